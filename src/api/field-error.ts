@@ -1,0 +1,101 @@
+// Validation errors by field, worded as Kubernetes words them, because clients and people read them.
+import type { StatusCause } from './type/meta-v1.ts';
+
+/** A field path under construction: `spec.containers[0].name`, `metadata.labels[app]`. */
+export class FieldPath {
+  readonly #text: string;
+
+  constructor(text = '') {
+    this.#text = text;
+  }
+
+  child(...names: string[]): FieldPath {
+    return new FieldPath(this.#text ? `${this.#text}.${names.join('.')}` : names.join('.'));
+  }
+
+  index(i: number): FieldPath {
+    return new FieldPath(`${this.#text}[${i}]`);
+  }
+
+  key(key: string): FieldPath {
+    return new FieldPath(`${this.#text}[${key}]`);
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+}
+
+export const path = (text = ''): FieldPath => new FieldPath(text);
+
+export type FieldErrorType =
+  | 'FieldValueRequired'
+  | 'FieldValueInvalid'
+  | 'FieldValueNotSupported'
+  | 'FieldValueForbidden'
+  | 'FieldValueTooLong'
+  | 'FieldValueTooMany'
+  | 'FieldValueDuplicate'
+  | 'FieldValueNotFound'
+  | 'FieldValueTypeInvalid'
+  | 'InternalError';
+
+/** Collects the errors of one object. */
+export class FieldErrors {
+  readonly list: (StatusCause & { readonly message: string })[] = [];
+
+  get empty(): boolean {
+    return this.list.length === 0;
+  }
+
+  add(reason: FieldErrorType, field: FieldPath | string, message: string): void {
+    this.list.push({ reason, message, field: field.toString() });
+  }
+
+  required(field: FieldPath, detail = ''): void {
+    this.add('FieldValueRequired', field, detail ? `Required value: ${detail}` : 'Required value');
+  }
+
+  invalid(field: FieldPath, value: unknown, detail: string): void {
+    this.add('FieldValueInvalid', field, `Invalid value${render(value)}${detail ? `: ${detail}` : ''}`);
+  }
+
+  notSupported(field: FieldPath, value: unknown, supported: readonly string[]): void {
+    const list = supported.map(s => JSON.stringify(s)).join(', ');
+    this.add(
+      'FieldValueNotSupported',
+      field,
+      `Unsupported value${render(value)}${supported.length ? `: supported values: ${list}` : ''}`,
+    );
+  }
+
+  forbidden(field: FieldPath, detail: string): void {
+    this.add('FieldValueForbidden', field, `Forbidden${detail ? `: ${detail}` : ''}`);
+  }
+
+  tooLong(field: FieldPath, maxBytes: number): void {
+    this.add('FieldValueTooLong', field, `Too long: may not be more than ${maxBytes} bytes`);
+  }
+
+  tooMany(field: FieldPath, actual: number, max: number): void {
+    this.add('FieldValueTooMany', field, `Too many: ${actual}: must have at most ${max} items`);
+  }
+
+  duplicate(field: FieldPath, value: unknown): void {
+    this.add('FieldValueDuplicate', field, `Duplicate value${render(value)}`);
+  }
+
+  notFound(field: FieldPath, value: unknown): void {
+    this.add('FieldValueNotFound', field, `Not found${render(value)}`);
+  }
+
+  typeInvalid(field: FieldPath, value: unknown, detail: string): void {
+    this.add('FieldValueTypeInvalid', field, `Invalid value${render(value)}: ${detail}`);
+  }
+}
+
+// Strings are quoted, numbers bare, objects as JSON; an absent value is null.
+function render(value: unknown): string {
+  if (value === undefined || value === null) return ': null';
+  return `: ${JSON.stringify(value)}`;
+}

@@ -1,0 +1,50 @@
+/** The only source of chance. Tests pass a seeded one. */
+export interface Random {
+  /** A float in [0, 1). */
+  next(): number;
+  /** Fills a new buffer of `bytes` random bytes. */
+  bytes(bytes: number): Uint8Array;
+}
+
+/** Cryptographically strong. */
+export const systemRandom: Random = {
+  next() {
+    return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
+  },
+  bytes(bytes) {
+    return crypto.getRandomValues(new Uint8Array(bytes));
+  },
+};
+
+/** The same sequence for the same seed (mulberry32). */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return { next, bytes: n => Uint8Array.from({ length: n }, () => Math.floor(next() * 256)) };
+}
+
+// No vowels and nothing that reads alike: Kubernetes' alphabet for generated names.
+const suffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
+
+/** A random suffix as Kubernetes appends to generateName. */
+export function randomSuffix(random: Random, length = 5): string {
+  let out = '';
+  for (let i = 0; i < length; i++) out += suffixAlphabet[Math.floor(random.next() * suffixAlphabet.length)];
+  return out;
+}
+
+/** A version 4 UUID. */
+export function randomUuid(random: Random): string {
+  if (random === systemRandom) return crypto.randomUUID();
+  const b = random.bytes(16);
+  b[6] = (b[6]! & 0x0f) | 0x40;
+  b[8] = (b[8]! & 0x3f) | 0x80;
+  const hex = Array.from(b, x => x.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,73 @@
+// What a controller is: data. The engine (engine.ts) owns queues, back-off, workers, events, metrics and leader election.
+
+import type { KubeObject } from '../api/meta.ts';
+import type { ResourceRef } from '../api/ref.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Client } from '../client/client.ts';
+import type { Lister } from '../client/informer.ts';
+
+/** Writes Kubernetes Events about an object, aggregated as Kubernetes does. Never throws, never blocks. */
+export interface EventRecorder {
+  event(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+/** What a controller is given. */
+export interface ControllerContext {
+  /** Acts as the controller's own service account. */
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly events: EventRecorder;
+  /** Local copies of what `watches` and `reads` name; a bug for anything else. */
+  lister<T extends KubeObject>(resource: ResourceRef<T>): Lister<T>;
+  /** Puts a key into this controller's queue, at once or later. */
+  enqueue(key: string, afterMs?: number): void;
+}
+
+export interface Watch<T extends KubeObject = any> {
+  readonly resource: ResourceRef<T>;
+  /**
+   * Keys to reconcile when `object` changed from `old` (absent on add; both the same on delete, with `deleted` true).
+   * Pure but for reading listers.
+   */
+  keys(object: T, old: T | undefined, context: ControllerContext, deleted: boolean): readonly string[];
+}
+
+export interface Result {
+  /** Reconcile this key again after so long, without counting as a failure. */
+  readonly requeueAfterMs?: number;
+}
+
+export interface Controller {
+  /** Kubernetes' name for `--controllers`, e.g. `replicaset-controller`. */
+  readonly name: string;
+  /** Its service account in kube-system, e.g. `replicaset-controller`. */
+  readonly serviceAccount: string;
+  /** Event source component, e.g. `replicaset-controller`. */
+  readonly component?: string;
+  readonly watches: readonly Watch[];
+  /** Read through listers without triggering anything. */
+  readonly reads?: readonly ResourceRef<any>[];
+  /** What it writes, for the graph: `deployments/status`, `pods`. */
+  readonly writes: readonly string[];
+  /** Named indexes over watched or read resources. */
+  readonly indexes?: readonly {
+    readonly resource: ResourceRef<any>;
+    readonly name: string;
+    values(object: any): readonly string[];
+  }[];
+  /** Keys reconciled at once. Default 5. */
+  readonly workers?: number;
+  /** Makes the reconcile function; state it closes over lives as long as one term of leadership. */
+  create(context: ControllerContext): Reconciler;
+}
+
+export interface Reconciler {
+  /** Level-based: may be called at any time, any number of times. Throwing requeues with back-off. */
+  reconcile(key: string): Promise<Result | void>;
+  /** Background work besides the queue (periodic resync, monitors). */
+  run?(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,110 @@
+// The contract of a backing store, modelled on etcd's revisions. Implementations: lmdb, memory (and etcd).
+// All of them run the suite in store-conformance.ts.
+
+/** One stored value. Keys are `/registry/...` paths, ordered by UTF-8 bytes. */
+export interface StoreEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Revision of the write that made this value. */
+  readonly revision: number;
+}
+
+/**
+ * Gives the bytes to store for a write that was decided to happen at `revision`. Embedded stores (lmdb, memory) call it
+ * synchronously inside create/update/delete, before those return: whoever passes it learns the revision, and that the
+ * write will be next on this key, without waiting for the disk. A store that cannot know the revision beforehand (etcd)
+ * passes 0.
+ */
+export type Encode = (revision: number) => Uint8Array;
+
+export interface StoreEvent {
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  readonly revision: number;
+  /** The new value of a put; of a delete the final bytes its `encode` gave (what watchers are told), else the last value. */
+  readonly value: Uint8Array;
+  /** The value before, absent on a create and where compaction has removed it. */
+  readonly previous?: Uint8Array;
+  /** Revision of the value before; 0 on a create. */
+  readonly previousRevision: number;
+}
+
+export interface StoreWatch {
+  /** Stops it; no event is delivered after this returns. */
+  stop(): void;
+}
+
+export interface StoreWatchHandler {
+  /** Events in order of revision, each durable, each exactly once. */
+  onEvents(events: readonly StoreEvent[]): void;
+  /** The watch cannot go on (store closed, connection lost): start again from a list. */
+  onError(error: Error): void;
+}
+
+export interface WriteOptions {
+  /** The key is deleted by the store itself after this many milliseconds without another write. */
+  ttlMs?: number;
+}
+
+export interface ListPage {
+  readonly entries: readonly StoreEntry[];
+  /** The revision this page shows, the newest durable one unless asked otherwise. */
+  readonly revision: number;
+  /** More keys follow the last one. */
+  readonly more: boolean;
+}
+
+export interface Store {
+  /** Newest durable revision; 0 on a new store. */
+  readonly revision: number;
+  get(key: string): Promise<StoreEntry | undefined>;
+  /** Keys that start with `prefix`, in order, at most `limit`, beginning behind key `after`. Rejects StoreCompactedError for a revision that is gone. */
+  list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage>;
+  /** Resolves with its revision once durable; rejects StoreConflictError when the key exists. */
+  create(key: string, encode: Encode, options?: WriteOptions): Promise<number>;
+  /** Rejects StoreConflictError unless the key's newest decided revision is `ifRevision`. */
+  update(key: string, ifRevision: number, encode: Encode, options?: WriteOptions): Promise<number>;
+  /** Deletes; `encode` gives the object's final bytes for watchers. */
+  delete(key: string, ifRevision: number, encode?: Encode): Promise<number>;
+  /** Tells of every durable event behind revision `after`; throws StoreCompactedError when those are gone. */
+  watch(prefix: string, after: number, handler: StoreWatchHandler): StoreWatch;
+  /** Forgets events and superseded values up to and including `revision`. */
+  compact(revision: number): Promise<void>;
+  /** Oldest revision a watch may start behind and a list may ask for. */
+  readonly compactedRevision: number;
+  /** Writes a consistent copy to a file. */
+  snapshot(file: string): Promise<void>;
+  /** Waits for what is in flight, then closes. */
+  close(): Promise<void>;
+}
+
+/** The key's state is not what the write required. */
+export class StoreConflictError extends Error {
+  override name = 'StoreConflictError';
+  readonly key: string;
+  /** Newest decided revision of the key; 0 when it does not exist. */
+  readonly currentRevision: number;
+
+  constructor(key: string, currentRevision: number) {
+    super(
+      `writing ${JSON.stringify(key)}: its revision is ${currentRevision === 0 ? 'none (no such key)' : currentRevision}`,
+    );
+    this.key = key;
+    this.currentRevision = currentRevision;
+  }
+}
+
+export class StoreCompactedError extends Error {
+  override name = 'StoreCompactedError';
+  readonly compactedRevision: number;
+
+  constructor(asked: number, compactedRevision: number) {
+    super(`reading at revision ${asked}: compacted up to ${compactedRevision}`);
+    this.compactedRevision = compactedRevision;
+  }
+}
+
+/** The disk, the map or the quota is full; nothing was written. */
+export class StoreFullError extends Error {
+  override name = 'StoreFullError';
+}
