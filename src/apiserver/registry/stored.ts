@@ -1,0 +1,53 @@
+import type { KubeObject } from '../../api/meta.ts';
+
+const prefix = Buffer.from('{"type":"');
+const middle = Buffer.from('","object":');
+const suffix = Buffer.from('}\n');
+
+/**
+ * One version of one object: the frozen object and, made once when first asked for, its JSON bytes and watch frames.
+ * Shared by the watch cache, lists, watchers and in-process clients.
+ */
+export class Stored {
+  /** `namespace/name` or `name`. */
+  readonly key: string;
+  readonly object: KubeObject;
+  readonly revision: number;
+  #json: Buffer | undefined;
+  #frames: Map<string, Buffer> | undefined;
+
+  constructor(key: string, object: KubeObject, revision: number, json?: Buffer) {
+    this.key = key;
+    this.object = object;
+    this.revision = revision;
+    this.#json = json;
+  }
+
+  /** The object's canonical JSON. */
+  get json(): Buffer {
+    this.#json ??= Buffer.from(JSON.stringify(this.object));
+    return this.#json;
+  }
+
+  /** Bytes kept in memory for this version. */
+  get retainedBytes(): number {
+    return this.#json?.length ?? 0;
+  }
+
+  /** Frees the bytes; they are made again from the object when asked for (6 µs for a 4.7 KB pod). */
+  release(): void {
+    this.#json = undefined;
+    this.#frames = undefined;
+  }
+
+  /** `{"type":"ADDED","object":{…}}` and a newline. */
+  frame(type: string): Buffer {
+    this.#frames ??= new Map();
+    let frame = this.#frames.get(type);
+    if (!frame) {
+      frame = Buffer.concat([prefix, Buffer.from(type), middle, this.json, suffix]);
+      this.#frames.set(type, frame);
+    }
+    return frame;
+  }
+}

@@ -1,0 +1,213 @@
+// Everything of one resource in memory, current with the store: gets, lists at any revision in its window, watches.
+import type { Clock } from '../../base/clock.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { resourceExpired } from '../../api/status.ts';
+import type { StoreEntry, StoreEvent } from '../../store/store.ts';
+import { SortedTree } from './kernel/sorted-tree.ts';
+import { Stored } from './stored.ts';
+
+/** A durable change, in order of revision. */
+export interface CacheEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  readonly key: string;
+  readonly revision: number;
+  /** The new version; of a DELETED its final state at the revision of the delete. */
+  readonly stored: Stored;
+  readonly previous: Stored | undefined;
+}
+
+export interface CacheListener {
+  onEvent(event: CacheEvent): void;
+  /** No event comes after this revision has been reached without one: for bookmarks. */
+  readonly namespace?: string | undefined;
+}
+
+export interface WatchCacheOptions {
+  /** `/registry/pods/` */
+  readonly prefix: string;
+  readonly clock: Clock;
+  /** Parses stored bytes that this process did not write itself. */
+  decode(bytes: Uint8Array): KubeObject;
+  /** Events kept for watches that resume and lists at old revisions. */
+  readonly window?: number;
+  /** JSON bytes kept beside the objects. */
+  readonly retainBytes?: number;
+}
+
+// What was decided but is not durable yet: writers build on it, readers do not see it.
+interface Pending {
+  readonly revision: number;
+  readonly stored: Stored | undefined;
+  /** The deleted object's last state, when `stored` is undefined. */
+  readonly final: Stored | undefined;
+}
+
+export class WatchCache {
+  readonly #options: WatchCacheOptions;
+  readonly #byKey = new Map<string, Stored>();
+  #tree = SortedTree.empty<Stored>();
+  readonly #pending = new Map<string, Pending[]>();
+  // A ring of the newest events: #events[#head] is the oldest.
+  #events: CacheEvent[] = [];
+  #windowStart = 0;
+  readonly #window: number;
+  readonly #everywhere = new Set<CacheListener>();
+  readonly #inNamespace = new Map<string, Set<CacheListener>>();
+  #retained: Stored[] = [];
+  #retainedBytes = 0;
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = options;
+    this.#window = options.window ?? 10_000;
+  }
+
+  /** Fills an empty cache. `revision` is the store's when the entries were read. */
+  load(entries: readonly StoreEntry[], revision: number): void {
+    const { prefix } = this.#options;
+    const pairs = entries.map(e => {
+      const key = e.key.slice(prefix.length);
+      return [key, new Stored(key, this.#options.decode(e.value), e.revision)] as const;
+    });
+    this.#tree = SortedTree.from(pairs);
+    for (const [key, stored] of pairs) this.#byKey.set(key, stored);
+    this.#windowStart = revision;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** The newest durable version. */
+  get(key: string): Stored | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** The newest decided version, durable or not: what a write builds on. */
+  latest(key: string): Stored | undefined {
+    const pending = this.#pending.get(key);
+    return pending ? pending.at(-1)!.stored : this.#byKey.get(key);
+  }
+
+  /** Called while the store decides a write (see Encode). */
+  notePending(key: string, revision: number, stored: Stored | undefined, final?: Stored): void {
+    const entry = { revision, stored, final };
+    const list = this.#pending.get(key);
+    if (list) list.push(entry);
+    else this.#pending.set(key, [entry]);
+  }
+
+  /** A decided write that never became durable. */
+  dropPending(key: string, revision: number): void {
+    const left = this.#pending.get(key)?.filter(p => p.revision !== revision);
+    if (left?.length) this.#pending.set(key, left);
+    else this.#pending.delete(key);
+  }
+
+  /** Takes one durable event of the store. */
+  apply(event: StoreEvent): void {
+    const key = event.key.slice(this.#options.prefix.length);
+    const pending = this.#takePending(key, event.revision);
+    const previous = this.#byKey.get(key);
+    if (event.type === 'put') {
+      const stored = pending?.stored ?? new Stored(key, this.#options.decode(event.value), event.revision);
+      this.#byKey.set(key, stored);
+      this.#tree = this.#tree.set(key, stored);
+      this.#retain(stored);
+      this.#publish({ type: previous ? 'MODIFIED' : 'ADDED', key, revision: event.revision, stored, previous });
+    } else {
+      this.#byKey.delete(key);
+      this.#tree = this.#tree.delete(key);
+      const final = pending?.final ?? withRevision(previous, key, this.#options.decode(event.value), event.revision);
+      this.#publish({ type: 'DELETED', key, revision: event.revision, stored: final, previous });
+    }
+  }
+
+  #takePending(key: string, revision: number): Pending | undefined {
+    const list = this.#pending.get(key);
+    if (!list) return undefined;
+    const found = list.find(p => p.revision === revision);
+    const left = list.filter(p => p.revision > revision);
+    if (left.length) this.#pending.set(key, left);
+    else this.#pending.delete(key);
+    return found;
+  }
+
+  #retain(stored: Stored): void {
+    const budget = this.#options.retainBytes ?? 32 << 20;
+    this.#retained.push(stored);
+    this.#retainedBytes += stored.retainedBytes;
+    let drop = 0;
+    while (this.#retainedBytes > budget && drop < this.#retained.length) {
+      const old = this.#retained[drop++]!;
+      this.#retainedBytes -= old.retainedBytes;
+      old.release();
+    }
+    if (drop) this.#retained = this.#retained.slice(drop);
+  }
+
+  #publish(event: CacheEvent): void {
+    this.#events.push(event);
+    if (this.#events.length > this.#window * 1.25) {
+      const drop = this.#events.length - this.#window;
+      this.#windowStart = this.#events[drop - 1]!.revision;
+      this.#events = this.#events.slice(drop);
+    }
+    for (const listener of this.#everywhere) listener.onEvent(event);
+    const slash = event.key.indexOf('/');
+    if (slash < 0) return;
+    const some = this.#inNamespace.get(event.key.slice(0, slash));
+    if (some) for (const listener of some) listener.onEvent(event);
+  }
+
+  /** From now on; `namespace` set: that namespace only. */
+  listen(listener: CacheListener): () => void {
+    const { namespace } = listener;
+    if (!namespace) {
+      this.#everywhere.add(listener);
+      return () => this.#everywhere.delete(listener);
+    }
+    let set = this.#inNamespace.get(namespace);
+    if (!set) this.#inNamespace.set(namespace, (set = new Set()));
+    set.add(listener);
+    return () => {
+      set.delete(listener);
+      if (set.size === 0 && this.#inNamespace.get(namespace) === set) this.#inNamespace.delete(namespace);
+    };
+  }
+
+  /** Events behind `revision`, oldest first. Throws 410 Expired when some of them are gone. */
+  since(revision: number): readonly CacheEvent[] {
+    if (revision < this.#windowStart) throw resourceExpired(revision, this.#windowStart);
+    // Watches resume near the end far more often than near the start.
+    let i = this.#events.length;
+    while (i > 0 && this.#events[i - 1]!.revision > revision) i--;
+    return this.#events.slice(i);
+  }
+
+  /** The present content: an immutable snapshot. */
+  snapshot(): SortedTree<Stored> {
+    return this.#tree;
+  }
+
+  /** The content as it was at `revision`. Throws 410 Expired when that is out of the window. */
+  snapshotAt(revision: number): SortedTree<Stored> {
+    let tree = this.#tree;
+    const later = this.since(revision);
+    for (let i = later.length - 1; i >= 0; i--) {
+      const { key, previous } = later[i]!;
+      tree = previous ? tree.set(key, previous) : tree.delete(key);
+    }
+    return tree;
+  }
+
+  /** Oldest revision a watch may start behind. */
+  get windowStart(): number {
+    return this.#windowStart;
+  }
+}
+
+// A delete by another process: watchers get the last state at the revision of the delete.
+function withRevision(previous: Stored | undefined, key: string, decoded: KubeObject, revision: number): Stored {
+  const object = previous?.object ?? decoded;
+  return new Stored(key, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, revision);
+}
