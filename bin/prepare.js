@@ -1,0 +1,72 @@
+// What `npm start` and `npm test` do first: the npm packages, then what the machine lacks. Nothing to do: milliseconds.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { nodeBinary, nodeEnvironment, root } from './node26.js';
+
+/** True when node_modules holds exactly what package-lock.json asks for (platform-specific optional packages aside). */
+export function packagesCurrent(folder = root) {
+  let wanted;
+  let present;
+  try {
+    wanted = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')).packages;
+    present = JSON.parse(readFileSync(join(folder, 'node_modules', '.package-lock.json'), 'utf8')).packages;
+  } catch {
+    return false;
+  }
+  for (const [path, entry] of Object.entries(wanted)) {
+    if (path === '') continue;
+    const have = present[path];
+    if (!have) {
+      if (entry.optional || entry.devOptional) continue;
+      return false;
+    }
+    if (have.version !== entry.version || have.integrity !== entry.integrity) return false;
+    if (!existsSync(join(folder, path))) return false;
+  }
+  return true;
+}
+
+/** One line with the seconds it took; the command's own output goes to standard error. */
+export function step(title, command, args) {
+  const began = performance.now();
+  process.stderr.write(`k8ts: ${title} (${[command, ...args].join(' ')})\n`);
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (status !== 0) {
+    process.stderr.write(`k8ts: ${title} failed after ${seconds} s${error ? `: ${error.message}` : ''}\n`);
+    process.exit(1);
+  }
+  process.stderr.write(`k8ts: ${title}: done in ${seconds} s\n`);
+}
+
+export function installPackages() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < 20) {
+    process.stderr.write(`k8ts: needs Node 20 or newer to start with, this is ${process.versions.node}\n`);
+    process.exit(1);
+  }
+  if (!packagesCurrent()) step('installing npm packages', 'npm', ['ci', '--no-fund', '--no-audit']);
+}
+
+/** Runs a script of the project with Node 26 on this terminal; its exit code. */
+export function runNode(script, args) {
+  const { status, signal } = spawnSync(nodeBinary(), [join(root, script), ...args], {
+    cwd: root,
+    stdio: 'inherit',
+    env: nodeEnvironment(),
+  });
+  if (signal) process.kill(process.pid, signal);
+  return status ?? 1;
+}
+
+/** Why real containers are out of the question here; undefined when they are not. */
+export function noContainersBecause() {
+  if (process.platform !== 'linux') return `this is ${process.platform}, and containers need Linux`;
+  if (process.getuid() !== 0) return 'this is not root, and network namespaces and containers need root';
+  return undefined;
+}

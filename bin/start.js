@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// npm start: sets everything up and brings up a cluster of two nodes. Arguments go to `k8ts up`.
+import { installPackages, noContainersBecause, runNode } from './prepare.js';
+
+process.on('SIGINT', () => {}); // The child gets it too and decides.
+const args = process.argv.slice(2);
+const yes = args.includes('--yes') || args.includes('-y') ? ['--yes'] : [];
+const forUp = args.filter(a => a !== '--yes' && a !== '-y');
+const main = 'src/cluster/main.ts';
+
+installPackages();
+const reason = noContainersBecause();
+const simulate = forUp.some(a => a === '--simulate' || a.startsWith('--simulate='));
+if (simulate || reason) {
+  if (!simulate) process.stderr.write(`k8ts: simulated nodes instead of containers: ${reason}\n`);
+  process.exit(runNode(main, ['up', ...(simulate ? [] : ['--simulate', '2']), ...forUp]));
+}
+const status = runNode(main, ['setup', ...yes]);
+if (status !== 0) process.exit(status);
+const nodes = forUp.some(a => a === '--nodes' || a.startsWith('--nodes=') || a === '--config') ? [] : ['--nodes', '2'];
+process.exit(runNode(main, ['up', ...nodes, ...forUp]));

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// npm test: sets everything up, then the gate (format, lint, types, layers, unit tests) and the tests that need root.
+import { spawnSync } from 'node:child_process';
+import { root } from './node26.js';
+import { installPackages, noContainersBecause, runNode } from './prepare.js';
+
+process.on('SIGINT', () => {}); // The children get it too.
+const args = process.argv.slice(2);
+const yes = args.includes('--yes') || args.includes('-y') ? ['--yes'] : [];
+
+installPackages();
+const reason = noContainersBecause();
+if (!reason) {
+  const status = runNode('src/cluster/main.ts', ['setup', ...yes]);
+  if (status !== 0) process.exit(status);
+}
+const gate = spawnSync('npm', ['run', '--silent', 'ok'], {
+  cwd: root,
+  stdio: 'inherit',
+  shell: process.platform === 'win32',
+});
+if (gate.status !== 0) process.exit(gate.status ?? 1);
+process.exit(runNode('tools/run-tests.ts', reason ? ['list-root', reason] : ['root']));

@@ -1,0 +1,71 @@
+// Runs the tests: `unit` (no root needed, side by side), `root` (one file after the other), `all`; more arguments narrow
+// the files to those whose path contains one of them. Last line: `tests: N passed, N failed, N skipped`.
+import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { relative, resolve } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+type Kind = 'unit' | 'root';
+const project = resolve(import.meta.dirname, '..');
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+function testFiles(kind: Kind, only: readonly string[]): string[] {
+  return globSync('{src,tools,test,examples}/**/*.test.ts', { cwd: project, exclude: ['**/node_modules/**'] })
+    .filter(f => f.endsWith('.root.test.ts') === (kind === 'root'))
+    .filter(f => only.length === 0 || only.some(o => f.includes(o)))
+    .sort();
+}
+
+/** Failures and what tests print go out as they happen; passing tests only count. */
+async function runTests(kind: Kind, only: readonly string[]): Promise<void> {
+  const files = testFiles(kind, only);
+  if (files.length === 0) return void console.log(`${kind}: no test files`);
+  const began = performance.now();
+  const events = run({
+    files: files.map(f => resolve(project, f)),
+    concurrency: kind === 'root' ? 1 : availableParallelism(),
+  });
+  const failures = new spec();
+  failures.pipe(process.stdout);
+  let passed = 0;
+  for await (const event of events as AsyncIterable<{ type: string; data: any }>) {
+    const { type, data } = event;
+    if (type === 'test:stderr' || type === 'test:stdout') process.stdout.write(data.message);
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    if (data.details?.type === 'suite' && type === 'test:pass') continue;
+    if (data.skip !== undefined || data.todo !== undefined) {
+      total.skipped++;
+      const why = data.skip ?? data.todo;
+      console.log(`skipped: ${data.name}${typeof why === 'string' && why ? `: ${why}` : ''} (${where(data.file)})`);
+    } else if (type === 'test:pass') {
+      passed++;
+    } else if (data.details?.error?.failureType !== 'subtestsFailed') {
+      total.failed++;
+      failures.write(event);
+    }
+  }
+  failures.end();
+  await finished(failures);
+  total.passed += passed;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`${kind}: ${files.length} files, ${passed} tests passed, ${seconds} s`);
+}
+
+const where = (file: string | undefined): string => (file ? relative(project, file) : '?');
+
+const [mode = 'unit', ...rest] = process.argv.slice(2);
+if (mode === 'list-root') {
+  const files = testFiles('root', []);
+  console.log(`left out: ${files.length} files of tests that need root on Linux, because ${rest.join(' ')}:`);
+  for (const f of files) console.log(`  ${f}`);
+} else if (mode === 'unit' || mode === 'root' || mode === 'all') {
+  if (mode !== 'root') await runTests('unit', rest);
+  if (mode !== 'unit') await runTests('root', rest);
+  console.log(`tests: ${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  process.exitCode = total.failed ? 1 : 0;
+} else {
+  console.error('usage: run-tests.ts unit|root|all [PATH-PART…]');
+  process.exitCode = 2;
+}
