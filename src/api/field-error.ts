@@ -1,28 +1,39 @@
 // Validation errors by field, worded as Kubernetes words them, because clients and people read them.
 import type { StatusCause } from './type/meta-v1.ts';
 
-/** A field path under construction: `spec.containers[0].name`, `metadata.labels[app]`. */
+/**
+ * A field path under construction: `spec.containers[0].name`, `metadata.labels[app]`. A linked list that is rendered
+ * only when an error names it, so that walking a valid object builds no strings.
+ */
 export class FieldPath {
-  readonly #text: string;
+  readonly #parent: FieldPath | undefined;
+  readonly #part: string | number;
+  readonly #isKey: boolean;
 
-  constructor(text = '') {
-    this.#text = text;
+  constructor(part: string | number = '', parent?: FieldPath, isKey = false) {
+    this.#part = part;
+    this.#parent = parent;
+    this.#isKey = isKey;
   }
 
-  child(...names: string[]): FieldPath {
-    return new FieldPath(this.#text ? `${this.#text}.${names.join('.')}` : names.join('.'));
+  child(name: string, ...more: string[]): FieldPath {
+    let at = new FieldPath(name, this);
+    for (let i = 0; i < more.length; i++) at = new FieldPath(more[i]!, at);
+    return at;
   }
 
   index(i: number): FieldPath {
-    return new FieldPath(`${this.#text}[${i}]`);
+    return new FieldPath(i, this);
   }
 
   key(key: string): FieldPath {
-    return new FieldPath(`${this.#text}[${key}]`);
+    return new FieldPath(key, this, true);
   }
 
   toString(): string {
-    return this.#text;
+    const before = this.#parent?.toString() ?? '';
+    if (this.#isKey || typeof this.#part === 'number') return `${before}[${this.#part}]`;
+    return before ? `${before}.${this.#part}` : this.#part;
   }
 }
 

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FieldErrors, path } from '../field-error.ts';
+import type { KubeObject } from '../meta.ts';
+import type { ObjectMeta } from '../type/meta-v1.ts';
+import { validateLabelSelector, validateObjectMeta, validateObjectMetaUpdate } from './meta.ts';
+
+const meta = (over: Partial<ObjectMeta> = {}): KubeObject => ({
+  metadata: { name: 'x', namespace: 'default', uid: 'u', resourceVersion: '1', creationTimestamp: 't', ...over },
+});
+const check = (run: (errors: FieldErrors) => void): string[] => {
+  const errors = new FieldErrors();
+  run(errors);
+  return errors.list.map(e => `${e.field}: ${e.message}`);
+};
+const create = (over: Partial<ObjectMeta>) => check(e => validateObjectMeta(meta(over), true, 'dnsSubdomain', e));
+const update = (now: Partial<ObjectMeta>, old: Partial<ObjectMeta>) =>
+  check(e => validateObjectMetaUpdate(meta(now), meta(old), e));
+
+test('accepts ordinary metadata', () => {
+  assert.deepEqual(create({ generateName: 'x-', labels: { app: 'a' }, annotations: { 'Example.com/A': '' } }), []);
+});
+
+test('requires a name and a namespace', () => {
+  assert.deepEqual(create({ name: '', namespace: '' }), [
+    'metadata.name: Required value: name or generateName is required',
+    'metadata.namespace: Required value',
+  ]);
+});
+
+test('a cluster-wide object has no namespace', () => {
+  assert.deepEqual(
+    check(e => validateObjectMeta(meta(), false, 'dnsSubdomain', e)),
+    ['metadata.namespace: Forbidden: not allowed on this type'],
+  );
+});
+
+test('limits annotations to 256 KiB', () => {
+  assert.deepEqual(create({ annotations: { a: 'x'.repeat(262143) } }), []);
+  assert.deepEqual(create({ annotations: { a: 'x'.repeat(262144) } }), [
+    'metadata.annotations: Too long: may not be more than 262144 bytes',
+  ]);
+});
+
+test('owner references name one controller', () => {
+  const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'a', uid: '1', controller: true };
+  const out = create({ ownerReferences: [owner, { ...owner, name: 'b' }] });
+  assert.equal(out.length, 1);
+  assert.match(out[0]!, /Only one reference can have Controller set to true\. Found "true" in references for a and b$/);
+  assert.deepEqual(create({ ownerReferences: [{ ...owner, apiVersion: '', uid: '' }] }), [
+    'metadata.ownerReferences[0].apiVersion: Invalid value: "": version must not be empty',
+    'metadata.ownerReferences[0].uid: Invalid value: "": must not be empty',
+  ]);
+});
+
+test('finalizers are standard or qualified', () => {
+  assert.deepEqual(create({ finalizers: ['example.com/f', 'orphan'] }), []);
+  assert.deepEqual(create({ finalizers: ['mine'] }), [
+    'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified',
+  ]);
+});
+
+test('updates keep what identifies an object', () => {
+  assert.deepEqual(update({}, {}), []);
+  assert.deepEqual(update({ uid: 'v', resourceVersion: '' }, {}), [
+    'metadata.resourceVersion: Invalid value: "": must be specified for an update',
+    'metadata.uid: Invalid value: "v": field is immutable',
+  ]);
+  assert.deepEqual(
+    update({ deletionTimestamp: 'd', finalizers: ['a/b', 'a/c'] }, { deletionTimestamp: 'd', finalizers: ['a/b'] }),
+    [
+      'metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"a/c"}',
+    ],
+  );
+});
+
+test('label selectors', () => {
+  const out = check(e =>
+    validateLabelSelector(
+      {
+        matchExpressions: [
+          { key: 'a', operator: 'In' },
+          { key: 'a', operator: 'Exists', values: ['x'] },
+          { key: 'a', operator: 'Near' },
+          { key: 'a', operator: 'In', values: ['-'] },
+        ],
+      },
+      path('spec.selector'),
+      e,
+    ),
+  );
+  assert.deepEqual(out.slice(0, 3), [
+    "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+    "spec.selector.matchExpressions[1].values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+    'spec.selector.matchExpressions[2].operator: Invalid value: "Near": not a valid selector operator',
+  ]);
+  assert.match(out[3]!, /^spec\.selector\.matchExpressions\[3\]\.values\[0\]: Invalid value: "-": a valid label must/);
+});
