@@ -1,0 +1,115 @@
+// May this user do this? The contract, the union, and how a refusal reads.
+import { forbidden, type StatusError } from '../../api/status.ts';
+import type { FieldSelectorRequirement, LabelSelectorRequirement } from '../../api/type/meta-v1.ts';
+import type { PolicyRule } from '../../api/type/rbac-v1.ts';
+import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
+
+/** What somebody wants to do. Strings that do not apply are ''. */
+export interface Attributes {
+  readonly user: UserInfo;
+  readonly verb: string;
+  readonly isResource: boolean;
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  readonly subresource: string;
+  readonly namespace: string;
+  /** Of list and watch: the value of the field selector `metadata.name=…`, when there is one. */
+  readonly name: string;
+  readonly path: string;
+  /** The parsed selector of list, watch and deletecollection: a node may list only its own pods. */
+  readonly fieldSelector?: readonly FieldSelectorRequirement[];
+  readonly labelSelector?: readonly LabelSelectorRequirement[];
+}
+
+export type Decision = 'allow' | 'deny' | 'noOpinion';
+
+export interface Verdict {
+  readonly decision: Decision;
+  /** For audit, SubjectAccessReview and the refusal; may be ''. */
+  readonly reason: string;
+  /** What kept the answer from being complete. */
+  readonly error?: string;
+}
+
+/** Synchronous: decides from local copies. */
+export interface Authorizer {
+  authorize(attributes: Attributes): Verdict;
+}
+
+/** What a user may do in a namespace, as far as it can be enumerated. */
+export interface ResolvedRules {
+  readonly rules: readonly PolicyRule[];
+  /** True when there may be more. */
+  readonly incomplete: boolean;
+  readonly errors: readonly string[];
+}
+
+export interface RuleResolver {
+  /** Cluster-wide rules, and those of `namespace` unless it is ''. */
+  rulesFor(user: UserInfo, namespace: string): ResolvedRules;
+}
+
+const allowed: Verdict = { decision: 'allow', reason: '' };
+
+/** system:masters may do everything, whatever RBAC says. */
+export const superuserAuthorizer: Authorizer = {
+  authorize: attributes =>
+    attributes.user.groups.includes(systemPrivilegedGroup) ? allowed : { decision: 'noOpinion', reason: '' },
+};
+
+/** Asks one after the other; the first that has an opinion decides. */
+export function unionAuthorizer(members: readonly Authorizer[]): Authorizer {
+  return {
+    authorize(attributes) {
+      let reason = '';
+      let error = '';
+      for (const member of members) {
+        const verdict = member.authorize(attributes);
+        if (verdict.decision !== 'noOpinion') return verdict;
+        if (verdict.reason) reason = reason ? `${reason}\n${verdict.reason}` : verdict.reason;
+        if (verdict.error) error = error ? `${error}\n${verdict.error}` : verdict.error;
+      }
+      return { decision: 'noOpinion', reason, ...(error ? { error } : {}) };
+    },
+  };
+}
+
+/** Puts together what several resolvers know. */
+export function unionRuleResolver(members: readonly RuleResolver[]): RuleResolver {
+  return {
+    rulesFor(user, namespace) {
+      const parts = members.map(m => m.rulesFor(user, namespace));
+      return {
+        rules: parts.flatMap(p => p.rules),
+        incomplete: parts.some(p => p.incomplete),
+        errors: parts.flatMap(p => p.errors),
+      };
+    },
+  };
+}
+
+function deniedAction(a: Attributes): string {
+  const user = JSON.stringify(a.user.name);
+  if (!a.isResource) return `User ${user} cannot ${a.verb} path ${JSON.stringify(a.path)}`;
+  const resource = JSON.stringify(a.subresource ? `${a.resource}/${a.subresource}` : a.resource);
+  const where = a.namespace ? `in the namespace ${JSON.stringify(a.namespace)}` : 'at the cluster scope';
+  return `User ${user} cannot ${a.verb} resource ${resource} in API group ${JSON.stringify(a.group)} ${where}`;
+}
+
+const markup: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+
+/** The 403 a refused request gets. */
+export function forbiddenError(a: Attributes, reason = ''): StatusError {
+  const action = deniedAction(a).replace(/[&<>]/g, c => markup[c]!);
+  return forbidden(
+    a.isResource ? { group: a.group, resource: a.resource } : { group: '', resource: '' },
+    a.isResource ? a.name : '',
+    reason ? `${action}: ${reason}` : action,
+  );
+}
+
+/** Its message: `pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "default"`. */
+export function forbiddenMessage(a: Attributes, reason = ''): string {
+  return forbiddenError(a, reason).message;
+}
