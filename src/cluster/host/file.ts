@@ -42,7 +42,7 @@ export class LockedError extends Error {
   readonly owner: LockOwner;
 
   constructor(path: string, owner: LockOwner) {
-    super(`${owner.what} (process ${owner.pid}) holds ${path}`);
+    super(owner.pid ? `${owner.what} (process ${owner.pid}) holds ${path}` : `another program holds ${path}`);
     this.owner = owner;
   }
 }
@@ -52,7 +52,7 @@ export interface LockOwner extends ProcessIdentity {
   readonly what: string;
 }
 
-/** Takes a lock file or throws LockedError; a dead owner's lock is taken over. Returns the release. */
+/** Takes a lock file or throws LockedError; a dead owner's lock is taken over. Returns the release. Lock files of other programs are respected. */
 export function lockFile(path: string, what: string): () => void {
   mkdirSync(dirname(path), { recursive: true });
   const own: LockOwner = { ...identityOf(process.pid)!, what };
@@ -70,7 +70,10 @@ export function lockFile(path: string, what: string): () => void {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
-      const owner = parseOwner(readIfThere(path));
+      const found = readIfThere(path);
+      const owner = parseOwner(found);
+      // Not one of ours (kubectl's are empty): nobody can tell whether its owner lives.
+      if (found !== undefined && !owner) throw new LockedError(path, { pid: 0, start: '', what: '' });
       if (owner && isAlive(owner)) throw new LockedError(path, owner);
       if (attempt > 10) throw new Error(`taking lock ${path}: its owner is dead, but the file cannot be replaced`);
       takeAway(path, `${temporary}.dead`);

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { badClusterName, parseConfig, parsePort } from './config.ts';
+
+const head = 'apiVersion: k8ts.dev/v1alpha1\nkind: ClusterConfiguration\n';
+const parse = (rest: string) => parseConfig(head + rest, 'c.yaml');
+
+test('a whole file', () => {
+  assert.deepEqual(
+    parse(`metadata: {name: shop}
+spec:
+  nodes: 3
+  egress: true
+  api: {port: 7443}
+  ports:
+  - {hostPort: 8080, nodePort: 30080}
+  network: {podCIDR: 10.20.0.0/16, serviceCIDR: 10.30.0.0/16, clusterDomain: shop.test}
+  kubelet: {maxPods: 50}
+`),
+    {
+      name: 'shop',
+      nodes: 3,
+      egress: true,
+      apiPort: 7443,
+      ports: [{ hostAddress: '127.0.0.1', hostPort: 8080, nodePort: 30080 }],
+      podCidr: '10.20.0.0/16',
+      serviceCidr: '10.30.0.0/16',
+      clusterDomain: 'shop.test',
+      maxPods: 50,
+    },
+  );
+  assert.deepEqual(parse(''), {});
+});
+
+test('errors name the field', () => {
+  const cases: [string, RegExp][] = [
+    [
+      'spec: {nodes: 0}',
+      /^reading c\.yaml: The ClusterConfiguration "" is invalid: spec\.nodes: Invalid value: 0: must be between 1 and 200, inclusive$/,
+    ],
+    ['spec: {nodes: two}', /spec\.nodes: Invalid value: "two": must be a number/],
+    ['spec: {nodez: 2}', /strict decoding error: unknown field "spec\.nodez"/],
+    ['metadata: {name: A_b}', /metadata\.name: Invalid value: "A_b": must consist of lower case/],
+    ['spec: {ports: [{hostPort: 80}]}', /spec\.ports\[0\]\.nodePort: Required value/],
+    [
+      'spec: {ports: [{hostPort: 80, nodePort: 1}, {hostPort: 80, nodePort: 2}]}',
+      /spec\.ports\[1\]\.hostPort: Duplicate value: 80/,
+    ],
+    [
+      'spec: {network: {podCIDR: 10.0.0.0}}',
+      /spec\.network\.podCIDR: Invalid value: "10\.0\.0\.0": must be an IPv4 CIDR/,
+    ],
+    ['spec: [1]', /spec: Invalid value: \[1\]: must be a map/],
+    ['spec: {nodes: 0, kubelet: {maxPods: 0}}', /is invalid: \n\* spec\.nodes: .*\n\* spec\.kubelet\.maxPods/],
+    ['spec: {a: 1\n', /reading c\.yaml: /],
+  ];
+  for (const [text, expected] of cases)
+    assert.throws(() => parse(text), { name: 'ConfigError', message: expected }, text);
+  assert.throws(() => parseConfig('kind: Pod\napiVersion: v1', 'c.yaml'), /no kind "Pod" in version "v1": want/);
+  assert.throws(() => parseConfig('', 'c.yaml'), /must hold one/);
+});
+
+test('port mappings', () => {
+  assert.deepEqual(parsePort('8080:30080'), { hostAddress: '127.0.0.1', hostPort: 8080, nodePort: 30080 });
+  assert.deepEqual(parsePort('0.0.0.0:8080:80'), { hostAddress: '0.0.0.0', hostPort: 8080, nodePort: 80 });
+  for (const bad of ['8080', 'a:b', '8080:', ':80', '0:80', '8080:65536', '1:2:3:4'])
+    assert.throws(() => parsePort(bad), RangeError, bad);
+});
+
+test('cluster names', () => {
+  for (const good of ['dev', 'a', '1', 'a-b-9']) assert.equal(badClusterName(good), undefined);
+  for (const bad of ['', '-a', 'a-', 'A', 'a_b', 'a/b', '..', 'x'.repeat(33)]) assert.ok(badClusterName(bad), bad);
+});

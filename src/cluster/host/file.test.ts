@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { LockedError, lockFile, readIfThere, writeFileAtomic } from './file.ts';
+import { identityOf, isAlive, signalProcess } from './process-identity.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'k8ts-file-'));
+after(() => rmSync(directory, { recursive: true }));
+
+test('writing replaces in one step, with its mode', () => {
+  const path = join(directory, 'a', 'b');
+  writeFileAtomic(path, 'one');
+  writeFileAtomic(path, 'two');
+  assert.equal(readFileSync(path, 'utf8'), 'two');
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(join(directory, 'a')), ['b']);
+  assert.equal(readIfThere(join(directory, 'none')), undefined);
+});
+
+test('a lock keeps the second one out and names the first', () => {
+  const path = join(directory, 'lock');
+  const release = lockFile(path, 'k8ts up');
+  assert.throws(
+    () => lockFile(path, 'k8ts down'),
+    (error: unknown) =>
+      error instanceof LockedError && error.owner.what === 'k8ts up' && error.owner.pid === process.pid,
+  );
+  release();
+  lockFile(path, 'k8ts down')();
+  assert.equal(readIfThere(path), undefined);
+});
+
+test('the lock of a dead process, or of a later one with its pid, is taken over', () => {
+  const path = join(directory, 'dead');
+  const { pid } = spawnSync(process.execPath, ['-e', '0']);
+  writeFileSync(path, JSON.stringify({ pid, start: 'boot/1', what: 'k8ts up' }));
+  lockFile(path, 'k8ts up')();
+  writeFileSync(path, JSON.stringify({ pid: process.pid, start: 'boot/1', what: 'k8ts up' }));
+  lockFile(path, 'k8ts up')();
+  writeFileSync(path, '');
+  assert.throws(() => lockFile(path, 'k8ts up'), /another program holds/);
+});
+
+test('a process is more than its pid', () => {
+  const own = identityOf(process.pid);
+  assert.ok(own && isAlive(own));
+  const other = { pid: process.pid, start: 'boot/1' };
+  assert.ok(!isAlive(other));
+  assert.equal(signalProcess(other, 'SIGKILL'), false);
+  assert.equal(identityOf(2 ** 22 + 1), undefined);
+});

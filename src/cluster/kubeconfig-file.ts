@@ -1,0 +1,178 @@
+// Puts a cluster into the user's kubeconfig and takes it out again, by kind's rule for which file that is. Comments and
+// everything else in the file stay.
+import { existsSync, mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { type Document, isMap, isSeq, parseDocument, YAMLSeq } from 'yaml';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { LockedError, lockFile, readIfThere, writeFileAtomic } from './host/file.ts';
+
+export const contextOf = (cluster: string): string => `k8ts-${cluster}`;
+
+export interface KubeconfigCluster {
+  readonly server: string;
+  /** PEM. */
+  readonly certificateAuthority: string;
+  readonly clientCertificate: string;
+  readonly clientKey: string;
+}
+
+/** A kubeconfig of this one cluster, as text. */
+export function kubeconfigText(context: string, cluster: KubeconfigCluster): string {
+  const document = parseDocument('apiVersion: v1\nkind: Config\npreferences: {}\n');
+  putEntries(document, context, cluster);
+  return document.toString({ lineWidth: 0 });
+}
+
+/** Files to look in, in order; `$KUBECONFIG` or the default. */
+export function kubeconfigFiles(env: NodeJS.ProcessEnv = process.env): string[] {
+  const named = (env.KUBECONFIG ?? '').split(delimiter).filter(Boolean);
+  return named.length ? [...new Set(named)] : [join(env.HOME || homedir(), '.kube', 'config')];
+}
+
+/** The file that new entries go to: the first that exists, else the last. */
+export function kubeconfigTarget(env: NodeJS.ProcessEnv = process.env): string {
+  const files = kubeconfigFiles(env);
+  return files.find(f => existsSync(f)) ?? files.at(-1)!;
+}
+
+export interface MergeResult {
+  readonly path: string;
+  readonly madeFile: boolean;
+  readonly madeDirectory: boolean;
+}
+
+/** Adds or replaces the context and makes it the current one. */
+export async function mergeKubeconfig(
+  context: string,
+  cluster: KubeconfigCluster,
+  env: NodeJS.ProcessEnv = process.env,
+  clock: Clock = systemClock,
+): Promise<MergeResult> {
+  const path = kubeconfigTarget(env);
+  const madeFile = !existsSync(path);
+  const madeDirectory = !existsSync(dirname(path));
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  await edit(path, clock, document => {
+    putEntries(document, context, cluster);
+    return true;
+  });
+  return { path, madeFile, madeDirectory };
+}
+
+/** Takes the context, its cluster and its user out of every file of the chain and of `made`. Absent: nothing happens. */
+export async function removeFromKubeconfig(
+  context: string,
+  made?: MergeResult,
+  env: NodeJS.ProcessEnv = process.env,
+  clock: Clock = systemClock,
+): Promise<void> {
+  const files = new Set([...kubeconfigFiles(env), ...(made ? [made.path] : [])]);
+  for (const path of files) {
+    if (!existsSync(path)) continue;
+    let empty = false;
+    await edit(path, clock, document => {
+      const changed = removeEntries(document, context);
+      empty = ['clusters', 'users', 'contexts'].every(list => seqOf(document, list)?.items.length === 0);
+      return changed;
+    });
+    if (!empty || made?.path !== path) continue;
+    if (made.madeFile) rmSync(path, { force: true });
+    if (made.madeFile && made.madeDirectory) removeIfEmpty(dirname(path));
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody else keeps something in there (kubectl its cache).
+  }
+}
+
+/** Reads, changes and replaces the file under kubectl's own lock; `change` says whether there is anything to write. */
+async function edit(path: string, clock: Clock, change: (document: Document.Parsed) => boolean): Promise<void> {
+  const target = existsSync(path) ? realpathSync(path) : path;
+  const release = await takeLock(`${target}.lock`, clock);
+  try {
+    const document = parse(readIfThere(target), path);
+    if (change(document)) writeFileAtomic(target, document.toString({ lineWidth: 0 }));
+  } finally {
+    release();
+  }
+}
+
+async function takeLock(path: string, clock: Clock): Promise<() => void> {
+  const deadline = clock.monotonic() + 3000;
+  for (;;) {
+    try {
+      return lockFile(path, 'k8ts');
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
+      if (clock.monotonic() > deadline)
+        throw new Error(`writing the kubeconfig: ${error.message}; remove that file when no kubectl is running`);
+      await clock.sleep(20);
+    }
+  }
+}
+
+function parse(text: string | undefined, path: string): Document.Parsed {
+  const document = parseDocument(text?.trim() ? text : 'apiVersion: v1\nkind: Config\npreferences: {}\n');
+  const error = document.errors[0];
+  if (error) throw new Error(`reading kubeconfig ${path}: ${error.message.split('\n')[0]}`);
+  if (!isMap(document.contents)) throw new Error(`reading kubeconfig ${path}: it is no kubeconfig (not a map)`);
+  return document;
+}
+
+function putEntries(document: Document.Parsed, context: string, cluster: KubeconfigCluster): void {
+  const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+  put(document, 'clusters', context, {
+    cluster: { 'certificate-authority-data': base64(cluster.certificateAuthority), server: cluster.server },
+  });
+  put(document, 'contexts', context, { context: { cluster: context, user: context } });
+  put(document, 'users', context, {
+    user: {
+      'client-certificate-data': base64(cluster.clientCertificate),
+      'client-key-data': base64(cluster.clientKey),
+    },
+  });
+  document.set('current-context', context);
+}
+
+function seqOf(document: Document.Parsed, list: string): YAMLSeq | undefined {
+  const value = document.get(list);
+  return isSeq(value) ? value : undefined;
+}
+
+const nameOf = (item: unknown): unknown => (isMap(item) ? item.get('name') : undefined);
+
+function put(document: Document.Parsed, list: string, name: string, value: object): void {
+  let seq = seqOf(document, list);
+  if (!seq) {
+    seq = new YAMLSeq();
+    document.set(list, seq);
+  }
+  // kubectl writes `clusters: []` and `null` for none; block style reads better once something is in.
+  seq.flow = false;
+  const node = document.createNode({ name, ...value });
+  const index = seq.items.findIndex(item => nameOf(item) === name);
+  if (index >= 0) seq.items[index] = node;
+  else seq.items.push(node);
+}
+
+function removeEntries(document: Document.Parsed, context: string): boolean {
+  let changed = false;
+  for (const list of ['clusters', 'contexts', 'users']) {
+    const seq = seqOf(document, list);
+    const index = seq?.items.findIndex(item => nameOf(item) === context) ?? -1;
+    if (!seq || index < 0) continue;
+    seq.items.splice(index, 1);
+    if (seq.items.length === 0) seq.flow = true;
+    changed = true;
+  }
+  if (document.get('current-context') === context) {
+    document.set('current-context', '');
+    changed = true;
+  }
+  return changed;
+}
