@@ -1,0 +1,173 @@
+// Bytes to objects and back. Every write passes here.
+import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
+import { messageOf } from '../base/assert.ts';
+import { undecodable } from './decode-fault.ts';
+import { inspectJson } from './json-syntax.ts';
+import { schemaOf } from './schema.ts';
+import { badRequest, type StatusError } from './status.ts';
+
+export { applyDefaults } from './default.ts';
+export { normalize } from './normalize.ts';
+
+/** What strict decoding reports: paths of fields given twice and of fields the type does not have. */
+export interface DecodeReport {
+  readonly duplicates: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+export interface Parsed {
+  readonly value: unknown;
+  /** Paths of keys given more than once in an object; the last one counts. */
+  readonly duplicates: string[];
+}
+
+/** Deeper documents are refused: everything that walks a value recurses. */
+export const maxDepth = 1000;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Parses a JSON body. Throws a StatusError (400) worded as Kubernetes does; with `kind`, as for a request body that
+ * should be that kind.
+ */
+export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  const text = typeof body === 'string' ? body : decodeUtf8(body, kind);
+  const keys = countKeys(bytes);
+  if (keys < 0) throw refuse('exceeded max depth', text, kind);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw refuse(inspectJson(text).error ?? messageOf(error), text, kind);
+  }
+  const duplicates = keys === keysIn(value) ? [] : [...inspectJson(text).duplicates];
+  return { value, duplicates };
+}
+
+function decodeUtf8(body: Uint8Array, kind: string | undefined): string {
+  try {
+    return utf8.decode(body);
+  } catch {
+    throw refuse('invalid UTF-8', Buffer.from(body).toString('latin1'), kind);
+  }
+}
+
+function refuse(why: string, text: string, kind: string | undefined): StatusError {
+  const message = `couldn't get version/kind; json parse error: ${why}`;
+  return kind === undefined ? badRequest(message) : unrecognized(kind, message, text);
+}
+
+/** `the object provided is unrecognized (must be of type Pod): … ({"foo": …)`. */
+export function unrecognized(kind: string, why: string, body: Uint8Array | string): StatusError {
+  const bytes = Buffer.from(body as string);
+  const shown =
+    bytes.length === 0 ? '<empty>' : bytes[0] === 0x7b ? clip(bytes.toString(), 30) : clip(bytes.toString('hex'), 30);
+  return badRequest(`the object provided is unrecognized (must be of type ${kind}): ${why} (${shown})`);
+}
+
+const clip = (text: string, max: number) => (text.length <= max ? text : `${text.slice(0, max)} ...`);
+
+// The number of keys in the text: colons outside strings. -1 when nesting is too deep. Bytes scan twice as fast as
+// characters: 1 ns each.
+function countKeys(text: Uint8Array): number {
+  const n = text.length;
+  let keys = 0;
+  let depth = 0;
+  for (let i = 0; i < n; i++) {
+    const c = text[i]!;
+    if (c === 34) {
+      for (i++; i < n; i++) {
+        const s = text[i];
+        if (s === 34) break;
+        if (s === 92) i++;
+      }
+    } else if (c === 58) keys++;
+    else if (c === 123 || c === 91) {
+      if (++depth > maxDepth) return -1;
+    } else if (c === 125 || c === 93) depth--;
+  }
+  return keys;
+}
+
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let keys = 0;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const item: unknown = value[i];
+      if (typeof item === 'object') keys += keysIn(item);
+    }
+    return keys;
+  }
+  for (const k in value) {
+    keys++;
+    const child = (value as Record<string, unknown>)[k];
+    if (typeof child === 'object') keys += keysIn(child);
+  }
+  return keys;
+}
+
+// Go's YAML reads dates, binary and base-60 numbers as strings.
+const withoutTags = new Set(['binary', 'omap', 'pairs', 'set', 'timestamp', 'intTime', 'floatTime']);
+const tagName = (tag: unknown) => (typeof tag === 'string' ? tag : String((tag as { tag?: unknown }).tag ?? ''));
+const isUnwanted = (tag: unknown) => {
+  if (typeof tag === 'string') return withoutTags.has(tag);
+  const { format, tag: uri } = tag as { format?: string; tag: string };
+  return format === 'TIME' || /:(binary|omap|pairs|set|timestamp)$/.test(uri) || withoutTags.has(tagName(tag));
+};
+
+/** Parses one YAML document (JSON too) as YAML 1.1, as Kubernetes does. Throws a StatusError (400). */
+export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
+  const text = typeof body === 'string' ? body : decodeUtf8(body, kind);
+  const document = parseDocument(text, {
+    version: '1.1',
+    uniqueKeys: false,
+    customTags: tags => tags.filter(tag => !isUnwanted(tag)),
+    logLevel: 'silent',
+  });
+  const [error] = document.errors;
+  if (error) throw refuse(`error converting YAML to JSON: yaml: ${error.message.split('\n')[0]}`, text, kind);
+  const duplicates: string[] = [];
+  try {
+    inspectYaml(document.contents as Node | null, '', 0, duplicates, document);
+    return { value: document.toJS({ maxAliasCount: 100, mapAsMap: false }), duplicates };
+  } catch (cause) {
+    throw refuse(`error converting YAML to JSON: yaml: ${messageOf(cause)}`, text, kind);
+  }
+}
+
+function inspectYaml(node: unknown, path: string, depth: number, duplicates: string[], document: Document): void {
+  if (depth > maxDepth) throw new RangeError('exceeded max depth');
+  if (isAlias(node) || isScalar(node)) return;
+  if (isSeq(node)) {
+    for (const [i, item] of node.items.entries()) inspectYaml(item, `${path}[${i}]`, depth + 1, duplicates, document);
+  } else if (isMap(node)) {
+    const seen = new Set<string>();
+    for (const { key, value } of node.items) {
+      const name = isScalar(key) ? String(key.value) : String(key);
+      const child = path ? `${path}.${name}` : name;
+      if (seen.has(name) && name !== '<<') duplicates.push(child);
+      seen.add(name);
+      inspectYaml(value, child, depth + 1, duplicates, document);
+    }
+  }
+}
+
+/** Canonical bytes of an object that `normalize` made. */
+export function encodeJson(object: unknown): Buffer {
+  return Buffer.from(JSON.stringify(object));
+}
+
+/** `unknown field "spec.foo"`, `duplicate field "spec.bar"`. */
+export function strictErrors(report: Partial<DecodeReport>): string[] {
+  return [
+    ...(report.duplicates ?? []).map(path => `duplicate field ${JSON.stringify(path)}`),
+    ...(report.unknown ?? []).map(path => `unknown field ${JSON.stringify(path)}`),
+  ];
+}
+
+/** The refusal of fieldValidation=Strict. */
+export function strictDecodingError(typeName: string, errors: readonly string[]): StatusError {
+  return undecodable(schemaOf(typeName).name, `strict decoding error: ${errors.join(', ')}`);
+}
