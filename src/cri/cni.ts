@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface CniNetwork {
+  /** One word a node: names the network, its address leases and cached results on a machine with several nodes. */
+  readonly name: string;
+  readonly bridge: string;
+  /** The node's pod ranges, one a family. */
+  readonly podCidrs: readonly string[];
+  readonly mtu: number;
+  /** Where host-local keeps the addresses in use. */
+  readonly leaseDir: string;
+}
+
+const cniVersion = '0.4.0';
+const needed = ['bridge', 'host-local', 'portmap', 'loopback'];
+
+/**
+ * Bridge, host-local addresses and port mappings. The bridge is the pods' gateway (first address of each range), sends
+ * a pod's packets back to itself (a pod reaching its own service), and does not masquerade: that is the proxy's and the
+ * node's business.
+ */
+export function cniConflist(network: CniNetwork): object {
+  const anywhere = network.podCidrs.map(cidr => ({ dst: cidr.includes(':') ? '::/0' : '0.0.0.0/0' }));
+  return {
+    cniVersion,
+    name: network.name,
+    plugins: [
+      {
+        type: 'bridge',
+        bridge: network.bridge,
+        mtu: network.mtu,
+        isGateway: true,
+        // A node that gets another range keeps its bridge and moves its address.
+        forceAddress: true,
+        hairpinMode: true,
+        ipMasq: false,
+        ipam: {
+          type: 'host-local',
+          dataDir: network.leaseDir,
+          ranges: network.podCidrs.map(subnet => [{ subnet }]),
+          routes: anywhere,
+        },
+      },
+      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+    ],
+  };
+}
+
+/** Writes the node's network configuration into `confDir`, whole or not at all; containerd picks it up by itself. */
+export async function writeCniConfig(confDir: string, network: CniNetwork): Promise<void> {
+  await mkdir(confDir, { recursive: true });
+  // Renamed within the directory from a name that containerd does not read.
+  const temporary = join(confDir, '.k8ts-new');
+  await writeFile(temporary, `${JSON.stringify(cniConflist(network), null, 2)}\n`);
+  await rename(temporary, join(confDir, '10-k8ts.conflist'));
+}
+
+/** The directory that holds the CNI plugins; fails with what to install. */
+export function findCniBinDir(
+  candidates: readonly string[] = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'],
+): string {
+  for (const directory of candidates) if (needed.every(name => existsSync(join(directory, name)))) return directory;
+  throw new Error(
+    `find the CNI plugins ${needed.join(', ')}: not in ${candidates.join(', ')}; install containernetworking-plugins ` +
+      '(Debian, Ubuntu, Fedora: containernetworking-plugins; Arch, Alpine: cni-plugins)',
+  );
+}
+
+/** Removes what libcni remembers of the network's attachments, for a node that goes away without taking them down. */
+export async function forgetCniResults(networkName: string, cacheDir = '/var/lib/cni/results'): Promise<void> {
+  const names = await readdir(cacheDir).catch(() => []);
+  for (const name of names.filter(n => n.startsWith(`${networkName}-`))) {
+    const text = await readFile(join(cacheDir, name), 'utf8').catch(() => '');
+    if (text.includes(`"networkName":"${networkName}"`)) await rm(join(cacheDir, name), { force: true });
+  }
+}

@@ -1,0 +1,102 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { watchContainerdEvents } from './containerd-events.ts';
+import descriptor from './cri-v1.json' with { type: 'json' };
+import { GrpcChannel, type Method } from './grpc.ts';
+import { compileMessages, type TypeDescriptor } from './protobuf.ts';
+import type { ContainerRuntime } from './runtime.ts';
+import type { CallOptions, ImageService, RuntimeService } from './type.ts';
+
+interface ServiceDescriptor {
+  readonly methods: Readonly<
+    Record<string, { readonly requestType: string; readonly responseType: string; readonly responseStream?: boolean }>
+  >;
+}
+
+const defaultTimeoutMs = 120_000;
+
+/**
+ * containerd's CRI over its socket. Nothing connects before the first call; calls fail with RuntimeError
+ * (Unavailable) while containerd is away and work again when it is back. A call is given up after 2 minutes,
+ * PullImage and streams never; `timeoutMs` in the call's options overrides that (0: no limit).
+ */
+export function containerdRuntime(options: { socket: string; clock: Clock; log: Log }): ContainerRuntime {
+  const { socket, clock, log } = options;
+  const channel = new GrpcChannel(socket, clock);
+  const calls: Record<string, unknown> = {};
+  for (const { method, stream } of methods()) {
+    calls[method.name] = stream
+      ? (request: object, call: CallOptions, onMessage: (message: object) => void) =>
+          channel.serverStream(method, request, call, onMessage)
+      : (request: object, call?: CallOptions) =>
+          channel.unary(method, request, call, timeoutMsOf(method.name, request));
+  }
+  const services = calls as unknown as RuntimeService & ImageService;
+  return {
+    ...services,
+    endpoint: socket,
+    watchEvents: (handler, signal) =>
+      watchContainerdEvents(
+        {
+          channel,
+          clock,
+          log,
+          ping: both => services.Version({}, { signal: both, timeoutMs: 10_000 }),
+          hasEnded: id => hasEnded(services, id),
+        },
+        handler,
+        signal,
+      ),
+    close: () => channel.close(),
+  };
+}
+
+/** As the kubelet's own client: what takes a time-out itself gets that much longer. */
+function timeoutMsOf(method: string, request: { timeout?: number }): number {
+  switch (method) {
+    case 'PullImage':
+      return 0;
+    case 'RunPodSandbox':
+      return 2 * defaultTimeoutMs;
+    case 'StopContainer':
+    case 'CheckpointContainer':
+      return (request.timeout ?? 0) * 1000 + defaultTimeoutMs;
+    case 'ExecSync':
+      return request.timeout ? request.timeout * 1000 + defaultTimeoutMs : 0;
+    default:
+      return defaultTimeoutMs;
+  }
+}
+
+// Lists, because containerd logs an error for every status it cannot find.
+async function hasEnded(services: RuntimeService, id: string): Promise<boolean> {
+  const options = { timeoutMs: 5000 };
+  const [container] = (await services.ListContainers({ filter: { id } }, options)).containers ?? [];
+  if (container) return container.state !== 'CONTAINER_RUNNING';
+  const [sandbox] = (await services.ListPodSandbox({ filter: { id } }, options)).items ?? [];
+  return sandbox?.state !== 'SANDBOX_READY';
+}
+
+let compiled: { method: Method; stream: boolean }[] | undefined;
+
+/** The methods of both services, compiled once a process. */
+function methods(): { method: Method; stream: boolean }[] {
+  if (compiled) return compiled;
+  const types = descriptor.nested.runtime.nested.v1.nested as unknown as Record<
+    string,
+    TypeDescriptor & ServiceDescriptor
+  >;
+  const codec = compileMessages(types);
+  compiled = ['RuntimeService', 'ImageService'].flatMap(service =>
+    Object.entries(types[service]!.methods).map(([name, m]) => ({
+      method: {
+        name,
+        path: `/runtime.v1.${service}/${name}`,
+        request: codec(m.requestType),
+        response: codec(m.responseType),
+      },
+      stream: m.responseStream === true,
+    })),
+  );
+  return compiled;
+}
