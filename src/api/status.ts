@@ -1,5 +1,5 @@
 // Every error that reaches a client is a Status made here: codes, reasons and messages as Kubernetes words them.
-import type { Status, StatusCause } from './type/meta-v1.ts';
+import type { ListMeta, Status, StatusCause } from './type/meta-v1.ts';
 
 export type StatusReason =
   | ''
@@ -64,6 +64,12 @@ export class StatusError extends Error {
 
   get reason(): string {
     return this.status.reason ?? '';
+  }
+
+  /** The same error with list metadata: a continue token to go on with. */
+  withListMeta(metadata: ListMeta): StatusError {
+    (this as { status: StatusError['status'] }).status = { ...this.status, metadata };
+    return this;
   }
 
   /** From a Status received over the wire. */

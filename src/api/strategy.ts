@@ -41,6 +41,10 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   readonly hasGeneration?: boolean;
   /** Seconds to grant when the delete request names none; undefined: this kind is deleted at once. */
   gracePeriodSeconds?(object: T, requested: number | undefined): number | undefined;
+  /** More than metadata.finalizers keeps a deleted object (a namespace's spec.finalizers). */
+  holdsDeletion?(object: T): boolean;
+  /** Further changes when an object is marked as being deleted (a namespace's phase). */
+  markDeleted?(object: Mutable<T>): void;
   /** Default propagation when a delete request names none: 'background' unless stated. */
   readonly defaultPropagation?: 'orphan' | 'background';
 }

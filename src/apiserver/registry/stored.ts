@@ -29,6 +29,11 @@ export class Stored {
     return this.#json;
   }
 
+  /** The same as a string. */
+  get text(): string {
+    return this.#json ? this.#json.toString() : JSON.stringify(this.object);
+  }
+
   /** Bytes kept in memory for this version. */
   get retainedBytes(): number {
     return this.#json?.length ?? 0;
@@ -40,7 +45,17 @@ export class Stored {
     this.#frames = undefined;
   }
 
-  /** `{"type":"ADDED","object":{…}}` and a newline. */
+  /** The pieces of one frame that nobody else will ask for. */
+  framePieces(type: string): readonly Buffer[] {
+    return [prefix, Buffer.from(type), middle, this.json, suffix];
+  }
+
+  /** Drops the frames once the watchers of the moment have them. */
+  releaseFrames(): void {
+    this.#frames = undefined;
+  }
+
+  /** `{"type":"ADDED","object":{…}}` and a newline: made once, shared by all watchers of a change. */
   frame(type: string): Buffer {
     this.#frames ??= new Map();
     let frame = this.#frames.get(type);

@@ -34,6 +34,9 @@ export interface WatchCacheOptions {
   readonly retainBytes?: number;
 }
 
+// How many changes keep their watch frames.
+const framesKept = 64;
+
 // What was decided but is not durable yet: writers build on it, readers do not see it.
 interface Pending {
   readonly revision: number;
@@ -55,6 +58,7 @@ export class WatchCache {
   readonly #inNamespace = new Map<string, Set<CacheListener>>();
   #retained: Stored[] = [];
   #retainedBytes = 0;
+  #framed: Stored[] = [];
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
@@ -152,11 +156,20 @@ export class WatchCache {
       this.#windowStart = this.#events[drop - 1]!.revision;
       this.#events = this.#events.slice(drop);
     }
+    this.#noteFramed(event.stored);
     for (const listener of this.#everywhere) listener.onEvent(event);
     const slash = event.key.indexOf('/');
-    if (slash < 0) return;
+    if (slash < 0 || this.#inNamespace.size === 0) return;
     const some = this.#inNamespace.get(event.key.slice(0, slash));
     if (some) for (const listener of some) listener.onEvent(event);
+  }
+
+  // Frames are shared by the watchers of one change; a slow watcher holds its own references.
+  #noteFramed(stored: Stored): void {
+    this.#framed.push(stored);
+    if (this.#framed.length <= framesKept) return;
+    for (const old of this.#framed) if (old !== stored) old.releaseFrames();
+    this.#framed = [stored];
   }
 
   /** From now on; `namespace` set: that namespace only. */

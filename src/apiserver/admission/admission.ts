@@ -1,0 +1,59 @@
+// The contract of admission plugins. The registry runs all `mutate` in order, then validates, then runs all `validate`.
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import type { Resource } from '../../api/resource.ts';
+import type { UserInfo } from '../authn/user.ts';
+
+export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+
+export interface AdmissionAttributes {
+  readonly operation: Operation;
+  readonly resource: Resource;
+  readonly subresource: string;
+  readonly namespace: string;
+  /** Empty on a create with generateName until the name is known. */
+  readonly name: string;
+  readonly user: UserInfo;
+  readonly dryRun: boolean;
+  /** The object as it would be stored; of a DELETE undefined. Plugins that mutate may change it in place. */
+  readonly object: Mutable<KubeObject> | undefined;
+  readonly old: KubeObject | undefined;
+  /** The request's options object (CreateOptions, DeleteOptions, …). */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Adds a Warning header. */
+  warn(message: string): void;
+}
+
+/** Rejects by throwing StatusError, as a rule `forbidden(...)`. */
+export interface AdmissionPlugin {
+  readonly name: string;
+  /** Whether it has anything to say; called first, must be cheap. */
+  handles(attributes: AdmissionAttributes): boolean;
+  mutate?(attributes: AdmissionAttributes): void | Promise<void>;
+  validate?(attributes: AdmissionAttributes): void | Promise<void>;
+}
+
+export class AdmissionChain {
+  readonly #plugins: readonly AdmissionPlugin[];
+
+  constructor(plugins: readonly AdmissionPlugin[]) {
+    this.#plugins = plugins;
+  }
+
+  /** Undefined when all of it ran at once, so that the caller need not wait a tick. */
+  mutate(attributes: AdmissionAttributes): void | Promise<void> {
+    return this.#run('mutate', attributes, 0);
+  }
+
+  validate(attributes: AdmissionAttributes): void | Promise<void> {
+    return this.#run('validate', attributes, 0);
+  }
+
+  #run(phase: 'mutate' | 'validate', attributes: AdmissionAttributes, from: number): void | Promise<void> {
+    for (let i = from; i < this.#plugins.length; i++) {
+      const plugin = this.#plugins[i]!;
+      if (!plugin[phase] || !plugin.handles(attributes)) continue;
+      const waiting = plugin[phase](attributes);
+      if (waiting) return waiting.then(() => this.#run(phase, attributes, i + 1));
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// JSON Web Signatures, as much as service account tokens need: compact form, RS256 and ES256/384/512.
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { CredentialError } from './user.ts';
+
+export interface JsonWebKeySet {
+  readonly keys: readonly Readonly<Record<string, string>>[];
+}
+
+export interface Jws {
+  readonly header: { readonly alg?: string; readonly kid?: string };
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+interface TokenKey {
+  readonly id: string;
+  readonly algorithm: string;
+  readonly hash: string;
+  readonly key: KeyObject;
+}
+
+const curves: Record<string, [algorithm: string, hash: string]> = {
+  prime256v1: ['ES256', 'sha256'],
+  secp384r1: ['ES384', 'sha384'],
+  secp521r1: ['ES512', 'sha512'],
+};
+
+function publicHalf(key: KeyObject): KeyObject {
+  return key.type === 'private' ? createPublicKey(key) : key;
+}
+
+function tokenKey(key: KeyObject): TokenKey {
+  const der = publicHalf(key).export({ type: 'spki', format: 'der' });
+  const id = createHash('sha256').update(der).digest('base64url');
+  if (key.asymmetricKeyType === 'rsa') return { id, algorithm: 'RS256', hash: 'sha256', key };
+  const known = curves[key.asymmetricKeyDetails?.namedCurve ?? ''];
+  if (!known) throw new Error('use key for tokens: neither RSA nor P-256, P-384 or P-521');
+  return { id, algorithm: known[0], hash: known[1], key };
+}
+
+/** Splits a compact token without believing it; undefined when it is none. */
+export function decodeJws(token: string): Jws | undefined {
+  const parts = token.split('.');
+  if (parts.length !== 3) return undefined;
+  try {
+    const [header, claims] = parts.slice(0, 2).map(p => JSON.parse(Buffer.from(p, 'base64url').toString('utf8')));
+    if (!isRecord(header) || !isRecord(claims)) return undefined;
+    return { header, claims };
+  } catch {
+    return undefined;
+  }
+}
+
+const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+/** The key tokens are signed with and all whose signatures are accepted. */
+export class TokenKeys {
+  readonly #signing: TokenKey | undefined;
+  readonly #accepted: readonly TokenKey[];
+
+  /** The signing key's public half is always accepted; `publicKeyPems` may hold public or private keys. */
+  constructor(options: { signingKeyPem?: string; publicKeyPems?: readonly string[] }) {
+    const { signingKeyPem, publicKeyPems = [] } = options;
+    this.#signing = signingKeyPem ? tokenKey(createPrivateKey(signingKeyPem)) : undefined;
+    const accepted = [...(signingKeyPem ? [signingKeyPem] : []), ...publicKeyPems].map(pem =>
+      tokenKey(createPublicKey(pem)),
+    );
+    this.#accepted = accepted.filter((k, i) => accepted.findIndex(other => other.id === k.id) === i);
+  }
+
+  get algorithms(): readonly string[] {
+    return [...new Set(this.#accepted.map(k => k.algorithm))];
+  }
+
+  /** In a thread of the pool: an RSA signature takes the better part of a millisecond. */
+  sign(claims: object): Promise<string> {
+    const signing = this.#signing;
+    if (!signing) return Promise.reject(new Error('sign token: no signing key'));
+    const text = `${encode({ alg: signing.algorithm, kid: signing.id })}.${encode(claims)}`;
+    return new Promise((resolve, reject) => {
+      sign(signing.hash, Buffer.from(text), { key: signing.key, dsaEncoding: 'ieee-p1363' }, (error, signature) =>
+        error ? reject(error) : resolve(`${text}.${signature.toString('base64url')}`),
+      );
+    });
+  }
+
+  /** Throws CredentialError unless one of our keys signed exactly this text. */
+  verify(token: string, { header }: Jws): void {
+    const end = token.lastIndexOf('.');
+    const text = Buffer.from(token.slice(0, end));
+    const signature = Buffer.from(token.slice(end + 1), 'base64url');
+    // A second spelling of the same signature would be a second token.
+    if (signature.toString('base64url') !== token.slice(end + 1)) throw new CredentialError('malformed signature');
+    const named = this.#accepted.filter(k => k.id === header.kid);
+    for (const k of named.length ? named : this.#accepted) {
+      if (k.algorithm !== header.alg) continue;
+      if (verify(k.hash, text, { key: k.key, dsaEncoding: 'ieee-p1363' }, signature)) return;
+    }
+    throw new CredentialError('error in cryptographic primitive');
+  }
+
+  /** What /openid/v1/jwks serves. */
+  jsonWebKeySet(): JsonWebKeySet {
+    return {
+      keys: this.#accepted.map(({ id, algorithm, key }) => {
+        const { kty, ...members } = key.export({ format: 'jwk' }) as Record<string, string>;
+        return { use: 'sig', kty: kty!, kid: id, alg: algorithm, ...members };
+      }),
+    };
+  }
+}
+
+/** What /.well-known/openid-configuration serves. */
+export function openidConfiguration(issuer: string, jwksUri: string, keys: TokenKeys) {
+  return {
+    issuer,
+    jwks_uri: jwksUri,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: keys.algorithms,
+  };
+}
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');

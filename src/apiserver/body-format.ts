@@ -1,0 +1,26 @@
+import { parseJson, parseYaml } from '../api/decode.ts';
+import { unsupportedMediaType } from '../api/status.ts';
+
+export interface DecodedBody {
+  readonly value: unknown;
+  readonly duplicates: readonly string[];
+}
+
+const accepted = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+
+/** Parses by content type; JSON when none is given. Throws 400 and 415. */
+export function decodeYamlOrJson(body: Uint8Array, contentType: string | undefined): DecodedBody {
+  const type = contentType === undefined ? 'application/json' : contentType.split(';', 1)[0]!.trim().toLowerCase();
+  switch (type) {
+    case 'application/json':
+    case '':
+    case '*/*':
+      return parseJson(body);
+    case 'application/yaml':
+    case 'application/x-yaml':
+    case 'text/yaml':
+      return parseYaml(body);
+    default:
+      throw unsupportedMediaType(accepted);
+  }
+}

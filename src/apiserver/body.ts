@@ -1,0 +1,83 @@
+// From request bodies to objects the registry takes.
+import { decodeYamlOrJson, type DecodedBody } from './body-format.ts';
+import { apiVersionOf } from '../api/ref.ts';
+import { applyDefaults, normalize, strictErrors } from '../api/decode.ts';
+import type { KubeObject, Mutable } from '../api/meta.ts';
+import type { Resource } from '../api/resource.ts';
+import { badRequest, StatusError } from '../api/status.ts';
+import type { Strategy } from '../api/strategy.ts';
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+
+/** Largest body of a write, in bytes. */
+export const maxBodyBytes = 3 << 20;
+
+/** What a body is to become. */
+export interface Target {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly typeName: string;
+}
+
+export function targetOf(resource: Resource): Target {
+  return { group: resource.group, version: resource.version, kind: resource.kind, typeName: resource.typeName };
+}
+
+export interface DraftOptions {
+  readonly fieldValidation: FieldValidation;
+  warn(message: string): void;
+}
+
+/** Decodes, checks against the schema and defaults. Throws 400, 415. */
+export function decodeDraft(target: Target, strategy: Strategy | undefined, body: Uint8Array, contentType: string | undefined, options: DraftOptions): Mutable<KubeObject> {
+  const decoded: DecodedBody = decodeYamlOrJson(body, contentType);
+  return draftFrom(target, strategy, decoded.value, options, decoded.duplicates);
+}
+
+/** The same for a value that is parsed already. It is copied, never changed. */
+export function draftFrom(target: Target, strategy: Strategy | undefined, value: unknown, options: DraftOptions, duplicates: readonly string[] = []): Mutable<KubeObject> {
+  checkKind(target, value);
+  const ignore = options.fieldValidation === 'Ignore';
+  const report = ignore ? undefined : { unknown: [] as string[] };
+  let object: Mutable<KubeObject>;
+  try {
+    object = normalize(target.typeName, value, report);
+  } catch (error) {
+    if (error instanceof StatusError && error.code === 400) throw cannotBeHandled(target, error.message);
+    throw error;
+  }
+  if (report) {
+    const problems = strictErrors({ unknown: report.unknown, duplicates: [...duplicates] });
+    if (problems.length && options.fieldValidation === 'Strict') throw cannotBeHandled(target, `strict decoding error: ${problems.join(', ')}`);
+    for (const p of problems) options.warn(p);
+  }
+  (object as { kind?: string }).kind = target.kind;
+  (object as { apiVersion?: string }).apiVersion = apiVersionOf(target);
+  (object as { metadata?: unknown }).metadata ??= {};
+  applyDefaults(target.typeName, object);
+  strategy?.default?.(object);
+  return object;
+}
+
+function checkKind(target: Target, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw badRequest(`the object provided is unrecognized (must be of type ${target.kind}): couldn't get version/kind; json parse error: ${describe(value)}`);
+  }
+  const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
+  const expected = apiVersionOf(target);
+  if (apiVersion !== undefined && apiVersion !== '' && apiVersion !== expected) {
+    throw badRequest(`the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`);
+  }
+  if (kind !== undefined && kind !== '' && kind !== target.kind) {
+    throw badRequest(`${String(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${String(kind)}) does not match the expected kind (${target.kind})`);
+  }
+}
+
+function describe(value: unknown): string {
+  return `json: cannot unmarshal ${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
+}
+
+function cannotBeHandled(target: Target, why: string): StatusError {
+  return badRequest(`${target.kind} in version "${target.version}" cannot be handled as a ${target.kind}: ${why}`);
+}

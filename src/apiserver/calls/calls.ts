@@ -1,0 +1,33 @@
+// Which subresources and unstored resources this server answers itself.
+import type { InformerFactory } from '../../client/informer.ts';
+import type { Client } from '../../client/client.ts';
+import type { Access } from '../access.ts';
+import type { ApiContext } from '../context.ts';
+import { registryOf } from '../context.ts';
+import type { RegistryHooks } from '../registry/registry.ts';
+import type { ApiServerOptions } from '../server.ts';
+import { bindPod } from './binding.ts';
+import { evict } from './eviction.ts';
+import { scale } from './scale.ts';
+
+export interface CallDeps {
+  readonly context: ApiContext;
+  readonly client: Client;
+  readonly informers: InformerFactory;
+  readonly options: ApiServerOptions;
+  readonly access: Access;
+  readonly hooks: Map<string, RegistryHooks>;
+}
+
+const scalable = ['apps/deployments', 'apps/replicasets', 'apps/statefulsets', '/replicationcontrollers'];
+
+export function registerCalls(deps: CallDeps): void {
+  const { context, access } = deps;
+  const { calls } = context;
+  const pods = registryOf(context, '', 'pods');
+  calls.set('/pods/binding', call => bindPod(call, pods));
+  calls.set('/bindings', call => bindPod(call, pods));
+  calls.set('/pods/eviction', call => evict(call, pods, registryOf(context, 'policy', 'poddisruptionbudgets')));
+  for (const id of scalable) calls.set(`${id}/scale`, scale);
+  for (const [id, handler] of access.calls) calls.set(id, handler);
+}

@@ -1,0 +1,114 @@
+// pods/eviction: deletes a pod unless a PodDisruptionBudget forbids it.
+import { cloneDeep, formatTime, type KubeObject, type Mutable, parseTime } from '../../api/meta.ts';
+import { selectorFromLabelSelector } from '../../api/label-selector.ts';
+import { badRequest, internalError, notFound, StatusError } from '../../api/status.ts';
+import type { Pod } from '../../api/type/core-v1.ts';
+import type { Eviction, PodDisruptionBudget } from '../../api/type/policy-v1.ts';
+import { draftFrom } from '../body.ts';
+import type { Call, CallResult } from '../context.ts';
+import { deleteRequest } from '../options.ts';
+import { deleteObject } from '../registry/delete.ts';
+import type { Registry } from '../registry/registry.ts';
+import { updateObject } from '../registry/update.ts';
+
+const target = { group: 'policy', version: 'v1', kind: 'Eviction', typeName: 'io.k8s.api.policy.v1.Eviction' };
+
+// More pods than this disrupted at once means that the controller does not keep up.
+const mostDisrupted = 2000;
+
+const success: CallResult = { code: 201, object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } };
+
+export async function evict(call: Call, pods: Registry, budgets: Registry): Promise<CallResult> {
+  const { value, duplicates } = await call.body();
+  const eviction = draftFrom(target, undefined, value, { fieldValidation: 'Ignore', warn: call.context.warn }, duplicates) as unknown as Eviction;
+  const { name } = eviction.metadata;
+  if (name && name !== call.key.name) throw badRequest('name in URL does not match name in Eviction object');
+  const pod = pods.get(call.key).object as unknown as Pod;
+  const request = deleteRequest(eviction.deleteOptions, new URLSearchParams());
+  const context = { ...call.context, subresource: '', dryRun: call.context.dryRun || request.dryRun };
+  // A pod that does not run disrupts nobody.
+  if (!ignoresBudgets(pod)) await takeFromBudget(call, pod, budgets, context.dryRun);
+  if (!context.dryRun) await markEvicted(call, pods, pod);
+  await deleteObject(pods, call.key, request, context);
+  return success;
+}
+
+function ignoresBudgets(pod: Pod): boolean {
+  const phase = pod.status.phase;
+  return phase === 'Succeeded' || phase === 'Failed' || phase === 'Pending' || pod.metadata.deletionTimestamp !== undefined;
+}
+
+const isReady = (pod: Pod): boolean => pod.status.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
+
+async function takeFromBudget(call: Call, pod: Pod, budgets: Registry, dryRun: boolean): Promise<void> {
+  const matching: PodDisruptionBudget[] = [];
+  budgets.cache.snapshot().scan(`${call.key.namespace}/`, undefined, ({ object }) => {
+    const budget = object as unknown as PodDisruptionBudget;
+    if (budget.spec.selector && selectorFromLabelSelector(budget.spec.selector).matches(pod.metadata.labels ?? {})) matching.push(budget);
+    return undefined;
+  });
+  if (matching.length === 0) return;
+  if (matching.length > 1) throw internalError('This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.');
+  const [budget] = matching as [PodDisruptionBudget];
+  if (!isReady(pod) && mayEvictUnhealthy(budget)) return;
+  const key = { namespace: call.key.namespace!, name: budget.metadata.name };
+  await updateObject(
+    budgets,
+    key,
+    current => {
+      if (!current) throw notFound(budgets.resource, key.name);
+      return spend(current as unknown as PodDisruptionBudget, pod, budgets.options.clock.now());
+    },
+    { ...call.context, subresource: 'status', dryRun },
+  );
+}
+
+function mayEvictUnhealthy({ spec, status }: PodDisruptionBudget): boolean {
+  if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true;
+  return status.currentHealthy >= status.desiredHealthy && status.desiredHealthy > 0;
+}
+
+function spend(budget: PodDisruptionBudget, pod: Pod, nowMs: number): Mutable<KubeObject> {
+  const next = cloneDeep(budget) as Mutable<PodDisruptionBudget>;
+  const { status } = next;
+  const refuse = (message: string, reason = 'DisruptionBudget') =>
+    new StatusError(429, 'TooManyRequests', 'Cannot evict pod as it would violate the pod\'s disruption budget.', { causes: [{ reason, message }] });
+  if ((status.observedGeneration ?? 0) < (budget.metadata.generation ?? 0)) {
+    throw new StatusError(429, 'TooManyRequests', 'Cannot evict pod as it would violate the pod\'s disruption budget.', {
+      causes: [{ reason: 'DisruptionBudget', message: `The disruption budget ${budget.metadata.name} is still being processed by the server.` }],
+      retryAfterSeconds: 10,
+    });
+  }
+  if (status.disruptionsAllowed <= 0) {
+    const sync = status.conditions?.find(c => c.type === 'DisruptionAllowed');
+    if (status.disruptionsAllowed < 0) throw refuse('pdb disruptions allowed is negative');
+    throw refuse(
+      `The disruption budget ${budget.metadata.name} needs ${status.desiredHealthy} healthy pods and has ${status.currentHealthy} currently`,
+      sync?.reason === 'SyncFailed' ? 'SyncFailed' : 'DisruptionBudget',
+    );
+  }
+  if (Object.keys(status.disruptedPods ?? {}).length > mostDisrupted) throw refuse('DisruptedPods map too big - too many evictions not confirmed by PDB controller');
+  status.disruptionsAllowed -= 1;
+  status.disruptedPods = { ...status.disruptedPods, [pod.metadata.name]: formatTime(nowMs) };
+  return next as unknown as Mutable<KubeObject>;
+}
+
+async function markEvicted(call: Call, pods: Registry, pod: Pod): Promise<void> {
+  await updateObject(
+    pods,
+    call.key,
+    current => {
+      const next = cloneDeep(current as unknown as Pod) as Mutable<Pod>;
+      const nowMs = pods.options.clock.now();
+      const before = next.status.conditions?.find(c => c.type === 'DisruptionTarget');
+      const lastTransitionTime = before?.status === 'True' && parseTime(before.lastTransitionTime) ? before.lastTransitionTime! : formatTime(nowMs);
+      const condition = {
+        type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting', lastTransitionTime,
+        ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
+      };
+      next.status.conditions = [...(next.status.conditions ?? []).filter(c => c.type !== 'DisruptionTarget'), condition as never];
+      return next as unknown as Mutable<KubeObject>;
+    },
+    { ...call.context, subresource: 'status' },
+  );
+}

@@ -1,0 +1,73 @@
+// What every handler of the API server can reach.
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { ObjectKey } from '../api/meta.ts';
+import { notFound } from '../api/status.ts';
+import type { Resource, ResourceTable } from '../api/resource.ts';
+import { resourceId } from '../api/resource.ts';
+import type { UserInfo } from './authn/user.ts';
+import type { Authorizer } from './authz/authorizer.ts';
+import type { Exchange } from './http/exchange.ts';
+import type { DecodedBody } from './body-format.ts';
+import type { Dispatcher } from './registry/dispatcher.ts';
+import type { Registry, WriteContext } from './registry/registry.ts';
+import type { Stored } from './registry/stored.ts';
+import type { Renderer, RenderOptions } from './render.ts';
+import type { RequestInfo } from './request-info.ts';
+
+/** A call of a subresource, or of a resource that is not stored; the same for HTTP and in-process callers. */
+export interface Call {
+  /** get, create, update, patch, delete. */
+  readonly verb: string;
+  readonly resource: Resource;
+  /** Absent for a resource that is not stored. */
+  readonly registry: Registry | undefined;
+  readonly key: ObjectKey;
+  readonly context: WriteContext;
+  readonly query: URLSearchParams;
+  readonly contentType: string | undefined;
+  body(): Promise<DecodedBody>;
+}
+
+export interface CallResult {
+  readonly code: number;
+  readonly object: object | Stored;
+}
+
+export type CallHandler = (call: Call) => Promise<CallResult> | CallResult;
+
+/** Serves exec, log, proxy and their like, which speak to the client themselves. */
+export type StreamHandler = (request: { exchange: Exchange; info: RequestInfo; user: UserInfo; resource: Resource; registry: Registry }) => Promise<void>;
+
+export interface ApiContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly dispatcher: Dispatcher;
+  readonly authorizer: Authorizer;
+  /** Served resources by `group/version/resource`. */
+  readonly resources: ReadonlyMap<string, Resource>;
+  readonly table: ResourceTable;
+  /** Stored resources by `group/resource`. */
+  readonly registries: ReadonlyMap<string, Registry>;
+  /** Subresources by `group/resource/subresource`, and resources that are not stored by `group/resource`. */
+  readonly calls: Map<string, CallHandler>;
+  /** Streams by `group/resource/subresource`. */
+  readonly streams: Map<string, StreamHandler>;
+  /** Other forms than the object's own JSON: Table, PartialObjectMetadata, YAML, protobuf. */
+  readonly renderers: ((options: RenderOptions) => Renderer | undefined)[];
+  /** Called when the server stops: ends watches so that clients turn elsewhere. */
+  readonly onShutdown: Set<() => void>;
+  readonly featureEnabled: (gate: string) => boolean;
+}
+
+export function registryOf(context: ApiContext, group: string, resource: string): Registry {
+  const registry = context.registries.get(`${group}/${resource}`);
+  if (!registry) throw notFound({ group, resource }, '');
+  return registry;
+}
+
+export function servedResource(context: ApiContext, info: { group: string; version: string; resource: string }): Resource | undefined {
+  return context.resources.get(resourceId(info));
+}

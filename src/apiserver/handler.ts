@@ -1,0 +1,85 @@
+// The pipeline of one HTTP request.
+import { parseFieldSelector } from '../api/field-selector.ts';
+import { badRequest, StatusError, unauthorized } from '../api/status.ts';
+import type { Log } from '../base/log.ts';
+import type { UserInfo } from './authn/user.ts';
+import { type Attributes, forbiddenError } from './authz/authorizer.ts';
+import type { ApiContext } from './context.ts';
+import type { Exchange } from './http/exchange.ts';
+import type { RequestMetrics } from './metrics.ts';
+import { parseRequest, type RequestInfo } from './request-info.ts';
+import { handleResource, noSuchPath } from './resource-handler.ts';
+import { sendStatus } from './respond.ts';
+
+/** Serves a path that is no resource; false when it is not its. */
+export type PathHandler = (exchange: Exchange, user: UserInfo) => boolean | Promise<boolean>;
+
+export interface HandlerOptions {
+  readonly context: ApiContext;
+  authenticate(exchange: Exchange): UserInfo | undefined | Promise<UserInfo | undefined>;
+  /** Who the request acts as: the user, unless it asks to impersonate another and may. */
+  impersonate(exchange: Exchange, user: UserInfo): UserInfo;
+  readonly paths: readonly PathHandler[];
+  readonly metrics: RequestMetrics;
+  readonly log: Log;
+}
+
+const selecting = new Set(['list', 'watch', 'deletecollection']);
+
+/** What the request wants to do, for the authorizer. A field selector narrows it: a node may list only its own pods. */
+export function attributesOf(info: RequestInfo, user: UserInfo, fieldSelector: string | null | undefined): Attributes {
+  const base: Attributes = {
+    user, verb: info.verb, isResource: info.isResource, group: info.group, version: info.version, resource: info.resource,
+    subresource: info.subresource, namespace: info.namespace, name: info.name, path: info.path,
+  };
+  if (!fieldSelector || !selecting.has(info.verb)) return base;
+  try {
+    const { terms } = parseFieldSelector(fieldSelector);
+    const name = terms.find(t => t.field === 'metadata.name' && t.op !== '!=')?.value;
+    const requirements = terms.map(t => ({ key: t.field, operator: t.op === '!=' ? 'NotIn' : 'In', values: [t.value] }));
+    return { ...base, ...(name && !info.name ? { name } : {}), fieldSelector: requirements };
+  } catch {
+    // The list itself answers 400.
+    return base;
+  }
+}
+
+export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {
+  const { context, metrics } = options;
+  return exchange => {
+    const startMs = context.clock.monotonic();
+    let info: RequestInfo | undefined;
+    const warnings: string[] = [];
+    serve().catch(error => {
+      if (!(error instanceof StatusError)) {
+        options.log.error('serving a request failed', { method: exchange.method, path: exchange.path, error: error instanceof Error ? (error.stack ?? error.message) : error });
+      }
+      try {
+        sendStatus(exchange, error, warnings);
+      } catch (sendError) {
+        options.log.debug('answering failed', { error: sendError });
+      }
+      metrics.observe(info, error instanceof StatusError ? error.code : 500, startMs);
+    });
+
+    async function serve(): Promise<void> {
+      info = parseRequest(exchange.method, exchange.path, exchange.query);
+      const authenticating = options.authenticate(exchange);
+      const who = authenticating instanceof Promise ? await authenticating : authenticating;
+      if (!who) throw unauthorized();
+      const user = options.impersonate(exchange, who);
+      if (info.isResource && !info.verb) throw badRequest(`${exchange.method} is not supported`);
+      const attributes = attributesOf(info, user, info.isResource ? exchange.query.get('fieldSelector') : undefined);
+      const { decision, reason } = context.authorizer.authorize(attributes);
+      if (decision !== 'allow') throw forbiddenError(attributes, reason);
+      if (info.isResource) await handleResource({ context, exchange, info, user, warnings });
+      else if (!(await servePath(exchange, user))) throw noSuchPath();
+      metrics.observe(info, 200, startMs);
+    }
+  };
+
+  async function servePath(exchange: Exchange, user: UserInfo): Promise<boolean> {
+    for (const path of options.paths) if (await path(exchange, user)) return true;
+    return false;
+  }
+}

@@ -1,0 +1,92 @@
+// /healthz, /livez, /readyz with ?verbose, ?exclude and a path a check; /version; /metrics.
+import { messageOf } from '../base/assert.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { PathHandler } from './handler.ts';
+import { sendJson, sendText } from './respond.ts';
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Which endpoints run it; every check is in healthz and readyz. */
+  readonly live: boolean;
+  /** Throws when not healthy. */
+  check(): void;
+}
+
+const endpoints = ['healthz', 'livez', 'readyz'];
+
+export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
+  return exchange => {
+    const [, endpoint = '', name, more] = exchange.path.split('/');
+    if (!endpoints.includes(endpoint) || more !== undefined) return false;
+    const mine = checks.filter(c => endpoint !== 'livez' || c.live);
+    if (name) {
+      const one = mine.find(c => c.name === decodeURIComponent(name));
+      if (!one) return false;
+      try {
+        one.check();
+        sendText(exchange, 200, 'ok');
+      } catch (error) {
+        sendText(exchange, 500, `internal server error: ${messageOf(error)}\n`);
+      }
+      return true;
+    }
+    const excluded = new Set(exchange.query.getAll('exclude'));
+    const lines: string[] = [];
+    let failed = false;
+    for (const c of mine) {
+      if (excluded.has(c.name)) {
+        lines.push(`[+]${c.name} excluded: ok`);
+        continue;
+      }
+      try {
+        c.check();
+        lines.push(`[+]${c.name} ok`);
+      } catch {
+        failed = true;
+        lines.push(`[-]${c.name} failed: reason withheld`);
+      }
+    }
+    for (const e of excluded) if (!mine.some(c => c.name === e)) lines.unshift(`warn: some health checks cannot be excluded: no matches for ${JSON.stringify(e)}`);
+    if (failed) sendText(exchange, 500, `${lines.join('\n')}\n${endpoint} check failed\n`);
+    else if (exchange.query.has('verbose')) sendText(exchange, 200, `${lines.join('\n')}\n${endpoint} check passed\n`);
+    else sendText(exchange, 200, 'ok');
+    return true;
+  };
+}
+
+export interface VersionInfo {
+  readonly major: string;
+  readonly minor: string;
+  readonly gitVersion: string;
+  readonly gitCommit: string;
+  readonly gitTreeState: string;
+  readonly buildDate: string;
+  readonly goVersion: string;
+  readonly compiler: string;
+  readonly platform: string;
+}
+
+/** What /version says: the Kubernetes release whose API this is, and in the build metadata who serves it. */
+export function versionInfo(k8tsVersion: string): VersionInfo {
+  const platform = `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  return {
+    major: '1', minor: '36', gitVersion: `v1.36.2+k8ts.${k8tsVersion}`, gitCommit: '', gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z',
+    goVersion: `node${process.versions.node}`, compiler: 'v8', platform,
+  };
+}
+
+export function versionPath(version: VersionInfo): PathHandler {
+  return exchange => {
+    if (exchange.path !== '/version' && exchange.path !== '/version/') return false;
+    sendJson(exchange, 200, version);
+    return true;
+  };
+}
+
+export function metricsPath(metrics: Metrics): PathHandler {
+  return async exchange => {
+    if (exchange.path !== '/metrics') return false;
+    sendText(exchange, 200, await metrics.text(), metrics.contentType);
+    return true;
+  };
+}

@@ -1,0 +1,156 @@
+// One HTTP request and its answer, the same for HTTP/2 and HTTP/1.1.
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Duplex, Writable } from 'node:stream';
+import { badRequest, requestTooLarge } from '../../api/status.ts';
+import { PeerIdentity } from './peer.ts';
+
+export interface Exchange {
+  readonly method: string;
+  /** Path without the query, still percent-encoded. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** By lower-case name. */
+  readonly headers: IncomingHttpHeaders;
+  readonly peer: PeerIdentity;
+  /** 'HTTP/2.0' or 'HTTP/1.1'. */
+  readonly protocol: string;
+  /** The body, once. Throws 413 beyond `maxBytes`; 400 when the client stops half-way. */
+  readBody(maxBytes: number): Promise<Buffer>;
+  /** Sends everything at once. */
+  respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void;
+  /** Sends the head; the body follows on the returned stream. */
+  open(code: number, headers: Record<string, string | readonly string[]>): Writable;
+  /** The request body as a stream, for what is passed on. */
+  readonly input: Duplex | IncomingMessage;
+  /** Called when the client is gone or the answer complete. */
+  onClose(fn: () => void): void;
+  readonly closed: boolean;
+}
+
+function split(url: string): [path: string, query: URLSearchParams] {
+  const at = url.indexOf('?');
+  return at < 0 ? [url, emptyQuery] : [url.slice(0, at), new URLSearchParams(url.slice(at + 1))];
+}
+const emptyQuery = new URLSearchParams();
+
+/** Collects chunks up to a limit. */
+function collect(source: Duplex | IncomingMessage, maxBytes: number, declared: string | undefined): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (declared && Number(declared) > maxBytes) {
+      source.resume();
+      return reject(requestTooLarge(`limit is ${maxBytes}`));
+    }
+    const chunks: Buffer[] = [];
+    let size = 0;
+    source.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) {
+        chunks.length = 0;
+        reject(requestTooLarge(`limit is ${maxBytes}`));
+      } else chunks.push(chunk);
+    });
+    source.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    source.on('error', reject);
+    source.on('close', () => reject(badRequest('the request body ended early')));
+  });
+}
+
+export class Http2Exchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly peer: PeerIdentity;
+  readonly protocol = 'HTTP/2.0';
+  readonly input: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders & { ':method'?: string; ':path'?: string }, peer: PeerIdentity) {
+    this.input = stream;
+    this.headers = headers;
+    this.peer = peer;
+    this.method = headers[':method'] ?? 'GET';
+    [this.path, this.query] = split(headers[':path'] ?? '/');
+    stream.on('error', () => {});
+  }
+
+  readBody(maxBytes: number): Promise<Buffer> {
+    return collect(this.input, maxBytes, this.headers['content-length']);
+  }
+
+  respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {
+    const stream = this.input;
+    if (stream.destroyed || stream.headersSent) return;
+    if (body === undefined || this.method === 'HEAD') {
+      stream.respond({ ':status': code, ...headers }, { endStream: true });
+      return;
+    }
+    stream.respond({ ':status': code, ...headers });
+    stream.end(body);
+  }
+
+  open(code: number, headers: Record<string, string | readonly string[]>): Writable {
+    const stream = this.input;
+    if (!stream.destroyed && !stream.headersSent) stream.respond({ ':status': code, ...headers });
+    return stream;
+  }
+
+  onClose(fn: () => void): void {
+    this.input.once('close', fn);
+  }
+
+  get closed(): boolean {
+    return this.input.destroyed || this.input.closed;
+  }
+}
+
+export class Http1Exchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly peer: PeerIdentity;
+  readonly protocol = 'HTTP/1.1';
+  readonly input: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse, peer: PeerIdentity) {
+    this.input = request;
+    this.#response = response;
+    this.headers = request.headers;
+    this.peer = peer;
+    this.method = request.method ?? 'GET';
+    [this.path, this.query] = split(request.url ?? '/');
+    response.on('error', () => {});
+  }
+
+  readBody(maxBytes: number): Promise<Buffer> {
+    return collect(this.input, maxBytes, this.headers['content-length']);
+  }
+
+  respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {
+    const response = this.#response;
+    if (response.headersSent || response.destroyed) return;
+    // What is left of a refused body must not be taken for the next request.
+    if (!this.input.complete) response.shouldKeepAlive = false;
+    const length = body === undefined ? 0 : Buffer.byteLength(body);
+    response.writeHead(code, { ...(headers as Record<string, string>), 'content-length': String(length) });
+    response.end(this.method === 'HEAD' ? undefined : body);
+  }
+
+  open(code: number, headers: Record<string, string | readonly string[]>): Writable {
+    if (!this.#response.headersSent) {
+      this.#response.writeHead(code, headers as Record<string, string>);
+      this.#response.flushHeaders();
+    }
+    return this.#response;
+  }
+
+  onClose(fn: () => void): void {
+    this.#response.once('close', fn);
+  }
+
+  get closed(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded;
+  }
+}

@@ -1,0 +1,100 @@
+// One TLS port that speaks HTTP/2 and HTTP/1.1.
+import { createServer as createHttp1Server, type IncomingMessage, type Server as Http1Server } from 'node:http';
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
+import { PeerIdentity } from './peer.ts';
+
+export interface FrontOptions {
+  readonly cert: string;
+  readonly key: string;
+  /** CAs whose client certificates are believed. */
+  readonly clientCa: string;
+  handle(exchange: Exchange): void;
+  /** An HTTP/1.1 Upgrade: SPDY or WebSocket. The socket is the caller's from here on. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: PeerIdentity): void;
+}
+
+export interface Front {
+  /** Takes connections of one more listener. */
+  accept(socket: Socket): void;
+  /** Refuses new requests, lets running ones finish, cuts what is left after `graceMs`. */
+  drain(): Promise<void>;
+  /** Cuts every connection now. */
+  destroy(): void;
+  readonly tls: TlsServer;
+  readonly connections: number;
+}
+
+const windowBytes = 64 << 20;
+
+export function createFront(options: FrontOptions): Front {
+  const sockets = new Set<TLSSocket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const peers = new WeakMap<object, PeerIdentity>();
+
+  const http2: Http2Server = createHttp2Server({
+    settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
+    // Watches keep thousands of streams open: the default of 10 MB resets them with ENHANCE_YOUR_CALM.
+    maxSessionMemory: 1000,
+  });
+  let arriving: PeerIdentity | undefined;
+  http2.on('session', session => {
+    sessions.add(session);
+    const peer = arriving ?? new PeerIdentity(undefined);
+    // Node's default window makes p99 of concurrent writes 100 ms and more.
+    session.setLocalWindowSize(windowBytes);
+    session.on('stream', (stream, headers) => options.handle(new Http2Exchange(stream, headers, peer)));
+    session.on('close', () => sessions.delete(session));
+    session.on('error', () => session.destroy());
+  });
+  http2.on('sessionError', () => {});
+
+  const http1: Http1Server = createHttp1Server({ keepAlive: true, requestTimeout: 0, headersTimeout: 30_000 });
+  http1.keepAliveTimeout = 90_000;
+  http1.on('request', (request, response) => options.handle(new Http1Exchange(request, response, peerOf(request.socket))));
+  http1.on('upgrade', (request, socket, head) => options.upgrade(request, socket, head, peerOf(request.socket)));
+  http1.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
+
+  const tls = createTlsServer({
+    cert: options.cert, key: options.key, ca: options.clientCa, requestCert: true, rejectUnauthorized: false,
+    ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2', handshakeTimeout: 10_000,
+  });
+  tls.on('secureConnection', socket => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    const peer = new PeerIdentity(socket);
+    if (socket.alpnProtocol === 'h2') {
+      arriving = peer;
+      http2.emit('connection', socket);
+      arriving = undefined;
+    } else {
+      peers.set(socket, peer);
+      http1.emit('connection', socket);
+    }
+  });
+  tls.on('tlsClientError', (_error, socket) => socket.destroy());
+
+  return {
+    tls,
+    get connections() {
+      return sockets.size;
+    },
+    accept: socket => void tls.emit('connection', socket),
+    async drain() {
+      await Promise.all([...sessions].map(s => new Promise<void>(resolve => s.close(resolve))));
+    },
+    destroy() {
+      for (const s of sessions) s.destroy();
+      for (const s of sockets) s.destroy();
+    },
+  };
+}

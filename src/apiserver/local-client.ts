@@ -1,0 +1,245 @@
+// The in-process transport: the same authorization, admission and validation as HTTP, without bytes.
+import type { Draft, KubeList, KubeObject, ObjectKey } from '../api/meta.ts';
+import { apiVersionOf, type ResourceRef } from '../api/ref.ts';
+import { type Resource, resourceId } from '../api/resource.ts';
+import { methodNotSupported, notFound, StatusError, tooLargeResourceVersion } from '../api/status.ts';
+import type { Status } from '../api/type/meta-v1.ts';
+import type {
+  Client, DeleteOptions, ListOptions, Patch, PatchOptions, WatchHandle, WatchHandler, WatchOptions, WriteOptions,
+} from '../client/client.ts';
+import { serviceAccountUser, type UserInfo } from './authn/user.ts';
+import { forbiddenError } from './authz/authorizer.ts';
+import { draftFrom, targetOf } from './body.ts';
+import type { ApiContext, CallResult } from './context.ts';
+import { attributesOf } from './handler.ts';
+import { managerFromUserAgent, writeContext } from './options.ts';
+import { patchOf } from './patch.ts';
+import { createObject } from './registry/create.ts';
+import { deleteObject } from './registry/delete.ts';
+import { deleteCollection } from './registry/delete-collection.ts';
+import { listCache } from './registry/listing.ts';
+import type { Registry, WriteContext } from './registry/registry.ts';
+import { parseSelection } from './registry/selection.ts';
+import { Stored } from './registry/stored.ts';
+import { type Transform, updateObject } from './registry/update.ts';
+import { startWatch } from './registry/watcher.ts';
+import { deletedStatus } from './resource-handler.ts';
+
+export interface LocalIdentity {
+  readonly user: UserInfo;
+  readonly userAgent: string;
+}
+
+const noQuery = new URLSearchParams();
+const ignore = () => {};
+
+/** `raw` answers paths that are no resource. */
+export function localClient(context: ApiContext, identity: LocalIdentity, raw: (path: string, user: UserInfo) => Promise<unknown>): Client {
+  const { user } = identity;
+  const manager = managerFromUserAgent(identity.userAgent);
+
+  function resolve(ref: ResourceRef): { resource: Resource; registry: Registry } {
+    const resource = context.resources.get(resourceId(ref));
+    const registry = resource && context.registries.get(`${resource.group}/${resource.resource}`);
+    if (!resource || !registry) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+    return { resource, registry };
+  }
+
+  function allow(ref: ResourceRef, verb: string, key: { namespace?: string; name?: string }, subresource = '', fieldSelector?: string): void {
+    const attributes = attributesOf(
+      {
+        isResource: true, verb, prefix: '', group: ref.group, version: ref.version, resource: ref.resource, subresource,
+        namespace: key.namespace ?? '', name: key.name ?? '', rest: '', path: '',
+      },
+      user,
+      fieldSelector,
+    );
+    const { decision, reason } = context.authorizer.authorize(attributes);
+    if (decision !== 'allow') throw forbiddenError(attributes, reason);
+  }
+
+  const write = (options: WriteOptions | undefined, subresource = ''): WriteContext =>
+    writeContext(user, { dryRun: options?.dryRun === true, fieldManager: options?.fieldManager ?? manager, fieldValidation: 'Ignore' }, subresource, {}, ignore);
+
+  const draft = (resource: Resource, registry: Registry, value: unknown, options?: WriteOptions) =>
+    draftFrom(targetOf(resource), registry.strategy, value, { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore });
+
+  async function update<T extends KubeObject>(ref: ResourceRef<T>, object: Draft<T>, subresource: string, options?: WriteOptions): Promise<T> {
+    const { resource, registry } = resolve(ref);
+    const key = keyFrom(resource, object as Draft<KubeObject>);
+    allow(ref, 'update', key, subresource);
+    const transform: Transform = () => draft(resource, registry, object, options);
+    const createIfAbsent = registry.strategy.allowCreateOnUpdate === true && subresource === '';
+    const { stored } = await updateObject(registry, key, transform, write(options, subresource), { createIfAbsent });
+    return stored.object as unknown as T;
+  }
+
+  async function call(ref: ResourceRef, key: ObjectKey, verb: string, subresource: string, body: unknown, options?: WriteOptions): Promise<CallResult> {
+    const resource = context.resources.get(resourceId(ref));
+    if (!resource) throw notFound(ref, key.name);
+    allow(ref, verb, key, subresource);
+    const id = `${resource.group}/${resource.resource}`;
+    const handler = context.calls.get(subresource ? `${id}/${subresource}` : id);
+    if (!handler) throw methodNotSupported(ref, verb);
+    return handler({
+      verb, resource, registry: context.registries.get(id), key, context: write(options, subresource), query: noQuery, contentType: undefined,
+      body: async () => ({ value: body, duplicates: [] }),
+    });
+  }
+
+  const unwrap = <R>({ object }: CallResult): R => (object instanceof Stored ? object.object : object) as R;
+
+  return {
+    async get(ref, key, options) {
+      const { registry } = resolve(ref);
+      allow(ref, 'get', key);
+      const rv = Number(options?.resourceVersion ?? 0);
+      if (rv) await context.dispatcher.waitFor(rv);
+      return registry.get(key).object as never;
+    },
+
+    async list<T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}): Promise<KubeList<T>> {
+      const { resource, registry } = resolve(ref);
+      allow(ref, 'list', options.namespace ? { namespace: options.namespace } : {}, '', options.fieldSelector);
+      const result = await listCache(registry.cache, context.dispatcher, {
+        namespace: options.namespace ?? '',
+        selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
+        limit: options.limit ?? 0,
+        continue: options.continue ?? '',
+        resourceVersion: options.resourceVersion ?? '',
+        resourceVersionMatch: options.resourceVersionMatch ?? '',
+      });
+      return {
+        kind: `${resource.kind}List`,
+        apiVersion: apiVersionOf(resource),
+        metadata: {
+          resourceVersion: String(result.revision),
+          ...(result.continue ? { continue: result.continue } : {}),
+          ...(result.remaining === undefined ? {} : { remainingItemCount: result.remaining }),
+        },
+        items: result.items.map(i => i.object as unknown as T),
+      };
+    },
+
+    async create(ref, object, options) {
+      if (context.calls.has(`${ref.group}/${ref.resource}`)) return unwrap(await call(ref, { name: '' }, 'create', '', object, options));
+      const { resource, registry } = resolve(ref);
+      const namespace = resource.namespaced ? ((object as Draft<KubeObject>).metadata?.namespace ?? '') : '';
+      allow(ref, 'create', namespace ? { namespace } : {});
+      return (await createObject(registry, namespace, draft(resource, registry, object, options), write(options))).object as never;
+    },
+
+    update: (ref, object, options) => update(ref, object, '', options),
+    updateStatus: (ref, object, options) => update(ref, object, 'status', options),
+
+    async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: PatchOptions): Promise<T> {
+      const { resource, registry } = resolve(ref);
+      const subresource = options?.subresource ?? '';
+      allow(ref, 'patch', key, subresource);
+      if (patch.type === 'apply') throw new StatusError(415, 'UnsupportedMediaType', 'server-side apply is not supported yet');
+      const transform = patchOf(resource, registry.strategy, patch.type, patch.body, { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore });
+      const { stored } = await updateObject(registry, key, transform, write(options, subresource));
+      return stored.object as unknown as T;
+    },
+
+    async delete<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: DeleteOptions = {}): Promise<T | Status> {
+      const { resource, registry } = resolve(ref);
+      allow(ref, 'delete', key);
+      const { stored, deleted } = await deleteObject(registry, key, options, { ...write(options), options: { ...options } });
+      return (deleted ? deletedStatus(resource, stored) : stored.object) as T | Status;
+    },
+
+    async deleteCollection(ref, list, options = {}) {
+      const { resource, registry } = resolve(ref);
+      allow(ref, 'deletecollection', list.namespace ? { namespace: list.namespace } : {}, '', list.fieldSelector);
+      const { items } = await listCache(registry.cache, context.dispatcher, {
+        namespace: list.namespace ?? '', selection: parseSelection(resource, list.labelSelector, list.fieldSelector),
+        limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '',
+      });
+      await deleteCollection(registry, items, options, { ...write(options), options: { ...options } });
+    },
+
+    watch<T extends KubeObject>(ref: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
+      return localWatch(context, ref, options, handler, () => {
+        const found = resolve(ref);
+        allow(ref, 'watch', options.namespace ? { namespace: options.namespace } : {}, '', options.fieldSelector);
+        return found;
+      });
+    },
+
+    async createSubresource(ref, key, subresource, body, options) {
+      return unwrap(await call(ref, key, 'create', subresource, body, options));
+    },
+    async getSubresource(ref, key, subresource) {
+      return unwrap(await call(ref, key, 'get', subresource, undefined));
+    },
+    async updateSubresource(ref, key, subresource, body) {
+      const id = `${ref.group}/${ref.resource}/${subresource}`;
+      if (!context.calls.has(id)) return (await update(ref as ResourceRef<KubeObject>, body as Draft<KubeObject>, subresource)) as never;
+      return unwrap(await call(ref, key, 'update', subresource, body));
+    },
+    raw: path => raw(path, user),
+    as: ({ userAgent, serviceAccount }) =>
+      localClient(context, { userAgent, user: serviceAccount ? serviceAccountUser('kube-system', serviceAccount) : user }, raw),
+  };
+}
+
+function keyFrom(resource: Resource, object: Draft<KubeObject>): ObjectKey {
+  const { name = '', namespace } = object.metadata ?? {};
+  return resource.namespaced && namespace ? { name, namespace } : { name };
+}
+
+function localWatch<T extends KubeObject>(
+  context: ApiContext,
+  ref: ResourceRef<T>,
+  options: WatchOptions,
+  handler: WatchHandler<T>,
+  enter: () => { resource: Resource; registry: Registry },
+): WatchHandle {
+  let stopped = false;
+  let stop: (() => void) | undefined;
+  const timer = options.timeoutSeconds ? context.clock.after(options.timeoutSeconds * 1000, () => close(undefined)) : undefined;
+  const close = (error: Error | undefined) => {
+    if (stopped) return;
+    end();
+    handler.onClose(error);
+  };
+  const end = () => {
+    stopped = true;
+    timer?.cancel();
+    stop?.();
+    context.onShutdown.delete(onShutdown);
+  };
+  const onShutdown = () => close(undefined);
+  context.onShutdown.add(onShutdown);
+  const give = (type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: Stored) => {
+    if (!stopped) handler.onEvent(type, stored.object as unknown as T);
+  };
+  // Not within the caller's call: a handler may use the handle it is about to get.
+  queueMicrotask(() => {
+    if (stopped) return;
+    try {
+      const { resource, registry } = enter();
+      const rv = options.resourceVersion ?? '';
+      if (rv && Number(rv) > context.dispatcher.revision) throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
+      stop = startWatch(
+        registry.cache,
+        context.dispatcher,
+        { namespace: options.namespace ?? '', selection: parseSelection(resource, options.labelSelector, options.fieldSelector), resourceVersion: rv, sendInitialEvents: options.sendInitialEvents },
+        {
+          onEvent: give,
+          onInitial: stored => give('ADDED', stored),
+          onBookmark: (revision, initial) => {
+            if (stopped) return;
+            const metadata = { resourceVersion: String(revision), ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}) };
+            handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
+          },
+        },
+      );
+      if (stopped) stop();
+    } catch (error) {
+      close(error as Error);
+    }
+  });
+  return { stop: end };
+}

@@ -1,0 +1,53 @@
+// Content negotiation: what the client accepts against what the server can say.
+import { notAcceptable } from '../api/status.ts';
+
+export type MediaType = 'application/json' | 'application/yaml' | 'application/vnd.kubernetes.protobuf';
+
+/** What to answer with. */
+export interface Accepted {
+  readonly mediaType: MediaType;
+  /** 'Table', 'PartialObjectMetadata', 'PartialObjectMetadataList' of meta.k8s.io; '' for the object itself. */
+  readonly as: '' | 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
+  /** Version of meta.k8s.io for `as`. */
+  readonly asVersion: 'v1' | 'v1beta1';
+  readonly pretty: boolean;
+}
+
+const plain: Accepted = { mediaType: 'application/json', as: '', asVersion: 'v1', pretty: false };
+const cache = new Map<string, Accepted | null>();
+
+/** Throws 406 when nothing fits. */
+export function negotiate(accept: string | undefined, offered: readonly MediaType[]): Accepted {
+  if (!accept || accept === '*/*' || accept === 'application/json') return plain;
+  const id = `${offered.length}${accept}`;
+  let found = cache.get(id);
+  if (found === undefined) {
+    found = choose(accept, offered) ?? null;
+    if (cache.size < 1000) cache.set(id, found);
+  }
+  if (!found) throw notAcceptable(offered);
+  return found;
+}
+
+function choose(accept: string, offered: readonly MediaType[]): Accepted | undefined {
+  const clauses = accept.split(',').map((text, order) => {
+    const [type = '', ...parameters] = text.split(';').map(s => s.trim());
+    const map = new Map(parameters.map(p => [p.slice(0, p.indexOf('=')).trim(), p.slice(p.indexOf('=') + 1).trim()] as const));
+    return { type: type.toLowerCase(), map, q: Number(map.get('q') ?? 1), order };
+  });
+  clauses.sort((a, b) => b.q - a.q || a.order - b.order);
+  for (const { type, map, q } of clauses) {
+    if (!(q > 0)) continue;
+    const mediaType = offered.find(o => type === o || type === '*/*' || type === 'application/*');
+    if (!mediaType) continue;
+    const as = map.get('as') ?? '';
+    const version = map.get('v');
+    if (as) {
+      if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') continue;
+      if (map.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
+      return { mediaType, as, asVersion: version, pretty: map.get('pretty') === '1' };
+    }
+    return { mediaType, as: '', asVersion: 'v1', pretty: map.get('pretty') === '1' };
+  }
+  return undefined;
+}

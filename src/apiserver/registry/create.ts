@@ -1,0 +1,96 @@
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
+import { StoreConflictError } from '../../store/store.ts';
+import { generateName, inOrder, stampNew, countsGeneration } from './metadata.ts';
+import { recordManager } from './managers.ts';
+import type { Registry, WriteContext } from './registry.ts';
+import { Stored } from './stored.ts';
+import { validateObject } from './validation.ts';
+
+const generateNameTries = 8;
+
+/**
+ * Creates `draft` (decoded and defaulted, private to this call). Throws StatusError: 400 for a namespace or name that is
+ * not the request's, 403 by admission, 409 AlreadyExists, 422 by validation.
+ */
+export async function createObject(registry: Registry, namespace: string, draft: Mutable<KubeObject>, context: WriteContext, name = ''): Promise<Stored> {
+  settleNamespace(registry, namespace, draft);
+  if (name && !draft.metadata.name) draft.metadata.name = name;
+  const generated = !draft.metadata.name && draft.metadata.generateName ? draft.metadata.generateName : undefined;
+  for (let tries = 1; ; tries++) {
+    if (generated) draft.metadata.name = generateName(generated, registry.options.random);
+    try {
+      return await createOnce(registry, namespace, draft, context);
+    } catch (error) {
+      if (!(error instanceof StoreConflictError)) throw error;
+      if (!generated) throw taken(registry, registry.keyOf({ namespace, name: draft.metadata.name }), draft.metadata.name);
+      if (tries === generateNameTries) {
+        throw new StatusError(
+          409, 'AlreadyExists',
+          `${registry.resource.resource}${registry.resource.group ? `.${registry.resource.group}` : ''} "${draft.metadata.name}" already exists, the server was not able to generate a unique name for the object`,
+          { group: registry.resource.group, kind: registry.resource.resource, name: draft.metadata.name, retryAfterSeconds: 1 },
+        );
+      }
+    }
+  }
+}
+
+function settleNamespace(registry: Registry, namespace: string, draft: Mutable<KubeObject>): void {
+  if (!registry.resource.namespaced) {
+    delete draft.metadata.namespace;
+    return;
+  }
+  if (!namespace) throw badRequest('an empty namespace may not be set during creation');
+  if (!draft.metadata.namespace) draft.metadata.namespace = namespace;
+  if (draft.metadata.namespace !== namespace) {
+    throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
+  }
+}
+
+async function createOnce(registry: Registry, namespace: string, draft: Mutable<KubeObject>, context: WriteContext): Promise<Stored> {
+  const { admission, clock, random, hooks } = registry.options;
+  const { strategy } = registry;
+  const { metadata } = draft;
+  if (!metadata.name) throw nameRequired(registry);
+  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  stampNew(draft, clock.now(), random);
+  const key = { namespace, name: metadata.name };
+  const attributes = registry.attributes('CREATE', context, key, draft, undefined);
+  const waiting = admission.mutate(attributes);
+  if (waiting) await waiting;
+  strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource));
+  if (countsGeneration(registry)) metadata.generation = 1;
+  recordManager(registry, undefined, draft, context);
+  validateObject(registry, draft as KubeObject, undefined, context);
+  const checking = admission.validate(attributes);
+  if (checking) await checking;
+  const id = registry.keyOf(key);
+  if (registry.cache.latest(id)) throw new StoreConflictError(id, registry.cache.latest(id)!.revision);
+  const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
+  const object = inOrder(draft);
+  if (context.dryRun) {
+    undo?.();
+    delete (object.metadata as { resourceVersion?: string }).resourceVersion;
+    return new Stored(id, object as KubeObject, 0);
+  }
+  try {
+    return await registry.put(id, object, 0);
+  } catch (error) {
+    undo?.();
+    throw error;
+  }
+}
+
+function taken(registry: Registry, key: string, name: string): StatusError {
+  const e = alreadyExists(registry.resource, name);
+  const deleting = registry.cache.latest(key)?.object.metadata.deletionTimestamp !== undefined;
+  return deleting ? new StatusError(409, 'AlreadyExists', `object is being deleted: ${e.message}`, e.status.details) : e;
+}
+
+function nameRequired(registry: Registry): StatusError {
+  const { group, kind } = registry.resource;
+  const message = 'Required value: name or generateName is required';
+  return new StatusError(422, 'Invalid', `${kind}${group ? `.${group}` : ''} "" is invalid: metadata.name: ${message}`, {
+    ...(group ? { group } : {}), kind, causes: [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }],
+  });
+}

@@ -1,0 +1,96 @@
+// One watch on the store feeds every resource's cache in order of revision.
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import { tooLargeResourceVersion } from '../../api/status.ts';
+import type { Store, StoreEvent, StoreWatch } from '../../store/store.ts';
+import type { WatchCache } from './watch-cache.ts';
+
+export class Dispatcher {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #caches = new Map<string, WatchCache>();
+  #watch: StoreWatch | undefined;
+  /** Newest revision every cache has seen. */
+  revision = 0;
+  #waiters: { revision: number; resolve(): void }[] = [];
+  #onFailure: (error: Error) => void = () => {};
+
+  constructor(store: Store, clock: Clock, log: Log) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Fills the caches, keyed by prefix (`/registry/pods/`), and follows the store from there. */
+  async start(caches: ReadonlyMap<string, WatchCache>, onFailure: (error: Error) => void): Promise<void> {
+    this.#onFailure = onFailure;
+    let revision = this.#store.revision;
+    for (const [prefix, cache] of caches) {
+      const page = await this.#store.list(prefix, { revision });
+      revision = page.revision;
+      cache.load(page.entries, revision);
+      this.#caches.set(prefix, cache);
+    }
+    this.revision = revision;
+    this.#watch = this.#store.watch('/registry/', revision, {
+      onEvents: events => this.#take(events),
+      onError: error => {
+        this.#log.error('the store watch ended', { error });
+        this.#onFailure(error);
+      },
+    });
+  }
+
+  #take(events: readonly StoreEvent[]): void {
+    for (const event of events) {
+      const cache = this.#cacheOf(event.key);
+      this.revision = event.revision;
+      if (!cache) continue;
+      try {
+        cache.apply(event);
+      } catch (error) {
+        this.#log.error('applying a stored change failed', { key: event.key, error });
+      }
+    }
+    if (this.#waiters.length) {
+      const due = this.#waiters.filter(w => w.revision <= this.revision);
+      this.#waiters = this.#waiters.filter(w => w.revision > this.revision);
+      for (const w of due) w.resolve();
+    }
+  }
+
+  // Prefixes have one, two or three segments behind /registry: /registry/pods/, /registry/services/specs/.
+  #cacheOf(key: string): WatchCache | undefined {
+    let end = key.indexOf('/', 10);
+    while (end > 0) {
+      const cache = this.#caches.get(key.slice(0, end + 1));
+      if (cache) return cache;
+      end = key.indexOf('/', end + 1);
+    }
+    return undefined;
+  }
+
+  /** Resolves when `revision` is dispatched; rejects with 504 ResourceVersionTooLarge after 3 seconds. */
+  waitFor(revision: number): Promise<void> | undefined {
+    if (revision <= this.revision) return undefined;
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(3000, () => {
+        this.#waiters = this.#waiters.filter(w => w !== waiter);
+        reject(tooLargeResourceVersion(revision, this.revision));
+      });
+      const waiter = {
+        revision,
+        resolve: () => {
+          timer.cancel();
+          resolve();
+        },
+      };
+      this.#waiters.push(waiter);
+    });
+  }
+
+  stop(): void {
+    this.#watch?.stop();
+  }
+}

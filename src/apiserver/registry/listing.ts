@@ -1,0 +1,111 @@
+// Lists: the semantics of resourceVersion, resourceVersionMatch, limit and continue.
+import { badRequest, expired, StatusError } from '../../api/status.ts';
+import { decodeContinue, encodeContinue } from './continue-token.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Selection } from './selection.ts';
+import type { Stored } from './stored.ts';
+import type { WatchCache } from './watch-cache.ts';
+
+export interface ListRequest {
+  readonly namespace: string;
+  readonly selection: Selection;
+  readonly limit: number;
+  readonly continue: string;
+  readonly resourceVersion: string;
+  readonly resourceVersionMatch: string;
+}
+
+export interface ListResult {
+  readonly items: readonly Stored[];
+  readonly revision: number;
+  readonly continue: string;
+  /** Only known for lists without selectors. */
+  readonly remaining: number | undefined;
+}
+
+/** Throws 400 for parameters that contradict each other, as Kubernetes words it. */
+export function checkListParameters(p: { limit: number; continue: string; resourceVersion: string; resourceVersionMatch: string }): void {
+  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion)) {
+    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(p.resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(p.resourceVersion)}: invalid syntax`);
+  }
+  const match = p.resourceVersionMatch;
+  if (match) {
+    const wrong = (message: string) => badRequest(`ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${message}`);
+    if (p.continue) throw wrong('Forbidden: resourceVersionMatch is forbidden when continue is provided');
+    if (!p.resourceVersion) throw wrong('Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
+    if (match !== 'Exact' && match !== 'NotOlderThan') {
+      throw wrong(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`);
+    }
+    if (match === 'Exact' && p.resourceVersion === '0') throw wrong('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  }
+  if (p.continue && p.resourceVersion && p.resourceVersion !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+}
+
+export async function listCache(cache: WatchCache, dispatcher: Dispatcher, request: ListRequest): Promise<ListResult> {
+  checkListParameters(request);
+  const scope = request.namespace ? `${request.namespace}/` : '';
+  let revision = dispatcher.revision;
+  let tree = cache.snapshot();
+  let after: string | undefined;
+  if (request.continue) {
+    const token = decodeContinue(request.continue);
+    after = token.after;
+    if (token.revision > 0) {
+      tree = at(token.revision, () => inconsistentToken(dispatcher.revision, token.after));
+      revision = token.revision;
+    }
+  } else if (request.resourceVersion && request.resourceVersion !== '0') {
+    const asked = Number(request.resourceVersion);
+    await dispatcher.waitFor(asked);
+    revision = dispatcher.revision;
+    tree = cache.snapshot();
+    const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && request.limit > 0);
+    if (exact && asked !== revision) {
+      tree = at(asked);
+      revision = asked;
+    }
+  }
+  return page();
+
+  function at(asked: number, gone?: () => StatusError) {
+    if (asked > dispatcher.revision) throw badRequest(`continue key is not valid: its revision ${asked} lies in the future`);
+    try {
+      return cache.snapshotAt(asked);
+    } catch (error) {
+      throw gone && error instanceof StatusError ? gone() : error;
+    }
+  }
+
+  function page(): ListResult {
+    const items: Stored[] = [];
+    const { selection, limit } = request;
+    let more = false;
+    tree.scan(scope, after === undefined ? undefined : after, stored => {
+      if (!selection.everything && !selection.matches(stored.object)) return undefined;
+      if (limit > 0 && items.length === limit) {
+        more = true;
+        return false;
+      }
+      items.push(stored);
+      return undefined;
+    });
+    const last = items.at(-1);
+    if (!more || !last) return { items, revision, continue: '', remaining: undefined };
+    return {
+      items,
+      revision,
+      continue: encodeContinue({ revision, after: last.key }),
+      remaining: selection.everything ? tree.count(scope, last.key) : undefined,
+    };
+  }
+}
+
+// The answer to a continue token that is too old carries a fresh one, to go on without consistency.
+function inconsistentToken(revision: number, after: string): StatusError {
+  const gone = expired(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+  );
+  return gone.withListMeta({ continue: encodeContinue({ revision: -1, after }), resourceVersion: String(revision) });
+}

@@ -1,0 +1,98 @@
+// What the server itself decides about metadata.
+import { formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { conflict, StatusError } from '../../api/status.ts';
+import type { ObjectMeta } from '../../api/type/meta-v1.ts';
+import { type Random, randomSuffix, randomUuid } from '../../base/random.ts';
+import type { Registry } from './registry.ts';
+import type { Stored } from './stored.ts';
+
+type Meta = Mutable<ObjectMeta>;
+
+// Kinds whose generation the server counts.
+const counted = new Set(
+  [
+    '/pods', '/replicationcontrollers', 'apps/deployments', 'apps/replicasets', 'apps/statefulsets', 'apps/daemonsets', 'batch/jobs', 'batch/cronjobs',
+    'policy/poddisruptionbudgets', 'networking.k8s.io/ingresses', 'networking.k8s.io/networkpolicies', 'networking.k8s.io/ingressclasses',
+    'discovery.k8s.io/endpointslices', 'apiextensions.k8s.io/customresourcedefinitions', 'admissionregistration.k8s.io/validatingwebhookconfigurations',
+    'admissionregistration.k8s.io/mutatingwebhookconfigurations', 'admissionregistration.k8s.io/validatingadmissionpolicies',
+    'admissionregistration.k8s.io/mutatingadmissionpolicies', 'flowcontrol.apiserver.k8s.io/flowschemas',
+    'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations', 'resource.k8s.io/resourceslices', 'scheduling.k8s.io/priorityclasses',
+  ],
+);
+
+export function countsGeneration(registry: Registry): boolean {
+  return registry.strategy.hasGeneration ?? counted.has(`${registry.resource.group}/${registry.resource.resource}`);
+}
+
+const longestGeneratedBase = 58;
+
+export function generateName(base: string, random: Random): string {
+  return base.slice(0, longestGeneratedBase) + randomSuffix(random);
+}
+
+/** Sets what only the server sets on a new object. */
+export function stampNew(object: Mutable<KubeObject>, nowMs: number, random: Random): void {
+  const m = object.metadata as Meta;
+  delete m.deletionTimestamp;
+  delete m.deletionGracePeriodSeconds;
+  delete m.selfLink;
+  delete m.generation;
+  m.uid = randomUuid(random);
+  m.creationTimestamp = formatTime(nowMs);
+}
+
+/** Puts back what an update may not change. Throws 409 for another object's uid or an older resourceVersion. */
+export function carryOver(registry: Registry, object: Mutable<KubeObject>, current: Stored): void {
+  const m = object.metadata as Meta;
+  const old = current.object.metadata;
+  if (m.uid && m.uid !== old.uid) {
+    throw conflict(registry.resource, old.name, `Precondition failed: UID in precondition: ${m.uid}, UID in object meta: ${old.uid}`);
+  }
+  m.uid = old.uid;
+  m.creationTimestamp = old.creationTimestamp;
+  copy(m, old, 'generateName');
+  copy(m, old, 'generation');
+  copy(m, old, 'selfLink');
+  copy(m, old, 'deletionTimestamp');
+  copy(m, old, 'deletionGracePeriodSeconds');
+}
+
+function copy<K extends keyof Meta>(to: Meta, from: ObjectMeta, field: K): void {
+  if (from[field] === undefined) delete to[field];
+  else (to as Record<string, unknown>)[field] = from[field];
+}
+
+const order = [
+  'name', 'generateName', 'namespace', 'selfLink', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp',
+  'deletionGracePeriodSeconds', 'labels', 'annotations', 'ownerReferences', 'finalizers', 'managedFields',
+] as const;
+
+/** The object with its metadata in Kubernetes' field order and room for the resourceVersion. */
+export function inOrder(object: Mutable<KubeObject>): Mutable<KubeObject> {
+  const from = object.metadata as unknown as Record<string, unknown>;
+  const metadata: Record<string, unknown> = {};
+  for (const field of order) {
+    const value = field === 'resourceVersion' ? (from[field] ?? '') : from[field];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
+    metadata[field] = value;
+  }
+  const out: Record<string, unknown> = {};
+  const { kind, apiVersion } = object;
+  out.kind = kind;
+  out.apiVersion = apiVersion;
+  out.metadata = metadata;
+  for (const k in object) if (k !== 'kind' && k !== 'apiVersion' && k !== 'metadata') out[k] = (object as unknown as Record<string, unknown>)[k];
+  return out as unknown as Mutable<KubeObject>;
+}
+
+/** Throws 409 unless the preconditions hold. */
+export function checkPreconditions(registry: Registry, current: Stored, preconditions: { uid?: string; resourceVersion?: string } | undefined): void {
+  if (!preconditions) return;
+  const m = current.object.metadata;
+  const fail = (what: string, asked: string, is: string): StatusError =>
+    conflict(registry.resource, m.name, `Precondition failed: ${what} in precondition: ${asked}, ${what} in object meta: ${is}`);
+  if (preconditions.uid && preconditions.uid !== m.uid) throw fail('UID', preconditions.uid, m.uid);
+  if (preconditions.resourceVersion && preconditions.resourceVersion !== m.resourceVersion) {
+    throw fail('ResourceVersion', preconditions.resourceVersion, m.resourceVersion);
+  }
+}

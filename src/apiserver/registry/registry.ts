@@ -1,0 +1,149 @@
+// One stored resource: its cache, its rules and the write paths to the store.
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
+import type { Resource } from '../../api/resource.ts';
+import { internalError, modified, notFound, StatusError } from '../../api/status.ts';
+import type { RuleContext, Strategy } from '../../api/strategy.ts';
+import { type Store, StoreConflictError, StoreFullError } from '../../store/store.ts';
+import type { AdmissionAttributes, AdmissionChain, Operation } from '../admission/admission.ts';
+import type { UserInfo } from '../authn/user.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { Stored } from './stored.ts';
+import type { WatchCache } from './watch-cache.ts';
+
+/** Who writes and how. */
+export interface WriteContext {
+  readonly user: UserInfo;
+  readonly dryRun: boolean;
+  /** Owner of the written fields in managedFields. */
+  readonly fieldManager: string;
+  /** '' for the object itself. */
+  readonly subresource: string;
+  /** The request's options object, for admission. */
+  readonly options: Readonly<Record<string, unknown>>;
+  warn(message: string): void;
+}
+
+export interface RegistryOptions {
+  readonly resource: Resource;
+  readonly strategy: Strategy;
+  readonly cache: WatchCache;
+  readonly store: Store;
+  readonly dispatcher: Dispatcher;
+  readonly admission: AdmissionChain;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly featureEnabled: (gate: string) => boolean;
+  /** Objects vanish by themselves after this long (Events). */
+  readonly ttlMs?: number;
+  readonly hooks?: RegistryHooks;
+}
+
+/** What some kinds do besides storing: allocate addresses and ports, issue, release. */
+export interface RegistryHooks {
+  /** After validation, before the write; returns an undo for when the write fails. May change the object. */
+  beforeCreate?(object: Mutable<KubeObject>, context: WriteContext): Promise<(() => void) | undefined>;
+  beforeUpdate?(object: Mutable<KubeObject>, old: KubeObject, context: WriteContext): Promise<(() => void) | undefined>;
+  /** After a durable delete. */
+  afterDelete?(object: KubeObject): void;
+}
+
+export class Registry {
+  readonly resource: Resource;
+  readonly strategy: Strategy;
+  readonly cache: WatchCache;
+  readonly options: RegistryOptions;
+
+  constructor(options: RegistryOptions) {
+    this.options = options;
+    this.resource = options.resource;
+    this.strategy = options.strategy;
+    this.cache = options.cache;
+  }
+
+  keyOf(key: ObjectKey): string {
+    return this.resource.namespaced ? `${key.namespace ?? ''}/${key.name}` : key.name;
+  }
+
+  /** Throws 404. */
+  get(key: ObjectKey): Stored {
+    const stored = this.cache.get(this.keyOf(key));
+    if (!stored) throw notFound(this.resource, key.name);
+    return stored;
+  }
+
+  ruleContext(subresource: string): RuleContext {
+    return { nowMs: this.options.clock.now(), subresource, featureEnabled: this.options.featureEnabled };
+  }
+
+  attributes(operation: Operation, context: WriteContext, key: ObjectKey, object: Mutable<KubeObject> | undefined, old: KubeObject | undefined): AdmissionAttributes {
+    return {
+      operation, resource: this.resource, subresource: context.subresource, namespace: key.namespace ?? '', name: key.name, user: context.user,
+      dryRun: context.dryRun, object, old, options: context.options, warn: context.warn,
+    };
+  }
+
+  storeKey(key: string): string {
+    return `${this.resource.storagePrefix}/${key}`;
+  }
+
+  /** Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first. */
+  async put(key: string, object: Mutable<KubeObject>, ifRevision: number): Promise<Stored> {
+    let stored: Stored | undefined;
+    const encode = (revision: number) => {
+      object.metadata.resourceVersion = String(revision);
+      const json = Buffer.from(JSON.stringify(object));
+      stored = new Stored(key, object as KubeObject, revision, json);
+      if (revision > 0) this.cache.notePending(key, revision, stored);
+      return json;
+    };
+    const { store, ttlMs } = this.options;
+    const writeOptions = ttlMs ? { ttlMs } : undefined;
+    try {
+      if (ifRevision === 0) await store.create(this.storeKey(key), encode, writeOptions);
+      else await store.update(this.storeKey(key), ifRevision, encode, writeOptions);
+    } catch (error) {
+      if (stored) this.cache.dropPending(key, stored.revision);
+      throw storeFailure(error);
+    }
+    return stored!;
+  }
+
+  /** Removes the object; watchers see `final` at the revision of the delete. */
+  async remove(key: string, current: Stored): Promise<Stored> {
+    let final: Stored | undefined;
+    const encode = (revision: number) => {
+      const { object } = current;
+      final = new Stored(key, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, revision);
+      if (revision > 0) this.cache.notePending(key, revision, undefined, final);
+      return final.json;
+    };
+    try {
+      await this.options.store.delete(this.storeKey(key), current.revision, encode);
+    } catch (error) {
+      if (final) this.cache.dropPending(key, final.revision);
+      throw storeFailure(error);
+    }
+    this.options.hooks?.afterDelete?.(final!.object);
+    return final!;
+  }
+
+  /** Runs `attempt` on the newest version until no other writer comes between. */
+  async retry<T>(key: ObjectKey, attempt: (current: Stored | undefined) => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await attempt(this.cache.latest(this.keyOf(key)));
+      } catch (error) {
+        if (!(error instanceof StoreConflictError)) throw error;
+        if (tries >= 20) throw modified(this.resource, key.name);
+      }
+    }
+  }
+}
+
+function storeFailure(error: unknown): unknown {
+  if (error instanceof StoreConflictError || error instanceof StatusError) return error;
+  if (error instanceof StoreFullError) return new StatusError(507, 'InsufficientStorage', `the cluster's store is full: ${error.message}`);
+  return internalError(error);
+}

@@ -1,0 +1,122 @@
+import { cloneDeep, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
+import { badRequest, modified, notFound, StatusError } from '../../api/status.ts';
+import { createObject } from './create.ts';
+import { finishDeletion } from './delete.ts';
+import { recordManager } from './managers.ts';
+import { carryOver, countsGeneration, inOrder } from './metadata.ts';
+import type { Registry, WriteContext } from './registry.ts';
+import { Stored } from './stored.ts';
+import { validateObject } from './validation.ts';
+
+export interface UpdateResult {
+  readonly stored: Stored;
+  readonly created: boolean;
+}
+
+/**
+ * Makes the new object from the current one: a private copy, decoded and defaulted. Called again when another write
+ * came between. `current` is undefined when there is none and the kind may be created by an update.
+ */
+export type Transform = (current: KubeObject | undefined) => Mutable<KubeObject> | Promise<Mutable<KubeObject>>;
+
+/** Throws StatusError: 404, 409 Conflict, 422, 403. An update that changes nothing writes nothing. */
+export async function updateObject(
+  registry: Registry,
+  key: ObjectKey,
+  transform: Transform,
+  context: WriteContext,
+  options: { createIfAbsent?: boolean } = {},
+): Promise<UpdateResult> {
+  return registry.retry(key, async current => {
+    if (!current) {
+      if (!options.createIfAbsent) throw notFound(registry.resource, key.name);
+      const draft = await transform(undefined);
+      if (draft.metadata.resourceVersion || draft.metadata.uid) throw notFound(registry.resource, key.name);
+      return { stored: await createObject(registry, key.namespace ?? '', draft, context, key.name), created: true };
+    }
+    return { stored: await updateOnce(registry, key, current, await transform(current.object), context), created: false };
+  });
+}
+
+async function updateOnce(registry: Registry, key: ObjectKey, current: Stored, object: Mutable<KubeObject>, context: WriteContext): Promise<Stored> {
+  const { admission, hooks } = registry.options;
+  const { strategy } = registry;
+  const old = current.object;
+  checkIdentity(registry, key, object);
+  const asked = object.metadata.resourceVersion;
+  if (asked && asked !== old.metadata.resourceVersion) throw modified(registry.resource, key.name);
+  if (!asked && strategy.allowUnconditionalUpdate === false) {
+    throw new StatusError(422, 'Invalid', `${registry.resource.kind} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`, {
+      name: key.name, group: registry.resource.group, kind: registry.resource.kind,
+      causes: [{ reason: 'FieldValueInvalid', message: 'Invalid value: 0: must be specified for an update', field: 'metadata.resourceVersion' }],
+    });
+  }
+  carryOver(registry, object, current);
+  keepOtherHalf(registry, object, old, context.subresource);
+  const attributes = registry.attributes('UPDATE', context, key, object, old);
+  const waiting = admission.mutate(attributes);
+  if (waiting) await waiting;
+  strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
+  if (countsGeneration(registry) && context.subresource !== 'status' && specChanged(object, old)) {
+    (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
+  }
+  recordManager(registry, old, object, context);
+  validateObject(registry, object as KubeObject, old, context);
+  const checking = admission.validate(attributes);
+  if (checking) await checking;
+  object.metadata.resourceVersion = old.metadata.resourceVersion;
+  const ordered = inOrder(object);
+  if (JSON.stringify(ordered) === current.text) return current;
+  const undo = hooks?.beforeUpdate && (await hooks.beforeUpdate(ordered, old, context));
+  if (context.dryRun) {
+    undo?.();
+    return new Stored(current.key, ordered as KubeObject, current.revision);
+  }
+  try {
+    const stored = await registry.put(current.key, ordered, current.revision);
+    return (await finishDeletion(registry, stored)) ?? stored;
+  } catch (error) {
+    undo?.();
+    throw error;
+  }
+}
+
+function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {
+  const m = object.metadata;
+  if (!m.name) throw badRequest(`name must be provided`);
+  if (m.name !== key.name) throw badRequest(`the name of the object (${m.name}) does not match the name on the URL (${key.name})`);
+  if (!registry.resource.namespaced) {
+    delete m.namespace;
+    return;
+  }
+  if (!m.namespace) m.namespace = key.namespace ?? '';
+  if (m.namespace !== key.namespace) {
+    throw badRequest(`the namespace of the object (${m.namespace}) does not match the namespace on the request (${key.namespace})`);
+  }
+}
+
+// A status update changes nothing but the status (and metadata); any other update leaves the status alone.
+function keepOtherHalf(registry: Registry, object: Mutable<KubeObject>, old: KubeObject, subresource: string): void {
+  if (!registry.resource.hasStatus) return;
+  const fields = object as unknown as Record<string, unknown>;
+  const before = old as unknown as Record<string, unknown>;
+  if (subresource === 'status') {
+    for (const k of Object.keys(fields)) if (k !== 'metadata' && k !== 'status' && !(k in before)) delete fields[k];
+    for (const k in before) if (k !== 'metadata' && k !== 'status') fields[k] = before[k];
+    object.metadata.labels = old.metadata.labels && cloneDeep(old.metadata.labels);
+    if (!object.metadata.labels) delete object.metadata.labels;
+  } else if (subresource === '') {
+    if (before.status === undefined) delete fields.status;
+    else fields.status = before.status;
+  }
+}
+
+function specChanged(object: Mutable<KubeObject>, old: KubeObject): boolean {
+  const a = object as unknown as Record<string, unknown>;
+  const b = old as unknown as Record<string, unknown>;
+  for (const k of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    if (k === 'metadata' || k === 'status' || a[k] === b[k]) continue;
+    if (JSON.stringify(a[k]) !== JSON.stringify(b[k])) return true;
+  }
+  return false;
+}

@@ -1,0 +1,27 @@
+import type { KubeObject } from '../../api/meta.ts';
+import { FieldErrors } from '../../api/field-error.ts';
+import { invalid } from '../../api/status.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/rule/meta.ts';
+import type { Registry, WriteContext } from './registry.ts';
+
+/** Throws 422 with every cause; `old` is absent on create. */
+export function validateObject(registry: Registry, object: KubeObject, old: KubeObject | undefined, context: WriteContext): void {
+  const { strategy, resource } = registry;
+  const errors = new FieldErrors();
+  const rule = registry.ruleContext(context.subresource);
+  validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', errors);
+  if (old) validateObjectMetaUpdate(object, old, errors);
+  strategy.validate?.(object, errors, rule);
+  if (old) strategy.validateUpdate?.(object, old, errors, rule);
+  if (!errors.empty) throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name, dedupe(errors.list));
+  for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
+}
+
+// Rules on update may find what the rules for the whole object found already.
+function dedupe<T extends { field?: string; message: string }>(causes: readonly T[]): T[] {
+  const seen = new Set<string>();
+  return causes.filter(c => {
+    const id = `${c.field}\0${c.message}`;
+    return !seen.has(id) && seen.add(id);
+  });
+}

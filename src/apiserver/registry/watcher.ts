@@ -1,0 +1,65 @@
+// One watch: turns cache events into what this watcher's selection sees.
+import type { Dispatcher } from './dispatcher.ts';
+import type { Selection } from './selection.ts';
+import { Stored } from './stored.ts';
+import type { CacheEvent, WatchCache } from './watch-cache.ts';
+
+/** Where a watch's events go. Neither call may throw. */
+export interface WatchSink {
+  onEvent(type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: Stored): void;
+  /** What exists at the start, as ADDED: read by this watch alone. */
+  onInitial(stored: Stored): void;
+  /** `initial`: everything that existed at the start has been told. */
+  onBookmark(revision: number, initial: boolean): void;
+}
+
+export interface WatchRequest {
+  readonly namespace: string;
+  readonly selection: Selection;
+  /** '' or '0': begin with what exists. */
+  readonly resourceVersion: string;
+  readonly sendInitialEvents: boolean | undefined;
+}
+
+/** Starts it; initial events come before this returns. Throws 410 when the revision is gone. */
+export function startWatch(cache: WatchCache, dispatcher: Dispatcher, request: WatchRequest, sink: WatchSink): () => void {
+  const { namespace, selection } = request;
+  const scope = namespace ? `${namespace}/` : '';
+  const fromExisting = request.sendInitialEvents ?? (request.resourceVersion === '' || request.resourceVersion === '0');
+  if (fromExisting) {
+    cache.snapshot().scan(scope, undefined, stored => {
+      if (selection.everything || selection.matches(stored.object)) sink.onInitial(stored);
+      return undefined;
+    });
+    if (request.sendInitialEvents) sink.onBookmark(dispatcher.revision, true);
+  } else {
+    const from = request.resourceVersion === '' || request.resourceVersion === '0' ? dispatcher.revision : Number(request.resourceVersion);
+    for (const event of cache.since(from)) if (event.key.startsWith(scope)) deliver(event, selection, sink);
+  }
+  return cache.listen({ onEvent: event => deliver(event, selection, sink), namespace: namespace || undefined });
+}
+
+function deliver(event: CacheEvent, selection: Selection, sink: WatchSink): void {
+  if (selection.everything) {
+    sink.onEvent(event.type, event.stored);
+    return;
+  }
+  if (selection.name !== undefined && !event.key.endsWith(selection.name)) return;
+  const before = event.previous !== undefined && selection.matches(event.previous.object);
+  const after = event.type !== 'DELETED' && selection.matches(event.stored.object);
+  if (after) sink.onEvent(before ? 'MODIFIED' : 'ADDED', event.stored);
+  else if (before) sink.onEvent('DELETED', event.type === 'DELETED' ? event.stored : lastSeen(event));
+}
+
+const departed = new WeakMap<CacheEvent, Stored>();
+
+// An object that leaves the selection is shown as it was, at the revision at which it left.
+function lastSeen(event: CacheEvent): Stored {
+  let stored = departed.get(event);
+  if (!stored) {
+    const { object } = event.previous!;
+    stored = new Stored(event.key, { ...object, metadata: { ...object.metadata, resourceVersion: String(event.revision) } }, event.revision);
+    departed.set(event, stored);
+  }
+  return stored;
+}

@@ -1,0 +1,81 @@
+// How objects, lists and watch events are written for one media type and form.
+import { apiVersionOf } from '../api/ref.ts';
+import type { Resource } from '../api/resource.ts';
+import type { Accepted } from './negotiation.ts';
+import type { ListResult } from './registry/listing.ts';
+import type { Stored } from './registry/stored.ts';
+
+export interface Renderer {
+  readonly contentType: string;
+  /** Content type of a watch. */
+  readonly streamType: string;
+  object(stored: Stored): Uint8Array;
+  /** Pieces in order: head, items parted as needed, tail. */
+  list(result: ListResult): Iterable<Uint8Array>;
+  frame(type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: Stored): Uint8Array;
+  /** The pieces of an ADDED frame for an object that exists when a watch begins. */
+  initial(stored: Stored): readonly Uint8Array[];
+  bookmark(revision: number, initial: boolean): Uint8Array;
+  /** An ERROR event with this Status. */
+  error(status: unknown): Uint8Array;
+}
+
+export interface RenderOptions {
+  readonly resource: Resource;
+  readonly accepted: Accepted;
+  /** Of a Table: None, Metadata, Object. */
+  readonly includeObject: string;
+  readonly nowMs: number;
+}
+
+const comma = Buffer.from(',');
+const end = Buffer.from(']}\n');
+
+/** Objects as they are, in JSON: nothing is serialised again. */
+export function jsonRenderer(resource: Resource): Renderer {
+  return {
+    contentType: 'application/json',
+    streamType: 'application/json',
+    object: stored => stored.json,
+    *list(result) {
+      yield listHead(`${resource.kind}List`, apiVersionOf(resource), result);
+      let first = true;
+      for (const item of result.items) {
+        if (!first) yield comma;
+        first = false;
+        yield item.json;
+      }
+      yield end;
+    },
+    frame: (type, stored) => stored.frame(type),
+    initial: stored => stored.framePieces('ADDED'),
+    bookmark: (revision, initial) =>
+      eventFrame('BOOKMARK', {
+        kind: resource.kind,
+        apiVersion: apiVersionOf(resource),
+        metadata: {
+          resourceVersion: String(revision),
+          creationTimestamp: null,
+          ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+        },
+      }),
+    error: status => eventFrame('ERROR', status),
+  };
+}
+
+export function eventFrame(type: string, object: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+}
+
+/** A list's JSON up to its first item. */
+export function listHead(kind: string, apiVersion: string, result: ListResult, extra = ''): Buffer {
+  return Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(listMetadata(result))},${extra}"items":[`);
+}
+
+export function listMetadata(result: ListResult) {
+  return {
+    resourceVersion: String(result.revision),
+    ...(result.continue ? { continue: result.continue } : {}),
+    ...(result.remaining !== undefined ? { remainingItemCount: result.remaining } : {}),
+  };
+}

@@ -1,0 +1,72 @@
+// What a request asks for, read off its method, path and query: the only place that knows URL patterns.
+
+export interface RequestInfo {
+  readonly isResource: boolean;
+  /** get, list, watch, create, update, patch, delete, deletecollection; for other paths the lower-case method. */
+  readonly verb: string;
+  /** 'api' or 'apis'; '' for other paths. */
+  readonly prefix: string;
+  readonly group: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly resource: string;
+  readonly subresource: string;
+  readonly name: string;
+  /** What follows the subresource: the path to proxy. */
+  readonly rest: string;
+  readonly path: string;
+}
+
+const verbs: Record<string, string> = { POST: 'create', GET: 'get', HEAD: 'get', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+const namespaceSubresources = new Set(['status', 'finalize']);
+
+/** `path` is the raw path without the query. */
+export function parseRequest(method: string, path: string, query: URLSearchParams): RequestInfo {
+  const other = (prefix = '', group = '', version = ''): RequestInfo => ({
+    isResource: false, verb: method.toLowerCase(), prefix, group, version, namespace: '', resource: '', subresource: '', name: '', rest: '', path,
+  });
+  const parts = path.split('/');
+  parts.shift();
+  const prefix = parts.shift();
+  if (prefix !== 'api' && prefix !== 'apis') return other();
+  if (parts.at(-1) === '') parts.pop();
+  if (parts.length < (prefix === 'api' ? 2 : 3)) return other(prefix, prefix === 'apis' ? (parts[0] ?? '') : '', parts[prefix === 'api' ? 0 : 1] ?? '');
+  const group = prefix === 'apis' ? parts.shift()! : '';
+  const version = parts.shift()!;
+  let verb = verbs[method] ?? '';
+  // The deprecated form of watches: /api/v1/watch/...
+  if (parts[0] === 'watch') {
+    parts.shift();
+    verb = 'watch';
+  }
+  let namespace = '';
+  let resource: string;
+  if (parts[0] === 'namespaces' && parts.length > 2 && !namespaceSubresources.has(parts[2]!)) {
+    namespace = decode(parts[1]!);
+    resource = decode(parts[2]!);
+    parts.splice(0, 3);
+  } else {
+    resource = decode(parts.shift() ?? '');
+  }
+  const name = parts.length ? decode(parts.shift()!) : '';
+  // A request for a namespace object is about that namespace, for authorization as well.
+  if (resource === 'namespaces' && group === '' && name) namespace = name;
+  const subresource = parts.length ? decode(parts.shift()!) : '';
+  if (!name && (verb === 'get' || verb === 'watch')) verb = verb === 'watch' || isTrue(query.get('watch')) ? 'watch' : 'list';
+  if (!name && verb === 'delete') verb = 'deletecollection';
+  return { isResource: true, verb, prefix, group, version, namespace, resource, subresource, name, rest: parts.join('/'), path };
+}
+
+/** How query parameters say yes. */
+export function isTrue(value: string | null | undefined): boolean {
+  return value !== null && value !== undefined && value !== 'false' && value !== '0';
+}
+
+function decode(part: string): string {
+  if (!part.includes('%')) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

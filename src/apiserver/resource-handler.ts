@@ -1,0 +1,296 @@
+// The verbs of resources over HTTP.
+import type { Writable } from 'node:stream';
+import { apiVersionOf } from '../api/ref.ts';
+import type { ObjectKey } from '../api/meta.ts';
+import type { Resource } from '../api/resource.ts';
+import { badRequest, invalid, methodNotSupported, StatusError } from '../api/status.ts';
+import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
+import { decodeYamlOrJson } from './body-format.ts';
+import type { ApiContext, CallResult } from './context.ts';
+import { servedResource } from './context.ts';
+import type { UserInfo } from './authn/user.ts';
+import type { Exchange } from './http/exchange.ts';
+import { WatchStream } from './http/watch-stream.ts';
+import { negotiate, type MediaType } from './negotiation.ts';
+import { deleteRequest, writeContext, writeParameters } from './options.ts';
+import { patchTransform } from './patch.ts';
+import { createObject } from './registry/create.ts';
+import { deleteObject } from './registry/delete.ts';
+import { deleteCollection } from './registry/delete-collection.ts';
+import { listCache } from './registry/listing.ts';
+import type { Registry } from './registry/registry.ts';
+import { parseSelection } from './registry/selection.ts';
+import { Stored } from './registry/stored.ts';
+import { updateObject } from './registry/update.ts';
+import { startWatch } from './registry/watcher.ts';
+import { jsonRenderer, type Renderer } from './render.ts';
+import { isTrue, type RequestInfo } from './request-info.ts';
+import { responseHeaders, sendJson, sendObject, statusOf, writePieces } from './respond.ts';
+
+const offered: readonly MediaType[] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+
+export interface ResourceRequest {
+  readonly context: ApiContext;
+  readonly exchange: Exchange;
+  readonly info: RequestInfo;
+  readonly user: UserInfo;
+  /** Warnings collected for the response. */
+  readonly warnings: string[];
+}
+
+/** Serves one authorized resource request. Throws StatusError. */
+export async function handleResource(request: ResourceRequest): Promise<void> {
+  const { context, exchange, info } = request;
+  const resource = servedResource(context, info);
+  if (!resource) throw noSuchPath();
+  if (info.name && !resource.namespaced && info.namespace && resource.resource !== 'namespaces') throw noSuchPath();
+  const id = `${resource.group}/${resource.resource}`;
+  const registry = context.registries.get(id);
+  if (info.subresource) {
+    const sub = resource.subresources.get(info.subresource);
+    if (!sub) throw noSuchPath();
+    const stream = context.streams.get(`${id}/${info.subresource}`);
+    if (stream && registry) return stream({ exchange, info, user: request.user, resource, registry });
+    if (!sub.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
+    const call = context.calls.get(`${id}/${info.subresource}`);
+    if (call) return answerCall(request, resource, registry, await runCall(request, resource, registry, call));
+    if (!registry) throw noSuchPath();
+    return handleStored(request, resource, registry);
+  }
+  if (!resource.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
+  const call = context.calls.get(id);
+  if (call) return answerCall(request, resource, registry, await runCall(request, resource, registry, call));
+  if (!registry) throw noSuchPath();
+  return handleStored(request, resource, registry);
+}
+
+export const noSuchPath = () => new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+
+function keyOf(info: RequestInfo): ObjectKey {
+  return info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name };
+}
+
+function rendererFor({ context, exchange }: ResourceRequest, resource: Resource): Renderer {
+  const accepted = negotiate(exchange.headers.accept, offered);
+  if (accepted.mediaType === 'application/json' && !accepted.as && apiVersionOf(resource) === resource.storedAs) return jsonRenderer(resource);
+  const options = { resource, accepted, includeObject: exchange.query.get('includeObject') ?? 'Metadata', nowMs: context.clock.now() };
+  for (const make of context.renderers) {
+    const renderer = make(options);
+    if (renderer) return renderer;
+  }
+  return jsonRenderer(resource);
+}
+
+async function handleStored(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { exchange, info } = request;
+  switch (info.verb) {
+    case 'get': {
+      const renderer = rendererFor(request, resource);
+      return sendObject(request, 200, renderer, registry.get(keyOf(info)));
+    }
+    case 'list':
+      return list(request, resource, registry);
+    case 'watch':
+      return watch(request, resource, registry);
+    case 'create':
+    case 'update':
+    case 'patch':
+      return write(request, resource, registry);
+    case 'delete':
+      return remove(request, resource, registry);
+    case 'deletecollection':
+      return removeAll(request, resource, registry);
+    default:
+      throw methodNotSupported(resource, exchange.method);
+  }
+}
+
+function listParameters({ exchange, info }: ResourceRequest, resource: Resource) {
+  const { query } = exchange;
+  if (query.size === 0) {
+    return { namespace: info.namespace, selection: parseSelection(resource), limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' };
+  }
+  const limit = Number(query.get('limit') ?? 0);
+  if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit: Invalid value: ${JSON.stringify(query.get('limit'))}: must be a non-negative integer`);
+  let fields = query.get('fieldSelector');
+  if (info.name) fields = fields ? `${fields},metadata.name=${info.name}` : `metadata.name=${info.name}`;
+  return {
+    namespace: info.namespace,
+    selection: parseSelection(resource, query.get('labelSelector'), fields),
+    limit,
+    continue: query.get('continue') ?? '',
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+  };
+}
+
+async function list(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { context, exchange } = request;
+  const renderer = rendererFor(request, resource);
+  const result = await listCache(registry.cache, context.dispatcher, listParameters(request, resource));
+  const out = exchange.open(200, responseHeaders(renderer.contentType, request.warnings));
+  await writePieces(out, renderer.list(result));
+}
+
+const longestWatchSeconds = 3600;
+
+async function watch(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { context, exchange } = request;
+  const { query } = exchange;
+  const renderer = rendererFor(request, resource);
+  const parameters = listParameters(request, resource);
+  const sendInitial = query.get('sendInitialEvents');
+  checkWatchParameters(parameters, sendInitial);
+  const rv = parameters.resourceVersion;
+  if (rv && rv !== '0') await context.dispatcher.waitFor(Number(rv));
+  if (exchange.closed) return;
+  let out: Writable | undefined;
+  const timeout = Number(query.get('timeoutSeconds') ?? 0) || longestWatchSeconds / 2 + (longestWatchSeconds / 2) * context.random.next();
+  let stop: (() => void) | undefined;
+  const finish = () => {
+    timer.cancel();
+    ticker?.cancel();
+    stop?.();
+    stop = undefined;
+  };
+  // The head goes out first: clients wait for it even when no event comes.
+  out = exchange.open(200, responseHeaders(renderer.streamType, request.warnings));
+  const stream = new WatchStream(out, renderer, context.clock, finish);
+  const bookmarks = isTrue(query.get('allowWatchBookmarks'));
+  const timer = context.clock.after(timeout * 1000, () => {
+    if (bookmarks) stream.onBookmark(context.dispatcher.revision, false);
+    finish();
+    stream.end();
+  });
+  let ticker = bookmarks ? everyMinute() : undefined;
+  exchange.onClose(finish);
+  context.onShutdown.add(end);
+  exchange.onClose(() => context.onShutdown.delete(end));
+  try {
+    stop = startWatch(
+      registry.cache,
+      context.dispatcher,
+      {
+        namespace: parameters.namespace,
+        selection: parameters.selection,
+        resourceVersion: rv,
+        sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
+      },
+      stream,
+    );
+    stream.started();
+    if (exchange.closed) finish();
+  } catch (error) {
+    finish();
+    stream.error(statusOf(error));
+  }
+
+  function end(): void {
+    finish();
+    stream.end();
+  }
+
+  function everyMinute() {
+    return context.clock.after(50_000 + context.random.next() * 10_000, () => {
+      stream.onBookmark(context.dispatcher.revision, false);
+      ticker = everyMinute();
+    });
+  }
+}
+
+function checkWatchParameters(p: { resourceVersion: string; resourceVersionMatch: string }, sendInitial: string | null): void {
+  const wrong = (field: string, message: string) =>
+    invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [{ reason: 'FieldValueForbidden', field, message }]);
+  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion)) throw badRequest(`Invalid value: ${JSON.stringify(p.resourceVersion)}: resourceVersion must be a number`);
+  if (sendInitial === null) {
+    if (p.resourceVersionMatch) throw wrong('resourceVersionMatch', 'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    return;
+  }
+  if (p.resourceVersionMatch !== 'NotOlderThan') {
+    throw wrong('resourceVersionMatch', 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+  }
+}
+
+async function write(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { exchange, info, user, warnings } = request;
+  const renderer = rendererFor(request, resource);
+  const p = writeParameters(exchange.query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!);
+  const warn = (m: string) => void warnings.push(m);
+  const context = writeContext(user, p, info.subresource, {}, warn);
+  const body = await exchange.readBody(maxBodyBytes);
+  const contentType = exchange.headers['content-type'];
+  const key = keyOf(info);
+  const draftOptions = { fieldValidation: p.fieldValidation, warn };
+  if (info.verb === 'create') {
+    const draft = decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions);
+    return sendObject(request, 201, renderer, await createObject(registry, info.namespace, draft, context));
+  }
+  const createIfAbsent = registry.strategy.allowCreateOnUpdate === true && info.subresource === '' && info.verb === 'update';
+  const transform =
+    info.verb === 'update'
+      ? () => decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions)
+      : patchTransform(resource, registry.strategy, body, contentType, draftOptions);
+  const { stored, created } = await updateObject(registry, key, transform, context, { createIfAbsent });
+  return sendObject(request, created ? 201 : 200, renderer, stored);
+}
+
+const optionsKind: Record<string, string> = { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' };
+
+// Kinds whose delete answers with the object even when it is gone at once.
+const returnsDeleted = new Set(['/pods', '/services', '/serviceaccounts', '/persistentvolumes', '/persistentvolumeclaims', '/podtemplates', '/resourcequotas']);
+
+async function remove(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { exchange, info, user, warnings } = request;
+  const body = await exchange.readBody(maxBodyBytes);
+  const options = body.length ? decodeYamlOrJson(body, exchange.headers['content-type']).value : undefined;
+  const asked = deleteRequest(options, exchange.query);
+  const context = writeContext(user, { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' }, '', { ...(options as object) }, m => void warnings.push(m));
+  const { stored, deleted } = await deleteObject(registry, keyOf(info), asked, context);
+  if (!deleted || returnsDeleted.has(`${resource.group}/${resource.resource}`)) {
+    return sendObject(request, !deleted && asked.orphanDependents === false ? 202 : 200, rendererFor(request, resource), stored);
+  }
+  sendJson(exchange, 200, deletedStatus(resource, stored), warnings);
+}
+
+/** What a delete at once answers. */
+export function deletedStatus(resource: Resource, stored: Stored): object {
+  return {
+    kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success',
+    details: { name: stored.object.metadata.name, ...(resource.group ? { group: resource.group } : {}), kind: resource.resource, uid: stored.object.metadata.uid },
+  };
+}
+
+async function removeAll(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { context, exchange, user, warnings } = request;
+  const body = await exchange.readBody(maxBodyBytes);
+  const options = body.length ? decodeYamlOrJson(body, exchange.headers['content-type']).value : undefined;
+  const asked = deleteRequest(options, exchange.query);
+  const parameters = listParameters(request, resource);
+  const write = writeContext(user, { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' }, '', { ...(options as object) }, m => void warnings.push(m));
+  const renderer = rendererFor(request, resource);
+  const listed = await listCache(registry.cache, context.dispatcher, parameters);
+  const items = await deleteCollection(registry, listed.items, asked, write);
+  const out = exchange.open(200, responseHeaders(renderer.contentType, request.warnings));
+  await writePieces(out, renderer.list({ ...listed, items }));
+}
+
+function runCall(request: ResourceRequest, resource: Resource, registry: Registry | undefined, handler: (call: any) => Promise<CallResult> | CallResult) {
+  const { exchange, info, user, warnings } = request;
+  const p = writeParameters(exchange.query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb] ?? 'CreateOptions');
+  return handler({
+    verb: info.verb,
+    resource,
+    registry,
+    key: info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name },
+    context: writeContext(user, p, info.subresource, {}, m => void warnings.push(m)),
+    query: exchange.query,
+    contentType: exchange.headers['content-type'],
+    body: async () => decodeYamlOrJson(await exchange.readBody(maxBodyBytes), exchange.headers['content-type']),
+  });
+}
+
+function answerCall(request: ResourceRequest, resource: Resource, registry: Registry | undefined, { code, object }: CallResult): void {
+  if (object instanceof Stored && registry) return sendObject(request, code, rendererFor(request, resource), object);
+  sendJson(request.exchange, code, object instanceof Stored ? object.object : object, request.warnings);
+}
+

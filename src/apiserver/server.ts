@@ -1,0 +1,200 @@
+// The API server, put together: storage, pipeline, front.
+import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { createMetrics, type Metrics } from '../base/metrics.ts';
+import { type Random, systemRandom } from '../base/random.ts';
+import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
+import { strategyOf } from '../api/rule/index.ts';
+import type { Client } from '../client/client.ts';
+import { createInformerFactory } from '../client/informer-factory.ts';
+import type { Store } from '../store/store.ts';
+import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
+import { admissionPlugins } from './admission/plugins.ts';
+import { type Access, createAccess } from './access.ts';
+import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
+import { bootstrapObjects } from './bootstrap.ts';
+import { registerCalls } from './calls/calls.ts';
+import type { ApiContext } from './context.ts';
+import { createHandler, type PathHandler } from './handler.ts';
+import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
+import { createFront, type Front } from './http/front.ts';
+import { localClient } from './local-client.ts';
+import { requestMetrics } from './metrics.ts';
+import { Dispatcher } from './registry/dispatcher.ts';
+import { Registry, type RegistryHooks } from './registry/registry.ts';
+import { WatchCache } from './registry/watch-cache.ts';
+import { createUpgradeHandler } from './stream/upgrade.ts';
+import type { SurfaceOptions } from './surface.ts';
+import { createSurface } from './surface.ts';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: Log;
+  readonly metrics?: Metrics;
+  /** PEM: what the TLS port shows, and the CA whose client certificates are believed. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  /** PEM of the key pair that signs service account tokens. */
+  readonly serviceAccountKeys: { readonly privateKey: string; readonly publicKeys: readonly string[] };
+  /** CA and certificate for connections to kubelets. */
+  readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly frontProxyCa?: string;
+  readonly serviceCidrs?: readonly string[];
+  /** First and last node port. */
+  readonly nodePortRange?: readonly [number, number];
+  /** Where clients inside the cluster reach this server: the endpoints of the `kubernetes` service. */
+  readonly advertise?: { readonly address: string; readonly port: number };
+  readonly featureGates?: Readonly<Record<string, boolean>>;
+  readonly k8tsVersion?: string;
+}
+
+export interface ApiServer {
+  /** Serves what `listener` accepts; may be called for several. */
+  listen(listener: Server): void;
+  /** Opens a port of its own. Rejects when it is taken. */
+  listenOn(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
+  /** In-process; a service account of kube-system, or the superuser. */
+  client(identity: { userAgent: string; serviceAccount?: string }): Client;
+  /** Resolves when it serves: the state of /readyz. */
+  readonly ready: Promise<void>;
+  run(signal: AbortSignal): Promise<void>;
+  readonly metrics: Metrics;
+  readonly context: ApiContext;
+}
+
+const superuser: UserInfo = { name: 'system:apiserver', groups: [systemPrivilegedGroup, allAuthenticated] };
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, clock = systemClock, random = systemRandom, log = createLog('apiserver'), metrics = createMetrics() } = options;
+  const featureEnabled = (gate: string) => options.featureGates?.[gate] ?? true;
+  const dispatcher = new Dispatcher(store, clock, log);
+  const table = builtinResources();
+  const served = table.resources.filter(r => r.onByDefault);
+  const resources = new Map(served.map(r => [resourceId(r), r]));
+  const registries = new Map<string, Registry>();
+  const caches = new Map<string, WatchCache>();
+  const plugins: AdmissionPlugin[] = [];
+  const hooks = new Map<string, RegistryHooks>();
+  const admission = new AdmissionChain(plugins);
+  for (const resource of served) addRegistry(resource);
+
+  const context: ApiContext = {
+    clock, random, log, dispatcher, table, resources, registries, calls: new Map(), streams: new Map(), renderers: [], onShutdown: new Set(), featureEnabled,
+    authorizer: { authorize: attributes => access.authorizer.authorize(attributes) },
+  };
+  const raw = async (path: string): Promise<unknown> => surface.local(path);
+  const client = localClient(context, { user: superuser, userAgent: 'kube-apiserver' }, raw);
+  const informers = createInformerFactory(client, { clock, random, log });
+  const access: Access = createAccess({ context, client, informers, options });
+  plugins.push(...admissionPlugins({ context, client, informers, options, access }));
+  registerCalls({ context, client, informers, options, access, hooks });
+
+  let readiness: 'starting' | 'ready' | 'stopping' = 'starting';
+  let storeFailure: Error | undefined;
+  const checks: HealthCheck[] = [
+    { name: 'ping', live: true, check: () => {} },
+    { name: 'log', live: true, check: () => {} },
+    { name: 'store', live: true, check: () => failIf(storeFailure?.message) },
+    { name: 'poststarthook/bootstrap', live: false, check: () => failIf(readiness === 'starting' && 'not finished') },
+    { name: 'informer-sync', live: false, check: () => failIf(readiness === 'starting' && 'not synced') },
+    { name: 'shutdown', live: false, check: () => failIf(readiness === 'stopping' && 'process is shutting down') },
+  ];
+  const version = versionInfo(options.k8tsVersion ?? '0.1.0');
+  const surfaceOptions: SurfaceOptions = { context, version };
+  const surface = createSurface(surfaceOptions);
+  const paths: PathHandler[] = [healthPaths(checks), versionPath(version), metricsPath(metrics), ...access.paths, ...surface.paths];
+  const handle = createHandler({
+    context, paths, log, metrics: requestMetrics(metrics, clock),
+    authenticate: exchange => access.authenticate(exchange),
+    impersonate: (exchange, user) => access.impersonate(exchange, user),
+  });
+  const front: Front = createFront({
+    cert: options.tls.cert, key: options.tls.key, clientCa: options.tls.clientCa, handle,
+    upgrade: createUpgradeHandler({ context, access, options, log }),
+  });
+  const listeners = new Set<Server>();
+  const ready = Promise.withResolvers<void>();
+  ready.promise.catch(() => {});
+
+  function addRegistry(resource: Resource): void {
+    if (!resource.storagePrefix) return;
+    const id = `${resource.group}/${resource.resource}`;
+    if (registries.has(id)) return;
+    const prefix = `${resource.storagePrefix}/`;
+    let cache = caches.get(prefix);
+    if (!cache) {
+      cache = new WatchCache({ prefix, clock, decode: bytes => JSON.parse(Buffer.from(bytes).toString()) });
+      caches.set(prefix, cache);
+    }
+    registries.set(
+      id,
+      new Registry({
+        resource, strategy: strategyOf(resource), cache, store, dispatcher, admission, clock, random, featureEnabled,
+        ...(resource.resource === 'events' ? { ttlMs: 3_600_000 } : {}),
+        get hooks() {
+          return hooks.get(id);
+        },
+      }),
+    );
+  }
+
+  async function start(signal: AbortSignal): Promise<void> {
+    await dispatcher.start(caches, error => {
+      storeFailure = error;
+    });
+    void informers.run(signal);
+    await informers.whenSynced(signal);
+    await bootstrapObjects(client, { serviceCidrs: options.serviceCidrs ?? ['10.96.0.0/12'], clientCa: options.tls.clientCa });
+    await access.bootstrap(signal);
+    readiness = 'ready';
+    ready.resolve();
+  }
+
+  return {
+    metrics,
+    context,
+    ready: ready.promise,
+    listen(listener) {
+      listeners.add(listener);
+      listener.on('connection', (socket: Socket) => front.accept(socket));
+    },
+    async listenOn({ host, port }) {
+      const listener = createServer({ noDelay: true, pauseOnConnect: false });
+      await new Promise<void>((resolve, reject) => {
+        listener.once('error', reject);
+        listener.listen(port, host, 4096, resolve);
+      });
+      this.listen(listener);
+      const at = listener.address() as { address: string; port: number };
+      return { host: at.address, port: at.port };
+    },
+    client: identity =>
+      localClient(
+        context,
+        { userAgent: identity.userAgent, user: identity.serviceAccount ? serviceAccountUser('kube-system', identity.serviceAccount) : superuser },
+        raw,
+      ),
+    async run(signal) {
+      try {
+        await start(signal);
+      } catch (error) {
+        ready.reject(error);
+        throw error;
+      }
+      await new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+      readiness = 'stopping';
+      for (const listener of listeners) listener.close();
+      for (const end of context.onShutdown) end();
+      await Promise.race([front.drain(), clock.sleep(5000)]);
+      front.destroy();
+      dispatcher.stop();
+    },
+  };
+}
+
+function failIf(reason: string | false | undefined): void {
+  if (reason) throw new Error(reason);
+}
