@@ -6,12 +6,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
-import type { Lister } from '../client/informer.ts';
+import type { EventRecorder } from '../client/event-recorder.ts';
+import type { InformerHandler, Lister } from '../client/informer.ts';
 
-/** Writes Kubernetes Events about an object, aggregated as Kubernetes does. Never throws, never blocks. */
-export interface EventRecorder {
-  event(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void;
-}
+export type { EventRecorder };
 
 /** What a controller is given. */
 export interface ControllerContext {
@@ -23,6 +21,11 @@ export interface ControllerContext {
   readonly events: EventRecorder;
   /** Local copies of what `watches` and `reads` name; a bug for anything else. */
   lister<T extends KubeObject>(resource: ResourceRef<T>): Lister<T>;
+  /**
+   * Calls the handler for each change of what `watches` and `reads` name, before the keys of that change are queued:
+   * for expectations and other memory of a reconciler. Ends with the term of leadership.
+   */
+  observe<T extends KubeObject>(resource: ResourceRef<T>, handler: InformerHandler<T>): void;
   /** Puts a key into this controller's queue, at once or later. */
   enqueue(key: string, afterMs?: number): void;
 }
@@ -61,7 +64,7 @@ export interface Controller {
   }[];
   /** Keys reconciled at once. Default 5. */
   readonly workers?: number;
-  /** Makes the reconcile function; state it closes over lives as long as one term of leadership. */
+  /** Makes the reconcile function, when all listers are complete; state it closes over lives as long as one term of leadership. */
   create(context: ControllerContext): Reconciler;
 }
 

@@ -1,0 +1,83 @@
+// Prometheus metrics: a thin layer over prom-client that makes each metric once and passes the registry along.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface CounterMetric {
+  inc(labels: Record<string, string>, by?: number): void;
+}
+
+export interface GaugeMetric {
+  set(labels: Record<string, string>, value: number): void;
+  inc(labels: Record<string, string>, by?: number): void;
+  dec(labels: Record<string, string>, by?: number): void;
+  remove(labels: Record<string, string>): void;
+}
+
+export interface HistogramMetric {
+  observe(labels: Record<string, string>, value: number): void;
+}
+
+/** Asking twice for a name gives the same metric. Durations are in seconds. */
+export interface Metrics {
+  counter(name: string, help: string, labels?: readonly string[]): CounterMetric;
+  gauge(name: string, help: string, labels?: readonly string[]): GaugeMetric;
+  histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
+  /** Called before each scrape, for values that are computed when asked. Returns the removal. */
+  onCollect(collect: () => void): () => void;
+  /** The text exposition format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** `count` buckets, the first `start`, each `factor` times the one before. */
+export function exponentialBuckets(start: number, factor: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => start * factor ** i);
+}
+
+/** `count` buckets, the first `start`, each `width` above the one before. */
+export function linearBuckets(start: number, width: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => start + width * i);
+}
+
+/** Prometheus' default buckets, for requests of milliseconds to seconds. */
+export const defaultBuckets: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const made = new Map<string, unknown>();
+  const collectors = new Set<() => void>();
+  const once = <T>(name: string, make: () => T): T => {
+    if (!made.has(name)) made.set(name, make());
+    return made.get(name) as T;
+  };
+  return {
+    counter: (name, help, labels = []) =>
+      once(name, () => {
+        const c = new Counter({ name, help, labelNames: [...labels], registers: [registry] });
+        return { inc: (l, by = 1) => c.inc(l, by) };
+      }),
+    gauge: (name, help, labels = []) =>
+      once(name, () => {
+        const g = new Gauge({ name, help, labelNames: [...labels], registers: [registry] });
+        return {
+          set: (l, v) => g.set(l, v),
+          inc: (l, by = 1) => g.inc(l, by),
+          dec: (l, by = 1) => g.dec(l, by),
+          remove: l => g.remove(l),
+        };
+      }),
+    histogram: (name, help, labels, buckets) =>
+      once(name, () => {
+        const h = new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers: [registry] });
+        return { observe: (l, v) => h.observe(l, v) };
+      }),
+    onCollect(collect) {
+      collectors.add(collect);
+      return () => collectors.delete(collect);
+    },
+    text() {
+      for (const collect of collectors) collect();
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+}

@@ -1,0 +1,146 @@
+// What keeps floods of events from the API server: counting repeats, folding similar ones, a rate limit an object.
+import { formatTime } from '../api/meta.ts';
+import type { Event } from '../api/type/core-v1.ts';
+import type { Clock } from '../base/clock.ts';
+
+const cacheEntries = 4096;
+const maxSimilar = 10;
+const similarIntervalMs = 600_000;
+const spamBurst = 25;
+const spamQps = 1 / 300;
+
+/** Keeps what was used last. */
+class Lru<V> {
+  readonly #map = new Map<string, V>();
+
+  get(key: string): V | undefined {
+    const value = this.#map.get(key);
+    if (value === undefined) return undefined;
+    this.#map.delete(key);
+    this.#map.set(key, value);
+    return value;
+  }
+
+  set(key: string, value: V): void {
+    this.#map.delete(key);
+    this.#map.set(key, value);
+    if (this.#map.size > cacheEntries) this.#map.delete(this.#map.keys().next().value!);
+  }
+}
+
+interface Observed {
+  readonly count: number;
+  readonly firstTimestamp: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+}
+
+export interface Correlated {
+  /** To create, or to fall back to when the patch finds nothing. */
+  readonly event: Event;
+  /** Strategic merge patch of the event seen before. */
+  readonly patch?: object;
+  readonly key: string;
+}
+
+export class EventCorrelator {
+  readonly #clock: Clock;
+  readonly #similar = new Lru<{ messages: Set<string>; lastMs: number }>();
+  readonly #observed = new Lru<Observed>();
+  readonly #spam = new Lru<{ tokens: number; lastMs: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** undefined: too many events about this object, drop it. */
+  correlate(event: Event): Correlated | undefined {
+    const [folded, key] = this.#fold(event);
+    const correlated = this.#count(folded, key);
+    return this.#allowed(event) ? correlated : undefined;
+  }
+
+  /** What the server stored for a correlated event. */
+  written(key: string, event: Event): void {
+    this.#observed.set(key, {
+      count: event.count ?? 1,
+      firstTimestamp: event.firstTimestamp ?? '',
+      name: event.metadata.name,
+      resourceVersion: event.metadata.resourceVersion,
+    });
+  }
+
+  /** The tenth message of one kind within ten minutes, and what follows it, becomes one event. */
+  #fold(event: Event): [Event, string] {
+    const groupKey = groupKeyOf(event);
+    const now = this.#clock.now();
+    let record = this.#similar.get(groupKey);
+    if (!record || now - record.lastMs > similarIntervalMs) record = { messages: new Set(), lastMs: now };
+    record.messages.add(event.message ?? '');
+    record.lastMs = now;
+    this.#similar.set(groupKey, record);
+    if (record.messages.size < maxSimilar) return [event, keyOf(event)];
+    // Bounded: one goes for each that comes.
+    record.messages.delete(record.messages.values().next().value!);
+    const time = formatTime(now);
+    return [
+      {
+        ...event,
+        message: `(combined from similar events): ${event.message}`,
+        firstTimestamp: time,
+        lastTimestamp: time,
+        count: 1,
+      },
+      groupKey,
+    ];
+  }
+
+  #count(event: Event, key: string): Correlated {
+    const before = this.#observed.get(key);
+    if (!before) {
+      this.written(key, event);
+      return { event, key };
+    }
+    const count = before.count + 1;
+    const repeated: Event = {
+      ...event,
+      metadata: { ...event.metadata, name: before.name },
+      firstTimestamp: before.firstTimestamp,
+      count,
+    };
+    this.#observed.set(key, { ...before, count });
+    const patch = { count, lastTimestamp: event.lastTimestamp, message: event.message };
+    return { event: repeated, patch, key };
+  }
+
+  #allowed(event: Event): boolean {
+    const key = spamKeyOf(event);
+    const now = this.#clock.monotonic();
+    const bucket = this.#spam.get(key) ?? { tokens: spamBurst, lastMs: now };
+    bucket.tokens = Math.min(spamBurst, bucket.tokens + ((now - bucket.lastMs) / 1000) * spamQps);
+    bucket.lastMs = now;
+    this.#spam.set(key, bucket);
+    if (bucket.tokens < 1) return false;
+    bucket.tokens--;
+    return true;
+  }
+}
+
+function spamKeyOf({ source, involvedObject: o }: Event): string {
+  return [source?.component, source?.host, o.kind, o.namespace, o.name, o.uid, o.apiVersion].join('\0');
+}
+
+function groupKeyOf(event: Event): string {
+  return [
+    spamKeyOf(event),
+    event.type,
+    event.reason,
+    event.reportingComponent,
+    event.reportingInstance,
+    event.involvedObject.fieldPath,
+  ].join('\0');
+}
+
+function keyOf(event: Event): string {
+  return [spamKeyOf(event), event.involvedObject.fieldPath, event.type, event.reason, event.message, ''].join('\0');
+}

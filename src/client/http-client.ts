@@ -1,0 +1,396 @@
+import type { Draft, KubeList, KubeObject, ObjectKey } from '../api/meta.ts';
+import { apiVersionOf, type ResourceRef } from '../api/ref.ts';
+import { StatusError } from '../api/status.ts';
+import type { Status } from '../api/type/meta-v1.ts';
+import { messageOf } from '../base/assert.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Log, silentLog } from '../base/log.ts';
+import type {
+  Client,
+  DeleteOptions,
+  GetOptions,
+  ListOptions,
+  Patch,
+  PatchOptions,
+  WatchEventType,
+  WatchHandle,
+  WatchHandler,
+  WatchOptions,
+  WriteOptions,
+} from './client.ts';
+import { type Asked, errorFromResponse, isStatus } from './http-status.ts';
+import { HttpTransport, NotSentError } from './http-transport.ts';
+import { LineSplitter } from './line-splitter.ts';
+import {
+  deleteBody,
+  keyPath,
+  listQuery,
+  patchTypes,
+  pathOf,
+  type Query,
+  watchQuery,
+  withQuery,
+  writeQuery,
+} from './request.ts';
+
+export interface HttpClientOptions {
+  server: string;
+  /** PEM. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+  token?: string | (() => string | Promise<string>);
+  insecureSkipTlsVerify?: boolean;
+  /** Name the server's certificate must have, when it is not the server's host. */
+  serverName?: string;
+  /** Act as this user, where the server allows it. */
+  impersonate?: { user: string; uid?: string; groups?: readonly string[] };
+  userAgent?: string;
+  /** For a request without an answer; watches have none. Default 60 s. */
+  requestTimeoutMs?: number;
+  clock?: Clock;
+  log?: Log;
+  contentType?: 'application/json';
+}
+
+/** A client over HTTPS, one HTTP/2 connection, made when first needed and again when lost. */
+export function httpClient(options: HttpClientOptions): Client & { close(): void } {
+  const clock = options.clock ?? systemClock;
+  const transport = new HttpTransport({ ...options, clock });
+  const connection: Connection = { options, transport, clock, log: options.log ?? silentLog };
+  return new HttpClient(connection, options.userAgent ?? 'k8ts');
+}
+
+interface Connection {
+  readonly options: HttpClientOptions;
+  readonly transport: HttpTransport;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+type Headers = Record<string, string | string[]>;
+
+interface Call extends Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly query?: Query;
+  readonly body?: unknown;
+  readonly contentType?: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly retryAfterSeconds: number;
+  readonly body: string;
+}
+
+// How often a request is sent again because the server asked to come back later.
+const maxRetries = 10;
+
+class HttpClient implements Client {
+  readonly #c: Connection;
+  readonly #userAgent: string;
+
+  constructor(connection: Connection, userAgent: string) {
+    this.#c = connection;
+    this.#userAgent = userAgent;
+  }
+
+  /** The connection, for all who share it through `as`. */
+  close(): void {
+    this.#c.transport.close();
+  }
+
+  as(identity: { userAgent: string; serviceAccount?: string }): HttpClient {
+    return new HttpClient(this.#c, identity.userAgent);
+  }
+
+  get<T extends KubeObject>(resource: ResourceRef<T>, key: ObjectKey, options: GetOptions = {}): Promise<T> {
+    const query = { resourceVersion: options.resourceVersion };
+    return this.#object(resource, key, { method: 'GET', verb: 'get', query });
+  }
+
+  async list<T extends KubeObject>(resource: ResourceRef<T>, options: ListOptions = {}): Promise<KubeList<T>> {
+    const list = await this.#json<KubeList<T>>({
+      method: 'GET',
+      verb: 'get',
+      path: pathOf(resource, options.namespace),
+      query: listQuery(options),
+      group: resource.group,
+      resource: resource.resource,
+    });
+    return { ...list, items: withKind(list.items ?? [], resource) };
+  }
+
+  create<T extends KubeObject>(resource: ResourceRef<T>, object: Draft<T>, options: WriteOptions = {}): Promise<T> {
+    const { metadata } = object as Draft<KubeObject>;
+    return this.#json({
+      method: 'POST',
+      verb: 'post',
+      path: pathOf(resource, metadata?.namespace),
+      query: writeQuery(options),
+      body: complete(resource, object),
+      group: resource.group,
+      resource: resource.resource,
+      name: metadata?.name,
+    });
+  }
+
+  update<T extends KubeObject>(resource: ResourceRef<T>, object: Draft<T>, options: WriteOptions = {}): Promise<T> {
+    return this.#put(resource, object, undefined, options);
+  }
+
+  updateStatus<T extends KubeObject>(
+    resource: ResourceRef<T>,
+    object: Draft<T>,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    return this.#put(resource, object, 'status', options);
+  }
+
+  async #put<T>(resource: ResourceRef<T>, object: Draft<T>, sub: string | undefined, o: WriteOptions): Promise<T> {
+    const { metadata } = object as Draft<KubeObject>;
+    const key = { namespace: metadata?.namespace, name: metadata?.name ?? '' } as ObjectKey;
+    const body = complete(resource, object);
+    return this.#object(resource, key, { method: 'PUT', verb: 'put', query: writeQuery(o), body }, sub);
+  }
+
+  async patch<T extends KubeObject>(
+    resource: ResourceRef<T>,
+    key: ObjectKey,
+    patch: Patch,
+    options: PatchOptions = {},
+  ): Promise<T> {
+    const query = writeQuery(options);
+    if (patch.type === 'apply') {
+      query.force = patch.force ? 'true' : undefined;
+      query.fieldManager ??= this.#userAgent.split('/')[0];
+    }
+    const call = { method: 'PATCH', verb: 'patch', query, body: patch.body, contentType: patchTypes[patch.type] };
+    return this.#object(resource, key, call, options.subresource);
+  }
+
+  async delete<T extends KubeObject>(
+    resource: ResourceRef<T>,
+    key: ObjectKey,
+    options: DeleteOptions = {},
+  ): Promise<T | Status> {
+    return this.#object<T | Status>(resource, key, { method: 'DELETE', verb: 'delete', body: deleteBody(options) });
+  }
+
+  async deleteCollection(
+    resource: ResourceRef<KubeObject>,
+    list: ListOptions,
+    options: DeleteOptions = {},
+  ): Promise<void> {
+    await this.#json({
+      method: 'DELETE',
+      verb: 'delete',
+      path: pathOf(resource, list.namespace),
+      query: listQuery(list),
+      body: deleteBody(options),
+      group: resource.group,
+      resource: resource.resource,
+    });
+  }
+
+  createSubresource<R = unknown>(
+    resource: ResourceRef,
+    key: ObjectKey,
+    subresource: string,
+    body: object,
+    options: WriteOptions = {},
+  ): Promise<R> {
+    return this.#object(resource, key, { method: 'POST', verb: 'post', body, query: writeQuery(options) }, subresource);
+  }
+
+  getSubresource<R = unknown>(resource: ResourceRef, key: ObjectKey, subresource: string): Promise<R> {
+    return this.#object(resource, key, { method: 'GET', verb: 'get' }, subresource);
+  }
+
+  updateSubresource<R = unknown>(resource: ResourceRef, key: ObjectKey, subresource: string, body: object): Promise<R> {
+    return this.#object(resource, key, { method: 'PUT', verb: 'put', body }, subresource);
+  }
+
+  raw(path: string): Promise<unknown> {
+    return this.#json({ method: 'GET', verb: 'get', path });
+  }
+
+  watch<T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
+    const path = withQuery(pathOf(resource, options.namespace), watchQuery(options));
+    const watch = new HttpWatch(this.#c, handler, {
+      verb: 'watch',
+      group: resource.group,
+      resource: resource.resource,
+    });
+    this.#headers().then(
+      headers => watch.start(path, headers),
+      error => watch.fail(error as Error),
+    );
+    return watch;
+  }
+
+  async #object<R>(resource: ResourceRef, key: ObjectKey, call: Omit<Call, 'path'>, subresource?: string): Promise<R> {
+    const path = keyPath(resource, key, subresource);
+    return this.#json({ ...call, path, group: resource.group, resource: resource.resource, name: key.name });
+  }
+
+  async #json<R>(call: Call): Promise<R> {
+    const path = call.query ? withQuery(call.path, call.query) : call.path;
+    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    for (let tries = 0; ; tries++) {
+      const answer = await this.#send(call, path, body);
+      if (answer.status >= 200 && answer.status < 300) {
+        const json = answer.contentType.includes('json');
+        return (json ? JSON.parse(answer.body) : answer.body) as R;
+      }
+      const error = errorFromResponse(answer.status, answer.body, call, answer.retryAfterSeconds);
+      const wait = answer.retryAfterSeconds;
+      const again = (answer.status === 429 || answer.status === 503) && wait > 0 && call.method !== 'POST';
+      if (!again || tries >= maxRetries) throw error;
+      this.#c.log.debug('server asks to come back later', { path, seconds: wait });
+      await this.#c.clock.sleep(wait * 1000);
+    }
+  }
+
+  /** Sent again when the connection proves dead before it can have had an effect. */
+  async #send(call: Call, path: string, body: string | undefined): Promise<Answer> {
+    const headers = await this.#headers();
+    if (body !== undefined) headers['content-type'] = call.contentType ?? 'application/json';
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#once(call.method, path, headers, body);
+      } catch (error) {
+        if (tries > 0 || !(error instanceof NotSentError)) throw error;
+      }
+    }
+  }
+
+  #once(method: string, path: string, headers: Headers, body: string | undefined): Promise<Answer> {
+    const { clock, transport, options } = this.#c;
+    const timeoutMs = options.requestTimeoutMs ?? 60_000;
+    return new Promise((resolve, reject) => {
+      let head = { status: 0, contentType: '', retryAfterSeconds: 0 };
+      const chunks: Buffer[] = [];
+      const timer = clock.after(timeoutMs, () => {
+        call.cancel();
+        reject(new Error(`${method} ${options.server}${path} timed out after ${timeoutMs} ms`));
+      });
+      const call = transport.send(
+        { method, path, headers, ...(body !== undefined ? { body } : {}) },
+        {
+          onHead(status, h) {
+            head = {
+              status,
+              contentType: h['content-type'] ?? '',
+              retryAfterSeconds: retryAfter(h['retry-after']),
+            };
+          },
+          onData: chunk => chunks.push(chunk),
+          onEnd() {
+            timer.cancel();
+            const all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+            resolve({ ...head, body: all.toString('utf8') });
+          },
+          onError(error) {
+            timer.cancel();
+            if (error instanceof NotSentError) reject(error);
+            else reject(new Error(`${method} ${options.server}${path}: ${messageOf(error)}`, { cause: error }));
+          },
+        },
+      );
+    });
+  }
+
+  async #headers(): Promise<Headers> {
+    const { token, impersonate } = this.#c.options;
+    const headers: Headers = { accept: 'application/json', 'user-agent': this.#userAgent };
+    if (token) headers.authorization = `Bearer ${typeof token === 'string' ? token : await token()}`;
+    if (impersonate) {
+      headers['impersonate-user'] = impersonate.user;
+      if (impersonate.uid) headers['impersonate-uid'] = impersonate.uid;
+      if (impersonate.groups?.length) headers['impersonate-group'] = [...impersonate.groups];
+    }
+    return headers;
+  }
+}
+
+class HttpWatch<T extends KubeObject> implements WatchHandle {
+  readonly #c: Connection;
+  readonly #handler: WatchHandler<T>;
+  readonly #asked: Asked;
+  #call: { cancel(): void } | undefined;
+  #over = false;
+
+  constructor(connection: Connection, handler: WatchHandler<T>, asked: Asked) {
+    this.#c = connection;
+    this.#handler = handler;
+    this.#asked = asked;
+  }
+
+  stop(): void {
+    this.#over = true;
+    this.#call?.cancel();
+  }
+
+  fail(error: Error | undefined): void {
+    if (this.#over) return;
+    this.stop();
+    this.#handler.onClose(error);
+  }
+
+  start(path: string, headers: Headers): void {
+    if (this.#over) return;
+    let status = 0;
+    let retryAfterSeconds = 0;
+    const refusal: Buffer[] = [];
+    const lines = new LineSplitter(line => this.#line(line));
+    this.#call = this.#c.transport.send(
+      { method: 'GET', path, headers },
+      {
+        onHead(code, h) {
+          status = code;
+          retryAfterSeconds = retryAfter(h['retry-after']);
+        },
+        onData: chunk => {
+          if (status === 200) lines.push(chunk);
+          else refusal.push(chunk);
+        },
+        onEnd: () => {
+          if (status === 200) lines.end();
+          const body = () => Buffer.concat(refusal).toString('utf8');
+          this.fail(status === 200 ? undefined : errorFromResponse(status, body(), this.#asked, retryAfterSeconds));
+        },
+        onError: error => this.fail(error),
+      },
+    );
+  }
+
+  #line(line: string): void {
+    if (this.#over) return;
+    try {
+      const { type, object } = JSON.parse(line) as { type: WatchEventType | 'ERROR'; object: T };
+      if (type !== 'ERROR') this.#handler.onEvent(type, object);
+      else this.fail(isStatus(object) ? StatusError.from(object) : new Error(`watch ended: ${line}`));
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+}
+
+function complete<T>(resource: ResourceRef<T>, object: Draft<T>): object {
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource), ...object };
+}
+
+/** API servers leave kind and apiVersion out of the items of a list. */
+function withKind<T extends KubeObject>(items: readonly T[], resource: ResourceRef<T>): readonly T[] {
+  if (items.length === 0 || items[0]!.kind) return items;
+  const head = { kind: resource.kind, apiVersion: apiVersionOf(resource) };
+  return items.map(item => ({ ...head, ...item }));
+}
+
+function retryAfter(header: string | undefined): number {
+  const seconds = Number(header);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
+}

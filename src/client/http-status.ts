@@ -1,0 +1,72 @@
+// Answers other than success as StatusErrors, also those whose body is no Status.
+import { StatusError, type StatusReason } from '../api/status.ts';
+import type { Status } from '../api/type/meta-v1.ts';
+
+/** What was asked, for messages: `get pods web-0`. */
+export interface Asked {
+  readonly verb: string;
+  readonly group?: string;
+  readonly resource?: string;
+  readonly name?: string;
+}
+
+const generic: Record<number, readonly [StatusReason, string]> = {
+  400: ['BadRequest', 'the server rejected our request for an unknown reason'],
+  401: ['Unauthorized', 'the server has asked for the client to provide credentials'],
+  403: ['Forbidden', 'forbidden'],
+  404: ['NotFound', 'the server could not find the requested resource'],
+  405: ['MethodNotAllowed', 'the server does not allow this method on the requested resource'],
+  406: ['NotAcceptable', 'the server was unable to respond with a content type that the client supports'],
+  409: ['Conflict', 'the server reported a conflict'],
+  410: ['Gone', 'the server could not find the requested resource'],
+  413: ['RequestEntityTooLarge', 'the request is too large'],
+  415: ['UnsupportedMediaType', 'the body of the request was in an unknown format'],
+  422: ['Invalid', 'the server rejected our request due to an error in our request'],
+  429: ['TooManyRequests', 'the server has received too many requests and has asked us to try again later'],
+  503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
+  504: [
+    'Timeout',
+    'the server was unable to return a response in the time allotted, but may still be processing the request',
+  ],
+};
+
+export function isStatus(value: unknown): value is Status {
+  return typeof value === 'object' && value !== null && (value as Status).kind === 'Status';
+}
+
+/** `retryAfterSeconds` from the response's header, where it has one. */
+export function errorFromResponse(code: number, body: string, asked: Asked, retryAfterSeconds?: number): StatusError {
+  const status = parseStatus(body);
+  if (status) return StatusError.from({ ...status, code: status.code ?? code });
+  const [reason, text] = generic[code] ?? (code >= 500 ? serverError(body) : (['', `unknown (${code})`] as const));
+  const message = code === 403 && body ? body.trim() : text;
+  const subject = [asked.verb, asked.group ? `${asked.resource}.${asked.group}` : asked.resource, asked.name];
+  const causes = body ? [{ reason: 'UnexpectedServerResponse', message: body.trim().slice(0, 2048) }] : undefined;
+  return new StatusError(
+    code,
+    code === 409 && asked.verb === 'post' ? 'AlreadyExists' : reason,
+    `${message} (${subject.filter(Boolean).join(' ')})`,
+    {
+      ...(asked.name ? { name: asked.name } : {}),
+      ...(asked.group ? { group: asked.group } : {}),
+      ...(asked.resource ? { kind: asked.resource } : {}),
+      ...(causes ? { causes } : {}),
+      ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
+    },
+  );
+}
+
+function serverError(body: string): readonly [StatusReason, string] {
+  const said = JSON.stringify(body.trim().slice(0, 2048));
+  return ['InternalError', `an error on the server (${said}) has prevented the request from succeeding`];
+}
+
+function parseStatus(body: string): Status | undefined {
+  if (!body.startsWith('{')) return undefined;
+  try {
+    const value: unknown = JSON.parse(body);
+    return isStatus(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

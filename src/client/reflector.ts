@@ -1,0 +1,220 @@
+import type { KubeObject } from '../api/meta.ts';
+import type { ResourceRef } from '../api/ref.ts';
+import { isExpired, isInvalid, StatusError } from '../api/status.ts';
+import { messageOf } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { BackOff } from './back-off.ts';
+import type { Client, WatchEventType, WatchHandle } from './client.ts';
+import type { InformerOptions } from './informer.ts';
+
+/** Where a reflector puts what it sees. */
+export interface ReflectorSink<T> {
+  /** All that exists; what is held and not among it is gone. */
+  replace(items: readonly T[]): void;
+  put(object: T): void;
+  delete(object: T): void;
+}
+
+export interface ReflectorOptions<T extends KubeObject> {
+  client: Client;
+  resource: ResourceRef<T>;
+  options: InformerOptions;
+  sink: ReflectorSink<T>;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Get the first state through the watch (sendInitialEvents) instead of a list; falls back when refused. */
+  streamInitialList?: boolean;
+}
+
+type Ended = { readonly error: Error | undefined; readonly afterMs: number; readonly events: number };
+
+const initialEventsEnd = 'k8s.io/initial-events-end';
+const shortestWatchMs = 1000;
+// So many failures in a row to watch, and the state is listed anew: the server may have lost what we point at.
+const watchFailuresBeforeList = 5;
+
+/** Lists a resource, then follows it by watching; lists again when the server no longer knows where we were. */
+export class Reflector<T extends KubeObject> {
+  readonly #o: ReflectorOptions<T>;
+  readonly #backOff: BackOff;
+  #streaming: boolean;
+  /** Where the next watch begins. */
+  #resourceVersion: string | undefined;
+  /** Where the next list begins: '0' takes any state the server has; '' the newest. */
+  #listFrom = '0';
+  #listed = false;
+
+  constructor(options: ReflectorOptions<T>) {
+    this.#o = options;
+    this.#streaming = options.streamInitialList ?? false;
+    this.#backOff = new BackOff(
+      { initialMs: 800, maxMs: 30_000, resetAfterMs: 120_000 },
+      options.clock,
+      options.random,
+    );
+  }
+
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion;
+  }
+
+  /** Until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        if (!this.#listed && !this.#streaming) await this.#list();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#listFailed(error);
+        await this.#pause(signal);
+        continue;
+      }
+      const ended = await this.#watch(signal);
+      if (signal.aborted) return;
+      failures = ended.error && ended.events === 0 ? failures + 1 : 0;
+      if (this.#afterWatch(ended, failures)) await this.#pause(signal);
+    }
+  }
+
+  async #list(): Promise<void> {
+    const { client, resource, options, sink } = this.#o;
+    const items: T[] = [];
+    let token: string | undefined;
+    do {
+      const page = await client.list(resource, {
+        ...options,
+        ...(token ? { continue: token } : this.#listFrom ? { resourceVersion: this.#listFrom } : { limit: 500 }),
+        ...(token ? { limit: 500 } : {}),
+      });
+      for (const item of page.items) items.push(item);
+      token = page.metadata.continue || undefined;
+      this.#resourceVersion = page.metadata.resourceVersion;
+    } while (token);
+    this.#replaced(items, sink);
+  }
+
+  #replaced(items: readonly T[], sink: ReflectorSink<T>): void {
+    this.#listed = true;
+    // Never back before what has been seen.
+    this.#listFrom = this.#resourceVersion ?? '0';
+    sink.replace(items);
+  }
+
+  #listFailed(error: unknown): void {
+    const text = `list ${this.#o.resource.resource} failed`;
+    if (isExpired(error) || isTooLarge(error)) {
+      this.#o.log.debug(text, { error: messageOf(error) });
+      this.#listFrom = '';
+    } else this.#o.log.warn(text, { error: messageOf(error) });
+  }
+
+  /** One watch from beginning to end. */
+  #watch(signal: AbortSignal): Promise<Ended> {
+    const { client, resource, options, clock, random } = this.#o;
+    const initial = !this.#listed;
+    const collected: Map<string, T> | undefined = initial ? new Map() : undefined;
+    const startMs = clock.monotonic();
+    let events = 0;
+    return new Promise(resolve => {
+      let handle: WatchHandle | undefined;
+      let over = false;
+      const end = (error: Error | undefined) => {
+        if (over) return;
+        over = true;
+        signal.removeEventListener('abort', abort);
+        resolve({ error, afterMs: clock.monotonic() - startMs, events });
+      };
+      const abort = () => {
+        handle?.stop();
+        end(undefined);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      handle = client.watch(
+        resource,
+        {
+          ...options,
+          timeoutSeconds: Math.floor(300 * (1 + random.next())),
+          ...(initial ? { sendInitialEvents: true } : { resourceVersion: this.#resourceVersion }),
+        },
+        {
+          onEvent: (type, object) => {
+            if (over) return;
+            events++;
+            if (collected && !this.#listed) this.#collect(collected, type, object);
+            else this.#apply(type, object);
+          },
+          onClose: end,
+        },
+      );
+      if (over) handle.stop();
+    });
+  }
+
+  #collect(collected: Map<string, T>, type: WatchEventType, object: T): void {
+    const id = object.metadata.uid;
+    this.#resourceVersion = object.metadata.resourceVersion;
+    if (type === 'DELETED') collected.delete(id);
+    else if (type !== 'BOOKMARK') collected.set(id, object);
+    else if (object.metadata.annotations?.[initialEventsEnd] === 'true')
+      this.#replaced([...collected.values()], this.#o.sink);
+  }
+
+  #apply(type: WatchEventType, object: T): void {
+    if (type === 'DELETED') this.#o.sink.delete(object);
+    else if (type !== 'BOOKMARK') this.#o.sink.put(object);
+    // After the sink: should it fail, the event comes again.
+    this.#resourceVersion = object.metadata.resourceVersion;
+    this.#listFrom = object.metadata.resourceVersion;
+  }
+
+  /** Decides how to go on; true when it is better to wait first. */
+  #afterWatch({ error, afterMs, events }: Ended, failures: number): boolean {
+    const { log, resource } = this.#o;
+    const text = `watch ${resource.resource} ended`;
+    if (!error) {
+      if (!this.#listed) return true;
+      const tooShort = afterMs < shortestWatchMs && events === 0;
+      if (tooShort) log.debug('very short watch', { resource: resource.resource });
+      return tooShort;
+    }
+    if (isExpired(error)) {
+      log.debug(text, { error: messageOf(error) });
+      this.#listed = false;
+      this.#listFrom = '';
+      // An expired watch that never showed anything may expire again at once.
+      return failures > 1;
+    }
+    if (this.#streaming && !this.#listed && isRefused(error)) {
+      log.debug('sendInitialEvents refused, listing instead', { error: messageOf(error) });
+      this.#streaming = false;
+      return false;
+    }
+    const loud = error instanceof StatusError && error.code !== 429 && error.code < 500;
+    log[loud ? 'warn' : 'debug'](text, { error: messageOf(error) });
+    if (isTooLarge(error) || failures >= watchFailuresBeforeList) {
+      this.#listed = false;
+      if (isTooLarge(error)) this.#listFrom = '';
+    }
+    return true;
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    await this.#o.clock.sleep(this.#backOff.delayMs(), signal).catch(() => {});
+  }
+}
+
+/** The server is behind the resourceVersion asked for, as after a restore: no point in insisting. */
+function isTooLarge(error: unknown): boolean {
+  return (
+    error instanceof StatusError &&
+    (error.status.details?.causes?.some(c => c.reason === 'ResourceVersionTooLarge') ?? false)
+  );
+}
+
+function isRefused(error: Error): boolean {
+  return isInvalid(error) || (error instanceof StatusError && (error.code === 400 || error.code === 405));
+}
