@@ -35,8 +35,8 @@ export function attributesOf(info: RequestInfo, user: UserInfo, fieldSelector: s
   if (!fieldSelector || !selecting.has(info.verb)) return base;
   try {
     const { terms } = parseFieldSelector(fieldSelector);
-    const name = terms.find(t => t.field === 'metadata.name' && t.op !== '!=')?.value;
-    const requirements = terms.map(t => ({ key: t.field, operator: t.op === '!=' ? 'NotIn' : 'In', values: [t.value] }));
+    const name = terms.find(t => t.field === 'metadata.name' && t.operator === '=')?.value;
+    const requirements = terms.map(t => ({ key: t.field, operator: t.operator === '!=' ? 'NotIn' : 'In', values: [t.value] }));
     return { ...base, ...(name && !info.name ? { name } : {}), fieldSelector: requirements };
   } catch {
     // The list itself answers 400.

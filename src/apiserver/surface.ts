@@ -1,5 +1,7 @@
 // What the server tells about itself: discovery and OpenAPI.
+import { StatusError } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
+import { discoveryDocument, discoveryPaths, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { VersionInfo } from './health.ts';
 
@@ -13,3 +15,23 @@ export interface Surface {
   /** The same documents for in-process clients. Throws 404. */
   local(path: string): unknown;
 }
+
+export function createSurface({ context, version }: SurfaceOptions): Surface {
+  return {
+    paths: [discoveryPaths(context), rootPath],
+    local(path) {
+      if (path === '/version') return version;
+      const document = discoveryDocument(servedBy(context), path, '');
+      if (!document) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+      return document;
+    },
+  };
+}
+
+const roots = ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'];
+
+const rootPath: PathHandler = exchange => {
+  if (exchange.path !== '/') return false;
+  exchange.respond(200, { 'content-type': 'application/json' }, `${JSON.stringify({ paths: roots }, null, 2)}\n`);
+  return true;
+};

@@ -65,7 +65,8 @@ async function takeFromBudget(call: Call, pod: Pod, budgets: Registry, dryRun: b
 
 function mayEvictUnhealthy({ spec, status }: PodDisruptionBudget): boolean {
   if (spec.unhealthyPodEvictionPolicy === 'AlwaysAllow') return true;
-  return status.currentHealthy >= status.desiredHealthy && status.desiredHealthy > 0;
+  const { currentHealthy = 0, desiredHealthy = 0 } = status;
+  return currentHealthy >= desiredHealthy && desiredHealthy > 0;
 }
 
 function spend(budget: PodDisruptionBudget, pod: Pod, nowMs: number): Mutable<KubeObject> {
@@ -79,16 +80,17 @@ function spend(budget: PodDisruptionBudget, pod: Pod, nowMs: number): Mutable<Ku
       retryAfterSeconds: 10,
     });
   }
-  if (status.disruptionsAllowed <= 0) {
+  const allowed = status.disruptionsAllowed ?? 0;
+  if (allowed <= 0) {
     const sync = status.conditions?.find(c => c.type === 'DisruptionAllowed');
-    if (status.disruptionsAllowed < 0) throw refuse('pdb disruptions allowed is negative');
+    if (allowed < 0) throw refuse('pdb disruptions allowed is negative');
     throw refuse(
       `The disruption budget ${budget.metadata.name} needs ${status.desiredHealthy} healthy pods and has ${status.currentHealthy} currently`,
       sync?.reason === 'SyncFailed' ? 'SyncFailed' : 'DisruptionBudget',
     );
   }
   if (Object.keys(status.disruptedPods ?? {}).length > mostDisrupted) throw refuse('DisruptedPods map too big - too many evictions not confirmed by PDB controller');
-  status.disruptionsAllowed -= 1;
+  status.disruptionsAllowed = allowed - 1;
   status.disruptedPods = { ...status.disruptedPods, [pod.metadata.name]: formatTime(nowMs) };
   return next as unknown as Mutable<KubeObject>;
 }

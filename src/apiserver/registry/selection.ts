@@ -27,11 +27,10 @@ export function parseSelection(resource: Resource, labelSelector?: string | null
   } catch (error) {
     throw badRequest(messageOf(error));
   }
-  const terms = (fields?.terms ?? []).map(({ field, op, value }) => ({ read: fieldReader(resource, field), equal: op !== '!=', value }));
-  const byName = fields?.terms.find(t => t.field === 'metadata.name' && t.op !== '!=');
+  const terms = (fields?.terms ?? []).map(({ field, operator, value }) => ({ read: fieldReader(resource, field), equal: operator === '=', value }));
   return {
     everything: false,
-    name: byName?.value,
+    name: fields?.requiredValue('metadata.name'),
     matches(object) {
       for (const t of terms) if ((t.read(object) === t.value) !== t.equal) return false;
       return labels ? labels.matches(object.metadata.labels ?? {}) : true;

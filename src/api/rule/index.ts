@@ -1,0 +1,11 @@
+// Every kind's hand-written rules, by `group/resource`; the same for all versions of a group.
+import type { Resource } from '../resource.ts';
+import type { Strategy } from '../strategy.ts';
+
+const strategies: Readonly<Record<string, Strategy<any>>> = {};
+
+const plain: Strategy = {};
+
+export function strategyOf(resource: Resource): Strategy {
+  return strategies[`${resource.group}/${resource.resource}`] ?? plain;
+}

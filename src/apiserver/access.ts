@@ -1,0 +1,162 @@
+// Who somebody is and what they may do: authenticators, authorizers and the resources about them, put together.
+import type { Draft } from '../api/meta.ts';
+import { formatTime } from '../api/meta.ts';
+import { coreV1, rbacV1 } from '../api/refs.ts';
+import { methodNotSupported, unauthorized } from '../api/status.ts';
+import type { Node, Pod, Secret, ServiceAccount } from '../api/type/core-v1.ts';
+import type { Client } from '../client/client.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
+import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
+import { frontProxyAuthenticator } from './authn/front-proxy.ts';
+import { openidConfiguration, TokenKeys } from './authn/jws.ts';
+import { reviewSelf, reviewToken } from './authn/reviews.ts';
+import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
+import { issueServiceAccountToken } from './authn/token-request.ts';
+import { bearerTokenAuthenticator, bearerTokenOf, RequestAuthenticator, unionTokenAuthenticator } from './authn/union.ts';
+import { type AuthnRequest, CredentialError, defaultIssuer, type PeerCertificate, type UserInfo } from './authn/user.ts';
+import { type Authorizer, type RuleResolver, superuserAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
+import { reconcileBootstrapPolicy } from './authz/bootstrap-policy.ts';
+import { NodeAuthorizer } from './authz/node-authorizer.ts';
+import { RbacAuthorizer } from './authz/rbac.ts';
+import { reviewAccess, reviewRules } from './authz/reviews.ts';
+import type { ApiContext, CallHandler } from './context.ts';
+import type { PathHandler } from './handler.ts';
+import type { Exchange } from './http/exchange.ts';
+import { impersonated } from './authn/impersonation.ts';
+import { sendJson } from './respond.ts';
+import type { ApiServerOptions } from './server.ts';
+
+export interface Access {
+  readonly authorizer: Authorizer;
+  readonly rules: RbacAuthorizer;
+  /** Throws 401. */
+  authenticate(exchange: Pick<Exchange, 'headers' | 'peer' | 'path'>): UserInfo | Promise<UserInfo>;
+  /** Throws 403 when the user asks to be somebody it may not be. */
+  impersonate(exchange: Pick<Exchange, 'headers'>, user: UserInfo): UserInfo;
+  /** Creates the bootstrap policy. */
+  bootstrap(signal: AbortSignal): Promise<void>;
+  readonly paths: readonly PathHandler[];
+  readonly calls: ReadonlyMap<string, CallHandler>;
+}
+
+export interface AccessDeps {
+  readonly context: ApiContext;
+  readonly client: Client;
+  readonly informers: InformerFactory;
+  readonly options: ApiServerOptions;
+}
+
+export function createAccess({ context, client, informers, options }: AccessDeps): Access {
+  const { clock, random, log } = context;
+  const apiAudiences = [defaultIssuer];
+  const keys = new TokenKeys({ signingKeyPem: options.serviceAccountKeys.privateKey, publicKeyPems: options.serviceAccountKeys.publicKeys });
+  const cached = <T>(resource: string, key: string) => context.registries.get(`/${resource}`)?.cache.get(key)?.object as unknown as T | undefined;
+  const lookup: ServiceAccountLookup = {
+    serviceAccount: (namespace, name) => cached<ServiceAccount>('serviceaccounts', `${namespace}/${name}`),
+    secret: (namespace, name) => cached<Secret>('secrets', `${namespace}/${name}`),
+    pod: (namespace, name) => cached<Pod>('pods', `${namespace}/${name}`),
+    node: name => cached<Node>('nodes', name),
+  };
+  const tokens = unionTokenAuthenticator([
+    new ServiceAccountTokenAuthenticator({ keys, issuers: [defaultIssuer], apiAudiences, lookup, clock }),
+    bootstrapTokenAuthenticator({ secret: lookup.secret, apiAudiences, clock }),
+  ]);
+  const requests = new RequestAuthenticator({
+    members: [frontProxyAuthenticator(['front-proxy-client']), clientCertificateAuthenticator(clock), bearerTokenAuthenticator(tokens, apiAudiences)],
+    onRefused: error => log.info('refused a credential', { error }),
+  });
+  const verify = peerVerifier({ clientCaPem: options.tls.clientCa, ...(options.frontProxyCa ? { frontProxyCaPem: options.frontProxyCa } : {}), clock });
+
+  const rbac = new RbacAuthorizer({
+    roles: informers.informer(rbacV1.roles),
+    clusterRoles: informers.informer(rbacV1.clusterroles),
+    roleBindings: informers.informer(rbacV1.rolebindings),
+    clusterRoleBindings: informers.informer(rbacV1.clusterrolebindings),
+  });
+  const authorizer = unionAuthorizer([superuserAuthorizer, new NodeAuthorizer(nodeFeeds(informers)), rbac]);
+  const calls = accessCalls(rbac);
+
+  function peerOf({ peer }: Pick<Exchange, 'peer'>): PeerCertificate | undefined {
+    if (peer.memo === undefined) {
+      const { certificate } = peer;
+      peer.memo = certificate ? remember(() => verify(certificate)) : null;
+    }
+    if (peer.memo instanceof CredentialError) throw peer.memo;
+    return (peer.memo as PeerCertificate | null) ?? undefined;
+  }
+
+  function accessCalls(resolver: RuleResolver): Map<string, CallHandler> {
+    const created = (object: object) => ({ code: 201, object });
+    const bodyOf = async (call: Parameters<CallHandler>[0]) => (await call.body()).value as Draft<never>;
+    const access = (kind: string): CallHandler => async call =>
+      created(reviewAccess(kind, await bodyOf(call), call.context.user, call.key.namespace ?? '', authorizer));
+    return new Map<string, CallHandler>([
+      ['authorization.k8s.io/selfsubjectaccessreviews', access('SelfSubjectAccessReview')],
+      ['authorization.k8s.io/subjectaccessreviews', access('SubjectAccessReview')],
+      ['authorization.k8s.io/localsubjectaccessreviews', access('LocalSubjectAccessReview')],
+      ['authorization.k8s.io/selfsubjectrulesreviews', async call => created(reviewRules(await bodyOf(call), call.context.user, resolver))],
+      ['authentication.k8s.io/tokenreviews', async call => created(await reviewToken(await bodyOf(call), { tokens, apiAudiences }))],
+      ['authentication.k8s.io/selfsubjectreviews', async call => created(reviewSelf(await bodyOf(call), call.context.user, formatTime(clock.now())))],
+      [
+        '/serviceaccounts/token',
+        async call => {
+          if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
+          const account = { namespace: call.key.namespace ?? '', name: call.key.name };
+          return created(await issueServiceAccountToken({ keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random }, account, await bodyOf(call)));
+        },
+      ],
+    ]);
+  }
+
+  const jwks: PathHandler = exchange => {
+    if (exchange.path === '/openid/v1/jwks') sendJson(exchange, 200, keys.jwks);
+    else if (exchange.path === '/.well-known/openid-configuration') sendJson(exchange, 200, openidConfiguration(defaultIssuer, `${defaultIssuer}/openid/v1/jwks`, keys));
+    else return false;
+    return true;
+  };
+
+  return {
+    authorizer,
+    rules: rbac,
+    calls,
+    paths: [jwks],
+    authenticate(exchange) {
+      const { headers } = exchange;
+      let peerCertificate: PeerCertificate | undefined;
+      try {
+        peerCertificate = peerOf(exchange);
+      } catch (error) {
+        // A certificate nobody knows: a token may still do.
+        if (!headers.authorization) {
+          log.info('refused a client certificate', { error });
+          throw unauthorized();
+        }
+      }
+      const bearerToken = bearerTokenOf(headers.authorization);
+      const request: AuthnRequest = {
+        headers, path: exchange.path, ...(bearerToken ? { bearerToken } : {}), ...(peerCertificate ? { peerCertificate } : {}),
+      };
+      return requests.authenticate(request);
+    },
+    impersonate: (exchange, user) => impersonated(exchange.headers, user, authorizer),
+    bootstrap: signal => reconcileBootstrapPolicy(client, signal),
+  };
+}
+
+function remember(verify: () => PeerCertificate): PeerCertificate | CredentialError {
+  try {
+    return verify();
+  } catch (error) {
+    if (error instanceof CredentialError) return error;
+    throw error;
+  }
+}
+
+function nodeFeeds(informers: InformerFactory) {
+  return {
+    pods: informers.informer(coreV1.pods),
+    persistentVolumes: informers.informer(coreV1.persistentvolumes),
+  };
+}
+

@@ -1,0 +1,60 @@
+// /api, /apis and below: which resources there are.
+import { createHash } from 'node:crypto';
+import type { ApiContext } from '../context.ts';
+import type { PathHandler } from '../handler.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { sendJson } from '../respond.ts';
+import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
+
+const aggregated = /application\/json;(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
+
+export function servedBy(context: ApiContext): Served {
+  return { groups: context.table.groups, resources: [...context.resources.values()] };
+}
+
+/** The document at `path`, or undefined. */
+export function discoveryDocument(served: Served, path: string, host: string): object | undefined {
+  const parts = path.replace(/\/$/, '').split('/').slice(1);
+  if (parts[0] === 'api') {
+    if (parts.length === 1) return apiVersions(host);
+    return parts.length === 2 ? resourceList(served, '', parts[1]!) : undefined;
+  }
+  if (parts[0] !== 'apis') return undefined;
+  if (parts.length === 1) return apiGroupList(served);
+  if (parts.length === 2) return apiGroup(served, parts[1]!);
+  return parts.length === 3 ? resourceList(served, parts[1]!, parts[2]!) : undefined;
+}
+
+export function discoveryPaths(context: ApiContext): PathHandler {
+  const cache = new Map<string, { body: string; etag: string }>();
+  return exchange => {
+    const path = exchange.path.replace(/\/$/, '');
+    if (path === '/api' || path === '/apis') {
+      const version = aggregated.exec(exchange.headers.accept ?? '')?.[1] as 'v2' | 'v2beta1' | undefined;
+      if (version) {
+        sendAggregated(exchange, version, path === '/api');
+        return true;
+      }
+    }
+    const document = discoveryDocument(servedBy(context), path, exchange.headers.host ?? String(exchange.headers[':authority'] ?? ''));
+    if (!document) return false;
+    sendJson(exchange, 200, document);
+    return true;
+  };
+
+  function sendAggregated(exchange: Exchange, version: 'v2' | 'v2beta1', core: boolean): void {
+    const id = `${core}${version}`;
+    let made = cache.get(id);
+    if (!made) {
+      const body = `${JSON.stringify(aggregatedDiscovery(servedBy(context), core, version))}\n`;
+      made = { body, etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"` };
+      cache.set(id, made);
+    }
+    const headers = {
+      'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+      etag: made.etag, vary: 'Accept', 'cache-control': 'public',
+    };
+    if (exchange.headers['if-none-match'] === made.etag) exchange.respond(304, headers);
+    else exchange.respond(200, headers, made.body);
+  }
+}

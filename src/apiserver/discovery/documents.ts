@@ -1,0 +1,106 @@
+// Discovery documents, made from the resource table.
+import { createHash } from 'node:crypto';
+import { apiVersionOf } from '../../api/ref.ts';
+import type { Group, Resource, Subresource } from '../../api/resource.ts';
+
+export interface Served {
+  readonly groups: readonly Group[];
+  readonly resources: readonly Resource[];
+}
+
+/** base64 of the first 8 bytes of sha256 of `group/version/kind` as stored. */
+function storageVersionHash(r: Resource): string | undefined {
+  if (!r.storedAs) return undefined;
+  return createHash('sha256').update(`${r.storedAs.includes('/') ? r.storedAs : `/${r.storedAs}`}/${r.kind}`).digest().subarray(0, 8).toString('base64');
+}
+
+function responseKind(resource: Resource, sub: Subresource) {
+  const [group, version] = sub.apiVersion ? splitVersion(sub.apiVersion) : [resource.group, resource.version];
+  return { group, version, kind: sub.kind };
+}
+
+function splitVersion(apiVersion: string): [group: string, version: string] {
+  const slash = apiVersion.indexOf('/');
+  return slash < 0 ? ['', apiVersion] : [apiVersion.slice(0, slash), apiVersion.slice(slash + 1)];
+}
+
+const byName = (a: Resource, b: Resource) => (a.resource < b.resource ? -1 : 1);
+
+function versionsOf({ resources }: Served, group: Group): string[] {
+  return group.versions
+    .filter(v => resources.some(r => r.group === group.name && r.version === v.version))
+    .toSorted((a, b) => b.priority - a.priority)
+    .map(v => v.version);
+}
+
+function servedGroups(served: Served): Group[] {
+  return served.groups.filter(g => versionsOf(served, g).length > 0).toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
+}
+
+/** APIResourceList of one group version; undefined when it is not served. */
+export function resourceList(served: Served, group: string, version: string): object | undefined {
+  const mine = served.resources.filter(r => r.group === group && r.version === version).toSorted(byName);
+  if (mine.length === 0) return undefined;
+  const resources = mine.flatMap(r => {
+    const hash = storageVersionHash(r);
+    const own = {
+      name: r.resource, singularName: r.singular, namespaced: r.namespaced, kind: r.kind, verbs: r.verbs,
+      ...(r.shortNames.length ? { shortNames: r.shortNames } : {}), ...(r.categories.length ? { categories: r.categories } : {}),
+      ...(hash ? { storageVersionHash: hash } : {}),
+    };
+    const subs = [...r.subresources.values()].map(s => {
+      const k = responseKind(r, s);
+      return {
+        name: `${r.resource}/${s.name}`, singularName: '', namespaced: r.namespaced,
+        ...(s.apiVersion ? { group: k.group, version: k.version } : {}), kind: s.kind, verbs: s.verbs,
+      };
+    });
+    return [own, ...subs.toSorted((a, b) => (a.name < b.name ? -1 : 1))];
+  });
+  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf({ group, version }), resources };
+}
+
+/** APIGroup; undefined for the core group and for what is not served. */
+export function apiGroup(served: Served, name: string, root = true): object | undefined {
+  const group = served.groups.find(g => g.name === name && g.name !== '');
+  const versions = group ? versionsOf(served, group) : [];
+  if (!group || versions.length === 0) return undefined;
+  const entry = (version: string) => ({ groupVersion: `${name}/${version}`, version });
+  const preferred = versions.includes(group.preferredVersion) ? group.preferredVersion : versions[0]!;
+  return { ...(root ? { kind: 'APIGroup', apiVersion: 'v1' } : {}), name, versions: versions.map(entry), preferredVersion: entry(preferred) };
+}
+
+export function apiGroupList(served: Served): object {
+  const groups = servedGroups(served).filter(g => g.name !== '').map(g => apiGroup(served, g.name, false));
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups };
+}
+
+export function apiVersions(serverAddress: string): object {
+  return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] };
+}
+
+/** APIGroupDiscoveryList: of the core group (`/api`) or of all others (`/apis`). */
+export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2' | 'v2beta1'): object {
+  const items = servedGroups(served)
+    .filter(g => (g.name === '') === core)
+    .map(g => ({
+      metadata: { ...(g.name ? { name: g.name } : {}), creationTimestamp: null },
+      versions: versionsOf(served, g).map(v => ({
+        version: v,
+        resources: served.resources.filter(r => r.group === g.name && r.version === v).toSorted(byName).map(aggregatedResource),
+        freshness: 'Current',
+      })),
+    }));
+  return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
+}
+
+function aggregatedResource(r: Resource): object {
+  const subresources = [...r.subresources.values()]
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(s => ({ subresource: s.name, responseKind: responseKind(r, s), verbs: s.verbs }));
+  return {
+    resource: r.resource, responseKind: { group: r.group, version: r.version, kind: r.kind }, scope: r.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: r.singular, verbs: r.verbs, ...(r.shortNames.length ? { shortNames: r.shortNames } : {}),
+    ...(r.categories.length ? { categories: r.categories } : {}), ...(subresources.length ? { subresources } : {}),
+  };
+}
