@@ -78,7 +78,10 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** The key's state is not what the write required. */
+/**
+ * The key's state is not what the write required. Told once the write it lost to can be read, so that reading again and
+ * retrying at once makes progress.
+ */
 export class StoreConflictError extends Error {
   override name = 'StoreConflictError';
   readonly key: string;

@@ -1,0 +1,74 @@
+import { writeFile } from 'node:fs/promises';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Log, silentLog } from '../base/log.ts';
+import { ExpiryQueue } from './expiry-queue.ts';
+import { RevisionIndex } from './revision-index.ts';
+import { RevisionStore } from './revision-store.ts';
+import type { Commit, Rows } from './rows.ts';
+import type { Store } from './store.ts';
+
+/** Log entries kept for watches and old lists unless asked otherwise. */
+export const defaultLogLength = 10_000;
+
+export interface MemoryStoreOptions {
+  clock?: Clock;
+  log?: Log;
+  /** Log entries kept for watches and old lists. */
+  logLength?: number;
+}
+
+class MemoryRows implements Rows {
+  readonly #values = new Map<number, Uint8Array>();
+  readonly #keys = new Map<string, number>();
+  #revision = 0;
+  readonly readsAtOnce = Number.POSITIVE_INFINITY;
+
+  read(revision: number): Uint8Array | undefined {
+    return this.#values.get(revision);
+  }
+
+  admit(): void {}
+
+  async commit({ writes, removed, state }: Commit): Promise<void> {
+    for (const write of writes) {
+      this.#values.set(write.revision, write.value);
+      if (write.type === 'put') this.#keys.set(write.key, write.revision);
+      else this.#keys.delete(write.key);
+    }
+    for (const revision of removed) this.#values.delete(revision);
+    this.#revision = state.revision;
+  }
+
+  defer(fn: () => void): void {
+    queueMicrotask(fn);
+  }
+
+  /** One JSON object a line: `{revision}`, then `{key, revision, value}` for each key, the value in base64. */
+  async snapshot(file: string): Promise<void> {
+    const lines = [JSON.stringify({ revision: this.#revision })];
+    for (const [key, revision] of this.#keys) {
+      const value = Buffer.from(this.#values.get(revision)!).toString('base64');
+      lines.push(JSON.stringify({ key, revision, value }));
+    }
+    await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  }
+
+  async close(): Promise<void> {
+    this.#values.clear();
+    this.#keys.clear();
+  }
+}
+
+/** A store that forgets everything when closed. Writes are answered within the turn they were made in. */
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  return new RevisionStore({
+    rows: new MemoryRows(),
+    index: new RevisionIndex(),
+    expiries: new ExpiryQueue(),
+    compacted: 0,
+    trimmed: 0,
+    clock: options.clock ?? systemClock,
+    log: options.log ?? silentLog,
+    logLength: options.logLength ?? defaultLogLength,
+  });
+}

@@ -1,0 +1,46 @@
+/** A write that has been decided: its revision is given out, its bytes are known. */
+export interface DecidedWrite {
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  readonly revision: number;
+  readonly previousRevision: number;
+  readonly value: Uint8Array;
+  /** When the store deletes the key, in milliseconds since the epoch; 0: never. */
+  readonly expiresAtMs: number;
+}
+
+/** What happens together or not at all. */
+export interface Commit {
+  readonly writes: readonly DecidedWrite[];
+  /** Revisions of rows to remove. */
+  readonly removed: readonly number[];
+  /** The state of the store afterwards. */
+  readonly state: RowsState;
+}
+
+export interface RowsState {
+  readonly revision: number;
+  /** Nothing at or before it may be asked for, except what is still the newest. */
+  readonly compacted: number;
+  /** Log entries and superseded rows up to here are removed. Behind `compacted` while removal is under way. */
+  readonly trimmed: number;
+}
+
+/** Where the values of a store lie: one immutable row a revision. */
+export interface Rows {
+  /** The value written at a revision; undefined when removed. */
+  read(revision: number): Uint8Array | undefined;
+  /** Throws StoreFullError when `bytes` more may not be written. */
+  admit(bytes: number): void;
+  /**
+   * Resolves when all of it is durable; only one is under way at a time. Rejects StoreFullError when nothing of it was
+   * written and the next may succeed; any other error stops the store.
+   */
+  commit(commit: Commit): Promise<void>;
+  /** Calls `fn` soon: writes decided until then share a commit. */
+  defer(fn: () => void): void;
+  /** Rows read at a stretch before others get their turn. */
+  readonly readsAtOnce: number;
+  snapshot(file: string): Promise<void>;
+  close(): Promise<void>;
+}
