@@ -1,0 +1,24 @@
+// RFC 7386.
+import { badRequest } from '../status.ts';
+import { getKey, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
+
+/** A new document; the input stays as it is and shares what did not change. Throws a StatusError (400) for what is no object. */
+export function applyMergePatch<T = unknown>(object: T, patch: unknown): T {
+  if (!isPlain(patch)) {
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`,
+    );
+  }
+  return merge(object, patch) as T;
+}
+
+function merge(target: unknown, patch: unknown): unknown {
+  if (!isPlain(patch)) return patch;
+  const out: Plain = isPlain(target) ? { ...target } : {};
+  for (const key of Object.keys(patch)) {
+    const value = patch[key];
+    if (value === null || value === undefined) delete out[key];
+    else setKey(out, key, merge(getKey(out, key), value));
+  }
+  return out;
+}

@@ -1,0 +1,53 @@
+// Plain JSON values: what the patches share.
+
+export type Plain = Record<string, unknown>;
+
+export const isPlain = (value: unknown): value is Plain =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The own value under a key; `__proto__` is a key like any other. */
+export const getKey = (object: Plain, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined);
+
+export function setKey(object: Plain, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  } else object[key] = value;
+}
+
+/** Deep equality of JSON values; the order of keys does not matter, undefined is absent. */
+export function equalJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (!equalJson(a[i], b[i])) return false;
+    return true;
+  }
+  if (Array.isArray(b)) return false;
+  let present = 0;
+  for (const k in a) {
+    const value = (a as Plain)[k];
+    if (value === undefined) continue;
+    present++;
+    if (!Object.hasOwn(b, k) || !equalJson(value, (b as Plain)[k])) return false;
+  }
+  for (const k in b) if ((b as Plain)[k] !== undefined) present--;
+  return present === 0;
+}
+
+/** As Go prints a decoded JSON value: `map[a:1 b:[x y]]`. */
+export function printGo(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(printGo).join(' ')}]`;
+  if (!isPlain(value)) return String(value);
+  const pairs = Object.keys(value)
+    .sort()
+    .map(k => `${k}:${printGo(value[k])}`);
+  return `map[${pairs.join(' ')}]`;
+}
+
+export function jsonKind(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  if (value === null) return 'null';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}

@@ -1,0 +1,210 @@
+// Strategic merge patch: a merge patch that knows from the schema which lists merge and by which key, with the directives
+// $patch, $retainKeys, $deleteFromPrimitiveList/… and $setElementOrder/….
+import { type FieldSchema, schemaOf, type TypeRef } from '../schema.ts';
+import { badRequest, StatusError } from '../status.ts';
+import { orderBySetElementOrder, orderMerged } from './element-order.ts';
+import { equalJson, getKey, isPlain, jsonKind, type Plain, printGo, setKey } from './plain.ts';
+
+const patchDirective = '$patch';
+const retainKeysDirective = '$retainKeys';
+const deletePrefix = '$deleteFromPrimitiveList/';
+const orderPrefix = '$setElementOrder/';
+
+/** A new object; the input stays as it is and shares what did not change. Throws a StatusError. */
+export function applyStrategicMergePatch<T = unknown>(typeName: string, object: T, patch: unknown): T {
+  if (!isPlain(patch)) {
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`,
+    );
+  }
+  return mergeMap({ kind: 'struct', name: typeName }, (object ?? {}) as Plain, patch) as T;
+}
+
+// A fault the server does not expect: Kubernetes answers 500 with the bare message.
+const unexpected = (message: string) => new StatusError(500, '', message);
+
+/** What the schema says of a field: the type of its value, and how a list of it merges. */
+interface FieldRule {
+  readonly type: TypeRef | undefined;
+  readonly merges: boolean;
+  readonly replaces: boolean;
+  readonly mergeKey: string | undefined;
+}
+
+const noRule: FieldRule = { type: undefined, merges: false, replaces: false, mergeKey: undefined };
+
+function ruleOf(type: TypeRef | undefined, key: string): FieldRule {
+  if (type?.kind === 'map') return { ...noRule, type: type.value };
+  if (type?.kind !== 'struct') return noRule;
+  const field: FieldSchema | undefined = schemaOf(type.name).byName.get(key);
+  if (!field) return noRule;
+  return {
+    type: field.type,
+    merges: field.patchStrategies.includes('merge'),
+    replaces: field.patchStrategies.includes('replace'),
+    mergeKey: field.patchMergeKey,
+  };
+}
+
+const itemType = (type: TypeRef | undefined) => (type?.kind === 'list' ? type.item : undefined);
+
+function mergeMap(type: TypeRef | undefined, original: Plain, patch: Plain): Plain {
+  const directive = getKey(patch, patchDirective);
+  if (directive !== undefined) {
+    if (directive === 'replace') return adopt(patch) as Plain;
+    if (directive === 'delete') return {};
+    if (directive !== 'merge') throw unexpected(`unknown patch type: ${printGo(directive)} in map: ${printGo(patch)}`);
+  }
+  const out: Plain = { ...original };
+  retainKeys(out, patch);
+  const done = mergeOrderedLists(type, out, patch);
+  for (const key of Object.keys(patch)) {
+    if (key === patchDirective || key === retainKeysDirective || key.startsWith(orderPrefix) || done.has(key)) continue;
+    if (key.startsWith(deletePrefix)) deletePrimitives(out, key.slice(deletePrefix.length), patch[key]);
+    else mergeField(ruleOf(type, key), out, key, patch[key]);
+  }
+  return out;
+}
+
+function mergeField(rule: FieldRule, out: Plain, key: string, value: unknown): void {
+  if (value === null || value === undefined) {
+    delete out[key];
+    return;
+  }
+  const before = getKey(out, key);
+  if (isPlain(before) && isPlain(value)) {
+    setKey(out, key, rule.replaces ? adopt(value) : mergeMap(rule.type, before, value));
+  } else if (Array.isArray(before) && Array.isArray(value) && rule.merges) {
+    setKey(out, key, mergeList(rule, before, value));
+  } else setKey(out, key, adopt(value));
+}
+
+// What had nothing to merge with: directives and nulls have no meaning in it any more.
+function adopt(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.filter(item => !(isPlain(item) && Object.hasOwn(item, patchDirective))).map(adopt);
+  }
+  if (!isPlain(value)) return value;
+  const out: Plain = {};
+  for (const key of Object.keys(value)) {
+    const child = value[key];
+    if (child === null || child === undefined || isDirective(key)) continue;
+    if (isPlain(child) && child[patchDirective] === 'delete') continue;
+    setKey(out, key, adopt(child));
+  }
+  return out;
+}
+
+const isDirective = (key: string) =>
+  key === patchDirective || key === retainKeysDirective || key.startsWith(deletePrefix) || key.startsWith(orderPrefix);
+
+function retainKeys(out: Plain, patch: Plain): void {
+  const keys = getKey(patch, retainKeysDirective);
+  if (keys === undefined) return;
+  if (!Array.isArray(keys)) throw badRequest('invalid patch format of retainKeys');
+  const retained = new Set(keys);
+  for (const key of Object.keys(patch))
+    if (!isDirective(key) && patch[key] !== null && !retained.has(key))
+      throw badRequest('invalid patch format of retainKeys');
+  for (const key of Object.keys(out)) if (!retained.has(key)) delete out[key];
+}
+
+function deletePrimitives(out: Plain, key: string, values: unknown): void {
+  if (!Array.isArray(values)) throw badRequest('invalid patch format of primitive list');
+  const before = getKey(out, key);
+  if (before === undefined || before === null) return;
+  if (!Array.isArray(before)) throw badRequest('invalid patch format of primitive list');
+  setKey(
+    out,
+    key,
+    before.filter(item => !values.includes(item)),
+  );
+}
+
+/** Lists whose order the patch states are merged here; returns their names. */
+function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain): Set<string> {
+  const done = new Set<string>();
+  for (const directive of Object.keys(patch)) {
+    if (!directive.startsWith(orderPrefix)) continue;
+    const key = directive.slice(orderPrefix.length);
+    const order = patch[directive];
+    const rule = ruleOf(type, key);
+    const [before, added] = [getKey(out, key), getKey(patch, key)];
+    if (!Array.isArray(order) || (added !== undefined && added !== null && !Array.isArray(added)))
+      throw badRequest('invalid patch format of setElementOrder list');
+    if (added === null) continue;
+    const removed = getKey(patch, deletePrefix + key);
+    if (removed !== undefined) {
+      deletePrimitives(out, key, removed);
+      done.add(deletePrefix + key);
+    }
+    if (!Array.isArray(before) && !Array.isArray(added)) continue;
+    const live = Array.isArray(before) ? before : [];
+    const kept = (getKey(out, key) as unknown[] | undefined | null) ?? [];
+    const merged = Array.isArray(added) ? mergeList(rule, kept, added) : kept;
+    checkOrder(rule, added ?? [], order);
+    setKey(out, key, orderBySetElementOrder(merged, order, live, rule.mergeKey));
+    done.add(key);
+  }
+  return done;
+}
+
+// Every item of the patch must be in the stated order, in that order.
+function checkOrder(rule: FieldRule, added: readonly unknown[], order: readonly unknown[]): void {
+  const idOf = (item: unknown) => (rule.mergeKey && isPlain(item) ? item[rule.mergeKey] : item);
+  let at = 0;
+  for (const item of added) {
+    if (isPlain(item) && Object.hasOwn(item, patchDirective)) continue;
+    while (at < order.length && !equalJson(idOf(order[at]), idOf(item))) at++;
+    if (at >= order.length) {
+      throw badRequest(
+        `The order in patch list:\n${printGo(added)}\n doesn't match ${orderPrefix} list:\n${printGo(order)}\n`,
+      );
+    }
+    at++;
+  }
+}
+
+function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonly unknown[]): unknown[] {
+  if (![...original, ...patch].some(isPlain)) {
+    const merged = [...new Set([...original, ...patch])];
+    return orderMerged(merged, patch, original, undefined);
+  }
+  const { mergeKey } = rule;
+  if (!mergeKey) throw unexpected('cannot merge lists without merge key');
+  const { kept, rest, replaced } = applyItemDirectives(original, patch, mergeKey);
+  if (replaced) return rest.map(adopt);
+  const type = itemType(rule.type);
+  const merged = [...kept];
+  for (const item of rest) {
+    const id = mergeKeyOf(item, mergeKey);
+    const at = merged.findIndex(m => isPlain(m) && equalJson(m[mergeKey], id));
+    if (at < 0) merged.push(adopt(item));
+    else merged[at] = mergeMap(type, merged[at] as Plain, item as Plain);
+  }
+  return orderMerged(merged, rest, kept, mergeKey);
+}
+
+function mergeKeyOf(item: unknown, mergeKey: string): unknown {
+  const id = isPlain(item) ? getKey(item, mergeKey) : undefined;
+  if (id === undefined) throw unexpected(`map: ${printGo(item)} does not contain declared merge key: ${mergeKey}`);
+  return id;
+}
+
+/** Items with $patch act on the whole list: delete takes out what has their key, replace takes out all. */
+function applyItemDirectives(original: readonly unknown[], patch: readonly unknown[], mergeKey: string) {
+  let kept = [...original];
+  let replaced = false;
+  const rest: unknown[] = [];
+  for (const item of patch) {
+    const directive = isPlain(item) ? getKey(item, patchDirective) : undefined;
+    if (directive === undefined) rest.push(item);
+    else if (directive === 'delete') {
+      const id = mergeKeyOf(item, mergeKey);
+      kept = kept.filter(k => !(isPlain(k) && equalJson(k[mergeKey], id)));
+    } else if (directive === 'replace') replaced = true;
+    else if (directive === 'merge') throw unexpected('merging lists cannot yet be specified in the patch');
+    else throw unexpected(`unknown patch type: ${printGo(directive)} in map: ${printGo(item)}`);
+  }
+  return { kept, rest, replaced };
+}
