@@ -67,6 +67,9 @@ export class FakeStore {
   /** As it is: only what every object has is filled in. */
   set(resource: ResourceRef<any>, object: Draft<KubeObject>): KubeObject {
     const next = this.#complete(resource, object);
+    const old = this.#of(resource).get(keyOf(next as unknown as KubeObject));
+    next.metadata.uid ??= old?.metadata.uid;
+    next.metadata.creationTimestamp ??= old?.metadata.creationTimestamp;
     this.#stamp(next);
     return this.#put(resource, next);
   }

@@ -81,6 +81,8 @@ class Elector {
   /** When this process saw the lease change last: other clocks are not trusted. */
   #observedMs = Number.NEGATIVE_INFINITY;
   #reported = '';
+  /** The attempt under way, which may outlive the patience of who asked for it. */
+  #attempting: Promise<unknown> = Promise.resolve();
 
   constructor(options: LeaderElectionOptions) {
     this.#o = {
@@ -104,28 +106,30 @@ class Elector {
     this.#event('became leader');
   }
 
-  /** Until the signal aborts; rejects when the lease could not be renewed for the deadline. */
+  /** Until the signal aborts; rejects when a renewal, tried again and again, has not succeeded within the deadline. */
   async renew(signal: AbortSignal): Promise<void> {
     const { clock, retryPeriodMs, renewDeadlineMs, namespace, name } = this.#o;
-    let renewedMs = clock.monotonic();
-    while (!signal.aborted) {
-      await clock.sleep(retryPeriodMs, signal).catch(() => {});
+    let deadlineMs = 0;
+    for (let renewed = true; !signal.aborted; ) {
+      const leftMs = deadlineMs - clock.monotonic();
+      await clock.sleep(renewed ? retryPeriodMs : Math.min(retryPeriodMs, leftMs), signal).catch(() => {});
       if (signal.aborted) return;
-      const leftMs = renewedMs + renewDeadlineMs - clock.monotonic();
-      if (leftMs > 0 && (await this.#attemptWithin(leftMs, signal))) renewedMs = clock.monotonic();
-      else if (signal.aborted) return;
-      else if (clock.monotonic() - renewedMs >= renewDeadlineMs) {
+      const now = clock.monotonic();
+      if (renewed) deadlineMs = now + renewDeadlineMs;
+      else if (now >= deadlineMs) {
         this.#event('stopped leading');
         throw new LeadershipLostError(
           `failed to renew lease ${namespace}/${name}: timed out waiting for the condition`,
         );
       }
+      renewed = await this.#attemptWithin(deadlineMs - now, signal);
     }
   }
 
   /** Lets the others take over at once. */
   async release(): Promise<void> {
     const { client, clock, log } = this.#o;
+    await this.#attempting;
     if (!this.#leading || !this.#lease) return;
     const now = formatMicroTime(clock.now());
     const spec: LeaseSpec = {
@@ -158,7 +162,9 @@ class Elector {
   /** One try to take or renew; false for any failure. Rejects only when aborted. */
   async #attempt(signal: AbortSignal): Promise<boolean> {
     try {
-      return await orAborted(this.#acquireOrRenew(), signal);
+      const attempt = this.#acquireOrRenew();
+      this.#attempting = attempt.catch(() => {});
+      return await orAborted(attempt, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       this.#o.log.debug('failed to acquire or renew lease', { error: messageOf(error) });
