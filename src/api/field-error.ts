@@ -30,6 +30,11 @@ export class FieldPath {
     return new FieldPath(key, this, true);
   }
 
+  /** What this path was made from; itself for a root. */
+  parent(): FieldPath {
+    return this.#parent ?? this;
+  }
+
   toString(): string {
     const before = this.#parent?.toString() ?? '';
     if (this.#isKey || typeof this.#part === 'number') return `${before}[${this.#part}]`;

@@ -1,0 +1,81 @@
+// What a status update of a pod may say.
+import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import { IMMUTABLE, isDns1123Subdomain, isIpAddress, isQualifiedName } from '../../name-rule.ts';
+import type { ContainerStatus, Pod } from '../../type/core-v1.ts';
+
+const STATUS = path('status');
+
+export function validatePodStatusUpdate(pod: Pod, old: Pod, errors: FieldErrors): void {
+  const { status, spec } = pod;
+  if (status.nominatedNodeName)
+    for (const m of isDns1123Subdomain(status.nominatedNodeName))
+      errors.invalid(STATUS.child('nominatedNodeName'), status.nominatedNodeName, m);
+  if ((spec.nodeName ?? '') !== (old.spec.nodeName ?? ''))
+    errors.forbidden(STATUS.child('nodeName'), 'may not be changed directly');
+  if ((status.observedGeneration ?? 0) < 0)
+    errors.invalid(STATUS.child('observedGeneration'), status.observedGeneration, 'must be greater than or equal to 0');
+  validateConditions(pod, errors);
+  if (spec.restartPolicy !== 'Always') validateTransitions(pod, old, errors);
+  if (old.status.qosClass && status.qosClass !== old.status.qosClass)
+    errors.invalid(STATUS.child('qosClass'), status.qosClass, IMMUTABLE);
+  validateIps(status.podIPs, STATUS.child('podIPs'), errors);
+  validateIps(status.hostIPs, STATUS.child('hostIPs'), errors);
+  validateClaimStatuses(pod, errors);
+}
+
+function validateConditions(pod: Pod, errors: FieldErrors): void {
+  const builtin = new Set(['PodScheduled', 'Ready', 'Initialized', 'ContainersReady']);
+  for (const [i, { type }] of (pod.status.conditions ?? []).entries()) {
+    if (builtin.has(type)) continue;
+    for (const m of isQualifiedName(type)) errors.invalid(STATUS.child('conditions').index(i).child('type'), type, m);
+  }
+}
+
+// A terminated container stays so, unless its policy starts it again.
+function validateTransitions(pod: Pod, old: Pod, errors: FieldErrors): void {
+  const check = (now: readonly ContainerStatus[] = [], was: readonly ContainerStatus[] = [], at: FieldPath) => {
+    for (const before of was) {
+      const ended = before.state?.terminated;
+      if (!ended || (ended.exitCode !== 0 && pod.spec.restartPolicy === 'OnFailure')) continue;
+      if (mayRestart(pod, before.name)) continue;
+      const i = now.findIndex(s => s.name === before.name);
+      if (i >= 0 && !now[i]!.state?.terminated)
+        errors.forbidden(at.index(i).child('state'), 'may not be transitioned to non-terminated state');
+    }
+  };
+  check(pod.status.containerStatuses, old.status.containerStatuses, STATUS.child('containerStatuses'));
+  check(pod.status.initContainerStatuses, old.status.initContainerStatuses, STATUS.child('initContainerStatuses'));
+}
+
+const mayRestart = (pod: Pod, name: string): boolean =>
+  [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some(
+    c =>
+      c.name === name &&
+      (c.restartPolicy === 'Always' || c.restartPolicy === 'OnFailure' || c.restartPolicyRules?.length),
+  );
+
+function validateIps(ips: readonly { readonly ip: string }[] | undefined, at: FieldPath, errors: FieldErrors): void {
+  if (!ips) return;
+  for (const [i, { ip }] of ips.entries()) for (const m of isIpAddress(ip)) errors.invalid(at.index(i), ip, m);
+  const v6 = ips.filter(({ ip }) => ip.includes(':')).length;
+  if (v6 > 1 || ips.length - v6 > 1) errors.invalid(at, ips, 'may specify no more than one IP for each IP family');
+  const seen = new Set<string>();
+  for (const [i, { ip }] of ips.entries()) {
+    if (seen.has(ip)) errors.duplicate(at.index(i), ip);
+    seen.add(ip);
+  }
+}
+
+function validateClaimStatuses(pod: Pod, errors: FieldErrors): void {
+  const known = new Set((pod.spec.resourceClaims ?? []).map(c => c.name));
+  const seen = new Set<string>();
+  for (const [i, { name, resourceClaimName }] of (pod.status.resourceClaimStatuses ?? []).entries()) {
+    const here = STATUS.child('resourceClaimStatuses').index(i);
+    if (!known.has(name))
+      errors.invalid(here.child('name'), name, 'must match the name of an entry in `spec.resourceClaims`');
+    if (seen.has(name)) errors.duplicate(here.child('name'), name);
+    seen.add(name);
+    if (resourceClaimName)
+      for (const m of isDns1123Subdomain(resourceClaimName)) errors.invalid(here.child('name'), resourceClaimName, m);
+  }
+}
