@@ -1,5 +1,11 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { findProgram, runProgram } from './command.ts';
-import { readFromTar } from './tar.ts';
+import { isGzip, readFromTar } from './tar.ts';
 
 /**
  * Imports a docker-archive or OCI archive (a tar, gzipped or not) into the namespace of the node's containerd and returns the
@@ -11,7 +17,7 @@ export async function loadImageArchive(socket: string, file: string): Promise<st
   const names = await archiveReferences(file);
   const command = ['--address', socket, '--namespace', 'k8s.io', 'images'];
   const before = new Set(await list(ctr, command));
-  await runProgram(ctr, [...command, 'import', '--digests=false', file]);
+  await withPlainTar(file, plain => runProgram(ctr, [...command, 'import', '--digests=false', plain]));
   const after = new Set(await list(ctr, command));
   for (const { raw, reference } of names) {
     // containerd takes an OCI archive's reference as it stands; the CRI looks for the full one.
@@ -23,6 +29,22 @@ export async function loadImageArchive(socket: string, file: string): Promise<st
   }
   const loaded = names.map(n => n.reference).filter(reference => after.has(reference));
   return loaded.length > 0 ? loaded : [...after].filter(name => !before.has(name));
+}
+
+// ctr takes no compressed archive.
+async function withPlainTar(file: string, use: (plain: string) => Promise<unknown>): Promise<void> {
+  if (!(await isGzip(file))) {
+    await use(file);
+    return;
+  }
+  const directory = await mkdtemp(join(tmpdir(), 'k8ts-image-'));
+  try {
+    const plain = join(directory, 'image.tar');
+    await pipeline(createReadStream(file), createGunzip(), createWriteStream(plain));
+    await use(plain);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 async function list(ctr: string, command: readonly string[]): Promise<string[]> {

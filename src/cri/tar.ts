@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 
 export interface TarEntry {
@@ -75,16 +76,20 @@ function readHeader(header: Buffer): { name: string; size: number } {
   return { name, size };
 }
 
+/** True when the file begins as gzip does. */
+export async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await handle.close();
+  }
+}
+
 async function openMaybeGzip(file: string): Promise<AsyncIterable<Buffer> & { destroy(): void }> {
-  const magic = await new Promise<Buffer>((resolve, reject) => {
-    const head: Buffer[] = [];
-    createReadStream(file, { end: 1 })
-      .on('data', chunk => head.push(chunk as Buffer))
-      .on('error', reject)
-      .on('end', () => resolve(Buffer.concat(head)));
-  });
   const raw = createReadStream(file);
-  if (magic[0] !== 0x1f || magic[1] !== 0x8b) return raw;
+  if (!(await isGzip(file))) return raw;
   const gunzip = createGunzip();
   raw.on('error', error => gunzip.destroy(error));
   gunzip.on('close', () => raw.destroy());

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { systemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { destroyContainers, mountPointsBelow, shimPids } from './containerd-cleanup.ts';
+import { loadImageArchive } from './image-archive.ts';
+import { pauseImageReference } from './pause-image.ts';
+import { runtimeConformance } from './runtime-conformance.ts';
+import { writeTar } from './tar.ts';
+import { busyboxArchive, busyboxImage, startTestContainerd, type TestContainerd } from './test-containerd.ts';
+import type { PortMapping } from './type.ts';
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = systemClock.monotonic() + 20_000;
+  while (!(await condition())) {
+    if (systemClock.monotonic() > endMs) throw new Error(`gave up waiting for ${condition}`);
+    await systemClock.sleep(10);
+  }
+}
+
+runtimeConformance('containerd', async () => {
+  const containerd = await startTestContainerd();
+  return {
+    runtime: containerd.runtime,
+    image: busyboxImage,
+    logDirectory: join(containerd.directory, 'logs'),
+    cgroupParent: `${containerd.cgroups.parent}/burstable`,
+    during: operation => operation,
+    until,
+    dispose: containerd.dispose,
+  };
+});
+
+describe('containerd of a node', () => {
+  let containerd: TestContainerd;
+  let pods = 0;
+  before(async () => {
+    containerd = await startTestContainerd();
+  });
+  after(() => containerd?.dispose());
+
+  const runPod = async (pid: 'POD' | 'CONTAINER' = 'CONTAINER', port_mappings: PortMapping[] = []) => {
+    const uid = `u${++pods}`;
+    const path = containerd.cgroups.podPath('Burstable', uid);
+    containerd.cgroups.create(path, { cpuShares: 512, cpuQuotaUs: 50_000, memoryLimitBytes: 64 << 20, pidsLimit: 100 });
+    const config = {
+      metadata: { name: `p${pods}`, uid, namespace: 'default', attempt: 0 },
+      log_directory: join(containerd.directory, 'logs', uid),
+      port_mappings,
+      linux: { cgroup_parent: path, security_context: { namespace_options: { pid } } },
+    };
+    const { pod_sandbox_id: id = '' } = await containerd.runtime.RunPodSandbox({ config });
+    return { id, uid, path, config };
+  };
+  const runContainer = async (pod: Awaited<ReturnType<typeof runPod>>, script: string) => {
+    const { container_id: id = '' } = await containerd.runtime.CreateContainer({
+      pod_sandbox_id: pod.id,
+      sandbox_config: pod.config,
+      config: {
+        metadata: { name: 'main', attempt: 0 },
+        image: { image: busyboxImage },
+        command: ['/bin/busybox', 'sh', '-c', script],
+        log_path: 'main.log',
+        linux: { security_context: { namespace_options: pod.config.linux.security_context.namespace_options } },
+      },
+    });
+    await containerd.runtime.StartContainer({ container_id: id });
+    return id;
+  };
+  const removePod = async (pod: { id: string; path: string }) => {
+    await containerd.runtime.StopPodSandbox({ pod_sandbox_id: pod.id });
+    await containerd.runtime.RemovePodSandbox({ pod_sandbox_id: pod.id });
+    await containerd.cgroups.remove(pod.path);
+  };
+  const containerdPid = () => Number(readFileSync(join(containerd.directory, 'state/containerd.pid'), 'utf8'));
+
+  test('runs in its network namespace and sees the control groups', () => {
+    const link = (path: string) => execFileSync('stat', ['-Lc', '%i', path], { encoding: 'utf8' });
+    assert.equal(link(`/proc/${containerdPid()}/ns/net`), link(containerd.networkNamespace));
+  });
+
+  test("a pod's group holds its limits, tells its usage, and goes with everything in it", async () => {
+    const { cgroups } = containerd;
+    const pod = await runPod();
+    const id = await runContainer(pod, 'while :; do :; done');
+    if (cgroups.layout.version !== 'v2') {
+      const limit = readFileSync(`${cgroups.layout.v1.get('memory')}${pod.path}/memory.limit_in_bytes`, 'utf8');
+      assert.equal(Number(limit), 64 << 20);
+      assert.equal(Number(readFileSync(`${cgroups.layout.v1.get('cpu')}${pod.path}/cpu.shares`, 'utf8')), 512);
+      assert.equal(Number(readFileSync(`${cgroups.layout.v1.get('pids')}${pod.path}/pids.max`, 'utf8')), 100);
+    }
+    const container = () => cgroups.stats(`${pod.path}/${id}`)!;
+    await until(() => container().cpuUsageNanoseconds > 20e6);
+    assert.ok(container().memoryWorkingSetBytes > 0 && container().pids === 1);
+    const whole = cgroups.stats(pod.path)!;
+    assert.ok(whole.cpuUsageNanoseconds >= 20e6 && whole.memoryLimitBytes === 64 << 20);
+    assert.ok(cgroups.stats(cgroups.parent)!.cpuUsageNanoseconds >= whole.cpuUsageNanoseconds);
+    assert.ok(cgroups.stats('/')!.memoryUsageBytes > 0);
+    assert.equal(cgroups.stats('/kubepods-none'), undefined);
+    assert.ok(cgroups.pods().some(p => p.uid === pod.uid && p.qos === 'Burstable'));
+    // With all processes still in it: they are killed.
+    await cgroups.remove(pod.path);
+    assert.equal(cgroups.exists(pod.path), false);
+    await removePod(pod);
+  });
+
+  test('the pause program reaps what the containers of a shared process namespace leave', async () => {
+    const pod = await runPod('POD');
+    const id = await runContainer(
+      pod,
+      '(busybox sleep 0.05 & exec busybox sleep 0.01) & wait; exec busybox sleep 1000',
+    );
+    const exec = async (script: string) => {
+      const cmd = ['/bin/busybox', 'sh', '-c', script];
+      const { stdout } = await containerd.runtime.ExecSync({ container_id: id, cmd, timeout: 10 });
+      return Buffer.from(stdout!).toString();
+    };
+    assert.match(await exec('busybox cat /proc/1/cmdline'), /^\/pause/);
+    assert.equal(await exec('for i in 1 2 3 4 5; do (busybox true & busybox true &) ; done; echo ok'), 'ok\n');
+    await until(async () => !/^State:\s+Z/m.test(await exec('busybox cat /proc/[0-9]*/status 2>/dev/null')));
+    await removePod(pod);
+  });
+
+  test('pods reach each other, and a host port leads to its pod', async () => {
+    const mapping = { protocol: 'TCP' as const, container_port: 8080, host_port: 18_080, host_ip: '' };
+    const [server, client] = [await runPod('CONTAINER', [mapping]), await runPod()];
+    await runContainer(server, 'echo -n served >/tmp/index.html; busybox httpd -f -p 8080 -h /tmp');
+    const asking = await runContainer(client, 'busybox sleep 1000');
+    const { status } = await containerd.runtime.PodSandboxStatus({ pod_sandbox_id: server.id });
+    const fetch = async (url: string) => {
+      const cmd = ['/bin/busybox', 'wget', '-T', '2', '-qO-', url];
+      const { stdout } = await containerd.runtime.ExecSync({ container_id: asking, cmd, timeout: 10 });
+      return Buffer.from(stdout!).toString();
+    };
+    await until(async () => (await fetch(`http://${status?.network?.ip}:8080/`)) === 'served');
+    // The gateway's address is the node's.
+    assert.equal(await fetch('http://10.244.1.1:18080/'), 'served');
+    const node = [
+      `--net=${containerd.networkNamespace}`,
+      'busybox',
+      'wget',
+      '-T',
+      '2',
+      '-qO-',
+      'http://127.0.0.1:18080/',
+    ];
+    assert.equal(execFileSync('nsenter', node, { encoding: 'utf8' }), 'served');
+    for (const pod of [server, client]) await removePod(pod);
+  });
+
+  test('containers outlive containerd, which comes back; watchers hear of the gap', async () => {
+    const pod = await runPod();
+    const id = await runContainer(pod, 'busybox sleep 1000');
+    const stop = new AbortController();
+    const exits: string[] = [];
+    let gaps = 0;
+    const watching = containerd.runtime.watchEvents(
+      { onEvent: event => event.type === 'exited' && exits.push(event.id), onGap: () => gaps++ },
+      stop.signal,
+    );
+    await until(() => gaps === 1);
+    const pid = containerdPid();
+    process.kill(pid, 'SIGKILL');
+    await until(() => gaps === 2);
+    assert.notEqual(containerdPid(), pid);
+    const { status } = await containerd.runtime.ContainerStatus({ container_id: id });
+    assert.equal(status?.state, 'CONTAINER_RUNNING');
+    assert.equal(exits.length, 0);
+    await containerd.runtime.StopContainer({ container_id: id, timeout: 0 });
+    await until(() => exits.includes(id));
+    stop.abort();
+    await watching;
+    await removePod(pod);
+  });
+
+  test('archives are loaded: OCI with bare names, gzipped, and docker-archives', async () => {
+    const socket = join(containerd.directory, 'containerd.sock');
+    const load = (name: string, content: Buffer) => {
+      writeFileSync(join(containerd.directory, name), content);
+      return loadImageArchive(socket, join(containerd.directory, name));
+    };
+    const names = async (image: string) =>
+      (await containerd.runtime.ImageStatus({ image: { image } })).image?.repo_tags ?? [];
+    assert.deepEqual(await load('bare.tar', busyboxArchive('mine/tool:2')), ['docker.io/mine/tool:2']);
+    await until(async () => (await names('mine/tool:2')).includes('docker.io/mine/tool:2'));
+    const zipped = gzipSync(busyboxArchive('k8ts.local/zipped:1'));
+    assert.deepEqual(await load('zipped.tar.gz', zipped), ['k8ts.local/zipped:1']);
+    const layer = writeTar([{ name: 'hello', content: Buffer.from('hello') }]);
+    const { createHash } = await import('node:crypto');
+    const diff = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+    const config = { architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: [diff] } };
+    const docker = writeTar([
+      { name: 'config.json', content: Buffer.from(JSON.stringify(config)) },
+      { name: 'layer/layer.tar', content: layer },
+      {
+        name: 'manifest.json',
+        content: Buffer.from(
+          JSON.stringify([{ Config: 'config.json', RepoTags: ['plain:1'], Layers: ['layer/layer.tar'] }]),
+        ),
+      },
+    ]);
+    assert.deepEqual(await load('docker.tar', docker), ['docker.io/library/plain:1']);
+    await until(async () => (await names('plain:1')).length === 1);
+    await assert.rejects(
+      load('bad.tar', writeTar([{ name: 'x', content: Buffer.from('y') }])),
+      /neither a docker-archive/,
+    );
+    assert.ok((await names(pauseImageReference)).length === 1);
+  });
+
+  test('what is left is removed by force when containerd is gone', async () => {
+    const own = await startTestContainerd();
+    const { directory } = own;
+    const socket = join(directory, 'containerd.sock');
+    try {
+      const config = {
+        metadata: { name: 'left', uid: 'left', namespace: 'default', attempt: 0 },
+        linux: { cgroup_parent: own.cgroups.podPath('BestEffort', 'left') },
+      };
+      await own.runtime.RunPodSandbox({ config });
+      assert.equal(shimPids(socket).length, 1);
+      process.kill(Number(readFileSync(join(directory, 'state/containerd.pid'), 'utf8')), 'SIGKILL');
+      await destroyContainers({
+        socket: '/nowhere.sock',
+        root: join(directory, 'root'),
+        state: join(directory, 'state'),
+        clock: systemClock,
+        log: silentLog,
+      });
+      assert.equal(own.cgroups.processes(own.cgroups.parent).length, 0, 'the containers are killed');
+    } finally {
+      await own.dispose();
+    }
+    assert.deepEqual(shimPids(socket), []);
+    assert.deepEqual(mountPointsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), [directory]), []);
+    assert.equal(existsSync(own.networkNamespace), false);
+    assert.equal(own.cgroups.exists(own.cgroups.parent), false);
+    assert.equal(existsSync(directory), false);
+    const results = existsSync('/var/lib/cni/results') ? readdirSync('/var/lib/cni/results') : [];
+    assert.deepEqual(
+      results.filter(name => name.includes(basename(directory))),
+      [],
+    );
+  });
+});
