@@ -1,6 +1,7 @@
 // May this user do this? The contract, the union, and how a refusal reads.
+import type { FieldSelector } from '../../api/field-selector.ts';
+import type { Selector } from '../../api/label-selector.ts';
 import { forbidden, type StatusError } from '../../api/status.ts';
-import type { FieldSelectorRequirement, LabelSelectorRequirement } from '../../api/type/meta-v1.ts';
 import type { PolicyRule } from '../../api/type/rbac-v1.ts';
 import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
 
@@ -17,9 +18,9 @@ export interface Attributes {
   /** Of list and watch: the value of the field selector `metadata.name=…`, when there is one. */
   readonly name: string;
   readonly path: string;
-  /** The parsed selector of list, watch and deletecollection: a node may list only its own pods. */
-  readonly fieldSelector?: readonly FieldSelectorRequirement[];
-  readonly labelSelector?: readonly LabelSelectorRequirement[];
+  /** The parsed selectors of list, watch and deletecollection: a node may list only its own pods. */
+  readonly fieldSelector?: FieldSelector;
+  readonly labelSelector?: Selector;
 }
 
 export type Decision = 'allow' | 'deny' | 'noOpinion';

@@ -26,24 +26,24 @@ export function checkRoleWrite(
 ): StatusError | undefined {
   const { name = '', namespace = '' } = role.metadata;
   const resource = namespace ? 'roles' : 'clusterroles';
-  const aggregation = 'aggregationRule' in role ? role.aggregationRule : undefined;
-  const oldAggregation = old && 'aggregationRule' in old ? old.aggregationRule : undefined;
-  if (old && same(old.rules ?? [], role.rules ?? []) && same(oldAggregation ?? null, aggregation ?? null))
-    return undefined;
+  const aggregates = selectorsOf(role).length > 0 || (old !== undefined && selectorsOf(old).length > 0);
+  if (old && same(old.rules ?? [], role.rules ?? []) && same(selectorsOf(old), selectorsOf(role))) return undefined;
   if (user.groups.includes(systemPrivilegedGroup)) return undefined;
   if (may(dependencies, user, 'escalate', resource, namespace, name)) return undefined;
   const error = confirmNoEscalation(dependencies.rbac, user, namespace, role.rules ?? []);
   if (error) return forbidden({ group: rbacGroup, resource }, name, error);
-  if (aggregation && !same(oldAggregation ?? null, aggregation)) {
-    if (confirmNoEscalation(dependencies.rbac, user, namespace, everything))
-      return forbidden(
-        { group: rbacGroup, resource },
-        name,
-        'must have cluster-admin privileges to use the aggregationRule',
-      );
-  }
+  // Whoever sets selectors gathers rules that others write later.
+  if (aggregates && confirmNoEscalation(dependencies.rbac, user, namespace, everything))
+    return forbidden(
+      { group: rbacGroup, resource },
+      name,
+      'must have cluster-admin privileges to use the aggregationRule',
+    );
   return undefined;
 }
+
+const selectorsOf = (role: Role | ClusterRole) =>
+  ('aggregationRule' in role ? role.aggregationRule?.clusterRoleSelectors : undefined) ?? [];
 
 /** Why `user` may not create (or change `old` into) this binding; undefined when they may. */
 export function checkBindingWrite(

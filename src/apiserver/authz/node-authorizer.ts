@@ -149,10 +149,7 @@ const csiNodes: Rule = (_, node, a) => {
   return allowed;
 };
 
-const selects = (a: Attributes, field: string, node: string) =>
-  a.fieldSelector?.some(
-    r => r.key === field && r.operator === 'In' && r.values?.length === 1 && r.values[0] === node,
-  ) ?? false;
+const selects = (a: Attributes, field: string, node: string) => a.fieldSelector?.requiredValue(field) === node;
 
 const resourceSlices: Rule = (self, node, a) => {
   if (a.subresource) return because('cannot authorize ResourceSlice subresources');

@@ -175,11 +175,13 @@ test('escalation: a role one does not hold, cannot escalate and cannot bind', ()
   assert.equal(check(more, u, some), message);
   assert.equal(check({ ...more, metadata: { ...more.metadata, labels: { a: 'b' } } }, u, more), undefined);
   assert.equal(check(more, user('root', 'system:masters')), undefined);
-  const aggregated = { metadata: { name: 'agg' }, aggregationRule: { clusterRoleSelectors: [] } };
+  const aggregated = { metadata: { name: 'agg' }, aggregationRule: { clusterRoleSelectors: [{}] } };
   assert.equal(
     check(aggregated),
     'clusterroles.rbac.authorization.k8s.io "agg" is forbidden: must have cluster-admin privileges to use the aggregationRule',
   );
+  assert.match(check({ metadata: { name: 'agg' } }, u, aggregated)!, /must have cluster-admin privileges/);
+  assert.equal(check(aggregated, u, aggregated), undefined);
   const bind = (binding: object, old?: object) => checkBindingWrite(d, u, binding as RoleBinding, old as RoleBinding);
   const target = (name: string) => bindingOf('x', ['ClusterRole', name], [subject('User', 'eve')], 'team');
   assert.equal(bind(target('pods')), undefined);
