@@ -1,7 +1,7 @@
 // Who somebody is and what they may do: authenticators, authorizers and the resources about them, put together.
 import type { Draft } from '../api/meta.ts';
 import { formatTime } from '../api/meta.ts';
-import { coreV1, rbacV1 } from '../api/refs.ts';
+import { rbacV1 } from '../api/refs.ts';
 import { methodNotSupported, unauthorized } from '../api/status.ts';
 import type { Node, Pod, Secret, ServiceAccount } from '../api/type/core-v1.ts';
 import type { Client } from '../client/client.ts';
@@ -9,21 +9,37 @@ import type { InformerFactory } from '../client/informer.ts';
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
+import { impersonated } from './authn/impersonation.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
 import { issueServiceAccountToken } from './authn/token-request.ts';
-import { bearerTokenAuthenticator, bearerTokenOf, RequestAuthenticator, unionTokenAuthenticator } from './authn/union.ts';
-import { type AuthnRequest, CredentialError, defaultIssuer, type PeerCertificate, type UserInfo } from './authn/user.ts';
+import {
+  bearerTokenAuthenticator,
+  bearerTokenOf,
+  RequestAuthenticator,
+  unionTokenAuthenticator,
+} from './authn/union.ts';
+import {
+  type AuthnRequest,
+  CredentialError,
+  defaultIssuer,
+  type PeerCertificate,
+  type UserInfo,
+} from './authn/user.ts';
 import { type Authorizer, type RuleResolver, superuserAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
-import { reconcileBootstrapPolicy } from './authz/bootstrap-policy.ts';
-import { NodeAuthorizer } from './authz/node-authorizer.ts';
+import { nodeRules, reconcile } from './authz/bootstrap-policy.ts';
+import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
-import { reviewAccess, reviewRules } from './authz/reviews.ts';
+import {
+  reviewLocalSubjectAccess,
+  reviewSelfSubjectAccess,
+  reviewSelfSubjectRules,
+  reviewSubjectAccess,
+} from './authz/reviews.ts';
 import type { ApiContext, CallHandler } from './context.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
-import { impersonated } from './authn/impersonation.ts';
 import { sendJson } from './respond.ts';
 import type { ApiServerOptions } from './server.ts';
 
@@ -50,8 +66,12 @@ export interface AccessDeps {
 export function createAccess({ context, client, informers, options }: AccessDeps): Access {
   const { clock, random, log } = context;
   const apiAudiences = [defaultIssuer];
-  const keys = new TokenKeys({ signingKeyPem: options.serviceAccountKeys.privateKey, publicKeyPems: options.serviceAccountKeys.publicKeys });
-  const cached = <T>(resource: string, key: string) => context.registries.get(`/${resource}`)?.cache.get(key)?.object as unknown as T | undefined;
+  const keys = new TokenKeys({
+    signingKeyPem: options.serviceAccountKeys.privateKey,
+    publicKeyPems: options.serviceAccountKeys.publicKeys,
+  });
+  const cached = <T>(resource: string, key: string) =>
+    context.registries.get(`/${resource}`)?.cache.get(key)?.object as unknown as T | undefined;
   const lookup: ServiceAccountLookup = {
     serviceAccount: (namespace, name) => cached<ServiceAccount>('serviceaccounts', `${namespace}/${name}`),
     secret: (namespace, name) => cached<Secret>('secrets', `${namespace}/${name}`),
@@ -63,10 +83,18 @@ export function createAccess({ context, client, informers, options }: AccessDeps
     bootstrapTokenAuthenticator({ secret: lookup.secret, apiAudiences, clock }),
   ]);
   const requests = new RequestAuthenticator({
-    members: [frontProxyAuthenticator(['front-proxy-client']), clientCertificateAuthenticator(clock), bearerTokenAuthenticator(tokens, apiAudiences)],
+    members: [
+      frontProxyAuthenticator(['front-proxy-client']),
+      clientCertificateAuthenticator(clock),
+      bearerTokenAuthenticator(tokens, apiAudiences),
+    ],
     onRefused: error => log.info('refused a credential', { error }),
   });
-  const verify = peerVerifier({ clientCaPem: options.tls.clientCa, ...(options.frontProxyCa ? { frontProxyCaPem: options.frontProxyCa } : {}), clock });
+  const verify = peerVerifier({
+    clientCaPem: options.tls.clientCa,
+    ...(options.frontProxyCa ? { frontProxyCaPem: options.frontProxyCa } : {}),
+    clock,
+  });
 
   const rbac = new RbacAuthorizer({
     roles: informers.informer(rbacV1.roles),
@@ -74,7 +102,11 @@ export function createAccess({ context, client, informers, options }: AccessDeps
     roleBindings: informers.informer(rbacV1.rolebindings),
     clusterRoleBindings: informers.informer(rbacV1.clusterrolebindings),
   });
-  const authorizer = unionAuthorizer([superuserAuthorizer, new NodeAuthorizer(nodeFeeds(informers)), rbac]);
+  const authorizer = unionAuthorizer([
+    superuserAuthorizer,
+    new NodeAuthorizer(followingGraph(nodeFeeds(informers)), nodeRules()),
+    rbac,
+  ]);
   const calls = accessCalls(rbac);
 
   function peerOf({ peer }: Pick<Exchange, 'peer'>): PeerCertificate | undefined {
@@ -89,29 +121,53 @@ export function createAccess({ context, client, informers, options }: AccessDeps
   function accessCalls(resolver: RuleResolver): Map<string, CallHandler> {
     const created = (object: object) => ({ code: 201, object });
     const bodyOf = async (call: Parameters<CallHandler>[0]) => (await call.body()).value as Draft<never>;
-    const access = (kind: string): CallHandler => async call =>
-      created(reviewAccess(kind, await bodyOf(call), call.context.user, call.key.namespace ?? '', authorizer));
+    const deps = { authorizer };
     return new Map<string, CallHandler>([
-      ['authorization.k8s.io/selfsubjectaccessreviews', access('SelfSubjectAccessReview')],
-      ['authorization.k8s.io/subjectaccessreviews', access('SubjectAccessReview')],
-      ['authorization.k8s.io/localsubjectaccessreviews', access('LocalSubjectAccessReview')],
-      ['authorization.k8s.io/selfsubjectrulesreviews', async call => created(reviewRules(await bodyOf(call), call.context.user, resolver))],
-      ['authentication.k8s.io/tokenreviews', async call => created(await reviewToken(await bodyOf(call), { tokens, apiAudiences }))],
-      ['authentication.k8s.io/selfsubjectreviews', async call => created(reviewSelf(await bodyOf(call), call.context.user, formatTime(clock.now())))],
+      [
+        'authorization.k8s.io/selfsubjectaccessreviews',
+        async call => created(reviewSelfSubjectAccess(await bodyOf(call), call.context.user, deps)),
+      ],
+      [
+        'authorization.k8s.io/subjectaccessreviews',
+        async call => created(reviewSubjectAccess(await bodyOf(call), deps)),
+      ],
+      [
+        'authorization.k8s.io/localsubjectaccessreviews',
+        async call => created(reviewLocalSubjectAccess(await bodyOf(call), call.key.namespace ?? '', deps)),
+      ],
+      [
+        'authorization.k8s.io/selfsubjectrulesreviews',
+        async call => created(reviewSelfSubjectRules(await bodyOf(call), call.context.user, { resolver })),
+      ],
+      [
+        'authentication.k8s.io/tokenreviews',
+        async call => created(await reviewToken(await bodyOf(call), { tokens, apiAudiences })),
+      ],
+      [
+        'authentication.k8s.io/selfsubjectreviews',
+        async call => created(reviewSelf(await bodyOf(call), call.context.user, formatTime(clock.now()))),
+      ],
       [
         '/serviceaccounts/token',
         async call => {
           if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
           const account = { namespace: call.key.namespace ?? '', name: call.key.name };
-          return created(await issueServiceAccountToken({ keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random }, account, await bodyOf(call)));
+          return created(
+            await issueServiceAccountToken(
+              { keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random },
+              account,
+              await bodyOf(call),
+            ),
+          );
         },
       ],
     ]);
   }
 
   const jwks: PathHandler = exchange => {
-    if (exchange.path === '/openid/v1/jwks') sendJson(exchange, 200, keys.jwks);
-    else if (exchange.path === '/.well-known/openid-configuration') sendJson(exchange, 200, openidConfiguration(defaultIssuer, `${defaultIssuer}/openid/v1/jwks`, keys));
+    if (exchange.path === '/openid/v1/jwks') sendJson(exchange, 200, keys.jsonWebKeySet());
+    else if (exchange.path === '/.well-known/openid-configuration')
+      sendJson(exchange, 200, openidConfiguration(defaultIssuer, `${defaultIssuer}/openid/v1/jwks`, keys));
     else return false;
     return true;
   };
@@ -135,12 +191,15 @@ export function createAccess({ context, client, informers, options }: AccessDeps
       }
       const bearerToken = bearerTokenOf(headers.authorization);
       const request: AuthnRequest = {
-        headers, path: exchange.path, ...(bearerToken ? { bearerToken } : {}), ...(peerCertificate ? { peerCertificate } : {}),
+        headers,
+        path: exchange.path,
+        ...(bearerToken ? { bearerToken } : {}),
+        ...(peerCertificate ? { peerCertificate } : {}),
       };
       return requests.authenticate(request);
     },
     impersonate: (exchange, user) => impersonated(exchange.headers, user, authorizer),
-    bootstrap: signal => reconcileBootstrapPolicy(client, signal),
+    bootstrap: signal => reconcile(client, signal),
   };
 }
 
@@ -154,9 +213,11 @@ function remember(verify: () => PeerCertificate): PeerCertificate | CredentialEr
 }
 
 function nodeFeeds(informers: InformerFactory) {
+  const { pods, persistentVolumes, volumeAttachments, resourceSlices } = nodeFeedResources;
   return {
-    pods: informers.informer(coreV1.pods),
-    persistentVolumes: informers.informer(coreV1.persistentvolumes),
+    pods: informers.informer(pods),
+    persistentVolumes: informers.informer(persistentVolumes),
+    volumeAttachments: informers.informer(volumeAttachments),
+    resourceSlices: informers.informer(resourceSlices),
   };
 }
-

@@ -1,11 +1,12 @@
 // From request bodies to objects the registry takes.
-import { decodeYamlOrJson, type DecodedBody } from './body-format.ts';
-import { apiVersionOf } from '../api/ref.ts';
+
 import { applyDefaults, normalize, strictErrors } from '../api/decode.ts';
 import type { KubeObject, Mutable } from '../api/meta.ts';
+import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, StatusError } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
+import { type DecodedBody, decodeYamlOrJson } from './body-format.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
@@ -30,13 +31,25 @@ export interface DraftOptions {
 }
 
 /** Decodes, checks against the schema and defaults. Throws 400, 415. */
-export function decodeDraft(target: Target, strategy: Strategy | undefined, body: Uint8Array, contentType: string | undefined, options: DraftOptions): Mutable<KubeObject> {
+export function decodeDraft(
+  target: Target,
+  strategy: Strategy | undefined,
+  body: Uint8Array,
+  contentType: string | undefined,
+  options: DraftOptions,
+): Mutable<KubeObject> {
   const decoded: DecodedBody = decodeYamlOrJson(body, contentType);
   return draftFrom(target, strategy, decoded.value, options, decoded.duplicates);
 }
 
 /** The same for a value that is parsed already. It is copied, never changed. */
-export function draftFrom(target: Target, strategy: Strategy | undefined, value: unknown, options: DraftOptions, duplicates: readonly string[] = []): Mutable<KubeObject> {
+export function draftFrom(
+  target: Target,
+  strategy: Strategy | undefined,
+  value: unknown,
+  options: DraftOptions,
+  duplicates: readonly string[] = [],
+): Mutable<KubeObject> {
   checkKind(target, value);
   const ignore = options.fieldValidation === 'Ignore';
   const report = ignore ? undefined : { unknown: [] as string[] };
@@ -49,7 +62,8 @@ export function draftFrom(target: Target, strategy: Strategy | undefined, value:
   }
   if (report) {
     const problems = strictErrors({ unknown: report.unknown, duplicates: [...duplicates] });
-    if (problems.length && options.fieldValidation === 'Strict') throw cannotBeHandled(target, `strict decoding error: ${problems.join(', ')}`);
+    if (problems.length && options.fieldValidation === 'Strict')
+      throw cannotBeHandled(target, `strict decoding error: ${problems.join(', ')}`);
     for (const p of problems) options.warn(p);
   }
   (object as { kind?: string }).kind = target.kind;
@@ -62,15 +76,21 @@ export function draftFrom(target: Target, strategy: Strategy | undefined, value:
 
 function checkKind(target: Target, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw badRequest(`the object provided is unrecognized (must be of type ${target.kind}): couldn't get version/kind; json parse error: ${describe(value)}`);
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${target.kind}): couldn't get version/kind; json parse error: ${describe(value)}`,
+    );
   }
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
   const expected = apiVersionOf(target);
   if (apiVersion !== undefined && apiVersion !== '' && apiVersion !== expected) {
-    throw badRequest(`the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`);
+    throw badRequest(
+      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+    );
   }
   if (kind !== undefined && kind !== '' && kind !== target.kind) {
-    throw badRequest(`${String(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${String(kind)}) does not match the expected kind (${target.kind})`);
+    throw badRequest(
+      `${String(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${String(kind)}) does not match the expected kind (${target.kind})`,
+    );
   }
 }
 

@@ -1,15 +1,16 @@
 // What every handler of the API server can reach.
+
+import type { ObjectKey } from '../api/meta.ts';
+import type { Resource, ResourceTable } from '../api/resource.ts';
+import { resourceId } from '../api/resource.ts';
+import { notFound } from '../api/status.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import type { ObjectKey } from '../api/meta.ts';
-import { notFound } from '../api/status.ts';
-import type { Resource, ResourceTable } from '../api/resource.ts';
-import { resourceId } from '../api/resource.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { Authorizer } from './authz/authorizer.ts';
-import type { Exchange } from './http/exchange.ts';
 import type { DecodedBody } from './body-format.ts';
+import type { Exchange } from './http/exchange.ts';
 import type { Dispatcher } from './registry/dispatcher.ts';
 import type { Registry, WriteContext } from './registry/registry.ts';
 import type { Stored } from './registry/stored.ts';
@@ -38,7 +39,13 @@ export interface CallResult {
 export type CallHandler = (call: Call) => Promise<CallResult> | CallResult;
 
 /** Serves exec, log, proxy and their like, which speak to the client themselves. */
-export type StreamHandler = (request: { exchange: Exchange; info: RequestInfo; user: UserInfo; resource: Resource; registry: Registry }) => Promise<void>;
+export type StreamHandler = (request: {
+  exchange: Exchange;
+  info: RequestInfo;
+  user: UserInfo;
+  resource: Resource;
+  registry: Registry;
+}) => Promise<void>;
 
 export interface ApiContext {
   readonly clock: Clock;
@@ -68,6 +75,9 @@ export function registryOf(context: ApiContext, group: string, resource: string)
   return registry;
 }
 
-export function servedResource(context: ApiContext, info: { group: string; version: string; resource: string }): Resource | undefined {
+export function servedResource(
+  context: ApiContext,
+  info: { group: string; version: string; resource: string },
+): Resource | undefined {
   return context.resources.get(resourceId(info));
 }

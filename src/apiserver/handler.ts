@@ -29,15 +29,22 @@ const selecting = new Set(['list', 'watch', 'deletecollection']);
 /** What the request wants to do, for the authorizer. A field selector narrows it: a node may list only its own pods. */
 export function attributesOf(info: RequestInfo, user: UserInfo, fieldSelector: string | null | undefined): Attributes {
   const base: Attributes = {
-    user, verb: info.verb, isResource: info.isResource, group: info.group, version: info.version, resource: info.resource,
-    subresource: info.subresource, namespace: info.namespace, name: info.name, path: info.path,
+    user,
+    verb: info.verb,
+    isResource: info.isResource,
+    group: info.group,
+    version: info.version,
+    resource: info.resource,
+    subresource: info.subresource,
+    namespace: info.namespace,
+    name: info.name,
+    path: info.path,
   };
   if (!fieldSelector || !selecting.has(info.verb)) return base;
   try {
-    const { terms } = parseFieldSelector(fieldSelector);
-    const name = terms.find(t => t.field === 'metadata.name' && t.operator === '=')?.value;
-    const requirements = terms.map(t => ({ key: t.field, operator: t.operator === '!=' ? 'NotIn' : 'In', values: [t.value] }));
-    return { ...base, ...(name && !info.name ? { name } : {}), fieldSelector: requirements };
+    const selector = parseFieldSelector(fieldSelector);
+    const name = info.name || selector.requiredValue('metadata.name');
+    return { ...base, ...(name ? { name } : {}), fieldSelector: selector };
   } catch {
     // The list itself answers 400.
     return base;
@@ -52,7 +59,11 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     const warnings: string[] = [];
     serve().catch(error => {
       if (!(error instanceof StatusError)) {
-        options.log.error('serving a request failed', { method: exchange.method, path: exchange.path, error: error instanceof Error ? (error.stack ?? error.message) : error });
+        options.log.error('serving a request failed', {
+          method: exchange.method,
+          path: exchange.path,
+          error: error instanceof Error ? (error.stack ?? error.message) : error,
+        });
       }
       try {
         sendStatus(exchange, error, warnings);

@@ -46,7 +46,9 @@ export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
         lines.push(`[-]${c.name} failed: reason withheld`);
       }
     }
-    for (const e of excluded) if (!mine.some(c => c.name === e)) lines.unshift(`warn: some health checks cannot be excluded: no matches for ${JSON.stringify(e)}`);
+    for (const e of excluded)
+      if (!mine.some(c => c.name === e))
+        lines.unshift(`warn: some health checks cannot be excluded: no matches for ${JSON.stringify(e)}`);
     if (failed) sendText(exchange, 500, `${lines.join('\n')}\n${endpoint} check failed\n`);
     else if (exchange.query.has('verbose')) sendText(exchange, 200, `${lines.join('\n')}\n${endpoint} check passed\n`);
     else sendText(exchange, 200, 'ok');
@@ -70,8 +72,15 @@ export interface VersionInfo {
 export function versionInfo(k8tsVersion: string): VersionInfo {
   const platform = `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`;
   return {
-    major: '1', minor: '36', gitVersion: `v1.36.2+k8ts.${k8tsVersion}`, gitCommit: '', gitTreeState: 'clean', buildDate: '1970-01-01T00:00:00Z',
-    goVersion: `node${process.versions.node}`, compiler: 'v8', platform,
+    major: '1',
+    minor: '36',
+    gitVersion: `v1.36.2+k8ts.${k8tsVersion}`,
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: `node${process.versions.node}`,
+    compiler: 'v8',
+    platform,
   };
 }
 

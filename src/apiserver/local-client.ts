@@ -5,7 +5,15 @@ import { type Resource, resourceId } from '../api/resource.ts';
 import { methodNotSupported, notFound, StatusError, tooLargeResourceVersion } from '../api/status.ts';
 import type { Status } from '../api/type/meta-v1.ts';
 import type {
-  Client, DeleteOptions, ListOptions, Patch, PatchOptions, WatchHandle, WatchHandler, WatchOptions, WriteOptions,
+  Client,
+  DeleteOptions,
+  ListOptions,
+  Patch,
+  PatchOptions,
+  WatchHandle,
+  WatchHandler,
+  WatchOptions,
+  WriteOptions,
 } from '../client/client.ts';
 import { serviceAccountUser, type UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
@@ -34,22 +42,42 @@ const noQuery = new URLSearchParams();
 const ignore = () => {};
 
 /** `raw` answers paths that are no resource. */
-export function localClient(context: ApiContext, identity: LocalIdentity, raw: (path: string, user: UserInfo) => Promise<unknown>): Client {
+export function localClient(
+  context: ApiContext,
+  identity: LocalIdentity,
+  raw: (path: string, user: UserInfo) => Promise<unknown>,
+): Client {
   const { user } = identity;
   const manager = managerFromUserAgent(identity.userAgent);
 
   function resolve(ref: ResourceRef): { resource: Resource; registry: Registry } {
     const resource = context.resources.get(resourceId(ref));
     const registry = resource && context.registries.get(`${resource.group}/${resource.resource}`);
-    if (!resource || !registry) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+    if (!resource || !registry)
+      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
     return { resource, registry };
   }
 
-  function allow(ref: ResourceRef, verb: string, key: { namespace?: string; name?: string }, subresource = '', fieldSelector?: string): void {
+  function allow(
+    ref: ResourceRef,
+    verb: string,
+    key: { namespace?: string; name?: string },
+    subresource = '',
+    fieldSelector?: string,
+  ): void {
     const attributes = attributesOf(
       {
-        isResource: true, verb, prefix: '', group: ref.group, version: ref.version, resource: ref.resource, subresource,
-        namespace: key.namespace ?? '', name: key.name ?? '', rest: '', path: '',
+        isResource: true,
+        verb,
+        prefix: '',
+        group: ref.group,
+        version: ref.version,
+        resource: ref.resource,
+        subresource,
+        namespace: key.namespace ?? '',
+        name: key.name ?? '',
+        rest: '',
+        path: '',
       },
       user,
       fieldSelector,
@@ -59,12 +87,26 @@ export function localClient(context: ApiContext, identity: LocalIdentity, raw: (
   }
 
   const write = (options: WriteOptions | undefined, subresource = ''): WriteContext =>
-    writeContext(user, { dryRun: options?.dryRun === true, fieldManager: options?.fieldManager ?? manager, fieldValidation: 'Ignore' }, subresource, {}, ignore);
+    writeContext(
+      user,
+      { dryRun: options?.dryRun === true, fieldManager: options?.fieldManager ?? manager, fieldValidation: 'Ignore' },
+      subresource,
+      {},
+      ignore,
+    );
 
   const draft = (resource: Resource, registry: Registry, value: unknown, options?: WriteOptions) =>
-    draftFrom(targetOf(resource), registry.strategy, value, { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore });
+    draftFrom(targetOf(resource), registry.strategy, value, {
+      fieldValidation: options?.fieldValidation ?? 'Ignore',
+      warn: ignore,
+    });
 
-  async function update<T extends KubeObject>(ref: ResourceRef<T>, object: Draft<T>, subresource: string, options?: WriteOptions): Promise<T> {
+  async function update<T extends KubeObject>(
+    ref: ResourceRef<T>,
+    object: Draft<T>,
+    subresource: string,
+    options?: WriteOptions,
+  ): Promise<T> {
     const { resource, registry } = resolve(ref);
     const key = keyFrom(resource, object as Draft<KubeObject>);
     allow(ref, 'update', key, subresource);
@@ -74,7 +116,14 @@ export function localClient(context: ApiContext, identity: LocalIdentity, raw: (
     return stored.object as unknown as T;
   }
 
-  async function call(ref: ResourceRef, key: ObjectKey, verb: string, subresource: string, body: unknown, options?: WriteOptions): Promise<CallResult> {
+  async function call(
+    ref: ResourceRef,
+    key: ObjectKey,
+    verb: string,
+    subresource: string,
+    body: unknown,
+    options?: WriteOptions,
+  ): Promise<CallResult> {
     const resource = context.resources.get(resourceId(ref));
     if (!resource) throw notFound(ref, key.name);
     allow(ref, verb, key, subresource);
@@ -82,7 +131,13 @@ export function localClient(context: ApiContext, identity: LocalIdentity, raw: (
     const handler = context.calls.get(subresource ? `${id}/${subresource}` : id);
     if (!handler) throw methodNotSupported(ref, verb);
     return handler({
-      verb, resource, registry: context.registries.get(id), key, context: write(options, subresource), query: noQuery, contentType: undefined,
+      verb,
+      resource,
+      registry: context.registries.get(id),
+      key,
+      context: write(options, subresource),
+      query: noQuery,
+      contentType: undefined,
       body: async () => ({ value: body, duplicates: [] }),
     });
   }
@@ -122,30 +177,48 @@ export function localClient(context: ApiContext, identity: LocalIdentity, raw: (
     },
 
     async create(ref, object, options) {
-      if (context.calls.has(`${ref.group}/${ref.resource}`)) return unwrap(await call(ref, { name: '' }, 'create', '', object, options));
+      if (context.calls.has(`${ref.group}/${ref.resource}`))
+        return unwrap(await call(ref, { name: '' }, 'create', '', object, options));
       const { resource, registry } = resolve(ref);
       const namespace = resource.namespaced ? ((object as Draft<KubeObject>).metadata?.namespace ?? '') : '';
       allow(ref, 'create', namespace ? { namespace } : {});
-      return (await createObject(registry, namespace, draft(resource, registry, object, options), write(options))).object as never;
+      return (await createObject(registry, namespace, draft(resource, registry, object, options), write(options)))
+        .object as never;
     },
 
     update: (ref, object, options) => update(ref, object, '', options),
     updateStatus: (ref, object, options) => update(ref, object, 'status', options),
 
-    async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, patch: Patch, options?: PatchOptions): Promise<T> {
+    async patch<T extends KubeObject>(
+      ref: ResourceRef<T>,
+      key: ObjectKey,
+      patch: Patch,
+      options?: PatchOptions,
+    ): Promise<T> {
       const { resource, registry } = resolve(ref);
       const subresource = options?.subresource ?? '';
       allow(ref, 'patch', key, subresource);
-      if (patch.type === 'apply') throw new StatusError(415, 'UnsupportedMediaType', 'server-side apply is not supported yet');
-      const transform = patchOf(resource, registry.strategy, patch.type, patch.body, { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore });
+      if (patch.type === 'apply')
+        throw new StatusError(415, 'UnsupportedMediaType', 'server-side apply is not supported yet');
+      const transform = patchOf(resource, registry.strategy, patch.type, patch.body, {
+        fieldValidation: options?.fieldValidation ?? 'Ignore',
+        warn: ignore,
+      });
       const { stored } = await updateObject(registry, key, transform, write(options, subresource));
       return stored.object as unknown as T;
     },
 
-    async delete<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: DeleteOptions = {}): Promise<T | Status> {
+    async delete<T extends KubeObject>(
+      ref: ResourceRef<T>,
+      key: ObjectKey,
+      options: DeleteOptions = {},
+    ): Promise<T | Status> {
       const { resource, registry } = resolve(ref);
       allow(ref, 'delete', key);
-      const { stored, deleted } = await deleteObject(registry, key, options, { ...write(options), options: { ...options } });
+      const { stored, deleted } = await deleteObject(registry, key, options, {
+        ...write(options),
+        options: { ...options },
+      });
       return (deleted ? deletedStatus(resource, stored) : stored.object) as T | Status;
     },
 
@@ -153,8 +226,12 @@ export function localClient(context: ApiContext, identity: LocalIdentity, raw: (
       const { resource, registry } = resolve(ref);
       allow(ref, 'deletecollection', list.namespace ? { namespace: list.namespace } : {}, '', list.fieldSelector);
       const { items } = await listCache(registry.cache, context.dispatcher, {
-        namespace: list.namespace ?? '', selection: parseSelection(resource, list.labelSelector, list.fieldSelector),
-        limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '',
+        namespace: list.namespace ?? '',
+        selection: parseSelection(resource, list.labelSelector, list.fieldSelector),
+        limit: 0,
+        continue: '',
+        resourceVersion: '',
+        resourceVersionMatch: '',
       });
       await deleteCollection(registry, items, options, { ...write(options), options: { ...options } });
     },
@@ -175,12 +252,17 @@ export function localClient(context: ApiContext, identity: LocalIdentity, raw: (
     },
     async updateSubresource(ref, key, subresource, body) {
       const id = `${ref.group}/${ref.resource}/${subresource}`;
-      if (!context.calls.has(id)) return (await update(ref as ResourceRef<KubeObject>, body as Draft<KubeObject>, subresource)) as never;
+      if (!context.calls.has(id))
+        return (await update(ref as ResourceRef<KubeObject>, body as Draft<KubeObject>, subresource)) as never;
       return unwrap(await call(ref, key, 'update', subresource, body));
     },
     raw: path => raw(path, user),
     as: ({ userAgent, serviceAccount }) =>
-      localClient(context, { userAgent, user: serviceAccount ? serviceAccountUser('kube-system', serviceAccount) : user }, raw),
+      localClient(
+        context,
+        { userAgent, user: serviceAccount ? serviceAccountUser('kube-system', serviceAccount) : user },
+        raw,
+      ),
   };
 }
 
@@ -198,7 +280,9 @@ function localWatch<T extends KubeObject>(
 ): WatchHandle {
   let stopped = false;
   let stop: (() => void) | undefined;
-  const timer = options.timeoutSeconds ? context.clock.after(options.timeoutSeconds * 1000, () => close(undefined)) : undefined;
+  const timer = options.timeoutSeconds
+    ? context.clock.after(options.timeoutSeconds * 1000, () => close(undefined))
+    : undefined;
   const close = (error: Error | undefined) => {
     if (stopped) return;
     end();
@@ -221,17 +305,26 @@ function localWatch<T extends KubeObject>(
     try {
       const { resource, registry } = enter();
       const rv = options.resourceVersion ?? '';
-      if (rv && Number(rv) > context.dispatcher.revision) throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
+      if (rv && Number(rv) > context.dispatcher.revision)
+        throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
       stop = startWatch(
         registry.cache,
         context.dispatcher,
-        { namespace: options.namespace ?? '', selection: parseSelection(resource, options.labelSelector, options.fieldSelector), resourceVersion: rv, sendInitialEvents: options.sendInitialEvents },
+        {
+          namespace: options.namespace ?? '',
+          selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
+          resourceVersion: rv,
+          sendInitialEvents: options.sendInitialEvents,
+        },
         {
           onEvent: give,
           onInitial: stored => give('ADDED', stored),
           onBookmark: (revision, initial) => {
             if (stopped) return;
-            const metadata = { resourceVersion: String(revision), ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}) };
+            const metadata = {
+              resourceVersion: String(revision),
+              ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+            };
             handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
           },
         },

@@ -32,7 +32,9 @@ export function negotiate(accept: string | undefined, offered: readonly MediaTyp
 function choose(accept: string, offered: readonly MediaType[]): Accepted | undefined {
   const clauses = accept.split(',').map((text, order) => {
     const [type = '', ...parameters] = text.split(';').map(s => s.trim());
-    const map = new Map(parameters.map(p => [p.slice(0, p.indexOf('=')).trim(), p.slice(p.indexOf('=') + 1).trim()] as const));
+    const map = new Map(
+      parameters.map(p => [p.slice(0, p.indexOf('=')).trim(), p.slice(p.indexOf('=') + 1).trim()] as const),
+    );
     return { type: type.toLowerCase(), map, q: Number(map.get('q') ?? 1), order };
   });
   clauses.sort((a, b) => b.q - a.q || a.order - b.order);

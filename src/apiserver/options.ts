@@ -1,6 +1,7 @@
 // Query parameters and option bodies of requests.
-import type { UserInfo } from './authn/user.ts';
+
 import { badRequest, invalid } from '../api/status.ts';
+import type { UserInfo } from './authn/user.ts';
 import type { FieldValidation } from './body.ts';
 import type { DeleteRequest } from './registry/delete.ts';
 import type { WriteContext } from './registry/registry.ts';
@@ -10,7 +11,12 @@ const longestManager = 128;
 /** The name before the first slash of the user agent, as `kubectl` in `kubectl/v1.36.2 (linux/amd64)`. */
 export function managerFromUserAgent(agent: string): string {
   const name = agent.split('/', 1)[0]!;
-  return [...name].filter(c => c >= ' ' && c !== '\x7f').join('').slice(0, longestManager) || 'unknown';
+  return (
+    [...name]
+      .filter(c => c >= ' ' && c !== '\x7f')
+      .join('')
+      .slice(0, longestManager) || 'unknown'
+  );
 }
 
 export interface WriteParameters {
@@ -24,21 +30,43 @@ export function writeParameters(query: URLSearchParams, userAgent: string, optio
   const causes: { reason: string; message: string; field: string }[] = [];
   const dryRun = query.getAll('dryRun');
   if (dryRun.some(v => v !== 'All')) {
-    causes.push({ reason: 'FieldValueNotSupported', field: 'dryRun', message: `Unsupported value: ${JSON.stringify(dryRun.find(v => v !== 'All'))}: supported values: "All"` });
+    causes.push({
+      reason: 'FieldValueNotSupported',
+      field: 'dryRun',
+      message: `Unsupported value: ${JSON.stringify(dryRun.find(v => v !== 'All'))}: supported values: "All"`,
+    });
   }
   const manager = query.get('fieldManager') ?? '';
   if (manager.length > longestManager) {
-    causes.push({ reason: 'FieldValueTooLong', field: 'fieldManager', message: `Too long: may not be more than ${longestManager} bytes` });
+    causes.push({
+      reason: 'FieldValueTooLong',
+      field: 'fieldManager',
+      message: `Too long: may not be more than ${longestManager} bytes`,
+    });
   }
   const validation = query.get('fieldValidation') || 'Warn';
   if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
-    causes.push({ reason: 'FieldValueNotSupported', field: 'fieldValidation', message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"` });
+    causes.push({
+      reason: 'FieldValueNotSupported',
+      field: 'fieldValidation',
+      message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`,
+    });
   }
   if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: optionsKind }, '', causes);
-  return { dryRun: dryRun.length > 0, fieldManager: manager || managerFromUserAgent(userAgent), fieldValidation: validation as FieldValidation };
+  return {
+    dryRun: dryRun.length > 0,
+    fieldManager: manager || managerFromUserAgent(userAgent),
+    fieldValidation: validation as FieldValidation,
+  };
 }
 
-export function writeContext(user: UserInfo, p: WriteParameters, subresource: string, options: Record<string, unknown>, warn: (m: string) => void): WriteContext {
+export function writeContext(
+  user: UserInfo,
+  p: WriteParameters,
+  subresource: string,
+  options: Record<string, unknown>,
+  warn: (m: string) => void,
+): WriteContext {
   return { user, dryRun: p.dryRun, fieldManager: p.fieldManager, subresource, options, warn };
 }
 
@@ -46,26 +74,44 @@ export function writeContext(user: UserInfo, p: WriteParameters, subresource: st
 export function deleteRequest(body: unknown, query: URLSearchParams): DeleteRequest & { dryRun: boolean } {
   const from = (typeof body === 'object' && body !== null ? body : undefined) as Record<string, unknown> | undefined;
   if (from?.kind !== undefined && from.kind !== 'DeleteOptions' && from.kind !== '') {
-    throw badRequest(`decoded object cannot be converted to DeleteOptions: the kind in the data is ${JSON.stringify(from.kind)}`);
+    throw badRequest(
+      `decoded object cannot be converted to DeleteOptions: the kind in the data is ${JSON.stringify(from.kind)}`,
+    );
   }
   const text = (name: string) => (from?.[name] as string | undefined) ?? query.get(name) ?? undefined;
   const grace = from?.gracePeriodSeconds ?? (query.get('gracePeriodSeconds') || undefined);
   const gracePeriodSeconds = grace === undefined || grace === null ? undefined : Number(grace);
-  if (gracePeriodSeconds !== undefined && !Number.isInteger(gracePeriodSeconds)) throw badRequest(`gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: must be a whole number of seconds`);
+  if (gracePeriodSeconds !== undefined && !Number.isInteger(gracePeriodSeconds))
+    throw badRequest(`gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: must be a whole number of seconds`);
   const propagationPolicy = text('propagationPolicy') as DeleteRequest['propagationPolicy'];
   const orphan = from?.orphanDependents ?? query.get('orphanDependents') ?? undefined;
   const causes: { reason: string; message: string; field: string }[] = [];
   if (propagationPolicy && !['Orphan', 'Background', 'Foreground'].includes(propagationPolicy)) {
-    causes.push({ reason: 'FieldValueNotSupported', field: 'propagationPolicy', message: `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan", "nil"` });
+    causes.push({
+      reason: 'FieldValueNotSupported',
+      field: 'propagationPolicy',
+      message: `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    });
   }
   if (propagationPolicy && orphan !== undefined && orphan !== null) {
-    causes.push({ reason: 'FieldValueInvalid', field: 'propagationPolicy', message: `Invalid value: ${JSON.stringify(propagationPolicy)}: orphanDependents and deletionPropagation cannot be both set` });
+    causes.push({
+      reason: 'FieldValueInvalid',
+      field: 'propagationPolicy',
+      message: `Invalid value: ${JSON.stringify(propagationPolicy)}: orphanDependents and deletionPropagation cannot be both set`,
+    });
   }
   const dryRun = (from?.dryRun as string[] | undefined) ?? query.getAll('dryRun');
-  if (dryRun.some(v => v !== 'All')) causes.push({ reason: 'FieldValueNotSupported', field: 'dryRun', message: `Unsupported value: ${JSON.stringify(dryRun[0])}: supported values: "All"` });
+  if (dryRun.some(v => v !== 'All'))
+    causes.push({
+      reason: 'FieldValueNotSupported',
+      field: 'dryRun',
+      message: `Unsupported value: ${JSON.stringify(dryRun[0])}: supported values: "All"`,
+    });
   if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: 'DeleteOptions' }, '', causes);
   return {
-    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: Math.max(gracePeriodSeconds < 0 ? 1 : 0, gracePeriodSeconds) }),
+    ...(gracePeriodSeconds === undefined
+      ? {}
+      : { gracePeriodSeconds: Math.max(gracePeriodSeconds < 0 ? 1 : 0, gracePeriodSeconds) }),
     ...(propagationPolicy ? { propagationPolicy } : {}),
     ...(orphan === undefined || orphan === null ? {} : { orphanDependents: orphan === true || orphan === 'true' }),
     ...(from?.preconditions ? { preconditions: from.preconditions as DeleteRequest['preconditions'] & {} } : {}),

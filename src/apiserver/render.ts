@@ -69,7 +69,9 @@ export function eventFrame(type: string, object: unknown): Buffer {
 
 /** A list's JSON up to its first item. */
 export function listHead(kind: string, apiVersion: string, result: ListResult, extra = ''): Buffer {
-  return Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(listMetadata(result))},${extra}"items":[`);
+  return Buffer.from(
+    `{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(listMetadata(result))},${extra}"items":[`,
+  );
 }
 
 export function listMetadata(result: ListResult) {

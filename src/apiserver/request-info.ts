@@ -17,20 +17,38 @@ export interface RequestInfo {
   readonly path: string;
 }
 
-const verbs: Record<string, string> = { POST: 'create', GET: 'get', HEAD: 'get', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+const verbs: Record<string, string> = {
+  POST: 'create',
+  GET: 'get',
+  HEAD: 'get',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
 const namespaceSubresources = new Set(['status', 'finalize']);
 
 /** `path` is the raw path without the query. */
 export function parseRequest(method: string, path: string, query: URLSearchParams): RequestInfo {
   const other = (prefix = '', group = '', version = ''): RequestInfo => ({
-    isResource: false, verb: method.toLowerCase(), prefix, group, version, namespace: '', resource: '', subresource: '', name: '', rest: '', path,
+    isResource: false,
+    verb: method.toLowerCase(),
+    prefix,
+    group,
+    version,
+    namespace: '',
+    resource: '',
+    subresource: '',
+    name: '',
+    rest: '',
+    path,
   });
   const parts = path.split('/');
   parts.shift();
   const prefix = parts.shift();
   if (prefix !== 'api' && prefix !== 'apis') return other();
   if (parts.at(-1) === '') parts.pop();
-  if (parts.length < (prefix === 'api' ? 2 : 3)) return other(prefix, prefix === 'apis' ? (parts[0] ?? '') : '', parts[prefix === 'api' ? 0 : 1] ?? '');
+  if (parts.length < (prefix === 'api' ? 2 : 3))
+    return other(prefix, prefix === 'apis' ? (parts[0] ?? '') : '', parts[prefix === 'api' ? 0 : 1] ?? '');
   const group = prefix === 'apis' ? parts.shift()! : '';
   const version = parts.shift()!;
   let verb = verbs[method] ?? '';
@@ -52,9 +70,22 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
   // A request for a namespace object is about that namespace, for authorization as well.
   if (resource === 'namespaces' && group === '' && name) namespace = name;
   const subresource = parts.length ? decode(parts.shift()!) : '';
-  if (!name && (verb === 'get' || verb === 'watch')) verb = verb === 'watch' || isTrue(query.get('watch')) ? 'watch' : 'list';
+  if (!name && (verb === 'get' || verb === 'watch'))
+    verb = verb === 'watch' || isTrue(query.get('watch')) ? 'watch' : 'list';
   if (!name && verb === 'delete') verb = 'deletecollection';
-  return { isResource: true, verb, prefix, group, version, namespace, resource, subresource, name, rest: parts.join('/'), path };
+  return {
+    isResource: true,
+    verb,
+    prefix,
+    group,
+    version,
+    namespace,
+    resource,
+    subresource,
+    name,
+    rest: parts.join('/'),
+    path,
+  };
 }
 
 /** How query parameters say yes. */

@@ -1,17 +1,17 @@
 // The verbs of resources over HTTP.
 import type { Writable } from 'node:stream';
-import { apiVersionOf } from '../api/ref.ts';
 import type { ObjectKey } from '../api/meta.ts';
+import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, methodNotSupported, StatusError } from '../api/status.ts';
+import type { UserInfo } from './authn/user.ts';
 import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
 import { decodeYamlOrJson } from './body-format.ts';
 import type { ApiContext, CallResult } from './context.ts';
 import { servedResource } from './context.ts';
-import type { UserInfo } from './authn/user.ts';
 import type { Exchange } from './http/exchange.ts';
 import { WatchStream } from './http/watch-stream.ts';
-import { negotiate, type MediaType } from './negotiation.ts';
+import { type MediaType, negotiate } from './negotiation.ts';
 import { deleteRequest, writeContext, writeParameters } from './options.ts';
 import { patchTransform } from './patch.ts';
 import { createObject } from './registry/create.ts';
@@ -64,16 +64,25 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
   return handleStored(request, resource, registry);
 }
 
-export const noSuchPath = () => new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+export const noSuchPath = () =>
+  new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 
 function keyOf(info: RequestInfo): ObjectKey {
-  return info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name };
+  return info.namespace && info.resource !== 'namespaces'
+    ? { namespace: info.namespace, name: info.name }
+    : { name: info.name };
 }
 
 function rendererFor({ context, exchange }: ResourceRequest, resource: Resource): Renderer {
   const accepted = negotiate(exchange.headers.accept, offered);
-  if (accepted.mediaType === 'application/json' && !accepted.as && apiVersionOf(resource) === resource.storedAs) return jsonRenderer(resource);
-  const options = { resource, accepted, includeObject: exchange.query.get('includeObject') ?? 'Metadata', nowMs: context.clock.now() };
+  if (accepted.mediaType === 'application/json' && !accepted.as && apiVersionOf(resource) === resource.storedAs)
+    return jsonRenderer(resource);
+  const options = {
+    resource,
+    accepted,
+    includeObject: exchange.query.get('includeObject') ?? 'Metadata',
+    nowMs: context.clock.now(),
+  };
   for (const make of context.renderers) {
     const renderer = make(options);
     if (renderer) return renderer;
@@ -108,10 +117,18 @@ async function handleStored(request: ResourceRequest, resource: Resource, regist
 function listParameters({ exchange, info }: ResourceRequest, resource: Resource) {
   const { query } = exchange;
   if (query.size === 0) {
-    return { namespace: info.namespace, selection: parseSelection(resource), limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' };
+    return {
+      namespace: info.namespace,
+      selection: parseSelection(resource),
+      limit: 0,
+      continue: '',
+      resourceVersion: '',
+      resourceVersionMatch: '',
+    };
   }
   const limit = Number(query.get('limit') ?? 0);
-  if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit: Invalid value: ${JSON.stringify(query.get('limit'))}: must be a non-negative integer`);
+  if (!Number.isInteger(limit) || limit < 0)
+    throw badRequest(`limit: Invalid value: ${JSON.stringify(query.get('limit'))}: must be a non-negative integer`);
   let fields = query.get('fieldSelector');
   if (info.name) fields = fields ? `${fields},metadata.name=${info.name}` : `metadata.name=${info.name}`;
   return {
@@ -145,7 +162,9 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   if (rv && rv !== '0') await context.dispatcher.waitFor(Number(rv));
   if (exchange.closed) return;
   let out: Writable | undefined;
-  const timeout = Number(query.get('timeoutSeconds') ?? 0) || longestWatchSeconds / 2 + (longestWatchSeconds / 2) * context.random.next();
+  const timeout =
+    Number(query.get('timeoutSeconds') ?? 0) ||
+    longestWatchSeconds / 2 + (longestWatchSeconds / 2) * context.random.next();
   let stop: (() => void) | undefined;
   const finish = () => {
     timer.cancel();
@@ -198,16 +217,27 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   }
 }
 
-function checkWatchParameters(p: { resourceVersion: string; resourceVersionMatch: string }, sendInitial: string | null): void {
+function checkWatchParameters(
+  p: { resourceVersion: string; resourceVersionMatch: string },
+  sendInitial: string | null,
+): void {
   const wrong = (field: string, message: string) =>
     invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [{ reason: 'FieldValueForbidden', field, message }]);
-  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion)) throw badRequest(`Invalid value: ${JSON.stringify(p.resourceVersion)}: resourceVersion must be a number`);
+  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion))
+    throw badRequest(`Invalid value: ${JSON.stringify(p.resourceVersion)}: resourceVersion must be a number`);
   if (sendInitial === null) {
-    if (p.resourceVersionMatch) throw wrong('resourceVersionMatch', 'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    if (p.resourceVersionMatch)
+      throw wrong(
+        'resourceVersionMatch',
+        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+      );
     return;
   }
   if (p.resourceVersionMatch !== 'NotOlderThan') {
-    throw wrong('resourceVersionMatch', 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+    throw wrong(
+      'resourceVersionMatch',
+      'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
   }
 }
 
@@ -225,7 +255,8 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
     const draft = decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions);
     return sendObject(request, 201, renderer, await createObject(registry, info.namespace, draft, context));
   }
-  const createIfAbsent = registry.strategy.allowCreateOnUpdate === true && info.subresource === '' && info.verb === 'update';
+  const createIfAbsent =
+    registry.strategy.allowCreateOnUpdate === true && info.subresource === '' && info.verb === 'update';
   const transform =
     info.verb === 'update'
       ? () => decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions)
@@ -237,17 +268,36 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
 const optionsKind: Record<string, string> = { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' };
 
 // Kinds whose delete answers with the object even when it is gone at once.
-const returnsDeleted = new Set(['/pods', '/services', '/serviceaccounts', '/persistentvolumes', '/persistentvolumeclaims', '/podtemplates', '/resourcequotas']);
+const returnsDeleted = new Set([
+  '/pods',
+  '/services',
+  '/serviceaccounts',
+  '/persistentvolumes',
+  '/persistentvolumeclaims',
+  '/podtemplates',
+  '/resourcequotas',
+]);
 
 async function remove(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { exchange, info, user, warnings } = request;
   const body = await exchange.readBody(maxBodyBytes);
   const options = body.length ? decodeYamlOrJson(body, exchange.headers['content-type']).value : undefined;
   const asked = deleteRequest(options, exchange.query);
-  const context = writeContext(user, { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' }, '', { ...(options as object) }, m => void warnings.push(m));
+  const context = writeContext(
+    user,
+    { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' },
+    '',
+    { ...(options as object) },
+    m => void warnings.push(m),
+  );
   const { stored, deleted } = await deleteObject(registry, keyOf(info), asked, context);
   if (!deleted || returnsDeleted.has(`${resource.group}/${resource.resource}`)) {
-    return sendObject(request, !deleted && asked.orphanDependents === false ? 202 : 200, rendererFor(request, resource), stored);
+    return sendObject(
+      request,
+      !deleted && asked.orphanDependents === false ? 202 : 200,
+      rendererFor(request, resource),
+      stored,
+    );
   }
   sendJson(exchange, 200, deletedStatus(resource, stored), warnings);
 }
@@ -255,8 +305,16 @@ async function remove(request: ResourceRequest, resource: Resource, registry: Re
 /** What a delete at once answers. */
 export function deletedStatus(resource: Resource, stored: Stored): object {
   return {
-    kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success',
-    details: { name: stored.object.metadata.name, ...(resource.group ? { group: resource.group } : {}), kind: resource.resource, uid: stored.object.metadata.uid },
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: {
+      name: stored.object.metadata.name,
+      ...(resource.group ? { group: resource.group } : {}),
+      kind: resource.resource,
+      uid: stored.object.metadata.uid,
+    },
   };
 }
 
@@ -266,7 +324,13 @@ async function removeAll(request: ResourceRequest, resource: Resource, registry:
   const options = body.length ? decodeYamlOrJson(body, exchange.headers['content-type']).value : undefined;
   const asked = deleteRequest(options, exchange.query);
   const parameters = listParameters(request, resource);
-  const write = writeContext(user, { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' }, '', { ...(options as object) }, m => void warnings.push(m));
+  const write = writeContext(
+    user,
+    { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' },
+    '',
+    { ...(options as object) },
+    m => void warnings.push(m),
+  );
   const renderer = rendererFor(request, resource);
   const listed = await listCache(registry.cache, context.dispatcher, parameters);
   const items = await deleteCollection(registry, listed.items, asked, write);
@@ -274,14 +338,26 @@ async function removeAll(request: ResourceRequest, resource: Resource, registry:
   await writePieces(out, renderer.list({ ...listed, items }));
 }
 
-function runCall(request: ResourceRequest, resource: Resource, registry: Registry | undefined, handler: (call: any) => Promise<CallResult> | CallResult) {
+function runCall(
+  request: ResourceRequest,
+  resource: Resource,
+  registry: Registry | undefined,
+  handler: (call: any) => Promise<CallResult> | CallResult,
+) {
   const { exchange, info, user, warnings } = request;
-  const p = writeParameters(exchange.query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb] ?? 'CreateOptions');
+  const p = writeParameters(
+    exchange.query,
+    exchange.headers['user-agent'] ?? '',
+    optionsKind[info.verb] ?? 'CreateOptions',
+  );
   return handler({
     verb: info.verb,
     resource,
     registry,
-    key: info.namespace && info.resource !== 'namespaces' ? { namespace: info.namespace, name: info.name } : { name: info.name },
+    key:
+      info.namespace && info.resource !== 'namespaces'
+        ? { namespace: info.namespace, name: info.name }
+        : { name: info.name },
     context: writeContext(user, p, info.subresource, {}, m => void warnings.push(m)),
     query: exchange.query,
     contentType: exchange.headers['content-type'],
@@ -289,8 +365,12 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
   });
 }
 
-function answerCall(request: ResourceRequest, resource: Resource, registry: Registry | undefined, { code, object }: CallResult): void {
+function answerCall(
+  request: ResourceRequest,
+  resource: Resource,
+  registry: Registry | undefined,
+  { code, object }: CallResult,
+): void {
   if (object instanceof Stored && registry) return sendObject(request, code, rendererFor(request, resource), object);
   sendJson(request.exchange, code, object instanceof Stored ? object.object : object, request.warnings);
 }
-

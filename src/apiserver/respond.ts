@@ -11,22 +11,43 @@ export function statusOf(error: unknown): StatusError['status'] {
 
 export function sendStatus(exchange: Exchange, error: unknown, warnings: readonly string[] = []): void {
   const e = error instanceof StatusError ? error : internalError(error);
-  exchange.respond(e.code, { ...responseHeaders('application/json', warnings), ...e.headers }, `${JSON.stringify(e.status)}\n`);
+  exchange.respond(
+    e.code,
+    { ...responseHeaders('application/json', warnings), ...e.headers },
+    `${JSON.stringify(e.status)}\n`,
+  );
 }
 
 export function sendJson(exchange: Exchange, code: number, object: unknown, warnings: readonly string[] = []): void {
   exchange.respond(code, responseHeaders('application/json', warnings), `${JSON.stringify(object)}\n`);
 }
 
-export function sendText(exchange: Exchange, code: number, text: string, contentType = 'text/plain; charset=utf-8'): void {
-  exchange.respond(code, { 'content-type': contentType, 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache, private' }, text);
+export function sendText(
+  exchange: Exchange,
+  code: number,
+  text: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
+  exchange.respond(
+    code,
+    { 'content-type': contentType, 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache, private' },
+    text,
+  );
 }
 
-export function sendObject({ exchange, warnings }: { exchange: Exchange; warnings: readonly string[] }, code: number, renderer: Renderer, stored: Stored): void {
+export function sendObject(
+  { exchange, warnings }: { exchange: Exchange; warnings: readonly string[] },
+  code: number,
+  renderer: Renderer,
+  stored: Stored,
+): void {
   exchange.respond(code, responseHeaders(renderer.contentType, warnings), renderer.object(stored));
 }
 
-export function responseHeaders(contentType: string, warnings: readonly string[]): Record<string, string | readonly string[]> {
+export function responseHeaders(
+  contentType: string,
+  warnings: readonly string[],
+): Record<string, string | readonly string[]> {
   const base = { 'content-type': contentType, 'cache-control': 'no-cache, private' };
   return warnings.length ? { ...base, warning: warnings.map(warningHeader) } : base;
 }
@@ -50,15 +71,16 @@ export async function writePieces(out: Writable, pieces: Iterable<Uint8Array>): 
     n = 0;
     out.uncork();
     if (ready) await new Promise(resolve => setImmediate(resolve));
-    else await new Promise<void>(resolve => {
-      const go = () => {
-        out.off('drain', go);
-        out.off('close', go);
-        resolve();
-      };
-      out.on('drain', go);
-      out.on('close', go);
-    });
+    else
+      await new Promise<void>(resolve => {
+        const go = () => {
+          out.off('drain', go);
+          out.off('close', go);
+          resolve();
+        };
+        out.on('drain', go);
+        out.on('close', go);
+      });
     out.cork();
   }
   out.end();

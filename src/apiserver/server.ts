@@ -1,18 +1,18 @@
 // The API server, put together: storage, pipeline, front.
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
+import { strategyOf } from '../api/rule/index.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
 import { type Random, systemRandom } from '../base/random.ts';
-import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
-import { strategyOf } from '../api/rule/index.ts';
 import type { Client } from '../client/client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import type { Store } from '../store/store.ts';
+import { type Access, createAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
-import { type Access, createAccess } from './access.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
 import { bootstrapObjects } from './bootstrap.ts';
 import { registerCalls } from './calls/calls.ts';
@@ -68,7 +68,13 @@ export interface ApiServer {
 const superuser: UserInfo = { name: 'system:apiserver', groups: [systemPrivilegedGroup, allAuthenticated] };
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { store, clock = systemClock, random = systemRandom, log = createLog('apiserver'), metrics = createMetrics() } = options;
+  const {
+    store,
+    clock = systemClock,
+    random = systemRandom,
+    log = createLog('apiserver'),
+    metrics = createMetrics(),
+  } = options;
   const featureEnabled = (gate: string) => options.featureGates?.[gate] ?? true;
   const dispatcher = new Dispatcher(store, clock, log);
   const table = builtinResources();
@@ -82,7 +88,18 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   for (const resource of served) addRegistry(resource);
 
   const context: ApiContext = {
-    clock, random, log, dispatcher, table, resources, registries, calls: new Map(), streams: new Map(), renderers: [], onShutdown: new Set(), featureEnabled,
+    clock,
+    random,
+    log,
+    dispatcher,
+    table,
+    resources,
+    registries,
+    calls: new Map(),
+    streams: new Map(),
+    renderers: [],
+    onShutdown: new Set(),
+    featureEnabled,
     authorizer: { authorize: attributes => access.authorizer.authorize(attributes) },
   };
   const raw = async (path: string): Promise<unknown> => surface.local(path);
@@ -105,14 +122,26 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
   const surfaceOptions: SurfaceOptions = { context, version };
   const surface = createSurface(surfaceOptions);
-  const paths: PathHandler[] = [healthPaths(checks), versionPath(version), metricsPath(metrics), ...access.paths, ...surface.paths];
+  const paths: PathHandler[] = [
+    healthPaths(checks),
+    versionPath(version),
+    metricsPath(metrics),
+    ...access.paths,
+    ...surface.paths,
+  ];
   const handle = createHandler({
-    context, paths, log, metrics: requestMetrics(metrics, clock),
+    context,
+    paths,
+    log,
+    metrics: requestMetrics(metrics, clock),
     authenticate: exchange => access.authenticate(exchange),
     impersonate: (exchange, user) => access.impersonate(exchange, user),
   });
   const front: Front = createFront({
-    cert: options.tls.cert, key: options.tls.key, clientCa: options.tls.clientCa, handle,
+    cert: options.tls.cert,
+    key: options.tls.key,
+    clientCa: options.tls.clientCa,
+    handle,
     upgrade: createUpgradeHandler({ context, access, options, log }),
   });
   const listeners = new Set<Server>();
@@ -132,7 +161,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     registries.set(
       id,
       new Registry({
-        resource, strategy: strategyOf(resource), cache, store, dispatcher, admission, clock, random, featureEnabled,
+        resource,
+        strategy: strategyOf(resource),
+        cache,
+        store,
+        dispatcher,
+        admission,
+        clock,
+        random,
+        featureEnabled,
         ...(resource.resource === 'events' ? { ttlMs: 3_600_000 } : {}),
         get hooks() {
           return hooks.get(id);
@@ -147,7 +184,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     });
     void informers.run(signal);
     await informers.whenSynced(signal);
-    await bootstrapObjects(client, { serviceCidrs: options.serviceCidrs ?? ['10.96.0.0/12'], clientCa: options.tls.clientCa });
+    await bootstrapObjects(client, {
+      serviceCidrs: options.serviceCidrs ?? ['10.96.0.0/12'],
+      clientCa: options.tls.clientCa,
+    });
     await access.bootstrap(signal);
     readiness = 'ready';
     ready.resolve();
@@ -174,7 +214,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     client: identity =>
       localClient(
         context,
-        { userAgent: identity.userAgent, user: identity.serviceAccount ? serviceAccountUser('kube-system', identity.serviceAccount) : superuser },
+        {
+          userAgent: identity.userAgent,
+          user: identity.serviceAccount ? serviceAccountUser('kube-system', identity.serviceAccount) : superuser,
+        },
         raw,
       ),
     async run(signal) {
@@ -184,7 +227,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         ready.reject(error);
         throw error;
       }
-      await new Promise<void>(resolve => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+      await new Promise<void>(resolve =>
+        signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+      );
       readiness = 'stopping';
       for (const listener of listeners) listener.close();
       for (const end of context.onShutdown) end();

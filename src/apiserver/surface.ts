@@ -28,7 +28,18 @@ export function createSurface({ context, version }: SurfaceOptions): Surface {
   };
 }
 
-const roots = ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'];
+const roots = [
+  '/api',
+  '/api/v1',
+  '/apis',
+  '/healthz',
+  '/livez',
+  '/metrics',
+  '/openapi/v2',
+  '/openapi/v3',
+  '/readyz',
+  '/version',
+];
 
 const rootPath: PathHandler = exchange => {
   if (exchange.path !== '/') return false;

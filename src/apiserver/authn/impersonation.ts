@@ -2,7 +2,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { badRequest } from '../../api/status.ts';
 import { type Attributes, type Authorizer, forbiddenError } from '../authz/authorizer.ts';
-import { allAuthenticated, allUnauthenticated, anonymousUser, parseServiceAccountUsername, serviceAccountGroups, type UserInfo } from './user.ts';
+import {
+  allAuthenticated,
+  allUnauthenticated,
+  anonymousUser,
+  parseServiceAccountUsername,
+  serviceAccountGroups,
+  type UserInfo,
+} from './user.ts';
 
 const extraPrefix = 'impersonate-extra-';
 
@@ -13,13 +20,23 @@ export function impersonated(headers: IncomingHttpHeaders, user: UserInfo, autho
   const uid = single(headers['impersonate-uid']);
   const extra = extraOf(headers);
   if (!name) {
-    if (groups.length || uid || extra.size) throw badRequest(`requested ${JSON.stringify(groups)} without impersonating a user name`);
+    if (groups.length || uid || extra.size)
+      throw badRequest(`requested ${JSON.stringify(groups)} without impersonating a user name`);
     return user;
   }
   const account = parseServiceAccountUsername(name);
   const check = (resource: string, target: string, group = '', namespace = '', subresource = '') => {
     const attributes: Attributes = {
-      user, verb: 'impersonate', isResource: true, group, version: group ? 'v1' : 'v1', resource, subresource, namespace, name: target, path: '',
+      user,
+      verb: 'impersonate',
+      isResource: true,
+      group,
+      version: group ? 'v1' : 'v1',
+      resource,
+      subresource,
+      namespace,
+      name: target,
+      path: '',
     };
     const { decision, reason } = authorizer.authorize(attributes);
     if (decision !== 'allow') throw forbiddenError(attributes, reason);
@@ -39,7 +56,9 @@ export function impersonated(headers: IncomingHttpHeaders, user: UserInfo, autho
 
 function withImplied(name: string, groups: readonly string[]): readonly string[] {
   if (name === anonymousUser) return groups.includes(allUnauthenticated) ? groups : [...groups, allUnauthenticated];
-  return groups.includes(allAuthenticated) || groups.includes(allUnauthenticated) ? groups : [...groups, allAuthenticated];
+  return groups.includes(allAuthenticated) || groups.includes(allUnauthenticated)
+    ? groups
+    : [...groups, allAuthenticated];
 }
 
 function extraOf(headers: IncomingHttpHeaders): Map<string, string[]> {
@@ -52,4 +71,5 @@ function extraOf(headers: IncomingHttpHeaders): Map<string, string[]> {
 
 const single = (value: string | string[] | undefined): string => (Array.isArray(value) ? value[0] : value) ?? '';
 // Node joins repeated headers with a comma and a space.
-const many = (value: string | string[] | undefined): string[] => (value === undefined ? [] : Array.isArray(value) ? value : value.split(', '));
+const many = (value: string | string[] | undefined): string[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : value.split(', ');

@@ -12,19 +12,34 @@ const target = { group: '', version: 'v1', kind: 'Binding', typeName: 'io.k8s.ap
 /** `pods`: the registry of pods. */
 export async function bindPod(call: Call, pods: Registry): Promise<CallResult> {
   const { value, duplicates } = await call.body();
-  const binding = draftFrom(target, undefined, value, { fieldValidation: 'Ignore', warn: call.context.warn }, duplicates) as unknown as Binding;
+  const binding = draftFrom(
+    target,
+    undefined,
+    value,
+    { fieldValidation: 'Ignore', warn: call.context.warn },
+    duplicates,
+  ) as unknown as Binding;
   const name = call.key.name || binding.metadata.name;
-  if (call.key.name && binding.metadata.name && binding.metadata.name !== call.key.name) throw badRequest('name in URL does not match name in Binding object');
+  if (call.key.name && binding.metadata.name && binding.metadata.name !== call.key.name)
+    throw badRequest('name in URL does not match name in Binding object');
   const node = checkTarget(binding);
   const key = { namespace: call.key.namespace ?? binding.metadata.namespace ?? '', name };
-  await updateObject(pods, key, current => assign(pods, current as unknown as Pod, binding, node), { ...call.context, subresource: 'binding' });
+  await updateObject(pods, key, current => assign(pods, current as unknown as Pod, binding, node), {
+    ...call.context,
+    subresource: 'binding',
+  });
   return { code: 201, object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } };
 }
 
 function checkTarget(binding: Binding): string {
   const causes: { reason: string; message: string; field: string }[] = [];
   const { kind = '', name = '' } = binding.target ?? {};
-  if (kind && kind !== 'Node') causes.push({ reason: 'FieldValueNotSupported', message: `Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`, field: 'target.kind' });
+  if (kind && kind !== 'Node')
+    causes.push({
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`,
+      field: 'target.kind',
+    });
   if (!name) causes.push({ reason: 'FieldValueRequired', message: 'Required value', field: 'target.name' });
   if (causes.length) throw invalid({ group: '', resource: 'Binding' }, binding.metadata.name ?? '', causes);
   return name;
@@ -33,15 +48,25 @@ function checkTarget(binding: Binding): string {
 function assign(registry: Registry, pod: Pod, binding: Binding, node: string): Mutable<KubeObject> {
   const refuse = (why: string) => conflict({ group: '', resource: 'pods/binding' }, pod.metadata.name, why);
   if (binding.metadata.uid && binding.metadata.uid !== pod.metadata.uid) {
-    throw refuse(`Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`);
+    throw refuse(
+      `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
+    );
   }
-  if (pod.metadata.deletionTimestamp) throw refuse(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`);
-  if (pod.spec.nodeName) throw refuse(`pod ${pod.metadata.name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`);
+  if (pod.metadata.deletionTimestamp)
+    throw refuse(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`);
+  if (pod.spec.nodeName)
+    throw refuse(`pod ${pod.metadata.name} is already assigned to node ${JSON.stringify(pod.spec.nodeName)}`);
   if (pod.spec.schedulingGates?.length) throw refuse(`pod ${pod.metadata.name} has non-empty .spec.schedulingGates`);
   const bound = cloneDeep(pod) as Mutable<Pod>;
   bound.spec.nodeName = node;
-  if (binding.metadata.annotations) bound.metadata.annotations = { ...bound.metadata.annotations, ...binding.metadata.annotations };
-  const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: formatTime(registry.options.clock.now()) } as never;
+  if (binding.metadata.annotations)
+    bound.metadata.annotations = { ...bound.metadata.annotations, ...binding.metadata.annotations };
+  const scheduled = {
+    type: 'PodScheduled',
+    status: 'True',
+    lastProbeTime: null,
+    lastTransitionTime: formatTime(registry.options.clock.now()),
+  } as never;
   bound.status.conditions = [...(bound.status.conditions ?? []).filter(c => c.type !== 'PodScheduled'), scheduled];
   return bound as unknown as Mutable<KubeObject>;
 }

@@ -1,6 +1,7 @@
 // Which subresources and unstored resources this server answers itself.
-import type { InformerFactory } from '../../client/informer.ts';
+
 import type { Client } from '../../client/client.ts';
+import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
 import type { ApiContext } from '../context.ts';
 import { registryOf } from '../context.ts';

@@ -1,6 +1,7 @@
 // pods/eviction: deletes a pod unless a PodDisruptionBudget forbids it.
-import { cloneDeep, formatTime, type KubeObject, type Mutable, parseTime } from '../../api/meta.ts';
+
 import { selectorFromLabelSelector } from '../../api/label-selector.ts';
+import { cloneDeep, formatTime, type KubeObject, type Mutable, parseTime } from '../../api/meta.ts';
 import { badRequest, internalError, notFound, StatusError } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Eviction, PodDisruptionBudget } from '../../api/type/policy-v1.ts';
@@ -16,11 +17,20 @@ const target = { group: 'policy', version: 'v1', kind: 'Eviction', typeName: 'io
 // More pods than this disrupted at once means that the controller does not keep up.
 const mostDisrupted = 2000;
 
-const success: CallResult = { code: 201, object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } };
+const success: CallResult = {
+  code: 201,
+  object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
+};
 
 export async function evict(call: Call, pods: Registry, budgets: Registry): Promise<CallResult> {
   const { value, duplicates } = await call.body();
-  const eviction = draftFrom(target, undefined, value, { fieldValidation: 'Ignore', warn: call.context.warn }, duplicates) as unknown as Eviction;
+  const eviction = draftFrom(
+    target,
+    undefined,
+    value,
+    { fieldValidation: 'Ignore', warn: call.context.warn },
+    duplicates,
+  ) as unknown as Eviction;
   const { name } = eviction.metadata;
   if (name && name !== call.key.name) throw badRequest('name in URL does not match name in Eviction object');
   const pod = pods.get(call.key).object as unknown as Pod;
@@ -35,20 +45,27 @@ export async function evict(call: Call, pods: Registry, budgets: Registry): Prom
 
 function ignoresBudgets(pod: Pod): boolean {
   const phase = pod.status.phase;
-  return phase === 'Succeeded' || phase === 'Failed' || phase === 'Pending' || pod.metadata.deletionTimestamp !== undefined;
+  return (
+    phase === 'Succeeded' || phase === 'Failed' || phase === 'Pending' || pod.metadata.deletionTimestamp !== undefined
+  );
 }
 
-const isReady = (pod: Pod): boolean => pod.status.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
+const isReady = (pod: Pod): boolean =>
+  pod.status.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
 
 async function takeFromBudget(call: Call, pod: Pod, budgets: Registry, dryRun: boolean): Promise<void> {
   const matching: PodDisruptionBudget[] = [];
   budgets.cache.snapshot().scan(`${call.key.namespace}/`, undefined, ({ object }) => {
     const budget = object as unknown as PodDisruptionBudget;
-    if (budget.spec.selector && selectorFromLabelSelector(budget.spec.selector).matches(pod.metadata.labels ?? {})) matching.push(budget);
+    if (budget.spec.selector && selectorFromLabelSelector(budget.spec.selector).matches(pod.metadata.labels ?? {}))
+      matching.push(budget);
     return undefined;
   });
   if (matching.length === 0) return;
-  if (matching.length > 1) throw internalError('This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.');
+  if (matching.length > 1)
+    throw internalError(
+      'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
+    );
   const [budget] = matching as [PodDisruptionBudget];
   if (!isReady(pod) && mayEvictUnhealthy(budget)) return;
   const key = { namespace: call.key.namespace!, name: budget.metadata.name };
@@ -73,10 +90,17 @@ function spend(budget: PodDisruptionBudget, pod: Pod, nowMs: number): Mutable<Ku
   const next = cloneDeep(budget) as Mutable<PodDisruptionBudget>;
   const { status } = next;
   const refuse = (message: string, reason = 'DisruptionBudget') =>
-    new StatusError(429, 'TooManyRequests', 'Cannot evict pod as it would violate the pod\'s disruption budget.', { causes: [{ reason, message }] });
+    new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
+      causes: [{ reason, message }],
+    });
   if ((status.observedGeneration ?? 0) < (budget.metadata.generation ?? 0)) {
-    throw new StatusError(429, 'TooManyRequests', 'Cannot evict pod as it would violate the pod\'s disruption budget.', {
-      causes: [{ reason: 'DisruptionBudget', message: `The disruption budget ${budget.metadata.name} is still being processed by the server.` }],
+    throw new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
+      causes: [
+        {
+          reason: 'DisruptionBudget',
+          message: `The disruption budget ${budget.metadata.name} is still being processed by the server.`,
+        },
+      ],
       retryAfterSeconds: 10,
     });
   }
@@ -89,7 +113,8 @@ function spend(budget: PodDisruptionBudget, pod: Pod, nowMs: number): Mutable<Ku
       sync?.reason === 'SyncFailed' ? 'SyncFailed' : 'DisruptionBudget',
     );
   }
-  if (Object.keys(status.disruptedPods ?? {}).length > mostDisrupted) throw refuse('DisruptedPods map too big - too many evictions not confirmed by PDB controller');
+  if (Object.keys(status.disruptedPods ?? {}).length > mostDisrupted)
+    throw refuse('DisruptedPods map too big - too many evictions not confirmed by PDB controller');
   status.disruptionsAllowed = allowed - 1;
   status.disruptedPods = { ...status.disruptedPods, [pod.metadata.name]: formatTime(nowMs) };
   return next as unknown as Mutable<KubeObject>;
@@ -103,12 +128,22 @@ async function markEvicted(call: Call, pods: Registry, pod: Pod): Promise<void> 
       const next = cloneDeep(current as unknown as Pod) as Mutable<Pod>;
       const nowMs = pods.options.clock.now();
       const before = next.status.conditions?.find(c => c.type === 'DisruptionTarget');
-      const lastTransitionTime = before?.status === 'True' && parseTime(before.lastTransitionTime) ? before.lastTransitionTime! : formatTime(nowMs);
+      const lastTransitionTime =
+        before?.status === 'True' && parseTime(before.lastTransitionTime)
+          ? before.lastTransitionTime!
+          : formatTime(nowMs);
       const condition = {
-        type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting', lastTransitionTime,
+        type: 'DisruptionTarget',
+        status: 'True',
+        reason: 'EvictionByEvictionAPI',
+        message: 'Eviction API: evicting',
+        lastTransitionTime,
         ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
       };
-      next.status.conditions = [...(next.status.conditions ?? []).filter(c => c.type !== 'DisruptionTarget'), condition as never];
+      next.status.conditions = [
+        ...(next.status.conditions ?? []).filter(c => c.type !== 'DisruptionTarget'),
+        condition as never,
+      ];
       return next as unknown as Mutable<KubeObject>;
     },
     { ...call.context, subresource: 'status' },

@@ -1,6 +1,7 @@
 // The scale subresource of workloads: autoscaling/v1 Scale over spec.replicas.
-import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
+
 import { selectorFromLabelSelector, selectorFromMap } from '../../api/label-selector.ts';
+import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { applyJsonPatch } from '../../api/patch/json-patch.ts';
 import { applyMergePatch } from '../../api/patch/merge-patch.ts';
 import { badRequest, conflict, invalid, notFound } from '../../api/status.ts';
@@ -19,12 +20,21 @@ interface Scalable extends KubeObject {
 
 export function scaleOf(object: KubeObject): Scale {
   const { metadata: m, spec, status } = object as Scalable;
-  const selector = object.kind === 'ReplicationController' ? selectorFromMap((spec.selector ?? {}) as Record<string, string>) : selectorFromLabelSelector((spec.selector ?? {}) as LabelSelector);
+  const selector =
+    object.kind === 'ReplicationController'
+      ? selectorFromMap((spec.selector ?? {}) as Record<string, string>)
+      : selectorFromLabelSelector((spec.selector ?? {}) as LabelSelector);
   const text = selector.toString();
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
-    metadata: { name: m.name, ...(m.namespace ? { namespace: m.namespace } : {}), uid: m.uid, resourceVersion: m.resourceVersion, creationTimestamp: m.creationTimestamp },
+    metadata: {
+      name: m.name,
+      ...(m.namespace ? { namespace: m.namespace } : {}),
+      uid: m.uid,
+      resourceVersion: m.resourceVersion,
+      creationTimestamp: m.creationTimestamp,
+    },
     spec: { ...(spec.replicas ? { replicas: spec.replicas } : {}) },
     status: { replicas: status?.replicas ?? 0, ...(text ? { selector: text } : {}) },
   };
@@ -40,7 +50,13 @@ export async function scale(call: Call): Promise<CallResult> {
     current => {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
-      const wanted = draftFrom(target, undefined, call.verb === 'patch' ? patched(now, value, call.contentType) : value, { fieldValidation: 'Ignore', warn: call.context.warn }, duplicates) as unknown as Mutable<Scale>;
+      const wanted = draftFrom(
+        target,
+        undefined,
+        call.verb === 'patch' ? patched(now, value, call.contentType) : value,
+        { fieldValidation: 'Ignore', warn: call.context.warn },
+        duplicates,
+      ) as unknown as Mutable<Scale>;
       check(call, wanted, current);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
       next.spec.replicas = wanted.spec?.replicas ?? 0;
@@ -60,14 +76,23 @@ function patched(now: Scale, patch: unknown, contentType = ''): unknown {
 
 function check(call: Call, wanted: Mutable<Scale>, current: KubeObject): void {
   const { name, uid } = wanted.metadata;
-  if (name && name !== call.key.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.key.name})`);
+  if (name && name !== call.key.name)
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.key.name})`);
   if (uid && uid !== current.metadata.uid) {
-    throw conflict(call.resource, call.key.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`);
+    throw conflict(
+      call.resource,
+      call.key.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`,
+    );
   }
   const replicas = wanted.spec?.replicas ?? 0;
   if (replicas < 0) {
     throw invalid({ group: 'autoscaling', resource: 'Scale' }, call.key.name, [
-      { reason: 'FieldValueInvalid', message: `Invalid value: ${replicas}: must be greater than or equal to 0`, field: 'spec.replicas' },
+      {
+        reason: 'FieldValueInvalid',
+        message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+        field: 'spec.replicas',
+      },
     ]);
   }
 }

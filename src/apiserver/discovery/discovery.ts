@@ -6,7 +6,8 @@ import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../respond.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
-const aggregated = /application\/json;(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
+const aggregated =
+  /application\/json;(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
 
 export function servedBy(context: ApiContext): Served {
   return { groups: context.table.groups, resources: [...context.resources.values()] };
@@ -36,7 +37,11 @@ export function discoveryPaths(context: ApiContext): PathHandler {
         return true;
       }
     }
-    const document = discoveryDocument(servedBy(context), path, exchange.headers.host ?? String(exchange.headers[':authority'] ?? ''));
+    const document = discoveryDocument(
+      servedBy(context),
+      path,
+      exchange.headers.host ?? String(exchange.headers[':authority'] ?? ''),
+    );
     if (!document) return false;
     sendJson(exchange, 200, document);
     return true;
@@ -52,7 +57,9 @@ export function discoveryPaths(context: ApiContext): PathHandler {
     }
     const headers = {
       'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
-      etag: made.etag, vary: 'Accept', 'cache-control': 'public',
+      etag: made.etag,
+      vary: 'Accept',
+      'cache-control': 'public',
     };
     if (exchange.headers['if-none-match'] === made.etag) exchange.respond(304, headers);
     else exchange.respond(200, headers, made.body);

@@ -11,7 +11,11 @@ export interface Served {
 /** base64 of the first 8 bytes of sha256 of `group/version/kind` as stored. */
 function storageVersionHash(r: Resource): string | undefined {
   if (!r.storedAs) return undefined;
-  return createHash('sha256').update(`${r.storedAs.includes('/') ? r.storedAs : `/${r.storedAs}`}/${r.kind}`).digest().subarray(0, 8).toString('base64');
+  return createHash('sha256')
+    .update(`${r.storedAs.includes('/') ? r.storedAs : `/${r.storedAs}`}/${r.kind}`)
+    .digest()
+    .subarray(0, 8)
+    .toString('base64');
 }
 
 function responseKind(resource: Resource, sub: Subresource) {
@@ -34,7 +38,9 @@ function versionsOf({ resources }: Served, group: Group): string[] {
 }
 
 function servedGroups(served: Served): Group[] {
-  return served.groups.filter(g => versionsOf(served, g).length > 0).toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
+  return served.groups
+    .filter(g => versionsOf(served, g).length > 0)
+    .toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
 }
 
 /** APIResourceList of one group version; undefined when it is not served. */
@@ -44,15 +50,24 @@ export function resourceList(served: Served, group: string, version: string): ob
   const resources = mine.flatMap(r => {
     const hash = storageVersionHash(r);
     const own = {
-      name: r.resource, singularName: r.singular, namespaced: r.namespaced, kind: r.kind, verbs: r.verbs,
-      ...(r.shortNames.length ? { shortNames: r.shortNames } : {}), ...(r.categories.length ? { categories: r.categories } : {}),
+      name: r.resource,
+      singularName: r.singular,
+      namespaced: r.namespaced,
+      kind: r.kind,
+      verbs: r.verbs,
+      ...(r.shortNames.length ? { shortNames: r.shortNames } : {}),
+      ...(r.categories.length ? { categories: r.categories } : {}),
       ...(hash ? { storageVersionHash: hash } : {}),
     };
     const subs = [...r.subresources.values()].map(s => {
       const k = responseKind(r, s);
       return {
-        name: `${r.resource}/${s.name}`, singularName: '', namespaced: r.namespaced,
-        ...(s.apiVersion ? { group: k.group, version: k.version } : {}), kind: s.kind, verbs: s.verbs,
+        name: `${r.resource}/${s.name}`,
+        singularName: '',
+        namespaced: r.namespaced,
+        ...(s.apiVersion ? { group: k.group, version: k.version } : {}),
+        kind: s.kind,
+        verbs: s.verbs,
       };
     });
     return [own, ...subs.toSorted((a, b) => (a.name < b.name ? -1 : 1))];
@@ -67,16 +82,27 @@ export function apiGroup(served: Served, name: string, root = true): object | un
   if (!group || versions.length === 0) return undefined;
   const entry = (version: string) => ({ groupVersion: `${name}/${version}`, version });
   const preferred = versions.includes(group.preferredVersion) ? group.preferredVersion : versions[0]!;
-  return { ...(root ? { kind: 'APIGroup', apiVersion: 'v1' } : {}), name, versions: versions.map(entry), preferredVersion: entry(preferred) };
+  return {
+    ...(root ? { kind: 'APIGroup', apiVersion: 'v1' } : {}),
+    name,
+    versions: versions.map(entry),
+    preferredVersion: entry(preferred),
+  };
 }
 
 export function apiGroupList(served: Served): object {
-  const groups = servedGroups(served).filter(g => g.name !== '').map(g => apiGroup(served, g.name, false));
+  const groups = servedGroups(served)
+    .filter(g => g.name !== '')
+    .map(g => apiGroup(served, g.name, false));
   return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
 export function apiVersions(serverAddress: string): object {
-  return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] };
+  return {
+    kind: 'APIVersions',
+    versions: ['v1'],
+    serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }],
+  };
 }
 
 /** APIGroupDiscoveryList: of the core group (`/api`) or of all others (`/apis`). */
@@ -87,7 +113,10 @@ export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2'
       metadata: { ...(g.name ? { name: g.name } : {}), creationTimestamp: null },
       versions: versionsOf(served, g).map(v => ({
         version: v,
-        resources: served.resources.filter(r => r.group === g.name && r.version === v).toSorted(byName).map(aggregatedResource),
+        resources: served.resources
+          .filter(r => r.group === g.name && r.version === v)
+          .toSorted(byName)
+          .map(aggregatedResource),
         freshness: 'Current',
       })),
     }));
@@ -99,8 +128,13 @@ function aggregatedResource(r: Resource): object {
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map(s => ({ subresource: s.name, responseKind: responseKind(r, s), verbs: s.verbs }));
   return {
-    resource: r.resource, responseKind: { group: r.group, version: r.version, kind: r.kind }, scope: r.namespaced ? 'Namespaced' : 'Cluster',
-    singularResource: r.singular, verbs: r.verbs, ...(r.shortNames.length ? { shortNames: r.shortNames } : {}),
-    ...(r.categories.length ? { categories: r.categories } : {}), ...(subresources.length ? { subresources } : {}),
+    resource: r.resource,
+    responseKind: { group: r.group, version: r.version, kind: r.kind },
+    scope: r.namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: r.singular,
+    verbs: r.verbs,
+    ...(r.shortNames.length ? { shortNames: r.shortNames } : {}),
+    ...(r.categories.length ? { categories: r.categories } : {}),
+    ...(subresources.length ? { subresources } : {}),
   };
 }

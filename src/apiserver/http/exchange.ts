@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Writable } from 'node:stream';
 import { badRequest, requestTooLarge } from '../../api/status.ts';
-import { PeerIdentity } from './peer.ts';
+import type { PeerIdentity } from './peer.ts';
 
 export interface Exchange {
   readonly method: string;
@@ -65,7 +65,11 @@ export class Http2Exchange implements Exchange {
   readonly protocol = 'HTTP/2.0';
   readonly input: ServerHttp2Stream;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders & { ':method'?: string; ':path'?: string }, peer: PeerIdentity) {
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders & { ':method'?: string; ':path'?: string },
+    peer: PeerIdentity,
+  ) {
     this.input = stream;
     this.headers = headers;
     this.peer = peer;

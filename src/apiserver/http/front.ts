@@ -1,9 +1,9 @@
 // One TLS port that speaks HTTP/2 and HTTP/1.1.
-import { createServer as createHttp1Server, type IncomingMessage, type Server as Http1Server } from 'node:http';
+import { createServer as createHttp1Server, type Server as Http1Server, type IncomingMessage } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
 import { PeerIdentity } from './peer.ts';
 
@@ -54,7 +54,9 @@ export function createFront(options: FrontOptions): Front {
 
   const http1: Http1Server = createHttp1Server({ keepAlive: true, requestTimeout: 0, headersTimeout: 30_000 });
   http1.keepAliveTimeout = 90_000;
-  http1.on('request', (request, response) => options.handle(new Http1Exchange(request, response, peerOf(request.socket))));
+  http1.on('request', (request, response) =>
+    options.handle(new Http1Exchange(request, response, peerOf(request.socket))),
+  );
   http1.on('upgrade', (request, socket, head) => options.upgrade(request, socket, head, peerOf(request.socket)));
   http1.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
@@ -63,8 +65,14 @@ export function createFront(options: FrontOptions): Front {
   const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
 
   const tls = createTlsServer({
-    cert: options.cert, key: options.key, ca: options.clientCa, requestCert: true, rejectUnauthorized: false,
-    ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2', handshakeTimeout: 10_000,
+    cert: options.cert,
+    key: options.key,
+    ca: options.clientCa,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: 10_000,
   });
   tls.on('secureConnection', socket => {
     sockets.add(socket);

@@ -8,14 +8,21 @@ export interface ContinueToken {
 }
 
 export function encodeContinue({ revision, after }: ContinueToken): string {
-  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: `${after}\u0000` })).toString('base64url');
+  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: `${after}\u0000` })).toString(
+    'base64url',
+  );
 }
 
 /** `revision` -1 asks to go on at the newest state. Throws 400 for anything this server did not make. */
 export function decodeContinue(token: string): ContinueToken {
   try {
-    const { v, rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString()) as { v?: unknown; rv?: unknown; start?: unknown };
-    if (v !== 'meta.k8s.io/v1' || typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0) throw new Error(`unknown version ${JSON.stringify(v)}`);
+    const { v, rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString()) as {
+      v?: unknown;
+      rv?: unknown;
+      start?: unknown;
+    };
+    if (v !== 'meta.k8s.io/v1' || typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
+      throw new Error(`unknown version ${JSON.stringify(v)}`);
     if (typeof start !== 'string' || start.includes('/../')) throw new Error('no start key');
     return { revision: rv, after: start.replace(/\u0000$/, '') };
   } catch (error) {

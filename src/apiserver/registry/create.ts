@@ -1,8 +1,8 @@
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
-import { generateName, inOrder, stampNew, countsGeneration } from './metadata.ts';
 import { recordManager } from './managers.ts';
+import { countsGeneration, generateName, inOrder, stampNew } from './metadata.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -13,7 +13,13 @@ const generateNameTries = 8;
  * Creates `draft` (decoded and defaulted, private to this call). Throws StatusError: 400 for a namespace or name that is
  * not the request's, 403 by admission, 409 AlreadyExists, 422 by validation.
  */
-export async function createObject(registry: Registry, namespace: string, draft: Mutable<KubeObject>, context: WriteContext, name = ''): Promise<Stored> {
+export async function createObject(
+  registry: Registry,
+  namespace: string,
+  draft: Mutable<KubeObject>,
+  context: WriteContext,
+  name = '',
+): Promise<Stored> {
   settleNamespace(registry, namespace, draft);
   if (name && !draft.metadata.name) draft.metadata.name = name;
   const generated = !draft.metadata.name && draft.metadata.generateName ? draft.metadata.generateName : undefined;
@@ -23,12 +29,19 @@ export async function createObject(registry: Registry, namespace: string, draft:
       return await createOnce(registry, namespace, draft, context);
     } catch (error) {
       if (!(error instanceof StoreConflictError)) throw error;
-      if (!generated) throw taken(registry, registry.keyOf({ namespace, name: draft.metadata.name }), draft.metadata.name);
+      if (!generated)
+        throw taken(registry, registry.keyOf({ namespace, name: draft.metadata.name }), draft.metadata.name);
       if (tries === generateNameTries) {
         throw new StatusError(
-          409, 'AlreadyExists',
+          409,
+          'AlreadyExists',
           `${registry.resource.resource}${registry.resource.group ? `.${registry.resource.group}` : ''} "${draft.metadata.name}" already exists, the server was not able to generate a unique name for the object`,
-          { group: registry.resource.group, kind: registry.resource.resource, name: draft.metadata.name, retryAfterSeconds: 1 },
+          {
+            group: registry.resource.group,
+            kind: registry.resource.resource,
+            name: draft.metadata.name,
+            retryAfterSeconds: 1,
+          },
         );
       }
     }
@@ -47,7 +60,12 @@ function settleNamespace(registry: Registry, namespace: string, draft: Mutable<K
   }
 }
 
-async function createOnce(registry: Registry, namespace: string, draft: Mutable<KubeObject>, context: WriteContext): Promise<Stored> {
+async function createOnce(
+  registry: Registry,
+  namespace: string,
+  draft: Mutable<KubeObject>,
+  context: WriteContext,
+): Promise<Stored> {
   const { admission, clock, random, hooks } = registry.options;
   const { strategy } = registry;
   const { metadata } = draft;
@@ -84,13 +102,22 @@ async function createOnce(registry: Registry, namespace: string, draft: Mutable<
 function taken(registry: Registry, key: string, name: string): StatusError {
   const e = alreadyExists(registry.resource, name);
   const deleting = registry.cache.latest(key)?.object.metadata.deletionTimestamp !== undefined;
-  return deleting ? new StatusError(409, 'AlreadyExists', `object is being deleted: ${e.message}`, e.status.details) : e;
+  return deleting
+    ? new StatusError(409, 'AlreadyExists', `object is being deleted: ${e.message}`, e.status.details)
+    : e;
 }
 
 function nameRequired(registry: Registry): StatusError {
   const { group, kind } = registry.resource;
   const message = 'Required value: name or generateName is required';
-  return new StatusError(422, 'Invalid', `${kind}${group ? `.${group}` : ''} "" is invalid: metadata.name: ${message}`, {
-    ...(group ? { group } : {}), kind, causes: [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }],
-  });
+  return new StatusError(
+    422,
+    'Invalid',
+    `${kind}${group ? `.${group}` : ''} "" is invalid: metadata.name: ${message}`,
+    {
+      ...(group ? { group } : {}),
+      kind,
+      causes: [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }],
+    },
+  );
 }

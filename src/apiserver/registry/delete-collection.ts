@@ -6,7 +6,12 @@ import type { Stored } from './stored.ts';
 const parallel = 256;
 
 /** Deletes each of `items`, many at once so that they share commits; what is gone by then is skipped. Returns the deleted. */
-export async function deleteCollection(registry: Registry, items: readonly Stored[], request: DeleteRequest, context: WriteContext): Promise<Stored[]> {
+export async function deleteCollection(
+  registry: Registry,
+  items: readonly Stored[],
+  request: DeleteRequest,
+  context: WriteContext,
+): Promise<Stored[]> {
   const deleted: Stored[] = [];
   let failure: unknown;
   for (let i = 0; i < items.length && !failure; i += parallel) {
@@ -15,7 +20,16 @@ export async function deleteCollection(registry: Registry, items: readonly Store
         const { name, namespace, uid } = item.object.metadata;
         try {
           const preconditions = { ...request.preconditions, uid: request.preconditions?.uid ?? uid };
-          deleted.push((await deleteObject(registry, { name, ...(namespace ? { namespace } : {}) }, { ...request, preconditions }, context)).stored);
+          deleted.push(
+            (
+              await deleteObject(
+                registry,
+                { name, ...(namespace ? { namespace } : {}) },
+                { ...request, preconditions },
+                context,
+              )
+            ).stored,
+          );
         } catch (error) {
           // A namesake made in between was not asked for.
           const replaced = error instanceof StatusError && error.reason === 'Conflict' && !request.preconditions;

@@ -19,9 +19,19 @@ export interface DeleteResult {
   readonly deleted: boolean;
 }
 
-type Meta = { deletionTimestamp?: string; deletionGracePeriodSeconds?: number; finalizers?: string[]; generation?: number };
+type Meta = {
+  deletionTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
+  finalizers?: string[];
+  generation?: number;
+};
 
-export async function deleteObject(registry: Registry, key: ObjectKey, request: DeleteRequest, context: WriteContext): Promise<DeleteResult> {
+export async function deleteObject(
+  registry: Registry,
+  key: ObjectKey,
+  request: DeleteRequest,
+  context: WriteContext,
+): Promise<DeleteResult> {
   return registry.retry(key, async current => {
     if (!current) throw notFound(registry.resource, key.name);
     checkPreconditions(registry, current, request.preconditions);
@@ -32,7 +42,12 @@ export async function deleteObject(registry: Registry, key: ObjectKey, request: 
   });
 }
 
-async function deleteOnce(registry: Registry, current: Stored, request: DeleteRequest, dryRun: boolean): Promise<DeleteResult> {
+async function deleteOnce(
+  registry: Registry,
+  current: Stored,
+  request: DeleteRequest,
+  dryRun: boolean,
+): Promise<DeleteResult> {
   const marked = markForDeletion(registry, current.object, request);
   if (marked === 'unchanged') return { stored: current, deleted: false };
   if (marked === 'remove') {
@@ -45,7 +60,11 @@ async function deleteOnce(registry: Registry, current: Stored, request: DeleteRe
 }
 
 /** The object to store, or what else to do with it. */
-function markForDeletion(registry: Registry, old: KubeObject, request: DeleteRequest): Mutable<KubeObject> | 'remove' | 'unchanged' {
+function markForDeletion(
+  registry: Registry,
+  old: KubeObject,
+  request: DeleteRequest,
+): Mutable<KubeObject> | 'remove' | 'unchanged' {
   const { strategy } = registry;
   const nowMs = registry.options.clock.now();
   const object = cloneDeep(old) as Mutable<KubeObject>;
@@ -79,7 +98,12 @@ function markForDeletion(registry: Registry, old: KubeObject, request: DeleteReq
     return finalizersChanged ? inOrder(object) : 'unchanged';
   }
   if (finalizers.length === 0 && !strategy.holdsDeletion?.(old)) return 'remove';
-  if (old.metadata.deletionTimestamp !== undefined && (old.metadata.deletionGracePeriodSeconds ?? 0) === 0 && !finalizersChanged) return 'unchanged';
+  if (
+    old.metadata.deletionTimestamp !== undefined &&
+    (old.metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+    !finalizersChanged
+  )
+    return 'unchanged';
   mark(0);
   return inOrder(object);
 }
@@ -90,7 +114,9 @@ const foreground = 'foregroundDeletion';
 function deletionFinalizers(registry: Registry, old: KubeObject, request: DeleteRequest): string[] {
   const now = old.metadata.finalizers ?? [];
   const others = now.filter(f => f !== orphan && f !== foreground);
-  const policy = request.propagationPolicy ?? (request.orphanDependents === undefined ? undefined : request.orphanDependents ? 'Orphan' : 'Background');
+  const policy =
+    request.propagationPolicy ??
+    (request.orphanDependents === undefined ? undefined : request.orphanDependents ? 'Orphan' : 'Background');
   switch (policy) {
     case 'Orphan':
       return [...others, orphan];
@@ -107,7 +133,12 @@ function deletionFinalizers(registry: Registry, old: KubeObject, request: Delete
 /** After an update: removes an object that waited for nothing but this update. */
 export async function finishDeletion(registry: Registry, stored: Stored): Promise<Stored | undefined> {
   const { metadata } = stored.object;
-  if (metadata.deletionTimestamp === undefined || metadata.finalizers?.length || (metadata.deletionGracePeriodSeconds ?? 0) > 0) return undefined;
+  if (
+    metadata.deletionTimestamp === undefined ||
+    metadata.finalizers?.length ||
+    (metadata.deletionGracePeriodSeconds ?? 0) > 0
+  )
+    return undefined;
   if (registry.strategy.holdsDeletion?.(stored.object)) return undefined;
   try {
     await registry.remove(stored.key, stored);

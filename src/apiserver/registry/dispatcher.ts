@@ -1,7 +1,8 @@
 // One watch on the store feeds every resource's cache in order of revision.
+
+import { tooLargeResourceVersion } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import { tooLargeResourceVersion } from '../../api/status.ts';
 import type { Store, StoreEvent, StoreWatch } from '../../store/store.ts';
 import type { WatchCache } from './watch-cache.ts';
 

@@ -24,19 +24,29 @@ export interface ListResult {
 }
 
 /** Throws 400 for parameters that contradict each other, as Kubernetes words it. */
-export function checkListParameters(p: { limit: number; continue: string; resourceVersion: string; resourceVersionMatch: string }): void {
+export function checkListParameters(p: {
+  limit: number;
+  continue: string;
+  resourceVersion: string;
+  resourceVersionMatch: string;
+}): void {
   if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion)) {
-    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(p.resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(p.resourceVersion)}: invalid syntax`);
+    throw badRequest(
+      `resourceVersion: Invalid value: ${JSON.stringify(p.resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(p.resourceVersion)}: invalid syntax`,
+    );
   }
   const match = p.resourceVersionMatch;
   if (match) {
-    const wrong = (message: string) => badRequest(`ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${message}`);
+    const wrong = (message: string) =>
+      badRequest(`ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${message}`);
     if (p.continue) throw wrong('Forbidden: resourceVersionMatch is forbidden when continue is provided');
-    if (!p.resourceVersion) throw wrong('Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
+    if (!p.resourceVersion)
+      throw wrong('Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
     if (match !== 'Exact' && match !== 'NotOlderThan') {
       throw wrong(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`);
     }
-    if (match === 'Exact' && p.resourceVersion === '0') throw wrong('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+    if (match === 'Exact' && p.resourceVersion === '0')
+      throw wrong('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
   }
   if (p.continue && p.resourceVersion && p.resourceVersion !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');
@@ -70,7 +80,8 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
   return page();
 
   function at(asked: number, gone?: () => StatusError) {
-    if (asked > dispatcher.revision) throw badRequest(`continue key is not valid: its revision ${asked} lies in the future`);
+    if (asked > dispatcher.revision)
+      throw badRequest(`continue key is not valid: its revision ${asked} lies in the future`);
     try {
       return cache.snapshotAt(asked);
     } catch (error) {

@@ -1,11 +1,16 @@
+import { updateManagedFields } from '../../api/managed-fields.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { formatTime } from '../../api/meta.ts';
-import { updateManagedFields } from '../../api/managed-fields.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Registry, WriteContext } from './registry.ts';
 
 /** Keeps metadata.managedFields true for a create, update, patch or status update by `context.fieldManager`. */
-export function recordManager(registry: Registry, old: KubeObject | undefined, object: Mutable<KubeObject>, context: WriteContext): void {
+export function recordManager(
+  registry: Registry,
+  old: KubeObject | undefined,
+  object: Mutable<KubeObject>,
+  context: WriteContext,
+): void {
   const { resource } = registry;
   if (!resource.typeName) return;
   const managedFields = updateManagedFields({
@@ -18,6 +23,7 @@ export function recordManager(registry: Registry, old: KubeObject | undefined, o
     subresource: context.subresource,
     time: formatTime(registry.options.clock.now()),
   });
-  if (managedFields.length) object.metadata.managedFields = managedFields as Mutable<KubeObject>['metadata']['managedFields'];
+  if (managedFields.length)
+    object.metadata.managedFields = managedFields as Mutable<KubeObject>['metadata']['managedFields'];
   else delete object.metadata.managedFields;
 }

@@ -1,6 +1,6 @@
 // What the server itself decides about metadata.
 import { formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
-import { conflict, StatusError } from '../../api/status.ts';
+import { conflict, type StatusError } from '../../api/status.ts';
 import type { ObjectMeta } from '../../api/type/meta-v1.ts';
 import { type Random, randomSuffix, randomUuid } from '../../base/random.ts';
 import type { Registry } from './registry.ts';
@@ -9,16 +9,30 @@ import type { Stored } from './stored.ts';
 type Meta = Mutable<ObjectMeta>;
 
 // Kinds whose generation the server counts.
-const counted = new Set(
-  [
-    '/pods', '/replicationcontrollers', 'apps/deployments', 'apps/replicasets', 'apps/statefulsets', 'apps/daemonsets', 'batch/jobs', 'batch/cronjobs',
-    'policy/poddisruptionbudgets', 'networking.k8s.io/ingresses', 'networking.k8s.io/networkpolicies', 'networking.k8s.io/ingressclasses',
-    'discovery.k8s.io/endpointslices', 'apiextensions.k8s.io/customresourcedefinitions', 'admissionregistration.k8s.io/validatingwebhookconfigurations',
-    'admissionregistration.k8s.io/mutatingwebhookconfigurations', 'admissionregistration.k8s.io/validatingadmissionpolicies',
-    'admissionregistration.k8s.io/mutatingadmissionpolicies', 'flowcontrol.apiserver.k8s.io/flowschemas',
-    'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations', 'resource.k8s.io/resourceslices', 'scheduling.k8s.io/priorityclasses',
-  ],
-);
+const counted = new Set([
+  '/pods',
+  '/replicationcontrollers',
+  'apps/deployments',
+  'apps/replicasets',
+  'apps/statefulsets',
+  'apps/daemonsets',
+  'batch/jobs',
+  'batch/cronjobs',
+  'policy/poddisruptionbudgets',
+  'networking.k8s.io/ingresses',
+  'networking.k8s.io/networkpolicies',
+  'networking.k8s.io/ingressclasses',
+  'discovery.k8s.io/endpointslices',
+  'apiextensions.k8s.io/customresourcedefinitions',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/mutatingadmissionpolicies',
+  'flowcontrol.apiserver.k8s.io/flowschemas',
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations',
+  'resource.k8s.io/resourceslices',
+  'scheduling.k8s.io/priorityclasses',
+]);
 
 export function countsGeneration(registry: Registry): boolean {
   return registry.strategy.hasGeneration ?? counted.has(`${registry.resource.group}/${registry.resource.resource}`);
@@ -46,7 +60,11 @@ export function carryOver(registry: Registry, object: Mutable<KubeObject>, curre
   const m = object.metadata as Meta;
   const old = current.object.metadata;
   if (m.uid && m.uid !== old.uid) {
-    throw conflict(registry.resource, old.name, `Precondition failed: UID in precondition: ${m.uid}, UID in object meta: ${old.uid}`);
+    throw conflict(
+      registry.resource,
+      old.name,
+      `Precondition failed: UID in precondition: ${m.uid}, UID in object meta: ${old.uid}`,
+    );
   }
   m.uid = old.uid;
   m.creationTimestamp = old.creationTimestamp;
@@ -63,8 +81,21 @@ function copy<K extends keyof Meta>(to: Meta, from: ObjectMeta, field: K): void 
 }
 
 const order = [
-  'name', 'generateName', 'namespace', 'selfLink', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp',
-  'deletionGracePeriodSeconds', 'labels', 'annotations', 'ownerReferences', 'finalizers', 'managedFields',
+  'name',
+  'generateName',
+  'namespace',
+  'selfLink',
+  'uid',
+  'resourceVersion',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'labels',
+  'annotations',
+  'ownerReferences',
+  'finalizers',
+  'managedFields',
 ] as const;
 
 /** The object with its metadata in Kubernetes' field order and room for the resourceVersion. */
@@ -81,16 +112,26 @@ export function inOrder(object: Mutable<KubeObject>): Mutable<KubeObject> {
   out.kind = kind;
   out.apiVersion = apiVersion;
   out.metadata = metadata;
-  for (const k in object) if (k !== 'kind' && k !== 'apiVersion' && k !== 'metadata') out[k] = (object as unknown as Record<string, unknown>)[k];
+  for (const k in object)
+    if (k !== 'kind' && k !== 'apiVersion' && k !== 'metadata')
+      out[k] = (object as unknown as Record<string, unknown>)[k];
   return out as unknown as Mutable<KubeObject>;
 }
 
 /** Throws 409 unless the preconditions hold. */
-export function checkPreconditions(registry: Registry, current: Stored, preconditions: { uid?: string; resourceVersion?: string } | undefined): void {
+export function checkPreconditions(
+  registry: Registry,
+  current: Stored,
+  preconditions: { uid?: string; resourceVersion?: string } | undefined,
+): void {
   if (!preconditions) return;
   const m = current.object.metadata;
   const fail = (what: string, asked: string, is: string): StatusError =>
-    conflict(registry.resource, m.name, `Precondition failed: ${what} in precondition: ${asked}, ${what} in object meta: ${is}`);
+    conflict(
+      registry.resource,
+      m.name,
+      `Precondition failed: ${what} in precondition: ${asked}, ${what} in object meta: ${is}`,
+    );
   if (preconditions.uid && preconditions.uid !== m.uid) throw fail('UID', preconditions.uid, m.uid);
   if (preconditions.resourceVersion && preconditions.resourceVersion !== m.resourceVersion) {
     throw fail('ResourceVersion', preconditions.resourceVersion, m.resourceVersion);

@@ -1,10 +1,11 @@
 // One stored resource: its cache, its rules and the write paths to the store.
-import type { Clock } from '../../base/clock.ts';
-import type { Random } from '../../base/random.ts';
+
 import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import { internalError, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
 import { type Store, StoreConflictError, StoreFullError } from '../../store/store.ts';
 import type { AdmissionAttributes, AdmissionChain, Operation } from '../admission/admission.ts';
 import type { UserInfo } from '../authn/user.ts';
@@ -77,10 +78,25 @@ export class Registry {
     return { nowMs: this.options.clock.now(), subresource, featureEnabled: this.options.featureEnabled };
   }
 
-  attributes(operation: Operation, context: WriteContext, key: ObjectKey, object: Mutable<KubeObject> | undefined, old: KubeObject | undefined): AdmissionAttributes {
+  attributes(
+    operation: Operation,
+    context: WriteContext,
+    key: ObjectKey,
+    object: Mutable<KubeObject> | undefined,
+    old: KubeObject | undefined,
+  ): AdmissionAttributes {
     return {
-      operation, resource: this.resource, subresource: context.subresource, namespace: key.namespace ?? '', name: key.name, user: context.user,
-      dryRun: context.dryRun, object, old, options: context.options, warn: context.warn,
+      operation,
+      resource: this.resource,
+      subresource: context.subresource,
+      namespace: key.namespace ?? '',
+      name: key.name,
+      user: context.user,
+      dryRun: context.dryRun,
+      object,
+      old,
+      options: context.options,
+      warn: context.warn,
     };
   }
 
@@ -115,7 +131,11 @@ export class Registry {
     let final: Stored | undefined;
     const encode = (revision: number) => {
       const { object } = current;
-      final = new Stored(key, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, revision);
+      final = new Stored(
+        key,
+        { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } },
+        revision,
+      );
       if (revision > 0) this.cache.notePending(key, revision, undefined, final);
       return final.json;
     };
@@ -144,6 +164,7 @@ export class Registry {
 
 function storeFailure(error: unknown): unknown {
   if (error instanceof StoreConflictError || error instanceof StatusError) return error;
-  if (error instanceof StoreFullError) return new StatusError(507, 'InsufficientStorage', `the cluster's store is full: ${error.message}`);
+  if (error instanceof StoreFullError)
+    return new StatusError(507, 'InsufficientStorage', `the cluster's store is full: ${error.message}`);
   return internalError(error);
 }

@@ -1,9 +1,10 @@
 // Label and field selectors of lists and watches.
+
+import { type FieldSelector, parseFieldSelector } from '../../api/field-selector.ts';
+import { parseLabelSelector, type Selector } from '../../api/label-selector.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import { badRequest } from '../../api/status.ts';
-import { type FieldSelector, parseFieldSelector } from '../../api/field-selector.ts';
-import { parseLabelSelector, type Selector } from '../../api/label-selector.ts';
 import { messageOf } from '../../base/assert.ts';
 
 /** What a list or watch shows; everything when both are empty. */
@@ -17,7 +18,11 @@ export interface Selection {
 const all: Selection = { everything: true, name: undefined, matches: () => true };
 
 /** Throws 400 for a selector that does not parse or a field the resource does not select by. */
-export function parseSelection(resource: Resource, labelSelector?: string | null, fieldSelector?: string | null): Selection {
+export function parseSelection(
+  resource: Resource,
+  labelSelector?: string | null,
+  fieldSelector?: string | null,
+): Selection {
   if (!labelSelector && !fieldSelector) return all;
   let labels: Selector | undefined;
   let fields: FieldSelector | undefined;
@@ -27,7 +32,11 @@ export function parseSelection(resource: Resource, labelSelector?: string | null
   } catch (error) {
     throw badRequest(messageOf(error));
   }
-  const terms = (fields?.terms ?? []).map(({ field, operator, value }) => ({ read: fieldReader(resource, field), equal: operator === '=', value }));
+  const terms = (fields?.terms ?? []).map(({ field, op, value }) => ({
+    read: fieldReader(resource, field),
+    equal: op === '=',
+    value,
+  }));
   return {
     everything: false,
     name: fields?.requiredValue('metadata.name'),

@@ -34,11 +34,20 @@ export async function updateObject(
       if (draft.metadata.resourceVersion || draft.metadata.uid) throw notFound(registry.resource, key.name);
       return { stored: await createObject(registry, key.namespace ?? '', draft, context, key.name), created: true };
     }
-    return { stored: await updateOnce(registry, key, current, await transform(current.object), context), created: false };
+    return {
+      stored: await updateOnce(registry, key, current, await transform(current.object), context),
+      created: false,
+    };
   });
 }
 
-async function updateOnce(registry: Registry, key: ObjectKey, current: Stored, object: Mutable<KubeObject>, context: WriteContext): Promise<Stored> {
+async function updateOnce(
+  registry: Registry,
+  key: ObjectKey,
+  current: Stored,
+  object: Mutable<KubeObject>,
+  context: WriteContext,
+): Promise<Stored> {
   const { admission, hooks } = registry.options;
   const { strategy } = registry;
   const old = current.object;
@@ -46,10 +55,23 @@ async function updateOnce(registry: Registry, key: ObjectKey, current: Stored, o
   const asked = object.metadata.resourceVersion;
   if (asked && asked !== old.metadata.resourceVersion) throw modified(registry.resource, key.name);
   if (!asked && strategy.allowUnconditionalUpdate === false) {
-    throw new StatusError(422, 'Invalid', `${registry.resource.kind} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`, {
-      name: key.name, group: registry.resource.group, kind: registry.resource.kind,
-      causes: [{ reason: 'FieldValueInvalid', message: 'Invalid value: 0: must be specified for an update', field: 'metadata.resourceVersion' }],
-    });
+    throw new StatusError(
+      422,
+      'Invalid',
+      `${registry.resource.kind} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
+      {
+        name: key.name,
+        group: registry.resource.group,
+        kind: registry.resource.kind,
+        causes: [
+          {
+            reason: 'FieldValueInvalid',
+            message: 'Invalid value: 0: must be specified for an update',
+            field: 'metadata.resourceVersion',
+          },
+        ],
+      },
+    );
   }
   carryOver(registry, object, current);
   keepOtherHalf(registry, object, old, context.subresource);
@@ -84,14 +106,17 @@ async function updateOnce(registry: Registry, key: ObjectKey, current: Stored, o
 function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {
   const m = object.metadata;
   if (!m.name) throw badRequest(`name must be provided`);
-  if (m.name !== key.name) throw badRequest(`the name of the object (${m.name}) does not match the name on the URL (${key.name})`);
+  if (m.name !== key.name)
+    throw badRequest(`the name of the object (${m.name}) does not match the name on the URL (${key.name})`);
   if (!registry.resource.namespaced) {
     delete m.namespace;
     return;
   }
   if (!m.namespace) m.namespace = key.namespace ?? '';
   if (m.namespace !== key.namespace) {
-    throw badRequest(`the namespace of the object (${m.namespace}) does not match the namespace on the request (${key.namespace})`);
+    throw badRequest(
+      `the namespace of the object (${m.namespace}) does not match the namespace on the request (${key.namespace})`,
+    );
   }
 }
 

@@ -1,11 +1,16 @@
-import type { KubeObject } from '../../api/meta.ts';
 import { FieldErrors } from '../../api/field-error.ts';
-import { invalid } from '../../api/status.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/rule/meta.ts';
+import { invalid } from '../../api/status.ts';
 import type { Registry, WriteContext } from './registry.ts';
 
 /** Throws 422 with every cause; `old` is absent on create. */
-export function validateObject(registry: Registry, object: KubeObject, old: KubeObject | undefined, context: WriteContext): void {
+export function validateObject(
+  registry: Registry,
+  object: KubeObject,
+  old: KubeObject | undefined,
+  context: WriteContext,
+): void {
   const { strategy, resource } = registry;
   const errors = new FieldErrors();
   const rule = registry.ruleContext(context.subresource);
@@ -13,7 +18,8 @@ export function validateObject(registry: Registry, object: KubeObject, old: Kube
   if (old) validateObjectMetaUpdate(object, old, errors);
   strategy.validate?.(object, errors, rule);
   if (old) strategy.validateUpdate?.(object, old, errors, rule);
-  if (!errors.empty) throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name, dedupe(errors.list));
+  if (!errors.empty)
+    throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name, dedupe(errors.list));
   for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
 }
 

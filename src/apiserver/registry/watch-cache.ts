@@ -1,7 +1,8 @@
 // Everything of one resource in memory, current with the store: gets, lists at any revision in its window, watches.
-import type { Clock } from '../../base/clock.ts';
+
 import type { KubeObject } from '../../api/meta.ts';
 import { resourceExpired } from '../../api/status.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
 import { SortedTree } from './kernel/sorted-tree.ts';
 import { Stored } from './stored.ts';

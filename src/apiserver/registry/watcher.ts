@@ -22,7 +22,12 @@ export interface WatchRequest {
 }
 
 /** Starts it; initial events come before this returns. Throws 410 when the revision is gone. */
-export function startWatch(cache: WatchCache, dispatcher: Dispatcher, request: WatchRequest, sink: WatchSink): () => void {
+export function startWatch(
+  cache: WatchCache,
+  dispatcher: Dispatcher,
+  request: WatchRequest,
+  sink: WatchSink,
+): () => void {
   const { namespace, selection } = request;
   const scope = namespace ? `${namespace}/` : '';
   const fromExisting = request.sendInitialEvents ?? (request.resourceVersion === '' || request.resourceVersion === '0');
@@ -33,7 +38,10 @@ export function startWatch(cache: WatchCache, dispatcher: Dispatcher, request: W
     });
     if (request.sendInitialEvents) sink.onBookmark(dispatcher.revision, true);
   } else {
-    const from = request.resourceVersion === '' || request.resourceVersion === '0' ? dispatcher.revision : Number(request.resourceVersion);
+    const from =
+      request.resourceVersion === '' || request.resourceVersion === '0'
+        ? dispatcher.revision
+        : Number(request.resourceVersion);
     for (const event of cache.since(from)) if (event.key.startsWith(scope)) deliver(event, selection, sink);
   }
   return cache.listen({ onEvent: event => deliver(event, selection, sink), namespace: namespace || undefined });
@@ -58,7 +66,11 @@ function lastSeen(event: CacheEvent): Stored {
   let stored = departed.get(event);
   if (!stored) {
     const { object } = event.previous!;
-    stored = new Stored(event.key, { ...object, metadata: { ...object.metadata, resourceVersion: String(event.revision) } }, event.revision);
+    stored = new Stored(
+      event.key,
+      { ...object, metadata: { ...object.metadata, resourceVersion: String(event.revision) } },
+      event.revision,
+    );
     departed.set(event, stored);
   }
   return stored;

@@ -72,7 +72,11 @@ export class SortedTree<V> {
     const i = lowerBound(leaf.keys, key);
     if (leaf.keys[i] === key) {
       const leaves = branch.leaves.with(l, { keys: leaf.keys, values: leaf.values.with(i, value) });
-      return new SortedTree(this.#first, this.#branches.with(b, { first: branch.first, leaves, size: branch.size }), this.size);
+      return new SortedTree(
+        this.#first,
+        this.#branches.with(b, { first: branch.first, leaves, size: branch.size }),
+        this.size,
+      );
     }
     const grown: Leaf<V> = { keys: inserted(leaf.keys, i, key), values: inserted(leaf.values, i, value) };
     const parts = grown.keys.length <= 2 * leafSize ? [grown] : halve(grown);

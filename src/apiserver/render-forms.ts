@@ -1,0 +1,122 @@
+// Tables, PartialObjectMetadata and YAML: forms other than the object's own JSON.
+import { stringify } from 'yaml';
+import type { KubeObject } from '../api/meta.ts';
+import { badRequest } from '../api/status.ts';
+import type { ListResult } from './registry/listing.ts';
+import type { Stored } from './registry/stored.ts';
+import { eventFrame, jsonRenderer, listHead, listMetadata, type Renderer, type RenderOptions } from './render.ts';
+import type { Printer } from './table/printer.ts';
+
+const comma = Buffer.from(',');
+const end = Buffer.from(']}\n');
+
+/** `meta.k8s.io` forms of a resource's JSON objects. */
+export function formRenderer(
+  options: RenderOptions,
+  printerOf: (options: RenderOptions) => Printer,
+): Renderer | undefined {
+  const { accepted } = options;
+  if (accepted.mediaType === 'application/vnd.kubernetes.protobuf') return undefined;
+  const renderer =
+    accepted.as === 'Table'
+      ? tableRenderer(options, printerOf(options))
+      : accepted.as
+        ? partialRenderer(options)
+        : jsonRenderer(options.resource);
+  return accepted.mediaType === 'application/yaml' ? asYaml(renderer) : renderer;
+}
+
+function partialOf(object: KubeObject, version: string): object {
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
+}
+
+const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+
+function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
+  const version = accepted.asVersion;
+  const base = jsonRenderer(resource);
+  return {
+    ...base,
+    object: stored => bytes(partialOf(stored.object, version)),
+    *list(result) {
+      yield listHead('PartialObjectMetadataList', `meta.k8s.io/${version}`, result);
+      let first = true;
+      for (const { object } of result.items) {
+        if (!first) yield comma;
+        first = false;
+        yield bytes(partialOf(object, version));
+      }
+      yield end;
+    },
+    frame: (type, stored) => eventFrame(type, partialOf(stored.object, version)),
+    initial: stored => [eventFrame('ADDED', partialOf(stored.object, version))],
+    bookmark: (revision, initial) =>
+      eventFrame('BOOKMARK', {
+        kind: 'PartialObjectMetadata',
+        apiVersion: `meta.k8s.io/${version}`,
+        metadata: {
+          resourceVersion: String(revision),
+          creationTimestamp: null,
+          ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+        },
+      }),
+  };
+}
+
+function tableRenderer({ resource, accepted, includeObject, nowMs }: RenderOptions, printer: Printer): Renderer {
+  if (!['None', 'Metadata', 'Object', ''].includes(includeObject)) {
+    throw badRequest(
+      `unsupported value ${JSON.stringify(includeObject)} for includeObject: must be one of None, Metadata, Object`,
+    );
+  }
+  const version = accepted.asVersion;
+  const definitions = JSON.stringify(printer.columns);
+  const row = ({ object }: Stored) => ({
+    cells: printer.cells(object, nowMs),
+    ...(printer.conditions?.(object) ? { conditions: printer.conditions(object) } : {}),
+    ...(includeObject === 'None' ? {} : { object: includeObject === 'Object' ? object : partialOf(object, version) }),
+  });
+  const table = (metadata: unknown, rows: readonly unknown[], withColumns: boolean) =>
+    `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(metadata)},"columnDefinitions":${withColumns ? definitions : 'null'},"rows":${JSON.stringify(rows)}}`;
+  const one = (stored: Stored, withColumns = true) =>
+    table({ resourceVersion: stored.object.metadata.resourceVersion }, [row(stored)], withColumns);
+  // Only the first table of a watch carries the columns.
+  let told = false;
+  const frame = (type: string, stored: Stored) => {
+    const text = `{"type":"${type}","object":${one(stored, !told)}}\n`;
+    told = true;
+    return Buffer.from(text);
+  };
+  return {
+    ...jsonRenderer(resource),
+    object: stored => Buffer.from(one(stored)),
+    *list(result: ListResult) {
+      yield Buffer.from(
+        `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(listMetadata(result))},"columnDefinitions":${definitions},"rows":[`,
+      );
+      let first = true;
+      for (const item of result.items) {
+        if (!first) yield comma;
+        first = false;
+        yield bytes(row(item));
+      }
+      yield end;
+    },
+    frame,
+    initial: stored => [frame('ADDED', stored)],
+    bookmark: revision =>
+      Buffer.from(`{"type":"BOOKMARK","object":${table({ resourceVersion: String(revision) }, [], false)}}\n`),
+  };
+}
+
+function asYaml(renderer: Renderer): Renderer {
+  const yaml = (json: Uint8Array) => Buffer.from(stringify(JSON.parse(Buffer.from(json).toString()), { lineWidth: 0 }));
+  return {
+    ...renderer,
+    contentType: 'application/yaml',
+    object: stored => yaml(renderer.object(stored)),
+    *list(result) {
+      yield yaml(Buffer.concat([...renderer.list(result)]));
+    },
+  };
+}
