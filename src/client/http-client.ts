@@ -40,6 +40,8 @@ export interface HttpClientOptions {
   cert?: string;
   key?: string;
   token?: string | (() => string | Promise<string>);
+  /** HTTP basic authentication, for proxies in front of a server; a token counts before it. */
+  basic?: { username: string; password: string };
   insecureSkipTlsVerify?: boolean;
   /** Name the server's certificate must have, when it is not the server's host. */
   serverName?: string;
@@ -304,9 +306,10 @@ class HttpClient implements Client {
   }
 
   async #headers(): Promise<Headers> {
-    const { token, impersonate } = this.#c.options;
+    const { token, basic, impersonate } = this.#c.options;
     const headers: Headers = { accept: 'application/json', 'user-agent': this.#userAgent };
     if (token) headers.authorization = `Bearer ${typeof token === 'string' ? token : await token()}`;
+    else if (basic) headers.authorization = `Basic ${btoa(`${basic.username}:${basic.password}`)}`;
     if (impersonate) {
       headers['impersonate-user'] = impersonate.user;
       if (impersonate.uid) headers['impersonate-uid'] = impersonate.uid;
