@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +101,10 @@ test('completes what a crash left half done', async t => {
   assert.deepEqual([...again.written].sort(), ['admin.crt', 'sa.pub']);
   assert.equal(again.admin.keyPem, pki.admin.keyPem);
   assert.equal(readFileSync(file('sa.pub'), 'utf8'), pki.serviceAccountPublicKeyPem);
+  unlinkSync(file('admin.key'));
+  const third = await ensurePki(directory, at(0));
+  assert.deepEqual(third.written, ['admin.key', 'admin.crt']);
+  assert.deepEqual((await ensurePki(directory, at(0))).written, []);
 });
 
 test('names a damaged, missing or mismatching file', async t => {
@@ -114,6 +119,12 @@ test('names a damaged, missing or mismatching file', async t => {
     usages: 'client',
     keyPem: pki.admin.keyPem,
   });
+  const rsaKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  });
+  const rsa = { nowMs: startMs, random: seededRandom(9), days: 100, commonName: 'x', keyPem: rsaKey as string };
+  const { certificatePem: rsaCertificate } = await createCa(rsa);
   const cases: [string, string | undefined, RegExp][] = [
     ['ca.crt', 'nonsense', /load ".*\/ca\.crt"/],
     ['ca.crt', pki.admin.certificatePem, /load ".*\/ca\.crt": does not belong to ca\.key/],
@@ -122,6 +133,7 @@ test('names a damaged, missing or mismatching file', async t => {
     ['apiserver.key', 'nonsense', /load ".*\/apiserver\.key"/],
     ['apiserver.crt', pki.apiserver.certificatePem.slice(0, 300), /load ".*\/apiserver\.crt"/],
     ['admin.crt', leaf.certificatePem, /load ".*\/admin\.crt": not signed by ca\.crt/],
+    ['admin.crt', rsaCertificate, /load ".*\/admin\.crt": does not belong to admin\.key/],
     ['sa.key', other.keyPem, /load ".*\/sa\.key": an RSA key is needed/],
     ['sa.key', undefined, /load ".*\/sa\.key": missing/],
     ['sa.pub', pki.admin.certificatePem, /load ".*\/sa\.pub"/],

@@ -1,6 +1,6 @@
 // The control plane's certificates and keys, in files named as kubeadm names them, so that its users and tools find them.
 import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf } from '../base/assert.ts';
@@ -217,7 +217,11 @@ class PkiFiles {
   ): Promise<CertificateAndKey> {
     const keyPem = oldKeyPem ?? generateEcKey().keyPem;
     const certificatePem = await certify(keyPem);
-    if (!oldKeyPem) await this.#write(`${name}.key`, keyPem);
+    if (!oldKeyPem) {
+      // A certificate that lost its key would not fit the new one.
+      await rm(this.#path(`${name}.crt`), { force: true });
+      await this.#write(`${name}.key`, keyPem);
+    }
     await this.#write(`${name}.crt`, certificatePem);
     return { certificatePem, keyPem };
   }
