@@ -1,8 +1,9 @@
 // Every kind's hand-written rules, by `group/resource`; the same for all versions of a group.
 import type { Resource } from '../resource.ts';
 import type { Strategy } from '../strategy.ts';
+import { clusterStrategies } from './index-cluster.ts';
 
-const strategies: Readonly<Record<string, Strategy<any>>> = {};
+const strategies: Readonly<Record<string, Strategy<any>>> = { ...clusterStrategies };
 
 const plain: Strategy = {};
 
