@@ -124,6 +124,11 @@ export async function removeCgroup(cgroup: string, clock: Clock, timeoutMs = 5_0
   }
 }
 
+/** Removes it where nothing is inside; cgroups cannot be listed as empty, their control files always show. */
+export function removeEmptyCgroup(cgroup: string): void {
+  for (const directory of cgroupDirectories(cgroup)) removeEmpty(directory);
+}
+
 function tryRemoveTree(directory: string): boolean {
   let empty = true;
   for (const child of children(directory)) empty = tryRemoveTree(child) && empty;
@@ -164,20 +169,6 @@ function findFiles(directory: string, name: string, depth: number): string[] {
     });
   } catch {
     return [];
-  }
-}
-
-/** Results that libcni keeps outside our directories, for networks whose configuration names the cluster. */
-export function removeCniResults(isOurs: (text: string) => boolean, directory = '/var/lib/cni/results'): void {
-  let names: string[] = [];
-  try {
-    names = readdirSync(directory);
-  } catch {
-    return;
-  }
-  for (const name of names) {
-    const file = join(directory, name);
-    if (isOurs(readIfThere(file) ?? '')) rmSync(file, { force: true });
   }
 }
 

@@ -1,0 +1,162 @@
+// A node: its containerd, its network, and the parts that components.ts names, in one process.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { coreV1 } from '../api/refs.ts';
+import type { Node } from '../api/type/core-v1.ts';
+import { messageOf } from '../base/assert.ts';
+import { aborted, runAll, type Service } from '../base/lifecycle.ts';
+import { httpClient } from '../client/http-client.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import { createInformerFactory } from '../client/informer-factory.ts';
+import { findCniBinDir, writeCniConfig } from '../cri/cni.ts';
+import { containerdRuntime } from '../cri/containerd.ts';
+import { ContainerdProcess } from '../cri/containerd-process.ts';
+import { ensurePauseImage, pauseImageReference } from '../cri/pause-image.ts';
+import { type NodeContext, nodeParts } from './components.ts';
+import { createNodeRoutes } from './node-routes.ts';
+import { type AgentConfig, cniNetworkName, containerdSocket } from './role.ts';
+import type { RunOptions } from './server.ts';
+
+/** Runs until the signal aborts; containers outlive it. Rejects when it cannot start or go on. */
+export async function runAgent(config: AgentConfig, signal: AbortSignal, options: RunOptions): Promise<void> {
+  const { clock, random, log, link } = options;
+  link?.phase('starting the container runtime');
+  setKernelParameters(log.warn);
+  const cniConfDir = join(config.stateDirectory, 'cni');
+  const containerd = new ContainerdProcess({
+    root: join(config.stateDirectory, 'containerd'),
+    state: join(config.runDirectory, 'containerd'),
+    socket: containerdSocket(config.runDirectory),
+    logFile: join(config.stateDirectory, 'containerd.log'),
+    cniConfDir,
+    cniBinDir: findCniBinDir(),
+    sandboxImage: pauseImageReference,
+    registryDir: join(config.stateDirectory, 'registry'),
+    clock,
+    log,
+  });
+  mkdirSync(cniConfDir, { recursive: true });
+  const connect = (identity: { certificate: string; key: string }, userAgent: string) =>
+    httpClient({
+      server: config.server,
+      ca: config.certificateAuthority,
+      cert: identity.certificate,
+      key: identity.key,
+      userAgent,
+      clock,
+      log,
+    });
+  const kubeletClient = connect(config.kubelet, 'kubelet');
+  const proxyClient = connect(config.proxy, 'kube-proxy');
+  const runtime = containerdRuntime({ socket: containerdSocket(config.runDirectory), clock, log });
+  const context: NodeContext = {
+    config,
+    clock,
+    random,
+    log,
+    kubeletClient,
+    kubeletInformers: createInformerFactory(kubeletClient, { clock, random, log }),
+    proxyClient,
+    proxyInformers: createInformerFactory(proxyClient, { clock, random, log }),
+    runtime,
+  };
+  try {
+    const parts = await Promise.all(nodeParts.map(part => part.create(context)));
+    await runAll(
+      [
+        containerd,
+        { name: 'pause image', run: s => bringPauseImage(containerd, context, s) },
+        createNodeRoutes({ ...config, informers: context.proxyInformers, clock, log }),
+        createCniConfig(context, cniConfDir),
+        readiness(context.proxyInformers, config.nodeName, () => link?.ready()),
+        ...parts,
+        informers('kubelet informers', context.kubeletInformers),
+        informers('proxy informers', context.proxyInformers),
+      ],
+      signal,
+    );
+  } finally {
+    runtime.close();
+    kubeletClient.close();
+    proxyClient.close();
+  }
+}
+
+const informers = (name: string, factory: InformerFactory): Service => ({ name, run: s => factory.run(s) });
+
+async function bringPauseImage(
+  containerd: ContainerdProcess,
+  context: NodeContext,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.race([containerd.ready(), aborted(signal)]);
+  if (!signal.aborted) await ensurePauseImage(context.runtime);
+  await aborted(signal);
+}
+
+// Forwarding between pods, and bridged packets past the service rules: a pod's answer to a neighbour on the same bridge
+// must be translated back. Both are per network namespace.
+const kernelParameters: readonly (readonly [string, string])[] = [
+  ['net/ipv4/ip_forward', '1'],
+  ['net/bridge/bridge-nf-call-iptables', '1'],
+];
+
+function setKernelParameters(warn: (message: string, fields: Record<string, unknown>) => void): void {
+  for (const [name, value] of kernelParameters) {
+    const file = `/proc/sys/${name}`;
+    try {
+      if (existsSync(file) && readFileSync(file, 'utf8').trim() === value) continue;
+      writeFileSync(file, value);
+    } catch (error) {
+      warn('setting a kernel parameter failed', { name: name.replaceAll('/', '.'), error: messageOf(error) });
+    }
+  }
+}
+
+/** Calls `act` with the node's own object, now and after every change, until the signal aborts. */
+async function watchOwnNode(
+  factory: InformerFactory,
+  name: string,
+  signal: AbortSignal,
+  act: (node: Node) => void,
+): Promise<void> {
+  const see = (node: Node) => {
+    if (node.metadata.name === name) act(node);
+  };
+  const off = factory.informer<Node>(coreV1.nodes).addHandler({ onAdd: see, onUpdate: see });
+  await aborted(signal);
+  off();
+}
+
+function createCniConfig(context: NodeContext, confDir: string): Service {
+  const { config, log } = context;
+  let written = '';
+  return {
+    name: 'CNI configuration',
+    run: signal =>
+      watchOwnNode(context.proxyInformers, config.nodeName, signal, node => {
+        const podCidrs = node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : []);
+        if (podCidrs.length === 0 || podCidrs.join() === written) return;
+        written = podCidrs.join();
+        const name = cniNetworkName(config.cluster, config.nodeName);
+        const leaseDir = join(config.stateDirectory, 'leases');
+        writeCniConfig(confDir, { name, bridge: 'cni0', podCidrs, mtu: 1500, leaseDir }).catch(error => {
+          written = '';
+          log.error('writing the CNI configuration failed', { error });
+        });
+      }),
+  };
+}
+
+function readiness(factory: InformerFactory, name: string, onReady: () => void): Service {
+  let told = false;
+  return {
+    name: 'readiness',
+    run: signal =>
+      watchOwnNode(factory, name, signal, node => {
+        if (told || !node.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True')) return;
+        told = true;
+        onReady();
+      }),
+  };
+}

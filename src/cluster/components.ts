@@ -1,0 +1,48 @@
+// The one place where components are plugged together: what the control plane and a node consist of. Everything here is
+// imported when it is needed, so that a process loads only what it runs.
+import type { Clock } from '../base/clock.ts';
+import type { Service } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import type { Client } from '../client/client.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import type { ContainerRuntime } from '../cri/runtime.ts';
+import type { AgentConfig, ServerConfig } from './role.ts';
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What a part of the control plane is given. */
+export interface ControlPlaneContext extends Surroundings {
+  readonly config: ServerConfig;
+  readonly metrics: Metrics;
+  /** In-process; as a service account of kube-system, or as the superuser. */
+  client(identity: { userAgent: string; serviceAccount?: string }): Client;
+}
+
+/** What a part of a node is given. */
+export interface NodeContext extends Surroundings {
+  readonly config: AgentConfig;
+  /** Acts as system:node:NAME. */
+  readonly kubeletClient: Client;
+  readonly kubeletInformers: InformerFactory;
+  /** Acts as system:kube-proxy: reads services, endpoints and nodes. */
+  readonly proxyClient: Client;
+  readonly proxyInformers: InformerFactory;
+  readonly runtime: ContainerRuntime;
+}
+
+export interface Part<C> {
+  readonly name: string;
+  create(context: C): Promise<Service>;
+}
+
+/** Started once the API server is ready. */
+export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [];
+
+/** Started at once, side by side; they wait for the API server and the runtime by themselves. */
+export const nodeParts: readonly Part<NodeContext>[] = [];

@@ -1,0 +1,69 @@
+// The k8ts command's entry. What the supervisor starts comes first, loaded without the command line's own code.
+
+import { messageOf } from '../base/assert.ts';
+import { systemClock } from '../base/clock.ts';
+import { createLog } from '../base/log.ts';
+import { systemRandom } from '../base/random.ts';
+import { type ChildLink, childLink } from './supervisor/child-link.ts';
+
+type Role = (file: string, signal: AbortSignal, link: ChildLink) => Promise<void>;
+
+const surroundings = (name: string, link: ChildLink) => ({
+  clock: systemClock,
+  random: systemRandom,
+  log: createLog(name),
+  link,
+});
+
+const roles: Record<string, Role> = {
+  async server(file, signal, link) {
+    const [{ runServer }, { readRoleConfig }] = await Promise.all([import('./server.ts'), import('./role.ts')]);
+    await runServer(readRoleConfig(file), signal, surroundings('server', link));
+  },
+  async agent(file, signal, link) {
+    const [{ runAgent }, { readRoleConfig }] = await Promise.all([import('./agent.ts'), import('./role.ts')]);
+    await runAgent(readRoleConfig(file), signal, surroundings('agent', link));
+  },
+  async forward(file, signal, link) {
+    const [{ runForwards }, { readRoleConfig }] = await Promise.all([import('./forwarder.ts'), import('./role.ts')]);
+    await runForwards(readRoleConfig(file), signal, surroundings('forward', link));
+  },
+  async supervisor(file, signal) {
+    const { runSupervisor } = await import('./supervisor/daemon.ts');
+    await runSupervisor(file, signal, systemClock);
+  },
+};
+
+/** Runs a daemon until SIGTERM, SIGINT or the end of its supervisor; a second signal ends it at once. */
+async function runRole(name: string, role: Role, file: string): Promise<void> {
+  const link = childLink();
+  const stop = new AbortController();
+  let signals = 0;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (++signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143);
+      stop.abort(new Error(`stopped by ${signal}`));
+    });
+  }
+  // A terminal that closes does not end a daemon.
+  process.on('SIGHUP', () => {});
+  if (name !== 'supervisor') link.orphaned.addEventListener('abort', () => stop.abort(link.orphaned.reason));
+  try {
+    await role(file, stop.signal, link);
+    process.exit(0);
+  } catch (error) {
+    link.failed(messageOf(error));
+    createLog(name).error('cannot go on', { error });
+    if (error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`);
+    process.exit(1);
+  }
+}
+
+const [command = '', flag, file] = process.argv.slice(2);
+const role = Object.hasOwn(roles, command) ? roles[command] : undefined;
+if (role && flag === '--config' && file) {
+  await runRole(command, role, file);
+} else {
+  const { main } = await import('./cli/program.ts');
+  process.exitCode = await main(process.argv, import.meta.filename);
+}

@@ -1,0 +1,72 @@
+// The configuration files that `k8ts server` and `k8ts agent` read. JSON; `k8ts up` writes them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface ServerConfig {
+  readonly cluster: string;
+  readonly pkiDirectory: string;
+  readonly storeDirectory: string;
+  /** A port to open here; absent: only what the supervisor hands over. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** Where pods and nodes reach this server. */
+  readonly advertise: { readonly address: string; readonly port: number };
+  /** Names and addresses of its certificate, besides the usual ones. */
+  readonly serverNames: readonly string[];
+  readonly serverAddresses: readonly string[];
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  readonly clusterDomain: string;
+  /** Nodes without containers to run in this process. */
+  readonly simulatedNodes: number;
+  readonly maxPods: number;
+}
+
+export interface AgentConfig {
+  readonly cluster: string;
+  readonly nodeName: string;
+  readonly nodeAddress: string;
+  /** The link that the nodes share. */
+  readonly link: string;
+  readonly server: string;
+  /** PEM of the CA. */
+  readonly certificateAuthority: string;
+  /** PEM; system:node:NAME. */
+  readonly kubelet: { readonly certificate: string; readonly key: string };
+  /** PEM; for the kubelet's own port. */
+  readonly kubeletServing: { readonly certificate: string; readonly key: string };
+  /** PEM; system:kube-proxy. */
+  readonly proxy: { readonly certificate: string; readonly key: string };
+  /** Kept over a reboot. */
+  readonly stateDirectory: string;
+  /** Sockets and what containerd keeps of running containers. */
+  readonly runDirectory: string;
+  /** Parent of the node's pods. */
+  readonly cgroup: string;
+  readonly podCidr: string;
+  readonly nodeCidr?: string;
+  readonly serviceCidr: string;
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  readonly resolvConf: string;
+  readonly maxPods: number;
+}
+
+/** Connections to `listener` (handed over by the supervisor) go to `port` of `host`. */
+export interface ForwardConfig {
+  readonly forwards: readonly { readonly listener: string; readonly host: string; readonly port: number }[];
+}
+
+/** Throws an error that names the file. */
+export function readRoleConfig<T>(file: string): T {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as T;
+  } catch (error) {
+    throw new Error(`reading ${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Where a node's containerd listens. */
+export const containerdSocket = (runDirectory: string): string => join(runDirectory, 'containerd.sock');
+
+/** Word that names the node's network to CNI, and its cached results on this machine. */
+export const cniNetworkName = (cluster: string, node: string): string => `k8ts-${cluster}-${node}`;

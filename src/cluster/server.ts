@@ -1,0 +1,106 @@
+// The control plane: API server, controllers and scheduler in one process.
+import type { Server } from 'node:net';
+import type { Clock } from '../base/clock.ts';
+import { aborted, runAll, type Service } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
+import { serviceAddress } from './config.ts';
+import { ensurePki } from './pki.ts';
+import type { ServerConfig } from './role.ts';
+import type { ChildLink } from './supervisor/child-link.ts';
+
+export interface RunOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Tells a supervisor how far it is, and brings its sockets. */
+  readonly link?: ChildLink;
+}
+
+/** Runs until the signal aborts; rejects when it cannot start or go on. */
+export async function runServer(config: ServerConfig, signal: AbortSignal, options: RunOptions): Promise<void> {
+  const { clock, random, log, link } = options;
+  link?.phase('opening the store');
+  const [{ createApiServer }, { openLmdbStore }] = await Promise.all([
+    import('../apiserver/server.ts'),
+    import('../store/lmdb-store.ts'),
+  ]);
+  const [pki, store, handed] = await Promise.all([
+    ensurePki(config.pkiDirectory, {
+      clock,
+      random,
+      serverNames: config.serverNames,
+      serverAddresses: config.serverAddresses,
+      serviceClusterIp: serviceAddress(config.serviceCidr, 1),
+      clusterDomain: config.clusterDomain,
+    }),
+    openLmdbStore({ directory: config.storeDirectory, clock, log: log.with({ part: 'store' }) }),
+    link?.supervised ? link.listener('api') : undefined,
+  ]);
+  try {
+    const api = createApiServer({
+      store,
+      clock,
+      random,
+      log,
+      tls: { cert: pki.apiserver.certificatePem, key: pki.apiserver.keyPem, clientCa: pki.ca.certificatePem },
+      serviceAccountKeys: { privateKey: pki.serviceAccountKeyPem, publicKeys: [pki.serviceAccountPublicKeyPem] },
+      kubelet: {
+        ca: pki.ca.certificatePem,
+        cert: pki.apiserverKubeletClient.certificatePem,
+        key: pki.apiserverKubeletClient.keyPem,
+      },
+      frontProxyCa: pki.frontProxyCa.certificatePem,
+      serviceCidrs: [config.serviceCidr],
+      advertise: config.advertise,
+    });
+    if (config.listen) await listenOn(api, config.listen);
+    if (handed) api.listen(handed);
+    const context: ControlPlaneContext = {
+      config,
+      clock,
+      random,
+      log,
+      metrics: api.metrics,
+      client: identity => api.client(identity),
+    };
+    link?.phase('starting the API server');
+    const parts = controlPlaneParts.map(part => afterReady(part.name, api.ready, () => part.create(context)));
+    api.ready.then(
+      () => link?.ready(),
+      () => {},
+    );
+    await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
+  } finally {
+    await store.close();
+  }
+}
+
+// Keeps runAll going when there is nothing but the API server, which ends by itself on the signal.
+const idle: Service = { name: 'idle', run: aborted };
+
+interface Listens {
+  listenOn(address: { host: string; port: number }): Promise<unknown>;
+  listen(listener: Server): void;
+}
+
+async function listenOn(api: Listens, address: { host: string; port: number }): Promise<void> {
+  try {
+    await api.listenOn(address);
+  } catch (error) {
+    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    const what = inUse ? 'the port is in use by another program' : (error as Error).message;
+    throw new Error(`opening ${address.host}:${address.port} for the API: ${what}`, { cause: error });
+  }
+}
+
+function afterReady(name: string, ready: Promise<void>, create: () => Promise<Service>): Service {
+  return {
+    name,
+    async run(signal) {
+      const [service] = await Promise.all([create(), Promise.race([ready.catch(() => {}), aborted(signal)])]);
+      if (!signal.aborted) await service.run(signal);
+    },
+  };
+}
