@@ -89,14 +89,8 @@ async function kernel(): Promise<Finding[]> {
   const link = (type: string, more: string, needed: boolean) =>
     trial(type, ['ip', '-batch', '-'], `link add probe0 type ${type}${more}\n`, needed);
   const rules =
-    'table ip probe {
- set s type ipv4_addr . inet_service; 
- chain c 
- type nat hook prerouting priority dstnat;
-' +
-    ' fib daddr type local dnat to 10.0.0.1
-}
-';
+    'table ip probe {\n set s { type ipv4_addr . inet_service; }\n chain c {\n type nat hook prerouting priority dstnat;\n' +
+    ' fib daddr type local dnat to 10.0.0.1\n }\n}\n';
   const tried = await Promise.all([
     link('bridge', '', true),
     link('veth', ' peer name probe1', true),
