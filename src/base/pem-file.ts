@@ -16,9 +16,9 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 /** Readers see the old content or the new, never a part; the directory is made with mode 0700. */
 export async function writeSecretFile(path: string, text: string, random: Random): Promise<void> {
   const directory = dirname(path);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
   const temporary = `${path}.${Buffer.from(random.bytes(6)).toString('hex')}.tmp`;
   try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     const file = await open(temporary, 'wx', 0o600);
     try {
       await file.writeFile(text);
@@ -29,7 +29,7 @@ export async function writeSecretFile(path: string, text: string, random: Random
     await rename(temporary, path);
     await syncDirectory(directory);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     throw new Error(`write "${path}": ${(error as Error).message}`, { cause: error });
   }
 }

@@ -59,7 +59,9 @@ export function peerVerifier(options: PeerVerifierOptions): (certificate: X509Ce
       if (nowMs < notBeforeMs || nowMs > notAfterMs)
         throw new CredentialError('x509: certificate has expired or is not yet valid');
     }
-    if (!parsed.extendedKeyUsages.some(u => u === clientAuthUsage || u === anyUsage))
+    // Without the extension a certificate is good for everything.
+    const usages = parsed.extendedKeyUsages;
+    if (usages.length && !usages.some(u => u === clientAuthUsage || u === anyUsage))
       throw new CredentialError('x509: certificate specifies an incompatible key usage');
     const subject = (certificate.toLegacyObject() as unknown as { subject?: Record<string, unknown> }).subject;
     const uid = subject?.[uidAttribute];

@@ -54,6 +54,7 @@ test('client certificates: good, expired, not yet, wrong CA, wrong usage, front 
   await assert.rejects(async () => verify(await issue(ca, { nowMs: clock.now() - 11 * 86_400_000 })), /expired/);
   await assert.rejects(async () => verify(await issue(ca, { nowMs: clock.now() + 86_400_000 })), /not yet valid/);
   await assert.rejects(async () => verify(await issue(ca, { usages: 'server' })), /incompatible key usage/);
+  assert.equal(verify(new X509Certificate(ca!.certificatePem)).commonName, 'a');
   const proxy = verify(await issue(front));
   assert.equal(proxy.authority, 'frontProxy');
   assert.equal(authenticator.authenticate({ headers: {}, peerCertificate: proxy }), undefined);
