@@ -1,0 +1,275 @@
+// Which fields an object has, and which differ between two, by the list and map types of the schema.
+import { type FieldSet, keyElement, leaf, nodeOf, valueElement } from './field-set.ts';
+import { equalJson } from './patch/plain.ts';
+import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
+
+/** How ownership sees a value: as one piece, or by its parts. `deduced` is free JSON: objects by field, lists whole. */
+export type Shape = { readonly kind: 'leaf' } | { readonly kind: 'set' } | MapShape | ListShape;
+
+export type MapShape =
+  | { readonly kind: 'struct'; readonly field: (name: string) => Shape | undefined }
+  | { readonly kind: 'map'; readonly value: Shape }
+  | { readonly kind: 'deduced' };
+
+export interface ListShape {
+  readonly kind: 'list';
+  readonly keys: readonly ListKey[];
+  readonly item: Shape;
+}
+
+export interface ListKey {
+  readonly name: string;
+  /** Stands in for an absent key field. */
+  readonly default: unknown;
+}
+
+export interface FieldDiff {
+  /** Added or modified. */
+  readonly changed: FieldSet | undefined;
+  readonly removed: FieldSet | undefined;
+}
+
+type Plain = Record<string, unknown>;
+
+const wholeShape: Shape = { kind: 'leaf' };
+const setShape: Shape = { kind: 'set' };
+const deducedShape: Shape = { kind: 'deduced' };
+const structShapes = new Map<string, Shape>();
+
+/** The shape of a built-in type. */
+export function shapeOf(typeName: string): Shape {
+  let shape = structShapes.get(typeName);
+  if (!shape) {
+    const schema = schemaOf(typeName);
+    const fields = new Map<string, Shape>();
+    shape = {
+      kind: 'struct',
+      // Looked up late, because types contain themselves.
+      field(name) {
+        const known = fields.get(name);
+        if (known) return known;
+        const field = schema.byName.get(name);
+        if (!field) return undefined;
+        const made = fieldShape(field);
+        fields.set(name, made);
+        return made;
+      },
+    };
+    structShapes.set(typeName, shape);
+  }
+  return shape;
+}
+
+function fieldShape(field: FieldSchema): Shape {
+  const { type } = field;
+  if (type.kind === 'struct') return field.structType === 'atomic' ? wholeShape : typeShape(type);
+  if (type.kind === 'map')
+    return field.mapType === 'atomic' ? wholeShape : { kind: 'map', value: typeShape(type.value) };
+  if (type.kind !== 'list') return wholeShape;
+  if (field.listType === 'set') return setShape;
+  if (field.listType !== 'map' || type.item.kind !== 'struct') return wholeShape;
+  const item = schemaOf(type.item.name);
+  const keys = field.keys.toSorted().map(name => ({ name, default: keyDefault(item.byName.get(name)) }));
+  return { kind: 'list', keys, item: typeShape(type.item) };
+}
+
+// An empty default says nothing about a key that is missing.
+const keyDefault = (field: FieldSchema | undefined): unknown =>
+  field?.default === '' || field?.default === 0 ? undefined : field?.default;
+
+function typeShape(type: TypeRef): Shape {
+  if (type.kind !== 'struct') return wholeShape;
+  return schemaOf(type.name).structType === 'atomic' ? wholeShape : shapeOf(type.name);
+}
+
+const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+function isEmptyPlain(v: unknown): boolean {
+  if (v === undefined || v === null) return true;
+  for (const _ in v as object) return false;
+  return true;
+}
+
+// Null counts as an empty map or list, but as present.
+const fitsMap = (v: unknown) => v === undefined || v === null || isPlain(v);
+const fitsList = (v: unknown) => v === undefined || v === null || Array.isArray(v);
+const lengthOf = (v: unknown) => (Array.isArray(v) ? v.length : 0);
+
+const leafAdded: FieldDiff = { changed: leaf, removed: undefined };
+const leafRemoved: FieldDiff = { changed: undefined, removed: leaf };
+
+function diffLeaf(before: unknown, after: unknown): FieldDiff | undefined {
+  if (before === undefined) return after === undefined ? undefined : leafAdded;
+  if (after === undefined) return leafRemoved;
+  return equalJson(before, after) ? undefined : leafAdded;
+}
+
+/**
+ * What `after` adds to, changes in and takes from `before`, as nodes below the value; undefined when nothing does.
+ * `skip` names fields of the outermost struct that do not count.
+ */
+export function diffFields(
+  shape: Shape,
+  before: unknown,
+  after: unknown,
+  skip?: ReadonlySet<string>,
+): FieldDiff | undefined {
+  if (before === after) return undefined;
+  switch (shape.kind) {
+    case 'struct':
+    case 'map':
+    case 'deduced':
+      if (!fitsMap(before) || !fitsMap(after) || (isEmptyPlain(before) && isEmptyPlain(after)))
+        return diffLeaf(before, after);
+      return diffMaps(shape, before as Plain, after as Plain, skip);
+    case 'set':
+    case 'list':
+      if (!fitsList(before) || !fitsList(after) || (!lengthOf(before) && !lengthOf(after)))
+        return diffLeaf(before, after);
+      return shape.kind === 'set'
+        ? diffSets(before as unknown[], after as unknown[])
+        : diffLists(shape, before as unknown[], after as unknown[]);
+    default:
+      return diffLeaf(before, after);
+  }
+}
+
+/** Gathers the differences of the parts of one value. */
+class Parts {
+  #changed: Record<string, FieldSet> | undefined;
+  #removed: Record<string, FieldSet> | undefined;
+
+  add(element: string, diff: FieldDiff | undefined): void {
+    if (!diff) return;
+    if (diff.changed) {
+      this.#changed ??= {};
+      this.#changed[element] = diff.changed;
+    }
+    if (diff.removed) {
+      this.#removed ??= {};
+      this.#removed[element] = diff.removed;
+    }
+  }
+
+  /** A value that comes or goes as a whole is itself added or removed. */
+  close(before: unknown, after: unknown): FieldDiff | undefined {
+    const added = before === undefined;
+    const gone = after === undefined;
+    if (!this.#changed && !this.#removed && !added && !gone) return undefined;
+    return {
+      changed: this.#changed || added ? nodeOf(added, this.#changed ?? {}) : undefined,
+      removed: this.#removed || gone ? nodeOf(gone, this.#removed ?? {}) : undefined,
+    };
+  }
+}
+
+const none: Plain = {};
+
+function diffMaps(
+  shape: MapShape,
+  before: Plain | null | undefined,
+  after: Plain | null | undefined,
+  skip?: ReadonlySet<string>,
+): FieldDiff | undefined {
+  const parts = new Parts();
+  const [old, now] = [before ?? none, after ?? none];
+  const shapeAt = (key: string) =>
+    shape.kind === 'struct' ? shape.field(key) : shape.kind === 'map' ? shape.value : deducedShape;
+  for (const key in now) {
+    const [l, r] = [Object.hasOwn(old, key) ? old[key] : undefined, now[key]];
+    if (l === r || skip?.has(key)) continue;
+    const child = shapeAt(key);
+    if (child) parts.add(`f:${key}`, diffFields(child, l, r));
+  }
+  for (const key in old) {
+    if (Object.hasOwn(now, key) || old[key] === undefined || skip?.has(key)) continue;
+    const child = shapeAt(key);
+    if (child) parts.add(`f:${key}`, diffFields(child, old[key], undefined));
+  }
+  return parts.close(before, after);
+}
+
+function diffSets(before: unknown[] | null | undefined, after: unknown[] | null | undefined): FieldDiff | undefined {
+  const parts = new Parts();
+  const [old, now] = [new Set(before ?? []), new Set(after ?? [])];
+  for (const value of now) if (!old.has(value)) parts.add(valueElement(value), leafAdded);
+  for (const value of old) if (!now.has(value)) parts.add(valueElement(value), leafRemoved);
+  return parts.close(before, after);
+}
+
+function elementOf(shape: ListShape, item: unknown): string {
+  const object = (item ?? none) as Plain;
+  const pairs: [string, unknown][] = [];
+  for (const key of shape.keys) {
+    const value = object[key.name] ?? key.default;
+    if (value !== undefined) pairs.push([key.name, value]);
+  }
+  return keyElement(pairs);
+}
+
+function sameKeys(shape: ListShape, a: unknown, b: unknown): boolean {
+  for (const { name } of shape.keys) if ((a as Plain | null)?.[name] !== (b as Plain | null)?.[name]) return false;
+  return true;
+}
+
+function diffLists(
+  shape: ListShape,
+  before: unknown[] | null | undefined,
+  after: unknown[] | null | undefined,
+): FieldDiff | undefined {
+  const parts = new Parts();
+  const [old, now] = [before ?? [], after ?? []];
+  // Most updates leave the items where they were: no need for their names then.
+  let i = 0;
+  for (; i < old.length && i < now.length && sameKeys(shape, old[i], now[i]); i++) {
+    const diff = diffFields(shape.item, old[i], now[i]);
+    if (diff) parts.add(elementOf(shape, now[i]), diff);
+  }
+  if (i < old.length || i < now.length) diffByKey(shape, old.slice(i), now.slice(i), parts);
+  return parts.close(before, after);
+}
+
+function diffByKey(shape: ListShape, old: unknown[], now: unknown[], parts: Parts): void {
+  const rest = new Map<string, unknown>();
+  for (const item of old) rest.set(elementOf(shape, item), item);
+  for (const item of now) {
+    const element = elementOf(shape, item);
+    parts.add(element, diffFields(shape.item, rest.get(element), item));
+    rest.delete(element);
+  }
+  for (const [element, item] of rest) parts.add(element, diffFields(shape.item, item, undefined));
+}
+
+/** The fields a value states, as an applier owns them: undefined when it states none. */
+export function fieldsOf(shape: Shape, value: unknown, skip?: ReadonlySet<string>): FieldSet | undefined {
+  if (value === undefined) return undefined;
+  if ((shape.kind === 'struct' || shape.kind === 'map' || shape.kind === 'deduced') && isPlain(value)) {
+    if (isEmptyPlain(value)) return leaf;
+    const children: Record<string, FieldSet> = {};
+    for (const key of Object.keys(value)) {
+      if (skip?.has(key) || value[key] === undefined) continue;
+      const child = shape.kind === 'struct' ? shape.field(key) : shape.kind === 'map' ? shape.value : deducedShape;
+      const set = child && fieldsOf(child, value[key]);
+      if (!set) continue;
+      // A key the schema does not name is owned itself.
+      children[`f:${key}`] = shape.kind === 'struct' ? set : (nodeOf(true, childrenOf(set)) ?? leaf);
+    }
+    return nodeOf(false, children);
+  }
+  if (shape.kind === 'set' && Array.isArray(value))
+    return nodeOf(false, Object.fromEntries(value.map(item => [valueElement(item), leaf])));
+  if (shape.kind === 'list' && Array.isArray(value)) {
+    const children: Record<string, FieldSet> = {};
+    for (const item of value) {
+      const set = fieldsOf(shape.item, item);
+      children[elementOf(shape, item)] = nodeOf(true, set ? childrenOf(set) : {}) ?? leaf;
+    }
+    return nodeOf(false, children);
+  }
+  return leaf;
+}
+
+function childrenOf(set: FieldSet): Record<string, FieldSet> {
+  const { '.': _, ...children } = set;
+  return children;
+}

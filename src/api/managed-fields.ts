@@ -1,0 +1,235 @@
+// metadata.managedFields: who set which field, kept on every create, update, patch and status update.
+import { diffFields, type FieldDiff, type Shape, shapeOf } from './field-diff.ts';
+import {
+  difference,
+  emptySet,
+  equalSets,
+  type FieldSet,
+  intersects,
+  isEmptySet,
+  parseFieldSet,
+  union,
+} from './field-set.ts';
+import type { KubeObject } from './meta.ts';
+import { normalize } from './normalize.ts';
+import type { ManagedFieldsEntry } from './type/meta-v1.ts';
+
+export interface ManagedFieldsUpdate {
+  /** OpenAPI name of a built-in type. Without one, `shape` says what there is to own. */
+  readonly typeName?: string;
+  readonly shape?: Shape;
+  /** The object as it is stored; undefined on create. */
+  readonly old: KubeObject | undefined;
+  /** The object as the client asks for it, defaults filled in: before admission and before the strategy prepares it. */
+  readonly updated: KubeObject;
+  readonly manager: string;
+  readonly operation: 'Update';
+  readonly apiVersion: string;
+  readonly subresource: string;
+  /** RFC 3339, of now. */
+  readonly time: string;
+}
+
+type Entry = ManagedFieldsEntry;
+
+/** Update entries beyond this many melt into one, the oldest first. */
+export const maxUpdateManagers = 10;
+const ancientManager = 'ancient-changes';
+
+// Nobody owns these: the server sets them, or they say which object this is.
+const unownedMetadata: ReadonlySet<string> = new Set([
+  'name',
+  'namespace',
+  'uid',
+  'resourceVersion',
+  'creationTimestamp',
+  'generation',
+  'managedFields',
+  'selfLink',
+]);
+const unownedRoot: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
+// A write to the object cannot set status, a write to status cannot set spec.
+const unownedOnMain: ReadonlySet<string> = new Set([...unownedRoot, 'status']);
+const unownedOnStatus: ReadonlySet<string> = new Set([...unownedRoot, 'spec']);
+const metadataShape = shapeOf('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
+
+/**
+ * The managedFields that `updated` is to be stored with. Fields the writer added or changed become its own and nobody
+ * else's; fields that are gone leave every entry; empty entries go. The time of the writer's entry is set when it
+ * adds, changes or removes a field.
+ */
+export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry[] {
+  const { old } = update;
+  const entries = currentEntries(update);
+  // An object that is not tracked stays untracked: this is how tracking is switched off for it.
+  if (old && !entries.length) return entries;
+  const { changed, removed } = diffObjects(update);
+  if (isEmptySet(changed) && isEmptySet(removed)) return entries;
+  const next: Entry[] = [];
+  let own: Entry | undefined;
+  for (const entry of entries) {
+    if (!own && isOwn(entry, update)) {
+      own = entry;
+      continue;
+    }
+    const set = fieldSetOf(entry);
+    const kept = difference(difference(set, changed), removed);
+    if (kept === set) next.push(entry);
+    else if (!isEmptySet(kept)) next.push(withSet(entry, kept));
+  }
+  const mine = ownEntry(own, update, changed, removed);
+  if (mine) next.push(mine);
+  return sortEntries(capEntries(next));
+}
+
+function ownEntry(own: Entry | undefined, update: ManagedFieldsUpdate, changed: FieldSet, removed: FieldSet) {
+  const before = own ? fieldSetOf(own) : emptySet;
+  const set = union(difference(before, removed), changed);
+  if (isEmptySet(set)) return undefined;
+  const touched = !isEmptySet(changed) || intersects(removed, before);
+  if (own && !touched) return own;
+  return {
+    manager: update.manager,
+    operation: update.operation,
+    apiVersion: update.apiVersion,
+    time: update.time,
+    fieldsType: 'FieldsV1',
+    fieldsV1: set as Entry['fieldsV1'],
+    ...(update.subresource ? { subresource: update.subresource } : {}),
+  } as Entry;
+}
+
+const isOwn = (e: Entry, u: ManagedFieldsUpdate) =>
+  e.manager === u.manager &&
+  e.operation === u.operation &&
+  e.apiVersion === u.apiVersion &&
+  (e.subresource ?? '') === u.subresource;
+
+const withSet = (entry: Entry, set: FieldSet): Entry => ({ ...entry, fieldsV1: set as Entry['fieldsV1'] });
+
+/** The entries to start from: a client may edit them, except through a subresource, but not lose them by leaving them out. */
+function currentEntries({ old, updated, subresource }: ManagedFieldsUpdate): readonly Entry[] {
+  const live = old?.metadata.managedFields ?? [];
+  const given = updated.metadata.managedFields;
+  if (subresource !== '' || !given?.length || given === live) return live;
+  if (given.length === 1 && Object.keys(given[0]!).length === 0) return [];
+  try {
+    return adopt(given, live);
+  } catch (error) {
+    if (error instanceof SyntaxError) return live;
+    throw error;
+  }
+}
+
+// Entries a client sends back unchanged are the live ones, whose sets are known already.
+function adopt(given: readonly Entry[], live: readonly Entry[]): readonly Entry[] {
+  let same = given.length === live.length;
+  const out = given.map((entry, i) => {
+    const known = live[i];
+    if (known && sameEntry(entry, known)) return known;
+    same = false;
+    return withSet(entry, parseFieldSet(entry.fieldsV1 ?? {}));
+  });
+  return same ? live : out.filter(entry => !isEmptySet(fieldSetOf(entry)));
+}
+
+const sameEntry = (a: Entry, b: Entry) =>
+  a.manager === b.manager &&
+  a.operation === b.operation &&
+  a.apiVersion === b.apiVersion &&
+  a.time === b.time &&
+  a.subresource === b.subresource &&
+  equalSets((a.fieldsV1 ?? {}) as FieldSet, (b.fieldsV1 ?? {}) as FieldSet);
+
+const known = new WeakMap<object, FieldSet>();
+
+/** The set of an entry, checked once for each FieldsV1. Empty when it does not parse. */
+export function fieldSetOf(entry: Entry): FieldSet {
+  const raw = entry.fieldsV1 as object | undefined;
+  if (!raw) return emptySet;
+  let set = known.get(raw);
+  if (!set) {
+    try {
+      set = parseFieldSet(raw);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      set = emptySet;
+    }
+    known.set(raw, set);
+    if (set !== raw) known.set(set, set);
+  }
+  return set;
+}
+
+const zeros = new Map<string, KubeObject>();
+
+/** What a create is compared with: the type's zero value. */
+function zeroOf(typeName: string): KubeObject {
+  let zero = zeros.get(typeName);
+  if (!zero) {
+    zero = normalize(typeName, {}) as KubeObject;
+    zeros.set(typeName, zero);
+  }
+  return zero;
+}
+
+function diffObjects(update: ManagedFieldsUpdate): { changed: FieldSet; removed: FieldSet } {
+  const { typeName, updated, subresource } = update;
+  const before = update.old ?? (typeName ? zeroOf(typeName) : { metadata: {} });
+  const shape = update.shape ?? shapeOf(typeName!);
+  const skip = subresource === '' ? unownedOnMain : subresource === 'status' ? unownedOnStatus : unownedRoot;
+  const body = diffFields(shape, before, updated, skip);
+  const metadata = diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata);
+  return {
+    changed: union(under('f:metadata', metadata?.changed), body?.changed ?? emptySet),
+    removed: union(under('f:metadata', metadata?.removed), body?.removed ?? emptySet),
+  };
+}
+
+const under = (element: string, node: FieldDiff['changed']): FieldSet => (node ? { [element]: node } : emptySet);
+
+/** Melts the oldest Update entries of a version into one until few enough are left. */
+function capEntries(entries: Entry[]): Entry[] {
+  const updates = entries.filter(e => e.operation === 'Update');
+  let count = updates.length;
+  if (count <= maxUpdateManagers) return entries;
+  const oldestFirst = updates.sort((a, b) => compareText(a.time, b.time) || compareText(a.manager, b.manager));
+  const buckets = new Map<string, Entry>();
+  const melted = new Set<Entry>();
+  for (const entry of oldestFirst) {
+    if (count <= maxUpdateManagers) break;
+    const version = entry.apiVersion ?? '';
+    const bucket = buckets.get(version);
+    melted.add(entry);
+    if (bucket) {
+      count--;
+      buckets.set(version, ancientEntry(entry, union(fieldSetOf(entry), fieldSetOf(bucket))));
+    } else buckets.set(version, entry);
+  }
+  return [...entries.filter(e => !melted.has(e)), ...buckets.values()];
+}
+
+// The newest of its times, and no subresource.
+const ancientEntry = (newest: Entry, set: FieldSet): Entry =>
+  ({
+    manager: ancientManager,
+    operation: 'Update',
+    apiVersion: newest.apiVersion,
+    time: newest.time,
+    fieldsType: 'FieldsV1',
+    fieldsV1: set,
+  }) as Entry;
+
+const compareText = (a = '', b = '') => (a === b ? 0 : a < b ? -1 : 1);
+
+/** Appliers first, then by time, manager, version and subresource. */
+export function sortEntries(entries: readonly Entry[]): Entry[] {
+  return entries.toSorted(
+    (a, b) =>
+      compareText(a.operation, b.operation) ||
+      compareText(a.time, b.time) ||
+      compareText(a.manager, b.manager) ||
+      compareText(a.apiVersion, b.apiVersion) ||
+      compareText(a.subresource, b.subresource),
+  );
+}
