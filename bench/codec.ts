@@ -1,5 +1,8 @@
 // Microseconds to parse, normalise, default, track and encode a 4.7 KB pod.
 import { applyDefaults, encodeJson, normalize, parseJson } from '../src/api/decode.ts';
+import { updateManagedFields } from '../src/api/managed-fields.ts';
+import type { KubeObject } from '../src/api/meta.ts';
+import { heartbeat, nodeObject } from './heartbeat.ts';
 import { largePod } from './large-pod.ts';
 
 const typeName = 'io.k8s.api.core.v1.Pod';
@@ -48,6 +51,46 @@ export function main(): void {
   line(
     'encodeJson',
     measure(() => encodeJson(pod)),
+  );
+  trackPod(text);
+  trackNode();
+}
+
+const common = { operation: 'Update', apiVersion: 'v1', time: '2026-01-02T04:00:00Z' } as const;
+
+function trackPod(text: string): void {
+  const read = () => normalize(typeName, JSON.parse(text)) as KubeObject;
+  const created = read();
+  const old = read();
+  const updated = read();
+  (updated as any).status.phase = 'Succeeded';
+  (updated as any).status.conditions[2].status = 'False';
+  const kubelet = { ...common, typeName, manager: 'kubelet' };
+  line(
+    'managedFields, pod created',
+    measure(() => updateManagedFields({ ...kubelet, old: undefined, updated: created, subresource: '' })),
+  );
+  line(
+    'managedFields, pod status',
+    measure(() => updateManagedFields({ ...kubelet, old, updated, subresource: 'status' })),
+  );
+  line(
+    'managedFields, no change',
+    measure(() => updateManagedFields({ ...kubelet, old, updated: created, subresource: '' })),
+  );
+}
+
+function trackNode(): void {
+  const node = 'io.k8s.api.core.v1.Node';
+  const kubelet = { ...common, typeName: node, manager: 'kubelet', subresource: 'status' };
+  const empty = normalize(node, { metadata: { name: 'n' } }) as KubeObject;
+  const first = normalize(node, nodeObject()) as KubeObject;
+  const managedFields = updateManagedFields({ ...kubelet, old: undefined, updated: first });
+  const old = { ...first, metadata: { ...empty.metadata, managedFields } } as KubeObject;
+  const updated = normalize(node, heartbeat(old)) as KubeObject;
+  line(
+    'managedFields, heartbeat',
+    measure(() => updateManagedFields({ ...kubelet, old, updated })),
   );
 }
 
