@@ -314,6 +314,38 @@ describe('http client', { timeout: 30_000 }, () => {
     );
   });
 
+  it('leaves room for requests when there are many watches', async () => {
+    const fake = fakeClient([], { clock: systemClock });
+    await withServer(serveFake(fake), async (client, server) => {
+      await client.create(coreV1.configmaps, { metadata: key });
+      let begun = 0;
+      const handler = { onEvent: () => begun++, onClose: () => {} };
+      const watches = Array.from({ length: 320 }, () => client.watch(coreV1.configmaps, {}, handler));
+      while (begun < 320) await settle();
+      assert.equal(server.connections(), 4);
+      assert.equal((await client.get(coreV1.configmaps, key)).metadata.name, 'c');
+      for (const w of watches) w.stop();
+      while (fake.watchCount > 0) await settle();
+    });
+  });
+
+  it('asks again for what the connection lost before an answer', async () => {
+    let asked = 0;
+    await withServer(
+      (request, response) => {
+        if (++asked === 1) (request as any).stream.session.destroy();
+        else json(response, 200, configMap);
+      },
+      async client => {
+        assert.equal((await client.get(coreV1.configmaps, key)).metadata.name, 'c');
+        assert.equal(asked, 2);
+        asked = 0;
+        await assert.rejects(client.create(coreV1.configmaps, { metadata: key }), /^Error: POST https:/);
+        assert.equal(asked, 1);
+      },
+    );
+  });
+
   it('reads watch frames however they are cut', async () => {
     const long = 'ä€😀'.repeat(100_000);
     const events = Array.from({ length: 5000 }, (_, i) => ({

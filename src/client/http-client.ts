@@ -1,6 +1,5 @@
 import type { Draft, KubeList, KubeObject, ObjectKey } from '../api/meta.ts';
 import { apiVersionOf, type ResourceRef } from '../api/ref.ts';
-import { StatusError } from '../api/status.ts';
 import type { Status } from '../api/type/meta-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -12,15 +11,14 @@ import type {
   ListOptions,
   Patch,
   PatchOptions,
-  WatchEventType,
   WatchHandle,
   WatchHandler,
   WatchOptions,
   WriteOptions,
 } from './client.ts';
-import { type Asked, errorFromResponse, isStatus } from './http-status.ts';
-import { HttpTransport, NotSentError } from './http-transport.ts';
-import { LineSplitter } from './line-splitter.ts';
+import { type Asked, errorFromResponse, retryAfter } from './http-status.ts';
+import { HttpTransport } from './http-transport.ts';
+import { HttpWatch } from './http-watch.ts';
 import {
   deleteBody,
   keyPath,
@@ -32,6 +30,7 @@ import {
   withQuery,
   writeQuery,
 } from './request.ts';
+import { NotSentError, type RequestHeaders } from './transport.ts';
 
 export interface HttpClientOptions {
   server: string;
@@ -50,6 +49,7 @@ export interface HttpClientOptions {
   userAgent?: string;
   /** For a request without an answer; watches have none. Default 60 s. */
   requestTimeoutMs?: number;
+  /** For time-outs of the network: the machine's, also where all else runs on a virtual one. */
   clock?: Clock;
   log?: Log;
   contentType?: 'application/json';
@@ -70,8 +70,6 @@ interface Connection {
   readonly log: Log;
 }
 
-type Headers = Record<string, string | string[]>;
-
 interface Call extends Asked {
   readonly method: string;
   readonly path: string;
@@ -89,6 +87,16 @@ interface Answer {
 
 // How often a request is sent again because the server asked to come back later.
 const maxRetries = 10;
+
+/** No answer. `again`: it may be sent once more without doing anything twice. */
+class RequestError extends Error {
+  readonly again: boolean;
+
+  constructor(message: string, again: boolean, options: ErrorOptions) {
+    super(message, options);
+    this.again = again;
+  }
+}
 
 class HttpClient implements Client {
   readonly #c: Connection;
@@ -221,7 +229,7 @@ class HttpClient implements Client {
 
   watch<T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
     const path = withQuery(pathOf(resource, options.namespace), watchQuery(options));
-    const watch = new HttpWatch(this.#c, handler, {
+    const watch = new HttpWatch(this.#c.transport, handler, {
       verb: 'watch',
       group: resource.group,
       resource: resource.resource,
@@ -264,12 +272,12 @@ class HttpClient implements Client {
       try {
         return await this.#once(call.method, path, headers, body);
       } catch (error) {
-        if (tries > 0 || !(error instanceof NotSentError)) throw error;
+        if (tries > 0 || !(error instanceof RequestError && error.again)) throw error;
       }
     }
   }
 
-  #once(method: string, path: string, headers: Headers, body: string | undefined): Promise<Answer> {
+  #once(method: string, path: string, headers: RequestHeaders, body: string | undefined): Promise<Answer> {
     const { clock, transport, options } = this.#c;
     const timeoutMs = options.requestTimeoutMs ?? 60_000;
     return new Promise((resolve, reject) => {
@@ -297,17 +305,18 @@ class HttpClient implements Client {
           },
           onError(error) {
             timer.cancel();
-            if (error instanceof NotSentError) reject(error);
-            else reject(new Error(`${method} ${options.server}${path}: ${messageOf(error)}`, { cause: error }));
+            const again = error instanceof NotSentError || (method === 'GET' && head.status === 0);
+            const text = `${method} ${options.server}${path}: ${messageOf(error)}`;
+            reject(new RequestError(text, again, { cause: error }));
           },
         },
       );
     });
   }
 
-  async #headers(): Promise<Headers> {
+  async #headers(): Promise<RequestHeaders> {
     const { token, basic, impersonate } = this.#c.options;
-    const headers: Headers = { accept: 'application/json', 'user-agent': this.#userAgent };
+    const headers: RequestHeaders = { accept: 'application/json', 'user-agent': this.#userAgent };
     if (token) headers.authorization = `Bearer ${typeof token === 'string' ? token : await token()}`;
     else if (basic) headers.authorization = `Basic ${btoa(`${basic.username}:${basic.password}`)}`;
     if (impersonate) {
@@ -316,69 +325,6 @@ class HttpClient implements Client {
       if (impersonate.groups?.length) headers['impersonate-group'] = [...impersonate.groups];
     }
     return headers;
-  }
-}
-
-class HttpWatch<T extends KubeObject> implements WatchHandle {
-  readonly #c: Connection;
-  readonly #handler: WatchHandler<T>;
-  readonly #asked: Asked;
-  #call: { cancel(): void } | undefined;
-  #over = false;
-
-  constructor(connection: Connection, handler: WatchHandler<T>, asked: Asked) {
-    this.#c = connection;
-    this.#handler = handler;
-    this.#asked = asked;
-  }
-
-  stop(): void {
-    this.#over = true;
-    this.#call?.cancel();
-  }
-
-  fail(error: Error | undefined): void {
-    if (this.#over) return;
-    this.stop();
-    this.#handler.onClose(error);
-  }
-
-  start(path: string, headers: Headers): void {
-    if (this.#over) return;
-    let status = 0;
-    let retryAfterSeconds = 0;
-    const refusal: Buffer[] = [];
-    const lines = new LineSplitter(line => this.#line(line));
-    this.#call = this.#c.transport.send(
-      { method: 'GET', path, headers },
-      {
-        onHead(code, h) {
-          status = code;
-          retryAfterSeconds = retryAfter(h['retry-after']);
-        },
-        onData: chunk => {
-          if (status === 200) lines.push(chunk);
-          else refusal.push(chunk);
-        },
-        onEnd: () => {
-          if (status === 200) lines.end();
-          const body = () => Buffer.concat(refusal).toString('utf8');
-          this.fail(status === 200 ? undefined : errorFromResponse(status, body(), this.#asked, retryAfterSeconds));
-        },
-        onError: error => this.fail(error),
-      },
-    );
-  }
-
-  #line(line: string): void {
-    if (this.#over) return;
-    try {
-      const { type, object } = JSON.parse(line) as { type: WatchEventType | 'ERROR'; object: T };
-      if (type !== 'ERROR') this.#handler.onEvent(type, object);
-      else this.fail(isStatus(object) ? StatusError.from(object) : new Error(`watch ended: ${line}`));
-    } catch (error) {
-      this.fail(error as Error);
-    }
   }
 }
 
@@ -391,9 +337,4 @@ function withKind<T extends KubeObject>(items: readonly T[], resource: ResourceR
   if (items.length === 0 || items[0]!.kind) return items;
   const head = { kind: resource.kind, apiVersion: apiVersionOf(resource) };
   return items.map(item => ({ ...head, ...item }));
-}
-
-function retryAfter(header: string | undefined): number {
-  const seconds = Number(header);
-  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
 }

@@ -70,3 +70,9 @@ function parseStatus(body: string): Status | undefined {
     return undefined;
   }
 }
+
+/** Seconds from a Retry-After header; 0 without one. */
+export function retryAfter(header: string | undefined): number {
+  const seconds = Number(header);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
+}

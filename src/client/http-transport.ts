@@ -1,9 +1,10 @@
-// One connection to the API server: HTTP/2 where it is offered, else HTTP/1.1.
+// The connection to the API server: HTTP/2 where it is offered, else HTTP/1.1.
 import http from 'node:http';
-import http2 from 'node:http2';
 import https from 'node:https';
 import tls from 'node:tls';
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
+import { Http2Session } from './http2-session.ts';
+import { NotSentError, type ResponseHandler, type TransportCall, type TransportRequest } from './transport.ts';
 
 export interface TransportOptions {
   server: string;
@@ -16,43 +17,17 @@ export interface TransportOptions {
   clock: Clock;
 }
 
-export interface TransportRequest {
-  method: string;
-  /** Path and query below the server's own path. */
-  path: string;
-  headers: Record<string, string | string[]>;
-  body?: string | Uint8Array;
-}
-
-/** Called in order: head, data…, then end or error, once. Nothing after `cancel`. */
-export interface ResponseHandler {
-  onHead(status: number, headers: http.IncomingHttpHeaders): void;
-  onData(chunk: Buffer): void;
-  onEnd(): void;
-  onError(error: Error): void;
-}
-
-export interface TransportCall {
-  cancel(): void;
-}
-
-/** The connection broke before the request can have been acted upon: safe to send again. */
-export class NotSentError extends Error {
-  override name = 'NotSentError';
-}
-
 const connectTimeoutMs = 30_000;
-const pingEveryMs = 30_000;
-const pingTimeoutMs = 15_000;
-const sessionWindowBytes = 64 << 20;
-const streamWindowBytes = 8 << 20;
+// For one request; more than a thousand watches may begin at once.
+const maxConnects = 20;
 
 export class HttpTransport {
   readonly #options: TransportOptions;
   readonly #url: URL;
   readonly #base: string;
-  #session: http2.ClientHttp2Session | undefined;
-  #connecting: Promise<http2.ClientHttp2Session | undefined> | undefined;
+  /** One, and more only where watches would leave no room for requests. */
+  #sessions: Http2Session[] = [];
+  #connecting: Promise<void> | undefined;
   /** Set when the server speaks HTTP/1.1 only. */
   #agent: http.Agent | https.Agent | undefined;
   #closed = false;
@@ -74,14 +49,20 @@ export class HttpTransport {
       onEnd: () => !cancelled && handler.onEnd(),
       onError: e => !cancelled && handler.onError(e),
     };
-    const start = (session: http2.ClientHttp2Session | undefined) => {
+    let rounds = 0;
+    const begin = () => {
       if (cancelled) return;
-      inner = session ? this.#send2(session, request, guarded) : this.#send1(request, guarded);
+      const session = this.#pick(request);
+      if (this.#closed) guarded.onError(new Error('client is closed'));
+      else if (session) inner = session.send(this.#base, request, guarded);
+      else if (this.#agent) inner = this.#send1(request, guarded);
+      else if (++rounds > maxConnects)
+        guarded.onError(new NotSentError('connections are closed as soon as they are made'));
+      // Picks again then: others may have filled the new connection.
+      else this.#connect().then(begin, e => guarded.onError(e as Error));
     };
-    if (this.#closed) queueMicrotask(() => guarded.onError(new Error('client is closed')));
-    else if (this.#session) start(this.#session);
-    else if (this.#agent) start(undefined);
-    else this.#connect().then(start, e => guarded.onError(e as Error));
+    if (this.#closed) queueMicrotask(begin);
+    else begin();
     return {
       cancel() {
         cancelled = true;
@@ -92,12 +73,11 @@ export class HttpTransport {
 
   close(): void {
     this.#closed = true;
-    this.#session?.destroy();
-    this.#session = undefined;
+    for (const session of this.#sessions) session.close();
     this.#agent?.destroy();
   }
 
-  #connect(): Promise<http2.ClientHttp2Session | undefined> {
+  #connect(): Promise<void> {
     this.#connecting ??= this.#dial()
       .then(socket => this.#adopt(socket))
       .finally(() => {
@@ -144,7 +124,7 @@ export class HttpTransport {
     });
   }
 
-  #adopt(socket: tls.TLSSocket): Promise<http2.ClientHttp2Session | undefined> | undefined {
+  async #adopt(socket: tls.TLSSocket): Promise<void> {
     if (this.#closed) {
       socket.destroy();
       throw new Error('client is closed');
@@ -156,110 +136,15 @@ export class HttpTransport {
         keepAlive: true,
         ALPNProtocols: ['http/1.1'],
       } as https.AgentOptions);
-      return undefined;
+      return;
     }
-    return new Promise((resolve, reject) => {
-      const session = http2.connect(this.#url.origin, {
-        createConnection: () => socket,
-        maxSessionMemory: 1000,
-        settings: { enablePush: false, initialWindowSize: streamWindowBytes },
-      });
-      session.once('connect', () => {
-        session.setLocalWindowSize(sessionWindowBytes);
-        this.#session = session;
-        this.#keepAlive(session);
-        resolve(session);
-      });
-      const drop = () => {
-        if (this.#session === session) this.#session = undefined;
-      };
-      session.on('goaway', drop);
-      session.on('close', () => {
-        drop();
-        reject(new NotSentError(`connection to ${this.#url.host} closed`));
-      });
-      session.on('error', error => {
-        drop();
-        reject(error);
-      });
-    });
+    this.#sessions.push(await Http2Session.open(this.#url.origin, socket, this.#options.clock));
   }
 
-  /** A peer that vanished without a word would leave watches hanging for ever. */
-  #keepAlive(session: http2.ClientHttp2Session): void {
-    const { clock } = this.#options;
-    let timer: Timer;
-    const next = () => {
-      timer = clock.after(pingEveryMs, () => {
-        if (session.destroyed) return;
-        timer = clock.after(pingTimeoutMs, () => session.destroy(new Error('http2: client connection lost')));
-        try {
-          session.ping(error => {
-            timer.cancel();
-            if (!error && !session.destroyed) next();
-          });
-        } catch {
-          timer.cancel();
-        }
-      });
-    };
-    next();
-    session.once('close', () => timer.cancel());
-  }
-
-  #send2(session: http2.ClientHttp2Session, request: TransportRequest, handler: ResponseHandler): TransportCall {
-    let stream: http2.ClientHttp2Stream;
-    try {
-      stream = session.request(
-        {
-          ':method': request.method,
-          ':path': this.#base + request.path,
-          ...request.headers,
-          ...(request.body !== undefined ? { 'content-length': Buffer.byteLength(request.body) } : {}),
-        },
-        { endStream: request.body === undefined },
-      );
-    } catch (error) {
-      // The session ended in this very moment.
-      if (this.#session === session) this.#session = undefined;
-      queueMicrotask(() => handler.onError(new NotSentError((error as Error).message)));
-      return { cancel() {} };
-    }
-    let head = false;
-    let over = false;
-    const finish = (error?: Error) => {
-      if (over) return;
-      over = true;
-      if (error) handler.onError(error);
-      else handler.onEnd();
-    };
-    stream.on('response', headers => {
-      head = true;
-      handler.onHead(Number(headers[':status']), headers as http.IncomingHttpHeaders);
-    });
-    stream.on('data', (chunk: Buffer) => over || handler.onData(chunk));
-    // A reset stream ends as well.
-    stream.on('end', () => {
-      if (stream.rstCode) finish(new Error(`http2: stream reset by the server (code ${stream.rstCode})`));
-      else if (head) finish();
-    });
-    stream.on('error', error => {
-      const refused = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
-      finish(refused ? new NotSentError(error.message) : error);
-    });
-    stream.on('close', () => {
-      const refused = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined;
-      finish(
-        refused ? new NotSentError('http2: request not accepted') : new Error('http2: stream closed unexpectedly'),
-      );
-    });
-    if (request.body !== undefined) stream.end(request.body);
-    return {
-      cancel() {
-        over = true;
-        stream.close(http2.constants.NGHTTP2_CANCEL);
-      },
-    };
+  /** The first connection; for a watch, the first with room. */
+  #pick(request: TransportRequest): Http2Session | undefined {
+    if (this.#sessions.some(s => !s.usable)) this.#sessions = this.#sessions.filter(s => s.usable);
+    return request.longLived ? this.#sessions.find(s => s.takesLongLived) : this.#sessions[0];
   }
 
   #send1(request: TransportRequest, handler: ResponseHandler): TransportCall {

@@ -1,0 +1,71 @@
+import type { KubeObject } from '../api/meta.ts';
+import { StatusError } from '../api/status.ts';
+import type { WatchEventType, WatchHandle, WatchHandler } from './client.ts';
+import { type Asked, errorFromResponse, isStatus, retryAfter } from './http-status.ts';
+import type { HttpTransport } from './http-transport.ts';
+import { LineSplitter } from './line-splitter.ts';
+import type { RequestHeaders, TransportCall } from './transport.ts';
+
+/** One watch over HTTP: JSON frames, one a line. */
+export class HttpWatch<T extends KubeObject> implements WatchHandle {
+  readonly #transport: HttpTransport;
+  readonly #handler: WatchHandler<T>;
+  readonly #asked: Asked;
+  #call: TransportCall | undefined;
+  #over = false;
+
+  constructor(transport: HttpTransport, handler: WatchHandler<T>, asked: Asked) {
+    this.#transport = transport;
+    this.#handler = handler;
+    this.#asked = asked;
+  }
+
+  stop(): void {
+    this.#over = true;
+    this.#call?.cancel();
+  }
+
+  fail(error: Error | undefined): void {
+    if (this.#over) return;
+    this.stop();
+    this.#handler.onClose(error);
+  }
+
+  start(path: string, headers: RequestHeaders): void {
+    if (this.#over) return;
+    let status = 0;
+    let retryAfterSeconds = 0;
+    const refusal: Buffer[] = [];
+    const lines = new LineSplitter(line => this.#line(line));
+    this.#call = this.#transport.send(
+      { method: 'GET', path, headers, longLived: true },
+      {
+        onHead(code, h) {
+          status = code;
+          retryAfterSeconds = retryAfter(h['retry-after']);
+        },
+        onData: chunk => {
+          if (status === 200) lines.push(chunk);
+          else refusal.push(chunk);
+        },
+        onEnd: () => {
+          if (status === 200) lines.end();
+          const body = () => Buffer.concat(refusal).toString('utf8');
+          this.fail(status === 200 ? undefined : errorFromResponse(status, body(), this.#asked, retryAfterSeconds));
+        },
+        onError: error => this.fail(error),
+      },
+    );
+  }
+
+  #line(line: string): void {
+    if (this.#over) return;
+    try {
+      const { type, object } = JSON.parse(line) as { type: WatchEventType | 'ERROR'; object: T };
+      if (type !== 'ERROR') this.#handler.onEvent(type, object);
+      else this.fail(isStatus(object) ? StatusError.from(object) : new Error(`watch ended: ${line}`));
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+}
