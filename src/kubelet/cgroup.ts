@@ -1,0 +1,28 @@
+import type { Pod } from '../api/type/core-v1.ts';
+
+/** Pod-level cgroups. The cgroup drivers live in src/cri; this is what the kubelet asks of them. */
+export interface PodCgroups {
+  readonly version: 1 | 2;
+  /** Makes /kubepods and its burstable and besteffort children. Called once at start. */
+  prepare(): Promise<void>;
+  /** What the runtime is told as `cgroup_parent`. */
+  parentOf(pod: Pod): string;
+  /** Makes the pod's cgroup, or brings its limits up to date. */
+  ensure(pod: Pod): Promise<void>;
+  /** Kills what is left inside and removes it. */
+  remove(uid: string): Promise<void>;
+  /** Uids that have a cgroup, for the clean-up of pods that are gone. */
+  list(): Promise<readonly string[]>;
+}
+
+/** For simulated nodes and hosts without cgroups of their own: the runtime decides. */
+export const noCgroups: PodCgroups = {
+  version: 1,
+  async prepare() {},
+  parentOf: () => '',
+  async ensure() {},
+  async remove() {},
+  async list() {
+    return [];
+  },
+};

@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import type { Pod } from '../api/type/core-v1.ts';
+import { messageOf } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { ContainerRuntime } from '../cri/runtime.ts';
+import type { Host } from './host/host.ts';
+import { bytesOf, formatKi } from './kernel/amount.ts';
+import { breaches, conditionOf, type PodUse, rankForEviction, resourceOf, type Signals } from './kernel/eviction.ts';
+import { podUidLabel } from './kernel/label.ts';
+import type { Pressure } from './kernel/node-condition.ts';
+import { availableMemory, pidUse } from './node/machine.ts';
+import type { PodEvents } from './pod-event.ts';
+import { identityOf, type PodPaths } from './pod-path.ts';
+import type { Verdict } from './pod-worker.ts';
+
+export interface EvictionOptions {
+  readonly runtime: ContainerRuntime;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: PodEvents;
+  readonly paths: PodPaths;
+  readonly thresholds: Readonly<Record<string, string>>;
+  /** Default: this machine's. */
+  readonly signals?: () => Promise<Signals>;
+  readonly memoryBytes: number;
+  activePods(): readonly Pod[];
+  evict(pod: Pod, verdict: Verdict, graceSeconds: number): Promise<void>;
+  /** Tries to free disk before pods have to go. */
+  reclaimDisk(): Promise<void>;
+  onPressure(): void;
+}
+
+const everyMs = 10_000;
+/** A pressure is reported until it has been gone for so long. */
+const transitionMs = 300_000;
+const kinds = ['memory', 'disk', 'pid'] as const;
+
+export class EvictionManager {
+  readonly #o: EvictionOptions;
+  readonly #seenAtMs = new Map<string, number>();
+  #pressure: Pressure = { memory: false, disk: false, pid: false };
+
+  constructor(options: EvictionOptions) {
+    this.#o = options;
+  }
+
+  get pressure(): Pressure {
+    return this.#pressure;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.check();
+      } catch (error) {
+        this.#o.log.warn('eviction check failed', { error: messageOf(error) });
+      }
+      await this.#o.clock.sleep(everyMs, signal).catch(() => {});
+    }
+  }
+
+  async check(): Promise<void> {
+    const { thresholds, clock } = this.#o;
+    await this.#localLimits();
+    const signals = await (this.#o.signals ?? (() => this.#machineSignals()))();
+    const met = breaches(signals, thresholds);
+    const now = clock.now();
+    for (const b of met) this.#seenAtMs.set(conditionOf(b.signal), now);
+    const under = (kind: string) => now - (this.#seenAtMs.get(kind) ?? Number.NEGATIVE_INFINITY) < transitionMs;
+    const next = { memory: under('memory'), disk: under('disk'), pid: under('pid') };
+    const changed = kinds.some(k => next[k] !== this.#pressure[k]);
+    this.#pressure = next;
+    if (changed) this.#o.onPressure();
+    // Memory first: the kernel would choose worse.
+    const first = met.find(b => conditionOf(b.signal) === 'memory') ?? met[0];
+    if (!first) return;
+    const resource = resourceOf(first.signal);
+    if (conditionOf(first.signal) === 'disk') {
+      await this.#o.reclaimDisk();
+      const again = breaches(await (this.#o.signals ?? (() => this.#machineSignals()))(), thresholds);
+      if (!again.some(b => conditionOf(b.signal) === 'disk')) return;
+    }
+    if (resource === 'pids') return;
+    const [victim] = rankForEviction(await this.#uses(resource), resource);
+    if (!victim) return;
+    const message = `The node was low on resource: ${resource}. Threshold quantity: ${first.threshold}, available: ${formatKi(Math.floor(first.available / 1024) * 1024)}. `;
+    await this.#evict(victim.pod, message, 1);
+  }
+
+  async #evict(pod: Pod, message: string, graceSeconds: number): Promise<void> {
+    this.#o.events.pod(pod, 'Warning', 'Evicted', message);
+    await this.#o.evict(
+      pod,
+      {
+        phase: 'Failed',
+        reason: 'Evicted',
+        message,
+        condition: { type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message },
+      },
+      graceSeconds,
+    );
+  }
+
+  /** emptyDir volumes over their sizeLimit, pods over their ephemeral-storage limit. */
+  async #localLimits(): Promise<void> {
+    const { host, paths } = this.#o;
+    for (const pod of this.#o.activePods()) {
+      const uid = pod.metadata.uid ?? '';
+      for (const v of pod.spec.volumes ?? []) {
+        const limit = v.emptyDir?.sizeLimit;
+        if (!limit || v.emptyDir?.medium === 'Memory' || bytesOf(limit) === 0) continue;
+        const used = await host.usage(paths.volume(uid, 'kubernetes.io/empty-dir', v.name));
+        if (used <= bytesOf(limit)) continue;
+        await this.#evict(pod, `Usage of EmptyDir volume "${v.name}" exceeds the limit "${limit}". `, 0);
+        break;
+      }
+    }
+  }
+
+  async #uses(resource: string): Promise<readonly PodUse[]> {
+    const pods = this.#o.activePods();
+    const { host, paths } = this.#o;
+    if (resource !== 'memory')
+      return Promise.all(
+        pods.map(async pod => ({
+          pod,
+          bytes:
+            (await host.usage(join(paths.pod(pod.metadata.uid ?? ''), 'volumes'))) +
+            (await host.usage(paths.podLogs(identityOf(pod)))),
+        })),
+      );
+    const { stats } = await this.#o.runtime.ListContainerStats({});
+    const bytes = new Map<string, number>();
+    for (const s of stats ?? []) {
+      const uid = s.attributes?.labels?.[podUidLabel] ?? '';
+      bytes.set(uid, (bytes.get(uid) ?? 0) + (s.memory?.working_set_bytes?.value ?? 0));
+    }
+    return pods.map(pod => ({ pod, bytes: bytes.get(pod.metadata.uid ?? '') ?? 0 }));
+  }
+
+  async #machineSignals(): Promise<Signals> {
+    const { host, paths, memoryBytes } = this.#o;
+    const disk = await host.disk(paths.root);
+    const pid = await pidUse();
+    return {
+      'memory.available': { available: await availableMemory(), capacity: memoryBytes },
+      ...(disk
+        ? {
+            'nodefs.available': { available: disk.availableBytes, capacity: disk.capacityBytes },
+            ...(disk.inodes ? { 'nodefs.inodesFree': { available: disk.inodesFree, capacity: disk.inodes } } : {}),
+          }
+        : {}),
+      'pid.available': { available: pid.max - pid.used, capacity: pid.max },
+    };
+  }
+}

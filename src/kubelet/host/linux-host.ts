@@ -1,0 +1,248 @@
+import { execFile } from 'node:child_process';
+import { constants, createReadStream, createWriteStream, type Stats, watch } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import type { DiskInfo, FileInfo, FileKind, Host, WriteOptions } from './host.ts';
+
+const codeOf = (error: unknown) => (error as { code?: string }).code;
+
+async function orNothing<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function run(command: string, args: readonly string[]): Promise<void> {
+  return new Promise((done, fail) => {
+    execFile(command, args, (error, _out, err) => {
+      if (error) fail(new Error(`${command} ${args.join(' ')} failed: ${err.trim() || error.message}`));
+      else done();
+    });
+  });
+}
+
+function kindOf(s: Stats): FileKind {
+  if (s.isDirectory()) return 'directory';
+  if (s.isSymbolicLink()) return 'symlink';
+  if (s.isSocket()) return 'socket';
+  if (s.isBlockDevice()) return 'block';
+  if (s.isCharacterDevice()) return 'char';
+  return s.isFIFO() ? 'fifo' : 'file';
+}
+
+const unescapeMount = (text: string) =>
+  text.replace(/\\(\d{3})/g, (_, o: string) => String.fromCharCode(Number.parseInt(o, 8)));
+
+/** Mount points at or below a path, the newest first. */
+async function mountsBelow(path: string): Promise<readonly string[]> {
+  const text = await fs.readFile('/proc/self/mountinfo', 'utf8');
+  const points: string[] = [];
+  for (const line of text.split('\n')) {
+    const point = line.split(' ')[4];
+    if (point === undefined) continue;
+    const plain = unescapeMount(point);
+    if (plain === path || plain.startsWith(`${path}/`)) points.push(plain);
+  }
+  return points.reverse();
+}
+
+/** Not in node:fs: open a path without opening what it names. */
+const openPathOnly = 0o10000000;
+
+class LinuxHost implements Host {
+  async makeDirectory(path: string, mode = 0o755): Promise<void> {
+    await fs.mkdir(path, { recursive: true });
+    await fs.chmod(path, mode);
+  }
+
+  async writeFile(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+    const { mode = 0o644, atomic } = options;
+    const target = atomic ? join(dirname(path), `.${basename(path)}.new`) : path;
+    await fs.writeFile(target, data, { mode });
+    await fs.chmod(target, mode);
+    if (atomic) await fs.rename(target, path);
+  }
+
+  readFile(path: string): Promise<string | undefined> {
+    return orNothing(fs.readFile(path, 'utf8'));
+  }
+
+  async readTail(path: string, bytes: number): Promise<string | undefined> {
+    const file = await orNothing(fs.open(path, 'r'));
+    if (!file) return undefined;
+    try {
+      const { size } = await file.stat();
+      const length = Math.min(bytes, size);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async info(path: string, options: { readonly follow?: boolean } = {}): Promise<FileInfo | undefined> {
+    const s = await orNothing(options.follow === false ? fs.lstat(path) : fs.stat(path));
+    return s && { kind: kindOf(s), mode: s.mode & 0o7777, uid: s.uid, gid: s.gid, sizeBytes: s.size };
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    return (await orNothing(fs.readdir(path))) ?? [];
+  }
+
+  async remove(path: string): Promise<void> {
+    if (!(await this.info(path, { follow: false }))) return;
+    const real = join(await fs.realpath(dirname(path)), basename(path));
+    for (const point of await mountsBelow(real)) await this.unmount(point);
+    const left = await mountsBelow(real);
+    if (left.length) throw new Error(`removing "${path}" refused: "${left[0]}" is still mounted`);
+    await fs.rm(path, { recursive: true, force: true });
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return fs.rename(from, to);
+  }
+
+  symlink(target: string, path: string): Promise<void> {
+    return fs.symlink(target, path);
+  }
+
+  async readLink(path: string): Promise<string | undefined> {
+    try {
+      return await orNothing(fs.readlink(path));
+    } catch (error) {
+      if (codeOf(error) === 'EINVAL') return undefined;
+      throw error;
+    }
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return fs.chmod(path, mode);
+  }
+
+  async chown(path: string, uid: number, gid: number): Promise<void> {
+    const now = await fs.lstat(path);
+    await fs.lchown(path, uid < 0 ? now.uid : uid, gid < 0 ? now.gid : gid);
+  }
+
+  mountTmpfs(path: string, sizeBytes: number | undefined): Promise<void> {
+    const options = ['noswap', ...(sizeBytes ? [`size=${sizeBytes}`] : [])];
+    return run('mount', ['-t', 'tmpfs', '-o', options.join(','), 'tmpfs', path]).catch(() =>
+      // Kernels before 6.4 do not know noswap.
+      run('mount', ['-t', 'tmpfs', ...(sizeBytes ? ['-o', `size=${sizeBytes}`] : []), 'tmpfs', path]),
+    );
+  }
+
+  async isMountPoint(path: string): Promise<boolean> {
+    const real = await orNothing(fs.realpath(path));
+    return real !== undefined && (await mountsBelow(real)).includes(real);
+  }
+
+  unmount(path: string): Promise<void> {
+    return run('umount', [path]).catch(() => run('umount', ['-l', path]));
+  }
+
+  async bindSubPath(volume: string, subPath: string, target: string, mode: number): Promise<string> {
+    const root = await fs.realpath(volume);
+    await makeWithin(root, subPath, mode);
+    const full = await fs.realpath(join(root, subPath));
+    if (full !== root && !full.startsWith(root + sep))
+      throw new Error(`subpath "${subPath}" not within volume path "${volume}"`);
+    const handle = await openWithin(root, relative(root, full));
+    try {
+      const isDirectory = (await handle.stat()).isDirectory();
+      if (!(await this.isMountPoint(target))) {
+        await fs.mkdir(dirname(target), { recursive: true });
+        if (isDirectory) await fs.mkdir(target, { recursive: true });
+        else await fs.writeFile(target, '');
+        await run('mount', ['--no-canonicalize', '--bind', `/proc/${process.pid}/fd/${handle.fd}`, target]);
+      }
+    } finally {
+      await handle.close();
+    }
+    return target;
+  }
+
+  makeShared(path: string): Promise<void> {
+    return run('mount', ['--make-rshared', path]);
+  }
+
+  async disk(path: string): Promise<DiskInfo | undefined> {
+    const s = await orNothing(fs.statfs(path));
+    return (
+      s && {
+        capacityBytes: s.blocks * s.bsize,
+        availableBytes: s.bavail * s.bsize,
+        inodes: s.files,
+        inodesFree: s.ffree,
+      }
+    );
+  }
+
+  async usage(path: string): Promise<number> {
+    let total = 0;
+    const entries = (await orNothing(fs.readdir(path, { recursive: true }))) ?? [];
+    for (const entry of entries) {
+      const s = await orNothing(fs.lstat(join(path, entry)));
+      if (s) total += s.blocks * 512;
+    }
+    return total;
+  }
+
+  async compress(path: string): Promise<void> {
+    const temporary = `${path}.tmp`;
+    await pipeline(createReadStream(path), createGzip(), createWriteStream(temporary));
+    await fs.rename(temporary, `${path}.gz`);
+    await fs.rm(path, { force: true });
+  }
+
+  watch(path: string, onChange: () => void): () => void {
+    const watcher = watch(path, { persistent: false }, onChange);
+    watcher.on('error', onChange);
+    return () => watcher.close();
+  }
+}
+
+/** Opens a path below a directory one name at a time, following no link: what was checked is what is bound. */
+async function openWithin(root: string, path: string): Promise<fs.FileHandle> {
+  let handle = await fs.open(root, openPathOnly | constants.O_NOFOLLOW);
+  for (const name of path.split(sep).filter(n => n !== '')) {
+    const parent = handle;
+    try {
+      handle = await fs.open(`/proc/self/fd/${parent.fd}/${name}`, openPathOnly | constants.O_NOFOLLOW);
+    } finally {
+      await parent.close();
+    }
+    if ((await handle.stat()).isSymbolicLink()) {
+      await handle.close();
+      throw new Error(`subpath component "${name}" has become a link`);
+    }
+  }
+  return handle;
+}
+
+/** Makes the missing directories of a path; none of them outside `root`, whatever links stand in the way. */
+async function makeWithin(root: string, path: string, mode: number): Promise<void> {
+  let at = root;
+  for (const name of path.split(sep).filter(n => n !== '' && n !== '.')) {
+    if (name === '..') throw new Error(`subpath "${path}" contains ".."`);
+    const next = resolve(at, name);
+    const real = await orNothing(fs.realpath(next));
+    if (real === undefined) {
+      await fs.mkdir(next);
+      await fs.chmod(next, mode);
+      at = next;
+      continue;
+    }
+    if (real !== root && !real.startsWith(root + sep))
+      throw new Error(`subpath "${path}" not within volume path "${root}"`);
+    at = real;
+  }
+}
+
+/** The machine this process runs on. */
+export const linuxHost = (): Host => new LinuxHost();

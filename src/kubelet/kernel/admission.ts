@@ -1,0 +1,54 @@
+import type { Node, Pod } from '../../api/type/core-v1.ts';
+import { bytesOf, milliOf } from './amount.ts';
+import { podTotal } from './qos.ts';
+
+export interface Rejection {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface AdmissionInput {
+  readonly pod: Pod;
+  /** Pods that hold resources here, without this one. */
+  readonly others: readonly Pod[];
+  readonly allocatable: Readonly<Record<string, string>>;
+  readonly node: Node | undefined;
+  readonly operatingSystem: string;
+}
+
+const criticalPriority = 2_000_000_000;
+const isStatic = (pod: Pod) => (pod.metadata.annotations?.['kubernetes.io/config.source'] ?? 'api') !== 'api';
+
+/** What the scheduler should have seen: whether the pod may run here. Undefined when it may. */
+export function rejectionOf(input: AdmissionInput): Rejection | undefined {
+  const { pod, node } = input;
+  const os = pod.spec.os?.name;
+  if (os && os !== input.operatingSystem)
+    return {
+      reason: 'PodOSNotSupported',
+      message: "Failed to admit pod as the OS field doesn't match node OS",
+    };
+  const selector = Object.entries(pod.spec.nodeSelector ?? {});
+  if (node && selector.some(([k, v]) => node.metadata.labels?.[k] !== v))
+    return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
+  // Critical static pods run even where nothing is left.
+  if (isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
+  return shortage(input);
+}
+
+function shortage({ pod, others, allocatable }: AdmissionInput): Rejection | undefined {
+  const maxPods = Number(allocatable.pods ?? 0);
+  if (maxPods && others.length + 1 > maxPods) return outOf('pods', 1, others.length, maxPods);
+  for (const name of ['cpu', 'memory'] as const) {
+    const requested = podTotal(pod.spec, 'requests', name);
+    const used = others.reduce((sum, p) => sum + podTotal(p.spec, 'requests', name), 0);
+    const capacity = name === 'cpu' ? milliOf(allocatable.cpu) : bytesOf(allocatable.memory);
+    if (requested > 0 && capacity > 0 && requested + used > capacity) return outOf(name, requested, used, capacity);
+  }
+  return undefined;
+}
+
+const outOf = (name: string, requested: number, used: number, capacity: number): Rejection => ({
+  reason: `OutOf${name}`,
+  message: `Pod was rejected: Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+});

@@ -1,0 +1,71 @@
+import type { Container, Pod } from '../../api/type/core-v1.ts';
+import type { ContainerConfig, LinuxContainerResources, Mount, Signal } from '../../cri/type.ts';
+import { expandAll } from './env.ts';
+import { containerAnnotations, containerLabels } from './label.ts';
+import { containerCgroup, oomScoreAdjust } from './qos.ts';
+import { type ContainerSecurityInput, containerSecurity } from './security.ts';
+import type { EnvPair } from './service-env.ts';
+
+export interface ContainerInput extends Omit<ContainerSecurityInput, 'container'> {
+  readonly container: Container;
+  readonly restartCount: number;
+  /** What the runtime knows the image by. */
+  readonly imageRef: string;
+  readonly env: readonly EnvPair[];
+  readonly mounts: readonly Mount[];
+  readonly memoryCapacityBytes: number;
+  /** Containers without a memory limit of their own may still be killed with their pod. */
+  readonly cgroupVersion: 1 | 2;
+  readonly enforceCpuQuota?: boolean;
+}
+
+/** The log file below the pod's log directory. */
+export const containerLogPath = (name: string, restartCount: number) => `${name}/${restartCount}.log`;
+
+export function containerConfig(input: ContainerInput): ContainerConfig {
+  const { pod, container, restartCount, env } = input;
+  const command = expandAll(container.command, env);
+  const args = expandAll(container.args, env);
+  const signal = container.lifecycle?.stopSignal;
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: input.imageRef, user_specified_image: container.image ?? '' },
+    command,
+    args,
+    working_dir: container.workingDir ?? '',
+    envs: env.map(e => ({ key: e.name, value: new TextEncoder().encode(e.value) })),
+    mounts: input.mounts,
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, restartCount),
+    log_path: containerLogPath(container.name, restartCount),
+    stdin: container.stdin ?? false,
+    stdin_once: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    linux: { resources: linuxResources(input), security_context: containerSecurity(input) },
+    ...(signal ? { stop_signal: criSignal(signal) } : {}),
+  };
+}
+
+export interface ResourceInput {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly memoryCapacityBytes: number;
+  readonly cgroupVersion: 1 | 2;
+  readonly enforceCpuQuota?: boolean;
+}
+
+export function linuxResources(input: ResourceInput): LinuxContainerResources {
+  const { pod, container } = input;
+  const r = containerCgroup(container.resources);
+  return {
+    cpu_period: r.cpuPeriodUs,
+    cpu_quota: input.enforceCpuQuota === false ? 0 : r.cpuQuotaUs,
+    cpu_shares: r.cpuShares,
+    memory_limit_in_bytes: r.memoryBytes,
+    oom_score_adj: oomScoreAdjust(pod, container, input.memoryCapacityBytes),
+    // A container dies as a whole, instead of losing one process.
+    ...(input.cgroupVersion === 2 ? { unified: { 'memory.oom.group': '1' } } : {}),
+  };
+}
+
+const criSignal = (name: string) => name.replace('+', 'PLUS').replace('-', 'MINUS') as Signal;

@@ -1,0 +1,79 @@
+// Which pressure a node is under, and who goes first.
+import type { Pod } from '../../api/type/core-v1.ts';
+import { bytesOf } from './amount.ts';
+import { thresholdBytes } from './node-resource.ts';
+import { podTotal } from './qos.ts';
+
+export interface Signal {
+  readonly available: number;
+  readonly capacity: number;
+}
+
+/** `memory.available`, `nodefs.available`, `nodefs.inodesFree`, `imagefs.available`, `pid.available`. */
+export type Signals = Readonly<Record<string, Signal>>;
+
+export const defaultEvictionHard: Readonly<Record<string, string>> = {
+  'memory.available': '100Mi',
+  'nodefs.available': '10%',
+  'nodefs.inodesFree': '5%',
+  'imagefs.available': '15%',
+  'imagefs.inodesFree': '5%',
+};
+
+export interface Breach {
+  readonly signal: string;
+  readonly threshold: string;
+  readonly available: number;
+}
+
+/** Thresholds that are undercut now. */
+export function breaches(signals: Signals, thresholds: Readonly<Record<string, string>>): readonly Breach[] {
+  return Object.entries(thresholds).flatMap(([signal, threshold]) => {
+    const now = signals[signal];
+    if (!now || now.capacity === 0) return [];
+    return now.available < thresholdBytes(threshold, now.capacity)
+      ? [{ signal, threshold, available: now.available }]
+      : [];
+  });
+}
+
+export function conditionOf(signal: string): 'memory' | 'disk' | 'pid' {
+  if (signal.startsWith('memory')) return 'memory';
+  return signal.startsWith('pid') ? 'pid' : 'disk';
+}
+
+export const resourceOf = (signal: string) =>
+  signal.startsWith('memory')
+    ? 'memory'
+    : signal.startsWith('pid')
+      ? 'pids'
+      : signal.includes('inodes')
+        ? 'inodes'
+        : 'ephemeral-storage';
+
+export interface PodUse {
+  readonly pod: Pod;
+  readonly bytes: number;
+}
+
+const criticalPriority = 2_000_000_000;
+const isStatic = (pod: Pod) => pod.metadata.annotations?.['kubernetes.io/config.source'] === 'file';
+
+/** Never evicted: static pods and critical ones. */
+export const isExempt = (pod: Pod) => isStatic(pod) || (pod.spec.priority ?? 0) >= criticalPriority;
+
+function requestOf(pod: Pod, resource: string): number {
+  if (resource === 'memory') return podTotal(pod.spec, 'requests', 'memory');
+  return pod.spec.containers.reduce((n, c) => n + bytesOf(c.resources?.requests?.['ephemeral-storage']), 0);
+}
+
+/** Who goes first: above its request before below, low priority before high, then who exceeds the most. */
+export function rankForEviction(uses: readonly PodUse[], resource: string): readonly PodUse[] {
+  const over = (u: PodUse) => u.bytes - requestOf(u.pod, resource);
+  return uses
+    .filter(u => !isExempt(u.pod))
+    .sort((a, b) => {
+      const exceeds = Number(over(b) > 0) - Number(over(a) > 0);
+      return exceeds || (a.pod.spec.priority ?? 0) - (b.pod.spec.priority ?? 0) || over(b) - over(a);
+    });
+}

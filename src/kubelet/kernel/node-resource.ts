@@ -1,0 +1,65 @@
+import type { ContainerImage } from '../../api/type/core-v1.ts';
+import type { Image } from '../../cri/type.ts';
+import { bytesOf, formatKi, formatMilli, milliOf } from './amount.ts';
+
+export interface NodeSize {
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly ephemeralStorageBytes: number;
+  readonly hugepages: Readonly<Record<string, number>>;
+  readonly maxPods: number;
+}
+
+type Strings = Readonly<Record<string, string>>;
+
+export function capacityOf(size: NodeSize): Strings {
+  return {
+    cpu: String(size.cores),
+    'ephemeral-storage': formatKi(size.ephemeralStorageBytes),
+    ...Object.fromEntries(
+      Object.entries(size.hugepages).map(([page, bytes]) => [`hugepages-${page}`, bytes ? formatKi(bytes) : '0']),
+    ),
+    memory: formatKi(size.memoryBytes),
+    pods: String(size.maxPods),
+  };
+}
+
+/** A threshold as bytes: a quantity, or a percentage of the whole. */
+export function thresholdBytes(text: string | undefined, whole: number): number {
+  if (!text) return 0;
+  return text.endsWith('%') ? Math.floor((whole * Number(text.slice(0, -1))) / 100) : bytesOf(text);
+}
+
+/** What pods may use: without what is reserved for the system, for Kubernetes and for the eviction threshold. */
+export function allocatableOf(size: NodeSize, reserved: readonly Strings[], evictionHard: Strings): Strings {
+  const sum = (name: string, read: (q: string | undefined) => number) =>
+    reserved.reduce((n, r) => n + read(r[name]), 0);
+  const hugepages = Object.values(size.hugepages).reduce((n, b) => n + b, 0);
+  const memory =
+    size.memoryBytes - sum('memory', bytesOf) - thresholdBytes(evictionHard['memory.available'], size.memoryBytes);
+  const storage =
+    size.ephemeralStorageBytes -
+    sum('ephemeral-storage', bytesOf) -
+    thresholdBytes(evictionHard['nodefs.available'], size.ephemeralStorageBytes);
+  return {
+    ...capacityOf(size),
+    cpu: formatMilli(Math.max(0, size.cores * 1000 - sum('cpu', milliOf))),
+    'ephemeral-storage': String(Math.max(0, storage)),
+    memory: formatKi(Math.max(0, memory - hugepages)),
+  };
+}
+
+const maxImages = 50;
+const maxNames = 5;
+
+/** The largest images, as the scheduler scores by them. */
+export function nodeImages(images: readonly Image[]): readonly ContainerImage[] {
+  return [...images]
+    .sort((a, b) => (b.size ?? 0) - (a.size ?? 0))
+    .slice(0, maxImages)
+    .map(i => ({
+      names: [...(i.repo_digests ?? []), ...(i.repo_tags ?? [])].slice(0, maxNames),
+      sizeBytes: i.size ?? 0,
+    }))
+    .filter(i => i.names.length > 0);
+}

@@ -1,0 +1,331 @@
+// The pod status a kubelet publishes, from the spec and what the runtime says.
+import { formatTime } from '../../api/meta.ts';
+import type {
+  Container,
+  ContainerState,
+  ContainerStateTerminated,
+  ContainerStatus,
+  EphemeralContainer,
+  Pod,
+  PodStatus,
+  VolumeMountStatus,
+} from '../../api/type/core-v1.ts';
+import type { ObservedContainer, ObservedPod } from './observed.ts';
+import { mergeConditions, podConditions } from './pod-condition.ts';
+import { phaseOf } from './pod-phase.ts';
+import { qosClassOf } from './qos.ts';
+import { isSidecar, restartsAfter } from './restart-policy.ts';
+
+export interface WaitingReason {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface StatusInput {
+  readonly pod: Pod;
+  /** What was published last; conditions and what the runtime forgot are taken from it. */
+  readonly previous: PodStatus;
+  readonly observed: ObservedPod;
+  readonly nowMs: number;
+  /** Why a container does not start, by container name. */
+  readonly waiting: ReadonlyMap<string, WaitingReason>;
+  /** Whether probes let a running container count as started and ready. */
+  isStarted(container: Container, observed: ObservedContainer): boolean;
+  isReady(container: Container, observed: ObservedContainer): boolean;
+  /** By container id. */
+  readonly terminationMessages: ReadonlyMap<string, string>;
+  readonly hostIps: readonly string[];
+  /** Set when the kubelet ended the pod: eviction, deadline, rejection. */
+  readonly verdict?: { readonly phase: 'Failed'; readonly reason: string; readonly message: string };
+  /** Nothing of the pod runs or will run again. */
+  readonly terminal: boolean;
+  readonly runtimeName: string;
+}
+
+export function makePodStatus(input: StatusInput): PodStatus {
+  const { pod, previous, observed } = input;
+  const { spec } = pod;
+  const init = (spec.initContainers ?? []).map(c => containerStatus(input, c, previous.initContainerStatuses, 'init'));
+  const main = spec.containers.map(c => containerStatus(input, c, previous.containerStatuses, 'main'));
+  const ephemeral = (spec.ephemeralContainers ?? [])
+    .map(c => containerStatus(input, c as Container, previous.ephemeralContainerStatuses, 'ephemeral'))
+    .filter(
+      s => input.observed.containers.some(o => o.name === s.name) || s.state?.waiting?.reason !== 'ContainerCreating',
+    );
+  const phase = decidePhase(input, init, main);
+  const sandboxReady = !!observed.sandboxes[0]?.ready && (!!spec.hostNetwork || observed.sandboxes[0].ips.length > 0);
+  const own = podConditions({ pod: { ...pod, status: previous }, phase, init, main, sandboxReady });
+  const now = formatTime(input.nowMs);
+  const { generation } = pod.metadata;
+  const podIps = podIpsOf(input);
+  return {
+    ...(generation !== undefined ? { observedGeneration: generation } : {}),
+    phase,
+    conditions: mergeConditions(previous.conditions ?? [], own, now, generation),
+    ...messageOf(input, phase),
+    ...(previous.nominatedNodeName ? { nominatedNodeName: previous.nominatedNodeName } : {}),
+    ...(input.hostIps[0] ? { hostIP: input.hostIps[0], hostIPs: input.hostIps.map(ip => ({ ip })) } : {}),
+    ...(podIps[0] ? { podIP: podIps[0], podIPs: podIps.map(ip => ({ ip })) } : {}),
+    startTime: previous.startTime ?? now,
+    ...(init.length ? { initContainerStatuses: init } : {}),
+    containerStatuses: main,
+    qosClass: previous.qosClass ?? qosClassOf(pod),
+    ...(ephemeral.length ? { ephemeralContainerStatuses: ephemeral } : {}),
+    ...(previous.resourceClaimStatuses ? { resourceClaimStatuses: previous.resourceClaimStatuses } : {}),
+  };
+}
+
+const isEnd = (phase: PodStatus['phase']) => phase === 'Succeeded' || phase === 'Failed';
+
+function decidePhase(input: StatusInput, init: readonly ContainerStatus[], main: readonly ContainerStatus[]) {
+  const { pod, previous, observed, terminal, verdict } = input;
+  // An end is final.
+  if (isEnd(previous.phase)) return previous.phase;
+  const alive = observed.containers.some(c => c.state === 'running' || c.state === 'unknown');
+  const wanted = verdict?.phase ?? phaseOf(pod, init, main, terminal);
+  // While something still runs, the end is not announced.
+  return isEnd(wanted) && alive && !terminal ? (previous.phase ?? 'Running') : wanted;
+}
+
+function messageOf({ verdict, previous }: StatusInput, phase: PodStatus['phase']) {
+  if (verdict) return { message: verdict.message, reason: verdict.reason };
+  if (!isEnd(phase)) return {};
+  return {
+    ...(previous.message ? { message: previous.message } : {}),
+    ...(previous.reason ? { reason: previous.reason } : {}),
+  };
+}
+
+function podIpsOf({ pod, observed, previous, hostIps, terminal }: StatusInput): readonly string[] {
+  if (pod.spec.hostNetwork) return observed.sandboxes.length || previous.podIP ? hostIps : [];
+  const sandbox = observed.sandboxes[0];
+  if (sandbox?.ips.length) return sandbox.ips;
+  // The address of a pod that has ended, or whose new sandbox has none yet, stays until another replaces it.
+  const keep = terminal || isEnd(previous.phase) || (sandbox && !sandbox.ready);
+  return keep ? (previous.podIPs ?? []).flatMap(p => (p.ip ? [p.ip] : [])) : [];
+}
+
+type Kind = 'init' | 'main' | 'ephemeral';
+
+function containerStatus(
+  input: StatusInput,
+  container: Container,
+  previousList: readonly ContainerStatus[] | undefined,
+  kind: Kind,
+): ContainerStatus {
+  const { observed, pod } = input;
+  const previous = previousList?.find(s => s.name === container.name);
+  const all = observed.containers.filter(c => c.name === container.name);
+  const [latest, before] = all;
+  const base = latest
+    ? observedStatus(input, container, latest, before, previous, kind)
+    : missingStatus(input, container, previous);
+  const mounts = volumeMountStatuses(container, pod);
+  return mounts.length && latest ? { ...base, volumeMounts: mounts } : base;
+}
+
+const id = (input: StatusInput, c: ObservedContainer) => `${input.runtimeName}://${c.id}`;
+const timeOf = (ms: number) => (ms > 0 ? formatTime(ms) : undefined);
+
+function terminatedState(input: StatusInput, c: ObservedContainer): ContainerStateTerminated {
+  const message = input.terminationMessages.get(c.id) || c.message;
+  const startedAt = timeOf(c.startedAtMs || c.createdAtMs);
+  const finishedAt = timeOf(c.finishedAtMs);
+  return {
+    exitCode: c.exitCode,
+    reason: c.reason || (c.exitCode === 0 ? 'Completed' : 'Error'),
+    ...(message ? { message } : {}),
+    ...(startedAt ? { startedAt } : {}),
+    ...(finishedAt ? { finishedAt } : {}),
+    containerID: id(input, c),
+  };
+}
+
+function defaultWaiting(pod: Pod): ContainerState {
+  return { waiting: { reason: pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating' } };
+}
+
+function observedStatus(
+  input: StatusInput,
+  container: Container,
+  latest: ObservedContainer,
+  before: ObservedContainer | undefined,
+  previous: ContainerStatus | undefined,
+  kind: Kind,
+): ContainerStatus {
+  const { pod } = input;
+  const waiting = input.waiting.get(container.name);
+  const running = latest.state === 'running';
+  const restarting =
+    latest.state === 'exited' &&
+    kind !== 'ephemeral' &&
+    !input.terminal &&
+    restartsAfter(pod, container, latest.exitCode, kind === 'init');
+  let state: ContainerState;
+  let lastState = lastStateOf(input, before, previous);
+  if (running)
+    state = { running: { ...(timeOf(latest.startedAtMs) ? { startedAt: timeOf(latest.startedAtMs)! } : {}) } };
+  else if (latest.state === 'exited') {
+    const terminated = terminatedState(input, latest);
+    if (waiting && restarting) {
+      state = { waiting };
+      lastState = { terminated };
+    } else state = { terminated };
+  } else if (waiting) state = { waiting };
+  else state = defaultWaiting(pod);
+  const started = running && input.isStarted(container, latest);
+  return {
+    name: container.name,
+    state,
+    lastState,
+    ready: readiness(input, container, latest, kind, started),
+    restartCount: latest.restartCount,
+    image: latest.image || container.image || '',
+    imageID: latest.imageRef,
+    containerID: id(input, latest),
+    started,
+    ...resourcesOf(container, running),
+    ...userOf(latest),
+  };
+}
+
+function lastStateOf(input: StatusInput, before: ObservedContainer | undefined, previous: ContainerStatus | undefined) {
+  if (before?.state === 'exited') return { terminated: terminatedState(input, before) };
+  return previous?.lastState ?? {};
+}
+
+function readiness(
+  input: StatusInput,
+  container: Container,
+  latest: ObservedContainer,
+  kind: Kind,
+  started: boolean,
+): boolean {
+  if (kind === 'init' && !isSidecar(container)) return latest.state === 'exited' && latest.exitCode === 0;
+  if (kind === 'ephemeral') return false;
+  return started && input.isReady(container, latest);
+}
+
+function resourcesOf(container: Container, running: boolean) {
+  if (!running) return {};
+  const { requests, limits } = container.resources ?? {};
+  return {
+    ...(requests && Object.keys(requests).length ? { allocatedResources: requests } : {}),
+    resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) },
+  };
+}
+
+function userOf(latest: ObservedContainer) {
+  const user = latest.user?.linux;
+  if (!user) return {};
+  return {
+    user: {
+      linux: {
+        uid: user.uid ?? 0,
+        gid: user.gid ?? 0,
+        ...(user.supplemental_groups?.length ? { supplementalGroups: user.supplemental_groups } : {}),
+      },
+    },
+  };
+}
+
+/** A container the runtime does not know: not created yet, or lost. */
+function missingStatus(
+  input: StatusInput,
+  container: Container,
+  previous: ContainerStatus | undefined,
+): ContainerStatus {
+  const lost = previous?.state?.running !== undefined && !!previous.containerID;
+  const image = previous?.image || container.image || '';
+  const base = {
+    name: container.name,
+    ready: false,
+    restartCount: previous?.restartCount ?? 0,
+    image,
+    imageID: previous?.imageID ?? '',
+  };
+  if (previous?.state?.terminated) return previous;
+  const unknown = (message: string): ContainerState => ({
+    terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message },
+  });
+  if (input.terminal)
+    return {
+      ...base,
+      state: unknown('The container could not be located when the pod was terminated'),
+      lastState: previous?.lastState ?? {},
+      started: false,
+    };
+  const waiting = input.waiting.get(container.name);
+  return {
+    ...base,
+    ...(lost ? { restartCount: base.restartCount + 1 } : {}),
+    state: waiting ? { waiting } : defaultWaiting(input.pod),
+    lastState: lost
+      ? unknown('The container could not be located when the pod was deleted.  The container used to be Running')
+      : (previous?.lastState ?? {}),
+    started: false,
+  };
+}
+
+function volumeMountStatuses(container: Container | EphemeralContainer, pod: Pod): readonly VolumeMountStatus[] {
+  const out: VolumeMountStatus[] = [];
+  for (const m of container.volumeMounts ?? []) {
+    if (!pod.spec.volumes?.some(v => v.name === m.name)) continue;
+    out.push({
+      name: m.name,
+      mountPath: m.mountPath,
+      ...(m.readOnly
+        ? { readOnly: true, recursiveReadOnly: m.recursiveReadOnly === 'Enabled' ? 'Enabled' : 'Disabled' }
+        : {}),
+    });
+  }
+  return out;
+}
+
+/** Fields that differ, as a strategic-merge patch of the status; undefined when nothing does. */
+export function statusPatch(pod: Pod, before: PodStatus, after: PodStatus): object | undefined {
+  const status: Record<string, unknown> = {};
+  const old = before as Record<string, unknown>;
+  const next = after as Record<string, unknown>;
+  for (const key of new Set([...Object.keys(old), ...Object.keys(next)])) {
+    if (key === 'conditions' || JSON.stringify(old[key]) === JSON.stringify(next[key])) continue;
+    if (next[key] === undefined && keptByOthers.has(key)) continue;
+    status[key] = next[key] === undefined ? null : next[key];
+  }
+  // A list merged by key would keep addresses that are gone.
+  for (const key of ['podIPs', 'hostIPs']) {
+    if (Array.isArray(status[key])) status[key] = [{ $patch: 'replace' }, ...(status[key] as object[])];
+  }
+  const changed = (after.conditions ?? []).filter(c => {
+    const was = before.conditions?.find(o => o.type === c.type);
+    return !was || !sameCondition(was, c);
+  });
+  if (changed.length) {
+    status['$setElementOrder/conditions'] = (after.conditions ?? []).map(c => ({ type: c.type }));
+    status.conditions = changed.map(c => {
+      const was = before.conditions?.find(o => o.type === c.type);
+      return {
+        ...(was?.reason && !c.reason ? { reason: null } : {}),
+        ...(was?.message && !c.message ? { message: null } : {}),
+        ...c,
+      };
+    });
+  }
+  return Object.keys(status).length ? { metadata: { uid: pod.metadata.uid }, status } : undefined;
+}
+
+// Written by the scheduler or the resource claim controller.
+const keptByOthers = new Set([
+  'nominatedNodeName',
+  'resourceClaimStatuses',
+  'extendedResourceClaimStatus',
+  'nodeAllocatableResourceClaimStatuses',
+]);
+
+type Condition = NonNullable<PodStatus['conditions']>[number];
+const sameCondition = (a: Condition, b: Condition) =>
+  a.status === b.status &&
+  (a.reason ?? '') === (b.reason ?? '') &&
+  (a.message ?? '') === (b.message ?? '') &&
+  a.observedGeneration === b.observedGeneration &&
+  a.lastTransitionTime === b.lastTransitionTime;

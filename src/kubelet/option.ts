@@ -1,0 +1,100 @@
+import type { Taint } from '../api/type/core-v1.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Client } from '../client/client.ts';
+import type { EventRecorder } from '../client/event-recorder.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import type { ContainerRuntime } from '../cri/runtime.ts';
+import type { PodCgroups } from './cgroup.ts';
+import type { Host } from './host/host.ts';
+import type { Signals } from './kernel/eviction.ts';
+import type { ProbeNetwork } from './probe/network.ts';
+
+export interface MachineInfo {
+  readonly machineId: string;
+  readonly systemUuid: string;
+  readonly bootId: string;
+  readonly kernelVersion: string;
+  readonly osImage: string;
+  /** Go's names: linux; amd64, arm64. */
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly swapBytes: number;
+  readonly ephemeralStorageBytes: number;
+  /** Page size as in resource names to bytes: `{ '2Mi': 0 }`. */
+  readonly hugepages: Readonly<Record<string, number>>;
+}
+
+export interface KubeletOptions {
+  readonly nodeName: string;
+  readonly client: Client;
+  /** Of this node's credentials; the kubelet asks it for its pods, its node and services. Whoever made it runs it. */
+  readonly informers: InformerFactory;
+  readonly runtime: ContainerRuntime;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Default: one of its own, component kubelet. */
+  readonly events?: EventRecorder;
+  /** Default /var/lib/kubelet. */
+  readonly rootDirectory?: string;
+  /** Default /var/log/pods. Two kubelets on one machine need directories of their own. */
+  readonly podLogsDirectory?: string;
+  /** Where `<pod>_<namespace>_<container>-<id>.log` links go; absent: none are made. */
+  readonly containerLogsDirectory?: string;
+  /** A file or directory of manifests. */
+  readonly staticPodPath?: string;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  /** Default /etc/resolv.conf. */
+  readonly resolvConf?: string;
+  readonly maxPods?: number;
+  /** Default: no pod cgroups; the runtime's default parent. */
+  readonly cgroups?: PodCgroups;
+  /** Default: the first global address of this machine. */
+  readonly nodeIps?: readonly string[];
+  /** Default: the node's name. */
+  readonly hostname?: string;
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  readonly nodeAnnotations?: Readonly<Record<string, string>>;
+  readonly registerNode?: boolean;
+  readonly registerWithTaints?: readonly Taint[];
+  readonly registerSchedulable?: boolean;
+  readonly providerId?: string;
+  /** Default: read from /proc and /sys. */
+  readonly machine?: MachineInfo;
+  readonly systemReserved?: Readonly<Record<string, string>>;
+  readonly kubeReserved?: Readonly<Record<string, string>>;
+  /** Signal to quantity or percentage. Default Kubernetes': memory.available<100Mi, nodefs.available<10%, … */
+  readonly evictionHard?: Readonly<Record<string, string>>;
+  /** Default: read from this machine; simulated nodes give none. */
+  readonly evictionSignals?: () => Promise<Signals>;
+  /** Refuse to run beside swap. Default true. */
+  readonly failSwapOn?: boolean;
+  /** Where the HTTPS server listens, for nodeInfo. Default 10250. */
+  readonly port?: number;
+  /** Default v1.36.2. */
+  readonly version?: string;
+  /** Default: the machine's own files and mounts. */
+  readonly host?: Host;
+  /** Default: real connections. */
+  readonly probeNetwork?: ProbeNetwork;
+  readonly seccompDefault?: boolean;
+  readonly enforceCpuQuota?: boolean;
+  readonly containerLogMaxSizeBytes?: number;
+  readonly containerLogMaxFiles?: number;
+  /** Times of Kubernetes' defaults; shorter for tests. */
+  readonly nodeStatusUpdateMs?: number;
+  readonly nodeStatusReportMs?: number;
+  readonly leaseDurationSeconds?: number;
+  readonly relistMs?: number;
+  /** Default 5. */
+  readonly parallelImagePulls?: number;
+  readonly imageGcHighPercent?: number;
+  readonly imageGcLowPercent?: number;
+  /** Longest CrashLoopBackOff. */
+  readonly maxContainerBackOffMs?: number;
+}

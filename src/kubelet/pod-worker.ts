@@ -1,0 +1,645 @@
+// One pod's life: asks the kernel what to do next, does it, publishes what came of it. Steps of one pod never overlap.
+import { parseTime } from '../api/meta.ts';
+import type { Pod, PodCondition, PodStatus, ResourceRequirements } from '../api/type/core-v1.ts';
+import { messageOf } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { ContainerRuntime } from '../cri/runtime.ts';
+import { isRuntimeNotFound } from '../cri/runtime-error.ts';
+import type { PodCgroups } from './cgroup.ts';
+import type { ContainerKiller } from './container-killer.ts';
+import { type ContainerStarter, StartError } from './container-starter.ts';
+import type { Host } from './host/host.ts';
+import type { ImageManager } from './image-manager.ts';
+import { type BackOffEntry, containerBackOff, nextBackOff } from './kernel/back-off.ts';
+import { linuxResources } from './kernel/container-config.ts';
+import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
+import { type PodAction, planPod } from './kernel/pod-actions.ts';
+import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
+import type { ObjectCache } from './object-cache.ts';
+import type { PodEvents } from './pod-event.ts';
+import { identityOf, type PodPaths } from './pod-path.ts';
+import type { ProbeManager } from './probe/probe-manager.ts';
+import type { RuntimeCache } from './runtime-cache.ts';
+import type { SandboxStarter } from './sandbox-starter.ts';
+import type { StatusManager } from './status-manager.ts';
+import { terminationMessage } from './termination-message.ts';
+import type { TokenManager } from './token-manager.ts';
+import type { VolumeManager } from './volume/volume-manager.ts';
+
+/** What all workers share. */
+export interface WorkerContext {
+  readonly runtime: ContainerRuntime;
+  readonly runtimeName: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly host: Host;
+  readonly paths: PodPaths;
+  readonly events: PodEvents;
+  readonly cache: RuntimeCache;
+  readonly cgroups: PodCgroups;
+  readonly sandboxes: SandboxStarter;
+  readonly starter: ContainerStarter;
+  readonly killer: ContainerKiller;
+  readonly probes: ProbeManager;
+  readonly volumes: VolumeManager;
+  readonly statuses: StatusManager;
+  readonly images: ImageManager;
+  readonly objects: ObjectCache;
+  readonly tokens: TokenManager;
+  readonly hostIps: readonly string[];
+  readonly memoryBytes: number;
+  readonly containerLogsDirectory: string | undefined;
+  readonly maxContainerBackOffMs: number;
+  /** Why pods with a network of their own cannot start now; empty when they can. */
+  networkError(): string;
+  /** Why the pod may not run here at all; asked once, before anything of it is made. */
+  rejection(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  /** The pod has left no trace. */
+  onGone(uid: string): void;
+}
+
+export interface Verdict {
+  readonly phase: 'Failed';
+  readonly reason: string;
+  readonly message: string;
+  readonly condition?: Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
+}
+
+type Stage = 'sync' | 'terminating' | 'terminated';
+
+const maxRetryMs = 10_000;
+const deadlineMessage = 'Pod was active on the node longer than the specified deadline';
+/** Steps in a row before other pods get their turn again. */
+const maxRounds = 30;
+
+export class PodWorker {
+  readonly uid: string;
+  readonly #c: WorkerContext;
+  #pod: Pod | undefined;
+  #stage: Stage = 'sync';
+  #removed = false;
+  #admitted = false;
+  #verdict: Verdict | undefined;
+  #graceSeconds: number | undefined;
+  readonly #waiting = new Map<string, WaitingReason>();
+  readonly #backOff = new Map<string, BackOffEntry>();
+  readonly #backOffTold = new Map<string, BackOffEntry>();
+  readonly #killedToRestart = new Set<string>();
+  readonly #messages = new Map<string, string>();
+  #resourcesInForce = new Map<string, ResourceRequirements>();
+  #cgroupFor: unknown;
+  #dirty = false;
+  #running: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #failures = 0;
+  #stopped = false;
+  /** Ends what the pod is starting, when it is to end. */
+  #syncAbort = new AbortController();
+  /** Ends a kill, when it must be done with less grace. */
+  #killAbort = new AbortController();
+  #publishing: Promise<void> | undefined;
+  #publishAgain = false;
+
+  constructor(uid: string, context: WorkerContext) {
+    this.uid = uid;
+    this.#c = context;
+  }
+
+  get pod(): Pod | undefined {
+    return this.#pod;
+  }
+
+  get stage(): Stage {
+    return this.#stage;
+  }
+
+  /** Holds resources of the node. */
+  get active(): boolean {
+    return this.#stage !== 'terminated' && this.#pod !== undefined;
+  }
+
+  /** A newer version of the pod. */
+  update(pod: Pod): void {
+    const before = this.#pod;
+    this.#pod = pod;
+    this.#removed = false;
+    const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
+    if (deletionTimestamp) this.#end(deletionGracePeriodSeconds);
+    if (!before || relevant(before) !== relevant(pod) || deletionTimestamp) this.wake();
+    else this.publish();
+  }
+
+  /** The pod's object is gone, or never was: everything of it goes. */
+  remove(graceSeconds?: number): void {
+    this.#removed = true;
+    this.#end(graceSeconds ?? this.#pod?.metadata.deletionGracePeriodSeconds ?? (this.#pod ? undefined : 1));
+    this.wake();
+  }
+
+  /** Ends the pod for good: eviction, pressure, rejection. Resolves when nothing of it runs. */
+  async fail(verdict: Verdict, graceSeconds?: number): Promise<void> {
+    if (this.#stage !== 'sync' || this.#verdict) return;
+    this.#verdict = verdict;
+    this.#end(graceSeconds);
+    this.wake();
+    while (this.stage !== 'terminated' && this.#running) await this.#running;
+  }
+
+  #end(graceSeconds: number | undefined): void {
+    this.#syncAbort.abort(new Error('the pod ends'));
+    if (graceSeconds === undefined) return;
+    const effective = Math.max(1, graceSeconds);
+    if (this.#graceSeconds !== undefined && effective >= this.#graceSeconds) return;
+    this.#graceSeconds = effective;
+    if (this.#stage === 'terminating') {
+      this.#killAbort.abort(new Error('the grace period was shortened'));
+      this.#killAbort = new AbortController();
+    }
+  }
+
+  /** Look again: something the pod depends on has changed. */
+  wake(): void {
+    if (this.#stopped) return;
+    this.#dirty = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#dirty) this.wake();
+    });
+  }
+
+  /** Ends the worker and nothing else: containers run on. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#syncAbort.abort(new Error('the kubelet stops'));
+    this.#killAbort.abort(new Error('the kubelet stops'));
+    await this.#running;
+    await this.#publishing;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#dirty && !this.#stopped) {
+      this.#dirty = false;
+      let againMs: number | undefined;
+      try {
+        againMs = await this.#step();
+        this.#failures = 0;
+      } catch (error) {
+        if (this.#stopped) return;
+        againMs = Math.min(maxRetryMs, 1000 * 2 ** this.#failures++);
+        if (!this.#syncAbort.signal.aborted || this.#stage !== 'sync')
+          this.#c.log.warn('pod step failed', { pod: this.#name(), error: messageOf(error), againMs });
+        else againMs = 0;
+      }
+      if (this.#stopped) return;
+      if (againMs !== undefined && !this.#dirty)
+        this.#timer = this.#c.clock.after(againMs, () => {
+          this.#timer = undefined;
+          this.wake();
+        });
+    }
+  }
+
+  #name(): string {
+    const m = this.#pod?.metadata;
+    return m ? `${m.namespace}/${m.name}` : this.uid;
+  }
+
+  #observed(): ObservedPod {
+    return (
+      this.#c.cache.get(this.uid) ??
+      emptyObservedPod(this.#pod ? identityOf(this.#pod) : { uid: this.uid, name: '', namespace: '' })
+    );
+  }
+
+  #shouldEnd(): boolean {
+    const pod = this.#pod;
+    if (!pod || this.#removed || this.#verdict || pod.metadata.deletionTimestamp) return true;
+    const { phase } = this.#c.statuses.current(pod);
+    return phase === 'Succeeded' || phase === 'Failed';
+  }
+
+  async #step(): Promise<number | undefined> {
+    if (this.#stage === 'terminated') return this.#clean();
+    if (this.#shouldEnd() || this.#stage === 'terminating') return this.#terminate();
+    return this.#sync(this.#pod!);
+  }
+
+  // ---- the pod should run ----
+
+  async #sync(first: Pod): Promise<number | undefined> {
+    let observed = await this.#c.cache.refresh(this.uid);
+    if (!this.#admitted) this.#admit(first, observed);
+    let againMs: number | undefined;
+    for (let round = 0; round < maxRounds; round++) {
+      await this.#publishNow();
+      if (this.#shouldEnd()) return 0;
+      const pod = this.#pod!;
+      const leftMs = this.#deadline(pod);
+      if (leftMs !== undefined && leftMs <= 0) return 0;
+      const ready = await this.#prepare(pod);
+      againMs = least(leftMs, ready.againMs);
+      if (!ready.ok) return againMs;
+      const plan = this.#plan(pod, observed);
+      againMs = least(againMs, plan.againInMs);
+      const result = await this.#perform(pod, observed, plan.actions);
+      againMs = least(againMs, result.againMs);
+      if (this.#shouldEnd()) return 0;
+      if (!result.acted) break;
+      observed = await this.#c.cache.refresh(this.uid);
+      if (result.failed) break;
+    }
+    await this.#publishNow();
+    await this.#prune();
+    return againMs;
+  }
+
+  #admit(pod: Pod, observed: ObservedPod): void {
+    this.#admitted = true;
+    if (observed.containers.length || pod.status?.startTime) return;
+    const rejection = this.#c.rejection(pod);
+    if (!rejection) return;
+    this.#c.events.pod(pod, 'Warning', rejection.reason, rejection.message.replace(/^Pod was rejected: /, ''));
+    this.#verdict = { phase: 'Failed', ...rejection };
+  }
+
+  /** Milliseconds until activeDeadlineSeconds is over; sets the verdict when it is. */
+  #deadline(pod: Pod): number | undefined {
+    const seconds = pod.spec.activeDeadlineSeconds;
+    if (seconds === undefined) return undefined;
+    const startMs = parseTime(this.#c.statuses.current(pod).startTime) ?? this.#c.clock.now();
+    const leftMs = startMs + seconds * 1000 - this.#c.clock.now();
+    if (leftMs <= 0 && !this.#verdict) {
+      this.#c.events.pod(pod, 'Normal', 'DeadlineExceeded', deadlineMessage);
+      this.#verdict = { phase: 'Failed', reason: 'DeadlineExceeded', message: deadlineMessage };
+    }
+    return leftMs;
+  }
+
+  /** Network, cgroup, directories and volumes: what must be there before containers. */
+  async #prepare(pod: Pod): Promise<{ ok: boolean; againMs?: number }> {
+    const network = pod.spec.hostNetwork ? '' : this.#c.networkError();
+    if (network) {
+      this.#c.events.pod(pod, 'Warning', 'NetworkNotReady', `network is not ready: ${network}`);
+      return { ok: false, againMs: 2000 };
+    }
+    if (this.#cgroupFor !== pod.spec) {
+      await this.#c.cgroups.ensure(pod);
+      this.#cgroupFor = pod.spec;
+    }
+    const volumes = await this.#c.volumes.sync(pod);
+    return { ok: volumes.ready, ...(volumes.againInMs !== undefined ? { againMs: volumes.againInMs } : {}) };
+  }
+
+  #plan(pod: Pod, observed: ObservedPod) {
+    const status = this.#c.statuses.current(pod);
+    const actual = new Map<string, ResourceRequirements>();
+    for (const c of pod.spec.containers) {
+      const running = observed.containers.find(o => o.name === c.name && o.state === 'running');
+      const known = running && this.#resourcesInForce.get(running.id);
+      const published = status.containerStatuses?.find(s => s.name === c.name);
+      const before = published?.containerID?.endsWith(running?.id ?? '?') ? published.resources : undefined;
+      const value = known ?? before;
+      if (value) actual.set(c.name, value);
+      if (running && !known && before) this.#resourcesInForce.set(running.id, before);
+    }
+    return planPod({
+      pod,
+      observed,
+      nowMs: this.#c.clock.now(),
+      verdicts: this.#c.probes.verdicts(this.uid),
+      backOff: this.#backOff,
+      killedToRestart: this.#killedToRestart,
+      actualResources: actual,
+    });
+  }
+
+  async #perform(pod: Pod, observed: ObservedPod, actions: readonly PodAction[]) {
+    let acted = false;
+    let failed = false;
+    let againMs: number | undefined;
+    const kills = actions.filter(a => a.type === 'kill');
+    if (kills.length) {
+      await Promise.all(kills.map(a => this.#kill(pod, observed, a)));
+      return { acted: true, failed, againMs };
+    }
+    for (const action of actions) {
+      if (this.#shouldEnd()) break;
+      switch (action.type) {
+        case 'back-off':
+          this.#tellBackOff(pod, action);
+          break;
+        case 'kill-pod':
+          await this.#killPod(pod, observed);
+          acted = true;
+          break;
+        case 'create-sandbox':
+          if (action.attempt > 0)
+            this.#c.events.pod(
+              pod,
+              'Normal',
+              'SandboxChanged',
+              'Pod sandbox changed, it will be killed and re-created.',
+            );
+          await this.#c.sandboxes.start(pod, action.attempt);
+          acted = true;
+          break;
+        case 'start': {
+          const retryMs = await this.#start(pod, observed, action);
+          acted = true;
+          if (retryMs !== undefined) {
+            failed = true;
+            againMs = least(againMs, retryMs);
+          }
+          break;
+        }
+        case 'resize':
+          await this.#resize(pod, action);
+          break;
+        case 'kill':
+          break;
+      }
+    }
+    return { acted, failed, againMs };
+  }
+
+  #tellBackOff(pod: Pod, action: Extract<PodAction, { type: 'back-off' }>): void {
+    const { container, message } = action;
+    this.#waiting.set(container.name, { reason: 'CrashLoopBackOff', message });
+    const entry = this.#backOff.get(container.name);
+    if (!entry || this.#backOffTold.get(container.name) === entry) return;
+    this.#backOffTold.set(container.name, entry);
+    const { name, namespace, uid } = pod.metadata;
+    const text = `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${uid})`;
+    this.#c.events.container(pod, container, 'Warning', 'BackOff', text);
+  }
+
+  /** Milliseconds to the next try when it failed. */
+  async #start(
+    pod: Pod,
+    observed: ObservedPod,
+    action: Extract<PodAction, { type: 'start' }>,
+  ): Promise<number | undefined> {
+    const { container, sandbox, failedAtMs } = action;
+    const { clock, sandboxes } = this.#c;
+    if (failedAtMs !== undefined) {
+      const options = { ...containerBackOff, maxMs: this.#c.maxContainerBackOffMs };
+      options.initialMs = Math.min(options.initialMs, options.maxMs);
+      this.#backOff.set(
+        container.name,
+        nextBackOff(this.#backOff.get(container.name), failedAtMs, clock.now(), options),
+      );
+    }
+    for (const c of observed.containers) if (c.name === container.name) this.#killedToRestart.delete(c.id);
+    try {
+      const handler = await sandboxes.runtimeHandler(pod);
+      await this.#c.starter.start({
+        pod,
+        container,
+        observed,
+        sandboxId: sandbox.id,
+        sandboxConfig: await sandboxes.config(pod, sandbox.attempt),
+        ...(handler ? { runtimeHandler: handler } : {}),
+        restartCount: Math.max(action.restartCount, this.#publishedRestarts(pod, container.name, observed)),
+        signal: this.#syncAbort.signal,
+      });
+      this.#waiting.delete(container.name);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      this.#waiting.set(container.name, { reason: error.reason, message: error.message });
+      return error.retryInMs ?? maxRetryMs;
+    }
+  }
+
+  /** A container the runtime has lost must not count its restarts from zero. */
+  #publishedRestarts(pod: Pod, name: string, observed: ObservedPod): number {
+    if (observed.containers.some(c => c.name === name)) return 0;
+    const status = this.#c.statuses.current(pod);
+    const all = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])];
+    const last = all.find(s => s.name === name);
+    return last?.restartCount ?? 0;
+  }
+
+  async #kill(pod: Pod, observed: ObservedPod, action: Extract<PodAction, { type: 'kill' }>): Promise<void> {
+    if (action.reason !== 'unknown') this.#killedToRestart.add(action.observed.id);
+    await this.#c.killer.kill({
+      pod,
+      observed: action.observed,
+      podIp: observed.sandboxes[0]?.ips[0] ?? '',
+      reason: action.reason,
+      message: action.message,
+      signal: this.#syncAbort.signal,
+    });
+  }
+
+  async #killPod(pod: Pod, observed: ObservedPod): Promise<void> {
+    await this.#c.killer.killPod(pod, observed, undefined, this.#syncAbort.signal);
+    await this.#stopSandboxes(observed);
+  }
+
+  async #stopSandboxes(observed: ObservedPod): Promise<void> {
+    await Promise.all(
+      observed.sandboxes
+        .filter(s => s.ready)
+        .map(s => this.#c.runtime.StopPodSandbox({ pod_sandbox_id: s.id }, { timeoutMs: 120_000 })),
+    );
+  }
+
+  async #resize(pod: Pod, { container, observed }: Extract<PodAction, { type: 'resize' }>): Promise<void> {
+    const resources = linuxResources({
+      pod,
+      container,
+      memoryCapacityBytes: this.#c.memoryBytes,
+      cgroupVersion: this.#c.cgroups.version,
+    });
+    try {
+      await this.#c.cgroups.ensure(pod);
+      await this.#c.runtime.UpdateContainerResources({ container_id: observed.id, linux: resources });
+      this.#resourcesInForce.set(observed.id, container.resources ?? {});
+      this.#c.events.pod(
+        pod,
+        'Normal',
+        'ResizeCompleted',
+        `Pod resize completed: ${JSON.stringify({ containers: [{ name: container.name, resources: container.resources ?? {} }] })}`,
+      );
+    } catch (error) {
+      this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  /** Keeps one dead container a name and the last sandbox; what is older goes. */
+  async #prune(): Promise<void> {
+    const observed = this.#observed();
+    const seen = new Set<string>();
+    const dead = observed.containers.filter(c => {
+      if (c.state !== 'exited') return false;
+      if (seen.has(c.name)) return true;
+      seen.add(c.name);
+      return false;
+    });
+    const kept = new Set(observed.containers.filter(c => !dead.includes(c)).map(c => c.sandboxId));
+    const sandboxes = observed.sandboxes.slice(1).filter(s => !s.ready && !kept.has(s.id));
+    if (!dead.length && !sandboxes.length) return;
+    await Promise.all(dead.map(c => this.#removeContainer(c.id, c.logPath)));
+    await Promise.all(sandboxes.map(s => ignoreMissing(this.#c.runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
+    await this.#c.cache.refresh(this.uid);
+  }
+
+  async #removeContainer(id: string, logPath: string): Promise<void> {
+    await ignoreMissing(this.#c.runtime.RemoveContainer({ container_id: id }));
+    this.#messages.delete(id);
+    this.#resourcesInForce.delete(id);
+    if (logPath) await this.#c.host.remove(logPath);
+  }
+
+  // ---- the pod should end ----
+
+  async #terminate(): Promise<number | undefined> {
+    this.#stage = 'terminating';
+    const { cache, killer, probes } = this.#c;
+    for (;;) {
+      const observed = await cache.refresh(this.uid);
+      await this.#publishNow();
+      if (!hasRunning(observed)) {
+        await this.#stopSandboxes(observed);
+        await cache.refresh(this.uid);
+        break;
+      }
+      const signal = this.#killAbort.signal;
+      try {
+        await killer.killPod(this.#pod, observed, this.#graceSeconds, signal);
+      } catch (error) {
+        if (!signal.aborted || this.#stopped) throw error;
+      }
+    }
+    probes.remove(this.uid);
+    this.#stage = 'terminated';
+    await this.#publishNow();
+    return this.#clean();
+  }
+
+  /** Nothing runs any more: volumes, cgroup and, when the object is gone, every other trace. */
+  async #clean(): Promise<number | undefined> {
+    const { volumes, cgroups, statuses, objects, tokens, images } = this.#c;
+    await volumes.tearDown(this.uid);
+    await cgroups.remove(this.uid);
+    this.#cgroupFor = undefined;
+    objects.release(this.uid);
+    tokens.release(this.uid);
+    images.forgetPod(this.uid);
+    statuses.finish(this.uid);
+    if (this.#removed) await this.#vanish();
+    return undefined;
+  }
+
+  async #vanish(): Promise<void> {
+    const { runtime, cache, host, paths, statuses } = this.#c;
+    const observed = await cache.refresh(this.uid);
+    await Promise.all(observed.containers.map(c => this.#removeContainer(c.id, '')));
+    await Promise.all(observed.sandboxes.map(s => ignoreMissing(runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
+    const identity = this.#pod ? identityOf(this.#pod) : observed;
+    if (identity.name) await host.remove(paths.podLogs(identity));
+    await this.#removeLogLinks(observed);
+    await host.remove(paths.pod(this.uid));
+    await cache.refresh(this.uid);
+    statuses.forget(this.uid);
+    this.#stopped = true;
+    this.#c.onGone(this.uid);
+  }
+
+  async #removeLogLinks(observed: ObservedPod): Promise<void> {
+    const dir = this.#c.containerLogsDirectory;
+    if (!dir) return;
+    for (const c of observed.containers)
+      await this.#c.host.remove(`${dir}/${observed.name}_${observed.namespace}_${c.name}-${c.id}.log`);
+  }
+
+  // ---- status ----
+
+  /** Publishes soon; changes meanwhile are published together. */
+  publish(): void {
+    if (this.#stopped) return;
+    void this.#publishNow().catch(error => this.#c.log.warn('making pod status failed', { pod: this.#name(), error }));
+  }
+
+  async #publishNow(): Promise<void> {
+    if (this.#publishing) {
+      this.#publishAgain = true;
+      return this.#publishing;
+    }
+    this.#publishing = this.#publishLoop();
+    return this.#publishing;
+  }
+
+  async #publishLoop(): Promise<void> {
+    try {
+      do {
+        this.#publishAgain = false;
+        await this.#makeStatus();
+      } while (this.#publishAgain);
+    } finally {
+      // At once, not a turn later: who asks in between must start a new round.
+      this.#publishing = undefined;
+    }
+  }
+
+  async #makeStatus(): Promise<void> {
+    const pod = this.#pod;
+    if (!pod || this.#removed) return;
+    const observed = this.#observed();
+    for (const c of observed.containers) {
+      if (c.state === 'exited' && !this.#messages.has(c.id))
+        this.#messages.set(c.id, await terminationMessage(this.#c.host, c));
+      if (c.state === 'running') this.#waiting.delete(c.name);
+    }
+    const { probes, statuses } = this.#c;
+    const terminal = this.#stage === 'terminated';
+    if (!terminal) probes.sync(pod, observed, this.#stage !== 'sync');
+    const verdict = this.#verdict;
+    const status = makePodStatus({
+      pod,
+      previous: statuses.current(pod),
+      observed,
+      nowMs: this.#c.clock.now(),
+      waiting: this.#waiting,
+      isStarted: (c, o) => probes.isStarted(this.uid, c, o),
+      isReady: (c, o) => probes.isReady(this.uid, c, o),
+      terminationMessages: this.#messages,
+      hostIps: this.#c.hostIps,
+      ...(verdict ? { verdict } : {}),
+      terminal,
+      runtimeName: this.#c.runtimeName,
+    });
+    statuses.set(this.uid, verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status);
+  }
+}
+
+const least = (a: number | undefined, b: number | undefined) =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b);
+
+/** What of a pod decides about actions; a status the kubelet itself wrote does not. */
+function relevant(pod: Pod): string {
+  const { labels, annotations, deletionTimestamp, generation } = pod.metadata;
+  const foreign = pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
+  return JSON.stringify([labels, annotations, deletionTimestamp, generation, pod.spec, foreign]);
+}
+
+async function ignoreMissing(promise: Promise<unknown>): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    if (!isRuntimeNotFound(error)) throw error;
+  }
+}
+
+function withCondition(status: PodStatus, condition: NonNullable<Verdict['condition']>, nowMs: number): PodStatus {
+  if (status.conditions?.some(c => c.type === condition.type && c.status === condition.status)) return status;
+  const lastTransitionTime = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+  const others = (status.conditions ?? []).filter(c => c.type !== condition.type);
+  return { ...status, conditions: [...others, { ...condition, lastTransitionTime }] };
+}

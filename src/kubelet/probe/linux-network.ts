@@ -1,0 +1,230 @@
+import * as http from 'node:http';
+import * as http2 from 'node:http2';
+import * as https from 'node:https';
+import { connect, isIPv6 } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import type { HttpProbe, ProbeNetwork, ProbeResult } from './network.ts';
+
+const maxBodyBytes = 10 * 1024;
+const maxRedirects = 10;
+const address = (host: string, port: number) => (isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`);
+
+// Go's words for what Node calls by its code.
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect: connection refused',
+  EHOSTUNREACH: 'connect: no route to host',
+  ENETUNREACH: 'connect: network is unreachable',
+  ECONNRESET: 'read: connection reset by peer',
+};
+
+function dialError(error: unknown, at: string): string {
+  const { code, message } = error as { code?: string; message: string };
+  if (code === 'ENOTFOUND') return `dial tcp: lookup ${at.replace(/:\d+$/, '')}: no such host`;
+  if (code === 'ECONNRESET') return `read tcp ${at}: ${words[code]}`;
+  return code && words[code] ? `dial tcp ${at}: ${words[code]}` : message;
+}
+
+class LinuxProbeNetwork implements ProbeNetwork {
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async http(probe: HttpProbe): Promise<ProbeResult> {
+    const path = probe.path.startsWith('/') ? probe.path : `/${probe.path}`;
+    const scheme = probe.scheme.toLowerCase();
+    const url = new URL(`${scheme}://${address(probe.host, probe.port)}${path}`);
+    return this.#get(url, url, probe, 0);
+  }
+
+  #get(url: URL, first: URL, probe: HttpProbe, redirects: number): Promise<ProbeResult> {
+    const headers: Record<string, string[]> = {
+      'User-Agent': ['kube-probe/1.36'],
+      Accept: ['*/*'],
+      Connection: ['close'],
+    };
+    for (const h of probe.headers) {
+      const known = Object.keys(headers).find(k => k.toLowerCase() === h.name.toLowerCase());
+      if (
+        known &&
+        !probe.headers.slice(0, probe.headers.indexOf(h)).some(o => o.name.toLowerCase() === h.name.toLowerCase())
+      )
+        delete headers[known];
+      if (h.value === '' && /^(user-agent|accept)$/i.test(h.name)) continue;
+      headers[h.name] = [...(headers[h.name] ?? []), h.value];
+    }
+    const quoted = `Get "${url.href}"`;
+    return new Promise(done => {
+      let finished = false;
+      const finish = (result: ProbeResult) => {
+        if (finished) return;
+        finished = true;
+        timer.cancel();
+        request.destroy();
+        done(result);
+      };
+      const { request: send } = url.protocol === 'https:' ? https : http;
+      const flat = Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, v.length === 1 ? v[0]! : v]));
+      const request = send(url, { headers: flat, agent: false, rejectUnauthorized: false }, response => {
+        const code = response.statusCode ?? 0;
+        const location = response.headers.location;
+        if (code >= 300 && code < 400 && location && code !== 304) {
+          finish(this.#redirect(url, first, location));
+          return;
+        }
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (c: Buffer) => {
+          chunks.push(c);
+          size += c.length;
+          if (size > maxBodyBytes) answer();
+        });
+        const answer = () => {
+          const body = Buffer.concat(chunks).toString('utf8', 0, maxBodyBytes);
+          if (code >= 200 && code < 400) finish({ result: 'success', output: body });
+          else finish({ result: 'failure', output: `HTTP probe failed with statuscode: ${code}` });
+        };
+        response.on('end', answer);
+        response.on('error', answer);
+      });
+      const timer = this.#clock.after(probe.timeoutMs, () =>
+        finish({
+          result: 'failure',
+          output: `${quoted}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
+        }),
+      );
+      request.on('error', error => finish({ result: 'failure', output: `${quoted}: ${dialError(error, url.host)}` }));
+      request.end();
+    }).then(result => this.#follow(result as ProbeResult | Redirect, first, probe, redirects));
+  }
+
+  #redirect(url: URL, first: URL, location: string): ProbeResult {
+    const next = new URL(location, url);
+    if (next.hostname !== first.hostname)
+      return { result: 'warning', output: 'Probe terminated redirects, Response body: ' };
+    return { result: 'success', output: '', next } as ProbeResult & Redirect;
+  }
+
+  #follow(
+    result: ProbeResult | Redirect,
+    first: URL,
+    probe: HttpProbe,
+    redirects: number,
+  ): ProbeResult | Promise<ProbeResult> {
+    if (!('next' in result)) return result;
+    if (redirects + 1 >= maxRedirects)
+      return { result: 'failure', output: `Get "${result.next.href}": stopped after ${maxRedirects} redirects` };
+    return this.#get(result.next, first, probe, redirects + 1);
+  }
+
+  tcp(host: string, port: number, timeoutMs: number): Promise<ProbeResult> {
+    const at = address(host, port);
+    return new Promise(done => {
+      const socket = connect({ host, port });
+      const finish = (result: ProbeResult) => {
+        timer.cancel();
+        socket.destroy();
+        done(result);
+      };
+      const timer = this.#clock.after(timeoutMs, () =>
+        finish({ result: 'failure', output: `dial tcp ${at}: i/o timeout` }),
+      );
+      socket.once('connect', () => finish({ result: 'success', output: '' }));
+      socket.once('error', error => finish({ result: 'failure', output: dialError(error, at) }));
+    });
+  }
+
+  grpc(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeResult> {
+    const at = address(host, port);
+    return new Promise(done => {
+      const session = http2.connect(`http://${at}`);
+      const finish = (result: ProbeResult) => {
+        timer.cancel();
+        session.destroy();
+        done(result);
+      };
+      let connected = false;
+      const timer = this.#clock.after(timeoutMs, () =>
+        finish({
+          result: 'failure',
+          output: connected
+            ? `timeout: health rpc did not complete within ${timeoutMs / 1000}s`
+            : `timeout: failed to connect service "${at}" within ${timeoutMs / 1000}s: context deadline exceeded`,
+        }),
+      );
+      session.once('connect', () => {
+        connected = true;
+      });
+      session.once('error', error =>
+        finish({ result: 'failure', output: `error: this server could not be reached: ${dialError(error, at)}` }),
+      );
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/grpc.health.v1.Health/Check',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        'user-agent': 'kube-probe/1.36',
+      });
+      const chunks: Buffer[] = [];
+      let status = '';
+      let message = '';
+      const read = (h: http2.IncomingHttpHeaders) => {
+        if (h['grpc-status'] !== undefined) status = String(h['grpc-status']);
+        if (h['grpc-message'] !== undefined) message = decodeURIComponent(String(h['grpc-message']));
+      };
+      stream.on('response', read);
+      stream.on('trailers', read);
+      stream.on('data', (c: Buffer) => chunks.push(c));
+      stream.on('error', () => {});
+      stream.on('end', () => finish(healthAnswer(status, message, Buffer.concat(chunks))));
+      stream.end(healthRequest(service));
+    });
+  }
+}
+
+interface Redirect {
+  readonly next: URL;
+}
+
+function healthRequest(service: string): Buffer {
+  const name = Buffer.from(service);
+  const body = name.length ? Buffer.concat([Buffer.from([0x0a]), varint(name.length), name]) : Buffer.alloc(0);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(body.length, 1);
+  return Buffer.concat([head, body]);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...bytes, rest]);
+}
+
+const serving = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
+const codeNames: Readonly<Record<string, string>> = {
+  '2': 'Unknown',
+  '5': 'NotFound',
+  '12': 'Unimplemented',
+  '14': 'Unavailable',
+};
+
+function healthAnswer(status: string, message: string, data: Buffer): ProbeResult {
+  if (status === '12')
+    return {
+      result: 'failure',
+      output: `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${message}`,
+    };
+  if (status !== '0' && status !== '')
+    return {
+      result: 'failure',
+      output: `error: health rpc probe failed: rpc error: code = ${codeNames[status] ?? status} desc = ${message}`,
+    };
+  // A response of one field: 08 <status>; SERVING is 1.
+  const answer = data.length >= 7 && data[5] === 0x08 ? (serving[data[6]!] ?? String(data[6])) : 'UNKNOWN';
+  if (answer === 'SERVING') return { result: 'success', output: 'service healthy' };
+  return { result: 'failure', output: `service unhealthy (responded with "${answer}")` };
+}
+
+export const linuxProbeNetwork = (clock: Clock): ProbeNetwork => new LinuxProbeNetwork(clock);

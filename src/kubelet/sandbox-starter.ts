@@ -1,0 +1,80 @@
+import { nodeV1 } from '../api/refs.ts';
+import { isNotFound } from '../api/status.ts';
+import type { Pod } from '../api/type/core-v1.ts';
+import { messageOf } from '../base/assert.ts';
+import type { Log } from '../base/log.ts';
+import type { Client } from '../client/client.ts';
+import type { ContainerRuntime } from '../cri/runtime.ts';
+import type { PodSandboxConfig } from '../cri/type.ts';
+import type { PodCgroups } from './cgroup.ts';
+import type { Host } from './host/host.ts';
+import { parseResolvConf, podDns, podHostname } from './kernel/dns.ts';
+import { sandboxConfig } from './kernel/sandbox-config.ts';
+import type { SecurityOptions } from './kernel/security.ts';
+import type { PodEvents } from './pod-event.ts';
+import { identityOf, type PodPaths } from './pod-path.ts';
+
+export interface SandboxStarterOptions {
+  readonly runtime: ContainerRuntime;
+  readonly client: Client;
+  readonly host: Host;
+  readonly log: Log;
+  readonly events: PodEvents;
+  readonly paths: PodPaths;
+  readonly cgroups: PodCgroups;
+  readonly security: SecurityOptions;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  readonly resolvConf: string;
+}
+
+export class SandboxStarter {
+  readonly #o: SandboxStarterOptions;
+
+  constructor(options: SandboxStarterOptions) {
+    this.#o = options;
+  }
+
+  /** Makes and starts the pod's sandbox. Rejects after a FailedCreatePodSandBox event. */
+  async start(pod: Pod, attempt: number): Promise<void> {
+    try {
+      const config = await this.config(pod, attempt, true);
+      await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
+      const handler = await this.runtimeHandler(pod);
+      await this.#o.runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000 });
+    } catch (error) {
+      const message = messageOf(error);
+      this.#o.events.pod(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
+      throw error;
+    }
+  }
+
+  /** The same for the same pod and attempt: containers are made with it too. */
+  async config(pod: Pod, attempt: number, warn = false): Promise<PodSandboxConfig> {
+    const { hostname } = podHostname(pod, this.#o.clusterDomain);
+    const host = parseResolvConf((await this.#o.host.readFile(this.#o.resolvConf)) ?? '');
+    const { clusterDns, clusterDomain } = this.#o;
+    const dns = podDns({ pod, host, clusterDns, clusterDomain });
+    if (warn) for (const w of dns.warnings) this.#o.events.pod(pod, 'Warning', w.reason, w.message);
+    return sandboxConfig({
+      ...this.#o.security,
+      pod,
+      attempt,
+      hostname,
+      dns: dns.config,
+      logDirectory: this.#o.paths.podLogs(identityOf(pod)),
+      cgroupParent: this.#o.cgroups.parentOf(pod),
+    });
+  }
+
+  async runtimeHandler(pod: Pod): Promise<string> {
+    const name = pod.spec.runtimeClassName;
+    if (!name) return '';
+    try {
+      return (await this.#o.client.get(nodeV1.runtimeclasses, { name })).handler;
+    } catch (error) {
+      if (isNotFound(error)) throw new Error(`RuntimeClass "${name}" not found`, { cause: error });
+      throw error;
+    }
+  }
+}

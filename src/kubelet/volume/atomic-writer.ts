@@ -1,0 +1,69 @@
+import { dirname, join } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import type { Host } from '../host/host.ts';
+import { isInside, type Payload } from '../kernel/payload.ts';
+
+const dataLink = '..data';
+
+/**
+ * Writes a payload so that readers see all of the old or all of the new one: files in a directory named by time,
+ * `..data` a link to it, moved in one rename, and a link for each first path element that goes through `..data`.
+ */
+export async function writePayload(
+  host: Host,
+  clock: Clock,
+  dir: string,
+  payload: Payload,
+  owner: { readonly gid?: number } = {},
+): Promise<void> {
+  for (const path of payload.keys()) if (!isInside(path)) throw new Error(`path "${path}" must stay inside the volume`);
+  const old = await host.readLink(join(dir, dataLink));
+  const name = await freshName(host, dir, stamp(clock.now()));
+  const fresh = join(dir, name);
+  await host.makeDirectory(fresh, 0o755);
+  for (const [path, file] of payload) {
+    const target = join(fresh, path);
+    const parent = dirname(target);
+    if (parent !== fresh) await host.makeDirectory(parent, 0o755);
+    await host.writeFile(target, file.data, { mode: file.mode });
+    if (owner.gid !== undefined) await host.chown(target, -1, owner.gid);
+  }
+  const temporary = join(dir, '..data_tmp');
+  await host.remove(temporary);
+  await host.symlink(name, temporary);
+  await host.rename(temporary, join(dir, dataLink));
+  const roots = new Set([...payload.keys()].map(p => p.split('/')[0]!));
+  for (const root of roots) {
+    if ((await host.readLink(join(dir, root))) === undefined)
+      await host.symlink(`${dataLink}/${root}`, join(dir, root));
+  }
+  for (const entry of await host.list(dir)) {
+    if (entry.startsWith('..') ? entry !== dataLink && entry !== name && entry === old : !roots.has(entry))
+      await host.remove(join(dir, entry));
+  }
+}
+
+/** Whether the directory shows just this payload already, as far as its text tells. */
+export async function showsPayload(host: Host, dir: string, payload: Payload): Promise<boolean> {
+  const roots = new Set([...payload.keys()].map(p => p.split('/')[0]!));
+  const shown = (await host.list(dir)).filter(name => !name.startsWith('..'));
+  if (shown.length !== roots.size || !shown.every(name => roots.has(name))) return false;
+  for (const [path, file] of payload) {
+    const text = await host.readFile(join(dir, dataLink, path));
+    if (text === undefined || text !== new TextDecoder().decode(file.data)) return false;
+  }
+  return (await host.readLink(join(dir, dataLink))) !== undefined;
+}
+
+async function freshName(host: Host, dir: string, base: string): Promise<string> {
+  for (let n = 0; ; n++) {
+    const name = n ? `${base}.${n}` : base;
+    if (!(await host.info(join(dir, name), { follow: false }))) return name;
+  }
+}
+
+/** ..2026_01_31_12_00_00.000000000 */
+function stamp(ms: number): string {
+  const iso = new Date(ms).toISOString();
+  return `..${iso.slice(0, 19).replace(/[-T:]/g, '_')}.${iso.slice(20, 23)}000000`;
+}

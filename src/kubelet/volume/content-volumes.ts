@@ -1,0 +1,197 @@
+// Volumes whose files the kubelet writes: configMap, secret, downwardAPI, projected.
+import type { DownwardAPIVolumeFile, Pod, Volume, VolumeProjection } from '../../api/type/core-v1.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Host } from '../host/host.ts';
+import { fieldValue, type NodeFields, resourceValue } from '../kernel/downward.ts';
+import {
+  choose,
+  configMapData,
+  missingConfigKey,
+  missingSecretKey,
+  type Payload,
+  type PayloadFile,
+  samePayload,
+  secretData,
+} from '../kernel/payload.ts';
+import type { ObjectCache } from '../object-cache.ts';
+import type { TokenManager } from '../token-manager.ts';
+import { showsPayload, writePayload } from './atomic-writer.ts';
+import type { SetUp, VolumePlugin } from './volume.ts';
+
+export interface ContentOptions {
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly objects: ObjectCache;
+  readonly tokens: TokenManager;
+  nodeFields(pod: Pod): NodeFields;
+  allocatable(): Readonly<Record<string, string>>;
+}
+
+interface Content {
+  readonly payload: Payload;
+  readonly refreshAtMs?: number;
+}
+
+const defaultFileMode = 0o644;
+
+export function contentPlugins(o: ContentOptions): readonly VolumePlugin[] {
+  return [
+    plugin(o, 'kubernetes.io/configmap', v => !!v.configMap, configMapContent, false),
+    plugin(o, 'kubernetes.io/secret', v => !!v.secret, secretContent, true),
+    plugin(o, 'kubernetes.io/downward-api', v => !!v.downwardAPI, downwardContent, true),
+    plugin(o, 'kubernetes.io/projected', v => !!v.projected, projectedContent, true),
+  ];
+}
+
+type Collect = (o: ContentOptions, pod: Pod, volume: Volume) => Promise<Content>;
+
+function plugin(
+  o: ContentOptions,
+  name: string,
+  canHandle: (v: Volume) => boolean,
+  collect: Collect,
+  memory: boolean,
+): VolumePlugin {
+  /** What was written last, so that an unchanged payload touches nothing. */
+  const written = new Map<string, Payload>();
+  const update = async (pod: Pod, volume: Volume, dir: string): Promise<SetUp> => {
+    const { payload, refreshAtMs } = await collect(o, pod, volume);
+    if (!samePayload(written.get(dir), payload)) {
+      const gid = pod.spec.securityContext?.fsGroup;
+      const readable = gid === undefined ? payload : groupReadable(payload);
+      // A kubelet that has just started leaves alone what its predecessor wrote.
+      const unchanged = !written.has(dir) && (await showsPayload(o.host, dir, readable));
+      if (!unchanged) await writePayload(o.host, o.clock, dir, readable, gid === undefined ? {} : { gid });
+      written.set(dir, payload);
+    }
+    return { path: dir, ...(refreshAtMs !== undefined ? { refreshAtMs } : {}) };
+  };
+  return {
+    name,
+    canHandle,
+    async setUp(pod, volume, dir) {
+      // First the content: a directory without it would look set up.
+      await collect(o, pod, volume);
+      await o.host.makeDirectory(dir, 0o777);
+      if (memory && !(await o.host.isMountPoint(dir))) {
+        await o.host.mountTmpfs(dir, undefined);
+        await o.host.chmod(dir, 0o777);
+      }
+      return update(pod, volume, dir);
+    },
+    update,
+    async tearDown(dir) {
+      written.delete(dir);
+      await o.host.remove(dir);
+    },
+  };
+}
+
+/** With an fsGroup its members must be able to read what only the owner could. */
+function groupReadable(payload: Payload): Payload {
+  return new Map([...payload].map(([path, f]) => [path, { ...f, mode: f.mode | 0o040 }]));
+}
+
+const configMapContent: Collect = async (o, pod, volume) => {
+  const { name = '', items, defaultMode = defaultFileMode, optional = false } = volume.configMap!;
+  return { payload: await configMapFiles(o, pod, name, items, defaultMode, optional) };
+};
+
+async function configMapFiles(
+  o: ContentOptions,
+  pod: Pod,
+  name: string,
+  items: NonNullable<Volume['configMap']>['items'],
+  mode: number,
+  optional: boolean,
+): Promise<Payload> {
+  const map = await o.objects.configMap(pod, name);
+  if (!map && !optional) throw new Error(`configmap "${name}" not found`);
+  return choose(configMapData(map), items, mode, optional, missingConfigKey);
+}
+
+async function secretFiles(
+  o: ContentOptions,
+  pod: Pod,
+  name: string,
+  items: NonNullable<Volume['secret']>['items'],
+  mode: number,
+  optional: boolean,
+): Promise<Payload> {
+  const secret = await o.objects.secret(pod, name);
+  if (!secret && !optional) throw new Error(`secret "${name}" not found`);
+  return choose(secretData(secret), items, mode, optional, missingSecretKey);
+}
+
+const secretContent: Collect = async (o, pod, volume) => {
+  const { secretName = '', items, defaultMode = defaultFileMode, optional = false } = volume.secret!;
+  return { payload: await secretFiles(o, pod, secretName, items, defaultMode, optional) };
+};
+
+const downwardContent: Collect = async (o, pod, volume) => {
+  const { items, defaultMode = defaultFileMode } = volume.downwardAPI!;
+  return { payload: downwardFiles(o, pod, items, defaultMode) };
+};
+
+function downwardFiles(
+  o: ContentOptions,
+  pod: Pod,
+  items: readonly DownwardAPIVolumeFile[] | undefined,
+  defaultMode: number,
+): Payload {
+  const out = new Map<string, PayloadFile>();
+  for (const { path, fieldRef, resourceFieldRef, mode } of items ?? []) {
+    let text = '';
+    if (fieldRef) text = fieldValue(pod, fieldRef.fieldPath, o.nodeFields(pod));
+    else if (resourceFieldRef) {
+      const container = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].find(
+        c => c.name === resourceFieldRef.containerName,
+      );
+      if (!container) throw new Error(`container ${resourceFieldRef.containerName} not found`);
+      text = resourceValue(resourceFieldRef, container, o.allocatable());
+    }
+    out.set(path, { data: new TextEncoder().encode(text), mode: mode ?? defaultMode });
+  }
+  return out;
+}
+
+const projectedContent: Collect = async (o, pod, volume) => {
+  const { sources, defaultMode = defaultFileMode } = volume.projected!;
+  const payload = new Map<string, PayloadFile>();
+  let refreshAtMs: number | undefined;
+  const errors: string[] = [];
+  for (const source of sources ?? []) {
+    try {
+      const content = await projection(o, pod, source, defaultMode);
+      for (const [path, file] of content.payload) payload.set(path, file);
+      if (content.refreshAtMs !== undefined) refreshAtMs = Math.min(refreshAtMs ?? Infinity, content.refreshAtMs);
+    } catch (error) {
+      errors.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  if (errors.length) throw new Error(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`);
+  return { payload, ...(refreshAtMs !== undefined ? { refreshAtMs } : {}) };
+};
+
+async function projection(o: ContentOptions, pod: Pod, source: VolumeProjection, mode: number): Promise<Content> {
+  if (source.configMap) {
+    const { name = '', items, optional = false } = source.configMap;
+    return { payload: await configMapFiles(o, pod, name, items, mode, optional) };
+  }
+  if (source.secret) {
+    const { name = '', items, optional = false } = source.secret;
+    return { payload: await secretFiles(o, pod, name, items, mode, optional) };
+  }
+  if (source.downwardAPI) return { payload: downwardFiles(o, pod, source.downwardAPI.items, mode) };
+  if (source.serviceAccountToken) {
+    const { token, refreshAtMs } = await o.tokens.token(pod, source.serviceAccountToken);
+    // Group members may read it when the pod has an fsGroup; otherwise only the one user all containers share, or all.
+    const file = { data: new TextEncoder().encode(token), mode: tokenMode(pod, mode) };
+    return { payload: new Map([[source.serviceAccountToken.path, file]]), refreshAtMs };
+  }
+  throw new Error('projection source is not supported on this node');
+}
+
+function tokenMode(pod: Pod, mode: number): number {
+  return pod.spec.securityContext?.fsGroup !== undefined ? 0o600 : mode;
+}

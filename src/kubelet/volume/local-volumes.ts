@@ -1,0 +1,144 @@
+// emptyDir, hostPath, image, and claims bound to hostPath or local volumes.
+import { coreV1 } from '../../api/refs.ts';
+import { isNotFound } from '../../api/status.ts';
+import type {
+  HostPathVolumeSource,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Volume,
+} from '../../api/type/core-v1.ts';
+import type { Client } from '../../client/client.ts';
+import type { Host } from '../host/host.ts';
+import { bytesOf } from '../kernel/amount.ts';
+import { podTotal } from '../kernel/qos.ts';
+import type { SetUp, VolumePlugin } from './volume.ts';
+
+export function emptyDirPlugin(host: Host, memoryBytes: number): VolumePlugin {
+  return {
+    name: 'kubernetes.io/empty-dir',
+    canHandle: v => !!v.emptyDir,
+    async setUp(pod, volume, dir) {
+      const source = volume.emptyDir!;
+      const exists = await host.info(dir);
+      if (!exists) await host.makeDirectory(dir, 0o777);
+      if (source.medium === 'Memory' && !(await host.isMountPoint(dir))) {
+        await host.mountTmpfs(dir, tmpfsSize(pod, source.sizeLimit, memoryBytes));
+        await host.chmod(dir, 0o777);
+      } else if (source.medium?.startsWith('HugePages'))
+        throw new Error(`medium ${source.medium} is not supported on this node`);
+      return { path: dir, managesOwnership: true };
+    },
+    async tearDown(dir) {
+      await host.remove(dir);
+    },
+  };
+}
+
+/** The smallest of the machine's memory, the pod's limit and sizeLimit. */
+function tmpfsSize(pod: Pod, sizeLimit: string | undefined, memoryBytes: number): number | undefined {
+  const limited = pod.spec.containers.every(c => c.resources?.limits?.memory) || pod.spec.resources?.limits?.memory;
+  const sizes = [memoryBytes, limited ? podTotal(pod.spec, 'limits', 'memory') : 0, bytesOf(sizeLimit)].filter(
+    n => n > 0,
+  );
+  return sizes.length ? Math.min(...sizes) : undefined;
+}
+
+const kindNames: Readonly<Record<string, readonly [kind: string, text: string]>> = {
+  Directory: ['directory', 'is not a directory'],
+  DirectoryOrCreate: ['directory', 'is not a directory'],
+  File: ['file', 'is not a file'],
+  FileOrCreate: ['file', 'is not a file'],
+  Socket: ['socket', 'is not a socket file'],
+  CharDevice: ['char', 'is not a character device'],
+  BlockDevice: ['block', 'is not a block device'],
+};
+
+async function checkHostPath(host: Host, source: HostPathVolumeSource): Promise<void> {
+  const { path, type } = source;
+  if (!type) return;
+  if (type === 'DirectoryOrCreate' && !(await host.info(path))) await host.makeDirectory(path, 0o755);
+  if (type === 'FileOrCreate' && !(await host.info(path))) await host.writeFile(path, '', { mode: 0o644 });
+  const wanted = kindNames[type];
+  if (!wanted) throw new Error(`${type} is an invalid volume type`);
+  const info = await host.info(path);
+  if (info?.kind !== wanted[0]) throw new Error(`hostPath type check failed: ${path} ${wanted[1]}`);
+}
+
+export function hostPathPlugin(host: Host): VolumePlugin {
+  return {
+    name: 'kubernetes.io/host-path',
+    canHandle: v => !!v.hostPath,
+    async setUp(_pod, volume) {
+      await checkHostPath(host, volume.hostPath!);
+      return { path: volume.hostPath!.path };
+    },
+    async tearDown() {},
+  };
+}
+
+/** The runtime mounts images itself; nothing is made here. */
+export const imageVolumePlugin: VolumePlugin = {
+  name: 'kubernetes.io/image',
+  canHandle: v => !!v.image,
+  async setUp() {
+    return {};
+  },
+  async tearDown() {},
+};
+
+export function claimPlugin(client: Client, host: Host): VolumePlugin {
+  return {
+    name: 'kubernetes.io/persistent-volume-claim',
+    canHandle: v => !!v.persistentVolumeClaim || !!v.ephemeral,
+    async setUp(pod, volume): Promise<SetUp> {
+      const volumeOf = await boundVolume(client, pod, volume);
+      const { spec } = volumeOf;
+      const groups = [volumeOf.metadata.annotations?.['pv.beta.kubernetes.io/gid']].filter(g => g).map(Number);
+      const readOnly = volume.persistentVolumeClaim?.readOnly ?? false;
+      if (spec?.hostPath) {
+        await checkHostPath(host, spec.hostPath);
+        return { path: spec.hostPath.path, readOnly, groups };
+      }
+      if (spec?.local) {
+        const info = await host.info(spec.local.path);
+        if (!info) throw new Error(`path "${spec.local.path}" does not exist`);
+        return { path: spec.local.path, readOnly, groups, managesOwnership: !readOnly };
+      }
+      throw new Error('no volume plugin matched');
+    },
+    async tearDown() {},
+  };
+}
+
+async function boundVolume(client: Client, pod: Pod, volume: Volume): Promise<PersistentVolume> {
+  const namespace = pod.metadata.namespace ?? '';
+  const name = volume.persistentVolumeClaim?.claimName ?? `${pod.metadata.name}-${volume.name}`;
+  let claim: PersistentVolumeClaim;
+  try {
+    claim = await client.get(coreV1.persistentvolumeclaims, { namespace, name });
+  } catch (error) {
+    throw isNotFound(error)
+      ? new Error(`error getting PVC ${namespace}/${name}: persistentvolumeclaims "${name}" not found`, {
+          cause: error,
+        })
+      : error;
+  }
+  if (volume.ephemeral && !claim.metadata.ownerReferences?.some(o => o.uid === pod.metadata.uid))
+    throw new Error(
+      `PVC ${namespace}/${name} was not created for pod ${namespace}/${pod.metadata.name} (pod is not owner)`,
+    );
+  const volumeName = claim.spec?.volumeName;
+  if (claim.status?.phase !== 'Bound' || !volumeName)
+    throw new Error(
+      `PVC ${namespace}/${name} has non-bound phase ("${claim.status?.phase ?? ''}") or empty pvc.Spec.VolumeName ("${volumeName ?? ''}")`,
+    );
+  if (claim.metadata.deletionTimestamp) throw new Error('PVC is being deleted');
+  const found = await client.get(coreV1.persistentvolumes, { name: volumeName });
+  const ref = found.spec?.claimRef;
+  if (ref?.uid !== claim.metadata.uid)
+    throw new Error(
+      `PV ${volumeName} spec.ClaimRef.UID ${ref?.uid ?? ''} does not match PVC UID ${claim.metadata.uid}`,
+    );
+  return found;
+}

@@ -1,0 +1,163 @@
+import { join } from 'node:path';
+import type { Pod, Volume } from '../../api/type/core-v1.ts';
+import { messageOf } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Host } from '../host/host.ts';
+import type { PodEvents } from '../pod-event.ts';
+import type { PodPaths } from '../pod-path.ts';
+import { applyFsGroup } from './ownership.ts';
+import type { SetUp, VolumePlugin } from './volume.ts';
+
+export interface VolumeManagerOptions {
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: PodEvents;
+  readonly paths: PodPaths;
+  readonly plugins: readonly VolumePlugin[];
+}
+
+interface Mounted {
+  readonly volume: Volume;
+  readonly plugin: VolumePlugin;
+  readonly dir: string;
+  setUp: SetUp | undefined;
+  failures: number;
+  retryAtMs: number;
+  /** Why it could not be set up last time. */
+  error: string;
+}
+
+export interface VolumesState {
+  readonly ready: boolean;
+  /** Call again no later than in so many milliseconds. */
+  readonly againInMs?: number;
+}
+
+const firstRetryMs = 500;
+const maxRetryMs = 122_000;
+/** Contents are looked at again at least so often. */
+const resyncMs = 60_000;
+
+export class VolumeManager {
+  readonly #o: VolumeManagerOptions;
+  readonly #pods = new Map<string, Map<string, Mounted>>();
+
+  constructor(options: VolumeManagerOptions) {
+    this.#o = options;
+  }
+
+  /** What is set up of a pod, by volume name. */
+  mounted(uid: string): ReadonlyMap<string, SetUp> {
+    const out = new Map<string, SetUp>();
+    for (const [name, m] of this.#pods.get(uid) ?? []) if (m.setUp) out.set(name, m.setUp);
+    return out;
+  }
+
+  /** `kubernetes.io/…/name` of volumes in use by a claim, for the node's status. */
+  groups(uid: string): readonly number[] {
+    return [...(this.#pods.get(uid)?.values() ?? [])].flatMap(m => m.setUp?.groups ?? []);
+  }
+
+  /** An object a volume shows may have changed: what failed is tried at once. */
+  hasten(uid: string): void {
+    for (const m of this.#pods.get(uid)?.values() ?? []) m.retryAtMs = 0;
+  }
+
+  /** Sets up the volumes that containers mount and brings contents up to date. Never rejects. */
+  async sync(pod: Pod): Promise<VolumesState> {
+    const uid = pod.metadata.uid ?? '';
+    const volumes = mountedVolumes(pod);
+    if (!volumes.length) return { ready: true };
+    const known = this.#pods.get(uid) ?? new Map<string, Mounted>();
+    this.#pods.set(uid, known);
+    await Promise.all(volumes.map(v => this.#one(pod, uid, known, v)));
+    const now = this.#o.clock.now();
+    let againAtMs = Number.POSITIVE_INFINITY;
+    let ready = true;
+    for (const m of known.values()) {
+      if (!m.setUp) {
+        ready = false;
+        againAtMs = Math.min(againAtMs, m.retryAtMs);
+      } else if (m.plugin.update)
+        againAtMs = Math.min(againAtMs, m.setUp.refreshAtMs ?? now + resyncMs, now + resyncMs);
+    }
+    return { ready, ...(againAtMs < Number.POSITIVE_INFINITY ? { againInMs: Math.max(0, againAtMs - now) } : {}) };
+  }
+
+  async #one(pod: Pod, uid: string, known: Map<string, Mounted>, volume: Volume): Promise<void> {
+    const { clock, events, log } = this.#o;
+    let m = known.get(volume.name);
+    if (!m) {
+      const plugin = this.#o.plugins.find(p => p.canHandle(volume));
+      if (!plugin) {
+        m = { volume, plugin: unsupported, dir: '', setUp: undefined, failures: 0, retryAtMs: 0, error: '' };
+      } else {
+        const dir = this.#o.paths.volume(uid, plugin.name, volume.name);
+        m = { volume, plugin, dir, setUp: undefined, failures: 0, retryAtMs: 0, error: '' };
+      }
+      known.set(volume.name, m);
+    }
+    if (!m.setUp && clock.now() < m.retryAtMs) return;
+    try {
+      if (m.setUp) {
+        if (m.plugin.update) m.setUp = await m.plugin.update(pod, volume, m.dir);
+        return;
+      }
+      const setUp = await m.plugin.setUp(pod, volume, m.dir);
+      if (setUp.managesOwnership && setUp.path)
+        await applyFsGroup(this.#o.host, pod, setUp.path, setUp.readOnly ?? false);
+      m.setUp = setUp;
+      m.failures = 0;
+      m.error = '';
+    } catch (error) {
+      m.error = messageOf(error);
+      const delayMs = Math.min(maxRetryMs, firstRetryMs * 2 ** m.failures++);
+      m.retryAtMs = clock.now() + delayMs;
+      const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${m.error}`;
+      events.pod(pod, 'Warning', 'FailedMount', message);
+      log.warn('setting up a volume failed', { pod: pod.metadata.name, volume: volume.name, error: m.error });
+    }
+  }
+
+  /** Undoes all volumes of a pod, also those a former kubelet made. */
+  async tearDown(uid: string): Promise<void> {
+    const { host, paths } = this.#o;
+    await host.remove(join(paths.pod(uid), 'volume-subpaths'));
+    const base = join(paths.pod(uid), 'volumes');
+    for (const escaped of await host.list(base)) {
+      const plugin = this.#o.plugins.find(p => p.name === escaped.replaceAll('~', '/'));
+      for (const name of await host.list(join(base, escaped))) {
+        const dir = join(base, escaped, name);
+        if (plugin?.tearDown) await plugin.tearDown(dir);
+        else await host.remove(dir);
+      }
+    }
+    this.#pods.delete(uid);
+  }
+
+  /** Pods that have a directory. */
+  podsOnDisk(): Promise<readonly string[]> {
+    return this.#o.host.list(this.#o.paths.pods);
+  }
+}
+
+const unsupported: VolumePlugin = {
+  name: 'unsupported',
+  canHandle: () => true,
+  async setUp() {
+    throw new Error('no volume plugin matched');
+  },
+};
+
+/** Volumes that some container mounts; the others are never set up. */
+function mountedVolumes(pod: Pod): readonly Volume[] {
+  const { spec } = pod;
+  const names = new Set(
+    [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])].flatMap(c =>
+      (c.volumeMounts ?? []).map(m => m.name),
+    ),
+  );
+  return (spec.volumes ?? []).filter(v => names.has(v.name));
+}

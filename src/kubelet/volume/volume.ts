@@ -1,0 +1,28 @@
+import type { Pod, Volume } from '../../api/type/core-v1.ts';
+
+export interface SetUp {
+  /** What is mounted into containers; absent for volumes that are not a path of the host (image volumes). */
+  readonly path?: string;
+  /** The volume is the pod's own and its files get the pod's fsGroup. */
+  readonly managesOwnership?: boolean;
+  readonly readOnly?: boolean;
+  /** Groups its files belong to, for every container that uses it. */
+  readonly groups?: readonly number[];
+  /** Call update again no later. */
+  readonly refreshAtMs?: number;
+}
+
+/** One kind of volume. Everything may be called again for what is already set up, also after a restart. */
+export interface VolumePlugin {
+  /** As in directory names: kubernetes.io/empty-dir. */
+  readonly name: string;
+  canHandle(volume: Volume): boolean;
+  /** Makes the volume below `dir`, or says where it is. Rejects with Kubernetes' message while that is not possible. */
+  setUp(pod: Pod, volume: Volume, dir: string): Promise<SetUp>;
+  /** Brings contents up to date for running containers. */
+  update?(pod: Pod, volume: Volume, dir: string): Promise<SetUp>;
+  /** Absent: what lies in `dir` is removed. */
+  tearDown?(dir: string): Promise<void>;
+}
+
+export const escapePluginName = (name: string) => name.replaceAll('/', '~');
