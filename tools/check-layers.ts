@@ -23,7 +23,7 @@ for (const line of readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('\n
 
 const problems: string[] = [];
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(f => f.endsWith('.ts'));
-const folderImports = new Map<string, Map<string, string>>();
+const fileImports = new Map<string, string[]>();
 for (const file of files) {
   const layer = file.split('/')[0]!;
   if (file.includes('/') && !table.has(layer))
@@ -48,27 +48,25 @@ for (const file of files) {
     if (targetLayer !== layer && file.includes('/') && !table.get(layer)?.has(targetLayer) && !test) {
       problems.push(`src/${file}: ${layer} may not import ${targetLayer} (${from})`);
     }
-    const [a, b] = [dirname(file), dirname(target)];
-    if (a !== b && !test) {
-      if (!folderImports.has(a)) folderImports.set(a, new Map());
-      folderImports.get(a)!.set(b, file);
+    if (!test) {
+      if (!fileImports.has(file)) fileImports.set(file, []);
+      fileImports.get(file)!.push(target);
     }
   }
 }
 
-// Mutual folders: a imports b and b imports a, at any distance.
-const reach = (from: string, to: string, seen = new Set<string>()): boolean => {
-  for (const next of folderImports.get(from)?.keys() ?? []) {
-    if (next === to) return true;
-    if (!seen.has(next)) {
-      seen.add(next);
-      if (reach(next, to, seen)) return true;
-    }
+// Cycles between files, type imports included: depth first, each file once.
+const state = new Map<string, 'open' | 'done'>();
+const visit = (file: string, trail: readonly string[]): void => {
+  state.set(file, 'open');
+  for (const next of fileImports.get(file) ?? []) {
+    if (state.get(next) === 'open')
+      problems.push(`cycle: ${[...trail.slice(trail.indexOf(next)), file, next].map(f => `src/${f}`).join(' -> ')}`);
+    else if (!state.has(next)) visit(next, [...trail, file]);
   }
-  return false;
+  state.set(file, 'done');
 };
-for (const [a, targets] of folderImports)
-  for (const [b, file] of targets) if (reach(b, a)) problems.push(`src/${file}: ${a} and ${b} import each other`);
+for (const file of files) if (!state.has(file)) visit(file, []);
 
 for (const p of problems) console.error(p);
 if (problems.length) process.exit(1);

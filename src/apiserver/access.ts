@@ -41,7 +41,7 @@ import type { ApiContext, CallHandler } from './context.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { sendJson } from './respond.ts';
-import type { ApiServerOptions } from './server.ts';
+import type { ApiServerOptions } from './server-options.ts';
 
 export interface Access {
   readonly authorizer: Authorizer;

@@ -371,6 +371,6 @@ function answerCall(
   registry: Registry | undefined,
   { code, object }: CallResult,
 ): void {
-  if (object instanceof Stored && registry) return sendObject(request, code, rendererFor(request, resource), object);
-  sendJson(request.exchange, code, object instanceof Stored ? object.object : object, request.warnings);
+  if (object instanceof Stored && registry) sendObject(request, code, rendererFor(request, resource), object);
+  else sendJson(request.exchange, code, object instanceof Stored ? object.object : object, request.warnings);
 }

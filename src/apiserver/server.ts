@@ -9,7 +9,6 @@ import { createMetrics, type Metrics } from '../base/metrics.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
-import type { Store } from '../store/store.ts';
 import { type Access, createAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
@@ -25,31 +24,12 @@ import { requestMetrics } from './metrics.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
 import { Registry, type RegistryHooks } from './registry/registry.ts';
 import { WatchCache } from './registry/watch-cache.ts';
+import type { ApiServerOptions } from './server-options.ts';
 import { createUpgradeHandler } from './stream/upgrade.ts';
 import type { SurfaceOptions } from './surface.ts';
 import { createSurface } from './surface.ts';
 
-export interface ApiServerOptions {
-  readonly store: Store;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  readonly log?: Log;
-  readonly metrics?: Metrics;
-  /** PEM: what the TLS port shows, and the CA whose client certificates are believed. */
-  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
-  /** PEM of the key pair that signs service account tokens. */
-  readonly serviceAccountKeys: { readonly privateKey: string; readonly publicKeys: readonly string[] };
-  /** CA and certificate for connections to kubelets. */
-  readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
-  readonly frontProxyCa?: string;
-  readonly serviceCidrs?: readonly string[];
-  /** First and last node port. */
-  readonly nodePortRange?: readonly [number, number];
-  /** Where clients inside the cluster reach this server: the endpoints of the `kubernetes` service. */
-  readonly advertise?: { readonly address: string; readonly port: number };
-  readonly featureGates?: Readonly<Record<string, boolean>>;
-  readonly k8tsVersion?: string;
-}
+export type { ApiServerOptions };
 
 export interface ApiServer {
   /** Serves what `listener` accepts; may be called for several. */

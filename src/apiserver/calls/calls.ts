@@ -6,7 +6,7 @@ import type { Access } from '../access.ts';
 import type { ApiContext } from '../context.ts';
 import { registryOf } from '../context.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
-import type { ApiServerOptions } from '../server.ts';
+import type { ApiServerOptions } from '../server-options.ts';
 import { bindPod } from './binding.ts';
 import { evict } from './eviction.ts';
 import { scale } from './scale.ts';

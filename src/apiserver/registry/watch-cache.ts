@@ -181,7 +181,10 @@ export class WatchCache {
       return () => this.#everywhere.delete(listener);
     }
     let set = this.#inNamespace.get(namespace);
-    if (!set) this.#inNamespace.set(namespace, (set = new Set()));
+    if (!set) {
+      set = new Set();
+      this.#inNamespace.set(namespace, set);
+    }
     set.add(listener);
     return () => {
       set.delete(listener);

@@ -5,7 +5,7 @@ import type { Log } from '../../base/log.ts';
 import type { Access } from '../access.ts';
 import type { ApiContext } from '../context.ts';
 import type { PeerIdentity } from '../http/peer.ts';
-import type { ApiServerOptions } from '../server.ts';
+import type { ApiServerOptions } from '../server-options.ts';
 
 export interface UpgradeDeps {
   readonly context: ApiContext;

@@ -1,0 +1,45 @@
+// NamespaceLifecycle: nothing is created in a namespace that is absent or being deleted; the system's own stay.
+import { forbidden, notFound, StatusError } from '../../api/status.ts';
+import type { Namespace } from '../../api/type/core-v1.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
+import type { AdmissionPlugin } from './admission.ts';
+
+const immortal = new Set(['default', 'kube-system', 'kube-public']);
+// Reviews are about a namespace, not in it.
+const accessReviews = new Set(['localsubjectaccessreviews']);
+
+export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
+  return {
+    name: 'NamespaceLifecycle',
+    handles: ({ operation, resource }) =>
+      resource.group === '' && resource.resource === 'namespaces'
+        ? operation === 'DELETE'
+        : operation === 'CREATE' && resource.namespaced,
+    validate() {},
+    mutate({ operation, resource, namespace, name, subresource }) {
+      if (operation === 'DELETE') {
+        if (immortal.has(name)) throw forbidden(resource, name, 'this namespace may not be deleted');
+        return;
+      }
+      if (accessReviews.has(resource.resource)) return;
+      const stored = namespaces.latest(namespace);
+      if (!stored) throw notFound({ group: '', resource: 'namespaces' }, namespace);
+      const { metadata, status } = stored.object as unknown as Namespace;
+      if (status.phase !== 'Terminating' && metadata.deletionTimestamp === undefined) return;
+      const error = forbidden(
+        resource,
+        name,
+        `unable to create new content in namespace ${namespace} because it is being terminated`,
+      );
+      const causes = [
+        {
+          reason: 'NamespaceTerminating',
+          message: `namespace ${namespace} is being terminated`,
+          field: 'metadata.namespace',
+        },
+      ];
+      if (!subresource) throw new StatusError(403, 'Forbidden', error.message, { ...error.status.details, causes });
+      throw error;
+    },
+  };
+}

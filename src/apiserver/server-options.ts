@@ -1,0 +1,27 @@
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import type { Store } from '../store/store.ts';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: Log;
+  readonly metrics?: Metrics;
+  /** PEM: what the TLS port shows, and the CA whose client certificates are believed. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  /** PEM of the key pair that signs service account tokens. */
+  readonly serviceAccountKeys: { readonly privateKey: string; readonly publicKeys: readonly string[] };
+  /** CA and certificate for connections to kubelets. */
+  readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly frontProxyCa?: string;
+  readonly serviceCidrs?: readonly string[];
+  /** First and last node port. */
+  readonly nodePortRange?: readonly [number, number];
+  /** Where clients inside the cluster reach this server: the endpoints of the `kubernetes` service. */
+  readonly advertise?: { readonly address: string; readonly port: number };
+  readonly featureGates?: Readonly<Record<string, boolean>>;
+  readonly k8tsVersion?: string;
+}
