@@ -1,4 +1,3 @@
-import { Metadata } from '@grpc/grpc-js';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -91,8 +90,7 @@ export async function watchContainerdEvents(
   handler: { onEvent(event: RuntimeEvent): void; onGap(): void },
   signal: AbortSignal,
 ): Promise<void> {
-  const metadata = new Metadata();
-  metadata.set('containerd-namespace', 'k8s.io');
+  const metadata = { 'containerd-namespace': 'k8s.io' };
   const filters = ['namespace==k8s.io,topic~="^/tasks/(start|exit|oom|delete)$"'];
   // Exits held back; what follows on the same id waits for them.
   const exits = new Map<string, Promise<void>>();
