@@ -14,6 +14,7 @@ import { ContainerdProcess } from '../cri/containerd-process.ts';
 import { ensurePauseImage, pauseImageReference } from '../cri/pause-image.ts';
 import { type NodeContext, nodeParts } from './components.ts';
 import { createNodeRoutes } from './node-routes.ts';
+import { untilReachable } from './reachable.ts';
 import { type AgentConfig, cniNetworkName, containerdSocket } from './role.ts';
 import type { RunOptions } from './server.ts';
 
@@ -61,17 +62,21 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     runtime,
   };
   try {
+    const reachable = untilReachable(config.server, proxyClient, clock, signal);
     const parts = await Promise.all(nodeParts.map(part => part.create(context)));
+    const askingServer = [
+      createNodeRoutes({ ...config, informers: context.proxyInformers, clock, log }),
+      createCniConfig(context, cniConfDir),
+      readiness(context.proxyInformers, config.nodeName, () => link?.ready()),
+      ...parts,
+      informers('kubelet informers', context.kubeletInformers),
+      informers('proxy informers', context.proxyInformers),
+    ];
     await runAll(
       [
         containerd,
         { name: 'pause image', run: s => bringPauseImage(containerd, context, s) },
-        createNodeRoutes({ ...config, informers: context.proxyInformers, clock, log }),
-        createCniConfig(context, cniConfDir),
-        readiness(context.proxyInformers, config.nodeName, () => link?.ready()),
-        ...parts,
-        informers('kubelet informers', context.kubeletInformers),
-        informers('proxy informers', context.proxyInformers),
+        ...askingServer.map(service => after(reachable, service)),
       ],
       signal,
     );
@@ -81,6 +86,11 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     proxyClient.close();
   }
 }
+
+const after = (gate: Promise<void>, service: Service): Service => ({
+  name: service.name,
+  run: signal => gate.then(() => service.run(signal)),
+});
 
 const informers = (name: string, factory: InformerFactory): Service => ({ name, run: s => factory.run(s) });
 

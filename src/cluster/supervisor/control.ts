@@ -103,7 +103,10 @@ export async function* askSupervisor(
     });
     socket.on('error', () => {});
     socket.write(`${JSON.stringify(request)}\n`);
-    for await (const line of createInterface({ input: socket })) {
+    const lines = createInterface({ input: socket });
+    // A destroyed socket does not end readline by itself.
+    socket.once('close', () => lines.close());
+    for await (const line of lines) {
       const value = JSON.parse(line) as SupervisorStatus & { error?: string };
       if (value.error) throw new Error(value.error);
       yield value;

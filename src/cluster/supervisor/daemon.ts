@@ -15,10 +15,9 @@ type Report =
 
 const report = (message: Report): Promise<void> =>
   new Promise(resolve => {
-    const { send } = process;
-    if (!send || !process.connected) return resolve();
-    send.call(process, message, undefined, undefined, () => {
-      if (process.connected) process.disconnect();
+    if (process.send === undefined || !process.connected) return resolve();
+    process.send(message, undefined, undefined, () => {
+      if (process.connected) process.disconnect?.();
       resolve();
     });
   });
