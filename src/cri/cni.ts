@@ -68,11 +68,20 @@ export function findCniBinDir(
   );
 }
 
+const cniCacheDir = '/var/lib/cni/results';
+
 /** Removes what libcni remembers of the network's attachments, for a node that goes away without taking them down. */
-export async function forgetCniResults(networkName: string, cacheDir = '/var/lib/cni/results'): Promise<void> {
-  const names = await readdir(cacheDir).catch(() => []);
-  for (const name of names.filter(n => n.startsWith(`${networkName}-`))) {
+export async function forgetCniResults(networkName: string, cacheDir = cniCacheDir): Promise<void> {
+  for (const name of (await cached(cacheDir)).filter(n => n.startsWith(`${networkName}-`))) {
     const text = await readFile(join(cacheDir, name), 'utf8').catch(() => '');
     if (text.includes(`"networkName":"${networkName}"`)) await rm(join(cacheDir, name), { force: true });
   }
 }
+
+/** The same for the sandboxes of these ids, on whichever network (each also has one on loopback). */
+export async function forgetSandboxResults(ids: readonly string[], cacheDir = cniCacheDir): Promise<void> {
+  for (const name of await cached(cacheDir))
+    if (ids.some(id => name.includes(`-${id}-`))) await rm(join(cacheDir, name), { force: true });
+}
+
+const cached = (cacheDir: string) => readdir(cacheDir).catch(() => []);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { forgetSandboxResults } from './cni.ts';
 import { findProgram, runProgram } from './command.ts';
 import { containerdRuntime } from './containerd.ts';
 import type { ContainerRuntime } from './runtime.ts';
@@ -67,6 +68,7 @@ async function killLeftovers(options: DestroyOptions): Promise<void> {
     const address = text(join(bundles, id, 'address')).replace(/^unix:\/\//, '');
     if (address.startsWith('/run/containerd/s/')) rmSync(address, { force: true });
   }
+  await forgetSandboxResults(ids);
 }
 
 // A pid may have been used again since: the process must still be in a cgroup named after the container.

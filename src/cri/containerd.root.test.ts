@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { destroyContainers, mountPointsBelow, shimPids } from './containerd-cleanup.ts';
+import { registryHosts } from './containerd-config.ts';
 import { loadImageArchive } from './image-archive.ts';
 import { pauseImageReference } from './pause-image.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
+import { isRuntimeNotFound } from './runtime-error.ts';
 import { writeTar } from './tar.ts';
 import { busyboxArchive, busyboxImage, startTestContainerd, type TestContainerd } from './test-containerd.ts';
 import type { PortMapping } from './type.ts';
@@ -205,16 +207,44 @@ describe('containerd of a node', () => {
     assert.ok((await names(pauseImageReference)).length === 1);
   });
 
+  test('images are pulled from a registry, by its own name and as a mirror of another', async () => {
+    const { directory, networkNamespace, runtime } = containerd;
+    const registryConfig = join(directory, 'registry.yml');
+    const storage = { filesystem: { rootdirectory: join(directory, 'registry-data') } };
+    writeFileSync(registryConfig, JSON.stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:5000' } }));
+    mkdirSync(join(containerd.registryDir, 'images.example'), { recursive: true });
+    const hosts = registryHosts('https://images.example', ['http://127.0.0.1:5000']);
+    writeFileSync(join(containerd.registryDir, 'images.example/hosts.toml'), hosts);
+    const inside = [`--net=${networkNamespace}`];
+    const registry = spawn('nsenter', [...inside, 'docker-registry', 'serve', registryConfig], { stdio: 'ignore' });
+    const ended = new Promise(resolve => registry.once('exit', resolve));
+    try {
+      writeFileSync(join(directory, 'pushed.tar'), busyboxArchive('k8ts.local/pushed:1'));
+      const copy = ['skopeo', 'copy', '-q', '--dest-tls-verify=false', `oci-archive:${join(directory, 'pushed.tar')}`];
+      await until(() => spawnSync('nsenter', [...inside, ...copy, 'docker://127.0.0.1:5000/team/app:1']).status === 0);
+      for (const image of ['127.0.0.1:5000/team/app:1', 'images.example/team/app:1']) {
+        const { image_ref: pulled } = await runtime.PullImage({ image: { image } });
+        assert.equal((await runtime.ImageStatus({ image: { image } })).image?.id, pulled);
+      }
+      const missing = runtime.PullImage({ image: { image: '127.0.0.1:5000/team/none:1' } });
+      await assert.rejects(missing, isRuntimeNotFound);
+    } finally {
+      registry.kill('SIGKILL');
+      await ended;
+    }
+  });
+
   test('what is left is removed by force when containerd is gone', async () => {
     const own = await startTestContainerd();
     const { directory } = own;
     const socket = join(directory, 'containerd.sock');
+    let sandbox: string | undefined;
     try {
       const config = {
         metadata: { name: 'left', uid: 'left', namespace: 'default', attempt: 0 },
         linux: { cgroup_parent: own.cgroups.podPath('BestEffort', 'left') },
       };
-      await own.runtime.RunPodSandbox({ config });
+      sandbox = (await own.runtime.RunPodSandbox({ config })).pod_sandbox_id;
       assert.equal(shimPids(socket).length, 1);
       process.kill(Number(readFileSync(join(directory, 'state/containerd.pid'), 'utf8')), 'SIGKILL');
       await destroyContainers({
@@ -235,7 +265,7 @@ describe('containerd of a node', () => {
     assert.equal(existsSync(directory), false);
     const results = existsSync('/var/lib/cni/results') ? readdirSync('/var/lib/cni/results') : [];
     assert.deepEqual(
-      results.filter(name => name.includes(basename(directory))),
+      results.filter(name => name.includes(basename(directory)) || name.includes(sandbox!)),
       [],
     );
   });

@@ -21,6 +21,8 @@ export interface TestContainerd {
   /** root, state, logs and all else lie below it. */
   readonly directory: string;
   readonly networkNamespace: string;
+  /** Where containerd looks for mirrors; see registryHosts. */
+  readonly registryDir: string;
   /** Stops and removes everything, also after a failure half-way. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
   const name = basename(directory);
   const networkNamespace = `/run/netns/${name}`;
   const socket = join(directory, 'containerd.sock');
+  const registryDir = join(directory, 'mirrors');
   const stop = new AbortController();
   const cgroups = new Cgroups({ parent: `/kubepods-${name}`, clock: systemClock });
   const containerd = new ContainerdProcess({
@@ -61,6 +64,7 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     cniConfDir: join(directory, 'cni'),
     cniBinDir: findCniBinDir(),
     sandboxImage: pauseImageReference,
+    registryDir,
     networkNamespace,
     clock: systemClock,
     log,
@@ -104,5 +108,5 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     await dispose();
     throw error;
   }
-  return { runtime, process: containerd, cgroups, directory, networkNamespace, dispose };
+  return { runtime, process: containerd, cgroups, directory, networkNamespace, registryDir, dispose };
 }
