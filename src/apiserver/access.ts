@@ -9,7 +9,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
-import { impersonated } from './authn/impersonation.ts';
+import { impersonated } from './authz/impersonation.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
@@ -27,7 +27,7 @@ import {
   type PeerCertificate,
   type UserInfo,
 } from './authn/user.ts';
-import { type Authorizer, type RuleResolver, superuserAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
+import { type Authorizer, type RuleResolver, superuserAuthorizer, unionAuthorizer, unionRuleResolver } from './authz/authorizer.ts';
 import { nodeRules, reconcile } from './authz/bootstrap-policy.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
@@ -102,12 +102,9 @@ export function createAccess({ context, client, informers, options }: AccessDeps
     roleBindings: informers.informer(rbacV1.rolebindings),
     clusterRoleBindings: informers.informer(rbacV1.clusterrolebindings),
   });
-  const authorizer = unionAuthorizer([
-    superuserAuthorizer,
-    new NodeAuthorizer(followingGraph(nodeFeeds(informers)), nodeRules()),
-    rbac,
-  ]);
-  const calls = accessCalls(rbac);
+  const nodes = new NodeAuthorizer(followingGraph(nodeFeeds(informers)), nodeRules());
+  const authorizer = unionAuthorizer([superuserAuthorizer, nodes, rbac]);
+  const calls = accessCalls(unionRuleResolver([nodes, rbac]));
 
   function peerOf({ peer }: Pick<Exchange, 'peer'>): PeerCertificate | undefined {
     if (peer.memo === undefined) {

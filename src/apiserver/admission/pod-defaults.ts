@@ -62,7 +62,7 @@ export function priority(classes: WatchCache): AdmissionPlugin {
         ? (classes.latest(wanted)?.object as unknown as PriorityClass | undefined)
         : all()
             .filter(c => c.globalDefault)
-            .sort((a, b) => a.value - b.value)[0];
+            .sort((a, b) => (a.value ?? 0) - (b.value ?? 0))[0];
       if (wanted && !found) throw forbidden(resource, name, `no PriorityClass with name ${wanted} was found`);
       const value = found?.value ?? 0;
       const preemption = found?.preemptionPolicy ?? 'PreemptLowerPriority';
@@ -89,7 +89,7 @@ export function priority(classes: WatchCache): AdmissionPlugin {
       const made = attributes.object as unknown as PriorityClass;
       if (!made.globalDefault) return;
       const other = all().find(c => c.globalDefault && c.metadata.name !== made.metadata.name);
-      if (other && made.value <= highestUserPriority) {
+      if (other && (made.value ?? 0) <= highestUserPriority) {
         throw forbidden(
           attributes.resource,
           attributes.name,

@@ -1,7 +1,7 @@
 // Impersonate-User, -Group, -Uid and -Extra-*: acting as somebody else, for those who may.
 import type { IncomingHttpHeaders } from 'node:http';
 import { badRequest } from '../../api/status.ts';
-import { type Attributes, type Authorizer, forbiddenError } from '../authz/authorizer.ts';
+import { type Attributes, type Authorizer, forbiddenError } from './authorizer.ts';
 import {
   allAuthenticated,
   allUnauthenticated,
@@ -9,7 +9,7 @@ import {
   parseServiceAccountUsername,
   serviceAccountGroups,
   type UserInfo,
-} from './user.ts';
+} from '../authn/user.ts';
 
 const extraPrefix = 'impersonate-extra-';
 
@@ -64,7 +64,7 @@ function withImplied(name: string, groups: readonly string[]): readonly string[]
 function extraOf(headers: IncomingHttpHeaders): Map<string, string[]> {
   const extra = new Map<string, string[]>();
   for (const [header, value] of Object.entries(headers)) {
-    if (header.startsWith(extraPrefix)) extra.set(decodeURIComponent(header.slice(extraPrefix.length)), many(value));
+    if (header.startsWith(extraPrefix)) extra.set(unescape(header.slice(extraPrefix.length)), many(value));
   }
   return extra;
 }
@@ -73,3 +73,12 @@ const single = (value: string | string[] | undefined): string => (Array.isArray(
 // Node joins repeated headers with a comma and a space.
 const many = (value: string | string[] | undefined): string[] =>
   value === undefined ? [] : Array.isArray(value) ? value : value.split(', ');
+
+// Header names carry what they cannot hold percent-encoded.
+function unescape(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw badRequest(`impersonation header ${JSON.stringify(extraPrefix + text)} is not percent-encoded correctly`);
+  }
+}
