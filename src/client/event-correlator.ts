@@ -131,14 +131,8 @@ function spamKeyOf({ source, involvedObject: o }: Event): string {
 }
 
 function groupKeyOf(event: Event): string {
-  return [
-    spamKeyOf(event),
-    event.type,
-    event.reason,
-    event.reportingComponent,
-    event.reportingInstance,
-    event.involvedObject.fieldPath,
-  ].join('\0');
+  const { type, reason, reportingComponent, reportingInstance } = event;
+  return [spamKeyOf(event), type, reason, reportingComponent, reportingInstance].join('\0');
 }
 
 function keyOf(event: Event): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -31,13 +31,15 @@ const pem = (() => {
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A TLS server that speaks HTTP/2 (or only HTTP/1.1) on loopback. */
-async function serve(handler: Handler, protocol: 'h2' | 'http/1.1' = 'h2') {
+async function serve(handler: Handler, protocol: 'h2' | 'http/1.1' | 'plain' = 'h2') {
   const sockets = new Set<Socket>();
   const server =
     protocol === 'h2'
       ? http2.createSecureServer({ ...pem, settings: { maxConcurrentStreams: 250 } }, handler as never)
-      : https.createServer(pem, handler);
-  server.on('secureConnection', (s: Socket) => {
+      : protocol === 'plain'
+        ? http.createServer(handler)
+        : https.createServer(pem, handler);
+  server.on(protocol === 'plain' ? 'connection' : 'secureConnection', (s: Socket) => {
     sockets.add(s);
     s.on('close', () => sockets.delete(s));
   });
@@ -47,7 +49,7 @@ async function serve(handler: Handler, protocol: 'h2' | 'http/1.1' = 'h2') {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `https://127.0.0.1:${port}`,
+    url: `${protocol === 'plain' ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     drop,
     connections: () => sockets.size,
@@ -148,8 +150,8 @@ function answerWatch(client: Client, resource: any, options: any, response: Serv
   });
 }
 
-for (const protocol of ['h2', 'http/1.1'] as const) {
-  clientConformance(`HTTPS, ${protocol}`, async () => {
+for (const protocol of ['h2', 'http/1.1', 'plain'] as const) {
+  clientConformance(`HTTP, ${protocol}`, async () => {
     const server = await serve(serveFake(fakeClient([], { clock: systemClock })), protocol);
     const client = httpClient({ server: server.url, ca: pem.cert });
     return {

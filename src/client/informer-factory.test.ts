@@ -238,6 +238,62 @@ describe('informer', () => {
   });
 });
 
+describe('informer under faults', () => {
+  it('ends with what the server has, and handlers agree', async () => {
+    const op = fc.oneof(
+      fc.record({ do: fc.constant('put' as const), name: fc.constantFrom('a', 'b', 'c', 'd'), i: fc.nat(3) }),
+      fc.record({ do: fc.constant('remove' as const), name: fc.constantFrom('a', 'b', 'c', 'd') }),
+      fc.record({ do: fc.constantFrom('drop', 'end', 'compact', 'bookmark', 'failList', 'failWatch') }),
+      fc.record({ do: fc.constant('advance' as const), ms: fc.nat(3000) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), fc.array(op, { maxLength: 40 }), async (streamed, ops) => {
+        const { clock, client, factory, stop, put } = setUp(streamed);
+        const informer = factory.informer(configmaps);
+        const told = new Map<string, ConfigMap>();
+        informer.addHandler({
+          onAdd(o) {
+            assert.ok(!told.has(keyOf(o)));
+            told.set(keyOf(o), o);
+          },
+          onUpdate(o, old) {
+            assert.equal(told.get(keyOf(o)), old);
+            told.set(keyOf(o), o);
+          },
+          onDelete(o) {
+            assert.ok(told.delete(keyOf(o)));
+          },
+        });
+        const running = factory.run(stop.signal);
+        for (const o of ops) {
+          if (o.do === 'put') put(o.name, String(o.i));
+          else if (o.do === 'remove') client.remove(configmaps, `a/${o.name}`);
+          else if (o.do === 'drop') client.dropWatches(unavailable('away'));
+          else if (o.do === 'end') client.dropWatches();
+          else if (o.do === 'compact') client.compact();
+          else if (o.do === 'bookmark') client.bookmark();
+          else if (o.do === 'failList') client.failNext('list', configmaps, unavailable('away'));
+          else if (o.do === 'failWatch') client.failNext('watch', configmaps, unavailable('away'));
+          else if ('ms' in o) await clock.advance(o.ms);
+        }
+        await clock.advance(3_600_000);
+        const want = client.objects(configmaps);
+        assert.deepEqual(
+          [...informer.lister.list()].sort((x, y) => (keyOf(x) < keyOf(y) ? -1 : 1)),
+          want,
+        );
+        assert.deepEqual(
+          [...told.values()].sort((x, y) => (keyOf(x) < keyOf(y) ? -1 : 1)),
+          want,
+        );
+        stop.abort();
+        await running;
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
 describe('indexed store', () => {
   it('agrees with a naive one', () => {
     const pod = (name: string, namespace: string, node: string) =>

@@ -11,6 +11,7 @@ import { seededRandom } from '../base/random.ts';
 import { fakeClient } from '../client/fake-client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import type { Controller, ControllerContext, Reconciler } from './controller.ts';
+import { controllerBench } from './controller-bench.ts';
 import { runControllers } from './engine.ts';
 import { controllerGraph } from './graph.ts';
 import { selectControllers } from './select-controllers.ts';
@@ -236,6 +237,29 @@ describe('engine', () => {
     assert.deepEqual(found, ['a/p']);
     assert.match(await metrics.text(), /workqueue_adds_total\{name="one"\} 1/);
     stop.abort();
+  });
+});
+
+describe('controller bench', () => {
+  it('runs a controller against objects until told to stop', async () => {
+    const c = controller('one', ({ client, lister, events }) => ({
+      async reconcile(key) {
+        const object = lister(configmaps).get(key);
+        if (!object) return;
+        events.event(object, 'Normal', 'Seen', key);
+        await client.delete(configmaps, object.metadata);
+      },
+    }));
+    const object = { kind: 'ConfigMap', apiVersion: 'v1', metadata: { namespace: 'a', name: 'x' } };
+    await using bench = await controllerBench([c], { objects: [object] });
+    assert.deepEqual(bench.client.objects(configmaps), []);
+    assert.deepEqual(bench.events(), ['Normal Seen: a/x']);
+    bench.client.set(configmaps, object);
+    await bench.settle();
+    assert.deepEqual(
+      bench.client.writes().filter(w => w.startsWith('delete')),
+      ['delete configmaps a/x', 'delete configmaps a/x'],
+    );
   });
 });
 
