@@ -60,7 +60,9 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     proxyClient,
     proxyInformers: createInformerFactory(proxyClient, { clock, random, log }),
     runtime,
+    runtimeReady: containerd.ready().then(() => ensurePauseImage(runtime)),
   };
+  context.runtimeReady.catch(() => {});
   try {
     const reachable = untilReachable(config.server, proxyClient, clock, signal);
     const parts = await Promise.all(nodeParts.map(part => part.create(context)));
@@ -75,7 +77,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     await runAll(
       [
         containerd,
-        { name: 'pause image', run: s => bringPauseImage(containerd, context, s) },
+        { name: 'pause image', run: s => failing(context.runtimeReady, s) },
         ...askingServer.map(service => after(reachable, service)),
       ],
       signal,
@@ -94,13 +96,9 @@ const after = (gate: Promise<void>, service: Service): Service => ({
 
 const informers = (name: string, factory: InformerFactory): Service => ({ name, run: s => factory.run(s) });
 
-async function bringPauseImage(
-  containerd: ContainerdProcess,
-  context: NodeContext,
-  signal: AbortSignal,
-): Promise<void> {
-  await Promise.race([containerd.ready(), aborted(signal)]);
-  if (!signal.aborted) await ensurePauseImage(context.runtime);
+/** Runs until the signal aborts; rejects when the promise does before. */
+async function failing(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  await Promise.race([promise, aborted(signal)]);
   await aborted(signal);
 }
 

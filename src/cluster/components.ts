@@ -34,6 +34,8 @@ export interface NodeContext extends Surroundings {
   readonly proxyClient: Client;
   readonly proxyInformers: InformerFactory;
   readonly runtime: ContainerRuntime;
+  /** The runtime answers and has the pause image. */
+  readonly runtimeReady: Promise<void>;
 }
 
 export interface Part<C> {
@@ -42,7 +44,23 @@ export interface Part<C> {
 }
 
 /** Started once the API server is ready. */
-export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [];
+export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [
+  {
+    name: 'simulated nodes',
+    async create(context) {
+      const { createSimulatedNodes } = await import('./simulated-nodes.ts');
+      return createSimulatedNodes(context);
+    },
+  },
+];
 
-/** Started at once, side by side; they wait for the API server and the runtime by themselves. */
-export const nodeParts: readonly Part<NodeContext>[] = [];
+/** Started side by side once the API server has answered (or has not for a while). */
+export const nodeParts: readonly Part<NodeContext>[] = [
+  {
+    name: 'kubelet',
+    async create(context) {
+      const { createNodeKubelet } = await import('./node-kubelet.ts');
+      return createNodeKubelet(context);
+    },
+  },
+];

@@ -1,0 +1,47 @@
+// The kubelet of a node with containers, as this cluster wants it.
+import { join } from 'node:path';
+import { aborted, type Service } from '../base/lifecycle.ts';
+import { Cgroups } from '../cri/cgroup.ts';
+import { createKubelet } from '../kubelet/kubelet.ts';
+import { linuxPodCgroups } from '../kubelet/linux-cgroups.ts';
+import type { NodeContext } from './components.ts';
+
+// Several nodes share the machine's disk and none of them owns it: what others fill is no reason to evict.
+const evictionHard = {
+  'memory.available': '100Mi',
+  'nodefs.available': '0%',
+  'nodefs.inodesFree': '0%',
+  'imagefs.available': '0%',
+};
+
+export function createNodeKubelet(context: NodeContext): Service {
+  const { config, clock, random, log, runtime } = context;
+  const kubelet = createKubelet({
+    nodeName: config.nodeName,
+    client: context.kubeletClient,
+    informers: context.kubeletInformers,
+    runtime,
+    clock,
+    random,
+    log: log.with({ part: 'kubelet' }),
+    rootDirectory: join(config.stateDirectory, 'kubelet'),
+    podLogsDirectory: join(config.stateDirectory, 'pod-log'),
+    staticPodPath: join(config.stateDirectory, 'manifests'),
+    clusterDns: [config.clusterDns],
+    clusterDomain: config.clusterDomain,
+    resolvConf: config.resolvConf,
+    maxPods: config.maxPods,
+    cgroups: linuxPodCgroups(new Cgroups({ parent: config.cgroup, clock })),
+    nodeIps: [config.nodeAddress],
+    evictionHard,
+    imageGcHighPercent: 100,
+    failSwapOn: false,
+  });
+  return {
+    name: 'kubelet',
+    async run(signal) {
+      await Promise.race([context.runtimeReady, aborted(signal)]);
+      if (!signal.aborted) await kubelet.run(signal);
+    },
+  };
+}
