@@ -9,7 +9,6 @@ import type { InformerFactory } from '../client/informer.ts';
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
-import { impersonated } from './authz/impersonation.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
@@ -27,8 +26,15 @@ import {
   type PeerCertificate,
   type UserInfo,
 } from './authn/user.ts';
-import { type Authorizer, type RuleResolver, superuserAuthorizer, unionAuthorizer, unionRuleResolver } from './authz/authorizer.ts';
+import {
+  type Authorizer,
+  type RuleResolver,
+  superuserAuthorizer,
+  unionAuthorizer,
+  unionRuleResolver,
+} from './authz/authorizer.ts';
 import { nodeRules, reconcile } from './authz/bootstrap-policy.ts';
+import { impersonated } from './authz/impersonation.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
 import {

@@ -18,7 +18,11 @@ const { configmaps, namespaces } = coreV1;
 const { deployments } = appsV1;
 
 /** Registers the cases with node:test. `open` is called once. */
-export function clientConformance(name: string, open: () => Promise<OpenClient>): void {
+export function clientConformance(
+  name: string,
+  open: () => Promise<OpenClient>,
+  options: { noApply?: string } = {},
+): void {
   describe(`client conformance: ${name}`, { timeout: 60_000 }, () => {
     let opened: OpenClient;
     let client: Client;
@@ -226,7 +230,7 @@ export function clientConformance(name: string, open: () => Promise<OpenClient>)
       );
     });
 
-    it('applies', async () => {
+    it('applies', { skip: options.noApply }, async () => {
       const namespace = await namespaceFor();
       const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name: 'a' }, data: { a: '1' } };
       const options = { fieldManager: 'conformance' };

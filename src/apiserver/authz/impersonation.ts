@@ -1,7 +1,6 @@
 // Impersonate-User, -Group, -Uid and -Extra-*: acting as somebody else, for those who may.
 import type { IncomingHttpHeaders } from 'node:http';
 import { badRequest } from '../../api/status.ts';
-import { type Attributes, type Authorizer, forbiddenError } from './authorizer.ts';
 import {
   allAuthenticated,
   allUnauthenticated,
@@ -10,6 +9,7 @@ import {
   serviceAccountGroups,
   type UserInfo,
 } from '../authn/user.ts';
+import { type Attributes, type Authorizer, forbiddenError } from './authorizer.ts';
 
 const extraPrefix = 'impersonate-extra-';
 
