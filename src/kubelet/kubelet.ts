@@ -498,7 +498,7 @@ class NodeKubelet implements Kubelet {
 
   #objectChanged(uid: string): void {
     this.#parts?.volumes.hasten(uid);
-    this.#workers.get(uid)?.wake();
+    this.#workers.get(uid)?.hasten();
   }
 
   #activePods(): readonly Pod[] {

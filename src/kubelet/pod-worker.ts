@@ -87,6 +87,8 @@ export class PodWorker {
   readonly #backOffTold = new Map<string, BackOffEntry>();
   readonly #killedToRestart = new Set<string>();
   readonly #messages = new Map<string, string>();
+  /** Containers whose start has failed are not started again before. */
+  readonly #heldUntilMs = new Map<string, number>();
   #resourcesInForce = new Map<string, ResourceRequirements>();
   #cgroupFor: unknown;
   #dirty = false;
@@ -178,6 +180,13 @@ export class PodWorker {
     this.#killAbort.abort(new Error('the kubelet stops'));
     await this.#running;
     await this.#publishing;
+  }
+
+  /** An object the pod uses has changed: what failed for the lack of it is tried at once. */
+  hasten(): void {
+    for (const [name, reason] of this.#waiting)
+      if (reason.reason === 'CreateContainerConfigError') this.#heldUntilMs.delete(name);
+    this.wake();
   }
 
   async #run(): Promise<void> {
@@ -385,6 +394,8 @@ export class PodWorker {
   ): Promise<number | undefined> {
     const { container, sandbox, failedAtMs } = action;
     const { clock, sandboxes } = this.#c;
+    const heldMs = (this.#heldUntilMs.get(container.name) ?? 0) - clock.now();
+    if (heldMs > 0) return heldMs;
     if (failedAtMs !== undefined) {
       const options = { ...containerBackOff, maxMs: this.#c.maxContainerBackOffMs };
       options.initialMs = Math.min(options.initialMs, options.maxMs);
@@ -407,11 +418,14 @@ export class PodWorker {
         signal: this.#syncAbort.signal,
       });
       this.#waiting.delete(container.name);
+      this.#heldUntilMs.delete(container.name);
       return undefined;
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       this.#waiting.set(container.name, { reason: error.reason, message: error.message });
-      return error.retryInMs ?? maxRetryMs;
+      const retryMs = error.retryInMs ?? maxRetryMs;
+      this.#heldUntilMs.set(container.name, clock.now() + retryMs);
+      return retryMs;
     }
   }
 

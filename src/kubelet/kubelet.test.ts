@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { coordinationV1, coreV1 } from '../api/refs.ts';
+import { startTestNode } from './test-node.ts';
+
+const container = { name: 'app', image: 'example.com/app:1' };
+
+test('registers the node, its lease and its events', async () => {
+  const t = await startTestNode();
+  try {
+    const node = await t.client.get(coreV1.nodes, { name: 'node-a' });
+    assert.equal(node.metadata.labels?.['kubernetes.io/hostname'], 'node-a');
+    assert.equal(node.status?.capacity?.memory, '8388608Ki');
+    assert.equal(node.status?.allocatable?.memory, '8286208Ki');
+    const ready = node.status?.conditions?.find(c => c.type === 'Ready');
+    assert.deepEqual([ready?.status, ready?.reason], ['True', 'KubeletReady']);
+    await t.pass(20_000);
+    const lease = await t.client.get(coordinationV1.leases, { namespace: 'kube-node-lease', name: 'node-a' });
+    assert.equal(lease.spec?.leaseDurationSeconds, 40);
+    assert.equal(lease.metadata.ownerReferences?.[0]?.uid, node.metadata.uid);
+    const events = await t.events('node-a');
+    assert.ok(events.includes('Starting: Starting kubelet.'), events.join('\n'));
+    assert.ok(events.includes('NodeReady: Node node-a status is now: NodeReady'), events.join('\n'));
+  } finally {
+    await t.stop();
+  }
+});
+
+test('runs a pod and ends it gracefully', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'web' }, spec: { containers: [container] } });
+    const pod = await t.getPod('web');
+    assert.equal(pod.status?.phase, 'Running');
+    assert.match(pod.status?.podIP ?? '', /^10\.88\./);
+    assert.deepEqual(
+      pod.status?.conditions?.map(c => `${c.type}=${c.status}`),
+      ['PodReadyToStartContainers=True', 'Initialized=True', 'Ready=True', 'ContainersReady=True', 'PodScheduled=True'],
+    );
+    assert.match(pod.status?.containerStatuses?.[0]?.containerID ?? '', /^simulated:\/\//);
+    assert.deepEqual(await t.events('web'), [
+      'Pulling: Pulling image "example.com/app:1"',
+      'Pulled: Successfully pulled image "example.com/app:1" in 0s (0s including waiting). Image size: 1048576 bytes.',
+      'Created: Container created',
+      'Started: Container started',
+    ]);
+    await t.deletePod('web');
+    await t.pass(1000);
+    assert.equal(await t.podExists('web'), false);
+    assert.deepEqual((await t.runtime.ListPodSandbox({})).items, []);
+    assert.ok((await t.events('web')).includes('Killing: Stopping container app'));
+    assert.deepEqual(await t.host.list('/var/lib/kubelet/pods'), []);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('restarts a crashing container with growing back-off', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ exitAfterMs: 1000, exitCode: 3 }) } });
+  try {
+    await t.createPod({ metadata: { name: 'crash' }, spec: { containers: [container] } });
+    await t.pass(1500);
+    // The first restart is at once, the next one after ten seconds.
+    assert.equal((await t.getPod('crash')).status?.containerStatuses?.[0]?.restartCount, 1);
+    await t.pass(1500);
+    const status = (await t.getPod('crash')).status?.containerStatuses?.[0];
+    assert.equal(status?.state?.waiting?.reason, 'CrashLoopBackOff');
+    const uid = (await t.getPod('crash')).metadata.uid;
+    assert.equal(
+      status?.state?.waiting?.message,
+      `back-off 10s restarting failed container=app pod=crash_default(${uid})`,
+    );
+    assert.equal(status?.lastState?.terminated?.exitCode, 3);
+    assert.equal(status?.lastState?.terminated?.reason, 'Error');
+    await t.pass(11_000);
+    assert.equal((await t.getPod('crash')).status?.containerStatuses?.[0]?.restartCount, 2);
+    await t.pass(600_000);
+    const late = (await t.getPod('crash')).status?.containerStatuses?.[0];
+    assert.ok((late?.restartCount ?? 0) >= 6 && (late?.restartCount ?? 0) <= 9, String(late?.restartCount));
+    assert.match(late?.state?.waiting?.message ?? '', /^back-off 5m0s /);
+    // One dead container is kept, not all.
+    const containers = (await t.runtime.ListContainers({})).containers ?? [];
+    assert.ok(containers.length <= 2, String(containers.length));
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a Job-like pod completes and stays for its logs', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ exitAfterMs: 1000 }) } });
+  try {
+    await t.createPod({ metadata: { name: 'once' }, spec: { restartPolicy: 'Never', containers: [container] } });
+    await t.pass(2000);
+    const pod = await t.getPod('once');
+    assert.equal(pod.status?.phase, 'Succeeded');
+    assert.equal(pod.status?.containerStatuses?.[0]?.state?.terminated?.reason, 'Completed');
+    assert.equal(pod.status?.conditions?.find(c => c.type === 'Ready')?.reason, 'PodCompleted');
+    assert.equal((await t.runtime.ListContainers({})).containers?.length, 1);
+    await t.deletePod('once');
+    await t.pass(1000);
+    assert.equal(await t.podExists('once'), false);
+    assert.equal((await t.runtime.ListContainers({})).containers?.length, 0);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('init containers run in order, sidecars start before and end after the others', async () => {
+  const order: string[] = [];
+  const t = await startTestNode({
+    simulate: {
+      behaviour: c => {
+        order.push(c.metadata?.name ?? '');
+        return c.metadata?.name?.startsWith('init')
+          ? { exitAfterMs: 500 }
+          : c.metadata?.name === 'app'
+            ? { exitAfterMs: 3000 }
+            : {};
+      },
+    },
+  });
+  try {
+    await t.createPod({
+      metadata: { name: 'steps' },
+      spec: {
+        restartPolicy: 'Never',
+        initContainers: [
+          { ...container, name: 'init-1' },
+          { ...container, name: 'proxy', restartPolicy: 'Always' },
+          { ...container, name: 'init-2' },
+        ],
+        containers: [container],
+      },
+    });
+    const pending = await t.getPod('steps');
+    assert.equal(pending.status?.phase, 'Pending');
+    assert.equal(pending.status?.containerStatuses?.[0]?.state?.waiting?.reason, 'PodInitializing');
+    assert.equal(
+      pending.status?.conditions?.find(c => c.type === 'Initialized')?.message,
+      'containers with incomplete status: [init-1 proxy init-2]',
+    );
+    await t.pass(1500);
+    assert.deepEqual(order, ['init-1', 'proxy', 'init-2', 'app']);
+    assert.equal((await t.getPod('steps')).status?.phase, 'Running');
+    await t.pass(5000);
+    const done = await t.getPod('steps');
+    assert.equal(done.status?.phase, 'Succeeded');
+    assert.ok(done.status?.initContainerStatuses?.[1]?.state?.terminated);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a failed pull shows ErrImagePull, then ImagePullBackOff, then recovers', async () => {
+  const { RuntimeError } = await import('../cri/runtime-error.ts');
+  let broken = true;
+  const t = await startTestNode({
+    simulate: { pull: () => (broken ? { error: new RuntimeError('PullImage', 'NotFound', 'no such image') } : {}) },
+  });
+  try {
+    await t.createPod({ metadata: { name: 'pull' }, spec: { containers: [container] } });
+    const first = (await t.getPod('pull')).status?.containerStatuses?.[0]?.state?.waiting;
+    assert.equal(first?.reason, 'ErrImagePull');
+    await t.pass(3000);
+    const second = (await t.getPod('pull')).status?.containerStatuses?.[0]?.state?.waiting;
+    assert.equal(second?.reason, 'ImagePullBackOff');
+    assert.equal(
+      second?.message,
+      'Back-off pulling image "example.com/app:1": ErrImagePull: rpc error: code = NotFound desc = no such image',
+    );
+    broken = false;
+    await t.pass(15_000);
+    assert.equal((await t.getPod('pull')).status?.phase, 'Running');
+    const events = await t.events('pull');
+    assert.ok(events.includes('Failed: Error: ErrImagePull'), events.join('\n'));
+    assert.ok(events.includes('Failed: Error: ImagePullBackOff'));
+  } finally {
+    await t.stop();
+  }
+});
+
+test('waits for a ConfigMap, mounts it and keeps it up to date', async () => {
+  const t = await startTestNode();
+  try {
+    const created = await t.createPod({
+      metadata: { name: 'config' },
+      spec: {
+        containers: [
+          {
+            ...container,
+            env: [{ name: 'LEVEL', valueFrom: { configMapKeyRef: { name: 'settings', key: 'level' } } }],
+            volumeMounts: [{ name: 'conf', mountPath: '/conf' }],
+          },
+        ],
+        volumes: [{ name: 'conf', configMap: { name: 'settings' } }],
+      },
+    });
+    await t.pass(3000);
+    assert.equal((await t.getPod('config')).status?.phase, 'Pending');
+    const events = await t.events('config');
+    assert.ok(
+      events.includes('FailedMount: MountVolume.SetUp failed for volume "conf" : configmap "settings" not found'),
+      events.join('\n'),
+    );
+    await t.client.create(coreV1.configmaps, {
+      metadata: { name: 'settings', namespace: 'default' },
+      data: { level: 'info' },
+    });
+    await t.pass(200);
+    assert.equal((await t.getPod('config')).status?.phase, 'Running');
+    const path = `/var/lib/kubelet/pods/${created.metadata.uid}/volumes/kubernetes.io~configmap/conf/level`;
+    assert.equal(await t.host.readFile(path), 'info');
+    await t.client.update(coreV1.configmaps, {
+      metadata: { name: 'settings', namespace: 'default' },
+      data: { level: 'debug' },
+    });
+    await t.pass(200);
+    assert.equal(await t.host.readFile(path), 'debug');
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a failing liveness probe restarts the container, readiness takes it out', async () => {
+  let alive = true;
+  let ready = false;
+  const t = await startTestNode({
+    probeNetwork: {
+      async http() {
+        return alive
+          ? { result: 'success', output: '' }
+          : { result: 'failure', output: 'HTTP probe failed with statuscode: 500' };
+      },
+      async tcp() {
+        return ready
+          ? { result: 'success', output: '' }
+          : { result: 'failure', output: 'dial tcp: connection refused' };
+      },
+      async grpc() {
+        return { result: 'success', output: '' };
+      },
+    },
+  });
+  try {
+    await t.createPod({
+      metadata: { name: 'probed' },
+      spec: {
+        containers: [
+          {
+            ...container,
+            livenessProbe: { httpGet: { port: 80, path: '/' }, periodSeconds: 2, failureThreshold: 2 },
+            readinessProbe: { tcpSocket: { port: 80 }, periodSeconds: 1 },
+          },
+        ],
+      },
+    });
+    await t.pass(3000);
+    assert.equal((await t.getPod('probed')).status?.conditions?.find(c => c.type === 'Ready')?.status, 'False');
+    ready = true;
+    await t.pass(1500);
+    assert.equal((await t.getPod('probed')).status?.conditions?.find(c => c.type === 'Ready')?.status, 'True');
+    alive = false;
+    await t.pass(4500);
+    alive = true;
+    await t.pass(100);
+    const status = (await t.getPod('probed')).status?.containerStatuses?.[0];
+    assert.equal(status?.restartCount, 1);
+    const events = await t.events('probed');
+    assert.ok(
+      events.includes('Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500'),
+      events.join('\n'),
+    );
+    assert.ok(events.includes('Killing: Container app failed liveness probe, will be restarted'), events.join('\n'));
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a restarted kubelet touches nothing that runs', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'steady' }, spec: { containers: [container] } });
+    const before = await t.getPod('steady');
+    const ids = (await t.runtime.ListContainers({})).containers?.map(c => c.id);
+    await t.restart();
+    await t.pass(60_000);
+    const after = await t.getPod('steady');
+    assert.deepEqual(
+      (await t.runtime.ListContainers({})).containers?.map(c => c.id),
+      ids,
+    );
+    assert.deepEqual(after.status, before.status);
+    assert.equal(after.metadata.resourceVersion, before.metadata.resourceVersion);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a kubelet that comes back removes the containers of pods that are gone', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'lost' }, spec: { containers: [container] } });
+    t.client.clearActions();
+    await t.deletePod('lost', 0);
+    await t.pass(30_000);
+    assert.deepEqual((await t.runtime.ListContainers({})).containers, []);
+    assert.deepEqual((await t.runtime.ListPodSandbox({})).items, []);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('activeDeadlineSeconds ends a pod', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'late' }, spec: { activeDeadlineSeconds: 5, containers: [container] } });
+    await t.pass(7000);
+    const { status } = await t.getPod('late');
+    assert.deepEqual([status?.phase, status?.reason], ['Failed', 'DeadlineExceeded']);
+    assert.equal(status?.message, 'Pod was active on the node longer than the specified deadline');
+  } finally {
+    await t.stop();
+  }
+});
+
+test('static pods run, have a mirror, and go with their manifest', async () => {
+  const t = await startTestNode({ staticPodPath: '/etc/kubernetes/manifests' });
+  try {
+    await t.host.makeDirectory('/etc/kubernetes/manifests');
+    const manifest =
+      'apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec:\n  containers:\n  - name: etcd\n    image: example.com/etcd:1\n';
+    await t.host.writeFile('/etc/kubernetes/manifests/etcd.yaml', manifest);
+    await t.pass(30_000);
+    const mirror = await t.getPod('etcd-node-a');
+    assert.equal(mirror.status?.phase, 'Running');
+    assert.equal(mirror.metadata.annotations?.['kubernetes.io/config.source'], 'file');
+    assert.equal(mirror.metadata.ownerReferences?.[0]?.kind, 'Node');
+    assert.equal(
+      mirror.metadata.annotations?.['kubernetes.io/config.mirror'],
+      mirror.metadata.annotations?.['kubernetes.io/config.hash'],
+    );
+    await t.host.remove('/etc/kubernetes/manifests/etcd.yaml');
+    await t.pass(60_000);
+    assert.equal(await t.podExists('etcd-node-a'), false);
+    assert.deepEqual((await t.runtime.ListContainers({})).containers, []);
+  } finally {
+    await t.stop();
+  }
+});
