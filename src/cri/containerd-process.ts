@@ -31,7 +31,8 @@ const longestDelayMs = 30_000;
 export class ContainerdProcess implements Service {
   readonly name = 'containerd';
   readonly #options: ContainerdProcessOptions;
-  #ready = Promise.withResolvers<void>();
+  readonly #ready = Promise.withResolvers<void>();
+  #running = false;
 
   constructor(options: ContainerdProcessOptions) {
     this.#options = options;
@@ -46,6 +47,7 @@ export class ContainerdProcess implements Service {
   /** Rejects at once when a program is missing or the socket's path too long. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
+    this.#running = true;
     try {
       const command = await this.#prepare();
       for (let delayMs = 1000; !signal.aborted; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
@@ -59,6 +61,8 @@ export class ContainerdProcess implements Service {
     } catch (error) {
       this.#ready.reject(error);
       throw error;
+    } finally {
+      this.#running = false;
     }
     this.#ready.reject(new Error('containerd was stopped before it answered'));
   }
@@ -73,9 +77,13 @@ export class ContainerdProcess implements Service {
     }
   }
 
-  /** See destroyContainers. Works with containerd running or, after `run` has ended, without. */
+  /**
+   * See destroyContainers. Works while `run` goes on and without it: then a containerd that an earlier process has left
+   * behind is used for it and stopped afterwards.
+   */
   async destroyContainers(options: Partial<DestroyOptions> = {}): Promise<void> {
     await destroyContainers({ ...this.#options, ...options });
+    if (!this.#running) await this.#stopPredecessor();
   }
 
   get #pidFile(): string {
@@ -118,6 +126,7 @@ export class ContainerdProcess implements Service {
     if (!pid || !this.#isOurs(pid)) return;
     this.#options.log.info('stopping the containerd of a previous run', { pid });
     await this.#stop(pid, () => !this.#isOurs(pid));
+    rmSync(this.#pidFile, { force: true });
   }
 
   #isOurs(pid: number): boolean {

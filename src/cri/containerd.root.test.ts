@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { destroyContainers, mountPointsBelow, shimPids } from './containerd-cleanup.ts';
 import { registryHosts } from './containerd-config.ts';
+import { ContainerdProcess } from './containerd-process.ts';
 import { loadImageArchive } from './image-archive.ts';
 import { pauseImageReference } from './pause-image.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
@@ -231,6 +232,34 @@ describe('containerd of a node', () => {
     } finally {
       registry.kill('SIGKILL');
       await ended;
+    }
+  });
+
+  test('a containerd left behind by a killed agent is used to clean up, and stopped', async () => {
+    const own = await startTestContainerd();
+    try {
+      const { root, state, socket } = own.options;
+      await own.stop();
+      assert.equal(existsSync(join(state, 'containerd.pid')), false);
+      const left = spawn(
+        'nsenter',
+        [`--net=${own.networkNamespace}`, 'containerd', '--config', join(own.directory, 'root/config.toml')],
+        { stdio: 'ignore' },
+      );
+      const ended = new Promise(resolve => left.once('exit', resolve));
+      writeFileSync(join(state, 'containerd.pid'), `${left.pid}`);
+      await until(() => own.runtime.Version({}).then(Boolean, () => false));
+      const config = {
+        metadata: { name: 'left', uid: 'left', namespace: 'default', attempt: 0 },
+        linux: { cgroup_parent: own.cgroups.podPath('BestEffort', 'left') },
+      };
+      await own.runtime.RunPodSandbox({ config });
+      await new ContainerdProcess(own.options).destroyContainers();
+      await ended;
+      assert.deepEqual(shimPids(socket), []);
+      assert.deepEqual(mountPointsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), [root, state]), []);
+    } finally {
+      await own.dispose();
     }
   });
 

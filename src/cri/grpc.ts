@@ -224,7 +224,9 @@ class Call {
     if (this.#timedOut) return new RuntimeError(name, 'DeadlineExceeded', 'context deadline exceeded');
     const { signal } = this.#options;
     if (signal?.aborted) return new RuntimeError(name, 'Canceled', 'context canceled', { cause: signal.reason });
-    const reason = this.#broken === undefined ? `stream closed with code ${stream.rstCode}` : messageOf(this.#broken);
+    // A stream that waited for the connection names the connection's error as its cause.
+    const root = (this.#broken as Error | undefined)?.cause ?? this.#broken;
+    const reason = root === undefined ? `stream closed with code ${stream.rstCode}` : messageOf(root);
     const details = `connection error: desc = "transport: unix ${socket}: ${reason}"`;
     return new RuntimeError(name, 'Unavailable', details, { cause: this.#broken });
   }

@@ -1,20 +1,16 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { aborted } from '../base/lifecycle.ts';
 import type { Random } from '../base/random.ts';
-import { fullReference } from './image-archive.ts';
 import type { ContainerRuntime, RuntimeEvent } from './runtime.ts';
 import { RuntimeError } from './runtime-error.ts';
 import { annotatedBehaviour, type ContainerBehaviour, nanoseconds, SimulatedContainer } from './simulated-container.ts';
+import { type SimulatedImageOptions, SimulatedImages } from './simulated-image.ts';
 import type * as cri from './type.ts';
 
-export interface SimulatedRuntimeOptions {
-  readonly clock: Clock;
+export interface SimulatedRuntimeOptions extends SimulatedImageOptions {
   readonly random: Random;
   /** By container; an annotation (behaviourAnnotation) wins over it. */
   readonly behaviour?: (container: cri.ContainerConfig, sandbox: cri.PodSandboxConfig) => ContainerBehaviour;
-  /** By image reference: PullImage takes so long, or fails with this error. Default: at once. */
-  readonly pull?: (image: string) => { delayMs?: number; error?: RuntimeError };
   /** Whether containers' log files are written to disk; false unless told. */
   readonly writesLogs?: boolean;
   /** Ranges of sandbox addresses, comma-separated; UpdateRuntimeConfig changes them. */
@@ -33,25 +29,23 @@ interface Sandbox {
 
 /** A container runtime in memory: as deterministic as its clock and random source, and as fast as they allow. */
 export function simulatedRuntime(options: SimulatedRuntimeOptions): ContainerRuntime {
-  return withUnimplemented(new SimulatedRuntime(options));
+  const images = new SimulatedImages(options);
+  const refuse = (name: string) => async () => {
+    throw new RuntimeError(name, 'Unimplemented', `method ${name} not implemented`);
+  };
+  const methods: Record<string, unknown> = Object.fromEntries(unimplemented.map(name => [name, refuse(name)]));
+  for (const name of imageMethods) methods[name] = images[name].bind(images);
+  return Object.assign(new SimulatedRuntime(options, images), methods) as unknown as ContainerRuntime;
 }
 
+const imageMethods = ['PullImage', 'ImageStatus', 'ListImages', 'RemoveImage', 'ImageFsInfo'] as const;
 const unimplemented = (
   'StreamPodSandboxes StreamContainers StreamContainerStats StreamPodSandboxStats StreamPodSandboxMetrics ' +
   'StreamImages Exec Attach PortForward CheckpointContainer GetContainerEvents ListMetricDescriptors ' +
   'ListPodSandboxMetrics RuntimeConfig'
-).split(' ') as (keyof (cri.RuntimeService & cri.ImageService))[];
+).split(' ');
 
-type Simulated = Omit<ContainerRuntime, (typeof unimplemented)[number]>;
-
-function withUnimplemented(runtime: SimulatedRuntime): ContainerRuntime {
-  const refuse = (name: string) => async () => {
-    throw new RuntimeError(name, 'Unimplemented', `method ${name} not implemented`);
-  };
-  return Object.assign(runtime, Object.fromEntries(unimplemented.map(name => [name, refuse(name)]))) as never;
-}
-
-class SimulatedRuntime implements Partial<Simulated> {
+class SimulatedRuntime implements Partial<ContainerRuntime> {
   readonly endpoint = 'simulated';
   readonly #options: SimulatedRuntimeOptions;
   readonly #clock: Clock;
@@ -59,14 +53,15 @@ class SimulatedRuntime implements Partial<Simulated> {
   readonly #containers = new Map<string, SimulatedContainer>();
   readonly #bySandbox = new Map<string, Set<SimulatedContainer>>();
   readonly #names = new Map<string, string>();
-  readonly #images = new Map<string, cri.Image>();
+  readonly #images: SimulatedImages;
   readonly #watchers = new Set<(event: RuntimeEvent) => void>();
   readonly #slots = new Set<number>();
   #nextSlot = 2;
   #podCidr: string;
 
-  constructor(options: SimulatedRuntimeOptions) {
+  constructor(options: SimulatedRuntimeOptions, images: SimulatedImages) {
     this.#options = options;
+    this.#images = images;
     this.#clock = options.clock;
     this.#podCidr = options.podCidr ?? '10.88.0.0/16';
   }
@@ -173,7 +168,7 @@ class SimulatedRuntime implements Partial<Simulated> {
     const sandbox = this.#sandbox('CreateContainer', request.pod_sandbox_id);
     const config = request.config ?? {};
     const wanted = config.image?.image ?? '';
-    const image = this.#findImage(wanted);
+    const image = this.#images.find(wanted);
     if (!image) throw new RuntimeError('CreateContainer', 'NotFound', `failed to resolve image "${wanted}": not found`);
     const id = this.#newId();
     const { name, attempt = 0 } = config.metadata ?? {};
@@ -281,59 +276,6 @@ class SimulatedRuntime implements Partial<Simulated> {
     return { stats: chosen.map(s => this.#sandboxStats(s)) };
   }
 
-  async PullImage(request: cri.PullImageRequest): Promise<cri.PullImageResponse> {
-    const wanted = request.image?.image ?? '';
-    const { delayMs, error } = this.#options.pull?.(wanted) ?? {};
-    if (delayMs) await this.#clock.sleep(delayMs);
-    if (error) throw error;
-    const known = this.#findImage(wanted);
-    if (known) return { image_ref: known.id };
-    const reference = fullReference(wanted);
-    const hash = createHash('sha256').update(reference).digest('hex');
-    const [repository] = reference.split(/@|:(?=[^/]*$)/);
-    const id = `sha256:${hash}`;
-    this.#images.set(id, {
-      id,
-      repo_tags: reference.includes('@') ? [] : [reference],
-      repo_digests: [`${repository}@${id}`],
-      size: 1 << 20,
-      username: '',
-      pinned: false,
-    });
-    return { image_ref: id };
-  }
-
-  async ImageStatus(request: cri.ImageStatusRequest): Promise<cri.ImageStatusResponse> {
-    const image = this.#findImage(request.image?.image ?? '');
-    return image ? { image, info: {} } : { info: {} };
-  }
-
-  async ListImages(request: cri.ListImagesRequest = {}): Promise<cri.ListImagesResponse> {
-    const wanted = request.filter?.image?.image;
-    if (!wanted) return { images: [...this.#images.values()] };
-    const image = this.#findImage(wanted);
-    return { images: image ? [image] : [] };
-  }
-
-  async RemoveImage(request: cri.RemoveImageRequest): Promise<cri.RemoveImageResponse> {
-    const image = this.#findImage(request.image?.image ?? '');
-    if (image) this.#images.delete(image.id!);
-    return {};
-  }
-
-  async ImageFsInfo(): Promise<cri.ImageFsInfoResponse> {
-    return {
-      image_filesystems: [
-        {
-          timestamp: nanoseconds(this.#clock),
-          fs_id: { mountpoint: '/simulated' },
-          used_bytes: { value: this.#images.size << 20 },
-          inodes_used: { value: this.#images.size },
-        },
-      ],
-    };
-  }
-
   #emit(type: RuntimeEvent['type'], id: string): void {
     for (const watcher of this.#watchers) watcher({ type, id });
   }
@@ -394,15 +336,6 @@ class SimulatedRuntime implements Partial<Simulated> {
         (!state || c.state === (state.state ?? 'CONTAINER_CREATED')) &&
         hasLabels(c.config.labels, labels),
     );
-  }
-
-  #findImage(wanted: string): cri.Image | undefined {
-    const byId = this.#images.get(wanted) ?? this.#images.get(`sha256:${wanted}`);
-    if (byId || wanted === '') return byId;
-    const reference = fullReference(wanted);
-    for (const image of this.#images.values())
-      if (image.repo_tags?.includes(reference) || image.repo_digests?.includes(reference)) return image;
-    return undefined;
   }
 
   #statsOf(container: SimulatedContainer): cri.ContainerStats {

@@ -8,7 +8,7 @@ import { Cgroups } from './cgroup.ts';
 import { findCniBinDir, forgetCniResults, writeCniConfig } from './cni.ts';
 import { runProgram } from './command.ts';
 import { containerdRuntime } from './containerd.ts';
-import { ContainerdProcess } from './containerd-process.ts';
+import { ContainerdProcess, type ContainerdProcessOptions } from './containerd-process.ts';
 import { loadImageArchive } from './image-archive.ts';
 import { hostArchitecture, ociArchive } from './oci-image.ts';
 import { ensurePauseImage, pauseImageReference } from './pause-image.ts';
@@ -16,6 +16,7 @@ import type { ContainerRuntime } from './runtime.ts';
 
 export interface TestContainerd {
   readonly runtime: ContainerRuntime;
+  readonly options: ContainerdProcessOptions;
   readonly process: ContainerdProcess;
   readonly cgroups: Cgroups;
   /** root, state, logs and all else lie below it. */
@@ -23,6 +24,8 @@ export interface TestContainerd {
   readonly networkNamespace: string;
   /** Where containerd looks for mirrors; see registryHosts. */
   readonly registryDir: string;
+  /** Stops containerd as an agent does on SIGTERM: containers go on. */
+  stop(): Promise<void>;
   /** Stops and removes everything, also after a failure half-way. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -57,7 +60,7 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
   const registryDir = join(directory, 'mirrors');
   const stop = new AbortController();
   const cgroups = new Cgroups({ parent: `/kubepods-${name}`, clock: systemClock });
-  const containerd = new ContainerdProcess({
+  const options: ContainerdProcessOptions = {
     root: join(directory, 'root'),
     state: join(directory, 'state'),
     socket,
@@ -68,7 +71,8 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     networkNamespace,
     clock: systemClock,
     log,
-  });
+  };
+  const containerd = new ContainerdProcess(options);
   const runtime = containerdRuntime({ socket, clock: systemClock, log });
   let running: Promise<void> | undefined;
   const remove = async () => {
@@ -80,6 +84,10 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     await cgroups.remove(cgroups.parent);
     await forgetCniResults(name);
     rmSync(directory, { recursive: true, force: true });
+  };
+  const stopRunning = async () => {
+    stop.abort();
+    await running;
   };
   let removed: Promise<void> | undefined;
   const dispose = () => {
@@ -108,5 +116,6 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     await dispose();
     throw error;
   }
-  return { runtime, process: containerd, cgroups, directory, networkNamespace, registryDir, dispose };
+  const paths = { directory, networkNamespace, registryDir };
+  return { runtime, options, process: containerd, cgroups, ...paths, stop: stopRunning, dispose };
 }
