@@ -2,6 +2,7 @@
 import { applyDefaults, encodeJson, normalize, parseJson } from '../src/api/decode.ts';
 import { updateManagedFields } from '../src/api/managed-fields.ts';
 import type { KubeObject } from '../src/api/meta.ts';
+import { decodeProtobuf, encodeProtobuf } from '../src/api/protobuf.ts';
 import { heartbeat, nodeObject } from './heartbeat.ts';
 import { largePod } from './large-pod.ts';
 
@@ -51,6 +52,15 @@ export function main(): void {
   line(
     'encodeJson',
     measure(() => encodeJson(pod)),
+  );
+  const proto = encodeProtobuf(typeName, pod as KubeObject);
+  line(
+    'encodeProtobuf',
+    measure(() => encodeProtobuf(typeName, pod as KubeObject)),
+  );
+  line(
+    'decodeProtobuf, normalised',
+    measure(() => decodeProtobuf(proto)),
   );
   trackPod(text);
   trackNode();

@@ -1,0 +1,91 @@
+import { badRequest } from './status.ts';
+
+const truncated = () => badRequest('unexpected EOF');
+
+/** Reads protocol buffers; throws a StatusError (400) on broken ones. */
+export class ProtoReader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  /** An unsigned number; exact to 2^53. */
+  varint(): number {
+    let result = 0;
+    let scale = 1;
+    for (let i = 0; i < 10; i++) {
+      const b = this.#bytes[this.#at++];
+      if (b === undefined) throw truncated();
+      result += (b & 127) * scale;
+      if (b < 128) return result;
+      scale *= 128;
+    }
+    throw badRequest('proto: integer overflow');
+  }
+
+  /** A signed 64-bit number, exact within 2^53. */
+  int(): number {
+    const start = this.#at;
+    const value = this.varint();
+    if (value <= Number.MAX_SAFE_INTEGER) return value;
+    let bits = 0n;
+    for (let i = this.#at - 1; i >= start; i--) bits = (bits << 7n) | BigInt(this.#bytes[i]! & 127);
+    return Number(BigInt.asIntN(64, bits));
+  }
+
+  double(): number {
+    this.#need(8);
+    const value = this.#bytes.readDoubleLE(this.#at);
+    this.#at += 8;
+    return value;
+  }
+
+  string(): string {
+    const end = this.end();
+    const text = this.#bytes.toString('utf8', this.#at, end);
+    this.#at = end;
+    return text;
+  }
+
+  /** A view of the bytes. */
+  bytes(): Buffer {
+    const end = this.end();
+    const view = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return view;
+  }
+
+  /** Reads a length and gives the offset where what follows ends. */
+  end(): number {
+    const size = this.varint();
+    this.#need(size);
+    return this.#at + size;
+  }
+
+  skip(wireType: number): void {
+    if (wireType === 0) this.varint();
+    else if (wireType === 1) this.#advance(8);
+    else if (wireType === 2) this.#at = this.end();
+    else if (wireType === 5) this.#advance(4);
+    else throw badRequest(`proto: illegal wireType ${wireType}`);
+  }
+
+  #advance(bytes: number): void {
+    this.#need(bytes);
+    this.#at += bytes;
+  }
+
+  #need(bytes: number): void {
+    if (this.#at + bytes > this.#bytes.length) throw truncated();
+  }
+}

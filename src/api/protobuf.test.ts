@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { largePod } from '../../bench/large-pod.ts';
+import { normalize } from './decode.ts';
+import type { KubeObject } from './meta.ts';
+import { ProtoReader } from './proto-reader.ts';
+import { ProtoWriter } from './proto-writer.ts';
+import { decodeProtobuf, encodeProtobuf, isProtobuf } from './protobuf.ts';
+import { builtinResources } from './resource.ts';
+import { StatusError } from './status.ts';
+
+const podType = 'io.k8s.api.core.v1.Pod';
+
+/** Kubernetes' own golden files, when the Go module k8s.io/api v0.36.2 lies in the module cache. */
+function goldenFolder(): string | undefined {
+  let cache = process.env.GOMODCACHE;
+  try {
+    cache ??= execFileSync('go', ['env', 'GOMODCACHE'], { encoding: 'utf8' }).trim();
+  } catch {
+    return undefined;
+  }
+  const folder = join(cache, 'k8s.io/api@v0.36.2/testdata/HEAD');
+  return existsSync(folder) ? folder : undefined;
+}
+
+const folder = goldenFolder();
+const skip = folder ? false : 'k8s.io/api v0.36.2 is not in the Go module cache: go mod download k8s.io/api@v0.36.2';
+
+test('golden files of Kubernetes: the same bytes both ways', { skip }, t => {
+  const served = builtinResources();
+  let compared = 0;
+  const untyped: string[] = [];
+  const failures: string[] = [];
+  for (const file of readdirSync(folder!).filter(f => f.endsWith('.json'))) {
+    const json = JSON.parse(readFileSync(join(folder!, file), 'utf8')) as { apiVersion: string; kind: string };
+    const typeName = json.apiVersion && served.typeNameOf(json.apiVersion, json.kind);
+    if (!typeName) {
+      untyped.push(file);
+      continue;
+    }
+    const golden = readFileSync(join(folder!, file.replace(/json$/, 'pb')));
+    const object = normalize(typeName, json) as KubeObject;
+    compared++;
+    try {
+      assert.equal(JSON.stringify(object), JSON.stringify(json));
+      assert.deepEqual(decodeProtobuf(golden).object, object);
+      assert.equal(Buffer.from(encodeProtobuf(typeName, object)).toString('hex'), golden.toString('hex'));
+    } catch (error) {
+      failures.push(`${file}: ${(error as Error).message.slice(0, 1500)}`);
+    }
+  }
+  t.diagnostic(`${compared} kinds compared, ${untyped.length} not among the facts: ${untyped.join(' ')}`);
+  assert.equal(failures.length, 0, `${failures.length} of ${compared}:\n${failures.slice(0, 4).join('\n')}`);
+  assert.ok(compared > 100);
+});
+
+test('a pod comes back the same', () => {
+  const pod = normalize(podType, largePod()) as KubeObject;
+  const bytes = encodeProtobuf(podType, pod);
+  assert.equal(isProtobuf(bytes), true);
+  const { typeMeta, object } = decodeProtobuf(bytes);
+  assert.deepEqual(typeMeta, { apiVersion: 'v1', kind: 'Pod' });
+  assert.equal(JSON.stringify(object), JSON.stringify(pod));
+});
+
+test('a custom resource definition keeps its schema', () => {
+  const type = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition';
+  const props = {
+    type: 'object',
+    properties: {
+      a: { type: 'array', items: { type: 'string', maxLength: 3 } },
+      b: { type: 'object', additionalProperties: true },
+      c: { type: 'object', additionalProperties: { type: 'integer', minimum: -1.5, default: -7 } },
+      d: { enum: ['x', null, { y: [1] }], nullable: true },
+    },
+  };
+  const value = {
+    kind: 'CustomResourceDefinition',
+    apiVersion: 'apiextensions.k8s.io/v1',
+    metadata: { name: 'a.b' },
+    spec: { versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: props } }] },
+  };
+  const object = normalize(type, value) as KubeObject;
+  assert.deepEqual(decodeProtobuf(encodeProtobuf(type, object)).object, {
+    ...object,
+    status: { ...(object as any).status },
+  });
+});
+
+test('numbers and texts of every size', () => {
+  const number = fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.integer({ min: -3, max: 300 }));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(number, fc.string({ unit: 'grapheme', maxLength: 80 }))), list => {
+      const w = new ProtoWriter();
+      for (const [n, s] of list.toReversed()) {
+        w.string(s);
+        w.int(n);
+      }
+      const r = new ProtoReader(w.take());
+      for (const [n, s] of list) {
+        assert.equal(r.int(), n === 0 ? 0 : n);
+        assert.equal(r.string(), s.toWellFormed());
+      }
+      assert.equal(r.at, r.length);
+    }),
+  );
+});
+
+test('broken bytes are refused, never more', () => {
+  const bytes = encodeProtobuf(podType, normalize(podType, largePod()) as KubeObject);
+  fc.assert(
+    fc.property(fc.nat(bytes.length - 1), fc.nat(255), fc.boolean(), (at, value, cut) => {
+      const broken = cut ? bytes.slice(0, at) : bytes.slice();
+      if (!cut) broken[at] = value;
+      try {
+        decodeProtobuf(broken);
+      } catch (error) {
+        assert.ok(error instanceof StatusError && error.code === 400, String(error));
+      }
+    }),
+    { numRuns: 500 },
+  );
+  assert.throws(() => decodeProtobuf(Buffer.from('{}')), /does not appear to be a protobuf message/);
+});
