@@ -105,6 +105,15 @@ describe('containerd of a node', () => {
     assert.ok(cgroups.stats('/')!.memoryUsageBytes > 0);
     assert.equal(cgroups.stats('/kubepods-none'), undefined);
     assert.ok(cgroups.pods().some(p => p.uid === pod.uid && p.qos === 'Burstable'));
+    await containerd.runtime.UpdateContainerResources({
+      container_id: id,
+      linux: { cpu_quota: 20_000, cpu_period: 100_000 },
+    });
+    if (cgroups.layout.version !== 'v2')
+      assert.equal(
+        Number(readFileSync(`${cgroups.layout.v1.get('cpu')}${pod.path}/${id}/cpu.cfs_quota_us`, 'utf8')),
+        20_000,
+      );
     // With all processes still in it: they are killed.
     await cgroups.remove(pod.path);
     assert.equal(cgroups.exists(pod.path), false);
@@ -125,6 +134,17 @@ describe('containerd of a node', () => {
     assert.match(await exec('busybox cat /proc/1/cmdline'), /^\/pause/);
     assert.equal(await exec('for i in 1 2 3 4 5; do (busybox true & busybox true &) ; done; echo ok'), 'ok\n');
     await until(async () => !/^State:\s+Z/m.test(await exec('busybox cat /proc/[0-9]*/status 2>/dev/null')));
+    await removePod(pod);
+  });
+
+  test('streams are served on loopback in the network namespace', async () => {
+    const pod = await runPod();
+    const id = await runContainer(pod, 'busybox sleep 1000');
+    const exec = await containerd.runtime.Exec({ container_id: id, cmd: ['/bin/busybox', 'true'], stdout: true });
+    const attach = await containerd.runtime.Attach({ container_id: id, stdout: true });
+    const forward = await containerd.runtime.PortForward({ pod_sandbox_id: pod.id, port: [80] });
+    for (const [name, { url = '' }] of Object.entries({ exec, attach, portforward: forward }))
+      assert.match(url, new RegExp(`^http://127\\.0\\.0\\.1:\\d+/${name}/`));
     await removePod(pod);
   });
 
