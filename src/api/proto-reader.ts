@@ -2,10 +2,14 @@ import { badRequest } from './status.ts';
 
 const truncated = () => badRequest('unexpected EOF');
 
+// V8 copies cuts this short; longer ones would keep the whole text alive.
+const longestCut = 12;
+
 /** Reads protocol buffers; throws a StatusError (400) on broken ones. */
 export class ProtoReader {
   readonly #bytes: Buffer;
   #at = 0;
+  #text: string | undefined;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -52,9 +56,19 @@ export class ProtoReader {
 
   string(): string {
     const end = this.end();
-    const text = this.#bytes.toString('utf8', this.#at, end);
+    const at = this.#at;
     this.#at = end;
-    return text;
+    // Short ASCII strings are cut out of the whole text: a call into Node costs more.
+    if (end - at <= longestCut && this.#isAscii(at, end)) {
+      this.#text ??= this.#bytes.toString('latin1');
+      return this.#text.slice(at, end);
+    }
+    return this.#bytes.toString('utf8', at, end);
+  }
+
+  #isAscii(at: number, end: number): boolean {
+    for (let i = at; i < end; i++) if (this.#bytes[i]! > 127) return false;
+    return true;
   }
 
   /** A view of the bytes. */

@@ -16,7 +16,6 @@ type Plain = Record<string, unknown>;
 type Write = (w: ProtoWriter, value: any) => void;
 type Read = (r: ProtoReader) => unknown;
 type WriteFields = (w: ProtoWriter, object: Plain) => void;
-type ReadField = (r: ProtoReader, out: Plain) => void;
 
 interface Codec {
   write: WriteFields;
@@ -306,54 +305,60 @@ function valueWriter(type: TypeRef): Write {
 
 function buildRead(typeName: string): Codec['read'] {
   const schema = schemaOf(typeName);
-  const readers: (ReadField | undefined)[] = [];
-  const wires: number[] = [];
-  for (const { type, proto } of schema.inline) {
-    const codec = codecOf(type);
-    readers[proto[0]] = (r, out) => Object.assign(out, codec.read(r, r.end()));
-    wires[proto[0]] = 2;
-  }
-  for (const f of schema.fields) {
-    if (!f.proto) continue;
-    readers[f.proto[0]] = fieldReader(f);
-    wires[f.proto[0]] = wireTypeOf(f.type.kind === 'list' && !f.proto[4] ? f.type.item : f.type);
-  }
-  return (r, end) => {
-    const out: Plain = {};
+  const names = ['runsPast'];
+  const values: unknown[] = [() => badRequest('proto: message runs past its end')];
+  const add = (value: unknown): string => {
+    names.push(`$${values.length}`);
+    values.push(value);
+    return names.at(-1)!;
+  };
+  const cases = schema.inline.map(
+    ({ type, proto }) => `case ${proto[0] * 8 + 2}: Object.assign(o, ${add(codecOf(type))}.read(r, r.end())); break;`,
+  );
+  for (const f of schema.fields) if (f.proto) cases.push(readCase(f, add));
+  const code = `return function read${schema.shortName}(r, end) {
+    const o = {};
     while (r.at < end) {
       const tag = r.varint();
-      const number = Math.floor(tag / 8);
-      const read = readers[number];
-      if (read && wires[number] === (tag & 7)) read(r, out);
-      else r.skip(tag & 7);
+      switch (tag) {
+        ${cases.join('\n        ')}
+        default: r.skip(tag & 7);
+      }
     }
-    if (r.at !== end) throw badRequest('proto: message runs past its end');
-    return out;
-  };
+    if (r.at !== end) throw runsPast();
+    return o;
+  }`;
+  return new Function(...names, code)(...values) as Codec['read'];
 }
 
-function fieldReader(f: FieldSchema): ReadField {
-  const { name, type } = f;
-  if (type.kind === 'map') return mapReader(name, type.value);
-  if (type.kind === 'list' && !f.proto![4]) {
-    const read = valueReader(type.item);
-    return (r, out) => {
-      const list = out[name] as unknown[] | undefined;
-      if (list) list.push(read(r));
-      else out[name] = [read(r)];
-    };
+function readCase(f: FieldSchema, add: (value: unknown) => string): string {
+  const { type } = f;
+  const target = `o[${JSON.stringify(f.name)}]`;
+  if (type.kind === 'map')
+    return `case ${f.proto![0] * 8 + 2}: ${add(mapReader(type.value))}(r, ${target} ??= {}); break;`;
+  const isList = type.kind === 'list' && !f.proto![4];
+  const item = isList ? type.item : type;
+  const tag = f.proto![0] * 8 + wireTypeOf(item);
+  const value = readCode(item, add);
+  return isList
+    ? `case ${tag}: (${target} ??= []).push(${value}); break;`
+    : `case ${tag}: ${target} = ${value}; break;`;
+}
+
+function readCode(type: TypeRef, add: (value: unknown) => string): string {
+  if (type.kind === 'struct') return `${add(codecOf(type.name))}.read(r, r.end())`;
+  if (type.kind === 'scalar' && !type.via) {
+    if (type.scalar === 'string') return 'r.string()';
+    if (type.scalar === 'bool') return 'r.varint() !== 0';
+    if (type.scalar === 'int32' || type.scalar === 'int64') return 'r.int()';
   }
-  const read = valueReader(type);
-  return (r, out) => {
-    out[name] = read(r);
-  };
+  return `${add(valueReader(type))}(r)`;
 }
 
-function mapReader(name: string, value: TypeRef): ReadField {
+function mapReader(value: TypeRef): (r: ProtoReader, out: Plain) => void {
   const read = valueReader(value);
   const zero = zeroOf(value);
   return (r, out) => {
-    out[name] ??= {};
     let key = '';
     let got: unknown = zero === zeroMessage ? null : zero;
     readFields(r, r.end(), (number, wire) => {
@@ -361,7 +366,7 @@ function mapReader(name: string, value: TypeRef): ReadField {
       else if (number === 2) got = read(r);
       else r.skip(wire);
     });
-    setKey(out[name] as Plain, key, got);
+    setKey(out, key, got);
   };
 }
 
