@@ -19,6 +19,7 @@ import type { ApiContext } from './context.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
+import { reconcileKubernetesService } from './kubernetes-service.ts';
 import { localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
@@ -55,6 +56,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log = createLog('apiserver'),
     metrics = createMetrics(),
   } = options;
+  const serviceCidrs = options.serviceCidrs ?? ['10.96.0.0/12'];
   const featureEnabled = (gate: string) => options.featureGates?.[gate] ?? true;
   const dispatcher = new Dispatcher(store, clock, log);
   const table = builtinResources();
@@ -165,10 +167,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     void informers.run(signal);
     await informers.whenSynced(signal);
     await bootstrapObjects(client, {
-      serviceCidrs: options.serviceCidrs ?? ['10.96.0.0/12'],
+      serviceCidrs,
       clientCa: options.tls.clientCa,
     });
     await access.bootstrap(signal);
+    if (options.advertise)
+      await reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise });
     readiness = 'ready';
     ready.resolve();
   }
@@ -222,4 +226,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
 function failIf(reason: string | false | undefined): void {
   if (reason) throw new Error(reason);
+}
+
+/** The first usable address of an IPv4 range: 10.96.0.1 of 10.96.0.0/12. */
+function firstAddress(cidr: string): string {
+  const parts = cidr.split('/')[0]!.split('.').map(Number);
+  parts[3] = (parts[3] ?? 0) + 1;
+  return parts.join('.');
 }
