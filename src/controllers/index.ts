@@ -1,0 +1,13 @@
+// Every controller of the control plane.
+import type { Controller } from '../engine/controller.ts';
+import { rootCaController } from './root-ca/root-ca.ts';
+import { serviceAccountController } from './serviceaccount/service-account.ts';
+
+export interface AllControllersOptions {
+  /** Certificates in PEM form that verify the API server. */
+  readonly clusterCa: string;
+}
+
+export function allControllers(options: AllControllersOptions): Controller[] {
+  return [serviceAccountController(), rootCaController(options.clusterCa)];
+}
