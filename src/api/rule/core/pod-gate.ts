@@ -1,6 +1,6 @@
 // Fields whose feature is switched off are dropped, unless the stored object already uses them.
 import type { Mutable } from '../../meta.ts';
-import type { PodSpec } from '../../type/core-v1.ts';
+import type { PodSpec, PodTemplateSpec } from '../../type/core-v1.ts';
 
 type Enabled = (gate: string) => boolean;
 
@@ -16,6 +16,15 @@ export function dropDisabledFields(spec: Mutable<PodSpec>, old: PodSpec | undefi
   drop('DynamicResourceAllocation', 'resourceClaims');
   dropContainerFields(spec, old, enabled);
   dropVolumeFields(spec, old, enabled);
+}
+
+/** As dropDisabledFields, for a workload's template. */
+export function dropTemplateFields(
+  template: Mutable<PodTemplateSpec> | undefined,
+  old: PodTemplateSpec | undefined,
+  enabled: Enabled,
+): void {
+  if (template?.spec) dropDisabledFields(template.spec, old?.spec, enabled);
 }
 
 function dropContainerFields(spec: Mutable<PodSpec>, old: PodSpec | undefined, enabled: Enabled): void {

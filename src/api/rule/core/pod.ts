@@ -14,6 +14,7 @@ import { validatePodSpec } from './pod-spec.ts';
 import { validatePodStatusUpdate } from './pod-status.ts';
 import { validateEphemeralUpdate, validatePodUpdate } from './pod-update.ts';
 import { podWarnings } from './pod-warning.ts';
+import { hostnameWarnings } from './workload-template.ts';
 
 const SPEC = path('spec');
 const ANNOTATIONS = path('metadata.annotations');
@@ -131,7 +132,9 @@ export const podStrategy: Strategy<Pod> = {
     if (!pod.metadata.resourceVersion && context.subresource === '') validateNew(pod, errors);
   },
   validateUpdate,
-  warnings: (pod, _old, context) => (context.subresource === 'status' ? [] : podWarnings(pod)),
+  // People seldom update pods themselves, machines do it all the time: only a create is looked at.
+  warnings: (pod, old) =>
+    old ? [] : [...hostnameWarnings(pod.metadata.name, "the Pod's hostname"), ...podWarnings(pod)],
   allowCreateOnUpdate: false,
   allowUnconditionalUpdate: true,
   gracePeriodSeconds,

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cloneDeep } from '../../meta.ts';
+import type { CronJob, Job } from '../../type/batch-v1.ts';
+import { create, ruleContext, update } from '../testing.ts';
+import { cronJobStrategy } from './cron-job.ts';
+import { jobStrategy } from './job.ts';
+import { countIndexes } from './job-policy.ts';
+
+const template = (spec: object = {}) => ({
+  spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'x' }], ...spec },
+});
+const jobOf = (spec: object = {}, name = 'j') => ({
+  metadata: { name, namespace: 'default', uid: 'u1' },
+  spec: { template: template(), ...spec },
+});
+const causes = (spec: object = {}, name = 'j') => create(jobStrategy, jobOf(spec, name)).errors;
+const stored = (spec: object = {}, status: object = {}): Job => {
+  const { object } = create(jobStrategy, jobOf(spec));
+  return { ...object, status, metadata: { ...object.metadata, resourceVersion: '1' } };
+};
+const changed = (old: Job, change: (job: any) => void): string[] => {
+  const next = cloneDeep(old);
+  change(next);
+  return update(jobStrategy, next, old).errors;
+};
+
+test('a job gets defaults, labels and a selector', () => {
+  const { object, errors } = create(jobStrategy, jobOf());
+  assert.deepEqual(errors, []);
+  const { template: made, ...spec } = object.spec;
+  assert.deepEqual(spec, {
+    parallelism: 1,
+    completions: 1,
+    backoffLimit: 6,
+    completionMode: 'NonIndexed',
+    suspend: false,
+    manualSelector: false,
+    podReplacementPolicy: 'TerminatingOrFailed',
+    selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': 'u1' } },
+  });
+  assert.deepEqual(made.metadata, {
+    labels: {
+      'batch.kubernetes.io/controller-uid': 'u1',
+      'batch.kubernetes.io/job-name': 'j',
+      'controller-uid': 'u1',
+      'job-name': 'j',
+    },
+  });
+  assert.deepEqual(object.status, {});
+});
+
+test('a work queue keeps completions open', () => {
+  const { spec } = create(jobStrategy, jobOf({ parallelism: 3 })).object;
+  assert.equal(spec.completions, undefined);
+  const perIndex = { completionMode: 'Indexed', completions: 2, backoffLimitPerIndex: 1 };
+  assert.equal(create(jobStrategy, jobOf(perIndex)).object.spec.backoffLimit, 2147483647);
+});
+
+const failure = (rule: object) => ({ podFailurePolicy: { rules: [rule] } });
+const table: [name: string, spec: object, causes: string[]][] = [
+  [
+    'restart policy left out',
+    { template: template({ restartPolicy: undefined }) },
+    ['spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'],
+  ],
+  [
+    'indexed without completions',
+    { completionMode: 'Indexed', parallelism: 1 },
+    ['spec.completions: Required value: when completion mode is Indexed'],
+  ],
+  [
+    'limit per index without indexes',
+    { backoffLimitPerIndex: 1 },
+    ['spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode'],
+  ],
+  [
+    'completion mode',
+    { completionMode: 'Some' },
+    ['spec.completionMode: Unsupported value: "Some": supported values: "Indexed", "NonIndexed"'],
+  ],
+  [
+    'labels of another job',
+    { template: { ...template(), metadata: { labels: { 'job-name': 'other' } } } },
+    [
+      'spec.template.metadata.labels[job-name]: Invalid value: {"batch.kubernetes.io/controller-uid":"u1","batch.kubernetes.io/job-name":"j","controller-uid":"u1","job-name":"other"}: must be \'j\'',
+    ],
+  ],
+  ['manual selector without one', { manualSelector: true }, ['spec.selector: Required value']],
+  [
+    'exit codes',
+    failure({ action: 'FailJob', onExitCodes: { operator: 'In', values: [3, 0, 3], containerName: 'z' } }),
+    [
+      'spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: "z": must be one of the container or initContainer names in the pod template',
+      'spec.podFailurePolicy.rules[0].onExitCodes.values[1]: Invalid value: 0: must not be 0 for the In operator',
+      'spec.podFailurePolicy.rules[0].onExitCodes.values[2]: Duplicate value: 3',
+      'spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [3,0,3]: must be ordered',
+    ],
+  ],
+  [
+    'replacement with a failure policy',
+    {
+      ...failure({ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }),
+      podReplacementPolicy: 'TerminatingOrFailed',
+    },
+    ['spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"'],
+  ],
+  [
+    'success policy',
+    {
+      completionMode: 'Indexed',
+      completions: 3,
+      successPolicy: { rules: [{ succeededIndexes: '0-5' }, { succeededCount: 4 }] },
+    },
+    [
+      'spec.successPolicy.rules[0].succeededIndexes: Invalid value: "0-5": error parsing succeededIndexes: too large index: "5"',
+      'spec.successPolicy.rules[1].succeededCount: Invalid value: 4: must be less than or equal to 3 (the number of specified completions)',
+    ],
+  ],
+];
+for (const [name, spec, expected] of table) {
+  test(`create job: ${name}`, () => assert.deepEqual(causes(spec), expected));
+}
+
+test('indexes must make hostnames', () => {
+  const name = 'a'.repeat(62);
+  assert.deepEqual(causes({ completionMode: 'Indexed', completions: 1 }, name), [
+    `metadata.name: Invalid value: "${name}": will not able to create pod with invalid DNS label: ${name}-0`,
+  ]);
+});
+
+test('index lists are counted', () => {
+  assert.equal(countIndexes('0,2-4', 5), 4);
+  assert.equal(countIndexes('', 5), 0);
+  assert.equal(countIndexes('3,1', 5), 'non-increasing order, previous: 3, current: 1');
+  assert.equal(countIndexes('x', 5), 'cannot convert string to integer for index: "x"');
+});
+
+test('a running job changes only in numbers', () => {
+  const old = stored({}, { startTime: 't' });
+  assert.deepEqual(
+    changed(old, j => {
+      j.spec.parallelism = 5;
+      j.spec.suspend = true;
+      j.spec.backoffLimit = 1;
+    }),
+    [],
+  );
+  const image = changed(old, j => {
+    j.spec.template.spec.containers[0].image = 'y';
+  });
+  assert.equal(image.length, 1);
+  assert.match(image[0]!, /^spec\.template: Invalid value: \{.*\}: field is immutable$/);
+  assert.deepEqual(
+    changed(old, j => {
+      j.spec.completions = 2;
+    }),
+    ['spec.completions: Invalid value: 2: field is immutable'],
+  );
+});
+
+test('a suspended job may still be sent elsewhere', () => {
+  const old = stored({ suspend: true });
+  assert.deepEqual(
+    changed(old, j => {
+      j.spec.template.spec.nodeSelector = { a: 'b' };
+      j.spec.template.spec.containers[0].resources = { requests: { cpu: '1' } };
+    }),
+    [],
+  );
+  assert.equal(
+    changed(old, j => {
+      j.spec.template.spec.containers[0].image = 'y';
+    }).length,
+    1,
+  );
+});
+
+test('indexed jobs grow in tandem', () => {
+  const old = stored({ completionMode: 'Indexed', completions: 2, parallelism: 2 });
+  assert.deepEqual(
+    changed(old, j => {
+      j.spec.completions = 3;
+      j.spec.parallelism = 3;
+    }),
+    [],
+  );
+  assert.deepEqual(
+    changed(old, j => {
+      j.spec.completions = 3;
+    }),
+    ['spec.completions: Invalid value: 3: can only be modified in tandem with spec.parallelism'],
+  );
+});
+
+const cronOf = (spec: object = {}, name = 'c') => ({
+  metadata: { name, namespace: 'default', uid: 'u' },
+  spec: { schedule: '*/5 * * * *', jobTemplate: { spec: { template: template() } }, ...spec },
+});
+const cronCauses = (spec: object = {}, name = 'c') => create(cronJobStrategy, cronOf(spec, name)).errors;
+
+test('a cron job gets defaults, its jobs get theirs when they are made', () => {
+  const { object, errors } = create(cronJobStrategy, cronOf());
+  assert.deepEqual(errors, []);
+  const { jobTemplate, ...spec } = object.spec;
+  assert.deepEqual(spec, {
+    schedule: '*/5 * * * *',
+    concurrencyPolicy: 'Allow',
+    suspend: false,
+    successfulJobsHistoryLimit: 3,
+    failedJobsHistoryLimit: 1,
+  });
+  assert.equal(jobTemplate.spec!.backoffLimit, undefined);
+  assert.equal(jobTemplate.spec!.template.spec!.dnsPolicy, 'ClusterFirst');
+});
+
+test('cron job causes', () => {
+  assert.deepEqual(cronCauses({ schedule: '' }), ['spec.schedule: Required value']);
+  assert.deepEqual(cronCauses({ schedule: '* * * *' }), [
+    'spec.schedule: Invalid value: "* * * *": expected exactly 5 fields, found 4: [* * * *]',
+  ]);
+  assert.deepEqual(cronCauses({ schedule: '60 * * * *' }), [
+    'spec.schedule: Invalid value: "60 * * * *": end of range (60) above maximum (59): 60',
+  ]);
+  assert.deepEqual(cronCauses({ schedule: 'TZ=UTC 0 * * * *' }), [
+    'spec.schedule: Invalid value: "TZ=UTC 0 * * * *": cannot use TZ or CRON_TZ in schedule, use timeZone field instead',
+  ]);
+  assert.deepEqual(cronCauses({ timeZone: 'Mars/Base' }), [
+    'spec.timeZone: Invalid value: "Mars/Base": unknown time zone Mars/Base',
+  ]);
+  assert.deepEqual(cronCauses({ timeZone: 'Europe/Berlin' }), []);
+  assert.deepEqual(cronCauses({ concurrencyPolicy: 'Queue' }), [
+    'spec.concurrencyPolicy: Unsupported value: "Queue": supported values: "Allow", "Forbid", "Replace"',
+  ]);
+  assert.deepEqual(cronCauses({}, 'c'.repeat(53)), [
+    `metadata.name: Invalid value: "${'c'.repeat(53)}": must be no more than 52 characters`,
+  ]);
+  const selector = { jobTemplate: { spec: { selector: { matchLabels: { a: 'b' } }, template: template() } } };
+  assert.deepEqual(cronCauses(selector), [
+    'spec.jobTemplate.spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: `selector` will be auto-generated',
+  ]);
+});
+
+test('an old schedule with a zone may stay', () => {
+  const old = { ...create(cronJobStrategy, cronOf()).object } as CronJob;
+  const before = {
+    ...old,
+    metadata: { ...old.metadata, resourceVersion: '1' },
+    spec: { ...old.spec, schedule: 'TZ=UTC 0 * * * *' },
+  };
+  const { object, errors } = update(cronJobStrategy, { ...before, spec: { ...before.spec, suspend: true } }, before);
+  assert.deepEqual(errors, []);
+  assert.equal(cronJobStrategy.warnings!(object, before, ruleContext()).length, 1);
+});
