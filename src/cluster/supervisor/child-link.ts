@@ -1,5 +1,5 @@
 // What a supervised process and its supervisor say to each other over Node's IPC channel.
-import { type Server, Server as TcpServer } from 'node:net';
+import { type Server, type Socket, Server as TcpServer } from 'node:net';
 
 /** From the supervisor, with the listening socket as handle. */
 export interface ListenerMessage {
@@ -40,7 +40,9 @@ export function childLink(): ChildLink {
   const supervised = typeof process.send === 'function';
   if (supervised) {
     process.on('message', (message: Partial<ListenerMessage>, handle: unknown) => {
-      if (message?.type === 'listener' && handle instanceof TcpServer) slot(message.name!).resolve(handle);
+      if (message?.type !== 'listener' || !(handle instanceof TcpServer)) return;
+      keepEarly(handle);
+      slot(message.name!).resolve(handle);
     });
     process.once('disconnect', () => orphaned.abort(new Error('the supervisor is gone')));
   }
@@ -56,3 +58,29 @@ export function childLink(): ChildLink {
     failed: message => send({ type: 'failed', message }),
   };
 }
+
+// The socket accepts from the moment it arrives, which may be long before its user is ready: whoever connects in between
+// waits for the first 'connection' handler instead of being accepted and forgotten.
+function keepEarly(server: Server): void {
+  const early: Socket[] = [];
+  const keep = (socket: Socket) => {
+    socket.on('error', ignore);
+    early.push(socket);
+  };
+  server.on('connection', keep);
+  const handOn = (event: string) => {
+    if (event !== 'connection') return;
+    server.off('newListener', handOn);
+    // The new handler is in place only after this event.
+    queueMicrotask(() => {
+      server.off('connection', keep);
+      for (const socket of early) {
+        socket.off('error', ignore);
+        if (!socket.destroyed) server.emit('connection', socket);
+      }
+    });
+  };
+  server.on('newListener', handOn);
+}
+
+const ignore = () => {};
