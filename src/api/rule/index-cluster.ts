@@ -1,6 +1,7 @@
 // Hand-written rules of every kind but pods and workloads, by `group/resource`.
 import type { Strategy } from '../strategy.ts';
 import { namespaceStrategy } from './core/namespace.ts';
+import { serviceStrategy } from './core/service.ts';
 
 /** Written only by who read the version it replaces. */
 const readFirst: Strategy = { allowUnconditionalUpdate: false };
@@ -9,7 +10,7 @@ const rbac: Strategy = { nameRule: 'pathSegment', allowCreateOnUpdate: true };
 
 export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   '/namespaces': namespaceStrategy,
-  '/services': { nameRule: 'dnsLabel', allowCreateOnUpdate: true },
+  '/services': serviceStrategy,
   '/endpoints': createOnUpdate,
   '/events': createOnUpdate,
   '/limitranges': createOnUpdate,

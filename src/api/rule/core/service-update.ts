@@ -55,7 +55,7 @@ export function syncClusterIps(spec: Draft, old: ServiceSpec | undefined): void 
   }
   const singular = (spec.clusterIP ?? '') !== (old.clusterIP ?? '');
   const plural = !deepEqual(spec.clusterIPs ?? [], old.clusterIPs ?? []);
-  if (singular && !plural) {
+  if (singular && (!plural || !spec.clusterIPs?.length)) {
     if (spec.clusterIP) spec.clusterIPs = [spec.clusterIP];
     else delete spec.clusterIPs;
   } else if (plural && !singular && !spec.clusterIPs?.length) {
