@@ -1,5 +1,4 @@
 // The verbs of resources over HTTP.
-import type { Writable } from 'node:stream';
 import type { ObjectKey } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
@@ -161,7 +160,6 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   const rv = parameters.resourceVersion;
   if (rv && rv !== '0') await context.dispatcher.waitFor(Number(rv));
   if (exchange.closed) return;
-  let out: Writable | undefined;
   const timeout =
     Number(query.get('timeoutSeconds') ?? 0) ||
     longestWatchSeconds / 2 + (longestWatchSeconds / 2) * context.random.next();
@@ -173,7 +171,7 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
     stop = undefined;
   };
   // The head goes out first: clients wait for it even when no event comes.
-  out = exchange.open(200, responseHeaders(renderer.streamType, request.warnings));
+  const out = exchange.open(200, responseHeaders(renderer.streamType, request.warnings));
   const stream = new WatchStream(out, renderer, context.clock, finish);
   const bookmarks = isTrue(query.get('allowWatchBookmarks'));
   const timer = context.clock.after(timeout * 1000, () => {

@@ -30,6 +30,7 @@ export function forward(server: Server, target: { host: string; port: number }, 
   };
   // Made without knowing of half-open connections; every accepted socket inherits this.
   (server as Server & { allowHalfOpen: boolean }).allowHalfOpen = true;
+  server.removeAllListeners('connection');
   server.on('connection', onConnection);
   return () => {
     server.close();

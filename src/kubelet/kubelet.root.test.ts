@@ -59,21 +59,21 @@ before(async () => {
   mkdirSync(join(root, 'manifests'));
   containerd = await startTestContainerd();
   client = fakeClient([], { clock: systemClock, random: systemRandom });
-  client.react(a => {
-    if (a.subresource !== 'token') return undefined;
-    return undefined;
-  });
   await startKubelet();
 });
 
 after(async () => {
+  console.error('A', Date.now());
   await stop?.();
+  console.error('B', Date.now());
   await containerd?.dispose();
+  console.error('C', Date.now());
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse()) {
     const point = line.split(' ')[4];
     if (root && point?.startsWith(root)) execFileSync('umount', ['-l', point]);
   }
   if (root) rmSync(root, { recursive: true, force: true });
+  console.error('D', process.getActiveResourcesInfo());
 });
 
 async function until<T>(what: string, probe: () => Promise<T | undefined | false>, seconds = 30): Promise<T> {

@@ -64,7 +64,7 @@ function withImplied(name: string, groups: readonly string[]): readonly string[]
 function extraOf(headers: IncomingHttpHeaders): Map<string, string[]> {
   const extra = new Map<string, string[]>();
   for (const [header, value] of Object.entries(headers)) {
-    if (header.startsWith(extraPrefix)) extra.set(unescape(header.slice(extraPrefix.length)), many(value));
+    if (header.startsWith(extraPrefix)) extra.set(decodeName(header.slice(extraPrefix.length)), many(value));
   }
   return extra;
 }
@@ -75,7 +75,7 @@ const many = (value: string | string[] | undefined): string[] =>
   value === undefined ? [] : Array.isArray(value) ? value : value.split(', ');
 
 // Header names carry what they cannot hold percent-encoded.
-function unescape(text: string): string {
+function decodeName(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
