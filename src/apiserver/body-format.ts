@@ -1,4 +1,5 @@
 import { parseJson, parseYaml } from '../api/decode.ts';
+import { decodeProtobuf } from '../api/protobuf.ts';
 import { unsupportedMediaType } from '../api/status.ts';
 
 export interface DecodedBody {
@@ -20,6 +21,8 @@ export function decodeYamlOrJson(body: Uint8Array, contentType: string | undefin
     case 'application/x-yaml':
     case 'text/yaml':
       return parseYaml(body);
+    case 'application/vnd.kubernetes.protobuf':
+      return { value: decodeProtobuf(body).object, duplicates: [] };
     default:
       throw unsupportedMediaType(accepted);
   }

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { silentLog } from '../base/log.ts';
 import { forward } from './forwarder.ts';
-import { openListener, portOf } from './supervisor/listener.ts';
+import { portOf } from './supervisor/listener.ts';
 
 async function listening(server: ReturnType<typeof createServer>) {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
@@ -17,7 +17,8 @@ test('bytes go both ways, and half-closed connections still answer', async () =>
     socket.on('data', d => parts.push(d as Buffer)).on('end', () => socket.end(Buffer.concat(parts)));
   });
   const port = await listening(echo);
-  const front = await openListener({ name: 'web', host: '127.0.0.1', port: 0 });
+  const front = createServer();
+  await listening(front);
   const close = forward(front, { host: '127.0.0.1', port }, silentLog);
   try {
     const sent = Buffer.alloc(1 << 20, 'x');
@@ -36,7 +37,8 @@ test('nobody behind it: the connection ends', async () => {
   const gone = createServer();
   const port = await listening(gone);
   await new Promise(resolve => gone.close(resolve));
-  const front = await openListener({ name: 'web', host: '127.0.0.1', port: 0 });
+  const front = createServer();
+  await listening(front);
   const close = forward(front, { host: '127.0.0.1', port }, silentLog);
   try {
     const socket = connect(portOf(front), '127.0.0.1');
