@@ -1,5 +1,6 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
+import { namespaceController } from './namespace/namespace.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 
@@ -9,5 +10,10 @@ export interface AllControllersOptions {
 }
 
 export function allControllers(options: AllControllersOptions): Controller[] {
-  return [serviceAccountController(), rootCaController(options.clusterCa)];
+  return [
+    // Identity and namespaces.
+    serviceAccountController(),
+    rootCaController(options.clusterCa),
+    namespaceController(),
+  ];
 }
