@@ -20,6 +20,8 @@ interface Surroundings {
 export interface ControlPlaneContext extends Surroundings {
   readonly config: ServerConfig;
   readonly metrics: Metrics;
+  /** PEM of the CA that verifies the API server. */
+  readonly clusterCa: string;
   /** In-process; as a service account of kube-system, or as the superuser. */
   client(identity: { userAgent: string; serviceAccount?: string }): Client;
 }
@@ -45,6 +47,13 @@ export interface Part<C> {
 
 /** Started once the API server is ready. */
 export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [
+  {
+    name: 'controllers',
+    async create(context) {
+      const { createControllers } = await import('./control-plane-controllers.ts');
+      return createControllers(context);
+    },
+  },
   {
     name: 'simulated nodes',
     async create(context) {

@@ -63,6 +63,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       random,
       log,
       metrics: api.metrics,
+      clusterCa: pki.ca.certificatePem,
       client: identity => api.client(identity),
     };
     link?.phase('starting the API server');

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { VirtualClock } from '../../base/clock.ts';
+import { completionEntries, completionScript } from './completion.ts';
+import { parseDuration } from './context.ts';
+import { createProgram } from './program.ts';
+import { age, table } from './status.ts';
+import { createTalk } from './talk.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'k8ts-cli-'));
+after(() => rmSync(home, { recursive: true }));
+const main = join(import.meta.dirname, '..', 'main.ts');
+
+function k8ts(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: join(home, 'state') };
+  return new Promise(resolve => {
+    execFile(process.execPath, [main, ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+    );
+  });
+}
+
+test('exit codes and messages of wrong usage', async () => {
+  const file = join(home, 'c.yaml');
+  writeFileSync(file, 'apiVersion: k8ts.dev/v1alpha1\nkind: ClusterConfiguration\nspec: {nodes: 0}\n');
+  const cases: [string[], number, RegExp][] = [
+    [['nosuch'], 2, /unknown command 'nosuch'/],
+    [['up', '--nosuch'], 2, /unknown option '--nosuch'/],
+    [['up', '--nodes', 'two'], 2, /--nodes "two": want a number from 1 to 200/],
+    [['up', '--name', 'A_b'], 2, /cluster name "A_b": must consist of lower case/],
+    [['up', '-p', '80'], 2, /"80" is no port mapping/],
+    [['up', '--egress', 'maybe'], 2, /--egress "maybe": want on or off/],
+    [['up', '--timeout', 'soon'], 2, /"soon" is no duration/],
+    [['up', '-o', 'xml'], 2, /argument 'xml' is invalid/],
+    [['up', '--config', join(home, 'none')], 2, /ENOENT/],
+    [['up', '--config', file], 2, /spec\.nodes: Invalid value: 0/],
+    [['status'], 3, /no cluster named "dev"\n {2}make one: k8ts up/],
+    [['logs'], 3, /no logs of a cluster named "dev"/],
+    [['start'], 3, /no cluster named/],
+    [['image', 'load', join(home, 'none.tar')], 2, /no such file/],
+    [['completion', 'tcsh'], 2, /want bash, zsh or fish/],
+    [['server'], 2, /required option '--config <file>'/],
+    [['server', '--config', join(home, 'none')], 1, /reading .*none/],
+  ];
+  const outcomes = await Promise.all(cases.map(([args]) => k8ts(...args)));
+  for (const [i, [args, code, said]] of cases.entries()) {
+    assert.equal(outcomes[i]!.code, code, `${args.join(' ')}: ${outcomes[i]!.stderr}`);
+    assert.match(outcomes[i]!.stderr, said);
+    assert.equal(outcomes[i]!.stdout, '');
+  }
+});
+
+test('data goes to standard output', async () => {
+  const [version, json, help, down] = await Promise.all([
+    k8ts('version'),
+    k8ts('version', '-o', 'json'),
+    k8ts('--help'),
+    k8ts('down'),
+  ]);
+  assert.match(version!.stdout, /^k8ts \d+\.\d+\.\d+ \(Kubernetes v1\.36\.2, Node v\d+\.\d+\.\d+\)\n$/);
+  assert.equal(JSON.parse(json!.stdout).kubernetes, 'v1.36.2');
+  assert.match(help!.stdout, /Exit codes: 0 done/);
+  assert.deepEqual([down!.code, down!.stdout, down!.stderr], [0, '', 'No cluster named dev.\n']);
+});
+
+test('a simulated cluster, from up to down', async () => {
+  const up = await k8ts('up', '--simulate', '2', '--timeout', '30s', '-o', 'json');
+  try {
+    assert.equal(up.code, 0, up.stderr);
+    const { server, nodes, simulated } = JSON.parse(up.stdout);
+    assert.deepEqual([nodes, simulated], [2, true]);
+    assert.match(server, /^https:\/\/127\.0\.0\.1:\d+$/);
+    assert.match(up.stderr, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ preparing keys \(\d+\.\d s\)$/m);
+    const status = await k8ts('status');
+    assert.deepEqual([status.code, /dev +running +2 \(simulated\)/.test(status.stdout)], [0, true]);
+    assert.match((await k8ts('list')).stdout, /dev +running +2/);
+    assert.match((await k8ts('image', 'ls')).stderr, /are simulated/);
+  } finally {
+    const down = await k8ts('down');
+    assert.equal(down.code, 0, down.stderr);
+  }
+  assert.deepEqual(
+    readdirSync(home).filter(f => f !== 'c.yaml' && f !== 'state'),
+    [],
+  );
+});
+
+test('completion knows every command', () => {
+  const program = createProgram(() => assert.fail());
+  const paths = completionEntries(program).map(e => e.path);
+  for (const path of ['', 'up', 'image load', 'status']) assert.ok(paths.includes(path));
+  for (const shell of ['bash', 'zsh', 'fish']) assert.match(completionScript(program, shell), /kubeconfig/);
+});
+
+test('durations, ages, tables', () => {
+  assert.deepEqual(['90s', '2m', '1h30m', '45', '500ms'].map(parseDuration), [90_000, 120_000, 5_400_000, 45_000, 500]);
+  for (const bad of ['', 'x', '5d', '1m x', '-1s']) assert.throws(() => parseDuration(bad), RangeError, bad);
+  assert.deepEqual([0, 119_999, 120_000, 7_200_000, 172_800_000].map(age), ['0s', '119s', '2m', '2h', '2d']);
+  assert.equal(
+    table([
+      ['A', 'BB'],
+      ['ccc', ''],
+    ]),
+    'A     BB\nccc\n',
+  );
+});
+
+test('talk: dated lines off a terminal, a spinner on one, no colour where none is wanted', async () => {
+  const run = async (isTTY: boolean, env: NodeJS.ProcessEnv) => {
+    const clock = new VirtualClock();
+    let out = '';
+    const write = (text: string) => {
+      out += text;
+    };
+    const talk = createTalk({ isTTY, columns: 40, write }, clock, env);
+    const phase = talk.phase('working');
+    await clock.advance(1300);
+    phase.done('worked');
+    talk.close();
+    await clock.advance(1000);
+    return out;
+  };
+  assert.equal(await run(false, {}), '2026-01-01T00:00:01Z worked (1.3 s)\n');
+  const plain = await run(true, { NO_COLOR: '1' });
+  assert.match(plain, /\r⠋ working\x1b\[K/);
+  assert.ok(plain.endsWith('✓ worked 1.3 s\n'));
+  assert.match(await run(true, {}), /\x1b\[32m✓\x1b\[0m worked/);
+  assert.equal(await run(true, { TERM: 'dumb' }), await run(false, {}));
+});

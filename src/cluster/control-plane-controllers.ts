@@ -1,0 +1,22 @@
+// The controllers, each acting as its own service account, over one shared set of informers.
+import { runAll, type Service } from '../base/lifecycle.ts';
+import { createInformerFactory } from '../client/informer-factory.ts';
+import { allControllers } from '../controllers/index.ts';
+import { runControllers } from '../engine/engine.ts';
+import type { ControlPlaneContext } from './components.ts';
+
+export function createControllers(context: ControlPlaneContext): Service {
+  const { clock, random, metrics } = context;
+  const log = context.log.with({ part: 'controllers' });
+  const client = context.client({ userAgent: 'kube-controller-manager' });
+  const informers = createInformerFactory(client, { clock, random, log });
+  const controllers = allControllers({ clusterCa: context.clusterCa });
+  const engine: Service = {
+    name: 'controllers',
+    run: signal => runControllers(controllers, { client, informers, clock, random, log, metrics }, signal),
+  };
+  return {
+    name: 'controllers',
+    run: signal => runAll([engine, { name: 'informers', run: s => informers.run(s) }], signal),
+  };
+}
