@@ -11,11 +11,14 @@ const main = 'src/cluster/main.ts';
 installPackages();
 const reason = noContainersBecause();
 const simulate = forUp.some(a => a === '--simulate' || a.startsWith('--simulate='));
+const counted = forUp.some(
+  (a, i) => /^--(nodes|config|simulate=)/.test(a) || (a === '--simulate' && /^\d+$/.test(forUp[i + 1] ?? '')),
+);
+const nodes = counted ? [] : ['--nodes', '2'];
 if (simulate || reason) {
   if (!simulate) process.stderr.write(`k8ts: simulated nodes instead of containers: ${reason}\n`);
-  process.exit(runNode(main, ['up', ...(simulate ? [] : ['--simulate', '2']), ...forUp]));
+  process.exit(runNode(main, ['up', ...forUp, ...nodes, ...(simulate ? [] : ['--simulate'])]));
 }
 const status = runNode(main, ['setup', ...yes]);
 if (status !== 0) process.exit(status);
-const nodes = forUp.some(a => a === '--nodes' || a.startsWith('--nodes=') || a === '--config') ? [] : ['--nodes', '2'];
-process.exit(runNode(main, ['up', ...nodes, ...forUp]));
+process.exit(runNode(main, ['up', ...forUp, ...nodes]));

@@ -267,6 +267,7 @@ function tell(
   const nodes = `${config.nodes} ${config.simulate ? 'simulated ' : ''}node${config.nodes === 1 ? '' : 's'}`;
   const { talk } = context;
   if (seconds === undefined) talk.say(`Cluster ${config.name} is already running: ${nodes}, ${server}`);
+  else if (options.wait === false) talk.say(`Cluster ${config.name} is starting: ${nodes}, ${server}`);
   else talk.say(`Cluster ${config.name} is up in ${seconds.toFixed(1)} s: ${nodes}, ${server}`);
   const name = config.name === defaultConfig.name ? '' : ` --name ${config.name}`;
   talk.say('');
