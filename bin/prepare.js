@@ -50,7 +50,7 @@ export function installPackages() {
     process.stderr.write(`k8ts: needs Node 20 or newer to start with, this is ${process.versions.node}\n`);
     process.exit(1);
   }
-  if (!packagesCurrent()) step('installing npm packages', 'npm', ['ci', '--no-fund', '--no-audit']);
+  if (!packagesCurrent()) step('installing npm packages', 'npm', ['install', '--no-save', '--no-fund', '--no-audit']);
 }
 
 /** Runs a script of the project with Node 26 on this terminal; its exit code. */
