@@ -47,7 +47,9 @@ function validateExitCodes(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  const { operator, containerName, values = [] } = codes;
+  const { operator, containerName } = codes;
+  // Always written, and null when empty.
+  const values = codes.values ?? [];
   if (!operator) errors.required(at.child('operator'), `valid values: ${quoted(OPERATORS)}`);
   else if (!OPERATORS.includes(operator)) errors.notSupported(at.child('operator'), operator, OPERATORS);
   const pod = spec.template.spec;

@@ -26,8 +26,7 @@ function defaults(job: Mutable<Job>): void {
   spec.parallelism ??= 1;
   spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : 2147483647;
   spec.template ??= {};
-  const labels = spec.template.metadata?.labels;
-  if (hasKeys(labels) && !hasKeys(job.metadata.labels)) job.metadata.labels = { ...labels };
+  labelsFromTemplate(job);
   spec.completionMode ??= 'NonIndexed';
   spec.suspend ??= false;
   spec.manualSelector ??= false;
@@ -35,6 +34,11 @@ function defaults(job: Mutable<Job>): void {
     for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
   spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
   podTemplateDefaults(spec.template);
+}
+
+function labelsFromTemplate(job: Mutable<Job>): void {
+  const labels = job.spec.template.metadata?.labels;
+  if (hasKeys(labels) && !hasKeys(job.metadata.labels)) job.metadata.labels = { ...labels };
 }
 
 // Labels that mark the pods of this job and of no other, and a selector for them.
@@ -165,6 +169,8 @@ export const jobStrategy: Strategy<Job> = {
   default: defaults,
   prepareForCreate(job, context) {
     if (!job.spec.manualSelector) generateSelector(job);
+    // Reading the job back defaults it again: the labels just made become its own as well.
+    labelsFromTemplate(job);
     job.status = {};
     dropTemplateFields(job.spec.template, undefined, context.featureEnabled);
   },
