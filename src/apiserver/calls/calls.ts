@@ -3,6 +3,7 @@
 import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
+import { serviceHooks } from '../allocation/service-allocation.ts';
 import type { ApiContext } from '../context.ts';
 import { registryOf } from '../context.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
@@ -30,5 +31,14 @@ export function registerCalls(deps: CallDeps): void {
   calls.set('/bindings', call => bindPod(call, pods));
   calls.set('/pods/eviction', call => evict(call, pods, registryOf(context, 'policy', 'poddisruptionbudgets')));
   for (const id of scalable) calls.set(`${id}/scale`, scale);
+  deps.hooks.set(
+    '/services',
+    serviceHooks({
+      cache: registryOf(context, '', 'services').cache,
+      serviceCidrs: deps.options.serviceCidrs ?? ['10.96.0.0/12'],
+      nodePortRange: deps.options.nodePortRange ?? [30000, 32767],
+      random: context.random,
+    }),
+  );
   for (const [id, handler] of access.calls) calls.set(id, handler);
 }

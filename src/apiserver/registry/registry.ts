@@ -46,6 +46,8 @@ export interface RegistryHooks {
   /** After validation, before the write; returns an undo for when the write fails. May change the object. */
   beforeCreate?(object: Mutable<KubeObject>, context: WriteContext): Promise<(() => void) | undefined>;
   beforeUpdate?(object: Mutable<KubeObject>, old: KubeObject, context: WriteContext): Promise<(() => void) | undefined>;
+  /** After a durable update: frees what the object gave up. */
+  afterUpdate?(object: KubeObject, old: KubeObject): void;
   /** After a durable delete. */
   afterDelete?(object: KubeObject): void;
 }

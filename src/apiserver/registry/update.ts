@@ -96,6 +96,7 @@ async function updateOnce(
   }
   try {
     const stored = await registry.put(current.key, ordered, current.revision);
+    hooks?.afterUpdate?.(stored.object, old);
     return (await finishDeletion(registry, stored)) ?? stored;
   } catch (error) {
     undo?.();

@@ -1,0 +1,246 @@
+// Cluster IPs and node ports of Services, allocated as they are written.
+import { FieldErrors, type FieldPath, path } from '../../api/field-error.ts';
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import type { IpFamily } from '../../api/rule/core/ip-value.ts';
+import {
+  isHeadless,
+  needsClusterIp,
+  needsHealthCheckNodePort,
+  needsNodePort,
+} from '../../api/rule/core/service-need.ts';
+import { schemaOf } from '../../api/schema.ts';
+import { internalError, invalid, type StatusError } from '../../api/status.ts';
+import type { Service } from '../../api/type/core-v1.ts';
+import type { Random } from '../../base/random.ts';
+import type { RegistryHooks } from '../registry/registry.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
+import { settleFamilies } from './ip-family.ts';
+import type { Allocation } from './kernel/port-allocator.ts';
+import { asService, ipsOf, portsOf, ServiceState } from './service-state.ts';
+
+export interface ServiceHookDeps {
+  /** The services' cache, read when the first service is written. */
+  readonly cache: Pick<WatchCache, 'snapshot'>;
+  /** The first one's family is the default. */
+  readonly serviceCidrs: readonly string[];
+  /** First and last node port. */
+  readonly nodePortRange: readonly [number, number];
+  readonly random: Random;
+}
+
+const SPEC = path('spec');
+
+type Port = NonNullable<Mutable<Service>['spec']['ports']>[number];
+
+/**
+ * Gives new services what they need, takes back what deleted ones had. A write that fails, and a dry run, leave nothing
+ * allocated; what an update gives up is free once the update is durable.
+ */
+export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
+  let loaded: ServiceState | undefined;
+  const state = (): ServiceState => {
+    if (loaded) return loaded;
+    const fresh = new ServiceState(deps);
+    deps.cache.snapshot().scan('', undefined, stored => {
+      fresh.adopt(asService(stored.object));
+      return undefined;
+    });
+    loaded = fresh;
+    return fresh;
+  };
+  const write = async (object: Mutable<KubeObject>, old: KubeObject | undefined) => {
+    const work = new Allocating(state(), object as Mutable<Service>, old && asService(old));
+    return work.run();
+  };
+  return {
+    beforeCreate: object => write(object, undefined),
+    beforeUpdate: (object, old, context) =>
+      context.subresource === '' ? write(object, old) : Promise.resolve(undefined),
+    afterUpdate: (object, old) => release(state(), asService(old), asService(object)),
+    afterDelete: object => release(state(), asService(object), undefined),
+  };
+}
+
+// What `old` had and `now` has not.
+function release(state: ServiceState, old: Service, now: Service | undefined): void {
+  const { uid } = old.metadata;
+  const ips = new Set(now ? ipsOf(now) : []);
+  const ports = new Set(now ? portsOf(now) : []);
+  for (const ip of ipsOf(old)) if (!ips.has(ip)) state.releaseIp(ip, uid);
+  for (const port of portsOf(old)) if (!ports.has(port)) state.releasePort(port, uid);
+}
+
+/** One write's allocations, undone together. */
+class Allocating {
+  readonly #state: ServiceState;
+  readonly #service: Mutable<Service>;
+  readonly #uid: string;
+  readonly #heldIps: ReadonlySet<string>;
+  readonly #heldPorts: ReadonlySet<number>;
+  readonly #isUpdate: boolean;
+  readonly #undo: (() => void)[] = [];
+
+  constructor(state: ServiceState, service: Mutable<Service>, old: Service | undefined) {
+    this.#state = state;
+    this.#service = service;
+    this.#uid = service.metadata.uid;
+    this.#isUpdate = old !== undefined;
+    this.#heldIps = new Set(old ? ipsOf(old) : []);
+    this.#heldPorts = new Set(old ? portsOf(old) : []);
+  }
+
+  run(): () => void {
+    try {
+      this.#clusterIps();
+      this.#nodePorts();
+      this.#healthCheckNodePort();
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+    this.#service.spec = inSchemaOrder('io.k8s.api.core.v1.ServiceSpec', this.#service.spec);
+    return () => this.#rollBack();
+  }
+
+  #rollBack(): void {
+    for (const undo of this.#undo.splice(0)) undo();
+  }
+
+  #clusterIps(): void {
+    const { spec } = this.#service;
+    if (!needsClusterIp(spec)) return;
+    const families = [...new Set(this.#state.cidrs.map(c => c.family))] as IpFamily[];
+    const errors = settleFamilies(this.#service, families);
+    if (!errors.empty) throw this.#invalid(errors);
+    if (isHeadless(spec)) return;
+    const asked = spec.clusterIPs ?? [];
+    spec.clusterIPs = (spec.ipFamilies ?? []).map((family, i) => {
+      const ip = asked[i];
+      return ip ? this.#takeIp(ip, asked) : this.#nextIp(family);
+    });
+    spec.clusterIP = spec.clusterIPs[0]!;
+  }
+
+  #takeIp(ip: string, asked: readonly string[]): string {
+    if (this.#heldIps.has(ip)) return ip;
+    const result = this.#state.takeIp(ip, this.#uid);
+    if (result !== 'done') {
+      const why = {
+        taken: 'provided IP is already allocated',
+        outOfRange: 'the provided network does not match the current range',
+      }[result];
+      const errors = new FieldErrors();
+      errors.invalid(SPEC.child('clusterIPs'), asked, `failed to allocate IP ${ip}: ${why}`);
+      throw this.#invalid(errors);
+    }
+    this.#undo.push(() => this.#state.releaseIp(ip, this.#uid));
+    return ip;
+  }
+
+  #nextIp(family: string): string {
+    const ip = this.#state.nextIp(family, this.#uid);
+    if (ip === undefined) throw internalError(new Error('failed to allocate a serviceIP: range is full'));
+    this.#undo.push(() => this.#state.releaseIp(ip, this.#uid));
+    return ip;
+  }
+
+  #nodePorts(): void {
+    const { spec } = this.#service;
+    if (spec.type !== 'NodePort' && spec.type !== 'LoadBalancer') return;
+    const ports = spec.ports ?? [];
+    // Without allocation only what is asked for by number is taken.
+    const some = needsNodePort(spec) ? ports : ports.filter(p => p.nodePort);
+    for (const port of some) {
+      const at = SPEC.child('ports').index(ports.indexOf(port)).child('nodePort');
+      if (this.#isUpdate) this.#updatePort(port, at);
+      else this.#newPort(port, ports, at);
+    }
+    spec.ports = ports.map(p => inSchemaOrder('io.k8s.api.core.v1.ServicePort', p));
+  }
+
+  // In a new service, ports of one number share a node port, whatever their protocols.
+  readonly #byNumber = new Map<number, number>();
+
+  #newPort(port: Port, ports: readonly Port[], at: FieldPath): void {
+    const shared = this.#byNumber.get(port.port);
+    if (shared !== undefined) {
+      if (port.nodePort && port.nodePort !== shared) this.#takePort(port.nodePort, at);
+      port.nodePort ||= shared;
+      return;
+    }
+    const asked = ports.find(p => p.port === port.port && p.nodePort)?.nodePort;
+    if (asked) this.#takePort(asked, at);
+    const given = asked ?? this.#nextPort('a nodePort');
+    // Its own number, if it names another than the first of its like, is taken too.
+    if (port.nodePort && port.nodePort !== given) this.#takePort(port.nodePort, at);
+    port.nodePort ||= given;
+    this.#byNumber.set(port.port, given);
+  }
+
+  readonly #taken = new Set<number>();
+
+  #updatePort(port: Port, at: FieldPath): void {
+    const { nodePort } = port;
+    if (!nodePort) port.nodePort = this.#nextPort('a nodePort');
+    else if (!this.#heldPorts.has(nodePort) && !this.#taken.has(nodePort)) {
+      this.#takePort(nodePort, at);
+      this.#taken.add(nodePort);
+    }
+  }
+
+  #healthCheckNodePort(): void {
+    const { spec } = this.#service;
+    if (!needsHealthCheckNodePort(spec)) return;
+    const asked = spec.healthCheckNodePort;
+    if (!asked) spec.healthCheckNodePort = this.#nextPort('a HealthCheck NodePort 0');
+    else if (!this.#heldPorts.has(asked)) {
+      const result = this.#tryPort(asked);
+      if (result !== 'done')
+        throw internalError(
+          new Error(`failed to allocate requested HealthCheck NodePort ${asked}: ${this.#portFault(result)}`),
+        );
+    }
+  }
+
+  #takePort(port: number, at: FieldPath): void {
+    const result = this.#tryPort(port);
+    if (result === 'done') return;
+    const errors = new FieldErrors();
+    errors.invalid(at, port, this.#portFault(result));
+    throw this.#invalid(errors);
+  }
+
+  #tryPort(port: number): Allocation {
+    const result = this.#state.takePort(port, this.#uid);
+    if (result === 'done') this.#undo.push(() => this.#state.releasePort(port, this.#uid));
+    return result;
+  }
+
+  #nextPort(what: string): number {
+    const port = this.#state.nextPort(this.#uid);
+    if (port === undefined) throw internalError(new Error(`failed to allocate ${what}: range is full`));
+    this.#undo.push(() => this.#state.releasePort(port, this.#uid));
+    return port;
+  }
+
+  #portFault(result: Allocation): string {
+    const { first, last } = this.#state.ports;
+    return result === 'taken'
+      ? 'provided port is already allocated'
+      : `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
+  }
+
+  #invalid(errors: FieldErrors): StatusError {
+    return invalid({ group: '', resource: 'Service' }, this.#service.metadata.name, errors.list);
+  }
+}
+
+// Allocation adds members; bytes are canonical only in the schema's order.
+function inSchemaOrder<T extends object>(typeName: string, value: T): T {
+  const out: Record<string, unknown> = {};
+  for (const { name } of schemaOf(typeName).fields) {
+    const member = (value as Record<string, unknown>)[name];
+    if (member !== undefined) out[name] = member;
+  }
+  return out as T;
+}
