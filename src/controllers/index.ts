@@ -1,6 +1,8 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
 import { namespaceController } from './namespace/namespace.ts';
+import { replicaSetController } from './replicaset/replicaset.ts';
+import { replicationControllerController } from './replicaset/replication-controller.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 
@@ -15,5 +17,8 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     serviceAccountController(),
     rootCaController(options.clusterCa),
     namespaceController(),
+    // Workloads.
+    replicaSetController(),
+    replicationControllerController(),
   ];
 }

@@ -1,0 +1,216 @@
+// Keeps the number of pods of a ReplicaSet or ReplicationController.
+
+import { nothing, type Selector } from '../../api/label-selector.ts';
+import { cloneDeep, type Draft, formatTime, type KubeObject } from '../../api/meta.ts';
+import type { ResourceRef } from '../../api/ref.ts';
+import { coreV1 } from '../../api/refs.ts';
+import { isNotFound } from '../../api/status.ts';
+import type { ReplicaSetStatus } from '../../api/type/apps-v1.ts';
+import type { Pod, PodTemplateSpec } from '../../api/type/core-v1.ts';
+import { messageOf } from '../../base/assert.ts';
+import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
+import { claimObjects, controllerOf, controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
+import { Expectations } from '../../engine/expectations.ts';
+import { slowStartBatch } from '../../engine/slow-start.ts';
+import { isPodActive, isPodTerminating, nextAvailableMs } from '../kernel/pod.ts';
+import { podFromTemplate } from '../kernel/pod-template.ts';
+import { createPod, deletePod } from '../pod-control.ts';
+import { controlledBy, controllerIndex, indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
+import { replicaStatus } from './kernel/replica-status.ts';
+import { chooseVictims } from './kernel/victims.ts';
+
+/** What ReplicaSets and ReplicationControllers have in common. */
+export interface Replicated extends KubeObject {
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly minReadySeconds?: number;
+    readonly template?: PodTemplateSpec;
+  };
+  readonly status?: ReplicaSetStatus;
+}
+
+export interface ReplicaKind<O extends Replicated> {
+  readonly name: string;
+  readonly serviceAccount: string;
+  readonly component: string;
+  readonly resource: ResourceRef<O>;
+  selectorOf(owner: O): Selector;
+  /** The kind counts terminating replicas. */
+  readonly tellsTerminating: boolean;
+}
+
+// Pods created or deleted in one round, so that one owner does not starve the others.
+const burst = 500;
+
+export function replicaController<O extends Replicated>(kind: ReplicaKind<O>): Controller {
+  const selectors = new WeakMap<O, Selector>();
+  const selectorOf = (owner: O): Selector => {
+    let selector = selectors.get(owner);
+    if (!selector) {
+      try {
+        selector = kind.selectorOf(owner);
+        // An empty selector would take every pod of the namespace.
+        if (selector.empty) selector = nothing();
+      } catch {
+        selector = nothing();
+      }
+      selectors.set(owner, selector);
+    }
+    return selector;
+  };
+  const cached = { ...kind, selectorOf };
+  return {
+    name: kind.name,
+    serviceAccount: kind.serviceAccount,
+    component: kind.component,
+    watches: [
+      { resource: kind.resource, keys: (o: O) => [`${o.metadata.namespace}/${o.metadata.name}`] },
+      {
+        resource: coreV1.pods,
+        keys: ownerKeys<O>(kind.resource, (owner, labels) => selectorOf(owner).matches(labels)),
+      },
+    ],
+    indexes: [indexByController(coreV1.pods), indexByController(kind.resource)],
+    writes: [`${kind.resource.resource}/status`, 'pods', 'events'],
+    create: context => new ReplicaReconciler(cached, context),
+  };
+}
+
+class ReplicaReconciler<O extends Replicated> implements Reconciler {
+  readonly #kind: ReplicaKind<O>;
+  readonly #context: ControllerContext;
+  readonly #expectations: Expectations;
+
+  constructor(kind: ReplicaKind<O>, context: ControllerContext) {
+    this.#kind = kind;
+    this.#context = context;
+    this.#expectations = new Expectations(context.clock);
+    context.observe(coreV1.pods, {
+      onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod) : this.#created(pod)),
+      onUpdate: pod => pod.metadata.deletionTimestamp && this.#gone(pod),
+      onDelete: pod => this.#gone(pod),
+    });
+  }
+
+  async reconcile(key: string): Promise<Result | undefined> {
+    const { clock } = this.#context;
+    const owner = this.#context.lister(this.#kind.resource).get(key);
+    if (!owner) {
+      this.#expectations.forget(key);
+      return undefined;
+    }
+    const mayAct = this.#expectations.satisfied(key);
+    const all = ownedOrOrphan(this.#context.lister(coreV1.pods), owner);
+    const pods = await this.#claim(owner, all.filter(isPodActive));
+    const terminating = all.filter(p => isPodTerminating(p) && isControlledBy(p, owner)).length;
+    const failure = mayAct && !owner.metadata.deletionTimestamp ? await this.#manage(key, owner, pods) : undefined;
+    await this.#writeStatus(owner, pods, terminating, failure);
+    if (failure) throw failure.error;
+    const wait = nextAvailableMs(pods, owner.spec?.minReadySeconds ?? 0, clock.now());
+    return wait === undefined ? undefined : { requeueAfterMs: wait };
+  }
+
+  #claim(owner: O, pods: readonly Pod[]): Promise<Pod[]> {
+    const selector = this.#kind.selectorOf(owner);
+    return claimObjects(pods, {
+      client: this.#context.client,
+      owner,
+      ownerResource: this.#kind.resource,
+      resource: coreV1.pods,
+      matches: pod => selector.matches(pod.metadata.labels),
+    });
+  }
+
+  async #manage(key: string, owner: O, pods: readonly Pod[]): Promise<{ error: unknown } | undefined> {
+    const excess = pods.length - (owner.spec?.replicas ?? 1);
+    if (excess < 0) return this.#create(key, owner, Math.min(-excess, burst));
+    if (excess > 0) return this.#delete(key, owner, pods, Math.min(excess, burst));
+    return undefined;
+  }
+
+  async #create(key: string, owner: O, count: number): Promise<{ error: unknown } | undefined> {
+    this.#expectations.expectCreations(key, count);
+    const ref = controllerRef(owner, this.#kind.resource);
+    const { successes, error } = await slowStartBatch(count, async () => {
+      const draft = podFromTemplate(owner.spec?.template, owner.metadata.namespace!, ref);
+      const pod = await createPod(this.#context, draft, owner, this.#kind.resource);
+      if (!pod) this.#expectations.creationObserved(key);
+    });
+    if (successes === count) return undefined;
+    // Nobody will see what failed, or was not tried.
+    this.#expectations.creationObserved(key, count - successes);
+    return { error };
+  }
+
+  async #delete(key: string, owner: O, pods: readonly Pod[], count: number): Promise<{ error: unknown } | undefined> {
+    const victims = chooseVictims(pods, this.#related(owner), count, this.#context.clock.now());
+    this.#expectations.expectDeletions(
+      key,
+      victims.map(p => p.metadata.uid),
+    );
+    let failure: { error: unknown } | undefined;
+    await Promise.all(
+      victims.map(async pod => {
+        try {
+          await deletePod(this.#context, pod, owner, this.#kind.resource);
+        } catch (error) {
+          this.#expectations.deletionObserved(key, pod.metadata.uid);
+          if (!isNotFound(error)) failure ??= { error };
+        }
+      }),
+    );
+    return failure;
+  }
+
+  /** The pods of all that has the same controller (a Deployment's ReplicaSets): those to spread among. */
+  #related(owner: O): Pod[] {
+    const { uid } = controllerOf(owner) ?? {};
+    const siblings = uid ? this.#context.lister(this.#kind.resource).byIndex(controllerIndex, uid) : [owner];
+    const pods = this.#context.lister(coreV1.pods);
+    return siblings.flatMap(s => [...controlledBy(pods, s)]);
+  }
+
+  async #writeStatus(
+    owner: O,
+    pods: readonly Pod[],
+    terminating: number,
+    failure: { error: unknown } | undefined,
+  ): Promise<void> {
+    const nowMs = this.#context.clock.now();
+    const { spec, metadata } = owner;
+    const status = replicaStatus({
+      old: owner.status,
+      generation: metadata.generation,
+      wanted: spec?.replicas ?? 1,
+      templateLabels: spec?.template?.metadata?.labels,
+      minReadySeconds: spec?.minReadySeconds ?? 0,
+      pods,
+      terminating: this.#kind.tellsTerminating ? terminating : undefined,
+      failure: failure && messageOf(failure.error),
+      nowMs,
+      now: formatTime(nowMs),
+    });
+    if (status === owner.status || !status) return;
+    const draft = { ...cloneDeep(owner), status } as Draft<O>;
+    try {
+      await this.#context.client.updateStatus(this.#kind.resource, draft);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  #created(pod: Pod): void {
+    const key = this.#keyOf(pod);
+    if (key) this.#expectations.creationObserved(key);
+  }
+
+  #gone(pod: Pod): void {
+    const key = this.#keyOf(pod);
+    if (key) this.#expectations.deletionObserved(key, pod.metadata.uid);
+  }
+
+  #keyOf(pod: Pod): string | undefined {
+    const { resource } = this.#kind;
+    return ownerKey(controllerOf(pod), pod.metadata.namespace!, resource, this.#context.lister(resource));
+  }
+}
