@@ -2,8 +2,9 @@
 import type { Resource } from '../resource.ts';
 import type { Strategy } from '../strategy.ts';
 import { clusterStrategies } from './index-cluster.ts';
+import { workloadStrategies } from './index-workload.ts';
 
-const strategies: Readonly<Record<string, Strategy<any>>> = { ...clusterStrategies };
+const strategies: Readonly<Record<string, Strategy<any>>> = { ...clusterStrategies, ...workloadStrategies };
 
 const plain: Strategy = {};
 
