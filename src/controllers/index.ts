@@ -1,6 +1,7 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
 import { namespaceController } from './namespace/namespace.ts';
+import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
@@ -9,6 +10,8 @@ import { serviceAccountController } from './serviceaccount/service-account.ts';
 export interface AllControllersOptions {
   /** Certificates in PEM form that verify the API server. */
   readonly clusterCa: string;
+  /** The range that nodes' pods get addresses from; one of each family with a comma between. Absent: nodes bring theirs. */
+  readonly podCidr?: string;
 }
 
 export function allControllers(options: AllControllersOptions): Controller[] {
@@ -17,6 +20,8 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     serviceAccountController(),
     rootCaController(options.clusterCa),
     namespaceController(),
+    // Nodes.
+    ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr })] : []),
     // Workloads.
     replicaSetController(),
     replicationControllerController(),

@@ -1,8 +1,11 @@
+import { formatIp, ipNumber } from '../../../api/ip-number.ts';
 import { parseIp } from '../../../api/name-rule.ts';
 import { assert } from '../../../base/assert.ts';
 import type { Random } from '../../../base/random.ts';
 import { Bitmap } from './bitmap.ts';
 import type { Allocation } from './port-allocator.ts';
+
+export { formatIp };
 
 /** Larger ranges are used up to this many addresses: 2 MB of bits. */
 const maxAddresses = 2 ** 24;
@@ -31,7 +34,7 @@ export class IpAllocator {
     this.family = ip.length === 4 ? 'IPv4' : 'IPv6';
     this.#bytes = ip.length;
     // Slot 0 is the first address behind the network's.
-    this.#base = (toNumber(ip) & ~(total - 1n)) + 1n;
+    this.#base = (ipNumber(ip) & ~(total - 1n)) + 1n;
     const usable = total - (ip.length === 4 ? 2n : 1n);
     const size = usable > BigInt(maxAddresses) ? maxAddresses : Math.max(Number(usable), 0);
     this.#slots = new Bitmap(size);
@@ -67,30 +70,7 @@ export class IpAllocator {
   #slotOf(text: string): number | undefined {
     const ip = parseIp(text);
     if (ip?.length !== this.#bytes) return undefined;
-    const slot = toNumber(ip) - this.#base;
+    const slot = ipNumber(ip) - this.#base;
     return slot < 0n || slot >= BigInt(this.#slots.size) ? undefined : Number(slot);
   }
-}
-
-function toNumber(ip: Uint8Array): bigint {
-  let n = 0n;
-  for (const byte of ip) n = (n << 8n) | BigInt(byte);
-  return n;
-}
-
-/** RFC 5952 for IPv6: the longest run of zero groups shortened. */
-export function formatIp(address: bigint, bytes: number): string {
-  const part = (bits: number, i: number, count: number) =>
-    Number((address >> BigInt(bits * (count - 1 - i))) & ((1n << BigInt(bits)) - 1n));
-  if (bytes === 4) return Array.from({ length: 4 }, (_, i) => part(8, i, 4)).join('.');
-  const groups = Array.from({ length: 8 }, (_, i) => part(16, i, 8));
-  let start = -1;
-  let length = 1;
-  for (let i = 0; i < 8; i++) {
-    let n = 0;
-    while (i + n < 8 && groups[i + n] === 0) n++;
-    if (n > length) [start, length] = [i, n];
-  }
-  const hex = (list: number[]) => list.map(g => g.toString(16)).join(':');
-  return start < 0 ? hex(groups) : `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
 }
