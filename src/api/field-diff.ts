@@ -197,7 +197,8 @@ function diffSets(before: unknown[] | null | undefined, after: unknown[] | null 
   return parts.close(before, after);
 }
 
-function elementOf(shape: ListShape, item: unknown): string {
+/** The element of a keyed list's item. */
+export function elementOf(shape: ListShape, item: unknown): string {
   const object = (item ?? none) as Plain;
   const pairs: [string, unknown][] = [];
   for (const key of shape.keys) {

@@ -21,7 +21,8 @@ export function isEmptySet(set: FieldSet): boolean {
   return true;
 }
 
-const isMember = (node: FieldSet): boolean => node[self] !== undefined || isEmptySet(node);
+/** Is the node itself a member? */
+export const isMember = (node: FieldSet): boolean => node[self] !== undefined || isEmptySet(node);
 
 /** Members first by kind, then by name; keys and values by their JSON values, as Kubernetes sorts them. */
 export function compareElements(a: string, b: string): number {

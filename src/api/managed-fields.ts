@@ -1,5 +1,5 @@
 // metadata.managedFields: who set which field, kept on every create, update, patch and status update.
-import { diffFields, type FieldDiff, type Shape, shapeOf } from './field-diff.ts';
+import { diffFields, type FieldDiff, fieldsOf, type Shape, shapeOf } from './field-diff.ts';
 import {
   difference,
   emptySet,
@@ -173,17 +173,30 @@ function zeroOf(typeName: string): KubeObject {
   return zero;
 }
 
-function diffObjects(update: ManagedFieldsUpdate): { changed: FieldSet; removed: FieldSet } {
+/** What a write changes and takes away, of what can be owned. */
+export function diffObjects(
+  update: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource'>,
+): { changed: FieldSet; removed: FieldSet } {
   const { typeName, updated, subresource } = update;
   const before = update.old ?? (typeName ? zeroOf(typeName) : { metadata: {} });
   const shape = update.shape ?? shapeOf(typeName!);
-  const skip = subresource === '' ? unownedOnMain : subresource === 'status' ? unownedOnStatus : unownedRoot;
+  const skip = unownedFor(subresource);
   const body = diffFields(shape, before, updated, skip);
   const metadata = diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata);
   return {
     changed: union(under('f:metadata', metadata?.changed), body?.changed ?? emptySet),
     removed: union(under('f:metadata', metadata?.removed), body?.removed ?? emptySet),
   };
+}
+
+const unownedFor = (subresource: string) =>
+  subresource === '' ? unownedOnMain : subresource === 'status' ? unownedOnStatus : unownedRoot;
+
+/** The fields an object or configuration states, of what can be owned through a subresource ('' for the object itself). */
+export function ownableFields(shape: Shape, value: Record<string, unknown>, subresource: string): FieldSet {
+  const body = fieldsOf(shape, value, unownedFor(subresource)) ?? emptySet;
+  const metadata = value.metadata === undefined ? undefined : fieldsOf(metadataShape, value.metadata, unownedMetadata);
+  return union(under('f:metadata', metadata), body);
 }
 
 const under = (element: string, node: FieldDiff['changed']): FieldSet => (node ? { [element]: node } : emptySet);

@@ -74,7 +74,7 @@ export function draftFrom(
   return object;
 }
 
-function checkKind(target: Target, value: unknown): void {
+export function checkKind(target: Target, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw badRequest(
       `the object provided is unrecognized (must be of type ${target.kind}): couldn't get version/kind; json parse error: ${describe(value)}`,

@@ -1,12 +1,12 @@
 // The pipeline of one HTTP request.
-import { parseFieldSelector } from '../api/field-selector.ts';
 import { badRequest, StatusError, unauthorized } from '../api/status.ts';
 import type { Log } from '../base/log.ts';
 import type { UserInfo } from './authn/user.ts';
-import { type Attributes, forbiddenError } from './authz/authorizer.ts';
+import { forbiddenError } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { RequestMetrics } from './metrics.ts';
+import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
 import { handleResource, noSuchPath } from './resource-handler.ts';
 import { sendStatus } from './respond.ts';
@@ -22,33 +22,6 @@ export interface HandlerOptions {
   readonly paths: readonly PathHandler[];
   readonly metrics: RequestMetrics;
   readonly log: Log;
-}
-
-const selecting = new Set(['list', 'watch', 'deletecollection']);
-
-/** What the request wants to do, for the authorizer. A field selector narrows it: a node may list only its own pods. */
-export function attributesOf(info: RequestInfo, user: UserInfo, fieldSelector: string | null | undefined): Attributes {
-  const base: Attributes = {
-    user,
-    verb: info.verb,
-    isResource: info.isResource,
-    group: info.group,
-    version: info.version,
-    resource: info.resource,
-    subresource: info.subresource,
-    namespace: info.namespace,
-    name: info.name,
-    path: info.path,
-  };
-  if (!fieldSelector || !selecting.has(info.verb)) return base;
-  try {
-    const selector = parseFieldSelector(fieldSelector);
-    const name = info.name || selector.requiredValue('metadata.name');
-    return { ...base, ...(name ? { name } : {}), fieldSelector: selector };
-  } catch {
-    // The list itself answers 400.
-    return base;
-  }
 }
 
 export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {

@@ -19,9 +19,8 @@ import { serviceAccountUser, type UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import { draftFrom, targetOf } from './body.ts';
 import type { ApiContext, CallResult } from './context.ts';
-import { attributesOf } from './handler.ts';
 import { managerFromUserAgent, writeContext } from './options.ts';
-import { patchOf } from './patch.ts';
+import { applyOf, patchOf } from './patch.ts';
 import { createObject } from './registry/create.ts';
 import { deleteObject } from './registry/delete.ts';
 import { deleteCollection } from './registry/delete-collection.ts';
@@ -31,6 +30,7 @@ import { parseSelection } from './registry/selection.ts';
 import { Stored } from './registry/stored.ts';
 import { type Transform, updateObject } from './registry/update.ts';
 import { startWatch } from './registry/watcher.ts';
+import { attributesOf } from './request-attributes.ts';
 import { deletedStatus } from './resource-handler.ts';
 
 export interface LocalIdentity {
@@ -198,13 +198,20 @@ export function localClient(
       const { resource, registry } = resolve(ref);
       const subresource = options?.subresource ?? '';
       allow(ref, 'patch', key, subresource);
-      if (patch.type === 'apply')
-        throw new StatusError(415, 'UnsupportedMediaType', 'server-side apply is not supported yet');
-      const transform = patchOf(resource, registry.strategy, patch.type, patch.body, {
-        fieldValidation: options?.fieldValidation ?? 'Ignore',
-        warn: ignore,
-      });
-      const { stored } = await updateObject(registry, key, transform, write(options, subresource));
+      const draftOptions = { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore } as const;
+      const apply = patch.type === 'apply';
+      const context = { ...write(options, subresource), ...(apply ? { applied: true } : {}) };
+      const transform = apply
+        ? applyOf(resource, registry.strategy, patch.body, {
+            context,
+            name: key.name,
+            force: patch.force === true,
+            draft: draftOptions,
+            now: () => registry.options.clock.now(),
+          })
+        : patchOf(resource, registry.strategy, patch.type, patch.body, draftOptions);
+      const createIfAbsent = apply && subresource === '';
+      const { stored } = await updateObject(registry, key, transform, context, { createIfAbsent });
       return stored.object as unknown as T;
     },
 

@@ -1,14 +1,18 @@
 // The PATCH verb: media types to transforms of the current object.
 
-import { parseJson } from '../api/decode.ts';
-import type { KubeObject, Mutable } from '../api/meta.ts';
+import { applyConfiguration } from '../api/apply.ts';
+import { parseJson, parseYaml } from '../api/decode.ts';
+import { shapeOf } from '../api/field-diff.ts';
+import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { applyJsonPatch } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../api/patch/strategic-merge-patch.ts';
+import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { unsupportedMediaType } from '../api/status.ts';
+import { badRequest, unsupportedMediaType } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
-import { type DraftOptions, draftFrom, targetOf } from './body.ts';
+import { checkKind, type DraftOptions, draftFrom, targetOf } from './body.ts';
+import type { WriteContext } from './registry/registry.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
 
@@ -17,6 +21,47 @@ const mediaTypes: Record<string, PatchKind> = {
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',
 };
+
+export const applyMediaType = 'application/apply-patch+yaml';
+
+export interface ApplyOptions {
+  readonly context: WriteContext;
+  readonly name: string;
+  readonly force: boolean;
+  readonly draft: DraftOptions;
+  now(): number;
+}
+
+/** Server-side apply of a body in YAML or JSON. Throws 400 for one that is no object of the resource. */
+export function applyTransform(resource: Resource, strategy: Strategy, body: Uint8Array, options: ApplyOptions) {
+  const { value, duplicates } = parseYaml(body);
+  if (duplicates.length && options.draft.fieldValidation === 'Strict')
+    throw badRequest(
+      `error strict decoding YAML: ${duplicates.map(d => `duplicate field ${JSON.stringify(d)}`).join(', ')}`,
+    );
+  return applyOf(resource, strategy, value, options);
+}
+
+/** The same for a configuration that is parsed already. */
+export function applyOf(resource: Resource, strategy: Strategy, value: unknown, options: ApplyOptions) {
+  const { context, name, force, draft } = options;
+  checkKind(targetOf(resource), value);
+  const { metadata, ...rest } = value as Record<string, unknown>;
+  const config = { ...rest, metadata: { name, ...(metadata as object) } };
+  return (live: KubeObject | undefined): Mutable<KubeObject> =>
+    applyConfiguration({
+      shape: shapeOf(resource.typeName),
+      typeName: resource.typeName,
+      live,
+      config,
+      manager: context.fieldManager,
+      apiVersion: apiVersionOf(resource),
+      subresource: context.subresource,
+      force,
+      time: formatTime(options.now()),
+      complete: merged => draftFrom(targetOf(resource), strategy, merged, draft),
+    });
+}
 
 /** Throws 415 for a media type the resource does not take; the transform throws 400 and 422 for a patch that does not fit. */
 export function patchTransform(
@@ -27,7 +72,8 @@ export function patchTransform(
   options: DraftOptions,
 ) {
   const kind = mediaTypes[(contentType ?? '').split(';', 1)[0]!.trim()];
-  if (!kind || (kind === 'strategic' && !resource.typeName)) throw unsupportedMediaType(Object.keys(mediaTypes));
+  if (!kind || (kind === 'strategic' && !resource.typeName))
+    throw unsupportedMediaType([...Object.keys(mediaTypes), applyMediaType]);
   return patchOf(resource, strategy, kind, parseJson(body).value, options);
 }
 

@@ -4,6 +4,7 @@ import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, methodNotSupported, StatusError } from '../api/status.ts';
 import type { UserInfo } from './authn/user.ts';
+import { forbiddenError } from './authz/authorizer.ts';
 import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
 import { decodeYamlOrJson } from './body-format.ts';
 import type { ApiContext, CallResult } from './context.ts';
@@ -12,7 +13,7 @@ import type { Exchange } from './http/exchange.ts';
 import { WatchStream } from './http/watch-stream.ts';
 import { type MediaType, negotiate } from './negotiation.ts';
 import { deleteRequest, writeContext, writeParameters } from './options.ts';
-import { patchTransform } from './patch.ts';
+import { applyMediaType, applyTransform, patchTransform } from './patch.ts';
 import { createObject } from './registry/create.ts';
 import { deleteObject } from './registry/delete.ts';
 import { deleteCollection } from './registry/delete-collection.ts';
@@ -23,6 +24,7 @@ import { Stored } from './registry/stored.ts';
 import { updateObject } from './registry/update.ts';
 import { startWatch } from './registry/watcher.ts';
 import { jsonRenderer, type Renderer } from './render.ts';
+import { attributesOf } from './request-attributes.ts';
 import { isTrue, type RequestInfo } from './request-info.ts';
 import { responseHeaders, sendJson, sendObject, statusOf, writePieces } from './respond.ts';
 
@@ -244,9 +246,15 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   const renderer = rendererFor(request, resource);
   const p = writeParameters(exchange.query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!);
   const warn = (m: string) => void warnings.push(m);
-  const context = writeContext(user, p, info.subresource, {}, warn);
-  const body = await exchange.readBody(maxBodyBytes);
   const contentType = exchange.headers['content-type'];
+  const apply = info.verb === 'patch' && isApply(contentType);
+  const context = {
+    ...writeContext(user, p, info.subresource, {}, warn),
+    ...(apply ? { applied: true } : {}),
+  };
+  const force = isTrue(exchange.query.get('force'));
+  checkApplyParameters(exchange.query, apply, info.verb);
+  const body = await exchange.readBody(maxBodyBytes);
   const key = keyOf(info);
   const draftOptions = { fieldValidation: p.fieldValidation, warn };
   if (info.verb === 'create') {
@@ -254,13 +262,45 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
     return sendObject(request, 201, renderer, await createObject(registry, info.namespace, draft, context));
   }
   const createIfAbsent =
-    registry.strategy.allowCreateOnUpdate === true && info.subresource === '' && info.verb === 'update';
+    info.subresource === '' && (apply || (registry.strategy.allowCreateOnUpdate === true && info.verb === 'update'));
+  const now = () => registry.options.clock.now();
   const transform =
     info.verb === 'update'
       ? () => decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions)
-      : patchTransform(resource, registry.strategy, body, contentType, draftOptions);
-  const { stored, created } = await updateObject(registry, key, transform, context, { createIfAbsent });
+      : apply
+        ? applyTransform(resource, registry.strategy, body, {
+            context,
+            name: info.name,
+            force,
+            draft: draftOptions,
+            now,
+          })
+        : patchTransform(resource, registry.strategy, body, contentType, draftOptions);
+  // Creating by an update or apply takes the right to create, too.
+  const allowed: typeof transform = current => {
+    if (!current && createIfAbsent) authorizeCreate(request);
+    return transform(current);
+  };
+  const { stored, created } = await updateObject(registry, key, allowed, context, { createIfAbsent });
   return sendObject(request, created ? 201 : 200, renderer, stored);
+}
+
+function authorizeCreate({ context, info, user }: ResourceRequest): void {
+  const attributes = attributesOf({ ...info, verb: 'create' }, user);
+  const { decision, reason } = context.authorizer.authorize(attributes);
+  if (decision !== 'allow') throw forbiddenError(attributes, reason);
+}
+
+const isApply = (contentType: string | undefined) => (contentType ?? '').split(';', 1)[0]!.trim() === applyMediaType;
+
+function checkApplyParameters(query: URLSearchParams, apply: boolean, verb: string): void {
+  if (verb !== 'patch') return;
+  const wrong = (reason: string, field: string, message: string) =>
+    invalid({ group: 'meta.k8s.io', resource: 'PatchOptions' }, '', [{ reason, field, message }]);
+  if (apply && !query.get('fieldManager'))
+    throw wrong('FieldValueRequired', 'fieldManager', 'Required value: is required for apply patch');
+  if (!apply && query.has('force'))
+    throw wrong('FieldValueForbidden', 'force', 'Forbidden: may not be specified for non-apply patch');
 }
 
 const optionsKind: Record<string, string> = { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' };

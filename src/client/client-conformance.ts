@@ -18,11 +18,7 @@ const { configmaps, namespaces } = coreV1;
 const { deployments } = appsV1;
 
 /** Registers the cases with node:test. `open` is called once. */
-export function clientConformance(
-  name: string,
-  open: () => Promise<OpenClient>,
-  options: { noApply?: string } = {},
-): void {
+export function clientConformance(name: string, open: () => Promise<OpenClient>): void {
   describe(`client conformance: ${name}`, { timeout: 60_000 }, () => {
     let opened: OpenClient;
     let client: Client;
@@ -230,7 +226,7 @@ export function clientConformance(
       );
     });
 
-    it('applies', { skip: options.noApply }, async () => {
+    it('applies', async () => {
       const namespace = await namespaceFor();
       const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name: 'a' }, data: { a: '1' } };
       const options = { fieldManager: 'conformance' };

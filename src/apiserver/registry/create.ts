@@ -2,7 +2,7 @@ import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { recordManager } from './managers.ts';
-import { countsGeneration, generateName, inOrder, stampNew } from './metadata.ts';
+import { canonical, countsGeneration, generateName, stampNew } from './metadata.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -74,18 +74,19 @@ async function createOnce(
   stampNew(draft, clock.now(), random);
   const key = { namespace, name: metadata.name };
   const attributes = registry.attributes('CREATE', context, key, draft, undefined);
+  // Before admission: what plugins fill in is nobody's.
+  recordManager(registry, undefined, draft, context);
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource));
   if (countsGeneration(registry)) metadata.generation = 1;
-  recordManager(registry, undefined, draft, context);
   validateObject(registry, draft as KubeObject, undefined, context);
   const checking = admission.validate(attributes);
   if (checking) await checking;
   const id = registry.keyOf(key);
   if (registry.cache.latest(id)) throw new StoreConflictError(id, registry.cache.latest(id)!.revision);
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
-  const object = inOrder(draft);
+  const object = canonical(registry, draft);
   if (context.dryRun) {
     undo?.();
     delete (object.metadata as { resourceVersion?: string }).resourceVersion;

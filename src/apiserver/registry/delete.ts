@@ -2,7 +2,7 @@
 import { cloneDeep, formatTime, type KubeObject, type Mutable, type ObjectKey, parseTime } from '../../api/meta.ts';
 import { isNotFound, notFound } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
-import { checkPreconditions, countsGeneration, inOrder } from './metadata.ts';
+import { canonical, checkPreconditions, countsGeneration } from './metadata.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 
@@ -85,7 +85,7 @@ function markForDeletion(
   if (grace !== undefined && grace > 0) {
     if (old.metadata.deletionTimestamp === undefined) {
       mark(grace);
-      return inOrder(object);
+      return canonical(registry, object);
     }
     const granted = old.metadata.deletionGracePeriodSeconds ?? 0;
     const asked = request.gracePeriodSeconds;
@@ -93,9 +93,9 @@ function markForDeletion(
       const startMs = (parseTime(old.metadata.deletionTimestamp) ?? nowMs) - granted * 1000;
       m.deletionTimestamp = formatTime(startMs + asked * 1000);
       m.deletionGracePeriodSeconds = asked;
-      return inOrder(object);
+      return canonical(registry, object);
     }
-    return finalizersChanged ? inOrder(object) : 'unchanged';
+    return finalizersChanged ? canonical(registry, object) : 'unchanged';
   }
   if (finalizers.length === 0 && !strategy.holdsDeletion?.(old)) return 'remove';
   if (
@@ -105,7 +105,7 @@ function markForDeletion(
   )
     return 'unchanged';
   mark(0);
-  return inOrder(object);
+  return canonical(registry, object);
 }
 
 const orphan = 'orphan';

@@ -12,7 +12,7 @@ export function recordManager(
   context: WriteContext,
 ): void {
   const { resource } = registry;
-  if (!resource.typeName) return;
+  if (!resource.typeName || context.applied) return;
   const managedFields = updateManagedFields({
     typeName: resource.typeName,
     old,

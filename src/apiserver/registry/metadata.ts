@@ -1,5 +1,6 @@
 // What the server itself decides about metadata.
 import { formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { normalize } from '../../api/normalize.ts';
 import { conflict, type StatusError } from '../../api/status.ts';
 import type { ObjectMeta } from '../../api/type/meta-v1.ts';
 import { type Random, randomSuffix, randomUuid } from '../../base/random.ts';
@@ -98,8 +99,17 @@ const order = [
   'managedFields',
 ] as const;
 
-/** The object with its metadata in Kubernetes' field order and room for the resourceVersion. */
-export function inOrder(object: Mutable<KubeObject>): Mutable<KubeObject> {
+/**
+ * The object as it is to be stored: in Kubernetes' field order whatever admission and rules added, with room for the
+ * resourceVersion. Only such objects can be compared by their JSON.
+ */
+export function canonical({ resource }: Registry, object: Mutable<KubeObject>): Mutable<KubeObject> {
+  if (!resource.typeName) return inOrder(object);
+  if (!object.metadata.resourceVersion) object.metadata.resourceVersion = '0';
+  return normalize(resource.typeName, object);
+}
+
+function inOrder(object: Mutable<KubeObject>): Mutable<KubeObject> {
   const from = object.metadata as unknown as Record<string, unknown>;
   const metadata: Record<string, unknown> = {};
   for (const field of order) {

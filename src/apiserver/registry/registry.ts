@@ -19,6 +19,8 @@ export interface WriteContext {
   readonly dryRun: boolean;
   /** Owner of the written fields in managedFields. */
   readonly fieldManager: string;
+  /** A server-side apply: who owns what is settled with the object. */
+  readonly applied?: boolean;
   /** '' for the object itself. */
   readonly subresource: string;
   /** The request's options object, for admission. */

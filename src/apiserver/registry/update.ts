@@ -3,7 +3,7 @@ import { badRequest, modified, notFound, StatusError } from '../../api/status.ts
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
-import { carryOver, countsGeneration, inOrder } from './metadata.ts';
+import { canonical, carryOver, countsGeneration } from './metadata.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -76,20 +76,24 @@ async function updateOnce(
   carryOver(registry, object, current);
   keepOtherHalf(registry, object, old, context.subresource);
   const attributes = registry.attributes('UPDATE', context, key, object, old);
+  recordManager(registry, old, object, context);
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
   if (countsGeneration(registry) && context.subresource !== 'status' && specChanged(object, old)) {
     (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
   }
-  recordManager(registry, old, object, context);
   validateObject(registry, object as KubeObject, old, context);
   const checking = admission.validate(attributes);
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
-  const ordered = inOrder(object);
+  let ordered = canonical(registry, object);
   if (JSON.stringify(ordered) === current.text) return current;
-  const undo = hooks?.beforeUpdate && (await hooks.beforeUpdate(ordered, old, context));
+  let undo: (() => void) | undefined;
+  if (hooks?.beforeUpdate) {
+    undo = await hooks.beforeUpdate(ordered, old, context);
+    ordered = canonical(registry, ordered);
+  }
   if (context.dryRun) {
     undo?.();
     return new Stored(current.key, ordered as KubeObject, current.revision);

@@ -1,0 +1,98 @@
+// Merging an applied configuration into a live object, and taking out what its applier no longer states.
+import { elementOf, type ListShape, type Shape } from './field-diff.ts';
+import { type FieldSet, isMember, valueElement } from './field-set.ts';
+
+type Plain = Record<string, unknown>;
+
+const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
+
+const deduced: Shape = { kind: 'deduced' };
+const leaf: Shape = { kind: 'leaf' };
+
+function childShape(shape: Shape, key: string): Shape {
+  if (shape.kind === 'struct') return shape.field(key) ?? leaf;
+  if (shape.kind === 'map') return shape.value;
+  return shape.kind === 'deduced' ? deduced : leaf;
+}
+
+/** `config` over `live`; neither is changed, parts are shared. */
+export function mergeFields(shape: Shape, live: unknown, config: unknown): unknown {
+  if (config === undefined) return live;
+  if (live === undefined || live === null || config === null) return config;
+  if (shape.kind === 'set' && Array.isArray(live) && Array.isArray(config))
+    return interleave(live, config, valueElement, (_, now) => now);
+  if (shape.kind === 'list' && Array.isArray(live) && Array.isArray(config)) {
+    const name = (item: unknown) => elementOf(shape, item);
+    return interleave(live, config, name, (was, now) => mergeFields(shape.item, was, now));
+  }
+  if (shape.kind === 'leaf' || !isPlain(live) || !isPlain(config)) return config;
+  const out: Plain = { ...live };
+  for (const key of Object.keys(config)) out[key] = mergeFields(childShape(shape, key), live[key], config[key]);
+  return out;
+}
+
+// In the applier's order; what only the live list has keeps its place before the next shared item.
+function interleave(
+  live: readonly unknown[],
+  config: readonly unknown[],
+  name: (item: unknown) => string,
+  merge: (was: unknown, now: unknown) => unknown,
+): unknown[] {
+  const stated = new Set(config.map(name));
+  const existing = new Map(live.map(item => [name(item), item]));
+  const given = new Set<string>();
+  const out: unknown[] = [];
+  let next = 0;
+  const give = () => {
+    const item = config[next++];
+    const id = name(item);
+    given.add(id);
+    out.push(existing.has(id) ? merge(existing.get(id), item) : item);
+    return id;
+  };
+  for (const item of live) {
+    const id = name(item);
+    if (!stated.has(id)) out.push(item);
+    else while (!given.has(id)) give();
+  }
+  while (next < config.length) give();
+  return out;
+}
+
+/**
+ * `value` without what `last` (what the applier owned) has and `owned` (what anybody owns now) has not. An item or a
+ * struct that nobody owns goes with all that lies below it.
+ */
+export function pruneFields(shape: Shape, value: unknown, last: FieldSet, owned: FieldSet | undefined): unknown {
+  if (isPlain(value) && (shape.kind === 'struct' || shape.kind === 'map' || shape.kind === 'deduced'))
+    return pruneMap(shape, value, last, owned);
+  if (Array.isArray(value) && shape.kind === 'list') return pruneList(shape, value, last, owned);
+  if (Array.isArray(value) && shape.kind === 'set')
+    return value.filter(item => !last[valueElement(item)] || owned?.[valueElement(item)]);
+  return value;
+}
+
+function pruneMap(shape: Shape, value: Plain, last: FieldSet, owned: FieldSet | undefined): Plain {
+  const out: Plain = { ...value };
+  for (const key of Object.keys(value)) {
+    const was = last[`f:${key}`];
+    if (!was) continue;
+    const now = owned?.[`f:${key}`];
+    // A field the schema names is there for what lies in it; an entry of a map is a thing of its own.
+    const named = shape.kind === 'struct';
+    if ((named || isMember(was)) && !(now && (named || isMember(now)))) delete out[key];
+    else out[key] = pruneFields(childShape(shape, key), value[key], was, now);
+  }
+  return out;
+}
+
+function pruneList(shape: ListShape, value: readonly unknown[], last: FieldSet, owned: FieldSet | undefined) {
+  return value.flatMap(item => {
+    const id = elementOf(shape, item);
+    const was = last[id];
+    if (!was) return [item];
+    const now = owned?.[id];
+    if (isMember(was) && !(now && isMember(now))) return [];
+    return [pruneFields(shape.item, item, was, now)];
+  });
+}

@@ -1,0 +1,147 @@
+// Server-side apply: the applier's configuration over the live object, and who owns which field afterwards.
+import { checkConfiguration, pathText } from './apply-check.ts';
+import { mergeFields, pruneFields } from './apply-merge.ts';
+import type { Shape } from './field-diff.ts';
+import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
+import { diffObjects, fieldSetOf, ownableFields, sortEntries } from './managed-fields.ts';
+import type { KubeObject, Mutable } from './meta.ts';
+import { badRequest, StatusError } from './status.ts';
+import type { ManagedFieldsEntry } from './type/meta-v1.ts';
+
+type Entry = ManagedFieldsEntry;
+type Plain = Record<string, unknown>;
+
+export interface ApplyRequest {
+  readonly shape: Shape;
+  /** OpenAPI name of a built-in type. */
+  readonly typeName?: string;
+  readonly live: KubeObject | undefined;
+  /** What the applier sent: decoded, neither defaulted nor normalised. */
+  readonly config: Plain;
+  readonly manager: string;
+  readonly apiVersion: string;
+  readonly subresource: string;
+  readonly force: boolean;
+  /** RFC 3339, of now. */
+  readonly time: string;
+  /** Decodes and defaults the merged object, a private copy. */
+  complete(merged: Plain): Mutable<KubeObject>;
+}
+
+const beforeFirstApply = 'before-first-apply';
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/**
+ * The object to store, its managedFields settled. Throws StatusError: 409 with a cause for every field that another
+ * manager owns and `force` does not take, 400 and 500 for a configuration that does not fit the schema.
+ */
+export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
+  const { shape, live, config, subresource } = request;
+  if ((config.metadata as Plain | undefined)?.managedFields) throw badRequest('metadata.managedFields must be nil');
+  checkConfiguration(request);
+  const entries = entriesOf(request);
+  const own = entries.find(e => isOwn(e, request));
+  const others = entries.filter(e => !isOwn(e, request));
+  const asked = ownableFields(shape, config, subresource);
+  const owned = others.reduce((set, e) => union(set, fieldSetOf(e)), asked);
+  let merged = mergeFields(shape, live as Plain | undefined, withoutForeign(config, subresource)) as Plain;
+  if (own) merged = pruneFields(shape, merged, fieldSetOf(own), owned) as Plain;
+  const object = request.complete(merged);
+  const { changed, removed } = diffObjects({ ...request, old: live, updated: object as KubeObject });
+  const contested = others
+    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), changed) }))
+    .filter(({ fields }) => !isEmptySet(fields));
+  if (contested.length && !request.force && !onlyFormerApply(request, contested)) throw applyConflict(contested);
+  const rest = others.flatMap(entry => {
+    const set = fieldSetOf(entry);
+    const kept = difference(live ? difference(set, changed) : set, removed);
+    if (kept === set) return [entry];
+    return isEmptySet(kept) ? [] : [{ ...entry, fieldsV1: kept as Entry['fieldsV1'] }];
+  });
+  const mine = ownEntry(request, own, asked);
+  const managedFields = sortEntries(mine ? [...rest, mine] : rest);
+  (object.metadata as { managedFields?: unknown }).managedFields = managedFields;
+  return object;
+}
+
+const isOwn = (e: Entry, r: ApplyRequest) =>
+  e.operation === 'Apply' && e.manager === r.manager && (e.subresource ?? '') === r.subresource;
+
+/** An object nobody tracked is taken to be as it is by a manager of its own. */
+function entriesOf({ live, shape, subresource, apiVersion }: ApplyRequest): readonly Entry[] {
+  const entries = live?.metadata.managedFields ?? [];
+  if (!live || entries.length) return entries;
+  const set = ownableFields(shape, live as unknown as Plain, subresource);
+  if (isEmptySet(set)) return [];
+  const fieldsV1 = set as Entry['fieldsV1'];
+  return [{ manager: beforeFirstApply, operation: 'Update', apiVersion, fieldsType: 'FieldsV1', fieldsV1 } as Entry];
+}
+
+function ownEntry(request: ApplyRequest, own: Entry | undefined, set: FieldSet): Entry | undefined {
+  if (isEmptySet(set)) return undefined;
+  const { manager, apiVersion, subresource, time } = request;
+  const same = own?.apiVersion === apiVersion && JSON.stringify(own.fieldsV1) === JSON.stringify(set);
+  if (own && same) return own;
+  return {
+    manager,
+    operation: 'Apply',
+    apiVersion,
+    time,
+    fieldsType: 'FieldsV1',
+    fieldsV1: set as Entry['fieldsV1'],
+    ...(subresource ? { subresource } : {}),
+  } as Entry;
+}
+
+// A status apply states nothing but the status, any other never the status.
+function withoutForeign(config: Plain, subresource: string): Plain {
+  const out: Plain = {};
+  for (const key of Object.keys(config)) {
+    if (subresource === 'status' ? key !== 'spec' : key !== 'status') out[key] = config[key];
+  }
+  return out;
+}
+
+interface Contested {
+  readonly entry: Entry;
+  readonly fields: FieldSet;
+}
+
+/** Does `kubectl apply` contest nothing but what it said itself, before it began to apply on the server's side? */
+function onlyFormerApply(request: ApplyRequest, contested: readonly Contested[]): boolean {
+  const annotation = request.live?.metadata.annotations?.[lastApplied];
+  if (request.manager !== 'kubectl' || !annotation) return false;
+  let former: Plain;
+  try {
+    former = JSON.parse(annotation) as Plain;
+  } catch {
+    return false;
+  }
+  if (former.apiVersion !== request.apiVersion) return false;
+  const said = ownableFields(request.shape, former, request.subresource);
+  return contested.every(({ fields }) => isEmptySet(difference(fields, said)));
+}
+
+function applyConflict(contested: readonly Contested[]): StatusError {
+  const sorted = contested.toSorted((a, b) => ((a.entry.manager ?? '') < (b.entry.manager ?? '') ? -1 : 1));
+  const found = sorted.map(({ entry, fields }) => ({
+    manager: managerText(entry),
+    paths: [...membersOf(fields)].map(pathText),
+  }));
+  const causes = found.flatMap(({ manager, paths }) =>
+    paths.map(field => ({ reason: 'FieldManagerConflict', message: `conflict with ${manager}`, field })),
+  );
+  const text =
+    causes.length === 1
+      ? `1 conflict: conflict with ${found[0]!.manager}: ${found[0]!.paths[0]}`
+      : `${causes.length} conflicts: ${found
+          .map(({ manager, paths }) => [`conflicts with ${manager}:`, ...paths.map(p => `- ${p}`)].join('\n'))
+          .join('\n')}`;
+  return new StatusError(409, 'Conflict', `Apply failed with ${text}`, { causes });
+}
+
+function managerText(entry: Entry): string {
+  const name = JSON.stringify(entry.manager ?? '');
+  const where = entry.subresource ? ` with subresource ${JSON.stringify(entry.subresource)}` : '';
+  return entry.operation === 'Apply' ? `${name}${where}` : `${name}${where} using ${entry.apiVersion}`;
+}
