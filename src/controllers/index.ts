@@ -1,5 +1,7 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
+import { deploymentController } from './deployment/deployment.ts';
+import { endpointSliceController } from './endpointslice/endpointslice.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
@@ -25,5 +27,8 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     // Workloads.
     replicaSetController(),
     replicationControllerController(),
+    // Services.
+    endpointSliceController(),
+    deploymentController(),
   ];
 }

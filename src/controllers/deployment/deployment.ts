@@ -1,0 +1,114 @@
+// Keeps the ReplicaSets of a Deployment: one for its template, the others on their way out or kept as history.
+import { nothing, type Selector, selectorFromLabelSelector } from '../../api/label-selector.ts';
+import { keyOf } from '../../api/meta.ts';
+import { appsV1, coreV1 } from '../../api/refs.ts';
+import type { Deployment, ReplicaSet } from '../../api/type/apps-v1.ts';
+import type { Pod } from '../../api/type/core-v1.ts';
+import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
+import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
+import { isPodFinished } from '../kernel/pod.ts';
+import { indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
+import { isRollingUpdate } from './kernel/amount.ts';
+import { isScalingEvent, rollbackRevision } from './kernel/revision.ts';
+import { rollBack } from './rollback.ts';
+import { Round } from './round.ts';
+
+export function deploymentController(): Controller {
+  return {
+    name: 'deployment-controller',
+    serviceAccount: 'deployment-controller',
+    component: 'deployment-controller',
+    watches: [
+      { resource: appsV1.deployments, keys: (d: Deployment) => [keyOf(d)] },
+      {
+        resource: appsV1.replicasets,
+        keys: ownerKeys<Deployment>(appsV1.deployments, (d, labels) => selectorOf(d).matches(labels)),
+      },
+      { resource: coreV1.pods, keys: recreatedDeployment },
+    ],
+    indexes: [indexByController(appsV1.replicasets), indexByController(coreV1.pods)],
+    writes: ['deployments', 'deployments/status', 'replicasets', 'events'],
+    create: context => new DeploymentReconciler(context),
+  };
+}
+
+const selectors = new WeakMap<Deployment, Selector>();
+
+/** Selects nothing when the selector is invalid or empty. */
+function selectorOf(d: Deployment): Selector {
+  let selector = selectors.get(d);
+  if (!selector) {
+    try {
+      selector = selectorFromLabelSelector(d.spec?.selector);
+      if (selector.empty) selector = nothing();
+    } catch {
+      selector = nothing();
+    }
+    selectors.set(d, selector);
+  }
+  return selector;
+}
+
+/** A pod that has ended may be the last one that a Deployment of strategy Recreate waits for. */
+function recreatedDeployment(pod: Pod, old: Pod | undefined, context: ControllerContext, deleted: boolean): string[] {
+  if (!deleted && !(old && isPodFinished(pod) && !isPodFinished(old))) return [];
+  const namespace = pod.metadata.namespace!;
+  const sets = context.lister(appsV1.replicasets);
+  const setKey = ownerKey(controllerOf(pod), namespace, appsV1.replicasets, sets);
+  const set = setKey ? sets.get(setKey) : undefined;
+  const deployments = context.lister(appsV1.deployments);
+  const key = set && ownerKey(controllerOf(set), namespace, appsV1.deployments, deployments);
+  return key && deployments.get(key)?.spec.strategy?.type === 'Recreate' ? [key] : [];
+}
+
+class DeploymentReconciler implements Reconciler {
+  readonly #context: ControllerContext;
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+  }
+
+  async reconcile(key: string): Promise<Result | undefined> {
+    const deployment = this.#context.lister(appsV1.deployments).get(key);
+    if (!deployment) return undefined;
+    if (isEmptySelector(deployment)) return this.#refuse(deployment);
+    const round = new Round(this.#context, deployment, await this.#claim(deployment));
+    if (deployment.metadata.deletionTimestamp) return round.tellCounts();
+    round.tellPause();
+    if (deployment.spec.paused) return round.scale();
+    if (rollbackRevision(deployment) !== undefined) {
+      await rollBack(this.#context, round);
+      return undefined;
+    }
+    if (isScalingEvent(deployment, round.sets)) return round.scale();
+    return isRollingUpdate(deployment) ? round.rollOut() : round.recreate();
+  }
+
+  #claim(deployment: Deployment): Promise<ReplicaSet[]> {
+    const selector = selectorOf(deployment);
+    return claimObjects(ownedOrOrphan(this.#context.lister(appsV1.replicasets), deployment), {
+      client: this.#context.client,
+      owner: deployment,
+      ownerResource: appsV1.deployments,
+      resource: appsV1.replicasets,
+      matches: rs => selector.matches(rs.metadata.labels),
+    });
+  }
+
+  async #refuse(d: Deployment): Promise<undefined> {
+    const message = 'This deployment is selecting all pods. A non-empty selector is required.';
+    this.#context.events.event(d, 'Warning', 'SelectingAll', message);
+    const observedGeneration = d.metadata.generation ?? 0;
+    if ((d.status?.observedGeneration ?? 0) >= observedGeneration) return undefined;
+    await this.#context.client.updateStatus(appsV1.deployments, {
+      ...d,
+      status: { ...d.status, observedGeneration },
+    } as never);
+    return undefined;
+  }
+}
+
+function isEmptySelector({ spec }: Deployment): boolean {
+  const { matchLabels = {}, matchExpressions = [] } = spec?.selector ?? {};
+  return !!spec?.selector && Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
+}
