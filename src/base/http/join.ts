@@ -1,0 +1,42 @@
+// Two connections become one: what comes in at one goes out at the other.
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../clock.ts';
+
+/** How long a stream may stand still: four hours, as everywhere in Kubernetes. */
+export const streamIdleMs = 4 * 3_600_000;
+
+/**
+ * Hands bytes through both ways, no faster than they are read; an end on one side ends the other after what is on its
+ * way, an abrupt end destroys it. Resolves when both are gone.
+ */
+export function joinStreams(a: Duplex, b: Duplex, options: { clock: Clock; idleMs?: number }): Promise<void> {
+  const { clock, idleMs = streamIdleMs } = options;
+  let lastMs = clock.monotonic();
+  let timer: Timer;
+  const watch = (inMs: number) => {
+    timer = clock.after(inMs, () => {
+      const leftMs = lastMs + idleMs - clock.monotonic();
+      if (leftMs > 0) return watch(leftMs);
+      a.destroy();
+      b.destroy();
+    });
+  };
+  watch(idleMs);
+  const oneWay = (from: Duplex, to: Duplex) => {
+    from.on('data', () => {
+      lastMs = clock.monotonic();
+    });
+    from.pipe(to);
+    return new Promise<void>(resolve => {
+      const gone = () => {
+        if (from.readableEnded && !from.errored) to.end();
+        else to.destroy();
+        resolve();
+      };
+      from.on('error', () => {});
+      if (from.closed) gone();
+      else from.once('close', gone);
+    });
+  };
+  return Promise.all([oneWay(a, b), oneWay(b, a)]).then(() => timer.cancel());
+}

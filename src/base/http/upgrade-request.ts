@@ -1,0 +1,106 @@
+// The client's side of an HTTP/1.1 Upgrade: SPDY to a container runtime, anything to a proxied server.
+import { type ClientRequestArgs, type IncomingMessage, request as requestPlain } from 'node:http';
+import { request as requestTls } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+
+export interface HttpTarget {
+  readonly protocol: 'http:' | 'https:';
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Of https. */
+  readonly tls?: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> & {
+    readonly rejectUnauthorized?: boolean;
+    readonly servername?: string;
+  };
+}
+
+/** `host:port` as URLs write it. */
+export function authorityOf({ host, port }: HttpTarget): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+export function urlOf(target: HttpTarget, path: string): string {
+  return `${target.protocol}//${authorityOf(target)}${path}`;
+}
+
+export type HeaderList = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export interface UpgradeRequest {
+  readonly method: string;
+  readonly path: string;
+  /** `connection` and `upgrade` included. */
+  readonly headers: HeaderList;
+  readonly signal?: AbortSignal;
+  readonly clock: { after(ms: number, fn: () => void): { cancel(): void } };
+  /** For connection and answer together; default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+export type UpgradeAnswer =
+  | { readonly switched: true; readonly response: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }
+  /** The server answered otherwise; the response's body is unread. */
+  | { readonly switched: false; readonly response: IncomingMessage };
+
+/** Rejects with Node's error when the server cannot be reached or does not answer. */
+export function requestUpgrade(target: HttpTarget, options: UpgradeRequest): Promise<UpgradeAnswer> {
+  return new Promise((resolve, reject) => {
+    const request = openRequest(target, {
+      method: options.method,
+      path: options.path,
+      headers: options.headers as ClientRequestArgs['headers'],
+      agent: false,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const timer = options.clock.after(options.timeoutMs ?? 30_000, () =>
+      request.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })),
+    );
+    request.once('upgrade', (response, socket, head) => {
+      timer.cancel();
+      resolve({ switched: true, response, socket, head });
+    });
+    request.once('response', response => {
+      timer.cancel();
+      resolve({ switched: false, response });
+    });
+    request.on('error', error => {
+      timer.cancel();
+      reject(error);
+    });
+    request.end();
+  });
+}
+
+/** A request over a connection of its own or of `args.agent`. */
+export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
+  const at = { ...args, host: target.host, port: target.port };
+  return target.protocol === 'https:' ? requestTls({ ...at, ...target.tls }) : requestPlain(at);
+}
+
+/** The answer to hand on: `HTTP/1.1 101 Switching Protocols` and headers as they came. */
+export function switchingHead(response: IncomingMessage): string {
+  const lines = [`HTTP/1.1 ${response.statusCode} ${response.statusMessage}`];
+  for (let i = 0; i < response.rawHeaders.length; i += 2)
+    lines.push(`${response.rawHeaders[i]}: ${response.rawHeaders[i + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect: connection refused',
+  EHOSTUNREACH: 'connect: no route to host',
+  ENETUNREACH: 'connect: network is unreachable',
+  ETIMEDOUT: 'i/o timeout',
+};
+
+/** Why a server cannot be reached, as Go says it: `dial tcp 10.0.0.1:80: connect: connection refused`. */
+export function dialError(target: HttpTarget, error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const known = words[code];
+  if (known) return `dial tcp ${authorityOf(target)}: ${known}`;
+  if (code === 'ECONNRESET') return message === 'socket hang up' ? 'EOF' : 'read: connection reset by peer';
+  if (code === 'ENOTFOUND') return `dial tcp: lookup ${target.host}: no such host`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || /CERT|SIGNATURE|ISSUER/.test(code))
+    return `tls: failed to verify certificate: x509: ${message}`;
+  return message;
+}
