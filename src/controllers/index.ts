@@ -2,6 +2,7 @@
 import type { Controller } from '../engine/controller.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
+import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
@@ -27,6 +28,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     // Workloads.
     replicaSetController(),
     replicationControllerController(),
+    jobController(),
     // Services.
     endpointSliceController(),
     deploymentController(),
