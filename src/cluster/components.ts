@@ -22,8 +22,8 @@ export interface ControlPlaneContext extends Surroundings {
   readonly metrics: Metrics;
   /** PEM of the CA that verifies the API server. */
   readonly clusterCa: string;
-  /** In-process; as a service account of kube-system, or as the superuser. */
-  client(identity: { userAgent: string; serviceAccount?: string }): Client;
+  /** In-process; as a service account of kube-system, as a named user, or as the superuser. */
+  client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;
 }
 
 /** What a part of a node is given. */
@@ -55,6 +55,20 @@ export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [
     },
   },
   {
+    name: 'cluster DNS',
+    async create(context) {
+      const { createDnsService } = await import('./dns-service.ts');
+      return createDnsService(context);
+    },
+  },
+  {
+    name: 'scheduler',
+    async create(context) {
+      const { createControlPlaneScheduler } = await import('./control-plane-scheduler.ts');
+      return createControlPlaneScheduler(context);
+    },
+  },
+  {
     name: 'simulated nodes',
     async create(context) {
       const { createSimulatedNodes } = await import('./simulated-nodes.ts');
@@ -70,6 +84,13 @@ export const nodeParts: readonly Part<NodeContext>[] = [
     async create(context) {
       const { createNodeKubelet } = await import('./node-kubelet.ts');
       return createNodeKubelet(context);
+    },
+  },
+  {
+    name: 'DNS',
+    async create(context) {
+      const { createNodeDns } = await import('./node-dns.ts');
+      return createNodeDns(context);
     },
   },
 ];

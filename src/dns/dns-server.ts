@@ -1,0 +1,201 @@
+// The sockets: DNS over UDP and TCP on a node's address. Answers from the index at once, the rest through the forwarder.
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server, type Socket } from 'node:net';
+import { messageOf } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { aborted } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
+import type { DnsMetrics } from './dns-metrics.ts';
+import type { Forwarder } from './forwarder.ts';
+import {
+  encodeFormatError,
+  encodeResponse,
+  maxTcpBytes,
+  parseQuery,
+  type Query,
+  type Rcode,
+  type Response,
+  type Transport,
+  udpLimit,
+} from './kernel/message.ts';
+import { type Answer, negative, resolve, type Zone } from './kernel/resolve.ts';
+
+export interface DnsServerOptions {
+  readonly zone: Zone;
+  readonly forwarder: Forwarder;
+  readonly metrics: DnsMetrics;
+  /** False until everything to answer from has been read: then the zone's names get SERVFAIL, not a wrong NXDOMAIN. */
+  readonly complete: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const retryMs = 5_000;
+const idleMs = 10_000;
+const maxConnections = 512;
+const maxInFlight = 64;
+const classIn = 1;
+const classAny = 255;
+
+export class DnsServer {
+  readonly #o: DnsServerOptions;
+
+  constructor(options: DnsServerOptions) {
+    this.#o = options;
+  }
+
+  /** Serves `port` of the address until the signal aborts; while it is taken by another program, tries again. */
+  async serve(address: string, port: number, signal: AbortSignal, onListening?: () => void): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#serveOnce(address, port, signal, onListening);
+      } catch (error) {
+        this.#o.log.warn('serving DNS failed; trying again', { address, port, error: messageOf(error) });
+        await this.#o.clock.sleep(retryMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #serveOnce(address: string, port: number, signal: AbortSignal, onListening?: () => void): Promise<void> {
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    const udp = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4' });
+    const connections = new Set<Socket>();
+    const tcp = createServer(socket => this.#connection(socket, connections));
+    try {
+      await listenUdp(udp, address, port);
+      udp.on('message', (bytes, peer) => this.#datagram(udp, bytes, peer.address, peer.port));
+      udp.on('error', error => failed.reject(error));
+      await listenTcp(tcp, address, port === 0 ? udp.address().port : port);
+      tcp.on('error', error => failed.reject(error));
+      this.#o.log.info('serving DNS', { address, port: udp.address().port });
+      onListening?.();
+      await Promise.race([aborted(signal), failed.promise]);
+    } finally {
+      udp.close();
+      tcp.close();
+      for (const socket of connections) socket.destroy();
+    }
+  }
+
+  #datagram(udp: UdpSocket, bytes: Uint8Array, address: string, port: number): void {
+    const send = (answer: Uint8Array | undefined) => {
+      // The sender may be gone or the socket closed meanwhile: a lost datagram.
+      if (answer) udp.send(answer, port, address, () => {});
+    };
+    const answer = this.handle(bytes, 'udp');
+    if (answer instanceof Promise) answer.then(send, () => {});
+    else send(answer);
+  }
+
+  #connection(socket: Socket, all: Set<Socket>): void {
+    if (all.size >= maxConnections) {
+      socket.destroy();
+      return;
+    }
+    all.add(socket);
+    let received: Buffer = Buffer.alloc(0);
+    let inFlight = 0;
+    let idle = this.#o.clock.after(idleMs, () => socket.destroy());
+    const answer = async (bytes: Uint8Array) => {
+      if (++inFlight >= maxInFlight) socket.pause();
+      const reply = await this.handle(bytes, 'tcp');
+      if (--inFlight < maxInFlight) socket.resume();
+      if (!reply || socket.destroyed) return;
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(reply.length);
+      socket.write(Buffer.concat([length, reply]));
+    };
+    socket.on('data', (chunk: Buffer) => {
+      idle.cancel();
+      idle = this.#o.clock.after(idleMs, () => socket.destroy());
+      received = received.length ? Buffer.concat([received, chunk]) : chunk;
+      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
+        const end = 2 + received.readUInt16BE(0);
+        answer(received.subarray(2, end)).catch(() => socket.destroy());
+        received = received.subarray(end);
+      }
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      idle.cancel();
+      all.delete(socket);
+    });
+  }
+
+  /** The answer to one message; undefined when there is none to give. A promise only for what others are asked. */
+  handle(bytes: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array> {
+    const query = parseQuery(bytes);
+    if (!query) return undefined;
+    if ('malformed' in query) return encodeFormatError(query.id);
+    const started = this.#o.clock.monotonic();
+    const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
+    const finish = (response: Response) => {
+      this.#o.metrics.answered(query, transport, response.rcode, this.#o.clock.monotonic() - started);
+      return encodeResponse(query, response, limit);
+    };
+    const refusal = refusalOf(query);
+    if (refusal) return finish({ rcode: refusal, authoritative: false });
+    const { zone } = this.#o;
+    const answer = resolve(zone, query.name, query.type);
+    if (answer && !this.#o.complete()) return finish({ rcode: 'SERVFAIL', authoritative: false });
+    if (answer?.external) return this.#chase(query, answer, answer.external).then(finish);
+    if (answer) return finish({ ...answer, authoritative: true });
+    return this.#forward(query, bytes, transport, started, finish);
+  }
+
+  async #forward(
+    query: Query,
+    bytes: Uint8Array,
+    transport: Transport,
+    started: number,
+    finish: (response: Response) => Uint8Array,
+  ): Promise<Uint8Array> {
+    const { forwarder, metrics, clock, zone } = this.#o;
+    if (forwarder.upstreams.length === 0) {
+      // Nobody to ask. Of addresses we are the authority; a name may exist somewhere.
+      const reverse = /\.(in-addr|ip6)\.arpa$/i.exec(query.name);
+      if (reverse && this.#o.complete())
+        return finish({ ...negative(zone, 'NXDOMAIN', reverse[0].slice(1).toLowerCase()), authoritative: true });
+      return finish({ rcode: 'SERVFAIL', authoritative: false });
+    }
+    try {
+      const reply = await forwarder.exchange(bytes, transport);
+      metrics.answered(query, transport, 'FORWARDED', clock.monotonic() - started, reply[3]! & 15);
+      return reply;
+    } catch {
+      return finish({ rcode: 'SERVFAIL', authoritative: false });
+    }
+  }
+
+  /** What the upstreams say of an alias' target goes behind the alias; without an answer the alias stands alone. */
+  async #chase(query: Query, answer: Answer, target: string): Promise<Response> {
+    const further = await this.#o.forwarder.addresses(target, query.type as 'A' | 'AAAA').catch(() => []);
+    return { ...answer, answers: [...answer.answers, ...further], authoritative: true };
+  }
+}
+
+function refusalOf(query: Query): Rcode | undefined {
+  if (query.opcode !== 0) return 'NOTIMP';
+  if (query.edns && query.edns.version !== 0) return 'BADVERS';
+  if (query.class !== classIn && query.class !== classAny) return 'REFUSED';
+  return query.type === 'AXFR' ? 'NOTIMP' : undefined;
+}
+
+const listenUdp = (socket: UdpSocket, address: string, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.removeListener('error', reject);
+      resolve();
+    });
+  });
+
+const listenTcp = (server: Server, address: string, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: address, port, exclusive: true }, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
