@@ -42,6 +42,8 @@ export interface NodeManagerOptions {
 }
 
 const registerRetryMs = 7000;
+const firstReadyPollMs = 100;
+const firstReadyMs = 120_000;
 
 export class NodeManager {
   readonly #o: NodeManagerOptions;
@@ -137,6 +139,7 @@ export class NodeManager {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const first = this.#untilReady(signal);
     while (!signal.aborted) {
       await this.checkRuntime();
       try {
@@ -146,6 +149,18 @@ export class NodeManager {
         if (isNotFound(error)) await this.register(signal);
       }
       await this.#pause(signal);
+    }
+    await first;
+  }
+
+  /** Until the node is first ready, looks often and tells at once. */
+  async #untilReady(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#o;
+    const startMs = clock.monotonic();
+    while (!signal.aborted && clock.monotonic() - startMs < firstReadyMs) {
+      await clock.sleep(firstReadyPollMs, signal).catch(() => {});
+      await this.checkRuntime();
+      if (!this.#errors().length) return this.hasten();
     }
   }
 
@@ -199,8 +214,11 @@ export class NodeManager {
   }
 
   #conditionsNow() {
-    const errors = [this.#runtimeError, this.networkError(), ...this.#o.problems()].filter(e => e !== '');
-    return nodeConditions(this.#o.pressure(), errors);
+    return nodeConditions(this.#o.pressure(), this.#errors());
+  }
+
+  #errors(): string[] {
+    return [this.#runtimeError, this.networkError(), ...this.#o.problems()].filter(e => e !== '');
   }
 
   async #makeStatus(old: NodeStatus | undefined): Promise<NodeStatus> {
