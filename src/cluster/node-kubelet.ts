@@ -1,9 +1,10 @@
 // The kubelet of a node with containers, as this cluster wants it.
 import { join } from 'node:path';
-import { aborted, type Service } from '../base/lifecycle.ts';
+import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { Cgroups } from '../cri/cgroup.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups } from '../kubelet/linux-cgroups.ts';
+import { createKubeletServer } from '../kubelet/server/server.ts';
 import type { NodeContext } from './components.ts';
 
 // Several nodes share the machine's disk and none of them owns it: what others fill is no reason to evict.
@@ -37,11 +38,34 @@ export function createNodeKubelet(context: NodeContext): Service {
     imageGcHighPercent: 100,
     failSwapOn: false,
   });
+  const server = createKubeletServer({
+    kubelet,
+    client: context.kubeletClient,
+    clock,
+    log: log.with({ part: 'kubelet server' }),
+    tls: {
+      cert: config.kubeletServing.certificate,
+      key: config.kubeletServing.key,
+      clientCa: config.certificateAuthority,
+    },
+    config: {
+      clusterDNS: [config.clusterDns],
+      clusterDomain: config.clusterDomain,
+      maxPods: config.maxPods,
+      resolvConf: config.resolvConf,
+      evictionHard,
+      cgroupDriver: 'cgroupfs',
+      cgroupRoot: config.cgroup,
+      failSwapOn: false,
+      authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
+      authorization: { mode: 'Webhook' },
+    },
+  });
   return {
     name: 'kubelet',
     async run(signal) {
       await Promise.race([context.runtimeReady, aborted(signal)]);
-      if (!signal.aborted) await kubelet.run(signal);
+      if (!signal.aborted) await runAll([kubelet, server], signal);
     },
   };
 }

@@ -1,0 +1,148 @@
+// The kubelet's HTTPS port: logs, exec, attach, port-forward, metrics and what else is asked of a node.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { messageOf } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import { pendingUpgrade } from '../../base/http/upgrade-exchange.ts';
+import { aborted, type Service } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import type { Client } from '../../client/client.ts';
+import type { Kubelet } from '../kubelet.ts';
+import { KubeletAccess } from './access.ts';
+import { containerLogRoute } from './container-log.ts';
+import { attachRoute, execRoute, portForwardRoute, runRoute } from './container-stream.ts';
+import { HttpError } from './http-error.ts';
+import { configRoute, healthRoute, logsRoute, podsRoute, runningPodsRoute } from './node-info.ts';
+import { answerText, type Route, type RouteContext, type RouteRequest } from './route.ts';
+
+export interface KubeletServerOptions {
+  readonly kubelet: Kubelet;
+  /** Of the node's credentials: reviews tokens and access. */
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** PEM. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  /** Default: every address. */
+  readonly host?: string;
+  /** Default 10250. */
+  readonly port?: number;
+  /** For /configz, in the words of KubeletConfiguration. */
+  readonly config?: object;
+  /** What /logs/ shows; default /var/log. */
+  readonly logsDirectory?: string;
+  /** More paths by their first segment: metrics and stats. */
+  readonly routes?: (context: RouteContext) => Readonly<Record<string, Route>>;
+}
+
+export interface KubeletServer extends Service {
+  /** Resolves with the port once it listens. */
+  readonly listening: Promise<number>;
+}
+
+export function createKubeletServer(options: KubeletServerOptions): KubeletServer {
+  const listening = Promise.withResolvers<number>();
+  listening.promise.catch(() => {});
+  return {
+    name: 'kubelet server',
+    listening: listening.promise,
+    async run(signal) {
+      const { host, port = 10250, tls } = options;
+      const server = createServer({
+        cert: tls.cert,
+        key: tls.key,
+        ca: tls.clientCa,
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+        requestTimeout: 0,
+      });
+      const handle = handler(options, signal);
+      server.on('request', (request, response) => void handle(request, response));
+      server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+        const { response, take } = pendingUpgrade(request, socket, head);
+        void handle(request, response, take);
+      });
+      const sockets = trackSockets(server);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host ?? '::', resolve);
+      }).catch(error => {
+        listening.reject(error);
+        throw new Error(`opening port ${port} of the kubelet: ${messageOf(error)}`, { cause: error });
+      });
+      listening.resolve((server.address() as { port: number }).port);
+      await aborted(signal);
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function trackSockets(server: Server): Set<Duplex> {
+  const sockets = new Set<Duplex>();
+  server.on('secureConnection', socket => {
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+  });
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  return sockets;
+}
+
+function handler(options: KubeletServerOptions, signal: AbortSignal) {
+  const { kubelet, client, clock, log } = options;
+  const context: RouteContext = { kubelet, clock, log, signal };
+  const access = new KubeletAccess({ client, nodeName: kubelet.nodeName, clock });
+  const routes = routesOf(options, context);
+  return async (request: IncomingMessage, response: ServerResponse, take?: RouteRequest['take']): Promise<void> => {
+    response.on('error', () => {});
+    const url = request.url ?? '/';
+    const at = url.indexOf('?');
+    const path = at < 0 ? url : url.slice(0, at);
+    try {
+      await access.check(request, path);
+      const segments = path.split('/').filter(Boolean).map(decode);
+      const entry = routes.get(segments[0] ?? '');
+      if (!entry) throw new HttpError(404, '404 page not found\n');
+      const method = request.method ?? 'GET';
+      if (!entry.methods.includes(method)) throw new HttpError(405, '405: Method Not Allowed');
+      const query = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
+      await entry.route({ request, response, method, path, segments, query, ...(take ? { take } : {}) });
+    } catch (error) {
+      if (!(error instanceof HttpError)) log.error('serving a request failed', { path, error });
+      const { code = 500, headers = {} } = error instanceof HttpError ? error : {};
+      answerText(response, code, messageOf(error), headers);
+    }
+  };
+}
+
+const reading = ['GET', 'HEAD'];
+const streaming = ['GET', 'POST'];
+
+function routesOf(options: KubeletServerOptions, context: RouteContext) {
+  const routes = new Map<string, { methods: readonly string[]; route: Route }>();
+  const add = (name: string, route: Route, methods = reading) => routes.set(name, { methods, route });
+  add('containerLogs', containerLogRoute(context));
+  add('exec', execRoute(context), streaming);
+  add('attach', attachRoute(context), streaming);
+  add('portForward', portForwardRoute(context), streaming);
+  add('run', runRoute(context), ['POST']);
+  add('pods', podsRoute(context));
+  add('runningpods', runningPodsRoute(context));
+  add('healthz', healthRoute(context));
+  add('configz', configRoute(options.config ?? {}));
+  add('logs', logsRoute(options.logsDirectory ?? '/var/log'));
+  for (const [name, route] of Object.entries(options.routes?.(context) ?? {})) add(name, route);
+  return routes;
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new HttpError(400, `invalid URL escape ${JSON.stringify(segment)}`);
+  }
+}
