@@ -1,6 +1,7 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
 import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
@@ -31,6 +32,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     jobController(),
     // Services.
     endpointSliceController(),
+    endpointController(),
     deploymentController(),
   ];
 }
