@@ -42,6 +42,47 @@ export function encodeProtobuf(typeName: string, object: KubeObject): Uint8Array
   }
 }
 
+const itemTag = 2 * 8 + 2;
+
+/**
+ * The object as an item of its list (field 2), bare: tag, length, message. `message` is a view of the message alone, to
+ * be put into an envelope.
+ */
+export function encodeProtobufItem(typeName: string, object: KubeObject): { item: Buffer; message: Buffer } {
+  try {
+    codecOf(typeName).write(writer, object as unknown as Plain);
+    const size = writer.size;
+    writer.varint(size);
+    writer.varint(itemTag);
+    const item = writer.take();
+    return { item, message: item.subarray(item.length - size) };
+  } finally {
+    writer.reset();
+  }
+}
+
+/** What stands around a message of `size` bytes that is written elsewhere. */
+export function protobufEnvelope(
+  typeMeta: { apiVersion: string; kind: string },
+  size: number,
+): { head: Buffer; tail: Buffer } {
+  try {
+    writer.varint(size);
+    writer.varint(2 * 8 + 2);
+    message(writer, 1, () => {
+      field(writer, 2, () => writer.string(typeMeta.kind));
+      field(writer, 1, () => writer.string(typeMeta.apiVersion));
+    });
+    writer.raw(magic);
+    return { head: writer.take(), tail: envelopeTail };
+  } finally {
+    writer.reset();
+  }
+}
+
+// Content encoding and content type, both empty.
+const envelopeTail = Buffer.from([3 * 8 + 2, 0, 4 * 8 + 2, 0]);
+
 /** A watch event around the bytes of an enveloped object, as it stands in a length-delimited watch stream. */
 export function encodeProtobufWatchEvent(type: string, object: Uint8Array): Uint8Array {
   message(writer, 2, () => field(writer, 1, () => writer.bytes(object)));

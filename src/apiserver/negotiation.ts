@@ -46,6 +46,8 @@ function choose(accept: string, offered: readonly MediaType[]): Accepted | undef
     const version = map.get('v');
     if (as) {
       if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') continue;
+      // A Table has no protobuf form.
+      if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue;
       if (map.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
       return { mediaType, as, asVersion: version, pretty: map.get('pretty') === '1' };
     }

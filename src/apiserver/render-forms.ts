@@ -4,7 +4,15 @@ import type { KubeObject } from '../api/meta.ts';
 import { badRequest } from '../api/status.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
-import { eventFrame, jsonRenderer, listHead, listMetadata, type Renderer, type RenderOptions } from './render.ts';
+import {
+  bookmarkOf,
+  eventFrame,
+  jsonRenderer,
+  listHead,
+  listMetadata,
+  type Renderer,
+  type RenderOptions,
+} from './render.ts';
 import type { Printer } from './table/printer.ts';
 
 const comma = Buffer.from(',');
@@ -51,15 +59,10 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
     frame: (type, stored) => eventFrame(type, partialOf(stored.object, version)),
     initial: stored => [eventFrame('ADDED', partialOf(stored.object, version))],
     bookmark: (revision, initial) =>
-      eventFrame('BOOKMARK', {
-        kind: 'PartialObjectMetadata',
-        apiVersion: `meta.k8s.io/${version}`,
-        metadata: {
-          resourceVersion: String(revision),
-          creationTimestamp: null,
-          ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-        },
-      }),
+      eventFrame(
+        'BOOKMARK',
+        bookmarkOf({ kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}` }, revision, initial),
+      ),
   };
 }
 

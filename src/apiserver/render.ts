@@ -50,16 +50,23 @@ export function jsonRenderer(resource: Resource): Renderer {
     frame: (type, stored) => stored.frame(type),
     initial: stored => stored.framePieces('ADDED'),
     bookmark: (revision, initial) =>
-      eventFrame('BOOKMARK', {
-        kind: resource.kind,
-        apiVersion: apiVersionOf(resource),
-        metadata: {
-          resourceVersion: String(revision),
-          creationTimestamp: null,
-          ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-        },
-      }),
+      eventFrame(
+        'BOOKMARK',
+        bookmarkOf({ kind: resource.kind, apiVersion: apiVersionOf(resource) }, revision, initial),
+      ),
     error: status => eventFrame('ERROR', status),
+  };
+}
+
+/** The object of a BOOKMARK: its kind and how far the watch has come. */
+export function bookmarkOf(typeMeta: { kind: string; apiVersion: string }, revision: number, initial: boolean): object {
+  return {
+    ...typeMeta,
+    metadata: {
+      resourceVersion: String(revision),
+      creationTimestamp: null,
+      ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+    },
   };
 }
 

@@ -11,7 +11,6 @@ import type { ApiContext, CallResult } from './context.ts';
 import { servedResource } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { WatchStream } from './http/watch-stream.ts';
-import { type MediaType, negotiate } from './negotiation.ts';
 import { deleteRequest, writeContext, writeParameters } from './options.ts';
 import { applyMediaType, applyTransform, patchTransform } from './patch.ts';
 import { createObject } from './registry/create.ts';
@@ -23,12 +22,10 @@ import { parseSelection } from './registry/selection.ts';
 import { Stored } from './registry/stored.ts';
 import { updateObject } from './registry/update.ts';
 import { startWatch } from './registry/watcher.ts';
-import { jsonRenderer, type Renderer } from './render.ts';
+import { rendererFor, sendForm, sendList } from './rendering.ts';
 import { attributesOf } from './request-attributes.ts';
 import { isTrue, type RequestInfo } from './request-info.ts';
-import { responseHeaders, sendJson, sendObject, statusOf, writePieces } from './respond.ts';
-
-const offered: readonly MediaType[] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+import { responseHeaders, sendObject, statusOf } from './respond.ts';
 
 export interface ResourceRequest {
   readonly context: ApiContext;
@@ -72,23 +69,6 @@ function keyOf(info: RequestInfo): ObjectKey {
   return info.namespace && info.resource !== 'namespaces'
     ? { namespace: info.namespace, name: info.name }
     : { name: info.name };
-}
-
-function rendererFor({ context, exchange }: ResourceRequest, resource: Resource): Renderer {
-  const accepted = negotiate(exchange.headers.accept, offered);
-  if (accepted.mediaType === 'application/json' && !accepted.as && apiVersionOf(resource) === resource.storedAs)
-    return jsonRenderer(resource);
-  const options = {
-    resource,
-    accepted,
-    includeObject: exchange.query.get('includeObject') ?? 'Metadata',
-    nowMs: context.clock.now(),
-  };
-  for (const make of context.renderers) {
-    const renderer = make(options);
-    if (renderer) return renderer;
-  }
-  return jsonRenderer(resource);
 }
 
 async function handleStored(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
@@ -146,8 +126,7 @@ async function list(request: ResourceRequest, resource: Resource, registry: Regi
   const { context, exchange } = request;
   const renderer = rendererFor(request, resource);
   const result = await listCache(registry.cache, context.dispatcher, listParameters(request, resource));
-  const out = exchange.open(200, responseHeaders(renderer.contentType, request.warnings));
-  await writePieces(out, renderer.list(result));
+  await sendList(request, renderer, result);
 }
 
 const longestWatchSeconds = 3600;
@@ -155,7 +134,7 @@ const longestWatchSeconds = 3600;
 async function watch(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context, exchange } = request;
   const { query } = exchange;
-  const renderer = rendererFor(request, resource);
+  const renderer = rendererFor(request, resource, true);
   const parameters = listParameters(request, resource);
   const sendInitial = query.get('sendInitialEvents');
   checkWatchParameters(parameters, sendInitial);
@@ -337,7 +316,7 @@ async function remove(request: ResourceRequest, resource: Resource, registry: Re
       stored,
     );
   }
-  sendJson(exchange, 200, deletedStatus(resource, stored), warnings);
+  sendForm(request, 200, deletedStatus(resource, stored));
 }
 
 /** What a delete at once answers. */
@@ -372,8 +351,7 @@ async function removeAll(request: ResourceRequest, resource: Resource, registry:
   const renderer = rendererFor(request, resource);
   const listed = await listCache(registry.cache, context.dispatcher, parameters);
   const items = await deleteCollection(registry, listed.items, asked, write);
-  const out = exchange.open(200, responseHeaders(renderer.contentType, request.warnings));
-  await writePieces(out, renderer.list({ ...listed, items }));
+  await sendList(request, renderer, { ...listed, items });
 }
 
 function runCall(
@@ -410,5 +388,5 @@ function answerCall(
   { code, object }: CallResult,
 ): void {
   if (object instanceof Stored && registry) sendObject(request, code, rendererFor(request, resource), object);
-  else sendJson(request.exchange, code, object instanceof Stored ? object.object : object, request.warnings);
+  else sendForm(request, code, object instanceof Stored ? object.object : object);
 }

@@ -1,6 +1,12 @@
 import type { Writable } from 'node:stream';
+import { createGzip, gzip } from 'node:zlib';
+import { stringify } from 'yaml';
+import type { KubeObject } from '../api/meta.ts';
+import { encodeProtobuf } from '../api/protobuf.ts';
 import { internalError, StatusError } from '../api/status.ts';
 import type { Exchange } from './http/exchange.ts';
+import { type MediaType, negotiate } from './negotiation.ts';
+import { statusTypeName } from './protobuf-renderer.ts';
 import type { Stored } from './registry/stored.ts';
 import type { Renderer } from './render.ts';
 
@@ -11,12 +17,32 @@ export function statusOf(error: unknown): StatusError['status'] {
 
 export function sendStatus(exchange: Exchange, error: unknown, warnings: readonly string[] = []): void {
   const e = error instanceof StatusError ? error : internalError(error);
-  exchange.respond(
-    e.code,
-    { ...responseHeaders('application/json', warnings), ...e.headers },
-    `${JSON.stringify(e.status)}\n`,
-  );
+  const { contentType, body } = statusBody(e.status, exchange.headers.accept);
+  exchange.respond(e.code, { ...responseHeaders(contentType, warnings), ...e.headers }, body);
 }
+
+/** A Status in the form the client accepts; in JSON when it accepts none of ours. */
+function statusBody(status: object, accept: string | undefined): { contentType: string; body: Uint8Array | string } {
+  let mediaType: MediaType = 'application/json';
+  try {
+    if (accept) mediaType = negotiate(accept, statusTypes).mediaType;
+  } catch {
+    // The Status itself says what is acceptable.
+  }
+  const body =
+    mediaType === 'application/vnd.kubernetes.protobuf'
+      ? encodeProtobuf(statusTypeName, status as KubeObject)
+      : mediaType === 'application/yaml'
+        ? stringify(status, { lineWidth: 0 })
+        : `${JSON.stringify(status)}\n`;
+  return { contentType: mediaType, body };
+}
+
+const statusTypes: readonly MediaType[] = [
+  'application/json',
+  'application/yaml',
+  'application/vnd.kubernetes.protobuf',
+];
 
 export function sendJson(exchange: Exchange, code: number, object: unknown, warnings: readonly string[] = []): void {
   exchange.respond(code, responseHeaders('application/json', warnings), `${JSON.stringify(object)}\n`);
@@ -41,7 +67,14 @@ export function sendObject(
   renderer: Renderer,
   stored: Stored,
 ): void {
-  exchange.respond(code, responseHeaders(renderer.contentType, warnings), renderer.object(stored));
+  const headers = responseHeaders(renderer.contentType, warnings);
+  const body = renderer.object(stored);
+  if (body.length <= compressBytes || exchange.method !== 'GET' || !acceptsGzip(exchange))
+    exchange.respond(code, headers, body);
+  else
+    gzip(body, { level: 1 }, (error, packed) =>
+      error ? exchange.respond(code, headers, body) : exchange.respond(code, { ...headers, ...gzipHeaders }, packed),
+    );
 }
 
 export function responseHeaders(
@@ -85,4 +118,44 @@ export async function writePieces(out: Writable, pieces: Iterable<Uint8Array>): 
   }
   out.end();
   out.uncork();
+}
+
+/** Answers below this size are not worth compressing. */
+export const compressBytes = 128 << 10;
+const gzipHeaders = { 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
+
+export const acceptsGzip = ({ headers }: Exchange): boolean =>
+  /(^|,)\s*gzip\s*(;|,|$)/.test(String(headers['accept-encoding'] ?? ''));
+
+/** Answers 200 with these pieces, in gzip when they are more than `compressBytes`. */
+export async function writeCompressed(
+  exchange: Exchange,
+  headers: Record<string, string | readonly string[]>,
+  pieces: Iterable<Uint8Array>,
+): Promise<void> {
+  const iterator = pieces[Symbol.iterator]();
+  const first: Uint8Array[] = [];
+  let size = 0;
+  let next = iterator.next();
+  while (!next.done && size <= compressBytes) {
+    first.push(next.value);
+    size += next.value.length;
+    next = iterator.next();
+  }
+  if (next.done && size <= compressBytes) return exchange.respond(200, headers, Buffer.concat(first, size));
+  const out = exchange.open(200, { ...headers, ...gzipHeaders });
+  const packer = createGzip({ level: 1 });
+  packer.on('error', () => out.destroy());
+  out.on('close', () => packer.destroy());
+  packer.pipe(out);
+  await writePieces(packer, remaining(first, next, iterator));
+}
+
+function* remaining(
+  first: readonly Uint8Array[],
+  next: IteratorResult<Uint8Array>,
+  iterator: Iterator<Uint8Array>,
+): Iterable<Uint8Array> {
+  yield* first;
+  for (let n = next; !n.done; n = iterator.next()) yield n.value;
 }

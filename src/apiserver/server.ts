@@ -22,13 +22,16 @@ import { createFront, type Front } from './http/front.ts';
 import { reconcileKubernetesService } from './kubernetes-service.ts';
 import { localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
+import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
 import { Registry, type RegistryHooks } from './registry/registry.ts';
 import { WatchCache } from './registry/watch-cache.ts';
+import { formRenderer } from './render-forms.ts';
 import type { ApiServerOptions } from './server-options.ts';
 import { createUpgradeHandler } from './stream/upgrade.ts';
 import type { SurfaceOptions } from './surface.ts';
 import { createSurface } from './surface.ts';
+import { printerOf } from './table/printers.ts';
 
 export type { ApiServerOptions };
 
@@ -37,8 +40,8 @@ export interface ApiServer {
   listen(listener: Server): void;
   /** Opens a port of its own. Rejects when it is taken. */
   listenOn(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
-  /** In-process; a service account of kube-system, or the superuser. */
-  client(identity: { userAgent: string; serviceAccount?: string }): Client;
+  /** In-process; a service account of kube-system, a user without groups of its own, or the superuser. */
+  client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;
   /** Resolves when it serves: the state of /readyz. */
   readonly ready: Promise<void>;
   run(signal: AbortSignal): Promise<void>;
@@ -47,6 +50,11 @@ export interface ApiServer {
 }
 
 const superuser: UserInfo = { name: 'system:apiserver', groups: [systemPrivilegedGroup, allAuthenticated] };
+
+function localUser({ serviceAccount, user }: { serviceAccount?: string; user?: string }): UserInfo {
+  if (serviceAccount) return serviceAccountUser('kube-system', serviceAccount);
+  return user ? { name: user, groups: [allAuthenticated] } : superuser;
+}
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const {
@@ -79,7 +87,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     registries,
     calls: new Map(),
     streams: new Map(),
-    renderers: [],
+    renderers: [protobufRenderer, options => formRenderer(options, ({ resource }) => printerOf(resource))],
     onShutdown: new Set(),
     featureEnabled,
     authorizer: { authorize: attributes => access.authorizer.authorize(attributes) },
@@ -200,7 +208,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         context,
         {
           userAgent: identity.userAgent,
-          user: identity.serviceAccount ? serviceAccountUser('kube-system', identity.serviceAccount) : superuser,
+          user: localUser(identity),
         },
         raw,
       ),

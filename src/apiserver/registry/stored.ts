@@ -1,11 +1,13 @@
 import type { KubeObject } from '../../api/meta.ts';
+import { encodeProtobufItem, encodeProtobufWatchEvent, protobufEnvelope } from '../../api/protobuf.ts';
 
 const prefix = Buffer.from('{"type":"');
 const middle = Buffer.from('","object":');
 const suffix = Buffer.from('}\n');
 
 /**
- * One version of one object: the frozen object and, made once when first asked for, its JSON bytes and watch frames.
+ * One version of one object: the frozen object and, made once when first asked for, its JSON and protobuf
+ * bytes and watch frames.
  * Shared by the watch cache, lists, watchers and in-process clients.
  */
 export class Stored {
@@ -15,6 +17,7 @@ export class Stored {
   readonly revision: number;
   #json: Buffer | undefined;
   #frames: Map<string, Buffer> | undefined;
+  #protobuf: { item: Buffer; message: Buffer } | undefined;
 
   constructor(key: string, object: KubeObject, revision: number, json?: Buffer) {
     this.key = key;
@@ -42,6 +45,7 @@ export class Stored {
   /** Frees the bytes; they are made again from the object when asked for (6 µs for a 4.7 KB pod). */
   release(): void {
     this.#json = undefined;
+    this.#protobuf = undefined;
     this.#frames = undefined;
   }
 
@@ -65,4 +69,39 @@ export class Stored {
     }
     return frame;
   }
+
+  /** The object as an item of its protobuf list; `typeName` is its kind's, always the same. */
+  protobufItem(typeName: string): Buffer {
+    this.#protobuf ??= encodeProtobufItem(typeName, this.object);
+    return this.#protobuf.item;
+  }
+
+  /** The object in protobuf, in its envelope. */
+  protobuf(typeName: string): Buffer {
+    this.#protobuf ??= encodeProtobufItem(typeName, this.object);
+    const { message } = this.#protobuf;
+    const { apiVersion = '', kind = '' } = this.object;
+    const { head, tail } = protobufEnvelope({ apiVersion, kind }, message.length);
+    return Buffer.concat([head, message, tail]);
+  }
+
+  /** A watch frame in protobuf, behind its length in four bytes; made once like `frame`. */
+  protobufFrame(type: string, typeName: string): Buffer {
+    this.#frames ??= new Map();
+    const id = `protobuf/${type}`;
+    let frame = this.#frames.get(id);
+    if (!frame) {
+      frame = lengthDelimited(encodeProtobufWatchEvent(type, this.protobuf(typeName)));
+      this.#frames.set(id, frame);
+    }
+    return frame;
+  }
+}
+
+/** Behind its length in four bytes. */
+export function lengthDelimited(message: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(4 + message.length);
+  out.writeUInt32BE(message.length);
+  out.set(message, 4);
+  return out;
 }

@@ -1,0 +1,26 @@
+// JSON for people: indented by two spaces.
+import type { Exchange } from './http/exchange.ts';
+import type { Renderer } from './render.ts';
+
+const browsers = /^(curl|Wget|Mozilla\/5\.0)/;
+
+/** `?pretty=true` says so; without it a browser or curl is taken for a person. */
+export function wantsPretty({ query, headers }: Exchange): boolean {
+  const asked = query.get('pretty');
+  if (asked) return /^(1|t|true)$/i.test(asked);
+  return browsers.test(headers['user-agent'] ?? '');
+}
+
+const indented = (json: Uint8Array): Buffer =>
+  Buffer.from(JSON.stringify(JSON.parse(Buffer.from(json).toString()), null, 2));
+
+/** The same objects and lists, indented. Watches stay one event a line. */
+export function prettyRenderer(renderer: Renderer): Renderer {
+  return {
+    ...renderer,
+    object: stored => indented(renderer.object(stored)),
+    *list(result) {
+      yield indented(Buffer.concat([...renderer.list(result)]));
+    },
+  };
+}

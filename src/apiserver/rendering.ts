@@ -1,0 +1,70 @@
+// Which form an answer takes, by what the client accepts; and how lists and lone objects are sent in it.
+import type { KubeObject } from '../api/meta.ts';
+import { apiVersionOf } from '../api/ref.ts';
+import type { Resource } from '../api/resource.ts';
+import type { ApiContext } from './context.ts';
+import type { Exchange } from './http/exchange.ts';
+import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
+import { prettyRenderer, wantsPretty } from './pretty.ts';
+import { statusTypeName } from './protobuf-renderer.ts';
+import type { ListResult } from './registry/listing.ts';
+import { Stored } from './registry/stored.ts';
+import { jsonRenderer, type Renderer } from './render.ts';
+import { acceptsGzip, responseHeaders, sendObject, writeCompressed, writePieces } from './respond.ts';
+
+const protobuf: MediaType = 'application/vnd.kubernetes.protobuf';
+const offered: readonly MediaType[] = ['application/json', 'application/yaml', protobuf];
+const withoutProtobuf: readonly MediaType[] = ['application/json', 'application/yaml'];
+const streamed: readonly MediaType[] = ['application/json', protobuf];
+const streamedJson: readonly MediaType[] = ['application/json'];
+
+interface Asked {
+  readonly context: ApiContext;
+  readonly exchange: Exchange;
+  readonly warnings: string[];
+}
+
+/** Throws 406 when the client takes nothing the kind can be written as. */
+export function rendererFor({ context, exchange }: Asked, resource: Resource, streaming = false): Renderer {
+  const { accept } = exchange.headers;
+  let accepted = negotiate(accept, streaming ? streamed : offered);
+  // A custom resource has no protobuf form of its own.
+  if (accepted.mediaType === protobuf && !accepted.as && !resource.typeName)
+    accepted = negotiate(accept, streaming ? streamedJson : withoutProtobuf);
+  const pretty = !streaming && accepted.mediaType === 'application/json' && (accepted.pretty || wantsPretty(exchange));
+  const renderer = plainRenderer(context, exchange, resource, accepted);
+  return pretty ? prettyRenderer(renderer) : renderer;
+}
+
+function plainRenderer(context: ApiContext, exchange: Exchange, resource: Resource, accepted: Accepted): Renderer {
+  if (accepted.mediaType === 'application/json' && !accepted.as && apiVersionOf(resource) === resource.storedAs)
+    return jsonRenderer(resource);
+  const options = {
+    resource,
+    accepted,
+    includeObject: exchange.query.get('includeObject') ?? 'Metadata',
+    nowMs: context.clock.now(),
+  };
+  for (const make of context.renderers) {
+    const renderer = make(options);
+    if (renderer) return renderer;
+  }
+  return jsonRenderer(resource);
+}
+
+/** Answers with a list; compressed when it is large and the client takes that. */
+export async function sendList({ exchange, warnings }: Asked, renderer: Renderer, result: ListResult): Promise<void> {
+  const headers = responseHeaders(renderer.contentType, warnings);
+  if (acceptsGzip(exchange)) return writeCompressed(exchange, headers, renderer.list(result));
+  await writePieces(exchange.open(200, headers), renderer.list(result));
+}
+
+/** Answers with an object that is not stored: a Status, a Scale, a review. */
+export function sendForm(asked: Asked, code: number, object: object): void {
+  const { kind = '', apiVersion = '' } = object as KubeObject;
+  const slash = apiVersion.indexOf('/');
+  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
+  const typeName = kind === 'Status' ? statusTypeName : (asked.context.table.typeNameOf(apiVersion, kind) ?? '');
+  const resource = { group, version: apiVersion.slice(slash + 1), kind, typeName, storedAs: apiVersion } as Resource;
+  sendObject(asked, code, rendererFor(asked, resource), new Stored('', object as KubeObject, 0));
+}
