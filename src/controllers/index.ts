@@ -1,5 +1,7 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
+import { cronJobController } from './cronjob/cronjob.ts';
+import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
@@ -30,9 +32,11 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     replicaSetController(),
     replicationControllerController(),
     jobController(),
+    cronJobController(),
     // Services.
     endpointSliceController(),
     endpointController(),
     deploymentController(),
+    daemonSetController(),
   ];
 }
