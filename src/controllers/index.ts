@@ -31,12 +31,12 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     // Workloads.
     replicaSetController(),
     replicationControllerController(),
+    deploymentController(),
+    daemonSetController(),
     jobController(),
     cronJobController(),
     // Services.
     endpointSliceController(),
     endpointController(),
-    deploymentController(),
-    daemonSetController(),
   ];
 }

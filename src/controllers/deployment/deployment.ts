@@ -1,5 +1,4 @@
 // Keeps the ReplicaSets of a Deployment: one for its template, the others on their way out or kept as history.
-import { nothing, type Selector, selectorFromLabelSelector } from '../../api/label-selector.ts';
 import { keyOf } from '../../api/meta.ts';
 import { appsV1, coreV1 } from '../../api/refs.ts';
 import type { Deployment, ReplicaSet } from '../../api/type/apps-v1.ts';
@@ -8,6 +7,7 @@ import type { Controller, ControllerContext, Reconciler, Result } from '../../en
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
 import { isPodFinished } from '../kernel/pod.ts';
 import { indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
+import { selectsAll, workloadSelector } from '../workload-selector.ts';
 import { isRollingUpdate } from './kernel/amount.ts';
 import { isScalingEvent, rollbackRevision } from './kernel/revision.ts';
 import { rollBack } from './rollback.ts';
@@ -22,7 +22,7 @@ export function deploymentController(): Controller {
       { resource: appsV1.deployments, keys: (d: Deployment) => [keyOf(d)] },
       {
         resource: appsV1.replicasets,
-        keys: ownerKeys<Deployment>(appsV1.deployments, (d, labels) => selectorOf(d).matches(labels)),
+        keys: ownerKeys<Deployment>(appsV1.deployments, (d, labels) => workloadSelector(d).matches(labels)),
       },
       { resource: coreV1.pods, keys: recreatedDeployment },
     ],
@@ -30,23 +30,6 @@ export function deploymentController(): Controller {
     writes: ['deployments', 'deployments/status', 'replicasets', 'events'],
     create: context => new DeploymentReconciler(context),
   };
-}
-
-const selectors = new WeakMap<Deployment, Selector>();
-
-/** Selects nothing when the selector is invalid or empty. */
-function selectorOf(d: Deployment): Selector {
-  let selector = selectors.get(d);
-  if (!selector) {
-    try {
-      selector = selectorFromLabelSelector(d.spec?.selector);
-      if (selector.empty) selector = nothing();
-    } catch {
-      selector = nothing();
-    }
-    selectors.set(d, selector);
-  }
-  return selector;
 }
 
 /** A pod that has ended may be the last one that a Deployment of strategy Recreate waits for. */
@@ -71,7 +54,7 @@ class DeploymentReconciler implements Reconciler {
   async reconcile(key: string): Promise<Result | undefined> {
     const deployment = this.#context.lister(appsV1.deployments).get(key);
     if (!deployment) return undefined;
-    if (isEmptySelector(deployment)) return this.#refuse(deployment);
+    if (selectsAll(deployment)) return this.#refuse(deployment);
     const round = new Round(this.#context, deployment, await this.#claim(deployment));
     if (deployment.metadata.deletionTimestamp) return round.tellCounts();
     round.tellPause();
@@ -85,7 +68,7 @@ class DeploymentReconciler implements Reconciler {
   }
 
   #claim(deployment: Deployment): Promise<ReplicaSet[]> {
-    const selector = selectorOf(deployment);
+    const selector = workloadSelector(deployment);
     return claimObjects(ownedOrOrphan(this.#context.lister(appsV1.replicasets), deployment), {
       client: this.#context.client,
       owner: deployment,
@@ -106,9 +89,4 @@ class DeploymentReconciler implements Reconciler {
     } as never);
     return undefined;
   }
-}
-
-function isEmptySelector({ spec }: Deployment): boolean {
-  const { matchLabels = {}, matchExpressions = [] } = spec?.selector ?? {};
-  return !!spec?.selector && Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
 }

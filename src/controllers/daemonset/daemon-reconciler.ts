@@ -1,0 +1,199 @@
+// One DaemonSet brought in line: history, pods, status.
+import { cloneDeep, type Draft } from '../../api/meta.ts';
+import { appsV1, coreV1 } from '../../api/refs.ts';
+import { isNotFound } from '../../api/status.ts';
+import type { DaemonSet } from '../../api/type/apps-v1.ts';
+import type { Pod } from '../../api/type/core-v1.ts';
+import { referenceTo } from '../../client/event-recorder.ts';
+import type { ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
+import { claimObjects, controllerOf, controllerRef } from '../../engine/controller-ref.ts';
+import { Expectations } from '../../engine/expectations.ts';
+import { slowStartBatch } from '../../engine/slow-start.ts';
+import { nextAvailableMs } from '../kernel/pod.ts';
+import { createPod, deletePod } from '../pod-control.ts';
+import { ownedOrOrphan, ownerKey } from '../pod-owner.ts';
+import { selectsAll, workloadSelector } from '../workload-selector.ts';
+import { cleanUpHistory, daemonHistory, hashOfRevision } from './daemon-history.ts';
+import { FailedBackOff } from './failed-back-off.ts';
+import { daemonPod, placementOf } from './kernel/daemon-pod.ts';
+import { daemonStatus } from './kernel/daemon-status.ts';
+import { groupByNode, type Plan, type PlanInput, planNodes, planUpdate } from './kernel/plan.ts';
+
+// Pods created or deleted in one round.
+const burst = 250;
+
+export class DaemonReconciler implements Reconciler {
+  readonly #context: ControllerContext;
+  readonly #expectations: Expectations;
+  readonly #backOff: FailedBackOff;
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+    this.#expectations = new Expectations(context.clock);
+    this.#backOff = new FailedBackOff(context.clock);
+    context.observe(coreV1.pods, {
+      onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod) : this.#created(pod)),
+      onUpdate: pod => pod.metadata.deletionTimestamp && this.#gone(pod),
+      onDelete: pod => this.#gone(pod),
+    });
+  }
+
+  async reconcile(key: string): Promise<Result | undefined> {
+    const ds = this.#context.lister(appsV1.daemonsets).get(key);
+    if (!ds) {
+      this.#expectations.forget(key);
+      return undefined;
+    }
+    if (selectsAll(ds)) {
+      const message = 'This daemon set is selecting all pods. A non-empty selector is required.';
+      this.#context.events.event(referenceTo(ds, appsV1.daemonsets), 'Warning', 'SelectingAll', message);
+      return undefined;
+    }
+    if (ds.metadata.deletionTimestamp) return undefined;
+    const history = await daemonHistory(this.#context, ds, workloadSelector(ds), () => this.#claim(ds));
+    const hash = hashOfRevision(history.current);
+    const mayAct = this.#expectations.satisfied(key);
+    let failure: { error: unknown } | undefined;
+    let waitMs: number | undefined;
+    if (mayAct) {
+      ({ failure, waitMs } = await this.#act(key, ds, hash));
+      await cleanUpHistory(this.#context, ds, history.old, await this.#claim(ds));
+    }
+    const input = await this.#look(ds, hash);
+    await this.#writeStatus(input, mayAct);
+    if (failure) throw failure.error;
+    const availableMs = nextAvailableMs([...input.pods.values()].flat(), ds.spec.minReadySeconds ?? 0, input.nowMs);
+    const next = Math.min(waitMs ?? Number.POSITIVE_INFINITY, availableMs ?? Number.POSITIVE_INFINITY);
+    return next === Number.POSITIVE_INFINITY ? undefined : { requeueAfterMs: next };
+  }
+
+  #claim(ds: DaemonSet): Promise<Pod[]> {
+    const selector = workloadSelector(ds);
+    return claimObjects(ownedOrOrphan(this.#context.lister(coreV1.pods), ds), {
+      client: this.#context.client,
+      owner: ds,
+      ownerResource: appsV1.daemonsets,
+      resource: coreV1.pods,
+      matches: pod => selector.matches(pod.metadata.labels),
+    });
+  }
+
+  async #look(ds: DaemonSet, hash: string): Promise<PlanInput> {
+    const pods = groupByNode(await this.#claim(ds));
+    const nodes = this.#context.lister(coreV1.nodes).list();
+    const place = placementOf(ds);
+    const placements = new Map(nodes.map(n => [n.metadata.name, place(n)]));
+    return { ds, hash, nodes, placements, pods, nowMs: this.#context.clock.now() };
+  }
+
+  async #act(key: string, ds: DaemonSet, hash: string): Promise<Outcome> {
+    const plan = planNodes(await this.#look(ds, hash));
+    const { remove, waitMs } = this.#replaceFinished(ds, plan);
+    let failure = await this.#carryOut(key, ds, hash, { ...plan, remove });
+    const isRolling = ds.spec.updateStrategy?.type !== 'OnDelete';
+    if (!failure && isRolling && this.#expectations.satisfied(key))
+      failure = await this.#carryOut(key, ds, hash, planUpdate(await this.#look(ds, hash)));
+    return { failure, waitMs };
+  }
+
+  /** What of the plan is to be deleted now: failed pods wait for their back-off. */
+  #replaceFinished(ds: DaemonSet, { remove, failed }: Plan): { remove: Pod[]; waitMs: number | undefined } {
+    let waitMs: number | undefined;
+    const kept = new Set<Pod>();
+    const tell = (type: 'Normal' | 'Warning', reason: string, message: string) =>
+      this.#context.events.event(referenceTo(ds, appsV1.daemonsets), type, reason, message);
+    for (const pod of remove) {
+      const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
+      const node = pod.spec?.nodeName ?? '';
+      if (failed.includes(pod)) {
+        const wait = this.#backOff.waitMs(`${ds.metadata.uid}/${ds.status?.observedGeneration ?? 0}/${node}`);
+        if (wait > 0) {
+          kept.add(pod);
+          waitMs = Math.min(waitMs ?? wait, wait);
+        } else
+          tell('Warning', 'FailedDaemonPod', `Found failed daemon pod ${name} on node ${node}, will try to kill it`);
+      } else if (pod.status?.phase === 'Succeeded')
+        tell(
+          'Normal',
+          'SucceededDaemonPod',
+          `Found succeeded daemon pod ${name} on node ${node}, will try to delete it`,
+        );
+    }
+    return { remove: remove.filter(p => !kept.has(p)), waitMs };
+  }
+
+  async #carryOut(key: string, ds: DaemonSet, hash: string, plan: Plan): Promise<Outcome['failure']> {
+    const create = plan.create.slice(0, burst);
+    const remove = plan.remove.slice(0, burst);
+    if (create.length + remove.length === 0) return undefined;
+    this.#expectations.expect(
+      key,
+      create.length,
+      remove.map(p => p.metadata.uid),
+    );
+    const created = await this.#create(key, ds, hash, create);
+    const deleted = await this.#delete(key, ds, remove);
+    return created ?? deleted;
+  }
+
+  async #create(key: string, ds: DaemonSet, hash: string, nodes: readonly string[]): Promise<Outcome['failure']> {
+    const owner = controllerRef(ds, appsV1.daemonsets);
+    const { successes, error } = await slowStartBatch(nodes.length, async i => {
+      const pod = await createPod(this.#context, daemonPod(ds, owner, hash, nodes[i]!), ds, appsV1.daemonsets);
+      if (!pod) this.#expectations.creationObserved(key);
+    });
+    if (successes === nodes.length) return undefined;
+    // Nobody will see what failed, or was not tried.
+    this.#expectations.creationObserved(key, nodes.length - successes);
+    return { error };
+  }
+
+  async #delete(key: string, ds: DaemonSet, pods: readonly Pod[]): Promise<Outcome['failure']> {
+    let failure: Outcome['failure'];
+    await Promise.all(
+      pods.map(async pod => {
+        try {
+          await deletePod(this.#context, pod, ds, appsV1.daemonsets);
+        } catch (error) {
+          this.#expectations.deletionObserved(key, pod.metadata.uid);
+          if (!isNotFound(error)) failure ??= { error };
+        }
+      }),
+    );
+    return failure;
+  }
+
+  async #writeStatus(input: PlanInput, observe: boolean): Promise<void> {
+    const status = daemonStatus(input, observe);
+    if (!status) return;
+    try {
+      await this.#context.client.updateStatus(appsV1.daemonsets, {
+        ...cloneDeep(input.ds),
+        status,
+      } as Draft<DaemonSet>);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  #created(pod: Pod): void {
+    const key = this.#keyOf(pod);
+    if (key) this.#expectations.creationObserved(key);
+  }
+
+  #gone(pod: Pod): void {
+    const key = this.#keyOf(pod);
+    if (key) this.#expectations.deletionObserved(key, pod.metadata.uid);
+  }
+
+  #keyOf(pod: Pod): string | undefined {
+    const lister = this.#context.lister(appsV1.daemonsets);
+    return ownerKey(controllerOf(pod), pod.metadata.namespace!, appsV1.daemonsets, lister);
+  }
+}
+
+interface Outcome {
+  failure: { error: unknown } | undefined;
+  /** Milliseconds until a failed pod may be replaced. */
+  waitMs?: number | undefined;
+}
