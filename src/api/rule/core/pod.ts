@@ -94,6 +94,9 @@ function validateNew(pod: Pod, errors: FieldErrors): void {
 
 function validateUpdate(pod: Pod, old: Pod, errors: FieldErrors, context: RuleContext): void {
   switch (context.subresource) {
+    // Sets nodeName and nothing else; see apiserver/calls/binding.ts.
+    case 'binding':
+      return;
     case 'status': {
       validatePodStatusUpdate(pod, old, errors);
       return;

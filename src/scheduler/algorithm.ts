@@ -1,0 +1,177 @@
+// Finds the best node for a pod: filters until enough nodes pass, scores those, takes one of the best.
+import type { Random } from '../base/random.ts';
+import type { Cache } from './cache/cache.ts';
+import type { NodeInfo } from './cache/node-info.ts';
+import { type Diagnosis, noNodesMessage } from './fit-error.ts';
+import type { CycleState, NodeStatuses } from './framework.ts';
+import type { PodInfo } from './pod-info.ts';
+import type { PreFilterResult, Profile } from './profile.ts';
+import type { Nominator } from './queue/nominator.ts';
+import type { SignedResults } from './result-cache.ts';
+import { Status, unresolvable } from './status.ts';
+
+export type Placement =
+  | { readonly node: NodeInfo; readonly evaluated: number; readonly feasible: number }
+  /** No node passed. */
+  | { readonly diagnosis: Diagnosis }
+  /** There are no nodes, or a plugin failed. */
+  | { readonly status: Status };
+
+export interface AlgorithmOptions {
+  readonly cache: Cache;
+  readonly nominated: Nominator;
+  readonly random: Random;
+  /** For profiles that do not say; 0: by size of the cluster. */
+  readonly percentageOfNodesToScore?: number;
+}
+
+const minFeasible = 100;
+const minPercentage = 5;
+
+/** How many nodes that pass are enough. */
+export function enoughNodes(nodes: number, percentage: number): number {
+  if (nodes < minFeasible) return nodes;
+  const share = percentage || Math.max(minPercentage, 50 - Math.trunc(nodes / 125));
+  if (share >= 100) return nodes;
+  return Math.max(minFeasible, Math.trunc((nodes * share) / 100));
+}
+
+export class Algorithm {
+  readonly #o: AlgorithmOptions;
+  #start = 0;
+
+  constructor(options: AlgorithmOptions) {
+    this.#o = options;
+  }
+
+  schedule(profile: Profile, state: CycleState, pod: PodInfo): Placement {
+    const { nodes } = this.#o.cache;
+    if (nodes.length === 0) return { status: new Status('UnschedulableAndUnresolvable', [noNodesMessage]) };
+    const pre = profile.preFilter(state, pod, nodes);
+    if (pre.status) {
+      if (!pre.status.isRejected) return { status: pre.status };
+      return { diagnosis: diagnose(nodes.length, { explicit: new Map(), absent: pre.status }, pre.status) };
+    }
+    const results = profile.results(pod, this.#o.cache.slots);
+    results.at(this.#o.cache.nodesGeneration);
+    const found =
+      this.#nominatedFirst(profile, state, pod, results, pre) ?? this.#find(profile, state, pod, results, pre);
+    if ('error' in found) return { status: found.error };
+    const { feasible, statuses, evaluated } = found;
+    if (feasible.length === 0) return { diagnosis: diagnose(nodes.length, statuses, undefined, found.narrowedBy) };
+    if (feasible.length === 1) return { node: feasible[0]!, evaluated, feasible: 1 };
+    if (!profile.scores) return { node: this.#pick(feasible), evaluated, feasible: feasible.length };
+    const scores = profile.score(state, pod, feasible, results);
+    if (scores instanceof Status) return { status: scores };
+    return { node: this.#best(feasible, scores), evaluated, feasible: feasible.length };
+  }
+
+  /** Whether the pod passes on the node, counting pods in that preemption has promised a place there. */
+  filterWithNominated(profile: Profile, state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
+    const others = this.#nominatedTo(pod, node);
+    return others.length ? this.#filterBeside(profile, state, pod, node, others) : profile.filter(state, pod, node);
+  }
+
+  #nominatedTo(pod: PodInfo, node: NodeInfo): readonly PodInfo[] {
+    const nominated = this.#o.nominated.on(node.name);
+    return nominated.length ? nominated.filter(p => p.priority >= pod.priority && p.uid !== pod.uid) : nominated;
+  }
+
+  /** It must pass with them there, and without them: affinity to a pod that never comes would strand it. */
+  #filterBeside(
+    profile: Profile,
+    state: CycleState,
+    pod: PodInfo,
+    node: NodeInfo,
+    others: readonly PodInfo[],
+  ): Status | undefined {
+    const [trial, trialNode] = [state.clone(), node.clone()];
+    for (const other of others) {
+      trialNode.addPod(other);
+      profile.addPod(trial, pod, other, trialNode);
+    }
+    return profile.filter(trial, pod, trialNode) ?? profile.filter(state, pod, node);
+  }
+
+  #check(profile: Profile, state: CycleState, pod: PodInfo, results: SignedResults, node: NodeInfo) {
+    if (this.#o.nominated.size > 0) {
+      const others = this.#nominatedTo(pod, node);
+      if (others.length) return this.#filterBeside(profile, state, pod, node, others);
+    }
+    return profile.filterCached(state, pod, results, node);
+  }
+
+  #nominatedFirst(profile: Profile, state: CycleState, pod: PodInfo, results: SignedResults, pre: PreFilterResult) {
+    const name = this.#o.nominated.nodeOf(pod.uid);
+    if (name === undefined) return undefined;
+    const node = this.#o.cache.node(name);
+    if (!node || (pre.nodeNames && !pre.nodeNames.has(name))) return undefined;
+    if (this.#check(profile, state, pod, results, node)) return undefined;
+    return { feasible: [node], statuses: noStatuses, evaluated: 1, narrowedBy: [] };
+  }
+
+  #find(profile: Profile, state: CycleState, pod: PodInfo, results: SignedResults, pre: PreFilterResult): Found {
+    const { cache } = this.#o;
+    let nodes = cache.nodes;
+    let absent: Status | undefined;
+    if (pre.nodeNames) {
+      nodes = [...pre.nodeNames].map(n => cache.node(n)).filter(n => n !== undefined);
+      absent = unresolvable('', `node(s) didn't satisfy plugin(s) [${[...pre.narrowedBy].sort().join(' ')}]`);
+    }
+    const percentage = profile.percentageOfNodesToScore ?? this.#o.percentageOfNodesToScore ?? 0;
+    const enough = profile.scores ? enoughNodes(nodes.length, percentage) : 1;
+    const feasible: NodeInfo[] = [];
+    const explicit = new Map<string, Status>();
+    const start = nodes.length ? this.#start % nodes.length : 0;
+    let evaluated = 0;
+    for (let at = start; evaluated < nodes.length && feasible.length < enough; evaluated++) {
+      const node = nodes[at]!;
+      if (++at === nodes.length) at = 0;
+      const status = this.#check(profile, state, pod, results, node);
+      if (!status) feasible.push(node);
+      else if (status.code === 'Error') return { error: status };
+      else explicit.set(node.name, status);
+    }
+    this.#start = nodes.length ? (start + evaluated) % nodes.length : 0;
+    return { feasible, statuses: { explicit, absent }, evaluated, narrowedBy: pre.narrowedBy };
+  }
+
+  #pick(nodes: readonly NodeInfo[]): NodeInfo {
+    return nodes[Math.floor(this.#o.random.next() * nodes.length)]!;
+  }
+
+  /** Any of those with the highest score, with equal chances. */
+  #best(nodes: readonly NodeInfo[], scores: readonly number[]): NodeInfo {
+    let best = Number.NEGATIVE_INFINITY;
+    for (const s of scores) if (s > best) best = s;
+    return this.#pick(nodes.filter((_, i) => scores[i] === best));
+  }
+}
+
+type Found =
+  | {
+      readonly feasible: readonly NodeInfo[];
+      readonly statuses: NodeStatuses;
+      readonly evaluated: number;
+      readonly narrowedBy: readonly string[];
+    }
+  | { readonly error: Status };
+
+const noStatuses: NodeStatuses = { explicit: new Map(), absent: undefined };
+
+function diagnose(
+  nodeCount: number,
+  statuses: NodeStatuses,
+  preFilter?: Status,
+  narrowedBy: readonly string[] = [],
+): Diagnosis {
+  const unschedulablePlugins = new Set<string>(narrowedBy);
+  const pendingPlugins = new Set<string>();
+  const add = (s: Status | undefined) => {
+    if (s?.plugin) (s.code === 'Pending' ? pendingPlugins : unschedulablePlugins).add(s.plugin);
+  };
+  for (const s of new Set(statuses.explicit.values())) add(s);
+  add(statuses.absent);
+  const preFilterMessage = preFilter?.message ?? '';
+  return { nodeCount, statuses, unschedulablePlugins, pendingPlugins, preFilterMessage };
+}

@@ -1,0 +1,33 @@
+// What follows a placement and may wait: permission, preparation, the binding itself.
+import type { CycleState } from './framework.ts';
+import type { PodInfo } from './pod-info.ts';
+import { guarded, type Profile } from './profile.ts';
+import { isSkip, Status } from './status.ts';
+import type { WaitingPods } from './waiting-pods.ts';
+
+export interface BindingContext {
+  readonly profile: Profile;
+  readonly state: CycleState;
+  readonly pod: PodInfo;
+  readonly node: string;
+  readonly waiting: WaitingPods;
+}
+
+/** Undefined when the pod is bound. Never rejects. */
+export async function bindPod(c: BindingContext): Promise<Status | undefined> {
+  const refused = await c.waiting.verdict(c.pod.uid);
+  if (refused) return refused;
+  const { profile, state, pod, node } = c;
+  for (const p of profile.preBind) {
+    const status = await guarded(p.name, () => p.preBind(state, pod, node));
+    if (status && !isSkip(status)) return status;
+  }
+  for (const p of profile.bind) {
+    const status = await guarded(p.name, () => p.bind(state, pod, node));
+    if (isSkip(status)) continue;
+    if (status) return status;
+    for (const post of profile.postBind) await guarded(post.name, () => void post.postBind(state, pod, node));
+    return undefined;
+  }
+  return new Status('Error', ['no bind plugin took the pod']);
+}

@@ -1,0 +1,37 @@
+// Why a pod went nowhere, in the words of the FailedScheduling event and the PodScheduled condition.
+import type { NodeStatuses } from './framework.ts';
+import type { Status } from './status.ts';
+
+/** No nodes at all. */
+export const noNodesMessage = 'no nodes available to schedule pods';
+
+export interface Diagnosis {
+  readonly nodeCount: number;
+  readonly statuses: NodeStatuses;
+  /** Plugins that rejected the pod on some node, or altogether. */
+  readonly unschedulablePlugins: ReadonlySet<string>;
+  readonly pendingPlugins: ReadonlySet<string>;
+  /** Of a rejection before any node was looked at. */
+  readonly preFilterMessage: string;
+}
+
+/** `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …` */
+export function fitMessage(d: Pick<Diagnosis, 'nodeCount' | 'statuses' | 'preFilterMessage'>, postFilter = ''): string {
+  let message = `0/${d.nodeCount} nodes are available:`;
+  if (d.preFilterMessage) message += ` ${d.preFilterMessage}.`;
+  else {
+    const reasons = countReasons(d.statuses, d.nodeCount);
+    if (reasons.length) message += ` ${reasons.join(', ')}.`;
+  }
+  return postFilter ? `${message} ${postFilter}` : message;
+}
+
+function countReasons({ explicit, absent }: NodeStatuses, nodeCount: number): string[] {
+  const counts = new Map<string, number>();
+  const add = (status: Status, times: number) => {
+    for (const reason of status.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
+  };
+  for (const status of explicit.values()) add(status, 1);
+  if (absent && explicit.size < nodeCount) add(absent, nodeCount - explicit.size);
+  return [...counts].map(([reason, n]) => `${n} ${reason}`).sort();
+}

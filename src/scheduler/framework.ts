@@ -1,0 +1,235 @@
+// The scheduling framework: the extension points of Kubernetes' scheduler, and what plugins are given. All points of a
+// scheduling cycle are synchronous; those of a binding cycle may wait.
+import type { Pod } from '../api/type/core-v1.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Client } from '../client/client.ts';
+import type { EventRecorder } from '../client/event-recorder.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import type { NodeInfo } from './cache/node-info.ts';
+import type { NodeCounts } from './cache/pod-counter.ts';
+import type { ClusterEvent, RegisteredEvent } from './cluster-event.ts';
+import type { NamespaceLabels, PodInfo } from './pod-info.ts';
+import type { Status } from './status.ts';
+
+export const maxNodeScore = 100;
+
+/** What one plugin keeps for one cycle. A `clone` method makes copies that addPod and removePod may change. */
+export type StateData = object;
+
+const cloneOf = (data: StateData): StateData => (data as { clone?(): StateData }).clone?.() ?? data;
+
+/** What plugins keep for the length of one pod's cycle, under names of their own. */
+export class CycleState {
+  readonly #data = new Map<string, StateData>();
+  /** Plugins whose PreFilter or PreScore said Skip. */
+  readonly skipFilter = new Set<string>();
+  readonly skipScore = new Set<string>();
+
+  read<T extends StateData>(key: string): T | undefined {
+    return this.#data.get(key) as T | undefined;
+  }
+
+  write(key: string, data: StateData): void {
+    this.#data.set(key, data);
+  }
+
+  clone(): CycleState {
+    const copy = new CycleState();
+    for (const [key, data] of this.#data) copy.#data.set(key, cloneOf(data));
+    for (const name of this.skipFilter) copy.skipFilter.add(name);
+    for (const name of this.skipScore) copy.skipScore.add(name);
+    return copy;
+  }
+}
+
+/** A pod in the queue. */
+export interface QueuedPod {
+  info: PodInfo;
+  /** When it came into the queue or was last tried, in milliseconds. */
+  timestampMs: number;
+  attempts: number;
+  /** When it was first tried. */
+  firstAttemptMs: number | undefined;
+}
+
+/** May the pod enter the active queue? A status keeps it out (gated). */
+export interface PreEnqueuePlugin {
+  preEnqueue(pod: PodInfo): Status | undefined;
+}
+
+export interface QueueSortPlugin {
+  less(a: QueuedPod, b: QueuedPod): boolean;
+}
+
+export interface PreFilterOutcome {
+  /** Skip: its filter need not run; a rejection ends the cycle. */
+  readonly status?: Status;
+  /** The only nodes that can do. */
+  readonly nodeNames?: ReadonlySet<string>;
+}
+
+export interface PreFilterPlugin {
+  preFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterOutcome | undefined;
+  /** Brings the state up to date when a pod is tried on a node or taken away from it. */
+  addPod?(state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo): void;
+  removePod?(state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo): void;
+}
+
+export interface FilterPlugin {
+  filter(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
+}
+
+export interface PostFilterOutcome {
+  readonly status: Status;
+  /** A node's name nominates it, '' clears the nomination, undefined leaves it. */
+  readonly nominatedNode?: string;
+}
+
+/** Called when no node passed. */
+export interface PostFilterPlugin {
+  postFilter(state: CycleState, pod: PodInfo, nodeStatuses: NodeStatuses): PostFilterOutcome;
+}
+
+export interface PreScorePlugin {
+  preScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined;
+}
+
+export interface ScorePlugin {
+  /** 0 to 100, unless `normalize` makes it so. */
+  score(state: CycleState, pod: PodInfo, node: NodeInfo): number;
+}
+
+export interface NormalizeScorePlugin {
+  /** Changes `scores` in place; they belong to `nodes`, one each. */
+  normalize(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], scores: number[]): void;
+}
+
+export interface ReservePlugin {
+  reserve(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
+  /** Also called when its own reserve failed; may be called twice. */
+  unreserve(state: CycleState, pod: PodInfo, nodeName: string): void;
+}
+
+export interface PermitPlugin {
+  /** Wait holds the pod back until allowed or rejected, at most so long. */
+  permit(state: CycleState, pod: PodInfo, nodeName: string): { status?: Status; timeoutMs?: number } | undefined;
+}
+
+export interface PreBindPlugin {
+  preBind(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> | Status | undefined;
+}
+
+export interface BindPlugin {
+  /** Skip leaves the pod to the next one. */
+  bind(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined>;
+}
+
+export interface PostBindPlugin {
+  postBind(state: CycleState, pod: PodInfo, nodeName: string): void;
+}
+
+/** What may make pods schedulable that this plugin rejected. */
+export interface EnqueueExtensions {
+  eventsToRegister(): readonly RegisteredEvent[];
+}
+
+/**
+ * A plugin whose filter and score depend on nothing but the node (its pods included) and what `sign` tells of the pod:
+ * results are kept for pods with the same signature until the node changes.
+ */
+export interface SignPlugin {
+  sign(pod: PodInfo): string;
+}
+
+/** A plugin takes part in any of the extension points. */
+export interface Plugin
+  extends Partial<
+    PreEnqueuePlugin &
+      QueueSortPlugin &
+      PreFilterPlugin &
+      FilterPlugin &
+      PostFilterPlugin &
+      PreScorePlugin &
+      ScorePlugin &
+      NormalizeScorePlugin &
+      ReservePlugin &
+      PermitPlugin &
+      PreBindPlugin &
+      BindPlugin &
+      PostBindPlugin &
+      EnqueueExtensions &
+      SignPlugin
+  > {
+  readonly name: string;
+}
+
+/** Why nodes did not pass. */
+export interface NodeStatuses {
+  /** By node name. */
+  readonly explicit: ReadonlyMap<string, Status>;
+  /** Of all other nodes. */
+  readonly absent: Status | undefined;
+}
+
+/** A pod held back by Permit. */
+export interface WaitingPod {
+  readonly info: PodInfo;
+  readonly pendingPlugins: readonly string[];
+  allow(plugin: string): void;
+  reject(plugin: string, message: string): void;
+}
+
+/** The cluster as the scheduler believes it to be. */
+export interface ClusterView {
+  readonly nodes: readonly NodeInfo[];
+  node(name: string): NodeInfo | undefined;
+  readonly withAffinity: ReadonlySet<NodeInfo>;
+  readonly withAntiAffinity: ReadonlySet<NodeInfo>;
+  /** How many pods in `namespaces` match, on each node; the same key, the same question. Kept up to date. */
+  count(key: string, namespaces: readonly string[], matches: (pod: PodInfo) => boolean): NodeCounts;
+}
+
+/** Pods that preemption has made room for. */
+export interface NominatedPods {
+  /** On this node. */
+  on(node: string): readonly PodInfo[];
+  nominate(pod: PodInfo, node: string): void;
+  /** Forgets the nomination. */
+  forget(uid: string): void;
+}
+
+/** What plugins work with. */
+export interface Handle {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly events: EventRecorder;
+  readonly informers: InformerFactory;
+  readonly cluster: ClusterView;
+  readonly nominated: NominatedPods;
+  readonly namespaceLabels: NamespaceLabels;
+  readonly schedulerName: string;
+  /** Runs the profile's filters, with pods nominated to the node counted in. */
+  filterWithNominated(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
+  addPod(state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo): void;
+  removePod(state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo): void;
+  waitingPod(uid: string): WaitingPod | undefined;
+  /** Puts a pod of the unschedulable ones back at once. */
+  activate(pod: PodInfo): void;
+  /** Tells the queue of something no informer tells. */
+  happened(event: ClusterEvent): void;
+  readonly metrics: PluginMetrics;
+}
+
+export interface PluginMetrics {
+  preemptionAttempt(): void;
+  preemptionVictims(count: number): void;
+}
+
+export type PluginFactory = (handle: Handle, args: unknown) => Plugin;
+
+/** A pod's own object, for hints. */
+export const isPod = (object: unknown): object is Pod => !!object;

@@ -1,0 +1,2 @@
+/** Pods that still take room: the selection of the scheduler's informer. */
+export const livePods = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };

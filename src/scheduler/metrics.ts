@@ -1,0 +1,94 @@
+// The scheduler's metrics, by Kubernetes' names.
+import { exponentialBuckets, type Metrics } from '../base/metrics.ts';
+
+export type AttemptResult = 'scheduled' | 'unschedulable' | 'error';
+
+type Sizes = {
+  readonly active: number;
+  readonly backoff: number;
+  readonly unschedulable: number;
+  readonly gated: number;
+};
+
+/** Without a registry nothing is counted. */
+export function schedulerMetrics(m: Metrics | undefined) {
+  const seconds = exponentialBuckets(0.001, 2, 15);
+  const attempts = m?.counter(
+    'scheduler_schedule_attempts_total',
+    "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem.",
+    ['result', 'profile'],
+  );
+  const duration = m?.histogram(
+    'scheduler_scheduling_attempt_duration_seconds',
+    'Scheduling attempt latency in seconds (scheduling algorithm + binding)',
+    ['result', 'profile'],
+    seconds,
+  );
+  const algorithm = m?.histogram(
+    'scheduler_scheduling_algorithm_duration_seconds',
+    'Scheduling algorithm latency in seconds',
+    [],
+    seconds,
+  );
+  const podAttempts = m?.histogram(
+    'scheduler_pod_scheduling_attempts',
+    'Number of attempts to successfully schedule a pod.',
+    [],
+    exponentialBuckets(1, 2, 5),
+  );
+  const sli = m?.histogram(
+    'scheduler_pod_scheduling_sli_duration_seconds',
+    'E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.',
+    ['attempts'],
+    exponentialBuckets(0.01, 2, 20),
+  );
+  const pending = m?.gauge(
+    'scheduler_pending_pods',
+    "Number of pending pods, by the queue type. 'active' means number of pods in activeQ; 'backoff' means number of pods in backoffQ; 'unschedulable' means number of pods in unschedulablePods that the scheduler attempted to schedule and failed; 'gated' is the number of unschedulable pods that the scheduler never attempted to schedule because they are gated.",
+    ['queue'],
+  );
+  const cacheSize = m?.gauge(
+    'scheduler_scheduler_cache_size',
+    'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.',
+    ['type'],
+  );
+  const incoming = m?.counter(
+    'scheduler_queue_incoming_pods_total',
+    'Number of pods added to scheduling queues by event and queue type.',
+    ['queue', 'event'],
+  );
+  const preemptions = m?.counter(
+    'scheduler_preemption_attempts_total',
+    'Total preemption attempts in the cluster till now',
+    [],
+  );
+  const victims = m?.histogram(
+    'scheduler_preemption_victims',
+    'Number of selected preemption victims',
+    [],
+    exponentialBuckets(1, 2, 7),
+  );
+  const attempt = (result: AttemptResult, profile: string, tookSeconds: number) => {
+    attempts?.inc({ result, profile });
+    duration?.observe({ result, profile }, tookSeconds);
+  };
+  return {
+    attempt,
+    scheduled(profile: string, tookSeconds: number, pod: { attempts: number; sinceFirstSeconds: number }) {
+      attempt('scheduled', profile, tookSeconds);
+      podAttempts?.observe({}, pod.attempts);
+      sli?.observe({ attempts: pod.attempts >= 15 ? '15+' : String(pod.attempts) }, pod.sinceFirstSeconds);
+    },
+    algorithm: (tookSeconds: number) => algorithm?.observe({}, tookSeconds),
+    incoming: (queue: string, event: string) => incoming?.inc({ queue, event }),
+    pending(sizes: Sizes, cache: { nodes: readonly unknown[]; podCount: number; assumedCount: number }) {
+      for (const [queue, n] of Object.entries(sizes)) pending?.set({ queue }, n);
+      cacheSize?.set({ type: 'nodes' }, cache.nodes.length);
+      cacheSize?.set({ type: 'pods' }, cache.podCount);
+      cacheSize?.set({ type: 'assumed_pods' }, cache.assumedCount);
+    },
+    collect: (fn: () => void) => m?.onCollect(fn),
+    preemptionAttempt: () => preemptions?.inc({}),
+    preemptionVictims: (count: number) => victims?.observe({}, count),
+  };
+}

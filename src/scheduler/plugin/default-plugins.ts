@@ -1,0 +1,37 @@
+// The plugins there are, and those of a profile that says nothing, in their order and with their weights.
+import type { PluginFactory } from '../framework.ts';
+import { nodeResourcesBalancedAllocation } from './balanced-allocation.ts';
+import { defaultBinder } from './default-binder.ts';
+import { imageLocality } from './image-locality.ts';
+import { nodeAffinity } from './node-affinity.ts';
+import { nodeName } from './node-name.ts';
+import { nodePorts } from './node-ports.ts';
+import { nodeResourcesFit } from './node-resources-fit.ts';
+import { nodeUnschedulable } from './node-unschedulable.ts';
+import { prioritySort } from './priority-sort.ts';
+import { schedulingGates } from './scheduling-gates.ts';
+import { taintToleration } from './taint-toleration.ts';
+import { podTopologySpread } from './topology-spread/topology-spread.ts';
+
+export interface PluginEntry {
+  readonly name: string;
+  readonly create: PluginFactory;
+  readonly weight: number;
+}
+
+const entry = (name: string, create: PluginFactory, weight = 1): PluginEntry => ({ name, create, weight });
+
+export const defaultPlugins: readonly PluginEntry[] = [
+  entry('SchedulingGates', schedulingGates),
+  entry('PrioritySort', prioritySort),
+  entry('NodeUnschedulable', nodeUnschedulable),
+  entry('NodeName', nodeName),
+  entry('TaintToleration', taintToleration, 3),
+  entry('NodeAffinity', nodeAffinity, 2),
+  entry('NodePorts', nodePorts),
+  entry('NodeResourcesFit', nodeResourcesFit),
+  entry('PodTopologySpread', podTopologySpread, 2),
+  entry('NodeResourcesBalancedAllocation', nodeResourcesBalancedAllocation),
+  entry('ImageLocality', imageLocality),
+  entry('DefaultBinder', defaultBinder),
+];

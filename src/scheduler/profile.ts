@@ -1,0 +1,280 @@
+// One scheduler name's set of plugins, sorted by extension point, and how each point is run.
+import { messageOf } from '../base/assert.ts';
+import type { NodeInfo } from './cache/node-info.ts';
+import type { RegisteredEvent } from './cluster-event.ts';
+import type { CycleState, NodeStatuses, Plugin, PostFilterOutcome, QueuedPod } from './framework.ts';
+import type { PodInfo } from './pod-info.ts';
+import { ResultCache, type SignedResults } from './result-cache.ts';
+import { errorStatus, isSkip, type Status, unresolvable, unschedulable } from './status.ts';
+
+/** A plugin that has this extension point. */
+type With<K extends keyof Plugin> = Plugin & Required<Pick<Plugin, K>>;
+
+/** Plugins by extension point, in order. */
+export type PluginSet = { readonly [P in Point]: readonly Plugin[] };
+
+export const points = [
+  'preEnqueue',
+  'queueSort',
+  'preFilter',
+  'filter',
+  'postFilter',
+  'preScore',
+  'score',
+  'reserve',
+  'permit',
+  'preBind',
+  'bind',
+  'postBind',
+] as const;
+export type Point = (typeof points)[number];
+
+/** The method that makes a plugin one of the point's. */
+const methodOf = (point: Point): keyof Plugin => (point === 'queueSort' ? 'less' : point);
+
+export interface WeightedPlugin {
+  readonly plugin: Plugin;
+  readonly weight: number;
+}
+
+export interface PreFilterResult {
+  /** A rejection or an error of the pod as a whole. */
+  readonly status?: Status;
+  /** The only nodes to look at, and the plugins that say so. */
+  readonly nodeNames?: ReadonlySet<string>;
+  readonly narrowedBy: readonly string[];
+}
+
+export interface ProfileOptions {
+  readonly schedulerName: string;
+  readonly plugins: readonly WeightedPlugin[];
+  /** Plugins that take part in a point only; others take part in all they have. */
+  readonly enabled?: (point: Point, plugin: string) => boolean;
+  /** Percentage of nodes to score; 0: by size of the cluster. */
+  readonly percentageOfNodesToScore?: number;
+}
+
+const successOnly: undefined = undefined;
+
+export class Profile {
+  readonly schedulerName: string;
+  readonly percentageOfNodesToScore: number | undefined;
+  readonly plugins: readonly Plugin[];
+  readonly preEnqueue: readonly With<'preEnqueue'>[];
+  readonly sort: With<'less'>;
+  readonly #preFilter: readonly With<'preFilter'>[];
+  /** Filters whose result the signature decides, then the others; together the configured order. */
+  readonly #localFilter: readonly With<'filter'>[];
+  readonly #filter: readonly With<'filter'>[];
+  readonly #postFilter: readonly With<'postFilter'>[];
+  readonly #preScore: readonly With<'preScore'>[];
+  readonly #score: readonly { plugin: With<'score'>; weight: number }[];
+  readonly #reserve: readonly With<'reserve'>[];
+  readonly permit: readonly With<'permit'>[];
+  readonly preBind: readonly With<'preBind'>[];
+  readonly bind: readonly With<'bind'>[];
+  readonly postBind: readonly With<'postBind'>[];
+  readonly #signing: readonly With<'sign'>[];
+  readonly registered: ReadonlyMap<string, readonly RegisteredEvent[]>;
+  readonly #results = new ResultCache();
+
+  constructor(options: ProfileOptions) {
+    const { plugins, enabled = () => true } = options;
+    this.schedulerName = options.schedulerName;
+    this.percentageOfNodesToScore = options.percentageOfNodesToScore;
+    this.plugins = plugins.map(p => p.plugin);
+    const at = <K extends keyof Plugin>(point: Point): With<K>[] =>
+      this.plugins.filter(p => p[methodOf(point)] && enabled(point, p.name)) as With<K>[];
+    this.preEnqueue = at('preEnqueue');
+    const sort = at<'less'>('queueSort');
+    if (sort.length !== 1)
+      throw new Error(`profile ${this.schedulerName}: one queue sort plugin is needed, there are ${sort.length}`);
+    this.sort = sort[0]!;
+    this.#preFilter = at('preFilter');
+    const filters = at<'filter'>('filter');
+    const firstGlobal = filters.findIndex(p => !p.sign);
+    const locals = firstGlobal < 0 ? filters.length : firstGlobal;
+    this.#localFilter = filters.slice(0, locals);
+    this.#filter = filters.slice(locals);
+    this.#postFilter = at('postFilter');
+    this.#preScore = at('preScore');
+    const weights = new Map(plugins.map(p => [p.plugin.name, p.weight]));
+    this.#score = at<'score'>('score').map(plugin => ({ plugin, weight: weights.get(plugin.name) ?? 1 }));
+    this.#reserve = at('reserve');
+    this.permit = at('permit');
+    this.preBind = at('preBind');
+    this.bind = at('bind');
+    if (this.bind.length === 0) throw new Error(`profile ${this.schedulerName}: at least one bind plugin is needed`);
+    this.postBind = at('postBind');
+    this.#signing = this.plugins.filter(p => p.sign) as With<'sign'>[];
+    this.registered = new Map(
+      this.plugins.filter(p => p.eventsToRegister).map(p => [p.name, p.eventsToRegister!()] as const),
+    );
+  }
+
+  get scores(): boolean {
+    return this.#score.length > 0;
+  }
+
+  less(a: QueuedPod, b: QueuedPod): boolean {
+    return this.sort.less(a, b);
+  }
+
+  #resultsOf(pod: PodInfo): SignedResults {
+    let { signature } = pod;
+    if (signature === undefined) {
+      signature = this.#signing.map(p => p.sign(pod)).join('\n');
+      pod.signature = signature;
+    }
+    return this.#results.get(signature);
+  }
+
+  preFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterResult {
+    let nodeNames: ReadonlySet<string> | undefined;
+    const narrowedBy: string[] = [];
+    for (const plugin of this.#preFilter) {
+      const outcome = plugin.preFilter(state, pod, nodes);
+      if (!outcome) continue;
+      const { status } = outcome;
+      if (isSkip(status)) {
+        state.skipFilter.add(plugin.name);
+        continue;
+      }
+      if (status) return { status: status.from(plugin.name), narrowedBy };
+      if (!outcome.nodeNames) continue;
+      narrowedBy.push(plugin.name);
+      nodeNames = nodeNames ? intersection(nodeNames, outcome.nodeNames) : outcome.nodeNames;
+      if (nodeNames.size > 0) continue;
+      const which = `[${narrowedBy.join(' ')}]`;
+      const reason =
+        narrowedBy.length === 1
+          ? `node(s) didn't satisfy plugin ${which}`
+          : `node(s) didn't satisfy plugin(s) ${which} simultaneously`;
+      return { status: unresolvable(plugin.name, reason), narrowedBy };
+    }
+    return nodeNames ? { nodeNames, narrowedBy } : { narrowedBy };
+  }
+
+  /** Runs the filters on a node of the cache, reusing results. */
+  filterCached(state: CycleState, pod: PodInfo, results: SignedResults, node: NodeInfo): Status | undefined {
+    const status =
+      results.filtered[node.slot] === node.generation
+        ? results.statuses[node.slot]
+        : results.status(node, () => run(this.#localFilter, state, pod, node));
+    return status ?? run(this.#filter, state, pod, node);
+  }
+
+  /** Where filterCached and score keep results for this pod. */
+  results(pod: PodInfo, slots: number): SignedResults {
+    const results = this.#resultsOf(pod);
+    results.reserve(slots, this.#score.filter(s => s.plugin.sign && s.plugin.normalize).length);
+    return results;
+  }
+
+  /** On any node, a copy that things are tried on too. */
+  filter(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
+    return run(this.#localFilter, state, pod, node) ?? run(this.#filter, state, pod, node);
+  }
+
+  addPod(state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo): void {
+    for (const p of this.#preFilter) if (p.addPod && !state.skipFilter.has(p.name)) p.addPod(state, pod, added, node);
+  }
+
+  removePod(state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo): void {
+    for (const p of this.#preFilter)
+      if (p.removePod && !state.skipFilter.has(p.name)) p.removePod(state, pod, removed, node);
+  }
+
+  postFilter(state: CycleState, pod: PodInfo, statuses: NodeStatuses): PostFilterOutcome | undefined {
+    let outcome: PostFilterOutcome | undefined;
+    const reasons: string[] = [];
+    for (const plugin of this.#postFilter) {
+      const next = plugin.postFilter(state, pod, statuses);
+      if (next.status.code === 'Success' || next.status.code === 'Error') return next;
+      reasons.push(...next.status.reasons);
+      if (!outcome || next.nominatedNode !== undefined) outcome = next;
+    }
+    if (!outcome) return undefined;
+    return { ...outcome, status: unschedulable(outcome.status.plugin, ...reasons) };
+  }
+
+  /** Weighted sums of the normalized scores, in the order of `nodes`. */
+  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], results: SignedResults): number[] | Status {
+    for (const plugin of this.#preScore) {
+      const status = plugin.preScore(state, pod, nodes);
+      if (isSkip(status)) state.skipScore.add(plugin.name);
+      else if (status) return status.from(plugin.name);
+    }
+    const active = this.#score.filter(s => !state.skipScore.has(s.plugin.name));
+    const normalizing = active.filter(s => s.plugin.sign && s.plugin.normalize);
+    const plain = active.filter(s => s.plugin.sign && !s.plugin.normalize);
+    const totals: number[] = new Array(nodes.length);
+    for (let i = 0; i < nodes.length; i++) {
+      const node = nodes[i]!;
+      const { slot } = node;
+      if (results.scored[slot] !== node.generation) {
+        let sum = 0;
+        for (const { plugin, weight } of plain) sum += weight * plugin.score(state, pod, node);
+        results.plain[slot] = sum;
+        for (let k = 0; k < normalizing.length; k++)
+          results.raw[k]![slot] = normalizing[k]!.plugin.score(state, pod, node);
+        results.scored[slot] = node.generation;
+      }
+      totals[i] = results.plain[slot]!;
+    }
+    const buffer: number[] = new Array(nodes.length);
+    const add = ({ plugin, weight }: { plugin: With<'score'>; weight: number }) => {
+      plugin.normalize?.(state, pod, nodes, buffer);
+      for (let i = 0; i < nodes.length; i++) totals[i]! += weight * buffer[i]!;
+    };
+    for (let k = 0; k < normalizing.length; k++) {
+      const raw = results.raw[k]!;
+      for (let i = 0; i < nodes.length; i++) buffer[i] = raw[nodes[i]!.slot]!;
+      add(normalizing[k]!);
+    }
+    for (const entry of active) {
+      if (entry.plugin.sign) continue;
+      for (let i = 0; i < nodes.length; i++) buffer[i] = entry.plugin.score(state, pod, nodes[i]!);
+      add(entry);
+    }
+    return totals;
+  }
+
+  reserve(state: CycleState, pod: PodInfo, node: string): Status | undefined {
+    for (const plugin of this.#reserve) {
+      const status = plugin.reserve(state, pod, node);
+      if (status) return status.from(plugin.name);
+    }
+    return successOnly;
+  }
+
+  unreserve(state: CycleState, pod: PodInfo, node: string): void {
+    for (const plugin of this.#reserve.toReversed()) plugin.unreserve?.(state, pod, node);
+  }
+}
+
+function intersection(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...a].filter(n => b.has(n)));
+}
+
+function run(plugins: readonly With<'filter'>[], state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
+  for (let i = 0; i < plugins.length; i++) {
+    const plugin = plugins[i]!;
+    if (state.skipFilter.size && state.skipFilter.has(plugin.name)) continue;
+    const status = plugin.filter(state, pod, node);
+    if (status) return status.plugin ? status : status.from(plugin.name);
+  }
+  return undefined;
+}
+
+/** Runs async code of a plugin; what it throws becomes an error status. */
+export async function guarded(
+  plugin: string,
+  fn: () => Promise<Status | undefined> | Status | undefined,
+): Promise<Status | undefined> {
+  try {
+    return (await fn())?.from(plugin);
+  } catch (error) {
+    return errorStatus(plugin, new Error(`running ${plugin}: ${messageOf(error)}`, { cause: error }));
+  }
+}

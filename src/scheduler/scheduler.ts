@@ -1,0 +1,321 @@
+// The scheduler: takes pods from the queue one after another, finds each a node, and binds it while the next is tried.
+import { coreV1 } from '../api/refs.ts';
+import { messageOf } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { aborted, type Service } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import type { Client } from '../client/client.ts';
+import { createEventRecorder, type EventRecorder } from '../client/event-recorder.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import { Algorithm } from './algorithm.ts';
+import { type BindingContext, bindPod } from './binding-cycle.ts';
+import { Cache } from './cache/cache.ts';
+import { wireInformers } from './event-handlers.ts';
+import { FailureHandler } from './failure.ts';
+import { fitMessage } from './fit-error.ts';
+import { CycleState, type Handle } from './framework.ts';
+import { livePods } from './live-pods.ts';
+import { schedulerMetrics } from './metrics.ts';
+import type { PodInfo } from './pod-info.ts';
+import { PodStatusWriter } from './pod-status.ts';
+import { Profile } from './profile.ts';
+import type { ProfileConfig } from './profile-config.ts';
+import { defaultProfile } from './profile-config.ts';
+import type { Entry } from './queue/entry.ts';
+import { SchedulingQueue } from './queue/scheduling-queue.ts';
+import { errorStatus, Status } from './status.ts';
+import { WaitingPods } from './waiting-pods.ts';
+
+export interface SchedulerOptions {
+  readonly client: Client;
+  /** Run by the caller, after the scheduler has been created. */
+  readonly informers: InformerFactory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics?: Metrics;
+  /** Default: one, named default-scheduler. */
+  readonly profiles?: readonly ProfileConfig[];
+  /** 0 to 100; 0: by size of the cluster. */
+  readonly percentageOfNodesToScore?: number;
+  readonly podInitialBackoffMs?: number;
+  readonly podMaxBackoffMs?: number;
+}
+
+export interface Scheduler extends Service {
+  readonly cache: Cache;
+  readonly queue: SchedulingQueue;
+  /** Everything tried that can be tried, and all bindings and writes so far ended. */
+  idle(): Promise<void>;
+}
+
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  return new SchedulerService(options);
+}
+
+/** Pods tried before others on the same thread get a turn. */
+const batchMs = 5;
+
+class SchedulerService implements Scheduler {
+  readonly name = 'scheduler';
+  readonly cache: Cache;
+  readonly queue: SchedulingQueue;
+  readonly #o: SchedulerOptions;
+  readonly #profiles = new Map<string, Profile>();
+  readonly #events = new Map<string, EventRecorder & { idle(): Promise<void> }>();
+  readonly #algorithm: Algorithm;
+  readonly #waiting: WaitingPods;
+  readonly #statuses: PodStatusWriter;
+  readonly #failures: FailureHandler;
+  readonly #metrics: ReturnType<typeof schedulerMetrics>;
+  readonly #bindings = new Set<Promise<void>>();
+  readonly #removals: (() => void)[];
+  #wake = Promise.withResolvers<void>();
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options;
+    const { clock, random, client, informers, log } = options;
+    this.cache = new Cache({ clock });
+    this.#metrics = schedulerMetrics(options.metrics);
+    this.#waiting = new WaitingPods(clock);
+    this.queue = new SchedulingQueue({
+      clock,
+      less: (a, b) => this.#anyProfile().less(a, b),
+      preEnqueue: pod => this.#profileOf(pod)?.preEnqueue ?? [],
+      registered: pod => this.#profileOf(pod)?.registered ?? new Map(),
+      onReady: () => this.#wake.resolve(),
+      onIncoming: (queue, event) => this.#metrics.incoming(queue, event),
+      ...(options.podInitialBackoffMs === undefined ? {} : { initialBackoffMs: options.podInitialBackoffMs }),
+      ...(options.podMaxBackoffMs === undefined ? {} : { maxBackoffMs: options.podMaxBackoffMs }),
+    });
+    this.#algorithm = new Algorithm({
+      cache: this.cache,
+      nominated: this.queue.nominator,
+      random,
+      percentageOfNodesToScore: options.percentageOfNodesToScore ?? 0,
+    });
+    for (const config of options.profiles ?? [defaultProfile()]) this.#addProfile(config);
+    this.#statuses = new PodStatusWriter({ client, clock, log });
+    const pods = informers.informer(coreV1.pods, livePods).lister;
+    this.#failures = new FailureHandler({
+      cache: this.cache,
+      queue: this.queue,
+      statuses: this.#statuses,
+      current: key => pods.get(key),
+      events: name => this.#events.get(name)!,
+    });
+    this.#removals = wireInformers({
+      informers,
+      cache: this.cache,
+      queue: this.queue,
+      waiting: this.#waiting,
+      isOurs: pod => this.#profiles.has(pod.spec.schedulerName || 'default-scheduler'),
+      events: [...this.#profiles.values()].flatMap(p => [...p.registered.values()].flat()),
+    });
+    this.#metrics.collect(() => this.#metrics.pending(this.queue.sizes, this.cache));
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#o.informers.whenSynced(signal);
+      this.#o.log.info('scheduling', {
+        nodes: this.cache.nodes.length,
+        profiles: [...this.#profiles.keys()].join(','),
+      });
+      const stopped = aborted(signal);
+      while (!signal.aborted) {
+        await Promise.race([this.#wake.promise, stopped]);
+        this.#wake = Promise.withResolvers();
+        while (!signal.aborted && this.#batch()) await turn();
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      this.queue.close();
+      this.#waiting.rejectAll('scheduler is shutting down');
+      for (const remove of this.#removals) remove();
+      await Promise.all(this.#bindings);
+    }
+  }
+
+  async idle(): Promise<void> {
+    do {
+      await turn();
+      await Promise.all([...this.#bindings, this.#statuses.idle(), ...[...this.#events.values()].map(e => e.idle())]);
+    } while (this.#bindings.size || this.queue.sizes.active);
+  }
+
+  #anyProfile(): Profile {
+    return this.#profiles.values().next().value!;
+  }
+
+  #profileOf(pod: PodInfo): Profile | undefined {
+    return this.#profiles.get(pod.pod.spec.schedulerName || 'default-scheduler');
+  }
+
+  #addProfile(config: ProfileConfig): void {
+    const { client, clock, random, log, informers } = this.#o;
+    const { schedulerName } = config;
+    const events = createEventRecorder(client, { component: schedulerName, clock, random, log });
+    let profile: Profile | undefined;
+    const self = () => profile!;
+    const namespaces = informers.informer(coreV1.namespaces).lister;
+    const handle: Handle = {
+      client,
+      clock,
+      random,
+      log,
+      events,
+      informers,
+      schedulerName,
+      cluster: this.cache,
+      nominated: this.queue.nominator,
+      namespaceLabels: name => namespaces.get(name)?.metadata.labels,
+      filterWithNominated: (state, pod, node) => this.#algorithm.filterWithNominated(self(), state, pod, node),
+      addPod: (state, pod, added, node) => self().addPod(state, pod, added, node),
+      removePod: (state, pod, removed, node) => self().removePod(state, pod, removed, node),
+      waitingPod: uid => this.#waiting.get(uid),
+      activate: pod => this.queue.activate(pod.uid),
+      happened: event => this.queue.happened(event),
+      metrics: this.#metrics,
+    };
+    const plugins = config.plugins.map(p => ({ plugin: p.create(handle, p.args), weight: p.weight }));
+    profile = new Profile({
+      schedulerName,
+      plugins,
+      ...(config.enabled ? { enabled: config.enabled } : {}),
+      ...(config.percentageOfNodesToScore === undefined
+        ? {}
+        : { percentageOfNodesToScore: config.percentageOfNodesToScore }),
+    });
+    this.#profiles.set(schedulerName, profile);
+    this.#events.set(schedulerName, events);
+  }
+
+  /** True when there may be more to do. */
+  #batch(): boolean {
+    const until = this.#o.clock.monotonic() + batchMs;
+    for (let n = 1; ; n++) {
+      const entry = this.queue.pop();
+      if (!entry) return false;
+      this.#tryOne(entry);
+      if (n % 16 === 0 && this.#o.clock.monotonic() >= until) return true;
+    }
+  }
+
+  #tryOne(entry: Entry): void {
+    const pod = entry.info;
+    const profile = this.#profileOf(pod);
+    if (!profile || pod.terminating || this.cache.has(pod.uid)) {
+      this.queue.done(pod.uid);
+      if (profile && pod.terminating)
+        this.#events
+          .get(profile.schedulerName)!
+          .event(pod.reference, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${pod.key}`);
+      return;
+    }
+    const startMs = this.#o.clock.monotonic();
+    try {
+      this.#cycle(profile, entry, startMs);
+    } catch (error) {
+      this.#o.log.error('scheduling a pod failed', {
+        pod: pod.key,
+        error: messageOf(error),
+        stack: (error as Error).stack,
+      });
+      this.#fail(profile, entry, errorStatus('', error), startMs);
+    }
+  }
+
+  #cycle(profile: Profile, entry: Entry, startMs: number): void {
+    const pod = entry.info;
+    const state = new CycleState();
+    const placement = this.#algorithm.schedule(profile, state, pod);
+    this.#metrics.algorithm((this.#o.clock.monotonic() - startMs) / 1000);
+    if ('status' in placement) {
+      this.#fail(profile, entry, placement.status, startMs, { clearNomination: true });
+      return;
+    }
+    if ('diagnosis' in placement) {
+      const { diagnosis } = placement;
+      const post = profile.postFilter(state, pod, diagnosis.statuses);
+      const status = new Status('Unschedulable', [fitMessage(diagnosis, post?.status.message)]);
+      this.#fail(profile, entry, status, startMs, {
+        unschedulablePlugins: diagnosis.unschedulablePlugins,
+        pendingPlugins: diagnosis.pendingPlugins,
+        ...(post?.nominatedNode === undefined ? {} : { nominatedNode: post.nominatedNode }),
+      });
+      return;
+    }
+    this.#place(profile, entry, state, placement.node.name, startMs);
+  }
+
+  #place(profile: Profile, entry: Entry, state: CycleState, node: string, startMs: number): void {
+    const pod = entry.info;
+    this.cache.assume(pod, node);
+    this.queue.nominator.forget(pod.uid);
+    const undo = () => {
+      profile.unreserve(state, pod, node);
+      this.cache.forget(pod.uid);
+    };
+    const reserved = profile.reserve(state, pod, node);
+    if (reserved) {
+      undo();
+      this.#fail(profile, entry, reserved, startMs);
+      return;
+    }
+    const context: BindingContext = { profile, state, pod, node, waiting: this.#waiting };
+    const permitted = this.#waiting.permit(profile, state, pod, node);
+    if (permitted && permitted.code !== 'Wait') {
+      undo();
+      this.#fail(profile, entry, permitted, startMs);
+      return;
+    }
+    const binding = bindPod(context).then(status => {
+      this.#bindings.delete(binding);
+      if (status) {
+        undo();
+        this.#fail(profile, entry, status, startMs);
+        // What was assumed is free again.
+        this.queue.happened(assumedGone, pod.pod, undefined);
+      } else this.#bound(profile, entry, node, startMs);
+    });
+    this.#bindings.add(binding);
+  }
+
+  #bound(profile: Profile, entry: Entry, node: string, startMs: number): void {
+    const pod = entry.info;
+    this.cache.finishBinding(pod.uid);
+    this.queue.done(pod.uid);
+    const { monotonic, now } = this.#times();
+    this.#metrics.scheduled(profile.schedulerName, (monotonic - startMs) / 1000, {
+      attempts: entry.attempts,
+      sinceFirstSeconds: (now - (entry.firstAttemptMs ?? now)) / 1000,
+    });
+    this.#events
+      .get(profile.schedulerName)!
+      .event(pod.reference, 'Normal', 'Scheduled', `Successfully assigned ${pod.key} to ${node}`);
+  }
+
+  #times() {
+    return { monotonic: this.#o.clock.monotonic(), now: this.#o.clock.now() };
+  }
+
+  #fail(
+    profile: Profile,
+    entry: Entry,
+    status: Status,
+    startMs: number,
+    more: Parameters<FailureHandler['failed']>[3] = {},
+  ): void {
+    const result = status.isRejected ? 'unschedulable' : 'error';
+    this.#metrics.attempt(result, profile.schedulerName, (this.#o.clock.monotonic() - startMs) / 1000);
+    this.#failures.failed(profile.schedulerName, entry, status, more);
+  }
+}
+
+const assumedGone = { resource: 'AssignedPod', actions: 2, label: 'AssignedPodDelete' } as const;
+
+const turn = () => new Promise<void>(resolve => setImmediate(resolve));
