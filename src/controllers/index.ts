@@ -8,6 +8,7 @@ import { endpointSliceController } from './endpointslice/endpointslice.ts';
 import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
+import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
@@ -27,6 +28,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     rootCaController(options.clusterCa),
     namespaceController(),
     // Nodes.
+    nodeLifecycleController(),
     ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr })] : []),
     // Workloads.
     replicaSetController(),

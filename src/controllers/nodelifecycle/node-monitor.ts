@@ -1,0 +1,194 @@
+// Looks at all nodes every few seconds: who is alive, who has come and gone, and how the zones are.
+import { cloneDeep, formatTime } from '../../api/meta.ts';
+import { apiVersionOf } from '../../api/ref.ts';
+import { coordinationV1, coreV1 } from '../../api/refs.ts';
+import { isNotFound } from '../../api/status.ts';
+import type { Node, NodeCondition } from '../../api/type/core-v1.ts';
+import { messageOf } from '../../base/assert.ts';
+import type { ControllerContext } from '../../engine/controller.ts';
+import { type HealthOptions, judgeNode, type NodeHealth, type Verdict } from './kernel/health.ts';
+import { type EvictionOptions, judgeDisruption, type ZoneState, zoneOf } from './kernel/zone.ts';
+import { markPodsNotReady } from './mark-pods.ts';
+import type { ZoneTainter } from './zone-tainter.ts';
+
+export interface NodeMonitorOptions extends HealthOptions, EvictionOptions {
+  readonly periodMs: number;
+}
+
+/** Name of the index of pods. */
+export const podsByNode = 'node-lifecycle/node';
+
+const leaseNamespace = 'kube-node-lease';
+const excludeLabel = 'node.kubernetes.io/exclude-disruption';
+const updateTries = 5;
+const retryMs = 20;
+const nodesAtOnce = 8;
+
+type Ready = NodeCondition | undefined;
+
+export class NodeMonitor {
+  readonly #context: ControllerContext;
+  readonly #tainter: ZoneTainter;
+  readonly #o: NodeMonitorOptions;
+  readonly #known = new Map<string, Node>();
+  readonly #health = new Map<string, NodeHealth>();
+  /** Nodes whose pods could not all be marked. */
+  readonly #retry = new Set<string>();
+  #signal: AbortSignal | undefined;
+  #zones: ReadonlyMap<string, ZoneState> = new Map();
+
+  constructor(context: ControllerContext, tainter: ZoneTainter, options: NodeMonitorOptions) {
+    this.#context = context;
+    this.#tainter = tainter;
+    this.#o = options;
+  }
+
+  /** The Ready condition that the node had at the last look. */
+  readyOf(node: string): Ready {
+    return this.#health.get(node)?.ready;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
+    while (!signal.aborted) {
+      await this.#look();
+      await this.#context.clock.sleep(this.#o.periodMs, signal).catch(() => {});
+    }
+  }
+
+  async #look(): Promise<void> {
+    const nodes = this.#context.lister(coreV1.nodes).list();
+    await this.#meet(nodes);
+    const zones = new Map<string, Ready[]>();
+    const rest = nodes.values();
+    const work = async () => {
+      for (const node of rest) await this.#watchOver(node, zones);
+    };
+    await Promise.all(Array.from({ length: nodesAtOnce }, work));
+    await this.#judgeZones(nodes, zones);
+  }
+
+  /** Greets new nodes and forgets those that are gone. */
+  async #meet(nodes: readonly Node[]): Promise<void> {
+    const names = new Set<string>();
+    for (const node of nodes) {
+      const { name } = node.metadata;
+      names.add(name);
+      const old = this.#known.get(name);
+      this.#known.set(name, node);
+      if (old && zoneOf(old) !== zoneOf(node)) this.#tainter.forget(old);
+      if (old) continue;
+      this.#tell(node, 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`);
+      await this.#attempt('removing taints of a new node', node, () => this.#tainter.clear(node));
+    }
+    for (const [name, node] of this.#known) {
+      if (names.has(name)) continue;
+      this.#tell(node, 'RemovingNode', `Node ${name} event: Removing Node ${name} from Controller`);
+      this.#known.delete(name);
+      this.#health.delete(name);
+      this.#retry.delete(name);
+      this.#tainter.forget(node);
+    }
+  }
+
+  async #watchOver(listed: Node, zones: Map<string, Ready[]>): Promise<void> {
+    const { name } = listed.metadata;
+    const judged = await this.#judge(listed);
+    if (!judged) return;
+    const { node, verdict } = judged;
+    const { observed, current } = verdict;
+    if (!(excludeLabel in (node.metadata.labels ?? {}))) {
+      const zone = zoneOf(node);
+      if (!zones.has(zone)) zones.set(zone, []);
+      zones.get(zone)!.push(current);
+    }
+    if (!current) return;
+    await this.#attempt('tainting the node', node, () => this.#settleTaints(node, observed.status));
+    const newlySilent = current.status !== 'True' && observed.status === 'True';
+    if (newlySilent) this.#tell(node, 'NodeNotReady', `Node ${name} status is now: NodeNotReady`);
+    if (newlySilent || (this.#retry.has(name) && observed.status !== 'True')) {
+      const pods = this.#context.lister(coreV1.pods).byIndex(podsByNode, name);
+      const done = await this.#attempt('marking pods not ready', node, () => markPodsNotReady(this.#context, pods));
+      if (!done) {
+        this.#retry.add(name);
+        return;
+      }
+    }
+    this.#retry.delete(name);
+  }
+
+  #settleTaints(node: Node, observed: string): Promise<void> {
+    return observed === 'True' ? this.#tainter.clear(node) : this.#tainter.mark(node, observed);
+  }
+
+  /** Undefined when the node is gone or its status cannot be written. */
+  async #judge(listed: Node): Promise<{ node: Node; verdict: Verdict } | undefined> {
+    const { client, clock } = this.#context;
+    const { name } = listed.metadata;
+    let node = listed;
+    for (let tries = 1; ; tries++) {
+      const ms = clock.now();
+      const lease = this.#context.lister(coordinationV1.leases).get(`${leaseNamespace}/${name}`);
+      const verdict = judgeNode(node, lease, this.#health.get(name), { ms, text: formatTime(ms) }, this.#o);
+      try {
+        if (verdict.conditions) node = await this.#writeConditions(node, verdict.conditions);
+        this.#health.set(name, verdict.health);
+        return { node, verdict };
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        if (tries >= updateTries) {
+          this.#context.log.error('updating the health of the node failed', { node: name, error: messageOf(error) });
+          return undefined;
+        }
+      }
+      try {
+        await clock.sleep(retryMs, this.#signal);
+        node = await client.get(coreV1.nodes, { name });
+      } catch {
+        return undefined;
+      }
+    }
+  }
+
+  #writeConditions(node: Node, conditions: readonly NodeCondition[]): Promise<Node> {
+    const draft = cloneDeep(node);
+    draft.status = { ...draft.status, conditions: cloneDeep(conditions) };
+    return this.#context.client.updateStatus<Node>(coreV1.nodes, draft);
+  }
+
+  async #judgeZones(nodes: readonly Node[], zones: ReadonlyMap<string, readonly Ready[]>): Promise<void> {
+    const { log, clock } = this.#context;
+    const { states, qps, entered, left } = judgeDisruption(this.#zones, zones, this.#o);
+    if (entered) {
+      log.info('no node is ready any more: entering master disruption mode, nothing is evicted');
+      for (const node of nodes) await this.#attempt('removing taints', node, () => this.#tainter.clear(node));
+    }
+    if (left) {
+      log.info('some nodes are ready again: leaving master disruption mode');
+      for (const [name, health] of this.#health) this.#health.set(name, { ...health, probeMs: clock.now() });
+    }
+    for (const [zone, rate] of qps) this.#tainter.setQps(zone, rate);
+    this.#zones = states;
+  }
+
+  async #attempt(what: string, node: Node, act: () => Promise<void>): Promise<boolean> {
+    try {
+      await act();
+      return true;
+    } catch (error) {
+      if (!isNotFound(error))
+        this.#context.log.warn(`${what} failed`, { node: node.metadata.name, error: messageOf(error) });
+      return isNotFound(error);
+    }
+  }
+
+  #tell(node: Node, reason: string, message: string): void {
+    const { name, uid } = node.metadata;
+    this.#context.events.event(
+      { kind: 'Node', apiVersion: apiVersionOf(coreV1.nodes), name, uid },
+      'Normal',
+      reason,
+      message,
+    );
+  }
+}
