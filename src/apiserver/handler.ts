@@ -52,7 +52,9 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();
       const user = options.impersonate(exchange, who);
-      if (info.isResource && !info.verb) throw badRequest(`${exchange.method} is not supported`);
+      // What is proxied may use any method.
+      if (info.isResource && !info.verb && info.subresource !== 'proxy')
+        throw badRequest(`${exchange.method} is not supported`);
       const attributes = attributesOf(info, user, info.isResource ? exchange.query.get('fieldSelector') : undefined);
       const { decision, reason } = context.authorizer.authorize(attributes);
       if (decision !== 'allow') throw forbiddenError(attributes, reason);

@@ -132,7 +132,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     key: options.tls.key,
     clientCa: options.tls.clientCa,
     handle,
-    upgrade: createUpgradeHandler({ context, access, options, log }),
+    upgrade: createUpgradeHandler({ context, access, options, log, handle }),
   });
   const listeners = new Set<Server>();
   const ready = Promise.withResolvers<void>();

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Writable } from 'node:stream';
 import { badRequest, requestTooLarge } from '../../api/status.ts';
+import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
 import type { PeerIdentity } from './peer.ts';
 
 export interface Exchange {
@@ -10,6 +11,8 @@ export interface Exchange {
   /** Path without the query, still percent-encoded. */
   readonly path: string;
   readonly query: URLSearchParams;
+  /** The query as it was sent, with its question mark; '' without one. */
+  readonly rawQuery: string;
   /** By lower-case name. */
   readonly headers: IncomingHttpHeaders;
   readonly peer: PeerIdentity;
@@ -26,11 +29,13 @@ export interface Exchange {
   /** Called when the client is gone or the answer complete. */
   onClose(fn: () => void): void;
   readonly closed: boolean;
+  /** Of a request to go on with another protocol: the way to do so. */
+  readonly upgrade?: PendingUpgrade;
 }
 
-function split(url: string): [path: string, query: URLSearchParams] {
+function split(url: string): [path: string, query: URLSearchParams, rawQuery: string] {
   const at = url.indexOf('?');
-  return at < 0 ? [url, emptyQuery] : [url.slice(0, at), new URLSearchParams(url.slice(at + 1))];
+  return at < 0 ? [url, emptyQuery, ''] : [url.slice(0, at), new URLSearchParams(url.slice(at + 1)), url.slice(at)];
 }
 const emptyQuery = new URLSearchParams();
 
@@ -60,6 +65,7 @@ export class Http2Exchange implements Exchange {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
+  readonly rawQuery: string;
   readonly headers: IncomingHttpHeaders;
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/2.0';
@@ -74,7 +80,7 @@ export class Http2Exchange implements Exchange {
     this.headers = headers;
     this.peer = peer;
     this.method = headers[':method'] ?? 'GET';
-    [this.path, this.query] = split(headers[':path'] ?? '/');
+    [this.path, this.query, this.rawQuery] = split(headers[':path'] ?? '/');
     stream.on('error', () => {});
   }
 
@@ -112,6 +118,7 @@ export class Http1Exchange implements Exchange {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
+  readonly rawQuery: string;
   readonly headers: IncomingHttpHeaders;
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/1.1';
@@ -124,7 +131,7 @@ export class Http1Exchange implements Exchange {
     this.headers = request.headers;
     this.peer = peer;
     this.method = request.method ?? 'GET';
-    [this.path, this.query] = split(request.url ?? '/');
+    [this.path, this.query, this.rawQuery] = split(request.url ?? '/');
     response.on('error', () => {});
   }
 

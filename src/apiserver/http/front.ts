@@ -30,6 +30,11 @@ export interface Front {
 
 const windowBytes = 64 << 20;
 
+/** Others (h2c) are asked for by way of trial and get an ordinary answer; what is proxied decides for itself. */
+function isStreamUpgrade(request: IncomingMessage): boolean {
+  return /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? '') || /\/proxy([/?]|$)/.test(request.url ?? '');
+}
+
 export function createFront(options: FrontOptions): Front {
   const sockets = new Set<TLSSocket>();
   const sessions = new Set<ServerHttp2Session>();
@@ -52,7 +57,12 @@ export function createFront(options: FrontOptions): Front {
   });
   http2.on('sessionError', () => {});
 
-  const http1: Http1Server = createHttp1Server({ keepAlive: true, requestTimeout: 0, headersTimeout: 30_000 });
+  const http1: Http1Server = createHttp1Server({
+    keepAlive: true,
+    requestTimeout: 0,
+    headersTimeout: 30_000,
+    shouldUpgradeCallback: isStreamUpgrade,
+  });
   http1.keepAliveTimeout = 90_000;
   http1.on('request', (request, response) =>
     options.handle(new Http1Exchange(request, response, peerOf(request.socket))),

@@ -5,27 +5,41 @@ import type { Clock, Timer } from '../clock.ts';
 /** How long a stream may stand still: four hours, as everywhere in Kubernetes. */
 export const streamIdleMs = 4 * 3_600_000;
 
+export interface IdleWatch {
+  /** Something came through. */
+  touch(): void;
+  stop(): void;
+}
+
+/** Calls `onIdle` once nothing was touched for so long. */
+export function watchIdle(clock: Clock, idleMs: number, onIdle: () => void): IdleWatch {
+  let lastMs = clock.monotonic();
+  const arm = (inMs: number): Timer =>
+    clock.after(inMs, () => {
+      const leftMs = lastMs + idleMs - clock.monotonic();
+      if (leftMs > 0) timer = arm(leftMs);
+      else onIdle();
+    });
+  let timer = arm(idleMs);
+  return {
+    touch() {
+      lastMs = clock.monotonic();
+    },
+    stop: () => timer.cancel(),
+  };
+}
+
 /**
  * Hands bytes through both ways, no faster than they are read; an end on one side ends the other after what is on its
  * way, an abrupt end destroys it. Resolves when both are gone.
  */
 export function joinStreams(a: Duplex, b: Duplex, options: { clock: Clock; idleMs?: number }): Promise<void> {
-  const { clock, idleMs = streamIdleMs } = options;
-  let lastMs = clock.monotonic();
-  let timer: Timer;
-  const watch = (inMs: number) => {
-    timer = clock.after(inMs, () => {
-      const leftMs = lastMs + idleMs - clock.monotonic();
-      if (leftMs > 0) return watch(leftMs);
-      a.destroy();
-      b.destroy();
-    });
-  };
-  watch(idleMs);
+  const idle = watchIdle(options.clock, options.idleMs ?? streamIdleMs, () => {
+    a.destroy();
+    b.destroy();
+  });
   const oneWay = (from: Duplex, to: Duplex) => {
-    from.on('data', () => {
-      lastMs = clock.monotonic();
-    });
+    from.on('data', idle.touch);
     from.pipe(to);
     return new Promise<void>(resolve => {
       const gone = () => {
@@ -38,5 +52,5 @@ export function joinStreams(a: Duplex, b: Duplex, options: { clock: Clock; idleM
       else from.once('close', gone);
     });
   };
-  return Promise.all([oneWay(a, b), oneWay(b, a)]).then(() => timer.cancel());
+  return Promise.all([oneWay(a, b), oneWay(b, a)]).then(() => idle.stop());
 }

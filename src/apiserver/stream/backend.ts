@@ -1,0 +1,84 @@
+// Requests to kubelets and proxied servers, and what becomes of their failures.
+import type { Agent, IncomingMessage } from 'node:http';
+import { internalError, StatusError, type StatusReason } from '../../api/status.ts';
+import { dialError, type HeaderList, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
+import type { Exchange } from '../http/exchange.ts';
+
+export interface BackendRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: HeaderList;
+  readonly agent?: Agent;
+  /** Sends the exchange's body. */
+  readonly body?: Exchange['input'];
+  readonly signal: AbortSignal;
+}
+
+/** Resolves with the head of the answer. Rejects with Node's error. */
+export function requestBackend(target: HttpTarget, options: BackendRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = openRequest(target, {
+      method: options.method,
+      path: options.path,
+      headers: options.headers as Record<string, string>,
+      agent: options.agent ?? false,
+      signal: options.signal,
+    });
+    request.once('response', resolve);
+    request.on('error', reject);
+    if (options.body) options.body.pipe(request);
+    else request.end();
+  });
+}
+
+/** An error that no Status fits: only a message. */
+export const plainError = (message: string, code = 500) => new StatusError(code, '', message);
+
+export const dialFailure = (target: HttpTarget, error: unknown) =>
+  plainError(`error dialing backend: ${dialError(target, error)}`);
+
+const maxErrorBytes = 50_000;
+
+/** The text of an answer that went wrong. */
+export async function errorText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk as Buffer);
+    size += (chunk as Buffer).length;
+    if (size >= maxErrorBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, maxErrorBytes).toString();
+}
+
+const known: Readonly<Record<number, readonly [StatusReason, string]>> = {
+  401: ['Unauthorized', 'the server has asked for the client to provide credentials'],
+  404: ['NotFound', 'the server could not find the requested resource'],
+  405: ['MethodNotAllowed', 'the server does not allow this method on the requested resource'],
+  409: ['Conflict', 'the server reported a conflict'],
+  422: ['Invalid', 'the server rejected our request due to an error in our request'],
+  429: ['TooManyRequests', 'the server has received too many requests and has asked us to try again later'],
+  503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
+  504: [
+    'Timeout',
+    'the server was unable to return a response in the time allotted, but may still be processing the request',
+  ],
+};
+
+/** What a server behind refused in plain text, as a Status about `resource` (`pods/log`). */
+export function refusal(code: number, text: string, resource: string, name: string): StatusError {
+  if (code === 500) return internalError(new Error(text));
+  if (code === 400) return new StatusError(400, 'BadRequest', text);
+  const [reason, message] =
+    code === 403
+      ? (['Forbidden', text] as const)
+      : (known[code] ??
+        (code >= 500
+          ? ([
+              'InternalError',
+              `an error on the server (${JSON.stringify(text)}) has prevented the request from succeeding`,
+            ] as const)
+          : (['', `the server responded with the status code ${code} but did not return more information`] as const)));
+  return new StatusError(code, reason, `${message} ( ${resource} ${name})`, { name, kind: resource });
+}

@@ -1,0 +1,41 @@
+// Where a node's kubelet is, and how to get in.
+import { Agent } from 'node:https';
+import { StatusError } from '../../api/status.ts';
+import type { Node } from '../../api/type/core-v1.ts';
+import type { HttpTarget } from '../../base/http/upgrade-request.ts';
+import { type ApiContext, registryOf } from '../context.ts';
+import type { ApiServerOptions } from '../server-options.ts';
+
+// Nodes' names need not resolve where the API server runs.
+const preferredAddresses = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];
+const defaultPort = 10250;
+
+export interface KubeletTargets {
+  /** Throws 404 for an unknown node, 500 for one without an address. */
+  of(nodeName: string, options?: { readonly insecure?: boolean }): HttpTarget;
+  /** Keeps connections for requests that end. */
+  readonly agent: Agent;
+}
+
+export function kubeletTargets(context: ApiContext, kubelet: ApiServerOptions['kubelet']): KubeletTargets {
+  const agent = new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: 0 });
+  context.onShutdown.add(() => agent.destroy());
+  return {
+    agent,
+    of(nodeName, { insecure = false } = {}) {
+      const node = registryOf(context, '', 'nodes').get({ name: nodeName }).object as unknown as Node;
+      const addresses = node.status?.addresses ?? [];
+      const host = preferredAddresses.map(type => addresses.find(a => a.type === type)?.address).find(Boolean);
+      if (!host) {
+        const known = addresses.map(a => `{${a.type} ${a.address}}`).join(' ');
+        throw new StatusError(500, '', `no preferred addresses found; known addresses: [${known}]`);
+      }
+      return {
+        protocol: 'https:',
+        host,
+        port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || defaultPort,
+        tls: { ...kubelet, ...(insecure ? { rejectUnauthorized: false } : {}) },
+      };
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// An upgrade that a server behind answers: the bytes of both connections are handed through.
+import { pipeline } from 'node:stream/promises';
+import { joinStreams } from '../../base/http/join.ts';
+import { type HeaderList, type HttpTarget, requestUpgrade, switchingHead } from '../../base/http/upgrade-request.ts';
+import type { ApiContext } from '../context.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { dialFailure } from './backend.ts';
+import { forwardedHeaders } from './kernel/proxy-header.ts';
+import type { Lifetime } from './lifetime.ts';
+
+export interface UpgradePass {
+  readonly context: ApiContext;
+  readonly exchange: Exchange;
+  readonly target: HttpTarget;
+  /** With the query. */
+  readonly path: string;
+  readonly life: Lifetime;
+}
+
+/** The upgrade itself goes to the server behind; whatever it answers is the answer. */
+export async function passUpgrade(pass: UpgradePass, headers: HeaderList = {}): Promise<void> {
+  const { context, exchange, target, path, life } = pass;
+  const upgrade = exchange.upgrade!;
+  const answer = await requestUpgrade(target, {
+    method: exchange.method,
+    path,
+    headers: { ...upgradeHeaders(exchange), ...headers },
+    clock: context.clock,
+    signal: life.signal,
+  }).catch(error => {
+    throw dialFailure(target, error);
+  });
+  if (!answer.switched) {
+    const { response } = answer;
+    const out = exchange.open(response.statusCode ?? 502, plainHeaders(response.headers));
+    await pipeline(response, out).catch(() => {});
+    return;
+  }
+  const { socket, head } = upgrade.take();
+  socket.write(switchingHead(answer.response));
+  if (answer.head.length) socket.write(answer.head);
+  if (head.length) answer.socket.write(head);
+  const end = () => {
+    socket.destroy();
+    answer.socket.destroy();
+  };
+  life.signal.addEventListener('abort', end, { once: true });
+  await joinStreams(socket, answer.socket, { clock: context.clock });
+}
+
+function upgradeHeaders(exchange: Exchange): HeaderList {
+  return {
+    ...forwardedHeaders(exchange.headers),
+    connection: 'Upgrade',
+    upgrade: exchange.headers.upgrade,
+    ...(exchange.method === 'GET' ? {} : { 'content-length': '0' }),
+  };
+}
+
+export const plainHeaders = (headers: NodeJS.Dict<string | string[]>) =>
+  Object.fromEntries(
+    Object.entries(headers).filter(
+      (entry): entry is [string, string | string[]] =>
+        entry[1] !== undefined && !['connection', 'transfer-encoding', 'keep-alive'].includes(entry[0]),
+    ),
+  );

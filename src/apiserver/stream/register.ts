@@ -1,0 +1,15 @@
+// Subresources that are streams.
+import type { ApiContext } from '../context.ts';
+import type { ApiServerOptions } from '../server-options.ts';
+import { kubeletTargets } from './kubelet-target.ts';
+import { podLogHandler } from './pod-log.ts';
+import { podStreamHandler } from './pod-stream.ts';
+import { proxyHandlers } from './resource-proxy.ts';
+
+export function registerStreams({ context, options }: { context: ApiContext; options: ApiServerOptions }): void {
+  const kubelets = kubeletTargets(context, options.kubelet);
+  context.streams.set('/pods/log', podLogHandler(context, kubelets));
+  for (const kind of ['exec', 'attach', 'portforward'] as const)
+    context.streams.set(`/pods/${kind}`, podStreamHandler(context, kubelets, kind));
+  for (const [id, handler] of Object.entries(proxyHandlers(context, kubelets))) context.streams.set(id, handler);
+}
