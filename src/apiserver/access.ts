@@ -1,5 +1,5 @@
 // Who somebody is and what they may do: authenticators, authorizers and the resources about them, put together.
-import type { Draft } from '../api/meta.ts';
+import type { Draft, KubeObject, Mutable } from '../api/meta.ts';
 import { formatTime } from '../api/meta.ts';
 import { rbacV1 } from '../api/refs.ts';
 import { methodNotSupported, unauthorized } from '../api/status.ts';
@@ -43,7 +43,7 @@ import {
   reviewSelfSubjectRules,
   reviewSubjectAccess,
 } from './authz/reviews.ts';
-import type { ApiContext, CallHandler } from './context.ts';
+import type { ApiContext, Call, CallHandler } from './context.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { sendJson } from './respond.ts';
@@ -155,13 +155,10 @@ export function createAccess({ context, client, informers, options }: AccessDeps
         async call => {
           if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
           const account = { namespace: call.key.namespace ?? '', name: call.key.name };
-          return created(
-            await issueServiceAccountToken(
-              { keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random },
-              account,
-              await bodyOf(call),
-            ),
-          );
+          const request = await bodyOf(call);
+          await admit(call, request);
+          const issuer = { keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random };
+          return created(await issueServiceAccountToken(issuer, account, request));
         },
       ],
     ]);
@@ -204,6 +201,15 @@ export function createAccess({ context, client, informers, options }: AccessDeps
     impersonate: (exchange, user) => impersonated(exchange.headers, user, authorizer),
     bootstrap: signal => reconcile(client, signal),
   };
+}
+
+/** Admission of what a subresource takes, which is not what its resource stores. */
+async function admit({ registry, context, key }: Call, object: object): Promise<void> {
+  if (!registry) return;
+  const draft = object as Mutable<KubeObject>;
+  const attributes = registry.attributes('CREATE', context, key, draft, undefined);
+  await registry.options.admission.mutate(attributes);
+  await registry.options.admission.validate(attributes);
 }
 
 function remember(verify: () => PeerCertificate): PeerCertificate | CredentialError {

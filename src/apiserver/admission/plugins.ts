@@ -5,8 +5,21 @@ import type { Access } from '../access.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import type { AdmissionPlugin } from './admission.ts';
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import {
+  defaultIngressClass,
+  defaultStorageClass,
+  persistentVolumeClaimResize,
+  runtimeClass,
+  storageObjectInUseProtection,
+} from './classes.ts';
+import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeRestriction } from './node-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
+import { podSecurity } from './pod-security/pod-security.ts';
+import { rbacEscalation } from './rbac-escalation.ts';
+import { resourceQuota } from './resource-quota.ts';
 import { serviceAccountAdmission } from './service-account.ts';
 
 export interface AdmissionDeps {
@@ -18,13 +31,26 @@ export interface AdmissionDeps {
   readonly access: Access;
 }
 
-export function admissionPlugins({ context }: AdmissionDeps): AdmissionPlugin[] {
+export function admissionPlugins({ context, client, access }: AdmissionDeps): AdmissionPlugin[] {
   const cacheOf = (group: string, resource: string) => registryOf(context, group, resource).cache;
   return [
     namespaceLifecycle(cacheOf('', 'namespaces')),
+    limitRanger(cacheOf('', 'limitranges')),
     serviceAccountAdmission(cacheOf('', 'serviceaccounts'), context.random),
+    nodeRestriction({ pods: cacheOf('', 'pods'), nodes: cacheOf('', 'nodes') }),
     taintNodesByCondition,
+    podSecurity({ namespaces: cacheOf('', 'namespaces'), pods: cacheOf('', 'pods') }),
     priority(cacheOf('scheduling.k8s.io', 'priorityclasses')),
     defaultTolerationSeconds,
+    defaultStorageClass(cacheOf('storage.k8s.io', 'storageclasses')),
+    storageObjectInUseProtection,
+    persistentVolumeClaimResize(cacheOf('storage.k8s.io', 'storageclasses')),
+    runtimeClass(cacheOf('node.k8s.io', 'runtimeclasses')),
+    certificateApproval(access.authorizer),
+    certificateSigning(access.authorizer),
+    certificateSubjectRestriction,
+    defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
+    rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
+    resourceQuota({ quotas: cacheOf('', 'resourcequotas'), client, clock: context.clock }),
   ];
 }

@@ -1,0 +1,212 @@
+// NodeRestriction: a kubelet writes its own Node, its own pods, its own lease, and nothing that would reach further.
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { forbidden } from '../../api/status.ts';
+import type { Node, Pod } from '../../api/type/core-v1.ts';
+import { nodeIdentity } from '../authn/user.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+
+const mirrorAnnotation = 'kubernetes.io/config.mirror';
+
+export interface NodeRestrictionDeps {
+  readonly pods: WatchCache;
+  readonly nodes: WatchCache;
+}
+
+export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
+  return {
+    name: 'NodeRestriction',
+    handles: ({ user }) => nodeIdentity(user).isNode,
+    mutate(attributes) {
+      const { resource, subresource } = attributes;
+      const { nodeName } = nodeIdentity(attributes.user);
+      if (!nodeName)
+        throw deny(attributes, `could not determine node from user ${JSON.stringify(attributes.user.name)}`);
+      switch (`${resource.group}/${resource.resource}`) {
+        case '/pods':
+          if (subresource === '') return checkPod(attributes, nodeName, deps);
+          if (subresource === 'status') return checkPodStatus(attributes, nodeName);
+          if (subresource === 'eviction') return checkEviction(attributes, nodeName, deps);
+          throw deny(
+            attributes,
+            `unexpected pod subresource ${JSON.stringify(subresource)}, only 'status' and 'eviction' are allowed`,
+          );
+        case '/nodes':
+          return checkNode(attributes, nodeName);
+        case '/persistentvolumeclaims':
+          if (subresource !== 'status') throw deny(attributes, `may only update PVC status`);
+          return;
+        case '/serviceaccounts':
+          return checkToken(attributes, nodeName, deps);
+        case 'coordination.k8s.io/leases':
+          return checkLease(attributes, nodeName);
+        case 'storage.k8s.io/csinodes':
+          if (attributes.name !== nodeName && attributes.operation !== 'DELETE')
+            throw deny(attributes, `can only access CSINode with the same name as the requesting node`);
+          return;
+        default:
+      }
+    },
+  };
+}
+
+const deny = ({ resource, name }: AdmissionAttributes, why: string) => forbidden(resource, name, why);
+
+function checkPod(a: AdmissionAttributes, nodeName: string, { pods, nodes }: NodeRestrictionDeps): void {
+  if (a.operation === 'CREATE') {
+    const pod = a.object as unknown as Pod;
+    if (pod.metadata.annotations?.[mirrorAnnotation] === undefined)
+      throw deny(
+        a,
+        `pod does not have ${JSON.stringify(mirrorAnnotation)} annotation, node ${JSON.stringify(nodeName)} can only create mirror pods`,
+      );
+    if (pod.spec.nodeName !== nodeName)
+      throw deny(a, `node ${JSON.stringify(nodeName)} can only create pods with spec.nodeName set to itself`);
+    const owners = pod.metadata.ownerReferences ?? [];
+    const owner = owners[0];
+    if (owners.length !== 1 || !owner)
+      throw deny(a, `node ${JSON.stringify(nodeName)} can only create pods with an owner reference set to itself`);
+    if (owner.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== nodeName)
+      throw deny(a, `node ${JSON.stringify(nodeName)} can only create pods with an owner reference set to itself`);
+    if (owner.controller !== true)
+      throw deny(
+        a,
+        `node ${JSON.stringify(nodeName)} can only create pods with a controller owner reference set to itself`,
+      );
+    if (owner.blockOwnerDeletion)
+      throw deny(a, `node ${JSON.stringify(nodeName)} must not set blockOwnerDeletion on an owner reference`);
+    const uid = nodes.latest(nodeName)?.object.metadata.uid;
+    if (uid !== owner.uid)
+      throw deny(a, `node ${JSON.stringify(nodeName)} UID mismatch: expected ${owner.uid} got ${uid ?? ''}`);
+    const { spec } = pod;
+    if (spec.serviceAccountName)
+      throw deny(a, `node ${JSON.stringify(nodeName)} can not create pods that reference a service account`);
+    for (const v of spec.volumes ?? []) {
+      const kind = v.secret
+        ? 'secrets'
+        : v.configMap
+          ? 'configmaps'
+          : v.persistentVolumeClaim
+            ? 'persistentvolumeclaims'
+            : '';
+      if (kind) throw deny(a, `node ${JSON.stringify(nodeName)} can not create pods that reference ${kind}`);
+    }
+    return;
+  }
+  if (a.operation === 'DELETE') {
+    const pod = (a.old ?? pods.latest(`${a.namespace}/${a.name}`)?.object) as unknown as Pod | undefined;
+    if (pod && pod.spec.nodeName !== nodeName)
+      throw deny(a, `node ${JSON.stringify(nodeName)} can only delete pods with spec.nodeName set to itself`);
+    return;
+  }
+  throw deny(
+    a,
+    `unexpected operation ${JSON.stringify(a.operation)}, node ${JSON.stringify(nodeName)} can only create and delete mirror pods`,
+  );
+}
+
+function checkPodStatus(a: AdmissionAttributes, nodeName: string): void {
+  if (a.operation !== 'UPDATE') throw deny(a, `unexpected operation ${JSON.stringify(a.operation)}`);
+  const before = a.old as unknown as Pod;
+  if (before.spec.nodeName !== nodeName)
+    throw deny(
+      a,
+      `node ${JSON.stringify(nodeName)} can only update pod status for pods with spec.nodeName set to itself`,
+    );
+  if (JSON.stringify(before.metadata.labels ?? {}) !== JSON.stringify(a.object!.metadata.labels ?? {}))
+    throw deny(a, `node ${JSON.stringify(nodeName)} cannot update labels through pod status`);
+}
+
+function checkEviction(a: AdmissionAttributes, nodeName: string, { pods }: NodeRestrictionDeps): void {
+  if (a.operation !== 'CREATE') throw deny(a, `unexpected operation ${a.operation}`);
+  const name = a.name || a.object?.metadata.name || '';
+  const pod = pods.latest(`${a.namespace}/${name}`)?.object as unknown as Pod | undefined;
+  if (pod && pod.spec.nodeName !== nodeName)
+    throw deny(a, `node ${nodeName} can only evict pods with spec.nodeName set to itself`);
+}
+
+function checkNode(a: AdmissionAttributes, nodeName: string): void {
+  const asked = a.name || a.object?.metadata.name || '';
+  if (a.operation === 'CREATE') {
+    const node = a.object as unknown as Node;
+    if (node.spec?.configSource)
+      throw deny(a, `node ${JSON.stringify(nodeName)} is not allowed to create pods with a non-nil configSource`);
+    const labels = forbiddenLabels({}, node.metadata.labels ?? {});
+    if (labels.length)
+      throw deny(
+        a,
+        `node ${JSON.stringify(nodeName)} is not allowed to set the following labels: ${labels.join(', ')}`,
+      );
+    if (asked !== nodeName)
+      throw deny(a, `node ${JSON.stringify(nodeName)} is not allowed to modify node ${JSON.stringify(asked)}`);
+    return;
+  }
+  if (asked !== nodeName)
+    throw deny(a, `node ${JSON.stringify(nodeName)} is not allowed to modify node ${JSON.stringify(asked)}`);
+  if (a.operation !== 'UPDATE') return;
+  const node = a.object as unknown as Mutable<Node>;
+  const before = a.old as unknown as Node;
+  if (JSON.stringify(node.metadata.ownerReferences ?? []) !== JSON.stringify(before.metadata.ownerReferences ?? []))
+    throw deny(a, `node ${JSON.stringify(nodeName)} is not allowed to modify ownerReferences`);
+  if (JSON.stringify(node.spec?.taints ?? []) !== JSON.stringify(before.spec?.taints ?? []))
+    throw deny(a, `node ${JSON.stringify(nodeName)} is not allowed to modify taints`);
+  const labels = forbiddenLabels(before.metadata.labels ?? {}, node.metadata.labels ?? {});
+  if (labels.length) throw deny(a, `is not allowed to modify labels: ${labels.join(', ')}`);
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+const kubeletLabels = new Set([
+  'kubernetes.io/hostname',
+  'topology.kubernetes.io/zone',
+  'topology.kubernetes.io/region',
+  'failure-domain.beta.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region',
+  'node.kubernetes.io/instance-type',
+  'beta.kubernetes.io/instance-type',
+  'kubernetes.io/os',
+  'kubernetes.io/arch',
+  'beta.kubernetes.io/os',
+  'beta.kubernetes.io/arch',
+]);
+const kubeletDomains = ['kubelet.kubernetes.io', 'node.kubernetes.io'];
+
+/** Changed labels under kubernetes.io and k8s.io that are not the kubelet's to set. */
+function forbiddenLabels(before: Labels, after: Labels): string[] {
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(k => before[k] !== after[k]);
+  return changed.filter(isForbidden).sort();
+}
+
+function isForbidden(key: string): boolean {
+  const domain = key.includes('/') ? key.slice(0, key.indexOf('/')) : '';
+  const under = (parent: string) => domain === parent || domain.endsWith(`.${parent}`);
+  if (under('node-restriction.kubernetes.io')) return true;
+  if (!under('kubernetes.io') && !under('k8s.io')) return false;
+  return !kubeletLabels.has(key) && !kubeletDomains.some(under);
+}
+
+function checkToken(a: AdmissionAttributes, nodeName: string, { pods }: NodeRestrictionDeps): void {
+  if (a.operation !== 'CREATE' || a.subresource !== 'token') return;
+  const request = a.object as unknown as { spec?: { boundObjectRef?: { kind?: string; name?: string; uid?: string } } };
+  const ref = request?.spec?.boundObjectRef;
+  if (ref?.kind !== 'Pod' || !ref.name) throw deny(a, `node requested token not bound to a pod`);
+  if (!ref.uid) throw deny(a, `node requested token with a pod binding without a uid`);
+  const pod = pods.latest(`${a.namespace}/${ref.name}`)?.object as unknown as (Pod & KubeObject) | undefined;
+  if (!pod) throw deny(a, `pods ${JSON.stringify(ref.name)} not found`);
+  if (pod.metadata.uid !== ref.uid)
+    throw deny(
+      a,
+      `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
+  if (pod.spec.nodeName !== nodeName)
+    throw deny(a, `node requested token bound to a pod scheduled on a different node`);
+}
+
+const leaseNamespace = 'kube-node-lease';
+
+function checkLease(a: AdmissionAttributes, nodeName: string): void {
+  if (a.namespace !== leaseNamespace)
+    throw deny(a, `can only access leases in the ${JSON.stringify(leaseNamespace)} system namespace`);
+  const name = a.operation === 'CREATE' ? (a.object?.metadata.name ?? a.name) : a.name;
+  if (name !== nodeName) throw deny(a, `can only access node lease with the same name as the requesting node`);
+}

@@ -1,0 +1,143 @@
+// ResourceQuota: nothing takes a namespace over what it may use. Usage is charged to the quota before the object is
+// written, one charge of a namespace after the other, so that requests at the same time cannot exceed it together.
+import { cloneDeep } from '../../api/meta.ts';
+import type { Quantity } from '../../api/quantity.ts';
+import { zeroQuantity } from '../../api/quantity.ts';
+import { type Amounts, amountsOf, increase, listOf } from '../../api/quota/amounts.ts';
+import { concerns, matchesScopes } from '../../api/quota/scope.ts';
+import { type Counted, unstated, usageOf } from '../../api/quota/usage.ts';
+import { coreV1 } from '../../api/refs.ts';
+import { forbidden, isConflict, isNotFound } from '../../api/status.ts';
+import type { Pod, ResourceQuota } from '../../api/type/core-v1.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Client } from '../../client/client.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+
+export interface ResourceQuotaDeps {
+  readonly quotas: WatchCache;
+  readonly client: Client;
+  readonly clock: Clock;
+}
+
+// An update of these may use more.
+const growing = new Set(['pods', 'services', 'persistentvolumeclaims']);
+
+export function resourceQuota({ quotas, client, clock }: ResourceQuotaDeps): AdmissionPlugin {
+  /** The charge that is under way in a namespace. */
+  const charging = new Map<string, Promise<void>>();
+
+  function quotasOf(namespace: string): ResourceQuota[] {
+    const out: ResourceQuota[] = [];
+    quotas.snapshot().scan(`${namespace}/`, undefined, stored => {
+      const newest = quotas.latest(stored.key);
+      if (newest) out.push(newest.object as unknown as ResourceQuota);
+      return undefined;
+    });
+    return out;
+  }
+
+  async function charge(attributes: AdmissionAttributes, counted: Counted): Promise<void> {
+    for (;;) {
+      const charges = quotasOf(attributes.namespace).flatMap(quota => {
+        const used = chargeOf(quota, counted, attributes, clock.now());
+        return used ? [{ quota, used }] : [];
+      });
+      if (attributes.dryRun) return;
+      try {
+        for (const { quota, used } of charges) {
+          const draft = cloneDeep(quota);
+          (draft.status as { used?: unknown }).used = listOf(used);
+          await client.updateStatus(coreV1.resourcequotas, draft);
+        }
+        return;
+      } catch (error) {
+        // Somebody else counted meanwhile, or the quota is gone: look again.
+        if (!isConflict(error) && !isNotFound(error)) throw error;
+      }
+    }
+  }
+
+  return {
+    name: 'ResourceQuota',
+    handles: ({ operation, resource, subresource }) =>
+      resource.namespaced &&
+      (operation === 'CREATE'
+        ? subresource === ''
+        : operation === 'UPDATE' &&
+          resource.group === '' &&
+          growing.has(resource.resource) &&
+          (subresource === '' || subresource === 'resize')),
+    validate(attributes) {
+      const { namespace, resource } = attributes;
+      if (!hasAny(quotas, namespace)) return;
+      const before = charging.get(namespace);
+      const mine = (before ?? Promise.resolve()).catch(() => {}).then(() => charge(attributes, resource));
+      charging.set(namespace, mine);
+      const done = () => {
+        if (charging.get(namespace) === mine) charging.delete(namespace);
+      };
+      mine.then(done, done);
+      return mine;
+    },
+  };
+}
+
+function hasAny(quotas: WatchCache, namespace: string): boolean {
+  let any = false;
+  quotas.snapshot().scan(`${namespace}/`, undefined, () => {
+    any = true;
+    return true;
+  });
+  return any;
+}
+
+/** What the quota has used once this object is written; undefined when it does not concern it. Throws 403. */
+function chargeOf(
+  quota: ResourceQuota,
+  counted: Counted,
+  attributes: AdmissionAttributes,
+  nowMs: number,
+): Amounts | undefined {
+  const { object, old, resource, name } = attributes;
+  const hard = new Map([...amountsOf(quota.status?.hard ?? quota.spec?.hard)].filter(([r]) => concerns(counted, r)));
+  if (hard.size === 0 || !object) return undefined;
+  const now = matchesScopes(quota, counted, object);
+  const before = old !== undefined && matchesScopes(quota, counted, old);
+  if (!now) return undefined;
+  const deny = (why: string) => forbidden(resource, name, why);
+  const quotaName = quota.metadata.name ?? '';
+  if (counted.resource === 'pods' && counted.group === '') {
+    const missing = unstated(object as unknown as Pod, hard);
+    if (missing) throw deny(`failed quota: ${quotaName}: must specify ${missing}`);
+  }
+  if (!quota.status?.hard) throw deny(`status unknown for quota: ${quotaName}, resources: ${[...hard.keys()].sort()}`);
+  const added = increase(
+    usageOf(counted, object, nowMs),
+    before && old ? usageOf(counted, old, nowMs) : new Map<string, Quantity>(),
+  );
+  const used = amountsOf(quota.status.used);
+  const over: string[] = [];
+  let charged = false;
+  for (const [r, limit] of hard) {
+    const delta = added.get(r);
+    if (!delta) continue;
+    const sum = (used.get(r) ?? zeroQuantity).add(delta);
+    if (sum.compare(limit) > 0) over.push(r);
+    used.set(r, sum);
+    charged = true;
+  }
+  if (over.length) {
+    const list = (of: (r: string) => string) =>
+      over
+        .sort()
+        .map(r => `${r}=${of(r)}`)
+        .join(',');
+    const usedBefore = amountsOf(quota.status.used);
+    const requested = list(r => added.get(r)!.toString());
+    const already = list(r => (usedBefore.get(r) ?? zeroQuantity).toString());
+    const limited = list(r => hard.get(r)!.toString());
+    throw deny(`exceeded quota: ${quotaName}, requested: ${requested}, used: ${already}, limited: ${limited}`);
+  }
+  return charged ? used : undefined;
+}
