@@ -56,6 +56,8 @@ function localUser({ serviceAccount, user }: { serviceAccount?: string; user?: s
   return user ? { name: user, groups: [allAuthenticated] } : superuser;
 }
 
+const longestDrainMs = 5000;
+
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const {
     store,
@@ -225,7 +227,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       readiness = 'stopping';
       for (const listener of listeners) listener.close();
       for (const end of context.onShutdown) end();
-      await Promise.race([front.drain(), clock.sleep(5000)]);
+      const drained = new AbortController();
+      await Promise.race([
+        front.drain().finally(() => drained.abort()),
+        clock.sleep(longestDrainMs, drained.signal).catch(() => {}),
+      ]);
       front.destroy();
       dispatcher.stop();
     },
