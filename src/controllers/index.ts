@@ -5,14 +5,17 @@ import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
+import { garbageCollectorController } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
+import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
+import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 
 export interface AllControllersOptions {
   /** Certificates in PEM form that verify the API server. */
@@ -27,8 +30,11 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     serviceAccountController(),
     rootCaController(options.clusterCa),
     namespaceController(),
+    garbageCollectorController(),
     // Nodes.
     nodeLifecycleController(),
+    taintEvictionController(),
+    podGcController(),
     ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr })] : []),
     // Workloads.
     replicaSetController(),

@@ -1,0 +1,119 @@
+// taint-eviction-controller: deletes pods from nodes with NoExecute taints, as soon as they no longer tolerate them.
+// Keys: `node`, and `namespace/pod`.
+import { formatTime, keyOf, parseKey } from '../../api/meta.ts';
+import { coreV1 } from '../../api/refs.ts';
+import { isNotFound } from '../../api/status.ts';
+import type { Node, Pod } from '../../api/type/core-v1.ts';
+import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
+import { disruptionTarget } from '../kernel/disruption-target.ts';
+import { executeTaints, tolerationMs } from './kernel/toleration-time.ts';
+
+const podsByNode = 'taint-eviction/node';
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+export function taintEvictionController(): Controller {
+  return {
+    name: 'taint-eviction-controller',
+    serviceAccount: 'node-controller',
+    watches: [
+      {
+        resource: coreV1.nodes,
+        keys: (node: Node, old, _context, deleted) =>
+          deleted || !same(executeTaints(old), executeTaints(node)) ? [node.metadata.name] : [],
+      },
+      {
+        resource: coreV1.pods,
+        keys: (pod: Pod, old, _context, deleted) => {
+          const changed =
+            pod.spec?.nodeName !== old?.spec?.nodeName || !same(pod.spec?.tolerations, old?.spec?.tolerations);
+          return deleted || changed ? [keyOf(pod)] : [];
+        },
+      },
+    ],
+    indexes: [
+      { resource: coreV1.pods, name: podsByNode, values: (p: Pod) => (p.spec?.nodeName ? [p.spec.nodeName] : []) },
+    ],
+    writes: ['pods', 'pods/status'],
+    workers: 8,
+    create: context => new TaintEviction(context),
+  };
+}
+
+interface Eviction {
+  readonly uid: string;
+  readonly dueMs: number;
+  done: boolean;
+}
+
+class TaintEviction {
+  readonly #context: ControllerContext;
+  /** By key of the pod. Stays when done, so that the pod is not deleted twice. */
+  readonly #evictions = new Map<string, Eviction>();
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+  }
+
+  async reconcile(key: string): Promise<Result | undefined> {
+    if (key.includes('/')) return this.#reconcilePod(key);
+    for (const pod of this.#context.lister(coreV1.pods).byIndex(podsByNode, key)) this.#context.enqueue(keyOf(pod));
+    return undefined;
+  }
+
+  async #reconcilePod(key: string): Promise<Result | undefined> {
+    const pod = this.#context.lister(coreV1.pods).get(key);
+    const nowMs = this.#context.clock.monotonic();
+    const eviction = this.#schedule(key, pod, nowMs);
+    if (!pod || !eviction || eviction.done) return undefined;
+    if (nowMs < eviction.dueMs) return { requeueAfterMs: eviction.dueMs - nowMs };
+    await this.#evict(key, pod);
+    eviction.done = true;
+    return undefined;
+  }
+
+  /** Plans or cancels, as the taints of the pod's node demand now. */
+  #schedule(key: string, pod: Pod | undefined, nowMs: number): Eviction | undefined {
+    const known = this.#evictions.get(key);
+    const node = this.#context.lister(coreV1.nodes).get(pod?.spec?.nodeName ?? '');
+    const taints = executeTaints(node);
+    const uid = pod?.metadata.uid;
+    const waitMs = taints.length > 0 ? tolerationMs(taints, pod?.spec?.tolerations) : Number.POSITIVE_INFINITY;
+    if (known && (waitMs === Number.POSITIVE_INFINITY || known.uid !== uid)) this.#cancel(key);
+    if (waitMs === Number.POSITIVE_INFINITY || uid === undefined) return undefined;
+    // What has been planned stays: time counts from the first taint.
+    if (known?.uid === uid && (known.done || waitMs > 0 || known.dueMs <= nowMs)) return known;
+    if (known?.uid === uid) this.#cancel(key);
+    const eviction = { uid, dueMs: nowMs + waitMs, done: false };
+    this.#evictions.set(key, eviction);
+    return eviction;
+  }
+
+  #cancel(key: string): void {
+    this.#evictions.delete(key);
+    this.#tell(key, `Cancelling deletion of Pod ${key}`);
+  }
+
+  async #evict(key: string, pod: Pod): Promise<void> {
+    const { client, clock } = this.#context;
+    this.#tell(key, `Marking for deletion Pod ${key}`);
+    const at = parseKey(key);
+    const condition = disruptionTarget(
+      pod,
+      'DeletionByTaintManager',
+      'Taint manager: deleting due to NoExecute taint',
+      formatTime(clock.now()),
+    );
+    try {
+      const body = { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } };
+      if (condition) await client.patch(coreV1.pods, at, { type: 'strategic', body }, { subresource: 'status' });
+      await client.delete(coreV1.pods, at, { preconditions: { uid: pod.metadata.uid! } });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  #tell(key: string, message: string): void {
+    const about = { kind: 'Pod', apiVersion: 'v1', ...parseKey(key) };
+    this.#context.events.event(about, 'Normal', 'TaintManagerEviction', message);
+  }
+}
