@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
-import type { InformerHandler, Lister } from '../client/informer.ts';
+import type { InformerFactory, InformerHandler, Lister } from '../client/informer.ts';
 
 export type { EventRecorder };
 
@@ -26,6 +26,8 @@ export interface ControllerContext {
    * for expectations and other memory of a reconciler. Ends with the term of leadership.
    */
   observe<T extends KubeObject>(resource: ResourceRef<T>, handler: InformerHandler<T>): void;
+  /** Shared local copies of any resource, for controllers that learn only while running which ones they need. */
+  readonly informers: InformerFactory;
   /** Puts a key into this controller's queue, at once or later. */
   enqueue(key: string, afterMs?: number): void;
 }

@@ -112,6 +112,7 @@ class ControllerRun {
       random,
       log: this.#log,
       events: createEventRecorder(client, { component: component ?? name, clock, random, log: this.#log }),
+      informers: this.#o.informers,
       lister: resource => this.#informer(resource).lister,
       observe: (resource, handler) => {
         this.#removals.push(this.#informer(resource).addHandler(handler));

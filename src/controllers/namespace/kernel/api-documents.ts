@@ -1,25 +1,6 @@
 // What the server's discovery documents say about namespaced resources.
 import type { ResourceRef } from '../../../api/ref.ts';
-
-export interface ApiResourceList {
-  readonly groupVersion: string;
-  readonly resources?: readonly {
-    readonly name: string;
-    readonly kind: string;
-    readonly namespaced: boolean;
-    readonly verbs: readonly string[];
-    readonly group?: string;
-    readonly version?: string;
-  }[];
-}
-
-export interface ApiGroupList {
-  readonly groups: readonly {
-    readonly name: string;
-    readonly versions: readonly { readonly groupVersion: string; readonly version: string }[];
-    readonly preferredVersion?: { readonly groupVersion: string };
-  }[];
-}
+import type { ApiResourceList } from '../../api-resources.ts';
 
 export interface DeletableResource extends ResourceRef<any> {
   readonly verbs: readonly string[];

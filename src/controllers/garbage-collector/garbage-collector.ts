@@ -1,0 +1,144 @@
+// garbage-collector-controller: deletes what has lost its last owner, carries out foreground deletion and orphaning.
+import type { KubeObject } from '../../api/meta.ts';
+import { apiVersionOf, type ResourceRef } from '../../api/ref.ts';
+import type { OwnerReference } from '../../api/type/meta-v1.ts';
+import { messageOf } from '../../base/assert.ts';
+import type { Client } from '../../client/client.ts';
+import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
+import { type FetchedLists, fetchResourceLists } from '../api-resources.ts';
+import { Collector } from './collector.ts';
+import { type Collectable, collectable } from './kernel/collectable.ts';
+import { type Effects, type Node, OwnerGraph } from './kernel/owner-graph.ts';
+import { Monitors } from './monitors.ts';
+
+export interface GarbageCollectorOptions {
+  /** Default: the server's discovery documents. */
+  readonly discover?: (client: Client) => Promise<FetchedLists>;
+}
+
+const rediscoverMs = 30_000;
+// So long work waits for all resources to be listed once; then it goes on with those there are.
+const initialSyncMs = 30_000;
+// An owner that exists and is not in sight (its resource cannot be watched) is asked for again.
+const unseenOwnerMs = 60_000;
+
+export function garbageCollectorController(options: GarbageCollectorOptions = {}): Controller {
+  return {
+    name: 'garbage-collector-controller',
+    serviceAccount: 'generic-garbage-collector',
+    component: 'garbage-collector-controller',
+    watches: [],
+    writes: ['*', 'events'],
+    workers: 20,
+    create: context => new GarbageCollector(context, options.discover ?? fetchResourceLists),
+  };
+}
+
+const orphanPrefix = 'orphan ';
+
+class GarbageCollector implements Reconciler {
+  readonly #context: ControllerContext;
+  readonly #discover: (client: Client) => Promise<FetchedLists>;
+  readonly #graph = new OwnerGraph();
+  readonly #collector: Collector;
+  readonly #monitors: Monitors;
+  /** What the graph shows is not to be acted on before it is whole. */
+  readonly #ready = Promise.withResolvers<void>();
+  #known: Collectable = { watched: new Map(), byKind: new Map() };
+
+  constructor(context: ControllerContext, discover: (client: Client) => Promise<FetchedLists>) {
+    this.#context = context;
+    this.#discover = discover;
+    this.#collector = new Collector(context.client, this.#graph, ref => this.#resourceOf(ref));
+    this.#monitors = new Monitors(context, {
+      put: (object, resource) => this.#act(this.#graph.observe(object, resource)),
+      delete: object => this.#gone(object),
+    });
+  }
+
+  async reconcile(key: string): Promise<Result | undefined> {
+    await this.#ready.promise;
+    const orphan = key.startsWith(orphanPrefix);
+    const node = this.#graph.get(orphan ? key.slice(orphanPrefix.length) : key);
+    if (!node?.observed) return undefined;
+    if (orphan) {
+      if (node.orphaning) await this.#collector.orphan(node);
+      return undefined;
+    }
+    for (const next of await this.#collector.attempt(node)) this.#context.enqueue(next.uid);
+    return this.#graph.hasUnseenOwner(node) ? { requeueAfterMs: unseenOwnerMs } : undefined;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    // Workers that wait are let go at the end.
+    signal.addEventListener('abort', () => this.#ready.resolve(), { once: true });
+    try {
+      await this.#rediscover();
+      await this.#firstSync(signal);
+      this.#ready.resolve();
+      for (;;) {
+        await this.#context.clock.sleep(rediscoverMs, signal);
+        await this.#rediscover().catch(error =>
+          this.#context.log.warn('discovery failed, keeping to what is known', { error: messageOf(error) }),
+        );
+      }
+    } finally {
+      if (signal.aborted) this.#monitors.stop();
+    }
+  }
+
+  async #rediscover(): Promise<void> {
+    const { lists, failed } = await this.#discover(this.#context.client);
+    const unknown = new Set([...failed.keys()].map(gv => (gv.includes('/') ? gv.slice(0, gv.indexOf('/')) : '')));
+    const now = collectable(lists);
+    const byKind = new Map(now.byKind);
+    for (const [id, resource] of this.#known.byKind)
+      if (unknown.has(resource.group) && !byKind.has(id)) byKind.set(id, resource);
+    this.#known = { watched: now.watched, byKind };
+    this.#monitors.sync(now.watched, unknown);
+  }
+
+  async #firstSync(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#context;
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(initialSyncMs, late.resolve);
+    await Promise.race([this.#monitors.whenSynced(signal), late.promise]);
+    timer.cancel();
+    const missing = this.#monitors.unsynced();
+    if (missing.length > 0) log.warn('not all resources could be listed, going on without', { missing });
+  }
+
+  #gone(object: KubeObject): void {
+    const node = this.#graph.get(object.metadata.uid);
+    if (!node?.observed) return;
+    if (node.dependents.size > 0) this.#collector.ownerGone(node);
+    this.#act(this.#graph.remove(node.uid));
+  }
+
+  #act({ attempt, orphan, misplaced }: Effects): void {
+    for (const node of attempt) this.#context.enqueue(node.uid);
+    for (const node of orphan) this.#context.enqueue(orphanPrefix + node.uid);
+    for (const { node, owner } of misplaced) this.#tellMisplaced(node, owner);
+  }
+
+  #tellMisplaced(node: Node, { apiVersion, kind, name, uid }: OwnerReference): void {
+    const owner = `[${apiVersion}/${kind}, namespace: ${node.namespace}, name: ${name}, uid: ${uid}]`;
+    this.#context.events.event(
+      {
+        kind: node.resource.kind,
+        apiVersion: apiVersionOf(node.resource),
+        ...(node.namespace ? { namespace: node.namespace } : {}),
+        name: node.name,
+        uid: node.uid,
+      },
+      'Warning',
+      'OwnerRefInvalidNamespace',
+      `ownerRef ${owner} does not exist in namespace ${JSON.stringify(node.namespace)}`,
+    );
+  }
+
+  #resourceOf({ apiVersion, kind }: OwnerReference): ResourceRef<any> | undefined {
+    const slash = apiVersion.indexOf('/');
+    return this.#known.byKind.get(`${kind}.${slash < 0 ? '' : apiVersion.slice(0, slash)}`);
+  }
+}
