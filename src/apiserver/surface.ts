@@ -4,6 +4,7 @@ import type { ApiContext } from './context.ts';
 import { discoveryDocument, discoveryPaths, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { VersionInfo } from './health.ts';
+import { openApiPaths } from './openapi/openapi.ts';
 
 export interface SurfaceOptions {
   readonly context: ApiContext;
@@ -18,7 +19,11 @@ export interface Surface {
 
 export function createSurface({ context, version }: SurfaceOptions): Surface {
   return {
-    paths: [discoveryPaths(context), rootPath],
+    paths: [
+      discoveryPaths(context),
+      openApiPaths({ source: () => ({ resources: [...context.resources.values()], version: version.gitVersion }) }),
+      rootPath,
+    ],
     local(path) {
       if (path === '/version') return version;
       const document = discoveryDocument(servedBy(context), path, '');

@@ -78,8 +78,8 @@ export function kubectlFor(server: TestServer): {
       new Promise(resolve => {
         const child = execFile(
           'kubectl',
-          ['--kubeconfig', config, '--cache-dir', join(folder, 'cache'), ...args],
-          { maxBuffer: 16 << 20 },
+          [...args],
+          { maxBuffer: 16 << 20, env: { ...process.env, KUBECONFIG: config, KUBECACHEDIR: join(folder, 'cache') } },
           (error, out, err) => resolve({ code: error ? Number(error.code ?? 1) : 0, out, err }),
         );
         child.stdin?.end(input ?? '');

@@ -1,0 +1,166 @@
+// OpenAPI documents: version 3 one a group version, version 2 one for all.
+import { createDescriber } from '../../api/description.ts';
+import type { Resource } from '../../api/resource.ts';
+import { isTypeName } from '../../api/schema.ts';
+import { pathsOf } from './paths.ts';
+import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
+
+export interface Source {
+  readonly resources: readonly Resource[];
+  /** The schema of a kind that is no built-in one. */
+  customSchema?(resource: Resource): Json | undefined;
+  /** Version of the API, `v1.36.2`. */
+  readonly version: string;
+}
+
+const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
+const described = 'Bearer token of the request.';
+const referenced = /"#\/components\/schemas\/([^"]+)"/g;
+
+/** `com.example.v1.Widget` for a custom kind. */
+function typeNameOf({ typeName, group, version, kind }: Resource): string {
+  return typeName || `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+}
+
+export function everyGroupVersion(resources: readonly Resource[]): EveryGroupVersion {
+  const all = new Map(resources.map(r => [`${r.group}/${r.version}`, { group: r.group, version: r.version }]));
+  return [...all.values()].sort((a, b) => (`${a.group}/${a.version}` < `${b.group}/${b.version}` ? -1 : 1));
+}
+
+interface Parts {
+  readonly paths: Map<string, Json>;
+  readonly schemas: Map<string, Json>;
+}
+
+function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3): Parts {
+  const describe = createDescriber();
+  const paths = new Map<string, Json>();
+  for (const r of resources) for (const [path, item] of pathsOf(r, { describe, typeNameOf })) paths.set(path, item);
+  const used = new Set<string>();
+  for (const item of paths.values()) for (const [, name] of JSON.stringify(item).matchAll(referenced)) used.add(name!);
+  const known = [...used].filter(isTypeName);
+  const schemas = definitions(known, { openApi, describe }, everyGroupVersion(source.resources));
+  for (const r of resources.filter(x => !x.typeName)) addCustom(schemas, r, source, openApi);
+  return { paths: new Map([...paths].sort(([a], [b]) => (a < b ? -1 : 1))), schemas };
+}
+
+function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, openApi: 2 | 3): void {
+  const name = typeNameOf(r);
+  const gvk = (kind: string) => ({
+    'x-kubernetes-group-version-kind': [{ group: r.group, kind, version: r.version }],
+  });
+  const ref = (to: string) => ({ $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${to}` });
+  schemas.set(name, { type: 'object', ...source.customSchema?.(r), ...gvk(r.kind) });
+  schemas.set(`${name}List`, {
+    type: 'object',
+    required: ['items'],
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: openApi === 2 ? ref(`${meta}ListMeta`) : { allOf: [ref(`${meta}ListMeta`)] },
+      items: { type: 'array', items: ref(name) },
+    },
+    ...gvk(`${r.kind}List`),
+  });
+  for (const [known, schema] of definitions(
+    [`${meta}ListMeta`, `${meta}ObjectMeta`],
+    { openApi, describe: createDescriber() },
+    [],
+  ))
+    if (!schemas.has(known)) schemas.set(known, schema);
+}
+
+/** The OpenAPI 3 document of one group version. */
+export function documentV3(source: Source, group: string, version: string): Json {
+  const mine = source.resources.filter(r => r.group === group && r.version === version);
+  const { paths, schemas } = partsOf(mine, source, 3);
+  const root = group ? `/apis/${group}/${version}/` : `/api/${version}/`;
+  const resourceList: Json = {
+    get: {
+      description: 'get available resources',
+      tags: [group || 'core'],
+      operationId: `get${group || 'core'}${version}APIResources`,
+      responses: { 200: { description: 'OK' }, 401: { description: 'Unauthorized' } },
+    },
+  };
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: source.version },
+    paths: { [root]: resourceList, ...Object.fromEntries(paths) },
+    components: {
+      schemas: Object.fromEntries(schemas),
+      securitySchemes: {
+        BearerToken: { type: 'apiKey', description: described, name: 'authorization', in: 'header' },
+      },
+    },
+    security: [{ BearerToken: [] }],
+  };
+}
+
+/** Paths and definitions of OpenAPI 2, in order. */
+export function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
+  const { paths, schemas } = partsOf(source.resources, source, 2);
+  return {
+    head: {
+      swagger: '2.0',
+      info: { title: 'Kubernetes', version: source.version },
+      securityDefinitions: {
+        BearerToken: { type: 'apiKey', description: described, name: 'authorization', in: 'header' },
+      },
+      security: [{ BearerToken: [] }],
+    },
+    paths: new Map([...paths].map(([path, item]) => [path, itemV2(item)])),
+    definitions: schemas,
+  };
+}
+
+const methods = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch']);
+
+function itemV2(item: Json): Json {
+  return Object.fromEntries(
+    Object.entries(item).map(([key, value]) => [
+      key,
+      methods.has(key) ? operationV2(value as Json) : key === 'parameters' ? (value as Json[]).map(parameterV2) : value,
+    ]),
+  );
+}
+
+function parameterV2({ schema, ...rest }: Json): Json {
+  return { ...rest, ...(schema as Json) };
+}
+
+const inDefinitions = (schema: Json): Json =>
+  typeof schema.$ref === 'string' ? { $ref: schema.$ref.replace('#/components/schemas/', '#/definitions/') } : schema;
+
+type Content = Record<string, { schema: Json }>;
+
+function operationV2(operation: Json): Json {
+  const { requestBody, parameters, responses, ...rest } = operation as {
+    requestBody?: { content: Content; required?: boolean };
+    parameters?: Json[];
+    responses: Record<string, { description: string; content?: Content }>;
+  };
+  const body = requestBody && Object.entries(requestBody.content);
+  const all = (parameters ?? []).map(parameterV2);
+  if (body)
+    all.unshift({
+      name: 'body',
+      in: 'body',
+      ...(requestBody.required ? { required: true } : {}),
+      schema: inDefinitions(body[0]![1].schema),
+    });
+  const produces = Object.keys(Object.values(responses)[0]?.content ?? {});
+  return {
+    ...rest,
+    consumes: body ? body.map(([type]) => type) : ['*/*'],
+    ...(produces.length ? { produces } : {}),
+    schemes: ['https'],
+    ...(all.length ? { parameters: all } : {}),
+    responses: Object.fromEntries(
+      Object.entries(responses).map(([code, { description, content }]) => [
+        code,
+        { description, ...(content ? { schema: inDefinitions(Object.values(content)[0]!.schema) } : {}) },
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,148 @@
+// /openapi/v2 and /openapi/v3: made when first asked for, kept compressed only.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { gunzipSync, gzip } from 'node:zlib';
+import { descriptionFiles } from '../../api/description.ts';
+import { apiVersionOf } from '../../api/ref.ts';
+import { notAcceptable } from '../../api/status.ts';
+import type { PathHandler } from '../handler.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { acceptsGzip, sendJson } from '../respond.ts';
+import { documentV3, everyGroupVersion, partsV2, type Source } from './documents.ts';
+import { encodeV2 } from './protobuf-v2.ts';
+
+const pack = promisify(gzip);
+
+interface Document {
+  /** Of what the document is made from, so that the index need not make it. */
+  readonly hash: string;
+  readonly packed: Promise<Buffer>;
+}
+
+export interface OpenApiOptions {
+  /** What is served now; asked for at every request. */
+  source(): Source;
+}
+
+// Asked for with an @ before the version; answered without, for an @ has no place in a media type.
+const mediaTypeV2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+const acceptedV2 = /application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf/;
+const aYear = 31_536_000;
+
+export function openApiPaths({ source }: OpenApiOptions): PathHandler {
+  const documents = new Map<string, Document>();
+
+  /** The document made from what is served now. */
+  function document(id: string, now: Source, make: () => Buffer): Document {
+    const hash = hashOf(id, now);
+    const known = documents.get(id);
+    if (known?.hash === hash) return known;
+    const made = { hash, packed: pack(make()) };
+    documents.set(id, made);
+    return made;
+  }
+
+  async function servesV3(exchange: Exchange, path: string): Promise<boolean> {
+    const now = source();
+    const found = everyGroupVersion(now.resources).find(gv => pathOf(gv) === path);
+    if (!found) return false;
+    const id = pathOf(found);
+    const hash = hashOf(id, now);
+    const asked = exchange.query.get('hash');
+    if (asked && asked !== hash) {
+      exchange.respond(301, { location: `/openapi/v3/${path}?hash=${hash}` });
+      return true;
+    }
+    const { packed } = document(id, now, () =>
+      Buffer.from(JSON.stringify(documentV3(now, found.group, found.version))),
+    );
+    const caching = asked
+      ? { 'cache-control': `public, immutable, max-age=${aYear}` }
+      : { 'cache-control': 'no-cache, private' };
+    await send(exchange, packed, { 'content-type': 'application/json', etag: `"${hash}"`, ...caching });
+    return true;
+  }
+
+  async function serveV2(exchange: Exchange): Promise<void> {
+    const { accept = '*/*' } = exchange.headers;
+    const now = source();
+    const protobuf = acceptedV2.test(accept);
+    if (!protobuf && !/\*\/\*|application\/(\*|json)/.test(accept))
+      throw notAcceptable(['application/json', mediaTypeV2]);
+    const { hash, packed } = document(protobuf ? 'v2.pb' : 'v2.json', now, () => {
+      const parts = partsV2(now);
+      if (protobuf) return encodeV2(parts.head, parts.paths, parts.definitions);
+      const { paths, definitions, head } = parts;
+      return Buffer.from(
+        JSON.stringify({ ...head, paths: Object.fromEntries(paths), definitions: Object.fromEntries(definitions) }),
+      );
+    });
+    await send(exchange, packed, {
+      'content-type': protobuf ? mediaTypeV2 : 'application/json',
+      etag: `"${hash}"`,
+      'cache-control': 'no-cache, private',
+    });
+  }
+
+  return async exchange => {
+    const path = exchange.path.replace(/\/$/, '');
+    if (!path.startsWith('/openapi/')) return false;
+    if (path === '/openapi/v2') {
+      await serveV2(exchange);
+      return true;
+    }
+    if (path === '/openapi/v3') {
+      const now = source();
+      const paths = Object.fromEntries(
+        everyGroupVersion(now.resources).map(gv => {
+          const id = pathOf(gv);
+          return [id, { serverRelativeURL: `/openapi/v3/${id}?hash=${hashOf(id, now)}` }];
+        }),
+      );
+      sendJson(exchange, 200, { paths });
+      return true;
+    }
+    return path.startsWith('/openapi/v3/') && servesV3(exchange, path.slice('/openapi/v3/'.length));
+  };
+}
+
+const pathOf = (gv: { group: string; version: string }): string => `${gv.group ? 'apis' : 'api'}/${apiVersionOf(gv)}`;
+
+async function send(exchange: Exchange, packed: Promise<Buffer>, headers: Record<string, string>): Promise<void> {
+  const all = { ...headers, vary: 'Accept-Encoding, Accept' };
+  if (exchange.headers['if-none-match']?.includes(headers.etag!)) return exchange.respond(304, all);
+  const body = await packed;
+  if (acceptsGzip(exchange)) exchange.respond(200, { ...all, 'content-encoding': 'gzip' }, body);
+  else exchange.respond(200, all, gunzipSync(body));
+}
+
+/** Changes when what a document is made from changes: the facts, the descriptions, what is served. */
+function hashOf(id: string, { resources, customSchema, version }: Source): string {
+  const hash = createHash('sha512').update(`${factsHash()} ${version} ${id}`);
+  const everything = id.startsWith('v2');
+  for (const r of resources) {
+    if (!everything && pathOf(r) !== id) continue;
+    hash.update(`${r.group}/${r.version}/${r.resource}/${r.kind} ${r.verbs} ${[...r.subresources.keys()]}\n`);
+    if (!r.typeName && customSchema) hash.update(JSON.stringify(customSchema(r)) ?? '');
+  }
+  return hash.digest('hex').toUpperCase();
+}
+
+let facts: string | undefined;
+function factsHash(): string {
+  if (facts) return facts;
+  const hash = createHash('sha512');
+  const api = new URL('../../api/', import.meta.url);
+  for (const file of [
+    'fact/types.json',
+    'fact/resources.json',
+    ...descriptionFiles().map(f => `description/${f}.json`),
+  ])
+    hash.update(readFileSync(new URL(file, api)));
+  facts = `${generation} ${hash.digest('hex')}`;
+  return facts;
+}
+
+/** To be raised when documents change for another reason than the facts. */
+const generation = 1;
