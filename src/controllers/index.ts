@@ -5,6 +5,7 @@ import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts';
 import { garbageCollectorController } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
@@ -46,5 +47,6 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     // Services.
     endpointSliceController(),
     endpointController(),
+    endpointSliceMirroringController(),
   ];
 }
