@@ -16,6 +16,7 @@ import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
+import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 
 export interface AllControllersOptions {
@@ -42,6 +43,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     replicationControllerController(),
     deploymentController(),
     daemonSetController(),
+    statefulSetController(),
     jobController(),
     cronJobController(),
     // Services.
