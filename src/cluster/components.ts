@@ -87,6 +87,13 @@ export const nodeParts: readonly Part<NodeContext>[] = [
     },
   },
   {
+    name: 'proxy',
+    async create(context) {
+      const { createNodeProxy } = await import('./node-proxy.ts');
+      return createNodeProxy(context);
+    },
+  },
+  {
     name: 'DNS',
     async create(context) {
       const { createNodeDns } = await import('./node-dns.ts');
