@@ -1,5 +1,6 @@
 // Every controller of the control plane.
 import type { Controller } from '../engine/controller.ts';
+import { clusterRoleAggregationController } from './clusterroleaggregation/cluster-role-aggregation.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
@@ -18,6 +19,8 @@ import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
+import { ttlController } from './ttl/ttl.ts';
+import { ttlAfterFinishedController } from './ttlafterfinished/ttl-after-finished.ts';
 
 export interface AllControllersOptions {
   /** Certificates in PEM form that verify the API server. */
@@ -31,12 +34,14 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     // Identity and namespaces.
     serviceAccountController(),
     rootCaController(options.clusterCa),
+    clusterRoleAggregationController(),
     namespaceController(),
     garbageCollectorController(),
     // Nodes.
     nodeLifecycleController(),
     taintEvictionController(),
     podGcController(),
+    ttlController(),
     ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr })] : []),
     // Workloads.
     replicaSetController(),
@@ -46,6 +51,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     statefulSetController(),
     jobController(),
     cronJobController(),
+    ttlAfterFinishedController(),
     // Services.
     endpointSliceController(),
     endpointController(),
