@@ -21,6 +21,8 @@ import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 import { ttlController } from './ttl/ttl.ts';
 import { ttlAfterFinishedController } from './ttlafterfinished/ttl-after-finished.ts';
+import { claimProtectionController } from './volume-protection/claim-protection.ts';
+import { volumeProtectionController } from './volume-protection/volume-protection.ts';
 
 export interface AllControllersOptions {
   /** Certificates in PEM form that verify the API server. */
@@ -56,5 +58,8 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     endpointSliceController(),
     endpointController(),
     endpointSliceMirroringController(),
+    // Volumes.
+    claimProtectionController(),
+    volumeProtectionController(),
   ];
 }
