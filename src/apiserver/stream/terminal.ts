@@ -19,6 +19,7 @@ type ChannelName = keyof typeof channel;
 /** Of v5: the channel named in the next byte gets no more. */
 const closeChannel = 255;
 const closeMs = 10_000;
+const openMs = 30_000;
 const maxErrorBytes = 64 << 10;
 
 /** Resolves when the client is gone. Throws only before the handshake. */
@@ -74,7 +75,7 @@ async function connect({ context, target, path, life }: UpgradePass): Promise<Sp
 async function relay(
   channels: Channels,
   connection: SpdyConnection,
-  { path }: UpgradePass,
+  { path, context }: UpgradePass,
   touch: () => void,
 ): Promise<void> {
   const asked = new URLSearchParams(path.slice(path.indexOf('?') + 1));
@@ -84,7 +85,10 @@ async function relay(
   if (asked.has('output')) wanted.push('stdout');
   if (asked.has('error') && !tty) wanted.push('stderr');
   if (tty) wanted.push('resize');
-  const opened = await Promise.all(wanted.map(name => connection.open({ streamtype: name })));
+  const timer = context.clock.after(openMs, () => connection.destroy());
+  const opened = await Promise.all(wanted.map(name => connection.open({ streamtype: name }))).finally(() =>
+    timer.cancel(),
+  );
   const streams = new Map(wanted.map((name, i) => [name, opened[i]!]));
   const error = collect(streams.get('error')!);
   const outputs = (['stdout', 'stderr'] as const).flatMap(name => {

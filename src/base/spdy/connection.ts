@@ -34,6 +34,7 @@ export class SpdyStream extends Duplex {
   #wanted: (() => void) | undefined;
   /** Ended or reset by the other end. */
   #over = false;
+  #wasReset = false;
 
   constructor(id: number, headers: SpdyHeaders, connection: StreamOwner) {
     super({ allowHalfOpen: true });
@@ -50,6 +51,10 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    if (this.#wasReset) {
+      done(resetError());
+      return;
+    }
     let at = 0;
     const next = (error?: Error | null): void => {
       if (error || at >= chunk.length) {
@@ -64,12 +69,13 @@ export class SpdyStream extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#connection.send([dataFrameHead(this.id, flagFin, 0)], done);
+    if (this.#wasReset) done();
+    else this.#connection.send([dataFrameHead(this.id, flagFin, 0)], done);
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#wanted?.();
-    this.#connection.forget(this, !this.#over || !this.writableFinished);
+    this.#connection.forget(this, !this.#wasReset && (!this.#over || !this.writableFinished));
     done(error);
   }
 
@@ -87,13 +93,26 @@ export class SpdyStream extends Duplex {
     });
   }
 
-  /** The other end reset it, or the connection ended. */
-  abandon(error?: Error): void {
-    this.#over = true;
-    if (error) this.destroy(error);
-    else this.destroy();
+  /**
+   * The other end is done with it: what came before can still be read. Go's servers close their streams so when they
+   * close the connection.
+   */
+  reset(): void {
+    this.#wasReset = true;
+    void this.receive(Buffer.alloc(0), true);
+    this.end();
+  }
+
+  /** The connection ended; whoever has not seen the end of the stream by then is told. */
+  abandon(): void {
+    const lost = !this.#over;
+    this.#wasReset = true;
+    if (lost) this.destroy(new Error('read a SPDY stream: the connection has ended'));
+    else this.end();
   }
 }
+
+const resetError = () => new Error('write to a SPDY stream: the other end reset it');
 
 interface StreamOwner {
   send(parts: readonly Buffer[], done?: (error?: Error | null) => void): void;
@@ -186,7 +205,7 @@ export class SpdyConnection {
       const error = new Error('read a SPDY stream: the connection has ended');
       for (const { reply } of this.#opening.values()) reply.reject(error);
       this.#opening.clear();
-      for (const stream of this.#streams.values()) stream.abandon(stream.readableEnded ? undefined : error);
+      for (const stream of this.#streams.values()) stream.abandon();
       this.#streams.clear();
     }
   }
@@ -218,7 +237,7 @@ export class SpdyConnection {
         opening?.reply.reject(error);
         const stream = this.#streams.get(id);
         this.#streams.delete(id);
-        stream?.abandon(error);
+        stream?.reset();
         return undefined;
       }
       case frameType.ping:

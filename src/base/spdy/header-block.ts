@@ -37,6 +37,8 @@ export function decodePairs(block: Buffer): SpdyHeaders {
 const longestStored = 0xffff;
 // Deflate with a 32 KiB window and a preset dictionary; then the dictionary's Adler-32.
 const zlibHead = Buffer.from([0x78, 0xf9, 0xe3, 0xc6, 0xa7, 0xc2]);
+// An empty stored block: Go's decompressor gives nothing out before it has seen one.
+const flushMark = Buffer.from([0, 0, 0, 0xff, 0xff]);
 
 /**
  * Writes blocks uncompressed, which is a valid zlib stream: a connection carries a handful of short ones, and so
@@ -56,6 +58,7 @@ export class HeaderWriter {
       head.writeUInt16LE(~piece.length & 0xffff, 3);
       parts.push(head, piece);
     }
+    parts.push(flushMark);
     return Buffer.concat(parts);
   }
 }
