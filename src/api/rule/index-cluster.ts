@@ -1,26 +1,43 @@
 // Hand-written rules of every kind but pods and workloads, by `group/resource`.
 import type { Strategy } from '../strategy.ts';
+import { leaseStrategy } from './coordination/lease.ts';
+import { claimStrategy } from './core/claim.ts';
+import { configMapStrategy } from './core/config-map.ts';
+import { endpointsStrategy } from './core/endpoints.ts';
+import { coreEventStrategy, eventStrategy } from './core/event.ts';
 import { namespaceStrategy } from './core/namespace.ts';
+import { nodeStrategy } from './core/node.ts';
+import { secretStrategy } from './core/secret.ts';
 import { serviceStrategy } from './core/service.ts';
+import { serviceAccountStrategy } from './core/service-account.ts';
+import { volumeStrategy } from './core/volume.ts';
+import { endpointSliceStrategy } from './discovery/endpoint-slice.ts';
+import { clusterRoleBindingStrategy, roleBindingStrategy } from './rbac/binding.ts';
+import { clusterRoleStrategy, roleStrategy } from './rbac/policy-rule.ts';
 
 /** Written only by who read the version it replaces. */
 const readFirst: Strategy = { allowUnconditionalUpdate: false };
 const createOnUpdate: Strategy = { allowCreateOnUpdate: true };
-const rbac: Strategy = { nameRule: 'pathSegment', allowCreateOnUpdate: true };
 
 export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   '/namespaces': namespaceStrategy,
   '/services': serviceStrategy,
-  '/endpoints': createOnUpdate,
-  '/events': createOnUpdate,
+  '/configmaps': configMapStrategy,
+  '/endpoints': endpointsStrategy,
+  '/events': coreEventStrategy,
+  '/nodes': nodeStrategy,
+  '/persistentvolumeclaims': claimStrategy,
+  '/persistentvolumes': volumeStrategy,
+  '/secrets': secretStrategy,
   '/limitranges': createOnUpdate,
-  '/serviceaccounts': readFirst,
-  'events.k8s.io/events': createOnUpdate,
-  'rbac.authorization.k8s.io/roles': rbac,
-  'rbac.authorization.k8s.io/rolebindings': rbac,
-  'rbac.authorization.k8s.io/clusterroles': rbac,
-  'rbac.authorization.k8s.io/clusterrolebindings': rbac,
-  'coordination.k8s.io/leases': { allowCreateOnUpdate: true, allowUnconditionalUpdate: false },
+  '/serviceaccounts': serviceAccountStrategy,
+  'events.k8s.io/events': eventStrategy,
+  'rbac.authorization.k8s.io/roles': roleStrategy,
+  'rbac.authorization.k8s.io/rolebindings': roleBindingStrategy,
+  'rbac.authorization.k8s.io/clusterroles': clusterRoleStrategy,
+  'rbac.authorization.k8s.io/clusterrolebindings': clusterRoleBindingStrategy,
+  'coordination.k8s.io/leases': leaseStrategy,
+  'discovery.k8s.io/endpointslices': endpointSliceStrategy,
   'coordination.k8s.io/leasecandidates': { allowCreateOnUpdate: true, allowUnconditionalUpdate: false },
   'policy/poddisruptionbudgets': readFirst,
   'node.k8s.io/runtimeclasses': readFirst,

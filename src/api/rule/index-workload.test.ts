@@ -6,6 +6,7 @@ import { applyDefaults, normalize } from '../decode.ts';
 import { cloneDeep, type KubeObject, type Mutable } from '../meta.ts';
 import { builtinResources } from '../resource.ts';
 import { schemaOf, type TypeRef } from '../schema.ts';
+import { clusterStrategies } from './index-cluster.ts';
 import { workloadStrategies } from './index-workload.ts';
 import { create, ruleContext, update } from './testing.ts';
 
@@ -63,7 +64,8 @@ function structOf(name: string, depth: number): fc.Arbitrary<unknown> {
 
 const gates = ['MaxUnavailableStatefulSet', 'ContainerStopSignals', 'TaintTolerationComparisonOperators'];
 
-for (const [key, strategy] of Object.entries(workloadStrategies)) {
+for (const [key, strategy] of Object.entries({ ...workloadStrategies, ...clusterStrategies })) {
+  if (!strategy.validate) continue;
   const [group, name] = key.split('/') as [string, string];
   const resource = builtinResources().resources.find(r => r.group === group && r.resource === name)!;
   const type = resource.typeName;
