@@ -47,6 +47,7 @@ export interface SchedulerOptions {
 export interface Scheduler extends Service {
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
+  profile(schedulerName: string): Profile | undefined;
   /** Everything tried that can be tried, and all bindings and writes so far ended. */
   idle(): Promise<void>;
 }
@@ -138,6 +139,10 @@ class SchedulerService implements Scheduler {
       for (const remove of this.#removals) remove();
       await Promise.all(this.#bindings);
     }
+  }
+
+  profile(schedulerName: string): Profile | undefined {
+    return this.#profiles.get(schedulerName);
   }
 
   async idle(): Promise<void> {
