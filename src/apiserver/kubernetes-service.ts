@@ -18,21 +18,25 @@ const key = { namespace: 'default', name: 'kubernetes' };
 /** Makes the service and points its endpoints at this server. */
 export async function reconcileKubernetesService(client: Client, options: KubernetesServiceOptions): Promise<void> {
   await ensureService(client, options);
+  // Nothing but this machine reaches a loopback address, and endpoints may not have one.
+  const reachable = !isLoopback(options.address);
   const endpoints: Draft<Endpoints> = {
     metadata: { ...key, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-    subsets: [
-      { addresses: [{ ip: options.address }], ports: [{ name: 'https', port: options.port, protocol: 'TCP' }] },
-    ],
+    subsets: reachable
+      ? [{ addresses: [{ ip: options.address }], ports: [{ name: 'https', port: options.port, protocol: 'TCP' }] }]
+      : [],
   };
   const slice: Draft<EndpointSlice> = {
     metadata: { ...key, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
     addressType: options.address.includes(':') ? 'IPv6' : 'IPv4',
-    endpoints: [{ addresses: [options.address], conditions: { ready: true } }],
+    endpoints: reachable ? [{ addresses: [options.address], conditions: { ready: true } }] : [],
     ports: [{ name: 'https', port: options.port, protocol: 'TCP' }],
   };
   await write(client, coreV1.endpoints, endpoints);
   await write(client, discoveryV1.endpointslices, slice);
 }
+
+const isLoopback = (address: string) => address === '::1' || address.startsWith('127.');
 
 async function ensureService(client: Client, { clusterIp, port }: KubernetesServiceOptions): Promise<void> {
   const service: Draft<Service> = {
