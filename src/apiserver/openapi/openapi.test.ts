@@ -106,6 +106,7 @@ test('kubectl explains from both versions and validates strictly', async () => {
       /FIELD: containers <\[\]Container>[\s\S]*\n {2}image\t<string>[\s\S]*\n {2}name\t<string> -required-/,
       v3.err,
     );
+    assert.match(v3.out, /\n {2}image\t<string>\n {4}Image to run\.\n/);
     const all = await kubectl.run(['explain', 'deploy', '--recursive']);
     assert.match(all.out, /\n {6}rollingUpdate\t<RollingUpdateDeployment>\n {8}maxSurge\t<IntOrString>/, all.err);
     const v2 = await kubectl.run(['explain', 'deploy.spec.strategy', '--output', 'plaintext-openapiv2', '--recursive']);

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { createDescriber, type Descriptions, descriptionFiles } from './description.ts';
+import { builtinResources } from './resource.ts';
+import { schemaOf, type TypeRef, typeNames } from './schema.ts';
+
+test('descriptions are of types and fields that exist', () => {
+  const names = typeNames();
+  for (const file of descriptionFiles()) {
+    const url = new URL(`description/${file}.json`, import.meta.url);
+    for (const [type, fields] of Object.entries(JSON.parse(readFileSync(url, 'utf8')) as Descriptions)) {
+      const name = names.find(n => n.endsWith(`.${file}.${type}`));
+      assert.ok(name, `${file}: no type ${type}`);
+      const schema = schemaOf(name);
+      for (const field of Object.keys(fields))
+        assert.ok(field === '' || schema.byName.has(field), `${file}: ${type} has no field ${field}`);
+    }
+  }
+});
+
+const whole = `v1/Pod v1/Node v1/Namespace v1/Service v1/ConfigMap v1/Secret v1/ServiceAccount v1/Endpoints v1/Event
+  v1/PersistentVolumeClaim apps/v1/Deployment apps/v1/ReplicaSet apps/v1/StatefulSet apps/v1/DaemonSet batch/v1/Job
+  batch/v1/CronJob discovery.k8s.io/v1/EndpointSlice coordination.k8s.io/v1/Lease
+  rbac.authorization.k8s.io/v1/Role rbac.authorization.k8s.io/v1/ClusterRole
+  rbac.authorization.k8s.io/v1/RoleBinding rbac.authorization.k8s.io/v1/ClusterRoleBinding`.split(/\s+/);
+
+test('the kinds used most are described down to the last field', () => {
+  const describe = createDescriber();
+  const seen = new Set<string>();
+  const due = whole.map(id => {
+    const slash = id.lastIndexOf('/');
+    return builtinResources().typeNameOf(id.slice(0, slash), id.slice(slash + 1))!;
+  });
+  for (let name = due.pop(); name !== undefined; name = due.pop()) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    assert.ok(describe.type(name), name);
+    for (const f of schemaOf(name).fields) {
+      const text = describe.field(name, f.name);
+      assert.match(text, /^\S.+\.$/, `${name}.${f.name}: ${text}`);
+      const inner = structOf(f.type);
+      if (inner) due.push(inner);
+    }
+  }
+  assert.ok(seen.size > 180, `${seen.size} types`);
+});
+
+function structOf(type: TypeRef): string | undefined {
+  if (type.kind === 'struct') return type.name;
+  if (type.kind === 'list') return structOf(type.item);
+  return type.kind === 'map' ? structOf(type.value) : undefined;
+}
