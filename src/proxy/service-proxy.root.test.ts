@@ -12,6 +12,9 @@ import { createMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import { fakeClient } from '../client/fake-client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
+import { baseScript } from './kernel/base-rules.ts';
+import { RuleTable } from './kernel/rule-table.ts';
+import { ServiceMap } from './kernel/service-map.ts';
 import { testService, testSlice } from './kernel/test-objects.ts';
 import { createServiceProxy } from './service-proxy.ts';
 import type { PeerAnswer, PeerRequest } from './test-peer.ts';
@@ -33,6 +36,8 @@ function exec(command: string, args: readonly string[], input = ''): Promise<str
     });
     child.on('error', reject);
     child.on('close', code => (code === 0 ? resolve(out) : reject(new Error(`${command} ${args.join(' ')}: ${said}`))));
+    // What ends without reading its input is no error of ours.
+    child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
 }
@@ -288,6 +293,47 @@ test('a deleted service leaves nothing, and rules that somebody flushed come bac
   await inNode('nft', ['flush', 'ruleset']);
   await applied(() => client.set(discoveryV1.endpointslices, testSlice('web', both) as Draft<EndpointSlice>));
   assert.deepEqual(await answers(20, 'pod1', vip(1)), ['pod1 10.244.0.1', 'pod2 10.244.0.11']);
+});
+
+test('the kernel takes the rules of IPv6 services too, whole and in steps', async () => {
+  const table = new RuleTable(6);
+  const map = new ServiceMap();
+  const ports = [{ name: 'p', protocol: 'TCP', port: 80, nodePort: 30443 }];
+  const six = (more: object) =>
+    testService('six', { clusterIP: 'fd00:96::1', clusterIPs: ['fd00:96::1'], type: 'NodePort', ports, ...more });
+  const endpoints = (...list: string[]) => testSlice('six', list, { addressType: 'IPv6' });
+  const base = baseScript({
+    family: 6,
+    podCidrs: ['fd00:244::/64'],
+    serviceCidrs: ['fd00:96::/112'],
+    masqueradeAll: false,
+  });
+  const step = async (service: Service, slice: EndpointSlice, first = false) => {
+    map.putService(service);
+    map.putSlice(slice);
+    const context = { nodeName: 'a', zone: undefined, podCidrs: ['fd00:244::/64'] };
+    table.set('default/six', map.plan('default/six', [6], context)?.rules.get(6));
+    const changes = table.changes();
+    await inNode('nft', ['-f', '-'], [...(first ? base : []), ...changes.lines, ''].join('\n'));
+    table.commit(changes);
+  };
+  await step(six({}), endpoints('fd00:244::1@a', 'fd00:244::2@b'), true);
+  await step(six({ externalTrafficPolicy: 'Local', externalIPs: ['fd00:8::9'] }), endpoints('fd00:244::1@a'));
+  await step(six({ sessionAffinity: 'ClientIP' }), endpoints('fd00:244::1@a', 'fd00:244::2@b'));
+  const balancer = { type: 'LoadBalancer', loadBalancerSourceRanges: ['fd00:5::/64'] };
+  await step(
+    testService(
+      'six',
+      { ...six({}).spec, ...balancer },
+      { status: { loadBalancer: { ingress: [{ ip: 'fd00:8::8' }] } } },
+    ),
+    endpoints(...Array.from({ length: 100 }, (_, i) => `fd00:244::${i + 1}@a`)),
+  );
+  const have = await inNode('nft', ['list', 'table', 'ip6', 'k8ts-proxy']);
+  assert.match(have, /fd00:8::8 \. tcp \. 80 : goto firewall-/);
+  assert.match(have, /numgen random mod 100 map \{ 0 : fd00:244::1 \. 8080/);
+  await step(six({}), endpoints());
+  assert.match(await inNode('nft', ['list', 'map', 'ip6', 'k8ts-proxy', 'no-endpoint-services']), /goto reject-chain/);
 });
 
 test('10,000 services: written at once, one changed in a moment', async () => {
