@@ -4,6 +4,7 @@ import { clusterRoleAggregationController } from './clusterroleaggregation/clust
 import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { disruptionController } from './disruption/disruption.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts';
@@ -54,6 +55,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     jobController(),
     cronJobController(),
     ttlAfterFinishedController(),
+    disruptionController(),
     // Services.
     endpointSliceController(),
     endpointController(),
