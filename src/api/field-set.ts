@@ -30,7 +30,22 @@ export function compareElements(a: string, b: string): number {
   const kind = a.charCodeAt(0);
   if (kind !== b.charCodeAt(0) || kind === 102 /* f */ || kind === 46 /* . */)
     return rank(a) - rank(b) || (a < b ? -1 : 1);
-  return compareValues(JSON.parse(a.slice(2)), JSON.parse(b.slice(2)));
+  return compareTexts(a, b) ?? compareValues(JSON.parse(a.slice(2)), JSON.parse(b.slice(2)));
+}
+
+/** Of two elements that first differ within a string, which is most of them; undefined when they do not. */
+function compareTexts(a: string, b: string): number | undefined {
+  let inString = false;
+  for (let i = 2; i < a.length && i < b.length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x === 92 /* backslash */ || y === 92) return undefined;
+    if (x === y) {
+      if (x === 34 /* " */) inString = !inString;
+    } else if (!inString) return undefined;
+    else if (x === 34) return -1;
+    else return y === 34 || x > y ? 1 : -1;
+  }
+  return undefined;
 }
 
 const rank = (element: string) => '.fkvi'.indexOf(element[0]!);

@@ -6,10 +6,18 @@ export interface Random {
   bytes(bytes: number): Uint8Array;
 }
 
+// Asking for many numbers costs hardly more than for one.
+const pool = new Uint32Array(1024);
+let used = pool.length;
+
 /** Cryptographically strong. */
 export const systemRandom: Random = {
   next() {
-    return crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32;
+    if (used === pool.length) {
+      crypto.getRandomValues(pool);
+      used = 0;
+    }
+    return pool[used++]! / 2 ** 32;
   },
   bytes(bytes) {
     return crypto.getRandomValues(new Uint8Array(bytes));

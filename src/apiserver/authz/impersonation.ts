@@ -15,6 +15,7 @@ const extraPrefix = 'impersonate-extra-';
 
 /** The user the request acts as. Throws 403 naming the first thing the user may not impersonate; 400 for groups without a user. */
 export function impersonated(headers: IncomingHttpHeaders, user: UserInfo, authorizer: Authorizer): UserInfo {
+  if (!asksFor(headers)) return user;
   const name = single(headers['impersonate-user']);
   const groups = many(headers['impersonate-group']);
   const uid = single(headers['impersonate-uid']);
@@ -59,6 +60,11 @@ function withImplied(name: string, groups: readonly string[]): readonly string[]
   return groups.includes(allAuthenticated) || groups.includes(allUnauthenticated)
     ? groups
     : [...groups, allAuthenticated];
+}
+
+function asksFor(headers: IncomingHttpHeaders): boolean {
+  for (const header in headers) if (header.startsWith('impersonate-')) return true;
+  return false;
 }
 
 function extraOf(headers: IncomingHttpHeaders): Map<string, string[]> {

@@ -48,6 +48,7 @@ function collect(source: Duplex | IncomingMessage, maxBytes: number, declared: s
     }
     const chunks: Buffer[] = [];
     let size = 0;
+    let ended = false;
     source.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBytes) {
@@ -55,9 +56,14 @@ function collect(source: Duplex | IncomingMessage, maxBytes: number, declared: s
         reject(requestTooLarge(`limit is ${maxBytes}`));
       } else chunks.push(chunk);
     });
-    source.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    source.on('end', () => {
+      ended = true;
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    });
     source.on('error', reject);
-    source.on('close', () => reject(badRequest('the request body ended early')));
+    source.on('close', () => {
+      if (!ended) reject(badRequest('the request body ended early'));
+    });
   });
 }
 
