@@ -222,6 +222,24 @@ export interface Handle {
   /** Tells the queue of something no informer tells. */
   happened(event: ClusterEvent): void;
   readonly metrics: PluginMetrics;
+  readonly statuses: PodStatusWrites;
+}
+
+/** Writes of pods' statuses. */
+export interface PodStatusWrites {
+  /** Resolves when written or given up. An empty nominatedNode clears it. */
+  write(
+    pod: Pod,
+    write: {
+      readonly condition?: {
+        readonly type: string;
+        readonly status: string;
+        readonly reason: string;
+        readonly message: string;
+      };
+      readonly nominatedNode?: string;
+    },
+  ): Promise<void>;
 }
 
 export interface PluginMetrics {

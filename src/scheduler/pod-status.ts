@@ -7,17 +7,9 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
+import type { PodStatusWrites } from './framework.ts';
 
-export interface StatusWrite {
-  readonly condition?: {
-    readonly type: string;
-    readonly status: string;
-    readonly reason: string;
-    readonly message: string;
-  };
-  /** '' clears it. */
-  readonly nominatedNode?: string;
-}
+type StatusWrite = Parameters<PodStatusWrites['write']>[1];
 
 export interface PodStatusWriterOptions {
   readonly client: Client;
@@ -29,7 +21,7 @@ const tries = 3;
 const retryMs = 100;
 
 /** One write at a time a pod; of several that wait only the last is made. */
-export class PodStatusWriter {
+export class PodStatusWriter implements PodStatusWrites {
   readonly #o: PodStatusWriterOptions;
   readonly #waiting = new Map<string, { pod: Pod; write: StatusWrite }>();
   readonly #running = new Map<string, Promise<void>>();
@@ -42,14 +34,15 @@ export class PodStatusWriter {
     while (this.#running.size) await Promise.all(this.#running.values());
   }
 
-  write(pod: Pod, write: StatusWrite): void {
+  write(pod: Pod, write: StatusWrite): Promise<void> {
     const id = pod.metadata.uid ?? '';
     this.#waiting.set(id, { pod, write: { ...this.#waiting.get(id)?.write, ...write } });
-    if (this.#running.has(id)) return;
-    this.#running.set(
-      id,
-      this.#drain(id).finally(() => this.#running.delete(id)),
-    );
+    let running = this.#running.get(id);
+    if (!running) {
+      running = this.#drain(id).finally(() => this.#running.delete(id));
+      this.#running.set(id, running);
+    }
+    return running;
   }
 
   async #drain(id: string): Promise<void> {

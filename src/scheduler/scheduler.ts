@@ -97,8 +97,8 @@ class SchedulerService implements Scheduler {
       random,
       percentageOfNodesToScore: options.percentageOfNodesToScore ?? 0,
     });
-    for (const config of options.profiles ?? [defaultProfile()]) this.#addProfile(config);
     this.#statuses = new PodStatusWriter({ client, clock, log });
+    for (const config of options.profiles ?? [defaultProfile()]) this.#addProfile(config);
     const pods = informers.informer(coreV1.pods, livePods).lister;
     this.#failures = new FailureHandler({
       cache: this.cache,
@@ -185,6 +185,7 @@ class SchedulerService implements Scheduler {
       activate: pod => this.queue.activate(pod.uid),
       happened: event => this.queue.happened(event),
       metrics: this.#metrics,
+      statuses: this.#statuses,
     };
     const plugins = config.plugins.map(p => ({ plugin: p.create(handle, p.args), weight: p.weight }));
     profile = new Profile({

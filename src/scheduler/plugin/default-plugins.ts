@@ -8,6 +8,8 @@ import { nodeName } from './node-name.ts';
 import { nodePorts } from './node-ports.ts';
 import { nodeResourcesFit } from './node-resources-fit.ts';
 import { nodeUnschedulable } from './node-unschedulable.ts';
+import { interPodAffinity } from './pod-affinity/inter-pod-affinity.ts';
+import { defaultPreemption } from './preemption/default-preemption.ts';
 import { prioritySort } from './priority-sort.ts';
 import { schedulingGates } from './scheduling-gates.ts';
 import { taintToleration } from './taint-toleration.ts';
@@ -31,6 +33,8 @@ export const defaultPlugins: readonly PluginEntry[] = [
   entry('NodePorts', nodePorts),
   entry('NodeResourcesFit', nodeResourcesFit),
   entry('PodTopologySpread', podTopologySpread, 2),
+  entry('InterPodAffinity', interPodAffinity, 2),
+  entry('DefaultPreemption', defaultPreemption),
   entry('NodeResourcesBalancedAllocation', nodeResourcesBalancedAllocation),
   entry('ImageLocality', imageLocality),
   entry('DefaultBinder', defaultBinder),
