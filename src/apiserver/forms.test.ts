@@ -158,6 +158,12 @@ test('large answers are compressed for those who take gzip', async () => {
   }
 });
 
+test('answers about deprecated resources carry a warning', async () => {
+  const { headers } = await ask(server, '/api/v1/namespaces/default/endpoints');
+  assert.match(String(headers.warning), /^299 - "v1 Endpoints is deprecated in v1\.33\+; use /);
+  assert.equal((await ask(server, maps)).headers.warning, undefined);
+});
+
 test('kubectl shows what it shows', async () => {
   const kubectl = kubectlFor(server);
   try {

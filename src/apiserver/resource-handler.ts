@@ -9,6 +9,7 @@ import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
 import { decodeYamlOrJson } from './body-format.ts';
 import type { ApiContext, CallResult } from './context.ts';
 import { servedResource } from './context.ts';
+import { deprecationWarning } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
 import { WatchStream } from './http/watch-stream.ts';
 import { deleteRequest, writeContext, writeParameters } from './options.ts';
@@ -42,6 +43,8 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
   const resource = servedResource(context, info);
   if (!resource) throw noSuchPath();
   if (info.name && !resource.namespaced && info.namespace && resource.resource !== 'namespaces') throw noSuchPath();
+  const deprecated = deprecationWarning(resource);
+  if (deprecated) request.warnings.push(deprecated);
   const id = `${resource.group}/${resource.resource}`;
   const registry = context.registries.get(id);
   if (info.subresource) {

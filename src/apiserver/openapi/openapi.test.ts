@@ -90,7 +90,7 @@ test('version 2 is whole as well', async () => {
   const document = await json('/openapi/v2');
   assert.equal(document.swagger, '2.0');
   for (const [, name] of JSON.stringify(document).matchAll(/#\/definitions\/([^"]+)"/g))
-    assert.ok(document.definitions[name!], name);
+    assert.ok(document.definitions[name!], String(name));
   const post = document.paths['/apis/apps/v1/namespaces/{namespace}/deployments'].post;
   assert.equal(post.parameters[0].schema.$ref, '#/definitions/io.k8s.api.apps.v1.Deployment');
   const none = await ask(server, '/openapi/v2', { headers: { accept: 'text/html' } });
