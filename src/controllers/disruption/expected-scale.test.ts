@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import type { Pod } from '../../api/type/core-v1.ts';
 import { fakeClient } from '../../client/fake-client.ts';
 import { expectedScale } from './expected-scale.ts';
 
 const none = { get: () => undefined, list: () => [], byIndex: () => [], size: 0 };
-const pod = (kind: string, apiVersion: string) => ({
+const pod = (kind: string, apiVersion: string): Pod => ({
   metadata: {
     name: 'p',
+    uid: 'uid-p',
+    creationTimestamp: '2026-01-01T00:00:00Z',
+    resourceVersion: '1',
     namespace: 'a',
     ownerReferences: [{ kind, apiVersion, name: 'x', uid: 'u', controller: true }],
   },
