@@ -52,18 +52,19 @@ export class DaemonReconciler implements Reconciler {
     if (ds.metadata.deletionTimestamp) return undefined;
     const history = await daemonHistory(this.#context, ds, workloadSelector(ds), () => this.#claim(ds));
     const hash = hashOfRevision(history.current);
+    // Asked before looking: what is seen afterwards contains all that was awaited.
     const mayAct = this.#expectations.satisfied(key);
-    let failure: { error: unknown } | undefined;
-    let waitMs: number | undefined;
-    if (mayAct) {
-      ({ failure, waitMs } = await this.#act(key, ds, hash));
-      await cleanUpHistory(this.#context, ds, history.old, await this.#claim(ds));
-    }
     const input = await this.#look(ds, hash);
+    const pods = [...input.pods.values()].flat();
+    let outcome: Outcome = { failure: undefined };
+    if (mayAct) {
+      outcome = await this.#act(key, input);
+      await cleanUpHistory(this.#context, ds, history.old, pods);
+    }
     await this.#writeStatus(input, mayAct);
-    if (failure) throw failure.error;
-    const availableMs = nextAvailableMs([...input.pods.values()].flat(), ds.spec.minReadySeconds ?? 0, input.nowMs);
-    const next = Math.min(waitMs ?? Number.POSITIVE_INFINITY, availableMs ?? Number.POSITIVE_INFINITY);
+    if (outcome.failure) throw outcome.failure.error;
+    const availableMs = nextAvailableMs(pods, ds.spec.minReadySeconds ?? 0, input.nowMs);
+    const next = Math.min(outcome.waitMs ?? Number.POSITIVE_INFINITY, availableMs ?? Number.POSITIVE_INFINITY);
     return next === Number.POSITIVE_INFINITY ? undefined : { requeueAfterMs: next };
   }
 
@@ -86,14 +87,15 @@ export class DaemonReconciler implements Reconciler {
     return { ds, hash, nodes, placements, pods, nowMs: this.#context.clock.now() };
   }
 
-  async #act(key: string, ds: DaemonSet, hash: string): Promise<Outcome> {
-    const plan = planNodes(await this.#look(ds, hash));
+  /** An update goes on when there is a pod wherever one should be; what is done here comes back as events. */
+  async #act(key: string, input: PlanInput): Promise<Outcome> {
+    const { ds } = input;
+    const plan = planNodes(input);
     const { remove, waitMs } = this.#replaceFinished(ds, plan);
-    let failure = await this.#carryOut(key, ds, hash, { ...plan, remove });
-    const isRolling = ds.spec.updateStrategy?.type !== 'OnDelete';
-    if (!failure && isRolling && this.#expectations.satisfied(key))
-      failure = await this.#carryOut(key, ds, hash, planUpdate(await this.#look(ds, hash)));
-    return { failure, waitMs };
+    if (plan.create.length + remove.length > 0)
+      return { failure: await this.#carryOut(key, input, { ...plan, remove }), waitMs };
+    if (ds.spec.updateStrategy?.type === 'OnDelete') return { failure: undefined, waitMs };
+    return { failure: await this.#carryOut(key, input, planUpdate(input)), waitMs };
   }
 
   /** What of the plan is to be deleted now: failed pods wait for their back-off. */
@@ -122,7 +124,7 @@ export class DaemonReconciler implements Reconciler {
     return { remove: remove.filter(p => !kept.has(p)), waitMs };
   }
 
-  async #carryOut(key: string, ds: DaemonSet, hash: string, plan: Plan): Promise<Outcome['failure']> {
+  async #carryOut(key: string, { ds, hash }: PlanInput, plan: Plan): Promise<Outcome['failure']> {
     const create = plan.create.slice(0, burst);
     const remove = plan.remove.slice(0, burst);
     if (create.length + remove.length === 0) return undefined;
