@@ -45,7 +45,7 @@ export function createClusterDns(options: ClusterDnsOptions): Service {
   const { clock, random, informers, address, log, metrics = createMetrics() } = options;
   const domain = options.domain.toLowerCase().replace(/\.$/, '');
   const index = new RecordIndex();
-  const complete = feedIndex(index, informers);
+  const { complete, whenComplete } = feedIndex(index, informers);
   let nameservers: readonly string[] = [];
   const ownAddresses = new Set([address, options.clusterDns]);
   const server = new DnsServer({
@@ -53,6 +53,7 @@ export function createClusterDns(options: ClusterDnsOptions): Service {
     forwarder: new Forwarder({ nameservers: () => nameservers, clock, random }),
     metrics: dnsMetrics(metrics, domain),
     complete,
+    whenComplete,
     clock,
     log,
   });
@@ -82,8 +83,7 @@ function readNameservers(file: string): string[] {
   }
 }
 
-/** Returns what tells whether everything has been read once. */
-function feedIndex(index: RecordIndex, informers: InformerFactory): () => boolean {
+function feedIndex(index: RecordIndex, informers: InformerFactory) {
   const services = informers.informer<KubeService>(coreV1.services);
   const slices = informers.informer<EndpointSlice>(discoveryV1.endpointslices);
   const namespaces = informers.informer<Namespace>(coreV1.namespaces);
@@ -101,7 +101,11 @@ function feedIndex(index: RecordIndex, informers: InformerFactory): () => boolea
     onAdd: n => index.putNamespace(n.metadata.name ?? ''),
     onDelete: n => index.deleteNamespace(n.metadata.name ?? ''),
   });
-  return () => services.synced && slices.synced;
+  return {
+    /** Everything has been read once. */
+    complete: () => services.synced && slices.synced,
+    whenComplete: Promise.all([services.whenSynced(), slices.whenSynced()]).then(() => {}),
+  };
 }
 
 interface StatusOptions {

@@ -6,14 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { decode, encode, streamEncode } from 'dns-packet';
-import { systemClock } from '../base/clock.ts';
+import type { Service } from '../api/type/core-v1.ts';
+import { systemClock, VirtualClock } from '../base/clock.ts';
 import { createLog, silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import { fakeClient } from '../client/fake-client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import { createClusterDns } from './cluster-dns.ts';
+import { dnsMetrics } from './dns-metrics.ts';
+import { DnsServer } from './dns-server.ts';
 import { Forwarder } from './forwarder.ts';
+import { RecordIndex } from './kernel/record-index.ts';
 
 const address = '127.0.0.1';
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-dns-'));
@@ -204,6 +208,33 @@ function answer(socket: Socket, bytes: Buffer, peer: { port: number; address: st
   socket.send(reply((query.id! + 1) & 0xffff, '6.6.6.6'), peer.port, peer.address);
   socket.send(reply(query.id!, '192.0.2.7'), peer.port, peer.address);
 }
+
+test('a question waits for the first list, but not for ever', async () => {
+  const clock = new VirtualClock();
+  const list = Promise.withResolvers<void>();
+  let complete = false;
+  const index = new RecordIndex();
+  const server = new DnsServer({
+    zone: { domain: 'cluster.local', index, serverAddress: '10.96.0.10', serial: () => 1 },
+    forwarder: new Forwarder({ nameservers: () => [], clock, random: systemRandom }),
+    metrics: dnsMetrics(createMetrics(), 'cluster.local'),
+    complete: () => complete,
+    whenComplete: list.promise,
+    clock,
+    log: silentLog,
+  });
+  const message = encode({ type: 'query', id: 1, questions: [{ type: 'A', name: 'web.default.svc.cluster.local' }] });
+  const late = server.handle(message, 'udp');
+  await clock.advance(3_000);
+  assert.equal(rcodeOf(decode(Buffer.from((await late)!))), 'SERVFAIL');
+  const inTime = server.handle(message, 'udp');
+  await clock.advance(1_000);
+  index.putService(objects[0] as unknown as Service);
+  complete = true;
+  list.resolve();
+  assert.equal(rcodeOf(decode(Buffer.from((await inTime)!))), 'NOERROR');
+  assert.equal(clock.untilNext(), undefined);
+});
 
 test('a port that is taken costs a warning and another try', async () => {
   const lines: string[] = [];

@@ -24,8 +24,12 @@ export interface DnsServerOptions {
   readonly zone: Zone;
   readonly forwarder: Forwarder;
   readonly metrics: DnsMetrics;
-  /** False until everything to answer from has been read: then the zone's names get SERVFAIL, not a wrong NXDOMAIN. */
+  /**
+   * False until everything to answer from has been read: questions about the zone wait for that, and get SERVFAIL, not a
+   * wrong NXDOMAIN, when it takes long.
+   */
   readonly complete: () => boolean;
+  readonly whenComplete: Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -34,11 +38,16 @@ const retryMs = 5_000;
 const idleMs = 10_000;
 const maxConnections = 512;
 const maxInFlight = 64;
+/** Shorter than the five seconds that resolvers wait. */
+const patienceMs = 3_000;
+const maxWaiting = 1_000;
 const classIn = 1;
 const classAny = 255;
 
 export class DnsServer {
   readonly #o: DnsServerOptions;
+
+  #waiting = 0;
 
   constructor(options: DnsServerOptions) {
     this.#o = options;
@@ -123,8 +132,26 @@ export class DnsServer {
     });
   }
 
-  /** The answer to one message; undefined when there is none to give. A promise only for what others are asked. */
-  handle(bytes: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array> {
+  /** The answer to one message; undefined when there is none to give. A promise only for what has to wait for others. */
+  handle(bytes: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    if (this.#o.complete() || this.#waiting >= maxWaiting) return this.#answer(bytes, transport);
+    return this.#patiently(bytes, transport);
+  }
+
+  async #patiently(bytes: Uint8Array, transport: Transport): Promise<Uint8Array | undefined> {
+    const waiting = new AbortController();
+    this.#waiting++;
+    try {
+      const enough = this.#o.clock.sleep(patienceMs, waiting.signal).catch(() => {});
+      await Promise.race([this.#o.whenComplete, enough]);
+    } finally {
+      waiting.abort();
+      this.#waiting--;
+    }
+    return this.#answer(bytes, transport);
+  }
+
+  #answer(bytes: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array> {
     const query = parseQuery(bytes);
     if (!query) return undefined;
     if ('malformed' in query) return encodeFormatError(query.id);
