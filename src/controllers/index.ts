@@ -13,6 +13,7 @@ import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
+import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
@@ -61,6 +62,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     endpointController(),
     endpointSliceMirroringController(),
     // Volumes.
+    volumeBinderController(),
     claimProtectionController(),
     volumeProtectionController(),
   ];
