@@ -107,7 +107,7 @@ async function tunnelOrPass(pass: UpgradePass): Promise<void> {
     return;
   }
   const agreed = answer.response.headers['x-stream-protocol-version'];
-  const websocket = acceptWebSocket(exchange, [`${tunnelPrefix}${agreed}`]);
+  const { websocket } = acceptWebSocket(exchange, [`${tunnelPrefix}${agreed}`]);
   const bytes = createWebSocketStream(websocket, { allowHalfOpen: true });
   if (answer.head.length) bytes.write(answer.head);
   const end = () => {

@@ -24,12 +24,12 @@ const maxErrorBytes = 64 << 10;
 
 /** Resolves when the client is gone. Throws only before the handshake. */
 export async function serveTerminal(pass: UpgradePass): Promise<void> {
-  const websocket = acceptWebSocket(pass.exchange, terminalProtocols);
+  const { websocket, protocol } = acceptWebSocket(pass.exchange, terminalProtocols);
   const { clock } = pass.context;
   const closed = new Promise<void>(resolve => websocket.once('close', () => resolve()));
   const end = () => websocket.terminate();
   pass.life.signal.addEventListener('abort', end, { once: true });
-  const channels = new Channels(websocket);
+  const channels = new Channels(websocket, protocol);
   // What the client sends meanwhile waits for the streams.
   websocket.pause();
   try {
@@ -122,10 +122,10 @@ class Channels {
   readonly #base64: boolean;
   readonly #canClose: boolean;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, protocol: string) {
     this.#socket = socket;
-    this.#base64 = socket.protocol.includes('base64');
-    this.#canClose = socket.protocol.startsWith('v5');
+    this.#base64 = protocol.includes('base64');
+    this.#canClose = protocol.startsWith('v5');
   }
 
   send(name: ChannelName, bytes: Buffer, done?: () => void): void {

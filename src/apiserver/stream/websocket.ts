@@ -7,14 +7,19 @@ import type { Exchange } from '../http/exchange.ts';
 // A terminal's message is small, a copied file's piece 32 KiB; nothing legitimate comes near.
 const maxMessageBytes = 16 << 20;
 
-const server = new WebSocketServer({
-  noServer: true,
-  perMessageDeflate: false,
-  maxPayload: maxMessageBytes,
-  // Chosen by the caller, who put the choice here.
-  handleProtocols: (_offered, request) => chosen.get(request) ?? false,
+const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: maxMessageBytes });
+// Agreed on here and not by the library, which refuses names with a slash: `SPDY/3.1+portforward.k8s.io`.
+const agreed = new WeakMap<object, string>();
+server.on('headers', (headers, request) => {
+  const protocol = agreed.get(request);
+  if (protocol) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
 });
-const chosen = new WeakMap<object, string>();
+
+export interface AcceptedWebSocket {
+  readonly websocket: WebSocket;
+  /** Agreed on; '' for none. */
+  readonly protocol: string;
+}
 
 export function isWebSocket(exchange: Pick<Exchange, 'upgrade' | 'headers'>): boolean {
   return exchange.upgrade !== undefined && exchange.headers.upgrade?.toLowerCase() === 'websocket';
@@ -35,7 +40,7 @@ export function agreeProtocol(exchange: Pick<Exchange, 'headers'>, supported: re
 }
 
 /** Shakes hands; throws 400 when no protocol fits. The connection is the caller's. */
-export function acceptWebSocket(exchange: Exchange, supported: readonly string[]): WebSocket {
+export function acceptWebSocket(exchange: Exchange, supported: readonly string[]): AcceptedWebSocket {
   const protocol = agreeProtocol(exchange, supported);
   if (protocol === undefined)
     throw badRequest(
@@ -43,7 +48,8 @@ export function acceptWebSocket(exchange: Exchange, supported: readonly string[]
         `requested protocol(s) are not supported: [${offeredProtocols(exchange).join(' ')}]; supports [${supported.join(' ')}]`,
     );
   const request = exchange.input as Parameters<WebSocketServer['handleUpgrade']>[0];
-  if (protocol) chosen.set(request, protocol);
+  agreed.set(request, protocol);
+  delete request.headers['sec-websocket-protocol'];
   const { socket, head } = exchange.upgrade!.take();
   let accepted: WebSocket | undefined;
   server.handleUpgrade(request, socket, head, made => {
@@ -52,13 +58,14 @@ export function acceptWebSocket(exchange: Exchange, supported: readonly string[]
   // The library has answered a malformed handshake itself.
   if (!accepted) throw badRequest('unable to upgrade websocket connection: malformed handshake');
   accepted.on('error', () => {});
-  return accepted;
+  return { websocket: accepted, protocol };
 }
 
 /** Sends what is written as messages, text unless the protocol says binary; `byLine`: one for each line. */
-export function messageWriter(socket: WebSocket, { byLine }: { byLine: boolean }): Writable {
-  const base64 = socket.protocol === 'base64.binary.k8s.io';
-  const binary = socket.protocol === 'binary.k8s.io';
+export function messageWriter(accepted: AcceptedWebSocket, { byLine }: { byLine: boolean }): Writable {
+  const { websocket: socket, protocol } = accepted;
+  const base64 = protocol === 'base64.binary.k8s.io';
+  const binary = protocol === 'binary.k8s.io';
   const send = (piece: Buffer, done: (error?: Error | null) => void) =>
     socket.send(base64 ? piece.toString('base64') : piece, { binary }, done);
   const writable = new Writable({

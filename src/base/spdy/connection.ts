@@ -164,7 +164,7 @@ export class SpdyConnection {
     return reply.promise;
   }
 
-  /** Says goodbye and closes; what was written goes out before. */
+  /** Says goodbye and closes; what streams still hold back for want of room is lost. */
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
