@@ -245,6 +245,45 @@ describe('deployment-controller', () => {
     assert.ok(bench.events().some(e => e.startsWith('Warning ReplicaSetCreateError: Failed to create')));
   });
 
+  it('refuses to select everything', async () => {
+    await using bench = await start(deployment(1, { selector: {} }));
+    await finish(bench);
+    assert.equal(sets(bench).length, 0);
+    assert.equal(get(bench).status.observedGeneration, 1);
+    assert.ok(
+      bench
+        .events()
+        .includes('Warning SelectingAll: This deployment is selecting all pods. A non-empty selector is required.'),
+    );
+  });
+
+  it('shares out a new size while a rollout waits', async () => {
+    const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } };
+    await using bench = await start(deployment(10, { strategy }));
+    await finish(bench);
+    await setImage(bench, 'i2');
+    await bench.advance(1000);
+    assert.deepEqual([setOf(bench, 'i1')!.spec.replicas, setOf(bench, 'i2')!.spec.replicas], [8, 5]);
+    await patch(bench, { replicas: 15 });
+    await bench.advance(1000);
+    assert.deepEqual([setOf(bench, 'i1')!.spec.replicas, setOf(bench, 'i2')!.spec.replicas], [11, 7]);
+    await finish(bench);
+    assert.deepEqual([setOf(bench, 'i1')!.spec.replicas, setOf(bench, 'i2')!.spec.replicas], [0, 15]);
+  });
+
+  it('releases a ReplicaSet that it no longer selects', async () => {
+    await using bench = await start(deployment(1));
+    await finish(bench);
+    const [rs] = sets(bench);
+    bench.client.set(appsV1.replicasets, { ...rs!, metadata: { ...rs!.metadata, labels: { app: 'other' } } } as never);
+    await bench.settle();
+    const released = bench.client.object(appsV1.replicasets, keyOf(rs!))!;
+    assert.equal(released.metadata.ownerReferences?.length ?? 0, 0);
+    assert.equal(get(bench).status.collisionCount, 1, 'its name is taken');
+    await finish(bench);
+    assert.equal(sets(bench).length, 2);
+  });
+
   it('goes back to a revision that an old client asks for', async () => {
     await using bench = await start(deployment(1));
     await finish(bench);

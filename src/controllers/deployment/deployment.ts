@@ -3,6 +3,7 @@ import { keyOf } from '../../api/meta.ts';
 import { appsV1, coreV1 } from '../../api/refs.ts';
 import type { Deployment, ReplicaSet } from '../../api/type/apps-v1.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
+import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
 import { isPodFinished } from '../kernel/pod.ts';
@@ -80,7 +81,7 @@ class DeploymentReconciler implements Reconciler {
 
   async #refuse(d: Deployment): Promise<undefined> {
     const message = 'This deployment is selecting all pods. A non-empty selector is required.';
-    this.#context.events.event(d, 'Warning', 'SelectingAll', message);
+    this.#context.events.event(referenceTo(d, appsV1.deployments), 'Warning', 'SelectingAll', message);
     const observedGeneration = d.metadata.generation ?? 0;
     if ((d.status?.observedGeneration ?? 0) >= observedGeneration) return undefined;
     await this.#context.client.updateStatus(appsV1.deployments, {
