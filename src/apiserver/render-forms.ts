@@ -98,7 +98,9 @@ function tableRenderer({ resource, accepted, includeObject, nowMs }: RenderOptio
         `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(listMetadata(result))},"columnDefinitions":${definitions},"rows":[`,
       );
       let first = true;
-      for (const item of result.items) {
+      const { compare } = printer;
+      const items = compare ? result.items.toSorted((a, b) => compare(a.object, b.object)) : result.items;
+      for (const item of items) {
         if (!first) yield comma;
         first = false;
         yield bytes(row(item));

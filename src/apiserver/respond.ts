@@ -144,11 +144,11 @@ export async function writeCompressed(
   }
   if (next.done && size <= compressBytes) return exchange.respond(200, headers, Buffer.concat(first, size));
   const out = exchange.open(200, { ...headers, ...gzipHeaders });
-  const packer = createGzip({ level: 1 });
+  const packer = createGzip({ level: 1, chunkSize: packBytes });
   packer.on('error', () => out.destroy());
   out.on('close', () => packer.destroy());
   packer.pipe(out);
-  await writePieces(packer, remaining(first, next, iterator));
+  await writePieces(packer, larger(remaining(first, next, iterator)));
 }
 
 function* remaining(
@@ -158,4 +158,21 @@ function* remaining(
 ): Iterable<Uint8Array> {
   yield* first;
   for (let n = next; !n.done; n = iterator.next()) yield n.value;
+}
+
+// Every write to the packer is a trip to another thread.
+const packBytes = 64 << 10;
+
+function* larger(pieces: Iterable<Uint8Array>): Iterable<Uint8Array> {
+  let batch: Uint8Array[] = [];
+  let size = 0;
+  for (const piece of pieces) {
+    batch.push(piece);
+    size += piece.length;
+    if (size < packBytes) continue;
+    yield Buffer.concat(batch, size);
+    batch = [];
+    size = 0;
+  }
+  if (size) yield Buffer.concat(batch, size);
 }

@@ -60,6 +60,12 @@ function migrationStatus(conditions: { type: string; status: string }[] | undefi
   return known.at(-1)?.type ?? 'Unknown';
 }
 
+/** In the order they are tried: by precedence, then by name. */
+export function compareFlowSchemas(a: FlowSchema, b: FlowSchema): number {
+  const order = (a.spec?.matchingPrecedence ?? 0) - (b.spec?.matchingPrecedence ?? 0);
+  return order || ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1);
+}
+
 export const controlCells: CellsByKind = {
   MutatingWebhookConfiguration: webhookCells,
   ValidatingWebhookConfiguration: webhookCells,

@@ -13,6 +13,8 @@ export interface Printer {
   readonly columns: readonly ColumnDefinition[];
   /** One cell a column, in order. */
   cells(object: KubeObject, nowMs: number): readonly unknown[];
+  /** Order of a list's rows, where it is not that of the list. */
+  compare?(a: KubeObject, b: KubeObject): number;
   /** Conditions of the row (a finished pod). */
   conditions?(object: KubeObject): readonly object[] | undefined;
 }

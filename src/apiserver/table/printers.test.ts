@@ -549,3 +549,14 @@ test('events, quotas, bindings, certificate requests', () => {
     row('admissionregistration.k8s.io', 'ValidatingAdmissionPolicyBinding', { spec: { policyName: 'p', paramRef } })[2];
   assert.deepEqual([ref(), ref({ name: 'n' }), ref({ name: 'n', namespace: 'm' })], ['<unset>', '*/n', 'm/n']);
 });
+
+test('flow schemas are listed in the order they are tried', () => {
+  const { compare } = printerOf({ group: 'flowcontrol.apiserver.k8s.io', kind: 'FlowSchema' });
+  const schema = (name: string, matchingPrecedence: number) =>
+    ({ metadata: { name, uid: '' }, spec: { matchingPrecedence } }) as never;
+  const sorted = [schema('c', 5), schema('b', 100), schema('a', 100)].sort(compare!);
+  assert.deepEqual(
+    sorted.map((s: { metadata: { name: string } }) => s.metadata.name),
+    ['c', 'a', 'b'],
+  );
+});

@@ -2,8 +2,9 @@
 import type { KubeObject } from '../../api/meta.ts';
 import { readFacts } from '../../api/resource.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
+import type { FlowSchema } from '../../api/type/flowcontrol-v1.ts';
 import { configCells } from './config.ts';
-import { controlCells } from './control.ts';
+import { compareFlowSchemas, controlCells } from './control.ts';
 import { deviceCells } from './device.ts';
 import type { Cells, CellsByKind } from './kind.ts';
 import { networkCells } from './network.ts';
@@ -30,6 +31,11 @@ const cellsByKind: CellsByKind = {
   ...deviceCells,
 };
 
+const special: Readonly<Record<string, Partial<Printer>>> = {
+  Pod: { conditions: pod => podRowConditions(pod as Pod) },
+  FlowSchema: { compare: (a, b) => compareFlowSchemas(a as FlowSchema, b as FlowSchema) },
+};
+
 const columnOf = ([name, type, format, priority, description]: ColumnFact): ColumnDefinition => ({
   name,
   type,
@@ -48,8 +54,7 @@ function load(): void {
     if (unused) continue;
     const cells: Cells = cellsByKind[k]!;
     const columns = cols.map(columnOf);
-    const printer: Printer =
-      k === 'Pod' ? { columns, cells, conditions: pod => podRowConditions(pod as Pod) } : { columns, cells };
+    const printer: Printer = { columns, cells, ...special[k] };
     for (const group of g) printers.set(`${group}/${k}`, printer);
   }
   fallback = {
