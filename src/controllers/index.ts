@@ -17,6 +17,7 @@ import { volumeBinderController } from './persistentvolume-binder/persistentvolu
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
+import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
@@ -40,6 +41,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     rootCaController(options.clusterCa),
     clusterRoleAggregationController(),
     namespaceController(),
+    resourceQuotaController(),
     garbageCollectorController(),
     // Nodes.
     nodeLifecycleController(),

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Draft } from '../../api/meta.ts';
+import { appsV1, coreV1 } from '../../api/refs.ts';
+import { modified, notFound } from '../../api/status.ts';
+import type { Pod, ResourceQuota } from '../../api/type/core-v1.ts';
+import { type ControllerBench, controllerBench } from '../../engine/controller-bench.ts';
+import { resourceQuotaController } from './resource-quota.ts';
+
+const quota = (hard: Record<string, string>, spec: object = {}, status: object = {}): Draft<ResourceQuota> => ({
+  apiVersion: 'v1',
+  kind: 'ResourceQuota',
+  metadata: { name: 'q', namespace: 'a' },
+  spec: { hard, ...spec },
+  status,
+});
+const pod = (name: string, more: { namespace?: string; phase?: string; cpu?: string } = {}): Draft<Pod> => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: more.namespace ?? 'a' },
+  spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu: more.cpu ?? '250m' } } }] },
+  status: { phase: more.phase ?? 'Running' } as Draft<Pod>['status'],
+});
+const named = (kind: string, apiVersion: string, name: string) => ({
+  kind,
+  apiVersion,
+  metadata: { name, namespace: 'a' },
+});
+const status = (bench: ControllerBench) => bench.client.object(coreV1.resourcequotas, 'a/q')!.status!;
+
+describe('resourcequota-controller', () => {
+  it('counts what there is, nothing included, and then rests', async () => {
+    const hard = {
+      pods: '10',
+      'requests.cpu': '2',
+      'limits.memory': '1Gi',
+      configmaps: '5',
+      resourcequotas: '1',
+      'count/deployments.apps': '3',
+    };
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [
+        quota(hard),
+        pod('p0'),
+        pod('p1', { cpu: '1' }),
+        pod('done', { phase: 'Succeeded' }),
+        pod('elsewhere', { namespace: 'b' }),
+        named('ConfigMap', 'v1', 'c'),
+        named('Deployment', 'apps/v1', 'd'),
+      ],
+    });
+    await bench.settle();
+    assert.deepEqual(status(bench), {
+      hard,
+      used: {
+        configmaps: '1',
+        'count/deployments.apps': '1',
+        'limits.memory': '0',
+        pods: '2',
+        'requests.cpu': '1250m',
+        resourcequotas: '1',
+      },
+    });
+    bench.client.clearActions();
+    await bench.advance(900_000);
+    assert.deepEqual(bench.client.writes(), []);
+  });
+
+  it('gives back at once what goes, ends, or gets smaller', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [
+        quota({ pods: '10', cpu: '2', 'count/replicasets.apps': '1' }),
+        pod('p0'),
+        pod('p1'),
+        pod('p2', { cpu: '1' }),
+        named('ReplicaSet', 'apps/v1', 'r'),
+      ],
+    });
+    await bench.settle();
+    assert.deepEqual(status(bench).used, { 'count/replicasets.apps': '1', cpu: '1500m', pods: '3' });
+    bench.client.remove(coreV1.pods, 'a/p0');
+    await bench.settle();
+    assert.equal(status(bench).used!.pods, '2');
+    bench.client.set(coreV1.pods, pod('p1', { phase: 'Failed' }));
+    await bench.settle();
+    assert.equal(status(bench).used!.pods, '1');
+    bench.client.set(coreV1.pods, pod('p2', { cpu: '500m' }));
+    await bench.settle();
+    assert.equal(status(bench).used!.cpu, '500m');
+    bench.client.remove(appsV1.replicasets, 'a/r');
+    await bench.settle();
+    assert.equal(status(bench).used!['count/replicasets.apps'], '0');
+  });
+
+  it('leaves charging to admission, but finds in time what it missed', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], { objects: [quota({ pods: '10' })] });
+    await bench.settle();
+    bench.client.set(coreV1.pods, pod('p'));
+    await bench.advance(299_000);
+    assert.equal(status(bench).used!.pods, '0');
+    await bench.advance(1_000);
+    assert.equal(status(bench).used!.pods, '1');
+  });
+
+  it('follows its limits, and forgets those that are gone', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota({ pods: '10', secrets: '1' }), named('Secret', 'v1', 's')],
+    });
+    await bench.settle();
+    bench.client.set(coreV1.resourcequotas, quota({ secrets: '5' }, {}, status(bench)));
+    await bench.settle();
+    assert.deepEqual(status(bench), { hard: { secrets: '5' }, used: { secrets: '1' } });
+  });
+
+  it('counts within scopes only', async () => {
+    const besteffort = { ...pod('b'), spec: { containers: [{ name: 'c', image: 'i' }] } };
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota({ pods: '10' }, { scopes: ['BestEffort'] }), pod('p'), besteffort],
+    });
+    await bench.settle();
+    assert.deepEqual(status(bench).used, { pods: '1' });
+  });
+
+  it('counts other kinds by asking for them, and leaves out what does not exist', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [
+        quota({ 'count/leases.coordination.k8s.io': '5', 'count/dreams.example.com': '1' }),
+        named('Lease', 'coordination.k8s.io/v1', 'l'),
+      ],
+      prepare: client => {
+        const as = client.as.bind(client);
+        client.as = identity =>
+          Object.assign(as(identity), {
+            raw: async (path: string) => {
+              if (path !== '/apis/coordination.k8s.io') throw notFound({ group: '', resource: 'paths' }, path);
+              return { preferredVersion: { version: 'v1' } };
+            },
+          });
+      },
+    });
+    await bench.settle();
+    assert.deepEqual(status(bench).used, { 'count/leases.coordination.k8s.io': '1' });
+  });
+
+  it('counts anew after a conflict', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota({ pods: '10' }), pod('p')],
+      prepare: c =>
+        c.failNext('update', coreV1.resourcequotas, modified({ group: '', resource: 'resourcequotas' }, 'q')),
+    });
+    await bench.advance(1_000);
+    assert.deepEqual(status(bench).used, { pods: '1' });
+  });
+});
