@@ -1,23 +1,34 @@
 // Hand-written rules of every kind but pods and workloads, by `group/resource`.
 import type { Strategy } from '../strategy.ts';
+import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
+import { signingRequestStrategy } from './certificates/signing-request.ts';
 import { leaseStrategy } from './coordination/lease.ts';
 import { claimStrategy } from './core/claim.ts';
 import { configMapStrategy } from './core/config-map.ts';
 import { endpointsStrategy } from './core/endpoints.ts';
 import { coreEventStrategy, eventStrategy } from './core/event.ts';
+import { limitRangeStrategy } from './core/limit-range.ts';
 import { namespaceStrategy } from './core/namespace.ts';
 import { nodeStrategy } from './core/node.ts';
+import { resourceQuotaStrategy } from './core/resource-quota.ts';
 import { secretStrategy } from './core/secret.ts';
 import { serviceStrategy } from './core/service.ts';
 import { serviceAccountStrategy } from './core/service-account.ts';
 import { volumeStrategy } from './core/volume.ts';
 import { endpointSliceStrategy } from './discovery/endpoint-slice.ts';
+import { ingressStrategy } from './networking/ingress.ts';
+import { ingressClassStrategy } from './networking/ingress-class.ts';
+import { networkPolicyStrategy } from './networking/network-policy.ts';
+import { runtimeClassStrategy } from './node/runtime-class.ts';
+import { disruptionBudgetStrategy } from './policy/disruption-budget.ts';
 import { clusterRoleBindingStrategy, roleBindingStrategy } from './rbac/binding.ts';
 import { clusterRoleStrategy, roleStrategy } from './rbac/policy-rule.ts';
+import { priorityClassStrategy } from './scheduling/priority-class.ts';
+import { csiDriverStrategy } from './storage/csi-driver.ts';
+import { storageClassStrategy } from './storage/storage-class.ts';
 
 /** Written only by who read the version it replaces. */
 const readFirst: Strategy = { allowUnconditionalUpdate: false };
-const createOnUpdate: Strategy = { allowCreateOnUpdate: true };
 
 export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   '/namespaces': namespaceStrategy,
@@ -29,7 +40,8 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   '/persistentvolumeclaims': claimStrategy,
   '/persistentvolumes': volumeStrategy,
   '/secrets': secretStrategy,
-  '/limitranges': createOnUpdate,
+  '/limitranges': limitRangeStrategy,
+  '/resourcequotas': resourceQuotaStrategy,
   '/serviceaccounts': serviceAccountStrategy,
   'events.k8s.io/events': eventStrategy,
   'rbac.authorization.k8s.io/roles': roleStrategy,
@@ -39,13 +51,19 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'coordination.k8s.io/leases': leaseStrategy,
   'discovery.k8s.io/endpointslices': endpointSliceStrategy,
   'coordination.k8s.io/leasecandidates': { allowCreateOnUpdate: true, allowUnconditionalUpdate: false },
-  'policy/poddisruptionbudgets': readFirst,
-  'node.k8s.io/runtimeclasses': readFirst,
+  'policy/poddisruptionbudgets': disruptionBudgetStrategy,
+  'node.k8s.io/runtimeclasses': runtimeClassStrategy,
   'storage.k8s.io/csinodes': readFirst,
-  'storage.k8s.io/csidrivers': readFirst,
+  'storage.k8s.io/csidrivers': csiDriverStrategy,
+  'storage.k8s.io/storageclasses': storageClassStrategy,
   'storage.k8s.io/csistoragecapacities': readFirst,
   'storage.k8s.io/volumeattachments': readFirst,
-  'certificates.k8s.io/certificatesigningrequests': { nameRule: 'any' },
+  'autoscaling/horizontalpodautoscalers': podAutoscalerStrategy,
+  'networking.k8s.io/ingressclasses': ingressClassStrategy,
+  'networking.k8s.io/ingresses': ingressStrategy,
+  'networking.k8s.io/networkpolicies': networkPolicyStrategy,
+  'scheduling.k8s.io/priorityclasses': priorityClassStrategy,
+  'certificates.k8s.io/certificatesigningrequests': signingRequestStrategy,
   'certificates.k8s.io/clustertrustbundles': { nameRule: 'any', allowUnconditionalUpdate: false },
   'certificates.k8s.io/podcertificaterequests': readFirst,
   'flowcontrol.apiserver.k8s.io/flowschemas': readFirst,

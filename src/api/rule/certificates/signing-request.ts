@@ -1,0 +1,152 @@
+// The rules of CertificateSigningRequests.
+import { type FieldErrors, path } from '../../field-error.ts';
+import { formatTime, type Mutable } from '../../meta.ts';
+import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
+import type { Strategy } from '../../strategy.ts';
+import type { CertificateSigningRequest } from '../../type/certificates-v1.ts';
+
+const SPEC = path('spec');
+const CONDITIONS = path('status.conditions');
+const MIN_SECONDS = 600;
+const DECISIONS = ['Approved', 'Denied'];
+const USAGES = [
+  'signing',
+  'digital signature',
+  'content commitment',
+  'key encipherment',
+  'key agreement',
+  'data encipherment',
+  'cert sign',
+  'crl sign',
+  'encipher only',
+  'decipher only',
+  'any',
+  'server auth',
+  'client auth',
+  'code signing',
+  'email protection',
+  's/mime',
+  'ipsec end system',
+  'ipsec tunnel',
+  'ipsec user',
+  'timestamping',
+  'ocsp signing',
+  'microsoft sgc',
+  'netscape sgc',
+];
+
+type Request = CertificateSigningRequest;
+
+function validateSigner(name: string | undefined, errors: FieldErrors): void {
+  const at = SPEC.child('signerName');
+  if (!name) {
+    errors.required(at);
+    return;
+  }
+  const [domain = '', ...parts] = name.split('/');
+  if (parts.length !== 1) {
+    errors.invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'");
+    return;
+  }
+  for (const m of isDns1123Subdomain(domain))
+    errors.invalid(at, name, `validating label ${JSON.stringify(domain)}: ${m}`);
+  if (domain.split('.').length < 2)
+    errors.invalid(at, name, 'should be a domain with at least two segments separated by dots');
+  for (const label of parts[0]!.split('.'))
+    for (const m of isDns1123Label(label)) errors.invalid(at, name, `validating label ${JSON.stringify(label)}: ${m}`);
+}
+
+function validatePem(request: string | undefined, errors: FieldErrors): void {
+  const at = SPEC.child('request');
+  let text: string;
+  try {
+    text = new TextDecoder().decode(Uint8Array.fromBase64(request ?? ''));
+  } catch {
+    text = '';
+  }
+  const block = /-----BEGIN CERTIFICATE REQUEST-----[\s\S]+-----END CERTIFICATE REQUEST-----/.test(text);
+  // As Go prints bytes that are no request.
+  if (!block) errors.invalid(at, request ?? null, 'PEM block type must be CERTIFICATE REQUEST');
+}
+
+function validateSpec({ spec }: Request, errors: FieldErrors): void {
+  validatePem(spec.request, errors);
+  const usages = spec.usages ?? [];
+  const at = SPEC.child('usages');
+  if (usages.length === 0) errors.required(at);
+  for (const [i, usage] of usages.entries()) {
+    if (!USAGES.includes(usage)) errors.notSupported(at.index(i), usage, USAGES.toSorted());
+    if (usages.indexOf(usage) < i) errors.duplicate(at.index(i), usage);
+  }
+  validateSigner(spec.signerName, errors);
+  if (spec.expirationSeconds !== undefined && spec.expirationSeconds < MIN_SECONDS)
+    errors.invalid(
+      SPEC.child('expirationSeconds'),
+      spec.expirationSeconds,
+      'may not specify a duration less than 600 seconds (10 minutes)',
+    );
+}
+
+const conditionsOf = (request: Request) => request.status?.conditions ?? [];
+
+function validateConditions(request: Request, errors: FieldErrors): void {
+  const seen = new Set<string>();
+  for (const [i, { type, status }] of conditionsOf(request).entries()) {
+    const at = CONDITIONS.index(i);
+    if (!type) errors.required(at.child('type'));
+    else if (seen.has(type)) errors.duplicate(at.child('type'), type);
+    seen.add(type);
+    if (!status) errors.required(at.child('status'));
+    else if (!['True', 'False', 'Unknown'].includes(status))
+      errors.notSupported(at.child('status'), status, ['False', 'True', 'Unknown']);
+    else if ((DECISIONS.includes(type) || type === 'Failed') && status !== 'True')
+      errors.notSupported(at.child('status'), status, ['True']);
+  }
+  if (DECISIONS.every(d => seen.has(d)))
+    errors.invalid(CONDITIONS, 'Denied', 'Approved and Denied conditions are mutually exclusive');
+}
+
+/** What was decided stays decided; only an approver decides. */
+function validateDecision(now: Request, old: Request, mayDecide: boolean, errors: FieldErrors): void {
+  for (const type of [...DECISIONS, 'Failed']) {
+    const before = conditionsOf(old).some(c => c.type === type);
+    const after = conditionsOf(now).some(c => c.type === type);
+    if (before && !after)
+      errors.forbidden(CONDITIONS, `updates may not remove a condition of type ${JSON.stringify(type)}`);
+    if (!before && after && DECISIONS.includes(type) && !mayDecide)
+      errors.forbidden(CONDITIONS, `updates may not add a condition of type ${JSON.stringify(type)}`);
+  }
+  if (mayDecide && now.status?.certificate !== old.status?.certificate)
+    errors.forbidden(path('status.certificate'), 'updates may not set certificate content');
+  else if (old.status?.certificate && now.status?.certificate !== old.status.certificate)
+    errors.forbidden(path('status.certificate'), 'updates may not modify existing certificate content');
+}
+
+/** Conditions say when they were written and when they changed. */
+function stampConditions(request: Mutable<Request>, old: Request, now: string): void {
+  for (const condition of request.status?.conditions ?? []) {
+    condition.lastUpdateTime ??= now;
+    if (condition.lastTransitionTime) continue;
+    const before = conditionsOf(old).find(c => c.type === condition.type && c.status === condition.status);
+    condition.lastTransitionTime = before?.lastTransitionTime ?? now;
+  }
+}
+
+export const signingRequestStrategy: Strategy<Request> = {
+  nameRule: 'any',
+  prepareForCreate(request) {
+    request.status = {};
+  },
+  prepareForUpdate(request, old, context) {
+    request.spec = old.spec as Mutable<Request['spec']>;
+    if (context.subresource === '') request.status = old.status as Mutable<Request['status']>;
+    else stampConditions(request, old, formatTime(context.nowMs));
+  },
+  validate(request, errors) {
+    if (!request.metadata.resourceVersion) validateSpec(request, errors);
+    validateConditions(request, errors);
+  },
+  validateUpdate(now, old, errors, context) {
+    validateDecision(now, old, context.subresource === 'approval', errors);
+  },
+};

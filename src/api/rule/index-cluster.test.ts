@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KubeObject } from '../meta.ts';
+import type { Strategy } from '../strategy.ts';
+import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
+import { signingRequestStrategy } from './certificates/signing-request.ts';
+import { limitRangeStrategy } from './core/limit-range.ts';
+import { resourceQuotaStrategy } from './core/resource-quota.ts';
+import { ingressStrategy } from './networking/ingress.ts';
+import { ingressClassStrategy } from './networking/ingress-class.ts';
+import { networkPolicyStrategy } from './networking/network-policy.ts';
+import { runtimeClassStrategy } from './node/runtime-class.ts';
+import { disruptionBudgetStrategy } from './policy/disruption-budget.ts';
+import { priorityClassStrategy } from './scheduling/priority-class.ts';
+import { csiDriverStrategy } from './storage/csi-driver.ts';
+import { storageClassStrategy } from './storage/storage-class.ts';
+import { create, ruleContext, update } from './testing.ts';
+
+const fresh = { name: 'x', namespace: 'a' };
+const metadata = { ...fresh, resourceVersion: '1' };
+const wrong = (s: Strategy<any>, body: object, meta: object = fresh) => create(s, { metadata: meta, ...body }).errors;
+const made = <T extends KubeObject>(s: Strategy<T>, body: object): T =>
+  create(s as Strategy<any>, { metadata: fresh, ...body }).object as T;
+const changed = (s: Strategy<any>, now: object, old: object, sub = '') =>
+  update(s, { metadata, ...now }, { metadata, ...old } as never, ruleContext(sub)).errors;
+
+test('disruption budgets', () => {
+  const both = { minAvailable: 1, maxUnavailable: '110%' };
+  assert.deepEqual(wrong(disruptionBudgetStrategy, { spec: both }), [
+    'spec: Invalid value: {"minAvailable":1,"maxUnavailable":"110%"}: minAvailable and maxUnavailable cannot be both set',
+    'spec.maxUnavailable: Invalid value: "110%": must not be greater than 100%',
+  ]);
+  assert.deepEqual(made(disruptionBudgetStrategy, { spec: {}, status: { currentHealthy: 3 } }).status, {});
+});
+
+test('priority classes', () => {
+  assert.equal(made(priorityClassStrategy, { value: 1 }).preemptionPolicy, 'PreemptLowerPriority');
+  assert.deepEqual(wrong(priorityClassStrategy, { value: 1_000_000_001 }), [
+    'value: Forbidden: maximum allowed value of a user defined priority is 1000000000',
+  ]);
+  assert.deepEqual(wrong(priorityClassStrategy, { value: 1 }, { name: 'system-x' }), [
+    "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-x is not a known system priority class",
+  ]);
+  assert.deepEqual(wrong(priorityClassStrategy, { value: 2_000_001_000 }, { name: 'system-node-critical' }), []);
+  assert.deepEqual(changed(priorityClassStrategy, { value: 2 }, made(priorityClassStrategy, { value: 1 })), [
+    'value: Forbidden: may not be changed in an update.',
+  ]);
+});
+
+test('quotas', () => {
+  const spec = {
+    hard: { pods: '1.5', foo: '1', services: '1', 'count/x.y': '3', 'requests.hugepages-2Mi': '4Mi' },
+    scopes: ['BestEffort', 'NotBestEffort', 'Odd'],
+  };
+  assert.deepEqual(wrong(resourceQuotaStrategy, { spec }), [
+    'spec.hard[pods]: Invalid value: "1500m": must be an integer',
+    'spec.hard[foo]: Invalid value: "foo": must be a standard resource type or fully qualified',
+    'spec.hard[foo]: Invalid value: "foo": must be a standard resource for quota',
+    'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope applied to resource',
+    'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope applied to resource',
+    'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope',
+    'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: conflicting scopes',
+  ]);
+  const select = (operator: string, values?: string[]) => ({
+    spec: {
+      hard: { pods: '1' },
+      scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator, values }] },
+    },
+  });
+  assert.deepEqual(wrong(resourceQuotaStrategy, select('In', ['high'])), []);
+  assert.deepEqual(wrong(resourceQuotaStrategy, select('In')), [
+    "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+  ]);
+  assert.deepEqual(changed(resourceQuotaStrategy, { spec: { scopes: ['BestEffort'] } }, { spec: {} }), [
+    'spec.scopes: Invalid value: ["BestEffort"]: field is immutable',
+  ]);
+});
+
+test('limit ranges', () => {
+  const item = { type: 'Container', max: { cpu: '2' }, min: { memory: '1Gi' } };
+  const range = made(limitRangeStrategy, { spec: { limits: [item] } });
+  assert.deepEqual(range.spec.limits[0]!.default, { cpu: '2' });
+  assert.deepEqual(range.spec.limits[0]!.defaultRequest, { cpu: '2', memory: '1Gi' });
+  const limits = [
+    { type: 'Pod', max: { cpu: '1' }, min: { cpu: '2' }, default: { cpu: '1' }, maxLimitRequestRatio: { cpu: '500m' } },
+    { type: 'PersistentVolumeClaim' },
+    { type: 'Pod' },
+  ];
+  assert.deepEqual(wrong(limitRangeStrategy, { spec: { limits } }), [
+    "spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'",
+    'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1',
+    'spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: "500m": ratio 500m is less than 1',
+    'spec.limits[1].limits: Required value: either minimum or maximum storage value is required, but neither was provided',
+    'spec.limits[2].type: Duplicate value: "Pod"',
+  ]);
+});
+
+test('storage classes and drivers', () => {
+  const storage = made(storageClassStrategy, { provisioner: 'x.io/y' });
+  assert.equal(storage.reclaimPolicy, 'Delete');
+  assert.equal(storage.volumeBindingMode, 'Immediate');
+  assert.deepEqual(
+    changed(storageClassStrategy, { ...storage, metadata, provisioner: 'z', parameters: { a: 'b' } }, storage),
+    [
+      'parameters: Forbidden: updates to parameters are forbidden.',
+      'provisioner: Forbidden: updates to provisioner are forbidden.',
+    ],
+  );
+  assert.deepEqual(wrong(storageClassStrategy, {}), ['provisioner: Required value']);
+  const driver = made(csiDriverStrategy, { spec: {} });
+  assert.deepEqual(driver.spec, {
+    attachRequired: true,
+    podInfoOnMount: false,
+    storageCapacity: false,
+    fsGroupPolicy: 'ReadWriteOnceWithFSType',
+    volumeLifecycleModes: ['Persistent'],
+    requiresRepublish: false,
+    seLinuxMount: false,
+  });
+});
+
+test('runtime classes', () => {
+  assert.match(
+    wrong(runtimeClassStrategy, { handler: 'A' })[0]!,
+    /^handler: Invalid value: "A": a lowercase RFC 1123 label/,
+  );
+  assert.deepEqual(changed(runtimeClassStrategy, { handler: 'b' }, { handler: 'a' }), [
+    'handler: Invalid value: "b": field is immutable',
+  ]);
+});
+
+test('ingresses and their classes', () => {
+  const service = { name: 's', port: { number: 80 } };
+  const rule = (path: string, pathType: string | undefined, backend: object = { service }) => ({
+    spec: { rules: [{ host: '*.example.com', http: { paths: [{ path, pathType, backend }] } }] },
+  });
+  assert.deepEqual(wrong(ingressStrategy, rule('/a', 'Prefix')), []);
+  assert.deepEqual(wrong(ingressStrategy, rule('a//b', 'Exact', {})), [
+    'spec.rules[0].http.paths[0].path: Invalid value: "a//b": must be an absolute path',
+    'spec.rules[0].http.paths[0].path: Invalid value: "a//b": must not contain \'//\'',
+    'spec.rules[0].http.paths[0].backend: Invalid value: "": resource or service backend is required',
+  ]);
+  assert.deepEqual(wrong(ingressStrategy, rule('/', undefined)), [
+    'spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified',
+  ]);
+  assert.deepEqual(wrong(ingressStrategy, { spec: {} }), [
+    'spec: Invalid value: []: either `defaultBackend` or `rules` must be specified',
+  ]);
+  const parameters = { kind: 'K', name: 'n', namespace: 'a' };
+  assert.deepEqual(wrong(ingressClassStrategy, { spec: { controller: 'nope', parameters } }), [
+    'spec.controller: Invalid value: "nope": must be a domain-prefixed path (such as "acme.io/foo")',
+    "spec.parameters.namespace: Forbidden: `parameters.scope` is set to 'Cluster'",
+  ]);
+});
+
+test('network policies', () => {
+  const policy = made(networkPolicyStrategy, { spec: { egress: [{ ports: [{ port: 53 }] }] } });
+  assert.deepEqual(policy.spec.policyTypes, ['Ingress', 'Egress']);
+  assert.equal(policy.spec.egress![0]!.ports![0]!.protocol, 'TCP');
+  const from = [
+    {},
+    { ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/8', '11.0.0.0/16', '10.1.0.0/16'] }, podSelector: {} },
+  ];
+  assert.deepEqual(
+    wrong(networkPolicyStrategy, { spec: { ingress: [{ from, ports: [{ port: 90, endPort: 80 }] }] } }),
+    [
+      'spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`',
+      'spec.ingress[0].from[0]: Required value: must specify a peer',
+      'spec.ingress[0].from[1].ipBlock.except[0]: Invalid value: "10.0.0.0/8": must be a strict subset of `cidr`',
+      'spec.ingress[0].from[1].ipBlock.except[1]: Invalid value: "11.0.0.0/16": must be a strict subset of `cidr`',
+      'spec.ingress[0].from[1]: Forbidden: may not specify both ipBlock and another peer',
+    ],
+  );
+});
+
+test('autoscalers', () => {
+  const scaleTargetRef = { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' };
+  const scaler = made(podAutoscalerStrategy, { spec: { scaleTargetRef, maxReplicas: 3, behavior: {} } });
+  assert.equal(scaler.spec.minReplicas, 1);
+  assert.equal(scaler.spec.metrics![0]!.resource!.target.averageUtilization, 80);
+  assert.equal(scaler.spec.behavior!.scaleUp!.stabilizationWindowSeconds, 0);
+  assert.equal(scaler.spec.behavior!.scaleUp!.policies!.length, 2);
+  assert.deepEqual(scaler.spec.behavior!.scaleDown!.policies, [{ type: 'Percent', value: 100, periodSeconds: 15 }]);
+  const metrics = [{ type: 'Pods', resource: { name: 'cpu', target: { type: 'Utilization' } } }];
+  assert.deepEqual(
+    wrong(podAutoscalerStrategy, { spec: { scaleTargetRef, minReplicas: 5, maxReplicas: 3, metrics } }),
+    [
+      'spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`',
+      'spec.metrics[0].resource: Forbidden: must populate the given metric source only',
+      'spec.metrics[0].pods: Required value: must populate information for the given metric source',
+    ],
+  );
+});
+
+test('signing requests', () => {
+  const pem = '-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n';
+  const spec = { request: Buffer.from(pem).toString('base64'), signerName: 'a.io/b', usages: ['client auth'] };
+  assert.deepEqual(wrong(signingRequestStrategy, { spec }), []);
+  assert.deepEqual(
+    wrong(signingRequestStrategy, { spec: { ...spec, signerName: 'x', expirationSeconds: 9, usages: [] } }),
+    [
+      'spec.usages: Required value',
+      'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form \'example.com/signer-name\'',
+      'spec.expirationSeconds: Invalid value: 9: may not specify a duration less than 600 seconds (10 minutes)',
+    ],
+  );
+  const old = { spec, status: {} };
+  const approved = { spec: {}, status: { conditions: [{ type: 'Approved', status: 'True' }] } };
+  assert.deepEqual(changed(signingRequestStrategy, approved, old, 'approval'), []);
+  assert.deepEqual(changed(signingRequestStrategy, approved, old, 'status'), [
+    'status.conditions: Forbidden: updates may not add a condition of type "Approved"',
+  ]);
+  assert.deepEqual(changed(signingRequestStrategy, old, approved, 'approval'), [
+    'status.conditions: Forbidden: updates may not remove a condition of type "Approved"',
+  ]);
+  const now = update(
+    signingRequestStrategy,
+    { metadata, ...approved },
+    { metadata, ...old } as never,
+    ruleContext('approval'),
+  );
+  assert.equal(now.object.status.conditions![0]!.lastUpdateTime, '1970-01-01T00:00:00Z');
+  assert.deepEqual(now.object.spec, spec);
+});

@@ -1,0 +1,99 @@
+// The rules of NetworkPolicies.
+import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import type { Mutable } from '../../meta.ts';
+import { isPortName, isValidPortNumber, parseIp } from '../../name-rule.ts';
+import type { Strategy } from '../../strategy.ts';
+import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../type/networking-v1.ts';
+import { PROTOCOLS } from '../core/endpoints.ts';
+import { validateCidr } from '../core/ip-value.ts';
+import { validateOneOf } from '../core/pod-common.ts';
+import { validateLabelSelector } from '../meta.ts';
+
+const SPEC = path('spec');
+const TYPES = ['Egress', 'Ingress'];
+
+function defaults({ spec }: Mutable<NetworkPolicy>): void {
+  if (!spec) return;
+  for (const rule of [...(spec.ingress ?? []), ...(spec.egress ?? [])])
+    for (const port of rule.ports ?? []) port.protocol ??= 'TCP';
+  if (!spec.policyTypes?.length) spec.policyTypes = spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress'];
+}
+
+function validatePort({ protocol, port, endPort }: NetworkPolicyPort, at: FieldPath, errors: FieldErrors): void {
+  validateOneOf(protocol, PROTOCOLS, at.child('protocol'), errors);
+  const end = at.child('endPort');
+  if (typeof port === 'number') {
+    for (const m of isValidPortNumber(port)) errors.invalid(at.child('port'), port, m);
+    if (endPort === undefined) return;
+    if (endPort < port) errors.invalid(end, endPort, 'must be greater than or equal to `port`');
+    for (const m of isValidPortNumber(endPort)) errors.invalid(end, endPort, m);
+  } else if (typeof port === 'string') {
+    if (endPort !== undefined) errors.invalid(end, endPort, 'may not be specified when `port` is non-numeric');
+    for (const m of isPortName(port)) errors.invalid(at.child('port'), port, m);
+  } else if (endPort !== undefined) errors.invalid(end, endPort, 'may not be specified when `port` is not specified');
+}
+
+function validatePeer(peer: NetworkPolicyPeer, at: FieldPath, errors: FieldErrors): void {
+  const { podSelector, namespaceSelector, ipBlock } = peer;
+  validateLabelSelector(podSelector, at.child('podSelector'), errors);
+  validateLabelSelector(namespaceSelector, at.child('namespaceSelector'), errors);
+  if (ipBlock) validateBlock(ipBlock, at.child('ipBlock'), errors);
+  if (ipBlock && (podSelector || namespaceSelector))
+    errors.forbidden(at, 'may not specify both ipBlock and another peer');
+  else if (!ipBlock && !podSelector && !namespaceSelector) errors.required(at, 'must specify a peer');
+}
+
+function validateBlock({ cidr, except = [] }: IPBlock, at: FieldPath, errors: FieldErrors): void {
+  if (!cidr) {
+    errors.required(at.child('cidr'));
+    return;
+  }
+  if (!validateCidr(cidr, at.child('cidr'), errors)) return;
+  for (const [i, inner] of except.entries()) {
+    const here = at.child('except').index(i);
+    if (validateCidr(inner, here, errors) && !isStrictlyWithin(inner, cidr))
+      errors.invalid(here, inner, 'must be a strict subset of `cidr`');
+  }
+}
+
+function isStrictlyWithin(inner: string, outer: string): boolean {
+  const [a, aBits] = split(inner);
+  const [b, bBits] = split(outer);
+  if (!a || !b || a.length !== b.length || aBits <= bBits) return false;
+  for (let bit = 0; bit < bBits; bit++) {
+    const mask = 0x80 >> (bit & 7);
+    if ((a[bit >> 3]! & mask) !== (b[bit >> 3]! & mask)) return false;
+  }
+  return true;
+}
+
+function split(cidr: string): [Uint8Array | undefined, number] {
+  const [ip = '', bits] = cidr.split('/');
+  return [parseIp(ip), Number(bits)];
+}
+
+export const networkPolicyStrategy: Strategy<NetworkPolicy> = {
+  nameRule: 'dnsSubdomain',
+  default: defaults,
+  validate({ spec }, errors) {
+    if (!spec) return;
+    validateLabelSelector(spec.podSelector, SPEC.child('podSelector'), errors);
+    const validateRule = (
+      ports: readonly NetworkPolicyPort[] | undefined,
+      peers: readonly NetworkPolicyPeer[] | undefined,
+      at: FieldPath,
+      peerField: string,
+    ) => {
+      for (const [i, port] of (ports ?? []).entries()) validatePort(port, at.child('ports').index(i), errors);
+      for (const [i, peer] of (peers ?? []).entries()) validatePeer(peer, at.child(peerField).index(i), errors);
+    };
+    for (const [i, rule] of (spec.ingress ?? []).entries())
+      validateRule(rule.ports, rule.from, SPEC.child('ingress').index(i), 'from');
+    for (const [i, rule] of (spec.egress ?? []).entries())
+      validateRule(rule.ports, rule.to, SPEC.child('egress').index(i), 'to');
+    const types = spec.policyTypes ?? [];
+    const at = SPEC.child('policyTypes');
+    if (types.length > TYPES.length) errors.invalid(at, types, 'may not specify more than two policyTypes');
+    else for (const [i, type] of types.entries()) validateOneOf(type, TYPES, at.index(i), errors);
+  },
+};
