@@ -351,7 +351,8 @@ describe('statefulset-controller', () => {
             usesMaxUnavailable,
           });
           await finish(bench);
-          let calm = true;
+          // Parallel pods without maxUnavailable: a second change of the template does not wait for the first.
+          let calm = ordered || usesMaxUnavailable;
           const ready = (p: Pod) => isPodActive(p) && isPodReady(p);
           const wrong = watchBirths(bench, ordered);
           for (const s of steps) {
@@ -370,7 +371,7 @@ describe('statefulset-controller', () => {
             const wanted = get(bench).spec.replicas!;
             const least = wanted - (usesMaxUnavailable ? maxUnavailable : 1);
             if (calm) assert.ok(pods(bench).filter(ready).length >= least, 'too few ready');
-            if (ordered) assert.ok(leaving(bench).length <= Math.max(1, usesMaxUnavailable ? maxUnavailable : 1));
+            if (calm) assert.ok(leaving(bench).length <= wanted - least, 'too many leave');
           }
           await bench.advance(600_000);
           await finish(bench);
@@ -385,7 +386,7 @@ describe('statefulset-controller', () => {
           );
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 100 },
     );
   });
 });
