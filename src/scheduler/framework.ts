@@ -212,6 +212,8 @@ export interface Handle {
   readonly nominated: NominatedPods;
   readonly namespaceLabels: NamespaceLabels;
   readonly schedulerName: string;
+  /** Aborts when the scheduler stops: what waits must end. */
+  readonly stopping: AbortSignal;
   /** Runs the profile's filters, with pods nominated to the node counted in. */
   filterWithNominated(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
   addPod(state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo): void;

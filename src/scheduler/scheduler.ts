@@ -73,6 +73,7 @@ class SchedulerService implements Scheduler {
   readonly #metrics: ReturnType<typeof schedulerMetrics>;
   readonly #bindings = new Set<Promise<void>>();
   readonly #removals: (() => void)[];
+  readonly #stopping = new AbortController();
   #wake = Promise.withResolvers<void>();
 
   constructor(options: SchedulerOptions) {
@@ -135,6 +136,7 @@ class SchedulerService implements Scheduler {
       if (!signal.aborted) throw error;
     } finally {
       this.queue.close();
+      this.#stopping.abort();
       this.#waiting.rejectAll('scheduler is shutting down');
       for (const remove of this.#removals) remove();
       await Promise.all(this.#bindings);
@@ -175,6 +177,7 @@ class SchedulerService implements Scheduler {
       events,
       informers,
       schedulerName,
+      stopping: this.#stopping.signal,
       cluster: this.cache,
       nominated: this.queue.nominator,
       namespaceLabels: name => namespaces.get(name)?.metadata.labels,

@@ -43,10 +43,12 @@ export async function schedulerBench(options: BenchOptions = {}): Promise<Schedu
   const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...rest });
   const abort = new AbortController();
   const running = Promise.all([scheduler.run(abort.signal), informers.run(abort.signal)]);
+  // Until nothing is asked of the API any more, in a few turns of the loop.
   const settle = async () => {
-    await clock.advance(0);
-    await scheduler.idle();
-    await clock.advance(0);
+    for (let quiet = 0, seen = -1; quiet < 3; seen = client.actions.length) {
+      await clock.advance(0);
+      quiet = seen === client.actions.length ? quiet + 1 : 0;
+    }
   };
   await settle();
   const find = (name: string) => client.object(coreV1.pods, `default/${name}`);

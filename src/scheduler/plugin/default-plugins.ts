@@ -14,6 +14,10 @@ import { prioritySort } from './priority-sort.ts';
 import { schedulingGates } from './scheduling-gates.ts';
 import { taintToleration } from './taint-toleration.ts';
 import { podTopologySpread } from './topology-spread/topology-spread.ts';
+import { nodeVolumeLimits } from './volume/node-volume-limits.ts';
+import { volumeBinding } from './volume/volume-binding.ts';
+import { volumeRestrictions } from './volume/volume-restrictions.ts';
+import { volumeZone } from './volume/volume-zone.ts';
 
 export interface PluginEntry {
   readonly name: string;
@@ -32,6 +36,10 @@ export const defaultPlugins: readonly PluginEntry[] = [
   entry('NodeAffinity', nodeAffinity, 2),
   entry('NodePorts', nodePorts),
   entry('NodeResourcesFit', nodeResourcesFit),
+  entry('VolumeRestrictions', volumeRestrictions),
+  entry('NodeVolumeLimits', nodeVolumeLimits),
+  entry('VolumeBinding', volumeBinding),
+  entry('VolumeZone', volumeZone),
   entry('PodTopologySpread', podTopologySpread, 2),
   entry('InterPodAffinity', interPodAffinity, 2),
   entry('DefaultPreemption', defaultPreemption),
