@@ -3,16 +3,17 @@ import { exponentialBuckets, type Metrics } from '../base/metrics.ts';
 import { type Query, type Rcode, rcodes, type Transport } from './kernel/message.ts';
 
 export interface DnsMetrics {
-  /** `forwardedRcode` is the number that an upstream's reply had. */
+  /** `upstreamRcode` is the number that an upstream's reply had, now or when it was kept. */
   answered(
     query: Query,
     transport: Transport,
-    outcome: Rcode | 'FORWARDED',
+    outcome: Rcode | 'FORWARDED' | 'CACHED',
     durationMs: number,
-    forwardedRcode?: number,
+    upstreamRcode?: number,
   ): void;
 }
 
+const pluginOf: Partial<Record<string, string>> = { FORWARDED: 'forward', CACHED: 'cache' };
 const rcodeNames = Object.keys(rcodes);
 // Types beyond these are counted as one, so that questions cannot make up label values.
 const countedTypes = new Set(['A', 'AAAA', 'CNAME', 'NS', 'PTR', 'SOA', 'SRV', 'TXT', 'MX', 'ANY', 'DS', 'NAPTR']);
@@ -38,16 +39,16 @@ export function dnsMetrics(metrics: Metrics, domain: string): DnsMetrics {
   );
   const suffix = `.${domain}`;
   return {
-    answered(query, transport, outcome, durationMs, forwardedRcode = 0) {
+    answered(query, transport, outcome, durationMs, upstreamRcode = 0) {
       const zone = `.${query.name}`.toLowerCase().endsWith(suffix) ? `${domain}.` : '.';
       const type = countedTypes.has(query.type) ? query.type : 'other';
-      const forwarded = outcome === 'FORWARDED';
+      const plugin = pluginOf[outcome] ?? 'kubernetes';
       requests.inc({ ...fixed, zone, proto: transport, family: '1', type });
       responses.inc({
         ...fixed,
         zone,
-        rcode: forwarded ? (rcodeNames[forwardedRcode] ?? String(forwardedRcode)) : outcome,
-        plugin: forwarded ? 'forward' : 'kubernetes',
+        rcode: plugin === 'kubernetes' ? outcome : (rcodeNames[upstreamRcode] ?? String(upstreamRcode)),
+        plugin,
       });
       duration.observe({ ...fixed, zone }, durationMs / 1000);
     },

@@ -236,6 +236,46 @@ test('a question waits for the first list, but not for ever', async () => {
   assert.equal(clock.untilNext(), undefined);
 });
 
+test('what a name server said is said again without asking it', async () => {
+  const clock = new VirtualClock();
+  let asked = 0;
+  const forwarder = {
+    upstreams: ['192.0.2.53'],
+    exchange: async (message: Uint8Array) => {
+      asked++;
+      const { id = 0, questions = [] } = decode(Buffer.from(message));
+      return encode({
+        type: 'response',
+        id,
+        questions,
+        answers: [{ type: 'A', name: 'example.com', ttl: 10, data: '192.0.2.7' }],
+      });
+    },
+  } as unknown as Forwarder;
+  const server = new DnsServer({
+    zone: { domain: 'cluster.local', index: new RecordIndex(), serverAddress: '10.96.0.10', serial: () => 1 },
+    forwarder,
+    metrics: dnsMetrics(createMetrics(), 'cluster.local'),
+    complete: () => true,
+    whenComplete: Promise.resolve(),
+    clock,
+    log: silentLog,
+  });
+  const ttl = async (id: number) => {
+    const message = encode({ type: 'query', id, questions: [{ type: 'A', name: 'example.com' }] });
+    const reply = decode(Buffer.from((await server.handle(message, 'udp'))!));
+    assert.equal(reply.id, id);
+    return (reply.answers![0] as { ttl: number }).ttl;
+  };
+  assert.equal(await ttl(1), 10);
+  await clock.advance(4_000);
+  assert.equal(await ttl(2), 6);
+  assert.equal(asked, 1);
+  await clock.advance(6_000);
+  assert.equal(await ttl(3), 10);
+  assert.equal(asked, 2);
+});
+
 test('a port that is taken costs a warning and another try', async () => {
   const lines: string[] = [];
   const log = createLog('dns', { write: line => lines.push(line) });

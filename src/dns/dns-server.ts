@@ -18,6 +18,7 @@ import {
   type Transport,
   udpLimit,
 } from './kernel/message.ts';
+import { ReplyCache } from './kernel/reply-cache.ts';
 import { type Answer, negative, resolve, type Zone } from './kernel/resolve.ts';
 
 export interface DnsServerOptions {
@@ -47,6 +48,7 @@ const classAny = 255;
 export class DnsServer {
   readonly #o: DnsServerOptions;
 
+  readonly #cache = new ReplyCache();
   #waiting = 0;
 
   constructor(options: DnsServerOptions) {
@@ -186,8 +188,15 @@ export class DnsServer {
         return finish({ ...negative(zone, 'NXDOMAIN', reverse[0].slice(1).toLowerCase()), authoritative: true });
       return finish({ rcode: 'SERVFAIL', authoritative: false });
     }
+    const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
+    const known = this.#cache.get(query, bytes, clock.now(), limit);
+    if (known) {
+      metrics.answered(query, transport, 'CACHED', clock.monotonic() - started, known[3]! & 15);
+      return known;
+    }
     try {
       const reply = await forwarder.exchange(bytes, transport);
+      this.#cache.put(query, bytes, reply, clock.now());
       metrics.answered(query, transport, 'FORWARDED', clock.monotonic() - started, reply[3]! & 15);
       return reply;
     } catch {

@@ -167,7 +167,7 @@ class Writer {
 
   constructor(query: Query, maxBytes: number) {
     this.#max = maxBytes;
-    this.#bytes = new Uint8Array(Math.min(2048, maxTcpBytes));
+    this.#bytes = new Uint8Array(512);
     this.#view = new DataView(this.#bytes.buffer);
     this.#bytes.set(query.question, this.#at);
     this.#at += query.question.length;
