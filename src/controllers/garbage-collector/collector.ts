@@ -19,6 +19,9 @@ export interface Verdict {
   readonly waiting: readonly OwnerReference[];
 }
 
+/** Its kind is not served, or not yet: a definition may just have been made. */
+export class UnknownKindError extends Error {}
+
 export class Collector {
   readonly #client: Client;
   readonly #graph: OwnerGraph;
@@ -63,6 +66,8 @@ export class Collector {
   async #finishForeground(node: Node): Promise<readonly Node[]> {
     const blocking = this.#graph.blocking(node);
     if (blocking.length === 0) await this.#removeFinalizer(node, foregroundFinalizer);
+    // All of a circle were deleted at the same time: nobody else will cut it.
+    else if (this.#graph.waitsForItself(node)) await this.#patch(node, unblockOwners);
     return blocking.filter(d => !d.deletingDependents);
   }
 
@@ -86,7 +91,9 @@ export class Collector {
       return 'absent';
     const resource = this.#resourceOf(ref);
     if (!resource)
-      throw new Error(`no matches for kind ${JSON.stringify(ref.kind)} in version ${JSON.stringify(ref.apiVersion)}`);
+      throw new UnknownKindError(
+        `no matches for kind ${JSON.stringify(ref.kind)} in version ${JSON.stringify(ref.apiVersion)}`,
+      );
     // A cluster-wide object cannot be owned by one in a namespace, nor be deleted for that.
     if (resource.namespaced && !node.namespace) return 'unfindable';
     const namespace = resource.namespaced ? node.namespace : '';

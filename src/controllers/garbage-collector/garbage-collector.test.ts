@@ -125,6 +125,15 @@ describe('garbage-collector-controller', () => {
     assert.ok(asked <= 20, `${asked}: an absent owner is remembered`);
   });
 
+  it('leaves alone whose owner is of a kind it does not know', async () => {
+    await using bench = await start({
+      objects: [object('Pod', 'p', [{ apiVersion: 'e.com/v1', kind: 'Widget', name: 'w', uid: 'uid-w' }])],
+    });
+    await bench.advance(120_000);
+    assert.deepEqual(names(bench), ['p']);
+    assert.deepEqual(writesBut(bench.client), []);
+  });
+
   it('drops owners that are gone while another one is there', async () => {
     const both = object('Pod', 'p', [owner('ReplicaSet', 'gone'), owner('ReplicaSet', 'r')]);
     await using bench = await start({ objects: [object('ReplicaSet', 'r'), both] });
@@ -152,6 +161,16 @@ describe('garbage-collector-controller', () => {
     await using bench = await start({ objects: [a, b] });
     assert.deepEqual(names(bench), ['x', 'y']);
     await bench.client.delete(coreV1.configmaps, { namespace: 'a', name: 'x' }, { propagationPolicy: 'Foreground' });
+    await bench.advance(1000);
+    assert.deepEqual(names(bench), []);
+  });
+
+  it('ends circles that are deleted as a whole', async () => {
+    const names3 = ['x', 'y', 'z'];
+    const circle = names3.map((n, i) => object('ConfigMap', n, [owner('ConfigMap', names3[(i + 1) % 3]!, blocking)]));
+    await using bench = await start({ objects: circle });
+    for (const name of names3)
+      await bench.client.delete(coreV1.configmaps, { namespace: 'a', name }, { propagationPolicy: 'Foreground' });
     await bench.advance(1000);
     assert.deepEqual(names(bench), []);
   });

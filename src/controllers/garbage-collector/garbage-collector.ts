@@ -6,7 +6,7 @@ import { messageOf } from '../../base/assert.ts';
 import type { Client } from '../../client/client.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { type FetchedLists, fetchResourceLists } from '../api-resources.ts';
-import { Collector } from './collector.ts';
+import { Collector, UnknownKindError } from './collector.ts';
 import { type Collectable, collectable } from './kernel/collectable.ts';
 import { type Effects, type Node, OwnerGraph } from './kernel/owner-graph.ts';
 import { Monitors } from './monitors.ts';
@@ -65,7 +65,13 @@ class GarbageCollector implements Reconciler {
       if (node.orphaning) await this.#collector.orphan(node);
       return undefined;
     }
-    for (const next of await this.#collector.attempt(node)) this.#context.enqueue(next.uid);
+    try {
+      for (const next of await this.#collector.attempt(node)) this.#context.enqueue(next.uid);
+    } catch (error) {
+      if (!(error instanceof UnknownKindError)) throw error;
+      this.#context.log.debug('owner cannot be looked for', { key, error: error.message });
+      return { requeueAfterMs: rediscoverMs };
+    }
     return this.#graph.hasUnseenOwner(node) ? { requeueAfterMs: unseenOwnerMs } : undefined;
   }
 

@@ -126,6 +126,19 @@ export class OwnerGraph {
     );
   }
 
+  /** It waits for dependents that wait for it, at whatever remove. */
+  waitsForItself(node: Node): boolean {
+    const seen = new Set<Node>();
+    const next = this.blocking(node);
+    for (let d = next.pop(); d; d = next.pop()) {
+      if (d === node) return true;
+      if (seen.has(d) || !d.deletingDependents) continue;
+      seen.add(d);
+      next.push(...this.blocking(d));
+    }
+    return false;
+  }
+
   #add(uid: string): MutableNode {
     const node: MutableNode = {
       uid,
