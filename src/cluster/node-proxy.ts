@@ -8,7 +8,7 @@ import { routeProtocol } from './kernel/route-plan.ts';
 const retryMs = 5_000;
 
 export function createNodeProxy(context: NodeContext): Service {
-  const { config, clock } = context;
+  const { config, clock, random } = context;
   const log = context.log.with({ part: 'proxy' });
   const proxy = createServiceProxy({
     nodeName: config.nodeName,
@@ -18,6 +18,7 @@ export function createNodeProxy(context: NodeContext): Service {
     informers: context.proxyInformers,
     run: (command, args, input) => exec(command, args, input === undefined ? {} : { input }),
     clock,
+    random,
     log,
   });
   // Without any route the kernel gives up on a cluster IP before the rules see the packet.

@@ -7,6 +7,8 @@ import type { Clock } from '../base/clock.ts';
 import { runAll, type Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import { BackOff } from '../client/back-off.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import { Conntrack } from './conntrack.ts';
 import { HealthCheckServers } from './health-check-servers.ts';
@@ -30,9 +32,13 @@ export interface ServiceProxyOptions {
   /** In the node's network namespace. */
   readonly run: RunCommand;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly metrics?: Metrics;
-  /** `primary` (default): the first node address of each family; else ranges of addresses that accept node ports. */
+  /**
+   * `primary` (default): the first node address of each family; else ranges of addresses that accept node ports. Never
+   * loopback: as with kube-proxy's nftables mode, `localhost:NODEPORT` leads nowhere.
+   */
   readonly nodePortAddresses?: readonly string[];
   readonly masqueradeAll?: boolean;
   /** Address and port of /healthz and /livez. Default: all addresses, 10256; null: none. */
@@ -45,7 +51,8 @@ export interface ServiceProxyOptions {
 
 /** Changes that come together go into one transaction. */
 const gatherMs = 3;
-const retryMs = 1_000;
+const firstRetryMs = 500;
+const maxRetryMs = 30_000;
 /** How often it is looked whether the table is still there: another program may flush all rules. */
 const checkMs = 30_000;
 
@@ -64,6 +71,7 @@ class ServiceProxy {
   readonly #metrics: ProxyMetrics;
   readonly #health: HealthCheckServers;
   readonly #conntrack: Conntrack;
+  readonly #backOff: BackOff;
   #node: Node | undefined;
   #place = '';
   #wake = Promise.withResolvers<void>();
@@ -76,6 +84,7 @@ class ServiceProxy {
     this.#families = ([4, 6] as const).filter(f => addresses.some(a => a.includes(':') === (f === 6)));
     this.#tables = new Map(this.#families.map(f => [f, new RuleTable(f)]));
     this.#broken = new Set(this.#families);
+    this.#backOff = new BackOff({ initialMs: firstRetryMs, maxMs: maxRetryMs }, options.clock, options.random);
     this.#metrics = proxyMetrics(options.metrics ?? createMetrics());
     this.#health = new HealthCheckServers({
       clock: options.clock,
@@ -134,7 +143,9 @@ class ServiceProxy {
       while (!signal.aborted) {
         this.#wake = Promise.withResolvers<void>();
         const done = await this.#sync();
-        if (!done) clock.after(retryMs, wake);
+        if (done) this.#backOff.reset();
+        // What changes meanwhile does not have to wait for the next attempt: it may be the remedy.
+        if (!done) clock.after(this.#backOff.delayMs(), () => this.#wake.resolve());
         else if (this.#dirty.size > 0) wake();
         await this.#wake.promise;
         await clock.sleep(gatherMs, signal).catch(() => {});

@@ -1,5 +1,5 @@
 // DNS messages as bytes (RFC 1035, 6891): questions read, answers written with compressed names. Pure.
-import { addressBytes } from './address.ts';
+import { parseIp } from '../../api/name-rule.ts';
 import type { ResourceRecord, SoaData, SrvData } from './resolve.ts';
 
 export const rcodes = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
@@ -219,7 +219,7 @@ class Writer {
 
   #data({ type, data }: ResourceRecord): void {
     if (typeof data === 'string') {
-      if (type === 'A' || type === 'AAAA') this.#raw(addressBytes(data) ?? new Uint8Array(type === 'A' ? 4 : 16));
+      if (type === 'A' || type === 'AAAA') this.#raw(parseIp(data) ?? new Uint8Array(type === 'A' ? 4 : 16));
       else if (type === 'TXT') this.#text(data);
       else this.#name(data);
     } else if (type === 'SRV') {

@@ -1,6 +1,8 @@
 // Answers of the cluster's zone, by the Kubernetes DNS specification 1.1.0. Pure.
+
+import { parseIp } from '../../api/name-rule.ts';
 import type { ServicePort } from '../../api/type/core-v1.ts';
-import { addressBytes, reverseAddress, undashed } from './address.ts';
+import { reverseAddress, undashed } from './address.ts';
 import { clusterIpsOf, type RecordIndex, type ServiceEntry, type Target } from './record-index.ts';
 
 export type RecordType = 'A' | 'AAAA' | 'CNAME' | 'NS' | 'PTR' | 'SOA' | 'SRV' | 'TXT';
@@ -229,7 +231,7 @@ function reverse(zone: Zone, name: string, lower: string, type: string): Answer 
 
 const addresses = (name: string, list: readonly string[]): ResourceRecord[] =>
   list
-    .filter(a => addressBytes(a) !== undefined)
+    .filter(a => parseIp(a) !== undefined)
     .map(data => ({ name, type: data.includes(':') ? 'AAAA' : 'A', ttl, data }));
 
 function ofFamily(zone: Zone, records: readonly ResourceRecord[], type: string): Answer {

@@ -1,5 +1,6 @@
 // Which endpoints a service port's traffic may go to, as kube-proxy chooses them. Pure.
 import type { EndpointSlice } from '../../api/type/discovery-v1.ts';
+import { canonicalAddress } from './address.ts';
 
 export interface ProxyEndpoint {
   readonly address: string;
@@ -32,7 +33,7 @@ export function endpointsOf(
     const ports = (slice.ports ?? []).filter(p => (p.name ?? '') === portName && (p.protocol ?? 'TCP') === protocol);
     for (const { port } of ports)
       for (const { addresses, conditions, nodeName, hints } of slice.endpoints ?? []) {
-        const address = addresses[0];
+        const address = canonicalAddress(addresses[0] ?? '');
         if (!address || !port) continue;
         const ready = conditions?.ready !== false;
         const key = `${address} ${port}`;

@@ -1,5 +1,6 @@
 // What the proxy wants to know of a Service, for one address family. Pure.
 import type { Service } from '../../api/type/core-v1.ts';
+import { canonicalAddress, canonicalCidr } from './address.ts';
 import type { TrafficPolicy } from './endpoint.ts';
 
 export interface ServicePortInfo extends TrafficPolicy {
@@ -31,8 +32,10 @@ export function isProxied(service: Service): boolean {
 export function servicePortsOf(service: Service, family: 4 | 6): ServicePortInfo[] {
   if (!isProxied(service)) return [];
   const { spec, status } = service;
-  const ofFamily = (list: readonly (string | undefined)[]) =>
-    list.filter((a): a is string => Boolean(a) && a!.includes(':') === (family === 6));
+  const isOfFamily = (text: string | undefined): text is string => text?.includes(':') === (family === 6);
+  const ofFamily = (list: readonly (string | undefined)[]) => [
+    ...new Set(list.filter(isOfFamily).flatMap(a => canonicalAddress(a) ?? [])),
+  ];
   const clusterIp = ofFamily(spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP])[0];
   if (!clusterIp) return [];
   const externalIps = ofFamily(spec.externalIPs ?? []);
@@ -40,7 +43,8 @@ export function servicePortsOf(service: Service, family: 4 | 6): ServicePortInfo
   const ingress = balanced ? (status?.loadBalancer?.ingress ?? []) : [];
   // A balancer that terminates connections itself does not deliver to its own address.
   const loadBalancerIps = ofFamily(ingress.filter(i => i.ipMode !== 'Proxy').map(i => i.ip));
-  const sourceRanges = balanced ? ofFamily((spec.loadBalancerSourceRanges ?? []).map(r => r.trim())) : [];
+  const allowed = balanced ? (spec.loadBalancerSourceRanges ?? []).filter(isOfFamily) : [];
+  const sourceRanges = allowed.flatMap(r => canonicalCidr(r) ?? []);
   return (spec.ports ?? []).map(p => {
     const protocol = p.protocol ?? 'TCP';
     const nodePort = p.nodePort || undefined;
