@@ -105,11 +105,11 @@ export class VirtualClock extends BaseClock {
     return next && next.atMs - this.#nowMs;
   }
 
-  /** Moves time on by `ms`, firing what falls due; lets promises settle between timers. */
-  async advance(ms: number): Promise<void> {
+  /** Moves time on by `ms`, firing what falls due; everything settles between timers. */
+  async advance(ms: number, settled: () => Promise<void> = settle): Promise<void> {
     const endMs = this.#nowMs + ms;
     for (;;) {
-      await settle();
+      await settled();
       const next = this.#next();
       if (!next || next.atMs > endMs) break;
       this.#nowMs = next.atMs;
@@ -117,7 +117,7 @@ export class VirtualClock extends BaseClock {
       next.fn();
     }
     this.#nowMs = endMs;
-    await settle();
+    await settled();
   }
 
   #next(): Scheduled | undefined {

@@ -1,11 +1,11 @@
 // The control plane: API server, controllers and scheduler in one process.
 import type { Server } from 'node:net';
 import type { Clock } from '../base/clock.ts';
-import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
+import type { ControlPlaneContext } from './components.ts';
 import { serviceAddress } from './config.ts';
+import { runControlPlane } from './control-plane.ts';
 import { ensurePki } from './pki.ts';
 import type { ServerConfig } from './role.ts';
 import type { ChildLink } from './supervisor/child-link.ts';
@@ -64,22 +64,19 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       log,
       metrics: api.metrics,
       clusterCa: pki.ca.certificatePem,
+      clusterSigning: pki.ca,
       client: identity => api.client(identity),
     };
     link?.phase('starting the API server');
-    const parts = controlPlaneParts.map(part => afterReady(part.name, api.ready, () => part.create(context)));
     api.ready.then(
       () => link?.ready(),
       () => {},
     );
-    await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
+    await runControlPlane(api, context, signal);
   } finally {
     await store.close();
   }
 }
-
-// Keeps runAll going when there is nothing but the API server, which ends by itself on the signal.
-const idle: Service = { name: 'idle', run: aborted };
 
 interface Listens {
   listenOn(address: { host: string; port: number }): Promise<unknown>;
@@ -94,14 +91,4 @@ async function listenOn(api: Listens, address: { host: string; port: number }): 
     const what = inUse ? 'the port is in use by another program' : (error as Error).message;
     throw new Error(`opening ${address.host}:${address.port} for the API: ${what}`, { cause: error });
   }
-}
-
-function afterReady(name: string, ready: Promise<void>, create: () => Promise<Service>): Service {
-  return {
-    name,
-    async run(signal) {
-      const [service] = await Promise.all([create(), Promise.race([ready.catch(() => {}), aborted(signal)])]);
-      if (!signal.aborted) await service.run(signal);
-    },
-  };
 }

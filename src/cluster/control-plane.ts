@@ -1,0 +1,27 @@
+// The API server and the parts around it, run together.
+import type { ApiServer } from '../apiserver/server.ts';
+import { aborted, runAll, type Service } from '../base/lifecycle.ts';
+import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
+
+/** Runs until the signal aborts; rejects when the API server or a part cannot go on. */
+export async function runControlPlane(
+  api: Pick<ApiServer, 'run' | 'ready'>,
+  context: ControlPlaneContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const parts = controlPlaneParts.map(part => afterReady(part.name, api.ready, () => part.create(context)));
+  await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
+}
+
+// Keeps runAll going when there is nothing but the API server, which ends by itself on the signal.
+const idle: Service = { name: 'idle', run: aborted };
+
+function afterReady(name: string, ready: Promise<void>, create: () => Promise<Service>): Service {
+  return {
+    name,
+    async run(signal) {
+      const [service] = await Promise.all([create(), Promise.race([ready.catch(() => {}), aborted(signal)])]);
+      if (!signal.aborted) await service.run(signal);
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { appsV1, coreV1, createCluster, simulated, virtualClock } from './index.ts';
+
+test('a deployment runs on simulated nodes, on virtual time', async () => {
+  const cluster = await createCluster({ nodes: simulated(3), clock: virtualClock(), seed: 1 });
+  try {
+    const { client } = cluster;
+    await cluster.until(async () => (await client.list(coreV1.nodes)).items.length === 3);
+    const labels = { app: 'web' };
+    await client.create(appsV1.deployments, {
+      metadata: { name: 'web', namespace: 'default' },
+      spec: {
+        replicas: 6,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'web:1' }] } },
+      },
+    });
+    const ready = () =>
+      client
+        .get(appsV1.deployments, { namespace: 'default', name: 'web' })
+        .then(d => (d.status?.readyReplicas === 6 ? d : undefined));
+    const startMs = cluster.clock.now();
+    await cluster.until(ready, '2m');
+    assert.ok(cluster.clock.now() - startMs < 120_000);
+    const pods = await client.list(coreV1.pods, { namespace: 'default' });
+    assert.deepEqual(new Set(pods.items.map(p => p.spec.nodeName)), new Set(['node-1', 'node-2', 'node-3']));
+    await cluster.advance('1h');
+    const lease = await client.get(
+      (await import('../api/refs.ts')).coordinationV1.leases,
+      { namespace: 'kube-node-lease', name: 'node-1' },
+    );
+    assert.ok(Date.parse(lease.spec?.renewTime ?? '') > startMs + 3_500_000);
+  } finally {
+    await cluster.stop();
+  }
+});

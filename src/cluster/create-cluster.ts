@@ -1,0 +1,234 @@
+// The library: a whole control plane in this process, on a clock the caller owns.
+import { generateKeyPairSync } from 'node:crypto';
+import { type Clock, settle, systemClock, VirtualClock } from '../base/clock.ts';
+import { type Log, silentLog } from '../base/log.ts';
+import { createMetrics, type Metrics } from '../base/metrics.ts';
+import { type Random, seededRandom, systemRandom } from '../base/random.ts';
+import { type CertificateAndKey, createCa, issueCertificate } from '../base/x509.ts';
+import type { Client } from '../client/client.ts';
+import { memoryStore } from '../store/memory-store.ts';
+import type { Store } from '../store/store.ts';
+import type { ControlPlaneContext } from './components.ts';
+import { runControlPlane } from './control-plane.ts';
+import { parseDuration } from './duration.ts';
+
+export interface CreateClusterOptions {
+  /** `virtualClock()` stands still until `advance`. Default: the machine's. */
+  readonly clock?: Clock;
+  /** Nodes whose containers are simulated; see `simulated`. Default 0. */
+  readonly nodes?: number | SimulatedNodes;
+  /** The same seed gives the same names, delays and order. Default: real chance. */
+  readonly seed?: number;
+  /** Where objects are kept. Default: in memory. */
+  readonly store?: Store;
+  readonly log?: Log;
+}
+
+export interface SimulatedNodes {
+  readonly count: number;
+}
+
+export interface Cluster {
+  /** Acts as the superuser. */
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Acts as a service account of kube-system, or as any user. */
+  clientAs(identity: { userAgent?: string; serviceAccount?: string; user?: string }): Client;
+  /** Resolves when nothing is left to do before time goes on. */
+  settled(): Promise<void>;
+  /** Lets time pass ('90s', '1h30m', or milliseconds) and everything happen that falls due. Virtual clocks only. */
+  advance(duration: string | number): Promise<void>;
+  /** Settles and advances until `condition` gives something; throws when `timeout` of cluster time has passed. */
+  until<T>(condition: () => T | Promise<T>, timeout?: string | number): Promise<NonNullable<T>>;
+  /** Serves HTTPS on loopback; gives a kubeconfig for kubectl and other clients. */
+  listen(port?: number): Promise<{ url: string; kubeconfig: string }>;
+  stop(): Promise<void>;
+}
+
+export const virtualClock = (startMs?: number): VirtualClock => new VirtualClock(startMs);
+
+/** `count` nodes whose pods run by themselves, without containers. */
+export const simulated = (count: number): SimulatedNodes => ({ count });
+
+const certificateDays = 365;
+
+/** Resolves when the API server is ready and has settled. */
+export async function createCluster(options: CreateClusterOptions = {}): Promise<Cluster> {
+  const clock = options.clock ?? systemClock;
+  const random = options.seed === undefined ? systemRandom : seededRandom(options.seed);
+  const log = options.log ?? silentLog;
+  const store = options.store ?? memoryStore({ clock });
+  const identity = await createIdentity(clock, random);
+  const { createApiServer } = await import('../apiserver/server.ts');
+  const metrics = createMetrics();
+  const api = createApiServer({
+    store,
+    clock,
+    random,
+    log,
+    metrics,
+    tls: {
+      cert: identity.serving.certificatePem,
+      key: identity.serving.keyPem,
+      clientCa: identity.ca.certificatePem,
+    },
+    serviceAccountKeys: identity.serviceAccount,
+  });
+  const nodes = options.nodes ?? 0;
+  const context: ControlPlaneContext = {
+    config: {
+      cluster: 'k8ts',
+      pkiDirectory: '',
+      storeDirectory: '',
+      advertise: { address: '127.0.0.1', port: 6443 },
+      serverNames: [],
+      serverAddresses: [],
+      podCidr: '10.244.0.0/16',
+      serviceCidr: '10.96.0.0/12',
+      clusterDomain: 'cluster.local',
+      simulatedNodes: typeof nodes === 'number' ? nodes : nodes.count,
+      maxPods: 110,
+    },
+    clock,
+    random,
+    log,
+    metrics: api.metrics,
+    clusterCa: identity.ca.certificatePem,
+    client: as => api.client(as),
+  };
+  const stopping = new AbortController();
+  const running = runControlPlane(api, context, stopping.signal);
+  const failed = running.then(() => undefined);
+  failed.catch(() => {});
+  await Promise.race([api.ready, failed]);
+  const cluster = facade({ api, context, store, stopping, running, identity });
+  await cluster.settled();
+  return cluster;
+}
+
+interface Identity {
+  readonly ca: CertificateAndKey;
+  readonly serving: CertificateAndKey;
+  readonly admin: CertificateAndKey;
+  readonly serviceAccount: { readonly privateKey: string; readonly publicKeys: readonly string[] };
+}
+
+async function createIdentity(clock: Clock, random: Random): Promise<Identity> {
+  const making = { nowMs: clock.now(), random, days: certificateDays };
+  const ca = await createCa({ commonName: 'kubernetes', ...making });
+  const serving = await issueCertificate(ca, {
+    subject: { commonName: 'kube-apiserver', organizations: [] },
+    dnsNames: ['localhost', 'kubernetes.default.svc'],
+    ipAddresses: ['127.0.0.1'],
+    usages: 'server',
+    ...making,
+  });
+  const admin = await issueCertificate(ca, {
+    subject: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
+    dnsNames: [],
+    ipAddresses: [],
+    usages: 'client',
+    ...making,
+  });
+  const keys = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  return { ca, serving, admin, serviceAccount: { privateKey: keys.privateKey, publicKeys: [keys.publicKey] } };
+}
+
+interface Running {
+  readonly api: import('../apiserver/server.ts').ApiServer;
+  readonly context: ControlPlaneContext;
+  readonly store: Store;
+  readonly stopping: AbortController;
+  readonly running: Promise<void>;
+  readonly identity: Identity;
+}
+
+// A change may take a few turns of the event loop to reach everybody who acts on it.
+const quietTurns = 8;
+const pollMs = 20;
+
+function facade({ api, context, store, stopping, running, identity }: Running): Cluster {
+  const { clock } = context;
+
+  async function settled(): Promise<void> {
+    let revision = -1;
+    for (let quiet = 0; quiet < quietTurns; quiet++) {
+      await settle();
+      if (store.revision === revision) continue;
+      revision = store.revision;
+      quiet = 0;
+    }
+  }
+
+  async function advance(duration: string | number): Promise<void> {
+    if (!(clock instanceof VirtualClock))
+      throw new Error('advance: the cluster runs on the real clock; create it with clock: virtualClock()');
+    const ms = typeof duration === 'number' ? duration : parseDuration(duration);
+    await clock.advance(ms, settled);
+  }
+
+  return {
+    client: api.client({ userAgent: 'k8ts-test' }),
+    clock,
+    metrics: api.metrics,
+    clientAs: as => api.client({ userAgent: 'k8ts-test', ...as }),
+    settled,
+    advance,
+    async until(condition, timeout = '5m') {
+      const limitMs = typeof timeout === 'number' ? timeout : parseDuration(timeout);
+      const startMs = clock.monotonic();
+      for (;;) {
+        await settled();
+        const found = await condition();
+        if (found) return found as never;
+        if (clock.monotonic() - startMs >= limitMs)
+          throw new Error(`until: the condition did not come true within ${timeout} of cluster time`);
+        if (clock instanceof VirtualClock)
+          await clock.advance(Math.min(clock.untilNext() ?? limitMs, limitMs), settled);
+        else await clock.sleep(pollMs);
+      }
+    },
+    async listen(port = 0) {
+      const bound = await api.listenOn({ host: '127.0.0.1', port });
+      const url = `https://127.0.0.1:${bound.port}`;
+      return { url, kubeconfig: kubeconfigOf(url, identity) };
+    },
+    async stop() {
+      stopping.abort();
+      const ended = running.catch(() => {});
+      // What waits for time to pass must be able to end.
+      if (clock instanceof VirtualClock) await Promise.race([ended, clock.advance(0)]);
+      await ended;
+      await store.close();
+    },
+  };
+}
+
+function kubeconfigOf(url: string, { ca, admin }: Identity): string {
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  return JSON.stringify(
+    {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'k8ts', cluster: { server: url, 'certificate-authority-data': base64(ca.certificatePem) } }],
+      users: [
+        {
+          name: 'k8ts',
+          user: {
+            'client-certificate-data': base64(admin.certificatePem),
+            'client-key-data': base64(admin.keyPem),
+          },
+        },
+      ],
+      contexts: [{ name: 'k8ts', context: { cluster: 'k8ts', user: 'k8ts' } }],
+      'current-context': 'k8ts',
+    },
+    null,
+    2,
+  );
+}

@@ -1,0 +1,13 @@
+// What `import … from 'k8ts'` gives.
+export * from '../api/refs.ts';
+export { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound, StatusError } from '../api/status.ts';
+export type { Clock, VirtualClock } from '../base/clock.ts';
+export type { Client } from '../client/client.ts';
+export {
+  type Cluster,
+  type CreateClusterOptions,
+  createCluster,
+  type SimulatedNodes,
+  simulated,
+  virtualClock,
+} from './create-cluster.ts';
