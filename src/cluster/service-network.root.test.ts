@@ -150,7 +150,10 @@ test('a node asks its own name server, which knows nothing of the world outside'
     labelSelector: 'kubernetes.io/service-name=kube-dns',
   });
   assert.deepEqual(
-    slices.items.flatMap(s => s.endpoints ?? []).map(e => [e.nodeName, e.hints?.forNodes?.[0]?.name]),
+    slices.items
+      .flatMap(s => s.endpoints ?? [])
+      .map(e => [e.nodeName, e.hints?.forNodes?.[0]?.name])
+      .sort(),
     [
       ['node-1', 'node-1'],
       ['node-2', 'node-2'],
