@@ -35,11 +35,24 @@ export interface CaOptions extends CertificateMaking {
   readonly keyPem?: string;
 }
 
+/** Instead of what follows from `usages` and `days`; the issuer's own end still counts. */
+export interface ExactCertificate {
+  /** Bits of RFC 5280's KeyUsage, digitalSignature being 1; 0: no such extension. */
+  readonly keyUsages: number;
+  /** Object identifiers; none: no such extension. */
+  readonly extendedKeyUsages: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 export interface CertificateOptions extends CertificateMaking {
   readonly subject: CertificateSubject;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly uris?: readonly string[];
   readonly usages: CertificateUsage;
+  readonly exact?: ExactCertificate;
 }
 
 export interface ParsedCertificate {
@@ -126,13 +139,19 @@ function nameOf(x: typeof Library, subject: CertificateSubject): Library.Name {
   return new x.Name([...(organizations.length ? [{ O: organizations }] : []), { CN: [nameValue(subject.commonName)] }]);
 }
 
-function alternativeNames(
-  x: typeof Library,
-  options: { dnsNames?: readonly string[]; ipAddresses?: readonly string[] },
-) {
+interface AlternativeNames {
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly uris?: readonly string[];
+}
+
+function alternativeNames(x: typeof Library, options: AlternativeNames) {
   const names = [
     ...(options.dnsNames ?? []).map(value => ({ type: 'dns' as const, value })),
     ...(options.ipAddresses ?? []).map(value => ({ type: 'ip' as const, value })),
+    ...(options.emailAddresses ?? []).map(value => ({ type: 'email' as const, value })),
+    ...(options.uris ?? []).map(value => ({ type: 'url' as const, value })),
   ];
   return names.length ? [new x.SubjectAlternativeNameExtension(names)] : [];
 }
@@ -181,8 +200,13 @@ export async function signCertificate(
   const issuer = new x.X509Certificate(ca.certificatePem);
   const signing = cryptoKey(createPrivateKey(ca.keyPem));
   const { key: publicKey } = cryptoKey(createPublicKey(publicKeyPem));
-  const { notBefore, notAfter } = validity(options);
+  const { exact } = options;
+  const { notBefore, notAfter } = exact
+    ? { notBefore: new Date(exact.notBeforeMs), notAfter: new Date(exact.notAfterMs) }
+    : validity(options);
   const usages = options.usages === 'both' ? [usageIds.server, usageIds.client] : [usageIds[options.usages]];
+  const keyUsages = exact ? exact.keyUsages : x.KeyUsageFlags.digitalSignature | x.KeyUsageFlags.keyEncipherment;
+  const extended = exact ? exact.extendedKeyUsages : usages;
   const certificate = await x.X509CertificateGenerator.create({
     serialNumber: serialNumber(options.random),
     subject: nameOf(x, options.subject),
@@ -193,8 +217,8 @@ export async function signCertificate(
     publicKey,
     signingKey: signing.key as never,
     extensions: [
-      new x.KeyUsagesExtension(x.KeyUsageFlags.digitalSignature | x.KeyUsageFlags.keyEncipherment, true),
-      new x.ExtendedKeyUsageExtension(usages, false),
+      ...(keyUsages ? [new x.KeyUsagesExtension(keyUsages, true)] : []),
+      ...(extended.length ? [new x.ExtendedKeyUsageExtension([...extended], false)] : []),
       new x.BasicConstraintsExtension(false, undefined, true),
       await x.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
       ...alternativeNames(x, options),

@@ -5,6 +5,7 @@ import type { Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
+import type { CertificateAndKey } from '../base/x509.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
@@ -22,6 +23,8 @@ export interface ControlPlaneContext extends Surroundings {
   readonly metrics: Metrics;
   /** PEM of the CA that verifies the API server. */
   readonly clusterCa: string;
+  /** What signs certificates of nodes and users that are asked for through the API. */
+  readonly clusterSigning?: CertificateAndKey;
   /** In-process; as a service account of kube-system, as a named user, or as the superuser. */
   client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;
 }

@@ -10,7 +10,11 @@ export function createControllers(context: ControlPlaneContext): Service {
   const log = context.log.with({ part: 'controllers' });
   const client = context.client({ userAgent: 'kube-controller-manager' });
   const informers = createInformerFactory(client, { clock, random, log });
-  const controllers = allControllers({ clusterCa: context.clusterCa, podCidr: context.config.podCidr });
+  const controllers = allControllers({
+    clusterCa: context.clusterCa,
+    podCidr: context.config.podCidr,
+    ...(context.clusterSigning ? { clusterSigning: context.clusterSigning } : {}),
+  });
   const engine: Service = {
     name: 'controllers',
     run: signal => runControllers(controllers, { client, informers, clock, random, log, metrics }, signal),

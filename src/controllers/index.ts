@@ -1,5 +1,7 @@
 // Every controller of the control plane.
+import type { CertificateAndKey } from '../base/x509.ts';
 import type { Controller } from '../engine/controller.ts';
+import { csrApprovingController, csrCleanerController, csrSigningController } from './certificate/certificate.ts';
 import { clusterRoleAggregationController } from './clusterroleaggregation/cluster-role-aggregation.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
@@ -32,6 +34,8 @@ export interface AllControllersOptions {
   readonly clusterCa: string;
   /** The range that nodes' pods get addresses from; one of each family with a comma between. Absent: nodes bring theirs. */
   readonly podCidr?: string;
+  /** Signs the certificates that are asked for through the API. Absent: nobody does. */
+  readonly clusterSigning?: CertificateAndKey;
 }
 
 export function allControllers(options: AllControllersOptions): Controller[] {
@@ -40,6 +44,9 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     serviceAccountController(),
     rootCaController(options.clusterCa),
     clusterRoleAggregationController(),
+    csrApprovingController(),
+    ...(options.clusterSigning ? [csrSigningController(options.clusterSigning)] : []),
+    csrCleanerController(),
     namespaceController(),
     resourceQuotaController(),
     garbageCollectorController(),
