@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KubeObject } from '../api/meta.ts';
+import type { ResourceRef } from '../api/ref.ts';
+import { appsV1, coreV1, discoveryV1 } from '../api/refs.ts';
+import { startTestServer } from '../apiserver/test-server.ts';
+import { systemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { createMetrics } from '../base/metrics.ts';
+import { systemRandom } from '../base/random.ts';
+import type { Client, DeleteOptions, WatchEventType } from '../client/client.ts';
+import type { ControlPlaneContext } from './components.ts';
+import { createControllers } from './control-plane-controllers.ts';
+
+/** Resolves once an event of the kind is as wanted. */
+function seen(
+  client: Client,
+  resource: ResourceRef<any>,
+  wanted: (object: any, type: WatchEventType) => boolean,
+): Promise<any> {
+  return new Promise((resolve, reject) => {
+    const namespace = resource.namespaced ? { namespace: 'default' } : {};
+    const handle = client.watch<KubeObject>(resource, namespace, {
+      onEvent(type, object) {
+        if (type === 'BOOKMARK' || !wanted(object, type)) return;
+        queueMicrotask(() => handle.stop());
+        resolve(object);
+      },
+      onClose: error => reject(error ?? new Error('the watch has ended')),
+    });
+  });
+}
+
+const named = (name: string) => (o: KubeObject, type: WatchEventType) => o.metadata.name === name && type !== 'DELETED';
+const gone = (name: string) => (o: KubeObject, type: WatchEventType) => o.metadata.name === name && type === 'DELETED';
+
+async function withControllers(use: (client: Client) => Promise<void>): Promise<void> {
+  const { server, ca, stop } = await startTestServer();
+  const abort = new AbortController();
+  const context = {
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    metrics: createMetrics(),
+    clusterCa: ca,
+    config: { podCidr: '10.244.0.0/16' },
+    client: (identity: Parameters<ControlPlaneContext['client']>[0]) => server.client(identity),
+  } as unknown as ControlPlaneContext;
+  const running = createControllers(context).run(abort.signal);
+  try {
+    const client = server.client({ userAgent: 'test' });
+    await seen(client, coreV1.serviceaccounts, named('default'));
+    await use(client);
+  } finally {
+    abort.abort();
+    await running;
+    await stop();
+  }
+}
+
+const key = (name: string) => ({ namespace: 'default', name });
+
+test(
+  'services get their slices and endpoints through the API server, and lose them with the service',
+  {
+    timeout: 30_000,
+  },
+  () =>
+    withControllers(async client => {
+      const labels = { app: 'web' };
+      await client.create(coreV1.nodes, { metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': 'z' } } });
+      await client.create(coreV1.services, {
+        metadata: key('web'),
+        spec: { selector: labels, ports: [{ port: 80, targetPort: 'http' }] },
+      } as object);
+      const ports = [{ name: 'http', containerPort: 8080 }];
+      await client.create(coreV1.pods, {
+        metadata: { ...key('p'), labels },
+        spec: { nodeName: 'n', containers: [{ name: 'c', image: 'i', ports }] },
+      } as object);
+      const status = { phase: 'Running', podIP: '10.1.0.1', podIPs: [{ ip: '10.1.0.1' }] };
+      const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }];
+      const body = { status: { ...status, conditions } };
+      await client.patch(coreV1.pods, key('p'), { type: 'merge', body }, { subresource: 'status' });
+      const slice = await seen(
+        client,
+        discoveryV1.endpointslices,
+        s => s.endpoints?.[0]?.conditions.ready && s.ports[0].port === 8080,
+      );
+      assert.equal(slice.endpoints[0].zone, 'z');
+      const endpoints = await seen(
+        client,
+        coreV1.endpoints,
+        e => e.metadata.name === 'web' && e.subsets?.[0]?.addresses,
+      );
+      assert.equal(endpoints.subsets[0].addresses[0].ip, '10.1.0.1');
+      const ends = Promise.all([
+        seen(client, discoveryV1.endpointslices, gone(slice.metadata.name)),
+        seen(client, coreV1.endpoints, gone('web')),
+      ]);
+      await client.delete(coreV1.services, key('web'));
+      await ends;
+    }),
+);
+
+test('owners go before, after or without their dependents, as the deletion asks', { timeout: 30_000 }, () =>
+  withControllers(async client => {
+    const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    const spec = { replicas: 1, selector: { matchLabels: { a: 'b' } }, template };
+    const end = async (policy: NonNullable<DeleteOptions['propagationPolicy']>) => {
+      const order: string[] = [];
+      await client.create(appsV1.deployments, { metadata: key('d'), spec } as object);
+      const ownedBy = (name: string) => (o: KubeObject, type: WatchEventType) =>
+        type !== 'DELETED' && !!o.metadata.ownerReferences?.some(r => r.name === name);
+      const replicaSet = await seen(client, appsV1.replicasets, ownedBy('d'));
+      const pod = await seen(client, coreV1.pods, ownedBy(replicaSet.metadata.name));
+      const follow = (resource: ResourceRef<any>, name: string) =>
+        seen(client, resource, gone(name)).then(() => order.push(resource.kind));
+      const deployment = follow(appsV1.deployments, 'd');
+      const rest = [follow(appsV1.replicasets, replicaSet.metadata.name), follow(coreV1.pods, pod.metadata.name)];
+      await client.delete(appsV1.deployments, key('d'), { propagationPolicy: policy });
+      await deployment;
+      if (policy === 'Orphan') {
+        await seen(client, appsV1.replicasets, (o: KubeObject) => !o.metadata.ownerReferences?.length);
+        await client.delete(appsV1.replicasets, key(replicaSet.metadata.name), { propagationPolicy: 'Background' });
+      }
+      await Promise.all(rest);
+      return order.join();
+    };
+    assert.equal(await end('Foreground'), 'Pod,ReplicaSet,Deployment');
+    assert.equal(await end('Background'), 'Deployment,ReplicaSet,Pod');
+    assert.equal(await end('Orphan'), 'Deployment,ReplicaSet,Pod');
+  }),
+);
+
+test('a claim is bound to a volume, holds it, and lets it go', { timeout: 30_000 }, () =>
+  withControllers(async client => {
+    const size = { storage: '1Gi' };
+    const accessModes = ['ReadWriteOnce'];
+    await client.create(coreV1.persistentvolumes, {
+      metadata: { name: 'v' },
+      spec: { capacity: size, accessModes, persistentVolumeReclaimPolicy: 'Retain', hostPath: { path: '/data' } },
+    } as object);
+    await client.create(coreV1.persistentvolumeclaims, {
+      metadata: key('c'),
+      spec: { storageClassName: '', accessModes, resources: { requests: size } },
+    } as object);
+    const bound = await seen(client, coreV1.persistentvolumeclaims, c => c.status.phase === 'Bound');
+    assert.deepEqual(bound.metadata.finalizers, ['kubernetes.io/pvc-protection']);
+    await client.delete(coreV1.persistentvolumeclaims, key('c'));
+    await seen(client, coreV1.persistentvolumes, v => v.status.phase === 'Released');
+    const end = seen(client, coreV1.persistentvolumes, gone('v'));
+    await client.delete(coreV1.persistentvolumes, { name: 'v' });
+    await end;
+  }),
+);
