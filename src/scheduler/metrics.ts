@@ -47,6 +47,11 @@ export function schedulerMetrics(m: Metrics | undefined) {
     "Number of pending pods, by the queue type. 'active' means number of pods in activeQ; 'backoff' means number of pods in backoffQ; 'unschedulable' means number of pods in unschedulablePods that the scheduler attempted to schedule and failed; 'gated' is the number of unschedulable pods that the scheduler never attempted to schedule because they are gated.",
     ['queue'],
   );
+  const unschedulable = m?.gauge(
+    'scheduler_unschedulable_pods',
+    'The number of unschedulable pods broken down by plugin name. A pod will increment the gauge for all plugins that caused it to not schedule and so this metric have meaning only when broken down by plugin.',
+    ['plugin', 'profile'],
+  );
   const cacheSize = m?.gauge(
     'scheduler_scheduler_cache_size',
     'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.',
@@ -87,6 +92,7 @@ export function schedulerMetrics(m: Metrics | undefined) {
       cacheSize?.set({ type: 'pods' }, cache.podCount);
       cacheSize?.set({ type: 'assumed_pods' }, cache.assumedCount);
     },
+    rejected: (plugin: string, profile: string, count: number) => unschedulable?.set({ plugin, profile }, count),
     collect: (fn: () => void) => m?.onCollect(fn),
     preemptionAttempt: () => preemptions?.inc({}),
     preemptionVictims: (count: number) => victims?.observe({}, count),

@@ -16,8 +16,8 @@ export interface ProfileConfig {
   readonly schedulerName: string;
   /** In order. */
   readonly plugins: readonly PluginConfig[];
-  /** Points a plugin takes part in; default all it has. */
-  readonly enabled?: (point: Point, plugin: string) => boolean;
+  /** Names of a point's plugins, in order; a point that is not named has all that can take part. */
+  readonly points?: Partial<Record<Point, readonly string[]>>;
   readonly percentageOfNodesToScore?: number;
 }
 

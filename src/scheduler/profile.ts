@@ -48,8 +48,8 @@ export interface PreFilterResult {
 export interface ProfileOptions {
   readonly schedulerName: string;
   readonly plugins: readonly WeightedPlugin[];
-  /** Plugins that take part in a point only; others take part in all they have. */
-  readonly enabled?: (point: Point, plugin: string) => boolean;
+  /** Names of a point's plugins, in order; a point that is not named has all that can take part. */
+  readonly points?: Partial<Record<Point, readonly string[]>>;
   /** Percentage of nodes to score; 0: by size of the cluster. */
   readonly percentageOfNodesToScore?: number;
 }
@@ -79,12 +79,15 @@ export class Profile {
   readonly #results = new ResultCache();
 
   constructor(options: ProfileOptions) {
-    const { plugins, enabled = () => true } = options;
+    const { plugins, points: named = {} } = options;
     this.schedulerName = options.schedulerName;
     this.percentageOfNodesToScore = options.percentageOfNodesToScore;
     this.plugins = plugins.map(p => p.plugin);
-    const at = <K extends keyof Plugin>(point: Point): With<K>[] =>
-      this.plugins.filter(p => p[methodOf(point)] && enabled(point, p.name)) as With<K>[];
+    const byName = new Map(this.plugins.map(p => [p.name, p]));
+    const at = <K extends keyof Plugin>(point: Point): With<K>[] => {
+      const some = named[point]?.map(name => byName.get(name)).filter(p => p !== undefined);
+      return (some ?? this.plugins).filter(p => p[methodOf(point)]) as With<K>[];
+    };
     this.preEnqueue = at('preEnqueue');
     const sort = at<'less'>('queueSort');
     if (sort.length !== 1)

@@ -1,5 +1,6 @@
 // The scheduler: takes pods from the queue one after another, finds each a node, and binds it while the next is tried.
 import { coreV1 } from '../api/refs.ts';
+import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { aborted, type Service } from '../base/lifecycle.ts';
@@ -12,6 +13,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import { Algorithm } from './algorithm.ts';
 import { type BindingContext, bindPod } from './binding-cycle.ts';
 import { Cache } from './cache/cache.ts';
+import { dump } from './dump.ts';
 import { wireInformers } from './event-handlers.ts';
 import { FailureHandler } from './failure.ts';
 import { fitMessage } from './fit-error.ts';
@@ -22,7 +24,7 @@ import type { PodInfo } from './pod-info.ts';
 import { PodStatusWriter } from './pod-status.ts';
 import { Profile } from './profile.ts';
 import type { ProfileConfig } from './profile-config.ts';
-import { defaultProfile } from './profile-config.ts';
+import { defaultProfile, defaultSchedulerName } from './profile-config.ts';
 import type { Entry } from './queue/entry.ts';
 import { SchedulingQueue } from './queue/scheduling-queue.ts';
 import { errorStatus, Status } from './status.ts';
@@ -48,6 +50,8 @@ export interface Scheduler extends Service {
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
   profile(schedulerName: string): Profile | undefined;
+  /** Nodes, pods and queue as text. */
+  dump(): string;
   /** Everything tried that can be tried, and all bindings and writes so far ended. */
   idle(): Promise<void>;
 }
@@ -113,10 +117,19 @@ class SchedulerService implements Scheduler {
       cache: this.cache,
       queue: this.queue,
       waiting: this.#waiting,
-      isOurs: pod => this.#profiles.has(pod.spec.schedulerName || 'default-scheduler'),
+      isOurs: pod => this.#profiles.has(schedulerNameOf(pod)),
       events: [...this.#profiles.values()].flatMap(p => [...p.registered.values()].flat()),
     });
-    this.#metrics.collect(() => this.#metrics.pending(this.queue.sizes, this.cache));
+    this.#metrics.collect(() => {
+      this.#metrics.pending(this.queue.sizes, this.cache);
+      for (const [plugin, entries] of this.queue.rejected)
+        for (const profile of this.#profiles.keys())
+          this.#metrics.rejected(
+            plugin,
+            profile,
+            countOf(entries, e => schedulerNameOf(e.info.pod) === profile),
+          );
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -143,6 +156,10 @@ class SchedulerService implements Scheduler {
     }
   }
 
+  dump(): string {
+    return dump(this.cache, this.queue);
+  }
+
   profile(schedulerName: string): Profile | undefined {
     return this.#profiles.get(schedulerName);
   }
@@ -159,7 +176,7 @@ class SchedulerService implements Scheduler {
   }
 
   #profileOf(pod: PodInfo): Profile | undefined {
-    return this.#profiles.get(pod.pod.spec.schedulerName || 'default-scheduler');
+    return this.#profiles.get(schedulerNameOf(pod.pod));
   }
 
   #addProfile(config: ProfileConfig): void {
@@ -194,7 +211,7 @@ class SchedulerService implements Scheduler {
     profile = new Profile({
       schedulerName,
       plugins,
-      ...(config.enabled ? { enabled: config.enabled } : {}),
+      ...(config.points ? { points: config.points } : {}),
       ...(config.percentageOfNodesToScore === undefined
         ? {}
         : { percentageOfNodesToScore: config.percentageOfNodesToScore }),
@@ -323,6 +340,14 @@ class SchedulerService implements Scheduler {
     this.#metrics.attempt(result, profile.schedulerName, (this.#o.clock.monotonic() - startMs) / 1000);
     this.#failures.failed(profile.schedulerName, entry, status, more);
   }
+}
+
+const schedulerNameOf = (pod: Pod): string => pod.spec.schedulerName || defaultSchedulerName;
+
+function countOf<T>(all: Iterable<T>, test: (one: T) => boolean): number {
+  let n = 0;
+  for (const one of all) if (test(one)) n++;
+  return n;
 }
 
 const assumedGone = { resource: 'AssignedPod', actions: 2, label: 'AssignedPodDelete' } as const;

@@ -79,6 +79,15 @@ export class SchedulingQueue {
     };
   }
 
+  list(): readonly Readonly<Entry>[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Pods that cannot be scheduled, by the plugin that says so. */
+  get rejected(): ReadonlyMap<string, ReadonlySet<Readonly<Entry>>> {
+    return this.#rejectedBy;
+  }
+
   entry(uid: string): Readonly<Entry> | undefined {
     return this.#entries.get(uid);
   }
