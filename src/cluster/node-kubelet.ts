@@ -17,6 +17,7 @@ const evictionHard = {
 
 export function createNodeKubelet(context: NodeContext): Service {
   const { config, clock, random, log, runtime } = context;
+  const cgroups = new Cgroups({ parent: config.cgroup, clock });
   const kubelet = createKubelet({
     nodeName: config.nodeName,
     client: context.kubeletClient,
@@ -32,7 +33,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     clusterDomain: config.clusterDomain,
     resolvConf: config.resolvConf,
     maxPods: config.maxPods,
-    cgroups: linuxPodCgroups(new Cgroups({ parent: config.cgroup, clock })),
+    cgroups: linuxPodCgroups(cgroups),
     nodeIps: [config.nodeAddress],
     evictionHard,
     imageGcHighPercent: 100,
@@ -43,6 +44,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     client: context.kubeletClient,
     clock,
     log: log.with({ part: 'kubelet server' }),
+    cgroups,
     tls: {
       cert: config.kubeletServing.certificate,
       key: config.kubeletServing.key,

@@ -8,6 +8,8 @@ import { pendingUpgrade } from '../../base/http/upgrade-exchange.ts';
 import { aborted, type Service } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
+import type { Cgroups } from '../../cri/cgroup.ts';
+import { linuxHost } from '../host/linux-host.ts';
 import type { Kubelet } from '../kubelet.ts';
 import { KubeletAccess } from './access.ts';
 import { containerLogRoute } from './container-log.ts';
@@ -15,6 +17,8 @@ import { attachRoute, execRoute, portForwardRoute, runRoute } from './container-
 import { HttpError } from './http-error.ts';
 import { configRoute, healthRoute, logsRoute, podsRoute, runningPodsRoute } from './node-info.ts';
 import { answerText, type Route, type RouteContext, type RouteRequest } from './route.ts';
+import { StatsCollector } from './stats/stats-collector.ts';
+import { metricsRoute, statsRoute } from './stats/stats-route.ts';
 
 export interface KubeletServerOptions {
   readonly kubelet: Kubelet;
@@ -32,8 +36,8 @@ export interface KubeletServerOptions {
   readonly config?: object;
   /** What /logs/ shows; default /var/log. */
   readonly logsDirectory?: string;
-  /** More paths by their first segment: metrics and stats. */
-  readonly routes?: (context: RouteContext) => Readonly<Record<string, Route>>;
+  /** Where the figures of pods and of the node come from; absent: only what the runtime tells of containers. */
+  readonly cgroups?: Cgroups;
 }
 
 export interface KubeletServer extends Service {
@@ -58,7 +62,9 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
         minVersion: 'TLSv1.2',
         requestTimeout: 0,
       });
-      const handle = handler(options, signal);
+      const { kubelet, clock, cgroups } = options;
+      const collector = new StatsCollector({ kubelet, clock, host: linuxHost(), ...(cgroups ? { cgroups } : {}) });
+      const handle = handler(options, collector, signal);
       server.on('request', (request, response) => void handle(request, response));
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         const { response, take } = pendingUpgrade(request, socket, head);
@@ -73,12 +79,14 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
         throw new Error(`opening port ${port} of the kubelet: ${messageOf(error)}`, { cause: error });
       });
       listening.resolve((server.address() as { port: number }).port);
-      await aborted(signal);
+      await Promise.all([aborted(signal), kubelet.ready().then(() => collector.run(signal), ignore)]);
       server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
 }
+
+const ignore = () => {};
 
 function trackSockets(server: Server): Set<Duplex> {
   const sockets = new Set<Duplex>();
@@ -92,11 +100,11 @@ function trackSockets(server: Server): Set<Duplex> {
   return sockets;
 }
 
-function handler(options: KubeletServerOptions, signal: AbortSignal) {
+function handler(options: KubeletServerOptions, collector: StatsCollector, signal: AbortSignal) {
   const { kubelet, client, clock, log } = options;
   const context: RouteContext = { kubelet, clock, log, signal };
   const access = new KubeletAccess({ client, nodeName: kubelet.nodeName, clock });
-  const routes = routesOf(options, context);
+  const routes = routesOf(options, context, collector);
   return async (request: IncomingMessage, response: ServerResponse, take?: RouteRequest['take']): Promise<void> => {
     response.on('error', () => {});
     const url = request.url ?? '/';
@@ -122,7 +130,7 @@ function handler(options: KubeletServerOptions, signal: AbortSignal) {
 const reading = ['GET', 'HEAD'];
 const streaming = ['GET', 'POST'];
 
-function routesOf(options: KubeletServerOptions, context: RouteContext) {
+function routesOf(options: KubeletServerOptions, context: RouteContext, collector: StatsCollector) {
   const routes = new Map<string, { methods: readonly string[]; route: Route }>();
   const add = (name: string, route: Route, methods = reading) => routes.set(name, { methods, route });
   add('containerLogs', containerLogRoute(context));
@@ -135,7 +143,8 @@ function routesOf(options: KubeletServerOptions, context: RouteContext) {
   add('healthz', healthRoute(context));
   add('configz', configRoute(options.config ?? {}));
   add('logs', logsRoute(options.logsDirectory ?? '/var/log'));
-  for (const [name, route] of Object.entries(options.routes?.(context) ?? {})) add(name, route);
+  add('stats', statsRoute(collector));
+  add('metrics', metricsRoute(context, collector));
   return routes;
 }
 

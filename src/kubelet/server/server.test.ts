@@ -1,0 +1,168 @@
+// The kubelet's port with pods of the test's own: who gets in, and what the paths without containers answer.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { systemClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import { systemRandom } from '../../base/random.ts';
+import { type CertificateAndKey, createCa, issueCertificate } from '../../base/x509.ts';
+import type { Client } from '../../client/client.ts';
+import type { Kubelet } from '../kubelet.ts';
+import { createKubeletServer } from './server.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'k8ts-kubelet-server-'));
+const making = { nowMs: systemClock.now(), random: systemRandom, days: 1 };
+const stop = new AbortController();
+let ca: CertificateAndKey;
+let admin: CertificateAndKey;
+let stranger: CertificateAndKey;
+let port: number;
+let running: Promise<void>;
+const asked: string[] = [];
+
+/** Reviews as an API server would: the token `good` is the user viewer, who may get nodes/pods and nodes/metrics. */
+const client = {
+  async create(resource: { resource: string }, { spec }: { spec: Record<string, any> }) {
+    if (resource.resource === 'tokenreviews') {
+      asked.push(`token ${spec.token}`);
+      return {
+        status: spec.token === 'good' ? { authenticated: true, user: { username: 'viewer', groups: ['g'] } } : {},
+      };
+    }
+    const { verb, resource: of, subresource, name } = spec.resourceAttributes;
+    asked.push(`${spec.user} ${verb} ${of}/${subresource} ${name}`);
+    const allowed =
+      spec.groups.includes('system:masters') || (spec.user === 'viewer' && /pods|metrics/.test(subresource));
+    return { status: { allowed } };
+  },
+} as unknown as Client;
+
+const pod = {
+  metadata: { name: 'p', namespace: 'default', uid: 'u' },
+  spec: { containers: [{ name: 'c' }] },
+  status: { containerStatuses: [{ name: 'c', state: { running: {} }, containerID: 'x://id1' }] },
+};
+let problems: string[] = [];
+const kubelet = {
+  nodeName: 'n',
+  ready: () => Promise.reject(new Error('never')),
+  problems: () => problems,
+  pods: () => [pod],
+  pod: (_: string, name: string) => (name === 'p' ? pod : undefined),
+  observed: () => ({ containers: [{ id: 'id1', name: 'c', state: 'running', logPath: join(directory, '0.log') }] }),
+  container: () => undefined,
+} as unknown as Kubelet;
+
+before(async () => {
+  mkdirSync(join(directory, 'logs/sub'), { recursive: true });
+  writeFileSync(join(directory, 'logs/a.log'), 'content');
+  symlinkSync('/etc/passwd', join(directory, 'logs/out'));
+  writeFileSync(join(directory, '0.log'), '2026-01-02T03:04:05.1Z stdout F one\n2026-01-02T03:04:06.1Z stdout F two\n');
+  ca = await createCa({ commonName: 'ca', ...making });
+  const client1 = (commonName: string, by: CertificateAndKey) =>
+    issueCertificate(by, { subject: { commonName, organizations: ['system:masters'] }, usages: 'client', ...making });
+  admin = await client1('admin', ca);
+  stranger = await client1('stranger', await createCa({ commonName: 'other', ...making }));
+  const names = { subject: { commonName: 'n', organizations: [] }, ipAddresses: ['127.0.0.1'] };
+  const serving = await issueCertificate(ca, { ...names, usages: 'server', ...making });
+  const server = createKubeletServer({
+    kubelet,
+    client,
+    clock: systemClock,
+    log: silentLog,
+    tls: { cert: serving.certificatePem, key: serving.keyPem, clientCa: ca.certificatePem },
+    host: '127.0.0.1',
+    port: 0,
+    config: { maxPods: 7 },
+    logsDirectory: join(directory, 'logs'),
+  });
+  running = server.run(stop.signal);
+  port = await server.listening;
+});
+
+after(async () => {
+  stop.abort();
+  await running;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function get(
+  path: string,
+  { as = admin, token, method = 'GET' }: { as?: CertificateAndKey | null; token?: string; method?: string } = {},
+) {
+  return new Promise<[number, string]>((resolve, reject) => {
+    const asked = request(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method,
+        ca: ca.certificatePem,
+        ...(as ? { cert: as.certificatePem, key: as.keyPem } : {}),
+        headers: token ? { authorization: `Bearer ${token}` } : {},
+        agent: false,
+      },
+      response => void text(response).then(body => resolve([response.statusCode!, body]), reject),
+    );
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+test('lets in certificates of the cluster and good tokens, nobody else', async () => {
+  assert.deepEqual(await get('/healthz'), [200, 'ok']);
+  assert.deepEqual(await get('/healthz', { as: null }), [401, 'Unauthorized']);
+  assert.deepEqual(await get('/healthz', { as: stranger }), [401, 'Unauthorized']);
+  assert.deepEqual(await get('/pods', { as: null, token: 'bad' }), [401, 'Unauthorized']);
+  assert.equal((await get('/pods', { as: null, token: 'good' }))[0], 200);
+  assert.deepEqual(await get('/configz', { as: null, token: 'good' }), [
+    403,
+    'Forbidden (user=viewer, verb=get, resource=nodes, subresource(s)=[configz proxy])\n',
+  ]);
+  assert.deepEqual(await get('/run/default/p/c', { as: null, token: 'good', method: 'POST' }), [
+    403,
+    'Forbidden (user=viewer, verb=create, resource=nodes, subresource(s)=[proxy])\n',
+  ]);
+  const before = asked.length;
+  await get('/configz', { as: null, token: 'good' });
+  assert.deepEqual(asked.slice(before), [], 'reviews are remembered');
+  assert.ok(asked.includes('viewer get nodes/configz n') && asked.includes('viewer get nodes/proxy n'));
+});
+
+test('logs of containers', async () => {
+  assert.deepEqual(await get('/containerLogs/default/p/c'), [200, 'one\ntwo\n']);
+  assert.deepEqual(await get('/containerLogs/default/p/c?tailLines=1'), [200, 'two\n']);
+  assert.deepEqual(await get('/containerLogs/default/q/c'), [404, 'pod does not exist']);
+  assert.deepEqual(await get('/containerLogs/default/p/d'), [404, 'container "d" not found in pod "p"']);
+  const previous = 'previous terminated container "c" in pod "p" not found';
+  assert.deepEqual(await get('/containerLogs/default/p/c?previous=true'), [400, previous]);
+  assert.equal((await get('/containerLogs/default/p/c?tailLines=-1'))[0], 422);
+});
+
+test('streams without an upgrade, and for containers that are not there', async () => {
+  assert.deepEqual(await get('/exec/default/p/c?command=x'), [
+    400,
+    'you must specify at least 1 of stdin, stdout, stderr',
+  ]);
+  assert.deepEqual(await get('/exec/default/p/c?command=x&output=1'), [500, 'container not found ("c")']);
+  assert.equal((await get('/nothing'))[0], 404);
+  assert.equal((await get('/pods', { method: 'DELETE' }))[0], 405);
+});
+
+test('health, configuration, files below the log directory only', async () => {
+  problems = ['stuck'];
+  assert.equal((await get('/healthz'))[0], 500);
+  assert.deepEqual(await get('/healthz/syncloop'), [500, 'internal server error: stuck\n']);
+  assert.deepEqual(await get('/healthz/ping'), [200, 'ok']);
+  problems = [];
+  assert.equal(JSON.parse((await get('/configz'))[1]).kubeletconfig.maxPods, 7);
+  assert.equal(JSON.parse((await get('/pods'))[1]).items[0].metadata.name, 'p');
+  assert.deepEqual(await get('/logs/a.log'), [200, 'content']);
+  assert.match((await get('/logs/'))[1], /<a href="sub\/">sub\/<\/a>/);
+  for (const path of ['/logs/out', '/logs/../0.log', '/logs/%2e%2e/0.log', '/logs/none'])
+    assert.equal((await get(path))[0], 404, path);
+});

@@ -1,0 +1,181 @@
+// The same measurements as Prometheus reads them: /metrics/resource and /metrics/cadvisor.
+import type { ContainerSample, NodeSample, PodSample } from './sample.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+class Exposition {
+  readonly #families: string[] = [];
+
+  /** Samples without a value are left out, and families without samples. */
+  add(
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    samples: readonly (readonly [Labels, number | undefined, number?])[],
+  ): void {
+    const lines = samples.flatMap(([labels, value, atMs]) =>
+      value === undefined ? [] : [`${name}${labelText(labels)} ${value}${atMs === undefined ? '' : ` ${atMs}`}`],
+    );
+    if (lines.length) this.#families.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines);
+  }
+
+  text(): string {
+    return this.#families.length ? `${this.#families.join('\n')}\n` : '';
+  }
+}
+
+function labelText(labels: Labels): string {
+  const entries = Object.entries(labels);
+  if (entries.length === 0) return '';
+  const escaped = (value: string) => value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+  return `{${entries.map(([k, v]) => `${k}="${escaped(v)}"`).join(',')}}`;
+}
+
+const seconds = (nanoseconds: number) => nanoseconds / 1e9;
+const ofPod = (p: PodSample) => ({ namespace: p.namespace, pod: p.name });
+
+function eachContainer(node: NodeSample) {
+  return node.pods.flatMap(pod =>
+    pod.containers.map(c => ({ c, labels: { container: c.name, ...ofPod(pod) }, atMs: c.resources.atMs })),
+  );
+}
+
+/** What metrics-server reads. */
+export function resourceMetrics(node: NodeSample): string {
+  const out = new Exposition();
+  const containers = eachContainer(node);
+  const pods = node.pods.flatMap(p => (p.resources ? [{ labels: ofPod(p), r: p.resources }] : []));
+  const own = node.resources;
+  out.add(
+    'container_cpu_usage_seconds_total',
+    'counter',
+    '[STABLE] Cumulative cpu time consumed by the container in core-seconds',
+    containers.map(({ c, labels, atMs }) => [labels, seconds(c.resources.cpuNanoseconds), atMs]),
+  );
+  out.add(
+    'container_memory_working_set_bytes',
+    'gauge',
+    '[STABLE] Current working set of the container in bytes',
+    containers.map(({ c, labels, atMs }) => [labels, c.resources.workingSetBytes, atMs]),
+  );
+  out.add(
+    'container_start_time_seconds',
+    'gauge',
+    '[STABLE] Start time of the container since unix epoch in seconds',
+    containers.map(({ c, labels }) => [labels, c.startedAtMs / 1000]),
+  );
+  out.add(
+    'node_cpu_usage_seconds_total',
+    'counter',
+    '[STABLE] Cumulative cpu time consumed by the node in core-seconds',
+    own ? [[{}, seconds(own.cpuNanoseconds), own.atMs]] : [],
+  );
+  out.add(
+    'node_memory_working_set_bytes',
+    'gauge',
+    '[STABLE] Current working set of the node in bytes',
+    own ? [[{}, own.workingSetBytes, own.atMs]] : [],
+  );
+  out.add(
+    'pod_cpu_usage_seconds_total',
+    'counter',
+    '[STABLE] Cumulative cpu time consumed by the pod in core-seconds',
+    pods.map(({ labels, r }) => [labels, seconds(r.cpuNanoseconds), r.atMs]),
+  );
+  out.add(
+    'pod_memory_working_set_bytes',
+    'gauge',
+    '[STABLE] Current working set of the pod in bytes',
+    pods.map(({ labels, r }) => [labels, r.workingSetBytes, r.atMs]),
+  );
+  out.add(
+    'resource_scrape_error',
+    'gauge',
+    '[STABLE] 1 if there was an error while getting container metrics, 0 otherwise',
+    [[{}, 0]],
+  );
+  return out.text();
+}
+
+/** The part of cAdvisor's that dashboards and alerts are made of. */
+export function containerMetrics(node: NodeSample): string {
+  const out = new Exposition();
+  const containers = eachContainer(node).map(({ c, labels, atMs }) => ({
+    c,
+    atMs,
+    labels: {
+      container: labels.container,
+      id: c.id,
+      image: c.image,
+      name: c.id,
+      namespace: labels.namespace,
+      pod: labels.pod,
+    },
+  }));
+  const perContainer = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    value: (c: ContainerSample) => number | undefined,
+  ) =>
+    out.add(
+      name,
+      type,
+      help,
+      containers.map(({ c, labels, atMs }) => [labels, value(c), atMs]),
+    );
+  perContainer('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', c =>
+    seconds(c.resources.cpuNanoseconds),
+  );
+  perContainer(
+    'container_fs_usage_bytes',
+    'gauge',
+    'Number of bytes that are consumed by the container on this filesystem.',
+    c => c.rootfsUsedBytes,
+  );
+  perContainer(
+    'container_memory_failures_total',
+    'counter',
+    'Cumulative count of memory allocation failures.',
+    c => c.resources.majorPageFaults,
+  );
+  perContainer('container_memory_rss', 'gauge', 'Size of RSS in bytes.', c => c.resources.rssBytes);
+  perContainer(
+    'container_memory_usage_bytes',
+    'gauge',
+    'Current memory usage in bytes, including all memory regardless of when it was accessed',
+    c => c.resources.usageBytes,
+  );
+  perContainer(
+    'container_memory_working_set_bytes',
+    'gauge',
+    'Current working set in bytes.',
+    c => c.resources.workingSetBytes,
+  );
+  perContainer(
+    'container_start_time_seconds',
+    'gauge',
+    'Start time of the container since unix epoch in seconds.',
+    c => c.startedAtMs / 1000,
+  );
+  const links = node.pods.flatMap(p => p.network.map(n => ({ n, labels: { interface: n.name, ...ofPod(p) } })));
+  for (const [way, word] of [
+    ['rx', 'receive'],
+    ['tx', 'transmit'],
+  ] as const)
+    for (const [field, unit, help] of [
+      ['Bytes', 'bytes', 'count of bytes'],
+      ['Errors', 'errors', 'count of errors encountered while'],
+      ['Dropped', 'packets_dropped', 'count of packets dropped while'],
+      ['Packets', 'packets', 'count of packets'],
+    ] as const)
+      out.add(
+        `container_network_${word}_${unit}_total`,
+        'counter',
+        `Cumulative ${help} ${word === 'receive' ? 'receiv' : 'transmitt'}${help.endsWith('while') ? 'ing' : 'ed'}`,
+        links.map(({ n, labels }) => [labels, n[`${way}${field}`], node.atMs]),
+      );
+  out.add('machine_cpu_cores', 'gauge', 'Number of logical CPU cores.', [[{}, node.cores]]);
+  out.add('machine_memory_bytes', 'gauge', 'Amount of memory installed on the machine.', [[{}, node.memoryBytes]]);
+  return out.text();
+}
