@@ -1,6 +1,8 @@
 // Tables, PartialObjectMetadata and YAML: forms other than the object's own JSON.
 import { stringify } from 'yaml';
+import { convert, storedVersion } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
+import { apiVersionOf } from '../api/ref.ts';
 import { badRequest } from '../api/status.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
@@ -74,10 +76,13 @@ function tableRenderer({ resource, accepted, includeObject, nowMs }: RenderOptio
   }
   const version = accepted.asVersion;
   const definitions = JSON.stringify(printer.columns);
+  const asStored = storedVersion(resource);
   const row = ({ object }: Stored) => ({
-    cells: printer.cells(object, nowMs),
+    cells: printer.cells(asStored ? convert(object, asStored) : object, nowMs),
     ...(printer.conditions?.(object) ? { conditions: printer.conditions(object) } : {}),
-    ...(includeObject === 'None' ? {} : { object: includeObject === 'Object' ? object : partialOf(object, version) }),
+    ...(includeObject === 'None'
+      ? {}
+      : { object: includeObject === 'Object' ? convert(object, apiVersionOf(resource)) : partialOf(object, version) }),
   });
   const table = (metadata: unknown, rows: readonly unknown[], withColumns: boolean) =>
     `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(metadata)},"columnDefinitions":${withColumns ? definitions : 'null'},"rows":${JSON.stringify(rows)}}`;

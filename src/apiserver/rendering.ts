@@ -1,4 +1,5 @@
 // Which form an answer takes, by what the client accepts; and how lists and lone objects are sent in it.
+import { hasSeveralForms } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
@@ -9,6 +10,7 @@ import { prettyRenderer, wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { ListResult } from './registry/listing.ts';
 import { Stored } from './registry/stored.ts';
+import { showAs } from './registry/versions.ts';
 import { jsonRenderer, type Renderer } from './render.ts';
 import { acceptsGzip, responseHeaders, sendObject, writeCompressed, writePieces } from './respond.ts';
 
@@ -32,8 +34,22 @@ export function rendererFor({ context, exchange }: Asked, resource: Resource, st
   if (accepted.mediaType === protobuf && !accepted.as && !resource.typeName)
     accepted = negotiate(accept, streaming ? streamedJson : withoutProtobuf);
   const pretty = !streaming && accepted.mediaType === 'application/json' && (accepted.pretty || wantsPretty(exchange));
-  const renderer = plainRenderer(context, exchange, resource, accepted);
+  const plain = plainRenderer(context, exchange, resource, accepted);
+  // A Table's cells are made of the stored form.
+  const renderer = hasSeveralForms(resource) && accepted.as !== 'Table' ? versioned(plain, resource) : plain;
   return pretty ? prettyRenderer(renderer) : renderer;
+}
+
+/** Whatever version objects are stored in, shows them in the resource's. */
+function versioned(renderer: Renderer, resource: Resource): Renderer {
+  const show = (stored: Stored) => showAs(stored, apiVersionOf(resource));
+  return {
+    ...renderer,
+    object: stored => renderer.object(show(stored)),
+    list: result => renderer.list({ ...result, items: result.items.map(show) }),
+    frame: (type, stored) => renderer.frame(type, show(stored)),
+    initial: stored => renderer.initial(show(stored)),
+  };
 }
 
 function plainRenderer(context: ApiContext, exchange: Exchange, resource: Resource, accepted: Accepted): Renderer {

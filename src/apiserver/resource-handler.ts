@@ -26,6 +26,7 @@ import { startWatch } from './registry/watcher.ts';
 import { rendererFor, sendForm, sendList } from './rendering.ts';
 import { attributesOf } from './request-attributes.ts';
 import { isTrue, type RequestInfo } from './request-info.ts';
+import { requestVersion } from './request-version.ts';
 import { responseHeaders, sendObject, statusOf } from './respond.ts';
 
 export interface ResourceRequest {
@@ -238,9 +239,10 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   checkApplyParameters(exchange.query, apply, info.verb);
   const body = await exchange.readBody(maxBodyBytes);
   const key = keyOf(info);
+  const versions = requestVersion(resource, registry);
   const draftOptions = { fieldValidation: p.fieldValidation, warn };
   if (info.verb === 'create') {
-    const draft = decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions);
+    const draft = versions.settle(decodeDraft(targetOf(resource), versions.strategy, body, contentType, draftOptions));
     return sendObject(request, 201, renderer, await createObject(registry, info.namespace, draft, context));
   }
   const createIfAbsent =
@@ -248,20 +250,20 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   const now = () => registry.options.clock.now();
   const transform =
     info.verb === 'update'
-      ? () => decodeDraft(targetOf(resource), registry.strategy, body, contentType, draftOptions)
+      ? () => decodeDraft(targetOf(resource), versions.strategy, body, contentType, draftOptions)
       : apply
-        ? applyTransform(resource, registry.strategy, body, {
+        ? applyTransform(resource, versions.strategy, body, {
             context,
             name: info.name,
             force,
             draft: draftOptions,
             now,
           })
-        : patchTransform(resource, registry.strategy, body, contentType, draftOptions);
+        : patchTransform(resource, versions.strategy, body, contentType, draftOptions);
   // Creating by an update or apply takes the right to create, too.
   const allowed: typeof transform = current => {
     if (!current && createIfAbsent) authorizeCreate(request);
-    return transform(current);
+    return versions.settle(transform(current && versions.show(current)));
   };
   const { stored, created } = await updateObject(registry, key, allowed, context, { createIfAbsent });
   return sendObject(request, created ? 201 : 200, renderer, stored);
@@ -380,7 +382,12 @@ function runCall(
     context: writeContext(user, p, info.subresource, {}, m => void warnings.push(m)),
     query: exchange.query,
     contentType: exchange.headers['content-type'],
-    body: async () => decodeYamlOrJson(await exchange.readBody(maxBodyBytes), exchange.headers['content-type']),
+    // A patch is JSON by any of its media types.
+    body: async () =>
+      decodeYamlOrJson(
+        await exchange.readBody(maxBodyBytes),
+        info.verb === 'patch' ? undefined : exchange.headers['content-type'],
+      ),
   });
 }
 

@@ -1,6 +1,8 @@
 // One stored resource: its cache, its rules and the write paths to the store.
 
+import { storedVersion } from '../../api/convert.ts';
 import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
+import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
 import { internalError, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
@@ -11,6 +13,7 @@ import type { AdmissionAttributes, AdmissionChain, Operation } from '../admissio
 import type { UserInfo } from '../authn/user.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Stored } from './stored.ts';
+import { convertObject, showAs } from './versions.ts';
 import type { WatchCache } from './watch-cache.ts';
 
 /** Who writes and how. */
@@ -59,12 +62,15 @@ export class Registry {
   readonly strategy: Strategy;
   readonly cache: WatchCache;
   readonly options: RegistryOptions;
+  /** The version objects are stored in when it is another than the resource's. */
+  readonly #storedAs: string | undefined;
 
   constructor(options: RegistryOptions) {
     this.options = options;
     this.resource = options.resource;
     this.strategy = options.strategy;
     this.cache = options.cache;
+    this.#storedAs = storedVersion(options.resource);
   }
 
   keyOf(key: ObjectKey): string {
@@ -75,7 +81,12 @@ export class Registry {
   get(key: ObjectKey): Stored {
     const stored = this.cache.get(this.keyOf(key));
     if (!stored) throw notFound(this.resource, key.name);
-    return stored;
+    return this.show(stored);
+  }
+
+  /** As this resource's version shows it. */
+  show(stored: Stored): Stored {
+    return this.#storedAs ? showAs(stored, apiVersionOf(this.resource)) : stored;
   }
 
   ruleContext(subresource: string): RuleContext {
@@ -109,7 +120,8 @@ export class Registry {
   }
 
   /** Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first. */
-  async put(key: string, object: Mutable<KubeObject>, ifRevision: number): Promise<Stored> {
+  async put(key: string, shown: Mutable<KubeObject>, ifRevision: number): Promise<Stored> {
+    const object = this.#storedAs ? convertObject(shown as KubeObject, this.#storedAs) : shown;
     let stored: Stored | undefined;
     const encode = (revision: number) => {
       object.metadata.resourceVersion = String(revision);
@@ -127,14 +139,14 @@ export class Registry {
       if (stored) this.cache.dropPending(key, stored.revision);
       throw storeFailure(error);
     }
-    return stored!;
+    return this.show(stored!);
   }
 
   /** Removes the object; watchers see `final` at the revision of the delete. */
   async remove(key: string, current: Stored): Promise<Stored> {
     let final: Stored | undefined;
     const encode = (revision: number) => {
-      const { object } = current;
+      const object = this.#storedAs ? convertObject(current.object, this.#storedAs) : current.object;
       final = new Stored(
         key,
         { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } },
@@ -149,15 +161,17 @@ export class Registry {
       if (final) this.cache.dropPending(key, final.revision);
       throw storeFailure(error);
     }
-    this.options.hooks?.afterDelete?.(final!.object);
-    return final!;
+    const gone = this.show(final!);
+    this.options.hooks?.afterDelete?.(gone.object);
+    return gone;
   }
 
   /** Runs `attempt` on the newest version until no other writer comes between. */
   async retry<T>(key: ObjectKey, attempt: (current: Stored | undefined) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       try {
-        return await attempt(this.cache.latest(this.keyOf(key)));
+        const current = this.cache.latest(this.keyOf(key));
+        return await attempt(current && this.show(current));
       } catch (error) {
         if (!(error instanceof StoreConflictError)) throw error;
         if (tries >= 20) throw modified(this.resource, key.name);
