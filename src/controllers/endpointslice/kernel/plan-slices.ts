@@ -61,7 +61,22 @@ export function planSlices(input: SliceInput): SliceOutput {
       plan[list].push(...(part[list] as never[]));
   }
   reuseDeleted(plan, slice => isOwnedBy(slice, service));
+  keepEqual(plan, slices);
   return { plan, events, nodeMissing: [...nodeMissing] };
+}
+
+/** Hints that are decided anew often come out as they were. */
+function keepEqual(plan: SlicePlan, slices: readonly EndpointSlice[]): void {
+  for (const draft of plan.update.splice(0)) {
+    const slice = slices.find(s => s.metadata.name === draft.metadata.name);
+    const same =
+      slice &&
+      semanticEqual(slice.endpoints, draft.endpoints) &&
+      semanticEqual(slice.metadata.labels, draft.metadata.labels) &&
+      semanticEqual(slice.ports, draft.ports);
+    if (same) plan.unchanged.push(slice);
+    else plan.update.push(draft);
+  }
 }
 
 interface Group {

@@ -105,7 +105,7 @@ function transfers(targets: ReadonlyMap<string, ZoneTarget>, hinted: ReadonlyMap
   for (const [zone, n] of hinted) if (!targets.has(zone)) surplus.set(zone, n);
   for (const [zone, { desired, minimum }] of targets) {
     const n = hinted.get(zone) ?? 0;
-    if (n > desired) surplus.set(zone, n - desired);
+    if (n > desired && n > minimum) surplus.set(zone, n - desired);
     if (n < minimum) shortage.set(zone, minimum - n);
   }
   const giving = new Map<string, number>();
@@ -113,7 +113,9 @@ function transfers(targets: ReadonlyMap<string, ZoneTarget>, hinted: ReadonlyMap
   for (let from = most(surplus), to = most(shortage); from && to && from.count + to.count >= 1; ) {
     giving.set(from.zone, (giving.get(from.zone) ?? 0) + 1);
     receiving.set(to.zone, (receiving.get(to.zone) ?? 0) + 1);
-    surplus.set(from.zone, from.count - 1);
+    // Nobody gives what it needs itself.
+    const left = (hinted.get(from.zone) ?? 0) - giving.get(from.zone)!;
+    surplus.set(from.zone, left > (targets.get(from.zone)?.minimum ?? 0) ? from.count - 1 : 0);
     shortage.set(to.zone, to.count - 1);
     from = most(surplus);
     to = most(shortage);
