@@ -15,6 +15,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from '../client/client.ts';
+import { patchTypes } from '../client/request.ts';
 import { serviceAccountUser, type UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import { draftFrom, targetOf } from './body.ts';
@@ -123,6 +124,7 @@ export function localClient(
     subresource: string,
     body: unknown,
     options?: WriteOptions,
+    contentType?: string,
   ): Promise<CallResult> {
     const resource = context.resources.get(resourceId(ref));
     if (!resource) throw notFound(ref, key.name);
@@ -137,7 +139,7 @@ export function localClient(
       key,
       context: write(options, subresource),
       query: noQuery,
-      contentType: undefined,
+      contentType,
       body: async () => ({ value: body, duplicates: [] }),
     });
   }
@@ -172,7 +174,7 @@ export function localClient(
           ...(result.continue ? { continue: result.continue } : {}),
           ...(result.remaining === undefined ? {} : { remainingItemCount: result.remaining }),
         },
-        items: result.items.map(i => i.object as unknown as T),
+        items: result.items.map(i => registry.show(i).object as unknown as T),
       };
     },
 
@@ -197,13 +199,15 @@ export function localClient(
     ): Promise<T> {
       const { resource, registry } = resolve(ref);
       const subresource = options?.subresource ?? '';
+      if (context.calls.has(`${ref.group}/${ref.resource}/${subresource}`) && patch.type !== 'apply')
+        return unwrap(await call(ref, key, 'patch', subresource, patch.body, options, patchTypes[patch.type]));
       allow(ref, 'patch', key, subresource);
       const draftOptions = { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore } as const;
       const apply = patch.type === 'apply';
-      const context = { ...write(options, subresource), ...(apply ? { applied: true } : {}) };
+      const writing = { ...write(options, subresource), ...(apply ? { applied: true } : {}) };
       const transform = apply
         ? applyOf(resource, registry.strategy, patch.body, {
-            context,
+            context: writing,
             name: key.name,
             force: patch.force === true,
             draft: draftOptions,
@@ -211,7 +215,7 @@ export function localClient(
           })
         : patchOf(resource, registry.strategy, patch.type, patch.body, draftOptions);
       const createIfAbsent = apply && subresource === '';
-      const { stored } = await updateObject(registry, key, transform, context, { createIfAbsent });
+      const { stored } = await updateObject(registry, key, transform, writing, { createIfAbsent });
       return stored.object as unknown as T;
     },
 
@@ -324,8 +328,8 @@ function localWatch<T extends KubeObject>(
           sendInitialEvents: options.sendInitialEvents,
         },
         {
-          onEvent: give,
-          onInitial: stored => give('ADDED', stored),
+          onEvent: (type, stored) => give(type, registry.show(stored)),
+          onInitial: stored => give('ADDED', registry.show(stored)),
           onBookmark: (revision, initial) => {
             if (stopped) return;
             const metadata = {

@@ -1,6 +1,8 @@
 // The API server, put together: storage, pipeline, front.
+
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { featureGates } from '../api/feature-gates.ts';
 import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
 import { strategyOf } from '../api/rule/index.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -67,7 +69,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     metrics = createMetrics(),
   } = options;
   const serviceCidrs = options.serviceCidrs ?? ['10.96.0.0/12'];
-  const featureEnabled = (gate: string) => options.featureGates?.[gate] ?? true;
+  const featureEnabled = featureGates(options.featureGates);
   const dispatcher = new Dispatcher(store, clock, log);
   const table = builtinResources();
   const served = table.resources.filter(r => r.onByDefault);
