@@ -94,10 +94,19 @@ export class DnsServer {
       // The sender may be gone or the socket closed meanwhile: a lost datagram.
       if (answer) udp.send(answer, port, address, () => {});
     };
-    const answer = this.handle(bytes, 'udp');
-    if (answer instanceof Promise) answer.then(send, () => {});
-    else send(answer);
+    try {
+      const answer = this.handle(bytes, 'udp');
+      if (answer instanceof Promise) answer.then(send, this.#puzzled);
+      else send(answer);
+    } catch (error) {
+      this.#puzzled(error);
+    }
   }
+
+  // A bug, but not one by which a sender may end this process.
+  readonly #puzzled = (error: unknown): void => {
+    this.#o.log.error('answering a DNS question failed', { error: messageOf(error) });
+  };
 
   #connection(socket: Socket, all: Set<Socket>): void {
     if (all.size >= maxConnections) {
@@ -123,7 +132,10 @@ export class DnsServer {
       received = received.length ? Buffer.concat([received, chunk]) : chunk;
       while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
         const end = 2 + received.readUInt16BE(0);
-        answer(received.subarray(2, end)).catch(() => socket.destroy());
+        answer(received.subarray(2, end)).catch(error => {
+          this.#puzzled(error);
+          socket.destroy();
+        });
         received = received.subarray(end);
       }
     });

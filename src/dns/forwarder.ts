@@ -91,22 +91,22 @@ function isReply(message: Uint8Array, reply: Uint8Array): boolean {
 function askUdp(server: string, port: number, message: Uint8Array, clock: Clock): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(server.includes(':') ? 'udp6' : 'udp4');
-    const end = () => {
+    let ended = false;
+    const end = (act: () => void) => {
+      if (ended) return;
+      ended = true;
       timer.cancel();
       socket.close();
+      act();
     };
-    const fail = (error: Error) => {
-      end();
-      reject(error);
-    };
+    const fail = (error: Error) => end(() => reject(error));
     const timer = clock.after(attemptMs, () => fail(new Error(`asking ${server}: no answer in ${attemptMs} ms`)));
     socket.on('error', fail);
     // Connected: the kernel drops what others send, and tells of refused ports.
     socket.connect(port, server, () => socket.send(message, error => error && fail(error)));
     socket.on('message', reply => {
       if (!isReply(message, reply)) return;
-      end();
-      resolve(reply);
+      end(() => resolve(reply));
     });
   });
 }

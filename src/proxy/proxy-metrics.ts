@@ -3,8 +3,8 @@ import { exponentialBuckets, type Metrics } from '../base/metrics.ts';
 
 export interface ProxyMetrics {
   changed(what: 'service' | 'endpoints'): void;
-  /** `triggers`: `service slice time`, the time from which a change of endpoints counts. */
-  synced(full: boolean, durationMs: number, nowMs: number, triggers: readonly string[]): void;
+  /** `triggers`: for each service that was written, the times from which changes of its endpoints count. */
+  synced(full: boolean, durationMs: number, nowMs: number, triggers: ReadonlyMap<string, readonly string[]>): void;
   failed(): void;
   withoutLocal(service: string, counts: { internal: number; external: number } | undefined): void;
   forgotten(connections: number): void;
@@ -69,7 +69,7 @@ export function proxyMetrics(registry: Metrics): ProxyMetrics {
   };
   const lacking = new Map<string, { internal: number; external: number }>();
   const counts = { service: 0, endpoints: 0 };
-  const seen = new Map<string, string>();
+  const seen = new Map<string, ReadonlySet<string>>();
   registry.onCollect(() => {
     for (const what of ['service', 'endpoints'] as const) pending[what].set(family, counts[what]);
     for (const policy of ['internal', 'external'] as const) {
@@ -91,12 +91,14 @@ export function proxyMetrics(registry: Metrics): ProxyMetrics {
       (full ? fullDuration : partialDuration).observe(family, durationMs / 1000);
       last.set(family, nowMs / 1000);
       lastQueued.set(family, (nowMs - durationMs) / 1000);
-      for (const trigger of triggers) {
-        const [service, slice, time = ''] = trigger.split(' ');
-        const id = `${service} ${slice}`;
+      for (const [service, times] of triggers) {
+        const before = seen.get(service);
         // What was so before this proxy started says nothing of its speed.
-        if (!full && seen.get(id) !== time) programming.observe(family, Math.max(0, nowMs - Date.parse(time)) / 1000);
-        seen.set(id, time);
+        if (!full)
+          for (const time of new Set(times))
+            if (!before?.has(time)) programming.observe(family, Math.max(0, nowMs - Date.parse(time)) / 1000);
+        if (times.length > 0) seen.set(service, new Set(times));
+        else seen.delete(service);
       }
     },
     failed: () => failures.inc(family),

@@ -198,6 +198,8 @@ class ServiceProxy {
     const started = clock.monotonic();
     const queued = [...this.#dirty];
     this.#dirty.clear();
+    const queuedMs = this.#queuedMs;
+    this.#queuedMs = undefined;
     const nodePorts = nodePortAddresses(this.#o.nodeAddresses, this.#o.nodePortAddresses ?? ['primary']);
     const place = nodePlace(this.#o.nodeName, this.#node);
     for (const key of queued) {
@@ -215,16 +217,18 @@ class ServiceProxy {
     let lines = 0;
     for (const family of this.#families) {
       const written = await this.#apply(family);
-      if (written === undefined) return false;
+      if (written === undefined) {
+        this.#queuedMs = queuedMs ?? clock.now();
+        return false;
+      }
       lines += written;
     }
     this.#lastSyncMs = clock.now();
-    this.#queuedMs = this.#dirty.size > 0 ? this.#queuedMs : undefined;
     this.#metrics.synced(
       full,
       clock.monotonic() - started,
       clock.now(),
-      queued.flatMap(k => this.#triggers(k)),
+      new Map(queued.map(k => [k, this.#triggers(k)])),
     );
     if (lines > 0) onSync?.(lines);
     // The new rules first: what is forgotten before would be remembered wrongly again.
@@ -262,7 +266,7 @@ class ServiceProxy {
   #triggers(key: string): string[] {
     return [...this.#services.slicesOf(key)].flatMap(s => {
       const time = s.metadata.annotations?.['endpoints.kubernetes.io/last-change-trigger-time'];
-      return time ? [`${key} ${s.metadata.name} ${time}`] : [];
+      return time ? [time] : [];
     });
   }
 }

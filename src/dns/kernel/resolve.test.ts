@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { EndpointSlice } from '../../api/type/discovery-v1.ts';
+import { encodeResponse } from './message.ts';
 import { RecordIndex } from './record-index.ts';
 import { type Answer, resolve, type Zone } from './resolve.ts';
 
@@ -180,6 +181,20 @@ test('names that lead on exist, others do not, and both say so with the SOA', ()
     'NS ns.dns.cluster.local',
     '+ns.dns.cluster.local A 10.96.0.10',
   ]);
+});
+
+test('no name makes the resolver or the encoder throw', () => {
+  const suffix = fc.constantFrom('', '.cluster.local', '.svc.cluster.local', '.default.svc.cluster.local', '.ip6.arpa');
+  const label = fc.oneof(fc.string({ maxLength: 12 }), fc.constantFrom('_http', '_tcp', 'web', 'db', '10-1-1-1', ''));
+  const type = fc.constantFrom('A', 'AAAA', 'SRV', 'PTR', 'TXT', 'SOA', 'NS', 'CNAME', 'ANY', 'TYPE7', '__proto__');
+  fc.assert(
+    fc.property(fc.array(label, { maxLength: 5 }), suffix, type, (labels, end, t) => {
+      const name = `${labels.join('.')}${end}`;
+      const answer = resolve(zone, name, t);
+      const query = { id: 1, opcode: 0, recursionDesired: true, name, type: t, class: 1, question: new Uint8Array(0) };
+      if (answer) encodeResponse(query, { ...answer, authoritative: true }, 512);
+    }),
+  );
 });
 
 test('an index changed step by step answers like one made at once', () => {
