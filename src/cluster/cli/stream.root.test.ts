@@ -72,7 +72,10 @@ const pods = [
     metadata: { name: 'p', namespace: 'default', annotations: { 'kubectl.kubernetes.io/default-container': 'app' } },
     spec: {
       containers: [
-        container('app', 'for i in 1 2 3; do echo line $i; done; echo oops >&2; while true; do busybox sleep 1; done'),
+        container(
+          'app',
+          'for i in 1 2 3; do echo line $i; done; busybox sleep 0.3; echo oops >&2; while true; do busybox sleep 1; done',
+        ),
         container('web', web, { ports: [{ containerPort: 8080, name: 'http' }] }),
         container('shell', 'while read line; do echo "got $line"; done', { stdin: true }),
       ],
@@ -105,6 +108,7 @@ before(async () => {
   const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   await succeed(kubectl(['create', '--validate=false', '-f', '-'], { input: list }));
   await succeed(kubectl(['wait', '--for=condition=Ready', 'pod/p', '--timeout=30s']));
+  await until('output', async () => (await kubectl(['logs', 'p'])).stdout.includes('oops'));
 });
 
 after(async () => {
@@ -217,11 +221,13 @@ for (const [way, extra] of [
 
     test('port-forward', async () => {
       const forward = start(
-        ['port-forward', 'pod/p', ':8080', ':81'],
+        ['port-forward', '-v=4', 'pod/p', ':8080', ':81'],
         /127\.0\.0\.1:(\d+) -> 8080[\s\S]*127\.0\.0\.1:(\d+) -> 81/,
         extra,
       );
       const [, port] = await forward.matched;
+      // Without falling back from WebSocket.
+      assert.doesNotMatch(forward.text(), /fallback/i);
       const texts = await Promise.all(
         Array.from({ length: 10 }, async () => (await fetch(`http://127.0.0.1:${port}/d/f.txt`)).text()),
       );
@@ -247,6 +253,59 @@ test('proxies of pods and nodes bend links and hide nothing else', async () => {
     'p',
     'stuck',
   ]);
+});
+
+test('a service is proxied to an endpoint that is ready', async () => {
+  const ip = (await succeed(kubectl(['get', 'pod', 'p', '-o', 'jsonpath={.status.podIP}']))).trim();
+  const slice = (name: string, address: string, ready: boolean) => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    endpoints: [{ addresses: [address], conditions: { ready } }],
+  });
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+  };
+  const create = (...items: object[]) =>
+    succeed(
+      kubectl(['create', '--validate=false', '-f', '-'], {
+        input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+      }),
+    );
+  await create(service);
+  const path = (port: string) => `/api/v1/namespaces/default/services/web${port}/proxy/d/f.txt`;
+  const none = await kubectl(['get', '--raw', path(':80')]);
+  assert.match(none.stderr, /no endpoints available for service "web"/);
+  await create(slice('web-1', ip, true), slice('web-2', '10.255.255.1', false));
+  for (const port of [':80', ':http']) assert.equal(await succeed(kubectl(['get', '--raw', path(port)])), 'plain\n');
+  assert.match((await kubectl(['get', '--raw', path(':81')])).stderr, /no service port 81 found for service "web"/);
+});
+
+test('figures of the node and its pods', async () => {
+  const at = (path: string) => succeed(kubectl(['get', '--raw', `/api/v1/nodes/node-1/proxy/${path}`]));
+  const summary = JSON.parse(await at('stats/summary'));
+  const pod = summary.pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'p');
+  assert.deepEqual(pod.containers.map((c: { name: string }) => c.name).sort(), ['app', 'shell', 'web']);
+  for (const of of [summary.node, pod, ...pod.containers]) {
+    assert.ok(of.cpu.usageCoreNanoSeconds > 0);
+    assert.ok(of.memory.workingSetBytes > 0);
+  }
+  assert.equal(pod.network.name, 'eth0');
+  assert.ok(pod.network.txBytes > 0);
+  assert.match(
+    await at('metrics/resource'),
+    /container_memory_working_set_bytes\{container="web",namespace="default",pod="p"\} [1-9]/,
+  );
+  assert.match(
+    await at('metrics/cadvisor'),
+    /container_network_receive_bytes_total\{interface="eth0",namespace="default",pod="p"\}/,
+  );
+  assert.match(await at('metrics'), /kubelet_running_pods [1-9]/);
 });
 
 test('kubectl proxy: requests, redirects and following logs over HTTP/1.1', async () => {
