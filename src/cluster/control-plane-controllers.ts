@@ -14,6 +14,7 @@ export function createControllers(context: ControlPlaneContext): Service {
     clusterCa: context.clusterCa,
     podCidr: context.config.podCidr,
     ...(context.clusterSigning ? { clusterSigning: context.clusterSigning } : {}),
+    ...(context.serviceAccountKey ? { serviceAccountKey: context.serviceAccountKey } : {}),
   });
   const engine: Service = {
     name: 'controllers',

@@ -65,6 +65,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       metrics: api.metrics,
       clusterCa: pki.ca.certificatePem,
       clusterSigning: pki.ca,
+      serviceAccountKey: pki.serviceAccountKeyPem,
       client: identity => api.client(identity),
     };
     link?.phase('starting the API server');

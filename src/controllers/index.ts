@@ -22,8 +22,10 @@ import { replicationControllerController } from './replicaset/replication-contro
 import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
+import { serviceAccountTokenController } from './serviceaccount-token/service-account-token.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
+import { tokenCleanerController } from './tokencleaner/token-cleaner.ts';
 import { ttlController } from './ttl/ttl.ts';
 import { ttlAfterFinishedController } from './ttlafterfinished/ttl-after-finished.ts';
 import { claimProtectionController } from './volume-protection/claim-protection.ts';
@@ -36,12 +38,18 @@ export interface AllControllersOptions {
   readonly podCidr?: string;
   /** Signs the certificates that are asked for through the API. Absent: nobody does. */
   readonly clusterSigning?: CertificateAndKey;
+  /** RSA, PEM: signs tokens of service accounts. Absent: Secrets of their type stay empty. */
+  readonly serviceAccountKey?: string;
 }
 
 export function allControllers(options: AllControllersOptions): Controller[] {
   return [
     // Identity and namespaces.
     serviceAccountController(),
+    ...(options.serviceAccountKey
+      ? [serviceAccountTokenController({ keyPem: options.serviceAccountKey, clusterCa: options.clusterCa })]
+      : []),
+    tokenCleanerController(),
     rootCaController(options.clusterCa),
     clusterRoleAggregationController(),
     csrApprovingController(),
