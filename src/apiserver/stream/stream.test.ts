@@ -390,6 +390,21 @@ test('a node is proxied with any method and body; redirects lead back', async ()
   assert.match((await get(podPath('proxy/', 'unbound'))).body, /address not allowed/);
 });
 
+test('an upgrade passes a proxy, with the headers it needs', async () => {
+  const answer = await upgrade('/api/v1/nodes/n/proxy/portForward/any?a=b', {
+    cookie: 'a=b',
+    authorization: 'Bearer x',
+  });
+  assert.ok(answer.switched);
+  answer.socket.write('abc');
+  const [data] = await once(answer.socket, 'data');
+  assert.equal(String(data), 'ABC');
+  const { url, headers } = seen;
+  assert.deepEqual([url, headers.cookie, headers.authorization], ['/portForward/any?a=b', 'a=b', undefined]);
+  answer.socket.end();
+  await held0();
+});
+
 test('watches come over WebSocket, a message an event', async () => {
   const socket = websocket('/api/v1/namespaces/default/configmaps?watch=true', []);
   const first = once(socket, 'message');

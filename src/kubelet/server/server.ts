@@ -73,7 +73,7 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
       const sockets = trackSockets(server);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
-        server.listen(port, host ?? '::', resolve);
+        server.listen({ port, ...(host ? { host } : {}) }, resolve);
       }).catch(error => {
         listening.reject(error);
         throw new Error(`opening port ${port} of the kubelet: ${messageOf(error)}`, { cause: error });
