@@ -189,6 +189,13 @@ export interface ClusterView {
   readonly withAntiAffinity: ReadonlySet<NodeInfo>;
   /** How many pods in `namespaces` match, on each node; the same key, the same question. Kept up to date. */
   count(key: string, namespaces: readonly string[], matches: (pod: PodInfo) => boolean): NodeCounts;
+  /** The same by the value of a label of the nodes. Lives: good for one cycle. */
+  countByDomain(
+    key: string,
+    namespaces: readonly string[],
+    matches: (pod: PodInfo) => boolean,
+    label: string,
+  ): ReadonlyMap<string, number>;
 }
 
 /** Pods that preemption has made room for. */

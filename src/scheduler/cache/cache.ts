@@ -77,9 +77,15 @@ export class Cache {
     return this.#counter.ask(key, namespaces, matches, this.#infos.values());
   }
 
+  /** See PodCounter. */
+  countByDomain(key: string, namespaces: readonly string[], matches: (pod: PodInfo) => boolean, label: string) {
+    return this.#counter.askByDomain(key, namespaces, matches, label, () => this.#infos.values());
+  }
+
   setNode(node: Node): void {
     const info = this.#info(node.metadata.name!);
     const fresh = !info.node;
+    if (fresh || !sameMap(info.labels, node.metadata.labels)) this.#counter.forgetDomains();
     info.setNode(node);
     const imagesChanged = this.#setImages(info);
     if (this.#tree.set(node) || fresh) this.#list = undefined;
@@ -89,6 +95,7 @@ export class Cache {
   removeNode(name: string): void {
     const info = this.#infos.get(name);
     if (!info?.node) return;
+    this.#counter.forgetDomains();
     info.setNode(undefined);
     this.#setImages(info);
     this.#tree.delete(name);
@@ -177,7 +184,7 @@ export class Cache {
     this.#pods.set(info.uid, { info, node, assumed, expiresMs: undefined });
     if (assumed) this.#assumed++;
     if (info.hasAffinity) this.#index(on);
-    this.#counter.changed(info, node, 1);
+    this.#counter.changed(info, on, 1);
   }
 
   #take(uid: string): void {
@@ -188,7 +195,7 @@ export class Cache {
     const on = this.#infos.get(state.node)!;
     on.removePod(uid);
     if (state.info.hasAffinity) this.#index(on);
-    this.#counter.changed(state.info, state.node, -1);
+    this.#counter.changed(state.info, on, -1);
     if (!on.node && on.pods.size === 0) this.#drop(on);
   }
 

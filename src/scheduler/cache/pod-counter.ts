@@ -8,6 +8,8 @@ interface Counted {
   readonly namespaces: readonly string[];
   readonly matches: (pod: PodInfo) => boolean;
   readonly counts: Map<string, number>;
+  /** The same by the value of a node label; values that exist, at 0 too. */
+  readonly domains: Map<string, Map<string, number>>;
 }
 
 const limit = 512;
@@ -31,7 +33,7 @@ export class PodCounter {
     if (counted) {
       this.#all.delete(key);
     } else {
-      counted = { namespaces, matches, counts: new Map() };
+      counted = { namespaces, matches, counts: new Map(), domains: new Map() };
       for (const ns of namespaces) this.#byNamespace.getOrInsertComputed(ns, () => new Set()).add(counted);
       for (const node of nodes)
         for (const pod of node.pods.values())
@@ -42,10 +44,44 @@ export class PodCounter {
     return counted.counts;
   }
 
-  changed(pod: PodInfo, node: string, by: 1 | -1): void {
+  /** What `ask` counts, by the value of a label of the nodes; nodes without it count nowhere. */
+  askByDomain(
+    key: string,
+    namespaces: readonly string[],
+    matches: (pod: PodInfo) => boolean,
+    label: string,
+    nodes: () => Iterable<NodeInfo>,
+  ): ReadonlyMap<string, number> {
+    const counts = this.ask(key, namespaces, matches, nodes());
+    const { domains } = this.#all.get(key)!;
+    let sums = domains.get(label);
+    if (!sums) {
+      sums = new Map();
+      for (const node of nodes()) {
+        const value = node.node && node.labels[label];
+        if (value !== undefined) sums.set(value, (sums.get(value) ?? 0) + (counts.get(node.name) ?? 0));
+      }
+      domains.set(label, sums);
+    }
+    return sums;
+  }
+
+  /** Nodes came, went or changed their labels. */
+  forgetDomains(): void {
+    for (const c of this.#all.values()) if (c.domains.size) c.domains.clear();
+  }
+
+  changed(pod: PodInfo, node: NodeInfo, by: 1 | -1): void {
     const asked = this.#byNamespace.get(pod.namespace);
     if (!asked) return;
-    for (const c of asked) if (c.matches(pod)) bump(c.counts, node, by);
+    for (const c of asked) {
+      if (!c.matches(pod)) continue;
+      bump(c.counts, node.name, by);
+      for (const [label, sums] of c.domains) {
+        const value = node.node && node.labels[label];
+        if (value !== undefined) sums.set(value, (sums.get(value) ?? 0) + by);
+      }
+    }
   }
 
   #forget(key: string): void {

@@ -51,10 +51,18 @@ export const counts = (constraint: Constraint) => (pod: PodInfo) =>
 
 /** Do the node's pods count for this pod? */
 export function isIncluded(c: Constraint, pod: Pod, node: Node): boolean {
-  if (c.honorsAffinity && (pod.spec.nodeSelector || pod.spec.affinity) && !requiredNodeAffinityMatches(pod, node))
+  if (
+    c.honorsAffinity &&
+    (pod.spec.nodeSelector || pod.spec.affinity?.nodeAffinity) &&
+    !requiredNodeAffinityMatches(pod, node)
+  )
     return false;
   return !c.honorsTaints || !untoleratedTaint(node.spec?.taints, pod.spec.tolerations);
 }
+
+/** True when it has nothing to exclude nodes by. */
+export const includesAll = (c: Constraint, pod: Pod): boolean =>
+  !c.honorsTaints && !(c.honorsAffinity && (pod.spec.nodeSelector || pod.spec.affinity?.nodeAffinity));
 
 export function hasAllLabels(constraints: readonly Constraint[], labels: Readonly<Record<string, string>>): boolean {
   for (const c of constraints) if (labels[c.topologyKey] === undefined) return false;

@@ -1,30 +1,40 @@
 import type { NodeInfo } from '../../cache/node-info.ts';
-import type { NodeCounts } from '../../cache/pod-counter.ts';
-import type { StateData } from '../../framework.ts';
+import type { ClusterView, StateData } from '../../framework.ts';
 import type { PodInfo } from '../../pod-info.ts';
-import { type Constraint, hasAllLabels, isIncluded } from './constraint.ts';
+import { type Constraint, counts, hasAllLabels, includesAll, isIncluded } from './constraint.ts';
 
 /** How many pods each domain of a constraint has. */
 class Domains {
-  readonly counts: Map<string, number>;
+  /** Shared with the cluster's own until the first change. */
+  #counts: ReadonlyMap<string, number>;
+  #own: Map<string, number> | undefined;
   #least: number | undefined;
 
-  constructor(counts: Map<string, number> = new Map()) {
-    this.counts = counts;
+  constructor(counts: ReadonlyMap<string, number>) {
+    this.#counts = counts;
   }
 
-  /** `by` may be 0, to have the domain there. */
+  clone(): Domains {
+    this.#own = undefined;
+    return new Domains(this.#counts);
+  }
+
+  get(domain: string): number {
+    return this.#counts.get(domain) ?? 0;
+  }
+
   add(domain: string, by: number): void {
-    this.counts.set(domain, (this.counts.get(domain) ?? 0) + by);
+    this.#own ??= new Map(this.#counts);
+    this.#counts = this.#own.set(domain, this.get(domain) + by);
     this.#least = undefined;
   }
 
   /** Of the emptiest domain; 0 when there are fewer domains than wanted. */
   least(minDomains: number): number {
-    if (this.counts.size < minDomains) return 0;
+    if (this.#counts.size < minDomains) return 0;
     if (this.#least === undefined) {
       this.#least = Number.POSITIVE_INFINITY;
-      for (const n of this.counts.values()) if (n < this.#least) this.#least = n;
+      for (const n of this.#counts.values()) if (n < this.#least) this.#least = n;
     }
     return this.#least;
   }
@@ -41,31 +51,37 @@ export class FilterState implements StateData {
     this.#self = self;
   }
 
-  static of(
-    pod: PodInfo,
-    constraints: readonly Constraint[],
-    nodes: readonly NodeInfo[],
-    perNode: readonly NodeCounts[],
-  ): FilterState {
-    const domains = constraints.map(() => new Domains());
-    for (const node of nodes) {
+  static of(pod: PodInfo, constraints: readonly Constraint[], cluster: ClusterView): FilterState {
+    const self = constraints.map(c => (c.selector.matches(pod.labels) ? 1 : 0));
+    const [only] = constraints;
+    if (constraints.length === 1 && includesAll(only!, pod.pod)) {
+      const sums = cluster.countByDomain(only!.countKey, [pod.namespace], counts(only!), only!.topologyKey);
+      return new FilterState(constraints, [new Domains(sums)], self);
+    }
+    const perNode = constraints.map(c => cluster.count(c.countKey, [pod.namespace], counts(c)));
+    const sums = constraints.map(() => new Map<string, number>());
+    for (const node of cluster.nodes) {
       if (!hasAllLabels(constraints, node.labels)) continue;
       for (let i = 0; i < constraints.length; i++) {
         const c = constraints[i]!;
-        if (isIncluded(c, pod.pod, node.node!))
-          domains[i]!.add(node.labels[c.topologyKey]!, perNode[i]!.get(node.name) ?? 0);
+        if (!isIncluded(c, pod.pod, node.node!)) continue;
+        const domain = node.labels[c.topologyKey]!;
+        sums[i]!.set(domain, (sums[i]!.get(domain) ?? 0) + (perNode[i]!.get(node.name) ?? 0));
       }
     }
     return new FilterState(
       constraints,
-      domains,
-      constraints.map(c => (c.selector.matches(pod.labels) ? 1 : 0)),
+      sums.map(s => new Domains(s)),
+      self,
     );
   }
 
   clone(): FilterState {
-    const domains = this.#domains.map(d => new Domains(new Map(d.counts)));
-    return new FilterState(this.#constraints, domains, this.#self);
+    return new FilterState(
+      this.#constraints,
+      this.#domains.map(d => d.clone()),
+      this.#self,
+    );
   }
 
   /** `other` comes to the node (1) or leaves it (-1). */
@@ -84,7 +100,7 @@ export class FilterState implements StateData {
       const domain = node.labels[c.topologyKey];
       if (domain === undefined) return 'unlabelled';
       const domains = this.#domains[i]!;
-      const skew = (domains.counts.get(domain) ?? 0) + this.#self[i]! - domains.least(c.minDomains);
+      const skew = domains.get(domain) + this.#self[i]! - domains.least(c.minDomains);
       if (skew > c.maxSkew) return 'skewed';
     }
     return undefined;

@@ -8,7 +8,6 @@ import { type Status, skip, unresolvable, unschedulable } from '../../status.ts'
 import {
   type Constraint,
   constraintOf,
-  counts,
   hasAllLabels,
   isIncluded,
   type PodTopologySpreadArgs,
@@ -53,15 +52,10 @@ class PodTopologySpread implements Plugin {
     return selector ? defaults.map(c => constraintOf(c, pod, selector)) : [];
   }
 
-  #count(c: Constraint, pod: PodInfo) {
-    return this.#handle.cluster.count(c.countKey, [pod.namespace], counts(c));
-  }
-
-  preFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]) {
+  preFilter(state: CycleState, pod: PodInfo) {
     const constraints = this.#constraints(pod, 'DoNotSchedule');
     if (constraints.length === 0) return { status: skip };
-    const perNode = constraints.map(c => this.#count(c, pod));
-    state.write(filterKey, FilterState.of(pod, constraints, nodes, perNode));
+    state.write(filterKey, FilterState.of(pod, constraints, this.#handle.cluster));
     return undefined;
   }
 
@@ -88,8 +82,7 @@ class PodTopologySpread implements Plugin {
     const constraints = this.#constraints(pod, 'ScheduleAnyway');
     if (constraints.length === 0) return skip;
     const needsAll = !!pod.pod.spec.topologySpreadConstraints?.length || !this.#systemDefaulted;
-    const perNode = constraints.map(c => this.#count(c, pod));
-    state.write(scoreKey, new ScoreState(pod, constraints, nodes, perNode, this.#handle.cluster, needsAll));
+    state.write(scoreKey, new ScoreState(pod, constraints, nodes, this.#handle.cluster, needsAll));
     return undefined;
   }
 
