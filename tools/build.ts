@@ -1,0 +1,18 @@
+// Makes dist/ for the published package: JavaScript and declarations, because Node runs no TypeScript below
+// node_modules, and the data files that lie beside the source.
+import { spawnSync } from 'node:child_process';
+import { cpSync, globSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const out = join(root, 'dist');
+
+rmSync(out, { recursive: true, force: true });
+const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
+if (status !== 0) process.exit(status ?? 1);
+for (const file of globSync('src/**/*.json', { cwd: root }))
+  cpSync(join(root, file), join(out, file.slice('src/'.length)));
