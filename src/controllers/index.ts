@@ -1,6 +1,7 @@
 // Every controller of the control plane.
 import type { CertificateAndKey } from '../base/x509.ts';
 import type { Controller } from '../engine/controller.ts';
+import { bootstrapSignerController } from './bootstrapsigner/bootstrap-signer.ts';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificate/certificate.ts';
 import { clusterRoleAggregationController } from './clusterroleaggregation/cluster-role-aggregation.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
@@ -49,6 +50,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     ...(options.serviceAccountKey
       ? [serviceAccountTokenController({ keyPem: options.serviceAccountKey, clusterCa: options.clusterCa })]
       : []),
+    bootstrapSignerController(),
     tokenCleanerController(),
     rootCaController(options.clusterCa),
     clusterRoleAggregationController(),
