@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appsV1, coreV1, createCluster, simulated, virtualClock } from './index.ts';
+import { appsV1, coordinationV1, coreV1, createCluster, simulated, virtualClock } from './index.ts';
 
 test('a deployment runs on simulated nodes, on virtual time', async () => {
   const cluster = await createCluster({ nodes: simulated(3), clock: virtualClock(), seed: 1 });
@@ -26,10 +26,7 @@ test('a deployment runs on simulated nodes, on virtual time', async () => {
     const pods = await client.list(coreV1.pods, { namespace: 'default' });
     assert.deepEqual(new Set(pods.items.map(p => p.spec.nodeName)), new Set(['node-1', 'node-2', 'node-3']));
     await cluster.advance('1h');
-    const lease = await client.get(
-      (await import('../api/refs.ts')).coordinationV1.leases,
-      { namespace: 'kube-node-lease', name: 'node-1' },
-    );
+    const lease = await client.get(coordinationV1.leases, { namespace: 'kube-node-lease', name: 'node-1' });
     assert.ok(Date.parse(lease.spec?.renewTime ?? '') > startMs + 3_500_000);
   } finally {
     await cluster.stop();
