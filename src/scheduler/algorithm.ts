@@ -10,12 +10,21 @@ import type { Nominator } from './queue/nominator.ts';
 import type { SignedResults } from './result-cache.ts';
 import { Status, unresolvable } from './status.ts';
 
-export type Placement =
-  | { readonly node: NodeInfo; readonly evaluated: number; readonly feasible: number }
+export type Failure =
   /** No node passed. */
   | { readonly diagnosis: Diagnosis }
   /** There are no nodes, or a plugin failed. */
   | { readonly status: Status };
+
+export type Placement = { readonly node: NodeInfo; readonly evaluated: number; readonly feasible: number } | Failure;
+
+export interface Candidates {
+  readonly feasible: readonly NodeInfo[];
+  readonly statuses: NodeStatuses;
+  readonly evaluated: number;
+  readonly narrowedBy: readonly string[];
+  readonly results: SignedResults;
+}
 
 export interface AlgorithmOptions {
   readonly cache: Cache;
@@ -45,25 +54,53 @@ export class Algorithm {
   }
 
   schedule(profile: Profile, state: CycleState, pod: PodInfo): Placement {
-    const { nodes } = this.#o.cache;
+    const candidates = this.candidates(profile, state, pod);
+    return 'feasible' in candidates ? this.choose(profile, state, pod, candidates) : candidates;
+  }
+
+  /** The nodes that pass. */
+  candidates(profile: Profile, state: CycleState, pod: PodInfo): Candidates | Failure {
+    const { cache } = this.#o;
+    const { nodes } = cache;
     if (nodes.length === 0) return { status: new Status('UnschedulableAndUnresolvable', [noNodesMessage]) };
     const pre = profile.preFilter(state, pod, nodes);
     if (pre.status) {
       if (!pre.status.isRejected) return { status: pre.status };
       return { diagnosis: diagnose(nodes.length, { explicit: new Map(), absent: pre.status }, pre.status) };
     }
-    const results = profile.results(pod, this.#o.cache.slots);
-    results.at(this.#o.cache.nodesGeneration);
+    const results = profile.results(pod, cache.slots);
+    results.at(cache.nodesGeneration);
     const found =
       this.#nominatedFirst(profile, state, pod, results, pre) ?? this.#find(profile, state, pod, results, pre);
     if ('error' in found) return { status: found.error };
-    const { feasible, statuses, evaluated } = found;
-    if (feasible.length === 0) return { diagnosis: diagnose(nodes.length, statuses, undefined, found.narrowedBy) };
-    if (feasible.length === 1) return { node: feasible[0]!, evaluated, feasible: 1 };
-    if (!profile.scores) return { node: this.#pick(feasible), evaluated, feasible: feasible.length };
+    const { statuses, narrowedBy } = found;
+    if (found.feasible.length === 0) return { diagnosis: diagnose(nodes.length, statuses, undefined, narrowedBy) };
+    return { ...found, results };
+  }
+
+  /** One of the best. `extra` are scores from elsewhere, by node. */
+  choose(
+    profile: Profile,
+    state: CycleState,
+    pod: PodInfo,
+    candidates: Candidates,
+    extra: readonly ReadonlyMap<string, number>[] = [],
+  ): Placement {
+    const { feasible, evaluated, results } = candidates;
+    const answer = (node: NodeInfo) => ({ node, evaluated, feasible: feasible.length });
+    if (feasible.length === 1) return answer(feasible[0]!);
+    if (!profile.scores && extra.length === 0) return answer(this.#pick(feasible));
     const scores = profile.score(state, pod, feasible, results);
     if (scores instanceof Status) return { status: scores };
-    return { node: this.#best(feasible, scores), evaluated, feasible: feasible.length };
+    for (const more of extra) for (const [i, node] of feasible.entries()) scores[i]! += more.get(node.name) ?? 0;
+    return answer(this.#best(feasible, scores));
+  }
+
+  /** After an extender has left none. */
+  none(candidates: Candidates, failed: ReadonlyMap<string, Status>): Failure {
+    const { statuses, narrowedBy } = candidates;
+    const explicit = new Map([...statuses.explicit, ...failed]);
+    return { diagnosis: diagnose(this.#o.cache.nodes.length, { ...statuses, explicit }, undefined, narrowedBy) };
   }
 
   /** Whether the pod passes on the node, counting pods in that preemption has promised a place there. */

@@ -1,4 +1,5 @@
 // What follows a placement and may wait: permission, preparation, the binding itself.
+import type { Extender } from './extender.ts';
 import type { CycleState } from './framework.ts';
 import type { PodInfo } from './pod-info.ts';
 import { guarded, type Profile } from './profile.ts';
@@ -11,6 +12,8 @@ export interface BindingContext {
   readonly pod: PodInfo;
   readonly node: string;
   readonly waiting: WaitingPods;
+  /** Binds instead of the plugins. */
+  readonly extender: Pick<Extender, 'bind'> | undefined;
 }
 
 /** Undefined when the pod is bound. Never rejects. */
@@ -22,12 +25,16 @@ export async function bindPod(c: BindingContext): Promise<Status | undefined> {
     const status = await guarded(p.name, () => p.preBind(state, pod, node));
     if (status && !isSkip(status)) return status;
   }
+  const status = c.extender ? await c.extender.bind(pod, node) : await bindByPlugins(c);
+  if (!status)
+    for (const post of profile.postBind) await guarded(post.name, () => void post.postBind(state, pod, node));
+  return status;
+}
+
+async function bindByPlugins({ profile, state, pod, node }: BindingContext): Promise<Status | undefined> {
   for (const p of profile.bind) {
     const status = await guarded(p.name, () => p.bind(state, pod, node));
-    if (isSkip(status)) continue;
-    if (status) return status;
-    for (const post of profile.postBind) await guarded(post.name, () => void post.postBind(state, pod, node));
-    return undefined;
+    if (!isSkip(status)) return status;
   }
   return new Status('Error', ['no bind plugin took the pod']);
 }

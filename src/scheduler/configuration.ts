@@ -1,5 +1,6 @@
 // KubeSchedulerConfiguration of kubescheduler.config.k8s.io/v1: what it may say, and the profiles that come of it.
 import { FieldErrors, path } from '../api/field-error.ts';
+import type { ExtenderConfig } from './extender.ts';
 import type { PluginFactory } from './framework.ts';
 import { defaultPlugins } from './plugin/default-plugins.ts';
 import { type Point, points } from './profile.ts';
@@ -30,7 +31,7 @@ export interface KubeSchedulerConfiguration {
   readonly podInitialBackoffSeconds?: number;
   readonly podMaxBackoffSeconds?: number;
   readonly profiles?: readonly ProfileConfiguration[];
-  readonly extenders?: readonly unknown[];
+  readonly extenders?: readonly ExtenderConfig[];
 }
 
 /** As createScheduler takes it. */
@@ -39,6 +40,7 @@ export interface SchedulerSettings {
   readonly percentageOfNodesToScore: number;
   readonly podInitialBackoffMs: number;
   readonly podMaxBackoffMs: number;
+  readonly extenders: readonly ExtenderConfig[];
 }
 
 /** What cannot be as configured; one line a fault, with the path to it. */
@@ -62,7 +64,7 @@ export function readConfiguration(
   if (initial <= 0) errors.invalid(path('podInitialBackoffSeconds'), initial, 'must be greater than 0');
   if (most < initial)
     errors.invalid(path('podMaxBackoffSeconds'), most, 'must be greater than or equal to PodInitialBackoffSeconds');
-  if (given.extenders?.length) errors.forbidden(path('extenders'), 'extenders are not supported');
+  checkExtenders(given.extenders ?? [], errors);
   const factories = new Map<string, PluginFactory>(Object.entries(more));
   for (const p of defaultPlugins) factories.set(p.name, p.create);
   const profiles = given.profiles?.length
@@ -71,7 +73,13 @@ export function readConfiguration(
   checkNames(profiles, errors);
   const faults = errors.list.map(e => `${e.field}: ${e.message}`);
   if (faults.length) throw new ConfigurationError(faults.join('\n'));
-  return { profiles, percentageOfNodesToScore, podInitialBackoffMs: initial * 1000, podMaxBackoffMs: most * 1000 };
+  return {
+    profiles,
+    percentageOfNodesToScore,
+    podInitialBackoffMs: initial * 1000,
+    podMaxBackoffMs: most * 1000,
+    extenders: given.extenders ?? [],
+  };
 }
 
 function checkHeader({ kind, apiVersion }: KubeSchedulerConfiguration, errors: FieldErrors): void {
@@ -79,6 +87,23 @@ function checkHeader({ kind, apiVersion }: KubeSchedulerConfiguration, errors: F
   if (kind !== undefined && kind !== wantedKind) errors.notSupported(path('kind'), kind, [wantedKind]);
   if (apiVersion !== undefined && apiVersion !== wantedVersion)
     errors.notSupported(path('apiVersion'), apiVersion, [wantedVersion]);
+}
+
+function checkExtenders(extenders: readonly ExtenderConfig[], errors: FieldErrors): void {
+  for (const [i, e] of extenders.entries()) {
+    const at = path('extenders').index(i);
+    if (!e.urlPrefix) errors.required(at.child('urlPrefix'));
+    if (e.prioritizeVerb && !((e.weight ?? 0) > 0))
+      errors.invalid(at.child('weight'), e.weight ?? 0, 'must have a positive weight applied to it');
+    if (e.preemptVerb) errors.forbidden(at.child('preemptVerb'), 'extenders are not asked about preemption');
+  }
+  const binders = extenders.filter(e => e.bindVerb).length;
+  if (binders > 1)
+    errors.invalid(
+      path('extenders'),
+      `found ${binders} extenders implementing bind`,
+      'only one extender can implement bind',
+    );
 }
 
 function checkPercentage(value: number, at: ReturnType<typeof path>, errors: FieldErrors): void {

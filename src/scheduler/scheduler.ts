@@ -10,11 +10,12 @@ import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder, type EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
-import { Algorithm } from './algorithm.ts';
+import { Algorithm, type Candidates, type Placement } from './algorithm.ts';
 import { type BindingContext, bindPod } from './binding-cycle.ts';
 import { Cache } from './cache/cache.ts';
 import { dump } from './dump.ts';
 import { wireInformers } from './event-handlers.ts';
+import { Extender, type ExtenderConfig, type PostJson } from './extender.ts';
 import { FailureHandler } from './failure.ts';
 import { fitMessage } from './fit-error.ts';
 import { CycleState, type Handle } from './framework.ts';
@@ -44,6 +45,9 @@ export interface SchedulerOptions {
   readonly percentageOfNodesToScore?: number;
   readonly podInitialBackoffMs?: number;
   readonly podMaxBackoffMs?: number;
+  readonly extenders?: readonly ExtenderConfig[];
+  /** Reaches extenders. Default: fetch. */
+  readonly postJson?: PostJson;
 }
 
 export interface Scheduler extends Service {
@@ -71,6 +75,7 @@ class SchedulerService implements Scheduler {
   readonly #profiles = new Map<string, Profile>();
   readonly #events = new Map<string, EventRecorder & { idle(): Promise<void> }>();
   readonly #algorithm: Algorithm;
+  readonly #extenders: readonly Extender[];
   readonly #waiting: WaitingPods;
   readonly #statuses: PodStatusWriter;
   readonly #failures: FailureHandler;
@@ -84,6 +89,7 @@ class SchedulerService implements Scheduler {
     this.#o = options;
     const { clock, random, client, informers, log } = options;
     this.cache = new Cache({ clock });
+    this.#extenders = (options.extenders ?? []).map(e => new Extender(e, clock, options.postJson));
     this.#metrics = schedulerMetrics(options.metrics);
     this.#waiting = new WaitingPods(clock);
     this.queue = new SchedulingQueue({
@@ -143,7 +149,7 @@ class SchedulerService implements Scheduler {
       while (!signal.aborted) {
         await Promise.race([this.#wake.promise, stopped]);
         this.#wake = Promise.withResolvers();
-        while (!signal.aborted && this.#batch()) await turn();
+        while (!signal.aborted && (await this.#batch())) await turn();
       }
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -221,17 +227,19 @@ class SchedulerService implements Scheduler {
   }
 
   /** True when there may be more to do. */
-  #batch(): boolean {
+  #batch(): boolean | Promise<boolean> {
     const until = this.#o.clock.monotonic() + batchMs;
     for (let n = 1; ; n++) {
       const entry = this.queue.pop();
       if (!entry) return false;
-      this.#tryOne(entry);
+      const pending = this.#tryOne(entry);
+      if (pending) return pending.then(() => true);
       if (n % 16 === 0 && this.#o.clock.monotonic() >= until) return true;
     }
   }
 
-  #tryOne(entry: Entry): void {
+  /** A promise when it has to wait for extenders. */
+  #tryOne(entry: Entry): Promise<void> | undefined {
     const pod = entry.info;
     const profile = this.#profileOf(pod);
     if (!profile || pod.terminating || this.cache.has(pod.uid)) {
@@ -240,25 +248,63 @@ class SchedulerService implements Scheduler {
         this.#events
           .get(profile.schedulerName)!
           .event(pod.reference, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${pod.key}`);
-      return;
+      return undefined;
     }
     const startMs = this.#o.clock.monotonic();
-    try {
-      this.#cycle(profile, entry, startMs);
-    } catch (error) {
+    const failed = (error: unknown) => {
       this.#o.log.error('scheduling a pod failed', {
         pod: pod.key,
         error: messageOf(error),
         stack: (error as Error).stack,
       });
       this.#fail(profile, entry, errorStatus('', error), startMs);
+    };
+    const extenders = this.#extenders.filter(e => e.isInterested(pod));
+    if (extenders.length) return this.#extendedCycle(profile, entry, extenders, startMs).catch(failed);
+    try {
+      const state = new CycleState();
+      this.#conclude(profile, entry, state, this.#algorithm.schedule(profile, state, pod), startMs);
+    } catch (error) {
+      failed(error);
     }
+    return undefined;
   }
 
-  #cycle(profile: Profile, entry: Entry, startMs: number): void {
-    const pod = entry.info;
+  async #extendedCycle(profile: Profile, entry: Entry, extenders: readonly Extender[], startMs: number): Promise<void> {
+    const { info } = entry;
     const state = new CycleState();
-    const placement = this.#algorithm.schedule(profile, state, pod);
+    const found = this.#algorithm.candidates(profile, state, info);
+    const placement = 'feasible' in found ? await this.#askExtenders(profile, state, info, extenders, found) : found;
+    // The pod or the node may have gone while the extenders thought.
+    if (this.queue.entry(entry.uid)?.place !== 'inFlight') return;
+    const gone = 'node' in placement && !this.cache.node(placement.node.name);
+    const result = gone ? { status: errorStatus('', `node "${placement.node.name}" not found`) } : placement;
+    this.#conclude(profile, entry, state, result, startMs);
+  }
+
+  async #askExtenders(
+    profile: Profile,
+    state: CycleState,
+    info: PodInfo,
+    extenders: readonly Extender[],
+    candidates: Candidates,
+  ): Promise<Placement> {
+    let { feasible } = candidates;
+    const failed = new Map<string, Status>();
+    for (const e of extenders) {
+      const result = await e.filter(info.pod, feasible);
+      if (result instanceof Status) return { status: result };
+      for (const [node, status] of result.failed) failed.set(node, status);
+      feasible = result.nodes;
+      if (feasible.length === 0) return this.#algorithm.none(candidates, failed);
+    }
+    const left = { ...candidates, feasible };
+    const scores = feasible.length > 1 ? await Promise.all(extenders.map(e => e.prioritize(info.pod, feasible))) : [];
+    return this.#algorithm.choose(profile, state, info, left, scores);
+  }
+
+  #conclude(profile: Profile, entry: Entry, state: CycleState, placement: Placement, startMs: number): void {
+    const pod = entry.info;
     this.#metrics.algorithm((this.#o.clock.monotonic() - startMs) / 1000);
     if ('status' in placement) {
       this.#fail(profile, entry, placement.status, startMs, { clearNomination: true });
@@ -292,7 +338,8 @@ class SchedulerService implements Scheduler {
       this.#fail(profile, entry, reserved, startMs);
       return;
     }
-    const context: BindingContext = { profile, state, pod, node, waiting: this.#waiting };
+    const extender = this.#extenders.find(e => e.binds && e.isInterested(pod));
+    const context: BindingContext = { profile, state, pod, node, waiting: this.#waiting, extender };
     const permitted = this.#waiting.permit(profile, state, pod, node);
     if (permitted && permitted.code !== 'Wait') {
       undo();
