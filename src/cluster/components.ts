@@ -25,7 +25,7 @@ export interface ControlPlaneContext extends Surroundings {
   readonly clusterCa: string;
   /** What signs certificates of nodes and users that are asked for through the API. */
   readonly clusterSigning?: CertificateAndKey;
-  /** RSA, PEM: signs tokens of service accounts. */
+  /** RSA or EC, PEM: signs tokens of service accounts. */
   readonly serviceAccountKey?: string;
   /** In-process; as a service account of kube-system, as a named user, or as the superuser. */
   client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;

@@ -95,6 +95,8 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     log,
     metrics: api.metrics,
     clusterCa: identity.ca.certificatePem,
+    clusterSigning: identity.ca,
+    serviceAccountKey: identity.serviceAccount.privateKey,
     client: as => api.client(as),
   };
   const stopping = new AbortController();

@@ -39,7 +39,7 @@ export interface AllControllersOptions {
   readonly podCidr?: string;
   /** Signs the certificates that are asked for through the API. Absent: nobody does. */
   readonly clusterSigning?: CertificateAndKey;
-  /** RSA, PEM: signs tokens of service accounts. Absent: Secrets of their type stay empty. */
+  /** RSA or EC, PEM: signs tokens of service accounts. Absent: Secrets of their type stay empty. */
   readonly serviceAccountKey?: string;
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, verify } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { cloneDeep, type Draft } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
@@ -7,8 +7,9 @@ import type { Secret, ServiceAccount } from '../../api/type/core-v1.ts';
 import { type ControllerBench, controllerBench } from '../../engine/controller-bench.ts';
 import { serviceAccountTokenController } from './service-account-token.ts';
 
-const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const controller = () =>
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+const controller = (keys: { privateKey: KeyObject } = rsa) =>
   serviceAccountTokenController({
     keyPem: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     clusterCa: 'CA',
@@ -38,7 +39,7 @@ describe('serviceaccount-token-controller', () => {
     assert.equal(metadata.annotations!['kubernetes.io/service-account.uid'], 'uid-x');
     const [header, claims, signature] = plain(data!.token).split('.');
     assert.ok(
-      verify('sha256', Buffer.from(`${header}.${claims}`), keys.publicKey, Buffer.from(signature!, 'base64url')),
+      verify('sha256', Buffer.from(`${header}.${claims}`), rsa.publicKey, Buffer.from(signature!, 'base64url')),
     );
     assert.deepEqual(JSON.parse(Buffer.from(claims!, 'base64url').toString()), {
       iss: 'kubernetes/serviceaccount',
@@ -57,6 +58,16 @@ describe('serviceaccount-token-controller', () => {
     await bench.settle();
     assert.equal(plain(found(bench, 's')!.data!['ca.crt']), 'CA');
     assert.equal(found(bench, 's')!.data!.token, data!.token, 'the token stays');
+  });
+
+  it('signs with an elliptic key too', async () => {
+    await using bench = await controllerBench([controller(ec)], { objects: [account('x'), secret('s', 'x')] });
+    await bench.settle();
+    const [header, claims, signature] = plain(found(bench, 's')!.data!.token).split('.');
+    assert.equal(JSON.parse(Buffer.from(header!, 'base64url').toString()).alg, 'ES256');
+    const key = { key: ec.publicKey, dsaEncoding: 'ieee-p1363' } as const;
+    const signed = Buffer.from(`${header}.${claims}`);
+    assert.ok(verify('sha256', signed, key, Buffer.from(signature!, 'base64url')));
   });
 
   it('deletes Secrets without an account, or of an earlier account of the same name', async () => {

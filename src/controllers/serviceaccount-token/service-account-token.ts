@@ -1,6 +1,6 @@
 // serviceaccount-token-controller: fills Secrets of type service-account-token, and deletes those whose account is gone.
 // Keys: `namespace/secret`, and `account:namespace/name`.
-import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { cloneDeep, keyOf, parseKey } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
@@ -9,13 +9,27 @@ import type { Controller, ControllerContext } from '../../engine/controller.ts';
 import { accountNameOf, completed, isTokenSecret, legacyClaims, speaksFor } from './kernel/token-secret.ts';
 
 export interface ServiceAccountTokenOptions {
-  /** RSA, PEM: the API server accepts what it signs. */
+  /** RSA or EC, PEM: the API server accepts what it signs. */
   readonly keyPem: string;
   /** PEM; verifies the API server. */
   readonly clusterCa: string;
 }
 
 const accountPrefix = 'account:';
+/** JSON Web Signature's names for what a key signs with. */
+const curveAlgorithms: Readonly<Record<string, readonly [algorithm: string, hash: string]>> = {
+  prime256v1: ['ES256', 'sha256'],
+  secp384r1: ['ES384', 'sha384'],
+  secp521r1: ['ES512', 'sha512'],
+};
+
+function algorithmOf(key: KeyObject): readonly [algorithm: string, hash: string] {
+  if (key.asymmetricKeyType === 'rsa') return ['RS256', 'sha256'];
+  const known = curveAlgorithms[key.asymmetricKeyDetails?.namedCurve ?? ''];
+  if (!known) throw new Error('use key for tokens: neither RSA nor P-256, P-384 or P-521');
+  return known;
+}
+
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 export function serviceAccountTokenController(options: ServiceAccountTokenOptions): Controller {
@@ -39,7 +53,7 @@ export function serviceAccountTokenController(options: ServiceAccountTokenOption
 class TokenSecrets {
   readonly #context: ControllerContext;
   readonly #ca: string;
-  readonly #key;
+  readonly #key: KeyObject;
   readonly #keyId: string;
 
   constructor(context: ControllerContext, { keyPem, clusterCa }: ServiceAccountTokenOptions) {
@@ -103,8 +117,10 @@ class TokenSecrets {
 
   #sign(claims: object): string {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const text = `${part({ alg: 'RS256', kid: this.#keyId })}.${part(claims)}`;
-    return `${text}.${sign('sha256', Buffer.from(text), this.#key).toString('base64url')}`;
+    const [alg, hash] = algorithmOf(this.#key);
+    const text = `${part({ alg, kid: this.#keyId })}.${part(claims)}`;
+    const signature = sign(hash, Buffer.from(text), { key: this.#key, dsaEncoding: 'ieee-p1363' });
+    return `${text}.${signature.toString('base64url')}`;
   }
 
   /** Accounts do not go on naming a Secret that is gone. */
