@@ -43,7 +43,8 @@ export function joinStreams(a: Duplex, b: Duplex, options: { clock: Clock; idleM
     from.pipe(to);
     return new Promise<void>(resolve => {
       const gone = () => {
-        if (from.readableEnded && !from.errored) to.end();
+        // Nobody is left to read what `to` still says, which would keep it open for ever.
+        if (from.readableEnded && !from.errored) to.end(() => to.destroy());
         else to.destroy();
         resolve();
       };
