@@ -8,6 +8,13 @@ export interface RuleContext {
   /** Subresource written: '' for the object itself, 'status', 'scale', 'ephemeralcontainers', 'resize', 'binding'. */
   readonly subresource: string;
   readonly featureEnabled: (gate: string) => boolean;
+  /** Who asks; on create. For kinds that note it (CertificateSigningRequest). */
+  readonly user?: {
+    readonly name: string;
+    readonly uid?: string;
+    readonly groups: readonly string[];
+    readonly extra?: Readonly<Record<string, readonly string[]>>;
+  };
 }
 
 export type NameRule = 'dnsSubdomain' | 'dnsLabel' | 'dns1035Label' | 'pathSegment' | 'any';

@@ -204,6 +204,11 @@ test('signing requests', () => {
       'spec.expirationSeconds: Invalid value: 9: may not specify a duration less than 600 seconds (10 minutes)',
     ],
   );
+  const user = { name: 'joe', groups: ['dev'], extra: { x: ['y'] } };
+  const lie = { metadata: fresh, spec: { ...spec, username: 'admin', uid: '1' }, status: { certificate: 'YQ==' } };
+  const { object } = create(signingRequestStrategy, lie, { ...ruleContext(), user });
+  assert.deepEqual(object.spec, { ...spec, username: 'joe', groups: ['dev'], extra: { x: ['y'] } });
+  assert.deepEqual(object.status, {});
   const old = { spec, status: {} };
   const approved = { spec: {}, status: { conditions: [{ type: 'Approved', status: 'True' }] } };
   assert.deepEqual(changed(signingRequestStrategy, approved, old, 'approval'), []);

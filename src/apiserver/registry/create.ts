@@ -78,7 +78,7 @@ async function createOnce(
   recordManager(registry, undefined, draft, context);
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
-  strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource));
+  strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));
   if (countsGeneration(registry)) metadata.generation = 1;
   validateObject(registry, draft as KubeObject, undefined, context);
   const checking = admission.validate(attributes);

@@ -89,8 +89,9 @@ export class Registry {
     return this.#storedAs ? showAs(stored, apiVersionOf(this.resource)) : stored;
   }
 
-  ruleContext(subresource: string): RuleContext {
-    return { nowMs: this.options.clock.now(), subresource, featureEnabled: this.options.featureEnabled };
+  ruleContext(subresource: string, user?: UserInfo): RuleContext {
+    const { clock, featureEnabled } = this.options;
+    return { nowMs: clock.now(), subresource, featureEnabled, ...(user ? { user } : {}) };
   }
 
   attributes(

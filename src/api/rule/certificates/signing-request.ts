@@ -2,8 +2,9 @@
 import { type FieldErrors, path } from '../../field-error.ts';
 import { formatTime, type Mutable } from '../../meta.ts';
 import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
-import type { Strategy } from '../../strategy.ts';
+import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { CertificateSigningRequest } from '../../type/certificates-v1.ts';
+import { sortedRecord } from '../record.ts';
 
 const SPEC = path('spec');
 const CONDITIONS = path('status.conditions');
@@ -132,10 +133,22 @@ function stampConditions(request: Mutable<Request>, old: Request, now: string): 
   }
 }
 
+/** Whoever signs must be able to trust who asked. */
+function noteRequester(spec: Mutable<Request['spec']>, user: RuleContext['user']): void {
+  for (const field of ['username', 'uid', 'groups', 'extra'] as const) delete spec[field];
+  if (!user) return;
+  spec.username = user.name;
+  if (user.uid) spec.uid = user.uid;
+  if (user.groups.length > 0) spec.groups = [...user.groups];
+  if (user.extra)
+    spec.extra = sortedRecord(Object.fromEntries(Object.entries(user.extra).map(([k, v]) => [k, [...v]])));
+}
+
 export const signingRequestStrategy: Strategy<Request> = {
   nameRule: 'any',
-  prepareForCreate(request) {
+  prepareForCreate(request, { user }) {
     request.status = {};
+    if (request.spec) noteRequester(request.spec, user);
   },
   prepareForUpdate(request, old, context) {
     request.spec = old.spec as Mutable<Request['spec']>;
