@@ -63,15 +63,22 @@ export class Algorithm {
     const { cache } = this.#o;
     const { nodes } = cache;
     if (nodes.length === 0) return { status: new Status('UnschedulableAndUnresolvable', [noNodesMessage]) };
-    const pre = profile.preFilter(state, pod, nodes);
+    const pre = profile.timed(
+      'PreFilter',
+      () => profile.preFilter(state, pod, nodes),
+      p => p.status?.code,
+    );
     if (pre.status) {
       if (!pre.status.isRejected) return { status: pre.status };
       return { diagnosis: diagnose(nodes.length, { explicit: new Map(), absent: pre.status }, pre.status) };
     }
     const results = profile.results(pod, cache.slots);
     results.at(cache.nodesGeneration);
-    const found =
-      this.#nominatedFirst(profile, state, pod, results, pre) ?? this.#find(profile, state, pod, results, pre);
+    const found = profile.timed(
+      'Filter',
+      () => this.#nominatedFirst(profile, state, pod, results, pre) ?? this.#find(profile, state, pod, results, pre),
+      f => ('error' in f ? 'Error' : f.feasible.length ? 'Success' : 'Unschedulable'),
+    );
     if ('error' in found) return { status: found.error };
     const { statuses, narrowedBy } = found;
     if (found.feasible.length === 0) return { diagnosis: diagnose(nodes.length, statuses, undefined, narrowedBy) };

@@ -21,14 +21,23 @@ export async function bindPod(c: BindingContext): Promise<Status | undefined> {
   const refused = await c.waiting.verdict(c.pod.uid);
   if (refused) return refused;
   const { profile, state, pod, node } = c;
+  if (profile.preBind.length) {
+    const unprepared = await profile.timedAsync('PreBind', () => prepare(c));
+    if (unprepared) return unprepared;
+  }
+  const { extender } = c;
+  const status = await profile.timedAsync('Bind', () => (extender ? extender.bind(pod, node) : bindByPlugins(c)));
+  if (!status)
+    for (const post of profile.postBind) await guarded(post.name, () => void post.postBind(state, pod, node));
+  return status;
+}
+
+async function prepare({ profile, state, pod, node }: BindingContext): Promise<Status | undefined> {
   for (const p of profile.preBind) {
     const status = await guarded(p.name, () => p.preBind(state, pod, node));
     if (status && !isSkip(status)) return status;
   }
-  const status = c.extender ? await c.extender.bind(pod, node) : await bindByPlugins(c);
-  if (!status)
-    for (const post of profile.postBind) await guarded(post.name, () => void post.postBind(state, pod, node));
-  return status;
+  return undefined;
 }
 
 async function bindByPlugins({ profile, state, pod, node }: BindingContext): Promise<Status | undefined> {

@@ -118,6 +118,8 @@ export interface PermitPlugin {
 }
 
 export interface PreBindPlugin {
+  /** Skip: preBind has nothing to do for this pod. Without it, it always has. */
+  preBindPreFlight?(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
   preBind(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> | Status | undefined;
 }
 

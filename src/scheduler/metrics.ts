@@ -30,6 +30,12 @@ export function schedulerMetrics(m: Metrics | undefined) {
     [],
     seconds,
   );
+  const extensionPoint = m?.histogram(
+    'scheduler_framework_extension_point_duration_seconds',
+    'Latency for running all plugins of a specific extension point.',
+    ['extension_point', 'status', 'profile'],
+    exponentialBuckets(0.0001, 2, 12),
+  );
   const podAttempts = m?.histogram(
     'scheduler_pod_scheduling_attempts',
     'Number of attempts to successfully schedule a pod.',
@@ -85,6 +91,8 @@ export function schedulerMetrics(m: Metrics | undefined) {
       sli?.observe({ attempts: pod.attempts >= 15 ? '15+' : String(pod.attempts) }, pod.sinceFirstSeconds);
     },
     algorithm: (tookSeconds: number) => algorithm?.observe({}, tookSeconds),
+    extensionPoint: (point: string, status: string, profile: string, tookSeconds: number) =>
+      extensionPoint?.observe({ extension_point: point, status, profile }, tookSeconds),
     incoming: (queue: string, event: string) => incoming?.inc({ queue, event }),
     pending(sizes: Sizes, cache: { nodes: readonly unknown[]; podCount: number; assumedCount: number }) {
       for (const [queue, n] of Object.entries(sizes)) pending?.set({ queue }, n);

@@ -1,11 +1,12 @@
 // One scheduler name's set of plugins, sorted by extension point, and how each point is run.
 import { messageOf } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
 import type { NodeInfo } from './cache/node-info.ts';
 import type { RegisteredEvent } from './cluster-event.ts';
 import type { CycleState, NodeStatuses, Plugin, PostFilterOutcome, QueuedPod } from './framework.ts';
 import type { PodInfo } from './pod-info.ts';
 import { ResultCache, type SignedResults } from './result-cache.ts';
-import { errorStatus, isSkip, type Status, unresolvable, unschedulable } from './status.ts';
+import { errorStatus, isSkip, type Status, type StatusCode, unresolvable, unschedulable } from './status.ts';
 
 /** A plugin that has this extension point. */
 type With<K extends keyof Plugin> = Plugin & Required<Pick<Plugin, K>>;
@@ -52,6 +53,9 @@ export interface ProfileOptions {
   readonly points?: Partial<Record<Point, readonly string[]>>;
   /** Percentage of nodes to score; 0: by size of the cluster. */
   readonly percentageOfNodesToScore?: number;
+  /** Called after each extension point with its name, status code and the time it took. */
+  readonly observe?: (point: string, code: StatusCode, seconds: number) => void;
+  readonly clock?: Clock;
 }
 
 const successOnly: undefined = undefined;
@@ -77,9 +81,11 @@ export class Profile {
   readonly #signing: readonly With<'sign'>[];
   readonly registered: ReadonlyMap<string, readonly RegisteredEvent[]>;
   readonly #results = new ResultCache();
+  readonly #o: Pick<ProfileOptions, 'observe' | 'clock'>;
 
   constructor(options: ProfileOptions) {
     const { plugins, points: named = {} } = options;
+    this.#o = options;
     this.schedulerName = options.schedulerName;
     this.percentageOfNodesToScore = options.percentageOfNodesToScore;
     this.plugins = plugins.map(p => p.plugin);
@@ -113,6 +119,31 @@ export class Profile {
     this.registered = new Map(
       this.plugins.filter(p => p.eventsToRegister).map(p => [p.name, p.eventsToRegister!()] as const),
     );
+  }
+
+  /** Runs an extension point and tells how long it took. */
+  timed<T>(point: string, fn: () => T, codeOf: (result: T) => StatusCode | undefined): T {
+    const { observe, clock } = this.#o;
+    if (!observe || !clock) return fn();
+    const startMs = clock.monotonic();
+    const result = fn();
+    observe(point, codeOf(result) ?? 'Success', (clock.monotonic() - startMs) / 1000);
+    return result;
+  }
+
+  /** The same for what may wait. */
+  async timedAsync(point: string, fn: () => Promise<Status | undefined>): Promise<Status | undefined> {
+    const { observe, clock } = this.#o;
+    if (!observe || !clock) return fn();
+    const startMs = clock.monotonic();
+    const result = await fn();
+    observe(point, result?.code ?? 'Success', (clock.monotonic() - startMs) / 1000);
+    return result;
+  }
+
+  /** Is there something to do before the pod can be bound? */
+  needsPreBind(state: CycleState, pod: PodInfo, node: string): boolean {
+    return this.preBind.some(p => !isSkip(p.preBindPreFlight?.(state, pod, node)));
   }
 
   get scores(): boolean {
@@ -203,11 +234,29 @@ export class Profile {
 
   /** Weighted sums of the normalized scores, in the order of `nodes`. */
   score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], results: SignedResults): number[] | Status {
+    const refused = this.timed(
+      'PreScore',
+      () => this.#runPreScore(state, pod, nodes),
+      s => s?.code,
+    );
+    if (refused) return refused;
+    return this.timed(
+      'Score',
+      () => this.#sum(state, pod, nodes, results),
+      () => undefined,
+    );
+  }
+
+  #runPreScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined {
     for (const plugin of this.#preScore) {
       const status = plugin.preScore(state, pod, nodes);
       if (isSkip(status)) state.skipScore.add(plugin.name);
       else if (status) return status.from(plugin.name);
     }
+    return undefined;
+  }
+
+  #sum(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], results: SignedResults): number[] {
     const active = this.#score.filter(s => !state.skipScore.has(s.plugin.name));
     const normalizing = active.filter(s => s.plugin.sign && s.plugin.normalize);
     const plain = active.filter(s => s.plugin.sign && !s.plugin.normalize);

@@ -217,6 +217,8 @@ class SchedulerService implements Scheduler {
     profile = new Profile({
       schedulerName,
       plugins,
+      clock,
+      observe: (point, code, seconds) => this.#metrics.extensionPoint(point, code, schedulerName, seconds),
       ...(config.points ? { points: config.points } : {}),
       ...(config.percentageOfNodesToScore === undefined
         ? {}
@@ -312,7 +314,11 @@ class SchedulerService implements Scheduler {
     }
     if ('diagnosis' in placement) {
       const { diagnosis } = placement;
-      const post = profile.postFilter(state, pod, diagnosis.statuses);
+      const post = profile.timed(
+        'PostFilter',
+        () => profile.postFilter(state, pod, diagnosis.statuses),
+        p => p?.status.code,
+      );
       const status = new Status('Unschedulable', [fitMessage(diagnosis, post?.status.message)]);
       this.#fail(profile, entry, status, startMs, {
         unschedulablePlugins: diagnosis.unschedulablePlugins,
@@ -332,25 +338,35 @@ class SchedulerService implements Scheduler {
       profile.unreserve(state, pod, node);
       this.cache.forget(pod.uid);
     };
-    const reserved = profile.reserve(state, pod, node);
+    const reserved = profile.timed(
+      'Reserve',
+      () => profile.reserve(state, pod, node),
+      s => s?.code,
+    );
     if (reserved) {
       undo();
-      this.#fail(profile, entry, reserved, startMs);
+      this.#fail(profile, entry, reserved, startMs, { clearNomination: true });
       return;
     }
     const extender = this.#extenders.find(e => e.binds && e.isInterested(pod));
     const context: BindingContext = { profile, state, pod, node, waiting: this.#waiting, extender };
-    const permitted = this.#waiting.permit(profile, state, pod, node);
+    const permitted = profile.timed(
+      'Permit',
+      () => this.#waiting.permit(profile, state, pod, node),
+      s => s?.code,
+    );
     if (permitted && permitted.code !== 'Wait') {
       undo();
-      this.#fail(profile, entry, permitted, startMs);
+      this.#fail(profile, entry, permitted, startMs, { clearNomination: true });
       return;
     }
+    // It will take a while: others shall know where it is going.
+    if (permitted || profile.needsPreBind(state, pod, node)) this.#statuses.write(pod.pod, { nominatedNode: node });
     const binding = bindPod(context).then(status => {
       this.#bindings.delete(binding);
       if (status) {
         undo();
-        this.#fail(profile, entry, status, startMs);
+        this.#fail(profile, entry, status, startMs, { clearNomination: true });
         // What was assumed is free again.
         this.queue.happened(assumedGone, pod.pod, undefined);
       } else this.#bound(profile, entry, node, startMs);

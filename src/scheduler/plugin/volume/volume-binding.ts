@@ -93,6 +93,10 @@ class VolumeBinding implements Plugin {
     for (const claim of plan.provision) this.#planner.promisedNodes.delete(keyOf(claim));
   }
 
+  preBindPreFlight(state: CycleState, _pod: PodInfo, nodeName: string): Status | undefined {
+    return state.read<Claims>(stateKey)?.plans.has(nodeName) ? undefined : skip;
+  }
+
   async preBind(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> {
     const claims = state.read<Claims>(stateKey);
     const plan = claims?.plans.get(nodeName);

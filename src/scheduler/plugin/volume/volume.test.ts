@@ -101,6 +101,7 @@ test('a claim that waited is bound to the smallest volume that suits, before the
   });
   assert.equal(await b.place(using('p', 'c')), '', 'the binding waits for the claim');
   assert.equal(b.client.object(coreV1.persistentvolumes, 'fit')?.spec.claimRef?.name, 'c');
+  assert.equal(b.client.object(coreV1.pods, 'default/p')?.status?.nominatedNodeName, 'b', 'where it will go');
   await b.place(using('p2', 'c2'));
   b.client.set(coreV1.persistentvolumeclaims, bound('c', 'fit') as object);
   await b.settle();
