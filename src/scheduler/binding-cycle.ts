@@ -21,7 +21,7 @@ export async function bindPod(c: BindingContext): Promise<Status | undefined> {
   const refused = await c.waiting.verdict(c.pod.uid);
   if (refused) return refused;
   const { profile, state, pod, node } = c;
-  if (profile.preBind.length) {
+  if (profile.needsPreBind(state, pod, node)) {
     const unprepared = await profile.timedAsync('PreBind', () => prepare(c));
     if (unprepared) return unprepared;
   }
