@@ -68,7 +68,7 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
   };
 }
 
-function tableRenderer({ resource, accepted, includeObject, nowMs }: RenderOptions, printer: Printer): Renderer {
+function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions, printer: Printer): Renderer {
   if (!['None', 'Metadata', 'Object', ''].includes(includeObject)) {
     throw badRequest(
       `unsupported value ${JSON.stringify(includeObject)} for includeObject: must be one of None, Metadata, Object`,
@@ -78,7 +78,7 @@ function tableRenderer({ resource, accepted, includeObject, nowMs }: RenderOptio
   const definitions = JSON.stringify(printer.columns);
   const asStored = storedVersion(resource);
   const row = ({ object }: Stored) => ({
-    cells: printer.cells(asStored ? convert(object, asStored) : object, nowMs),
+    cells: printer.cells(asStored ? convert(object, asStored) : object, now()),
     ...(printer.conditions?.(object) ? { conditions: printer.conditions(object) } : {}),
     ...(includeObject === 'None'
       ? {}

@@ -25,7 +25,8 @@ export interface RenderOptions {
   readonly accepted: Accepted;
   /** Of a Table: None, Metadata, Object. */
   readonly includeObject: string;
-  readonly nowMs: number;
+  /** A watch goes on for long: ages are as of each event. */
+  readonly now: () => number;
 }
 
 const comma = Buffer.from(',');

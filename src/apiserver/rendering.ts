@@ -59,7 +59,7 @@ function plainRenderer(context: ApiContext, exchange: Exchange, resource: Resour
     resource,
     accepted,
     includeObject: exchange.query.get('includeObject') ?? 'Metadata',
-    nowMs: context.clock.now(),
+    now: () => context.clock.now(),
   };
   for (const make of context.renderers) {
     const renderer = make(options);

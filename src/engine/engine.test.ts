@@ -99,7 +99,7 @@ describe('engine', () => {
     await start();
     await clock.advance(0);
     const create = client.actions.find(a => a.verb === 'create')!;
-    assert.equal(create.userAgent, 'one');
+    assert.equal(create.userAgent, 'kube-controller-manager/one');
     assert.equal(create.serviceAccount, 'one');
     assert.equal(client.objects(coreV1.events)[0]?.source?.component, 'one');
     stop.abort();

@@ -105,7 +105,7 @@ class ControllerRun {
   #makeContext(): ControllerContext {
     const { name, serviceAccount, component } = this.#controller;
     const { clock, random } = this.#o;
-    const client = this.#o.client.as({ userAgent: name, serviceAccount });
+    const client = this.#o.client.as({ userAgent: `kube-controller-manager/${name}`, serviceAccount });
     return {
       client,
       clock,

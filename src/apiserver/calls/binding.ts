@@ -67,6 +67,7 @@ function assign(registry: Registry, pod: Pod, binding: Binding, node: string): M
     status: 'True',
     lastProbeTime: null,
     lastTransitionTime: formatTime(registry.options.clock.now()),
+    ...(pod.metadata.generation ? { observedGeneration: pod.metadata.generation } : {}),
   } as never;
   bound.status.conditions = [...(bound.status.conditions ?? []).filter(c => c.type !== 'PodScheduled'), scheduled];
   return bound as unknown as Mutable<KubeObject>;

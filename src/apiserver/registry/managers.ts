@@ -12,7 +12,8 @@ export function recordManager(
   context: WriteContext,
 ): void {
   const { resource } = registry;
-  if (!resource.typeName || context.applied) return;
+  // Nobody manages what a binding writes.
+  if (!resource.typeName || context.applied || context.subresource === 'binding') return;
   const managedFields = updateManagedFields({
     typeName: resource.typeName,
     old,

@@ -80,7 +80,7 @@ async function updateOnce(
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
-  if (countsGeneration(registry) && context.subresource !== 'status' && specChanged(object, old)) {
+  if (countsGeneration(registry) && counted(context.subresource) && specChanged(object, old)) {
     (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
   }
   validateObject(registry, object as KubeObject, old, context);
@@ -140,6 +140,9 @@ function keepOtherHalf(registry: Registry, object: Mutable<KubeObject>, old: Kub
     else fields.status = before.status;
   }
 }
+
+// To bind a pod changes nothing its node would have to act on.
+const counted = (subresource: string) => subresource !== 'status' && subresource !== 'binding';
 
 function specChanged(object: Mutable<KubeObject>, old: KubeObject): boolean {
   const a = object as unknown as Record<string, unknown>;
