@@ -1,0 +1,15 @@
+// `npm run bench [NAME …]`: figures beside a raw limit taken in the same run. Names: api, node, lab; all by default.
+import { printTable } from './report.ts';
+
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  api: async () => (await import('./api.ts')).benchApi(),
+};
+
+const asked = process.argv.slice(2);
+for (const name of asked) {
+  if (benches[name]) continue;
+  console.error(`bench: there is no ${JSON.stringify(name)}; there are ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+for (const name of asked.length ? asked : Object.keys(benches)) await benches[name]!();
+printTable();
