@@ -2,16 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../meta.ts';
 import type { Strategy } from '../strategy.ts';
+import { mutatingWebhookStrategy, validatingWebhookStrategy } from './admission/webhook-configuration.ts';
 import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
 import { limitRangeStrategy } from './core/limit-range.ts';
 import { resourceQuotaStrategy } from './core/resource-quota.ts';
+import { ipAddressStrategy, serviceCidrStrategy } from './networking/address.ts';
 import { ingressStrategy } from './networking/ingress.ts';
 import { ingressClassStrategy } from './networking/ingress-class.ts';
 import { networkPolicyStrategy } from './networking/network-policy.ts';
 import { runtimeClassStrategy } from './node/runtime-class.ts';
 import { disruptionBudgetStrategy } from './policy/disruption-budget.ts';
 import { priorityClassStrategy } from './scheduling/priority-class.ts';
+import { csiNodeStrategy, volumeAttachmentStrategy, volumeAttributesClassStrategy } from './storage/attachment.ts';
 import { csiDriverStrategy } from './storage/csi-driver.ts';
 import { storageClassStrategy } from './storage/storage-class.ts';
 import { create, ruleContext, update } from './testing.ts';
@@ -226,4 +229,82 @@ test('signing requests', () => {
   );
   assert.equal(now.object.status.conditions![0]!.lastUpdateTime, '1970-01-01T00:00:00Z');
   assert.deepEqual(now.object.spec, spec);
+});
+
+test('webhooks', () => {
+  const hook = {
+    name: 'a.example.com',
+    clientConfig: { service: { name: 's', namespace: 'n' } },
+    sideEffects: 'None',
+    admissionReviewVersions: ['v1'],
+    rules: [{ operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'] }],
+  };
+  const [made1] = made(mutatingWebhookStrategy, { webhooks: [hook] }).webhooks!;
+  assert.deepEqual(wrong(mutatingWebhookStrategy, { webhooks: [hook] }), []);
+  assert.equal(made1!.failurePolicy, 'Fail');
+  assert.equal(made1!.timeoutSeconds, 10);
+  assert.equal(made1!.reinvocationPolicy, 'Never');
+  assert.equal(made1!.clientConfig.service!.port, 443);
+  assert.equal(made1!.rules![0]!.scope, '*');
+  const bad = {
+    name: 'a.b',
+    clientConfig: { url: 'http://x/y?z#f' },
+    admissionReviewVersions: ['v9'],
+    timeoutSeconds: 31,
+    rules: [
+      {
+        operations: ['*', 'CREATE'],
+        apiGroups: ['*', 'x'],
+        apiVersions: [],
+        resources: ['*/*', 'pods', 'pods/status'],
+      },
+    ],
+  };
+  assert.deepEqual(wrong(validatingWebhookStrategy, { webhooks: [bad, { ...hook, clientConfig: {} }, hook] }), [
+    'webhooks[0].name: Invalid value: "a.b": should be a domain with at least three segments separated by dots',
+    'webhooks[0].rules[0].operations: Invalid value: ["*","CREATE"]: if \'*\' is present, must not specify other operations',
+    'webhooks[0].rules[0].apiGroups: Invalid value: ["*","x"]: if \'*\' is present, must not specify other API groups',
+    'webhooks[0].rules[0].apiVersions: Required value',
+    'webhooks[0].rules[0].resources: Invalid value: ["*/*","pods","pods/status"]: if \'*/*\' is present, must not specify other resources',
+    'webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun',
+    'webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds',
+    'webhooks[0].admissionReviewVersions: Invalid value: ["v9"]: must include at least one of v1, v1beta1',
+    'webhooks[0].clientConfig.url: Invalid value: "http": \'https\' is the only allowed URL scheme; desired format: https://host[:port]/path',
+    'webhooks[0].clientConfig.url: Invalid value: "f": fragments are not permitted in the URL',
+    'webhooks[0].clientConfig.url: Invalid value: "z": query parameters are not permitted in the URL',
+    'webhooks[1].clientConfig: Required value: exactly one of url or service is required',
+    'webhooks[2].name: Duplicate value: "a.example.com"',
+  ]);
+});
+
+test('attachments and what drivers tell', () => {
+  const spec = { attacher: 'd.x', nodeName: 'n', source: { persistentVolumeName: 'v' } };
+  assert.deepEqual(wrong(volumeAttachmentStrategy, { spec }), []);
+  assert.deepEqual(wrong(volumeAttachmentStrategy, { spec: { ...spec, source: {} } }), [
+    'spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName',
+  ]);
+  assert.equal(changed(volumeAttachmentStrategy, { spec: { ...spec, nodeName: 'm' } }, { spec }).length, 1);
+  const driver = { name: 'd.x', nodeID: 'i', topologyKeys: ['a'], allocatable: { count: 3 } };
+  const drivers = (...list: object[]) => ({ spec: { drivers: list } });
+  assert.deepEqual(changed(csiNodeStrategy, drivers(), drivers(driver)), []);
+  assert.deepEqual(changed(csiNodeStrategy, drivers({ ...driver, allocatable: { count: 4 } }), drivers(driver)), []);
+  assert.match(
+    changed(csiNodeStrategy, drivers({ ...driver, nodeID: 'j' }), drivers(driver))[0]!,
+    /^CSINodeDriver: .*: field is immutable$/,
+  );
+  assert.deepEqual(wrong(volumeAttributesClassStrategy, { driverName: 'd' }), [
+    'parameters: Required value: must contain at least one key/value pair',
+  ]);
+});
+
+test('service ranges and addresses', () => {
+  const range = (...cidrs: string[]) => ({ spec: { cidrs } });
+  assert.deepEqual(wrong(serviceCidrStrategy, range()), ['spec.cidrs: Required value: at least one CIDR required']);
+  assert.deepEqual(changed(serviceCidrStrategy, range('10.0.0.0/16', 'fd00::/112'), range('10.0.0.0/16')), []);
+  assert.deepEqual(changed(serviceCidrStrategy, range('10.1.0.0/16'), range('10.0.0.0/16')), [
+    'spec.cidrs[0]: Invalid value: "10.1.0.0/16": field is immutable',
+  ]);
+  const parentRef = { resource: 'services', name: 's' };
+  assert.deepEqual(wrong(ipAddressStrategy, { spec: { parentRef } }, { name: '10.0.0.1' }), []);
+  assert.equal(wrong(ipAddressStrategy, { spec: { parentRef } }).length, 1);
 });

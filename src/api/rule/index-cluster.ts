@@ -1,5 +1,6 @@
 // Hand-written rules of every kind but pods and workloads, by `group/resource`.
 import type { Strategy } from '../strategy.ts';
+import { mutatingWebhookStrategy, validatingWebhookStrategy } from './admission/webhook-configuration.ts';
 import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
 import { leaseStrategy } from './coordination/lease.ts';
@@ -16,6 +17,7 @@ import { serviceStrategy } from './core/service.ts';
 import { serviceAccountStrategy } from './core/service-account.ts';
 import { volumeStrategy } from './core/volume.ts';
 import { endpointSliceStrategy } from './discovery/endpoint-slice.ts';
+import { ipAddressStrategy, serviceCidrStrategy } from './networking/address.ts';
 import { ingressStrategy } from './networking/ingress.ts';
 import { ingressClassStrategy } from './networking/ingress-class.ts';
 import { networkPolicyStrategy } from './networking/network-policy.ts';
@@ -24,6 +26,12 @@ import { disruptionBudgetStrategy } from './policy/disruption-budget.ts';
 import { clusterRoleBindingStrategy, roleBindingStrategy } from './rbac/binding.ts';
 import { clusterRoleStrategy, roleStrategy } from './rbac/policy-rule.ts';
 import { priorityClassStrategy } from './scheduling/priority-class.ts';
+import {
+  csiNodeStrategy,
+  csiStorageCapacityStrategy,
+  volumeAttachmentStrategy,
+  volumeAttributesClassStrategy,
+} from './storage/attachment.ts';
 import { csiDriverStrategy } from './storage/csi-driver.ts';
 import { storageClassStrategy } from './storage/storage-class.ts';
 
@@ -53,11 +61,14 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'coordination.k8s.io/leasecandidates': { allowCreateOnUpdate: true, allowUnconditionalUpdate: false },
   'policy/poddisruptionbudgets': disruptionBudgetStrategy,
   'node.k8s.io/runtimeclasses': runtimeClassStrategy,
-  'storage.k8s.io/csinodes': readFirst,
+  'storage.k8s.io/csinodes': csiNodeStrategy,
   'storage.k8s.io/csidrivers': csiDriverStrategy,
   'storage.k8s.io/storageclasses': storageClassStrategy,
-  'storage.k8s.io/csistoragecapacities': readFirst,
-  'storage.k8s.io/volumeattachments': readFirst,
+  'storage.k8s.io/csistoragecapacities': csiStorageCapacityStrategy,
+  'storage.k8s.io/volumeattachments': volumeAttachmentStrategy,
+  'storage.k8s.io/volumeattributesclasses': volumeAttributesClassStrategy,
+  'networking.k8s.io/servicecidrs': serviceCidrStrategy,
+  'networking.k8s.io/ipaddresses': ipAddressStrategy,
   'autoscaling/horizontalpodautoscalers': podAutoscalerStrategy,
   'networking.k8s.io/ingressclasses': ingressClassStrategy,
   'networking.k8s.io/ingresses': ingressStrategy,
@@ -68,8 +79,8 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'certificates.k8s.io/podcertificaterequests': readFirst,
   'flowcontrol.apiserver.k8s.io/flowschemas': readFirst,
   'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': readFirst,
-  'admissionregistration.k8s.io/validatingwebhookconfigurations': readFirst,
-  'admissionregistration.k8s.io/mutatingwebhookconfigurations': readFirst,
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': validatingWebhookStrategy,
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': mutatingWebhookStrategy,
   'admissionregistration.k8s.io/validatingadmissionpolicies': readFirst,
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': readFirst,
   'admissionregistration.k8s.io/mutatingadmissionpolicies': readFirst,

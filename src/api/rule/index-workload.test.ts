@@ -92,7 +92,7 @@ for (const [key, strategy] of Object.entries({ ...workloadStrategies, ...cluster
           }
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 80 },
     );
   });
 }
