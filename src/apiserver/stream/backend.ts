@@ -1,6 +1,7 @@
 // Requests to kubelets and proxied servers, and what becomes of their failures.
-import type { Agent, IncomingMessage } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { internalError, StatusError, type StatusReason } from '../../api/status.ts';
+import type { Clock } from '../../base/clock.ts';
 import { dialError, type HeaderList, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
 import type { Exchange } from '../http/exchange.ts';
 
@@ -13,7 +14,13 @@ export interface BackendRequest {
   /** Sends the exchange's body. */
   readonly body?: Exchange['input'];
   readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** How long the head of the answer may take; default: as long as it likes. */
+  readonly headMs?: number;
 }
+
+const connectMs = 30_000;
+const handshakeMs = 10_000;
 
 /** Resolves with the head of the answer. Rejects with Node's error. */
 export function requestBackend(target: HttpTarget, options: BackendRequest): Promise<IncomingMessage> {
@@ -25,10 +32,35 @@ export function requestBackend(target: HttpTarget, options: BackendRequest): Pro
       agent: options.agent ?? false,
       signal: options.signal,
     });
+    limitConnecting(request, target, options.clock);
+    const timer =
+      options.headMs &&
+      options.clock.after(options.headMs, () =>
+        request.destroy(new Error('net/http: timeout awaiting response headers')),
+      );
+    const settled = () => void (timer ? timer.cancel() : undefined);
+    request.once('response', settled).once('close', settled);
     request.once('response', resolve);
     request.on('error', reject);
     if (options.body) options.body.pipe(request);
     else request.end();
+  });
+}
+
+function limitConnecting(request: ClientRequest, target: HttpTarget, clock: Clock): void {
+  request.once('socket', socket => {
+    // One that was kept from an earlier request.
+    if (!socket.connecting) return;
+    let timer = clock.after(connectMs, () =>
+      request.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })),
+    );
+    socket.once('connect', () => {
+      timer.cancel();
+      if (target.protocol === 'https:')
+        timer = clock.after(handshakeMs, () => request.destroy(new Error('net/http: TLS handshake timeout')));
+    });
+    socket.once('secureConnect', () => timer.cancel());
+    socket.once('close', () => timer.cancel());
   });
 }
 

@@ -10,6 +10,9 @@ import { readPodLogOptions } from './kernel/log-options.ts';
 import type { KubeletTargets } from './kubelet-target.ts';
 import { lifetimeOf } from './lifetime.ts';
 
+// A kubelet answers before it reads the log.
+const headMs = 30_000;
+
 export function podLogHandler(context: ApiContext, kubelets: KubeletTargets): StreamHandler {
   return async ({ exchange, info, resource, registry }) => {
     if (info.verb !== 'get') throw methodNotSupported(resource, info.verb);
@@ -23,11 +26,16 @@ export function podLogHandler(context: ApiContext, kubelets: KubeletTargets): St
     const path = `/containerLogs/${[info.namespace, info.name, container].map(encodeURIComponent).join('/')}${query && `?${query}`}`;
     const life = lifetimeOf(context, exchange);
     try {
-      const answer = await requestBackend(target, { method: 'GET', path, headers: {}, signal: life.signal }).catch(
-        error => {
-          throw plainError(`Get "${urlOf(target, path)}": ${dialError(target, error)}`);
-        },
-      );
+      const answer = await requestBackend(target, {
+        method: 'GET',
+        path,
+        headers: {},
+        signal: life.signal,
+        clock: context.clock,
+        headMs,
+      }).catch(error => {
+        throw plainError(`Get "${urlOf(target, path)}": ${dialError(target, error)}`);
+      });
       const code = answer.statusCode ?? 500;
       if (code < 200 || code > 206) throw refusal(code, await errorText(answer), 'pods/log', info.name);
       const out = exchange.open(200, { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' });

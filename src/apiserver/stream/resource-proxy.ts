@@ -158,6 +158,7 @@ async function forward(request: Forward): Promise<void> {
     agent: request.agent,
     ...(hasBody(exchange) ? { body: exchange.input } : {}),
     signal: life.signal,
+    clock: request.context.clock,
   }).catch(error => {
     throw unavailable(`error trying to reach service: ${dialError(target, error)}`);
   });

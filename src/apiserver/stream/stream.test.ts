@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createServer, request as httpsRequest, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import type { Duplex, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
@@ -11,13 +11,14 @@ import type { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { cloneDeep } from '../../api/meta.ts';
 import { coreV1, rbacV1 } from '../../api/refs.ts';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock, VirtualClock } from '../../base/clock.ts';
 import { requestUpgrade, type UpgradeAnswer } from '../../base/http/upgrade-request.ts';
 import { systemRandom } from '../../base/random.ts';
 import { SpdyConnection, type SpdyStream } from '../../base/spdy/connection.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../../base/x509.ts';
 import type { httpClient } from '../../client/http-client.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
+import { requestBackend } from './backend.ts';
 
 let api: TestServer;
 let kubelet: Server;
@@ -424,4 +425,28 @@ test('stopping the server ends what streams', async () => {
   for (const end of api.server.context.onShutdown) end();
   await closed;
   await held0();
+});
+
+test('a kubelet that takes the connection and says nothing is given up', async () => {
+  const clock = new VirtualClock();
+  const silent = createTcpServer(() => {});
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const sockets: Writable[] = [];
+  const connected = new Promise<void>(resolve =>
+    silent.on('connection', socket => {
+      sockets.push(socket);
+      socket.once('data', () => resolve());
+    }),
+  );
+  const answer = requestBackend(
+    { protocol: 'https:', host: '127.0.0.1', port },
+    { method: 'GET', path: '/', headers: {}, signal: new AbortController().signal, clock },
+  );
+  const refused = assert.rejects(answer, /TLS handshake timeout/);
+  await connected;
+  await clock.advance(10_000);
+  await refused;
+  for (const socket of sockets) socket.destroy();
+  silent.close();
 });
