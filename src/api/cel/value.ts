@@ -1,0 +1,423 @@
+// The values CEL computes with, and how JSON becomes one: lazily, so that an expression pays only for what it reads.
+import type { CelObjectType, CelType } from './type.ts';
+import { dyn } from './type.ts';
+
+/** int is bigint, double is number; everything else is what its class says. */
+export type CelValue =
+  | boolean
+  | bigint
+  | number
+  | string
+  | null
+  | Uint8Array
+  | CelUint
+  | CelList
+  | CelMap
+  | CelObject
+  | CelTimestamp
+  | CelDuration
+  | CelTypeValue
+  | CelOptional
+  | CelOpaque;
+
+/** An evaluation that failed. Thrown only inside this folder. */
+export class CelFault {
+  readonly message: string;
+  readonly costExceeded: boolean;
+
+  constructor(message: string, costExceeded = false) {
+    this.message = message;
+    this.costExceeded = costExceeded;
+  }
+}
+
+export const fail = (message: string): never => {
+  throw new CelFault(message);
+};
+
+export class CelUint {
+  readonly value: bigint;
+  constructor(value: bigint) {
+    this.value = value;
+  }
+}
+
+/** Nanoseconds since the epoch, from year 1 to 9999. */
+export class CelTimestamp {
+  readonly ns: bigint;
+  constructor(ns: bigint) {
+    this.ns = ns;
+  }
+}
+
+/** Nanoseconds. */
+export class CelDuration {
+  readonly ns: bigint;
+  constructor(ns: bigint) {
+    this.ns = ns;
+  }
+}
+
+/** What `type(x)` gives. */
+export class CelTypeValue {
+  readonly name: string;
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+export class CelOptional {
+  readonly value: CelValue | undefined;
+  constructor(value: CelValue | undefined) {
+    this.value = value;
+  }
+  static readonly none: CelOptional = new CelOptional(undefined);
+}
+
+/** A value of a library's own type. */
+export abstract class CelOpaque {
+  abstract readonly typeName: string;
+  abstract equals(other: CelOpaque): boolean;
+}
+
+/** A list: of values, of JSON read as `itemType`, or two lists after one another (so that `a + a` costs no memory). */
+export class CelList {
+  readonly size: number;
+  /** `set` and `map` compare and add regardless of order. */
+  readonly listType: 'set' | 'map' | undefined;
+  readonly keys: readonly string[];
+  readonly #items: readonly unknown[];
+  readonly #itemType: CelType | undefined;
+  readonly #rest: CelList | undefined;
+  readonly #first: CelList | undefined;
+
+  private constructor(
+    items: readonly unknown[],
+    itemType: CelType | undefined,
+    listType?: 'set' | 'map',
+    parts?: readonly [CelList, CelList],
+    keys: readonly string[] = [],
+  ) {
+    this.#items = items;
+    this.#itemType = itemType;
+    this.listType = listType;
+    this.keys = keys;
+    this.#first = parts?.[0];
+    this.#rest = parts?.[1];
+    this.size = parts ? parts[0].size + parts[1].size : items.length;
+  }
+
+  static of(values: readonly CelValue[]): CelList {
+    return new CelList(values, undefined);
+  }
+
+  static ofJson(items: readonly unknown[], type: CelType): CelList {
+    const known = type.kind === 'list' ? type : undefined;
+    return new CelList(items, known?.item ?? dyn, known?.listType, undefined, known ? keysOf(known) : []);
+  }
+
+  static concat(a: CelList, b: CelList): CelList {
+    if (a.size === 0) return b;
+    if (b.size === 0) return a;
+    return new CelList([], undefined, undefined, [a, b]);
+  }
+
+  /** The value at an index in range. */
+  get(index: number): CelValue {
+    let at: CelList = this;
+    let i = index;
+    while (at.#first) {
+      if (i < at.#first.size) at = at.#first;
+      else {
+        i -= at.#first.size;
+        at = at.#rest!;
+      }
+    }
+    const item = at.#items[i];
+    return at.#itemType ? adapt(item, at.#itemType) : (item as CelValue);
+  }
+
+  *[Symbol.iterator](): Generator<CelValue> {
+    const stack: CelList[] = [this];
+    for (let at = stack.pop(); at; at = stack.pop()) {
+      if (at.#first) stack.push(at.#rest!, at.#first);
+      else for (const item of at.#items) yield at.#itemType ? adapt(item, at.#itemType) : (item as CelValue);
+    }
+  }
+}
+
+const keysOf = (type: { readonly listType?: string }): readonly string[] =>
+  (type as { keys?: readonly string[] }).keys ?? [];
+
+export abstract class CelMap {
+  abstract readonly size: number;
+  abstract get(key: CelValue): CelValue | undefined;
+  abstract keys(): Iterable<CelValue>;
+}
+
+/** A JSON object as a map. */
+export class JsonMap extends CelMap {
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly #valueType: CelType;
+  #size = -1;
+
+  constructor(raw: Readonly<Record<string, unknown>>, valueType: CelType) {
+    super();
+    this.raw = raw;
+    this.#valueType = valueType;
+  }
+
+  get size(): number {
+    if (this.#size < 0) this.#size = Object.keys(this.raw).length;
+    return this.#size;
+  }
+
+  get(key: CelValue): CelValue | undefined {
+    if (typeof key !== 'string' || !Object.hasOwn(this.raw, key)) return undefined;
+    const value = this.raw[key];
+    return value === undefined ? undefined : adapt(value, this.#valueType);
+  }
+
+  keys(): string[] {
+    return Object.keys(this.raw);
+  }
+}
+
+/** A map made by an expression. */
+export class ValueMap extends CelMap {
+  readonly #entries = new Map<string, readonly [CelValue, CelValue]>();
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(key: CelValue): CelValue | undefined {
+    const id = keyId(key);
+    return id === undefined ? undefined : this.#entries.get(id)?.[1];
+  }
+
+  has(key: CelValue): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  set(key: CelValue, value: CelValue): void {
+    const id = keyId(key);
+    if (id === undefined) throw new CelFault('unsupported key type');
+    this.#entries.set(id, [key, value]);
+  }
+
+  *keys(): Generator<CelValue> {
+    for (const [key] of this.#entries.values()) yield key;
+  }
+}
+
+// Equal numbers of any kind are the same key.
+function keyId(key: CelValue): string | undefined {
+  if (typeof key === 'string') return `s${key}`;
+  if (typeof key === 'bigint') return `n${key}`;
+  if (key instanceof CelUint) return `n${key.value}`;
+  if (typeof key === 'boolean') return `b${key}`;
+  if (typeof key === 'number' && Number.isInteger(key)) return `n${BigInt(key)}`;
+  return undefined;
+}
+
+/** A JSON object with declared fields. */
+export class CelObject {
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly type: CelObjectType;
+
+  constructor(raw: Readonly<Record<string, unknown>>, type: CelObjectType) {
+    this.raw = raw;
+    this.type = type;
+  }
+
+  /** Undefined when the field is not set. */
+  get(name: string): CelValue | undefined {
+    const field = this.type.field(name);
+    if (!field || !Object.hasOwn(this.raw, field.name)) return undefined;
+    const value = this.raw[field.name];
+    return value === undefined ? undefined : adapt(typeof value === 'function' ? value() : value, field.type);
+  }
+}
+
+export const isCelObject = (value: unknown): value is CelValue =>
+  value instanceof CelList ||
+  value instanceof CelMap ||
+  value instanceof CelObject ||
+  value instanceof CelUint ||
+  value instanceof CelTimestamp ||
+  value instanceof CelDuration ||
+  value instanceof CelTypeValue ||
+  value instanceof CelOptional ||
+  value instanceof CelOpaque ||
+  value instanceof Uint8Array;
+
+/** Reads JSON (or passes a CelValue) as a type says. */
+export function adapt(raw: unknown, type: CelType): CelValue {
+  switch (typeof raw) {
+    case 'string':
+      return adaptString(raw, type);
+    case 'number':
+      if (type.kind === 'double') return raw;
+      if (Number.isInteger(raw)) return type.kind === 'uint' ? new CelUint(BigInt(raw)) : BigInt(raw);
+      return raw;
+    case 'bigint':
+      return type.kind === 'double' ? Number(raw) : type.kind === 'uint' ? new CelUint(raw) : raw;
+    case 'boolean':
+      return raw;
+    case 'object':
+      break;
+    default:
+      return null;
+  }
+  if (raw === null) return null;
+  if (Array.isArray(raw)) return CelList.ofJson(raw, type);
+  if (isCelObject(raw)) return raw;
+  const object = raw as Record<string, unknown>;
+  if (type.kind === 'object') return new CelObject(object, type);
+  return new JsonMap(object, type.kind === 'map' ? type.value : dyn);
+}
+
+function adaptString(raw: string, type: CelType): CelValue {
+  if (type.kind === 'timestamp') return parseTimestamp(raw);
+  if (type.kind === 'duration') return parseDuration(raw);
+  if (type.kind === 'bytes') return new Uint8Array(Buffer.from(raw, 'base64'));
+  return raw;
+}
+
+const NS = 1_000_000_000n;
+const MIN_TIME = -62135596800n * NS;
+const MAX_TIME = 253402300799n * NS + 999_999_999n;
+const TIME = /^(\d{4})-(\d{2})-(\d{2})(?:[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d{2}:\d{2}))?$/;
+
+export function checkedTime(ns: bigint): CelTimestamp {
+  if (ns < MIN_TIME || ns > MAX_TIME) throw new CelFault('timestamp overflow');
+  return new CelTimestamp(ns);
+}
+
+/** RFC 3339, or a date. */
+export function parseTimestamp(text: string): CelTimestamp {
+  const m = TIME.exec(text);
+  const ms = m ? utcMs(m) : undefined;
+  if (!m || ms === undefined) throw new CelFault(`parsing time ${JSON.stringify(text)}: cannot parse`);
+  return checkedTime(BigInt(ms) * 1_000_000n + BigInt((m[7] ?? '').padEnd(9, '0') || '0'));
+}
+
+function utcMs(m: RegExpExecArray): number | undefined {
+  const [year, month, day, hour, minute, second] = m.slice(1, 7).map(p => Number(p ?? 0)) as [number, ...number[]];
+  const text = `${String(year).padStart(4, '0')}-${m[2]}-${m[3]}T${m[4] ?? '00'}:${m[5] ?? '00'}:${m[6] ?? '00'}Z`;
+  const ms = Date.parse(text);
+  const lastDay = month === 2 ? (isLeap(year) ? 29 : 28) : [4, 6, 9, 11].includes(month!) ? 30 : 31;
+  if (Number.isNaN(ms) || day! > lastDay || hour! > 23 || minute! > 59 || second! > 59) return undefined;
+  const zone = m[8];
+  if (!zone || zone.length === 1) return ms;
+  const [h, min] = [Number(zone.slice(1, 3)), Number(zone.slice(4))];
+  if (h > 23 || min > 59) return undefined;
+  const offset = (h * 60 + min) * 60_000;
+  return zone[0] === '-' ? ms + offset : ms - offset;
+}
+
+const isLeap = (y: number): boolean => (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0;
+
+const UNIT: Record<string, bigint> = {
+  ns: 1n,
+  us: 1000n,
+  µs: 1000n,
+  μs: 1000n,
+  ms: 1_000_000n,
+  s: NS,
+  m: 60n * NS,
+  h: 3600n * NS,
+};
+const MAX_INT64 = 2n ** 63n - 1n;
+
+/** Go's form: `1h30m`, `-1.5s`, `0`. */
+export function parseDuration(text: string): CelDuration {
+  const m = /^([+-]?)(.*)$/s.exec(text)!;
+  const bad = () => new CelFault(`time: invalid duration ${JSON.stringify(text)}`);
+  if (m[2] === '0') return new CelDuration(0n);
+  let rest = m[2]!;
+  if (!rest) throw bad();
+  let total = 0n;
+  while (rest) {
+    const part = /^(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/.exec(rest);
+    if (!part || (!part[1] && !part[2])) throw bad();
+    const unit = UNIT[part[3]!]!;
+    total += BigInt(part[1] || '0') * unit;
+    if (part[2]) total += (BigInt(part[2].slice(0, 18)) * unit) / 10n ** BigInt(Math.min(part[2].length, 18));
+    if (total > MAX_INT64) throw bad();
+    rest = rest.slice(part[0].length);
+  }
+  return new CelDuration(m[1] === '-' ? -total : total);
+}
+
+/** `3600.5s`, as cel-go prints one. */
+export function durationText({ ns }: CelDuration): string {
+  const abs = ns < 0n ? -ns : ns;
+  const fraction = String(abs % NS)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
+  return `${ns < 0n ? '-' : ''}${abs / NS}${fraction ? `.${fraction}` : ''}s`;
+}
+
+/** RFC 3339 with as many digits as there are. */
+export function timestampText({ ns }: CelTimestamp): string {
+  let [seconds, rest] = [ns / NS, ns % NS];
+  if (rest < 0n) [seconds, rest] = [seconds - 1n, rest + NS];
+  const at = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
+  const fraction = String(rest).padStart(9, '0').replace(/0+$/, '');
+  return `${at}${fraction ? `.${fraction}` : ''}Z`;
+}
+
+/** `int`, `list`, `google.protobuf.Timestamp`: the run-time type's name. */
+export function typeName(value: CelValue): string {
+  switch (typeof value) {
+    case 'boolean':
+      return 'bool';
+    case 'bigint':
+      return 'int';
+    case 'number':
+      return 'double';
+    case 'string':
+      return 'string';
+    default:
+  }
+  if (value === null) return 'null_type';
+  if (value instanceof CelList) return 'list';
+  if (value instanceof CelMap) return 'map';
+  if (value instanceof CelUint) return 'uint';
+  if (value instanceof CelObject) return value.type.name;
+  if (value instanceof CelTimestamp) return 'google.protobuf.Timestamp';
+  if (value instanceof CelDuration) return 'google.protobuf.Duration';
+  if (value instanceof CelTypeValue) return 'type';
+  if (value instanceof CelOptional) return 'optional_type';
+  if (value instanceof Uint8Array) return 'bytes';
+  return value.typeName;
+}
+
+/** As JSON; throws CelFault for a value JSON has no form for. */
+export function toJson(value: CelValue, spend: (units: number) => void = () => {}): unknown {
+  spend(0.1);
+  if (typeof value === 'bigint') return Number(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (value instanceof CelUint) return Number(value.value);
+  if (value instanceof CelList) return Array.from(value, v => toJson(v, spend));
+  if (value instanceof CelMap) {
+    const out: Record<string, unknown> = {};
+    for (const key of value.keys()) {
+      const name = typeof key === 'string' ? key : String(toJson(key));
+      Object.defineProperty(out, name, {
+        value: toJson(value.get(key)!, spend),
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    }
+    return out;
+  }
+  if (value instanceof CelObject) return value.raw;
+  if (value instanceof CelTimestamp) return timestampText(value);
+  if (value instanceof CelDuration) return durationText(value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  throw new CelFault(`unsupported conversion from ${typeName(value)} to JSON`);
+}
