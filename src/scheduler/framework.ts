@@ -9,6 +9,7 @@ import type { EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import type { NodeInfo } from './cache/node-info.ts';
 import type { NodeCounts } from './cache/pod-counter.ts';
+import type { PlacedTerm, TermKind } from './cache/term-index.ts';
 import type { ClusterEvent, RegisteredEvent } from './cluster-event.ts';
 import type { NamespaceLabels, PodInfo } from './pod-info.ts';
 import type { Status } from './status.ts';
@@ -187,8 +188,8 @@ export interface WaitingPod {
 export interface ClusterView {
   readonly nodes: readonly NodeInfo[];
   node(name: string): NodeInfo | undefined;
-  readonly withAffinity: ReadonlySet<NodeInfo>;
-  readonly withAntiAffinity: ReadonlySet<NodeInfo>;
+  /** The affinity terms of placed pods. Lives: good for one cycle. */
+  placedTerms(kind: TermKind): Iterable<PlacedTerm>;
   /** How many pods in `namespaces` match, on each node; the same key, the same question. Kept up to date. */
   count(key: string, namespaces: readonly string[], matches: (pod: PodInfo) => boolean): NodeCounts;
   /** The same by the value of a label of the nodes. Lives: good for one cycle. */

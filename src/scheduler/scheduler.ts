@@ -10,7 +10,8 @@ import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder, type EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
-import { Algorithm, type Candidates, type Placement } from './algorithm.ts';
+import { Algorithm, type Placement } from './algorithm.ts';
+import { askExtenders } from './ask-extenders.ts';
 import { type BindingContext, bindPod } from './binding-cycle.ts';
 import { Cache } from './cache/cache.ts';
 import { dump } from './dump.ts';
@@ -276,33 +277,15 @@ class SchedulerService implements Scheduler {
     const { info } = entry;
     const state = new CycleState();
     const found = this.#algorithm.candidates(profile, state, info);
-    const placement = 'feasible' in found ? await this.#askExtenders(profile, state, info, extenders, found) : found;
+    const placement =
+      'feasible' in found
+        ? await askExtenders(extenders, this.#algorithm, { profile, state, pod: info }, found)
+        : found;
     // The pod or the node may have gone while the extenders thought.
     if (this.queue.entry(entry.uid)?.place !== 'inFlight') return;
     const gone = 'node' in placement && !this.cache.node(placement.node.name);
     const result = gone ? { status: errorStatus('', `node "${placement.node.name}" not found`) } : placement;
     this.#conclude(profile, entry, state, result, startMs);
-  }
-
-  async #askExtenders(
-    profile: Profile,
-    state: CycleState,
-    info: PodInfo,
-    extenders: readonly Extender[],
-    candidates: Candidates,
-  ): Promise<Placement> {
-    let { feasible } = candidates;
-    const failed = new Map<string, Status>();
-    for (const e of extenders) {
-      const result = await e.filter(info.pod, feasible);
-      if (result instanceof Status) return { status: result };
-      for (const [node, status] of result.failed) failed.set(node, status);
-      feasible = result.nodes;
-      if (feasible.length === 0) return this.#algorithm.none(candidates, failed);
-    }
-    const left = { ...candidates, feasible };
-    const scores = feasible.length > 1 ? await Promise.all(extenders.map(e => e.prioritize(info.pod, feasible))) : [];
-    return this.#algorithm.choose(profile, state, info, left, scores);
   }
 
   #conclude(profile: Profile, entry: Entry, state: CycleState, placement: Placement, startMs: number): void {

@@ -88,11 +88,16 @@ function check(cache: Cache, twin: Twin): void {
     const here = pods.filter(p => p.node === n.name);
     assert.equal(n.pods.size, here.length);
     assert.equal(n.requested.milliCpu, 1000 * here.reduce((sum, p) => sum + p.cpu, 0));
-    assert.equal(
-      cache.withAntiAffinity.has(n),
-      here.some(p => p.cpu === 2),
-    );
   }
+  const anti = new Map<string, number>();
+  for (const p of pods) {
+    const z = twin.nodes.get(p.node);
+    if (p.cpu === 2 && z) anti.set(z, (anti.get(z) ?? 0) + 1);
+  }
+  const terms = [...cache.placedTerms('requiredAnti')];
+  assert.equal(terms.length, pods.some(p => p.cpu === 2) ? 1 : 0);
+  const sums = [...(terms[0]?.sums ?? [])].filter(([, n]) => n > 0);
+  assert.deepEqual(new Map(sums.sort()), new Map([...anti].sort()));
   const matches = (p: { labels: Readonly<Record<string, string>> }) => p.labels.app === 'x';
   const counts = cache.count('x', ['default'], matches);
   const wanted = new Map<string, number>();
@@ -127,7 +132,7 @@ test('a change of a pod that takes the same leaves the generation of its node', 
   cache.setPod(podOf(1, 'x', 2, 'n1'));
   assert.equal(cache.node('n1')!.generation, before);
   assert.equal(cache.assumedCount, 0);
-  assert.equal([...cache.node('n1')!.antiAffinityPods][0]?.pod.spec.nodeName, 'n1');
+  assert.equal(cache.node('n1')!.pods.get('uid-p1')?.pod.spec.nodeName, 'n1');
   cache.setPod(podOf(1, 'y', 2, 'n1'));
   assert.notEqual(cache.node('n1')!.generation, before);
 });

@@ -8,6 +8,7 @@ import type { PodInfo } from '../pod-info.ts';
 import { type ImageState, NodeInfo } from './node-info.ts';
 import { NodeTree } from './node-tree.ts';
 import { type NodeCounts, PodCounter } from './pod-counter.ts';
+import { type PlacedTerm, TermIndex, type TermKind } from './term-index.ts';
 
 interface PodState {
   info: PodInfo;
@@ -34,9 +35,7 @@ export class Cache {
   #assumed = 0;
   readonly #images = new Map<string, ImageState>();
   readonly #counter = new PodCounter();
-  /** Nodes with pods that have affinity of any kind, required anti-affinity. */
-  readonly withAffinity = new Set<NodeInfo>();
-  readonly withAntiAffinity = new Set<NodeInfo>();
+  readonly #terms = new TermIndex(name => this.#infos.get(name));
   /** Differs when nodes came or went, changed places, or images did. */
   nodesGeneration = 0;
 
@@ -82,10 +81,20 @@ export class Cache {
     return this.#counter.askByDomain(key, namespaces, matches, label, () => this.#infos.values());
   }
 
+  /** See TermIndex. */
+  placedTerms(kind: TermKind): Iterable<PlacedTerm> {
+    return this.#terms.of(kind);
+  }
+
+  #forgetDomains(): void {
+    this.#counter.forgetDomains();
+    this.#terms.forgetDomains();
+  }
+
   setNode(node: Node): void {
     const info = this.#info(node.metadata.name!);
     const fresh = !info.node;
-    if (fresh || !sameMap(info.labels, node.metadata.labels)) this.#counter.forgetDomains();
+    if (fresh || !sameMap(info.labels, node.metadata.labels)) this.#forgetDomains();
     info.setNode(node);
     const imagesChanged = this.#setImages(info);
     if (this.#tree.set(node) || fresh) this.#list = undefined;
@@ -95,7 +104,7 @@ export class Cache {
   removeNode(name: string): void {
     const info = this.#infos.get(name);
     if (!info?.node) return;
-    this.#counter.forgetDomains();
+    this.#forgetDomains();
     info.setNode(undefined);
     this.#setImages(info);
     this.#tree.delete(name);
@@ -144,7 +153,7 @@ export class Cache {
     if (known?.node === node && takesTheSame(known.info, info)) {
       if (known.assumed) this.#assumed--;
       this.#pods.set(info.uid, { info, node, assumed: false, expiresMs: undefined });
-      this.#infos.get(node)!.replacePod(known.info, info);
+      this.#infos.get(node)!.replacePod(info);
       return;
     }
     if (known) this.#take(info.uid);
@@ -183,7 +192,7 @@ export class Cache {
     on.addPod(info);
     this.#pods.set(info.uid, { info, node, assumed, expiresMs: undefined });
     if (assumed) this.#assumed++;
-    if (info.hasAffinity) this.#index(on);
+    if (info.hasAffinity) this.#terms.changed(info, on, 1);
     this.#counter.changed(info, on, 1);
   }
 
@@ -194,16 +203,9 @@ export class Cache {
     if (state.assumed) this.#assumed--;
     const on = this.#infos.get(state.node)!;
     on.removePod(uid);
-    if (state.info.hasAffinity) this.#index(on);
+    if (state.info.hasAffinity) this.#terms.changed(state.info, on, -1);
     this.#counter.changed(state.info, on, -1);
     if (!on.node && on.pods.size === 0) this.#drop(on);
-  }
-
-  #index(on: NodeInfo): void {
-    if (on.affinityPods.size) this.withAffinity.add(on);
-    else this.withAffinity.delete(on);
-    if (on.antiAffinityPods.size) this.withAntiAffinity.add(on);
-    else this.withAntiAffinity.delete(on);
   }
 
   /** True when the node's images changed. */

@@ -31,8 +31,6 @@ export class NodeInfo {
   allocatable: NodeCapacity = { ...emptyResources(), pods: 0 };
   /** By uid. */
   readonly pods = new Map<string, PodInfo>();
-  readonly affinityPods = new Set<PodInfo>();
-  readonly antiAffinityPods = new Set<PodInfo>();
   readonly requested: Resources;
   /** Requests with scoring's defaults. */
   readonly scored: Resources;
@@ -56,8 +54,6 @@ export class NodeInfo {
     this.allocatable = from.allocatable;
     this.images = from.images;
     for (const [uid, pod] of from.pods) this.pods.set(uid, pod);
-    for (const pod of from.affinityPods) this.affinityPods.add(pod);
-    for (const pod of from.antiAffinityPods) this.antiAffinityPods.add(pod);
     for (const [claim, count] of from.claims) this.claims.set(claim, count);
   }
 
@@ -92,9 +88,8 @@ export class NodeInfo {
   }
 
   /** The same pod, changed in nothing that counts: no new generation. */
-  replacePod(old: PodInfo, pod: PodInfo): void {
+  replacePod(pod: PodInfo): void {
     this.pods.set(pod.uid, pod);
-    for (const set of [this.affinityPods, this.antiAffinityPods]) if (set.delete(old)) set.add(pod);
   }
 
   #account(pod: PodInfo, sign: 1 | -1): void {
@@ -102,8 +97,6 @@ export class NodeInfo {
     accumulate(this.scored, pod.scored, sign);
     for (const port of pod.hostPorts) sign > 0 ? this.ports.add(port) : this.ports.remove(port);
     for (const claim of pod.claims) this.#countClaim(`${pod.namespace}/${claim}`, sign);
-    if (pod.hasAffinity) sign > 0 ? this.affinityPods.add(pod) : this.affinityPods.delete(pod);
-    if (pod.requiredAntiAffinity.length) sign > 0 ? this.antiAffinityPods.add(pod) : this.antiAffinityPods.delete(pod);
     this.touch();
   }
 

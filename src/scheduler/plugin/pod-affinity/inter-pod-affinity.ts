@@ -2,6 +2,7 @@ import { coreV1 } from '../../../api/refs.ts';
 import type { Pod } from '../../../api/type/core-v1.ts';
 import type { Lister } from '../../../client/informer.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
+import type { TermKind } from '../../cache/term-index.ts';
 import { action, type RegisteredEvent } from '../../cluster-event.ts';
 import type { CycleState, Handle, Plugin } from '../../framework.ts';
 import { isSame } from '../../hint.ts';
@@ -53,32 +54,27 @@ class InterPodAffinity implements Plugin {
     return [...new Set([...term.namespaces, ...selected.map(n => n.metadata.name!)])].sort();
   }
 
-  /** Calls with each node that has pods matching all the terms. */
-  #eachMatch(terms: readonly AffinityTerm[], fn: (node: NodeInfo, count: number) => void): void {
-    const { cluster, namespaceLabels } = this.#handle;
-    const namespaces = [...new Set(terms.flatMap(t => this.#namespacesOf(t)))];
-    const key = `affinity|${namespaces}|${terms.map(t => t.key).join('&')}`;
-    for (const [at, count] of cluster.count(key, namespaces, pod => matchesAll(terms, pod, namespaceLabels))) {
-      const node = cluster.node(at);
-      if (node) fn(node, count);
-    }
+  /** How many pods match all the terms, in each domain of the topology. */
+  #matching(terms: readonly AffinityTerm[], topologyKey: string): ReadonlyMap<string, number> {
+    const sets = terms.map(t => this.#namespacesOf(t));
+    const all = [...new Set(sets.flat())];
+    // Which namespaces a selector chooses is settled here and part of the key: labels of namespaces may change.
+    const matches = (pod: PodInfo) =>
+      terms.every((t, i) => sets[i]!.includes(pod.namespace) && t.selector.matches(pod.labels));
+    const key = `affinity|${terms.map((t, i) => `${sets[i]}|${t.key}`).join('&')}`;
+    return this.#handle.cluster.countByDomain(key, all, matches, topologyKey);
   }
 
   preFilter(state: CycleState, pod: PodInfo) {
     const { cluster, namespaceLabels } = this.#handle;
     const data = new PodAffinityState(namespaceLabels);
-    for (const node of cluster.withAntiAffinity) {
-      if (!node.node) continue;
-      for (const other of node.antiAffinityPods) data.changeExisting(pod, other, node, 1);
-    }
+    for (const { term, sums } of cluster.placedTerms('requiredAnti'))
+      if (term.matches(pod, namespaceLabels)) data.existing.share(term.topologyKey, sums);
     const { requiredAffinity, requiredAntiAffinity } = pod;
-    if (requiredAffinity.length + requiredAntiAffinity.length === 0 && data.existing.empty) return { status: skip };
-    if (requiredAffinity.length)
-      this.#eachMatch(requiredAffinity, (node, count) => {
-        for (const t of requiredAffinity) data.affinity.add(t.topologyKey, node.labels, count);
-      });
-    for (const t of requiredAntiAffinity)
-      this.#eachMatch([t], (node, count) => data.antiAffinity.add(t.topologyKey, node.labels, count));
+    if (requiredAffinity.length + requiredAntiAffinity.length === 0 && data.existing.untouched) return { status: skip };
+    for (const t of requiredAffinity)
+      data.affinity.share(t.topologyKey, this.#matching(requiredAffinity, t.topologyKey));
+    for (const t of requiredAntiAffinity) data.antiAffinity.share(t.topologyKey, this.#matching([t], t.topologyKey));
     state.write(filterKey, data);
     return undefined;
   }
@@ -102,30 +98,23 @@ class InterPodAffinity implements Plugin {
     const scores = new TopologyCounts();
     const prefers = (terms: readonly WeightedTerm[], sign: number) => {
       for (const { term, weight } of terms)
-        this.#eachMatch([term], (node, count) => scores.add(term.topologyKey, node.labels, sign * weight * count));
+        scores.share(term.topologyKey, this.#matching([term], term.topologyKey), sign * weight);
     };
     prefers(preferredAffinity, 1);
     prefers(preferredAntiAffinity, -1);
-    const own = preferredAffinity.length + preferredAntiAffinity.length > 0;
-    if (own || !this.#ignoreExisting)
-      for (const node of cluster.withAffinity) {
-        if (!node.node) continue;
-        for (const other of node.affinityPods) this.#likes(scores, pod, other, node, namespaceLabels);
-      }
-    if (scores.empty) return skip;
+    // What placed pods think of this one.
+    const liked = (kind: TermKind, factor: number) => {
+      for (const { term, sums } of cluster.placedTerms(kind))
+        if (term.matches(pod, namespaceLabels)) scores.share(term.topologyKey, sums, factor);
+    };
+    if (!scores.untouched || !this.#ignoreExisting) {
+      if (this.#hardWeight > 0) liked('required', this.#hardWeight);
+      liked('preferred', 1);
+      liked('preferredAnti', -1);
+    }
+    if (scores.untouched) return skip;
     state.write(scoreKey, scores);
     return undefined;
-  }
-
-  /** What a placed pod thinks of this one. */
-  #likes(scores: TopologyCounts, pod: PodInfo, other: PodInfo, node: NodeInfo, labels: Handle['namespaceLabels']) {
-    if (this.#hardWeight > 0)
-      for (const t of other.requiredAffinity)
-        if (t.matches(pod, labels)) scores.add(t.topologyKey, node.labels, this.#hardWeight);
-    for (const { term, weight } of other.preferredAffinity)
-      if (term.matches(pod, labels)) scores.add(term.topologyKey, node.labels, weight);
-    for (const { term, weight } of other.preferredAntiAffinity)
-      if (term.matches(pod, labels)) scores.add(term.topologyKey, node.labels, -weight);
   }
 
   score(state: CycleState, _pod: PodInfo, node: NodeInfo): number {

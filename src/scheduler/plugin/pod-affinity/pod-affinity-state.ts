@@ -34,16 +34,12 @@ export class PodAffinityState implements StateData {
 
   /** `other` comes to the node (1) or leaves it (-1). */
   change(pod: PodInfo, other: PodInfo, node: NodeInfo, by: 1 | -1): void {
-    this.changeExisting(pod, other, node, by);
+    for (const t of other.requiredAntiAffinity)
+      if (t.matches(pod, this.labels)) this.existing.add(t.topologyKey, node.labels, by);
     if (matchesAll(pod.requiredAffinity, other, this.labels))
       for (const t of pod.requiredAffinity) this.affinity.add(t.topologyKey, node.labels, by);
     for (const t of pod.requiredAntiAffinity)
       if (t.matches(other, this.labels)) this.antiAffinity.add(t.topologyKey, node.labels, by);
-  }
-
-  changeExisting(pod: PodInfo, other: PodInfo, node: NodeInfo, by: 1 | -1): void {
-    for (const t of other.requiredAntiAffinity)
-      if (t.matches(pod, this.labels)) this.existing.add(t.topologyKey, node.labels, by);
   }
 
   check(pod: PodInfo, node: NodeInfo): 'affinity' | 'antiAffinity' | 'existing' | undefined {
