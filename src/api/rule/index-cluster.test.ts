@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../meta.ts';
 import type { Strategy } from '../strategy.ts';
+import { mutatingPolicyStrategy, validatingPolicyStrategy } from './admission/policy.ts';
+import { validatingPolicyBindingStrategy } from './admission/policy-binding.ts';
 import { mutatingWebhookStrategy, validatingWebhookStrategy } from './admission/webhook-configuration.ts';
 import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
@@ -307,4 +309,43 @@ test('service ranges and addresses', () => {
   const parentRef = { resource: 'services', name: 's' };
   assert.deepEqual(wrong(ipAddressStrategy, { spec: { parentRef } }, { name: '10.0.0.1' }), []);
   assert.equal(wrong(ipAddressStrategy, { spec: { parentRef } }).length, 1);
+});
+
+test('admission policies and bindings', () => {
+  const resourceRules = [{ operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'] }];
+  const spec = { matchConstraints: { resourceRules }, validations: [{ expression: 'true' }] };
+  const policy = made(validatingPolicyStrategy, { spec, status: { observedGeneration: 3 } });
+  assert.deepEqual(wrong(validatingPolicyStrategy, { spec }), []);
+  assert.equal(policy.spec.failurePolicy, 'Fail');
+  assert.equal(policy.spec.matchConstraints!.matchPolicy, 'Equivalent');
+  assert.deepEqual(policy.status, {});
+  const bad = {
+    paramKind: {},
+    matchConstraints: {},
+    variables: [{ name: '1x', expression: ' ' }],
+    auditAnnotations: [{ key: 'k', valueExpression: '' }],
+    validations: [{ expression: 'a\nb' }, { expression: '', message: 'm', reason: 'Odd' }],
+  };
+  assert.deepEqual(wrong(validatingPolicyStrategy, { spec: bad }), [
+    'spec.paramKind.apiVersion: Required value',
+    'spec.paramKind.kind: Required value',
+    'spec.matchConstraints.resourceRules: Required value',
+    'spec.variables[0].name: Invalid value: "1x": name is not a valid CEL identifier',
+    'spec.variables[0].expression: Required value: expression is not specified',
+    'spec.validations[0].message: Required value: message must be specified if expression contains line breaks',
+    'spec.validations[1].expression: Required value: expression is not specified',
+    'spec.validations[1].reason: Unsupported value: "Odd": supported values: "Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"',
+    'spec.auditAnnotations[0].valueExpression: Required value: valueExpression is not specified',
+  ]);
+  const binding = { policyName: 'p', paramRef: {}, validationActions: ['Deny', 'Warn', 'Deny'] };
+  assert.deepEqual(wrong(validatingPolicyBindingStrategy, { spec: binding }), [
+    'spec.paramRef: Required value: one of name or selector must be specified',
+    'spec.paramRef.parameterNotFoundAction: Required value',
+    'spec.validationActions[2]: Duplicate value: "Deny"',
+    'spec.validationActions: Invalid value: ["Deny","Warn","Deny"]: must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
+  ]);
+  const { validations: _, ...mutating } = spec;
+  assert.deepEqual(wrong(mutatingPolicyStrategy, { spec: { ...mutating, mutations: [{ patchType: 'JSONPatch' }] } }), [
+    'spec.mutations[0].jsonPatch.expression: Required value: expression is not specified',
+  ]);
 });

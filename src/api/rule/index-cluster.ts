@@ -1,5 +1,7 @@
 // Hand-written rules of every kind but pods and workloads, by `group/resource`.
 import type { Strategy } from '../strategy.ts';
+import { mutatingPolicyStrategy, validatingPolicyStrategy } from './admission/policy.ts';
+import { mutatingPolicyBindingStrategy, validatingPolicyBindingStrategy } from './admission/policy-binding.ts';
 import { mutatingWebhookStrategy, validatingWebhookStrategy } from './admission/webhook-configuration.ts';
 import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
@@ -81,10 +83,10 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': readFirst,
   'admissionregistration.k8s.io/validatingwebhookconfigurations': validatingWebhookStrategy,
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': mutatingWebhookStrategy,
-  'admissionregistration.k8s.io/validatingadmissionpolicies': readFirst,
-  'admissionregistration.k8s.io/validatingadmissionpolicybindings': readFirst,
-  'admissionregistration.k8s.io/mutatingadmissionpolicies': readFirst,
-  'admissionregistration.k8s.io/mutatingadmissionpolicybindings': readFirst,
+  'admissionregistration.k8s.io/validatingadmissionpolicies': validatingPolicyStrategy,
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings': validatingPolicyBindingStrategy,
+  'admissionregistration.k8s.io/mutatingadmissionpolicies': mutatingPolicyStrategy,
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings': mutatingPolicyBindingStrategy,
   'apiextensions.k8s.io/customresourcedefinitions': readFirst,
   'apiregistration.k8s.io/apiservices': { nameRule: 'pathSegment', allowUnconditionalUpdate: false },
   'internal.apiserver.k8s.io/storageversions': readFirst,
