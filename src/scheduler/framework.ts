@@ -260,6 +260,3 @@ export interface PluginMetrics {
 }
 
 export type PluginFactory = (handle: Handle, args: unknown) => Plugin;
-
-/** A pod's own object, for hints. */
-export const isPod = (object: unknown): object is Pod => !!object;

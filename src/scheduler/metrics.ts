@@ -10,6 +10,8 @@ type Sizes = {
   readonly gated: number;
 };
 
+export type SchedulerMetrics = ReturnType<typeof schedulerMetrics>;
+
 /** Without a registry nothing is counted. */
 export function schedulerMetrics(m: Metrics | undefined) {
   const seconds = exponentialBuckets(0.001, 2, 15);

@@ -3,7 +3,7 @@ import { coreV1 } from '../api/refs.ts';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
-import { aborted, type Service } from '../base/lifecycle.ts';
+import type { Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
@@ -19,12 +19,13 @@ import { wireInformers } from './event-handlers.ts';
 import { Extender, type ExtenderConfig, type PostJson } from './extender.ts';
 import { FailureHandler } from './failure.ts';
 import { fitMessage } from './fit-error.ts';
-import { CycleState, type Handle } from './framework.ts';
+import { CycleState } from './framework.ts';
 import { livePods } from './live-pods.ts';
-import { schedulerMetrics } from './metrics.ts';
+import { makeProfile } from './make-profile.ts';
+import { type SchedulerMetrics, schedulerMetrics } from './metrics.ts';
 import type { PodInfo } from './pod-info.ts';
 import { PodStatusWriter } from './pod-status.ts';
-import { Profile } from './profile.ts';
+import type { Profile } from './profile.ts';
 import type { ProfileConfig } from './profile-config.ts';
 import { defaultProfile, defaultSchedulerName } from './profile-config.ts';
 import type { Entry } from './queue/entry.ts';
@@ -80,7 +81,7 @@ class SchedulerService implements Scheduler {
   readonly #waiting: WaitingPods;
   readonly #statuses: PodStatusWriter;
   readonly #failures: FailureHandler;
-  readonly #metrics: ReturnType<typeof schedulerMetrics>;
+  readonly #metrics: SchedulerMetrics;
   readonly #bindings = new Set<Promise<void>>();
   readonly #removals: (() => void)[];
   readonly #stopping = new AbortController();
@@ -146,9 +147,10 @@ class SchedulerService implements Scheduler {
         nodes: this.cache.nodes.length,
         profiles: [...this.#profiles.keys()].join(','),
       });
-      const stopped = aborted(signal);
+      // No race with the signal: each would leave something behind on a promise that lives as long as the process.
+      signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
       while (!signal.aborted) {
-        await Promise.race([this.#wake.promise, stopped]);
+        await this.#wake.promise;
         this.#wake = Promise.withResolvers();
         while (!signal.aborted && (await this.#batch())) await turn();
       }
@@ -190,40 +192,15 @@ class SchedulerService implements Scheduler {
     const { client, clock, random, log, informers } = this.#o;
     const { schedulerName } = config;
     const events = createEventRecorder(client, { component: schedulerName, clock, random, log });
-    let profile: Profile | undefined;
-    const self = () => profile!;
-    const namespaces = informers.informer(coreV1.namespaces).lister;
-    const handle: Handle = {
-      client,
-      clock,
-      random,
-      log,
-      events,
-      informers,
-      schedulerName,
-      stopping: this.#stopping.signal,
-      cluster: this.cache,
-      nominated: this.queue.nominator,
-      namespaceLabels: name => namespaces.get(name)?.metadata.labels,
-      filterWithNominated: (state, pod, node) => this.#algorithm.filterWithNominated(self(), state, pod, node),
-      addPod: (state, pod, added, node) => self().addPod(state, pod, added, node),
-      removePod: (state, pod, removed, node) => self().removePod(state, pod, removed, node),
-      waitingPod: uid => this.#waiting.get(uid),
-      activate: pod => this.queue.activate(pod.uid),
-      happened: event => this.queue.happened(event),
-      metrics: this.#metrics,
+    const profile = makeProfile(config, {
+      ...{ client, clock, random, log, events, informers, schedulerName },
+      cache: this.cache,
+      queue: this.queue,
+      algorithm: this.#algorithm,
+      waiting: this.#waiting,
       statuses: this.#statuses,
-    };
-    const plugins = config.plugins.map(p => ({ plugin: p.create(handle, p.args), weight: p.weight }));
-    profile = new Profile({
-      schedulerName,
-      plugins,
-      clock,
-      observe: (point, code, seconds) => this.#metrics.extensionPoint(point, code, schedulerName, seconds),
-      ...(config.points ? { points: config.points } : {}),
-      ...(config.percentageOfNodesToScore === undefined
-        ? {}
-        : { percentageOfNodesToScore: config.percentageOfNodesToScore }),
+      metrics: this.#metrics,
+      stopping: this.#stopping.signal,
     });
     this.#profiles.set(schedulerName, profile);
     this.#events.set(schedulerName, events);
