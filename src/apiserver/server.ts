@@ -3,8 +3,10 @@
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { featureGates } from '../api/feature-gates.ts';
+import type { KubeObject, Mutable } from '../api/meta.ts';
 import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
 import { strategyOf } from '../api/rule/index.ts';
+import { PartSharer } from '../api/share.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
@@ -71,6 +73,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const serviceCidrs = options.serviceCidrs ?? ['10.96.0.0/12'];
   const featureEnabled = featureGates(options.featureGates);
   const dispatcher = new Dispatcher(store, clock, log);
+  const sharer = new PartSharer();
+  const decode = (bytes: Uint8Array): KubeObject => {
+    const object = JSON.parse(Buffer.from(bytes).toString()) as KubeObject;
+    sharer.share(object as Mutable<KubeObject>);
+    return object;
+  };
   const table = builtinResources();
   const served = table.resources.filter(r => r.onByDefault);
   const resources = new Map(served.map(r => [resourceId(r), r]));
@@ -149,7 +157,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const prefix = `${resource.storagePrefix}/`;
     let cache = caches.get(prefix);
     if (!cache) {
-      cache = new WatchCache({ prefix, clock, decode: bytes => JSON.parse(Buffer.from(bytes).toString()) });
+      cache = new WatchCache({ prefix, clock, decode });
       caches.set(prefix, cache);
     }
     registries.set(
@@ -164,6 +172,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         clock,
         random,
         featureEnabled,
+        sharer,
         ...(resource.resource === 'events' ? { ttlMs: 3_600_000 } : {}),
         get hooks() {
           return hooks.get(id);

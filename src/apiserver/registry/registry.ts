@@ -4,6 +4,7 @@ import { storedVersion } from '../../api/convert.ts';
 import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
+import type { PartSharer } from '../../api/share.ts';
 import { internalError, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -44,6 +45,8 @@ export interface RegistryOptions {
   /** Objects vanish by themselves after this long (Events). */
   readonly ttlMs?: number;
   readonly hooks?: RegistryHooks;
+  /** Holds equal parts of objects once. */
+  readonly sharer?: PartSharer;
 }
 
 /** What some kinds do besides storing: allocate addresses and ports, issue, release. */
@@ -124,6 +127,7 @@ export class Registry {
   async put(key: string, shown: Mutable<KubeObject>, ifRevision: number): Promise<Stored> {
     const object = this.#storedAs ? convertObject(shown as KubeObject, this.#storedAs) : shown;
     let stored: Stored | undefined;
+    this.options.sharer?.share(object);
     const encode = (revision: number) => {
       object.metadata.resourceVersion = String(revision);
       const json = Buffer.from(JSON.stringify(object));

@@ -16,6 +16,7 @@ export class Stored {
   readonly object: KubeObject;
   readonly revision: number;
   #json: Buffer | undefined;
+  #released = false;
   #frames: Map<string, Buffer> | undefined;
   #protobuf: { item: Buffer; message: Buffer } | undefined;
 
@@ -28,8 +29,10 @@ export class Stored {
 
   /** The object's canonical JSON. */
   get json(): Buffer {
-    this.#json ??= Buffer.from(JSON.stringify(this.object));
-    return this.#json;
+    if (this.#json) return this.#json;
+    const json = Buffer.from(JSON.stringify(this.object));
+    if (!this.#released) this.#json = json;
+    return json;
   }
 
   /** The same as a string. */
@@ -44,6 +47,7 @@ export class Stored {
 
   /** Frees the bytes; they are made again from the object when asked for (6 µs for a 4.7 KB pod). */
   release(): void {
+    this.#released = true;
     this.#json = undefined;
     this.#protobuf = undefined;
     this.#frames = undefined;
@@ -72,14 +76,19 @@ export class Stored {
 
   /** The object as an item of its protobuf list; `typeName` is its kind's, always the same. */
   protobufItem(typeName: string): Buffer {
-    this.#protobuf ??= encodeProtobufItem(typeName, this.object);
-    return this.#protobuf.item;
+    return this.#encoded(typeName).item;
+  }
+
+  #encoded(typeName: string): { item: Buffer; message: Buffer } {
+    if (this.#protobuf) return this.#protobuf;
+    const encoded = encodeProtobufItem(typeName, this.object);
+    if (!this.#released) this.#protobuf = encoded;
+    return encoded;
   }
 
   /** The object in protobuf, in its envelope. */
   protobuf(typeName: string): Buffer {
-    this.#protobuf ??= encodeProtobufItem(typeName, this.object);
-    const { message } = this.#protobuf;
+    const { message } = this.#encoded(typeName);
     const { apiVersion = '', kind = '' } = this.object;
     const { head, tail } = protobufEnvelope({ apiVersion, kind }, message.length);
     return Buffer.concat([head, message, tail]);
