@@ -9,6 +9,8 @@ import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
 import { limitRangeStrategy } from './core/limit-range.ts';
 import { resourceQuotaStrategy } from './core/resource-quota.ts';
+import { flowSchemaStrategy } from './flowcontrol/flow-schema.ts';
+import { priorityLevelStrategy } from './flowcontrol/priority-level.ts';
 import { ipAddressStrategy, serviceCidrStrategy } from './networking/address.ts';
 import { ingressStrategy } from './networking/ingress.ts';
 import { ingressClassStrategy } from './networking/ingress-class.ts';
@@ -347,5 +349,39 @@ test('admission policies and bindings', () => {
   const { validations: _, ...mutating } = spec;
   assert.deepEqual(wrong(mutatingPolicyStrategy, { spec: { ...mutating, mutations: [{ patchType: 'JSONPatch' }] } }), [
     'spec.mutations[0].jsonPatch.expression: Required value: expression is not specified',
+  ]);
+});
+
+test('flow schemas and priority levels', () => {
+  const level = made(priorityLevelStrategy, {
+    spec: { type: 'Limited', limited: { limitResponse: { type: 'Queue', queuing: {} } } },
+  });
+  assert.deepEqual(level.spec.limited, {
+    nominalConcurrencyShares: 30,
+    lendablePercent: 0,
+    limitResponse: { type: 'Queue', queuing: { handSize: 8, queues: 64, queueLengthLimit: 50 } },
+  });
+  const queuing = { queues: 4, handSize: 5, queueLengthLimit: 1 };
+  const limited = { lendablePercent: 101, limitResponse: { type: 'Queue', queuing } };
+  assert.deepEqual(wrong(priorityLevelStrategy, { spec: { type: 'Limited', limited } }), [
+    'spec.limited.limitResponse.queuing.handSize: Invalid value: 5: should not be greater than queues (4)',
+    'spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive',
+  ]);
+  assert.deepEqual(wrong(priorityLevelStrategy, { spec: { type: 'Exempt' } }), [
+    "spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if `name` is 'exempt'",
+  ]);
+  const rule = {
+    subjects: [{ kind: 'User', group: { name: 'g' } }],
+    resourceRules: [{ verbs: ['*', 'get'], apiGroups: [''], resources: ['pods'] }],
+  };
+  assert.deepEqual(wrong(flowSchemaStrategy, { spec: { matchingPrecedence: 1, rules: [rule, {}] } }), [
+    "spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have matchingPrecedence 1",
+    'spec.priorityLevelConfiguration.name: Required value: must reference a priority level',
+    "spec.rules[0].subjects[0].group: Forbidden: group is forbidden when subject kind is not 'Group'",
+    "spec.rules[0].subjects[0].user: Required value: user is required when subject kind is 'User'",
+    'spec.rules[0].resourceRules[0].verbs: Invalid value: ["*","get"]: if \'*\' is present, must not specify other verbs',
+    'spec.rules[0].resourceRules[0].namespaces: Required value: resource rules that are not cluster scoped must supply at least one namespace',
+    'spec.rules[1].subjects: Required value: subjects must contain at least one value',
+    'spec.rules[1]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty',
   ]);
 });

@@ -19,6 +19,8 @@ import { serviceStrategy } from './core/service.ts';
 import { serviceAccountStrategy } from './core/service-account.ts';
 import { volumeStrategy } from './core/volume.ts';
 import { endpointSliceStrategy } from './discovery/endpoint-slice.ts';
+import { flowSchemaStrategy } from './flowcontrol/flow-schema.ts';
+import { priorityLevelStrategy } from './flowcontrol/priority-level.ts';
 import { ipAddressStrategy, serviceCidrStrategy } from './networking/address.ts';
 import { ingressStrategy } from './networking/ingress.ts';
 import { ingressClassStrategy } from './networking/ingress-class.ts';
@@ -79,8 +81,8 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'certificates.k8s.io/certificatesigningrequests': signingRequestStrategy,
   'certificates.k8s.io/clustertrustbundles': { nameRule: 'any', allowUnconditionalUpdate: false },
   'certificates.k8s.io/podcertificaterequests': readFirst,
-  'flowcontrol.apiserver.k8s.io/flowschemas': readFirst,
-  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': readFirst,
+  'flowcontrol.apiserver.k8s.io/flowschemas': flowSchemaStrategy,
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': priorityLevelStrategy,
   'admissionregistration.k8s.io/validatingwebhookconfigurations': validatingWebhookStrategy,
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': mutatingWebhookStrategy,
   'admissionregistration.k8s.io/validatingadmissionpolicies': validatingPolicyStrategy,
