@@ -26,9 +26,16 @@ export class SignedResults {
       return to;
     };
     this.filtered = grow(this.filtered);
+    while (this.statuses.length < size) this.statuses.push(undefined);
     this.scored = grow(this.scored);
     this.plain = grow(this.plain);
     this.raw = Array.from({ length: rawCount }, (_, i) => grow(this.raw[i]));
+  }
+
+  clear(): void {
+    this.filtered.fill(0);
+    this.scored.fill(0);
+    this.nodesGeneration = -1;
   }
 
   /** Scores depend on where images are, which nodes' own generations do not tell. */
@@ -55,10 +62,17 @@ export class ResultCache {
     if (this.#last?.signature === signature) return this.#last.results;
     let results = this.#bySignature.get(signature);
     if (results) this.#bySignature.delete(signature);
-    else results = new SignedResults();
+    else results = this.#bySignature.size < keptSignatures ? new SignedResults() : this.#recycle();
     this.#bySignature.set(signature, results);
-    if (this.#bySignature.size > keptSignatures) this.#bySignature.delete(this.#bySignature.keys().next().value!);
     this.#last = { signature, results };
     return results;
+  }
+
+  /** The place of the signature that was asked for longest ago: with pods that are all different, new ones are dear. */
+  #recycle(): SignedResults {
+    const oldest = this.#bySignature.entries().next().value!;
+    this.#bySignature.delete(oldest[0]);
+    oldest[1].clear();
+    return oldest[1];
   }
 }
