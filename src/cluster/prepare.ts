@@ -16,6 +16,10 @@ import type { ChildSpec, SupervisorConfig } from './supervisor/supervisor.ts';
 
 export const apiPort = 6443;
 export const serverChild = 'server';
+
+// V8 keeps up to three times this in memory for good: 1 MB saves an agent 20 MB, and costs a busy server a quarter of
+// its processor time.
+const youngGenerationMb = (size: number): string => `--max-semi-space-size=${size}`;
 export const forwardChild = 'forward';
 
 export interface Preparation {
@@ -147,10 +151,15 @@ function supervisorConfig(p: Preparation, plan: LabPlan | undefined, serverFile:
   const first = plan && { namespace: namespacePath(plan.nodes[0]!.namespace) };
   const api: ListenerSpec = { name: 'api', host: '127.0.0.1', port: p.apiPort, orAny: p.anyApiPort };
   const children: ChildSpec[] = [
-    { name: serverChild, args: [main, 'server', '--config', serverFile], listeners: [api], ...first },
+    {
+      name: serverChild,
+      args: [youngGenerationMb(8), main, 'server', '--config', serverFile],
+      listeners: [api],
+      ...first,
+    },
   ];
   for (const node of plan?.nodes ?? []) {
-    const args = [main, 'agent', '--config', nodePaths(paths, node.name).config];
+    const args = [youngGenerationMb(1), main, 'agent', '--config', nodePaths(paths, node.name).config];
     children.push({ name: node.name, args, namespace: namespacePath(node.namespace) });
   }
   if (config.ports.length > 0 && plan) {

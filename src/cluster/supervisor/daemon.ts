@@ -48,7 +48,7 @@ export function startSupervisor(
 ): Promise<{ identity: ProcessIdentity; ports: Readonly<Record<string, number>> }> {
   mkdirSync(logDirectory, { recursive: true, mode: 0o711 });
   const log = openSync(join(logDirectory, 'supervisor.log'), 'a', 0o600);
-  const child = spawn(process.execPath, [main, 'supervisor', '--config', configFile], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=1', main, 'supervisor', '--config', configFile], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', log, log, 'ipc'],
