@@ -17,6 +17,11 @@ export interface ApiServerOptions {
   /** CA and certificate for connections to kubelets. */
   readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly frontProxyCa?: string;
+  /** Where a connection to a webhook or aggregated server really goes: to reach addresses of pods from outside. */
+  readonly dialExtension?: (address: { readonly host: string; readonly port: number }) => {
+    readonly host: string;
+    readonly port: number;
+  };
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];

@@ -21,6 +21,20 @@ export interface AdmissionAttributes {
   readonly options: Readonly<Record<string, unknown>>;
   /** Adds a Warning header. */
   warn(message: string): void;
+  /** Adds to the request's audit event; the first value of a key stays. */
+  annotate?(key: string, value: string): void;
+  /** The resource in the version the client used, when that is another than `resource`'s. */
+  readonly requested?: Resource;
+  /** Set by the chain while it mutates. */
+  reinvocation?: Reinvocation;
+}
+
+/** All that mutate run a second time, once, when a webhook or policy changed the object. */
+export interface Reinvocation {
+  /** Set by who changed the object in a way that others should see. */
+  asked: boolean;
+  /** This is the second run. */
+  again: boolean;
 }
 
 /** Rejects by throwing StatusError, as a rule `forbidden(...)`. */
@@ -41,6 +55,14 @@ export class AdmissionChain {
 
   /** Undefined when all of it ran at once, so that the caller need not wait a tick. */
   mutate(attributes: AdmissionAttributes): void | Promise<void> {
+    attributes.reinvocation = { asked: false, again: false };
+    const waiting = this.#run('mutate', attributes, 0);
+    return waiting ? waiting.then(() => this.#reinvoke(attributes)) : this.#reinvoke(attributes);
+  }
+
+  #reinvoke(attributes: AdmissionAttributes): void | Promise<void> {
+    if (!attributes.reinvocation?.asked) return;
+    attributes.reinvocation.again = true;
     return this.#run('mutate', attributes, 0);
   }
 

@@ -3,6 +3,7 @@ import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
 import { type ApiContext, registryOf } from '../context.ts';
+import { WebhookClient } from '../extension/webhook-client.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
@@ -21,6 +22,9 @@ import { podSecurity } from './pod-security/pod-security.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { serviceAccountAdmission } from './service-account.ts';
+import { HookSource } from './webhook/hook.ts';
+import { mutatingWebhooks } from './webhook/mutating.ts';
+import { validatingWebhooks } from './webhook/validating.ts';
 
 export interface AdmissionDeps {
   readonly context: ApiContext;
@@ -31,8 +35,13 @@ export interface AdmissionDeps {
   readonly access: Access;
 }
 
-export function admissionPlugins({ context, client, access }: AdmissionDeps): AdmissionPlugin[] {
+export function admissionPlugins({ context, client, access, options }: AdmissionDeps): AdmissionPlugin[] {
   const cacheOf = (group: string, resource: string) => registryOf(context, group, resource).cache;
+  const hooksOf = (resource: string) => new HookSource(cacheOf('admissionregistration.k8s.io', resource));
+  const webhooks = {
+    context,
+    client: new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver-admission' }),
+  };
   return [
     namespaceLifecycle(cacheOf('', 'namespaces')),
     limitRanger(cacheOf('', 'limitranges')),
@@ -51,6 +60,8 @@ export function admissionPlugins({ context, client, access }: AdmissionDeps): Ad
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
     rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
+    mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks),
+    validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks),
     resourceQuota({ quotas: cacheOf('', 'resourcequotas'), client, clock: context.clock }),
   ];
 }

@@ -83,7 +83,8 @@ async function createOnce(
   validateObject(registry, draft as KubeObject, undefined, context);
   const checking = admission.validate(attributes);
   if (checking) await checking;
-  const id = registry.keyOf(key);
+  // A webhook may have named it.
+  const id = registry.keyOf({ namespace, name: metadata.name });
   if (registry.cache.latest(id)) throw new StoreConflictError(id, registry.cache.latest(id)!.revision);
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
   const object = canonical(registry, draft);

@@ -1,0 +1,148 @@
+// Calls one webhook about one request, and says what came of it.
+
+import type { KubeObject, Mutable } from '../../../api/meta.ts';
+import { apiVersionOf } from '../../../api/ref.ts';
+import { badRequest, internalError, StatusError } from '../../../api/status.ts';
+import { messageOf } from '../../../base/assert.ts';
+import { randomUuid } from '../../../base/random.ts';
+import type { ApiContext } from '../../context.ts';
+import type { WebhookClient } from '../../extension/webhook-client.ts';
+import { convertObject } from '../../registry/versions.ts';
+import type { AdmissionAttributes } from '../admission.ts';
+import { isExempt, type Match, matcherOf } from '../match/match.ts';
+import type { Hook, HookSource } from './hook.ts';
+import { denial, reviewOf, reviewVersion, type Verdict, verdictOf } from './kernel/review.ts';
+
+export interface DispatcherDeps {
+  readonly context: ApiContext;
+  readonly client: WebhookClient;
+}
+
+/** A webhook that is to be asked, and the form of the request it wants to see. */
+export interface Invocation {
+  readonly hook: Hook;
+  readonly match: Match;
+}
+
+/** The webhook could not be asked or did not answer in order: what to do then is for its failure policy. */
+class CallError extends Error {}
+
+const everything = matcherOf({ rules: [], noRulesMatchAll: true });
+
+export class WebhookDispatcher {
+  readonly #deps: DispatcherDeps;
+  readonly #mutating: boolean;
+
+  constructor(deps: DispatcherDeps, mutating: boolean) {
+    this.#deps = deps;
+    this.#mutating = mutating;
+  }
+
+  /** Undefined when the webhook is not concerned. Throws StatusError when that cannot be decided. */
+  select(hook: Hook, attributes: AdmissionAttributes): Invocation | undefined {
+    const match = hook.matcher.match(asRequested(attributes), {
+      namespace: name => this.#deps.context.registries.get('/namespaces')?.cache.latest(name)?.object,
+      resources: this.#deps.context.resources,
+    });
+    return match && { hook, match };
+  }
+
+  /**
+   * Asks. Gives undefined when the webhook failed and that is to be ignored. Throws StatusError: the denial, 400 when it
+   * cannot take part in a dry run, 500 when it failed.
+   */
+  async ask({ hook, match }: Invocation, attributes: AdmissionAttributes): Promise<Verdict | undefined> {
+    if (attributes.dryRun && !hook.supportsDryRun)
+      throw badRequest(`admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
+    let verdict: Verdict;
+    try {
+      verdict = await this.#call(hook, match, attributes);
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      return this.#failed(hook, attributes, error);
+    }
+    for (const [key, value] of Object.entries(verdict.auditAnnotations))
+      attributes.annotate?.(`${hook.name}/${key}`, value);
+    for (const warning of verdict.warnings) attributes.warn(warning);
+    if (!verdict.allowed) throw StatusError.from(denial(hook.name, verdict.result));
+    return verdict;
+  }
+
+  async #call(hook: Hook, match: Match, attributes: AdmissionAttributes): Promise<Verdict> {
+    const { client, context } = this.#deps;
+    try {
+      const version = reviewVersion(hook.webhook.admissionReviewVersions);
+      const uid = randomUuid(context.random);
+      const { object, old } = attributes;
+      const shown = object && this.#mutating ? unfinished(attributes) : object;
+      const review = reviewOf(version, {
+        uid,
+        attributes,
+        match,
+        requested: everything.match(asRequested(attributes), { namespace: () => undefined, resources: new Map() })!,
+        object: shown && inVersionOf(match, shown as KubeObject, attributes),
+        old: old && inVersionOf(match, old, attributes),
+        name: isGenerated(attributes) ? '' : attributes.name,
+      });
+      const answer = await client.post(hook.webhook.clientConfig, review, hook.timeoutMs).catch(error => {
+        throw new Error(`failed to call webhook: ${messageOf(error)}`, { cause: error });
+      });
+      try {
+        return verdictOf(version, uid, this.#mutating, answer);
+      } catch (error) {
+        throw new Error(`received invalid webhook response: ${messageOf(error)}`, { cause: error });
+      }
+    } catch (error) {
+      throw new CallError(`failed calling webhook ${JSON.stringify(hook.name)}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #failed(hook: Hook, attributes: AdmissionAttributes, error: Error): undefined {
+    if (!hook.failsOpen) throw internalError(error);
+    const phase = this.#mutating ? 'mutating' : 'validating';
+    attributes.annotate?.(`failed-open.${phase}.webhook.admission.k8s.io/${hook.name}`, hook.name);
+    this.#deps.context.log.warn('a webhook failed; going on without it', { webhook: hook.name, error: error.message });
+    return undefined;
+  }
+}
+
+/** Whether there is anything to look at; cheap. */
+export function concerns(source: HookSource, attributes: AdmissionAttributes): boolean {
+  return source.hooks.length > 0 && !isExempt(attributes);
+}
+
+function asRequested(attributes: AdmissionAttributes): AdmissionAttributes {
+  const { requested } = attributes;
+  return requested && requested !== attributes.resource ? { ...attributes, resource: requested } : attributes;
+}
+
+/** What subresources take has one version only. */
+export function inVersionOf(match: Match, object: KubeObject, { resource }: AdmissionAttributes): Mutable<KubeObject> {
+  const wanted = apiVersionOf(match.kind);
+  if (match.kind.kind !== resource.kind || !object.apiVersion || object.apiVersion === wanted)
+    return object as Mutable<KubeObject>;
+  return convertObject(object, wanted);
+}
+
+const suffixLength = 5;
+
+/** The name that was made for a generateName. */
+export function isGenerated({ operation, object, subresource }: AdmissionAttributes): boolean {
+  if (operation !== 'CREATE' || subresource || !object?.metadata?.generateName) return false;
+  const { name = '', generateName } = object.metadata;
+  return name.length > suffixLength && generateName.startsWith(name.slice(0, -suffixLength));
+}
+
+/** Those who mutate see a new object without what the server decides. */
+function unfinished(attributes: AdmissionAttributes): object {
+  const object = attributes.object!;
+  if (attributes.operation !== 'CREATE' || !object.metadata) return object;
+  const { uid: _uid, creationTimestamp: _created, name, ...metadata } = object.metadata;
+  return {
+    ...object,
+    metadata: {
+      ...(name && (attributes.reinvocation?.again || !isGenerated(attributes)) ? { name } : {}),
+      ...metadata,
+    },
+  };
+}

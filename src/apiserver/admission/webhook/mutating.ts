@@ -1,0 +1,151 @@
+// MutatingAdmissionWebhook: asks one webhook after the other; each sees what those before it made of the object.
+
+import type { KubeObject, Mutable } from '../../../api/meta.ts';
+import { applyJsonPatch } from '../../../api/patch/json-patch.ts';
+import { equalJson } from '../../../api/patch/plain.ts';
+import { apiVersionOf } from '../../../api/ref.ts';
+import { internalError, StatusError } from '../../../api/status.ts';
+import { draftFrom } from '../../body.ts';
+import type { ApiContext } from '../../context.ts';
+import { convertObject } from '../../registry/versions.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import {
+  concerns,
+  type DispatcherDeps,
+  type Invocation,
+  inVersionOf,
+  isGenerated,
+  WebhookDispatcher,
+} from './dispatcher.ts';
+import type { Hook, HookSource } from './hook.ts';
+import type { Verdict } from './kernel/review.ts';
+
+/** What a second run has to know of the first. */
+interface Round {
+  /** Hooks that may be called again and have not seen what came after them. */
+  readonly seen: Set<string>;
+  readonly again: Set<string>;
+  /** The object as the webhooks left it. */
+  left: string;
+}
+
+export function mutatingWebhooks(source: HookSource, deps: DispatcherDeps): AdmissionPlugin {
+  const dispatcher = new WebhookDispatcher(deps, true);
+  const rounds = new WeakMap<AdmissionAttributes, Round>();
+  return {
+    name: 'MutatingAdmissionWebhook',
+    handles: attributes => concerns(source, attributes),
+    mutate(attributes) {
+      const { hooks } = source;
+      // What a webhook changes may concern those after it only: up to the first there is nothing to wait for.
+      const again = attributes.reinvocation?.again ?? false;
+      if (again && !rounds.has(attributes)) return;
+      for (let i = 0; i < hooks.length; i++)
+        if (again || dispatcher.select(hooks[i]!, attributes)) return run(hooks, i, attributes);
+    },
+  };
+
+  async function run(hooks: readonly Hook[], from: number, attributes: AdmissionAttributes): Promise<void> {
+    const { reinvocation } = attributes;
+    const round = rounds.get(attributes) ?? { seen: new Set(), again: new Set(), left: '' };
+    rounds.set(attributes, round);
+    // Plugins of the server changed it meanwhile: all may be asked again.
+    if (reinvocation?.again && JSON.stringify(attributes.object) !== round.left) requireAgain(round);
+    for (let i = from; i < hooks.length; i++) {
+      const hook = hooks[i]!;
+      const invocation = dispatcher.select(hook, attributes);
+      if (!invocation || (reinvocation?.again && !round.again.has(hook.id))) continue;
+      const verdict = await dispatcher.ask(invocation, attributes);
+      const changed = verdict !== undefined && applyVerdict(invocation, verdict, attributes, deps.context);
+      if (changed) {
+        requireAgain(round);
+        if (reinvocation) reinvocation.asked = true;
+      }
+      if (hook.reinvocable) round.seen.add(hook.id);
+    }
+    round.left = JSON.stringify(attributes.object) ?? '';
+  }
+}
+
+function requireAgain(round: Round): void {
+  for (const id of round.seen) round.again.add(id);
+  round.seen.clear();
+}
+
+/** Returns whether the object is another now. Throws 500 for a patch that cannot be applied. */
+function applyVerdict(
+  { hook, match }: Invocation,
+  verdict: Verdict,
+  attributes: AdmissionAttributes,
+  context: ApiContext,
+) {
+  if (verdict.patch === undefined) return false;
+  if (verdict.patchType !== 'JSONPatch')
+    return fail(
+      `failed calling webhook ${JSON.stringify(hook.name)}: unsupported patch type ${JSON.stringify(verdict.patchType)}`,
+    );
+  const operations = decodePatch(verdict.patch);
+  if (operations.length === 0) return false;
+  const { object } = attributes;
+  if (!object)
+    return fail(
+      `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
+    );
+  const { kind, resource } = match;
+  const before = inVersionOf(match, object as KubeObject, attributes);
+  try {
+    const patched = applyJsonPatch(before, operations);
+    if (equalJson(patched, before)) return false;
+    const own = kind.kind === attributes.resource.kind;
+    const registry = context.registries.get(`${resource.group}/${resource.resource}`);
+    const typeName = context.table.typeNameOf(apiVersionOf(kind), kind.kind) ?? '';
+    let draft = draftFrom({ ...kind, typeName }, own ? registry?.strategy : undefined, patched, ignoring);
+    const wanted = object.apiVersion;
+    if (own && wanted && draft.apiVersion !== wanted) {
+      draft = convertObject(draft as KubeObject, wanted);
+      context.registries.get(`${attributes.resource.group}/${attributes.resource.resource}`)?.strategy.default?.(draft);
+    }
+    replaceContent(attributes, draft);
+  } catch (error) {
+    throw internalError(error instanceof StatusError && error.cause instanceof Error ? error.cause : error);
+  }
+  return true;
+}
+
+const ignoring = { fieldValidation: 'Ignore', warn() {} } as const;
+
+function fail(message: string): never {
+  throw internalError(new Error(message));
+}
+
+function decodePatch(encoded: string): unknown[] {
+  const text = Buffer.from(encoded, 'base64').toString();
+  let operations: unknown;
+  try {
+    operations = JSON.parse(text);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+  return Array.isArray(operations)
+    ? operations
+    : fail('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+}
+
+/** In place: whoever made the request holds the object and its metadata. */
+function replaceContent(attributes: AdmissionAttributes, next: Mutable<KubeObject>): void {
+  const object = attributes.object as unknown as Record<string, unknown> & { metadata?: Record<string, unknown> };
+  const { metadata } = object;
+  const decided = attributes.operation === 'CREATE' && metadata ? { ...metadata } : undefined;
+  const generated = isGenerated(attributes);
+  for (const key of Object.keys(object)) if (key !== 'metadata') delete object[key];
+  for (const [key, value] of Object.entries(next)) if (key !== 'metadata') object[key] = value;
+  if (!metadata) {
+    object.metadata = next.metadata as never;
+    return;
+  }
+  for (const key of Object.keys(metadata)) delete metadata[key];
+  Object.assign(metadata, next.metadata);
+  if (!decided) return;
+  for (const key of ['uid', 'creationTimestamp']) if (decided[key] !== undefined) metadata[key] = decided[key];
+  if (generated && !metadata.name) metadata.name = decided.name;
+}

@@ -1,0 +1,185 @@
+// Requests to servers that extend this one: admission and conversion webhooks, by URL or by service.
+import { Agent, type RequestOptions } from 'node:https';
+import { isIP } from 'node:net';
+import { StatusError } from '../../api/status.ts';
+import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
+import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
+import type { ApiContext } from '../context.ts';
+import { type Address, resolveService } from './service-endpoint.ts';
+
+const maxAnswerBytes = 16 << 20;
+
+/** The parts of a webhook's address. */
+interface Destination {
+  readonly target: HttpTarget;
+  /** As error messages name it. */
+  readonly url: string;
+  readonly path: string;
+  readonly host: string;
+}
+
+export interface WebhookClientOptions {
+  readonly context: ApiContext;
+  /** Where a connection really goes; tests put servers on loopback. */
+  readonly dial?: ((address: Address) => Address) | undefined;
+  readonly userAgent: string;
+}
+
+/** Connections are kept and shared by all webhooks of one address and authority. */
+export class WebhookClient {
+  readonly #options: WebhookClientOptions;
+  readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 16 });
+
+  constructor(options: WebhookClientOptions) {
+    this.#options = options;
+    options.context.onShutdown.add(() => this.#agent.destroy());
+  }
+
+  /** Posts JSON and gives the JSON of the answer. Throws errors worded as Go's HTTP client words them. */
+  async post(config: WebhookClientConfig, body: unknown, timeoutMs: number): Promise<unknown> {
+    const text = Buffer.from(JSON.stringify(body));
+    const query = `?timeout=${timeoutMs / 1000}s`;
+    let url = '';
+    try {
+      url = urlOf(config) + query;
+      const destination = this.#locate(config, query);
+      const { code, answer } = await this.#send(destination, text, timeoutMs);
+      if (code >= 200 && code < 300) return parse(answer);
+      throw refused(code, answer);
+    } catch (error) {
+      if (error instanceof Refused) throw error.status;
+      throw new Error(`Post ${JSON.stringify(url)}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  #locate(config: WebhookClientConfig, query: string): Destination {
+    const { context, dial = (a: Address) => a } = this.#options;
+    const ca = config.caBundle ? { ca: Buffer.from(config.caBundle, 'base64').toString() } : {};
+    const at = (address: Address, servername: string, url: string, path: string): Destination => ({
+      target: {
+        protocol: 'https:',
+        ...dial(address),
+        tls: { ...ca, ...(isIP(servername) ? {} : { servername }) },
+      },
+      url,
+      path: path + query,
+      host: address.port === 443 ? servername : `${servername}:${address.port}`,
+    });
+    if (config.service) {
+      const { namespace, name, port = 443, path = '/' } = config.service;
+      const found = resolveService(context, { namespace, name, port });
+      return at(found, `${name}.${namespace}.svc`, urlOf(config), path || '/');
+    }
+    const url = new URL(config.url ?? '');
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    return at({ host, port: Number(url.port || 443) }, host, url.href, url.pathname);
+  }
+
+  async #send(to: Destination, body: Buffer, timeoutMs: number): Promise<{ code: number; answer: string }> {
+    const { clock } = this.#options.context;
+    const controller = new AbortController();
+    const timer = clock.after(timeoutMs, () => controller.abort());
+    try {
+      return await this.#once(to, body, controller.signal).catch(error => {
+        // The server closed a kept connection just then.
+        if (error.reused && !controller.signal.aborted) return this.#once(to, body, controller.signal);
+        throw error;
+      });
+    } catch (error) {
+      if (controller.signal.aborted) throw new Error('context deadline exceeded');
+      throw new Error(dialError(to.target, error), { cause: error });
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #once(to: Destination, body: Buffer, signal: AbortSignal): Promise<{ code: number; answer: string }> {
+    return new Promise((resolve, reject) => {
+      const options: RequestOptions = {
+        method: 'POST',
+        path: to.path,
+        headers: {
+          host: to.host,
+          'content-type': 'application/json',
+          'content-length': body.length,
+          accept: 'application/json',
+          'user-agent': this.#options.userAgent,
+        },
+        agent: this.#agent,
+        signal,
+      };
+      const request = openRequest(to.target, options);
+      request.on('error', error => {
+        const early = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code!);
+        reject(Object.assign(error, { reused: early }));
+      });
+      request.once('response', response => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > maxAnswerBytes) request.destroy(new Error('http: response body too large'));
+          else chunks.push(chunk);
+        });
+        response.on('end', () => resolve({ code: response.statusCode ?? 0, answer: Buffer.concat(chunks).toString() }));
+        response.on('error', reject);
+      });
+      request.end(body);
+    });
+  }
+}
+
+function urlOf({ service, url = '' }: WebhookClientConfig): string {
+  if (!service) return url;
+  const { namespace, name, port = 443, path } = service;
+  return `https://${name}.${namespace}.svc:${port}${path || '/'}`;
+}
+
+/** Not to be worded as a failure of the connection. */
+class Refused extends Error {
+  readonly status: StatusError;
+  constructor(status: StatusError) {
+    super(status.message);
+    this.status = status;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = `couldn't get version/kind; json parse error: ${(error as Error).message}`;
+    throw new Refused(new StatusError(500, 'InternalError', message, {}, { cause: error }));
+  }
+}
+
+const words: Readonly<Record<number, string>> = {
+  400: 'the server rejected our request for an unknown reason',
+  401: 'the server has asked for the client to provide credentials',
+  403: 'unknown',
+  404: 'the server could not find the requested resource',
+  405: 'the server does not allow this method on the requested resource',
+  409: 'the server reported a conflict',
+  422: 'the server rejected our request due to an error in our request',
+  429: 'the server has received too many requests and has asked us to try again later',
+  503: 'the server is currently unable to handle the request',
+  504: 'the server was unable to return a response in the time allotted, but may still be processing the request',
+};
+
+/** What a client makes of an answer that is no success. */
+function refused(code: number, text: string): Refused {
+  try {
+    const status = JSON.parse(text) as { kind?: string; message?: string };
+    if (status.kind === 'Status' && status.message) return new Refused(StatusError.from(status as never));
+  } catch {
+    // Not a Status.
+  }
+  const message =
+    code === 400 && text
+      ? text
+      : (words[code] ??
+        (code >= 500
+          ? `an error on the server (${JSON.stringify(text.trim() || 'unknown')}) has prevented the request from succeeding`
+          : `the server responded with the status code ${code} but did not return more information`));
+  return new Refused(new StatusError(code, '', message));
+}
