@@ -1,5 +1,5 @@
 // CEL (cel.dev) with Kubernetes' libraries: compiles, type-checks, estimates and evaluates expressions. The contract.
-import type { CelType } from './type.ts';
+import type { CelObjectType, CelType } from './type.ts';
 import type { CelValue } from './value.ts';
 
 export interface CelEnvironment {
@@ -10,6 +10,10 @@ export interface CelEnvironment {
   readonly variables: Readonly<Record<string, CelType>>;
   /** The types the result may have; anything when absent. `dyn` results pass and are the caller's to check. */
   readonly output?: readonly CelType[];
+  /** Plain CEL takes `[1, 'a']`; Kubernetes does not, and neither does this unless asked. */
+  readonly mixedLiterals?: boolean;
+  /** Types an expression may make a value of: `Object.spec{…}`. */
+  readonly structs?: (name: string) => CelObjectType | undefined;
 }
 
 /** One complaint of the parser or the checker. */

@@ -6,7 +6,13 @@
  */
 export type CelType =
   | { readonly kind: ScalarKind; readonly maxSize?: number }
-  | { readonly kind: 'list'; readonly item: CelType; readonly maxSize?: number; readonly listType?: 'set' | 'map' }
+  | {
+      readonly kind: 'list';
+      readonly item: CelType;
+      readonly maxSize?: number;
+      readonly listType?: 'set' | 'map';
+      readonly keys?: readonly string[];
+    }
   | { readonly kind: 'map'; readonly key: CelType; readonly value: CelType; readonly maxSize?: number }
   | CelObjectType
   /** A library's own type (`net.IP`, `optional_type`), perhaps with parameters. */

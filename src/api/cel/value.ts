@@ -113,7 +113,7 @@ export class CelList {
 
   static ofJson(items: readonly unknown[], type: CelType): CelList {
     const known = type.kind === 'list' ? type : undefined;
-    return new CelList(items, known?.item ?? dyn, known?.listType, undefined, known ? keysOf(known) : []);
+    return new CelList(items, known?.item ?? dyn, known?.listType, undefined, known?.keys ?? []);
   }
 
   static concat(a: CelList, b: CelList): CelList {
@@ -145,9 +145,6 @@ export class CelList {
     }
   }
 }
-
-const keysOf = (type: { readonly listType?: string }): readonly string[] =>
-  (type as { keys?: readonly string[] }).keys ?? [];
 
 export abstract class CelMap {
   abstract readonly size: number;
@@ -225,10 +222,20 @@ function keyId(key: CelValue): string | undefined {
 export class CelObject {
   readonly raw: Readonly<Record<string, unknown>>;
   readonly type: CelObjectType;
+  /** Made by an expression: the raw fields are CelValues. */
+  readonly made: boolean;
 
-  constructor(raw: Readonly<Record<string, unknown>>, type: CelObjectType) {
+  constructor(raw: Readonly<Record<string, unknown>>, type: CelObjectType, made = false) {
     this.raw = raw;
     this.type = type;
+    this.made = made;
+  }
+
+  /** Names in JSON of the fields that are set and declared, sorted. */
+  names(): string[] {
+    return Object.keys(this.raw)
+      .filter(k => this.raw[k] !== undefined)
+      .sort();
   }
 
   /** Undefined when the field is not set. */
@@ -236,7 +243,8 @@ export class CelObject {
     const field = this.type.field(name);
     if (!field || !Object.hasOwn(this.raw, field.name)) return undefined;
     const value = this.raw[field.name];
-    return value === undefined ? undefined : adapt(typeof value === 'function' ? value() : value, field.type);
+    if (value === undefined) return undefined;
+    return this.made ? (value as CelValue) : adapt(typeof value === 'function' ? value() : value, field.type);
   }
 }
 
@@ -415,9 +423,18 @@ export function toJson(value: CelValue, spend: (units: number) => void = () => {
     }
     return out;
   }
-  if (value instanceof CelObject) return value.raw;
+  if (value instanceof CelObject) return value.made ? madeJson(value, spend) : value.raw;
   if (value instanceof CelTimestamp) return timestampText(value);
   if (value instanceof CelDuration) return durationText(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   throw new CelFault(`unsupported conversion from ${typeName(value)} to JSON`);
+}
+
+function madeJson(value: CelObject, spend: (units: number) => void): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value.raw)) {
+    const json = toJson(field as CelValue, spend);
+    Object.defineProperty(out, name, { value: json, writable: true, enumerable: true, configurable: true });
+  }
+  return out;
 }

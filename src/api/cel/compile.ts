@@ -1,0 +1,148 @@
+// compile(): source to program.
+
+import { childrenOf, type Node } from './ast.ts';
+import type {
+  CelBindings,
+  CelCompileResult,
+  CelEnvironment,
+  CelIssue,
+  CelLimits,
+  CelProgram,
+  CelResult,
+} from './cel.ts';
+import { type CostEstimate, PER_CALL_LIMIT } from './cel.ts';
+import { Checker } from './checker.ts';
+import { estimate } from './estimate.ts';
+import { SyntaxFault } from './lexer.ts';
+import { functions } from './lib/index.ts';
+import { COST_EXCEEDED, meter } from './overload.ts';
+import { parse } from './parser.ts';
+import { type Frame, Planner, type Step } from './plan.ts';
+import { regexOf } from './regex.ts';
+import { type CelType, typeText } from './type.ts';
+import { CelFault, parseDuration, parseTimestamp } from './value.ts';
+
+interface Issue {
+  readonly message: string;
+  readonly at: number;
+}
+
+/** Never throws. */
+export function compile(expression: string, environment: CelEnvironment): CelCompileResult {
+  let root: Node;
+  const checker = new Checker({ ...environment, functions });
+  let type: CelType;
+  try {
+    root = parse(expression);
+    type = checker.check(root);
+    checkLiterals(root, checker.issues);
+    if (checker.issues.length === 0) checkOutput(environment, type, checker);
+  } catch (error) {
+    if (error instanceof SyntaxFault) return { error: describe(expression, [error]) };
+    if (error instanceof RangeError)
+      return { error: describe(expression, [{ message: 'expression recursion limit exceeded', at: 0 }]) };
+    throw error;
+  }
+  if (checker.issues.length > 0) return { error: describe(expression, checker.issues) };
+  const step = new Planner(environment.variables, environment.structs).plan(root);
+  return { program: new Program(expression, type, checker, root, step) };
+}
+
+function checkOutput(environment: CelEnvironment, type: CelType, checker: Checker): void {
+  const { output } = environment;
+  if (!output || output.some(o => checker.assignable(type, o))) return;
+  const wanted = output.map(typeText).join(' or ');
+  checker.issues.push({ message: `must evaluate to ${wanted}`, at: 0 });
+}
+
+const LITERALS: Readonly<Record<string, (text: string) => unknown>> = {
+  matches: regexOf,
+  duration: parseDuration,
+  timestamp: parseTimestamp,
+};
+
+// Literal patterns, durations and times are checked here rather than on every evaluation.
+function checkLiterals(root: Node, issues: Issue[]): void {
+  const stack = [root];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    stack.push(...childrenOf(node));
+    if (node.k !== 'call' || !Object.hasOwn(LITERALS, node.fn)) continue;
+    const argument = node.args.at(-1);
+    if (argument?.k !== 'const' || typeof argument.value !== 'string') continue;
+    try {
+      LITERALS[node.fn]!(argument.value);
+    } catch {
+      issues.push({ message: `invalid ${node.fn} argument`, at: argument.at });
+    }
+  }
+}
+
+function describe(source: string, issues: readonly Issue[]): { issues: CelIssue[]; message: string } {
+  const lines = source.split('\n');
+  const found = issues
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ message, at }): CelIssue => {
+      const before = source.slice(0, at);
+      const line = before.split('\n').length;
+      const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1;
+      return { message, line, column };
+    });
+  const message = found
+    .map(
+      i =>
+        `ERROR: <input>:${i.line}:${i.column}: ${i.message}\n | ${lines[i.line - 1] ?? ''}\n | ${'.'.repeat(i.column - 1)}^`,
+    )
+    .join('\n');
+  return { issues: found, message };
+}
+
+// Work beyond what Kubernetes counts (constants, logic): so many nodes a unit of cost.
+const STEPS_PER_UNIT = 50;
+
+class Program implements CelProgram {
+  readonly expression: string;
+  readonly type: CelType;
+  readonly variables: ReadonlySet<string>;
+  readonly #checker: Checker;
+  readonly #root: Node;
+  readonly #step: Step;
+  #estimate: CostEstimate | undefined;
+
+  constructor(expression: string, type: CelType, checker: Checker, root: Node, step: Step) {
+    this.expression = expression;
+    this.type = type;
+    this.variables = checker.used;
+    this.#checker = checker;
+    this.#root = root;
+    this.#step = step;
+  }
+
+  estimateCost(): CostEstimate {
+    this.#estimate ??= estimate(this.#root, node => this.#checker.typeOf(node));
+    return this.#estimate;
+  }
+
+  evaluate(bindings: CelBindings, { costLimit = PER_CALL_LIMIT }: CelLimits = {}): CelResult {
+    const frame: Frame = { globals: [], bindings, locals: [] };
+    const before = { ...meter };
+    meter.left = costLimit;
+    meter.steps = costLimit * STEPS_PER_UNIT;
+    const cost = () => Math.min(costLimit, Math.ceil(costLimit - meter.left));
+    try {
+      const value = this.#step(frame);
+      return { ok: true, value, cost: cost() };
+    } catch (error) {
+      return { ok: false, error: asFault(error), cost: cost() };
+    } finally {
+      meter.left = before.left;
+      meter.steps = before.steps;
+    }
+  }
+}
+
+function asFault(error: unknown): CelFault {
+  if (error instanceof CelFault) return error;
+  // Strings and stacks that outgrow what the machine holds.
+  if (error instanceof RangeError) return new CelFault(COST_EXCEEDED, true);
+  throw error;
+}
