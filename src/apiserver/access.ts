@@ -1,11 +1,12 @@
 // Who somebody is and what they may do: authenticators, authorizers and the resources about them, put together.
-import type { Draft, KubeObject, Mutable } from '../api/meta.ts';
+import type { Draft } from '../api/meta.ts';
 import { formatTime } from '../api/meta.ts';
 import { rbacV1 } from '../api/refs.ts';
 import { methodNotSupported, unauthorized } from '../api/status.ts';
 import type { Node, Pod, Secret, ServiceAccount } from '../api/type/core-v1.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
+import { admitCall } from './admission/admit-call.ts';
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
@@ -43,7 +44,7 @@ import {
   reviewSelfSubjectRules,
   reviewSubjectAccess,
 } from './authz/reviews.ts';
-import type { ApiContext, Call, CallHandler } from './context.ts';
+import type { ApiContext, CallHandler } from './context.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { sendJson } from './respond.ts';
@@ -156,7 +157,7 @@ export function createAccess({ context, client, informers, options }: AccessDeps
           if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
           const account = { namespace: call.key.namespace ?? '', name: call.key.name };
           const request = await bodyOf(call);
-          await admit(call, request);
+          await admitCall(call, 'CREATE', request);
           const issuer = { keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random };
           return created(await issueServiceAccountToken(issuer, account, request));
         },
@@ -201,15 +202,6 @@ export function createAccess({ context, client, informers, options }: AccessDeps
     impersonate: (exchange, user) => impersonated(exchange.headers, user, authorizer),
     bootstrap: signal => reconcile(client, signal),
   };
-}
-
-/** Admission of what a subresource takes, which is not what its resource stores. */
-async function admit({ registry, context, key }: Call, object: object): Promise<void> {
-  if (!registry) return;
-  const draft = object as Mutable<KubeObject>;
-  const attributes = registry.attributes('CREATE', context, key, draft, undefined);
-  await registry.options.admission.mutate(attributes);
-  await registry.options.admission.validate(attributes);
 }
 
 function remember(verify: () => PeerCertificate): PeerCertificate | CredentialError {

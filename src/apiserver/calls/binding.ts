@@ -2,6 +2,7 @@
 import { cloneDeep, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { badRequest, conflict, invalid } from '../../api/status.ts';
 import type { Binding, Pod } from '../../api/type/core-v1.ts';
+import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -22,11 +23,13 @@ export async function bindPod(call: Call, pods: Registry): Promise<CallResult> {
   const name = call.key.name || binding.metadata.name;
   if (call.key.name && binding.metadata.name && binding.metadata.name !== call.key.name)
     throw badRequest('name in URL does not match name in Binding object');
-  const node = checkTarget(binding);
   const key = { namespace: call.key.namespace ?? binding.metadata.namespace ?? '', name };
+  await admitCall({ ...call, registry: pods, key }, 'CREATE', binding);
+  const node = checkTarget(binding);
   await updateObject(pods, key, current => assign(pods, current as unknown as Pod, binding, node), {
     ...call.context,
     subresource: 'binding',
+    admitted: true,
   });
   return { code: 201, object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } };
 }

@@ -5,6 +5,7 @@ import { cloneDeep, formatTime, type KubeObject, type Mutable, parseTime } from 
 import { badRequest, internalError, notFound, StatusError } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Eviction, PodDisruptionBudget } from '../../api/type/policy-v1.ts';
+import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
 import { deleteRequest } from '../options.ts';
@@ -34,8 +35,9 @@ export async function evict(call: Call, pods: Registry, budgets: Registry): Prom
   const { name } = eviction.metadata;
   if (name && name !== call.key.name) throw badRequest('name in URL does not match name in Eviction object');
   const pod = pods.get(call.key).object as unknown as Pod;
+  await admitCall({ ...call, registry: pods }, 'CREATE', eviction);
   const request = deleteRequest(eviction.deleteOptions, new URLSearchParams());
-  const context = { ...call.context, subresource: '', dryRun: call.context.dryRun || request.dryRun };
+  const context = { ...call.context, subresource: '', admitted: true, dryRun: call.context.dryRun || request.dryRun };
   // A pod that does not run disrupts nobody.
   if (!ignoresBudgets(pod)) await takeFromBudget(call, pod, budgets, context.dryRun);
   if (!context.dryRun) await markEvicted(call, pods, pod);
@@ -76,7 +78,7 @@ async function takeFromBudget(call: Call, pod: Pod, budgets: Registry, dryRun: b
       if (!current) throw notFound(budgets.resource, key.name);
       return spend(current as unknown as PodDisruptionBudget, pod, budgets.options.clock.now());
     },
-    { ...call.context, subresource: 'status', dryRun },
+    { ...call.context, subresource: 'status', admitted: true, dryRun },
   );
 }
 
@@ -146,6 +148,6 @@ async function markEvicted(call: Call, pods: Registry, pod: Pod): Promise<void> 
       ];
       return next as unknown as Mutable<KubeObject>;
     },
-    { ...call.context, subresource: 'status' },
+    { ...call.context, subresource: 'status', admitted: true },
   );
 }

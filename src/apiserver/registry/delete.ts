@@ -35,9 +35,11 @@ export async function deleteObject(
   return registry.retry(key, async current => {
     if (!current) throw notFound(registry.resource, key.name);
     checkPreconditions(registry, current, request.preconditions);
-    const attributes = registry.attributes('DELETE', context, key, undefined, current.object);
-    await registry.options.admission.mutate(attributes);
-    await registry.options.admission.validate(attributes);
+    if (!context.admitted) {
+      const attributes = registry.attributes('DELETE', context, key, undefined, current.object);
+      await registry.options.admission.mutate(attributes);
+      await registry.options.admission.validate(attributes);
+    }
     return deleteOnce(registry, current, request, context.dryRun);
   });
 }

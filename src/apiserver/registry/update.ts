@@ -77,14 +77,14 @@ async function updateOnce(
   keepOtherHalf(registry, object, old, context.subresource);
   const attributes = registry.attributes('UPDATE', context, key, object, old);
   recordManager(registry, old, object, context);
-  const waiting = admission.mutate(attributes);
+  const waiting = context.admitted ? undefined : admission.mutate(attributes);
   if (waiting) await waiting;
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
   if (countsGeneration(registry) && counted(context.subresource) && specChanged(object, old)) {
     (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
   }
   validateObject(registry, object as KubeObject, old, context);
-  const checking = admission.validate(attributes);
+  const checking = context.admitted ? undefined : admission.validate(attributes);
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   let ordered = canonical(registry, object);

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VirtualClock } from '../../base/clock.ts';
+import { seededRandom } from '../../base/random.ts';
+import type { ApiContext } from '../context.ts';
+import { startTestExtension } from './test-extension.ts';
+import { WebhookClient } from './webhook-client.ts';
+
+const contextWith = (clock: VirtualClock) =>
+  ({ clock, random: seededRandom(1), onShutdown: new Set() }) as unknown as ApiContext & {
+    onShutdown: Set<() => void>;
+  };
+
+// Admission webhook, honor timeout.
+test('a webhook that takes too long is given up', async () => {
+  const clock = new VirtualClock();
+  const context = contextWith(clock);
+  const extension = await startTestExtension(() => void clock.advance(1000));
+  const client = new WebhookClient({ context, userAgent: 'test' });
+  try {
+    await assert.rejects(client.post({ url: `${extension.url}/slow`, caBundle: extension.caBundle }, {}, 1000), {
+      message: `Post "${extension.url}/slow?timeout=1s": context deadline exceeded`,
+    });
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
+});
+
+test('an authority that did not sign the certificate is not believed', async () => {
+  const context = contextWith(new VirtualClock());
+  const extension = await startTestExtension((_request, response) => void response.end('{}'));
+  const other = await startTestExtension(() => {});
+  const client = new WebhookClient({ context, userAgent: 'test' });
+  try {
+    assert.deepEqual(await client.post({ url: extension.url, caBundle: extension.caBundle }, {}, 1000), {});
+    await assert.rejects(
+      client.post({ url: extension.url, caBundle: other.caBundle }, {}, 1000),
+      /tls: failed to verify certificate: x509: /,
+    );
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+    await other.stop();
+  }
+});
