@@ -3,6 +3,7 @@ import type { ObjectKey } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, methodNotSupported, StatusError } from '../api/status.ts';
+import { admitConnect, connecting } from './admission/admit-call.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
@@ -52,7 +53,10 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
     const sub = resource.subresources.get(info.subresource);
     if (!sub) throw noSuchPath();
     const stream = context.streams.get(`${id}/${info.subresource}`);
-    if (stream && registry) return stream({ exchange, info, user: request.user, resource, registry });
+    if (stream && registry) {
+      if (connecting.has(info.subresource)) await admit(request, resource, registry);
+      return stream({ exchange, info, user: request.user, resource, registry });
+    }
     if (!sub.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
     const call = context.calls.get(`${id}/${info.subresource}`);
     if (call) return answerCall(request, resource, registry, await runCall(request, resource, registry, call));
@@ -64,6 +68,17 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
   if (call) return answerCall(request, resource, registry, await runCall(request, resource, registry, call));
   if (!registry) throw noSuchPath();
   return handleStored(request, resource, registry);
+}
+
+function admit({ exchange, info, user, warnings }: ResourceRequest, resource: Resource, registry: Registry) {
+  const context = writeContext(
+    user,
+    { dryRun: false, fieldManager: '', fieldValidation: 'Ignore' },
+    info.subresource,
+    {},
+    m => void warnings.push(m),
+  );
+  return admitConnect({ registry, resource, info, query: exchange.query, context });
 }
 
 export const noSuchPath = () =>
@@ -232,8 +247,9 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   const contentType = exchange.headers['content-type'];
   const apply = info.verb === 'patch' && isApply(contentType);
   const context = {
-    ...writeContext(user, p, info.subresource, {}, warn),
+    ...writeContext(user, p, info.subresource, writeOptions(exchange.query, apply), warn),
     ...(apply ? { applied: true } : {}),
+    ...(resource === registry.resource ? {} : { requested: resource }),
   };
   const force = isTrue(exchange.query.get('force'));
   checkApplyParameters(exchange.query, apply, info.verb);
@@ -267,6 +283,16 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   };
   const { stored, created } = await updateObject(registry, key, allowed, context, { createIfAbsent });
   return sendObject(request, created ? 201 : 200, renderer, stored);
+}
+
+/** What a client asked of the write itself, for admission to see. */
+function writeOptions(query: URLSearchParams, apply: boolean): Record<string, unknown> {
+  const options: Record<string, unknown> = apply && isTrue(query.get('force')) ? { force: true } : {};
+  for (const name of ['fieldManager', 'fieldValidation']) {
+    const value = query.get(name);
+    if (value) options[name] = value;
+  }
+  return options;
 }
 
 function authorizeCreate({ context, info, user }: ResourceRequest): void {

@@ -7,6 +7,7 @@ import { applyMergePatch } from '../../api/patch/merge-patch.ts';
 import { badRequest, conflict, invalid, notFound } from '../../api/status.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import type { LabelSelector } from '../../api/type/meta-v1.ts';
+import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
 import { updateObject } from '../registry/update.ts';
@@ -47,7 +48,7 @@ export async function scale(call: Call): Promise<CallResult> {
   const { stored } = await updateObject(
     registry,
     call.key,
-    current => {
+    async current => {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
       const wanted = draftFrom(
@@ -58,13 +59,14 @@ export async function scale(call: Call): Promise<CallResult> {
         duplicates,
       ) as unknown as Mutable<Scale>;
       check(call, wanted, current);
+      await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
       next.spec.replicas = wanted.spec?.replicas ?? 0;
       // With a resourceVersion the caller means that very state.
       next.metadata.resourceVersion = wanted.metadata.resourceVersion ?? '';
       return next as unknown as Mutable<KubeObject>;
     },
-    call.context,
+    { ...call.context, admitted: true },
   );
   return { code: 200, object: scaleOf(stored.object) };
 }

@@ -29,6 +29,10 @@ export interface WriteContext {
   readonly subresource: string;
   /** The request's options object, for admission. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** The resource in the client's version, when that is another than the registry's. */
+  readonly requested?: Resource;
+  /** Admission has decided already, about what the client sent instead of the object: a Binding, a Scale. */
+  readonly admitted?: boolean;
   warn(message: string): void;
 }
 
@@ -116,6 +120,7 @@ export class Registry {
       old,
       options: context.options,
       warn: context.warn,
+      ...(context.requested ? { requested: context.requested } : {}),
     };
   }
 
