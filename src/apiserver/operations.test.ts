@@ -1,0 +1,138 @@
+// What the official suite calls "API operations", for every kind served by default: discovery, create, get, list,
+// watch, patch, update, status, delete, deletecollection.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { builtinResources, type Resource } from '../api/resource.ts';
+import { type Caller, caller, type Json, mergePatch, type SeenEvent } from './test-caller.ts';
+import { samples } from './test-samples.ts';
+import { startTestServer, type TestServer } from './test-server.ts';
+
+let server: TestServer;
+let api: Caller;
+before(async () => {
+  server = await startTestServer();
+  api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+});
+after(async () => {
+  api.close();
+  await server.stop();
+});
+
+const extensions = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
+const served = builtinResources().resources.filter(
+  r => r.onByDefault && r.verbs.includes('deletecollection') && !extensions.has(r.group),
+);
+const idOf = (r: Resource) => `${r.group}/${r.version}/${r.resource}`;
+
+for (const resource of served) {
+  const id = idOf(resource);
+  const sample = samples[id];
+  test(`API operations of ${id}`, async () => {
+    assert.ok(sample, `no sample of ${id}`);
+    await operate(resource, sample);
+  });
+}
+
+async function discover(r: Resource): Promise<void> {
+  const groupVersion = r.group ? `${r.group}/${r.version}` : r.version;
+  if (r.group) {
+    const groups = await api.expect(200, 'GET', '/apis');
+    const group = groups.groups.find((g: Json) => g.name === r.group);
+    assert.ok(group.versions.some((v: Json) => v.version === r.version));
+    const alone = await api.expect(200, 'GET', `/apis/${r.group}`);
+    assert.ok(alone.versions.some((v: Json) => v.groupVersion === groupVersion));
+  }
+  const list = await api.expect(200, 'GET', r.group ? `/apis/${groupVersion}` : `/api/${r.version}`);
+  const found = list.resources.find((x: Json) => x.name === r.resource);
+  assert.equal(found.kind, r.kind);
+  assert.deepEqual([...found.verbs].sort(), [...r.verbs].sort());
+  for (const s of r.subresources.keys())
+    assert.ok(
+      list.resources.some((x: Json) => x.name === `${r.resource}/${s}`),
+      s,
+    );
+}
+
+async function operate(r: Resource, sample: (name: string, namespace: string) => Json): Promise<void> {
+  await discover(r);
+  const groupVersion = r.group ? `${r.group}/${r.version}` : r.version;
+  const base = r.group ? `/apis/${groupVersion}` : `/api/${r.version}`;
+  const ns = `ops-${r.resource}-${r.group.length}${r.version}`;
+  if (r.namespaced) {
+    await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name: ns } });
+    if (r.resource === 'pods')
+      await api.expect(201, 'POST', `/api/v1/namespaces/${ns}/serviceaccounts`, { metadata: { name: 'default' } });
+  }
+  const many = r.namespaced ? `${base}/namespaces/${ns}/${r.resource}` : `${base}/${r.resource}`;
+  const label = `e2e=${r.resource}`;
+  const make = (name: string): Json => {
+    const object = sample(name, ns);
+    object.metadata = { ...object.metadata, labels: { ...object.metadata?.labels, e2e: r.resource } };
+    object.metadata.name ??= name;
+    return object;
+  };
+
+  const first = await api.expect(201, 'POST', many, make('one'));
+  const one = `${many}/${encodeURIComponent(first.metadata.name)}`;
+  assert.equal(first.kind, r.kind);
+  assert.equal(first.apiVersion, groupVersion);
+  for (const name of ['two', 'three']) await api.expect(201, 'POST', many, make(name));
+  const again = await api.expect(409, 'POST', many, make('one'));
+  assert.equal(again.reason, 'AlreadyExists');
+
+  assert.equal((await api.expect(200, 'GET', one)).metadata.uid, first.metadata.uid);
+  const list = await api.expect(200, 'GET', `${many}?labelSelector=${label}`);
+  assert.equal(list.kind, `${r.kind}List`);
+  assert.equal(list.items.length, 3);
+  const everywhere = await api.expect(200, 'GET', `${base}/${r.resource}?labelSelector=${label}`);
+  assert.ok(everywhere.items.length >= 3);
+
+  const watching = await api.watch(
+    `${many}?watch=true&labelSelector=${label}&resourceVersion=${list.metadata.resourceVersion}`,
+  );
+  const seen = (type: string, matches: (o: Json) => boolean) =>
+    watching.next(
+      (e: SeenEvent) => e.type === type && e.object.metadata.name === first.metadata.name && matches(e.object),
+    );
+
+  const patched = await api.expect(200, 'PATCH', one, { metadata: { annotations: { patched: 'true' } } }, mergePatch);
+  assert.equal(patched.metadata.annotations.patched, 'true');
+  await seen('MODIFIED', o => o.metadata.annotations?.patched === 'true');
+
+  const stale = structuredClone(first);
+  const toUpdate = structuredClone(patched);
+  toUpdate.metadata.annotations.updated = 'true';
+  const updated = await api.expect(200, 'PUT', one, toUpdate);
+  assert.equal(updated.metadata.annotations.updated, 'true');
+  await seen('MODIFIED', o => o.metadata.annotations?.updated === 'true');
+  stale.metadata.annotations = { stale: 'true' };
+  const conflict = await api.expect(409, 'PUT', one, stale);
+  assert.equal(conflict.reason, 'Conflict');
+
+  if (r.subresources.has('status')) {
+    const status = `${one}/status`;
+    assert.equal((await api.expect(200, 'GET', status)).metadata.uid, first.metadata.uid);
+    await api.expect(200, 'PATCH', status, { metadata: { annotations: { patchedstatus: 'true' } } }, mergePatch);
+    const current = await api.expect(200, 'GET', status);
+    assert.equal(current.metadata.annotations.patchedstatus, 'true');
+    await api.expect(200, 'PUT', status, { ...current });
+  }
+
+  await api.expect(200, 'DELETE', one, { gracePeriodSeconds: 0 });
+  await releaseFinalizers(one);
+  await seen('DELETED', () => true);
+  await api.expect(404, 'GET', one);
+  await api.expect(200, 'DELETE', `${many}?labelSelector=${label}`, { gracePeriodSeconds: 0 });
+  const left = await api.expect(200, 'GET', `${many}?labelSelector=${label}`);
+  for (const item of left.items) await releaseFinalizers(`${many}/${item.metadata.name}`);
+  assert.equal((await api.expect(200, 'GET', `${many}?labelSelector=${label}`)).items.length, 0);
+  watching.stop();
+}
+
+/** What a controller would do: let a deleted object go. */
+async function releaseFinalizers(path: string): Promise<void> {
+  const { code, object } = await api.send('GET', path);
+  if (code === 404) return;
+  assert.ok(object.metadata.deletionTimestamp, `${path} is not being deleted`);
+  await api.expect(200, 'PATCH', path, { metadata: { finalizers: null } }, mergePatch);
+}
