@@ -28,6 +28,7 @@ export interface ApplyRequest {
   complete(merged: Plain): Mutable<KubeObject>;
 }
 
+const stated: FieldSet = { 'f:metadata': { 'f:name': {} } };
 const beforeFirstApply = 'before-first-apply';
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
@@ -43,7 +44,8 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const own = entries.find(e => isOwn(e, request));
   const others = entries.filter(e => !isOwn(e, request));
   const asked = ownableFields(shape, config, subresource);
-  const owned = others.reduce((set, e) => union(set, fieldSetOf(e)), asked);
+  // Nobody is recorded as owner of the name, but every configuration states it.
+  const owned = others.reduce((set, e) => union(set, fieldSetOf(e)), union(asked, stated));
   let merged = mergeFields(shape, live as Plain | undefined, withoutForeign(config, subresource)) as Plain;
   if (own) merged = pruneFields(shape, merged, fieldSetOf(own), owned) as Plain;
   const object = request.complete(merged);

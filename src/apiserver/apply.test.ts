@@ -88,6 +88,14 @@ test('two appliers of one value share it; it goes with the last of them', async 
   assert.deepEqual(gone.data, { b: '1' });
 });
 
+test('who no longer states any metadata takes away what they had stated, not the name', async () => {
+  const metadata = { name: 'm', annotations: { why: 'test' } };
+  await apply('m', 'one', { metadata, data: { a: '1' } });
+  const left = await apply('m', 'one', { data: { a: '1' } });
+  assert.equal(left.metadata.name, 'm');
+  assert.equal(left.metadata.annotations, undefined);
+});
+
 test('an update takes fields over, and an applier meets it with the version it used', async () => {
   const made = await apply('d', 'one', { data: { a: '1' } });
   await client.update(coreV1.configmaps, { ...cloneDeep(made), data: { a: '2' } }, { fieldManager: 'editor' });

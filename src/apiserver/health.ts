@@ -2,7 +2,7 @@
 import { messageOf } from '../base/assert.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { PathHandler } from './handler.ts';
-import { sendJson, sendText } from './respond.ts';
+import { responseHeaders, sendText } from './respond.ts';
 
 export interface HealthCheck {
   readonly name: string;
@@ -87,7 +87,7 @@ export function versionInfo(k8tsVersion: string): VersionInfo {
 export function versionPath(version: VersionInfo): PathHandler {
   return exchange => {
     if (exchange.path !== '/version' && exchange.path !== '/version/') return false;
-    sendJson(exchange, 200, version);
+    exchange.respond(200, responseHeaders('application/json', []), JSON.stringify(version, null, 2));
     return true;
   };
 }

@@ -4,8 +4,10 @@ import { createGunzip } from 'node:zlib';
 
 export interface TarEntry {
   readonly name: string;
-  /** Absent: a directory. */
+  /** Absent, with no link either: a directory. */
   readonly content?: Uint8Array;
+  /** Target of a symbolic link, up to 100 bytes. */
+  readonly link?: string;
   readonly mode?: number;
 }
 
@@ -14,15 +16,16 @@ const block = 512;
 /** A ustar archive; times and owners are zero, so that equal entries make equal bytes. Names up to 100 bytes. */
 export function writeTar(entries: readonly TarEntry[]): Buffer {
   const parts: Buffer[] = [];
-  for (const { name, content, mode } of entries) {
+  for (const { name, content, link, mode } of entries) {
     const header = Buffer.alloc(block);
     header.write(name, 0, 100);
-    writeOctal(header, 100, 8, mode ?? (content ? 0o644 : 0o755));
+    writeOctal(header, 100, 8, mode ?? (content ? 0o644 : link ? 0o777 : 0o755));
     writeOctal(header, 108, 8, 0);
     writeOctal(header, 116, 8, 0);
     writeOctal(header, 124, 12, content?.length ?? 0);
     writeOctal(header, 136, 12, 0);
-    header.write(content ? '0' : '5', 156);
+    header.write(content ? '0' : link ? '2' : '5', 156);
+    if (link) header.write(link, 157, 100);
     header.write('ustar\x0000', 257, 'latin1');
     header.fill(' ', 148, 156);
     const sum = header.reduce((a, b) => a + b, 0);
