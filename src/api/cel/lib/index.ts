@@ -1,7 +1,12 @@
 // All functions expressions may call, by name.
 import type { Overload } from '../overload.ts';
+import { authorizers } from './authorizer.ts';
+import { formats, jsonPatches, quantities, semvers } from './kinds.ts';
+import { lists, regexes, sets } from './lists.ts';
+import { cidrs, ips, urls } from './net.ts';
 import { optionals } from './optional.ts';
 import { standard } from './standard.ts';
+import { strings } from './strings.ts';
 
 function byName(...libraries: readonly (readonly Overload[])[]): ReadonlyMap<string, readonly Overload[]> {
   const out = new Map<string, Overload[]>();
@@ -13,4 +18,19 @@ function byName(...libraries: readonly (readonly Overload[])[]): ReadonlyMap<str
   return out;
 }
 
-export const functions = byName(standard, optionals);
+export const functions: ReadonlyMap<string, readonly Overload[]> = byName(
+  standard,
+  optionals,
+  strings,
+  lists,
+  sets,
+  regexes,
+  urls,
+  ips,
+  cidrs,
+  quantities,
+  semvers,
+  formats,
+  jsonPatches,
+  authorizers,
+);
