@@ -50,8 +50,10 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   if (own) merged = pruneFields(shape, merged, fieldSetOf(own), owned) as Plain;
   const object = request.complete(merged);
   const { changed, removed } = diffObjects({ ...request, old: live, updated: object as KubeObject });
+  // A zero value that the kind leaves out (`paused: false`) changes a field although the merged object lacks it.
+  const altered = union(changed, intersection(removed, asked));
   const contested = others
-    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), changed) }))
+    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), altered) }))
     .filter(({ fields }) => !isEmptySet(fields));
   if (contested.length && !request.force && !onlyFormerApply(request, contested)) throw applyConflict(contested);
   const rest = others.flatMap(entry => {

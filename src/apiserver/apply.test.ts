@@ -79,6 +79,29 @@ test('names the manager and the field of a conflict; force takes the field over'
   });
 });
 
+test('a zero value that the kind leaves out contests a field like any other', async () => {
+  const body = (paused: boolean) => ({
+    spec: {
+      paused,
+      selector: { matchLabels: { a: 'b' } },
+      template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'c:1' }] } },
+    },
+  });
+  const ref = appsV1.deployments;
+  await apply<Deployment>('zero', 'one', body(true), { ref });
+  const error = await failure(apply('zero', 'two', body(false), { ref }));
+  assert.equal(error.message, 'Apply failed with 1 conflict: conflict with "one": .spec.paused');
+  const forced = await apply<Deployment>('zero', 'two', body(false), { ref, force: true });
+  assert.equal(forced.spec.paused, undefined);
+});
+
+test('an update that names no resourceVersion is one of the newest', async () => {
+  const name = 'unconditional';
+  await client.create(coreV1.configmaps, { metadata: { namespace, name }, data: { a: '1' } });
+  const now = await client.update(coreV1.configmaps, { metadata: { namespace, name }, data: { a: '2' } });
+  assert.deepEqual(now.data, { a: '2' });
+});
+
 test('two appliers of one value share it; it goes with the last of them', async () => {
   await apply('c', 'one', { data: { a: '1' } });
   await apply('c', 'two', { data: { a: '1', b: '1' } });

@@ -74,6 +74,8 @@ async function updateOnce(
     );
   }
   carryOver(registry, object, current);
+  // An update that names no version is one of the newest.
+  object.metadata.resourceVersion = old.metadata.resourceVersion;
   keepOtherHalf(registry, object, old, context.subresource);
   const attributes = registry.attributes('UPDATE', context, key, object, old);
   recordManager(registry, old, object, context);

@@ -1,0 +1,50 @@
+// Client programs of other languages, made ready: built or installed once into .cache, again when their sources change.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { run } from './control-plane.ts';
+
+const here = import.meta.dirname;
+const cache = resolve(here, '../../.cache/clients');
+
+/** A program to run, or why this machine cannot have it. */
+export type Tool = { readonly command: readonly [string, ...string[]] } | { readonly missing: string };
+
+const has = async (program: string, ...args: string[]): Promise<boolean> => (await run(program, args)).code === 0;
+
+/** client-go: needs Go, and its modules from the Go proxy or the module cache. */
+export async function goClient(): Promise<Tool> {
+  if (!(await has('go', 'version'))) return { missing: 'Go is not installed, and client-go needs it' };
+  const source = join(here, 'go');
+  const fetched = await run('go', ['mod', 'download'], source);
+  if (fetched.code !== 0) return { missing: `the modules of client-go cannot be fetched: ${lastLine(fetched.stderr)}` };
+  mkdirSync(cache, { recursive: true });
+  const binary = join(cache, 'client-go');
+  const built = await run('go', ['build', '-o', binary, '.'], source);
+  if (built.code !== 0) throw new Error(`building the client-go program: ${built.stderr}`);
+  return { command: [binary] };
+}
+
+/** The Python client: needs Python with venv, and its packages from PyPI. */
+export async function pythonClient(): Promise<Tool> {
+  if (!(await has('python3', '-c', 'import venv, ensurepip')))
+    return { missing: 'Python 3 with venv is not installed, and the Python client needs it' };
+  const wanted = readFileSync(join(here, 'python', 'requirements.txt'));
+  const home = join(cache, `python-${createHash('sha256').update(wanted).digest('hex').slice(0, 12)}`);
+  const complete = join(home, 'complete');
+  const python = join(home, 'bin', 'python');
+  if (!existsSync(complete)) {
+    for (const old of existsSync(cache) ? readdirSync(cache) : [])
+      if (old.startsWith('python-')) rmSync(join(cache, old), { recursive: true });
+    const made = await run('python3', ['-m', 'venv', home]);
+    if (made.code !== 0) throw new Error(`making a Python environment: ${made.stderr}`);
+    const packages = ['-m', 'pip', 'install', '--quiet', '-r', join(here, 'python', 'requirements.txt')];
+    const installed = await run(python, packages);
+    if (installed.code !== 0)
+      return { missing: `the Python client cannot be installed from PyPI: ${lastLine(installed.stderr)}` };
+    writeFileSync(complete, '');
+  }
+  return { command: [python, join(here, 'python', 'clients.py')] };
+}
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
