@@ -1,5 +1,6 @@
 // The one place where components are plugged together: what the control plane and a node consist of. Everything here is
 // imported when it is needed, so that a process loads only what it runs.
+import type { UsageReading } from '../apiserver/usage/kernel/reading.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
@@ -27,6 +28,8 @@ export interface ControlPlaneContext extends Surroundings {
   readonly clusterSigning?: CertificateAndKey;
   /** RSA or EC, PEM: signs tokens of service accounts. */
   readonly serviceAccountKey?: string;
+  /** Where nodes in this process leave the way to read their counters, by name; the API server finds it there. */
+  readonly nodeUsage?: Map<string, () => Promise<UsageReading>>;
   /** In-process; as a service account of kube-system, as a named user, or as the superuser. */
   client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;
 }

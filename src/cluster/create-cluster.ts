@@ -62,8 +62,10 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const identity = await createIdentity(clock, random);
   const { createApiServer } = await import('../apiserver/server.ts');
   const metrics = createMetrics();
+  const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
   const api = createApiServer({
     store,
+    nodeUsage: name => nodeUsage.get(name),
     clock,
     random,
     log,
@@ -94,6 +96,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     random,
     log,
     metrics: api.metrics,
+    nodeUsage,
     clusterCa: identity.ca.certificatePem,
     clusterSigning: identity.ca,
     serviceAccountKey: identity.serviceAccount.privateKey,

@@ -38,9 +38,11 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
     openLmdbStore({ directory: config.storeDirectory, clock, log: log.with({ part: 'store' }) }),
     link?.supervised ? link.listener('api') : undefined,
   ]);
+  const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
   try {
     const api = createApiServer({
       store,
+      nodeUsage: name => nodeUsage.get(name),
       clock,
       random,
       log,
@@ -63,6 +65,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       random,
       log,
       metrics: api.metrics,
+      nodeUsage,
       clusterCa: pki.ca.certificatePem,
       clusterSigning: pki.ca,
       serviceAccountKey: pki.serviceAccountKeyPem,

@@ -9,6 +9,7 @@ import { agreeableNetwork } from '../kubelet/probe/network.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { serviceAddress } from './config.ts';
 import { hostAddress, nodeNameOf } from './lab/kernel/lab-plan.ts';
+import { simulatedUsage } from './simulated-usage.ts';
 
 const gibibyte = 2 ** 30;
 
@@ -33,12 +34,14 @@ export function createSimulatedNodes(context: ControlPlaneContext): Service {
   const log = context.log.with({ part: 'kubelet' });
   const client = context.client({ userAgent: 'kubelet' });
   const informers = createInformerFactory(client, { clock, random, log });
-  const kubelets = Array.from({ length: config.simulatedNodes }, (_, i) =>
-    createKubelet({
+  const kubelets = Array.from({ length: config.simulatedNodes }, (_, i) => {
+    const runtime = simulatedRuntime({ clock, random });
+    context.nodeUsage?.set(nodeNameOf(i), simulatedUsage(runtime, clock));
+    return createKubelet({
       nodeName: nodeNameOf(i),
       client,
       informers,
-      runtime: simulatedRuntime({ clock, random }),
+      runtime,
       clock,
       random,
       log: log.with({ node: nodeNameOf(i) }),
@@ -52,8 +55,8 @@ export function createSimulatedNodes(context: ControlPlaneContext): Service {
       host: memoryHost(),
       probeNetwork: agreeableNetwork,
       failSwapOn: false,
-    }),
-  );
+    });
+  });
   const services: Service[] = [...kubelets, { name: 'informers', run: signal => informers.run(signal) }];
   return { name: 'simulated nodes', run: signal => runAll(services, signal) };
 }

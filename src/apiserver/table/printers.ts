@@ -12,6 +12,7 @@ import { nodeCells } from './node.ts';
 import { podCells, podRowConditions } from './pod.ts';
 import type { ColumnDefinition, Printer } from './printer.ts';
 import { storageCells } from './storage.ts';
+import { usagePrinters } from './usage.ts';
 import { workloadCells } from './workload.ts';
 
 type ColumnFact = readonly [name: string, type: string, format: string, priority: number, shows: string];
@@ -57,6 +58,7 @@ function load(): void {
     const printer: Printer = { columns, cells, ...special[k] };
     for (const group of g) printers.set(`${group}/${k}`, printer);
   }
+  for (const [id, printer] of Object.entries(usagePrinters)) printers.set(id, printer);
   fallback = {
     columns: facts.default.cols.map(columnOf),
     cells: ({ metadata }: KubeObject) => [metadata.name ?? '', metadata.creationTimestamp ?? null],
