@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { CelEnvironment, CelProgram } from './cel.ts';
+import { estimateExcess } from './cel.ts';
+import { compile } from './compile.ts';
+import { authorizerValue } from './lib/authorizer.ts';
+import { celTypeOfKind, celTypeOfSchema, escapeName } from './schema.ts';
+import * as t from './type.ts';
+import { toJson } from './value.ts';
+
+function program(expression: string, variables: CelEnvironment['variables'] = {}): CelProgram {
+  const { program, error } = compile(expression, { variables });
+  assert.ok(program, error?.message ?? expression);
+  return program;
+}
+
+function evaluate(expression: string, bindings: Record<string, unknown> = {}): unknown {
+  const variables = Object.fromEntries(Object.keys(bindings).map(k => [k, t.dyn]));
+  const result = program(expression, variables).evaluate(bindings);
+  return result.ok ? toJson(result.value) : `error: ${result.error.message}`;
+}
+
+function refusal(expression: string, variables: CelEnvironment['variables'] = {}): string {
+  const { error } = compile(expression, { variables });
+  assert.ok(error, `${expression} compiles`);
+  return error.message;
+}
+
+test("Kubernetes' libraries", () => {
+  const cases: [string, unknown][] = [
+    ['[1, 2, 2].isSorted() && ![2, 1].isSorted()', true],
+    ['[1, 2, 3].sum() == 6 && [1.5, 2.0].sum() == 3.5', true],
+    ['[duration("1m"), duration("1s")].sum() == duration("61s")', true],
+    ['[3, 1, 2].max() - [3, 1, 2].min()', 2],
+    ['["a", "b", "a"].indexOf("a") + ["a", "b", "a"].lastIndexOf("a")', 2],
+    ['"abc 123 456".find("[0-9]+")', '123'],
+    ['"abc 123 456".findAll("[0-9]+")', ['123', '456']],
+    ['"1 2 3".findAll("[0-9]+", 2)', ['1', '2']],
+    ['url("https://user@example.com:8080/a%20b?x=1&x=2&y=").getHost()', 'example.com:8080'],
+    ['url("https://[::1]:80/p").getHostname() + url("https://[::1]:80/p").getPort()', '::180'],
+    ['url("https://example.com/a?x=1&x=2&y").getQuery()', { x: ['1', '2'], y: [''] }],
+    ['isURL("/absolute-path") && !isURL("../relative") && !isURL("https://a:b:c/")', true],
+    ['ip("127.0.0.1").isLoopback() && ip("::1").family() == 6', true],
+    ['ip.isCanonical("2001:db8::1") && !ip.isCanonical("2001:DB8::1")', true],
+    ['!isIP("1.2.3") && !isIP("::ffff:1.2.3.4") && isIP("10.0.0.1")', true],
+    ['cidr("192.168.0.0/16").containsIP("192.168.7.1")', true],
+    ['cidr("192.168.0.0/16").containsCIDR(cidr("192.168.4.0/24"))', true],
+    ['string(cidr("192.168.3.4/24").masked())', '192.168.3.0/24'],
+    ['quantity("1.5Gi").isGreaterThan(quantity("1G"))', true],
+    ['quantity("50k").add(20).asInteger()', 50020],
+    ['isQuantity("20") && !isQuantity("20XB")', true],
+    ['semver("1.2.3-alpha.1").isLessThan(semver("1.2.3")) && semver("v1.2", true).minor() == 2', true],
+    ['isSemver("1.0") || isSemver("01.0.0")', false],
+    ['format.dns1123Label().validate("a-b").hasValue()', false],
+    ['format.named("dns1123Label").value().validate("A_B").value().size()', 1],
+    ['sets.contains([1, 2, 3], [3, 1]) && sets.equivalent([1, 1], [1]) && !sets.intersects([1], [2])', true],
+    ['jsonpatch.escapeKey("k8s.io/my~key")', 'k8s.io~1my~0key'],
+    ['{"a": 1, "b": 2}.transformMap(k, v, v * 2)', { a: 2, b: 4 }],
+    ['[5, 6].transformList(i, v, i == 1, v)', [6]],
+    ['["x"].transformMapEntry(i, v, {v: i})', { x: 0 }],
+  ];
+  for (const [expression, expected] of cases) assert.deepEqual(evaluate(expression), expected, expression);
+});
+
+test('errors at run time are worded as clients know them', () => {
+  const object = { spec: { replicas: 3, items: [1] } };
+  assert.equal(evaluate('object.spec.missing', { object }), 'error: no such key: missing');
+  assert.equal(evaluate('object.spec.items[3]', { object }), 'error: index out of bounds: 3');
+  assert.equal(evaluate('object.spec.replicas / 0', { object }), 'error: division by zero');
+  assert.equal(evaluate('object.spec.replicas + "x"', { object }), 'error: no such overload');
+  assert.equal(evaluate('oldObject.spec', { oldObject: null }), 'error: no such key: spec');
+  assert.equal(evaluate('has(object.spec.x) || object.spec.x > 1 || true', { object }), true);
+});
+
+test('what does not compile says where', () => {
+  assert.equal(
+    refusal('object.foo > 1', { object: t.objectType('Thing', () => new Map()) }),
+    "ERROR: <input>:1:7: undefined field 'foo'\n | object.foo > 1\n | ......^",
+  );
+  assert.match(refusal('x'), /^ERROR: <input>:1:1: undeclared reference to 'x' \(in container ''\)/);
+  assert.match(refusal('1 + "a"'), /found no matching overload for '_\+_' applied to '\(int, string\)'/);
+  assert.match(refusal('[1, "a"]'), /expected type 'int' but found 'string'/);
+  assert.match(refusal('1 +'), /Syntax error: mismatched input '<EOF>'/);
+  assert.match(refusal('"a".matches("(")'), /invalid matches argument/);
+  assert.match(refusal(`${'('.repeat(300)}1${')'.repeat(300)}`), /recursion limit exceeded: 250/);
+  assert.match(refusal('a'.repeat(100_001)), /code point size exceeds limit/);
+});
+
+test('schemas give types, escaped names and sizes', () => {
+  const self = celTypeOfSchema(
+    {
+      type: 'object',
+      properties: {
+        replicas: { type: 'integer' },
+        'my-name': { type: 'string', maxLength: 10 },
+        when: { type: 'string', format: 'date-time' },
+        ports: { type: 'array', maxItems: 5, items: { type: 'string', maxLength: 4 } },
+        blob: { 'x-kubernetes-preserve-unknown-fields': true },
+        port: { 'x-kubernetes-int-or-string': true },
+      },
+    },
+    true,
+  )!;
+  const value = { replicas: 2, 'my-name': 'n', when: '2020-01-01T00:00:00Z', ports: ['a', 'b'], port: '80' };
+  const run = (e: string) => program(e, { self }).evaluate({ self: value });
+  assert.equal(run('self.replicas > 1 && self.my__dash__name == "n"').ok, true);
+  assert.deepEqual(toJson((run('self.when.getFullYear()') as { value: bigint }).value), 2020);
+  assert.match(refusal('self.blob', { self }), /undefined field 'blob'/);
+  assert.match(refusal('self.replicas == "x"', { self }), /no matching overload/);
+  assert.equal(program('self.metadata.name', { self }).type.kind, 'string');
+  assert.equal(program('self.ports.all(p, p != "x")', { self }).estimateCost().max, 3 + 5 * 5);
+  assert.equal(escapeName('a__b.c'), 'a__underscores__b__dot__c');
+  assert.equal(escapeName('for'), '__for__');
+});
+
+test('estimates grow with what schemas allow, and are no less than what is spent', () => {
+  const self = celTypeOfSchema({ type: 'array', items: { type: 'array', items: { type: 'string' } } })!;
+  const nested = program('self.all(x, x.all(y, y.contains("abc")))', { self });
+  assert.equal(estimateExcess(nested.estimateCost().max, 1e7), 'more than 100x');
+  assert.equal(estimateExcess(1.23e7, 1e7), '1.3x');
+  const small = celTypeOfSchema({ type: 'array', maxItems: 3, items: { type: 'string', maxLength: 5 } })!;
+  for (const e of [
+    'self.map(x, x + "a").exists(y, y == "b")',
+    'self.all(x, x in self)',
+    'self.filter(x, x < "b").size()',
+  ]) {
+    const p = program(e, { self: small });
+    const spent = p.evaluate({ self: ['aaaaa', 'bbbbb', 'ccccc'] }).cost;
+    assert.ok(spent <= p.estimateCost().max, `${e}: ${spent} > ${p.estimateCost().max}`);
+  }
+});
+
+test('no expression gets past the limit', () => {
+  const big = 'x'.repeat(1000);
+  const hundred = `[${Array.from({ length: 100 }, (_, i) => i).join(',')}]`;
+  const doubled = (n: number, last: string): string =>
+    Array.from({ length: n }, (_, i) => `cel.bind(v${i + 1}, v${i} + v${i}, `).join('') + last + ')'.repeat(n);
+  const attacks = [
+    `l.all(a, l.all(b, l.all(c, l.all(d, l.all(e, true)))))`,
+    `l.map(a, l.map(b, l.map(c, l.map(d, a))))`,
+    `cel.bind(v0, [1], ${doubled(60, 'v60 == v60')})`,
+    `cel.bind(v0, [1], ${doubled(60, 'v60.sum() > 0')})`,
+    `cel.bind(v0, "${big}", ${doubled(30, 'v30 == "a"')})`,
+    `"${big}".replace("x", "${big}").replace("x", "${big}").replace("x", "${big}").size() > 0`,
+    `l.all(a, l.all(b, l.all(c, ${Array(200).fill('true').join(' && ')})))`,
+    `l.map(a, "${big}").join("").split("").join("${big}").split("").size() > 0`,
+  ];
+  for (const attack of attacks) {
+    const l = JSON.parse(hundred) as number[];
+    const result = program(attack, { l: t.dyn }).evaluate({ l }, { costLimit: 100_000 });
+    assert.equal(result.ok, false, attack.slice(0, 60));
+    assert.equal(!result.ok && result.error.message, 'operation cancelled: actual cost limit exceeded');
+  }
+  // Patterns that would make a backtracking matcher run for years.
+  assert.equal(evaluate(`"${'a'.repeat(5000)}!".matches("^(a+)+$")`), false);
+});
+
+test('one variable is read once, and only when asked for', () => {
+  let asked = 0;
+  const x = () => ++asked;
+  assert.equal(program('x + x', { x: t.int }).evaluate({ x }).ok, true);
+  assert.equal(program('true || x > 1', { x: t.int }).evaluate({ x }).ok, true);
+  assert.equal(asked, 1);
+});
+
+test('the authorizer answers', () => {
+  const asked: unknown[] = [];
+  const authorizer = authorizerValue(question => {
+    asked.push(question);
+    return { allowed: question.verb === 'get', reason: 'because', error: '' };
+  });
+  const p = program(
+    'authorizer.group("apps").resource("deployments").namespace("n").name("d").check("get").allowed() && ' +
+      '!authorizer.serviceAccount("n", "sa").path("/healthz").check("post").allowed()',
+    { authorizer: t.opaque('kubernetes.authorization.Authorizer') },
+  );
+  const result = p.evaluate({ authorizer });
+  assert.deepEqual(result.ok && result.value, true);
+  assert.ok(result.cost >= 700_000);
+  assert.partialDeepStrictEqual(asked, [
+    { group: 'apps', resource: 'deployments', namespace: 'n', name: 'd', verb: 'get' },
+    { serviceAccount: { namespace: 'n', name: 'sa' }, path: '/healthz', verb: 'post' },
+  ]);
+});
+
+test('built-in kinds are checked field by field', () => {
+  const object = celTypeOfKind('io.k8s.api.apps.v1.Deployment');
+  assert.equal(program('object.spec.replicas > 5', { object }).type.kind, 'bool');
+  assert.match(refusal('object.spec.replicaz > 5', { object }), /undefined field 'replicaz'/);
+  assert.ok(program('object.metadata.labels["a"] == "b"', { object }));
+});
+
+test('arbitrary text neither throws nor hangs', () => {
+  const piece = fc.constantFrom(
+    ...'( ) [ ] { } . , ? : + - * / % ! && || == < in x size "a" 1 2u 3.5 has all map ` \\ \' \n'.split(' '),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(piece, fc.string({ maxLength: 3 })), { maxLength: 25 }), pieces => {
+      const { program } = compile(pieces.join(' '), { variables: { x: t.dyn } });
+      program?.evaluate({ x: [1, { a: 'b' }] }, { costLimit: 10_000 });
+    }),
+    { numRuns: 1500 },
+  );
+});
