@@ -2,26 +2,9 @@
 import { type FieldSet, keyElement, leaf, nodeOf, valueElement } from './field-set.ts';
 import { equalJson } from './patch/plain.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
+import type { ListShape, MapShape, Shape } from './shape.ts';
 
-/** How ownership sees a value: as one piece, or by its parts. `deduced` is free JSON: objects by field, lists whole. */
-export type Shape = { readonly kind: 'leaf' } | { readonly kind: 'set' } | MapShape | ListShape;
-
-export type MapShape =
-  | { readonly kind: 'struct'; readonly field: (name: string) => Shape | undefined }
-  | { readonly kind: 'map'; readonly value: Shape }
-  | { readonly kind: 'deduced' };
-
-export interface ListShape {
-  readonly kind: 'list';
-  readonly keys: readonly ListKey[];
-  readonly item: Shape;
-}
-
-export interface ListKey {
-  readonly name: string;
-  /** Stands in for an absent key field. */
-  readonly default: unknown;
-}
+export type { ListKey, ListShape, MapShape, Shape } from './shape.ts';
 
 export interface FieldDiff {
   /** Added or modified. */

@@ -1,6 +1,7 @@
 // The resource table: one record a served resource. Routes, discovery, OpenAPI, Tables, clients and RBAC names derive from it.
 import { readFileSync } from 'node:fs';
 import { apiVersionOf, type ResourceRef } from './ref.ts';
+import type { CustomForm } from './structural/custom-form.ts';
 
 export interface Subresource {
   readonly name: string;
@@ -27,6 +28,8 @@ export interface Resource extends ResourceRef {
   readonly fieldSelectors: ReadonlyMap<string, string>;
   /** Served by default, without --runtime-config. */
   readonly onByDefault: boolean;
+  /** Set for a custom resource: what its schema, its versions and its definition say. */
+  readonly custom?: CustomForm;
 }
 
 export interface Group {

@@ -8,6 +8,8 @@ export interface RuleContext {
   /** Subresource written: '' for the object itself, 'status', 'scale', 'ephemeralcontainers', 'resize', 'binding'. */
   readonly subresource: string;
   readonly featureEnabled: (gate: string) => boolean;
+  /** What an update started from; for the functions that validate. */
+  readonly old?: KubeObject;
   /** Who asks; on create. For kinds that note it (CertificateSigningRequest). */
   readonly user?: {
     readonly name: string;

@@ -6,6 +6,7 @@ import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, StatusError } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
+import type { CustomForm } from '../api/structural/custom-form.ts';
 import { type DecodedBody, decodeYamlOrJson } from './body-format.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -19,10 +20,12 @@ export interface Target {
   readonly version: string;
   readonly kind: string;
   readonly typeName: string;
+  readonly custom?: CustomForm | undefined;
 }
 
 export function targetOf(resource: Resource): Target {
-  return { group: resource.group, version: resource.version, kind: resource.kind, typeName: resource.typeName };
+  const { group, version, kind, typeName, custom } = resource;
+  return { group, version, kind, typeName, custom };
 }
 
 export interface DraftOptions {
@@ -39,7 +42,7 @@ export function decodeDraft(
   options: DraftOptions,
 ): Mutable<KubeObject> {
   const decoded: DecodedBody = decodeYamlOrJson(body, contentType);
-  return draftFrom(target, strategy, decoded.value, options, decoded.duplicates);
+  return draftFrom(target, strategy, decoded.value, options, decoded);
 }
 
 /** The same for a value that is parsed already. It is copied, never changed. */
@@ -48,20 +51,22 @@ export function draftFrom(
   strategy: Strategy | undefined,
   value: unknown,
   options: DraftOptions,
-  duplicates: readonly string[] = [],
+  given: Omit<DecodedBody, 'value'> = { duplicates: [] },
 ): Mutable<KubeObject> {
   checkKind(target, value);
   const ignore = options.fieldValidation === 'Ignore';
   const report = ignore ? undefined : { unknown: [] as string[] };
   let object: Mutable<KubeObject>;
   try {
-    object = normalize(target.typeName, value, report);
+    object = target.custom
+      ? target.custom.decode(value as Record<string, unknown>, report?.unknown)
+      : normalize(target.typeName, value, report);
   } catch (error) {
     if (error instanceof StatusError && error.code === 400) throw cannotBeHandled(target, error.message);
     throw error;
   }
   if (report) {
-    const problems = strictErrors({ unknown: report.unknown, duplicates: [...duplicates] });
+    const problems = strictErrors({ ...given, unknown: report.unknown });
     if (problems.length && options.fieldValidation === 'Strict')
       throw cannotBeHandled(target, `strict decoding error: ${problems.join(', ')}`);
     for (const p of problems) options.warn(p);
@@ -69,7 +74,7 @@ export function draftFrom(
   (object as { kind?: string }).kind = target.kind;
   (object as { apiVersion?: string }).apiVersion = apiVersionOf(target);
   (object as { metadata?: unknown }).metadata ??= {};
-  applyDefaults(target.typeName, object);
+  if (!target.custom) applyDefaults(target.typeName, object);
   strategy?.default?.(object);
   return object;
 }

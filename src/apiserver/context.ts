@@ -1,7 +1,7 @@
 // What every handler of the API server can reach.
 
 import type { ObjectKey } from '../api/meta.ts';
-import type { Resource, ResourceTable } from '../api/resource.ts';
+import type { Group, Resource, ResourceTable } from '../api/resource.ts';
 import { resourceId } from '../api/resource.ts';
 import { notFound } from '../api/status.ts';
 import type { Clock } from '../base/clock.ts';
@@ -34,6 +34,8 @@ export interface Call {
 export interface CallResult {
   readonly code: number;
   readonly object: object | Stored;
+  /** Of a list: what `object` holds, one by one. */
+  readonly items?: readonly Stored[];
 }
 
 export type CallHandler = (call: Call) => Promise<CallResult> | CallResult;
@@ -56,8 +58,12 @@ export interface ApiContext {
   /** Served resources by `group/version/resource`. */
   readonly resources: ReadonlyMap<string, Resource>;
   readonly table: ResourceTable;
-  /** Stored resources by `group/resource`. */
+  /** Stored resources by `group/resource`; custom ones by `group/version/resource` as well, for each version has its own. */
   readonly registries: ReadonlyMap<string, Registry>;
+  /** Groups that custom resources add to those of the table. */
+  readonly customGroups: Map<string, Group>;
+  /** Counts changes of what is served: documents made from it are out of date when it moves. */
+  readonly surface: { revision: number };
   /** Subresources by `group/resource/subresource`, and resources that are not stored by `group/resource`. */
   readonly calls: Map<string, CallHandler>;
   /** Streams by `group/resource/subresource`. */
@@ -67,6 +73,11 @@ export interface ApiContext {
   /** Called when the server stops: ends watches so that clients turn elsewhere. */
   readonly onShutdown: Set<() => void>;
   readonly featureEnabled: (gate: string) => boolean;
+}
+
+/** The registry that serves a resource in its version. */
+export function registryFor(context: ApiContext, resource: Resource): Registry | undefined {
+  return context.registries.get(resource.custom ? resourceId(resource) : `${resource.group}/${resource.resource}`);
 }
 
 export function registryOf(context: ApiContext, group: string, resource: string): Registry {

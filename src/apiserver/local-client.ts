@@ -19,13 +19,13 @@ import { patchTypes } from '../client/request.ts';
 import { serviceAccountUser, type UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import { draftFrom, targetOf } from './body.ts';
-import type { ApiContext, CallResult } from './context.ts';
+import { type ApiContext, type CallResult, registryFor } from './context.ts';
 import { managerFromUserAgent, writeContext } from './options.ts';
 import { applyOf, patchOf } from './patch.ts';
 import { createObject } from './registry/create.ts';
 import { deleteObject } from './registry/delete.ts';
 import { deleteCollection } from './registry/delete-collection.ts';
-import { listCache } from './registry/listing.ts';
+import { listObjects, orderedSink, readObject } from './registry/reading.ts';
 import type { Registry, WriteContext } from './registry/registry.ts';
 import { parseSelection } from './registry/selection.ts';
 import { Stored } from './registry/stored.ts';
@@ -53,7 +53,7 @@ export function localClient(
 
   function resolve(ref: ResourceRef): { resource: Resource; registry: Registry } {
     const resource = context.resources.get(resourceId(ref));
-    const registry = resource && context.registries.get(`${resource.group}/${resource.resource}`);
+    const registry = resource && registryFor(context, resource);
     if (!resource || !registry)
       throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
     return { resource, registry };
@@ -125,6 +125,7 @@ export function localClient(
     body: unknown,
     options?: WriteOptions,
     contentType?: string,
+    query = noQuery,
   ): Promise<CallResult> {
     const resource = context.resources.get(resourceId(ref));
     if (!resource) throw notFound(ref, key.name);
@@ -135,10 +136,10 @@ export function localClient(
     return handler({
       verb,
       resource,
-      registry: context.registries.get(id),
+      registry: registryFor(context, resource),
       key,
       context: write(options, subresource),
-      query: noQuery,
+      query,
       contentType,
       body: async () => ({ value: body, duplicates: [] }),
     });
@@ -146,19 +147,30 @@ export function localClient(
 
   const unwrap = <R>({ object }: CallResult): R => (object instanceof Stored ? object.object : object) as R;
 
+  /** What is served without being stored: usage. */
+  const isCalled = (ref: ResourceRef) =>
+    !context.registries.has(`${ref.group}/${ref.resource}`) && context.calls.has(`${ref.group}/${ref.resource}`);
+
   return {
     async get(ref, key, options) {
+      if (isCalled(ref)) return unwrap(await call(ref, key, 'get', '', undefined));
       const { registry } = resolve(ref);
       allow(ref, 'get', key);
       const rv = Number(options?.resourceVersion ?? 0);
       if (rv) await context.dispatcher.waitFor(rv);
-      return registry.get(key).object as never;
+      return (await readObject(registry, key)).object as never;
     },
 
     async list<T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}): Promise<KubeList<T>> {
+      if (isCalled(ref)) {
+        const { namespace, labelSelector, fieldSelector } = options;
+        const query = new URLSearchParams({ labelSelector: labelSelector ?? '', fieldSelector: fieldSelector ?? '' });
+        const key = { ...(namespace ? { namespace } : {}), name: '' };
+        return unwrap(await call(ref, key, 'list', '', undefined, undefined, undefined, query));
+      }
       const { resource, registry } = resolve(ref);
       allow(ref, 'list', options.namespace ? { namespace: options.namespace } : {}, '', options.fieldSelector);
-      const result = await listCache(registry.cache, context.dispatcher, {
+      const result = await listObjects(registry, context.dispatcher, {
         namespace: options.namespace ?? '',
         selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
         limit: options.limit ?? 0,
@@ -167,7 +179,7 @@ export function localClient(
         resourceVersionMatch: options.resourceVersionMatch ?? '',
       });
       return {
-        kind: `${resource.kind}List`,
+        kind: resource.custom?.listKind ?? `${resource.kind}List`,
         apiVersion: apiVersionOf(resource),
         metadata: {
           resourceVersion: String(result.revision),
@@ -236,7 +248,7 @@ export function localClient(
     async deleteCollection(ref, list, options = {}) {
       const { resource, registry } = resolve(ref);
       allow(ref, 'deletecollection', list.namespace ? { namespace: list.namespace } : {}, '', list.fieldSelector);
-      const { items } = await listCache(registry.cache, context.dispatcher, {
+      const { items } = await listObjects(registry, context.dispatcher, {
         namespace: list.namespace ?? '',
         selection: parseSelection(resource, list.labelSelector, list.fieldSelector),
         limit: 0,
@@ -294,6 +306,7 @@ function localWatch<T extends KubeObject>(
   const timer = options.timeoutSeconds
     ? context.clock.after(options.timeoutSeconds * 1000, () => close(undefined))
     : undefined;
+  let ending: Set<() => void> | undefined;
   const close = (error: Error | undefined) => {
     if (stopped) return;
     end();
@@ -304,6 +317,7 @@ function localWatch<T extends KubeObject>(
     timer?.cancel();
     stop?.();
     context.onShutdown.delete(onShutdown);
+    ending?.delete(onShutdown);
   };
   const onShutdown = () => close(undefined);
   context.onShutdown.add(onShutdown);
@@ -315,6 +329,8 @@ function localWatch<T extends KubeObject>(
     if (stopped) return;
     try {
       const { resource, registry } = enter();
+      ending = resource.custom?.watches;
+      ending?.add(onShutdown);
       const rv = options.resourceVersion ?? '';
       if (rv && Number(rv) > context.dispatcher.revision)
         throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
@@ -327,18 +343,22 @@ function localWatch<T extends KubeObject>(
           resourceVersion: rv,
           sendInitialEvents: options.sendInitialEvents,
         },
-        {
-          onEvent: (type, stored) => give(type, registry.show(stored)),
-          onInitial: stored => give('ADDED', registry.show(stored)),
-          onBookmark: (revision, initial) => {
-            if (stopped) return;
-            const metadata = {
-              resourceVersion: String(revision),
-              ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-            };
-            handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
+        orderedSink(
+          registry,
+          {
+            onEvent: (type, stored) => give(type, registry.show(stored)),
+            onInitial: stored => give('ADDED', registry.show(stored)),
+            onBookmark: (revision, initial) => {
+              if (stopped) return;
+              const metadata = {
+                resourceVersion: String(revision),
+                ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+              };
+              handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
+            },
           },
-        },
+          close,
+        ),
       );
       if (stopped) stop();
     } catch (error) {

@@ -50,8 +50,8 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
   const config = { ...rest, metadata: { name, ...(metadata as object) } };
   return (live: KubeObject | undefined): Mutable<KubeObject> =>
     applyConfiguration({
-      shape: shapeOf(resource.typeName),
-      typeName: resource.typeName,
+      shape: resource.custom?.shape ?? shapeOf(resource.typeName),
+      ...(resource.custom ? {} : { typeName: resource.typeName }),
       live,
       config,
       manager: context.fieldManager,

@@ -39,7 +39,7 @@ export function jsonRenderer(resource: Resource): Renderer {
     streamType: 'application/json',
     object: stored => stored.json,
     *list(result) {
-      yield listHead(`${resource.kind}List`, apiVersionOf(resource), result);
+      yield listHead(resource.custom?.listKind ?? `${resource.kind}List`, apiVersionOf(resource), result);
       let first = true;
       for (const item of result.items) {
         if (!first) yield comma;

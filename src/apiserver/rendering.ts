@@ -3,6 +3,7 @@ import { hasSeveralForms } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
+import { notAcceptable } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
@@ -10,7 +11,7 @@ import { prettyRenderer, wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { ListResult } from './registry/listing.ts';
 import { Stored } from './registry/stored.ts';
-import { showAs } from './registry/versions.ts';
+import { showAs, showCustom } from './registry/versions.ts';
 import { jsonRenderer, type Renderer } from './render.ts';
 import { acceptsGzip, responseHeaders, sendObject, writeCompressed, writePieces } from './respond.ts';
 
@@ -36,13 +37,15 @@ export function rendererFor({ context, exchange }: Asked, resource: Resource, st
   const pretty = !streaming && accepted.mediaType === 'application/json' && (accepted.pretty || wantsPretty(exchange));
   const plain = plainRenderer(context, exchange, resource, accepted);
   // A Table's cells are made of the stored form.
-  const renderer = hasSeveralForms(resource) && accepted.as !== 'Table' ? versioned(plain, resource) : plain;
+  const renderer =
+    resource.custom || (hasSeveralForms(resource) && accepted.as !== 'Table') ? versioned(plain, resource) : plain;
   return pretty ? prettyRenderer(renderer) : renderer;
 }
 
 /** Whatever version objects are stored in, shows them in the resource's. */
 function versioned(renderer: Renderer, resource: Resource): Renderer {
-  const show = (stored: Stored) => showAs(stored, apiVersionOf(resource));
+  const { custom } = resource;
+  const show = (stored: Stored) => (custom ? showCustom(stored, custom) : showAs(stored, apiVersionOf(resource)));
   return {
     ...renderer,
     object: stored => renderer.object(show(stored)),
@@ -82,5 +85,19 @@ export function sendForm(asked: Asked, code: number, object: object): void {
   const group = slash < 0 ? '' : apiVersion.slice(0, slash);
   const typeName = kind === 'Status' ? statusTypeName : (asked.context.table.typeNameOf(apiVersion, kind) ?? '');
   const resource = { group, version: apiVersion.slice(slash + 1), kind, typeName, storedAs: apiVersion } as Resource;
-  sendObject(asked, code, rendererFor(asked, resource), new Stored('', object as KubeObject, 0));
+  const renderer = rendererFor(kind === 'Scale' ? asked : withoutTables(asked, kind === 'Status'), resource);
+  sendObject(asked, code, renderer, new Stored('', object as KubeObject, 0));
+}
+
+/** What is not stored has no Table; a Status is always itself. */
+function withoutTables(asked: Asked, plain: boolean): Asked {
+  const { accept } = asked.exchange.headers;
+  if (!accept?.includes('as=')) return asked;
+  const clauses = accept.split(',');
+  const left = plain
+    ? clauses.map(c => c.replace(/;\s*(as|g|v)=[^;]*/g, ''))
+    : clauses.filter(c => !/;\s*as=Table\b/.test(c));
+  if (left.length === 0) throw notAcceptable(offered);
+  const headers = { ...asked.exchange.headers, accept: left.join(',') };
+  return { ...asked, exchange: { query: asked.exchange.query, headers } as Exchange };
 }

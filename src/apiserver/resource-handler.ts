@@ -9,7 +9,7 @@ import { forbiddenError } from './authz/authorizer.ts';
 import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
 import { decodeYamlOrJson } from './body-format.ts';
 import type { ApiContext, CallResult } from './context.ts';
-import { servedResource } from './context.ts';
+import { registryFor, servedResource } from './context.ts';
 import { deprecationWarning } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
 import { WatchStream } from './http/watch-stream.ts';
@@ -18,7 +18,7 @@ import { applyMediaType, applyTransform, patchTransform } from './patch.ts';
 import { createObject } from './registry/create.ts';
 import { deleteObject } from './registry/delete.ts';
 import { deleteCollection } from './registry/delete-collection.ts';
-import { listCache } from './registry/listing.ts';
+import { listObjects, orderedSink, prepareAll, readObject } from './registry/reading.ts';
 import type { Registry } from './registry/registry.ts';
 import { parseSelection } from './registry/selection.ts';
 import { Stored } from './registry/stored.ts';
@@ -45,10 +45,10 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
   const resource = servedResource(context, info);
   if (!resource) throw noSuchPath();
   if (info.name && !resource.namespaced && info.namespace && resource.resource !== 'namespaces') throw noSuchPath();
-  const deprecated = deprecationWarning(resource);
+  const deprecated = resource.custom ? resource.custom.deprecation : deprecationWarning(resource);
   if (deprecated) request.warnings.push(deprecated);
   const id = `${resource.group}/${resource.resource}`;
-  const registry = context.registries.get(id);
+  const registry = registryFor(context, resource);
   if (info.subresource) {
     const sub = resource.subresources.get(info.subresource);
     if (!sub) throw noSuchPath();
@@ -95,7 +95,7 @@ async function handleStored(request: ResourceRequest, resource: Resource, regist
   switch (info.verb) {
     case 'get': {
       const renderer = rendererFor(request, resource);
-      return sendObject(request, 200, renderer, registry.get(keyOf(info)));
+      return sendObject(request, 200, renderer, await readObject(registry, keyOf(info)));
     }
     case 'list':
       return list(request, resource, registry);
@@ -144,7 +144,7 @@ function listParameters({ exchange, info }: ResourceRequest, resource: Resource)
 async function list(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context, exchange } = request;
   const renderer = rendererFor(request, resource);
-  const result = await listCache(registry.cache, context.dispatcher, listParameters(request, resource));
+  const result = await listObjects(registry, context.dispatcher, listParameters(request, resource));
   await sendList(request, renderer, result);
 }
 
@@ -159,6 +159,8 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   checkWatchParameters(parameters, sendInitial);
   const rv = parameters.resourceVersion;
   if (rv && rv !== '0') await context.dispatcher.waitFor(Number(rv));
+  const unseen = prepareAll(registry, parameters.namespace);
+  if (unseen) await unseen;
   if (exchange.closed) return;
   const timeout =
     Number(query.get('timeoutSeconds') ?? 0) ||
@@ -183,6 +185,11 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   exchange.onClose(finish);
   context.onShutdown.add(end);
   exchange.onClose(() => context.onShutdown.delete(end));
+  const ending = resource.custom?.watches;
+  if (ending) {
+    ending.add(end);
+    exchange.onClose(() => ending.delete(end));
+  }
   try {
     stop = startWatch(
       registry.cache,
@@ -193,7 +200,10 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
         resourceVersion: rv,
         sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
       },
-      stream,
+      orderedSink(registry, stream, error => {
+        finish();
+        stream.error(statusOf(error));
+      }),
     );
     stream.started();
     if (exchange.closed) finish();
@@ -380,7 +390,7 @@ async function removeAll(request: ResourceRequest, resource: Resource, registry:
     m => void warnings.push(m),
   );
   const renderer = rendererFor(request, resource);
-  const listed = await listCache(registry.cache, context.dispatcher, parameters);
+  const listed = await listObjects(registry, context.dispatcher, parameters);
   const items = await deleteCollection(registry, listed.items, asked, write);
   await sendList(request, renderer, { ...listed, items });
 }
@@ -421,8 +431,12 @@ function answerCall(
   request: ResourceRequest,
   resource: Resource,
   registry: Registry | undefined,
-  { code, object }: CallResult,
-): void {
+  { code, object, items }: CallResult,
+): void | Promise<void> {
+  if (items) {
+    const list = { items, revision: request.context.dispatcher.revision, continue: '', remaining: undefined };
+    return sendList(request, rendererFor(request, resource), list);
+  }
   if (object instanceof Stored && registry) sendObject(request, code, rendererFor(request, resource), object);
   else sendForm(request, code, object instanceof Stored ? object.object : object);
 }

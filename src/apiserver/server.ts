@@ -7,6 +7,7 @@ import type { KubeObject, Mutable } from '../api/meta.ts';
 import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
 import { strategyOf } from '../api/rule/index.ts';
 import { PartSharer } from '../api/share.ts';
+import type { Strategy } from '../api/strategy.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
@@ -19,7 +20,10 @@ import { admissionPlugins } from './admission/plugins.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
 import { bootstrapObjects } from './bootstrap.ts';
 import { registerCalls } from './calls/calls.ts';
-import type { ApiContext } from './context.ts';
+import { type ApiContext, registryOf } from './context.ts';
+import { conversionWebhook } from './custom/conversion-webhook.ts';
+import { CustomResources } from './custom/custom-resources.ts';
+import { customPrinter } from './custom/printer.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
@@ -36,6 +40,7 @@ import { createUpgradeHandler } from './stream/upgrade.ts';
 import type { SurfaceOptions } from './surface.ts';
 import { createSurface } from './surface.ts';
 import { printerOf } from './table/printers.ts';
+import { serveUsage } from './usage/metrics-api.ts';
 
 export type { ApiServerOptions };
 
@@ -97,9 +102,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     table,
     resources,
     registries,
+    customGroups: new Map(),
+    surface: { revision: 0 },
     calls: new Map(),
     streams: new Map(),
-    renderers: [protobufRenderer, options => formRenderer(options, ({ resource }) => printerOf(resource))],
+    renderers: [
+      protobufRenderer,
+      options =>
+        formRenderer(options, ({ resource }) =>
+          resource.custom ? customPrinter(resource.custom) : printerOf(resource),
+        ),
+    ],
     onShutdown: new Set(),
     featureEnabled,
     authorizer: { authorize: attributes => access.authorizer.authorize(attributes) },
@@ -110,6 +123,19 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const access: Access = createAccess({ context, client, informers, options });
   plugins.push(...admissionPlugins({ context, client, informers, options, access }));
   registerCalls({ context, client, informers, options, access, hooks });
+
+  const custom = new CustomResources({
+    context,
+    resources,
+    registries,
+    definitions: registryOf(context, 'apiextensions.k8s.io', 'customresourcedefinitions'),
+    user: superuser,
+    webhook: conversionWebhook(),
+    makeCache: prefix => new WatchCache({ prefix, clock, decode }),
+    makeRegistry,
+  });
+
+  const usage = serveUsage(context, resources, options);
 
   let readiness: 'starting' | 'ready' | 'stopping' = 'starting';
   let storeFailure: Error | undefined;
@@ -160,31 +186,34 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       cache = new WatchCache({ prefix, clock, decode });
       caches.set(prefix, cache);
     }
-    registries.set(
-      id,
-      new Registry({
-        resource,
-        strategy: strategyOf(resource),
-        cache,
-        store,
-        dispatcher,
-        admission,
-        clock,
-        random,
-        featureEnabled,
-        sharer,
-        ...(resource.resource === 'events' ? { ttlMs: 3_600_000 } : {}),
-        get hooks() {
-          return hooks.get(id);
-        },
-      }),
-    );
+    registries.set(id, makeRegistry(resource, strategyOf(resource), cache));
+  }
+
+  function makeRegistry(resource: Resource, strategy: Strategy, cache: WatchCache): Registry {
+    const id = `${resource.group}/${resource.resource}`;
+    return new Registry({
+      resource,
+      strategy,
+      cache,
+      store,
+      dispatcher,
+      admission,
+      clock,
+      random,
+      featureEnabled,
+      sharer,
+      ...(id === '/events' || id === 'events.k8s.io/events' ? { ttlMs: 3_600_000 } : {}),
+      get hooks() {
+        return hooks.get(id);
+      },
+    });
   }
 
   async function start(signal: AbortSignal): Promise<void> {
     await dispatcher.start(caches, error => {
       storeFailure = error;
     });
+    await custom.start();
     void informers.run(signal);
     await informers.whenSynced(signal);
     await bootstrapObjects(client, {
@@ -196,6 +225,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise });
     readiness = 'ready';
     ready.resolve();
+    usage.run(signal, client).catch(error => log.error('serving usage failed', { error }));
   }
 
   return {
@@ -244,6 +274,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         clock.sleep(longestDrainMs, drained.signal).catch(() => {}),
       ]);
       front.destroy();
+      custom.stop();
       dispatcher.stop();
     },
   };

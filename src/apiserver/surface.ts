@@ -1,6 +1,7 @@
 // What the server tells about itself: discovery and OpenAPI.
 import { StatusError } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
+import { publishedSchema } from './custom/published-schema.ts';
 import { discoveryDocument, discoveryPaths, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { VersionInfo } from './health.ts';
@@ -21,7 +22,13 @@ export function createSurface({ context, version }: SurfaceOptions): Surface {
   return {
     paths: [
       discoveryPaths(context),
-      openApiPaths({ source: () => ({ resources: [...context.resources.values()], version: version.gitVersion }) }),
+      openApiPaths({
+        source: () => ({
+          resources: [...context.resources.values()],
+          version: version.gitVersion,
+          customSchema: ({ custom }, openApi) => custom && publishedSchema(custom, openApi),
+        }),
+      }),
       rootPath,
     ],
     local(path) {

@@ -1,8 +1,11 @@
 // Hand-written rules of every kind but pods and workloads, by `group/resource`.
+
 import type { Strategy } from '../strategy.ts';
 import { mutatingPolicyStrategy, validatingPolicyStrategy } from './admission/policy.ts';
 import { mutatingPolicyBindingStrategy, validatingPolicyBindingStrategy } from './admission/policy-binding.ts';
 import { mutatingWebhookStrategy, validatingWebhookStrategy } from './admission/webhook-configuration.ts';
+import { customResourceDefinitionStrategy } from './apiextensions/custom-resource-definition.ts';
+import { apiServiceStrategy } from './apiregistration/api-service.ts';
 import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
 import { leaseStrategy } from './coordination/lease.ts';
@@ -89,8 +92,8 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': validatingPolicyBindingStrategy,
   'admissionregistration.k8s.io/mutatingadmissionpolicies': mutatingPolicyStrategy,
   'admissionregistration.k8s.io/mutatingadmissionpolicybindings': mutatingPolicyBindingStrategy,
-  'apiextensions.k8s.io/customresourcedefinitions': readFirst,
-  'apiregistration.k8s.io/apiservices': { nameRule: 'pathSegment', allowUnconditionalUpdate: false },
+  'apiextensions.k8s.io/customresourcedefinitions': customResourceDefinitionStrategy,
+  'apiregistration.k8s.io/apiservices': apiServiceStrategy,
   'internal.apiserver.k8s.io/storageversions': readFirst,
   'storagemigration.k8s.io/storageversionmigrations': readFirst,
 };

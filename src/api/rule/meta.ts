@@ -43,8 +43,9 @@ export function validateObjectMeta(
   namespaced: boolean,
   nameRule: NameRule | ((name: string, prefix: boolean) => readonly string[]),
   errors: FieldErrors,
+  finalizers: 'kubernetes' | 'any' = 'kubernetes',
 ): void {
-  validateMeta(object.metadata, namespaced, nameRule, METADATA, errors);
+  validateMeta(object.metadata, namespaced, nameRule, METADATA, errors, finalizers);
 }
 
 /** As validateObjectMeta, for metadata that stands elsewhere (templates that are objects of their own). */
@@ -54,6 +55,7 @@ export function validateMeta(
   nameRule: NameRule | ((name: string, prefix: boolean) => readonly string[]),
   at: FieldPath,
   errors: FieldErrors,
+  finalizers: 'kubernetes' | 'any' = 'kubernetes',
 ): void {
   const check =
     typeof nameRule === 'function'
@@ -70,14 +72,19 @@ export function validateMeta(
   } else if (meta.namespace) errors.forbidden(at.child('namespace'), 'not allowed on this type');
   if (meta.generation !== undefined && meta.generation < 0)
     errors.invalid(at.child('generation'), meta.generation, NOT_NEGATIVE);
-  validateMetaContent(meta, at, errors);
+  validateMetaContent(meta, at, errors, finalizers);
 }
 
-function validateMetaContent(meta: ObjectMeta, at: FieldPath, errors: FieldErrors): void {
+function validateMetaContent(
+  meta: ObjectMeta,
+  at: FieldPath,
+  errors: FieldErrors,
+  finalizers: 'kubernetes' | 'any',
+): void {
   if (meta.labels) validateLabels(meta.labels, at.child('labels'), errors);
   if (meta.annotations) validateAnnotations(meta.annotations, at.child('annotations'), errors);
   if (meta.ownerReferences) validateOwnerReferences(meta.ownerReferences, at.child('ownerReferences'), errors);
-  if (meta.finalizers) validateFinalizers(meta.finalizers, at.child('finalizers'), errors);
+  if (meta.finalizers) validateFinalizers(meta.finalizers, at.child('finalizers'), errors, finalizers);
 }
 
 /** Checks what an update may not do to metadata. Besides validateObjectMeta, not instead of it. */
@@ -176,10 +183,16 @@ function validateOwnerReference(owner: OwnerReference, at: FieldPath, errors: Fi
     errors.invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner');
 }
 
-function validateFinalizers(finalizers: readonly string[], at: FieldPath, errors: FieldErrors): void {
+// Kinds of Kubernetes itself know their unqualified finalizers; other kinds may have any.
+function validateFinalizers(
+  finalizers: readonly string[],
+  at: FieldPath,
+  errors: FieldErrors,
+  known: 'kubernetes' | 'any',
+): void {
   for (const [i, finalizer] of finalizers.entries()) {
     for (const m of isQualifiedName(finalizer)) errors.invalid(at, finalizer, m);
-    if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
+    if (known === 'kubernetes' && !finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
       errors.invalid(at.index(i), finalizer, 'name is neither a standard finalizer name nor is it fully qualified');
   }
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))

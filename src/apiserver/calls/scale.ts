@@ -44,21 +44,14 @@ export function scaleOf(object: KubeObject): Scale {
 export async function scale(call: Call): Promise<CallResult> {
   const registry = call.registry!;
   if (call.verb === 'get') return { code: 200, object: scaleOf(registry.get(call.key).object) };
-  const { value, duplicates } = await call.body();
+  const { value } = await call.body();
   const { stored } = await updateObject(
     registry,
     call.key,
     async current => {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
-      const wanted = draftFrom(
-        target,
-        undefined,
-        call.verb === 'patch' ? patched(now, value, call.contentType) : value,
-        { fieldValidation: 'Ignore', warn: call.context.warn },
-        duplicates,
-      ) as unknown as Mutable<Scale>;
-      check(call, wanted, current);
+      const wanted = wantedScale(call, now, value, current);
       await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
       next.spec.replicas = wanted.spec?.replicas ?? 0;
@@ -69,6 +62,23 @@ export async function scale(call: Call): Promise<CallResult> {
     { ...call.context, admitted: true },
   );
   return { code: 200, object: scaleOf(stored.object) };
+}
+
+/** The Scale a write asks for, checked; `now` is what it starts from. Throws 400, 409 and 422. */
+export function wantedScale(
+  call: Call,
+  now: Scale,
+  value: unknown,
+  current: KubeObject,
+): Mutable<Scale> {
+  const wanted = draftFrom(
+    target,
+    undefined,
+    call.verb === 'patch' ? patched(now, value, call.contentType) : value,
+    { fieldValidation: 'Ignore', warn: call.context.warn },
+  ) as unknown as Mutable<Scale>;
+  check(call, wanted, current);
+  return wanted;
 }
 
 function patched(now: Scale, patch: unknown, contentType = ''): unknown {

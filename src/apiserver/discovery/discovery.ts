@@ -1,5 +1,6 @@
 // /api, /apis and below: which resources there are.
 import { createHash } from 'node:crypto';
+import type { Group } from '../../api/resource.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -10,7 +11,25 @@ const aggregated =
   /application\/json;(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
 
 export function servedBy(context: ApiContext): Served {
-  return { groups: context.table.groups, resources: [...context.resources.values()] };
+  const { table, customGroups, resources } = context;
+  return {
+    groups: customGroups.size ? withCustom(table.groups, customGroups) : table.groups,
+    resources: [...resources.values()],
+  };
+}
+
+/** Custom resources may lie in a group of the table's, in versions of their own. */
+function withCustom(groups: readonly Group[], custom: ReadonlyMap<string, Group>): readonly Group[] {
+  const builtin = new Set(groups.map(g => g.name));
+  return [
+    ...groups.map(g => {
+      const more = custom.get(g.name);
+      if (!more) return g;
+      const known = new Set(g.versions.map(v => v.version));
+      return { ...g, versions: [...g.versions, ...more.versions.filter(v => !known.has(v.version))] };
+    }),
+    ...[...custom.values()].filter(g => !builtin.has(g.name)),
+  ];
 }
 
 /** The document at `path`, or undefined. */
@@ -27,7 +46,7 @@ export function discoveryDocument(served: Served, path: string, host: string): o
 }
 
 export function discoveryPaths(context: ApiContext): PathHandler {
-  const cache = new Map<string, { body: string; etag: string }>();
+  const cache = new Map<string, { body: string; etag: string; revision: string }>();
   return exchange => {
     const path = exchange.path.replace(/\/$/, '');
     if (path === '/api' || path === '/apis') {
@@ -50,9 +69,11 @@ export function discoveryPaths(context: ApiContext): PathHandler {
   function sendAggregated(exchange: Exchange, version: 'v2' | 'v2beta1', core: boolean): void {
     const id = `${core}${version}`;
     let made = cache.get(id);
-    if (!made) {
+    const revision = String(context.surface.revision);
+    if (made?.revision !== revision) {
       const body = `${JSON.stringify(aggregatedDiscovery(servedBy(context), core, version))}\n`;
-      made = { body, etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"` };
+      const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
+      made = { body, etag, revision };
       cache.set(id, made);
     }
     const headers = {

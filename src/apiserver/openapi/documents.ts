@@ -8,7 +8,7 @@ import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
 export interface Source {
   readonly resources: readonly Resource[];
   /** The schema of a kind that is no built-in one. */
-  customSchema?(resource: Resource): Json | undefined;
+  customSchema?(resource: Resource, openApi: 2 | 3): Json | undefined;
   /** Version of the API, `v1.36.2`. */
   readonly version: string;
 }
@@ -50,7 +50,7 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
     'x-kubernetes-group-version-kind': [{ group: r.group, kind, version: r.version }],
   });
   const ref = (to: string) => ({ $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${to}` });
-  schemas.set(name, { type: 'object', ...source.customSchema?.(r), ...gvk(r.kind) });
+  schemas.set(name, { type: 'object', ...source.customSchema?.(r, openApi), ...gvk(r.kind) });
   schemas.set(`${name}List`, {
     type: 'object',
     required: ['items'],
@@ -62,6 +62,7 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
     },
     ...gvk(`${r.kind}List`),
   });
+  if (schemas.has(`${meta}ObjectMeta`) && schemas.has(`${meta}ListMeta`)) return;
   for (const [known, schema] of definitions(
     [`${meta}ListMeta`, `${meta}ObjectMeta`],
     { openApi, describe: createDescriber() },

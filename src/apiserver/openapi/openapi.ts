@@ -124,9 +124,21 @@ function hashOf(id: string, { resources, customSchema, version }: Source): strin
   for (const r of resources) {
     if (!everything && pathOf(r) !== id) continue;
     hash.update(`${r.group}/${r.version}/${r.resource}/${r.kind} ${r.verbs} ${[...r.subresources.keys()]}\n`);
-    if (!r.typeName && customSchema) hash.update(JSON.stringify(customSchema(r)) ?? '');
+    if (!r.typeName && customSchema) hash.update(hashOfSchema(customSchema(r, 3)));
   }
   return hash.digest('hex').toUpperCase();
+}
+
+const schemaHashes = new WeakMap<object, string>();
+
+function hashOfSchema(schema: object | undefined): string {
+  if (!schema) return '';
+  let hash = schemaHashes.get(schema);
+  if (!hash) {
+    hash = createHash('sha256').update(JSON.stringify(schema)).digest('base64');
+    schemaHashes.set(schema, hash);
+  }
+  return hash;
 }
 
 let facts: string | undefined;

@@ -6,14 +6,21 @@ import type { Log } from '../../base/log.ts';
 import type { Store, StoreEvent, StoreWatch } from '../../store/store.ts';
 import type { WatchCache } from './watch-cache.ts';
 
+const compactEveryMs = 300_000;
+
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #caches = new Map<string, WatchCache>();
+  /** Changes below a prefix whose cache is being filled. */
+  readonly #filling = new Map<string, StoreEvent[]>();
   #watch: StoreWatch | undefined;
   /** Newest revision every cache has seen. */
   revision = 0;
+  /** Lists at older revisions have expired: five to ten minutes go back, as where etcd is compacted. */
+  listableFrom = 0;
+  #aging: { cancel(): void } | undefined;
   #waiters: { revision: number; resolve(): void }[] = [];
   #onFailure: (error: Error) => void = () => {};
 
@@ -34,6 +41,7 @@ export class Dispatcher {
       this.#caches.set(prefix, cache);
     }
     this.revision = revision;
+    this.#age(this.listableFrom);
     this.#watch = this.#store.watch('/registry/', revision, {
       onEvents: events => this.#take(events),
       onError: error => {
@@ -43,11 +51,41 @@ export class Dispatcher {
     });
   }
 
+  #age(next: number): void {
+    const seen = this.revision;
+    this.listableFrom = next;
+    this.#aging = this.#clock.after(compactEveryMs, () => this.#age(seen));
+  }
+
+  /** Fills one more cache and keeps it current from there. */
+  async add(prefix: string, cache: WatchCache): Promise<void> {
+    const missed: StoreEvent[] = [];
+    this.#filling.set(prefix, missed);
+    try {
+      const { entries, revision } = await this.#store.list(prefix);
+      cache.load(entries, revision);
+      for (const event of missed) if (event.revision > revision) cache.apply(event);
+      this.#caches.set(prefix, cache);
+    } finally {
+      this.#filling.delete(prefix);
+    }
+  }
+
+  /** Forgets a cache. */
+  remove(prefix: string): void {
+    this.#caches.delete(prefix);
+  }
+
   #take(events: readonly StoreEvent[]): void {
     for (const event of events) {
       const cache = this.#cacheOf(event.key);
       this.revision = event.revision;
-      if (!cache) continue;
+      if (!cache) {
+        if (this.#filling.size) this.#keep(event);
+        continue;
+      }
+      // A cache that was added may know more than has been dispatched.
+      if (event.revision <= cache.windowStart) continue;
       try {
         cache.apply(event);
       } catch (error) {
@@ -59,6 +97,10 @@ export class Dispatcher {
       this.#waiters = this.#waiters.filter(w => w.revision > this.revision);
       for (const w of due) w.resolve();
     }
+  }
+
+  #keep(event: StoreEvent): void {
+    for (const [prefix, missed] of this.#filling) if (event.key.startsWith(prefix)) missed.push(event);
   }
 
   // Prefixes have one, two or three segments behind /registry: /registry/pods/, /registry/services/specs/.
@@ -92,6 +134,7 @@ export class Dispatcher {
   }
 
   stop(): void {
+    this.#aging?.cancel();
     this.#watch?.stop();
   }
 }

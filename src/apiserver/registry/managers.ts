@@ -13,9 +13,9 @@ export function recordManager(
 ): void {
   const { resource } = registry;
   // Nobody manages what a binding writes.
-  if (!resource.typeName || context.applied || context.subresource === 'binding') return;
+  if (!(resource.typeName || resource.custom) || context.applied || context.subresource === 'binding') return;
   const managedFields = updateManagedFields({
-    typeName: resource.typeName,
+    ...(resource.custom ? { shape: resource.custom.shape } : { typeName: resource.typeName }),
     old,
     updated: object as KubeObject,
     manager: context.fieldManager,

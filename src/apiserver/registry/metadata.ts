@@ -104,6 +104,7 @@ const order = [
  * resourceVersion. Only such objects can be compared by their JSON.
  */
 export function canonical({ resource }: Registry, object: Mutable<KubeObject>): Mutable<KubeObject> {
+  if (resource.custom) return resource.custom.canonical(object);
   if (!resource.typeName) return inOrder(object);
   if (!object.metadata.resourceVersion) object.metadata.resourceVersion = '0';
   return normalize(resource.typeName, object);

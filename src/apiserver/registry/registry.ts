@@ -14,7 +14,7 @@ import type { AdmissionAttributes, AdmissionChain, Operation } from '../admissio
 import type { UserInfo } from '../authn/user.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Stored } from './stored.ts';
-import { convertObject, showAs } from './versions.ts';
+import { convertObject, showAs, showCustom } from './versions.ts';
 import type { WatchCache } from './watch-cache.ts';
 
 /** Who writes and how. */
@@ -93,7 +93,14 @@ export class Registry {
 
   /** As this resource's version shows it. */
   show(stored: Stored): Stored {
+    const { custom } = this.resource;
+    if (custom) return showCustom(stored, custom);
     return this.#storedAs ? showAs(stored, apiVersionOf(this.resource)) : stored;
+  }
+
+  /** What must be awaited before `show` can show these: the conversion of custom resources by a webhook. */
+  prepare(items: readonly Stored[]): Promise<void> | undefined {
+    return this.resource.custom?.prepare(items.map(i => i.object));
   }
 
   ruleContext(subresource: string, user?: UserInfo): RuleContext {
@@ -130,7 +137,12 @@ export class Registry {
 
   /** Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first. */
   async put(key: string, shown: Mutable<KubeObject>, ifRevision: number): Promise<Stored> {
-    const object = this.#storedAs ? convertObject(shown as KubeObject, this.#storedAs) : shown;
+    const { custom } = this.resource;
+    const object = custom
+      ? await custom.store(shown)
+      : this.#storedAs
+        ? convertObject(shown as KubeObject, this.#storedAs)
+        : shown;
     let stored: Stored | undefined;
     this.options.sharer?.share(object);
     const encode = (revision: number) => {
@@ -149,6 +161,8 @@ export class Registry {
       if (stored) this.cache.dropPending(key, stored.revision);
       throw storeFailure(error);
     }
+    const unseen = this.prepare([stored!]);
+    if (unseen) await unseen;
     return this.show(stored!);
   }
 
@@ -156,7 +170,11 @@ export class Registry {
   async remove(key: string, current: Stored): Promise<Stored> {
     let final: Stored | undefined;
     const encode = (revision: number) => {
-      const object = this.#storedAs ? convertObject(current.object, this.#storedAs) : current.object;
+      const object = this.resource.custom
+        ? (this.cache.latest(key)?.object ?? current.object)
+        : this.#storedAs
+          ? convertObject(current.object, this.#storedAs)
+          : current.object;
       final = new Stored(
         key,
         { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } },
@@ -171,6 +189,8 @@ export class Registry {
       if (final) this.cache.dropPending(key, final.revision);
       throw storeFailure(error);
     }
+    const unseen = this.prepare([final!]);
+    if (unseen) await unseen;
     const gone = this.show(final!);
     this.options.hooks?.afterDelete?.(gone.object);
     return gone;
@@ -181,6 +201,8 @@ export class Registry {
     for (let tries = 0; ; tries++) {
       try {
         const current = this.cache.latest(this.keyOf(key));
+        const unseen = current && this.prepare([current]);
+        if (unseen) await unseen;
         return await attempt(current && this.show(current));
       } catch (error) {
         if (!(error instanceof StoreConflictError)) throw error;

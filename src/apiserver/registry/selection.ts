@@ -41,8 +41,9 @@ export function parseSelection(
     everything: false,
     name: fields?.requiredValue('metadata.name'),
     matches(object) {
-      for (const t of terms) if ((t.read(object) === t.value) !== t.equal) return false;
-      return labels ? labels.matches(object.metadata.labels ?? {}) : true;
+      const seen = resource.custom ? resource.custom.show(object) : object;
+      for (const t of terms) if ((t.read(seen) === t.value) !== t.equal) return false;
+      return labels ? labels.matches(seen.metadata.labels ?? {}) : true;
     },
   };
 }
@@ -53,7 +54,7 @@ function fieldReader(resource: Resource, field: string): (object: KubeObject) =>
   const fieldPath = field === 'metadata.namespace' ? field : resource.fieldSelectors.get(field);
   if (fieldPath === undefined) {
     throw badRequest(
-      resource.fieldSelectors.size > 2
+      resource.fieldSelectors.size > 2 || resource.custom
         ? `field label not supported: ${field}`
         : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
     );

@@ -13,8 +13,9 @@ export function validateObject(
 ): void {
   const { strategy, resource } = registry;
   const errors = new FieldErrors();
-  const rule = registry.ruleContext(context.subresource);
-  validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', errors);
+  const rule = { ...registry.ruleContext(context.subresource), ...(old ? { old } : {}) };
+  const finalizers = resource.custom || extending.has(resource.group) ? 'any' : 'kubernetes';
+  validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', errors, finalizers);
   if (old) validateObjectMetaUpdate(object, old, errors);
   strategy.validate?.(object, errors, rule);
   if (old) strategy.validateUpdate?.(object, old, errors, rule);
@@ -22,6 +23,8 @@ export function validateObject(
     throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name, dedupe(errors.list));
   for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
 }
+
+const extending = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
 
 // Rules on update may find what the rules for the whole object found already.
 function dedupe<T extends { field?: string; message: string }>(causes: readonly T[]): T[] {

@@ -3,7 +3,27 @@ import { convert } from '../../api/convert.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
 import { builtinResources } from '../../api/resource.ts';
+import type { CustomForm } from '../../api/structural/custom-form.ts';
 import { Stored } from './stored.ts';
+
+const customShown = new WeakMap<CustomForm, WeakMap<Stored, Stored>>();
+
+/** A custom resource as one of its versions shows it. */
+export function showCustom(stored: Stored, form: CustomForm): Stored {
+  const object = form.show(stored.object);
+  if (object === stored.object) return stored;
+  let made = customShown.get(form);
+  if (!made) {
+    made = new WeakMap();
+    customShown.set(form, made);
+  }
+  let other = made.get(stored);
+  if (!other || other.object !== object) {
+    other = new Stored(stored.key, object, stored.revision);
+    made.set(stored, other);
+  }
+  return other;
+}
 
 const shown = new WeakMap<Stored, Map<string, Stored>>();
 

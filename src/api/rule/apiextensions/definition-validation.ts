@@ -1,0 +1,372 @@
+// What a CustomResourceDefinition must obey.
+import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import { IMMUTABLE, isDns1035Label, isDns1123Subdomain, isPathSegmentName } from '../../name-rule.ts';
+import { equalJson } from '../../patch/plain.ts';
+import type { RuleContext } from '../../strategy.ts';
+import { JsonPathError, parseJsonPath } from '../../structural/json-path.ts';
+import { validateSchema } from '../../structural/structural-rule.ts';
+import type {
+  CustomResourceConversion,
+  CustomResourceDefinition,
+  CustomResourceDefinitionNames,
+  CustomResourceDefinitionVersion,
+  JSONSchemaProps,
+} from '../../type/apiextensions-v1.ts';
+
+type Crd = CustomResourceDefinition;
+
+const SPEC = path('spec');
+const STATUS = path('status');
+const approval = 'api-approved.kubernetes.io';
+
+export function validateDefinition(crd: Crd, errors: FieldErrors, context: RuleContext): void {
+  const old = context.old as Crd | undefined;
+  const { spec } = crd;
+  const wanted = `${spec.names?.plural ?? ''}.${spec.group ?? ''}`;
+  if (crd.metadata.name !== wanted)
+    errors.invalid(path('metadata').child('name'), crd.metadata.name, 'must be spec.names.plural+"."+spec.group');
+  validateGroup(spec.group ?? '', errors);
+  validateScope(spec.scope, errors);
+  if (spec.preserveUnknownFields && !old?.spec.preserveUnknownFields)
+    errors.invalid(
+      SPEC.child('preserveUnknownFields'),
+      true,
+      'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
+    );
+  validateVersions(crd, old, errors);
+  validateNames(spec.names ?? { plural: '', kind: '' }, SPEC.child('names'), errors);
+  validateConversion(spec.conversion, errors);
+  validateApproval(crd, old, errors);
+}
+
+function validateGroup(group: string, errors: FieldErrors): void {
+  const at = SPEC.child('group');
+  if (!group) errors.required(at);
+  else {
+    const wrong = isDns1123Subdomain(group);
+    if (wrong.length) errors.invalid(at, group, wrong.join(','));
+    else if (group.split('.').length < 2) errors.invalid(at, group, 'should be a domain with at least one dot');
+  }
+}
+
+function validateScope(scope: string | undefined, errors: FieldErrors): void {
+  const at = SPEC.child('scope');
+  if (!scope) errors.required(at);
+  else if (scope !== 'Cluster' && scope !== 'Namespaced') errors.notSupported(at, scope, ['Cluster', 'Namespaced']);
+}
+
+function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErrors): void {
+  const at = SPEC.child('versions');
+  const versions = spec.versions ?? [];
+  const names = new Set<string>();
+  let unique = true;
+  for (const [i, version] of versions.entries()) {
+    if (names.has(version.name)) unique = false;
+    names.add(version.name);
+    validateVersion(
+      version,
+      at.index(i),
+      old?.spec.versions.find(v => v.name === version.name),
+      errors,
+    );
+  }
+  if (!unique) errors.invalid(at, versions, 'must contain unique version names');
+  if (versions.filter(v => v.storage).length !== 1)
+    errors.invalid(at, versions, 'must have exactly one version marked as storage version');
+}
+
+function validateVersion(
+  version: CustomResourceDefinitionVersion,
+  at: FieldPath,
+  old: CustomResourceDefinitionVersion | undefined,
+  errors: FieldErrors,
+): void {
+  const wrong = isDns1035Label(version.name ?? '');
+  if (wrong.length) errors.invalid(at.child('name'), version.name ?? '', wrong.join(','));
+  const { deprecationWarning } = version;
+  if (deprecationWarning !== undefined) validateDeprecation(version, deprecationWarning, at, errors);
+  const schema = version.schema?.openAPIV3Schema;
+  const here = at.child('schema', 'openAPIV3Schema');
+  if (!schema) errors.required(here, 'schemas are required');
+  else if (!equalJson(schema, old?.schema?.openAPIV3Schema)) validateSchema(schema, here, errors);
+  validateSubresources(version, at.child('subresources'), errors);
+  for (const [j, column] of (version.additionalPrinterColumns ?? []).entries())
+    validateColumn(column, at.child('additionalPrinterColumns').index(j), errors);
+  validateSelectable(version, at.child('selectableFields'), errors);
+}
+
+function validateDeprecation(
+  version: CustomResourceDefinitionVersion,
+  text: string,
+  at: FieldPath,
+  errors: FieldErrors,
+): void {
+  const here = at.child('deprecationWarning');
+  if (!version.deprecated) errors.invalid(here, text, 'can only be set for deprecated versions');
+  if (text.length > 256) errors.tooLong(here, 256);
+  if (!text) errors.invalid(here, text, 'must not be an empty string');
+  for (const c of text)
+    if (/\p{C}/u.test(c)) {
+      errors.invalid(
+        here,
+        text,
+        `must only contain printable UTF-8 characters; non-printable character found at index ${text.indexOf(c)}`,
+      );
+      break;
+    }
+}
+
+const columnTypes = ['integer', 'number', 'string', 'boolean', 'date'];
+const columnFormats = ['int32', 'int64', 'float', 'double', 'byte', 'date', 'date-time', 'password'];
+
+function validateColumn(
+  column: NonNullable<CustomResourceDefinitionVersion['additionalPrinterColumns']>[number],
+  at: FieldPath,
+  errors: FieldErrors,
+): void {
+  if (!column.name) errors.required(at.child('name'));
+  if (!column.type) errors.required(at.child('type'), `must be one of ${columnTypes.join(',')}`);
+  else if (!columnTypes.includes(column.type))
+    errors.invalid(at.child('type'), column.type, `must be one of ${columnTypes.join(',')}`);
+  if (column.format && !columnFormats.includes(column.format))
+    errors.invalid(at.child('format'), column.format, `must be one of ${columnFormats.join(',')}`);
+  if (!column.jsonPath) errors.required(at.child('JSONPath'));
+  else if (!column.jsonPath.startsWith('.') && !column.jsonPath.startsWith('['))
+    errors.invalid(at.child('JSONPath'), column.jsonPath, `must be a simple json path starting with .`);
+  else
+    try {
+      parseJsonPath(column.jsonPath);
+    } catch (error) {
+      if (!(error instanceof JsonPathError)) throw error;
+      errors.invalid(at.child('JSONPath'), column.jsonPath, `is an invalid JSONPath: ${error.message}`);
+    }
+}
+
+const maxSelectableFields = 8;
+
+function validateSelectable(version: CustomResourceDefinitionVersion, at: FieldPath, errors: FieldErrors): void {
+  const fields = version.selectableFields ?? [];
+  if (fields.length > maxSelectableFields) errors.tooMany(at, fields.length, maxSelectableFields);
+  const seen = new Set<string>();
+  for (const [i, { jsonPath }] of fields.entries()) {
+    const here = at.index(i).child('jsonPath');
+    if (!jsonPath) {
+      errors.required(here);
+      continue;
+    }
+    if (seen.has(jsonPath)) errors.duplicate(here, jsonPath);
+    seen.add(jsonPath);
+    const simple = simplePath(jsonPath);
+    if (!simple) {
+      errors.invalid(here, jsonPath, 'is an invalid path: must be a simple path of fields');
+      continue;
+    }
+    if (simple[0] === 'metadata') {
+      errors.invalid(here, jsonPath, 'must not point to fields in metadata');
+      continue;
+    }
+    const target = schemaAtPath(version.schema?.openAPIV3Schema, simple);
+    if (!target) errors.invalid(here, jsonPath, `is an invalid path: does not refer to a valid field`);
+    else if (!['boolean', 'integer', 'string'].includes(target.type ?? ''))
+      errors.invalid(
+        here,
+        jsonPath,
+        'must point to a field of type boolean, string or integer. Enum string fields and strings with formats are allowed.',
+      );
+  }
+}
+
+function simplePath(jsonPath: string): readonly string[] | undefined {
+  try {
+    return jsonPath.startsWith('.') ? parseJsonPath(jsonPath).fields : undefined;
+  } catch (error) {
+    if (error instanceof JsonPathError) return undefined;
+    throw error;
+  }
+}
+
+function schemaAtPath(schema: JSONSchemaProps | undefined, fields: readonly string[]): JSONSchemaProps | undefined {
+  let at = schema;
+  for (const name of fields) at = at?.properties?.[name];
+  return at;
+}
+
+function validateSubresources(
+  { subresources }: CustomResourceDefinitionVersion,
+  at: FieldPath,
+  errors: FieldErrors,
+): void {
+  const scale = subresources?.scale;
+  if (!scale) return;
+  const here = at.child('scale');
+  const check = (field: 'specReplicasPath' | 'statusReplicasPath' | 'labelSelectorPath', below: readonly string[]) => {
+    const value = scale[field];
+    if (!value) {
+      if (field !== 'labelSelectorPath') errors.required(here.child(field));
+      return;
+    }
+    const fields = simplePath(value);
+    const prefixes = below.map(b => `.${b}`).join(' or ');
+    if (!fields) errors.invalid(here.child(field), value, 'should be a json path without array notation');
+    else if (!below.includes(fields[0]!) || fields.length < 2)
+      errors.invalid(here.child(field), value, `should be a json path under ${prefixes}`);
+  };
+  check('specReplicasPath', ['spec']);
+  check('statusReplicasPath', ['status']);
+  check('labelSelectorPath', ['spec', 'status']);
+}
+
+const mixedCase = (wrong: readonly string[]) => `may have mixed case, but should otherwise match: ${wrong.join(',')}`;
+
+export function validateNames(names: CustomResourceDefinitionNames, at: FieldPath, errors: FieldErrors): void {
+  const label = (field: string, value: string) => {
+    const wrong = isDns1035Label(value);
+    if (wrong.length) errors.invalid(at.child(field), value, wrong.join(','));
+  };
+  label('plural', names.plural ?? '');
+  if (names.singular) label('singular', names.singular);
+  const kind = isDns1035Label((names.kind ?? '').toLowerCase());
+  if (kind.length) errors.invalid(at.child('kind'), names.kind ?? '', mixedCase(kind));
+  const listKind = names.listKind ? isDns1035Label(names.listKind.toLowerCase()) : [];
+  if (listKind.length) errors.invalid(at.child('listKind'), names.listKind, mixedCase(listKind));
+  for (const [i, name] of (names.shortNames ?? []).entries()) {
+    const wrong = isDns1035Label(name);
+    if (wrong.length) errors.invalid(at.child('shortNames').index(i), name, wrong.join(','));
+  }
+  if (names.kind && names.kind === names.listKind)
+    errors.invalid(at.child('listKind'), names.listKind, 'kind and listKind may not be the same');
+  for (const [i, name] of (names.categories ?? []).entries()) {
+    const wrong = isDns1035Label(name);
+    if (wrong.length) errors.invalid(at.child('categories').index(i), name, wrong.join(','));
+  }
+}
+
+const acceptedReviews = ['v1', 'v1beta1'];
+
+function validateConversion(conversion: CustomResourceConversion | undefined, errors: FieldErrors): void {
+  const at = SPEC.child('conversion');
+  if (!conversion) return;
+  const { strategy, webhook } = conversion;
+  if (!strategy) errors.required(at.child('strategy'));
+  else if (strategy !== 'None' && strategy !== 'Webhook')
+    errors.notSupported(at.child('strategy'), strategy, ['None', 'Webhook']);
+  if (strategy !== 'Webhook') {
+    if (webhook) errors.forbidden(at.child('webhook'), 'should not be set when strategy is not set to Webhook');
+    return;
+  }
+  if (!webhook?.clientConfig) {
+    errors.required(at.child('webhook', 'clientConfig'), 'required when strategy is set to Webhook');
+  } else validateClientConfig(webhook.clientConfig, at.child('webhook', 'clientConfig'), errors);
+  const versions = webhook?.conversionReviewVersions ?? [];
+  const here = at.child('webhook', 'conversionReviewVersions');
+  if (!versions.length) errors.required(here, 'must specify at least one');
+  const seen = new Set<string>();
+  for (const [i, v] of versions.entries()) {
+    if (seen.has(v)) errors.invalid(here.index(i), v, 'duplicate version');
+    seen.add(v);
+    const wrong = isDns1035Label(v);
+    if (wrong.length) errors.invalid(here.index(i), v, wrong.join(','));
+  }
+  if (versions.length && !versions.some(v => acceptedReviews.includes(v)))
+    errors.invalid(here, versions, `must include at least one of ${acceptedReviews.join(', ')}`);
+}
+
+type ClientConfig = NonNullable<NonNullable<CustomResourceConversion['webhook']>['clientConfig']>;
+
+function validateClientConfig({ url, service }: ClientConfig, at: FieldPath, errors: FieldErrors): void {
+  if (url !== undefined && service) {
+    errors.required(at, 'exactly one of url or service is required');
+    return;
+  }
+  if (url !== undefined) validateUrl(url, at.child('url'), errors);
+  else if (service) {
+    const here = at.child('service');
+    if (!service.name) errors.required(here.child('name'), 'service name is required');
+    if (!service.namespace) errors.required(here.child('namespace'), 'service namespace is required');
+    const port = service.port ?? 443;
+    if (port < 1 || port > 65535)
+      errors.invalid(here.child('port'), port, 'port is not valid: must be between 1 and 65535, inclusive');
+    if (service.path !== undefined && service.path !== '') validateUrlPath(service.path, here.child('path'), errors);
+  } else errors.required(at, 'exactly one of url or service is required');
+}
+
+const urlForm = '; desired format: https://host[/path]';
+
+function validateUrl(url: string, at: FieldPath, errors: FieldErrors): void {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    errors.required(at, `url must be a valid URL: parse ${JSON.stringify(url)}${urlForm}`);
+    return;
+  }
+  if (parsed.protocol !== 'https:')
+    errors.invalid(at, parsed.protocol.slice(0, -1), `'https' is the only allowed URL scheme${urlForm}`);
+  if (!parsed.host) errors.invalid(at, parsed.host, `host must be specified${urlForm}`);
+  if (parsed.username || parsed.password)
+    errors.invalid(at, parsed.username, 'user information is not permitted in the URL');
+  if (parsed.hash) errors.invalid(at, parsed.hash.slice(1), 'fragments are not permitted in the URL');
+  if (parsed.search) errors.invalid(at, parsed.search.slice(1), 'query parameters are not permitted in the URL');
+}
+
+function validateUrlPath(text: string, at: FieldPath, errors: FieldErrors): void {
+  if (text === '/') return;
+  if (!text.startsWith('/')) {
+    errors.invalid(at, text, "must start with a '/'");
+    return;
+  }
+  const steps = text.slice(1).split('/');
+  if (steps.at(-1) === '') steps.pop();
+  for (const [i, step] of steps.entries()) {
+    if (step === '') errors.invalid(at, text, `segment[${i}] may not be empty`);
+    else for (const wrong of isPathSegmentName(step)) errors.invalid(at, text, `segment[${i}]: ${wrong}`);
+  }
+}
+
+function validateApproval(crd: Crd, old: Crd | undefined, errors: FieldErrors): void {
+  if (!/(^|\.)(k8s\.io|kubernetes\.io)$/.test(crd.spec.group ?? '')) return;
+  const value = crd.metadata.annotations?.[approval];
+  if (old && old.metadata.annotations?.[approval] === value) return;
+  const at = path('metadata').child('annotations').key(approval);
+  const where = 'see https://github.com/kubernetes/enhancements/pull/1111';
+  if (!value) errors.required(at, `protected groups must have approval annotation "${approval}", ${where}`);
+  else if (!value.startsWith('unapproved') && !/^[a-z][a-z0-9+.-]*:\/\/[^\s/]+/i.test(value))
+    errors.invalid(
+      at,
+      value,
+      `protected groups must have approval annotation "${approval}" with either a URL or a reason starting with "unapproved", ${where}`,
+    );
+}
+
+/** Checks on every update, of the object or of its status. */
+export function validateDefinitionStatus({ spec, status }: Crd, errors: FieldErrors): void {
+  const stored = status?.storedVersions ?? [];
+  const at = STATUS.child('storedVersions');
+  if (stored.length === 0) errors.invalid(at, stored, 'must have at least one stored version');
+  for (const [i, v] of stored.entries())
+    if (!spec.versions.some(s => s.name === v))
+      errors.invalid(
+        at.index(i),
+        v,
+        'missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions'.replaceAll(
+          'v1',
+          v,
+        ),
+      );
+  const storage = spec.versions.find(v => v.storage)?.name;
+  if (storage && stored.length && !stored.includes(storage))
+    errors.invalid(at, stored, `must have the storage version ${storage}`);
+}
+
+export function validateDefinitionUpdate(crd: Crd, old: Crd, errors: FieldErrors): void {
+  const fixed = (field: FieldPath, now: unknown, was: unknown) => {
+    if (!equalJson(now, was)) errors.invalid(field, now, IMMUTABLE);
+  };
+  const established = old.status?.conditions?.some(c => c.type === 'Established' && c.status === 'True');
+  if (established) {
+    fixed(SPEC.child('scope'), crd.spec.scope, old.spec.scope);
+    fixed(SPEC.child('names', 'kind'), crd.spec.names.kind, old.spec.names.kind);
+  }
+  fixed(SPEC.child('group'), crd.spec.group, old.spec.group);
+  fixed(SPEC.child('names', 'plural'), crd.spec.names.plural, old.spec.names.plural);
+}

@@ -1,0 +1,73 @@
+// metadata of custom resources and of resources embedded in them: what ObjectMeta does not have is dropped.
+import type { FieldErrors } from '../field-error.ts';
+import { FieldPath, path as fieldPath } from '../field-error.ts';
+import type { KubeObject } from '../meta.ts';
+import { isDns1035Label } from '../name-rule.ts';
+import { normalize } from '../normalize.ts';
+import { isPlain, type Plain } from '../patch/plain.ts';
+import { validateMeta } from '../rule/meta.ts';
+import type { ObjectMeta } from '../type/meta-v1.ts';
+import { type Structural, schemaAt } from './structural.ts';
+
+const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
+
+/** Canonical metadata with keys in order. Throws a StatusError (400) when a field has the wrong type. */
+export function coerceMetadata(value: unknown, at: string, unknown?: string[]): Plain {
+  const report = { unknown: [] as string[] };
+  const meta = normalize(objectMeta, value ?? {}, report) as unknown as Plain;
+  for (const path of report.unknown) unknown?.push(`${at}.${path}`);
+  const out: Plain = {};
+  for (const key of Object.keys(meta).sort())
+    if (key !== 'creationTimestamp' || meta[key] !== null) out[key] = meta[key];
+  return out;
+}
+
+/** Coerces the metadata of embedded resources in place. */
+export function coerceEmbedded(s: Structural, value: unknown, at: string, unknown?: string[]): void {
+  if (!s.hasEmbedded) return;
+  if (Array.isArray(value)) {
+    const { items } = s;
+    if (items) value.forEach((item, i) => void coerceEmbedded(items, item, `${at}[${i}]`, unknown));
+    return;
+  }
+  if (!isPlain(value)) return;
+  if (s.embedded && isPlain(value.metadata))
+    value.metadata = coerceMetadata(value.metadata, at ? `${at}.metadata` : 'metadata', unknown);
+  for (const key of Object.keys(value)) {
+    const child = schemaAt(s, key);
+    if (child) coerceEmbedded(child, value[key], at ? `${at}.${key}` : key, unknown);
+  }
+}
+
+/** Embedded resources have a kind and a version, and metadata that obeys the rules. */
+export function validateEmbedded(s: Structural, value: unknown, at: FieldPath | undefined, errors: FieldErrors): void {
+  if (!s.hasEmbedded) return;
+  if (Array.isArray(value)) {
+    const here = at ?? new FieldPath();
+    const { items } = s;
+    if (items) value.forEach((item, i) => void validateEmbedded(items, item, here.index(i), errors));
+    return;
+  }
+  if (!isPlain(value)) return;
+  if (s.embedded && at) validateOne(value, at, errors);
+  for (const key of Object.keys(value)) {
+    const child = schemaAt(s, key);
+    if (child) validateEmbedded(child, value[key], at?.child(key) ?? fieldPath(key), errors);
+  }
+}
+
+function validateOne(value: Plain, at: FieldPath, errors: FieldErrors): void {
+  const { apiVersion, kind } = value;
+  if (typeof apiVersion !== 'string' || apiVersion === '') errors.required(at.child('apiVersion'), 'must not be empty');
+  else if (apiVersion.split('/').length > 2)
+    errors.invalid(at.child('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
+  if (typeof kind !== 'string' || kind === '') errors.required(at.child('kind'), 'must not be empty');
+  else
+    for (const m of isDns1035Label(kind.toLowerCase()))
+      errors.invalid(at.child('kind'), kind, `may have mixed case, but should otherwise match: ${m}`);
+  if (!isPlain(value.metadata)) return;
+  const meta = value.metadata as unknown as ObjectMeta;
+  // A name and a namespace may be left to whoever makes the object.
+  const filled = { ...meta, name: meta.name || 'x' } as KubeObject['metadata'];
+  validateMeta(filled, meta.namespace !== undefined, 'pathSegment', at.child('metadata'), errors);
+}

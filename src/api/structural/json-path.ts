@@ -1,0 +1,208 @@
+// JSONPath as Kubernetes writes it: `.spec.replicas`, `.status.conditions[?(@.type=="Ready")].status`, `['a.b'][0]`, `..name`.
+import { isPlain } from '../patch/plain.ts';
+
+type Step = (values: readonly unknown[]) => unknown[];
+
+/** The text is no path. */
+export class JsonPathError extends Error {
+  override name = 'JsonPathError';
+}
+
+export interface JsonPath {
+  /** All values found, in order; none where a field is absent. */
+  find(root: unknown): unknown[];
+  /** The fields of a path that names nothing but fields; undefined for others. */
+  readonly fields: readonly string[] | undefined;
+}
+
+const compiled = new Map<string, JsonPath>();
+
+/** Throws JsonPathError. */
+export function parseJsonPath(text: string): JsonPath {
+  let path = compiled.get(text);
+  if (!path) {
+    path = new Parser(text).path();
+    if (compiled.size > 10_000) compiled.clear();
+    compiled.set(text, path);
+  }
+  return path;
+}
+
+const each =
+  (pick: (value: unknown) => readonly unknown[]): Step =>
+  values =>
+    values.flatMap(pick);
+
+const field = (name: string): Step => each(v => (isPlain(v) && Object.hasOwn(v, name) ? [v[name]] : []));
+
+const everything: Step = each(v => (Array.isArray(v) ? v : isPlain(v) ? Object.values(v) : []));
+
+function descendants(value: unknown, out: unknown[] = []): unknown[] {
+  out.push(value);
+  if (Array.isArray(value)) for (const item of value) descendants(item, out);
+  else if (isPlain(value)) for (const item of Object.values(value)) descendants(item, out);
+  return out;
+}
+
+class Parser {
+  readonly #text: string;
+  #at = 0;
+  #fields: string[] | undefined = [];
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  path(): JsonPath {
+    const steps = this.#steps('');
+    if (this.#at < this.#text.length) this.#fail(`unexpected ${JSON.stringify(this.#text[this.#at])}`);
+    const fields = this.#fields;
+    return { find: root => steps.reduce<unknown[]>((values, step) => step(values), [root]), fields };
+  }
+
+  #fail(why: string): never {
+    throw new JsonPathError(`${why} in ${JSON.stringify(this.#text)}`);
+  }
+
+  #steps(ends: string): Step[] {
+    const out: Step[] = [];
+    if (this.#text[this.#at] === '$' || this.#text[this.#at] === '@') this.#at++;
+    while (this.#at < this.#text.length && !ends.includes(this.#text[this.#at]!)) {
+      const c = this.#text[this.#at];
+      if (c === '.') {
+        this.#at++;
+        if (this.#text[this.#at] === '.') {
+          this.#at++;
+          this.#fields = undefined;
+          out.push(each(v => descendants(v)));
+          if (this.#text[this.#at] !== '[') out.push(this.#name());
+        } else if (
+          this.#at < this.#text.length &&
+          this.#text[this.#at] !== '[' &&
+          !ends.includes(this.#text[this.#at]!)
+        )
+          out.push(this.#name());
+      } else if (c === '[') out.push(this.#bracket());
+      else if (out.length === 0) out.push(this.#name());
+      else this.#fail(`unexpected ${JSON.stringify(c)}`);
+    }
+    return out;
+  }
+
+  #name(): Step {
+    if (this.#text[this.#at] === '*') {
+      this.#at++;
+      this.#fields = undefined;
+      return everything;
+    }
+    let name = '';
+    for (; this.#at < this.#text.length; this.#at++) {
+      const c = this.#text[this.#at]!;
+      if (c === '\\') name += this.#text[++this.#at] ?? '';
+      else if (/[.[\]()=!<>&|,\s@]/.test(c)) break;
+      else name += c;
+    }
+    if (!name) this.#fail('a field name is missing');
+    this.#fields?.push(name);
+    return field(name);
+  }
+
+  #bracket(): Step {
+    const close = this.#closing();
+    const inner = this.#text.slice(this.#at + 1, close).trim();
+    if (inner.startsWith('?(') && inner.endsWith(')')) {
+      this.#at = close + 1;
+      this.#fields = undefined;
+      return filter(inner.slice(2, -1).trim());
+    }
+    this.#at = close + 1;
+    const parts = splitUnion(inner).map(p => this.#selector(p));
+    return parts.length === 1 ? parts[0]! : values => parts.flatMap(p => p(values));
+  }
+
+  #closing(): number {
+    let depth = 0;
+    let quote = '';
+    for (let i = this.#at; i < this.#text.length; i++) {
+      const c = this.#text[i]!;
+      if (quote) {
+        if (c === '\\') i++;
+        else if (c === quote) quote = '';
+      } else if (c === '"' || c === "'") quote = c;
+      else if (c === '[') depth++;
+      else if (c === ']' && --depth === 0) return i;
+    }
+    return this.#fail('unterminated array');
+  }
+
+  #selector(part: string): Step {
+    const quoted = unquote(part);
+    if (quoted !== undefined) {
+      this.#fields?.push(quoted);
+      return field(quoted);
+    }
+    this.#fields = undefined;
+    if (part === '*') return everything;
+    const m = /^(-?\d+)?(?:(:)(-?\d+)?(?::(-?\d+)?)?)?$/.exec(part);
+    if (!m || part === '') return this.#fail('invalid array index');
+    if (!m[2]) {
+      const i = Number(m[1]);
+      return each(v => (Array.isArray(v) && v.at(i) !== undefined ? [v.at(i)] : []));
+    }
+    const step = Number(m[4] ?? 1);
+    if (step < 1) return this.#fail('step must be > 0');
+    const [from, to] = [m[1] ? Number(m[1]) : 0, m[3] ? Number(m[3]) : undefined];
+    return each(v => (Array.isArray(v) ? v.slice(from, to).filter((_, i) => i % step === 0) : []));
+  }
+}
+
+function splitUnion(text: string): string[] {
+  return (text.match(/'(?:\\.|[^'])*'|"(?:\\.|[^"])*"|[^,]+/g) ?? ['']).map(p => p.trim());
+}
+
+function unquote(text: string): string | undefined {
+  const m = /^(['"])([\s\S]*)\1$/.exec(text);
+  return m ? m[2]!.replace(/\\(.)/g, '$1') : undefined;
+}
+
+const comparison = /^(.*?)\s*(==|!=|<=|>=|<|>)\s*(.*)$/s;
+
+function filter(expression: string): Step {
+  const m = comparison.exec(expression);
+  const left = operand(m ? m[1]!.trim() : expression);
+  if (!m) return each(v => listOf(v).filter(item => left(item).length > 0));
+  const right = operand(m[3]!.trim());
+  const holds = compare(m[2]!);
+  return each(v => listOf(v).filter(item => left(item).some(a => right(item).some(b => holds(a, b)))));
+}
+
+const listOf = (v: unknown): readonly unknown[] => (Array.isArray(v) ? v : isPlain(v) ? [v] : []);
+
+function operand(text: string): (item: unknown) => readonly unknown[] {
+  if (text.startsWith('@')) {
+    const path = parseJsonPath(text.slice(1) || '.');
+    return text === '@' ? item => [item] : item => path.find(item);
+  }
+  const quoted = unquote(text);
+  if (quoted !== undefined) return () => [quoted];
+  if (text === 'true' || text === 'false') return () => [text === 'true'];
+  if (text !== '' && !Number.isNaN(Number(text))) return () => [Number(text)];
+  throw new JsonPathError(`unrecognized ${JSON.stringify(text)} in a filter`);
+}
+
+function compare(operator: string): (a: unknown, b: unknown) => boolean {
+  switch (operator) {
+    case '==':
+      return (a, b) => a === b;
+    case '!=':
+      return (a, b) => a !== b;
+    case '<':
+      return (a, b) => (a as number) < (b as number);
+    case '>':
+      return (a, b) => (a as number) > (b as number);
+    case '<=':
+      return (a, b) => (a as number) <= (b as number);
+    default:
+      return (a, b) => (a as number) >= (b as number);
+  }
+}

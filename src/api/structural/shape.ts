@@ -1,0 +1,50 @@
+// How ownership of fields sees a custom resource.
+import { type Shape, shapeOf } from '../field-diff.ts';
+import { isTypeMeta, type Structural } from './structural.ts';
+
+const leaf: Shape = { kind: 'leaf' };
+const deduced: Shape = { kind: 'deduced' };
+const metadata = (): Shape => shapeOf('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
+
+/** The shape of a resource with this schema; without one, of free JSON. */
+export function shapeOfStructural(schema: Structural): Shape {
+  return mapShape(schema, true);
+}
+
+function shapeAt(s: Structural): Shape {
+  if (s.intOrString) return leaf;
+  switch (s.type) {
+    case 'object':
+      return s.mapType === 'atomic' ? leaf : mapShape(s, s.embedded);
+    case 'array':
+      return listShape(s);
+    case '':
+      return s.properties.size ? mapShape(s, s.embedded) : deduced;
+    default:
+      return leaf;
+  }
+}
+
+function mapShape(s: Structural, resource: boolean): Shape {
+  if (!resource && s.properties.size === 0) {
+    if (typeof s.additional === 'object') return { kind: 'map', value: shapeAt(s.additional) };
+    if (s.additional === true || s.preserve) return deduced;
+  }
+  const known = new Map<string, Shape>();
+  const open = s.preserve || s.additional === true ? deduced : undefined;
+  const rest = typeof s.additional === 'object' ? shapeAt(s.additional) : open;
+  for (const [name, property] of s.properties) known.set(name, shapeAt(property));
+  return {
+    kind: 'struct',
+    field: name =>
+      resource && isTypeMeta(name) ? (name === 'metadata' ? metadata() : leaf) : (known.get(name) ?? rest),
+  };
+}
+
+function listShape(s: Structural): Shape {
+  if (s.listType === 'set') return { kind: 'set' };
+  const { items } = s;
+  if (s.listType !== 'map' || !items) return leaf;
+  const keys = s.listKeys.toSorted().map(name => ({ name, default: items.properties.get(name)?.default }));
+  return { kind: 'list', keys, item: shapeAt(items) };
+}

@@ -1,0 +1,287 @@
+// What the schema of a custom resource must obey to be structural: every field has one type, said in one place.
+import { FieldErrors as Errors, type FieldErrors, type FieldPath } from '../field-error.ts';
+import { cloneDeep } from '../meta.ts';
+import { equalJson, isPlain } from '../patch/plain.ts';
+import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
+import { fillDefaults } from './default.ts';
+import { compilePattern } from './pattern.ts';
+import { prunePart } from './prune.ts';
+import { compileStructural } from './structural.ts';
+import { compileValidator } from './value-rule.ts';
+
+type Level = 'root' | 'item' | 'field';
+
+/** Complains about a schema of a version: `spec.versions[0].schema.openAPIV3Schema`. */
+export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  if (schema.nullable) errors.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
+  checkNode(schema, at, 'root', false, errors);
+  if (errors.empty) checkDefaults(schema, at, errors);
+}
+
+const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
+const scalars = ['boolean', 'integer', 'number', 'string'];
+
+const unsupported = ['$ref', 'definitions', 'dependencies', 'patternProperties', 'additionalItems'] as const;
+
+function checkNode(s: JSONSchemaProps, at: FieldPath, level: Level, embedded: boolean, errors: FieldErrors): void {
+  checkSupported(s, at, errors);
+  checkType(s, at, level, errors);
+  checkExtensions(s, at, errors);
+  checkLists(s, at, errors);
+  checkMaps(s, at, level, errors);
+  if (level === 'root' || embedded) checkMetadata(s, at, errors);
+  for (const [name, property] of Object.entries(s.properties ?? {}))
+    checkNode(
+      property,
+      at.child('properties').key(name),
+      'field',
+      property['x-kubernetes-embedded-resource'] === true,
+      errors,
+    );
+  if (isSchema(s.items))
+    checkNode(s.items, at.child('items'), 'item', s.items['x-kubernetes-embedded-resource'] === true, errors);
+  if (isSchema(s.additionalProperties))
+    checkNode(
+      s.additionalProperties,
+      at.child('additionalProperties'),
+      'field',
+      s.additionalProperties['x-kubernetes-embedded-resource'] === true,
+      errors,
+    );
+  checkComposites(s, s, at, errors);
+}
+
+const isSchema = (value: unknown): value is JSONSchemaProps => isPlain(value);
+
+function checkSupported(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  for (const field of unsupported)
+    if (s[field] !== undefined) errors.forbidden(at.child(field), `${field} is not supported`);
+  if (s.uniqueItems)
+    errors.forbidden(
+      at.child('uniqueItems'),
+      'uniqueItems cannot be set to true since the runtime complexity becomes quadratic',
+    );
+  if (Array.isArray(s.items)) errors.forbidden(at.child('items'), 'items must be a schema object and not an array');
+  if (s.additionalProperties === false)
+    errors.forbidden(at.child('additionalProperties'), 'additionalProperties cannot be set to false');
+  if (s.additionalProperties !== undefined && s.properties)
+    errors.forbidden(at.child('additionalProperties'), 'additionalProperties and properties are mutual exclusive');
+  if (s.pattern) {
+    try {
+      compilePattern(s.pattern);
+    } catch (error) {
+      errors.invalid(
+        at.child('pattern'),
+        s.pattern,
+        `must be a valid regular expression, but isn't: ${(error as Error).message}`,
+      );
+    }
+  }
+}
+
+const emptyType: Readonly<Record<Level, string>> = {
+  root: 'must not be empty at the root',
+  item: 'must not be empty for specified array items',
+  field: 'must not be empty for specified object fields',
+};
+
+function checkType(s: JSONSchemaProps, at: FieldPath, level: Level, errors: FieldErrors): void {
+  const here = at.child('type');
+  const { type } = s;
+  if (type === 'null') errors.forbidden(here, 'type cannot be set to null, use nullable as an alternative');
+  else if (type && !types.includes(type)) errors.notSupported(here, type, types);
+  if (level === 'root') {
+    if (!type) errors.required(here, emptyType.root);
+    else if (type !== 'object') errors.invalid(here, type, 'must be object at the root');
+  } else if (!type && !s['x-kubernetes-int-or-string'] && !s['x-kubernetes-preserve-unknown-fields'])
+    errors.required(here, emptyType[level]);
+  if (s['x-kubernetes-int-or-string'] && type)
+    errors.forbidden(here, 'must be empty if x-kubernetes-int-or-string is true');
+  if (type === 'array' && s.items === undefined && !s['x-kubernetes-preserve-unknown-fields'])
+    errors.required(at.child('items'), 'must be specified');
+}
+
+function checkExtensions(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const preserve = 'x-kubernetes-preserve-unknown-fields';
+  if (s[preserve] === false) errors.invalid(at.child(preserve), false, 'must be true or undefined');
+  if (!s['x-kubernetes-embedded-resource']) return;
+  const must = 'must be object if x-kubernetes-embedded-resource is true';
+  if (!s.type) errors.required(at.child('type'), must);
+  else if (s.type !== 'object') errors.invalid(at.child('type'), s.type, must);
+  if (!s.properties && !s[preserve])
+    errors.required(
+      at.child('properties'),
+      `must not be empty if x-kubernetes-embedded-resource is true without ${preserve}`,
+    );
+}
+
+function checkMaps(s: JSONSchemaProps, at: FieldPath, level: Level, errors: FieldErrors): void {
+  if (level === 'root' && s.additionalProperties !== undefined)
+    errors.forbidden(at.child('additionalProperties'), 'must not be used at the root');
+  const mapType = s['x-kubernetes-map-type'];
+  if (mapType === undefined) return;
+  if (mapType !== 'atomic' && mapType !== 'granular')
+    errors.notSupported(at.child('x-kubernetes-map-type'), mapType, ['atomic', 'granular']);
+  const must = 'must be object if x-kubernetes-map-type is specified';
+  if (!s.type) errors.required(at.child('type'), must);
+  else if (s.type !== 'object') errors.invalid(at.child('type'), s.type, must);
+}
+
+function checkLists(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const listType = s['x-kubernetes-list-type'];
+  const keys = s['x-kubernetes-list-map-keys'] ?? [];
+  const here = at.child('x-kubernetes-list-type');
+  if (listType !== undefined) {
+    const must = 'must be array if x-kubernetes-list-type is specified';
+    if (!s.type) errors.required(at.child('type'), must);
+    else if (s.type !== 'array') errors.invalid(at.child('type'), s.type, must);
+    if (!['atomic', 'map', 'set'].includes(listType)) errors.notSupported(here, listType, ['atomic', 'map', 'set']);
+  }
+  const keysNeedMap = 'must be map if x-kubernetes-list-map-keys is non-empty';
+  if (keys.length && listType === undefined) errors.required(here, keysNeedMap);
+  else if (keys.length && listType !== 'map') errors.invalid(here, listType, keysNeedMap);
+  if (listType === 'map') checkKeys(s, keys, at, errors);
+  else if (listType === 'set' && isSchema(s.items)) checkSetItems(s.items, at.child('items'), errors);
+}
+
+function checkSetItems(items: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const must = 'must be atomic as item of a list with x-kubernetes-list-type=set';
+  if (items.nullable) errors.forbidden(at.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is set');
+  if (items.type === 'object' && items['x-kubernetes-map-type'] !== 'atomic')
+    errors.invalid(at.child('x-kubernetes-map-type'), items['x-kubernetes-map-type'], must);
+  if (items.type === 'array' && !['atomic', undefined].includes(items['x-kubernetes-list-type']))
+    errors.invalid(at.child('x-kubernetes-list-type'), items['x-kubernetes-list-type'], must);
+}
+
+function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, errors: FieldErrors): void {
+  const here = at.child('x-kubernetes-list-map-keys');
+  if (!keys.length) errors.required(here, 'must not be empty if x-kubernetes-list-type is map');
+  if (!isSchema(s.items)) {
+    errors.required(at.child('items'), 'must have a schema if x-kubernetes-list-type is map');
+    return;
+  }
+  const { items } = s;
+  const below = at.child('items');
+  if (items.type !== 'object')
+    errors.invalid(
+      below.child('type'),
+      items.type ?? '',
+      "must be object if parent array's x-kubernetes-list-type is map",
+    );
+  if (keys.some(k => !items.properties?.[k]))
+    errors.invalid(here, keys, 'entries must all be names of item properties');
+  for (const [i, key] of keys.entries()) {
+    if (keys.indexOf(key) < i) errors.invalid(here.index(i), key, 'must not contain duplicate entries');
+    const property = items.properties?.[key];
+    if (!property) continue;
+    const where = below.child('properties').key(key);
+    if (!scalars.includes(property.type ?? '') && !property['x-kubernetes-int-or-string'])
+      errors.invalid(
+        where.child('type'),
+        property.type ?? '',
+        `must be a scalar type if parent array's x-kubernetes-list-type is map`,
+      );
+    if (property.nullable)
+      errors.forbidden(where.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');
+    if (property.default === undefined && !items.required?.includes(key))
+      errors.required(
+        where.child('default'),
+        'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',
+      );
+  }
+}
+
+function checkMetadata(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const typeOf = (name: string, wanted: string) => {
+    const property = s.properties?.[name];
+    if (property && property.type !== wanted)
+      errors.invalid(at.child('properties').key(name).child('type'), property.type ?? '', `must be ${wanted}`);
+  };
+  typeOf('kind', 'string');
+  typeOf('apiVersion', 'string');
+  const metadata = s.properties?.metadata;
+  if (!metadata) return;
+  typeOf('metadata', 'object');
+  const { type: _, description: __, properties, ...more } = metadata;
+  const names = Object.keys(properties ?? {});
+  if (Object.keys(more).length || names.some(n => n !== 'name' && n !== 'generateName'))
+    errors.forbidden(
+      at.child('properties').key('metadata'),
+      'must not specify anything other than name and generateName, but metadata is implicitly specified',
+    );
+}
+
+type Structure = JSONSchemaProps | undefined;
+
+/** Value validations refine what the structure has; they may not add to it. */
+function checkComposites(s: JSONSchemaProps, structure: Structure, at: FieldPath, errors: FieldErrors): void {
+  for (const kind of ['allOf', 'anyOf', 'oneOf'] as const)
+    for (const [i, n] of (s[kind] ?? []).entries()) checkValueNode(n, structure, at.child(kind).index(i), at, errors);
+  if (s.not) checkValueNode(s.not, structure, at.child('not'), at, errors);
+}
+
+const mustBeEmpty = ['type', 'title', 'description'] as const;
+const mustBeUndefined = ['default', 'additionalProperties', 'x-kubernetes-list-type', 'x-kubernetes-map-type'] as const;
+const mustBeFalse = [
+  'nullable',
+  'x-kubernetes-preserve-unknown-fields',
+  'x-kubernetes-embedded-resource',
+  'x-kubernetes-int-or-string',
+] as const;
+
+function checkValueNode(
+  n: JSONSchemaProps,
+  structure: Structure,
+  at: FieldPath,
+  home: FieldPath,
+  errors: FieldErrors,
+): void {
+  const intOrString = structure?.['x-kubernetes-int-or-string'];
+  for (const field of mustBeEmpty)
+    if (n[field] && !(field === 'type' && intOrString))
+      errors.forbidden(at.child(field), 'must be empty to be structural');
+  for (const field of mustBeUndefined)
+    if (n[field] !== undefined) errors.forbidden(at.child(field), 'must be undefined to be structural');
+  for (const field of mustBeFalse) if (n[field]) errors.forbidden(at.child(field), 'must be false to be structural');
+  if (n['x-kubernetes-list-map-keys']?.length)
+    errors.forbidden(at.child('x-kubernetes-list-map-keys'), 'must be empty to be structural');
+  for (const [name, property] of Object.entries(n.properties ?? {})) {
+    const own =
+      structure?.properties?.[name] ??
+      (isSchema(structure?.additionalProperties) ? structure.additionalProperties : undefined);
+    const where = at.child('properties').key(name);
+    const there = home.child('properties').key(name);
+    if (!own && !structure?.['x-kubernetes-preserve-unknown-fields'])
+      errors.required(there, `because it is defined in ${where}`);
+    checkValueNode(property, own, where, there, errors);
+  }
+  if (isSchema(n.items)) {
+    const own = isSchema(structure?.items) ? structure.items : undefined;
+    if (!own) errors.required(home.child('items'), `because it is defined in ${at.child('items')}`);
+    checkValueNode(n.items, own, at.child('items'), home.child('items'), errors);
+  }
+  checkComposites(n, structure, at, errors);
+}
+
+/** Defaults obey the schema they stand in, and name nothing it does not have. */
+function checkDefaults(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  if (s.default !== undefined) checkDefault(s, at.child('default'), errors);
+  for (const [name, property] of Object.entries(s.properties ?? {}))
+    checkDefaults(property, at.child('properties').key(name), errors);
+  if (isSchema(s.items)) checkDefaults(s.items, at.child('items'), errors);
+  if (isSchema(s.additionalProperties)) checkDefaults(s.additionalProperties, at.child('additionalProperties'), errors);
+}
+
+function checkDefault(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const structural = compileStructural(s);
+  const value = cloneDeep(s.default) as unknown;
+  prunePart(structural, value);
+  if (!equalJson(value, s.default)) {
+    errors.invalid(at, s.default, 'must not have unknown fields');
+    return;
+  }
+  fillDefaults(structural, value);
+  const found = new Errors();
+  compileValidator(s).validate(value, at, undefined, found);
+  errors.list.push(...found.list);
+}

@@ -1,0 +1,141 @@
+// Serves one version of a custom kind: how its objects are read, shown and stored.
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { equalJson, isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
+import type { CustomForm } from '../../api/structural/custom-form.ts';
+import { applyStructuralDefaults } from '../../api/structural/default.ts';
+import { coerceEmbedded, coerceMetadata } from '../../api/structural/embedded.ts';
+import { prune } from '../../api/structural/prune.ts';
+import { shapeOfStructural } from '../../api/structural/shape.ts';
+import { compileStructural, preserveAll, type Structural } from '../../api/structural/structural.ts';
+import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/type/apiextensions-v1.ts';
+import type { Converter } from './conversion.ts';
+
+export interface FormOptions {
+  readonly definition: CustomResourceDefinition;
+  readonly version: CustomResourceDefinitionVersion;
+  readonly converter: Converter;
+}
+
+/** The schema a version is served by: what is not structural only preserves. */
+export function schemaOfVersion(version: CustomResourceDefinitionVersion): Structural {
+  return compileStructural(version.schema?.openAPIV3Schema ?? preserveAll);
+}
+
+export interface ServedForm extends CustomForm {
+  readonly structural: Structural;
+}
+
+export function createForm({ definition, version, converter }: FormOptions): ServedForm {
+  const { spec } = definition;
+  const apiVersion = `${spec.group}/${version.name}`;
+  const storageVersion = `${spec.group}/${spec.versions.find(v => v.storage)?.name ?? version.name}`;
+  const schema = version.schema?.openAPIV3Schema ?? preserveAll;
+  const structural = schemaOfVersion(version);
+  const shown = new WeakMap<KubeObject, KubeObject>();
+
+  function decode(value: Readonly<Plain>, unknown?: string[]): Mutable<KubeObject> {
+    const object = sortedCopy(value) as Plain;
+    object.metadata = coerceMetadata(object.metadata, 'metadata', unknown);
+    settle(object, unknown);
+    return sorted(object) as unknown as Mutable<KubeObject>;
+  }
+
+  function settle(object: Plain, unknown?: string[]): void {
+    const found: string[] = [];
+    prune(structural, object, unknown && found);
+    unknown?.push(...found.sort());
+    coerceEmbedded(structural, object, '', unknown);
+    applyStructuralDefaults(structural, object);
+  }
+
+  function showNow(converted: KubeObject): KubeObject {
+    const object = sortedCopy(converted) as Plain;
+    settle(object);
+    return equalJson(object, converted) ? converted : (sorted(object) as unknown as KubeObject);
+  }
+
+  return {
+    structural,
+    schema,
+    shape: shapeOfStructural(structural),
+    listKind: spec.names.listKind || `${spec.names.kind}List`,
+    deprecation: version.deprecated
+      ? version.deprecationWarning || `${apiVersion} ${spec.names.kind} is deprecated`
+      : '',
+    columns: version.additionalPrinterColumns ?? [],
+    scale: version.subresources?.scale,
+    watches: new Set(),
+    decode,
+    canonical(draft) {
+      const object = sorted(draft as unknown as Plain);
+      const metadata = sorted(object.metadata as Plain);
+      if (!metadata.resourceVersion) setKey(metadata, 'resourceVersion', '');
+      for (const key of Object.keys(metadata)) if (isEmptyList(metadata[key])) delete metadata[key];
+      object.metadata = sorted(metadata);
+      return object as unknown as Mutable<KubeObject>;
+    },
+    prepare(objects) {
+      const due = objects.filter(o => !shown.has(o) && !converter.isSync(o, apiVersion));
+      if (!due.length) return undefined;
+      return converter.convert(due, apiVersion).then(converted => {
+        for (const [i, object] of due.entries()) shown.set(object, showNow(converted[i]!));
+      });
+    },
+    show(object) {
+      let made = shown.get(object);
+      if (!made) {
+        if (!converter.isSync(object, apiVersion)) return object;
+        made = showNow(converter.convertSync(object, apiVersion));
+        shown.set(object, made);
+      }
+      return made;
+    },
+    store(object) {
+      if (apiVersion === storageVersion) return object;
+      const plain = object as KubeObject;
+      if (converter.isSync(plain, storageVersion))
+        return converter.convertSync(plain, storageVersion) as Mutable<KubeObject>;
+      return converter.convert([plain], storageVersion).then(([made]) => sortedCopy(made) as Mutable<KubeObject>);
+    },
+  };
+}
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+
+/** A private copy of JSON data with the keys of every object in order. */
+export function sortedCopy(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedCopy);
+  if (!isPlain(value)) return value;
+  const out: Plain = {};
+  for (const key of Object.keys(value).sort()) if (value[key] !== undefined) setKey(out, key, sortedCopy(value[key]));
+  return out;
+}
+
+/** Keys in order all the way down; what is in order already is shared. */
+function sorted(value: Plain): Plain {
+  const keys = Object.keys(value);
+  const out: Plain = {};
+  for (const key of keys.sort()) if (value[key] !== undefined) setKey(out, key, inOrder(value[key]));
+  return out;
+}
+
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const items = value.map(inOrder);
+    return items.some((item, i) => item !== value[i]) ? items : value;
+  }
+  if (!isPlain(value)) return value;
+  let same = true;
+  let previous = '';
+  for (const key of Object.keys(value)) {
+    if (key < previous || value[key] === undefined) same = false;
+    previous = key;
+  }
+  if (same) {
+    for (const key of Object.keys(value)) {
+      const child = value[key];
+      if (typeof child === 'object' && child !== null && inOrder(child) !== child) same = false;
+    }
+  }
+  return same ? value : sorted(value);
+}

@@ -1,0 +1,79 @@
+// The scale subresource of a custom kind: autoscaling/v1 Scale over the fields its definition names.
+import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
+import { internalError, methodNotSupported, notFound } from '../../api/status.ts';
+import { parseJsonPath } from '../../api/structural/json-path.ts';
+import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
+import type { Scale } from '../../api/type/autoscaling-v1.ts';
+import { wantedScale } from '../calls/scale.ts';
+import type { Call, CallResult } from '../context.ts';
+import { readObject } from '../registry/reading.ts';
+import { updateObject } from '../registry/update.ts';
+
+const numberAt = (object: KubeObject, jsonPath: string): number | undefined => {
+  const [value] = parseJsonPath(jsonPath).find(object);
+  return typeof value === 'number' ? value : undefined;
+};
+
+function scaleOf(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {
+  const { metadata: m } = object;
+  const replicas = numberAt(object, paths.specReplicasPath);
+  if (replicas === undefined)
+    throw internalError(new Error(`the spec replicas field ${JSON.stringify(paths.specReplicasPath)} does not exist`));
+  const [selector] = paths.labelSelectorPath ? parseJsonPath(paths.labelSelectorPath).find(object) : [];
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: {
+      name: m.name,
+      ...(m.namespace ? { namespace: m.namespace } : {}),
+      uid: m.uid,
+      resourceVersion: m.resourceVersion,
+      creationTimestamp: m.creationTimestamp,
+    },
+    spec: { ...(replicas ? { replicas } : {}) },
+    status: {
+      replicas: numberAt(object, paths.statusReplicasPath) ?? 0,
+      ...(typeof selector === 'string' && selector ? { selector } : {}),
+    },
+  };
+}
+
+export async function customScale(call: Call): Promise<CallResult> {
+  const { registry, resource } = call;
+  const paths = resource.custom?.scale;
+  if (!registry || !paths) throw methodNotSupported(resource, call.verb);
+  if (call.verb === 'get') return { code: 200, object: scaleOf((await readObject(registry, call.key)).object, paths) };
+  const { value, duplicates } = await call.body();
+  const { stored } = await updateObject(
+    registry,
+    call.key,
+    current => {
+      if (!current) throw notFound(resource, call.key.name);
+      const wanted = wantedScale(call, scaleOrZero(current, paths), value, duplicates, current);
+      const next = cloneDeep(current) as unknown as Mutable<KubeObject>;
+      setAt(next as unknown as Plain, parseJsonPath(paths.specReplicasPath).fields ?? [], wanted.spec?.replicas ?? 0);
+      next.metadata.resourceVersion = wanted.metadata.resourceVersion ?? current.metadata.resourceVersion;
+      return next;
+    },
+    call.context,
+  );
+  return { code: 200, object: scaleOf(stored.object, paths) };
+}
+
+// The first scale may set what is not there yet.
+function scaleOrZero(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {
+  if (numberAt(object, paths.specReplicasPath) !== undefined) return scaleOf(object, paths);
+  const filled = cloneDeep(object) as unknown as Plain;
+  setAt(filled, parseJsonPath(paths.specReplicasPath).fields ?? [], 0);
+  return scaleOf(filled as unknown as KubeObject, paths);
+}
+
+function setAt(object: Plain, fields: readonly string[], value: unknown): void {
+  let at = object;
+  for (const name of fields.slice(0, -1)) {
+    if (!isPlain(at[name])) setKey(at, name, {});
+    at = at[name] as Plain;
+  }
+  setKey(at, fields.at(-1)!, value);
+}

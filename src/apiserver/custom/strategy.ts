@@ -1,0 +1,62 @@
+// The rules of a custom kind, made from its schema.
+
+import { path } from '../../api/field-error.ts';
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { isPlain } from '../../api/patch/plain.ts';
+import type { Strategy } from '../../api/strategy.ts';
+import { validateEmbedded } from '../../api/structural/embedded.ts';
+import { parseJsonPath } from '../../api/structural/json-path.ts';
+import { validateListTypes } from '../../api/structural/list-type.ts';
+import { compileValidator } from '../../api/structural/value-rule.ts';
+import type { ServedForm } from './form.ts';
+
+type Plain = Record<string, unknown>;
+
+export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
+  const { structural, schema } = form;
+  const validator = compileValidator(schema);
+  return {
+    allowUnconditionalUpdate: false,
+    hasGeneration: true,
+    prepareForCreate(object) {
+      if (hasStatus) delete (object as unknown as Plain).status;
+    },
+    prepareForUpdate(object, old, { subresource }) {
+      if (subresource === 'status' && hasStatus) keepMetadata(object, old);
+      else if (!hasStatus && changed(object as unknown as Plain, old as unknown as Plain, 'status'))
+        (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
+    },
+    validate(object, errors, { old }) {
+      validator.validate(object, undefined, old && { value: old }, errors);
+      validateEmbedded(structural, object, undefined, errors);
+      validateListTypes(structural, object, errors);
+      if (form.scale) validateScale(form.scale, object as unknown as Plain, errors);
+    },
+  };
+}
+
+const changed = (a: Plain, b: Plain, key: string) => JSON.stringify(a[key]) !== JSON.stringify(b[key]);
+
+// A status update changes nothing of metadata but who manages what.
+function keepMetadata(object: Mutable<KubeObject>, old: KubeObject): void {
+  const { managedFields, resourceVersion } = object.metadata;
+  object.metadata = { ...old.metadata, resourceVersion } as Mutable<KubeObject>['metadata'];
+  if (managedFields) object.metadata.managedFields = managedFields;
+  else delete object.metadata.managedFields;
+}
+
+type Errors = Parameters<NonNullable<Strategy['validate']>>[1];
+type Scale = NonNullable<ServedForm['scale']>;
+
+function validateScale(scale: Scale, object: Plain, errors: Errors): void {
+  const count = (jsonPath: string) => {
+    const [value] = parseJsonPath(jsonPath).find(object);
+    if (value === undefined) return;
+    const at = path(jsonPath.replace(/^\./, ''));
+    if (typeof value !== 'number' || !Number.isInteger(value)) errors.invalid(at, value, 'must be an integer');
+    else if (value < 0) errors.invalid(at, value, 'should be a non-negative integer');
+    else if (value > 2147483647) errors.invalid(at, value, 'should be less than or equal to 2147483647');
+  };
+  count(scale.specReplicasPath);
+  if (isPlain(object.status)) count(scale.statusReplicasPath);
+}

@@ -1,0 +1,65 @@
+// Reads of a registry's version of its objects: a webhook may have to convert them first.
+import type { ObjectKey } from '../../api/meta.ts';
+import { notFound } from '../../api/status.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { type ListRequest, type ListResult, listCache } from './listing.ts';
+import type { Registry } from './registry.ts';
+import type { Stored } from './stored.ts';
+import type { WatchSink } from './watcher.ts';
+
+/** Throws 404, and what a failing conversion throws. */
+export async function readObject(registry: Registry, key: ObjectKey): Promise<Stored> {
+  const stored = registry.cache.get(registry.keyOf(key));
+  if (!stored) throw notFound(registry.resource, key.name);
+  const unseen = registry.prepare([stored]);
+  if (unseen) await unseen;
+  return registry.show(stored);
+}
+
+/** Everything there is, in one namespace or in all. Undefined: nothing to wait for. */
+export function prepareAll(registry: Registry, namespace: string): Promise<void> | undefined {
+  if (!registry.resource.custom) return undefined;
+  const all: Stored[] = [];
+  registry.cache.snapshot().scan(namespace ? `${namespace}/` : '', undefined, stored => {
+    all.push(stored);
+    return undefined;
+  });
+  return registry.prepare(all);
+}
+
+export async function listObjects(
+  registry: Registry,
+  dispatcher: Dispatcher,
+  request: ListRequest,
+): Promise<ListResult> {
+  // Selectors look at the version that is asked for.
+  const unseen = request.selection.everything ? undefined : prepareAll(registry, request.namespace);
+  if (unseen) await unseen;
+  const result = await listCache(registry.cache, dispatcher, request);
+  const late = registry.prepare(result.items);
+  if (late) await late;
+  return result;
+}
+
+/** Holds events back, in order, until what they show is converted. */
+export function orderedSink(registry: Registry, sink: WatchSink, onFailure: (error: Error) => void): WatchSink {
+  if (!registry.resource.custom) return sink;
+  let queue: Promise<void> | undefined;
+  const inOrder = (unseen: Promise<void> | undefined, tell: () => void) => {
+    if (!queue && !unseen) return tell();
+    const turn: Promise<void> = (queue ?? Promise.resolve())
+      .then(() => unseen)
+      .then(tell)
+      .catch(onFailure)
+      .finally(() => {
+        if (queue === turn) queue = undefined;
+      });
+    queue = turn;
+    unseen?.catch(() => {});
+  };
+  return {
+    onEvent: (type, stored) => inOrder(registry.prepare([stored]), () => sink.onEvent(type, stored)),
+    onInitial: stored => inOrder(registry.prepare([stored]), () => sink.onInitial(stored)),
+    onBookmark: (revision, initial) => inOrder(undefined, () => sink.onBookmark(revision, initial)),
+  };
+}
