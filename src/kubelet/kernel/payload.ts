@@ -5,6 +5,8 @@ import { decodeBase64 } from './env.ts';
 export interface PayloadFile {
   readonly data: Uint8Array;
   readonly mode: number;
+  /** Default: root. */
+  readonly uid?: number;
 }
 
 /** By path below the volume. */
@@ -51,7 +53,8 @@ export function samePayload(a: Payload | undefined, b: Payload): boolean {
   if (!a || a.size !== b.size) return false;
   for (const [path, file] of b) {
     const other = a.get(path);
-    if (!other || other.mode !== file.mode || other.data.length !== file.data.length) return false;
+    if (!other || other.mode !== file.mode || other.uid !== file.uid || other.data.length !== file.data.length)
+      return false;
     for (let i = 0; i < file.data.length; i++) if (file.data[i] !== other.data[i]) return false;
   }
   return true;

@@ -26,8 +26,9 @@ export async function writePayload(
     const parent = dirname(target);
     if (parent !== fresh) await host.makeDirectory(parent, 0o755);
     await host.writeFile(target, file.data, { mode: file.mode });
-    if (owner.gid !== undefined) await host.chown(target, -1, owner.gid);
+    if (file.uid !== undefined || owner.gid !== undefined) await host.chown(target, file.uid ?? -1, owner.gid ?? -1);
   }
+  if (owner.gid !== undefined) await giveDirectories(host, dir, fresh, payload, owner.gid);
   const temporary = join(dir, '..data_tmp');
   await host.remove(temporary);
   await host.symlink(name, temporary);
@@ -40,6 +41,18 @@ export async function writePayload(
   for (const entry of await host.list(dir)) {
     if (entry.startsWith('..') ? entry !== dataLink && entry !== name && entry === old : !roots.has(entry))
       await host.remove(join(dir, entry));
+  }
+}
+
+/** The directories go to the group as well, and hand it on. */
+async function giveDirectories(host: Host, dir: string, fresh: string, payload: Payload, gid: number): Promise<void> {
+  const all = new Set([dir, fresh]);
+  for (const path of payload.keys())
+    for (let at = dirname(path); at !== '.'; at = dirname(at)) all.add(join(fresh, at));
+  for (const path of all) {
+    const { mode = 0o755 } = (await host.info(path)) ?? {};
+    await host.chown(path, -1, gid);
+    await host.chmod(path, mode | 0o2550);
   }
 }
 

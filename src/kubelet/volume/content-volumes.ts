@@ -64,7 +64,7 @@ function plugin(
       if (!unchanged) await writePayload(o.host, o.clock, dir, readable, gid === undefined ? {} : { gid });
       written.set(dir, payload);
     }
-    return { path: dir, ...(refreshAtMs !== undefined ? { refreshAtMs } : {}) };
+    return { path: dir, readOnly: true, ...(refreshAtMs !== undefined ? { refreshAtMs } : {}) };
   };
   return {
     name,
@@ -75,7 +75,6 @@ function plugin(
       await o.host.makeDirectory(dir, 0o777);
       if (memory && !(await o.host.isMountPoint(dir))) {
         await o.host.mountTmpfs(dir, undefined);
-        await o.host.chmod(dir, 0o777);
       }
       return update(pod, volume, dir);
     },
@@ -89,7 +88,7 @@ function plugin(
 
 /** With an fsGroup its members must be able to read what only the owner could. */
 function groupReadable(payload: Payload): Payload {
-  return new Map([...payload].map(([path, f]) => [path, { ...f, mode: f.mode | 0o040 }]));
+  return new Map([...payload].map(([path, f]) => [path, { ...f, mode: f.mode | 0o440 }]));
 }
 
 const configMapContent: Collect = async (o, pod, volume) => {
@@ -185,13 +184,20 @@ async function projection(o: ContentOptions, pod: Pod, source: VolumeProjection,
   if (source.downwardAPI) return { payload: downwardFiles(o, pod, source.downwardAPI.items, mode) };
   if (source.serviceAccountToken) {
     const { token, refreshAtMs } = await o.tokens.token(pod, source.serviceAccountToken);
-    // Group members may read it when the pod has an fsGroup; otherwise only the one user all containers share, or all.
-    const file = { data: new TextEncoder().encode(token), mode: tokenMode(pod, mode) };
+    const uid = commonUser(pod);
+    const restricted = uid !== undefined || pod.spec.securityContext?.fsGroup !== undefined;
+    const owner = uid === undefined ? {} : { uid };
+    const file = { data: new TextEncoder().encode(token), mode: restricted ? 0o600 : mode, ...owner };
     return { payload: new Map([[source.serviceAccountToken.path, file]]), refreshAtMs };
   }
   throw new Error('projection source is not supported on this node');
 }
 
-function tokenMode(pod: Pod, mode: number): number {
-  return pod.spec.securityContext?.fsGroup !== undefined ? 0o600 : mode;
+/** The one user all containers run as, if the pod says so of each of them. */
+function commonUser(pod: Pod): number | undefined {
+  const { containers, initContainers = [], ephemeralContainers = [], securityContext } = pod.spec;
+  const users = [...containers, ...initContainers, ...ephemeralContainers].map(
+    c => c.securityContext?.runAsUser ?? securityContext?.runAsUser,
+  );
+  return users.every(u => u === users[0]) ? users[0] : undefined;
 }

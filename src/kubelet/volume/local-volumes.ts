@@ -20,11 +20,9 @@ export function emptyDirPlugin(host: Host, memoryBytes: number): VolumePlugin {
     canHandle: v => !!v.emptyDir,
     async setUp(pod, volume, dir) {
       const source = volume.emptyDir!;
-      const exists = await host.info(dir);
-      if (!exists) await host.makeDirectory(dir, 0o777);
+      if (!(await host.info(dir))) await host.makeDirectory(dir, 0o777);
       if (source.medium === 'Memory' && !(await host.isMountPoint(dir))) {
         await host.mountTmpfs(dir, tmpfsSize(pod, source.sizeLimit, memoryBytes));
-        await host.chmod(dir, 0o777);
       } else if (source.medium?.startsWith('HugePages'))
         throw new Error(`medium ${source.medium} is not supported on this node`);
       return { path: dir, managesOwnership: true };

@@ -13,9 +13,8 @@ export function chooseContainer(pod: Pod, asked: string): string {
     if (containers.length === 0) throw badRequest(`a container name must be specified for pod ${name}`);
     const annotated = pod.metadata.annotations?.[defaultAnnotation];
     if (containers.length > 1 && !annotated) {
-      const list = (of: readonly { name: string }[]) => `[${of.map(c => c.name).join(' ')}]`;
-      const init = initContainers.length ? ` or one of the init containers: ${list(initContainers)}` : '';
-      throw badRequest(`a container name must be specified for pod ${name}, choose one of: ${list(containers)}${init}`);
+      const names = [...initContainers, ...containers, ...ephemeralContainers].map(c => c.name).join(' ');
+      throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names}]`);
     }
     container = containers.length === 1 ? containers[0]!.name : annotated!;
   }

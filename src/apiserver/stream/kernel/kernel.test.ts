@@ -24,11 +24,7 @@ test('chooses a container, in words of Kubernetes where it cannot', () => {
   const refuses = (of: Pod, asked: string, message: string) =>
     assert.throws(() => chooseContainer(of, asked), { message, code: 400 });
   refuses(pod(['a', 'b']), '', 'a container name must be specified for pod p, choose one of: [a b]');
-  refuses(
-    pod(['a', 'b'], ['i', 'j']),
-    '',
-    'a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i j]',
-  );
+  refuses(pod(['a', 'b'], ['i', 'j']), '', 'a container name must be specified for pod p, choose one of: [i j a b]');
   refuses(pod(['a']), 'x', 'container x is not valid for pod p');
   refuses(pod(['a', 'b'], [], 'gone'), '', 'container gone is not valid for pod p');
 });

@@ -1,0 +1,51 @@
+// What a node does for pods and services, on one cluster of two nodes with real containers and real traffic.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe } from 'node:test';
+import { findProgram } from '../src/cri/command.ts';
+import { hostArchitecture, ociArchive } from '../src/cri/oci-image.ts';
+import { ClusterAccess } from './cluster-access.ts';
+import { loadBusybox, newLab } from './lab.ts';
+import { containerTests, namedUserImage, userImage } from './node/containers.ts';
+import { lifecycleTests } from './node/lifecycle.ts';
+import { volumeTests } from './node/volumes.ts';
+
+const image = 'k8ts.test/busybox:1';
+const lab = newLab('node');
+let access: ClusterAccess;
+
+/** Busybox with another user and an entrypoint, as images come that their makers have thought about. */
+async function loadUserImages(): Promise<void> {
+  const program = readFileSync(findProgram('busybox') ?? '/bin/busybox');
+  for (const [reference, user] of [
+    [userImage, '1234'],
+    [namedUserImage, 'someone'],
+  ] as const) {
+    const files = [
+      { name: 'bin/' },
+      { name: 'bin/busybox', content: program, mode: 0o755 },
+      ...['echo', 'sh', 'id'].map(applet => ({ name: `bin/${applet}`, link: 'busybox' })),
+      { name: 'etc/' },
+      { name: 'etc/passwd', content: Buffer.from('root:x:0:0:root:/:/bin/sh\nsomeone:x:1234:1234::/:/bin/sh\n') },
+      { name: 'etc/group', content: Buffer.from('root:x:0:\nsomeone:x:1234:\nfriends:x:50000:someone\n') },
+    ];
+    const config = { Entrypoint: ['echo', 'entry'], Cmd: ['default'], Env: ['PATH=/bin'], User: user };
+    const archive = join(lab.home, `${user}.tar`);
+    writeFileSync(archive, ociArchive({ reference, architecture: hostArchitecture(), files, config }));
+    await lab.k8ts('image', 'load', archive);
+  }
+}
+
+before(async () => {
+  await lab.k8ts('up', '--nodes', '2');
+  await loadBusybox(lab, image);
+  await loadUserImages();
+  access = new ClusterAccess(lab, 'node-test', image);
+  await access.ask('POST', '/api/v1/namespaces', { metadata: { name: 'node-test' } });
+});
+
+after(() => lab.dispose());
+
+describe('containers', { concurrency: true }, () => containerTests(() => access));
+describe('volumes', { concurrency: true }, () => volumeTests(() => access));
+describe('lifecycle', { concurrency: true }, () => lifecycleTests(() => access));

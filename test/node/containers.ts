@@ -1,0 +1,326 @@
+// Containers: what they run, with which environment, how they end and what they leave behind.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Container } from '../../src/api/type/core-v1.ts';
+import { type ClusterAccess, conditionOf, sh, waiting } from '../cluster-access.ts';
+import { eventually } from '../lab.ts';
+
+/** Entrypoint `echo entry`, command `default`, user 1234. */
+export const userImage = 'k8ts.test/user:1';
+/** The same with a user by name. */
+export const namedUserImage = 'k8ts.test/named-user:1';
+
+export function containerTests(c: () => ClusterAccess): void {
+  /** Runs it to its end; the log of its one container. */
+  const output = async (name: string, container: Partial<Container>, spec: object = {}, metadata: object = {}) => {
+    await c().pod(name, { ...spec, containers: [{ name: 'main', ...container }] }, metadata);
+    await c().ended(name);
+    return c().log(name);
+  };
+
+  test('command and args over the image', async () => {
+    const image = { image: userImage };
+    const [neither, args, command, both] = await Promise.all([
+      output('image-defaults', image),
+      output('image-args', { ...image, args: ['override', 'arguments'] }),
+      output('image-command', { ...image, command: ['echo', 'mine'] }),
+      output('image-both', { ...image, command: ['echo', 'mine'], args: ['too'] }),
+    ]);
+    assert.deepEqual(
+      [neither, args, command, both],
+      ['entry default\n', 'entry override arguments\n', 'mine\n', 'mine too\n'],
+    );
+  });
+
+  test('variables: composed, from maps and secrets, with prefixes, from the downward API', async () => {
+    await c().create('configmaps', { metadata: { name: 'env' }, data: { 'data-1': 'value-1', 'data.2': 'two words' } });
+    await c().create('secrets', { metadata: { name: 'env' }, stringData: { 'data-1': 'secret-1' } });
+    const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+    const resource = (name: string, of: string, divisor?: string) => ({
+      name,
+      valueFrom: { resourceFieldRef: { resource: of, ...(divisor ? { divisor } : {}) } },
+    });
+    const log = await output(
+      'env',
+      {
+        command: ['env', 'ARG=$(FOO) $$(FOO) $(MISSING)'],
+        args: ['COMMAND=$(BAR)', 'env'],
+        env: [
+          { name: 'FOO', value: 'foo-value' },
+          { name: 'BAR', value: 'bar-value' },
+          { name: 'FOOBAR', value: '$(FOO);;$(BAR);;$(LATER);;$$(FOO)' },
+          { name: 'LATER', value: 'x' },
+          { name: 'KEY', valueFrom: { configMapKeyRef: { name: 'env', key: 'data.2' } } },
+          { name: 'SECRET', valueFrom: { secretKeyRef: { name: 'env', key: 'data-1' } } },
+          { name: 'OPTIONAL', valueFrom: { configMapKeyRef: { name: 'absent', key: 'x', optional: true } } },
+          field('POD', 'metadata.name'),
+          field('SPACE', 'metadata.namespace'),
+          field('IP', 'status.podIP'),
+          field('IPS', 'status.podIPs'),
+          field('HOST', 'status.hostIP'),
+          field('HOSTS', 'status.hostIPs'),
+          field('UID', 'metadata.uid'),
+          field('LABEL', "metadata.labels['color']"),
+          field('ACCOUNT', 'spec.serviceAccountName'),
+          field('NODE', 'spec.nodeName'),
+          resource('CPU_LIMIT', 'limits.cpu'),
+          resource('CPU_MILLI', 'requests.cpu', '1m'),
+          resource('MEMORY_LIMIT', 'limits.memory'),
+          resource('MEMORY_MIB', 'requests.memory', '1Mi'),
+        ],
+        envFrom: [
+          { configMapRef: { name: 'env' } },
+          { prefix: 'p-', secretRef: { name: 'env' } },
+          { prefix: 'q_', configMapRef: { name: 'env' } },
+          { configMapRef: { name: 'absent', optional: true } },
+        ],
+        resources: { requests: { cpu: '250m', memory: '32Mi' }, limits: { cpu: '1250m', memory: '64Mi' } },
+      },
+      {},
+      { labels: { color: 'red' } },
+    );
+    const pod = await c().get('env');
+    const lines = new Set(log.split('\n'));
+    const { hostIP, podIP } = pod.status!;
+    const expected = [
+      'FOOBAR=foo-value;;bar-value;;$(LATER);;$(FOO)',
+      'data-1=value-1',
+      'data.2=two words',
+      'p-data-1=secret-1',
+      'q_data-1=value-1',
+      'KEY=two words',
+      'SECRET=secret-1',
+      'POD=env',
+      `SPACE=${c().namespace}`,
+      `IP=${podIP}`,
+      `IPS=${podIP}`,
+      `HOST=${hostIP}`,
+      `HOSTS=${hostIP}`,
+      `UID=${pod.metadata.uid}`,
+      'LABEL=red',
+      'ACCOUNT=default',
+      `NODE=${pod.spec.nodeName}`,
+      'CPU_LIMIT=2',
+      'CPU_MILLI=250',
+      `MEMORY_LIMIT=${64 * 2 ** 20}`,
+      'MEMORY_MIB=32',
+      'HOSTNAME=env',
+      'ARG=foo-value $(FOO) $(MISSING)',
+      'COMMAND=bar-value',
+    ];
+    for (const line of expected) assert.ok(lines.has(line), `${line} in\n${log}`);
+    assert.doesNotMatch(log, /OPTIONAL/);
+    assert.equal(pod.status?.qosClass, 'Burstable');
+  });
+
+  test('limits that are not set are what the node can allocate', async () => {
+    const resource = (name: string, of: string) => ({ name, valueFrom: { resourceFieldRef: { resource: of } } });
+    const log = await output('env-defaults', {
+      command: sh('env'),
+      env: [resource('CPU', 'limits.cpu'), resource('MEMORY', 'limits.memory'), resource('ASKED', 'requests.cpu')],
+    });
+    const pod = await c().get('env-defaults');
+    const node = await c().ask('GET', `/api/v1/nodes/${pod.spec.nodeName}`);
+    const { cpu, memory } = node.status.allocatable;
+    assert.match(log, new RegExp(`^CPU=${cpu}$`, 'm'));
+    assert.match(log, new RegExp(`^MEMORY=${Number.parseInt(memory, 10) * 1024}$`, 'm'));
+    assert.match(log, /^ASKED=0$/m);
+  });
+
+  test('variables of services, unless the pod does not want them', async () => {
+    await c().create('services', {
+      metadata: { name: 'foo-service' },
+      spec: { ports: [{ name: 'web', port: 8765, targetPort: 8080 }], selector: { app: 'none' } },
+    });
+    const [with_, without] = await Promise.all([
+      output('service-env', { command: sh('env') }, { enableServiceLinks: true }),
+      output('no-service-env', { command: sh('env') }),
+    ]);
+    const { spec } = await c().ask('GET', c().path('services', 'foo-service'));
+    const ip = spec.clusterIP;
+    for (const line of [
+      `FOO_SERVICE_SERVICE_HOST=${ip}`,
+      'FOO_SERVICE_SERVICE_PORT=8765',
+      'FOO_SERVICE_SERVICE_PORT_WEB=8765',
+      `FOO_SERVICE_PORT=tcp://${ip}:8765`,
+      `FOO_SERVICE_PORT_8765_TCP=tcp://${ip}:8765`,
+      'FOO_SERVICE_PORT_8765_TCP_PROTO=tcp',
+      'FOO_SERVICE_PORT_8765_TCP_PORT=8765',
+      `FOO_SERVICE_PORT_8765_TCP_ADDR=${ip}`,
+    ])
+      assert.ok(with_.split('\n').includes(line), `${line} in\n${with_}`);
+    assert.match(with_, /^KUBERNETES_SERVICE_HOST=/m);
+    assert.match(without, /^KUBERNETES_SERVICE_HOST=/m);
+    assert.doesNotMatch(without, /FOO_SERVICE/);
+  });
+
+  test('what is missing is a CreateContainerConfigError until it is there', async () => {
+    await c().pod('config-error', {
+      containers: [
+        {
+          name: 'main',
+          command: sh('echo $A'),
+          env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'late', key: 'a' } } }],
+        },
+      ],
+    });
+    const stuck = await c().when(
+      'config-error',
+      'stuck',
+      p => p.status?.containerStatuses?.[0]?.state?.waiting?.message,
+    );
+    assert.deepEqual(stuck.status?.containerStatuses?.[0]?.state?.waiting, {
+      reason: 'CreateContainerConfigError',
+      message: 'configmap "late" not found',
+    });
+    await c().create('configmaps', { metadata: { name: 'late' }, data: { a: 'here' } });
+    await c().ended('config-error', 20_000);
+    assert.equal(await c().log('config-error'), 'here\n');
+  });
+
+  test('how containers end under each restart policy', async () => {
+    const count = (end: string) => ({
+      name: 'main',
+      volumeMounts: [{ name: 'state', mountPath: '/state' }],
+      command: sh(`echo x >> /state/runs; n=$(wc -l < /state/runs); ${end}`),
+    });
+    const volumes = [{ name: 'state', emptyDir: {} }];
+    await c().pod('ends-always', {
+      restartPolicy: 'Always',
+      volumes,
+      containers: [count(`[ $n -ge 2 ] && { ${waiting}; }; exit 0`)],
+    });
+    await c().pod('ends-failure', {
+      restartPolicy: 'OnFailure',
+      volumes,
+      containers: [count('[ $n -ge 2 ] && exit 0; exit 1')],
+    });
+    await c().pod('ends-never', { volumes, containers: [count('exit 3')] });
+    const [always, onFailure, never] = await Promise.all([
+      c().when(
+        'ends-always',
+        'ready again',
+        p => p.status?.containerStatuses?.[0]?.restartCount === 1 && p.status.containerStatuses[0].ready,
+      ),
+      c().ended('ends-failure'),
+      c().ended('ends-never'),
+    ]);
+    assert.equal(always.status?.phase, 'Running');
+    assert.equal(always.status?.containerStatuses?.[0]?.lastState?.terminated?.reason, 'Completed');
+    assert.deepEqual(
+      [onFailure.status?.phase, onFailure.status?.containerStatuses?.[0]?.restartCount],
+      ['Succeeded', 1],
+    );
+    assert.equal(onFailure.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 1);
+    assert.equal(never.status?.phase, 'Failed');
+    const { terminated } = never.status!.containerStatuses![0]!.state!;
+    assert.deepEqual([terminated?.exitCode, terminated?.reason], [3, 'Error']);
+    assert.ok(terminated?.startedAt && terminated.finishedAt && terminated.containerID);
+    assert.equal(conditionOf(never, 'Ready')?.reason, 'PodFailed');
+    assert.equal(conditionOf(onFailure, 'ContainersReady')?.reason, 'PodCompleted');
+    assert.equal(conditionOf(onFailure, 'Initialized')?.reason, 'PodCompleted');
+    await c().when(
+      'ends-failure',
+      'without its sandbox',
+      p => conditionOf(p, 'PodReadyToStartContainers')?.status === 'False',
+    );
+  });
+
+  test('last words: from the file, from the log, none', async () => {
+    const say = (script: string, more: object = {}) => ({ name: 'main', command: sh(script), ...more });
+    const fallback = { terminationMessagePolicy: 'FallbackToLogsOnError' as const };
+    await c().pod('words-path', {
+      containers: [
+        say('printf DONE > /dev/custom-log', {
+          terminationMessagePath: '/dev/custom-log',
+          securityContext: { runAsUser: 1000 },
+        }),
+      ],
+    });
+    await c().pod('words-log', { containers: [say('echo DONE; exit 1', fallback)] });
+    await c().pod('words-file', { containers: [say('printf OK > /dev/termination-log; echo DONE', fallback)] });
+    await c().pod('words-none', { containers: [say('echo DONE', fallback)] });
+    const of = async (name: string) => {
+      const pod = await c().ended(name);
+      return [pod.status?.phase, pod.status?.containerStatuses?.[0]?.state?.terminated?.message];
+    };
+    assert.deepEqual(await Promise.all(['words-path', 'words-log', 'words-file', 'words-none'].map(of)), [
+      ['Succeeded', 'DONE'],
+      ['Failed', 'DONE\n'],
+      ['Succeeded', 'OK'],
+      ['Succeeded', undefined],
+    ]);
+  });
+
+  test('logs: tail, since, timestamps, limits, the container before, init containers, and errors', async () => {
+    await c().pod('logs', {
+      restartPolicy: 'OnFailure',
+      initContainers: [{ name: 'first', command: sh('echo from init') }],
+      volumes: [{ name: 'state', emptyDir: {} }],
+      containers: [
+        {
+          name: 'main',
+          volumeMounts: [{ name: 'state', mountPath: '/state' }],
+          command: sh(
+            `if [ ! -e /state/x ]; then touch /state/x; echo before; exit 1; fi; for i in 1 2 3 4 5; do echo line $i; done; sleep 0.1; echo error >&2; ${waiting}`,
+          ),
+        },
+        { name: 'other', command: sh(`echo other; ${waiting}`) },
+      ],
+    });
+    await c().when('logs', 'restarted', p => p.status?.containerStatuses?.[0]?.restartCount === 1);
+    const lines = () => c().log('logs', 'main');
+    await eventually('lines', async () => (await lines()).endsWith('error\n'));
+    assert.equal(await lines(), 'line 1\nline 2\nline 3\nline 4\nline 5\nerror\n');
+    assert.equal(await c().log('logs', 'main', '&tailLines=2'), 'line 5\nerror\n');
+    assert.equal(await c().log('logs', 'main', '&tailLines=0'), '');
+    assert.equal(await c().log('logs', 'main', '&limitBytes=8'), 'line 1\nl');
+    assert.equal(await c().log('logs', 'main', '&previous=true'), 'before\n');
+    assert.equal(await c().log('logs', 'first'), 'from init\n');
+    assert.match(await c().log('logs', 'other', '&timestamps=true'), /^\d{4}-\d\d-\d\dT[\d:.]+Z other\n$/);
+    assert.equal(await c().log('logs', 'other', '&sinceTime=2099-01-01T00:00:00Z'), '');
+    const path = `${c().path('pods', 'logs')}/log`;
+    const unnamed = await c().request('GET', path);
+    assert.equal(unnamed.code, 400);
+    assert.equal(
+      unnamed.body.message,
+      'a container name must be specified for pod logs, choose one of: [first main other]',
+    );
+    assert.match(
+      (await c().request('GET', `${path}?container=nobody`)).body.message,
+      /container nobody is not valid for pod logs/,
+    );
+    const none = await c().request('GET', `${path}?container=other&previous=true`);
+    assert.equal(none.code, 400);
+    assert.match(none.body.message, /previous terminated container "other" in pod "logs" not found/);
+  });
+
+  test('images that are not there', async () => {
+    await c().pod('image-never', {
+      containers: [{ name: 'main', image: 'k8ts.test/absent:1', imagePullPolicy: 'Never' }],
+    });
+    await c().pod('image-back-off', { containers: [{ name: 'main', image: 'k8ts.invalid/absent:1' }] });
+    await c().pod('image-invalid', { containers: [{ name: 'main', image: 'INVALID//x' }] });
+    const reason = (name: string, reason: string) =>
+      c().when(name, reason, p => p.status?.containerStatuses?.[0]?.state?.waiting?.reason === reason);
+    const [never, , invalid] = await Promise.all([
+      reason('image-never', 'ErrImageNeverPull'),
+      reason('image-back-off', 'ImagePullBackOff'),
+      reason('image-invalid', 'InvalidImageName'),
+    ]);
+    assert.equal(never.status?.phase, 'Pending');
+    assert.equal(
+      never.status?.containerStatuses?.[0]?.state?.waiting?.message,
+      'Container image "k8ts.test/absent:1" is not present with pull policy of Never',
+    );
+    assert.match(
+      invalid.status?.containerStatuses?.[0]?.state?.waiting?.message ?? '',
+      /^Failed to apply default image tag "INVALID\/\/x": couldn't parse image name/,
+    );
+    for (const reason of ['Scheduled', 'Pulling', 'Failed', 'BackOff'])
+      await eventually(reason, async () => (await c().events('image-back-off')).some(e => e.reason === reason));
+    // Still to be deleted.
+    await c().delete('pods', 'image-back-off');
+    await c().gone('image-back-off', 10_000);
+  });
+}
