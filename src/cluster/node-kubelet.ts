@@ -1,7 +1,9 @@
 // The kubelet of a node with containers, as this cluster wants it.
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { Cgroups } from '../cri/cgroup.ts';
+import { gatedRuntime } from '../cri/gated-runtime.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
@@ -15,6 +17,9 @@ const evictionHard = {
   'imagefs.available': '0%',
 };
 
+// 100 pods at once on two processors: 10.9 s with two starts a processor, 16 s with all of them.
+const startsPerProcessor = 2;
+
 export function createNodeKubelet(context: NodeContext): Service {
   const { config, clock, random, log, runtime } = context;
   const cgroups = new Cgroups({ parent: config.cgroup, clock });
@@ -22,7 +27,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     nodeName: config.nodeName,
     client: context.kubeletClient,
     informers: context.kubeletInformers,
-    runtime,
+    runtime: gatedRuntime(runtime, startsPerProcessor * availableParallelism()),
     clock,
     random,
     log: log.with({ part: 'kubelet' }),

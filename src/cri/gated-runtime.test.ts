@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gatedRuntime } from './gated-runtime.ts';
+import type { ContainerRuntime } from './runtime.ts';
+
+test('so many starts at once, first come first served, others untouched', async () => {
+  const started: string[] = [];
+  const open = new Map<string, () => void>();
+  const runtime = {
+    RunPodSandbox(request: { name: string }) {
+      started.push(request.name);
+      return new Promise<void>(resolve => open.set(request.name, resolve));
+    },
+    Version: () => Promise.resolve('v'),
+  };
+  const gated = gatedRuntime(runtime as unknown as ContainerRuntime, 2) as unknown as typeof runtime;
+  const calls = ['a', 'b', 'c', 'd'].map(name => gated.RunPodSandbox({ name }));
+  assert.equal(await gated.Version(), 'v');
+  assert.deepEqual(started, ['a', 'b']);
+  open.get('b')!();
+  await calls[1];
+  assert.deepEqual(started, ['a', 'b', 'c']);
+  for (const name of ['a', 'c']) open.get(name)!();
+  await Promise.all([calls[0], calls[2]]);
+  open.get('d')!();
+  await calls[3];
+});
+
+test('a start that fails gives its place back', async () => {
+  let calls = 0;
+  const runtime = { StartContainer: () => Promise.reject(new Error(`no ${++calls}`)) };
+  const gated = gatedRuntime(runtime as unknown as ContainerRuntime, 1) as unknown as typeof runtime;
+  await assert.rejects(gated.StartContainer(), /no 1/);
+  await assert.rejects(gated.StartContainer(), /no 2/);
+});
