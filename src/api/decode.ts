@@ -1,5 +1,5 @@
 // Bytes to objects and back. Every write passes here.
-import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { messageOf } from '../base/assert.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson } from './json-syntax.ts';
@@ -13,12 +13,19 @@ export { normalize } from './normalize.ts';
 export interface DecodeReport {
   readonly duplicates: readonly string[];
   readonly unknown: readonly string[];
+  /** As in Parsed. */
+  readonly keys?: readonly string[];
+  readonly lines?: readonly number[];
 }
 
 export interface Parsed {
   readonly value: unknown;
   /** Paths of keys given more than once in an object; the last one counts. */
   readonly duplicates: string[];
+  /** Of JSON with duplicates: the path of every key in the order they stand in. */
+  readonly keys?: readonly string[];
+  /** Of YAML with duplicates: the line each of them stands in. */
+  readonly lines?: readonly number[];
 }
 
 /** Deeper documents are refused: everything that walks a value recurses. */
@@ -41,8 +48,9 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   } catch (error) {
     throw refuse(inspectJson(text).error ?? messageOf(error), text, kind);
   }
-  const duplicates = keys === keysIn(value) ? [] : [...inspectJson(text).duplicates];
-  return { value, duplicates };
+  if (keys === keysIn(value)) return { value, duplicates: [] };
+  const inspected = inspectJson(text);
+  return { value, duplicates: [...inspected.duplicates], keys: inspected.keys };
 }
 
 function decodeUtf8(body: Uint8Array, kind: string | undefined): string {
@@ -120,24 +128,34 @@ const isUnwanted = (tag: unknown) => {
 /** Parses one YAML document (JSON too) as YAML 1.1, as Kubernetes does. Throws a StatusError (400). */
 export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
   const text = typeof body === 'string' ? body : decodeUtf8(body, kind);
+  const lineCounter = new LineCounter();
   const document = parseDocument(text, {
     version: '1.1',
     uniqueKeys: false,
     customTags: tags => tags.filter(tag => !isUnwanted(tag)),
     logLevel: 'silent',
+    lineCounter,
   });
   const [error] = document.errors;
   if (error) throw refuse(`error converting YAML to JSON: yaml: ${error.message.split('\n')[0]}`, text, kind);
-  const duplicates: string[] = [];
+  const found: Duplicate[] = [];
   try {
-    inspectYaml(document.contents as Node | null, '', 0, duplicates, document);
-    return { value: document.toJS({ maxAliasCount: 100, mapAsMap: false }), duplicates };
+    inspectYaml(document.contents as Node | null, '', 0, found, document);
+    const value: unknown = document.toJS({ maxAliasCount: 100, mapAsMap: false });
+    if (found.length === 0) return { value, duplicates: [] };
+    const lines = found.map(d => lineCounter.linePos(d.offset).line);
+    return { value, duplicates: found.map(d => d.path), lines };
   } catch (cause) {
     throw refuse(`error converting YAML to JSON: yaml: ${messageOf(cause)}`, text, kind);
   }
 }
 
-function inspectYaml(node: unknown, path: string, depth: number, duplicates: string[], document: Document): void {
+interface Duplicate {
+  readonly path: string;
+  readonly offset: number;
+}
+
+function inspectYaml(node: unknown, path: string, depth: number, duplicates: Duplicate[], document: Document): void {
   if (depth > maxDepth) throw new RangeError('exceeded max depth');
   if (isAlias(node) || isScalar(node)) return;
   if (isSeq(node)) {
@@ -147,7 +165,7 @@ function inspectYaml(node: unknown, path: string, depth: number, duplicates: str
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? String(key.value) : String(key);
       const child = path ? `${path}.${name}` : name;
-      if (seen.has(name) && name !== '<<') duplicates.push(child);
+      if (seen.has(name) && name !== '<<') duplicates.push({ path: child, offset: (key as Node).range?.[0] ?? 0 });
       seen.add(name);
       inspectYaml(value, child, depth + 1, duplicates, document);
     }
@@ -159,12 +177,26 @@ export function encodeJson(object: unknown): Buffer {
   return Buffer.from(JSON.stringify(object));
 }
 
-/** `unknown field "spec.foo"`, `duplicate field "spec.bar"`. */
-export function strictErrors(report: Partial<DecodeReport>): string[] {
-  return [
-    ...(report.duplicates ?? []).map(path => `duplicate field ${JSON.stringify(path)}`),
-    ...(report.unknown ?? []).map(path => `unknown field ${JSON.stringify(path)}`),
-  ];
+/** `unknown field "spec.foo"`, `duplicate field "spec.bar"`, of YAML `line 3: key "bar" already set in map`. */
+export function strictErrors({ duplicates = [], unknown = [], keys, lines }: Partial<DecodeReport>): string[] {
+  const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`;
+  const duplicateField = (path: string) => `duplicate field ${JSON.stringify(path)}`;
+  // YAML becomes JSON with sorted keys before fields are looked at.
+  if (lines) return [...duplicates.map(keyTwice), ...[...unknown].sort().map(unknownField)];
+  if (!keys) return [...duplicates.map(duplicateField), ...unknown.map(unknownField)];
+  const strange = new Set(unknown);
+  const seen = new Set<string>();
+  const found = new Set<string>();
+  for (const path of keys) {
+    if (strange.has(path)) found.add(unknownField(path));
+    else if (seen.has(path)) found.add(duplicateField(path));
+    seen.add(path);
+  }
+  return [...found];
+
+  function keyTwice(path: string, i: number): string {
+    return `line ${lines![i]}: key ${JSON.stringify(path.slice(path.lastIndexOf('.') + 1))} already set in map`;
+  }
 }
 
 /** The refusal of fieldValidation=Strict. */

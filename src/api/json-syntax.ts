@@ -6,6 +6,8 @@ export interface SyntaxReport {
   readonly error: string | undefined;
   /** Paths of keys that appear again in the same object: `spec.foo`, `spec.containers[0].name`. */
   readonly duplicates: readonly string[];
+  /** The path of every key in the order they stand in. */
+  readonly keys: readonly string[];
 }
 
 class SyntaxFault extends Error {}
@@ -15,15 +17,16 @@ export function inspectJson(text: string): SyntaxReport {
   try {
     walk.value('');
     walk.end();
-    return { error: undefined, duplicates: walk.duplicates };
+    return { error: undefined, duplicates: walk.duplicates, keys: walk.keys };
   } catch (error) {
-    if (error instanceof SyntaxFault) return { error: error.message, duplicates: walk.duplicates };
+    if (error instanceof SyntaxFault) return { error: error.message, duplicates: walk.duplicates, keys: walk.keys };
     throw error;
   }
 }
 
 class Walk {
   readonly duplicates: string[] = [];
+  readonly keys: string[] = [];
   readonly #text: string;
   #at = 0;
 
@@ -61,6 +64,7 @@ class Walk {
       this.#string();
       const key = JSON.parse(this.#text.slice(start, this.#at)) as string;
       const child = path ? `${path}.${key}` : key;
+      this.keys.push(child);
       if (seen.has(key)) this.duplicates.push(child);
       seen.add(key);
       this.#space();

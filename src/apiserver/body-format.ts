@@ -1,11 +1,8 @@
-import { parseJson, parseYaml } from '../api/decode.ts';
+import { type Parsed, parseJson, parseYaml } from '../api/decode.ts';
 import { decodeProtobuf } from '../api/protobuf.ts';
 import { unsupportedMediaType } from '../api/status.ts';
 
-export interface DecodedBody {
-  readonly value: unknown;
-  readonly duplicates: readonly string[];
-}
+export type DecodedBody = Parsed;
 
 const accepted = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 

@@ -79,7 +79,11 @@ export function caller(options: CallerOptions): Caller {
     for await (const chunk of message) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
     const isJson = message.headers['content-type']?.includes('json');
-    return { code: message.statusCode ?? 0, headers: message.headers, object: isJson ? JSON.parse(text) : text };
+    return {
+      code: message.statusCode ?? 0,
+      headers: message.headers,
+      object: isJson && text ? JSON.parse(text) : text,
+    };
   }
 
   return {

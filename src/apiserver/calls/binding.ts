@@ -12,14 +12,11 @@ const target = { group: '', version: 'v1', kind: 'Binding', typeName: 'io.k8s.ap
 
 /** `pods`: the registry of pods. */
 export async function bindPod(call: Call, pods: Registry): Promise<CallResult> {
-  const { value, duplicates } = await call.body();
-  const binding = draftFrom(
-    target,
-    undefined,
-    value,
-    { fieldValidation: 'Ignore', warn: call.context.warn },
-    duplicates,
-  ) as unknown as Binding;
+  const { value } = await call.body();
+  const binding = draftFrom(target, undefined, value, {
+    fieldValidation: 'Ignore',
+    warn: call.context.warn,
+  }) as unknown as Binding;
   const name = call.key.name || binding.metadata.name;
   if (call.key.name && binding.metadata.name && binding.metadata.name !== call.key.name)
     throw badRequest('name in URL does not match name in Binding object');

@@ -44,14 +44,14 @@ export function scaleOf(object: KubeObject): Scale {
 export async function scale(call: Call): Promise<CallResult> {
   const registry = call.registry!;
   if (call.verb === 'get') return { code: 200, object: scaleOf(registry.get(call.key).object) };
-  const { value } = await call.body();
+  const { value, duplicates } = await call.body();
   const { stored } = await updateObject(
     registry,
     call.key,
     async current => {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
-      const wanted = wantedScale(call, now, value, current);
+      const wanted = wantedScale(call, now, value, duplicates, current);
       await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
       next.spec.replicas = wanted.spec?.replicas ?? 0;
@@ -69,6 +69,7 @@ export function wantedScale(
   call: Call,
   now: Scale,
   value: unknown,
+  duplicates: readonly string[],
   current: KubeObject,
 ): Mutable<Scale> {
   const wanted = draftFrom(
@@ -76,6 +77,7 @@ export function wantedScale(
     undefined,
     call.verb === 'patch' ? patched(now, value, call.contentType) : value,
     { fieldValidation: 'Ignore', warn: call.context.warn },
+    { duplicates: [...duplicates] },
   ) as unknown as Mutable<Scale>;
   check(call, wanted, current);
   return wanted;

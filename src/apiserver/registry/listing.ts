@@ -82,10 +82,12 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
   function at(asked: number, gone?: () => StatusError) {
     if (asked > dispatcher.revision)
       throw badRequest(`continue key is not valid: its revision ${asked} lies in the future`);
+    if (asked < dispatcher.listableFrom) throw gone?.() ?? tooOld();
     try {
       return cache.snapshotAt(asked);
     } catch (error) {
-      throw gone && error instanceof StatusError ? gone() : error;
+      if (!(error instanceof StatusError)) throw error;
+      throw gone?.() ?? tooOld();
     }
   }
 
@@ -112,6 +114,8 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     };
   }
 }
+
+const tooOld = () => expired('The resourceVersion for the provided list is too old.');
 
 // The answer to a continue token that is too old carries a fresh one, to go on without consistency.
 function inconsistentToken(revision: number, after: string): StatusError {
