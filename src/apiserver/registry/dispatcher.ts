@@ -8,6 +8,9 @@ import type { WatchCache } from './watch-cache.ts';
 
 const compactEveryMs = 300_000;
 
+// Changes from before a restart that watches may resume behind: as many as cost the start some 20 ms.
+const replayedEvents = 1000;
+
 export class Dispatcher {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -33,21 +36,33 @@ export class Dispatcher {
   /** Fills the caches, keyed by prefix (`/registry/pods/`), and follows the store from there. */
   async start(caches: ReadonlyMap<string, WatchCache>, onFailure: (error: Error) => void): Promise<void> {
     this.#onFailure = onFailure;
-    let revision = this.#store.revision;
+    const newest = this.#store.revision;
+    // The caches begin a while back and take the rest from the store's log: watches resume across a restart.
+    const revision = Math.max(0, this.#store.compactedRevision, newest - replayedEvents);
     for (const [prefix, cache] of caches) {
-      const page = await this.#store.list(prefix, { revision });
-      revision = page.revision;
-      cache.load(page.entries, revision);
+      const page = revision === 0 ? undefined : await this.#store.list(prefix, { revision });
+      cache.load(page?.entries ?? [], revision);
       this.#caches.set(prefix, cache);
     }
     this.revision = revision;
     this.#age(this.listableFrom);
-    this.#watch = this.#store.watch('/registry/', revision, {
-      onEvents: events => this.#take(events),
-      onError: error => {
-        this.#log.error('the store watch ended', { error });
-        this.#onFailure(error);
-      },
+    await this.#follow(newest);
+  }
+
+  /** Resolves when everything up to `newest` is in the caches. */
+  #follow(newest: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // All keys: the newest revision may be of any.
+      this.#watch = this.#store.watch('', this.revision, {
+        onEvents: events => this.#take(events),
+        onError: error => {
+          this.#log.error('the store watch ended', { error });
+          reject(error);
+          this.#onFailure(error);
+        },
+      });
+      if (this.revision >= newest) resolve();
+      else this.#waiters.push({ revision: newest, resolve });
     });
   }
 
