@@ -9,6 +9,8 @@ export interface BootstrapOptions {
   readonly serviceCidrs: readonly string[];
   /** PEM of the CA whose client certificates are believed. */
   readonly clientCa: string;
+  /** PEM of the CA of front proxies. */
+  readonly frontProxyCa?: string | undefined;
 }
 
 export const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -38,9 +40,33 @@ export async function bootstrapObjects(client: Client, options: BootstrapOptions
         'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
     }),
     ensure(networkingV1.servicecidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [...options.serviceCidrs] } }),
-    ensure(coreV1.configmaps, {
-      metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
-      data: { 'client-ca-file': options.clientCa },
-    }),
+    ensureAuthentication(client, options),
   ]);
+}
+
+/** What aggregated API servers need to know to believe this one: kept current. */
+async function ensureAuthentication(client: Client, { clientCa, frontProxyCa }: BootstrapOptions): Promise<void> {
+  const key = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
+  const list = (...names: string[]) => JSON.stringify(names);
+  const data: Record<string, string> = {
+    'client-ca-file': clientCa,
+    ...(frontProxyCa
+      ? {
+          'requestheader-allowed-names': list('front-proxy-client'),
+          'requestheader-client-ca-file': frontProxyCa,
+          'requestheader-extra-headers-prefix': list('X-Remote-Extra-'),
+          'requestheader-group-headers': list('X-Remote-Group'),
+          'requestheader-uid-headers': list('X-Remote-Uid'),
+          'requestheader-username-headers': list('X-Remote-User'),
+        }
+      : {}),
+  };
+  try {
+    await client.create(coreV1.configmaps, { metadata: key, data });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    const current = await client.get(coreV1.configmaps, key);
+    if (Object.entries(data).every(([name, value]) => current.data?.[name] === value)) return;
+    await client.patch(coreV1.configmaps, key, { type: 'merge', body: { data } });
+  }
 }

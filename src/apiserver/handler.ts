@@ -1,6 +1,7 @@
 // The pipeline of one HTTP request.
 import { badRequest, StatusError, unauthorized } from '../api/status.ts';
 import type { Log } from '../base/log.ts';
+import type { Aggregation } from './aggregation/aggregation.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
@@ -20,6 +21,8 @@ export interface HandlerOptions {
   /** Who the request acts as: the user, unless it asks to impersonate another and may. */
   impersonate(exchange: Exchange, user: UserInfo): UserInfo;
   readonly paths: readonly PathHandler[];
+  /** Groups that other servers serve. */
+  readonly aggregation?: Pick<Aggregation, 'remoteFor' | 'serve'>;
   readonly metrics: RequestMetrics;
   readonly log: Log;
 }
@@ -58,7 +61,9 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const attributes = attributesOf(info, user, info.isResource ? exchange.query.get('fieldSelector') : undefined);
       const { decision, reason } = context.authorizer.authorize(attributes);
       if (decision !== 'allow') throw forbiddenError(attributes, reason);
-      if (info.isResource) await handleResource({ context, exchange, info, user, warnings });
+      const remote = options.aggregation?.remoteFor(info);
+      if (remote) await options.aggregation!.serve(remote, exchange, user);
+      else if (info.isResource) await handleResource({ context, exchange, info, user, warnings });
       else if (!(await servePath(exchange, user))) throw noSuchPath();
       metrics.observe(info, 200, startMs);
     }

@@ -2,7 +2,7 @@
 import { StatusError } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
 import { publishedSchema } from './custom/published-schema.ts';
-import { discoveryDocument, discoveryPaths, servedBy } from './discovery/discovery.ts';
+import { discoveryDocument, discoveryPaths, type RemoteGroups, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { VersionInfo } from './health.ts';
 import { openApiPaths } from './openapi/openapi.ts';
@@ -10,6 +10,8 @@ import { openApiPaths } from './openapi/openapi.ts';
 export interface SurfaceOptions {
   readonly context: ApiContext;
   readonly version: VersionInfo;
+  /** Groups that other servers serve. */
+  readonly remote?: RemoteGroups;
 }
 
 export interface Surface {
@@ -18,10 +20,10 @@ export interface Surface {
   local(path: string): unknown;
 }
 
-export function createSurface({ context, version }: SurfaceOptions): Surface {
+export function createSurface({ context, version, remote }: SurfaceOptions): Surface {
   return {
     paths: [
-      discoveryPaths(context),
+      discoveryPaths(context, remote),
       openApiPaths({
         source: () => ({
           resources: [...context.resources.values()],
@@ -33,7 +35,7 @@ export function createSurface({ context, version }: SurfaceOptions): Surface {
     ],
     local(path) {
       if (path === '/version') return version;
-      const document = discoveryDocument(servedBy(context), path, '');
+      const document = discoveryDocument(servedBy(context, remote), path, '');
       if (!document) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
       return document;
     },

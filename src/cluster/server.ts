@@ -54,6 +54,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
         key: pki.apiserverKubeletClient.keyPem,
       },
       frontProxyCa: pki.frontProxyCa.certificatePem,
+      frontProxyClient: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,
     });

@@ -5,16 +5,25 @@ import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../respond.ts';
+import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
 const aggregated =
   /application\/json;(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
 
-export function servedBy(context: ApiContext): Served {
+/** Group versions that other servers serve. */
+export interface RemoteGroups {
+  versions(): readonly RemoteVersion[];
+  /** Moves when they may have changed. */
+  readonly revision: number;
+}
+
+export function servedBy(context: ApiContext, remote?: RemoteGroups): Served {
   const { table, customGroups, resources } = context;
   return {
     groups: customGroups.size ? withCustom(table.groups, customGroups) : table.groups,
     resources: [...resources.values()],
+    ...(remote ? { remote: remote.versions() } : {}),
   };
 }
 
@@ -45,7 +54,7 @@ export function discoveryDocument(served: Served, path: string, host: string): o
   return parts.length === 3 ? resourceList(served, parts[1]!, parts[2]!) : undefined;
 }
 
-export function discoveryPaths(context: ApiContext): PathHandler {
+export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): PathHandler {
   const cache = new Map<string, { body: string; etag: string; revision: string }>();
   return exchange => {
     const path = exchange.path.replace(/\/$/, '');
@@ -57,7 +66,7 @@ export function discoveryPaths(context: ApiContext): PathHandler {
       }
     }
     const document = discoveryDocument(
-      servedBy(context),
+      servedBy(context, remote),
       path,
       exchange.headers.host ?? String(exchange.headers[':authority'] ?? ''),
     );
@@ -69,9 +78,9 @@ export function discoveryPaths(context: ApiContext): PathHandler {
   function sendAggregated(exchange: Exchange, version: 'v2' | 'v2beta1', core: boolean): void {
     const id = `${core}${version}`;
     let made = cache.get(id);
-    const revision = String(context.surface.revision);
+    const revision = `${context.surface.revision} ${remote?.revision}`;
     if (made?.revision !== revision) {
-      const body = `${JSON.stringify(aggregatedDiscovery(servedBy(context), core, version))}\n`;
+      const body = `${JSON.stringify(aggregatedDiscovery(servedBy(context, remote), core, version))}\n`;
       const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
       made = { body, etag, revision };
       cache.set(id, made);

@@ -2,10 +2,13 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Group, Resource, Subresource } from '../../api/resource.ts';
+import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 
 export interface Served {
   readonly groups: readonly Group[];
   readonly resources: readonly Resource[];
+  /** What other servers serve; none of it is in `resources`. */
+  readonly remote?: readonly RemoteVersion[];
 }
 
 /** base64 of the first 8 bytes of sha256 of `group/version/kind` as stored. */
@@ -30,15 +33,44 @@ function splitVersion(apiVersion: string): [group: string, version: string] {
 
 const byName = (a: Resource, b: Resource) => (a.resource < b.resource ? -1 : 1);
 
-function versionsOf({ resources }: Served, group: Group): string[] {
+function versionsOf({ resources, remote = [] }: Served, group: Group): string[] {
+  const elsewhere = remote
+    .filter(v => v.group === group.name)
+    .map(v => ({ version: v.version, priority: v.versionPriority }));
   return group.versions
     .filter(v => resources.some(r => r.group === group.name && r.version === v.version))
-    .toSorted((a, b) => b.priority - a.priority)
+    .map(({ version, priority }) => ({ version, priority }))
+    .concat(elsewhere)
+    .toSorted((a, b) => b.priority - a.priority || compareVersions(b.version, a.version))
     .map(v => v.version);
 }
 
+const form = /^v(\d+)(?:(alpha|beta)(\d+))?$/;
+const stage = (word: string | undefined) => (word === undefined ? 2 : word === 'beta' ? 1 : 0);
+
+/** As Kubernetes orders versions: v2 before v1 before v1beta2 before v1alpha1 before anything else. */
+function compareVersions(a: string, b: string): number {
+  const x = form.exec(a);
+  const y = form.exec(b);
+  if (!x || !y) return x ? 1 : y ? -1 : a < b ? 1 : a > b ? -1 : 0;
+  return stage(x[2]) - stage(y[2]) || Number(x[1]) - Number(y[1]) || Number(x[3] ?? 0) - Number(y[3] ?? 0);
+}
+
+/** Groups of the table and those that only other servers serve. */
+function groupsOf({ groups, remote }: Served): readonly Group[] {
+  if (!remote?.length) return groups;
+  const known = new Set(groups.map(g => g.name));
+  const more = new Map<string, Group>();
+  for (const { group, groupPriority } of remote) {
+    if (known.has(group)) continue;
+    const priority = Math.max(groupPriority, more.get(group)?.priority ?? 0);
+    more.set(group, { name: group, preferredVersion: '', priority, versions: [] });
+  }
+  return [...groups, ...more.values()];
+}
+
 function servedGroups(served: Served): Group[] {
-  return served.groups
+  return groupsOf(served)
     .filter(g => versionsOf(served, g).length > 0)
     .toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
 }
@@ -77,7 +109,7 @@ export function resourceList(served: Served, group: string, version: string): ob
 
 /** APIGroup; undefined for the core group and for what is not served. */
 export function apiGroup(served: Served, name: string, root = true): object | undefined {
-  const group = served.groups.find(g => g.name === name && g.name !== '');
+  const group = groupsOf(served).find(g => g.name === name && g.name !== '');
   const versions = group ? versionsOf(served, group) : [];
   if (!group || versions.length === 0) return undefined;
   const entry = (version: string) => ({ groupVersion: `${name}/${version}`, version });
@@ -113,14 +145,17 @@ export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2'
       metadata: { ...(g.name ? { name: g.name } : {}), creationTimestamp: null },
       versions: versionsOf(served, g).map(v => ({
         version: v,
-        resources: served.resources
-          .filter(r => r.group === g.name && r.version === v)
-          .toSorted(byName)
-          .map(aggregatedResource),
-        freshness: 'Current',
+        ...resourcesOf(served, g.name, v),
       })),
     }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
+}
+
+function resourcesOf({ resources, remote }: Served, group: string, version: string) {
+  const elsewhere = remote?.find(v => v.group === group && v.version === version);
+  if (elsewhere) return { resources: elsewhere.resources, freshness: elsewhere.fresh ? 'Current' : 'Stale' };
+  const mine = resources.filter(r => r.group === group && r.version === version);
+  return { resources: mine.toSorted(byName).map(aggregatedResource), freshness: 'Current' };
 }
 
 function aggregatedResource(r: Resource): object {

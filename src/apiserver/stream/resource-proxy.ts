@@ -189,13 +189,13 @@ function forwarded(
   };
 }
 
-function hasBody(exchange: Exchange): boolean {
+export function hasBody(exchange: Exchange): boolean {
   if (exchange.protocol === 'HTTP/2.0') return !(exchange.input as { endAfterHeaders?: boolean }).endAfterHeaders;
   return exchange.headers['transfer-encoding'] !== undefined || Number(exchange.headers['content-length'] ?? 0) > 0;
 }
 
 /** Node would send nothing as chunks; the length is known then. */
-function bodyHeaders(exchange: Exchange): Record<string, string> {
+export function bodyHeaders(exchange: Exchange): Record<string, string> {
   if (hasBody(exchange))
     return exchange.headers['content-length'] === undefined ? { 'transfer-encoding': 'chunked' } : {};
   return ['GET', 'HEAD', 'OPTIONS', 'DELETE'].includes(exchange.method) ? {} : { 'content-length': '0' };

@@ -1,0 +1,285 @@
+// API aggregation: APIServices of this server's own groups, and whether the servers behind the others can be asked.
+import { cloneDeep, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { apiregistrationV1 } from '../../api/refs.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
+import type { APIService, APIServiceCondition } from '../../api/type/apiregistration-v1.ts';
+import { messageOf } from '../../base/assert.ts';
+import type { Timer } from '../../base/clock.ts';
+import type { Client } from '../../client/client.ts';
+import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
+import { type ApiContext, registryOf } from '../context.ts';
+import { servedBy } from '../discovery/discovery.ts';
+import { serviceOf, slicesOf } from '../extension/service-endpoint.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
+import type { RequestInfo } from '../request-info.ts';
+import type { ApiServerOptions } from '../server-options.ts';
+import { type Availability, checkService, failedDiscovery, local, passed } from './kernel/availability.ts';
+import { automanagedLabel, localServices } from './kernel/local-service.ts';
+import { aggregatedEntries, type RemoteVersion } from './kernel/remote-discovery.ts';
+import { proxyTo } from './proxy.ts';
+import { RemoteServers } from './remote-server.ts';
+
+const resyncMs = 30_000;
+const retryMs = 5000;
+const settleMs = 50;
+const aggregator: UserInfo = { name: 'system:kube-aggregator', groups: [systemPrivilegedGroup] };
+
+export interface AggregationDeps {
+  readonly context: ApiContext;
+  /** Acts as the API server itself. */
+  readonly client: Client;
+  readonly options: ApiServerOptions;
+}
+
+/** What is known of one aggregated server. */
+interface Known {
+  resources: readonly object[];
+  checking: boolean;
+  /** Something changed while it was being checked. */
+  again: boolean;
+  timer?: Timer | undefined;
+}
+
+export class Aggregation {
+  readonly #deps: AggregationDeps;
+  readonly #cache: WatchCache;
+  readonly servers: RemoteServers;
+  readonly #known = new Map<string, Known>();
+  #remotes: { from: unknown; byVersion: ReadonlyMap<string, APIService> } = { from: undefined, byVersion: new Map() };
+  #localTimer: Timer | undefined;
+  #stopped = false;
+  #revision = 0;
+
+  constructor(deps: AggregationDeps) {
+    this.#deps = deps;
+    this.#cache = registryOf(deps.context, 'apiregistration.k8s.io', 'apiservices').cache;
+    this.servers = new RemoteServers(deps.context, deps.options);
+  }
+
+  /** Registers what this server serves itself and begins to check the rest; stops with the server. */
+  async start(): Promise<void> {
+    const { context } = this.#deps;
+    await this.#registerLocal(true);
+    const stops = [
+      this.#cache.listen({ onEvent: ({ key }) => this.#enqueue(key) }),
+      registryOf(context, '', 'services').cache.listen({ onEvent: ({ key }) => this.#onService(key) }),
+      registryOf(context, 'discovery.k8s.io', 'endpointslices').cache.listen({
+        onEvent: ({ stored }) => {
+          const { namespace, labels } = stored.object.metadata;
+          this.#onService(`${namespace}/${labels?.['kubernetes.io/service-name']}`);
+        },
+      }),
+      context.registries.get('apiextensions.k8s.io/customresourcedefinitions')?.cache.listen({
+        onEvent: () => this.#surfaceChanged(),
+      }),
+    ];
+    this.#cache.snapshot().scan('', undefined, (_, key) => {
+      this.#enqueue(key);
+      return true;
+    });
+    context.onShutdown.add(() => {
+      this.#stopped = true;
+      this.#localTimer?.cancel();
+      for (const known of this.#known.values()) known.timer?.cancel();
+      for (const stop of stops) stop?.();
+    });
+  }
+
+  /** APIServices with a server behind them, by `group/version`. What this server serves itself is not among them. */
+  get remotes(): ReadonlyMap<string, APIService> {
+    const snapshot = this.#cache.snapshot();
+    if (this.#remotes.from !== snapshot) {
+      const byVersion = new Map<string, APIService>();
+      snapshot.scan('', undefined, ({ object }) => {
+        const service = object as unknown as APIService;
+        const { group = '', version = '' } = service.spec;
+        if (service.spec.service) byVersion.set(`${group}/${version}`, service);
+        return true;
+      });
+      this.#remotes = { from: snapshot, byVersion };
+    }
+    return this.#remotes.byVersion;
+  }
+
+  /** The server to hand a request to; undefined for what is served here. */
+  remoteFor({ prefix, group, version }: RequestInfo): APIService | undefined {
+    if (prefix !== 'apis' || !version) return undefined;
+    const { remotes } = this;
+    if (remotes.size === 0) return undefined;
+    const found = remotes.get(`${group}/${version}`);
+    return found && !this.#isLocal(group, version) ? found : undefined;
+  }
+
+  #isLocal(group: string, version: string): boolean {
+    for (const r of this.#deps.context.resources.values()) if (r.group === group && r.version === version) return true;
+    return false;
+  }
+
+  serve(service: APIService, exchange: Exchange, user: UserInfo, path?: string): Promise<void> {
+    const { context } = this.#deps;
+    return proxyTo({ context, servers: this.servers, service, exchange, user, ...(path ? { path } : {}) });
+  }
+
+  /** Moves when what discovery shows of them may have changed. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** For discovery. */
+  versions(): readonly RemoteVersion[] {
+    const out: RemoteVersion[] = [];
+    for (const { metadata, spec, status } of this.remotes.values()) {
+      const { group = '', version = '' } = spec;
+      if (this.#isLocal(group, version)) continue;
+      out.push({
+        group,
+        version,
+        groupPriority: spec.groupPriorityMinimum,
+        versionPriority: spec.versionPriority,
+        resources: this.#known.get(metadata.name)?.resources ?? [],
+        fresh: status?.conditions?.some(c => c.type === 'Available' && c.status === 'True') ?? false,
+      });
+    }
+    return out;
+  }
+
+  // ---- this server's own ----
+
+  #surfaceChanged(): void {
+    if (this.#localTimer || this.#stopped) return;
+    this.#localTimer = this.#deps.context.clock.after(settleMs, () => {
+      this.#localTimer = undefined;
+      this.#registerLocal(false).catch(error => {
+        this.#deps.context.log.warn('registering local APIServices failed', { error: messageOf(error) });
+        this.#surfaceChanged();
+      });
+    });
+  }
+
+  async #registerLocal(starting: boolean): Promise<void> {
+    const { context, client } = this.#deps;
+    const served = servedBy(context);
+    const wanted = localServices(served.groups, served.resources);
+    const writes: Promise<unknown>[] = [];
+    for (const [name, draft] of wanted) {
+      const current = this.#cache.get(name)?.object as unknown as APIService | undefined;
+      const managed = draft.metadata?.labels?.[automanagedLabel];
+      // Whoever deletes one of the server's own keeps it away until the next start.
+      if (managed === 'onstart' && !starting) continue;
+      if (!current) writes.push(client.create(apiregistrationV1.apiservices, draft).catch(unless(isAlreadyExists)));
+      else if (current.metadata.labels?.[automanagedLabel] && !sameSpec(current, draft as never)) {
+        const { resourceVersion } = current.metadata;
+        const next = { ...draft, metadata: { ...draft.metadata, resourceVersion } };
+        writes.push(client.update(apiregistrationV1.apiservices, next).catch(unless(isConflict)));
+      }
+    }
+    this.#cache.snapshot().scan('', undefined, ({ object }, name) => {
+      if (object.metadata.labels?.[automanagedLabel] && !wanted.has(name))
+        writes.push(client.delete(apiregistrationV1.apiservices, { name }).catch(unless(isNotFound)));
+      return true;
+    });
+    await Promise.all(writes);
+  }
+
+  // ---- the others ----
+
+  #onService(key: string): void {
+    for (const { metadata, spec } of this.remotes.values())
+      if (`${spec.service?.namespace}/${spec.service?.name}` === key) this.#enqueue(metadata.name);
+  }
+
+  #enqueue(name: string): void {
+    if (this.#stopped) return;
+    let known = this.#known.get(name);
+    if (!known) {
+      known = { resources: [], checking: false, again: false };
+      this.#known.set(name, known);
+    }
+    if (known.checking) {
+      known.again = true;
+      return;
+    }
+    known.checking = true;
+    known.timer?.cancel();
+    const entry = known;
+    void this.#check(name, entry)
+      .catch(error => {
+        this.#deps.context.log.warn('checking an aggregated API failed', { name, error: messageOf(error) });
+        return retryMs;
+      })
+      .then(again => {
+        entry.checking = false;
+        if (this.#stopped) return;
+        if (entry.again) {
+          entry.again = false;
+          this.#enqueue(name);
+        } else if (again) entry.timer = this.#deps.context.clock.after(again, () => this.#enqueue(name));
+        else if (!this.#cache.get(name)) this.#known.delete(name);
+      });
+  }
+
+  /** Returns after how long to check again. */
+  async #check(name: string, known: Known): Promise<number | undefined> {
+    const service = this.#cache.get(name)?.object as unknown as APIService | undefined;
+    if (!service) return undefined;
+    if (!service.spec.service) {
+      await this.#note(service, local);
+      return undefined;
+    }
+    const availability = await this.#availability(service, known);
+    await this.#note(service, availability);
+    return availability.reason === 'FailedDiscoveryCheck' ? retryMs : resyncMs;
+  }
+
+  async #availability(service: APIService, known: Known): Promise<Availability> {
+    const { context } = this.#deps;
+    const { group = '', version = '', service: behind } = service.spec;
+    const { namespace = '', name = '' } = behind!;
+    const found = checkService(service, serviceOf(context, namespace, name), slicesOf(context, namespace, name));
+    if (found) return found;
+    try {
+      const list = await this.servers.probe(service, `/apis/${group}/${version}`, aggregator);
+      known.resources = aggregatedEntries(group, version, list);
+      this.#revision++;
+      return passed;
+    } catch (error) {
+      return failedDiscovery(messageOf(error));
+    }
+  }
+
+  async #note(service: APIService, { status, reason, message }: Availability): Promise<void> {
+    const { client, context } = this.#deps;
+    const before = service.status?.conditions?.find(c => c.type === 'Available');
+    if (before && before.status === status && before.reason === reason && before.message === message) return;
+    const lastTransitionTime =
+      before?.status === status && before.lastTransitionTime
+        ? before.lastTransitionTime
+        : formatTime(context.clock.now());
+    const condition: APIServiceCondition = { type: 'Available', status, lastTransitionTime, reason, message };
+    const next = cloneDeep(service as unknown as KubeObject) as unknown as Mutable<APIService>;
+    next.status = {
+      conditions: [...(service.status?.conditions ?? []).filter(c => c.type !== 'Available'), condition],
+    } as never;
+    // Another write came first: its event brings us back.
+    await client
+      .updateStatus(apiregistrationV1.apiservices, next as never)
+      .catch(unless(error => isConflict(error) || isNotFound(error)));
+    this.#revision++;
+  }
+}
+
+const unless = (expected: (error: unknown) => boolean) => (error: unknown) => {
+  if (!expected(error)) throw error;
+};
+
+function sameSpec(
+  a: APIService,
+  b: { readonly spec?: object; readonly metadata: { readonly labels?: object } },
+): boolean {
+  const labels = a.metadata.labels?.[automanagedLabel];
+  return (
+    JSON.stringify(Object.entries(a.spec).sort()) === JSON.stringify(Object.entries(b.spec ?? {}).sort()) &&
+    labels === (b.metadata.labels as Record<string, string>)?.[automanagedLabel]
+  );
+}
