@@ -15,6 +15,7 @@ import { type Random, systemRandom } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import { type Access, createAccess } from './access.ts';
+import { Aggregation } from './aggregation/aggregation.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
@@ -148,7 +149,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     { name: 'shutdown', live: false, check: () => failIf(readiness === 'stopping' && 'process is shutting down') },
   ];
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
-  const surfaceOptions: SurfaceOptions = { context, version };
+  const aggregation = new Aggregation({ context, client, options });
+  const surfaceOptions: SurfaceOptions = { context, version, remote: aggregation };
   const surface = createSurface(surfaceOptions);
   const paths: PathHandler[] = [
     healthPaths(checks),
@@ -160,6 +162,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const handle = createHandler({
     context,
     paths,
+    aggregation,
     log,
     metrics: requestMetrics(metrics, clock),
     authenticate: exchange => access.authenticate(exchange),
@@ -219,10 +222,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await bootstrapObjects(client, {
       serviceCidrs,
       clientCa: options.tls.clientCa,
+      frontProxyCa: options.frontProxyCa,
     });
     await access.bootstrap(signal);
     if (options.advertise)
       await reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise });
+    await aggregation.start();
     readiness = 'ready';
     ready.resolve();
     usage.run(signal, client).catch(error => log.error('serving usage failed', { error }));
