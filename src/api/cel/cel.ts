@@ -8,7 +8,7 @@ export interface CelEnvironment {
    * A name with dots (`a.b`) is one variable.
    */
   readonly variables: Readonly<Record<string, CelType>>;
-  /** The types the result may have; anything when absent. `dyn` results pass and are the caller's to check. */
+  /** The types the result may have, exactly; anything when absent. The error then has no issues: `must evaluate to bool`. */
   readonly output?: readonly CelType[];
   /** Plain CEL takes `[1, 'a']`; Kubernetes does not, and neither does this unless asked. */
   readonly mixedLiterals?: boolean;
@@ -27,7 +27,7 @@ export interface CelIssue {
 
 export interface CelCompileError {
   readonly issues: readonly CelIssue[];
-  /** All of them as cel-go prints them, with the source line and a caret. */
+  /** All of them as cel-go prints them, with the source line and a caret. Kubernetes says `compilation failed: ` before. */
   readonly message: string;
 }
 

@@ -36,7 +36,6 @@ export function compile(expression: string, environment: CelEnvironment): CelCom
     root = parse(expression);
     type = checker.check(root);
     checkLiterals(root, checker.issues);
-    if (checker.issues.length === 0) checkOutput(environment, type, checker);
   } catch (error) {
     if (error instanceof SyntaxFault) return { error: describe(expression, [error]) };
     if (error instanceof RangeError)
@@ -44,15 +43,17 @@ export function compile(expression: string, environment: CelEnvironment): CelCom
     throw error;
   }
   if (checker.issues.length > 0) return { error: describe(expression, checker.issues) };
+  const mismatch = outputMismatch(environment, type);
+  if (mismatch) return { error: { issues: [], message: mismatch } };
   const step = new Planner(environment.variables, environment.structs).plan(root);
   return { program: new Program(expression, type, checker, root, step) };
 }
 
-function checkOutput(environment: CelEnvironment, type: CelType, checker: Checker): void {
-  const { output } = environment;
-  if (!output || output.some(o => checker.assignable(type, o))) return;
-  const wanted = output.map(typeText).join(' or ');
-  checker.issues.push({ message: `must evaluate to ${wanted}`, at: 0 });
+/** What is wrong with the result's type; '' when nothing is. */
+function outputMismatch({ output }: CelEnvironment, type: CelType): string {
+  if (!output || output.some(o => o.kind === 'dyn' || typeText(o) === typeText(type))) return '';
+  const wanted = output.map(o => (o.kind === 'null' ? 'null_type' : typeText(o)));
+  return wanted.length === 1 ? `must evaluate to ${wanted[0]}` : `must evaluate to one of [${wanted.join(' ')}]`;
 }
 
 const LITERALS: Readonly<Record<string, (text: string) => unknown>> = {

@@ -326,7 +326,7 @@ test('admission policies and bindings', () => {
     matchConstraints: {},
     variables: [{ name: '1x', expression: ' ' }],
     auditAnnotations: [{ key: 'k', valueExpression: '' }],
-    validations: [{ expression: 'a\nb' }, { expression: '', message: 'm', reason: 'Odd' }],
+    validations: [{ expression: '1 >\n2' }, { expression: '', message: 'm', reason: 'Odd' }],
   };
   assert.deepEqual(wrong(validatingPolicyStrategy, { spec: bad }), [
     'spec.paramKind.apiVersion: Required value',

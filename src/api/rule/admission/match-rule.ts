@@ -57,7 +57,7 @@ function validateResources(resources: readonly string[], at: FieldPath, errors: 
   }
 }
 
-/** Names and presence; whether an expression compiles is for those who run it. */
+/** Names and presence; `checkConditions` compiles. */
 export function validateConditions(conditions: readonly MatchCondition[], at: FieldPath, errors: FieldErrors): void {
   if (conditions.length > MAX_CONDITIONS) errors.tooMany(at, conditions.length, MAX_CONDITIONS);
   const seen = new Set<string>();

@@ -1,5 +1,4 @@
-// The rules of ValidatingAdmissionPolicies and MutatingAdmissionPolicies. Whether an expression compiles is for those
-// who run it.
+// The rules of ValidatingAdmissionPolicies and MutatingAdmissionPolicies.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { isCIdentifier, isDns1035Label, isQualifiedName } from '../../name-rule.ts';
@@ -13,6 +12,7 @@ import type {
 } from '../../type/admissionregistration-v1.ts';
 import { validateOneOf } from '../core/pod-common.ts';
 import { validateConditions } from './match-rule.ts';
+import { checkMutatingExpressions, checkValidatingExpressions } from './policy-expression.ts';
 import { matchDefaults, validateMatch } from './policy-match.ts';
 
 const SPEC = path('spec');
@@ -115,6 +115,7 @@ export const validatingPolicyStrategy: Strategy<ValidatingAdmissionPolicy> = {
     if (!spec.validations?.length && !spec.auditAnnotations?.length)
       for (const field of ['validations', 'auditAnnotations']) errors.required(SPEC.child(field), NOTHING);
     validateAnnotations(policy, errors);
+    checkValidatingExpressions(policy, errors);
   },
 };
 
@@ -141,5 +142,6 @@ export const mutatingPolicyStrategy: Strategy<MutatingAdmissionPolicy> = {
       if (patchType && !expected?.expression?.trim())
         errors.required(here.child(field, 'expression'), 'expression is not specified');
     }
+    checkMutatingExpressions(policy, errors);
   },
 };

@@ -12,6 +12,7 @@ import type {
 import { validateOneOf } from '../core/pod-common.ts';
 import { validateLabelSelector } from '../meta.ts';
 import { ruleDefaults, validateConditions, validateRule } from './match-rule.ts';
+import { checkConditions } from './policy-expression.ts';
 
 const WEBHOOKS = path('webhooks');
 const SIDE_EFFECTS = ['None', 'NoneOnDryRun'];
@@ -54,6 +55,7 @@ function validateHook(hook: Webhook, at: FieldPath, errors: FieldErrors): void {
   validateVersions(hook.admissionReviewVersions ?? [], at.child('admissionReviewVersions'), errors);
   validateClientConfig(hook.clientConfig ?? {}, at.child('clientConfig'), errors);
   validateConditions(hook.matchConditions ?? [], at.child('matchConditions'), errors);
+  checkConditions(hook.matchConditions ?? [], { webhook: true }, at.child('matchConditions'), errors);
 }
 
 function validateVersions(versions: readonly string[], at: FieldPath, errors: FieldErrors): void {
