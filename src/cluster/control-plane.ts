@@ -9,7 +9,14 @@ export async function runControlPlane(
   context: ControlPlaneContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const parts = controlPlaneParts.map(part => afterReady(part.name, api.ready, () => part.create(context)));
+  const { components } = context.config;
+  const unknown = components?.find(name => !controlPlaneParts.some(part => part.name === name));
+  if (unknown !== undefined)
+    throw new Error(
+      `components: there is no ${JSON.stringify(unknown)}; there are ${controlPlaneParts.map(p => p.name).join(', ')}`,
+    );
+  const chosen = controlPlaneParts.filter(part => components?.includes(part.name) ?? true);
+  const parts = chosen.map(part => afterReady(part.name, api.ready, () => part.create(context)));
   await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
 }
 

@@ -17,6 +17,8 @@ export interface CreateClusterOptions {
   readonly clock?: Clock;
   /** Nodes whose containers are simulated; see `simulated`. Default 0. */
   readonly nodes?: number | SimulatedNodes;
+  /** Parts to run beside the API server (controllers, scheduler, …). Default: all. */
+  readonly components?: readonly string[];
   /** The same seed gives the same names, delays and order. Default: real chance. */
   readonly seed?: number;
   /** Where objects are kept. Default: in memory. */
@@ -89,6 +91,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
       podCidr: '10.244.0.0/16',
       serviceCidr: '10.96.0.0/12',
       clusterDomain: 'cluster.local',
+      ...(options.components ? { components: options.components } : {}),
       simulatedNodes: typeof nodes === 'number' ? nodes : nodes.count,
       maxPods: 110,
     },

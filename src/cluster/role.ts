@@ -16,6 +16,8 @@ export interface ServerConfig {
   readonly podCidr: string;
   readonly serviceCidr: string;
   readonly clusterDomain: string;
+  /** Parts to run beside the API server (controllers, scheduler, dns service, …). Default: all. */
+  readonly components?: readonly string[];
   /** Nodes without containers to run in this process. */
   readonly simulatedNodes: number;
   readonly maxPods: number;

@@ -4,6 +4,7 @@ import { messageOf } from '../../base/assert.ts';
 import { systemClock } from '../../base/clock.ts';
 import { systemRandom } from '../../base/random.ts';
 import { k8tsVersion, kubernetesVersion } from '../version.ts';
+import { addComponents } from './component.ts';
 import type { CliContext } from './context.ts';
 import { CliError, exitCode } from './exit.ts';
 import { createTalk } from './talk.ts';
@@ -33,6 +34,7 @@ export function createProgram(makeContext: () => CliContext): Command {
   addLifecycle(program, makeContext);
   addInspection(program, makeContext);
   addDaemons(program);
+  addComponents(program, () => makeContext().signal);
   return program;
 }
 

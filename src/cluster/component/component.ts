@@ -1,0 +1,182 @@
+// Controllers, scheduler and service proxy as programs of their own, beside any API server of Kubernetes 1.36.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parse } from 'yaml';
+import { messageOf } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import { runAll, type Service } from '../../base/lifecycle.ts';
+import type { Log } from '../../base/log.ts';
+import { createMetrics, type Metrics } from '../../base/metrics.ts';
+import { type Random, randomUuid } from '../../base/random.ts';
+import type { Client } from '../../client/client.ts';
+import { createInformerFactory } from '../../client/informer-factory.ts';
+import { runAsLeader } from '../../client/leader-election.ts';
+import { exec } from '../host/exec.ts';
+import { connectTo } from './connection.ts';
+import { createStatusServer } from './status-server.ts';
+
+export interface ComponentContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface CommonOptions {
+  readonly kubeconfig?: string;
+  /** Default true for those that may run only once. */
+  readonly leaderElect?: boolean;
+  /** Of /healthz and /metrics, on `bindAddress`; 0: none. */
+  readonly statusPort: number;
+  readonly bindAddress: string;
+}
+
+export interface ControllersOptions extends CommonOptions {
+  readonly clusterCidr?: string;
+  /** As --controllers of Kubernetes: `*`, names, `-name`. */
+  readonly controllers?: readonly string[];
+  readonly rootCaFile?: string;
+  readonly clusterSigningCertFile?: string;
+  readonly clusterSigningKeyFile?: string;
+  readonly serviceAccountPrivateKeyFile?: string;
+}
+
+export interface SchedulerOptions extends CommonOptions {
+  /** KubeSchedulerConfiguration. */
+  readonly config?: string;
+}
+
+export interface ProxyOptions extends CommonOptions {
+  readonly nodeName: string;
+  readonly nodeAddress: string;
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+}
+
+/** Throws an error that names the file. */
+function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`reading ${what} ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Runs until the signal aborts; rejects when it lost the lead or cannot go on. */
+export async function runControllersAlone(
+  options: ControllersOptions,
+  context: ComponentContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const [{ allControllers }, { runControllers }] = await Promise.all([
+    import('../../controllers/index.ts'),
+    import('../../engine/engine.ts'),
+  ]);
+  const name = 'kube-controller-manager';
+  await runAlone(name, options, context, signal, (client, metrics, ca) => {
+    const { clock, random, log } = context;
+    const { rootCaFile, clusterSigningCertFile: cert, clusterSigningKeyFile: key } = options;
+    const controllers = allControllers({
+      clusterCa: rootCaFile ? readText(rootCaFile, '--root-ca-file') : ca,
+      ...(options.clusterCidr ? { podCidr: options.clusterCidr } : {}),
+      ...(cert && key
+        ? {
+            clusterSigning: {
+              certificatePem: readText(cert, '--cluster-signing-cert-file'),
+              keyPem: readText(key, '--cluster-signing-key-file'),
+            },
+          }
+        : {}),
+      ...(options.serviceAccountPrivateKeyFile
+        ? { serviceAccountKey: readText(options.serviceAccountPrivateKeyFile, '--service-account-private-key-file') }
+        : {}),
+    });
+    const informers = createInformerFactory(client, { clock, random, log });
+    const select = options.controllers?.length ? { select: options.controllers } : {};
+    return [
+      {
+        name: 'controllers',
+        run: s => runControllers(controllers, { client, informers, clock, random, log, metrics, ...select }, s),
+      },
+      { name: 'informers', run: s => informers.run(s) },
+    ];
+  });
+}
+
+/** The same for the scheduler. */
+export async function runSchedulerAlone(
+  options: SchedulerOptions,
+  context: ComponentContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const [{ createScheduler }, { readConfiguration }] = await Promise.all([
+    import('../../scheduler/scheduler.ts'),
+    import('../../scheduler/configuration.ts'),
+  ]);
+  const settings = options.config ? readConfiguration(parse(readText(options.config, '--config'))) : {};
+  await runAlone('kube-scheduler', options, context, signal, (client, metrics) => {
+    const { clock, random, log } = context;
+    const informers = createInformerFactory(client, { clock, random, log });
+    const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...settings });
+    return [scheduler, { name: 'informers', run: s => informers.run(s) }];
+  });
+}
+
+/** The same for the service proxy of this machine, in its own network namespace. */
+export async function runProxyAlone(
+  options: ProxyOptions,
+  context: ComponentContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { createServiceProxy } = await import('../../proxy/service-proxy.ts');
+  await runAlone('kube-proxy', { ...options, leaderElect: false, statusPort: 0 }, context, signal, client => {
+    const { clock, random, log } = context;
+    const informers = createInformerFactory(client, { clock, random, log });
+    const proxy = createServiceProxy({
+      nodeName: options.nodeName,
+      nodeAddresses: [options.nodeAddress],
+      podCidrs: options.clusterCidr.split(','),
+      serviceCidrs: options.serviceCidr.split(','),
+      informers,
+      run: (command, args, input) => exec(command, args, input === undefined ? {} : { input }),
+      clock,
+      random,
+      log,
+    });
+    return [proxy, { name: 'informers', run: s => informers.run(s) }];
+  });
+}
+
+type Make = (client: Client, metrics: Metrics, ca: string) => Service[];
+
+async function runAlone(
+  name: string,
+  options: CommonOptions,
+  context: ComponentContext,
+  signal: AbortSignal,
+  make: Make,
+): Promise<void> {
+  const { clock, random, log } = context;
+  const metrics = createMetrics();
+  const { client, ca, close } = connectTo({
+    ...(options.kubeconfig ? { kubeconfig: options.kubeconfig } : {}),
+    userAgent: name,
+    clock,
+    log,
+  });
+  const work: Service = { name, run: s => runAll(make(client, metrics, ca), s) };
+  const leading: Service = {
+    name: 'leader election',
+    run: s =>
+      runAsLeader({ client, name, identity: `${hostname()}_${randomUuid(random)}`, clock, random, log }, s, ending =>
+        work.run(ending),
+      ),
+  };
+  const status = options.statusPort
+    ? [createStatusServer({ host: options.bindAddress, port: options.statusPort, metrics })]
+    : [];
+  try {
+    await runAll([...status, options.leaderElect === false ? work : leading], signal);
+  } finally {
+    close();
+  }
+}

@@ -1,0 +1,99 @@
+// How a component that runs by itself reaches an API server, ours or another.
+import { coreV1 } from '../../api/refs.ts';
+import { isAlreadyExists, isNotFound } from '../../api/status.ts';
+import type { TokenRequest } from '../../api/type/authentication-v1.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Client } from '../../client/client.ts';
+import { type HttpClientOptions, httpClient } from '../../client/http-client.ts';
+import { accessTo, inClusterAccess, loadKubeconfig } from '../../client/kubeconfig.ts';
+
+export interface ConnectionOptions {
+  /** Absent: the usual files, or the pod's own service account. */
+  readonly kubeconfig?: string;
+  readonly userAgent: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Connection {
+  readonly client: Client;
+  /** PEM of the CA that verifies the API server; '' when none is given. */
+  readonly ca: string;
+  close(): void;
+}
+
+/** Throws an error that says what the kubeconfig lacks. */
+export function connectTo(options: ConnectionOptions): Connection {
+  const { clock, log, userAgent } = options;
+  const inCluster = options.kubeconfig ? undefined : inClusterAccess(clock);
+  const access = inCluster ?? accessTo(loadKubeconfig(options.kubeconfig ? { path: options.kubeconfig } : {}), clock);
+  const open: { close(): void }[] = [];
+  const make = (more: Partial<HttpClientOptions>, from: HttpClientOptions = access) => {
+    const client = httpClient({ ...from, ...more, clock, log });
+    open.push(client);
+    return client;
+  };
+  const own = make({ userAgent });
+  const { cert: _cert, key: _key, token: _token, basic: _basic, impersonate: _impersonate, ...anonymous } = access;
+  const accounts = new Map<string, Client>();
+  const as: Client['as'] = ({ userAgent: agent, serviceAccount }) => {
+    if (!serviceAccount) return make({ userAgent: agent });
+    let client = accounts.get(serviceAccount);
+    if (!client) {
+      client = make({ userAgent: agent, token: tokenOf(own, serviceAccount, clock) }, anonymous as HttpClientOptions);
+      accounts.set(serviceAccount, client);
+    }
+    return client;
+  };
+  const client = new Proxy(own as Client, {
+    get(target, name) {
+      if (name === 'as') return as;
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return {
+    client,
+    ca: access.ca ?? '',
+    close: () => {
+      for (const c of open) c.close();
+    },
+  };
+}
+
+const namespace = 'kube-system';
+const tokenSeconds = 3600;
+const renewMs = (tokenSeconds * 1000 * 4) / 5;
+
+/** Tokens of a service account of kube-system, which is made when it is not there; asked for again before they end. */
+function tokenOf(client: Client, name: string, clock: Clock): () => Promise<string> {
+  let token: Promise<string> | undefined;
+  let fromMs = 0;
+  const request = async (): Promise<string> => {
+    const body = { spec: { audiences: [], expirationSeconds: tokenSeconds } };
+    const ask = () =>
+      client.createSubresource<TokenRequest>(coreV1.serviceaccounts, { namespace, name }, 'token', body as never);
+    try {
+      return (await ask()).status?.token ?? '';
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    try {
+      await client.create(coreV1.serviceaccounts, { metadata: { namespace, name } });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    return (await ask()).status?.token ?? '';
+  };
+  return () => {
+    if (token && clock.monotonic() - fromMs < renewMs) return token;
+    fromMs = clock.monotonic();
+    const asked = request();
+    token = asked;
+    asked.catch(() => {
+      if (token === asked) token = undefined;
+    });
+    return asked;
+  };
+}
