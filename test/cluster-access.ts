@@ -48,7 +48,6 @@ export class ClusterAccess {
     return new ClusterAccess(this.lab, namespace, this.image);
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: tests look at answers of every kind
   request<T = any>(method: string, path: string, body?: unknown, type = 'application/json'): Promise<Answer<T>> {
     const payload = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     return new Promise((done, failed) => {
@@ -75,7 +74,6 @@ export class ClusterAccess {
   }
 
   /** The body of a successful answer; rejects with the server's words. */
-  // biome-ignore lint/suspicious/noExplicitAny: see request
   async ask<T = any>(method: string, path: string, body?: unknown, type?: string): Promise<T> {
     const answer = await this.request<T>(method, path, body, type);
     if (answer.code >= 300) throw new Error(`${method} ${path}: ${answer.code}: ${answer.text}`);

@@ -188,7 +188,7 @@ test('environment, files, mounts and limits of a container', async () => {
   assert.match(log, new RegExp(`${pod.status?.podIP}\tbox\\.sub\\.default\\.svc\\.cluster\\.local\tbox`));
   assert.match(log, /nameserver 10\.96\.0\.10/);
   assert.match(log, /search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local/);
-  assert.match(log, /^4321 2777$/m);
+  assert.match(log, /^4321 3777$/m);
   assert.match(log, /^app="full"$/m);
 });
 

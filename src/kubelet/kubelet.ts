@@ -14,7 +14,7 @@ import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux-host.ts';
 import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
-import { rejectionOf } from './kernel/admission.ts';
+import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard } from './kernel/eviction.ts';
 import { latestContainer, type ObservedContainer, type ObservedPod } from './kernel/observed.ts';
 import { LogRotation } from './log-rotation.ts';
@@ -305,6 +305,13 @@ class NodeKubelet implements Kubelet {
       reclaimDisk: () => collector.collect(true),
       onPressure: () => node.hasten(),
     });
+    const admission = (pod: Pod) => ({
+      pod,
+      others: this.#activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
+      allocatable: node.allocatable,
+      node: node.node,
+      operatingSystem: machine.operatingSystem,
+    });
     const context: WorkerContext = {
       runtime,
       get runtimeName() {
@@ -331,14 +338,8 @@ class NodeKubelet implements Kubelet {
       containerLogsDirectory: o.containerLogsDirectory,
       maxContainerBackOffMs: o.maxContainerBackOffMs ?? 300_000,
       networkError: () => node.networkError(),
-      rejection: pod =>
-        rejectionOf({
-          pod,
-          others: this.#activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
-          allocatable: node.allocatable,
-          node: node.node,
-          operatingSystem: machine.operatingSystem,
-        }),
+      rejection: pod => rejectionOf(admission(pod)),
+      resizeProblem: pod => resizeProblemOf(admission(pod)),
       onGone: uid => this.#gone(uid),
     };
     this.#mirrorPods = new MirrorPods({ client, log, node: () => node.node });
@@ -502,7 +503,7 @@ class NodeKubelet implements Kubelet {
   }
 
   #activePods(): readonly Pod[] {
-    return [...this.#workers.values()].filter(w => w.active).map(w => w.pod!);
+    return [...this.#workers.values()].filter(w => w.active).map(w => w.granted!);
   }
 
   async #housekeeping(signal: AbortSignal): Promise<void> {

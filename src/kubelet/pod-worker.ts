@@ -16,9 +16,11 @@ import { linuxResources } from './kernel/container-config.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
 import { type PodAction, planPod } from './kernel/pod-actions.ts';
 import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
+import type { ResizeProblem } from './kernel/resize.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
+import { PodResources } from './pod-resources.ts';
 import type { ProbeManager } from './probe/probe-manager.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
 import type { SandboxStarter } from './sandbox-starter.ts';
@@ -55,6 +57,8 @@ export interface WorkerContext {
   networkError(): string;
   /** Why the pod may not run here at all; asked once, before anything of it is made. */
   rejection(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  /** Why a running pod cannot have the resources it asks now. */
+  resizeProblem(pod: Pod): ResizeProblem | undefined;
   /** The pod has left no trace. */
   onGone(uid: string): void;
 }
@@ -69,6 +73,8 @@ export interface Verdict {
 type Stage = 'sync' | 'terminating' | 'terminated';
 
 const maxRetryMs = 10_000;
+/** A resize that had no room, or failed, is looked at again. */
+const resizeRetryMs = 5_000;
 const deadlineMessage = 'Pod was active on the node longer than the specified deadline';
 /** Steps in a row before other pods get their turn again. */
 const maxRounds = 30;
@@ -89,8 +95,8 @@ export class PodWorker {
   readonly #messages = new Map<string, string>();
   /** Containers whose start has failed are not started again before. */
   readonly #heldUntilMs = new Map<string, number>();
-  #resourcesInForce = new Map<string, ResourceRequirements>();
-  #cgroupFor: unknown;
+  readonly #resources = new PodResources();
+  #cgroupFor: Pod['spec'] | undefined;
   #dirty = false;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -110,6 +116,11 @@ export class PodWorker {
 
   get pod(): Pod | undefined {
     return this.#pod;
+  }
+
+  /** With the resources it holds in place of those it asks. */
+  get granted(): Pod | undefined {
+    return this.#pod && this.#resources.granted(this.#pod);
   }
 
   get stage(): Stage {
@@ -246,11 +257,11 @@ export class PodWorker {
     for (let round = 0; round < maxRounds; round++) {
       await this.#publishNow();
       if (this.#shouldEnd()) return 0;
-      const pod = this.#pod!;
+      const pod = this.#grant(observed);
       const leftMs = this.#deadline(pod);
       if (leftMs !== undefined && leftMs <= 0) return 0;
       const ready = await this.#prepare(pod);
-      againMs = least(leftMs, ready.againMs);
+      againMs = least(least(leftMs, ready.againMs), this.#resources.deferred ? resizeRetryMs : undefined);
       if (!ready.ok) return againMs;
       const plan = this.#plan(pod, observed);
       againMs = least(againMs, plan.againInMs);
@@ -295,25 +306,41 @@ export class PodWorker {
       this.#c.events.pod(pod, 'Warning', 'NetworkNotReady', `network is not ready: ${network}`);
       return { ok: false, againMs: 2000 };
     }
-    if (this.#cgroupFor !== pod.spec) {
-      await this.#c.cgroups.ensure(pod);
-      this.#cgroupFor = pod.spec;
-    }
+    await this.#ensureCgroup(pod);
     const volumes = await this.#c.volumes.sync(pod);
     return { ok: volumes.ready, ...(volumes.againInMs !== undefined ? { againMs: volumes.againInMs } : {}) };
   }
 
+  /** Below a group of less than its containers have, those must shrink first: then it is tried again. */
+  async #ensureCgroup(pod: Pod): Promise<void> {
+    if (this.#cgroupFor === pod.spec) return;
+    try {
+      await this.#c.cgroups.ensure(pod);
+      this.#cgroupFor = pod.spec;
+    } catch (error) {
+      if (!this.#cgroupFor) throw error;
+      this.#c.log.debug('shrinking the cgroup of a pod waits', { pod: this.#name(), error: messageOf(error) });
+    }
+  }
+
+  /** The pod with the resources it may have now. */
+  #grant(observed: ObservedPod): Pod {
+    const pod = this.#pod!;
+    this.#resources.observe(pod, observed);
+    const { begun, problem } = this.#resources.review(pod, p => this.#c.resizeProblem(p));
+    if (problem)
+      this.#c.events.pod(pod, 'Warning', `Resize${problem.reason}`, `Pod resize ${problem.reason}: ${problem.message}`);
+    if (begun) this.#c.events.pod(pod, 'Normal', 'ResizeStarted', `Pod resize started: ${resourcesText(pod)}`);
+    if (this.#resources.completed(pod, observed))
+      this.#c.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${resourcesText(pod)}`);
+    return this.#resources.granted(pod);
+  }
+
   #plan(pod: Pod, observed: ObservedPod) {
-    const status = this.#c.statuses.current(pod);
     const actual = new Map<string, ResourceRequirements>();
-    for (const c of pod.spec.containers) {
-      const running = observed.containers.find(o => o.name === c.name && o.state === 'running');
-      const known = running && this.#resourcesInForce.get(running.id);
-      const published = status.containerStatuses?.find(s => s.name === c.name);
-      const before = published?.containerID?.endsWith(running?.id ?? '?') ? published.resources : undefined;
-      const value = known ?? before;
-      if (value) actual.set(c.name, value);
-      if (running && !known && before) this.#resourcesInForce.set(running.id, before);
+    for (const c of observed.containers) {
+      const has = c.state === 'running' && this.#resources.inForce(c.id);
+      if (has) actual.set(c.name, has);
     }
     return planPod({
       pod,
@@ -366,7 +393,8 @@ export class PodWorker {
           break;
         }
         case 'resize':
-          await this.#resize(pod, action);
+          if (await this.#resize(pod, action)) acted = true;
+          else againMs = least(againMs, resizeRetryMs);
           break;
         case 'kill':
           break;
@@ -463,26 +491,21 @@ export class PodWorker {
     );
   }
 
-  async #resize(pod: Pod, { container, observed }: Extract<PodAction, { type: 'resize' }>): Promise<void> {
-    const resources = linuxResources({
+  async #resize(pod: Pod, { container, observed }: Extract<PodAction, { type: 'resize' }>): Promise<boolean> {
+    const linux = linuxResources({
       pod,
       container,
       memoryCapacityBytes: this.#c.memoryBytes,
       cgroupVersion: this.#c.cgroups.version,
     });
     try {
-      await this.#c.cgroups.ensure(pod);
-      await this.#c.runtime.UpdateContainerResources({ container_id: observed.id, linux: resources });
-      this.#resourcesInForce.set(observed.id, container.resources ?? {});
-      this.#c.events.pod(
-        pod,
-        'Normal',
-        'ResizeCompleted',
-        `Pod resize completed: ${JSON.stringify({ containers: [{ name: container.name, resources: container.resources ?? {} }] })}`,
-      );
+      await this.#c.runtime.UpdateContainerResources({ container_id: observed.id, linux });
+      this.#resources.apply(observed.id, container.resources ?? {});
+      return true;
     } catch (error) {
+      this.#resources.fail(messageOf(error));
       this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${messageOf(error)}`);
-      throw error;
+      return false;
     }
   }
 
@@ -507,7 +530,6 @@ export class PodWorker {
   async #removeContainer(id: string, logPath: string): Promise<void> {
     await ignoreMissing(this.#c.runtime.RemoveContainer({ container_id: id }));
     this.#messages.delete(id);
-    this.#resourcesInForce.delete(id);
     if (logPath) await this.#c.host.remove(logPath);
   }
 
@@ -615,8 +637,9 @@ export class PodWorker {
     const terminal = this.#stage === 'terminated';
     if (!terminal) probes.sync(pod, observed, this.#stage !== 'sync');
     const verdict = this.#verdict;
+    this.#resources.observe(pod, observed);
     const status = makePodStatus({
-      pod,
+      pod: this.#resources.granted(pod),
       previous: statuses.current(pod),
       observed,
       nowMs: this.#c.clock.now(),
@@ -628,10 +651,15 @@ export class PodWorker {
       ...(verdict ? { verdict } : {}),
       terminal,
       runtimeName: this.#c.runtimeName,
+      resourcesInForce: id => this.#resources.inForce(id),
+      resizeConditions: this.#resources.conditions(pod, observed),
     });
     statuses.set(this.uid, verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status);
   }
 }
+
+const resourcesText = (pod: Pod) =>
+  JSON.stringify({ containers: pod.spec.containers.map(c => ({ name: c.name, resources: c.resources ?? {} })) });
 
 const least = (a: number | undefined, b: number | undefined) =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b);

@@ -346,8 +346,8 @@ export function lifecycleTests(c: () => ClusterAccess): void {
     assert.equal(status(after, 'main')?.restartCount, 0);
     assert.equal(status(after, 'again')?.restartCount, 1);
     assert.deepEqual(status(after, 'main')?.allocatedResources, { cpu: '200m', memory: '96Mi' });
-    assert.match(await limits('main'), new RegExp(`^20000\\D[^]*${96 * 2 ** 20}`));
-    assert.match(await limits('again'), new RegExp(`^15000\\D[^]*${80 * 2 ** 20}`));
+    assert.match(await limits('main'), new RegExp(`^20000\\D[sS]*${96 * 2 ** 20}`));
+    assert.match(await limits('again'), new RegExp(`^15000\\D[sS]*${80 * 2 ** 20}`));
     assert.equal(after.status?.observedGeneration, after.metadata.generation);
     // More than the node has: it waits and says why.
     await resize(resources('1000', '96Mi'), resources('150m', '80Mi'));
@@ -390,7 +390,9 @@ export function lifecycleTests(c: () => ClusterAccess): void {
       p => p.status?.ephemeralContainerStatuses?.[0]?.state?.running,
     );
     assert.equal(pod.status?.phase, 'Running');
-    await eventually('its log', async () => /debugging[^]*sleep 1000000/.test(await c().log('debugged', 'debugger')));
+    await eventually('its log', async () =>
+      /debugging[\s\S]*sleep 1000000/.test(await c().log('debugged', 'debugger')),
+    );
     await add({ name: 'second', image: c().image, command: ['true'] });
     const done = await c().when(
       'debugged',

@@ -1,6 +1,7 @@
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf } from './amount.ts';
 import { podTotal } from './qos.ts';
+import type { ResizeProblem } from './resize.ts';
 
 export interface Rejection {
   readonly reason: string;
@@ -34,6 +35,22 @@ export function rejectionOf(input: AdmissionInput): Rejection | undefined {
   // Critical static pods run even where nothing is left.
   if (isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
   return shortage(input);
+}
+
+/** Why the node cannot give a running pod what it asks now; undefined when it can. */
+export function resizeProblemOf(input: AdmissionInput): ResizeProblem | undefined {
+  const { pod, allocatable } = input;
+  for (const name of ['cpu', 'memory'] as const) {
+    const requested = podTotal(pod.spec, 'requests', name);
+    const capacity = name === 'cpu' ? milliOf(allocatable.cpu) : bytesOf(allocatable.memory);
+    if (capacity > 0 && requested > capacity)
+      return {
+        reason: 'Infeasible',
+        message: `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`,
+      };
+  }
+  const short = shortage(input);
+  return short && { reason: 'Deferred', message: short.message.replace(/^Pod was rejected: /, '') };
 }
 
 function shortage({ pod, others, allocatable }: AdmissionInput): Rejection | undefined {

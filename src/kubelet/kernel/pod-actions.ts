@@ -1,6 +1,6 @@
 // Desired pod and observed runtime state to the next actions. Pure; the worker carries them out and asks again.
 import type { Container, EphemeralContainer, Pod, ResourceRequirements } from '../../api/type/core-v1.ts';
-import { formatDuration, numberOf } from './amount.ts';
+import { formatDuration } from './amount.ts';
 import { type BackOffEntry, containerBackOff, remainingBackOff } from './back-off.ts';
 import { containerHash } from './container-hash.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type ObservedPod,
   type ObservedSandbox,
 } from './observed.ts';
+import { changedResources } from './resize.ts';
 import { isSidecar, mayRestart, restartsAfter, ruleFor } from './restart-policy.ts';
 
 export type ContainerKind = 'init' | 'main' | 'ephemeral';
@@ -217,6 +218,7 @@ function maintainSidecar(p: Planning, container: Container): 'passed' | 'pending
     return 'pending';
   }
   if (killIfUnfit(p, 'init', container, status)) return 'pending';
+  planResize(p, 'init', container, status);
   return !container.startupProbe || p.verdicts.get(status.id)?.startup === 'success' ? 'passed' : 'pending';
 }
 
@@ -230,7 +232,7 @@ function planMain(p: Planning): void {
     if (status?.state === 'running') {
       if (!killIfUnfit(p, 'main', container, status)) {
         kept++;
-        planResize(p, container, status);
+        planResize(p, 'main', container, status);
       }
     } else if (status?.state === 'unknown') {
       killUnknown(p, 'main', container, status);
@@ -305,20 +307,16 @@ function killUnknown(p: Planning, kind: ContainerKind, container: Container, obs
   p.actions.push({ type: 'kill', observed, kind, container, reason: 'unknown', message });
 }
 
-function planResize(p: Planning, container: Container, observed: ObservedContainer): void {
+function planResize(p: Planning, kind: ContainerKind, container: Container, observed: ObservedContainer): void {
   const actual = p.actualResources?.get(container.name);
   if (!actual) return;
-  const changed = (['cpu', 'memory'] as const).filter(
-    name =>
-      numberOf(actual.limits?.[name]) !== numberOf(container.resources?.limits?.[name]) ||
-      numberOf(actual.requests?.[name]) !== numberOf(container.resources?.requests?.[name]),
-  );
+  const changed = changedResources(actual, container.resources);
   if (!changed.length) return;
   const restart = container.resizePolicy?.some(
     r => r.restartPolicy === 'RestartContainer' && changed.includes(r.resourceName as 'cpu' | 'memory'),
   );
   if (restart) {
     const message = `Container ${container.name} resize requires restart, will be restarted`;
-    p.actions.push({ type: 'kill', observed, kind: 'main', container, reason: 'resize', message });
+    p.actions.push({ type: 'kill', observed, kind, container, reason: 'resize', message });
   } else p.actions.push({ type: 'resize', container, observed });
 }

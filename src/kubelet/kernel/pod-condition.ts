@@ -8,7 +8,11 @@ export const ownedConditions = [
   'Ready',
   'ContainersReady',
   'PodScheduled',
+  'PodResizePending',
+  'PodResizeInProgress',
 ] as const;
+
+const owned = new Set<string>(ownedConditions);
 
 type Bare = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
@@ -123,6 +127,6 @@ export function mergeConditions(
       ...(c.message ? { message: c.message } : {}),
     } satisfies PodCondition;
   });
-  const kept = old.filter(o => !own.some(c => c.type === o.type));
+  const kept = old.filter(o => !owned.has(o.type));
   return [...mine, ...kept];
 }

@@ -7,11 +7,13 @@ import type {
   ContainerStatus,
   EphemeralContainer,
   Pod,
+  PodCondition,
   PodStatus,
+  ResourceRequirements,
   VolumeMountStatus,
 } from '../../api/type/core-v1.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
-import { mergeConditions, podConditions } from './pod-condition.ts';
+import { mergeConditions, ownedConditions, podConditions } from './pod-condition.ts';
 import { phaseOf } from './pod-phase.ts';
 import { qosClassOf } from './qos.ts';
 import { isSidecar, restartsAfter } from './restart-policy.ts';
@@ -40,6 +42,10 @@ export interface StatusInput {
   /** Nothing of the pod runs or will run again. */
   readonly terminal: boolean;
   readonly runtimeName: string;
+  /** What a running container has, by its id; default what its spec says. */
+  resourcesInForce?(containerId: string): ResourceRequirements | undefined;
+  /** Of a pod whose resources change while it runs. */
+  readonly resizeConditions?: readonly Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
 
 export function makePodStatus(input: StatusInput): PodStatus {
@@ -54,7 +60,10 @@ export function makePodStatus(input: StatusInput): PodStatus {
     );
   const phase = decidePhase(input, init, main);
   const sandboxReady = !!observed.sandboxes[0]?.ready && (!!spec.hostNetwork || observed.sandboxes[0].ips.length > 0);
-  const own = podConditions({ pod: { ...pod, status: previous }, phase, init, main, sandboxReady });
+  const own = [
+    ...podConditions({ pod: { ...pod, status: previous }, phase, init, main, sandboxReady }),
+    ...(isEnd(phase) ? [] : (input.resizeConditions ?? [])),
+  ];
   const now = formatTime(input.nowMs);
   const { generation } = pod.metadata;
   const podIps = podIpsOf(input);
@@ -184,7 +193,7 @@ function observedStatus(
     imageID: latest.imageRef,
     containerID: id(input, latest),
     started,
-    ...resourcesOf(container, running),
+    ...resourcesOf(container, running ? input.resourcesInForce?.(latest.id) : undefined),
     ...userOf(latest),
   };
 }
@@ -206,11 +215,12 @@ function readiness(
   return started && input.isReady(container, latest);
 }
 
-function resourcesOf(container: Container, running: boolean) {
-  if (!running) return {};
-  const { requests, limits } = container.resources ?? {};
+/** A container that does not run shows what it was granted. */
+function resourcesOf(container: Container, inForce: ResourceRequirements | undefined) {
+  const granted = container.resources?.requests;
+  const { requests, limits } = inForce ?? container.resources ?? {};
   return {
-    ...(requests && Object.keys(requests).length ? { allocatedResources: requests } : {}),
+    ...(granted && Object.keys(granted).length ? { allocatedResources: granted } : {}),
     resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) },
   };
 }
@@ -300,19 +310,27 @@ export function statusPatch(pod: Pod, before: PodStatus, after: PodStatus): obje
     const was = before.conditions?.find(o => o.type === c.type);
     return !was || !sameCondition(was, c);
   });
-  if (changed.length) {
+  const removed = (before.conditions ?? []).filter(
+    c => owned.has(c.type) && !after.conditions?.some(o => o.type === c.type),
+  );
+  if (changed.length || removed.length) {
     status['$setElementOrder/conditions'] = (after.conditions ?? []).map(c => ({ type: c.type }));
-    status.conditions = changed.map(c => {
-      const was = before.conditions?.find(o => o.type === c.type);
-      return {
-        ...(was?.reason && !c.reason ? { reason: null } : {}),
-        ...(was?.message && !c.message ? { message: null } : {}),
-        ...c,
-      };
-    });
+    status.conditions = [
+      ...removed.map(c => ({ $patch: 'delete', type: c.type })),
+      ...changed.map(c => {
+        const was = before.conditions?.find(o => o.type === c.type);
+        return {
+          ...(was?.reason && !c.reason ? { reason: null } : {}),
+          ...(was?.message && !c.message ? { message: null } : {}),
+          ...c,
+        };
+      }),
+    ];
   }
   return Object.keys(status).length ? { metadata: { uid: pod.metadata.uid }, status } : undefined;
 }
+
+const owned = new Set<string>(ownedConditions);
 
 // Written by the scheduler or the resource claim controller.
 const keptByOthers = new Set([

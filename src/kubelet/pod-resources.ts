@@ -1,0 +1,106 @@
+import type { Pod, PodCondition, ResourceRequirements } from '../api/type/core-v1.ts';
+import type { ObservedPod } from './kernel/observed.ts';
+import {
+  askedResources,
+  changedResources,
+  type Grants,
+  publishedGrants,
+  type ResizeProblem,
+  resizableContainers,
+  withGrants,
+} from './kernel/resize.ts';
+
+export type ResizeCondition = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
+
+/** What one pod was granted of the node, and what its running containers have got of that. */
+export class PodResources {
+  #grants: Grants | undefined;
+  /** By container id. */
+  readonly #inForce = new Map<string, ResourceRequirements>();
+  #problem: ResizeProblem | undefined;
+  #error = '';
+  #underWay = false;
+
+  /** The pod with what it was granted in place of what it asks. */
+  granted(pod: Pod): Pod {
+    this.#grants ??= publishedGrants(pod);
+    return withGrants(pod, this.#grants);
+  }
+
+  /** Call after each look at the runtime: a container that is new has got what the pod was granted. */
+  observe(pod: Pod, observed: ObservedPod): void {
+    const running = new Set<string>();
+    for (const c of resizableContainers(this.granted(pod))) {
+      const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
+      if (!now) continue;
+      running.add(now.id);
+      if (!this.#inForce.has(now.id)) this.#inForce.set(now.id, published(pod, now.id) ?? c.resources ?? {});
+    }
+    for (const id of this.#inForce.keys()) if (!running.has(id)) this.#inForce.delete(id);
+  }
+
+  /**
+   * Grants what the spec asks unless `problemOf` names a reason against it. `begun`: it differs from what was granted
+   * before; `problem`: a new reason why not.
+   */
+  review(pod: Pod, problemOf: (pod: Pod) => ResizeProblem | undefined): { begun?: boolean; problem?: ResizeProblem } {
+    if (this.granted(pod) === pod) {
+      this.#problem = undefined;
+      return {};
+    }
+    const before = this.#problem;
+    this.#problem = problemOf(pod);
+    if (this.#problem) return before?.message === this.#problem.message ? {} : { problem: this.#problem };
+    this.#grants = askedResources(pod);
+    this.#error = '';
+    this.#underWay = true;
+    return { begun: true };
+  }
+
+  get deferred(): boolean {
+    return this.#problem !== undefined;
+  }
+
+  inForce(containerId: string): ResourceRequirements | undefined {
+    return this.#inForce.get(containerId);
+  }
+
+  apply(containerId: string, resources: ResourceRequirements): void {
+    this.#inForce.set(containerId, resources);
+    this.#error = '';
+  }
+
+  fail(message: string): void {
+    this.#error = message;
+  }
+
+  /** True once, when everything that was granted is in force. */
+  completed(pod: Pod, observed: ObservedPod): boolean {
+    if (!this.#underWay || this.#pendingOf(pod, observed)) return false;
+    this.#underWay = false;
+    return true;
+  }
+
+  conditions(pod: Pod, observed: ObservedPod): readonly ResizeCondition[] {
+    const out: ResizeCondition[] = [];
+    if (this.#problem) out.push({ type: 'PodResizePending', status: 'True', ...this.#problem });
+    if (this.#pendingOf(pod, observed)) {
+      const error = this.#error ? { reason: 'Error', message: this.#error } : {};
+      out.push({ type: 'PodResizeInProgress', status: 'True', ...error });
+    }
+    return out;
+  }
+
+  #pendingOf(pod: Pod, observed: ObservedPod): boolean {
+    return resizableContainers(this.granted(pod)).some(c => {
+      const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
+      const has = now && this.#inForce.get(now.id);
+      return has !== undefined && changedResources(has, c.resources).length > 0;
+    });
+  }
+}
+
+function published(pod: Pod, containerId: string): ResourceRequirements | undefined {
+  const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  return statuses.find(s => s.containerID?.endsWith(`//${containerId}`) && s.state?.running)?.resources;
+}
