@@ -27,6 +27,7 @@ import { CustomResources } from './custom/custom-resources.ts';
 import { customPrinter } from './custom/printer.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
+import { WebhookClient } from './extension/webhook-client.ts';
 import { createFront, type Front } from './http/front.ts';
 import { reconcileKubernetesService } from './kubernetes-service.ts';
 import { localClient } from './local-client.ts';
@@ -41,6 +42,7 @@ import { createUpgradeHandler } from './stream/upgrade.ts';
 import type { SurfaceOptions } from './surface.ts';
 import { createSurface } from './surface.ts';
 import { printerOf } from './table/printers.ts';
+import { startUpkeep } from './upkeep.ts';
 import { serveUsage } from './usage/metrics-api.ts';
 
 export type { ApiServerOptions };
@@ -125,13 +127,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   plugins.push(...admissionPlugins({ context, client, informers, options, access }));
   registerCalls({ context, client, informers, options, access, hooks });
 
+  const converters = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
   const custom = new CustomResources({
     context,
     resources,
     registries,
     definitions: registryOf(context, 'apiextensions.k8s.io', 'customresourcedefinitions'),
     user: superuser,
-    webhook: conversionWebhook(),
+    webhook: conversionWebhook((config, body, timeoutMs) => converters.post(config, body, timeoutMs), random),
     makeCache: prefix => new WatchCache({ prefix, clock, decode }),
     makeRegistry,
   });
@@ -227,6 +230,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await access.bootstrap(signal);
     if (options.advertise)
       await reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise });
+    await startUpkeep(context, client, signal);
     await aggregation.start();
     readiness = 'ready';
     ready.resolve();

@@ -1,8 +1,9 @@
 // What the schema of a custom resource must obey to be structural: every field has one type, said in one place.
-import { FieldErrors as Errors, type FieldErrors, type FieldPath } from '../field-error.ts';
+import { FieldErrors, type FieldPath } from '../field-error.ts';
 import { cloneDeep } from '../meta.ts';
 import { equalJson, isPlain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
+import { checkRules } from './cel-rule-check.ts';
 import { fillDefaults } from './default.ts';
 import { compilePattern } from './pattern.ts';
 import { prunePart } from './prune.ts';
@@ -11,11 +12,20 @@ import { compileValidator } from './value-rule.ts';
 
 type Level = 'root' | 'item' | 'field';
 
+/** What keeps a schema from being structural; '' when nothing does. */
+export function structuralFaults(schema: JSONSchemaProps, at: FieldPath): string[] {
+  const errors = new FieldErrors();
+  checkNode(schema, at, 'root', false, errors);
+  return errors.list.map(e => `${e.field}: ${e.message}`);
+}
+
 /** Complains about a schema of a version: `spec.versions[0].schema.openAPIV3Schema`. */
 export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   if (schema.nullable) errors.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
   checkNode(schema, at, 'root', false, errors);
-  if (errors.empty) checkDefaults(schema, at, errors);
+  if (!errors.empty) return;
+  checkDefaults(schema, at, errors);
+  checkRules(schema, at, errors);
 }
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -281,7 +291,7 @@ function checkDefault(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): v
     return;
   }
   fillDefaults(structural, value);
-  const found = new Errors();
+  const found = new FieldErrors();
   compileValidator(s).validate(value, at, undefined, found);
   errors.list.push(...found.list);
 }

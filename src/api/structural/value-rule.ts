@@ -113,7 +113,7 @@ class Node implements ValueValidator {
     const allowed = this.#s.enum;
     if (!allowed?.length || allowed.some(a => equalJson(a, value))) return;
     const list = allowed.map(a => JSON.stringify(typeof a === 'string' ? a : JSON.stringify(a))).join(', ');
-    const shown = value === null ? 'null' : JSON.stringify(value);
+    const shown = JSON.stringify(value === null ? 'null' : value);
     found.add('FieldValueNotSupported', path, `Unsupported value: ${shown}: supported values: ${list}`);
   }
 

@@ -1,4 +1,6 @@
 // What the status of a CustomResourceDefinition says: which names it got, whether it is served.
+import { path } from '../../api/field-error.ts';
+import { structuralFaults } from '../../api/structural/structural-rule.ts';
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionCondition,
@@ -141,3 +143,17 @@ export function approvalCondition(crd: CustomResourceDefinition): Condition | un
 export const isProtectedGroup = (group: string): boolean => /(^|\.)(k8s\.io|kubernetes\.io)$/.test(group);
 
 const isUrl = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\/[^\s/]+/i.test(text);
+
+const SPEC = path('spec');
+
+/** Schemas that were stored before they had to be structural, or by another server. */
+export function nonStructuralCondition(crd: CustomResourceDefinition): Condition | undefined {
+  const faults = crd.spec.versions.flatMap(({ schema }, i) =>
+    schema?.openAPIV3Schema
+      ? structuralFaults(schema.openAPIV3Schema, SPEC.child('versions').index(i).child('schema', 'openAPIV3Schema'))
+      : [],
+  );
+  if (!faults.length) return undefined;
+  const message = faults.length === 1 ? faults[0]! : `[${faults.join(', ')}]`;
+  return { type: 'NonStructuralSchema', status: 'True', reason: 'Violations', message };
+}

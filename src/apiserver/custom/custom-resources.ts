@@ -19,6 +19,7 @@ import {
   conditionOf,
   establishedCondition,
   isConditionTrue,
+  nonStructuralCondition,
   type Status,
   takenNames,
   withCondition,
@@ -156,6 +157,10 @@ export class CustomResources {
     );
     const approval = approvalCondition(crd);
     if (approval) conditions = withCondition(conditions, { ...approval, ...observed }, time);
+    const loose = nonStructuralCondition(crd);
+    conditions = loose
+      ? withCondition(conditions, { ...loose, ...observed }, time)
+      : conditions.filter(c => c.type !== 'NonStructuralSchema');
     return { ...crd.status, conditions, acceptedNames: names, ...observed };
   }
 

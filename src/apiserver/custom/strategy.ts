@@ -4,6 +4,7 @@ import { path } from '../../api/field-error.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { isPlain } from '../../api/patch/plain.ts';
 import type { Strategy } from '../../api/strategy.ts';
+import { validateRules } from '../../api/structural/cel-rule.ts';
 import { validateEmbedded } from '../../api/structural/embedded.ts';
 import { parseJsonPath } from '../../api/structural/json-path.ts';
 import { validateListTypes } from '../../api/structural/list-type.ts';
@@ -31,9 +32,17 @@ export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
       validateEmbedded(structural, object, undefined, errors);
       validateListTypes(structural, object, errors);
       if (form.scale) validateScale(form.scale, object as unknown as Plain, errors);
+      if (!structural.hasRules) return;
+      if (errors.list.some(e => blocking.has(e.reason ?? ''))) errors.add('FieldValueInvalid', '<nil>', unchecked);
+      else validateRules(structural, object, old && { value: old }, errors);
     },
   };
 }
+
+// Rules are written for values of the right form.
+const blocking = new Set(['FieldValueRequired', 'FieldValueTooLong', 'FieldValueTooMany', 'FieldValueTypeInvalid']);
+const unchecked =
+  'Invalid value: "null": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
 
 const changed = (a: Plain, b: Plain, key: string) => JSON.stringify(a[key]) !== JSON.stringify(b[key]);
 

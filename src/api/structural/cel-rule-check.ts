@@ -1,0 +1,146 @@
+// The rules of a schema when a definition is written: do they compile, and can they be afforded?
+import { ESTIMATED_CRD_LIMIT, ESTIMATED_RULE_LIMIT, estimateExcess } from '../cel/cel.ts';
+import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
+import type { FieldErrors, FieldPath } from '../field-error.ts';
+import type { JSONSchemaProps, ValidationRule } from '../type/apiextensions-v1.ts';
+import { type CompiledRule, rulesOf } from './cel-rule.ts';
+import { JsonPathError, parseJsonPath } from './json-path.ts';
+import { compileStructural, type Structural } from './structural.ts';
+
+interface Place {
+  readonly s: Structural;
+  readonly at: FieldPath;
+  readonly root: boolean;
+  /** How often the node can occur; undefined: as often as fits into a request. */
+  readonly times: number | undefined;
+  /** The list or set whose items cannot be told apart between two versions. */
+  readonly uncorrelated: FieldPath | undefined;
+}
+
+const advice =
+  '(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)';
+
+export function checkRules(schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const s = compileStructural(schema);
+  if (!s.hasRules) return;
+  const total = checkNode({ s, at, root: true, times: 1, uncorrelated: undefined }, errors);
+  const excess = estimateExcess(total, ESTIMATED_CRD_LIMIT);
+  if (excess)
+    errors.forbidden(
+      at,
+      `x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of ${excess} ${advice}`,
+    );
+}
+
+function checkNode(place: Place, errors: FieldErrors): number {
+  const { s, at, times } = place;
+  if (!s.hasRules) return 0;
+  let cost = 0;
+  for (const [i, compiled] of rulesOf(s, place.root).entries())
+    cost += checkRule(compiled, place, at.child('x-kubernetes-validations').index(i), errors);
+  for (const [name, child] of s.properties)
+    cost += checkNode({ ...place, s: child, at: at.child('properties').key(name), root: false }, errors);
+  if (s.items) {
+    const uncorrelated = place.uncorrelated ?? (s.listType === 'map' ? undefined : at);
+    const below = multiply(times, s.source.maxItems);
+    cost += checkNode({ s: s.items, at: at.child('items'), root: false, times: below, uncorrelated }, errors);
+  }
+  if (typeof s.additional === 'object') {
+    const below = multiply(times, s.source.maxProperties);
+    cost += checkNode(
+      { ...place, s: s.additional, at: at.child('additionalProperties'), root: false, times: below },
+      errors,
+    );
+  }
+  return cost;
+}
+
+const multiply = (a: number | undefined, b: number | undefined) =>
+  a === undefined || b === undefined ? undefined : a * b;
+
+/** How many of these a request can hold. */
+function mostOf(s: Structural): number {
+  const type = celTypeOfSchema({ type: 'array', items: s.source as StructuralSchema });
+  return type?.maxSize ?? 1;
+}
+
+function checkRule(
+  compiled: CompiledRule,
+  { s, times, uncorrelated }: Place,
+  at: FieldPath,
+  errors: FieldErrors,
+): number {
+  const { rule, program } = compiled;
+  checkTexts(rule, at, errors);
+  if (!rule.rule.trim()) {
+    errors.required(at.child('rule'), 'rule is not specified');
+    return 0;
+  }
+  if (!program) {
+    errors.invalid(at.child('rule'), rule, complaint('compilation failed', compiled.fault, 'a bool'));
+    return 0;
+  }
+  if (rule.messageExpression && !compiled.message)
+    errors.invalid(
+      at.child('messageExpression'),
+      rule,
+      complaint('messageExpression compilation failed', compiled.messageFault, 'a string'),
+    );
+  if (compiled.usesOldSelf && uncorrelated)
+    errors.invalid(
+      at.child('rule'),
+      rule.rule,
+      `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`,
+    );
+  if (rule.optionalOldSelf !== undefined && !compiled.usesOldSelf)
+    errors.invalid(at.child('optionalOldSelf'), rule.optionalOldSelf, 'may not be set if oldSelf is not used in rule');
+  const often = times ?? mostOf(s);
+  const cost = price(program.estimateCost().max, often);
+  afford(cost, at.child('rule'), 'estimated rule cost', errors);
+  if (!compiled.message) return cost;
+  const more = price(compiled.message.estimateCost().max, often);
+  afford(more, at.child('messageExpression'), 'estimated messageExpression cost', errors);
+  return cost + more;
+}
+
+const price = (cost: number, times: number) => Math.min(cost * times, Number.MAX_VALUE);
+
+function afford(cost: number, at: FieldPath, what: string, errors: FieldErrors): void {
+  const excess = estimateExcess(cost, ESTIMATED_RULE_LIMIT);
+  if (excess) errors.forbidden(at, `${what} exceeds budget by factor of ${excess} ${advice}`);
+}
+
+function complaint(what: string, fault: string, wanted: string): string {
+  if (/expected type|must evaluate/.test(fault) && !fault.includes('ERROR'))
+    return `cel expression must evaluate to ${wanted}`;
+  return `${what}: ${fault}`;
+}
+
+const reasons = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
+
+function checkTexts(rule: ValidationRule, at: FieldPath, errors: FieldErrors): void {
+  const { message, messageExpression, reason, fieldPath } = rule;
+  if (message !== undefined) {
+    if (/[\n\r]/.test(message)) errors.invalid(at.child('message'), message, 'message must not contain line breaks');
+    else if (message !== '' && !message.trim())
+      errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
+  }
+  if (/[\n\r]/.test(rule.rule.trim()) && !message)
+    errors.required(at.child('message'), 'message must be specified if rule contains line breaks');
+  if (messageExpression !== undefined && !messageExpression.trim())
+    errors.required(at.child('messageExpression'), 'must be non-empty if specified');
+  if (reason !== undefined && !reasons.includes(reason)) errors.notSupported(at.child('reason'), reason, reasons);
+  if (fieldPath !== undefined) checkFieldPath(fieldPath, at.child('fieldPath'), errors);
+}
+
+function checkFieldPath(text: string, at: FieldPath, errors: FieldErrors): void {
+  const invalid = () => errors.invalid(at, text, 'fieldPath must be a valid path');
+  if (!text.trim()) return void errors.invalid(at, text, 'must be non-empty if specified');
+  if (/[\n\r]/.test(text)) return void errors.invalid(at, text, 'must not contain line breaks');
+  try {
+    if (!/^[.[]/.test(text) || !parseJsonPath(text).fields) invalid();
+  } catch (error) {
+    if (!(error instanceof JsonPathError)) throw error;
+    invalid();
+  }
+}

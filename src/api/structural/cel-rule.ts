@@ -1,0 +1,189 @@
+// x-kubernetes-validations: the rules of a schema, checked when a definition is written and run on every object.
+import { type CelProgram, PER_CALL_LIMIT, RUNTIME_COST_BUDGET } from '../cel/cel.ts';
+import { compile } from '../cel/compile.ts';
+import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
+import * as t from '../cel/type.ts';
+import { adapt, CelOptional } from '../cel/value.ts';
+import { type FieldErrors, FieldPath } from '../field-error.ts';
+import { keyElement } from '../field-set.ts';
+import { equalJson, isPlain } from '../patch/plain.ts';
+import type { ValidationRule } from '../type/apiextensions-v1.ts';
+import { parseJsonPath } from './json-path.ts';
+import { type Structural, schemaAt } from './structural.ts';
+import type { Old } from './value-rule.ts';
+
+export interface CompiledRule {
+  readonly rule: ValidationRule;
+  readonly program: CelProgram | undefined;
+  /** Why the rule does not compile. */
+  readonly fault: string;
+  readonly message: CelProgram | undefined;
+  readonly messageFault: string;
+  readonly usesOldSelf: boolean;
+}
+
+const compiled = new WeakMap<Structural, readonly CompiledRule[]>();
+
+/** Of the node itself; compiled when first asked for. */
+export function rulesOf(s: Structural, root: boolean): readonly CompiledRule[] {
+  let rules = compiled.get(s);
+  if (!rules) {
+    rules = s.rules.map(rule => compileRule(s, rule, root));
+    compiled.set(s, rules);
+  }
+  return rules;
+}
+
+function compileRule(s: Structural, rule: ValidationRule, root: boolean): CompiledRule {
+  const self = celTypeOfSchema(s.source as StructuralSchema, root) ?? t.dyn;
+  const variables = { self, oldSelf: rule.optionalOldSelf ? t.optional(self) : self };
+  const { program, error } = compile(rule.rule, { variables, output: [t.bool] });
+  const message = rule.messageExpression
+    ? compile(rule.messageExpression, { variables, output: [t.string] })
+    : undefined;
+  return {
+    rule,
+    program,
+    fault: error?.message ?? '',
+    message: message?.program,
+    messageFault: message?.error?.message ?? '',
+    usesOldSelf: program?.variables.has('oldSelf') === true || message?.program?.variables.has('oldSelf') === true,
+  };
+}
+
+/** Runs all rules on an object. With the old one, rules on what has not changed are left out, unless they look at it. */
+export function validateRules(schema: Structural, value: unknown, old: Old, errors: FieldErrors): void {
+  if (schema.hasRules) new Run(errors).node(schema, value, undefined, old, false, true);
+}
+
+class Run {
+  readonly #errors: FieldErrors;
+  #budget = RUNTIME_COST_BUDGET;
+
+  constructor(errors: FieldErrors) {
+    this.#errors = errors;
+  }
+
+  node(s: Structural, value: unknown, at: FieldPath | undefined, old: Old, unchanged: boolean, root: boolean): void {
+    if (!s.hasRules || this.#budget < 0 || value === undefined) return;
+    if (value === null && s.nullable) return;
+    const same = old ? equalJson(value, old.value) : unchanged;
+    for (const compiled of rulesOf(s, root)) {
+      this.#rule(compiled, s, value, at, old, same);
+      if (this.#budget < 0) return;
+    }
+    if (Array.isArray(value)) this.#items(s, value, at, old, same);
+    else if (isPlain(value)) {
+      const was = isPlain(old?.value) ? old.value : undefined;
+      for (const key of Object.keys(value)) {
+        const child = schemaAt(s, key);
+        if (!child?.hasRules) continue;
+        const path = s.properties.has(key) || !at ? (at?.child(key) ?? new FieldPath(key)) : at.key(key);
+        const before = was && Object.hasOwn(was, key) ? { value: was[key] } : undefined;
+        this.node(child, value[key], path, before, same, false);
+      }
+    }
+  }
+
+  #items(s: Structural, value: readonly unknown[], at: FieldPath | undefined, old: Old, same: boolean): void {
+    const { items } = s;
+    if (!items?.hasRules) return;
+    const name = (item: unknown) =>
+      keyElement(s.listKeys.map(k => [k, isPlain(item) ? (item[k] ?? null) : null] as const));
+    const former =
+      s.listType === 'map' && Array.isArray(old?.value)
+        ? new Map((old.value as unknown[]).map(item => [name(item), item]))
+        : undefined;
+    for (const [i, item] of value.entries()) {
+      const id = former && name(item);
+      const before = former && id !== undefined && former.has(id) ? { value: former.get(id) } : undefined;
+      this.node(items, item, (at ?? new FieldPath()).index(i), before, same, false);
+    }
+  }
+
+  #rule(
+    compiled: CompiledRule,
+    s: Structural,
+    value: unknown,
+    at: FieldPath | undefined,
+    old: Old,
+    same: boolean,
+  ): void {
+    const { rule, program, usesOldSelf } = compiled;
+    if (!program) {
+      this.#fail(rule, s, at, `rule compile error: ${compiled.fault}`, true);
+      return;
+    }
+    if (usesOldSelf && !old && !rule.optionalOldSelf) return;
+    if (same && !usesOldSelf) return;
+    const bindings = { self: value, ...(usesOldSelf ? { oldSelf: oldSelfOf(rule, s, old, at === undefined) } : {}) };
+    const result = program.evaluate(bindings, { costLimit: Math.min(PER_CALL_LIMIT, this.#budget) });
+    this.#budget -= result.cost;
+    if (result.ok) {
+      if (result.value !== true) this.#fail(rule, s, at, this.#message(compiled, bindings), false);
+      return;
+    }
+    const why = result.error.message;
+    const told = rule.message || defaultMessage(rule);
+    if (result.error.costExceeded) {
+      const spent = this.#budget <= 0 || result.cost < PER_CALL_LIMIT;
+      this.#budget = -1;
+      this.#fail(
+        rule,
+        s,
+        at,
+        spent
+          ? 'validation failed due to running out of cost budget, no further validation rules will be run'
+          : `'${why}': no further validation rules will be run due to call cost exceeds limit for rule: ${told}`,
+        true,
+      );
+    } else if (why.startsWith('no such overload'))
+      this.#fail(
+        rule,
+        s,
+        at,
+        `'${why}': call arguments did not match a supported operator, function or macro signature for rule: ${told}`,
+        true,
+      );
+    else this.#fail(rule, s, at, `${why} evaluating rule: ${told}`, true);
+  }
+
+  #message({ rule, message }: CompiledRule, bindings: Record<string, unknown>): string {
+    const plain = rule.message?.trim() || defaultMessage(rule);
+    if (!message) return plain;
+    const result = message.evaluate(bindings, { costLimit: Math.max(0, Math.min(PER_CALL_LIMIT, this.#budget)) });
+    this.#budget -= result.cost;
+    if (!result.ok || typeof result.value !== 'string') return plain;
+    const text = result.value.trim();
+    return text === '' || text.length > longestMessage || /[\n\r]/.test(text) ? plain : text;
+  }
+
+  /** `broken`: the rule itself failed, so that its reason and field say nothing. */
+  #fail(rule: ValidationRule, s: Structural, at: FieldPath | undefined, message: string, broken: boolean): void {
+    const field = broken ? at : relative(at, rule.fieldPath);
+    const where = field?.toString() ?? '<nil>';
+    const type = JSON.stringify(s.type || 'dyn');
+    const reason = broken ? undefined : rule.reason;
+    if (reason === 'FieldValueRequired') this.#errors.add(reason, where, `Required value: ${message}`);
+    else if (reason === 'FieldValueForbidden') this.#errors.add(reason, where, `Forbidden: ${message}`);
+    else if (reason === 'FieldValueDuplicate') this.#errors.add(reason, where, `Duplicate value: ${type}`);
+    else this.#errors.add('FieldValueInvalid', where, `Invalid value: ${type}: ${message}`);
+  }
+}
+
+const longestMessage = 5120;
+
+const defaultMessage = (rule: ValidationRule): string => `failed rule: ${rule.rule.trim()}`;
+
+function oldSelfOf(rule: ValidationRule, s: Structural, old: Old, root: boolean): unknown {
+  if (!rule.optionalOldSelf) return old?.value;
+  const type = celTypeOfSchema(s.source as StructuralSchema, root) ?? t.dyn;
+  return old ? new CelOptional(adapt(old.value, type)) : CelOptional.none;
+}
+
+function relative(at: FieldPath | undefined, fieldPath: string | undefined): FieldPath | undefined {
+  const fields = fieldPath ? (parseJsonPath(fieldPath).fields ?? []) : [];
+  let path = at;
+  for (const name of fields) path = path?.child(name) ?? new FieldPath(name);
+  return path;
+}
