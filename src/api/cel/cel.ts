@@ -81,7 +81,7 @@ export const PER_CALL_LIMIT = 1_000_000;
 /** All expressions that one request runs for one policy or one custom resource. */
 export const RUNTIME_COST_BUDGET = 10_000_000;
 /** Of match conditions of one webhook or policy. */
-export const MATCH_CONDITIONS_BUDGET = PER_CALL_LIMIT / 4;
+export const MATCH_CONDITIONS_BUDGET = RUNTIME_COST_BUDGET / 4;
 /** Most a CRD's rule may be estimated to cost, and all rules of a CRD version together. */
 export const ESTIMATED_RULE_LIMIT = 10_000_000;
 export const ESTIMATED_CRD_LIMIT = 100_000_000;

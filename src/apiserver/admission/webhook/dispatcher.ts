@@ -1,17 +1,20 @@
 // Calls one webhook about one request, and says what came of it.
 
-import type { KubeObject, Mutable } from '../../../api/meta.ts';
+import { cloneDeep, type KubeObject, type Mutable } from '../../../api/meta.ts';
 import { apiVersionOf } from '../../../api/ref.ts';
-import { badRequest, internalError, StatusError } from '../../../api/status.ts';
+import type { Resource } from '../../../api/resource.ts';
+import { badRequest, forbidden, internalError, StatusError } from '../../../api/status.ts';
 import { messageOf } from '../../../base/assert.ts';
 import { randomUuid } from '../../../base/random.ts';
 import type { ApiContext } from '../../context.ts';
 import type { WebhookClient } from '../../extension/webhook-client.ts';
 import { convertObject } from '../../registry/versions.ts';
 import type { AdmissionAttributes } from '../admission.ts';
+import { authorizerBindings } from '../cel-authorizer.ts';
 import { isExempt, type Match, matcherOf } from '../match/match.ts';
+import type { Conditions } from './conditions.ts';
 import type { Hook, HookSource } from './hook.ts';
-import { denial, reviewOf, reviewVersion, type Verdict, verdictOf } from './kernel/review.ts';
+import { denial, type Reviewed, requestOf, reviewOf, reviewVersion, type Verdict, verdictOf } from './kernel/review.ts';
 
 export interface DispatcherDeps {
   readonly context: ApiContext;
@@ -23,9 +26,6 @@ export interface Invocation {
   readonly hook: Hook;
   readonly match: Match;
 }
-
-/** The webhook could not be asked or did not answer in order: what to do then is for its failure policy. */
-class CallError extends Error {}
 
 const everything = matcherOf({ rules: [], noRulesMatchAll: true });
 
@@ -48,18 +48,20 @@ export class WebhookDispatcher {
   }
 
   /**
-   * Asks. Gives undefined when the webhook failed and that is to be ignored. Throws StatusError: the denial, 400 when it
-   * cannot take part in a dry run, 500 when it failed.
+   * Asks, where the webhook's conditions hold. Gives undefined when it failed and that is to be ignored.
+   * Throws StatusError: the denial, 403 for conditions that cannot be decided, 400 when it cannot take part in a dry run,
+   * 500 when it failed.
    */
-  async ask({ hook, match }: Invocation, attributes: AdmissionAttributes): Promise<Verdict | undefined> {
+  async ask({ hook, match }: Invocation, attributes: AdmissionAttributes): Promise<Verdict | 'skipped' | undefined> {
+    const reviewed = await this.#review(match, attributes);
+    if (hook.conditions && !this.#holds(hook.conditions, hook, reviewed)) return 'skipped';
     if (attributes.dryRun && !hook.supportsDryRun)
       throw badRequest(`admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
     let verdict: Verdict;
     try {
-      verdict = await this.#call(hook, match, attributes);
+      verdict = await this.#call(hook, reviewed);
     } catch (error) {
-      if (!(error instanceof CallError)) throw error;
-      return this.#failed(hook, attributes, error);
+      return this.#failed(hook, attributes, error as Error);
     }
     for (const [key, value] of Object.entries(verdict.auditAnnotations))
       attributes.annotate?.(`${hook.name}/${key}`, value);
@@ -68,32 +70,49 @@ export class WebhookDispatcher {
     return verdict;
   }
 
-  async #call(hook: Hook, match: Match, attributes: AdmissionAttributes): Promise<Verdict> {
-    const { client, context } = this.#deps;
+  async #review(match: Match, attributes: AdmissionAttributes): Promise<Reviewed> {
+    const { object, old } = attributes;
+    const shown = object && this.#mutating ? unfinished(attributes) : object;
+    return {
+      uid: randomUuid(this.#deps.context.random),
+      attributes,
+      match,
+      requested: everything.match(asRequested(attributes), { namespace: () => undefined, resources: new Map() })!,
+      object: shown && (await inVersionOf(match, shown as KubeObject, attributes)),
+      old: old && (await inVersionOf(match, old, attributes)),
+      name: isGenerated(attributes) ? '' : attributes.name,
+    };
+  }
+
+  #holds(conditions: Conditions, hook: Hook, reviewed: Reviewed): boolean {
+    const { attributes, object = null, old = null } = reviewed;
+    try {
+      return conditions.hold({
+        object,
+        oldObject: old,
+        request: () => requestOf(reviewed),
+        ...authorizerBindings(this.#deps.context.authorizer, attributes),
+      });
+    } catch (error) {
+      if (hook.failsOpen) return false;
+      throw forbidden(attributes.resource, attributes.name, messageOf(error));
+    }
+  }
+
+  async #call(hook: Hook, reviewed: Reviewed): Promise<Verdict> {
     try {
       const version = reviewVersion(hook.webhook.admissionReviewVersions);
-      const uid = randomUuid(context.random);
-      const { object, old } = attributes;
-      const shown = object && this.#mutating ? unfinished(attributes) : object;
-      const review = reviewOf(version, {
-        uid,
-        attributes,
-        match,
-        requested: everything.match(asRequested(attributes), { namespace: () => undefined, resources: new Map() })!,
-        object: shown && inVersionOf(match, shown as KubeObject, attributes),
-        old: old && inVersionOf(match, old, attributes),
-        name: isGenerated(attributes) ? '' : attributes.name,
-      });
-      const answer = await client.post(hook.webhook.clientConfig, review, hook.timeoutMs).catch(error => {
+      const review = reviewOf(version, reviewed);
+      const answer = await this.#deps.client.post(hook.webhook.clientConfig, review, hook.timeoutMs).catch(error => {
         throw new Error(`failed to call webhook: ${messageOf(error)}`, { cause: error });
       });
       try {
-        return verdictOf(version, uid, this.#mutating, answer);
+        return verdictOf(version, reviewed.uid, this.#mutating, answer);
       } catch (error) {
         throw new Error(`received invalid webhook response: ${messageOf(error)}`, { cause: error });
       }
     } catch (error) {
-      throw new CallError(`failed calling webhook ${JSON.stringify(hook.name)}: ${messageOf(error)}`, { cause: error });
+      throw new Error(`failed calling webhook ${JSON.stringify(hook.name)}: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -111,17 +130,32 @@ export function concerns(source: HookSource, attributes: AdmissionAttributes): b
   return source.hooks.length > 0 && !isExempt(attributes);
 }
 
-function asRequested(attributes: AdmissionAttributes): AdmissionAttributes {
+/** As the client asked it: rules match the resource in the version of the request. */
+export function asRequested(attributes: AdmissionAttributes): AdmissionAttributes {
   const { requested } = attributes;
   return requested && requested !== attributes.resource ? { ...attributes, resource: requested } : attributes;
 }
 
 /** What subresources take has one version only. */
-export function inVersionOf(match: Match, object: KubeObject, { resource }: AdmissionAttributes): Mutable<KubeObject> {
+export async function inVersionOf(
+  match: Match,
+  object: KubeObject,
+  { resource }: AdmissionAttributes,
+): Promise<Mutable<KubeObject>> {
   const wanted = apiVersionOf(match.kind);
   if (match.kind.kind !== resource.kind || !object.apiVersion || object.apiVersion === wanted)
     return object as Mutable<KubeObject>;
-  return convertObject(object, wanted);
+  return inVersion(match.resource, object);
+}
+
+/** A copy in the version of a resource of the same kind. */
+export async function inVersion(resource: Resource, object: KubeObject): Promise<Mutable<KubeObject>> {
+  const { custom } = resource;
+  if (!custom) return convertObject(object, apiVersionOf(resource));
+  // A copy of its own: what is known of an object is remembered, and this one still changes.
+  const copy = cloneDeep(object) as KubeObject;
+  await custom.prepare([copy]);
+  return cloneDeep(custom.show(copy)) as Mutable<KubeObject>;
 }
 
 const suffixLength = 5;

@@ -6,6 +6,7 @@ import type {
 } from '../../../api/type/admissionregistration-v1.ts';
 import type { WatchCache } from '../../registry/watch-cache.ts';
 import { type Matcher, matcherOf } from '../match/match.ts';
+import { type Conditions, conditionsOf } from './conditions.ts';
 
 /** A validating one says nothing of being called again. */
 export type Webhook = MutatingWebhook;
@@ -17,6 +18,7 @@ export interface Hook {
   readonly id: string;
   readonly configuration: string;
   readonly matcher: Matcher;
+  readonly conditions: Conditions | undefined;
   readonly timeoutMs: number;
   readonly failsOpen: boolean;
   readonly supportsDryRun: boolean;
@@ -64,6 +66,7 @@ function hooksOf(configuration: MutatingWebhookConfiguration | ValidatingWebhook
       namespaceSelector: webhook.namespaceSelector,
       objectSelector: webhook.objectSelector,
     }),
+    conditions: conditionsOf(webhook.matchConditions),
     timeoutMs: (webhook.timeoutSeconds ?? defaultTimeoutSeconds) * 1000,
     failsOpen: webhook.failurePolicy === 'Ignore',
     supportsDryRun: supportsDryRun.has(webhook.sideEffects ?? ''),

@@ -6,13 +6,14 @@ import { equalJson } from '../../../api/patch/plain.ts';
 import { apiVersionOf } from '../../../api/ref.ts';
 import { internalError, StatusError } from '../../../api/status.ts';
 import { draftFrom } from '../../body.ts';
-import type { ApiContext } from '../../context.ts';
-import { convertObject } from '../../registry/versions.ts';
+import { type ApiContext, registryFor } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import type { Match } from '../match/match.ts';
 import {
   concerns,
   type DispatcherDeps,
   type Invocation,
+  inVersion,
   inVersionOf,
   isGenerated,
   WebhookDispatcher,
@@ -56,7 +57,8 @@ export function mutatingWebhooks(source: HookSource, deps: DispatcherDeps): Admi
       const invocation = dispatcher.select(hook, attributes);
       if (!invocation || (reinvocation?.again && !round.again.has(hook.id))) continue;
       const verdict = await dispatcher.ask(invocation, attributes);
-      const changed = verdict !== undefined && applyVerdict(invocation, verdict, attributes, deps.context);
+      if (verdict === 'skipped') continue;
+      const changed = verdict !== undefined && (await applyVerdict(invocation, verdict, attributes, deps.context));
       if (changed) {
         requireAgain(round);
         if (reinvocation) reinvocation.asked = true;
@@ -73,7 +75,7 @@ function requireAgain(round: Round): void {
 }
 
 /** Returns whether the object is another now. Throws 500 for a patch that cannot be applied. */
-function applyVerdict(
+async function applyVerdict(
   { hook, match }: Invocation,
   verdict: Verdict,
   attributes: AdmissionAttributes,
@@ -91,25 +93,35 @@ function applyVerdict(
     return fail(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
-  const { kind, resource } = match;
   const before = inVersionOf(match, object as KubeObject, attributes);
   try {
     const patched = applyJsonPatch(before, operations);
     if (equalJson(patched, before)) return false;
-    const own = kind.kind === attributes.resource.kind;
-    const registry = context.registries.get(`${resource.group}/${resource.resource}`);
-    const typeName = context.table.typeNameOf(apiVersionOf(kind), kind.kind) ?? '';
-    let draft = draftFrom({ ...kind, typeName }, own ? registry?.strategy : undefined, patched, ignoring);
-    const wanted = object.apiVersion;
-    if (own && wanted && draft.apiVersion !== wanted) {
-      draft = convertObject(draft as KubeObject, wanted);
-      context.registries.get(`${attributes.resource.group}/${attributes.resource.resource}`)?.strategy.default?.(draft);
-    }
-    replaceContent(attributes, draft);
+    adopt(match, patched, attributes, context);
   } catch (error) {
     throw internalError(error instanceof StatusError && error.cause instanceof Error ? error.cause : error);
   }
   return true;
+}
+
+/** Makes what was made of the object, in the form of the match, the request's object: decoded, defaulted, converted. */
+export function adopt(
+  { kind, resource }: Match,
+  patched: unknown,
+  attributes: AdmissionAttributes,
+  context: ApiContext,
+): void {
+  const own = kind.kind === attributes.resource.kind;
+  const registry = context.registries.get(`${resource.group}/${resource.resource}`);
+  const typeName = context.table.typeNameOf(apiVersionOf(kind), kind.kind) ?? '';
+  const custom = own ? resource.custom : undefined;
+  let draft = draftFrom({ ...kind, typeName, custom }, own ? registry?.strategy : undefined, patched, ignoring);
+  const wanted = attributes.object!.apiVersion;
+  if (own && wanted && draft.apiVersion !== wanted) {
+    draft = convertObject(draft as KubeObject, wanted);
+    context.registries.get(`${attributes.resource.group}/${attributes.resource.resource}`)?.strategy.default?.(draft);
+  }
+  replaceContent(attributes, draft);
 }
 
 const ignoring = { fieldValidation: 'Ignore', warn() {} } as const;

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import type { Draft } from '../../../api/meta.ts';
-import { admissionregistrationV1, appsV1, autoscalingV1, autoscalingV2, coreV1 } from '../../../api/refs.ts';
+import type { Draft, KubeObject } from '../../../api/meta.ts';
+import type { ResourceRef } from '../../../api/ref.ts';
+import {
+  admissionregistrationV1,
+  apiextensionsV1,
+  appsV1,
+  autoscalingV1,
+  autoscalingV2,
+  coreV1,
+} from '../../../api/refs.ts';
 import { StatusError } from '../../../api/status.ts';
 import type { AdmissionRequest, AdmissionResponse } from '../../../api/type/admission-v1.ts';
 import type { MutatingWebhook, WebhookClientConfig } from '../../../api/type/admissionregistration-v1.ts';
@@ -437,6 +445,152 @@ test('services lead to webhooks; connections are kept; warnings become headers',
   assert.equal(headers.get('warning'), '299 - "mind the gap"');
   assert.equal(extension.connections() - before, 1);
 });
+
+// Validating Admission webhook, create and update configurations with matchConditions; skip-me.
+test('match conditions decide who is asked', async () => {
+  handlers.set('/skip', () => ({ patches: [{ op: 'add', path: '/data/touched', value: 'yes' }] }));
+  const condition = (name: string, expression: string) => ({ name, expression });
+  const matchConditions = [
+    condition('skip-me', 'object.metadata.name != "skip-me"'),
+    condition('not-admin', 'request.userInfo.username != "nobody"'),
+    condition('may', 'authorizer.group("").resource("configmaps").namespace("a").check("create").allowed()'),
+  ];
+  await configure('mutating', 'm', hook('/skip', { matchConditions }));
+  assert.equal((await client.create(coreV1.configmaps, configMap({ a: '' }, 'skip-me'))).data?.touched, undefined);
+  assert.equal((await client.create(coreV1.configmaps, configMap({ a: '' }))).data?.touched, 'yes');
+  await client.deleteCollection(admissionregistrationV1.mutatingwebhookconfigurations, {});
+  const broken = [condition('broken', 'object.data.nothing == "x"')];
+  await configure('validating', 'v', hook('/skip', { matchConditions: broken }));
+  const error = await refusal(client.create(coreV1.configmaps, configMap({}, 'undecided')));
+  assert.equal(error.code, 403);
+  assert.equal(
+    error.message,
+    `configmaps "undecided" is forbidden: expression 'object.data.nothing == "x"' resulted in error: no such key: data`,
+  );
+  await client.deleteCollection(admissionregistrationV1.validatingwebhookconfigurations, {});
+  await configure('validating', 'v', hook('/skip', { matchConditions: broken, failurePolicy: 'Ignore' }));
+  await client.create(coreV1.configmaps, configMap());
+});
+
+// Admission webhook, mutate custom resource, with pruning, with different stored version; deny custom resources.
+test('custom resources: mutated in each version, pruned, refused', async () => {
+  const schema = {
+    openAPIV3Schema: {
+      type: 'object',
+      properties: { data: { type: 'object', properties: { a: { type: 'string' }, b: { type: 'string' } } } },
+    },
+  };
+  const version = (name: string, storage: boolean) => ({ name, served: true, storage, schema });
+  const definition = {
+    metadata: { name: 'things.stable.example.com' },
+    spec: {
+      group: 'stable.example.com',
+      scope: 'Namespaced',
+      names: { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' },
+      versions: [version('v1', true), version('v2', false)],
+    },
+  };
+  await client.create(apiextensionsV1.customresourcedefinitions, definition as never);
+  await established('things.stable.example.com');
+  const things = (v: string) =>
+    ({
+      group: 'stable.example.com',
+      version: v,
+      resource: 'things',
+      kind: 'Thing',
+      namespaced: true,
+    }) as unknown as ResourceRef<Thing>;
+  const draft = (v: string, name: string, data: object) =>
+    ({ apiVersion: `stable.example.com/${v}`, kind: 'Thing', metadata: { name, namespace: 'a' }, data }) as never;
+  handlers.set('/thing', ({ object }) => {
+    if (!object) return {};
+    const { data } = object as Thing;
+    return {
+      patches: data.a
+        ? [
+            { op: 'add', path: '/data/b', value: 'mutated' },
+            { op: 'add', path: '/data/gone', value: 'x' },
+          ]
+        : [],
+    };
+  });
+  handlers.set('/guard', ({ operation, object, oldObject }) => {
+    const held = operation === 'DELETE' ? (oldObject as Thing) : (object as Thing);
+    return held.data.a === 'bad'
+      ? { allowed: false, status: { message: 'the custom resource contains unwanted data' } as never }
+      : {};
+  });
+  const rules = [{ operations: ['*'], apiGroups: ['stable.example.com'], apiVersions: ['v1'], resources: ['things'] }];
+  await configure('mutating', 'm', hook('/thing', { rules }));
+  await configure('validating', 'v', hook('/guard', { rules }));
+  for (const v of ['v1', 'v2']) {
+    const made = await client.create(things(v), draft(v, `t-${v}`, { a: 'x' }));
+    assert.deepEqual(made.data, { a: 'x', b: 'mutated' });
+    assert.equal(made.apiVersion, `stable.example.com/${v}`);
+  }
+  assert.deepEqual(
+    asked.map(({ path, request: r }) => [
+      path,
+      r.kind!.version,
+      r.requestKind!.version,
+      (r.object as Thing).apiVersion,
+    ]),
+    [
+      ['/thing', 'v1', 'v1', 'stable.example.com/v1'],
+      ['/guard', 'v1', 'v1', 'stable.example.com/v1'],
+      ['/thing', 'v1', 'v2', 'stable.example.com/v1'],
+      ['/guard', 'v1', 'v2', 'stable.example.com/v1'],
+    ],
+  );
+  const unwanted =
+    /admission webhook "guard.example.com" denied the request: the custom resource contains unwanted data/;
+  assert.match((await refusal(client.create(things('v1'), draft('v1', 'bad', { a: 'bad' })))).message, unwanted);
+  await client.deleteCollection(admissionregistrationV1.validatingwebhookconfigurations, {});
+  const kept = await client.create(things('v1'), draft('v1', 'kept', { a: 'bad' }));
+  await configure('validating', 'v', hook('/guard', { rules }));
+  assert.match((await refusal(client.delete(things('v1'), { namespace: 'a', name: 'kept' }))).message, unwanted);
+  await client.update(things('v1'), { ...kept, data: { a: 'good' } } as never);
+  await client.delete(things('v1'), { namespace: 'a', name: 'kept' });
+});
+
+// Admission webhook, deny custom resource definition.
+test('definitions can be refused', async () => {
+  handlers.set('/crd', () => ({ allowed: false, status: { message: 'the crd contains unwanted label' } as never }));
+  const rules = [createOf(['customresourcedefinitions'], ['CREATE'], ['apiextensions.k8s.io'])];
+  await configure('validating', 'v', hook('/crd', { rules, objectSelector: { matchLabels: { refuse: 'me' } } }));
+  const definition = {
+    metadata: { name: 'gadgets.stable.example.com', labels: { refuse: 'me' } },
+    spec: {
+      group: 'stable.example.com',
+      scope: 'Cluster',
+      names: { plural: 'gadgets', kind: 'Gadget' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+    },
+  };
+  const error = await refusal(client.create(apiextensionsV1.customresourcedefinitions, definition as never));
+  assert.match(error.message, /the crd contains unwanted label$/);
+});
+
+interface Thing extends KubeObject {
+  readonly data: { readonly a?: string; readonly b?: string };
+}
+
+function established(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const handle = client.watch(
+      apiextensionsV1.customresourcedefinitions,
+      { fieldSelector: `metadata.name=${name}` },
+      {
+        onEvent(_type, { status }) {
+          if (!status?.conditions?.some(c => c.type === 'Established' && c.status === 'True')) return;
+          handle.stop();
+          resolve();
+        },
+        onClose: error => reject(error ?? new Error('closed')),
+      },
+    );
+  });
+}
 
 async function rawCreate(object: object): Promise<Response & { headers: Map<string, string> }> {
   const { request } = await import('node:https');

@@ -39,7 +39,8 @@ export function reviewOf(version: ReviewVersion, reviewed: Reviewed): object {
   };
 }
 
-function requestOf({ uid, attributes: a, match, requested, object, old, name }: Reviewed): AdmissionRequest {
+/** The request as webhooks and expressions see it. */
+export function requestOf({ uid, attributes: a, match, requested, object, old, name }: Reviewed): AdmissionRequest {
   const { user } = a;
   const isNamespace = a.resource.group === '' && a.resource.resource === 'namespaces';
   const namespace = isNamespace ? a.name : a.namespace;
