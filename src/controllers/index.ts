@@ -17,6 +17,7 @@ import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
+import { horizontalPodAutoscalerController } from './podautoscaler/horizontal-pod-autoscaler.ts';
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
@@ -76,6 +77,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     cronJobController(),
     ttlAfterFinishedController(),
     disruptionController(),
+    horizontalPodAutoscalerController(),
     // Services.
     endpointSliceController(),
     endpointController(),
