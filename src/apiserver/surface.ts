@@ -1,5 +1,6 @@
 // What the server tells about itself: discovery and OpenAPI.
 import { StatusError } from '../api/status.ts';
+import type { Aggregation } from './aggregation/aggregation.ts';
 import type { ApiContext } from './context.ts';
 import { publishedSchema } from './custom/published-schema.ts';
 import { discoveryDocument, discoveryPaths, type RemoteGroups, servedBy } from './discovery/discovery.ts';
@@ -11,7 +12,7 @@ export interface SurfaceOptions {
   readonly context: ApiContext;
   readonly version: VersionInfo;
   /** Groups that other servers serve. */
-  readonly remote?: RemoteGroups;
+  readonly remote?: RemoteGroups & Pick<Aggregation, 'openApi' | 'serveOpenApi'>;
 }
 
 export interface Surface {
@@ -28,8 +29,10 @@ export function createSurface({ context, version, remote }: SurfaceOptions): Sur
         source: () => ({
           resources: [...context.resources.values()],
           version: version.gitVersion,
+          ...(remote ? { remote: remote.openApi() } : {}),
           customSchema: ({ custom }, openApi) => custom && publishedSchema(custom, openApi),
         }),
+        ...(remote ? { serveRemote: (exchange, user, id) => remote.serveOpenApi(exchange, user, id) } : {}),
       }),
       rootPath,
     ],

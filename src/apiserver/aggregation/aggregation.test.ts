@@ -310,6 +310,19 @@ test('discovery shows the group among the others', async () => {
   );
 });
 
+test('OpenAPI shows the group among the others', async () => {
+  type Index = { paths: Record<string, { serverRelativeURL: string }> };
+  let entry: { serverRelativeURL: string } | undefined;
+  while (!entry) entry = ((await get('/openapi/v3')) as Index).paths['apis/wardle.example.com/v1alpha1'];
+  const { serverRelativeURL } = entry;
+  assert.deepEqual(await get(serverRelativeURL), openApiV3);
+  const v2 = (await get('/openapi/v2')) as { paths: Record<string, object>; definitions: Record<string, object> };
+  assert.ok(v2.paths['/apis/wardle.example.com/v1alpha1/flunders']);
+  assert.ok(v2.paths['/api/v1/pods']);
+  assert.deepEqual(v2.definitions['com.example.wardle.v1alpha1.Flunder'], { type: 'object' });
+  assert.equal(v2.definitions.unused, undefined);
+});
+
 test('what aggregated servers need to know is in kube-system', async () => {
   const key = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
   const { data } = await client.get(coreV1.configmaps, key);

@@ -1,4 +1,5 @@
 // API aggregation: APIServices of this server's own groups, and whether the servers behind the others can be asked.
+import { createHash } from 'node:crypto';
 import { cloneDeep, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { apiregistrationV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
@@ -17,11 +18,13 @@ import type { ApiServerOptions } from '../server-options.ts';
 import { type Availability, checkService, failedDiscovery, local, passed } from './kernel/availability.ts';
 import { automanagedLabel, localServices } from './kernel/local-service.ts';
 import { aggregatedEntries, type RemoteVersion } from './kernel/remote-discovery.ts';
+import { partOf, type RemoteOpenApi } from './kernel/remote-openapi.ts';
 import { proxyTo } from './proxy.ts';
 import { RemoteServers } from './remote-server.ts';
 
 const resyncMs = 30_000;
 const retryMs = 5000;
+const openApiMs = 60_000;
 const settleMs = 50;
 const aggregator: UserInfo = { name: 'system:kube-aggregator', groups: [systemPrivilegedGroup] };
 
@@ -35,6 +38,9 @@ export interface AggregationDeps {
 /** What is known of one aggregated server. */
 interface Known {
   resources: readonly object[];
+  openApi?: RemoteOpenApi;
+  /** When its OpenAPI documents were last asked for, monotonic. */
+  readMs?: number;
   checking: boolean;
   /** Something changed while it was being checked. */
   again: boolean;
@@ -229,6 +235,7 @@ export class Aggregation {
     }
     const availability = await this.#availability(service, known);
     await this.#note(service, availability);
+    if (availability === passed) await this.#readOpenApi(service, known);
     return availability.reason === 'FailedDiscoveryCheck' ? retryMs : resyncMs;
   }
 
@@ -246,6 +253,38 @@ export class Aggregation {
     } catch (error) {
       return failedDiscovery(messageOf(error));
     }
+  }
+
+  /** Not at every check: the documents are large. A server may have none. */
+  async #readOpenApi(service: APIService, known: Known): Promise<void> {
+    const nowMs = this.#deps.context.clock.monotonic();
+    if (known.readMs !== undefined && nowMs - known.readMs < openApiMs) return;
+    known.readMs = nowMs;
+    const { group, version } = service.spec;
+    const id = `apis/${group}/${version}`;
+    const read = (path: string) =>
+      this.servers.read(service, path, 'application/json', aggregator).catch(() => undefined);
+    const [index, document] = await Promise.all([read('/openapi/v3'), read('/openapi/v2')]);
+    const url = (index as { paths?: Record<string, { serverRelativeURL?: string }> } | undefined)?.paths?.[id];
+    const part = partOf(id, document ?? {});
+    const hash = createHash('sha512').update(`${url?.serverRelativeURL} ${JSON.stringify([...part.paths])}`);
+    hash.update(JSON.stringify([...part.definitions]));
+    known.openApi = { id, hash: hash.digest('hex').toUpperCase(), url: url?.serverRelativeURL, ...part };
+  }
+
+  /** For OpenAPI: of the servers that have told. */
+  openApi(): readonly RemoteOpenApi[] {
+    const out: RemoteOpenApi[] = [];
+    for (const { metadata, spec } of this.remotes.values()) {
+      const told = this.#known.get(metadata.name)?.openApi;
+      if (told && !this.#isLocal(spec.group ?? '', spec.version ?? '')) out.push(told);
+    }
+    return out;
+  }
+
+  async serveOpenApi(exchange: Exchange, user: UserInfo, id: string): Promise<void> {
+    const service = this.remotes.get(id.slice('apis/'.length));
+    if (service) await this.serve(service, exchange, user);
   }
 
   async #note(service: APIService, { status, reason, message }: Availability): Promise<void> {

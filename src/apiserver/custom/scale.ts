@@ -5,6 +5,7 @@ import { internalError, methodNotSupported, notFound } from '../../api/status.ts
 import { parseJsonPath } from '../../api/structural/json-path.ts';
 import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
+import { admitCall } from '../admission/admit-call.ts';
 import { wantedScale } from '../calls/scale.ts';
 import type { Call, CallResult } from '../context.ts';
 import { readObject } from '../registry/reading.ts';
@@ -48,15 +49,17 @@ export async function customScale(call: Call): Promise<CallResult> {
   const { stored } = await updateObject(
     registry,
     call.key,
-    current => {
+    async current => {
       if (!current) throw notFound(resource, call.key.name);
-      const wanted = wantedScale(call, scaleOrZero(current, paths), value, duplicates, current);
+      const now = scaleOrZero(current, paths);
+      const wanted = wantedScale(call, now, value, duplicates, current);
+      await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<KubeObject>;
       setAt(next as unknown as Plain, parseJsonPath(paths.specReplicasPath).fields ?? [], wanted.spec?.replicas ?? 0);
       next.metadata.resourceVersion = wanted.metadata.resourceVersion ?? current.metadata.resourceVersion;
       return next;
     },
-    call.context,
+    { ...call.context, admitted: true },
   );
   return { code: 200, object: scaleOf(stored.object, paths) };
 }

@@ -2,6 +2,7 @@
 import { createDescriber } from '../../api/description.ts';
 import type { Resource } from '../../api/resource.ts';
 import { isTypeName } from '../../api/schema.ts';
+import { mergeInto, type RemoteOpenApi } from '../aggregation/kernel/remote-openapi.ts';
 import { pathsOf } from './paths.ts';
 import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
 
@@ -11,6 +12,8 @@ export interface Source {
   customSchema?(resource: Resource, openApi: 2 | 3): Json | undefined;
   /** Version of the API, `v1.36.2`. */
   readonly version: string;
+  /** What other servers serve. */
+  readonly remote?: readonly RemoteOpenApi[];
 }
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
@@ -101,6 +104,8 @@ export function documentV3(source: Source, group: string, version: string): Json
 /** Paths and definitions of OpenAPI 2, in order. */
 export function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
   const { paths, schemas } = partsOf(source.resources, source, 2);
+  const items = new Map([...paths].map(([path, item]) => [path, itemV2(item)]));
+  for (const remote of source.remote ?? []) mergeInto(items, schemas, remote);
   return {
     head: {
       swagger: '2.0',
@@ -110,7 +115,7 @@ export function partsV2(source: Source): { head: Json; paths: Map<string, Json>;
       },
       security: [{ BearerToken: [] }],
     },
-    paths: new Map([...paths].map(([path, item]) => [path, itemV2(item)])),
+    paths: items,
     definitions: schemas,
   };
 }

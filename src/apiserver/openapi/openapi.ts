@@ -6,6 +6,7 @@ import { gunzipSync, gzip } from 'node:zlib';
 import { descriptionFiles } from '../../api/description.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import { notAcceptable } from '../../api/status.ts';
+import type { UserInfo } from '../authn/user.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { acceptsGzip, sendJson } from '../respond.ts';
@@ -23,6 +24,8 @@ interface Document {
 export interface OpenApiOptions {
   /** What is served now; asked for at every request. */
   source(): Source;
+  /** Hands a request for the document of a remote group version to its server. */
+  serveRemote?(exchange: Exchange, user: UserInfo, id: string): Promise<void>;
 }
 
 // Asked for with an @ before the version; answered without, for an @ has no place in a media type.
@@ -30,7 +33,7 @@ const mediaTypeV2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 const acceptedV2 = /application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf/;
 const aYear = 31_536_000;
 
-export function openApiPaths({ source }: OpenApiOptions): PathHandler {
+export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandler {
   const documents = new Map<string, Document>();
 
   /** The document made from what is served now. */
@@ -43,10 +46,14 @@ export function openApiPaths({ source }: OpenApiOptions): PathHandler {
     return made;
   }
 
-  async function servesV3(exchange: Exchange, path: string): Promise<boolean> {
+  async function servesV3(exchange: Exchange, user: UserInfo, path: string): Promise<boolean> {
     const now = source();
     const found = everyGroupVersion(now.resources).find(gv => pathOf(gv) === path);
-    if (!found) return false;
+    if (!found) {
+      if (!serveRemote || !now.remote?.some(r => r.url && r.id === path)) return false;
+      await serveRemote(exchange, user, path);
+      return true;
+    }
     const id = pathOf(found);
     const hash = hashOf(id, now);
     const asked = exchange.query.get('hash');
@@ -85,7 +92,7 @@ export function openApiPaths({ source }: OpenApiOptions): PathHandler {
     });
   }
 
-  return async exchange => {
+  return async (exchange, user) => {
     const path = exchange.path.replace(/\/$/, '');
     if (!path.startsWith('/openapi/')) return false;
     if (path === '/openapi/v2') {
@@ -94,16 +101,16 @@ export function openApiPaths({ source }: OpenApiOptions): PathHandler {
     }
     if (path === '/openapi/v3') {
       const now = source();
-      const paths = Object.fromEntries(
-        everyGroupVersion(now.resources).map(gv => {
-          const id = pathOf(gv);
-          return [id, { serverRelativeURL: `/openapi/v3/${id}?hash=${hashOf(id, now)}` }];
-        }),
-      );
+      const urls = everyGroupVersion(now.resources).map(gv => {
+        const id = pathOf(gv);
+        return [id, `/openapi/v3/${id}?hash=${hashOf(id, now)}`];
+      });
+      for (const { id, url } of now.remote ?? []) if (url) urls.push([id, url]);
+      const paths = Object.fromEntries(urls.map(([id, serverRelativeURL]) => [id, { serverRelativeURL }]));
       sendJson(exchange, 200, { paths });
       return true;
     }
-    return path.startsWith('/openapi/v3/') && servesV3(exchange, path.slice('/openapi/v3/'.length));
+    return path.startsWith('/openapi/v3/') && servesV3(exchange, user, path.slice('/openapi/v3/'.length));
   };
 }
 
@@ -118,9 +125,10 @@ async function send(exchange: Exchange, packed: Promise<Buffer>, headers: Record
 }
 
 /** Changes when what a document is made from changes: the facts, the descriptions, what is served. */
-function hashOf(id: string, { resources, customSchema, version }: Source): string {
+function hashOf(id: string, { resources, customSchema, version, remote = [] }: Source): string {
   const hash = createHash('sha512').update(`${factsHash()} ${version} ${id}`);
   const everything = id.startsWith('v2');
+  if (everything) for (const r of remote) hash.update(`${r.id} ${r.hash}\n`);
   for (const r of resources) {
     if (!everything && pathOf(r) !== id) continue;
     hash.update(`${r.group}/${r.version}/${r.resource}/${r.kind} ${r.verbs} ${[...r.subresources.keys()]}\n`);

@@ -1,0 +1,58 @@
+// OpenAPI documents of aggregated servers, and what of them goes into this server's own.
+type Json = Readonly<Record<string, unknown>>;
+
+export interface RemoteOpenApi {
+  /** `apis/wardle.example.com/v1alpha1`. */
+  readonly id: string;
+  /** Changes when the documents do. */
+  readonly hash: string;
+  /** Where its document in version 3 is; the server may have none. */
+  readonly url: string | undefined;
+  /** What its document in version 2 says of this group version. */
+  readonly paths: ReadonlyMap<string, Json>;
+  readonly definitions: ReadonlyMap<string, Json>;
+}
+
+const reference = /"#\/definitions\/([^"]+)"/g;
+
+/** The paths of one group version, and the definitions they need. */
+export function partOf(id: string, document: unknown): Pick<RemoteOpenApi, 'paths' | 'definitions'> {
+  const { paths = {}, definitions = {} } = document as {
+    paths?: Record<string, Json>;
+    definitions?: Record<string, Json>;
+  };
+  const mine = new Map(Object.entries(paths).filter(([path]) => path === `/${id}` || path.startsWith(`/${id}/`)));
+  const needed = new Map<string, Json>();
+  const open: unknown[] = [...mine.values()];
+  for (let next = open.pop(); next; next = open.pop()) {
+    for (const [, name] of JSON.stringify(next).matchAll(reference)) {
+      const definition = Object.hasOwn(definitions, name!) ? definitions[name!] : undefined;
+      if (!definition || needed.has(name!)) continue;
+      needed.set(name!, definition);
+      open.push(definition);
+    }
+  }
+  return { paths: mine, definitions: needed };
+}
+
+/** Adds to `paths` and `definitions` what is not there yet. A definition that differs from one of the same name is renamed. */
+export function mergeInto(paths: Map<string, Json>, definitions: Map<string, Json>, remote: RemoteOpenApi): void {
+  const renamed = new Map<string, string>();
+  for (const [name, definition] of remote.definitions) {
+    let free = name;
+    for (let n = 2; definitions.has(free) && !same(definitions.get(free), definition); n++) free = `${name}_v${n}`;
+    if (free !== name) renamed.set(name, free);
+  }
+  const rename = <T>(value: T): T =>
+    renamed.size === 0
+      ? value
+      : (JSON.parse(
+          JSON.stringify(value).replace(reference, (whole, name) =>
+            renamed.has(name) ? `"#/definitions/${renamed.get(name)}"` : whole,
+          ),
+        ) as T);
+  for (const [name, definition] of remote.definitions) definitions.set(renamed.get(name) ?? name, rename(definition));
+  for (const [path, item] of remote.paths) if (!paths.has(path)) paths.set(path, rename(item));
+}
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
