@@ -93,11 +93,11 @@ async function applyVerdict(
     return fail(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
-  const before = inVersionOf(match, object as KubeObject, attributes);
+  const before = await inVersionOf(match, object as KubeObject, attributes);
   try {
     const patched = applyJsonPatch(before, operations);
     if (equalJson(patched, before)) return false;
-    adopt(match, patched, attributes, context);
+    await adopt(match, patched, attributes, context);
   } catch (error) {
     throw internalError(error instanceof StatusError && error.cause instanceof Error ? error.cause : error);
   }
@@ -105,21 +105,20 @@ async function applyVerdict(
 }
 
 /** Makes what was made of the object, in the form of the match, the request's object: decoded, defaulted, converted. */
-export function adopt(
+export async function adopt(
   { kind, resource }: Match,
   patched: unknown,
   attributes: AdmissionAttributes,
   context: ApiContext,
-): void {
+): Promise<void> {
   const own = kind.kind === attributes.resource.kind;
-  const registry = context.registries.get(`${resource.group}/${resource.resource}`);
+  const strategy = own ? registryFor(context, resource)?.strategy : undefined;
   const typeName = context.table.typeNameOf(apiVersionOf(kind), kind.kind) ?? '';
-  const custom = own ? resource.custom : undefined;
-  let draft = draftFrom({ ...kind, typeName, custom }, own ? registry?.strategy : undefined, patched, ignoring);
+  let draft = draftFrom({ ...kind, typeName, custom: own ? resource.custom : undefined }, strategy, patched, ignoring);
   const wanted = attributes.object!.apiVersion;
   if (own && wanted && draft.apiVersion !== wanted) {
-    draft = convertObject(draft as KubeObject, wanted);
-    context.registries.get(`${attributes.resource.group}/${attributes.resource.resource}`)?.strategy.default?.(draft);
+    draft = await inVersion(attributes.resource, draft as KubeObject);
+    registryFor(context, attributes.resource)?.strategy.default?.(draft);
   }
   replaceContent(attributes, draft);
 }
