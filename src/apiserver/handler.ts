@@ -1,7 +1,7 @@
 // The pipeline of one HTTP request.
 import { badRequest, StatusError, unauthorized } from '../api/status.ts';
+import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
-import type { Aggregation } from './aggregation/aggregation.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
@@ -22,7 +22,10 @@ export interface HandlerOptions {
   impersonate(exchange: Exchange, user: UserInfo): UserInfo;
   readonly paths: readonly PathHandler[];
   /** Groups that other servers serve. */
-  readonly aggregation?: Pick<Aggregation, 'remoteFor' | 'serve'>;
+  readonly aggregation?: {
+    remoteFor(info: RequestInfo): APIService | undefined;
+    serve(service: APIService, exchange: Exchange, user: UserInfo): Promise<void>;
+  };
   readonly metrics: RequestMetrics;
   readonly log: Log;
 }
