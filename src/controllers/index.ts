@@ -23,6 +23,7 @@ import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
 import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
+import { serviceCidrsController } from './service-cidrs/service-cidrs.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/service-account-token.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
@@ -82,6 +83,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     endpointSliceController(),
     endpointController(),
     endpointSliceMirroringController(),
+    serviceCidrsController(),
     // Volumes.
     volumeBinderController(),
     claimProtectionController(),

@@ -14,6 +14,7 @@ import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
+import type { IpAddresses } from './ip-addresses.ts';
 import { settleFamilies } from './ip-family.ts';
 import type { Allocation } from './kernel/port-allocator.ts';
 import { asService, ipsOf, portsOf, ServiceState } from './service-state.ts';
@@ -26,6 +27,10 @@ export interface ServiceHookDeps {
   /** First and last node port. */
   readonly nodePortRange: readonly [number, number];
   readonly random: Random;
+  /** The objects kept of addresses; absent: none are. */
+  readonly addresses?: IpAddresses;
+  /** The ranges there are now, beyond the configured ones. */
+  readonly moreCidrs?: () => readonly string[];
 }
 
 const SPEC = path('spec');
@@ -37,37 +42,64 @@ type Port = NonNullable<Mutable<Service>['spec']['ports']>[number];
  * allocated; what an update gives up is free once the update is durable.
  */
 export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
+  const { addresses } = deps;
   let loaded: ServiceState | undefined;
   const state = (): ServiceState => {
-    if (loaded) return loaded;
-    const fresh = new ServiceState(deps);
-    deps.cache.snapshot().scan('', undefined, stored => {
-      fresh.adopt(asService(stored.object));
-      return undefined;
-    });
-    loaded = fresh;
-    return fresh;
+    loaded ??= load(deps);
+    if (deps.moreCidrs) loaded.setRanges([...new Set([...deps.serviceCidrs, ...deps.moreCidrs()])]);
+    return loaded;
   };
-  const write = async (object: Mutable<KubeObject>, old: KubeObject | undefined) => {
+  const write = async (object: Mutable<KubeObject>, old: KubeObject | undefined, dryRun: boolean) => {
     const work = new Allocating(state(), object as Mutable<Service>, old && asService(old));
-    return work.run();
+    const undo = work.run();
+    if (!addresses || dryRun || work.newIps.length === 0) return undo;
+    const claimed: string[] = [];
+    const undoAll = () => {
+      undo();
+      for (const ip of claimed) void addresses.giveBack(ip);
+    };
+    try {
+      for (const ip of work.newIps)
+        if (await addresses.claim(ip, object as Service)) claimed.push(ip);
+        else throw work.refuseIp(ip, 'taken');
+    } catch (error) {
+      undoAll();
+      throw error;
+    }
+    return undoAll;
+  };
+  const release = async (old: Service, now: Service | undefined) => {
+    const gone = releaseAll(state(), old, now);
+    if (addresses) await Promise.all(gone.map(ip => addresses.giveBack(ip)));
   };
   return {
-    beforeCreate: object => write(object, undefined),
+    beforeCreate: (object, context) => write(object, undefined, context.dryRun),
     beforeUpdate: (object, old, context) =>
-      context.subresource === '' ? write(object, old) : Promise.resolve(undefined),
-    afterUpdate: (object, old) => release(state(), asService(old), asService(object)),
-    afterDelete: object => release(state(), asService(object), undefined),
+      context.subresource === '' ? write(object, old, context.dryRun) : Promise.resolve(undefined),
+    afterUpdate: (object, old) => release(asService(old), asService(object)),
+    afterDelete: object => release(asService(object), undefined),
   };
 }
 
-// What `old` had and `now` has not.
-function release(state: ServiceState, old: Service, now: Service | undefined): void {
+function load(deps: ServiceHookDeps): ServiceState {
+  const { addresses } = deps;
+  const state = new ServiceState({ ...deps, ...(addresses ? { isHeld: addresses.isHeld } : {}) });
+  deps.cache.snapshot().scan('', undefined, stored => {
+    state.adopt(asService(stored.object));
+    return undefined;
+  });
+  return state;
+}
+
+// What `old` had and `now` has not; gives the addresses among it.
+function releaseAll(state: ServiceState, old: Service, now: Service | undefined): string[] {
   const { uid } = old.metadata;
   const ips = new Set(now ? ipsOf(now) : []);
   const ports = new Set(now ? portsOf(now) : []);
-  for (const ip of ipsOf(old)) if (!ips.has(ip)) state.releaseIp(ip, uid);
+  const gone = ipsOf(old).filter(ip => !ips.has(ip));
+  for (const ip of gone) state.releaseIp(ip, uid);
   for (const port of portsOf(old)) if (!ports.has(port)) state.releasePort(port, uid);
+  return gone;
 }
 
 /** One write's allocations, undone together. */
@@ -79,6 +111,8 @@ class Allocating {
   readonly #heldPorts: ReadonlySet<number>;
   readonly #isUpdate: boolean;
   readonly #undo: (() => void)[] = [];
+  /** Addresses this write takes. */
+  readonly newIps: string[] = [];
 
   constructor(state: ServiceState, service: Mutable<Service>, old: Service | undefined) {
     this.#state = state;
@@ -114,33 +148,45 @@ class Allocating {
     if (!errors.empty) throw this.#invalid(errors);
     if (isHeadless(spec)) return;
     const asked = spec.clusterIPs ?? [];
-    spec.clusterIPs = (spec.ipFamilies ?? []).map((family, i) => {
+    const given = (spec.ipFamilies ?? []).map((family, i) => {
       const ip = asked[i];
       return ip ? this.#takeIp(ip, asked) : this.#nextIp(family);
     });
+    spec.clusterIPs = given;
     spec.clusterIP = spec.clusterIPs[0]!;
   }
 
   #takeIp(ip: string, asked: readonly string[]): string {
     if (this.#heldIps.has(ip)) return ip;
     const result = this.#state.takeIp(ip, this.#uid);
-    if (result !== 'done') {
-      const why = {
-        taken: 'provided IP is already allocated',
-        outOfRange: 'the provided network does not match the current range',
-      }[result];
-      const errors = new FieldErrors();
-      errors.invalid(SPEC.child('clusterIPs'), asked, `failed to allocate IP ${ip}: ${why}`);
-      throw this.#invalid(errors);
-    }
-    this.#undo.push(() => this.#state.releaseIp(ip, this.#uid));
+    if (result !== 'done') throw this.refuseIp(ip, result, asked);
+    this.#took(ip);
     return ip;
+  }
+
+  #took(ip: string): void {
+    this.newIps.push(ip);
+    this.#undo.push(() => this.#state.releaseIp(ip, this.#uid));
+  }
+
+  refuseIp(
+    ip: string,
+    result: 'taken' | 'outOfRange',
+    asked: readonly string[] = this.#service.spec.clusterIPs ?? [],
+  ): StatusError {
+    const why = {
+      taken: 'provided IP is already allocated',
+      outOfRange: 'the provided network does not match the current range',
+    }[result];
+    const errors = new FieldErrors();
+    errors.invalid(SPEC.child('clusterIPs'), asked, `failed to allocate IP ${ip}: ${why}`);
+    return this.#invalid(errors);
   }
 
   #nextIp(family: string): string {
     const ip = this.#state.nextIp(family, this.#uid);
     if (ip === undefined) throw internalError(new Error('failed to allocate a serviceIP: range is full'));
-    this.#undo.push(() => this.#state.releaseIp(ip, this.#uid));
+    this.#took(ip);
     return ip;
   }
 

@@ -9,13 +9,16 @@ export interface StateOptions {
   readonly serviceCidrs: readonly string[];
   readonly nodePortRange: readonly [number, number];
   readonly random: Random;
+  /** Whether an address is spoken for by an object of somebody else's. */
+  isHeld?(ip: string): boolean;
 }
 
 /** Owners (uids) guard releases: what another service got meanwhile is not released by the one before it. */
 export class ServiceState {
-  readonly cidrs: readonly IpAllocator[];
+  cidrs: readonly IpAllocator[];
   readonly ports: PortAllocator;
   readonly #random: Random;
+  readonly #isHeld: (ip: string) => boolean;
   readonly #ipOwners = new Map<string, string>();
   readonly #portOwners = new Map<number, string>();
 
@@ -23,16 +26,33 @@ export class ServiceState {
     this.cidrs = options.serviceCidrs.map(cidr => new IpAllocator(cidr));
     this.ports = new PortAllocator(...options.nodePortRange);
     this.#random = options.random;
+    this.#isHeld = ip => options.isHeld?.(ip) ?? false;
+  }
+
+  /** The ranges from now on; addresses given out of one that goes stay their owners'. */
+  setRanges(cidrs: readonly string[]): void {
+    this.cidrs = cidrs.map(cidr => this.cidrs.find(c => c.cidr === cidr) ?? this.#newRange(cidr));
+  }
+
+  #newRange(cidr: string): IpAllocator {
+    const range = new IpAllocator(cidr);
+    for (const ip of this.#ipOwners.keys()) range.allocate(ip);
+    return range;
   }
 
   /** Takes what a stored service has. */
   adopt(service: Service): void {
     const { uid } = service.metadata;
-    for (const ip of ipsOf(service)) this.takeIp(ip, uid);
+    for (const ip of ipsOf(service)) this.#take(ip, uid);
     for (const port of portsOf(service)) this.takePort(port, uid);
   }
 
   takeIp(ip: string, uid: string): Allocation {
+    if (this.#isHeld(ip)) return 'taken';
+    return this.#take(ip, uid);
+  }
+
+  #take(ip: string, uid: string): Allocation {
     let result: Allocation = 'outOfRange';
     for (const range of this.cidrs) {
       result = range.allocate(ip);
@@ -45,12 +65,27 @@ export class ServiceState {
   nextIp(family: string, uid: string): string | undefined {
     for (const range of this.cidrs) {
       if (range.family !== family) continue;
-      const ip = range.allocateNext(this.#random);
+      const ip = this.#nextOf(range);
       if (ip === undefined) continue;
+      // Ranges may overlap.
+      for (const other of this.cidrs) if (other !== range) other.allocate(ip);
       this.#ipOwners.set(ip, uid);
       return ip;
     }
     return undefined;
+  }
+
+  #nextOf(range: IpAllocator): string | undefined {
+    const passed: string[] = [];
+    for (;;) {
+      const ip = range.allocateNext(this.#random);
+      if (ip !== undefined && (this.#isHeld(ip) || this.#ipOwners.has(ip))) {
+        passed.push(ip);
+        continue;
+      }
+      for (const p of passed) if (!this.#ipOwners.has(p)) range.release(p);
+      return ip;
+    }
   }
 
   releaseIp(ip: string, uid: string): void {

@@ -3,7 +3,9 @@
 import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
+import { ipAddresses } from '../allocation/ip-addresses.ts';
 import { serviceHooks } from '../allocation/service-allocation.ts';
+import { readyCidrs } from '../allocation/service-cidrs.ts';
 import type { ApiContext } from '../context.ts';
 import { registryOf } from '../context.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
@@ -35,6 +37,8 @@ export function registerCalls(deps: CallDeps): void {
     '/services',
     serviceHooks({
       cache: registryOf(context, '', 'services').cache,
+      addresses: ipAddresses(deps.client, registryOf(context, 'networking.k8s.io', 'ipaddresses')),
+      moreCidrs: () => readyCidrs(registryOf(context, 'networking.k8s.io', 'servicecidrs').cache),
       serviceCidrs: deps.options.serviceCidrs ?? ['10.96.0.0/12'],
       nodePortRange: deps.options.nodePortRange ?? [30000, 32767],
       random: context.random,

@@ -59,9 +59,9 @@ export interface RegistryHooks {
   beforeCreate?(object: Mutable<KubeObject>, context: WriteContext): Promise<(() => void) | undefined>;
   beforeUpdate?(object: Mutable<KubeObject>, old: KubeObject, context: WriteContext): Promise<(() => void) | undefined>;
   /** After a durable update: frees what the object gave up. */
-  afterUpdate?(object: KubeObject, old: KubeObject): void;
+  afterUpdate?(object: KubeObject, old: KubeObject): void | Promise<void>;
   /** After a durable delete. */
-  afterDelete?(object: KubeObject): void;
+  afterDelete?(object: KubeObject): void | Promise<void>;
 }
 
 export class Registry {
@@ -192,7 +192,8 @@ export class Registry {
     const unseen = this.prepare([final!]);
     if (unseen) await unseen;
     const gone = this.show(final!);
-    this.options.hooks?.afterDelete?.(gone.object);
+    const after = this.options.hooks?.afterDelete?.(gone.object);
+    if (after) await after;
     return gone;
   }
 

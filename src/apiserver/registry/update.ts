@@ -102,7 +102,8 @@ async function updateOnce(
   }
   try {
     const stored = await registry.put(current.key, ordered, current.revision);
-    hooks?.afterUpdate?.(stored.object, old);
+    const after = hooks?.afterUpdate?.(stored.object, old);
+    if (after) await after;
     return (await finishDeletion(registry, stored)) ?? stored;
   } catch (error) {
     undo?.();

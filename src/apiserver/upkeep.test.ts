@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { systemClock, VirtualClock } from '../base/clock.ts';
+import { type Caller, caller, type Json, mergePatch } from './test-caller.ts';
+import { startTestServer, type TestServer } from './test-server.ts';
+
+let server: TestServer;
+let api: Caller;
+const clock = new VirtualClock(systemClock.now());
+before(async () => {
+  server = await startTestServer({ clock, serviceCidrs: ['10.96.0.0/16', 'fd00:96::/112'] });
+  api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+});
+after(async () => {
+  api.close();
+  await server.stop();
+});
+
+const flow = '/apis/flowcontrol.apiserver.k8s.io/v1';
+const net = '/apis/networking.k8s.io/v1';
+const services = '/api/v1/namespaces/default/services';
+
+test('flow control objects are there, with conditions', async () => {
+  const levels = await api.expect(200, 'GET', `${flow}/prioritylevelconfigurations`);
+  const schemas = await api.expect(200, 'GET', `${flow}/flowschemas`);
+  assert.deepEqual(
+    levels.items.map((l: Json) => l.metadata.name),
+    [
+      'catch-all',
+      'exempt',
+      'global-default',
+      'leader-election',
+      'node-high',
+      'system',
+      'workload-high',
+      'workload-low',
+    ],
+  );
+  assert.equal(schemas.items.length, 11);
+  for (const s of schemas.items) {
+    assert.equal(s.metadata.annotations['apf.kubernetes.io/autoupdate-spec'], 'true');
+    const [condition] = s.status.conditions;
+    assert.deepEqual([condition.type, condition.status, condition.reason], ['Dangling', 'False', 'Found']);
+  }
+});
+
+test('a schema without its level is dangling until the level comes', async () => {
+  const watching = await api.watch(`${flow}/flowschemas?watch=true`);
+  const dangling = (status: string) =>
+    watching.next(e => e.object.metadata.name === 'lost' && e.object.status?.conditions?.[0]?.status === status);
+  await api.expect(201, 'POST', `${flow}/flowschemas`, {
+    metadata: { name: 'lost' },
+    spec: { matchingPrecedence: 77, priorityLevelConfiguration: { name: 'later' } },
+  });
+  const { object } = await dangling('True');
+  assert.equal(
+    object.status.conditions[0].message,
+    'This FlowSchema references the PriorityLevelConfiguration object named "later" but there is no such object',
+  );
+  await api.expect(201, 'POST', `${flow}/prioritylevelconfigurations`, {
+    metadata: { name: 'later' },
+    spec: { type: 'Limited', limited: { limitResponse: { type: 'Reject' } } },
+  });
+  await dangling('False');
+  watching.stop();
+});
+
+test('what is mandatory comes back; what somebody took over stays', async () => {
+  const all = `${flow}/flowschemas`;
+  await api.expect(200, 'DELETE', `${all}/catch-all`);
+  const own = {
+    metadata: { annotations: { 'apf.kubernetes.io/autoupdate-spec': 'false' } },
+    spec: { matchingPrecedence: 9001 },
+  };
+  await api.expect(200, 'PATCH', `${all}/service-accounts`, own, mergePatch);
+  await api.expect(200, 'PATCH', `${all}/probes`, { spec: { matchingPrecedence: 5 } }, mergePatch);
+  const watching = await api.watch(`${all}?watch=true`);
+  await clock.advance(61_000);
+  await watching.next(e => e.object.metadata.name === 'probes' && e.object.spec.matchingPrecedence === 2);
+  await watching.next(e => e.object.metadata.name === 'catch-all');
+  assert.equal((await api.expect(200, 'GET', `${all}/service-accounts`)).spec.matchingPrecedence, 9001);
+  watching.stop();
+});
+
+test('the default range is ready and dual-stack', async () => {
+  const range = await api.expect(200, 'GET', `${net}/servicecidrs/kubernetes`);
+  assert.deepEqual(range.spec.cidrs, ['10.96.0.0/16', 'fd00:96::/112']);
+  const [ready] = range.status.conditions;
+  assert.deepEqual(
+    [ready.type, ready.status, ready.message],
+    ['Ready', 'True', 'Kubernetes default Service CIDR is ready'],
+  );
+});
+
+test('a service has an address object for each of its addresses, as long as it has them', async () => {
+  const made = await api.expect(201, 'POST', services, {
+    metadata: { name: 'two' },
+    spec: { ports: [{ port: 80 }], ipFamilyPolicy: 'RequireDualStack' },
+  });
+  assert.equal(made.spec.clusterIPs.length, 2);
+  for (const [i, ip] of made.spec.clusterIPs.entries()) {
+    const { metadata, spec } = await api.expect(200, 'GET', `${net}/ipaddresses/${ip}`);
+    assert.deepEqual(spec.parentRef, { resource: 'services', namespace: 'default', name: 'two' });
+    assert.deepEqual(metadata.labels, {
+      'ipaddress.kubernetes.io/ip-family': i === 0 ? 'IPv4' : 'IPv6',
+      'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io',
+    });
+  }
+  const narrowed = await api.expect(
+    200,
+    'PATCH',
+    `${services}/two`,
+    { spec: { ipFamilyPolicy: 'SingleStack', clusterIPs: [made.spec.clusterIPs[0]], ipFamilies: ['IPv4'] } },
+    mergePatch,
+  );
+  assert.equal(narrowed.spec.clusterIPs.length, 1);
+  await api.expect(404, 'GET', `${net}/ipaddresses/${made.spec.clusterIPs[1]}`);
+  await api.expect(200, 'DELETE', `${services}/two`);
+  await api.expect(404, 'GET', `${net}/ipaddresses/${made.spec.clusterIPs[0]}`);
+  // The same address at once again.
+  const again = { metadata: { name: 'again' }, spec: { ports: [{ port: 80 }], clusterIP: made.spec.clusterIP } };
+  await api.expect(201, 'POST', services, again);
+  const refused = await api.expect(422, 'POST', services, { ...again, metadata: { name: 'third' } });
+  assert.match(refused.message, /failed to allocate IP .*: provided IP is already allocated/);
+  const dry = await api.expect(201, 'POST', `${services}?dryRun=All`, {
+    metadata: { name: 'dry' },
+    spec: { ports: [{ port: 80 }] },
+  });
+  await api.expect(404, 'GET', `${net}/ipaddresses/${dry.spec.clusterIP}`);
+});
+
+test('an address somebody else made an object of is not given out', async () => {
+  const ip = '10.96.77.7';
+  await api.expect(201, 'POST', `${net}/ipaddresses`, {
+    metadata: { name: ip },
+    spec: { parentRef: { group: 'example.com', resource: 'gateways', namespace: 'default', name: 'g' } },
+  });
+  const service = { metadata: { name: 'wants' }, spec: { ports: [{ port: 80 }], clusterIP: ip } };
+  assert.match((await api.expect(422, 'POST', services, service)).message, /already allocated/);
+  await api.expect(200, 'DELETE', `${net}/ipaddresses/${ip}`);
+  await api.expect(201, 'POST', services, service);
+});
+
+test('addresses without objects get them, objects without services go', async () => {
+  const made = await api.expect(201, 'POST', services, {
+    metadata: { name: 'fixed' },
+    spec: { ports: [{ port: 80 }] },
+  });
+  const path = `${net}/ipaddresses/${made.spec.clusterIP}`;
+  await api.expect(200, 'DELETE', path);
+  await api.expect(201, 'POST', `${net}/ipaddresses`, {
+    metadata: { name: '10.96.88.8', labels: { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' } },
+    spec: { parentRef: { resource: 'services', namespace: 'default', name: 'gone' } },
+  });
+  const watching = await api.watch(`${net}/ipaddresses?watch=true`);
+  await clock.advance(200_000);
+  await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === '10.96.88.8');
+  assert.equal((await api.expect(200, 'GET', path)).spec.parentRef.name, 'fixed');
+  watching.stop();
+});
+
+test('a ready range beyond the first gives addresses, once it goes no more', async () => {
+  const cidr = '10.200.0.0/28';
+  const path = `${net}/servicecidrs/more`;
+  await api.expect(201, 'POST', `${net}/servicecidrs`, {
+    metadata: { name: 'more', finalizers: ['example.com/x'] },
+    spec: { cidrs: [cidr] },
+  });
+  const service = (name: string, clusterIP: string) => ({
+    metadata: { name },
+    spec: { ports: [{ port: 80 }], clusterIP },
+  });
+  const early = await api.expect(422, 'POST', services, service('early', '10.200.0.3'));
+  assert.match(early.message, /the provided network does not match the current range/);
+  const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: '', message: 'm' };
+  await api.expect(200, 'PATCH', `${path}/status`, { status: { conditions: [ready] } }, mergePatch);
+  await api.expect(201, 'POST', services, service('in-time', '10.200.0.3'));
+  await api.expect(422, 'POST', services, service('double', '10.200.0.3'));
+  await api.expect(200, 'DELETE', path);
+  await api.expect(422, 'POST', services, service('late', '10.200.0.4'));
+});

@@ -1,0 +1,83 @@
+// What the server keeps in order by itself while it runs: flow control objects, service ranges and addresses.
+import type { Client } from '../client/client.ts';
+import { readyDefaultCidr, repairAddresses } from './allocation/service-cidrs.ts';
+import { type ApiContext, registryOf } from './context.ts';
+import { ensureFlowControl } from './flowcontrol/bootstrap.ts';
+import { settleDangling } from './flowcontrol/dangling.ts';
+
+const flowControlAfterMs = 60_000;
+const repairAfterMs = 180_000;
+
+/** Resolves when everything is there; goes on until `signal`. */
+export async function startUpkeep(context: ApiContext, client: Client, signal: AbortSignal): Promise<void> {
+  const { clock, log } = context;
+  const cacheOf = (group: string, resource: string) => registryOf(context, group, resource).cache;
+  const schemas = cacheOf('flowcontrol.apiserver.k8s.io', 'flowschemas');
+  const levels = cacheOf('flowcontrol.apiserver.k8s.io', 'prioritylevelconfigurations');
+  const services = cacheOf('', 'services');
+  const addresses = cacheOf('networking.k8s.io', 'ipaddresses');
+  const attempt = async (what: string, act: () => Promise<void>) => {
+    try {
+      await act();
+    } catch (error) {
+      if (!signal.aborted) log.error(`${what} failed`, { error });
+    }
+  };
+  const dangling = oneAtATime(() =>
+    attempt('setting conditions of flow schemas', () => settleDangling(client, { schemas, levels }, clock)),
+  );
+  const flowControl = () => attempt('writing flow control objects', () => ensureFlowControl(client));
+  const repair = () =>
+    attempt('repairing service addresses', () => repairAddresses(client, { services, addresses }, clock.now()));
+
+  await Promise.all([
+    flowControl(),
+    attempt('writing the default service range', () => readyDefaultCidr(client, clock)),
+    repair(),
+  ]);
+  const flowLater = later(context, flowControlAfterMs, flowControl);
+  const repairLater = later(context, repairAfterMs, repair);
+  const stops = [
+    ...[schemas, levels].flatMap(cache => [cache.listen({ onEvent: () => void dangling() }), cache.listen(flowLater)]),
+    ...[services, addresses].map(cache => cache.listen(repairLater)),
+  ];
+  await dangling();
+  signal.addEventListener('abort', () => {
+    for (const stop of stops) stop();
+    flowLater.cancel();
+    repairLater.cancel();
+  });
+}
+
+/** Acts once, a while after the first of several changes; without changes never. */
+function later({ clock }: ApiContext, afterMs: number, act: () => Promise<void>) {
+  let timer: { cancel(): void } | undefined;
+  return {
+    onEvent() {
+      timer ??= clock.after(afterMs, () => {
+        timer = undefined;
+        void act();
+      });
+    },
+    cancel: () => timer?.cancel(),
+  };
+}
+
+/** What is asked for while it runs is done once more after it. */
+function oneAtATime(act: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let again = false;
+  return function run(): Promise<void> {
+    if (running) {
+      again = true;
+      return running;
+    }
+    running = act().finally(() => {
+      running = undefined;
+      if (!again) return undefined;
+      again = false;
+      return run();
+    });
+    return running;
+  };
+}
