@@ -11,11 +11,15 @@ import { fakeClient } from './fake-client.ts';
 
 const { events, pods, nodes } = coreV1;
 
-function setUp(host?: string) {
+function setUp(host?: string, queueLimit?: number) {
   const clock = new VirtualClock();
   const client = fakeClient([], { clock });
   const options = { component: 'test-controller', clock, random: seededRandom(1), log: silentLog };
-  const recorder = createEventRecorder(client, { ...options, ...(host ? { host } : {}) });
+  const recorder = createEventRecorder(client, {
+    ...options,
+    ...(host ? { host } : {}),
+    ...(queueLimit ? { queueLimit } : {}),
+  });
   const pod = client.set<Pod>(pods, { metadata: { namespace: 'a', name: 'p' } });
   const texts = () => client.objects(events).map(e => `${e.count} ${e.type} ${e.reason}: ${e.message}`);
   return { clock, client, recorder, pod, texts };
@@ -138,11 +142,32 @@ describe('event recorder', () => {
   });
 
   it('drops what comes when the queue is full', async () => {
-    const { clock, client, recorder } = setUp();
-    client.failNext('create', events, unavailable('away'), { times: 12 });
+    const { clock, client, recorder } = setUp(undefined, 1000);
+    // Each try waits ten seconds for the next, the first less; the twelfth is the last.
+    const back = clock.now() + 125_000;
+    client.react(a => (a.verb === 'create' && clock.now() < back ? unavailable('away') : undefined));
     for (let i = 0; i < 1500; i++) recorder.event({ kind: 'Pod', namespace: 'a', name: `p${i}` }, 'Normal', 'X', 'x');
-    await clock.advance(200_000);
+    await clock.advance(400_000);
     await settle();
-    assert.equal(client.objects(events).length, 999, 'the first was given up, 500 were dropped');
+    assert.equal(client.objects(events).length, 992, 'the first eight were given up, 500 were dropped');
+  });
+
+  it('keeps a burst of thousands, several writes at once, those about one object in order', async () => {
+    const { client, recorder } = setUp();
+    const held: (() => void)[] = [];
+    client.react(({ verb }) =>
+      verb === 'create' && held.length < 8 ? new Promise<void>(done => held.push(done)) : undefined,
+    );
+    for (let i = 0; i < 2000; i++) {
+      recorder.event({ kind: 'Pod', namespace: 'a', name: `p${i}` }, 'Normal', 'X', 'x');
+      recorder.event({ kind: 'Pod', namespace: 'a', name: `p${i}` }, 'Normal', 'X', 'x');
+    }
+    await settle();
+    assert.equal(held.length, 8);
+    assert.equal(client.writes().length, 8, 'the second event of an object waits for the first');
+    for (const done of held) done();
+    await recorder.idle();
+    assert.equal(client.objects(events).length, 2000);
+    assert.ok(client.objects(events).every(e => e.count === 2));
   });
 });

@@ -25,9 +25,14 @@ export interface EventRecorderOptions {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Events that may wait; what comes then is dropped. Default 20,000. */
+  queueLimit?: number;
 }
 
-const queueLimit = 1000;
+/** Bursts are long: a deployment of thousands of pods is as many events at once. */
+const defaultQueueLimit = 20_000;
+/** Writes at once; those about one object go one after another, for each builds on the one before. */
+const maxInFlight = 8;
 const maxTries = 12;
 const retryMs = 10_000;
 
@@ -56,8 +61,14 @@ class QueueingRecorder implements EventRecorder {
   readonly #client: Client;
   readonly #o: EventRecorderOptions;
   readonly #correlator: EventCorrelator;
-  readonly #queue: Event[] = [];
-  #draining: Promise<void> | undefined;
+  /** What waits, by the object it is about; an object whose event is being written is here, too. */
+  readonly #lanes = new Map<string, Event[]>();
+  /** Lanes whose next event may be written, from `#head` on. */
+  #ready: string[] = [];
+  #head = 0;
+  #waiting = 0;
+  #writers = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
   #lastNanos = 0n;
 
   constructor(client: Client, options: EventRecorderOptions) {
@@ -73,19 +84,33 @@ class QueueingRecorder implements EventRecorder {
         this.#o.log.warn('could not construct reference for event', { name: reference.name, type, reason, message });
         return;
       }
-      if (this.#queue.length >= queueLimit) {
+      if (this.#waiting >= (this.#o.queueLimit ?? defaultQueueLimit)) {
         this.#o.log.warn('too many events waiting, dropping one', { name: reference.name, type, reason, message });
         return;
       }
-      this.#queue.push(this.#make(reference, type, reason, message));
-      this.#draining ??= this.#drain();
+      this.#push(this.#make(reference, type, reason, message));
     } catch (error) {
       this.#o.log.error('recording an event failed', { reason, error: messageOf(error) });
     }
   }
 
   async idle(): Promise<void> {
-    while (this.#draining) await this.#draining;
+    if (this.#waiting === 0) return;
+    this.#idle ??= Promise.withResolvers();
+    await this.#idle.promise;
+  }
+
+  #push(event: Event): void {
+    const { namespace, kind, name, uid } = event.involvedObject;
+    const id = `${namespace}/${kind}/${name}/${uid}`;
+    const lane = this.#lanes.get(id);
+    if (lane) lane.push(event);
+    else {
+      this.#lanes.set(id, [event]);
+      this.#ready.push(id);
+    }
+    this.#waiting++;
+    if (this.#writers < maxInFlight && this.#head < this.#ready.length) void this.#writeAll();
   }
 
   #make(reference: ObjectReference, type: string, reason: string, message: string): Event {
@@ -119,17 +144,37 @@ class QueueingRecorder implements EventRecorder {
     return valid ? name : `event.${suffix}`;
   }
 
-  async #drain(): Promise<void> {
+  async #writeAll(): Promise<void> {
+    this.#writers++;
     // Not within the call that recorded the event: recording never blocks.
     await undefined;
-    for (let event = this.#queue.shift(); event; event = this.#queue.shift()) {
+    for (let id = this.#next(); id !== undefined; id = this.#next()) {
+      const lane = this.#lanes.get(id)!;
+      const event = lane.shift()!;
       try {
         await this.#write(event);
       } catch (error) {
         this.#o.log.error('writing an event failed', { reason: event.reason, error: messageOf(error) });
       }
+      this.#waiting--;
+      if (lane.length > 0) this.#ready.push(id);
+      else this.#lanes.delete(id);
     }
-    this.#draining = undefined;
+    this.#writers--;
+    if (this.#waiting > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  }
+
+  #next(): string | undefined {
+    const id = this.#ready[this.#head];
+    if (id === undefined) {
+      this.#ready = [];
+      this.#head = 0;
+      return undefined;
+    }
+    this.#head++;
+    return id;
   }
 
   async #write(event: Event): Promise<void> {
