@@ -244,7 +244,8 @@ export class CelObject {
     if (!field || !Object.hasOwn(this.raw, field.name)) return undefined;
     const value = this.raw[field.name];
     if (value === undefined) return undefined;
-    return this.made ? (value as CelValue) : adapt(typeof value === 'function' ? value() : value, field.type);
+    const given = typeof value === 'function' ? value() : value;
+    return this.made ? (given as CelValue) : adapt(given, field.type);
   }
 }
 

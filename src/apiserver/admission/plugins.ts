@@ -19,6 +19,9 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
+import { compileMutating, compileValidating, PolicySource } from './policy/compiled.ts';
+import { mutatingPolicies } from './policy/mutating.ts';
+import { validatingPolicies } from './policy/validating.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { serviceAccountAdmission } from './service-account.ts';
@@ -42,6 +45,19 @@ export function admissionPlugins({ context, client, access, options }: Admission
     context,
     client: new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver-admission' }),
   };
+  const registration = (resource: string) => cacheOf('admissionregistration.k8s.io', resource);
+  const policies = {
+    mutating: new PolicySource(
+      registration('mutatingadmissionpolicies'),
+      registration('mutatingadmissionpolicybindings'),
+      compileMutating,
+    ),
+    validating: new PolicySource(
+      registration('validatingadmissionpolicies'),
+      registration('validatingadmissionpolicybindings'),
+      compileValidating,
+    ),
+  };
   return [
     namespaceLifecycle(cacheOf('', 'namespaces')),
     limitRanger(cacheOf('', 'limitranges')),
@@ -60,7 +76,9 @@ export function admissionPlugins({ context, client, access, options }: Admission
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
     rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
+    mutatingPolicies(policies.mutating, context),
     mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks),
+    validatingPolicies(policies.validating, context),
     validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks),
     resourceQuota({ quotas: cacheOf('', 'resourcequotas'), client, clock: context.clock }),
   ];

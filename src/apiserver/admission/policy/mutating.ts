@@ -1,0 +1,190 @@
+// MutatingAdmissionPolicy: one mutation after the other; each sees what those before it made of the object.
+import { applyAtomics, mergeApplied } from '../../../api/apply-partial.ts';
+import type { CelBindings } from '../../../api/cel/cel.ts';
+import { CelFault, toJson } from '../../../api/cel/value.ts';
+import { shapeOf } from '../../../api/field-diff.ts';
+import { cloneDeep, type KubeObject } from '../../../api/meta.ts';
+import { applyJsonPatch } from '../../../api/patch/json-patch.ts';
+import { equalJson } from '../../../api/patch/plain.ts';
+import { apiVersionOf } from '../../../api/ref.ts';
+import { forbidden, StatusError } from '../../../api/status.ts';
+import type {
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+} from '../../../api/type/admissionregistration-v1.ts';
+import { messageOf } from '../../../base/assert.ts';
+import type { ApiContext } from '../../context.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import { isExempt, type Match } from '../match/match.ts';
+import { asRequested, inVersionOf } from '../webhook/dispatcher.ts';
+import { adopt } from '../webhook/mutating.ts';
+import type { CompiledBinding, CompiledMutatingPolicy, PolicySource } from './compiled.ts';
+import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
+import { paramsOf } from './param.ts';
+import { policyMatchDeps, requestBindings } from './request-bindings.ts';
+
+type Source = PolicySource<CompiledMutatingPolicy, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding>;
+type Bound = CompiledBinding<MutatingAdmissionPolicyBinding>;
+
+/** A policy, a binding of it that matches, one of its parameters. */
+interface Invocation {
+  readonly id: string;
+  readonly policy: CompiledMutatingPolicy;
+  readonly bound: Bound;
+  readonly match: Match;
+  readonly param: KubeObject | null;
+}
+
+/** What a second run has to know of the first. */
+interface Round {
+  /** Invocations that may be repeated and have not seen what came after them. */
+  readonly seen: Set<string>;
+  readonly again: Set<string>;
+  /** The object as the policies left it. */
+  left: string;
+}
+
+export function mutatingPolicies(source: Source, context: ApiContext): AdmissionPlugin {
+  const rounds = new WeakMap<AdmissionAttributes, Round>();
+  return {
+    name: 'MutatingAdmissionPolicy',
+    handles: attributes => source.bound.length > 0 && attributes.object !== undefined && !isExempt(attributes),
+    mutate(attributes) {
+      const policies = source.bound.filter(p => concerns(p, attributes, context));
+      if (policies.length > 0) return run(policies, attributes);
+    },
+  };
+
+  async function run(policies: readonly CompiledMutatingPolicy[], attributes: AdmissionAttributes): Promise<void> {
+    const again = attributes.reinvocation?.again ?? false;
+    const round = rounds.get(attributes) ?? { seen: new Set(), again: new Set(), left: '' };
+    rounds.set(attributes, round);
+    if (again && JSON.stringify(attributes.object) !== round.left) requireAgain(round);
+    for (const policy of policies) {
+      for (const invocation of invocationsOf(policy, attributes, context)) {
+        if (again && !round.again.has(invocation.id)) continue;
+        if (await mutate(invocation, attributes, context)) {
+          requireAgain(round);
+          if (attributes.reinvocation) attributes.reinvocation.asked = true;
+        }
+        if (policy.reinvocable) round.seen.add(invocation.id);
+      }
+    }
+    round.left = JSON.stringify(attributes.object);
+  }
+}
+
+function requireAgain(round: Round): void {
+  for (const id of round.seen) round.again.add(id);
+  round.seen.clear();
+}
+
+function refusal({ resource, name }: AdmissionAttributes, policy: string, binding: string, why: string): StatusError {
+  const by = binding ? ` with binding '${binding}'` : '';
+  const text = `policy '${policy}'${by} denied request: ${why}`;
+  const base = forbidden(resource, name, text);
+  return new StatusError(422, 'Invalid', base.message, { ...base.status.details, causes: [{ message: text }] });
+}
+
+function concerns(policy: CompiledMutatingPolicy, attributes: AdmissionAttributes, context: ApiContext): boolean {
+  try {
+    return policy.matcher.match(asRequested(attributes), policyMatchDeps(context)) !== undefined;
+  } catch (error) {
+    if (policy.failsOpen) return false;
+    throw refusal(attributes, policy.name, '', `failed to configure policy: ${messageOf(error)}`);
+  }
+}
+
+function* invocationsOf(
+  policy: CompiledMutatingPolicy,
+  attributes: AdmissionAttributes,
+  context: ApiContext,
+): Generator<Invocation> {
+  const requested = asRequested(attributes);
+  const deps = policyMatchDeps(context);
+  for (const bound of policy.bindings) {
+    // Anew for each binding: what came before may have changed the labels.
+    const match = policy.matcher.match(requested, deps);
+    let params: readonly (KubeObject | null)[];
+    try {
+      if (!match || (bound.matcher && !bound.matcher.match(requested, deps))) continue;
+      params = paramsOf(policy.paramKind, bound.binding.spec.paramRef, attributes.namespace, context);
+    } catch (error) {
+      if (policy.failsOpen) continue;
+      throw refusal(attributes, policy.name, bound.name, `failed to configure binding: ${messageOf(error)}`);
+    }
+    for (const param of params) {
+      const id = JSON.stringify([policy.name, bound.name, param?.metadata.namespace, param?.metadata.name]);
+      yield { id, policy, bound, match, param };
+    }
+  }
+}
+
+/** Returns whether the object is another now. */
+async function mutate(
+  { policy, bound, match, param }: Invocation,
+  attributes: AdmissionAttributes,
+  context: ApiContext,
+): Promise<boolean> {
+  let changed = false;
+  const budget = new Budget();
+  const fail = (why: string): false => {
+    if (policy.failsOpen) return false;
+    throw refusal(attributes, policy.name, bound.name, why);
+  };
+  const bindings = await bindingsOf(policy, match, param, attributes, context);
+  const met = checkConditions(policy.conditions, bindings);
+  if (met.error) return fail(met.error);
+  if (!met.matches) return false;
+  for (const { mutation, expression } of policy.mutations) {
+    const before = await inVersionOf(match, attributes.object as KubeObject, attributes);
+    const current = changed ? await bindingsOf(policy, match, param, attributes, context) : bindings;
+    const all = withVariables(policy.variables, policy.variablesType, current);
+    const outcome = evaluate(expression, all, budget);
+    if (outcome.error !== undefined) {
+      fail(outcome.error);
+      continue;
+    }
+    try {
+      const made = toJson(outcome.value);
+      const patched = mutation.patchType === 'JSONPatch' ? patchWith(before, made) : mergeWith(before, made, match);
+      if (equalJson(patched, before)) continue;
+      await adopt(match, patched, attributes, context);
+      changed = true;
+    } catch (error) {
+      fail(messageOf(error instanceof StatusError && error.cause instanceof Error ? error.cause : asError(error)));
+    }
+  }
+  return changed;
+}
+
+const asError = (error: unknown): unknown => (error instanceof CelFault ? new Error(error.message) : error);
+
+async function bindingsOf(
+  policy: CompiledMutatingPolicy,
+  match: Match,
+  param: KubeObject | null,
+  attributes: AdmissionAttributes,
+  context: ApiContext,
+): Promise<CelBindings> {
+  const request = await requestBindings(attributes, match, context);
+  return policy.paramKind ? { ...request, params: param } : request;
+}
+
+function patchWith(before: KubeObject, operations: unknown): unknown {
+  return Array.isArray(operations) && operations.length === 0
+    ? before
+    : applyJsonPatch(cloneDeep(before) as KubeObject, operations);
+}
+
+function mergeWith(before: KubeObject, given: unknown, { resource, kind }: Match): unknown {
+  const own = kind.kind === resource.kind;
+  const shape = own && resource.custom ? resource.custom.shape : shapeOf(resource.typeName);
+  const config = { ...(given as object), apiVersion: apiVersionOf(kind), kind: kind.kind };
+  const atomic = applyAtomics(shape, given);
+  if (atomic)
+    throw new Error(
+      `error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${atomic}`,
+    );
+  return mergeApplied(shape, cloneDeep(before), config);
+}

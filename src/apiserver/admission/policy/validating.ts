@@ -1,0 +1,211 @@
+// ValidatingAdmissionPolicy: every binding of every policy that is about the request has its say.
+import type { CelBindings } from '../../../api/cel/cel.ts';
+import type { KubeObject } from '../../../api/meta.ts';
+import type { StatusReason } from '../../../api/status.ts';
+import { forbidden, StatusError } from '../../../api/status.ts';
+import type {
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+} from '../../../api/type/admissionregistration-v1.ts';
+import { messageOf } from '../../../base/assert.ts';
+import type { ApiContext } from '../../context.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import { isExempt, type Match } from '../match/match.ts';
+import { asRequested } from '../webhook/dispatcher.ts';
+import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
+import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
+import { paramsOf } from './param.ts';
+import { policyMatchDeps, requestBindings } from './request-bindings.ts';
+
+type Source = PolicySource<CompiledValidatingPolicy, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding>;
+type Bound = CompiledBinding<ValidatingAdmissionPolicyBinding>;
+
+interface Decision {
+  readonly message: string;
+  readonly reason: StatusReason;
+  /** Of the validation among those of its policy. */
+  readonly index: number;
+}
+
+interface Denial extends Decision {
+  readonly policy: string;
+  readonly binding: string;
+}
+
+/** What one request's policies have said so far. */
+interface Review {
+  readonly attributes: AdmissionAttributes;
+  readonly context: ApiContext;
+  readonly denials: Denial[];
+  /** Audit annotations by key; several values of one key are joined. */
+  readonly published: Map<string, string[]>;
+  readonly failures: object[];
+}
+
+const MAX_MESSAGE_BYTES = 5 * 1024;
+const MAX_ANNOTATION = 10 * 1024;
+const FAILURE_KEY = 'validation.policy.admission.k8s.io/validation_failure';
+const CODES: Readonly<Record<string, number>> = { Forbidden: 403, Unauthorized: 401, RequestEntityTooLarge: 413 };
+const INVALID_CODE = 422;
+
+export function validatingPolicies(source: Source, context: ApiContext): AdmissionPlugin {
+  return {
+    name: 'ValidatingAdmissionPolicy',
+    handles: attributes => source.bound.length > 0 && !isExempt(attributes),
+    validate(attributes) {
+      const review: Review = { attributes, context, denials: [], published: new Map(), failures: [] };
+      // Most requests concern no policy, and need not wait.
+      const concerned = source.bound.flatMap(policy => {
+        const match = matchOf(policy, review);
+        return match ? [{ policy, match }] : [];
+      });
+      if (concerned.length > 0) return reviewAll(concerned, review);
+      conclude(review);
+    },
+  };
+}
+
+interface Concerned {
+  readonly policy: CompiledValidatingPolicy;
+  readonly match: Match;
+}
+
+async function reviewAll(concerned: readonly Concerned[], review: Review): Promise<void> {
+  for (const { policy, match } of concerned) await reviewPolicy(policy, match, review);
+  conclude(review);
+}
+
+function conclude(review: Review): void {
+  annotate(review);
+  const [first] = review.denials;
+  if (first) throw refusal(review.attributes, first);
+}
+
+function refusal(attributes: AdmissionAttributes, { policy, binding, message, reason }: Denial): StatusError {
+  const by = binding ? ` with binding '${binding}'` : '';
+  const text = `ValidatingAdmissionPolicy '${policy}'${by} denied request: ${message}`;
+  const base = forbidden(attributes.resource, attributes.name, text);
+  const details = { ...base.status.details, causes: [{ message: text }] };
+  return new StatusError(CODES[reason] ?? INVALID_CODE, reason, base.message, details);
+}
+
+function annotate({ attributes, published, failures }: Review): void {
+  for (const [key, values] of published) attributes.annotate?.(key, values.join(', '));
+  if (failures.length > 0) attributes.annotate?.(FAILURE_KEY, JSON.stringify(failures));
+}
+
+// A policy that cannot be applied refuses, unless it is to be ignored then.
+function misconfigured(policy: CompiledValidatingPolicy, binding: string, error: unknown, review: Review): void {
+  if (policy.failsOpen) return;
+  const what = binding ? 'binding' : 'policy';
+  const message = `failed to configure ${what}: ${messageOf(error)}`;
+  review.denials.push({ policy: policy.name, binding, message, reason: 'Invalid', index: 0 });
+}
+
+function matchOf(policy: CompiledValidatingPolicy, review: Review): Match | undefined {
+  try {
+    return policy.matcher.match(asRequested(review.attributes), policyMatchDeps(review.context));
+  } catch (error) {
+    misconfigured(policy, '', error, review);
+    return undefined;
+  }
+}
+
+async function reviewPolicy(policy: CompiledValidatingPolicy, match: Match, review: Review): Promise<void> {
+  const { attributes, context } = review;
+  const requested = asRequested(attributes);
+  let bindings: CelBindings | undefined;
+  for (const bound of policy.bindings) {
+    try {
+      if (bound.matcher && !bound.matcher.match(requested, policyMatchDeps(context))) continue;
+      const { paramRef } = bound.binding.spec;
+      const params = paramsOf(policy.paramKind, paramRef, attributes.namespace, context);
+      bindings ??= await requestBindings(attributes, match, context);
+      for (const param of params) applyBinding(policy, bound, param, bindings, review);
+    } catch (error) {
+      misconfigured(policy, bound.name, error, review);
+    }
+  }
+}
+
+function applyBinding(
+  policy: CompiledValidatingPolicy,
+  bound: Bound,
+  param: KubeObject | null,
+  request: CelBindings,
+  review: Review,
+): void {
+  const bindings: CelBindings = policy.paramKind ? { ...request, params: param } : request;
+  const met = checkConditions(policy.conditions, bindings);
+  if (met.error) {
+    if (!policy.failsOpen) enforce(policy, bound, { message: met.error, reason: 'Invalid', index: 0 }, review);
+    return;
+  }
+  if (!met.matches) return;
+  const all = withVariables(policy.variables, policy.variablesType, bindings);
+  const budget = new Budget();
+  for (const [index, validation] of policy.validations.entries()) {
+    const decision = decide(validation, index, all, budget, policy.failsOpen);
+    if (decision) enforce(policy, bound, decision, review);
+  }
+  for (const { annotation, expression } of policy.annotations) {
+    const outcome = evaluate(expression, all, budget);
+    if (outcome.error !== undefined) {
+      if (!policy.failsOpen) deny(policy, bound, { message: outcome.error, reason: 'Invalid', index: 0 }, review);
+    } else if (typeof outcome.value === 'string') publish(`${policy.name}/${annotation.key}`, outcome.value, review);
+  }
+}
+
+function publish(key: string, given: string, { published }: Review): void {
+  const value = given.trim().slice(0, MAX_ANNOTATION);
+  if (!value) return;
+  const values = published.get(key);
+  if (!values) published.set(key, [value]);
+  else if (!values.includes(value)) values.push(value);
+}
+
+/** Undefined when the validation holds. */
+function decide(
+  { validation, expression, message }: CompiledValidation,
+  index: number,
+  bindings: CelBindings,
+  budget: Budget,
+  failsOpen: boolean,
+): Decision | undefined {
+  const outcome = evaluate(expression, bindings, budget);
+  if (outcome.error !== undefined) return failsOpen ? undefined : { message: outcome.error, reason: 'Invalid', index };
+  if (outcome.value === true) return undefined;
+  const said = message && evaluate(message, bindings, budget);
+  const computed = said && said.error === undefined && typeof said.value === 'string' ? usable(said.value) : '';
+  const text = computed || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`;
+  return { message: text, reason: (validation.reason as StatusReason) ?? 'Invalid', index };
+}
+
+/** '' for a computed message nobody should see. */
+function usable(text: string): string {
+  const message = text.trim();
+  return message.includes('\n') || Buffer.byteLength(message) > MAX_MESSAGE_BYTES ? '' : message;
+}
+
+function enforce(policy: CompiledValidatingPolicy, bound: Bound, decision: Decision, review: Review): void {
+  const actions = bound.binding.spec.validationActions ?? [];
+  for (const action of actions) {
+    if (action === 'Deny') deny(policy, bound, decision, review);
+    else if (action === 'Warn')
+      review.attributes.warn(
+        `Validation failed for ValidatingAdmissionPolicy '${policy.name}' with binding '${bound.name}': ${decision.message}`,
+      );
+    else if (action === 'Audit')
+      review.failures.push({
+        message: decision.message,
+        policy: policy.name,
+        binding: bound.name,
+        expressionIndex: decision.index,
+        validationActions: actions,
+      });
+  }
+}
+
+function deny(policy: CompiledValidatingPolicy, bound: Bound, decision: Decision, { denials }: Review): void {
+  denials.push({ policy: policy.name, binding: bound.name, ...decision });
+}
