@@ -201,6 +201,37 @@ function diffLists(
   before: unknown[] | null | undefined,
   after: unknown[] | null | undefined,
 ): FieldDiff | undefined {
+  if (!before?.length && after && after.length >= worthRemembering) return addedList(shape, before, after);
+  return compareLists(shape, before, after);
+}
+
+// Pods of one template come with equal lists of variables and mounts, one after the other.
+const worthRemembering = 4;
+const mostRemembered = 512;
+const longestRemembered = 16 << 10;
+const remembered = new WeakMap<ListShape, Map<string, FieldDiff | undefined>>();
+
+function addedList(shape: ListShape, before: unknown[] | null | undefined, after: unknown[]): FieldDiff | undefined {
+  const key = JSON.stringify(after);
+  if (key.length > longestRemembered) return compareLists(shape, before, after);
+  let known = remembered.get(shape);
+  if (!known || known.size >= mostRemembered) {
+    known = new Map();
+    remembered.set(shape, known);
+  }
+  // An absent list that comes is itself added, an empty one is not.
+  const id = before ? `[]${key}` : key;
+  if (known.has(id)) return known.get(id);
+  const diff = compareLists(shape, before, after);
+  known.set(id, diff);
+  return diff;
+}
+
+function compareLists(
+  shape: ListShape,
+  before: unknown[] | null | undefined,
+  after: unknown[] | null | undefined,
+): FieldDiff | undefined {
   const parts = new Parts();
   const [old, now] = [before ?? [], after ?? []];
   // Most updates leave the items where they were: no need for their names then.

@@ -69,8 +69,17 @@ function clone(value: unknown): unknown {
 
 /** RFC 3339 in UTC with seconds, as metav1.Time is written. */
 export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond) {
+    lastTime = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`;
+    lastSecond = second;
+  }
+  return lastTime;
 }
+
+// Most callers ask for now, again and again.
+let lastSecond = Number.NaN;
+let lastTime = '';
 
 /** RFC 3339 with six digits, as metav1.MicroTime is written. */
 export function formatMicroTime(ms: number): string {

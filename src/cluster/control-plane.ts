@@ -23,11 +23,14 @@ export async function runControlPlane(
 // Keeps runAll going when there is nothing but the API server, which ends by itself on the signal.
 const idle: Service = { name: 'idle', run: aborted };
 
+// Loading a part's code would keep the API server from being ready.
 function afterReady(name: string, ready: Promise<void>, create: () => Promise<Service>): Service {
   return {
     name,
     async run(signal) {
-      const [service] = await Promise.all([create(), Promise.race([ready.catch(() => {}), aborted(signal)])]);
+      await Promise.race([ready.catch(() => {}), aborted(signal)]);
+      if (signal.aborted) return;
+      const service = await create();
       if (!signal.aborted) await service.run(signal);
     },
   };

@@ -138,7 +138,7 @@ export class WatchCache {
   }
 
   #retain(stored: Stored): void {
-    const budget = this.#options.retainBytes ?? 16 << 20;
+    const budget = this.#options.retainBytes ?? 48 << 20;
     this.#retained.push(stored);
     this.#retainedBytes += stored.retainedBytes;
     let drop = 0;
