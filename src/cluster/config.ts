@@ -1,6 +1,8 @@
 // The file of `k8ts up --config`: kind ClusterConfiguration of k8ts.dev/v1alpha1, and what flags make of it.
 import { parseDocument } from 'yaml';
+import { featureGates } from '../api/feature-gates.ts';
 import { FieldErrors, type FieldPath, path } from '../api/field-error.ts';
+import { messageOf } from '../base/assert.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
 
 export const configApiVersion = 'k8ts.dev/v1alpha1';
@@ -28,6 +30,9 @@ export interface ClusterConfig {
   readonly serviceCidr: string;
   readonly clusterDomain: string;
   readonly maxPods: number;
+  /** Which controllers run, as --controllers of Kubernetes. */
+  readonly controllers?: readonly string[];
+  readonly featureGates?: Readonly<Record<string, boolean>>;
 }
 
 export const defaultClusterName = 'dev';
@@ -136,7 +141,17 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   if (badName) reader.errors.invalid(path('metadata.name'), name, badName);
   set(config, 'name', name);
   const at = path('spec');
-  const spec = reader.map(root.spec, at, ['nodes', 'simulate', 'egress', 'api', 'ports', 'network', 'kubelet']);
+  const spec = reader.map(root.spec, at, [
+    'nodes',
+    'simulate',
+    'egress',
+    'api',
+    'ports',
+    'network',
+    'kubelet',
+    'controllers',
+    'featureGates',
+  ]);
   set(config, 'nodes', reader.integer(spec.nodes, at.child('nodes'), 1, maxLabNodes));
   set(config, 'simulate', reader.typed(spec.simulate, at.child('simulate'), 'boolean'));
   set(config, 'egress', reader.typed(spec.egress, at.child('egress'), 'boolean'));
@@ -146,7 +161,33 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   readNetwork(reader, spec.network, at.child('network'), config);
   const kubelet = reader.map(spec.kubelet, at.child('kubelet'), ['maxPods']);
   set(config, 'maxPods', reader.integer(kubelet.maxPods, at.child('kubelet', 'maxPods'), 1, 1000));
+  set(config, 'controllers', readNames(reader, spec.controllers, at.child('controllers')));
+  set(config, 'featureGates', readGates(reader, spec.featureGates, at.child('featureGates')));
   return config;
+}
+
+function readNames(reader: Reader, value: unknown, at: FieldPath): string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (Array.isArray(value)) return value.flatMap((v, i) => reader.typed<string>(v, at.index(i), 'string') ?? []);
+  reader.errors.typeInvalid(at, value, 'must be a list');
+  return undefined;
+}
+
+function readGates(reader: Reader, value: unknown, at: FieldPath): Record<string, boolean> | undefined {
+  if (value === undefined || value === null) return undefined;
+  const gates: Record<string, boolean> = {};
+  if (!isMap(value)) reader.errors.typeInvalid(at, value, 'must be a map');
+  else
+    for (const [name, v] of Object.entries(value)) {
+      const on = reader.typed<boolean>(v, at.key(name), 'boolean');
+      if (on !== undefined) gates[name] = on;
+    }
+  try {
+    featureGates(gates);
+  } catch (error) {
+    reader.errors.invalid(at, gates, messageOf(error));
+  }
+  return gates;
 }
 
 function set<K extends keyof ClusterConfig>(

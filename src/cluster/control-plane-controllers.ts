@@ -1,6 +1,8 @@
 // The controllers, each acting as its own service account, over one shared set of informers.
+import { featureGates } from '../api/feature-gates.ts';
 import { runAll, type Service } from '../base/lifecycle.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
+import { longControllerNames } from '../controllers/controller-alias.ts';
 import { allControllers } from '../controllers/index.ts';
 import { runControllers } from '../engine/engine.ts';
 import type { ControlPlaneContext } from './components.ts';
@@ -13,12 +15,14 @@ export function createControllers(context: ControlPlaneContext): Service {
   const controllers = allControllers({
     clusterCa: context.clusterCa,
     podCidr: context.config.podCidr,
+    featureEnabled: featureGates(context.config.featureGates),
     ...(context.clusterSigning ? { clusterSigning: context.clusterSigning } : {}),
     ...(context.serviceAccountKey ? { serviceAccountKey: context.serviceAccountKey } : {}),
   });
+  const select = longControllerNames(context.config.controllers ?? ['*']);
   const engine: Service = {
     name: 'controllers',
-    run: signal => runControllers(controllers, { client, informers, clock, random, log, metrics }, signal),
+    run: signal => runControllers(controllers, { client, informers, clock, random, log, metrics, select }, signal),
   };
   return {
     name: 'controllers',

@@ -21,6 +21,10 @@ export interface CreateClusterOptions {
   readonly components?: readonly string[];
   /** The same seed gives the same names, delays and order. Default: real chance. */
   readonly seed?: number;
+  /** Which controllers run: `*`, NAME, -NAME. Default: all. */
+  readonly controllers?: readonly string[];
+  /** Switched by hand; others are as Kubernetes has them. */
+  readonly featureGates?: Readonly<Record<string, boolean>>;
   /** Where objects are kept. Default: in memory. */
   readonly store?: Store;
   readonly log?: Log;
@@ -78,6 +82,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
       clientCa: identity.ca.certificatePem,
     },
     serviceAccountKeys: identity.serviceAccount,
+    ...(options.featureGates ? { featureGates: options.featureGates } : {}),
   });
   const nodes = options.nodes ?? 0;
   const context: ControlPlaneContext = {
@@ -92,6 +97,8 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
       serviceCidr: '10.96.0.0/12',
       clusterDomain: 'cluster.local',
       ...(options.components ? { components: options.components } : {}),
+      ...(options.controllers ? { controllers: options.controllers } : {}),
+      ...(options.featureGates ? { featureGates: options.featureGates } : {}),
       simulatedNodes: typeof nodes === 'number' ? nodes : nodes.count,
       maxPods: 110,
     },

@@ -84,6 +84,8 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     clusterDomain: config.clusterDomain,
     simulatedNodes: plan ? 0 : config.nodes,
     maxPods: config.maxPods,
+    ...(config.controllers ? { controllers: config.controllers } : {}),
+    ...(config.featureGates ? { featureGates: config.featureGates } : {}),
   };
 }
 

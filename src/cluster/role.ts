@@ -18,6 +18,10 @@ export interface ServerConfig {
   readonly clusterDomain: string;
   /** Parts to run beside the API server (controllers, scheduler, dns service, …). Default: all. */
   readonly components?: readonly string[];
+  /** Which controllers run, as --controllers of Kubernetes: `*`, NAME, -NAME. Default: all. */
+  readonly controllers?: readonly string[];
+  /** Switched by hand; others are as Kubernetes has them. */
+  readonly featureGates?: Readonly<Record<string, boolean>>;
   /** Nodes without containers to run in this process. */
   readonly simulatedNodes: number;
   readonly maxPods: number;

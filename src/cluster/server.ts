@@ -57,6 +57,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       frontProxyClient: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,
+      ...(config.featureGates ? { featureGates: config.featureGates } : {}),
     });
     if (config.listen) await listenOn(api, config.listen);
     if (handed) api.listen(handed);

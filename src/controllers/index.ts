@@ -1,4 +1,5 @@
 // Every controller of the control plane.
+import { featureGates } from '../api/feature-gates.ts';
 import type { CertificateAndKey } from '../base/x509.ts';
 import type { Controller } from '../engine/controller.ts';
 import { bootstrapSignerController } from './bootstrapsigner/bootstrap-signer.ts';
@@ -43,9 +44,12 @@ export interface AllControllersOptions {
   readonly clusterSigning?: CertificateAndKey;
   /** RSA or EC, PEM: signs tokens of service accounts. Absent: Secrets of their type stay empty. */
   readonly serviceAccountKey?: string;
+  /** Default: as Kubernetes has them. */
+  readonly featureEnabled?: (gate: string) => boolean;
 }
 
 export function allControllers(options: AllControllersOptions): Controller[] {
+  const { featureEnabled = featureGates() } = options;
   return [
     // Identity and namespaces.
     serviceAccountController(),
@@ -73,12 +77,12 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     replicationControllerController(),
     deploymentController(),
     daemonSetController(),
-    statefulSetController(),
+    statefulSetController({ usesMaxUnavailable: featureEnabled('MaxUnavailableStatefulSet') }),
     jobController(),
     cronJobController(),
     ttlAfterFinishedController(),
     disruptionController(),
-    horizontalPodAutoscalerController(),
+    horizontalPodAutoscalerController({ usesToleranceFields: featureEnabled('HPAConfigurableTolerance') }),
     // Services.
     endpointSliceController(),
     endpointController(),

@@ -35,6 +35,11 @@ export function createProgram(makeContext: () => CliContext): Command {
   addInspection(program, makeContext);
   addDaemons(program);
   addComponents(program, () => makeContext().signal);
+  program.commands
+    .find(c => c.name() === 'controllers')!
+    .command('graph')
+    .description('print who watches and writes what')
+    .action(async () => (await import('./graph.ts')).graph(makeContext()));
   return program;
 }
 

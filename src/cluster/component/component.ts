@@ -67,8 +67,9 @@ export async function runControllersAlone(
   context: ComponentContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const [{ allControllers }, { runControllers }] = await Promise.all([
+  const [{ allControllers }, { longControllerNames }, { runControllers }] = await Promise.all([
     import('../../controllers/index.ts'),
+    import('../../controllers/controller-alias.ts'),
     import('../../engine/engine.ts'),
   ]);
   const name = 'kube-controller-manager';
@@ -91,7 +92,7 @@ export async function runControllersAlone(
         : {}),
     });
     const informers = createInformerFactory(client, { clock, random, log });
-    const select = options.controllers?.length ? { select: options.controllers } : {};
+    const select = options.controllers?.length ? { select: longControllerNames(options.controllers) } : {};
     return [
       {
         name: 'controllers',

@@ -13,7 +13,7 @@ const graceMs = 10_000;
 
 export function serviceCidrsController(): Controller {
   return {
-    name: 'service-cidrs-controller',
+    name: 'service-cidr-controller',
     serviceAccount: 'service-cidrs-controller',
     watches: [
       {

@@ -10,7 +10,7 @@ const accountNames = ['default'];
 
 export function serviceAccountController(): Controller {
   return {
-    name: 'service-account-controller',
+    name: 'serviceaccount-controller',
     serviceAccount: 'service-account-controller',
     watches: [
       { resource: coreV1.namespaces, keys: (n: Namespace) => [n.metadata.name] },
