@@ -32,6 +32,7 @@ import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 import { tokenCleanerController } from './tokencleaner/token-cleaner.ts';
 import { ttlController } from './ttl/ttl.ts';
 import { ttlAfterFinishedController } from './ttlafterfinished/ttl-after-finished.ts';
+import { validatingAdmissionPolicyStatusController } from './validatingadmissionpolicy-status/validating-admission-policy-status.ts';
 import { claimProtectionController } from './volume-protection/claim-protection.ts';
 import { volumeProtectionController } from './volume-protection/volume-protection.ts';
 
@@ -63,6 +64,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     csrApprovingController(),
     ...(options.clusterSigning ? [csrSigningController(options.clusterSigning)] : []),
     csrCleanerController(),
+    validatingAdmissionPolicyStatusController(),
     namespaceController(),
     resourceQuotaController(),
     garbageCollectorController(),
