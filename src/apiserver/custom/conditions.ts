@@ -67,17 +67,18 @@ export function acceptNames(
 ): { names: CustomResourceDefinitionNames; condition: Condition } {
   const asked = crd.spec.names;
   const had = crd.status?.acceptedNames ?? ({ plural: '', kind: '' } as CustomResourceDefinitionNames);
+  // The last one is told.
   let conflict: { reason: string; message: string } | undefined;
   const choose = (want: string, has: string, set: ReadonlySet<string>, reason: string): string => {
     if (!set.has(want)) return want;
-    conflict ??= { reason, message: `${JSON.stringify(want)} is already in use` };
+    conflict = { reason, message: `${JSON.stringify(want)} is already in use` };
     return has;
   };
   const plural = choose(asked.plural, had.plural, taken.resources, 'PluralConflict');
   const singular = choose(asked.singular ?? '', had.singular ?? '', taken.resources, 'SingularConflict');
   const shortFaults = (asked.shortNames ?? []).filter(n => taken.resources.has(n));
   if (shortFaults.length)
-    conflict ??= {
+    conflict = {
       reason: 'ShortNamesConflict',
       message:
         shortFaults.length === 1

@@ -196,9 +196,12 @@ export class CustomResources {
   async #serve(crd: Crd): Promise<void> {
     const { context, makeCache, makeRegistry, registries, resources, webhook } = this.#options;
     const { name } = crd.metadata;
-    const basis = JSON.stringify([crd.spec, crd.status?.acceptedNames, crd.metadata.deletionTimestamp !== undefined]);
+    const basis = JSON.stringify([crd.spec, crd.status?.acceptedNames]);
     const known = this.#served.get(name);
-    if (known?.basis === basis) return;
+    if (known?.basis === basis) {
+      if (crd.metadata.deletionTimestamp !== undefined) this.#close(known);
+      return;
+    }
     const prefix = `${storagePrefixOf(crd)}/`;
     const cache = known?.cache ?? makeCache(prefix);
     if (!known) await context.dispatcher.add(prefix, cache);
@@ -215,6 +218,15 @@ export class CustomResources {
       if (resource.subresources.has('scale')) context.calls.set(`${id}/scale`, customScale);
     }
     this.#regroup(crd.spec.group);
+  }
+
+  /** Takes no new objects any more; watches go on. */
+  #close(served: Served): void {
+    const open = served.resources.filter(r => r.verbs.includes('create'));
+    if (!open.length) return;
+    served.resources = served.resources.map(r => ({ ...r, verbs: r.verbs.filter(v => v !== 'create') }));
+    for (const resource of served.resources) this.#options.resources.set(resourceId(resource), resource);
+    this.#options.context.surface.revision++;
   }
 
   #withdraw({ resources: former }: Served): void {

@@ -10,7 +10,7 @@ export interface CustomResource extends Resource {
 }
 
 const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
-const dyingVerbs = ['delete', 'deletecollection', 'get', 'list', 'watch'];
+const dyingVerbs = verbs.filter(v => v !== 'create');
 const subVerbs = ['get', 'patch', 'update'];
 
 export const storagePrefixOf = ({ spec }: CustomResourceDefinition): string =>
