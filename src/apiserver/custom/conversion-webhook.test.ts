@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
+import { type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
+import { startTestServer, type TestServer } from '../test-server.ts';
+import { definition, definitions, establish, widget, widgets } from './test-definition.ts';
+
+let server: TestServer;
+let call: Caller;
+let hook: TestExtension;
+let reviews: Json[] = [];
+let answer: (review: Json) => Json;
+
+/** `hostPort` of v1 is `host` and `port` in v2. */
+function convert(object: Json, apiVersion: string): Json {
+  const { hostPort, host, port, ...rest } = object;
+  if (apiVersion.endsWith('/v2')) {
+    const [h, p] = String(hostPort ?? '').split(':');
+    return { ...rest, apiVersion, ...(hostPort ? { host: h, port: p } : {}) };
+  }
+  return { ...rest, apiVersion, ...(host ? { hostPort: `${host}:${port}` } : {}) };
+}
+
+const success = (review: Json): Json => ({
+  uid: review.request.uid,
+  convertedObjects: review.request.objects.map((o: Json) => convert(o, review.request.desiredAPIVersion)),
+  result: { status: 'Success' },
+});
+
+before(async () => {
+  server = await startTestServer();
+  call = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+  hook = await startTestExtension((_, response, body) => {
+    const review = JSON.parse(body);
+    reviews.push(review);
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ apiVersion: review.apiVersion, kind: review.kind, response: answer(review) }));
+  });
+});
+after(async () => {
+  call.close();
+  await hook.stop();
+  await server.stop();
+});
+
+async function make(group: string): Promise<Json> {
+  answer = success;
+  const schema = (fields: readonly string[]) => ({
+    type: 'object',
+    properties: Object.fromEntries(fields.map(f => [f, { type: 'string' }])),
+  });
+  const conversion = {
+    strategy: 'Webhook',
+    webhook: {
+      clientConfig: { url: `${hook.url}/convert`, caBundle: hook.caBundle },
+      conversionReviewVersions: ['v1', 'v1beta1'],
+    },
+  };
+  const versions = [
+    { name: 'v1', schema: schema(['hostPort']) },
+    { name: 'v2', storage: false, schema: schema(['host', 'port']) },
+  ];
+  const crd = await establish(call, definition(group, versions, { conversion }));
+  reviews = [];
+  return crd;
+}
+
+test('should be able to convert from CR v1 to CR v2', async () => {
+  const group = 'convert.example.com';
+  await make(group);
+  await call.expect(201, 'POST', widgets(group), widget(group, 'a', { hostPort: 'localhost:8080' }));
+  assert.equal(reviews.length, 0, 'the stored version needs no conversion');
+  const shown = await call.expect(200, 'GET', `${widgets(group, 'v2')}/a`);
+  assert.deepEqual(
+    [shown.apiVersion, shown.host, shown.port, shown.hostPort],
+    [`${group}/v2`, 'localhost', '8080', undefined],
+  );
+  const { request, apiVersion } = reviews[0];
+  assert.equal(apiVersion, 'apiextensions.k8s.io/v1');
+  assert.deepEqual([request.desiredAPIVersion, request.objects[0].hostPort], [`${group}/v2`, 'localhost:8080']);
+  const made = await call.expect(201, 'POST', widgets(group, 'v2'), widget(group, 'b', { host: 'h', port: '1' }, 'v2'));
+  assert.deepEqual([made.host, made.port], ['h', '1']);
+  assert.equal((await call.expect(200, 'GET', `${widgets(group)}/b`)).hostPort, 'h:1');
+  const patched = await call.expect(200, 'PATCH', `${widgets(group, 'v2')}/b`, { port: '2' }, mergePatch);
+  assert.equal(patched.port, '2');
+  assert.equal((await call.expect(200, 'GET', `${widgets(group)}/b`)).hostPort, 'h:2');
+});
+
+test('should be able to convert a non homogeneous list of CRs', async () => {
+  const group = 'mixed.example.com';
+  const crd = await make(group);
+  await call.expect(201, 'POST', widgets(group), widget(group, 'a', { hostPort: 'a:1' }));
+  for (const v of crd.spec.versions) v.storage = !v.storage;
+  await call.expect(200, 'PUT', `${definitions}/widgets.${group}`, crd);
+  await call.expect(201, 'POST', widgets(group, 'v2'), widget(group, 'b', { host: 'b', port: '2' }, 'v2'));
+  const first = await call.expect(200, 'GET', widgets(group));
+  assert.deepEqual(
+    first.items.map((i: Json) => i.hostPort),
+    ['a:1', 'b:2'],
+  );
+  const second = await call.expect(200, 'GET', widgets(group, 'v2'));
+  assert.deepEqual(
+    second.items.map((i: Json) => `${i.host}:${i.port}`),
+    ['a:1', 'b:2'],
+  );
+});
+
+test('watches show converted objects, in order', async () => {
+  const group = 'watch.example.com';
+  await make(group);
+  await call.expect(201, 'POST', widgets(group), widget(group, 'a', { hostPort: 'h:0' }));
+  const watching = await call.watch(`${widgets(group, 'v2')}?watch=1`);
+  for (let i = 1; i <= 5; i++)
+    await call.expect(200, 'PATCH', `${widgets(group)}/a`, { hostPort: `h:${i}` }, mergePatch);
+  await watching.next(e => e.object.port === '5');
+  assert.deepEqual(
+    watching.events.map(e => [e.type, e.object.port]),
+    [['ADDED', '0'], ...['1', '2', '3', '4', '5'].map(p => ['MODIFIED', p])],
+  );
+});
+
+test('a webhook that fails or answers wrongly is told of', async () => {
+  const group = 'broken.example.com';
+  await make(group);
+  await call.expect(201, 'POST', widgets(group), widget(group, 'a', { hostPort: 'h:0' }));
+  const refused = async (how: (review: Json) => Json) => {
+    answer = how;
+    return (await call.expect(500, 'GET', `${widgets(group, 'v2')}/a`)).message;
+  };
+  const prefix = `conversion webhook for ${group}/v1, Kind=Widget`;
+  assert.equal(
+    await refused(r => ({ ...success(r), result: { status: 'Failed', message: 'no idea' } })),
+    `${prefix} failed: no idea`,
+  );
+  assert.equal(
+    await refused(r => ({ ...success(r), convertedObjects: [] })),
+    `${prefix} returned 0 objects, expected 1`,
+  );
+  assert.match(await refused(r => ({ ...success(r), uid: 'x' })), /failed: expected response.uid=".*", got "x"/);
+  const renamed = (r: Json) => ({
+    ...success(r),
+    convertedObjects: success(r).convertedObjects.map((o: Json) => ({ ...o, metadata: { ...o.metadata, name: 'b' } })),
+  });
+  assert.match(
+    await refused(renamed),
+    /returned invalid metadata in object at index 0: metadata.name: .*field is immutable/,
+  );
+  answer = success;
+  assert.equal((await call.expect(200, 'GET', `${widgets(group, 'v2')}/a`)).host, 'h');
+});
