@@ -271,6 +271,12 @@ export function localClient(
       return unwrap(await call(ref, key, 'create', subresource, body, options));
     },
     async getSubresource(ref, key, subresource) {
+      if (!context.calls.has(`${ref.group}/${ref.resource}/${subresource}`)) {
+        const { resource, registry } = resolve(ref);
+        allow(ref, 'get', key, subresource);
+        if (!resource.subresources.get(subresource)?.verbs.includes('get')) throw methodNotSupported(resource, 'get');
+        return (await readObject(registry, key)).object as never;
+      }
       return unwrap(await call(ref, key, 'get', subresource, undefined));
     },
     async updateSubresource(ref, key, subresource, body) {
