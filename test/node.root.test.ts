@@ -8,6 +8,8 @@ import { ClusterAccess } from './cluster-access.ts';
 import { loadBusybox, newLab } from './lab.ts';
 import { containerTests, namedUserImage, userImage } from './node/containers.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
+import { networkTests } from './node/network.ts';
+import { securityTests } from './node/security.ts';
 import { volumeTests } from './node/volumes.ts';
 
 const image = 'k8ts.test/busybox:1';
@@ -49,3 +51,5 @@ after(() => lab.dispose());
 describe('containers', { concurrency: true }, () => containerTests(() => access));
 describe('volumes', { concurrency: true }, () => volumeTests(() => access));
 describe('lifecycle', { concurrency: true }, () => lifecycleTests(() => access));
+describe('security', { concurrency: true }, () => securityTests(() => access));
+describe('network', { concurrency: true }, () => networkTests(() => access));

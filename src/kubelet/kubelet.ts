@@ -311,6 +311,7 @@ class NodeKubelet implements Kubelet {
       allocatable: node.allocatable,
       node: node.node,
       operatingSystem: machine.operatingSystem,
+      unsafeSysctls: o.allowedUnsafeSysctls ?? [],
     });
     const context: WorkerContext = {
       runtime,

@@ -83,6 +83,8 @@ export interface KubeletOptions {
   /** Default: real connections. */
   readonly probeNetwork?: ProbeNetwork;
   readonly seccompDefault?: boolean;
+  /** Names, or prefixes that end in `*`, of sysctls that pods may set besides the safe ones. */
+  readonly allowedUnsafeSysctls?: readonly string[];
   readonly enforceCpuQuota?: boolean;
   readonly containerLogMaxSizeBytes?: number;
   readonly containerLogMaxFiles?: number;

@@ -2,6 +2,8 @@ import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf } from './amount.ts';
 import { podTotal } from './qos.ts';
 import type { ResizeProblem } from './resize.ts';
+import { isSidecar } from './restart-policy.ts';
+import { forbiddenSysctl } from './sysctl.ts';
 
 export interface Rejection {
   readonly reason: string;
@@ -15,6 +17,8 @@ export interface AdmissionInput {
   readonly allocatable: Readonly<Record<string, string>>;
   readonly node: Node | undefined;
   readonly operatingSystem: string;
+  /** Names or prefixes that end in `*`. */
+  readonly unsafeSysctls?: readonly string[];
 }
 
 const criticalPriority = 2_000_000_000;
@@ -29,12 +33,38 @@ export function rejectionOf(input: AdmissionInput): Rejection | undefined {
       reason: 'PodOSNotSupported',
       message: "Failed to admit pod as the OS field doesn't match node OS",
     };
+  const sysctl = forbiddenSysctl(pod, input.unsafeSysctls);
+  if (sysctl) return { reason: 'SysctlForbidden', message: `Pod was rejected: ${sysctl}` };
   const selector = Object.entries(pod.spec.nodeSelector ?? {});
   if (node && selector.some(([k, v]) => node.metadata.labels?.[k] !== v))
     return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
   // Critical static pods run even where nothing is left.
   if (isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
+  if (portConflict(pod, input.others))
+    return { reason: 'NodePorts', message: 'Pod was rejected: Predicate NodePorts failed' };
   return shortage(input);
+}
+
+const anyAddress = (ip: string) => ip === '' || ip === '0.0.0.0' || ip === '::';
+
+function portConflict(pod: Pod, others: readonly Pod[]): boolean {
+  const mine = hostPortsOf(pod);
+  if (!mine.length) return false;
+  return others
+    .flatMap(hostPortsOf)
+    .some(o =>
+      mine.some(
+        m => m.port === o.port && m.protocol === o.protocol && (m.ip === o.ip || anyAddress(m.ip) || anyAddress(o.ip)),
+      ),
+    );
+}
+
+function hostPortsOf(pod: Pod) {
+  return [...pod.spec.containers, ...(pod.spec.initContainers ?? []).filter(isSidecar)].flatMap(c =>
+    (c.ports ?? [])
+      .filter(p => p.hostPort)
+      .map(p => ({ port: p.hostPort, protocol: p.protocol ?? 'TCP', ip: p.hostIP ?? '' })),
+  );
 }
 
 /** Why the node cannot give a running pod what it asks now; undefined when it can. */
