@@ -6,6 +6,7 @@ import { publishedSchema } from './custom/published-schema.ts';
 import { discoveryDocument, discoveryPaths, type RemoteGroups, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { VersionInfo } from './health.ts';
+import { documentV3, everyGroupVersion, type Source } from './openapi/documents.ts';
 import { openApiPaths } from './openapi/openapi.ts';
 
 export interface SurfaceOptions {
@@ -22,27 +23,38 @@ export interface Surface {
 }
 
 export function createSurface({ context, version, remote }: SurfaceOptions): Surface {
+  const source = (): Source => ({
+    resources: [...context.resources.values()],
+    version: version.gitVersion,
+    ...(remote ? { remote: remote.openApi() } : {}),
+    customSchema: ({ custom }, openApi) => custom && publishedSchema(custom, openApi),
+  });
   return {
     paths: [
       discoveryPaths(context, remote),
       openApiPaths({
-        source: () => ({
-          resources: [...context.resources.values()],
-          version: version.gitVersion,
-          ...(remote ? { remote: remote.openApi() } : {}),
-          customSchema: ({ custom }, openApi) => custom && publishedSchema(custom, openApi),
-        }),
+        source,
         ...(remote ? { serveRemote: (exchange, user, id) => remote.serveOpenApi(exchange, user, id) } : {}),
       }),
       rootPath,
     ],
     local(path) {
       if (path === '/version') return version;
-      const document = discoveryDocument(servedBy(context, remote), path, '');
+      const document = discoveryDocument(servedBy(context, remote), path, '') ?? openApiDocument(source, path);
       if (!document) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
       return document;
     },
   };
+}
+
+/** `/openapi/v3/apis/GROUP/VERSION`; undefined when there is none. */
+function openApiDocument(source: () => Source, path: string): unknown {
+  const m = /^\/openapi\/v3\/(?:api|apis\/([^/]+))\/([^/]+)$/.exec(path);
+  if (!m) return undefined;
+  const [group, version] = [m[1] ?? '', m[2]!];
+  const now = source();
+  const served = everyGroupVersion(now.resources).some(gv => gv.group === group && gv.version === version);
+  return served ? documentV3(now, group, version) : undefined;
 }
 
 const roots = [
