@@ -12,16 +12,19 @@ import { disruptionController } from './disruption/disruption.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts';
+import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts';
 import { garbageCollectorController } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
+import { volumeExpanderController } from './persistentvolume-expander/persistentvolume-expander.ts';
 import { horizontalPodAutoscalerController } from './podautoscaler/horizontal-pod-autoscaler.ts';
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
+import { resourceClaimController } from './resourceclaim/resourceclaim.ts';
 import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceCidrsController } from './service-cidrs/service-cidrs.ts';
@@ -33,6 +36,7 @@ import { tokenCleanerController } from './tokencleaner/token-cleaner.ts';
 import { ttlController } from './ttl/ttl.ts';
 import { ttlAfterFinishedController } from './ttlafterfinished/ttl-after-finished.ts';
 import { validatingAdmissionPolicyStatusController } from './validatingadmissionpolicy-status/validating-admission-policy-status.ts';
+import { attributesClassProtectionController } from './volume-protection/attributes-class-protection.ts';
 import { claimProtectionController } from './volume-protection/claim-protection.ts';
 import { volumeProtectionController } from './volume-protection/volume-protection.ts';
 
@@ -94,5 +98,10 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     volumeBinderController(),
     claimProtectionController(),
     volumeProtectionController(),
+    attributesClassProtectionController(),
+    ephemeralVolumeController(),
+    volumeExpanderController(),
+    // Devices.
+    ...(featureEnabled('DynamicResourceAllocation') ? [resourceClaimController()] : []),
   ];
 }
