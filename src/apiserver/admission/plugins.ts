@@ -21,6 +21,7 @@ import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod
 import { podSecurity } from './pod-security/pod-security.ts';
 import { compileMutating, compileValidating, PolicySource } from './policy/compiled.ts';
 import { mutatingPolicies } from './policy/mutating.ts';
+import { paramPermission } from './policy/param-permission.ts';
 import { validatingPolicies } from './policy/validating.ts';
 import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
@@ -76,6 +77,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
     rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
+    paramPermission(context),
     mutatingPolicies(policies.mutating, context),
     mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks),
     validatingPolicies(policies.validating, context),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { Draft } from '../../../api/meta.ts';
-import { admissionregistrationV1, appsV1, coreV1 } from '../../../api/refs.ts';
+import { admissionregistrationV1, apiextensionsV1, appsV1, autoscalingV2, coreV1, rbacV1 } from '../../../api/refs.ts';
 import { StatusError } from '../../../api/status.ts';
 import type { Client } from '../../../client/client.ts';
 import { startTestServer, type TestServer } from '../../test-server.ts';
@@ -333,3 +333,107 @@ test('policies see what others made of the object, and again when they ask', asy
   const made = await client.create(coreV1.configmaps, configMap({ start: '' }));
   assert.deepEqual(made.data, { start: '', second: 'yes', first: 'yes' });
 });
+
+test('who writes policies must be able to read their parameters', async () => {
+  const rules = [{ apiGroups: ['admissionregistration.k8s.io'], resources: ['*'], verbs: ['*'] }];
+  await client.create(rbacV1.clusterroles, { metadata: { name: 'policies' }, rules } as never);
+  const subjects = [{ kind: 'User', name: 'eve', apiGroup: 'rbac.authorization.k8s.io' }];
+  const roleRef = { kind: 'ClusterRole', name: 'policies', apiGroup: 'rbac.authorization.k8s.io' };
+  await client.create(rbacV1.clusterrolebindings, { metadata: { name: 'eve' }, subjects, roleRef } as never);
+  const eve = await server.http({ name: 'eve' });
+  const spec = {
+    matchConstraints: rulesFor(),
+    paramKind: { apiVersion: 'v1', kind: 'Secret' },
+    validations: [{ expression: "params.data['x'] == ''" }],
+  };
+  const error = await refusal(eve.create(validatingadmissionpolicies, { metadata: { name: 'leak' }, spec } as never));
+  assert.match(
+    error.message,
+    /"leak" is invalid: spec.paramKind: Forbidden: user &\{eve {2}\[system:authenticated\] map\[.*\]\} must have "get" permission on all objects of the referenced paramKind \(kind=Secret, apiVersion=v1\)$/,
+  );
+  await validating(spec);
+  const paramRef = { name: 's', namespace: 'a', parameterNotFoundAction: 'Allow' };
+  const binding = { metadata: { name: 'leak' }, spec: { policyName: 'p', validationActions: ['Deny'], paramRef } };
+  assert.match(
+    (await refusal(eve.create(validatingadmissionpolicybindings, binding as never))).message,
+    /spec.paramRef: Forbidden: user .* does not have "get" permission on the object referenced by paramRef$/,
+  );
+});
+
+test('subresources, equivalent versions and custom resources', async () => {
+  const scales = { operations: ['UPDATE'], apiGroups: ['apps'], apiVersions: ['*'], resources: ['deployments/scale'] };
+  await validating({
+    matchConstraints: rulesFor(scales),
+    validations: [{ expression: "request.subResource == 'scale' && object.spec.replicas <= 5", message: 'too many' }],
+  });
+  await client.create(appsV1.deployments, deployment('scaled'));
+  const key = { namespace: 'a', name: 'scaled' };
+  const scale = (replicas: number) => ({
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: { name: 'scaled', namespace: 'a' },
+    spec: { replicas },
+  });
+  assert.match(
+    (await refusal(client.updateSubresource(appsV1.deployments, key, 'scale', scale(6)))).message,
+    /denied request: too many$/,
+  );
+  await client.updateSubresource(appsV1.deployments, key, 'scale', scale(5));
+  await validating(
+    {
+      matchConstraints: rulesFor({
+        operations: ['CREATE'],
+        apiGroups: ['autoscaling'],
+        apiVersions: ['v1'],
+        resources: ['horizontalpodautoscalers'],
+      }),
+      validations: [{ expression: 'object.spec.targetCPUUtilizationPercentage < 50', message: 'too hot' }],
+    },
+    {},
+    'hpa',
+  );
+  const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' };
+  const resource = { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } };
+  const spec = { scaleTargetRef, maxReplicas: 2, metrics: [{ type: 'Resource', resource }] };
+  const error = await refusal(
+    client.create(autoscalingV2.horizontalpodautoscalers, { metadata: { name: 'h', namespace: 'a' }, spec } as never),
+  );
+  assert.match(error.message, /too hot$/);
+});
+
+test('a custom resource is judged and changed as others are', async () => {
+  const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
+  const size = {
+    type: 'object',
+    properties: { size: { type: 'integer' }, tags: { type: 'array', items: { type: 'string' } } },
+  };
+  const openAPIV3Schema = { type: 'object', properties: { spec: size } };
+  await client.create(apiextensionsV1.customresourcedefinitions, {
+    metadata: { name: 'things.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names,
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } }],
+    },
+  } as never);
+  const things = { group: 'example.com', version: 'v1', resource: 'things', kind: 'Thing', namespaced: true };
+  await until(() => server.server.context.resources.has('example.com/v1/things'));
+  const rules = rulesFor({ ...CONFIG_MAPS, apiGroups: ['example.com'], resources: ['things'] });
+  await validating({ matchConstraints: rules, validations: [{ expression: 'object.spec.size < 5', message: 'big' }] });
+  const applyConfiguration = {
+    expression: 'Object{spec: Object.spec{size: has(object.spec.size) ? object.spec.size : 1}}',
+  };
+  await mutating({
+    matchConstraints: rules,
+    mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration }],
+  });
+  const thing = (name: string, spec: object) => ({ metadata: { name, namespace: 'a' }, spec }) as never;
+  assert.match((await refusal(client.create(things as never, thing('big', { size: 7 })))).message, /big$/);
+  const made = (await client.create(things as never, thing('small', {}))) as unknown as { spec: { size: number } };
+  assert.equal(made.spec.size, 1);
+});
+
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise(resolve => setImmediate(resolve));
+}
