@@ -553,6 +553,27 @@ test('custom resources: mutated in each version, pruned, refused', async () => {
   await client.delete(things('v1'), { namespace: 'a', name: 'kept' });
 });
 
+// Admission webhook, update validating webhook; list validating webhooks; reject invalid matchConditions.
+test('configurations take effect as they are changed, and are checked', async () => {
+  const { validatingwebhookconfigurations: configurations } = admissionregistrationV1;
+  handlers.set('/deny', () => ({ allowed: false }));
+  await configure('validating', 'v', hook('/deny'));
+  const http = await server.http();
+  await refusal(http.create(coreV1.configmaps, configMap()));
+  const rules = (operations: string[]) => [
+    { op: 'replace', path: '/webhooks/0/rules/0/operations', value: operations },
+  ];
+  await http.patch(configurations, { name: 'v' }, { type: 'json', body: rules(['UPDATE']) });
+  await http.create(coreV1.configmaps, configMap());
+  await http.patch(configurations, { name: 'v' }, { type: 'json', body: rules(['CREATE']) });
+  await refusal(http.create(coreV1.configmaps, configMap()));
+  assert.equal((await http.list(configurations)).items.length, 1);
+  const broken = [{ name: 'broken', expression: '... [] bad expression' }];
+  const error = await refusal(configure('validating', 'w', hook('/deny', { matchConditions: broken })));
+  assert.equal(error.code, 422);
+  assert.match(error.message, /webhooks\[0\].matchConditions\[0\].expression: Invalid value: .*compilation failed/);
+});
+
 // Admission webhook, deny custom resource definition.
 test('definitions can be refused', async () => {
   handlers.set('/crd', () => ({ allowed: false, status: { message: 'the crd contains unwanted label' } as never }));
