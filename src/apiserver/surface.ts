@@ -24,7 +24,7 @@ export interface Surface {
 
 export function createSurface({ context, version, remote }: SurfaceOptions): Surface {
   const source = (): Source => ({
-    resources: [...context.resources.values()],
+    resources: servedBy(context).resources,
     version: version.gitVersion,
     ...(remote ? { remote: remote.openApi() } : {}),
     customSchema: ({ custom }, openApi) => custom && publishedSchema(custom, openApi),

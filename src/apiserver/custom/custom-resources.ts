@@ -1,5 +1,6 @@
 // Serves what CustomResourceDefinitions define: follows them, accepts their names, makes and unmakes resources, and
 // removes all objects of a definition that is being deleted.
+import { createHash } from 'node:crypto';
 import { cloneDeep, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { type Group, type Resource, resourceId } from '../../api/resource.ts';
 import { isNotFound, StatusError } from '../../api/status.ts';
@@ -196,7 +197,9 @@ export class CustomResources {
   async #serve(crd: Crd): Promise<void> {
     const { context, makeCache, makeRegistry, registries, resources, webhook } = this.#options;
     const { name } = crd.metadata;
-    const basis = JSON.stringify([crd.spec, crd.status?.acceptedNames]);
+    const basis = createHash('sha256')
+      .update(JSON.stringify([crd.spec, crd.status?.acceptedNames]))
+      .digest('base64');
     const known = this.#served.get(name);
     if (known?.basis === basis) {
       if (crd.metadata.deletionTimestamp !== undefined) this.#close(known);

@@ -30,7 +30,9 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
   const apiVersion = `${spec.group}/${version.name}`;
   const storageVersion = `${spec.group}/${spec.versions.find(v => v.storage)?.name ?? version.name}`;
   const schema = version.schema?.openAPIV3Schema ?? preserveAll;
-  const structural = schemaOfVersion(version);
+  // Made when first needed: most kinds of a large cluster see few requests.
+  const structural = once(() => schemaOfVersion(version));
+  const shape = once(() => shapeOfStructural(structural()));
   const shown = new WeakMap<KubeObject, KubeObject>();
 
   function decode(value: Readonly<Plain>, unknown?: string[]): Mutable<KubeObject> {
@@ -42,10 +44,10 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
 
   function settle(object: Plain, unknown?: string[]): void {
     const found: string[] = [];
-    prune(structural, object, unknown && found);
+    prune(structural(), object, unknown && found);
     unknown?.push(...found.sort());
-    coerceEmbedded(structural, object, '', unknown);
-    applyStructuralDefaults(structural, object);
+    coerceEmbedded(structural(), object, '', unknown);
+    applyStructuralDefaults(structural(), object);
   }
 
   function showNow(converted: KubeObject): KubeObject {
@@ -55,9 +57,13 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
   }
 
   return {
-    structural,
+    get structural() {
+      return structural();
+    },
     schema,
-    shape: shapeOfStructural(structural),
+    get shape() {
+      return shape();
+    },
     listKind: spec.names.listKind || `${spec.names.kind}List`,
     deprecation: version.deprecated
       ? version.deprecationWarning || `${apiVersion} ${spec.names.kind} is deprecated`
@@ -97,6 +103,14 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
         return converter.convertSync(plain, storageVersion) as Mutable<KubeObject>;
       return converter.convert([plain], storageVersion).then(([made]) => sortedCopy(made) as Mutable<KubeObject>);
     },
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
 

@@ -8,14 +8,13 @@ import { validateRules } from '../../api/structural/cel-rule.ts';
 import { validateEmbedded } from '../../api/structural/embedded.ts';
 import { parseJsonPath } from '../../api/structural/json-path.ts';
 import { validateListTypes } from '../../api/structural/list-type.ts';
-import { compileValidator } from '../../api/structural/value-rule.ts';
+import { compileValidator, type ValueValidator } from '../../api/structural/value-rule.ts';
 import type { ServedForm } from './form.ts';
 
 type Plain = Record<string, unknown>;
 
 export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
-  const { structural, schema } = form;
-  const validator = compileValidator(schema);
+  let validator: ValueValidator | undefined;
   return {
     allowUnconditionalUpdate: false,
     hasGeneration: true,
@@ -28,6 +27,8 @@ export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
         (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
     },
     validate(object, errors, { old }) {
+      const { structural } = form;
+      validator ??= compileValidator(form.schema);
       validator.validate(object, undefined, old && { value: old }, errors);
       validateEmbedded(structural, object, undefined, errors);
       validateListTypes(structural, object, errors);

@@ -1,11 +1,11 @@
 // /api, /apis and below: which resources there are.
 import { createHash } from 'node:crypto';
 import type { Group } from '../../api/resource.ts';
+import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../respond.ts';
-import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
 const aggregated =
@@ -18,11 +18,22 @@ export interface RemoteGroups {
   readonly revision: number;
 }
 
+const listed = new WeakMap<ApiContext, Omit<Served, 'remote'> & { readonly revision: number }>();
+
 export function servedBy(context: ApiContext, remote?: RemoteGroups): Served {
-  const { table, customGroups, resources } = context;
+  const { table, customGroups, resources, surface } = context;
+  let own = listed.get(context);
+  if (own?.revision !== surface.revision || own.resources.length !== resources.size) {
+    own = {
+      revision: surface.revision,
+      groups: customGroups.size ? withCustom(table.groups, customGroups) : table.groups,
+      resources: [...resources.values()],
+    };
+    listed.set(context, own);
+  }
   return {
-    groups: customGroups.size ? withCustom(table.groups, customGroups) : table.groups,
-    resources: [...resources.values()],
+    groups: own.groups,
+    resources: own.resources,
     ...(remote ? { remote: remote.versions() } : {}),
   };
 }

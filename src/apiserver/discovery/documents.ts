@@ -33,12 +33,30 @@ function splitVersion(apiVersion: string): [group: string, version: string] {
 
 const byName = (a: Resource, b: Resource) => (a.resource < b.resource ? -1 : 1);
 
+const indexes = new WeakMap<readonly Resource[], Map<string, Resource[]>>();
+
+/** Resources by `group/version`. */
+function indexOf(resources: readonly Resource[]): ReadonlyMap<string, readonly Resource[]> {
+  let index = indexes.get(resources);
+  if (!index) {
+    index = new Map();
+    for (const r of resources) {
+      const id = `${r.group}/${r.version}`;
+      const list = index.get(id);
+      if (list) list.push(r);
+      else index.set(id, [r]);
+    }
+    indexes.set(resources, index);
+  }
+  return index;
+}
+
 function versionsOf({ resources, remote = [] }: Served, group: Group): string[] {
   const elsewhere = remote
     .filter(v => v.group === group.name)
     .map(v => ({ version: v.version, priority: v.versionPriority }));
   return group.versions
-    .filter(v => resources.some(r => r.group === group.name && r.version === v.version))
+    .filter(v => indexOf(resources).has(`${group.name}/${v.version}`))
     .map(({ version, priority }) => ({ version, priority }))
     .concat(elsewhere)
     .toSorted((a, b) => b.priority - a.priority || compareVersions(b.version, a.version))
@@ -77,7 +95,7 @@ function servedGroups(served: Served): Group[] {
 
 /** APIResourceList of one group version; undefined when it is not served. */
 export function resourceList(served: Served, group: string, version: string): object | undefined {
-  const mine = served.resources.filter(r => r.group === group && r.version === version).toSorted(byName);
+  const mine = (indexOf(served.resources).get(`${group}/${version}`) ?? []).toSorted(byName);
   if (mine.length === 0) return undefined;
   const resources = mine.flatMap(r => {
     const hash = storageVersionHash(r);
@@ -154,7 +172,7 @@ export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2'
 function resourcesOf({ resources, remote }: Served, group: string, version: string) {
   const elsewhere = remote?.find(v => v.group === group && v.version === version);
   if (elsewhere) return { resources: elsewhere.resources, freshness: elsewhere.fresh ? 'Current' : 'Stale' };
-  const mine = resources.filter(r => r.group === group && r.version === version);
+  const mine = indexOf(resources).get(`${group}/${version}`) ?? [];
   return { resources: mine.toSorted(byName).map(aggregatedResource), freshness: 'Current' };
 }
 

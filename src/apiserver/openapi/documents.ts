@@ -7,6 +7,7 @@ import { pathsOf } from './paths.ts';
 import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
 
 export interface Source {
+  /** Another list whenever something else is served. */
   readonly resources: readonly Resource[];
   /** The schema of a kind that is no built-in one. */
   customSchema?(resource: Resource, openApi: 2 | 3): Json | undefined;

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { gunzipSync, gzip } from 'node:zlib';
 import { descriptionFiles } from '../../api/description.ts';
 import { apiVersionOf } from '../../api/ref.ts';
+import type { Resource } from '../../api/resource.ts';
 import { notAcceptable } from '../../api/status.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { PathHandler } from '../handler.ts';
@@ -125,12 +126,32 @@ async function send(exchange: Exchange, packed: Promise<Buffer>, headers: Record
 }
 
 /** Changes when what a document is made from changes: the facts, the descriptions, what is served. */
-function hashOf(id: string, { resources, customSchema, version, remote = [] }: Source): string {
+function hashOf(id: string, source: Source): string {
+  if (id.startsWith('v2')) return makeHash(id, source, source.resources);
+  let known = hashes.get(source.resources);
+  if (!known) {
+    known = new Map();
+    for (const r of source.resources) {
+      const path = pathOf(r);
+      const list = known.get(path);
+      if (list) list.of.push(r);
+      else known.set(path, { of: [r], hash: '' });
+    }
+    hashes.set(source.resources, known);
+  }
+  const own = known.get(id) ?? { of: [], hash: '' };
+  own.hash ||= makeHash(id, source, own.of);
+  return own.hash;
+}
+
+/** By the list of what is served and the document's path. */
+const hashes = new WeakMap<readonly Resource[], Map<string, { readonly of: Resource[]; hash: string }>>();
+
+function makeHash(id: string, { customSchema, version, remote = [] }: Source, resources: readonly Resource[]): string {
   const hash = createHash('sha512').update(`${factsHash()} ${version} ${id}`);
   const everything = id.startsWith('v2');
   if (everything) for (const r of remote) hash.update(`${r.id} ${r.hash}\n`);
   for (const r of resources) {
-    if (!everything && pathOf(r) !== id) continue;
     hash.update(`${r.group}/${r.version}/${r.resource}/${r.kind} ${r.verbs} ${[...r.subresources.keys()]}\n`);
     if (!r.typeName && customSchema) hash.update(hashOfSchema(customSchema(r, 3)));
   }
