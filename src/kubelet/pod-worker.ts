@@ -17,6 +17,7 @@ import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observe
 import { type PodAction, planPod } from './kernel/pod-actions.ts';
 import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
 import type { ResizeProblem } from './kernel/resize.ts';
+import type { KubeletMetrics } from './kubelet-metrics.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
@@ -53,6 +54,7 @@ export interface WorkerContext {
   readonly memoryBytes: number;
   readonly containerLogsDirectory: string | undefined;
   readonly maxContainerBackOffMs: number;
+  readonly metrics: KubeletMetrics;
   /** Why pods with a network of their own cannot start now; empty when they can. */
   networkError(): string;
   /** Why the pod may not run here at all; asked once, before anything of it is made. */
@@ -72,6 +74,7 @@ export interface Verdict {
 
 type Stage = 'sync' | 'terminating' | 'terminated';
 
+const containerTypes = { init: 'init_container', main: 'container', ephemeral: 'ephemeral_container' } as const;
 const maxRetryMs = 10_000;
 /** A resize that had no room, or failed, is looked at again. */
 const resizeRetryMs = 5_000;
@@ -138,9 +141,18 @@ export class PodWorker {
     this.#pod = pod;
     this.#removed = false;
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
+    this.#obey(pod);
     if (deletionTimestamp) this.#end(deletionGracePeriodSeconds);
     if (!before || relevant(before) !== relevant(pod) || deletionTimestamp) this.wake();
     else this.publish();
+  }
+
+  /** Somebody else said through the API that the pod has failed: so it has. */
+  #obey(pod: Pod): void {
+    const { phase, reason = '', message = '' } = pod.status ?? {};
+    if (phase !== 'Failed' || this.#stage !== 'sync' || this.#verdict) return;
+    const own = this.#c.statuses.current(pod).phase;
+    if (own !== 'Failed' && own !== 'Succeeded') this.#verdict = { phase: 'Failed', reason, message };
   }
 
   /** The pod's object is gone, or never was: everything of it goes. */
@@ -380,7 +392,7 @@ export class PodWorker {
               'SandboxChanged',
               'Pod sandbox changed, it will be killed and re-created.',
             );
-          await this.#c.sandboxes.start(pod, action.attempt);
+          await this.#startSandbox(pod, action.attempt);
           acted = true;
           break;
         case 'start': {
@@ -401,6 +413,19 @@ export class PodWorker {
       }
     }
     return { acted, failed, againMs };
+  }
+
+  async #startSandbox(pod: Pod, attempt: number): Promise<void> {
+    const { metrics, sandboxes } = this.#c;
+    metrics.containerStarted('pod_sandbox');
+    if (attempt === 0) metrics.podStarted(false);
+    try {
+      await sandboxes.start(pod, attempt);
+    } catch (error) {
+      metrics.podStarted(true);
+      metrics.containerStarted('pod_sandbox', 'CreatePodSandboxError');
+      throw error;
+    }
   }
 
   #tellBackOff(pod: Pod, action: Extract<PodAction, { type: 'back-off' }>): void {
@@ -433,6 +458,8 @@ export class PodWorker {
       );
     }
     for (const c of observed.containers) if (c.name === container.name) this.#killedToRestart.delete(c.id);
+    const type = containerTypes[action.kind];
+    this.#c.metrics.containerStarted(type);
     try {
       const handler = await sandboxes.runtimeHandler(pod);
       await this.#c.starter.start({
@@ -450,6 +477,7 @@ export class PodWorker {
       return undefined;
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
+      this.#c.metrics.containerStarted(type, error.reason);
       this.#waiting.set(container.name, { reason: error.reason, message: error.message });
       const retryMs = error.retryInMs ?? maxRetryMs;
       this.#heldUntilMs.set(container.name, clock.now() + retryMs);
