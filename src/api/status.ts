@@ -112,6 +112,9 @@ export const forbidden = (r: GroupResource, name: string, why: string) =>
   );
 export const unauthorized = () => new StatusError(401, 'Unauthorized', 'Unauthorized');
 export const badRequest = (message: string) => new StatusError(400, 'BadRequest', message);
+export const methodNotAllowed = () =>
+  new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource');
+
 export const methodNotSupported = (r: GroupResource, verb: string) =>
   new StatusError(
     405,

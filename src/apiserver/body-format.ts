@@ -6,14 +6,14 @@ export type DecodedBody = Parsed;
 
 const accepted = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 
-/** Parses by content type; JSON when none is given. Throws 400 and 415. */
-export function decodeYamlOrJson(body: Uint8Array, contentType: string | undefined): DecodedBody {
+/** Parses by content type; JSON when none is given. Throws 400 and 415; with `kind`, worded for a body of that kind. */
+export function decodeYamlOrJson(body: Uint8Array, contentType: string | undefined, kind?: string): DecodedBody {
   const type = contentType === undefined ? 'application/json' : contentType.split(';', 1)[0]!.trim().toLowerCase();
   switch (type) {
     case 'application/json':
     case '':
     case '*/*':
-      return parseJson(body);
+      return parseJson(body, kind);
     case 'application/yaml':
     case 'application/x-yaml':
     case 'text/yaml':

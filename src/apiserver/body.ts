@@ -41,7 +41,7 @@ export function decodeDraft(
   contentType: string | undefined,
   options: DraftOptions,
 ): Mutable<KubeObject> {
-  const decoded: DecodedBody = decodeYamlOrJson(body, contentType);
+  const decoded: DecodedBody = decodeYamlOrJson(body, contentType, target.kind);
   return draftFrom(target, strategy, decoded.value, options, decoded);
 }
 
@@ -62,8 +62,10 @@ export function draftFrom(
       ? target.custom.decode(value as Record<string, unknown>, report?.unknown)
       : normalize(target.typeName, value, report);
   } catch (error) {
-    if (error instanceof StatusError && error.code === 400) throw cannotBeHandled(target, error.message);
-    throw error;
+    // Built-in types say it in full themselves.
+    if (!(error instanceof StatusError) || error.code !== 400 || / cannot be handled as a /.test(error.message))
+      throw error;
+    throw cannotBeHandled(target, error.message);
   }
   if (report) {
     const problems = strictErrors({ ...given, unknown: report.unknown });

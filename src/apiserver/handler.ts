@@ -1,5 +1,5 @@
 // The pipeline of one HTTP request.
-import { badRequest, StatusError, unauthorized } from '../api/status.ts';
+import { methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
 import type { UserInfo } from './authn/user.ts';
@@ -59,8 +59,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       if (!who) throw unauthorized();
       const user = options.impersonate(exchange, who);
       // What is proxied may use any method.
-      if (info.isResource && !info.verb && info.subresource !== 'proxy')
-        throw badRequest(`${exchange.method} is not supported`);
+      if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();
       const attributes = attributesOf(info, user, info.isResource ? exchange.query.get('fieldSelector') : undefined);
       const { decision, reason } = context.authorizer.authorize(attributes);
       if (decision !== 'allow') throw forbiddenError(attributes, reason);

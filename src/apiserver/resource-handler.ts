@@ -2,7 +2,7 @@
 import type { ObjectKey } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { badRequest, invalid, methodNotSupported, StatusError } from '../api/status.ts';
+import { badRequest, invalid, methodNotAllowed, methodNotSupported, StatusError } from '../api/status.ts';
 import { admitConnect, connecting } from './admission/admit-call.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
@@ -64,6 +64,8 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
     return handleStored(request, resource, registry);
   }
   if (!resource.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
+  // A collection is not replaced or patched, and what has a name in the path is not made.
+  if (info.name ? info.verb === 'create' : info.verb === 'update' || info.verb === 'patch') throw methodNotAllowed();
   const call = context.calls.get(id);
   if (call) return answerCall(request, resource, registry, await runCall(request, resource, registry, call));
   if (!registry) throw noSuchPath();
@@ -126,6 +128,7 @@ function listParameters({ exchange, info }: ResourceRequest, resource: Resource)
       resourceVersionMatch: '',
     };
   }
+  checkInteger('timeoutSeconds', query);
   const limit = Number(query.get('limit') ?? 0);
   if (!Number.isInteger(limit) || limit < 0)
     throw badRequest(`limit: Invalid value: ${JSON.stringify(query.get('limit'))}: must be a non-negative integer`);
@@ -139,6 +142,12 @@ function listParameters({ exchange, info }: ResourceRequest, resource: Resource)
     resourceVersion: query.get('resourceVersion') ?? '',
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
   };
+}
+
+function checkInteger(name: string, query: URLSearchParams): void {
+  const text = query.get(name);
+  if (text && !/^[+-]?\d+$/.test(text))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
 async function list(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {

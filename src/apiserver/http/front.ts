@@ -30,6 +30,11 @@ export interface Front {
 
 const windowBytes = 64 << 20;
 
+const refusals: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
 /** Others (h2c) are asked for by way of trial and get an ordinary answer; what is proxied decides for itself. */
 function isStreamUpgrade(request: IncomingMessage): boolean {
   return /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? '') || /\/proxy([/?]|$)/.test(request.url ?? '');
@@ -61,6 +66,8 @@ export function createFront(options: FrontOptions): Front {
     keepAlive: true,
     requestTimeout: 0,
     headersTimeout: 30_000,
+    // As Go's server: tokens and selectors may be long.
+    maxHeaderSize: 1 << 20,
     shouldUpgradeCallback: isStreamUpgrade,
   });
   http1.keepAliveTimeout = 90_000;
@@ -68,8 +75,9 @@ export function createFront(options: FrontOptions): Front {
     options.handle(new Http1Exchange(request, response, peerOf(request.socket))),
   );
   http1.on('upgrade', (request, socket, head) => options.upgrade(request, socket, head, peerOf(request.socket)));
-  http1.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+  http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = refusals[error.code ?? ''] ?? '400 Bad Request';
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
     else socket.destroy();
   });
   const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
