@@ -70,7 +70,16 @@ export interface ServerProcess {
   start(): Promise<number>;
   connect(): Promise<ClientHttp2Session>;
   kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Hands over the running process, so that another one can be started beside it. */
+  detach(): { kill(): Promise<void> };
   dispose(): Promise<void>;
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill(signal);
+  await exit;
 }
 
 /** API server, controllers and scheduler as `k8ts server` runs them, without nodes. Its data outlives its runs. */
@@ -147,10 +156,12 @@ export async function serverProcess(directory = mkdtempSync(join(tmpdir(), 'k8ts
     async kill(signal = 'SIGKILL') {
       const dying = child;
       child = undefined;
-      if (!dying || dying.exitCode !== null || dying.signalCode !== null) return;
-      const exit = once(dying, 'exit');
-      dying.kill(signal);
-      await exit;
+      if (dying) await end(dying, signal);
+    },
+    detach() {
+      const running = child!;
+      child = undefined;
+      return { kill: () => end(running, 'SIGKILL') };
     },
     async dispose() {
       await self.kill();
