@@ -97,8 +97,8 @@ function describe(source: string, issues: readonly Issue[]): { issues: CelIssue[
   return { issues: found, message };
 }
 
-// Work beyond what Kubernetes counts (constants, logic): so many nodes a unit of cost.
-const STEPS_PER_UNIT = 50;
+// Work beyond what Kubernetes counts (constants, logic, values visited, characters made): so much a unit of cost.
+const STEPS_PER_UNIT = 20;
 
 class Program implements CelProgram {
   readonly expression: string;

@@ -1,5 +1,5 @@
 // Equality and order of values, numbers of different kinds included.
-import { spend } from './overload.ts';
+import { step } from './overload.ts';
 import {
   CelDuration,
   CelFault,
@@ -46,7 +46,7 @@ function listsEqual(a: CelList, b: CelList): boolean {
   if (a.listType === 'map' && a.keys.length) return everyInSome(a, b, equals);
   const other = b[Symbol.iterator]();
   for (const item of a) {
-    spend(0.05);
+    step(1);
     if (!equals(item, other.next().value as CelValue)) return false;
   }
   return true;
@@ -56,7 +56,7 @@ function everyInSome(a: CelList, b: CelList, same: (x: CelValue, y: CelValue) =>
   for (const x of a) {
     let found = false;
     for (const y of b) {
-      spend(0.05);
+      step(1);
       if (same(x, y)) {
         found = true;
         break;
@@ -70,7 +70,7 @@ function everyInSome(a: CelList, b: CelList, same: (x: CelValue, y: CelValue) =>
 function mapsEqual(a: CelMap, b: CelMap): boolean {
   if (a.size !== b.size) return false;
   for (const key of a.keys()) {
-    spend(0.05);
+    step(1);
     const other = b.get(key);
     if (other === undefined || !equals(a.get(key)!, other)) return false;
   }
@@ -82,7 +82,7 @@ function objectsEqual(a: CelObject, b: CelObject): boolean {
   const [left, right] = [a.names(), b.names()];
   if (left.length !== right.length) return false;
   return left.every(name => {
-    spend(0.05);
+    step(1);
     const [x, y] = [a.get(name), b.get(name)];
     return x !== undefined && y !== undefined ? equals(x, y) : x === y;
   });
@@ -129,4 +129,4 @@ export function contains(list: CelList, value: CelValue): boolean {
   return false;
 }
 
-export const jsonText = (value: CelValue): string => JSON.stringify(toJson(value, spend));
+export const jsonText = (value: CelValue): string => JSON.stringify(toJson(value, step));

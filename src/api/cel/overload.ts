@@ -1,10 +1,10 @@
 // Functions and their overloads: signatures written as text, what they cost, how large their results are.
 
+import { COST_EXCEEDED, meter, spend, step, stepText } from './meter.ts';
 import type { CelType } from './type.ts';
 import * as t from './type.ts';
 import {
   CelDuration,
-  CelFault,
   CelList,
   CelMap,
   CelObject,
@@ -135,24 +135,7 @@ export function accepts(type: CelType, value: CelValue): boolean {
   }
 }
 
-/** What one evaluation may still spend. Evaluations are synchronous; nested ones save and restore it. */
-export const meter: { left: number; steps: number } = {
-  left: Number.POSITIVE_INFINITY,
-  steps: Number.POSITIVE_INFINITY,
-};
-
-export const COST_EXCEEDED = 'operation cancelled: actual cost limit exceeded';
-
-export function spend(units: number): void {
-  meter.left -= units;
-  if (meter.left < 0) throw new CelFault(COST_EXCEEDED, true);
-}
-
-/** Work that Kubernetes does not count but that takes time here all the same. */
-export function step(units: number): void {
-  meter.steps -= units;
-  if (meter.steps < 0) throw new CelFault(COST_EXCEEDED, true);
-}
+export { COST_EXCEEDED, meter, spend, step, stepText };
 
 export const TRAVERSAL = 0.1;
 /** Reading all of argument `i`. */
@@ -173,6 +156,7 @@ export const sizeOfArg =
 /** The number of code points; the same as `length` for nearly every string there is. */
 export function codePoints(text: string): number {
   let n = text.length;
+  stepText(n);
   for (let i = 0; i < text.length - 1; i++) {
     const c = text.charCodeAt(i);
     if (c >= 0xd800 && c < 0xdc00) {

@@ -1,4 +1,6 @@
 // The values CEL computes with, and how JSON becomes one: lazily, so that an expression pays only for what it reads.
+import { CelFault } from './fault.ts';
+import { step, stepText } from './meter.ts';
 import type { CelObjectType, CelType } from './type.ts';
 import { dyn } from './type.ts';
 
@@ -20,20 +22,7 @@ export type CelValue =
   | CelOptional
   | CelOpaque;
 
-/** An evaluation that failed. Thrown only inside this folder. */
-export class CelFault {
-  readonly message: string;
-  readonly costExceeded: boolean;
-
-  constructor(message: string, costExceeded = false) {
-    this.message = message;
-    this.costExceeded = costExceeded;
-  }
-}
-
-export const fail = (message: string): never => {
-  throw new CelFault(message);
-};
+export { CelFault };
 
 export class CelUint {
   readonly value: bigint;
@@ -165,18 +154,25 @@ export class JsonMap extends CelMap {
   }
 
   get size(): number {
-    if (this.#size < 0) this.#size = Object.keys(this.raw).length;
+    if (this.#size < 0) {
+      this.#size = Object.keys(this.raw).length;
+      step(this.#size);
+    }
     return this.#size;
   }
 
   get(key: CelValue): CelValue | undefined {
-    if (typeof key !== 'string' || !Object.hasOwn(this.raw, key)) return undefined;
+    if (typeof key !== 'string') return undefined;
+    stepText(key.length);
+    if (!Object.hasOwn(this.raw, key)) return undefined;
     const value = this.raw[key];
     return value === undefined ? undefined : adapt(value, this.#valueType);
   }
 
   keys(): string[] {
-    return Object.keys(this.raw);
+    const keys = Object.keys(this.raw);
+    step(keys.length);
+    return keys;
   }
 }
 
@@ -210,7 +206,10 @@ export class ValueMap extends CelMap {
 
 // Equal numbers of any kind are the same key.
 function keyId(key: CelValue): string | undefined {
-  if (typeof key === 'string') return `s${key}`;
+  if (typeof key === 'string') {
+    stepText(key.length);
+    return `s${key}`;
+  }
   if (typeof key === 'bigint') return `n${key}`;
   if (key instanceof CelUint) return `n${key.value}`;
   if (typeof key === 'boolean') return `b${key}`;
@@ -233,9 +232,9 @@ export class CelObject {
 
   /** Names in JSON of the fields that are set and declared, sorted. */
   names(): string[] {
-    return Object.keys(this.raw)
-      .filter(k => this.raw[k] !== undefined)
-      .sort();
+    const names = Object.keys(this.raw);
+    step(names.length);
+    return names.filter(k => this.raw[k] !== undefined).sort();
   }
 
   /** Undefined when the field is not set. */
@@ -342,6 +341,7 @@ const MAX_INT64 = 2n ** 63n - 1n;
 
 /** Go's form: `1h30m`, `-1.5s`, `0`. */
 export function parseDuration(text: string): CelDuration {
+  stepText(text.length);
   const m = /^([+-]?)(.*)$/s.exec(text)!;
   const bad = () => new CelFault(`time: invalid duration ${JSON.stringify(text)}`);
   if (m[2] === '0') return new CelDuration(0n);
@@ -404,19 +404,30 @@ export function typeName(value: CelValue): string {
   return value.typeName;
 }
 
-/** As JSON; throws CelFault for a value JSON has no form for. */
-export function toJson(value: CelValue, spend: (units: number) => void = () => {}): unknown {
-  spend(0.1);
+const MAX_JSON_VALUES = 1_000_000;
+
+// Lists that were added to themselves are larger than they cost.
+function counting(): (units: number) => void {
+  let left = MAX_JSON_VALUES;
+  return units => {
+    left -= units;
+    if (left < 0) throw new CelFault('result is too large');
+  };
+}
+
+/** As JSON; throws CelFault for a value JSON has no form for, or that is too large. `step` is told of every value. */
+export function toJson(value: CelValue, step: (units: number) => void = counting()): unknown {
+  step(1);
   if (typeof value === 'bigint') return Number(value);
   if (value === null || typeof value !== 'object') return value;
   if (value instanceof CelUint) return Number(value.value);
-  if (value instanceof CelList) return Array.from(value, v => toJson(v, spend));
+  if (value instanceof CelList) return Array.from(value, v => toJson(v, step));
   if (value instanceof CelMap) {
     const out: Record<string, unknown> = {};
     for (const key of value.keys()) {
       const name = typeof key === 'string' ? key : String(toJson(key));
       Object.defineProperty(out, name, {
-        value: toJson(value.get(key)!, spend),
+        value: toJson(value.get(key)!, step),
         writable: true,
         enumerable: true,
         configurable: true,
@@ -424,17 +435,17 @@ export function toJson(value: CelValue, spend: (units: number) => void = () => {
     }
     return out;
   }
-  if (value instanceof CelObject) return value.made ? madeJson(value, spend) : value.raw;
+  if (value instanceof CelObject) return value.made ? madeJson(value, step) : value.raw;
   if (value instanceof CelTimestamp) return timestampText(value);
   if (value instanceof CelDuration) return durationText(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   throw new CelFault(`unsupported conversion from ${typeName(value)} to JSON`);
 }
 
-function madeJson(value: CelObject, spend: (units: number) => void): Record<string, unknown> {
+function madeJson(value: CelObject, step: (units: number) => void): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(value.raw)) {
-    const json = toJson(field as CelValue, spend);
+    const json = toJson(field as CelValue, step);
     Object.defineProperty(out, name, { value: json, writable: true, enumerable: true, configurable: true });
   }
   return out;

@@ -1,5 +1,5 @@
 // "…".format([…]).
-import { spend, TRAVERSAL } from '../overload.ts';
+import { step } from '../overload.ts';
 import {
   CelDuration,
   CelFault,
@@ -32,7 +32,7 @@ export function formatString(format: string, args: CelList): string {
     if (precision !== undefined && precision > MAX_PRECISION) throw new CelFault('precision is too large');
     const text = clause(args.get(next++), precision);
     length += text.length;
-    spend(text.length * TRAVERSAL);
+    step(text.length);
     if (length > 1 << 28) throw new CelFault('result is too long');
     return text;
   });
@@ -108,7 +108,7 @@ function doubleString(v: number): string {
 }
 
 function stringText(value: CelValue): string {
-  spend(TRAVERSAL);
+  step(1);
   switch (typeof value) {
     case 'string':
       return value;

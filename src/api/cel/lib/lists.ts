@@ -1,7 +1,7 @@
 // Kubernetes' list functions, sets, and its regular expressions.
 import { compare, contains, equals } from '../equal.ts';
-import { fn, type Library, type SizeOf, sizeOfArg, spend, visits } from '../overload.ts';
-import { regexCost, regexOf } from '../regex.ts';
+import { fn, type Library, type SizeOf, sizeOfArg, step, visits } from '../overload.ts';
+import { matcherFor, regexCost } from '../regex.ts';
 import { CelDuration, CelFault, CelList, CelUint, type CelValue } from '../value.ts';
 import { functionsByName } from './pick.ts';
 import { standard } from './standard.ts';
@@ -69,7 +69,7 @@ export const lists: Library = [
 const pairs = { cost: (s: SizeOf) => s(0) * s(1) || 1 };
 const containsAll = (a: CelList, b: CelList): boolean => {
   for (const v of b) {
-    spend(0.1);
+    step(1);
     if (!contains(a, v)) return false;
   }
   return true;
@@ -86,12 +86,12 @@ export const sets: Library = [
 ];
 
 function find(text: string, pattern: string): string {
-  const matcher = regexOf(pattern).matcher(text);
+  const matcher = matcherFor(text, pattern);
   return matcher.find() ? (matcher.group() ?? '') : '';
 }
 
 function findAll(text: string, pattern: string, limit = -1n): CelList {
-  const matcher = regexOf(pattern).matcher(text);
+  const matcher = matcherFor(text, pattern);
   const out: string[] = [];
   while ((limit < 0n || out.length < Number(limit)) && matcher.find()) out.push(matcher.group() ?? '');
   return CelList.of(out);

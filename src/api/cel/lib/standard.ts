@@ -1,6 +1,17 @@
 // CEL's standard functions: arithmetic, comparisons, conversions, time.
 import { compare, contains, equals } from '../equal.ts';
-import { codePoints, fn, type Library, reads, type SizeOf, sizeOfArg, TRAVERSAL, visits } from '../overload.ts';
+import {
+  codePoints,
+  fn,
+  type Library,
+  reads,
+  type SizeOf,
+  sizeOfArg,
+  step,
+  stepText,
+  TRAVERSAL,
+  visits,
+} from '../overload.ts';
 import { matchesRegex, regexCost } from '../regex.ts';
 import {
   CelDuration,
@@ -137,6 +148,7 @@ const texts: Library = [
   fn('matches(string, string): bool', matchesRegex, { cost: regexCost }),
 ];
 
+const MAX_DIGITS = 1000;
 const INT_TEXT = /^[+-]?\d+$/;
 function toInt(v: CelValue): bigint {
   if (typeof v === 'bigint') return v;
@@ -147,6 +159,8 @@ function toInt(v: CelValue): bigint {
     if (!(v > -(2 ** 63) && v < 2 ** 63)) return overflow('integer overflow');
     return BigInt(Math.trunc(v));
   }
+  // Digits beyond what fits are an overflow, whatever they are; reading millions of them takes long.
+  if ((v as string).length > MAX_DIGITS) return overflow('integer overflow');
   if (!INT_TEXT.test(v as string)) throw new CelFault(`strconv.ParseInt: parsing ${JSON.stringify(v)}: invalid syntax`);
   return asInt(BigInt((v as string).replace(/^\+/, '')));
 }
@@ -158,6 +172,7 @@ function toUint(v: CelValue): CelUint {
     if (!(v >= 0 && v < 2 ** 64)) return overflow('unsigned integer overflow');
     return new CelUint(BigInt(Math.trunc(v)));
   }
+  if ((v as string).length > MAX_DIGITS) return overflow('unsigned integer overflow');
   if (!/^\d+$/.test(v as string)) throw new CelFault(`strconv.ParseUint: parsing ${JSON.stringify(v)}: invalid syntax`);
   return asUint(BigInt(v as string));
 }
@@ -167,6 +182,7 @@ function toDouble(v: CelValue): number {
   if (typeof v === 'bigint') return Number(v);
   if (v instanceof CelUint) return Number(v.value);
   const text = v as string;
+  stepText(text.length);
   const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
   if (special) return special[2]!.toLowerCase() === 'nan' ? Number.NaN : special[1] === '-' ? -Infinity : Infinity;
   if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text))
@@ -247,12 +263,15 @@ function floorSeconds(ns: bigint): bigint {
   return ns % NS < 0n ? q - 1n : q;
 }
 
+/** Reading a zone's clock is slow. */
+const ZONE_STEPS = 100;
 const zones = new Map<string, Intl.DateTimeFormat>();
 
 /** The moment as a UTC date whose fields are those of the zone. */
 function inZone(time: CelTimestamp, zone: string): Date {
   const ms = Number(floorSeconds(time.ns)) * 1000;
   if (!zone || zone === 'UTC') return new Date(ms);
+  step(ZONE_STEPS);
   const offset = /^([+-]?)(\d{1,2}):(\d{2})$/.exec(zone);
   if (offset) {
     const minutes = Number(offset[2]) * 60 + Number(offset[3]);

@@ -1,5 +1,5 @@
 // The strings extension. Positions count code points.
-import { codePoints, fn, type Library, reads, type SizeOf, sizeOfArg, spend, TRAVERSAL } from '../overload.ts';
+import { codePoints, fn, type Library, reads, type SizeOf, sizeOfArg, step, TRAVERSAL } from '../overload.ts';
 import { CelFault, CelList, type CelValue } from '../value.ts';
 import { formatString } from './format-string.ts';
 
@@ -54,7 +54,7 @@ function join(list: CelList, separator = ''): string {
   for (const part of list) {
     if (typeof part !== 'string') throw new CelFault('join: invalid input');
     length += part.length + separator.length;
-    spend((part.length + separator.length) * TRAVERSAL);
+    step(1 + part.length + separator.length);
     parts.push(part);
   }
   checkLength(length);
@@ -68,7 +68,7 @@ function checkLength(length: number): void {
 function replace(text: string, old: string, by: string, limit = -1n): string {
   const count = Math.min(limit < 0n ? Number.POSITIVE_INFINITY : at(limit), occurrences(text, old));
   const length = text.length + count * Math.max(0, by.length - old.length);
-  spend(length * TRAVERSAL);
+  step(length);
   checkLength(length);
   if (limit < 0n && old !== '') return text.replaceAll(old, () => by);
   if (old === '') return insertBetween(text, by, count);
@@ -96,7 +96,7 @@ function split(text: string, separator: string, limit = -1n): CelList {
   if (n === 0) return CelList.of([]);
   if (n === 1) return CelList.of([text]);
   const parts = separator === '' ? points(text) : text.split(separator);
-  spend(parts.length * TRAVERSAL);
+  step(parts.length);
   if (n < 0 || parts.length <= n) return CelList.of(parts);
   return CelList.of([...parts.slice(0, n - 1), parts.slice(n - 1).join(separator)]);
 }
