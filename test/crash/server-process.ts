@@ -66,6 +66,8 @@ export interface ServerProcess {
   /** What the last run said on standard error. */
   readonly said: string;
   spawn(): ChildProcess;
+  /** Waits for what was spawned. */
+  whenReady(): Promise<void>;
   /** Spawns and waits until it is ready; milliseconds that took. */
   start(): Promise<number>;
   connect(): Promise<ClientHttp2Session>;
@@ -136,15 +138,19 @@ export async function serverProcess(directory = mkdtempSync(join(tmpdir(), 'k8ts
       child = started;
       return started;
     },
-    async start() {
-      const began = systemClock.monotonic();
-      const process = self.spawn();
-      for (;;) {
-        if (process.exitCode !== null) throw new Error(`the control plane ended with ${process.exitCode}: ${said}`);
-        if (systemClock.monotonic() - began > 60_000) throw new Error(`the control plane does not get ready: ${said}`);
-        if (await isReady()) return systemClock.monotonic() - began;
+    async whenReady() {
+      const endMs = systemClock.monotonic() + 60_000;
+      while (!(await isReady())) {
+        if (child?.exitCode !== null) throw new Error(`the control plane ended with ${child?.exitCode}: ${said}`);
+        if (systemClock.monotonic() > endMs) throw new Error(`the control plane does not get ready: ${said}`);
         await systemClock.sleep(5);
       }
+    },
+    async start() {
+      const began = systemClock.monotonic();
+      self.spawn();
+      await self.whenReady();
+      return systemClock.monotonic() - began;
     },
     async connect() {
       identity ??= readIdentity();
