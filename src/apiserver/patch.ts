@@ -73,7 +73,10 @@ export function patchTransform(
 ) {
   const kind = mediaTypes[(contentType ?? '').split(';', 1)[0]!.trim()];
   if (!kind || (kind === 'strategic' && !resource.typeName))
-    throw unsupportedMediaType([...Object.keys(mediaTypes), applyMediaType]);
+    throw unsupportedMediaType([
+      ...Object.keys(mediaTypes).filter(t => resource.typeName || mediaTypes[t] !== 'strategic'),
+      applyMediaType,
+    ]);
   return patchOf(resource, strategy, kind, parseJson(body).value, options);
 }
 

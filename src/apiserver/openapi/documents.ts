@@ -102,9 +102,33 @@ export function documentV3(source: Source, group: string, version: string): Json
   };
 }
 
-/** Paths and definitions of OpenAPI 2, in order. */
-export function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
-  const { paths, schemas } = partsOf(source.resources, source, 2);
+export interface PartV2 {
+  /** In the first part only. */
+  readonly head: Json;
+  readonly paths: ReadonlyMap<string, Json>;
+  readonly definitions: ReadonlyMap<string, Json>;
+}
+
+const customAtOnce = 10;
+
+/** OpenAPI 2 in parts, each made in few milliseconds: what is built in first, then custom resources, some at a time. */
+export function* slicesV2(source: Source): Generator<PartV2> {
+  const first = partsV2(source);
+  yield first;
+  const custom = source.resources.filter(r => !r.typeName);
+  const seen = new Set(first.definitions.keys());
+  for (let i = 0; i < custom.length; i += customAtOnce) {
+    const { paths, schemas } = partsOf(custom.slice(i, i + customAtOnce), source, 2);
+    const definitions = new Map([...schemas].filter(([name]) => !seen.has(name)));
+    for (const name of definitions.keys()) seen.add(name);
+    const items = [...paths].filter(([path]) => !first.paths.has(path));
+    yield { head: {}, paths: new Map(items.map(([path, item]) => [path, itemV2(item)])), definitions };
+  }
+}
+
+function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
+  const builtin = source.resources.filter(r => r.typeName);
+  const { paths, schemas } = partsOf(builtin, source, 2);
   const items = new Map([...paths].map(([path, item]) => [path, itemV2(item)]));
   for (const remote of source.remote ?? []) mergeInto(items, schemas, remote);
   return {

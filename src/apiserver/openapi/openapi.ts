@@ -11,7 +11,7 @@ import type { UserInfo } from '../authn/user.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { acceptsGzip, sendJson } from '../respond.ts';
-import { documentV3, everyGroupVersion, partsV2, type Source } from './documents.ts';
+import { documentV3, everyGroupVersion, type Source, slicesV2 } from './documents.ts';
 import { encodeV2 } from './protobuf-v2.ts';
 
 const pack = promisify(gzip);
@@ -38,11 +38,12 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
   const documents = new Map<string, Document>();
 
   /** The document made from what is served now. */
-  function document(id: string, now: Source, make: () => Buffer): Document {
+  function document(id: string, now: Source, make: () => Buffer | Promise<Buffer>): Document {
     const hash = hashOf(id, now);
     const known = documents.get(id);
     if (known?.hash === hash) return known;
-    const made = { hash, packed: pack(make()) };
+    const bytes = make();
+    const made = { hash, packed: bytes instanceof Promise ? bytes.then(b => pack(b)) : pack(bytes) };
     documents.set(id, made);
     return made;
   }
@@ -78,14 +79,9 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
     const protobuf = acceptedV2.test(accept);
     if (!protobuf && !/\*\/\*|application\/(\*|json)/.test(accept))
       throw notAcceptable(['application/json', mediaTypeV2]);
-    const { hash, packed } = document(protobuf ? 'v2.pb' : 'v2.json', now, () => {
-      const parts = partsV2(now);
-      if (protobuf) return encodeV2(parts.head, parts.paths, parts.definitions);
-      const { paths, definitions, head } = parts;
-      return Buffer.from(
-        JSON.stringify({ ...head, paths: Object.fromEntries(paths), definitions: Object.fromEntries(definitions) }),
-      );
-    });
+    const { hash, packed } = document(protobuf ? 'v2.pb' : 'v2.json', now, () =>
+      protobuf ? protobufV2(now) : jsonV2(now),
+    );
     await send(exchange, packed, {
       'content-type': protobuf ? mediaTypeV2 : 'application/json',
       etag: `"${hash}"`,
@@ -114,6 +110,38 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
     return path.startsWith('/openapi/v3/') && servesV3(exchange, user, path.slice('/openapi/v3/'.length));
   };
 }
+
+/** Messages behind one another are one message. */
+async function protobufV2(now: Source): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const { head, paths, definitions } of slicesV2(now)) {
+    parts.push(encodeV2(head, paths, definitions));
+    await immediately();
+  }
+  return Buffer.concat(parts);
+}
+
+async function jsonV2(now: Source): Promise<Buffer> {
+  const paths: Buffer[] = [];
+  const definitions: Buffer[] = [];
+  let head = '';
+  const members = (map: ReadonlyMap<string, unknown>) =>
+    Buffer.from([...map].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join());
+  const comma = Buffer.from(',');
+  const add = (list: Buffer[], map: ReadonlyMap<string, unknown>) => {
+    if (map.size) list.push(...(list.length ? [comma] : []), members(map));
+  };
+  for (const part of slicesV2(now)) {
+    head ||= JSON.stringify(part.head).slice(0, -1);
+    add(paths, part.paths);
+    add(definitions, part.definitions);
+    await immediately();
+  }
+  const text = (t: string) => Buffer.from(t);
+  return Buffer.concat([text(`${head},"paths":{`), ...paths, text('},"definitions":{'), ...definitions, text('}}')]);
+}
+
+const immediately = () => new Promise<void>(resolve => setImmediate(resolve));
 
 const pathOf = (gv: { group: string; version: string }): string => `${gv.group ? 'apis' : 'api'}/${apiVersionOf(gv)}`;
 
@@ -186,4 +214,4 @@ function factsHash(): string {
 }
 
 /** To be raised when documents change for another reason than the facts. */
-const generation = 1;
+const generation = 2;

@@ -1,6 +1,6 @@
 // What operations are put together from: parameters, bodies, answers.
 import type { Describer } from '../../api/description.ts';
-import { schemaOf } from '../../api/schema.ts';
+import { isTypeName, schemaOf } from '../../api/schema.ts';
 import type { Json } from './schema.ts';
 
 export const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
@@ -12,6 +12,9 @@ const patchTypes = [
   'application/strategic-merge-patch+json',
   'application/apply-patch+yaml',
 ];
+
+// Clients take from this what they may send.
+const customPatchTypes = patchTypes.filter(t => !t.includes('strategic'));
 
 const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 
@@ -73,7 +76,7 @@ export const writing = (options: 'CreateOptions' | 'UpdateOptions', body: string
 
 export const patching = (answer: string, describe: Describer): Json => ({
   parameters: queryOf(`${meta}PatchOptions`, describe),
-  requestBody: { content: content(`${meta}Patch`, patchTypes), required: true },
+  requestBody: { content: content(`${meta}Patch`, isTypeName(answer) ? patchTypes : customPatchTypes), required: true },
   responses: answers(answer, [200, 201]),
 });
 

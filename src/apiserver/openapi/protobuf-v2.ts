@@ -130,11 +130,12 @@ export function encodeV2(head: Json, paths: ReadonlyMap<string, Json>, definitio
 
   message(9, () => named(1, definitions, schema));
   message(8, () => named(2, paths, item));
-  const info = head.info as Json;
-  message(2, () => {
-    text(2, info.version);
-    text(1, info.title);
-  });
+  const info = head.info as Json | undefined;
+  if (info)
+    message(2, () => {
+      text(2, info.version);
+      text(1, info.title);
+    });
   text(1, head.swagger);
   return w.take();
 }
