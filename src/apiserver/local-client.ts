@@ -192,7 +192,7 @@ export function localClient(
 
     async create(ref, object, options) {
       if (context.calls.has(`${ref.group}/${ref.resource}`))
-        return unwrap(await call(ref, { name: '' }, 'create', '', object, options));
+        return unwrap(await call(ref, { ...namespaceOf(ref, object), name: '' }, 'create', '', object, options));
       const { resource, registry } = resolve(ref);
       const namespace = resource.namespaced ? ((object as Draft<KubeObject>).metadata?.namespace ?? '') : '';
       allow(ref, 'create', namespace ? { namespace } : {});
@@ -293,6 +293,11 @@ export function localClient(
         raw,
       ),
   };
+}
+
+function namespaceOf(ref: ResourceRef, object: unknown): { namespace?: string } {
+  const namespace = (object as Draft<KubeObject>).metadata?.namespace;
+  return ref.namespaced && namespace ? { namespace } : {};
 }
 
 function keyFrom(resource: Resource, object: Draft<KubeObject>): ObjectKey {

@@ -100,6 +100,7 @@ class NodeKubelet implements Kubelet {
   #mirrorPods: MirrorPods | undefined;
   readonly #podInformer: Informer<Pod>;
   readonly #serviceInformer: Informer<KubeService>;
+  readonly #nodeInformer: Informer<Node>;
   #stopping = false;
 
   constructor(options: KubeletOptions) {
@@ -112,6 +113,9 @@ class NodeKubelet implements Kubelet {
     // Asked for here, so that whoever runs the factory starts them at once.
     this.#podInformer = options.informers.informer(coreV1.pods, { fieldSelector: `spec.nodeName=${options.nodeName}` });
     this.#serviceInformer = options.informers.informer(coreV1.services);
+    this.#nodeInformer = options.informers.informer(coreV1.nodes, {
+      fieldSelector: `metadata.name=${options.nodeName}`,
+    });
     this.#ready.promise.catch(() => {});
   }
 
@@ -309,7 +313,7 @@ class NodeKubelet implements Kubelet {
       pod,
       others: this.#activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
       allocatable: node.allocatable,
-      node: node.node,
+      node: newest(node.node, this.#nodeInformer.lister.get(o.nodeName)),
       operatingSystem: machine.operatingSystem,
       unsafeSysctls: o.allowedUnsafeSysctls ?? [],
     });
@@ -585,3 +589,9 @@ export const logPathOf = (directory: string, pod: Pod, container: string, restar
     container,
     `${restartCount}.log`,
   );
+
+/** A scheduler places pods by labels the node may have had for a moment only. */
+function newest(a: Node | undefined, b: Node | undefined): Node | undefined {
+  if (!a || !b) return a ?? b;
+  return Number(b.metadata.resourceVersion) > Number(a.metadata.resourceVersion) ? b : a;
+}

@@ -107,6 +107,31 @@ function validateConditions(request: Request, errors: FieldErrors): void {
     errors.invalid(CONDITIONS, 'Denied', 'Approved and Denied conditions are mutually exclusive');
 }
 
+const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----\s*([\s\S]*?)-----END \1-----/g;
+
+/** What keeps base64 of PEM from being a chain of certificates. */
+function certificateFault(certificate: string): string | undefined {
+  let blocks = 0;
+  for (const [, type, body = ''] of Buffer.from(certificate, 'base64').toString('latin1').matchAll(pemBlock)) {
+    if (type !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`;
+    if (body.includes(':')) return 'no PEM block headers are permitted';
+    if (!isSequence(Buffer.from(body, 'base64'))) return 'x509: malformed certificate';
+    blocks++;
+  }
+  return blocks === 0 ? 'must contain one or more CERTIFICATE PEM blocks' : undefined;
+}
+
+/** One DER sequence that ends where the bytes end. */
+function isSequence(der: Uint8Array): boolean {
+  const [tag, first = 0] = der;
+  if (tag !== 0x30) return false;
+  if (first < 0x80) return der.length === first + 2;
+  const count = first & 0x7f;
+  let length = 0;
+  for (let i = 0; i < count; i++) length = length * 256 + (der[2 + i] ?? 0);
+  return der.length === length + 2 + count;
+}
+
 /** What was decided stays decided; only an approver decides. */
 function validateDecision(now: Request, old: Request, mayDecide: boolean, errors: FieldErrors): void {
   for (const type of [...DECISIONS, 'Failed']) {
@@ -155,8 +180,11 @@ export const signingRequestStrategy: Strategy<Request> = {
     if (context.subresource === '') request.status = old.status as Mutable<Request['status']>;
     else stampConditions(request, old, formatTime(context.nowMs));
   },
-  validate(request, errors) {
+  validate(request, errors, { old }) {
     if (!request.metadata.resourceVersion) validateSpec(request, errors);
+    const { certificate } = request.status ?? {};
+    const fault = certificate && certificate !== (old as Request)?.status?.certificate && certificateFault(certificate);
+    if (fault) errors.invalid(path('status.certificate'), '<certificate data>', fault);
     validateConditions(request, errors);
   },
   validateUpdate(now, old, errors, context) {
