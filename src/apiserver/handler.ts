@@ -2,6 +2,7 @@
 import { methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
+import type { Auditor } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
@@ -26,13 +27,16 @@ export interface HandlerOptions {
     remoteFor(info: RequestInfo): APIService | undefined;
     serve(service: APIService, exchange: Exchange, user: UserInfo): Promise<void>;
   };
+  readonly auditor?: Auditor | undefined;
   readonly metrics: RequestMetrics;
   readonly log: Log;
 }
 
 export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {
   const { context, metrics } = options;
-  return exchange => {
+  return arrived => {
+    const audited = options.auditor?.begin(arrived);
+    const exchange = audited?.exchange ?? arrived;
     const startMs = context.clock.monotonic();
     let info: RequestInfo | undefined;
     const warnings: string[] = [];
@@ -44,6 +48,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
           error: error instanceof Error ? (error.stack ?? error.message) : error,
         });
       }
+      if (info) audited?.refuse(info);
       try {
         sendStatus(exchange, error, warnings);
       } catch (sendError) {
@@ -58,14 +63,17 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();
       const user = options.impersonate(exchange, who);
+      audited?.identify(info, who, user);
       // What is proxied may use any method.
       if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();
       const attributes = attributesOf(info, user, info.isResource ? exchange.query.get('fieldSelector') : undefined);
       const { decision, reason } = context.authorizer.authorize(attributes);
+      audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
+      audited?.annotate('authorization.k8s.io/reason', reason);
       if (decision !== 'allow') throw forbiddenError(attributes, reason);
       const remote = options.aggregation?.remoteFor(info);
       if (remote) await options.aggregation!.serve(remote, exchange, user);
-      else if (info.isResource) await handleResource({ context, exchange, info, user, warnings });
+      else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
       else if (!(await servePath(exchange, user))) throw noSuchPath();
       metrics.observe(info, 200, startMs);
     }

@@ -4,6 +4,7 @@ import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, methodNotAllowed, methodNotSupported, StatusError } from '../api/status.ts';
 import { admitConnect, connecting } from './admission/admit-call.ts';
+import type { Audited } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError } from './authz/authorizer.ts';
 import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
@@ -37,7 +38,12 @@ export interface ResourceRequest {
   readonly user: UserInfo;
   /** Warnings collected for the response. */
   readonly warnings: string[];
+  /** The request's audit event. */
+  readonly audited?: Pick<Audited, 'annotate'> | undefined;
 }
+
+const annotating = ({ audited }: ResourceRequest) =>
+  audited ? { annotate: (key: string, value: string) => audited.annotate(key, value) } : {};
 
 /** Serves one authorized resource request. Throws StatusError. */
 export async function handleResource(request: ResourceRequest): Promise<void> {
@@ -267,6 +273,7 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   const apply = info.verb === 'patch' && isApply(contentType);
   const context = {
     ...writeContext(user, p, info.subresource, writeOptions(exchange.query, apply), warn),
+    ...annotating(request),
     ...(apply ? { applied: true } : {}),
     ...(resource === registry.resource ? {} : { requested: resource }),
   };
@@ -357,7 +364,7 @@ async function remove(request: ResourceRequest, resource: Resource, registry: Re
     { ...(options as object) },
     m => void warnings.push(m),
   );
-  const { stored, deleted } = await deleteObject(registry, keyOf(info), asked, context);
+  const { stored, deleted } = await deleteObject(registry, keyOf(info), asked, { ...context, ...annotating(request) });
   if (!deleted || returnsDeleted.has(`${resource.group}/${resource.resource}`)) {
     return sendObject(
       request,
@@ -400,7 +407,7 @@ async function removeAll(request: ResourceRequest, resource: Resource, registry:
   );
   const renderer = rendererFor(request, resource);
   const listed = await listObjects(registry, context.dispatcher, parameters);
-  const items = await deleteCollection(registry, listed.items, asked, write);
+  const items = await deleteCollection(registry, listed.items, asked, { ...write, ...annotating(request) });
   await sendList(request, renderer, { ...listed, items });
 }
 
@@ -424,7 +431,7 @@ function runCall(
       info.namespace && info.resource !== 'namespaces'
         ? { namespace: info.namespace, name: info.name }
         : { name: info.name },
-    context: writeContext(user, p, info.subresource, {}, m => void warnings.push(m)),
+    context: { ...writeContext(user, p, info.subresource, {}, m => void warnings.push(m)), ...annotating(request) },
     query: exchange.query,
     contentType: exchange.headers['content-type'],
     // A patch is JSON by any of its media types.

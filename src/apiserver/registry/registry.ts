@@ -33,6 +33,8 @@ export interface WriteContext {
   readonly requested?: Resource;
   /** Admission has decided already, about what the client sent instead of the object: a Binding, a Scale. */
   readonly admitted?: boolean;
+  /** Adds to the request's audit event. */
+  annotate?(key: string, value: string): void;
   warn(message: string): void;
 }
 
@@ -128,6 +130,7 @@ export class Registry {
       options: context.options,
       warn: context.warn,
       ...(context.requested ? { requested: context.requested } : {}),
+      ...(context.annotate ? { annotate: context.annotate } : {}),
     };
   }
 

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { coreV1 } from '../../api/refs.ts';
+import type { Event, Policy } from '../../api/type/audit-v1.ts';
+import { VirtualClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import { startTestServer, type TestServer } from '../test-server.ts';
+import { checkPolicy } from './kernel/policy.ts';
+import { AuditLogFile } from './log-file.ts';
+
+const events: Event[] = [];
+let waiting: (() => void) | undefined;
+const policy: Policy = {
+  kind: 'Policy',
+  apiVersion: 'audit.k8s.io/v1',
+  omitStages: ['RequestReceived'],
+  rules: [
+    { level: 'None', users: ['quiet'] },
+    { level: 'Metadata', resources: [{ group: '', resources: ['secrets'] }] },
+    { level: 'RequestResponse', omitManagedFields: true, resources: [{ group: '', resources: ['configmaps'] }] },
+    { level: 'Metadata', verbs: ['watch'], omitStages: ['ResponseComplete'] },
+    { level: 'Metadata', nonResourceURLs: ['/version*'] },
+  ],
+};
+let server: TestServer;
+
+before(async () => {
+  const sink = {
+    write(event: Event) {
+      events.push(structuredClone(event));
+      waiting?.();
+    },
+  };
+  server = await startTestServer({ audit: { policy: checkPolicy(policy), sinks: [sink] } });
+});
+after(() => server.stop());
+
+async function recorded(matches: (event: Event) => boolean): Promise<Event> {
+  for (;;) {
+    const found = events.find(matches);
+    if (found) return found;
+    await new Promise<void>(resolve => {
+      waiting = resolve;
+    });
+  }
+}
+
+test('levels decide what is recorded of a request', async () => {
+  const http = await server.http();
+  const metadata = { name: 'c', namespace: 'default' };
+  await http.create(coreV1.secrets, { metadata: { name: 's', namespace: 'default' }, stringData: { a: 'b' } });
+  await http.create(coreV1.configmaps, { metadata, data: { a: 'b' } });
+  const secret = await recorded(e => e.objectRef?.resource === 'secrets');
+  assert.equal(secret.level, 'Metadata');
+  assert.equal(secret.stage, 'ResponseComplete');
+  assert.equal(secret.requestObject, undefined);
+  const { requestObject, responseObject, ...event } = await recorded(e => e.objectRef?.resource === 'configmaps');
+  assert.deepEqual((requestObject as unknown as { data: object }).data, { a: 'b' });
+  const made = responseObject as unknown as { metadata: { uid: string; managedFields?: object } };
+  assert.ok(made.metadata.uid);
+  assert.equal(made.metadata.managedFields, undefined);
+  assert.equal(event.verb, 'create');
+  assert.match(event.requestURI, /^\/api\/v1\/namespaces\/default\/configmaps/);
+  assert.deepEqual(event.objectRef, { resource: 'configmaps', namespace: 'default', name: 'c', apiVersion: 'v1' });
+  assert.equal(event.responseStatus?.code, 201);
+  assert.equal(event.user.username, 'kubernetes-admin');
+  assert.deepEqual(event.sourceIPs, ['127.0.0.1']);
+  assert.equal(event.annotations?.['authorization.k8s.io/decision'], 'allow');
+});
+
+test('refusals, watches, other paths, and what nobody wants to know', async () => {
+  const nobody = await server.http({ name: 'nobody' });
+  await assert.rejects(nobody.get(coreV1.configmaps, { namespace: 'default', name: 'c' }));
+  const refused = await recorded(e => e.user.username === 'nobody');
+  assert.equal(refused.responseStatus?.code, 403);
+  assert.equal(refused.responseStatus?.reason, 'Forbidden');
+  assert.equal(refused.annotations?.['authorization.k8s.io/decision'], 'forbid');
+  const http = await server.http();
+  const handle = http.watch(coreV1.pods, {}, { onEvent() {}, onClose() {} });
+  const watch = await recorded(e => e.verb === 'watch');
+  assert.equal(watch.stage, 'ResponseStarted');
+  handle.stop();
+  await http.raw('/version');
+  assert.equal((await recorded(e => e.requestURI === '/version')).objectRef, undefined);
+  const quiet = await server.http({ name: 'quiet', groups: ['system:masters'] });
+  await quiet.get(coreV1.configmaps, { namespace: 'default', name: 'c' });
+  assert.ok(!events.some(e => e.user.username === 'quiet'));
+});
+
+test('a policy that makes no sense is refused', () => {
+  assert.throws(() => checkPolicy({ ...policy, rules: [] }), /0 rules/);
+  assert.throws(
+    () => checkPolicy({ ...policy, rules: [{ level: 'All' }] }),
+    /rules\[0\].level: Unsupported value: "All"/,
+  );
+});
+
+test('full log files are put aside, the oldest forgotten', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'audit-'));
+  try {
+    const clock = new VirtualClock();
+    const path = join(directory, 'audit.log');
+    const file = new AuditLogFile({ path, maxSizeMb: 1, maxBackups: 2, clock, log: silentLog });
+    for (let i = 0; i < 5; i++) {
+      file.write({ i, fill: 'x'.repeat(700_000) });
+      await clock.advance(1000);
+    }
+    await file.close();
+    const names = readdirSync(directory).sort();
+    assert.equal(names.length, 3);
+    assert.equal(JSON.parse(readFileSync(path, 'utf8')).i, 4);
+    assert.match(names[0]!, /^audit-2026-01-01T00-00-0\d\.000\.log$/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,131 @@
+// An exchange that notes what passes through it: the code of the answer, and the bodies where they are wanted.
+import type { Writable } from 'node:stream';
+import type { Exchange } from '../http/exchange.ts';
+
+/** Most of a body that is recorded. */
+const maxRecordedBytes = 1 << 20;
+
+export interface Watcher {
+  readonly recordsRequest: () => boolean;
+  readonly recordsResponse: () => boolean;
+  /** The head of a streamed answer is out. */
+  onStart(code: number): void;
+  /** Once: the answer is complete or the client gone. */
+  onEnd(code: number): void;
+}
+
+type Headers = Record<string, string | readonly string[]>;
+
+export class AuditedExchange implements Exchange {
+  readonly #inner: Exchange;
+  readonly #watcher: Watcher;
+  readonly auditId: string;
+  #ended = false;
+  requestBody: Buffer | undefined;
+  responseBody: Buffer | undefined;
+  responseType = '';
+  responseEncoding = '';
+
+  constructor(inner: Exchange, auditId: string, watcher: Watcher) {
+    this.#inner = inner;
+    this.#watcher = watcher;
+    this.auditId = auditId;
+  }
+
+  get method() {
+    return this.#inner.method;
+  }
+  get path() {
+    return this.#inner.path;
+  }
+  get query() {
+    return this.#inner.query;
+  }
+  get rawQuery() {
+    return this.#inner.rawQuery;
+  }
+  get headers() {
+    return this.#inner.headers;
+  }
+  get peer() {
+    return this.#inner.peer;
+  }
+  get protocol() {
+    return this.#inner.protocol;
+  }
+  get input() {
+    return this.#inner.input;
+  }
+  get closed() {
+    return this.#inner.closed;
+  }
+  get upgrade(): NonNullable<Exchange['upgrade']> {
+    return this.#inner.upgrade!;
+  }
+
+  async readBody(maxBytes: number): Promise<Buffer> {
+    const body = await this.#inner.readBody(maxBytes);
+    if (this.#watcher.recordsRequest()) this.requestBody = body;
+    return body;
+  }
+
+  respond(code: number, headers: Headers, body?: Uint8Array | string): void {
+    if (body !== undefined && this.#watcher.recordsResponse()) this.#note(headers, [Buffer.from(body)]);
+    this.#inner.respond(code, this.#marked(headers), body);
+    this.#end(code);
+  }
+
+  open(code: number, headers: Headers): Writable {
+    const out = this.#inner.open(code, this.#marked(headers));
+    this.#watcher.onStart(code);
+    if (this.#watcher.recordsResponse()) this.#tee(out, headers);
+    const end = () => this.#end(code);
+    out.once('finish', end);
+    out.once('close', end);
+    return out;
+  }
+
+  onClose(fn: () => void): void {
+    this.#inner.onClose(fn);
+  }
+
+  /** The connection has become something else, or its client is gone before an answer. */
+  abandon(code: number): void {
+    this.#end(code);
+  }
+
+  #marked(headers: Headers): Headers {
+    return { ...headers, 'audit-id': this.auditId };
+  }
+
+  #tee(out: Writable, headers: Headers): void {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const keep = (chunk: unknown) => {
+      if (!(typeof chunk === 'string' || chunk instanceof Uint8Array)) return;
+      const bytes = Buffer.from(chunk);
+      size += bytes.length;
+      if (size <= maxRecordedBytes) chunks.push(bytes);
+    };
+    const write = out.write.bind(out) as (...args: unknown[]) => boolean;
+    out.write = ((chunk: unknown, ...rest: unknown[]) => {
+      keep(chunk);
+      return write(chunk, ...rest);
+    }) as typeof out.write;
+    out.once('finish', () => {
+      if (size <= maxRecordedBytes) this.#note(headers, chunks);
+    });
+  }
+
+  #note(headers: Headers, chunks: readonly Buffer[]): void {
+    this.responseType = String(headers['content-type'] ?? '');
+    this.responseEncoding = String(headers['content-encoding'] ?? '');
+    this.responseBody = Buffer.concat(chunks);
+  }
+
+  #end(code: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#watcher.onEnd(code);
+  }
+}

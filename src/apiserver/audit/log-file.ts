@@ -1,0 +1,97 @@
+// The audit log: one event a line, in files that are put aside when they are full.
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  type WriteStream,
+} from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { messageOf } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { AuditSink } from './auditor.ts';
+
+export interface LogFileOptions {
+  readonly path: string;
+  /** Megabytes a file may grow to. Default: 100. */
+  readonly maxSizeMb?: number;
+  /** Files put aside that are kept. Default: all. */
+  readonly maxBackups?: number;
+  /** Days files put aside are kept. Default: forever. */
+  readonly maxAgeDays?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const dayMs = 86_400_000;
+
+export class AuditLogFile implements AuditSink {
+  readonly #options: LogFileOptions;
+  #stream: WriteStream;
+  #bytes: number;
+
+  constructor(options: LogFileOptions) {
+    this.#options = options;
+    mkdirSync(dirname(options.path), { recursive: true });
+    this.#bytes = existsSync(options.path) ? statSync(options.path).size : 0;
+    this.#stream = this.#open();
+  }
+
+  write(event: object): void {
+    const line = `${JSON.stringify(event)}\n`;
+    const bytes = Buffer.byteLength(line);
+    const most = (this.#options.maxSizeMb ?? 100) << 20;
+    if (this.#bytes > 0 && this.#bytes + bytes > most) this.#rotate();
+    this.#bytes += bytes;
+    this.#stream.write(line);
+  }
+
+  /** Resolves when all is in the file. */
+  close(): Promise<void> {
+    return new Promise(resolve => this.#stream.end(resolve));
+  }
+
+  #open(): WriteStream {
+    const stream = createWriteStream(this.#options.path, { flags: 'a', mode: 0o600 });
+    stream.on('error', error => this.#options.log.error('writing the audit log failed', { error: error.message }));
+    return stream;
+  }
+
+  #rotate(): void {
+    const { path, clock, log } = this.#options;
+    const extension = extname(path);
+    const stamp = new Date(clock.now()).toISOString().replace(/:/g, '-').replace('Z', '');
+    const base = path.slice(0, path.length - extension.length);
+    let aside = `${base}-${stamp}${extension}`;
+    for (let n = 1; existsSync(aside); n++) aside = `${base}-${stamp}-${n}${extension}`;
+    try {
+      this.#stream.end();
+      renameSync(path, aside);
+      this.#prune();
+    } catch (error) {
+      log.error('rotating the audit log failed', { error: messageOf(error) });
+    }
+    this.#stream = this.#open();
+    this.#bytes = 0;
+  }
+
+  #prune(): void {
+    const { path, clock, maxBackups, maxAgeDays } = this.#options;
+    const extension = extname(path);
+    const prefix = `${basename(path, extension)}-`;
+    const directory = dirname(path);
+    const aside = readdirSync(directory)
+      .filter(name => name.startsWith(prefix) && name.endsWith(extension))
+      .sort()
+      .reverse()
+      .map(name => join(directory, name));
+    for (const [i, file] of aside.entries()) {
+      const old = maxAgeDays ? clock.now() - statSync(file).mtimeMs > maxAgeDays * dayMs : false;
+      if (old || (maxBackups && i >= maxBackups)) rmSync(file, { force: true });
+    }
+  }
+}
