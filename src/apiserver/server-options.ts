@@ -1,8 +1,10 @@
+import type { Policy } from '../api/type/audit-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
+import type { AuditSink } from './audit/auditor.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -24,6 +26,8 @@ export interface ApiServerOptions {
     readonly host: string;
     readonly port: number;
   };
+  /** What is recorded of requests, and where. */
+  readonly audit?: { readonly policy: Policy; readonly sinks: readonly AuditSink[] };
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];

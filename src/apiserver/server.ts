@@ -18,6 +18,7 @@ import { type Access, createAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
+import { Auditor } from './audit/auditor.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
 import { bootstrapObjects } from './bootstrap.ts';
 import { registerCalls } from './calls/calls.ts';
@@ -166,6 +167,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     context,
     paths,
     aggregation,
+    auditor: options.audit && new Auditor({ ...options.audit, clock, random }),
     log,
     metrics: requestMetrics(metrics, clock),
     authenticate: exchange => access.authenticate(exchange),
