@@ -23,6 +23,8 @@ export function schemaOfVersion(version: CustomResourceDefinitionVersion): Struc
 
 export interface ServedForm extends CustomForm {
   readonly structural: Structural;
+  /** Prunes and defaults in place, once more: what admission put in. */
+  settle(object: Mutable<KubeObject>): void;
 }
 
 export function createForm({ definition, version, converter }: FormOptions): ServedForm {
@@ -72,6 +74,7 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
     scale: version.subresources?.scale,
     watches: new Set(),
     decode,
+    settle: object => settle(object as unknown as Plain),
     canonical(draft) {
       const object = sorted(draft as unknown as Plain);
       const metadata = sorted(object.metadata as Plain);

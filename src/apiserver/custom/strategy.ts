@@ -19,9 +19,11 @@ export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
     allowUnconditionalUpdate: false,
     hasGeneration: true,
     prepareForCreate(object) {
+      form.settle(object);
       if (hasStatus) delete (object as unknown as Plain).status;
     },
     prepareForUpdate(object, old, { subresource }) {
+      form.settle(object);
       if (subresource === 'status' && hasStatus) keepMetadata(object, old);
       else if (!hasStatus && changed(object as unknown as Plain, old as unknown as Plain, 'status'))
         (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
