@@ -93,5 +93,7 @@ export type Compile = (expression: string, environment: CelEnvironment) => CelCo
 export function estimateExcess(cost: number, limit: number): string {
   if (cost <= limit) return '';
   const factor = cost / limit;
-  return factor > 100 ? 'more than 100x' : `${Math.ceil(factor * 10) / 10}x`;
+  if (factor > 100) return 'more than 100x';
+  // So that nobody reads 1.0x.
+  return `${factor.toFixed(factor < 1.5 ? 6 : 1)}x`;
 }

@@ -22,5 +22,5 @@ export function step(units: number): void {
 
 /** Looking at every character. */
 export function stepText(length: number): void {
-  if (length > 64) step(length >> 5);
+  if (length > 64) step(length >> 2);
 }

@@ -236,7 +236,7 @@ class Parser {
         return this.#identifier();
       default:
         throw this.#unexpected(
-          "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM, STRING, BYTES, IDENTIFIER}",
+          "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}",
         );
     }
   }
