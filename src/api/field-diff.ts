@@ -45,7 +45,11 @@ export function shapeOf(typeName: string): Shape {
 
 function fieldShape(field: FieldSchema): Shape {
   const { type } = field;
-  if (type.kind === 'struct') return field.structType === 'atomic' ? wholeShape : typeShape(type);
+  if (type.kind === 'struct') {
+    // What the field says goes before what its type says.
+    if (field.structType === 'granular') return shapeOf(type.name);
+    return field.structType === 'atomic' ? wholeShape : typeShape(type);
+  }
   if (type.kind === 'map')
     return field.mapType === 'atomic' ? wholeShape : { kind: 'map', value: typeShape(type.value) };
   if (type.kind !== 'list') return wholeShape;

@@ -4,7 +4,7 @@ import { cloneDeep, type KubeObject } from '../api/meta.ts';
 import { appsV1, coreV1 } from '../api/refs.ts';
 import { StatusError } from '../api/status.ts';
 import type { Deployment } from '../api/type/apps-v1.ts';
-import type { ConfigMap } from '../api/type/core-v1.ts';
+import type { ConfigMap, PersistentVolume } from '../api/type/core-v1.ts';
 import type { Client } from '../client/client.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
 
@@ -18,6 +18,7 @@ before(async () => {
 after(() => server.stop());
 
 const namespace = 'default';
+const volumes = coreV1.persistentvolumes;
 
 function apply<T extends KubeObject = ConfigMap>(
   name: string,
@@ -117,6 +118,19 @@ test('who no longer states any metadata takes away what they had stated, not the
   const left = await apply('m', 'one', { data: { a: '1' } });
   assert.equal(left.metadata.name, 'm');
   assert.equal(left.metadata.annotations, undefined);
+});
+
+test('the reference of a volume to its claim is shared field by field', async () => {
+  const spec = { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } };
+  const claimRef = { namespace, name: 'claim' };
+  const made = await apply<PersistentVolume>('v', 'one', { spec: { ...spec, claimRef } }, { ref: volumes });
+  await client.update(
+    volumes,
+    { ...cloneDeep(made), spec: { ...made.spec, claimRef: { ...claimRef, uid: 'u' } } },
+    { fieldManager: 'binder' },
+  );
+  const again = await apply<PersistentVolume>('v', 'one', { spec: { ...spec, claimRef } }, { ref: volumes });
+  assert.deepEqual({ ...again.spec.claimRef }, { ...claimRef, uid: 'u' });
 });
 
 test('an update takes fields over, and an applier meets it with the version it used', async () => {
