@@ -1,6 +1,6 @@
 // What `npm start` and `npm test` do first: the npm packages, then what the machine lacks. Nothing to do: milliseconds.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeBinary, nodeEnvironment, root } from './node26.js';
 
@@ -44,13 +44,56 @@ export function step(title, command, args) {
   process.stderr.write(`k8ts: ${title}: done in ${seconds} s\n`);
 }
 
-export function installPackages() {
+/** Libraries first: npm's install scripts run with the Node 26 that npm has just brought. `yes`: without asking. */
+export function installPackages(yes) {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < 20) {
     process.stderr.write(`k8ts: needs Node 20 or newer to start with, this is ${process.versions.node}\n`);
     process.exit(1);
   }
-  if (!packagesCurrent()) step('installing npm packages', 'npm', ['install', '--no-save', '--no-fund', '--no-audit']);
+  if (packagesCurrent()) return;
+  installLibatomic(yes);
+  step('installing npm packages', 'npm', ['install', '--no-save', '--no-fund', '--no-audit']);
+}
+
+const atomicPackages = [
+  ['apt-get', 'libatomic1', ['install', '-y', '--no-install-recommends']],
+  ['dnf', 'libatomic', ['install', '-y']],
+  ['zypper', 'libatomic1', ['--non-interactive', 'install']],
+  ['pacman', 'gcc-libs', ['-S', '--noconfirm']],
+];
+
+/** Node 26 is built against libatomic, which a minimal Debian lacks. */
+function installLibatomic(yes) {
+  if (process.platform !== 'linux' || hasLibrary('libatomic.so.1')) return;
+  const found = atomicPackages.find(([manager]) =>
+    (process.env.PATH ?? '').split(':').some(folder => existsSync(join(folder, manager))),
+  );
+  const byHand = `install the package ${found?.[1] ?? 'libatomic1'} and try again`;
+  if (!found || process.getuid() !== 0) fail(`Node 26 needs libatomic.so.1, which this machine lacks: ${byHand}`);
+  const [manager, name, args] = found;
+  if (!yes && process.stdin.isTTY && !confirmed(`k8ts: Node 26 needs ${name}. Install it with ${manager}? [Y/n] `))
+    fail(byHand);
+  if (manager === 'apt-get') step('fetching the package lists', 'apt-get', ['update', '-q']);
+  step(`installing ${name}`, manager, [...args, name]);
+}
+
+function fail(message) {
+  process.stderr.write(`k8ts: ${message}\n`);
+  process.exit(1);
+}
+
+function hasLibrary(name) {
+  const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? '';
+  const folders = ['/lib', '/lib64', '/usr/lib', '/usr/lib64', `/lib/${multiarch}`, `/usr/lib/${multiarch}`];
+  return folders.some(folder => existsSync(join(folder, name)));
+}
+
+function confirmed(question) {
+  process.stderr.write(question);
+  const answer = Buffer.alloc(64);
+  const length = readSync(0, answer);
+  return !/^n/i.test(answer.toString('utf8', 0, length).trim());
 }
 
 /** Runs a script of the project with Node 26 on this terminal; its exit code. */

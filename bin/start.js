@@ -8,7 +8,7 @@ const yes = args.includes('--yes') || args.includes('-y') ? ['--yes'] : [];
 const forUp = args.filter(a => a !== '--yes' && a !== '-y');
 const main = 'src/cluster/main.ts';
 
-installPackages();
+installPackages(yes.length > 0);
 const reason = noContainersBecause();
 const simulate = forUp.some(a => a === '--simulate' || a.startsWith('--simulate='));
 const counted = forUp.some(

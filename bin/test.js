@@ -8,7 +8,7 @@ process.on('SIGINT', () => {}); // The children get it too.
 const args = process.argv.slice(2);
 const yes = args.includes('--yes') || args.includes('-y') ? ['--yes'] : [];
 
-installPackages();
+installPackages(yes.length > 0);
 const reason = noContainersBecause();
 if (!reason) {
   const status = runNode('src/cluster/main.ts', ['setup', ...yes]);
