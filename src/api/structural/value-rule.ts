@@ -6,7 +6,7 @@ import { keyElement } from '../field-set.ts';
 import { equalJson, isPlain, type Plain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
 import { hasFormat } from './format.ts';
-import { compilePattern } from './pattern.ts';
+import { compilePattern, type Pattern } from './pattern.ts';
 
 /** The old value a new one is compared with; undefined where they cannot be told to be the same thing. */
 export type Old = { readonly value: unknown } | undefined;
@@ -47,7 +47,7 @@ class Found {
 class Node implements ValueValidator {
   readonly #s: JSONSchemaProps;
   readonly #types: readonly string[];
-  readonly #pattern: RegExp | undefined;
+  readonly #pattern: Pattern | undefined;
   readonly #properties = new Map<string, Node>();
   readonly #items: Node | undefined;
   readonly #additional: Node | boolean | undefined;
@@ -59,7 +59,7 @@ class Node implements ValueValidator {
   constructor(s: JSONSchemaProps) {
     this.#s = s;
     this.#types = s['x-kubernetes-int-or-string'] ? ['integer', 'string'] : s.type ? [s.type] : [];
-    this.#pattern = s.pattern ? compilePattern(s.pattern) : undefined;
+    this.#pattern = s.pattern ? patternOf(s.pattern) : undefined;
     for (const [name, p] of Object.entries(s.properties ?? {})) this.#properties.set(name, new Node(p));
     this.#items = isPlain(s.items) ? new Node(s.items as JSONSchemaProps) : undefined;
     const more = s.additionalProperties;
@@ -213,6 +213,16 @@ class Node implements ValueValidator {
     }
     if (this.#not && attempts([this.#not], value, path, undefined)[0]!.count === 0)
       found.whole(`${at} must not validate the schema (not)`);
+  }
+}
+
+// A stored schema may hold what another server took for a pattern: it matches nothing.
+function patternOf(text: string): Pattern {
+  try {
+    return compilePattern(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return { test: () => false };
+    throw error;
   }
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { systemClock } from '../../base/clock.ts';
+import { memoryStore } from '../../store/memory-store.ts';
 import { applyPatch, type Caller, caller, type Json, jsonPatch, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 import { definition, definitions, establish, isTrue, widget, widgets } from './test-definition.ts';
@@ -510,4 +512,61 @@ test('cluster-wide kinds, deprecated versions and list kinds of their own', asyn
   assert.equal(String(made.headers.warning), `299 - "${group}/v1 Widget is deprecated"`);
   const list = await call.expect(200, 'GET', `/apis/${group}/v1/widgets`);
   assert.equal(list.kind, 'Widgetry');
+});
+
+test('hostile definitions and objects are answered, not suffered', async () => {
+  const group = 'hostile.example.com';
+  const refuse = (schema: object, code: number) =>
+    call.expect(code, 'POST', definitions, definition(group, [{ schema }]));
+  const list = (items: object) => object({ a: { type: 'array', items } });
+  assert.match(
+    (await refuse(list({ type: 5 }), 400)).message,
+    /cannot unmarshal number into Go struct field JSONSchemaProps\.\S*items\.type of type string/,
+  );
+  assert.match(
+    (await refuse(object({ a: { type: 'string', pattern: '(' } }), 422)).message,
+    /must be a valid regular expression, but isn't/,
+  );
+  assert.match(
+    (await refuse(object({ a: { type: 'string', pattern: '(?=x)' } }), 422)).message,
+    /must be a valid regular expression/,
+  );
+  await refuse(object({ a: { type: 'integer', enum: 5 } }), 400);
+  await establish(call, definition(group, [{ schema: object({ a: { type: 'string', pattern: '^(a+)+$' } }) }]));
+  const startMs = performance.now();
+  await call.expect(422, 'POST', widgets(group), widget(group, 'a', { a: `${'a'.repeat(5000)}!` }));
+  assert.ok(performance.now() - startMs < 1000, 'no backtracking');
+  await call.expect(400, 'POST', widgets(group), '[]');
+  await call.expect(400, 'POST', widgets(group), '{"metadata":5}');
+  await call.expect(422, 'POST', widgets(group), { ...widget(group, 'a'), a: null, metadata: null });
+  const odd = await call.expect(
+    201,
+    'POST',
+    widgets(group),
+    `{"metadata":{"name":"p"},"__proto__":{"x":1},"constructor":1}`,
+  );
+  assert.deepEqual(Object.keys(odd), ['apiVersion', 'kind', 'metadata']);
+});
+
+test('another server on the same store serves what is there, and what comes', async () => {
+  const group = 'shared.example.com';
+  const store = memoryStore({ clock: systemClock });
+  const first = await startTestServer({ store });
+  const as = (s: TestServer) => caller({ url: s.url, ca: s.ca, cert: s.admin.certificatePem, key: s.admin.keyPem });
+  const one = as(first);
+  await establish(one, definition(group));
+  await one.expect(201, 'POST', widgets(group), widget(group, 'a', { x: 1 }));
+  const second = await startTestServer({ store });
+  const two = as(second);
+  try {
+    assert.equal((await two.expect(200, 'GET', `${widgets(group)}/a`)).x, 1);
+    const watching = await two.watch(`${widgets(group)}?watch=1`);
+    await one.expect(201, 'POST', widgets(group), widget(group, 'b'));
+    await watching.next(e => e.object.metadata.name === 'b');
+  } finally {
+    one.close();
+    two.close();
+    await second.stop();
+    await first.stop();
+  }
 });
