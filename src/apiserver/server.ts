@@ -27,6 +27,7 @@ import { conversionWebhook } from './custom/conversion-webhook.ts';
 import { CustomResources } from './custom/custom-resources.ts';
 import { customPrinter } from './custom/printer.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
+import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
@@ -141,6 +142,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
 
   const usage = serveUsage(context, resources, options);
+  if (options.decisions) serveDecisions(context, resources, options.decisions);
 
   let readiness: 'starting' | 'ready' | 'stopping' = 'starting';
   let storeFailure: Error | undefined;
@@ -236,6 +238,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     await aggregation.start();
     readiness = 'ready';
     ready.resolve();
+    if (options.decisions) allowDecisions(client).catch(error => log.error('making a role failed', { error }));
     usage.run(signal, client).catch(error => log.error('serving usage failed', { error }));
   }
 

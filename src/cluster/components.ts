@@ -30,6 +30,8 @@ export interface ControlPlaneContext extends Surroundings {
   readonly serviceAccountKey?: string;
   /** Where nodes in this process leave the way to read their counters, by name; the API server finds it there. */
   readonly nodeUsage?: Map<string, () => Promise<UsageReading>>;
+  /** Where the scheduler leaves the way to ask it about a pod. */
+  readonly decisions?: { of?: (uid: string) => object | undefined };
   /** In-process; as a service account of kube-system, as a named user, or as the superuser. */
   client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;
 }

@@ -10,6 +10,7 @@ export function createControlPlaneScheduler(context: ControlPlaneContext): Servi
   const client = context.client({ userAgent: 'kube-scheduler', user: 'system:kube-scheduler' });
   const informers = createInformerFactory(client, { clock, random, log });
   const scheduler = createScheduler({ client, informers, clock, random, log, metrics });
+  if (context.decisions) context.decisions.of = uid => scheduler.why(uid);
   const feeding: Service = { name: 'informers', run: signal => informers.run(signal) };
   return { name: 'scheduler', run: signal => runAll([scheduler, feeding], signal) };
 }

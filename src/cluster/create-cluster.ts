@@ -69,9 +69,11 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const { createApiServer } = await import('../apiserver/server.ts');
   const metrics = createMetrics();
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
+  const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
   const api = createApiServer({
     store,
     nodeUsage: name => nodeUsage.get(name),
+    decisions: uid => decisions.of?.(uid),
     clock,
     random,
     log,
@@ -107,6 +109,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     log,
     metrics: api.metrics,
     nodeUsage,
+    decisions,
     clusterCa: identity.ca.certificatePem,
     clusterSigning: identity.ca,
     serviceAccountKey: identity.serviceAccount.privateKey,

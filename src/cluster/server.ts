@@ -39,10 +39,12 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
     link?.supervised ? link.listener('api') : undefined,
   ]);
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
+  const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
   try {
     const api = createApiServer({
       store,
       nodeUsage: name => nodeUsage.get(name),
+      decisions: uid => decisions.of?.(uid),
       clock,
       random,
       log,
@@ -68,6 +70,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       log,
       metrics: api.metrics,
       nodeUsage,
+      decisions,
       clusterCa: pki.ca.certificatePem,
       clusterSigning: pki.ca,
       serviceAccountKey: pki.serviceAccountKeyPem,

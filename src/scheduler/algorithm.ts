@@ -16,7 +16,15 @@ export type Failure =
   /** There are no nodes, or a plugin failed. */
   | { readonly status: Status };
 
-export type Placement = { readonly node: NodeInfo; readonly evaluated: number; readonly feasible: number } | Failure;
+export interface Placed {
+  readonly node: NodeInfo;
+  readonly evaluated: number;
+  readonly feasible: number;
+  /** The best scores, best first; absent where nothing was scored. */
+  readonly top?: readonly { readonly node: string; readonly score: number }[];
+}
+
+export type Placement = Placed | Failure;
 
 export interface Candidates {
   readonly feasible: readonly NodeInfo[];
@@ -100,7 +108,7 @@ export class Algorithm {
     const scores = profile.score(state, pod, feasible, results);
     if (scores instanceof Status) return { status: scores };
     for (const more of extra) for (const [i, node] of feasible.entries()) scores[i]! += more.get(node.name) ?? 0;
-    return answer(this.#best(feasible, scores));
+    return { ...answer(this.#best(feasible, scores)), top: topScores(feasible, scores) };
   }
 
   /** After an extender has left none. */
@@ -200,6 +208,19 @@ type Found =
       readonly narrowedBy: readonly string[];
     }
   | { readonly error: Status };
+
+/** Of the three best nodes. */
+function topScores(nodes: readonly NodeInfo[], scores: readonly number[]): { node: string; score: number }[] {
+  const top: { node: string; score: number }[] = [];
+  for (const [i, node] of nodes.entries()) {
+    const score = scores[i]!;
+    if (top.length === 3 && score <= top[2]!.score) continue;
+    const at = top.findIndex(t => score > t.score);
+    top.splice(at < 0 ? top.length : at, 0, { node: node.name, score });
+    if (top.length > 3) top.pop();
+  }
+  return top;
+}
 
 const noStatuses: NodeStatuses = { explicit: new Map(), absent: undefined };
 

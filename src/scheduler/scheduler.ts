@@ -10,10 +10,11 @@ import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder, type EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
-import { Algorithm, type Placement } from './algorithm.ts';
+import { Algorithm, type Placed, type Placement } from './algorithm.ts';
 import { askExtenders } from './ask-extenders.ts';
 import { type BindingContext, bindPod } from './binding-cycle.ts';
 import { Cache } from './cache/cache.ts';
+import { type Decision, DecisionLog, groupRejections, type QueueState, queueState } from './decision-log.ts';
 import { dump } from './dump.ts';
 import { wireInformers } from './event-handlers.ts';
 import { Extender, type ExtenderConfig, type PostJson } from './extender.ts';
@@ -58,6 +59,8 @@ export interface Scheduler extends Service {
   profile(schedulerName: string): Profile | undefined;
   /** Nodes, pods and queue as text. */
   dump(): string;
+  /** What was decided about a pod, oldest first, and where it waits. */
+  why(uid: string): { readonly queue: QueueState | undefined; readonly decisions: readonly Decision[] };
   /** Everything tried that can be tried, and all bindings and writes so far ended. */
   idle(): Promise<void>;
 }
@@ -82,6 +85,7 @@ class SchedulerService implements Scheduler {
   readonly #statuses: PodStatusWriter;
   readonly #failures: FailureHandler;
   readonly #metrics: SchedulerMetrics;
+  readonly #decisions = new DecisionLog();
   readonly #bindings = new Set<Promise<void>>();
   readonly #removals: (() => void)[];
   readonly #stopping = new AbortController();
@@ -167,6 +171,11 @@ class SchedulerService implements Scheduler {
 
   dump(): string {
     return dump(this.cache, this.queue);
+  }
+
+  why(uid: string): { readonly queue: QueueState | undefined; readonly decisions: readonly Decision[] } {
+    const entry = this.queue.entry(uid);
+    return { queue: entry && queueState(entry), decisions: this.#decisions.of(uid) };
   }
 
   profile(schedulerName: string): Profile | undefined {
@@ -284,10 +293,25 @@ class SchedulerService implements Scheduler {
         unschedulablePlugins: diagnosis.unschedulablePlugins,
         pendingPlugins: diagnosis.pendingPlugins,
         ...(post?.nominatedNode === undefined ? {} : { nominatedNode: post.nominatedNode }),
+        rejected: groupRejections(diagnosis.statuses, diagnosis.nodeCount),
+        ...(post?.status.message ? { preemption: post.status.message } : {}),
       });
       return;
     }
+    this.#notePlaced(profile, entry, placement);
     this.#place(profile, entry, state, placement.node.name, startMs);
+  }
+
+  #notePlaced({ schedulerName }: Profile, { uid }: Entry, { node, evaluated, feasible, top }: Placed): void {
+    this.#decisions.note(uid, this.#o.clock.now(), {
+      scheduler: schedulerName,
+      result: 'placed',
+      message: '',
+      node: node.name,
+      evaluatedNodes: evaluated,
+      feasibleNodes: feasible,
+      ...(top ? { scores: top } : {}),
+    });
   }
 
   #place(profile: Profile, entry: Entry, state: CycleState, node: string, startMs: number): void {
@@ -357,8 +381,17 @@ class SchedulerService implements Scheduler {
     entry: Entry,
     status: Status,
     startMs: number,
-    more: Parameters<FailureHandler['failed']>[3] = {},
+    more: Parameters<FailureHandler['failed']>[3] & Pick<Decision, 'rejected' | 'preemption'> = {},
   ): void {
+    const { rejected, preemption, nominatedNode } = more;
+    this.#decisions.note(entry.uid, this.#o.clock.now(), {
+      scheduler: profile.schedulerName,
+      result: status.isRejected ? 'unschedulable' : 'error',
+      message: status.message,
+      ...(rejected ? { rejected } : {}),
+      ...(preemption ? { preemption } : {}),
+      ...(nominatedNode ? { nominatedNode } : {}),
+    });
     const result = status.isRejected ? 'unschedulable' : 'error';
     this.#metrics.attempt(result, profile.schedulerName, (this.#o.clock.monotonic() - startMs) / 1000);
     this.#failures.failed(profile.schedulerName, entry, status, more);

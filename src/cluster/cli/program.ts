@@ -95,6 +95,15 @@ function addInspection(program: Command, make: () => CliContext): void {
     .addOption(json())
     .action(async options => (await import('./image.ts')).listImages(make(), options));
   program
+    .command('why')
+    .description('why something is as it is')
+    .command('pod')
+    .description('what a pod waits for, and who can change that')
+    .argument('<name>')
+    .option('-n, --namespace <namespace>', "default: the kubeconfig's")
+    .option('--kubeconfig <file>', 'default: KUBECONFIG, ~/.kube/config')
+    .action(async (name, options) => (await import('./why.ts')).whyPod(make(), name, options));
+  program
     .command('doctor')
     .description('check this machine: programs, kernel, rights, space, leftovers')
     .addOption(json())
