@@ -4,6 +4,7 @@ import { formatTime } from '../api/meta.ts';
 import { rbacV1 } from '../api/refs.ts';
 import { methodNotSupported, unauthorized } from '../api/status.ts';
 import type { Node, Pod, Secret, ServiceAccount } from '../api/type/core-v1.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import { admitCall } from './admission/admit-call.ts';
@@ -11,8 +12,10 @@ import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
+import { legacyTokenUse, startTracking } from './authn/legacy-token.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
+import { parseTokenFile, tokenFileAuthenticator } from './authn/token-file.ts';
 import { issueServiceAccountToken } from './authn/token-request.ts';
 import {
   bearerTokenAuthenticator,
@@ -68,9 +71,10 @@ export interface AccessDeps {
   readonly client: Client;
   readonly informers: InformerFactory;
   readonly options: ApiServerOptions;
+  readonly metrics?: Metrics;
 }
 
-export function createAccess({ context, client, informers, options }: AccessDeps): Access {
+export function createAccess({ context, client, informers, options, metrics }: AccessDeps): Access {
   const { clock, random, log } = context;
   const apiAudiences = [defaultIssuer];
   const keys = new TokenKeys({
@@ -85,8 +89,24 @@ export function createAccess({ context, client, informers, options }: AccessDeps
     pod: (namespace, name) => cached<Pod>('pods', `${namespace}/${name}`),
     node: name => cached<Node>('nodes', name),
   };
+  const noteLegacy = legacyTokenUse(client, clock, log);
+  const used = (state: string) =>
+    metrics?.counter(`serviceaccount_${state}_tokens_total`, `Uses of ${state} service account tokens.`);
+  const [stale, legacy] = [used('stale'), used('legacy')];
   const tokens = unionTokenAuthenticator([
-    new ServiceAccountTokenAuthenticator({ keys, issuers: [defaultIssuer], apiAudiences, lookup, clock }),
+    ...(options.tokenFile ? [tokenFileAuthenticator(parseTokenFile(options.tokenFile), apiAudiences)] : []),
+    new ServiceAccountTokenAuthenticator({
+      keys,
+      issuers: [defaultIssuer],
+      apiAudiences,
+      lookup,
+      clock,
+      onStaleToken: () => stale?.inc({}),
+      onLegacyToken(secret) {
+        legacy?.inc({});
+        noteLegacy(secret);
+      },
+    }),
     bootstrapTokenAuthenticator({ secret: lookup.secret, apiAudiences, clock }),
   ]);
   const requests = new RequestAuthenticator({
@@ -200,7 +220,10 @@ export function createAccess({ context, client, informers, options }: AccessDeps
       return requests.authenticate(request);
     },
     impersonate: (exchange, user) => impersonated(exchange.headers, user, authorizer),
-    bootstrap: signal => reconcile(client, signal),
+    async bootstrap(signal) {
+      await reconcile(client, signal);
+      await startTracking(client, clock);
+    },
   };
 }
 

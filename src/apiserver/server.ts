@@ -125,7 +125,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const raw = async (path: string): Promise<unknown> => surface.local(path);
   const client = localClient(context, { user: superuser, userAgent: 'kube-apiserver' }, raw);
   const informers = createInformerFactory(client, { clock, random, log });
-  const access: Access = createAccess({ context, client, informers, options });
+  const access: Access = createAccess({ context, client, informers, options, metrics });
   plugins.push(...admissionPlugins({ context, client, informers, options, access }));
   registerCalls({ context, client, informers, options, access, hooks });
 
