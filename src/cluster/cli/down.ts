@@ -11,6 +11,7 @@ import {
   isRoot,
   readState,
   StateError,
+  writeState,
 } from '../state.ts';
 import { type CliContext, pathsOf } from './context.ts';
 import { CliError, exitCode } from './exit.ts';
@@ -70,10 +71,28 @@ export async function removeData(
   state: ClusterState | undefined,
 ): Promise<void> {
   await removeFromKubeconfig(contextOf(paths.name), state?.kubeconfig, context.env, context.clock);
+  if (state?.kubeconfig) handOnKubeconfig(context, paths, state.kubeconfig);
   rmSync(paths.state, { recursive: true, force: true });
   if (!state || !isRoot()) return;
   await removeSideDirectories(state.absentBefore);
   if (state.setForwarding && !othersNeedForwarding(paths, context)) writeFileSync(forwardingFile, '0');
+}
+
+/** A kubeconfig that we made and that other clusters still use goes with the last of them. */
+function handOnKubeconfig(context: CliContext, paths: ClusterPaths, file: NonNullable<ClusterState['kubeconfig']>) {
+  if (!file.madeFile || !existsSync(file.path)) return;
+  for (const name of clusterNames(context.env)) {
+    if (name === paths.name) continue;
+    const other = clusterPaths(name, context.env);
+    try {
+      const state = readState(other);
+      if (state?.kubeconfig?.path !== file.path) continue;
+      writeState(other, { ...state, kubeconfig: file });
+      return;
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error;
+    }
+  }
 }
 
 function othersNeedForwarding(paths: ClusterPaths, context: CliContext): boolean {

@@ -87,12 +87,13 @@ function answer(line: string, socket: Socket, controlled: Controlled): void {
   }
 }
 
-/** Sends one request; yields the answers until the supervisor closes. Throws when nobody listens. */
+/** Sends one request; yields the answers until the supervisor closes or the signal aborts. Throws when nobody listens. */
 export async function* askSupervisor(
   path: string,
   request: ControlRequest,
   signal?: AbortSignal,
 ): AsyncGenerator<SupervisorStatus> {
+  if (signal?.aborted) return;
   const socket = createConnection(path);
   const stop = () => socket.destroy();
   signal?.addEventListener('abort', stop, { once: true });
@@ -100,7 +101,9 @@ export async function* askSupervisor(
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', reject);
+      socket.once('close', () => resolve());
     });
+    if (socket.destroyed) return;
     socket.on('error', () => {});
     socket.write(`${JSON.stringify(request)}\n`);
     const lines = createInterface({ input: socket });
