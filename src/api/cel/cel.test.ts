@@ -120,6 +120,33 @@ test('estimates grow with what schemas allow, and are no less than what is spent
   assert.equal(estimateExcess(nested.estimateCost().max, 1e7), 'more than 100x');
   assert.equal(estimateExcess(1.23e7, 1e7), '1.230000x');
   assert.equal(estimateExcess(2.345e8, 1e7), '23.4x');
+  // What definitions in the wild say of objects, strings and lists without bounds.
+  const wild = celTypeOfSchema({
+    type: 'object',
+    properties: {
+      name: { type: 'string' },
+      ref: { type: 'object', properties: { kind: { type: 'string' } } },
+      listeners: {
+        type: 'array',
+        maxItems: 64,
+        items: { type: 'object', properties: { name: { type: 'string', maxLength: 253 } } },
+      },
+      labels: { type: 'object', additionalProperties: { type: 'string' } },
+      list: { type: 'array', items: { type: 'string' } },
+    },
+  })!;
+  for (const e of [
+    'self == oldSelf',
+    'self.ref == oldSelf.ref',
+    'has(self.ref) == has(oldSelf.ref)',
+    'self.name == oldSelf.name',
+    "self.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+    'self.listeners.all(l1, self.listeners.exists_one(l2, l1.name == l2.name))',
+    "!has(self.labels) || !('a' in self.labels)",
+    "self.list.all(x, x.startsWith('a'))",
+    'self.list == oldSelf.list',
+  ])
+    assert.ok(program(e, { self: wild, oldSelf: wild }).estimateCost().max < 1e7, e);
   const small = celTypeOfSchema({ type: 'array', maxItems: 3, items: { type: 'string', maxLength: 5 } })!;
   for (const e of [
     'self.map(x, x + "a").exists(y, y == "b")',

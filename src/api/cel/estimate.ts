@@ -23,7 +23,8 @@ const times = (a: Range, b: Range): Range => ({ min: product(a.min, b.min), max:
 const exactly = (n: number): Range => ({ min: n, max: n });
 const widest = (a: Range, b: Range): Range => ({ min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) });
 
-const SIZED = new Set(['string', 'bytes', 'list', 'map', 'dyn', 'object']);
+/** Objects are taken as one value, as Kubernetes does: `self == oldSelf` has to be affordable. */
+const SIZED = new Set(['string', 'bytes', 'list', 'map', 'dyn']);
 
 function sizeOfType(type: CelType): Range {
   if (type.maxSize !== undefined) return { min: 0, max: type.maxSize };
@@ -41,7 +42,9 @@ export function estimate(root: Node, typeOf: (node: Node) => CelType): CostEstim
       case 'ident':
         return { cost: type.kind === 'type' ? ZERO : ONE, size: typed };
       case 'select':
-        return { cost: node.qualified ? ONE : plus(visit(node.operand).cost, ONE), size: node.test ? ONE : typed };
+        // Asking whether a field is there costs nothing.
+        if (node.test) return { cost: visit(node.operand).cost, size: ONE };
+        return { cost: node.qualified ? ONE : plus(visit(node.operand).cost, ONE), size: typed };
       case 'call':
         return call(node, typed, visit);
       case 'list':

@@ -174,6 +174,5 @@ export function sizeOfValue(value: CelValue): number {
   if (typeof value === 'string') return value.length;
   if (value instanceof CelList || value instanceof CelMap) return value.size;
   if (value instanceof Uint8Array) return value.length;
-  if (value instanceof CelObject) return Object.keys(value.raw).length;
   return 1;
 }

@@ -105,8 +105,8 @@ export class Planner {
     const { field, test, optional } = node;
     return frame => {
       const value = operand(frame);
-      spend(1);
       if (test) return hasField(value, field);
+      spend(1);
       if (value instanceof CelOptional) {
         if (value.value === undefined) return value;
         if (value.value === null) throw new CelFault(`no such key: ${field}`);
