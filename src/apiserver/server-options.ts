@@ -20,6 +20,8 @@ export interface ApiServerOptions {
   /** CA and certificate for connections to kubelets. */
   readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly frontProxyCa?: string;
+  /** Parts of the control plane that run in this process, as ComponentStatus names them. */
+  readonly components?: readonly string[];
   /** Text of a static token file: lines `token,user,uid[,"group1,group2"]`. */
   readonly tokenFile?: string;
   /** What aggregated API servers see when this one hands them a request. */

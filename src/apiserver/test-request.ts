@@ -49,6 +49,7 @@ export async function ask(server: TestServer, path: string, how: Ask = {}): Prom
 /** Runs the stock kubectl against the server; answers with its output, standard error included, and its exit code. */
 export function kubectlFor(server: TestServer): {
   run(args: readonly string[], input?: string): Promise<{ code: number; out: string; err: string }>;
+  readonly config: string;
   cleanup(): void;
 } {
   const folder = mkdtempSync(join(tmpdir(), 'k8ts-kubectl-'));
@@ -84,6 +85,7 @@ export function kubectlFor(server: TestServer): {
         );
         child.stdin?.end(input ?? '');
       }),
+    config,
     cleanup: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -71,6 +71,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
   const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
   const api = createApiServer({
+    components: ['scheduler', 'controller-manager'],
     store,
     nodeUsage: name => nodeUsage.get(name),
     decisions: uid => decisions.of?.(uid),

@@ -42,6 +42,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
   const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
   try {
     const api = createApiServer({
+      components: ['scheduler', 'controller-manager'],
       store,
       nodeUsage: name => nodeUsage.get(name),
       decisions: uid => decisions.of?.(uid),

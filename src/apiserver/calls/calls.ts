@@ -11,6 +11,7 @@ import { registryOf } from '../context.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { bindPod } from './binding.ts';
+import { componentStatus } from './component-status.ts';
 import { evict } from './eviction.ts';
 import { scale } from './scale.ts';
 
@@ -32,6 +33,7 @@ export function registerCalls(deps: CallDeps): void {
   calls.set('/pods/binding', call => bindPod(call, pods));
   calls.set('/bindings', call => bindPod(call, pods));
   calls.set('/pods/eviction', call => evict(call, pods, registryOf(context, 'policy', 'poddisruptionbudgets')));
+  calls.set('/componentstatuses', call => componentStatus(call, deps.options.components ?? []));
   for (const id of scalable) calls.set(`${id}/scale`, scale);
   deps.hooks.set(
     '/services',
