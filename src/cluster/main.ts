@@ -4,7 +4,11 @@ import { messageOf } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { type ChildLink, childLink } from './supervisor/child-link.ts';
+
+// By then all parts run.
+const settledMs = 6000;
 
 type Role = (file: string, signal: AbortSignal, link: ChildLink) => Promise<void>;
 
@@ -48,6 +52,7 @@ async function runRole(name: string, role: Role, file: string): Promise<void> {
   // A terminal that closes does not end a daemon.
   process.on('SIGHUP', () => {});
   if (name !== 'supervisor') link.orphaned.addEventListener('abort', () => stop.abort(link.orphaned.reason));
+  if (name === 'server' || name === 'agent') systemClock.after(settledMs, collectGarbage);
   try {
     await role(file, stop.signal, link);
     process.exit(0);
