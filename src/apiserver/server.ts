@@ -18,6 +18,7 @@ import { type Access, createAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
+import { readRemote } from './aggregation/read-remote.ts';
 import { Auditor } from './audit/auditor.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
 import { bootstrapObjects } from './bootstrap.ts';
@@ -122,7 +123,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     featureEnabled,
     authorizer: { authorize: attributes => access.authorizer.authorize(attributes) },
   };
-  const raw = async (path: string): Promise<unknown> => surface.local(path);
+  const raw = async (path: string, user: UserInfo): Promise<unknown> =>
+    (await readRemote(context, aggregation, path, user)) ?? surface.local(path);
   const client = localClient(context, { user: superuser, userAgent: 'kube-apiserver' }, raw);
   const informers = createInformerFactory(client, { clock, random, log });
   const access: Access = createAccess({ context, client, informers, options, metrics });

@@ -40,6 +40,13 @@ export const usageResources: readonly Resource[] = [
   { ...base, resource: 'pods', kind: 'PodMetrics', namespaced: true, typeName: typeName('PodMetrics') },
 ];
 
+const usageGroup = {
+  name: group,
+  preferredVersion: version,
+  priority: 100,
+  versions: [{ version, onByDefault: true, priority: 100 }],
+};
+
 export interface UsageApi {
   /** Creates the API's APIService and role, then reads nodes' counters until the signal aborts. */
   run(signal: AbortSignal, client: Client): Promise<void>;
@@ -48,18 +55,32 @@ export interface UsageApi {
 /** Serves usage from now on: adds to `resources`, the context's groups and calls. */
 export function serveUsage(context: ApiContext, resources: Map<string, Resource>, options: ApiServerOptions): UsageApi {
   const sampler = new UsageSampler(context, options);
-  for (const r of usageResources) resources.set(`${group}/${version}/${r.resource}`, r);
-  context.customGroups.set(group, {
-    name: group,
-    preferredVersion: version,
-    priority: 100,
-    versions: [{ version, onByDefault: true, priority: 100 }],
+  const show = (here: boolean) => {
+    for (const r of usageResources) {
+      const id = `${group}/${version}/${r.resource}`;
+      if (here) resources.set(id, r);
+      else resources.delete(id);
+    }
+    if (here) context.customGroups.set(group, usageGroup);
+    else context.customGroups.delete(group);
+    context.surface.revision++;
+  };
+  show(true);
+  const { cache } = registryOf(context, 'apiregistration.k8s.io', 'apiservices');
+  const follow = (object: KubeObject | undefined) => {
+    const elsewhere = (object as APIService | undefined)?.spec.service !== undefined;
+    if (resources.has(`${group}/${version}/pods`) === elsewhere) show(!elsewhere);
+  };
+  cache.listen({
+    onEvent({ type, key, stored }) {
+      if (key === usageApiService) follow(type === 'DELETED' ? undefined : stored.object);
+    },
   });
-  context.surface.revision++;
   context.calls.set(`${group}/nodes`, call => answer(context, call, '', object => nodeUsage(sampler, object)));
   context.calls.set(`${group}/pods`, call => answer(context, call, 'pods', object => podUsage(sampler, object)));
   return {
     async run(signal, client) {
+      follow(cache.get(usageApiService)?.object);
       await announce(client, formatTime(context.clock.now()));
       await sampler.run(signal);
     },

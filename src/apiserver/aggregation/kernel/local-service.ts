@@ -7,6 +7,8 @@ import type { APIService } from '../../../api/type/apiregistration-v1.ts';
 export const automanagedLabel = 'kube-aggregator.kubernetes.io/automanaged';
 /** The group of APIServices themselves is nobody's service. */
 const ownGroup = 'apiregistration.k8s.io';
+/** Served here until an APIService names a service for it, which then stays. */
+const replaceable = 'metrics.k8s.io';
 const customGroupPriority = 1000;
 const customVersionPriority = 100;
 
@@ -18,7 +20,7 @@ export function localServices(groups: readonly Group[], resources: Iterable<Reso
   const services = new Map<string, Draft<APIService>>();
   for (const r of resources) {
     const name = nameOf(r.group, r.version);
-    if (r.group === ownGroup || services.has(name)) continue;
+    if (r.group === ownGroup || r.group === replaceable || services.has(name)) continue;
     const group = priorities.get(r.group);
     const version = group?.versions.find(v => v.version === r.version);
     const builtin = r.typeName !== '';

@@ -197,7 +197,8 @@ function isDone({ spec }: Pod, { name, state, started }: ContainerStatus): boole
 function troubleOf(pod: Pod, { name, image, state, lastState }: ContainerStatus, facts: Facts): Answer {
   const { reason = '', message } = state?.waiting ?? {};
   if (imageTroubles.has(reason)) {
-    const said = newest(facts, 'Failed')?.message ?? message;
+    const pulled = facts.events.findLast(e => e.reason === 'Failed' && e.message?.startsWith('Failed to pull'));
+    const said = pulled?.message ?? message;
     return `It waits for the image "${image}" of its container "${name}"${ofPart(said)}: its owner can name another or give it pull secrets, and whoever runs the registry can provide it.`;
   }
   if (configTroubles.has(reason))
