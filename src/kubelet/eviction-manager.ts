@@ -5,10 +5,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { Host } from './host/host.ts';
-import { bytesOf, formatKi } from './kernel/amount.ts';
+import { formatKi } from './kernel/amount.ts';
 import { breaches, conditionOf, type PodUse, rankForEviction, resourceOf, type Signals } from './kernel/eviction.ts';
 import { podUidLabel } from './kernel/label.ts';
 import type { Pressure } from './kernel/node-condition.ts';
+import { exceededLimit } from './local-limit.ts';
 import { availableMemory, pidUse } from './node/machine.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
@@ -30,7 +31,11 @@ export interface EvictionOptions {
   /** Tries to free disk before pods have to go. */
   reclaimDisk(): Promise<void>;
   onPressure(): void;
+  onEviction?(signal: string): void;
 }
+
+const signalOf = (message: string) =>
+  message.startsWith('Pod') ? 'ephemeralpodfs.limit' : 'ephemeralcontainerfs.limit';
 
 const everyMs = 10_000;
 /** A pressure is reported until it has been gone for so long. */
@@ -86,10 +91,11 @@ export class EvictionManager {
     const [victim] = rankForEviction(await this.#uses(resource), resource);
     if (!victim) return;
     const message = `The node was low on resource: ${resource}. Threshold quantity: ${first.threshold}, available: ${formatKi(Math.floor(first.available / 1024) * 1024)}. `;
-    await this.#evict(victim.pod, message, 1);
+    await this.#evict(victim.pod, message, 1, first.signal);
   }
 
-  async #evict(pod: Pod, message: string, graceSeconds: number): Promise<void> {
+  async #evict(pod: Pod, message: string, graceSeconds: number, signal: string): Promise<void> {
+    this.#o.onEviction?.(signal);
     this.#o.events.pod(pod, 'Warning', 'Evicted', message);
     await this.#o.evict(
       pod,
@@ -103,19 +109,14 @@ export class EvictionManager {
     );
   }
 
-  /** emptyDir volumes over their sizeLimit, pods over their ephemeral-storage limit. */
   async #localLimits(): Promise<void> {
-    const { host, paths } = this.#o;
     for (const pod of this.#o.activePods()) {
-      const uid = pod.metadata.uid ?? '';
-      for (const v of pod.spec.volumes ?? []) {
-        const limit = v.emptyDir?.sizeLimit;
-        if (!limit || v.emptyDir?.medium === 'Memory' || bytesOf(limit) === 0) continue;
-        const used = await host.usage(paths.volume(uid, 'kubernetes.io/empty-dir', v.name));
-        if (used <= bytesOf(limit)) continue;
-        await this.#evict(pod, `Usage of EmptyDir volume "${v.name}" exceeds the limit "${limit}". `, 0);
-        break;
-      }
+      const message = await exceededLimit(this.#o, pod).catch(error => {
+        this.#o.log.warn('measuring local storage failed', { pod: pod.metadata.name, error: messageOf(error) });
+        return undefined;
+      });
+      if (message)
+        await this.#evict(pod, message, 0, message.startsWith('Usage') ? 'emptydirfs.limit' : signalOf(message));
     }
   }
 

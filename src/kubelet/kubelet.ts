@@ -17,6 +17,7 @@ import { ImageManager } from './image-manager.ts';
 import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard } from './kernel/eviction.ts';
 import { latestContainer, type ObservedContainer, type ObservedPod } from './kernel/observed.ts';
+import { type KubeletMetrics, kubeletMetrics } from './kubelet-metrics.ts';
 import { LogRotation } from './log-rotation.ts';
 import { globalAddresses, readMachine } from './node/machine.ts';
 import { NodeLease } from './node/node-lease.ts';
@@ -59,8 +60,11 @@ export interface Kubelet extends Service {
   node(): Node | undefined;
   /** What keeps the node from being ready; empty when nothing does. */
   problems(): readonly string[];
+  readonly metrics: KubeletMetrics;
 }
 
+const probeTypes = { liveness: 'Liveness', readiness: 'Readiness', startup: 'Startup' } as const;
+const probeResults = { success: 'successful', warning: 'successful', failure: 'failed', error: 'unknown' } as const;
 const housekeepingMs = 10_000;
 const relistSilenceMs = 180_000;
 
@@ -87,6 +91,7 @@ class NodeKubelet implements Kubelet {
   readonly name = 'kubelet';
   readonly #o: KubeletOptions;
   readonly #paths: PodPaths;
+  readonly metrics: KubeletMetrics;
   readonly #ready = Promise.withResolvers<void>();
   readonly #workers = new Map<string, PodWorker>();
   /** API pods by uid, mirrors left out. */
@@ -104,7 +109,8 @@ class NodeKubelet implements Kubelet {
   #stopping = false;
 
   constructor(options: KubeletOptions) {
-    this.#o = options;
+    this.metrics = kubeletMetrics(options.clock);
+    this.#o = { ...options, runtime: this.metrics.counting(options.runtime) };
     this.#paths = new PodPaths({
       rootDirectory: options.rootDirectory ?? '/var/lib/kubelet',
       podLogsDirectory: options.podLogsDirectory ?? '/var/log/pods',
@@ -246,6 +252,8 @@ class NodeKubelet implements Kubelet {
       events,
       hostIps,
       onVerdict: uid => this.#workers.get(uid)?.wake(),
+      onProbe: (pod, container, kind, result, seconds) =>
+        this.metrics.probed(pod, container, probeTypes[kind], probeResults[result], seconds),
     });
     const sandboxes = new SandboxStarter({
       runtime,
@@ -308,6 +316,7 @@ class NodeKubelet implements Kubelet {
       evict: async (pod, verdict, grace) => this.#workers.get(pod.metadata.uid ?? '')?.fail(verdict, grace),
       reclaimDisk: () => collector.collect(true),
       onPressure: () => node.hasten(),
+      onEviction: signal => this.metrics.evicted(signal),
     });
     const admission = (pod: Pod) => ({
       pod,
@@ -345,6 +354,7 @@ class NodeKubelet implements Kubelet {
       networkError: () => node.networkError(),
       rejection: pod => rejectionOf(admission(pod)),
       resizeProblem: pod => resizeProblemOf(admission(pod)),
+      metrics: this.metrics,
       onGone: uid => this.#gone(uid),
     };
     this.#mirrorPods = new MirrorPods({ client, log, node: () => node.node });

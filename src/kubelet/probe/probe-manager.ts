@@ -15,6 +15,7 @@ import {
 } from '../kernel/probe.ts';
 import { isSidecar } from '../kernel/restart-policy.ts';
 import type { PodEvents } from '../pod-event.ts';
+import type { ProbeResult } from './network.ts';
 import type { Prober } from './prober.ts';
 
 export interface ProbeManagerOptions {
@@ -24,6 +25,8 @@ export interface ProbeManagerOptions {
   readonly events: PodEvents;
   readonly hostIps: readonly string[];
   onVerdict(uid: string): void;
+  /** Told of each attempt and how long it took. */
+  onProbe?(pod: Pod, container: Container, kind: ProbeKind, result: ProbeResult['result'], seconds: number): void;
 }
 
 const kinds: readonly ProbeKind[] = ['startup', 'liveness', 'readiness'];
@@ -168,7 +171,9 @@ export class ProbeManager {
   async #attempt(worker: Worker, container: Container, probe: Probe): Promise<'success' | 'failure' | undefined> {
     const { kind, pod } = worker;
     const target = { container, containerId: worker.containerId, podIp: worker.podIp };
+    const startedMs = this.#o.clock.monotonic();
     const answer = await this.#o.prober.probe(probe, target);
+    this.#o.onProbe?.(pod, container, kind, answer.result, (this.#o.clock.monotonic() - startedMs) / 1000);
     switch (answer.result) {
       case 'success':
         return 'success';

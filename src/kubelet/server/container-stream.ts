@@ -97,8 +97,8 @@ async function runtimeUrl<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 const streamHeaders = (asked: RouteRequest, host: string) => {
-  const { authorization: _, ...headers } = asked.request.headers;
-  return { ...headers, host, 'content-length': asked.method === 'GET' ? undefined : '0' };
+  const { authorization: _, 'content-length': __, ...headers } = asked.request.headers;
+  return { ...headers, host, ...(asked.method === 'GET' ? {} : { 'content-length': '0' }) };
 };
 
 async function passThrough({ clock, signal }: RouteContext, asked: RouteRequest, address: string): Promise<void> {

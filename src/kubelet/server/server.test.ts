@@ -12,6 +12,7 @@ import { systemRandom } from '../../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../../base/x509.ts';
 import type { Client } from '../../client/client.ts';
 import type { Kubelet } from '../kubelet.ts';
+import { kubeletMetrics } from '../kubelet-metrics.ts';
 import { createKubeletServer } from './server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-kubelet-server-'));
@@ -55,6 +56,7 @@ const kubelet = {
   pod: (_: string, name: string) => (name === 'p' ? pod : undefined),
   observed: () => ({ containers: [{ id: 'id1', name: 'c', state: 'running', logPath: join(directory, '0.log') }] }),
   container: () => undefined,
+  metrics: kubeletMetrics(systemClock),
 } as unknown as Kubelet;
 
 before(async () => {

@@ -1,5 +1,4 @@
 // /stats/summary and /metrics with its parts.
-import { createMetrics } from '../../../base/metrics.ts';
 import { HttpError } from '../http-error.ts';
 import { answerJson, answerText, type Route, type RouteContext } from '../route.ts';
 import { containerMetrics, resourceMetrics } from './kernel/exposition.ts';
@@ -34,7 +33,7 @@ export function metricsRoute(context: RouteContext, collector: StatsCollector): 
       case 'cadvisor':
         return containerMetrics(await collector.collect());
       case 'probes':
-        return '';
+        return context.kubelet.metrics.probes.text();
       default:
         return undefined;
     }
@@ -43,7 +42,7 @@ export function metricsRoute(context: RouteContext, collector: StatsCollector): 
 
 /** What the kubelet tells of itself. */
 function ownMetrics({ kubelet }: RouteContext) {
-  const metrics = createMetrics();
+  const metrics = kubelet.metrics.own;
   const name = metrics.gauge('kubelet_node_name', "[ALPHA] The node's name. The count is always 1.", ['node']);
   const pods = metrics.gauge('kubelet_running_pods', '[BETA] Number of pods that have a running pod sandbox');
   const containers = metrics.gauge('kubelet_running_containers', '[BETA] Number of containers currently running', [

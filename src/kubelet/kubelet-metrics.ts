@@ -1,0 +1,133 @@
+// What the kubelet counts of itself, under Kubernetes' names.
+import type { Container, Pod } from '../api/type/core-v1.ts';
+import type { Clock } from '../base/clock.ts';
+import { createMetrics, defaultBuckets, exponentialBuckets, type Metrics } from '../base/metrics.ts';
+import type { ContainerRuntime } from '../cri/runtime.ts';
+
+export interface KubeletMetrics {
+  /** Of /metrics. */
+  readonly own: Metrics;
+  /** Of /metrics/probes. */
+  readonly probes: Metrics;
+  probed(
+    pod: Pod,
+    container: Container,
+    type: 'Liveness' | 'Readiness' | 'Startup',
+    result: 'successful' | 'failed' | 'unknown',
+    seconds: number,
+  ): void;
+  podStarted(failed: boolean): void;
+  containerStarted(kind: string, code?: string): void;
+  evicted(signal: string): void;
+  /** The same runtime, its operations counted. */
+  counting(runtime: ContainerRuntime): ContainerRuntime;
+}
+
+export function kubeletMetrics(clock: Clock): KubeletMetrics {
+  const own = createMetrics();
+  const probes = createMetrics();
+  const labels = ['probe_type', 'container', 'pod', 'namespace', 'pod_uid'] as const;
+  const total = probes.counter(
+    'prober_probe_total',
+    '[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.',
+    [...labels, 'result'],
+  );
+  const seconds = probes.histogram(
+    'prober_probe_duration_seconds',
+    '[ALPHA] Duration in seconds for a probe response.',
+    ['probe_type', 'container', 'pod', 'namespace'],
+    defaultBuckets,
+  );
+  const pods = own.counter('kubelet_started_pods_total', '[ALPHA] Cumulative number of pods started');
+  const podErrors = own.counter(
+    'kubelet_started_pods_errors_total',
+    '[ALPHA] Cumulative number of errors when starting pods',
+  );
+  const containers = own.counter(
+    'kubelet_started_containers_total',
+    '[ALPHA] Cumulative number of containers started',
+    ['container_type'],
+  );
+  const containerErrors = own.counter(
+    'kubelet_started_containers_errors_total',
+    '[ALPHA] Cumulative number of errors when starting containers',
+    ['container_type', 'code'],
+  );
+  const evictions = own.counter('kubelet_evictions', '[ALPHA] Cumulative number of pod evictions by eviction signal', [
+    'eviction_signal',
+  ]);
+  return {
+    own,
+    probes,
+    probed(pod, container, probe_type, result, took) {
+      const { name = '', namespace = '', uid = '' } = pod.metadata;
+      const of = { probe_type, container: container.name, pod: name, namespace };
+      total.inc({ ...of, pod_uid: uid, result });
+      seconds.observe(of, took);
+    },
+    podStarted: failed => (failed ? podErrors : pods).inc({}),
+    containerStarted(container_type, code) {
+      if (code === undefined) containers.inc({ container_type });
+      else containerErrors.inc({ container_type, code });
+    },
+    evicted: eviction_signal => evictions.inc({ eviction_signal }),
+    counting: runtime => counted(runtime, own, clock),
+  };
+}
+
+// As the kubelet writes them; others are the method in lower case with underscores.
+const operationNames: Readonly<Record<string, string>> = {
+  RunPodSandbox: 'run_podsandbox',
+  StopPodSandbox: 'stop_podsandbox',
+  RemovePodSandbox: 'remove_podsandbox',
+  PodSandboxStatus: 'podsandbox_status',
+  ListPodSandbox: 'list_podsandbox',
+  UpdateContainerResources: 'update_container',
+  ListContainerStats: 'list_container_stats',
+};
+
+function counted(runtime: ContainerRuntime, metrics: Metrics, clock: Clock): ContainerRuntime {
+  const labels = ['operation_type'];
+  const total = metrics.counter(
+    'kubelet_runtime_operations_total',
+    '[ALPHA] Cumulative number of runtime operations by operation type.',
+    labels,
+  );
+  const errors = metrics.counter(
+    'kubelet_runtime_operations_errors_total',
+    '[ALPHA] Cumulative number of runtime operation errors by operation type.',
+    labels,
+  );
+  const seconds = metrics.histogram(
+    'kubelet_runtime_operations_duration_seconds',
+    '[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.',
+    labels,
+    exponentialBuckets(0.005, 2.5, 14),
+  );
+  const wrapped = new Map<string, unknown>();
+  const wrap = (name: string, call: (...args: unknown[]) => Promise<unknown>) => {
+    const of = { operation_type: operationNames[name] ?? name.replace(/(?<!^)[A-Z]/g, '_$&').toLowerCase() };
+    return async (...args: unknown[]) => {
+      const startedMs = clock.monotonic();
+      total.inc(of);
+      try {
+        return await call.apply(runtime, args);
+      } catch (error) {
+        errors.inc(of);
+        throw error;
+      } finally {
+        seconds.observe(of, (clock.monotonic() - startedMs) / 1000);
+      }
+    };
+  };
+  return new Proxy(runtime, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof name !== 'string' || typeof value !== 'function') return value;
+      // The calls of CRI begin with a capital letter.
+      const made = wrapped.get(name) ?? (/^[A-Z]/.test(name) ? wrap(name, value as never) : value.bind(target));
+      wrapped.set(name, made);
+      return made;
+    },
+  });
+}
