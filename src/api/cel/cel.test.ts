@@ -196,9 +196,9 @@ test('no expression gets past the limit', () => {
     const l = JSON.parse(hundred) as number[];
     const { program: made } = compile(attack, { variables: { l: t.dyn, object: t.dyn } });
     const before = process.cpuUsage().user;
-    made?.evaluate({ l, object });
+    made?.evaluate({ l, object }, { costLimit: 100_000 });
     const ms = (process.cpuUsage().user - before) / 1000;
-    assert.ok(ms < 4000, `${attack}: ${ms} ms`);
+    assert.ok(ms < 2000, `${attack}: ${ms} ms`);
   }
   // Patterns that would make a backtracking matcher run for years.
   assert.equal(evaluate(`"${'a'.repeat(5000)}!".matches("^(a+)+$")`), false);

@@ -1,7 +1,7 @@
 // MutatingAdmissionPolicy: one mutation after the other; each sees what those before it made of the object.
 import { applyAtomics, mergeApplied } from '../../../api/apply-partial.ts';
 import type { CelBindings } from '../../../api/cel/cel.ts';
-import { CelFault, toJson } from '../../../api/cel/value.ts';
+import { CelFault, CelList, CelObject, type CelValue, toJson } from '../../../api/cel/value.ts';
 import { shapeOf } from '../../../api/field-diff.ts';
 import { cloneDeep, type KubeObject } from '../../../api/meta.ts';
 import { applyJsonPatch } from '../../../api/patch/json-patch.ts';
@@ -21,7 +21,7 @@ import { adopt } from '../webhook/mutating.ts';
 import type { CompiledBinding, CompiledMutatingPolicy, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
 import { paramsOf } from './param.ts';
-import { policyMatchDeps, requestBindings } from './request-bindings.ts';
+import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
 type Source = PolicySource<CompiledMutatingPolicy, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding>;
 type Bound = CompiledBinding<MutatingAdmissionPolicyBinding>;
@@ -108,7 +108,7 @@ function* invocationsOf(
     let params: readonly (KubeObject | null)[];
     try {
       if (!match || (bound.matcher && !bound.matcher.match(requested, deps))) continue;
-      params = paramsOf(policy.paramKind, bound.binding.spec.paramRef, attributes.namespace, context);
+      params = paramsOf(policy.paramKind, bound.binding.spec.paramRef, namespaceNameOf(attributes), context);
     } catch (error) {
       if (policy.failsOpen) continue;
       throw refusal(attributes, policy.name, bound.name, `failed to configure binding: ${messageOf(error)}`);
@@ -147,6 +147,7 @@ async function mutate(
     }
     try {
       const made = toJson(outcome.value);
+      if (mutation.patchType === 'ApplyConfiguration') checkTypeNames(outcome.value, 'Object');
       const patched = mutation.patchType === 'JSONPatch' ? patchWith(before, made) : mergeWith(before, made, match);
       if (equalJson(patched, before)) continue;
       await adopt(match, patched, attributes, context);
@@ -156,6 +157,17 @@ async function mutate(
     }
   }
   return changed;
+}
+
+// A value's type has to be that of the place it stands in: `Object.spec` under `spec`. Only for what toJson took.
+function checkTypeNames(value: CelValue, path: string): void {
+  if (value instanceof CelList) for (const item of value) checkTypeNames(item, path);
+  if (!(value instanceof CelObject) || !value.made) return;
+  if (value.type.name !== path)
+    throw new Error(
+      `unexpected type name ${JSON.stringify(value.type.name)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`,
+    );
+  for (const [name, inner] of Object.entries(value.raw)) checkTypeNames(inner as CelValue, `${path}.${name}`);
 }
 
 const asError = (error: unknown): unknown => (error instanceof CelFault ? new Error(error.message) : error);

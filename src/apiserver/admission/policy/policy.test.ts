@@ -319,6 +319,15 @@ test('configurations must leave atomic lists alone; what fails is for the failur
   await client.create(appsV1.deployments, deployment('e'));
 });
 
+test('the types of an applied configuration are those of its places', async () => {
+  const applyConfiguration = { expression: "Object{data: Object.spec{a: 'b'}}" };
+  await mutating({ mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration }] });
+  assert.match(
+    (await refusal(client.create(coreV1.configmaps, configMap()))).message,
+    /denied request: unexpected type name "Object.spec", expected "Object.data", which matches field name path from root Object type$/,
+  );
+});
+
 test('policies see what others made of the object, and again when they ask', async () => {
   const patch = (key: string, unless: string) => [
     {

@@ -51,6 +51,10 @@ function requestValue(attributes: AdmissionAttributes, match: Match): object {
   };
 }
 
+/** A Namespace counts as in itself. */
+export const namespaceNameOf = ({ resource, namespace, name }: AdmissionAttributes): string =>
+  resource.group === '' && resource.resource === 'namespaces' ? name : namespace;
+
 /** Null for what is not in a namespace. */
 function namespaceOf({ resource, namespace, name, object }: AdmissionAttributes, context: ApiContext): object | null {
   const own = resource.group === '' && resource.resource === 'namespaces';

@@ -15,7 +15,7 @@ import { asRequested } from '../webhook/dispatcher.ts';
 import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
 import { paramsOf } from './param.ts';
-import { policyMatchDeps, requestBindings } from './request-bindings.ts';
+import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
 type Source = PolicySource<CompiledValidatingPolicy, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding>;
 type Bound = CompiledBinding<ValidatingAdmissionPolicyBinding>;
@@ -119,7 +119,7 @@ async function reviewPolicy(policy: CompiledValidatingPolicy, match: Match, revi
     try {
       if (bound.matcher && !bound.matcher.match(requested, policyMatchDeps(context))) continue;
       const { paramRef } = bound.binding.spec;
-      const params = paramsOf(policy.paramKind, paramRef, attributes.namespace, context);
+      const params = paramsOf(policy.paramKind, paramRef, namespaceNameOf(attributes), context);
       bindings ??= await requestBindings(attributes, match, context);
       for (const param of params) applyBinding(policy, bound, param, bindings, review);
     } catch (error) {
