@@ -13,6 +13,7 @@ import { clientCertificateAuthenticator, peerVerifier } from './authn/client-cer
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { legacyTokenUse, startTracking } from './authn/legacy-token.ts';
+import { oidcAuthenticator } from './authn/oidc/oidc.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
 import { parseTokenFile, tokenFileAuthenticator } from './authn/token-file.ts';
@@ -28,8 +29,10 @@ import {
   CredentialError,
   defaultIssuer,
   type PeerCertificate,
+  type TokenAuthenticator,
   type UserInfo,
 } from './authn/user.ts';
+import { webhookTokenAuthenticator } from './authn/webhook-token.ts';
 import {
   type Authorizer,
   type RuleResolver,
@@ -48,6 +51,7 @@ import {
   reviewSubjectAccess,
 } from './authz/reviews.ts';
 import type { ApiContext, CallHandler } from './context.ts';
+import { WebhookClient } from './extension/webhook-client.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { sendJson } from './respond.ts';
@@ -108,6 +112,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
       },
     }),
     bootstrapTokenAuthenticator({ secret: lookup.secret, apiAudiences, clock }),
+    ...foreignTokens(context, options, apiAudiences),
   ]);
   const requests = new RequestAuthenticator({
     members: [
@@ -225,6 +230,23 @@ export function createAccess({ context, client, informers, options, metrics }: A
       await startTracking(client, clock);
     },
   };
+}
+
+/** Tokens that others issued. */
+function foreignTokens(
+  context: ApiContext,
+  { authentication: { jwt, webhook } = {}, dialExtension }: ApiServerOptions,
+  apiAudiences: readonly string[],
+): TokenAuthenticator[] {
+  const { clock } = context;
+  const tokens: TokenAuthenticator[] = [];
+  if (jwt?.length) tokens.push(oidcAuthenticator({ jwt, ownIssuers: [defaultIssuer], apiAudiences, clock }));
+  if (webhook) {
+    const client = new WebhookClient({ context, dial: dialExtension, userAgent: 'kube-apiserver' });
+    const post = (...args: Parameters<WebhookClient['post']>) => client.post(...args);
+    tokens.push(webhookTokenAuthenticator({ ...webhook, post, clock }));
+  }
+  return tokens;
 }
 
 function remember(verify: () => PeerCertificate): PeerCertificate | CredentialError {

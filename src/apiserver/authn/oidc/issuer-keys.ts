@@ -1,0 +1,127 @@
+// The keys of a token issuer, as its discovery document leads to them.
+import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { request as httpsRequest } from 'node:https';
+import type { Clock } from '../../../base/clock.ts';
+import { CredentialError } from '../user.ts';
+import type { JwtAuthenticator } from './configuration.ts';
+
+const requestMs = 10_000;
+const maxBytes = 1 << 20;
+// A token with an unknown key must not make us ask the issuer each time.
+const retryMs = 10_000;
+
+interface Key {
+  readonly id: string | undefined;
+  readonly key: KeyObject;
+}
+
+export class IssuerKeys {
+  readonly #issuer: JwtAuthenticator['issuer'];
+  readonly #clock: Clock;
+  #keys: readonly Key[] = [];
+  #asking: Promise<void> | undefined;
+  #askedMs: number | undefined;
+
+  constructor(issuer: JwtAuthenticator['issuer'], clock: Clock) {
+    this.#issuer = issuer;
+    this.#clock = clock;
+  }
+
+  /** Rejects with CredentialError unless one of the issuer's keys signed this text. */
+  async verify(text: Buffer, signature: Buffer, algorithm: string, keyId: string | undefined): Promise<void> {
+    if (this.#signed(text, signature, algorithm, keyId)) return;
+    if (this.#asking || this.#askedMs === undefined || this.#clock.monotonic() - this.#askedMs >= retryMs) {
+      this.#asking ??= this.#ask().finally(() => {
+        this.#asking = undefined;
+      });
+      await this.#asking;
+      if (this.#signed(text, signature, algorithm, keyId)) return;
+    }
+    throw new CredentialError('oidc: verify token: failed to verify signature: failed to verify id token signature');
+  }
+
+  #signed(text: Buffer, signature: Buffer, algorithm: string, keyId: string | undefined): boolean {
+    return this.#keys.some(k => (!keyId || !k.id || k.id === keyId) && isSigned(k.key, algorithm, text, signature));
+  }
+
+  async #ask(): Promise<void> {
+    this.#askedMs = this.#clock.monotonic();
+    const { url, discoveryURL } = this.#issuer;
+    try {
+      const at = discoveryURL ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
+      const document = (await this.#get(at)) as { issuer?: string; jwks_uri?: string };
+      if (document.issuer !== url)
+        throw new Error(
+          `issuer did not match the issuer returned by provider, expected ${JSON.stringify(url)} got ${JSON.stringify(document.issuer)}`,
+        );
+      const { keys = [] } = (await this.#get(document.jwks_uri ?? '')) as { keys?: { kid?: string; use?: string }[] };
+      this.#keys = keys
+        .filter(k => !k.use || k.use === 'sig')
+        .flatMap(jwk => {
+          try {
+            return { id: jwk.kid, key: createPublicKey({ key: jwk as never, format: 'jwk' }) };
+          } catch {
+            return [];
+          }
+        });
+    } catch (error) {
+      throw new CredentialError(`oidc: authenticator not initialized: ${(error as Error).message}`);
+    }
+  }
+
+  #get(url: string): Promise<unknown> {
+    const { certificateAuthority: ca } = this.#issuer;
+    return new Promise((resolve, reject) => {
+      if (!url.startsWith('https://')) return reject(new Error(`get ${JSON.stringify(url)}: https is needed`));
+      const request = httpsRequest(url, {
+        ...(ca ? { ca } : {}),
+        headers: { accept: 'application/json' },
+        agent: false,
+      });
+      const timer = this.#clock.after(requestMs, () => request.destroy(new Error('context deadline exceeded')));
+      request.on('close', () => timer.cancel());
+      request.on('error', error => reject(new Error(`Get ${JSON.stringify(url)}: ${error.message}`)));
+      request.on('response', response => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > maxBytes) request.destroy(new Error('response too large'));
+          else chunks.push(chunk);
+        });
+        response.on('end', () => {
+          if (response.statusCode !== 200)
+            return reject(new Error(`Get ${JSON.stringify(url)}: ${response.statusCode}`));
+          try {
+            resolve(JSON.parse(Buffer.concat(chunks).toString()));
+          } catch (error) {
+            reject(error as Error);
+          }
+        });
+        response.on('error', reject);
+      });
+      request.end();
+    });
+  }
+}
+
+const algorithms: Readonly<Record<string, { type: string; hash: string; curve?: string; pss?: boolean }>> = {
+  RS256: { type: 'rsa', hash: 'sha256' },
+  RS384: { type: 'rsa', hash: 'sha384' },
+  RS512: { type: 'rsa', hash: 'sha512' },
+  PS256: { type: 'rsa', hash: 'sha256', pss: true },
+  PS384: { type: 'rsa', hash: 'sha384', pss: true },
+  PS512: { type: 'rsa', hash: 'sha512', pss: true },
+  ES256: { type: 'ec', hash: 'sha256', curve: 'prime256v1' },
+  ES384: { type: 'ec', hash: 'sha384', curve: 'secp384r1' },
+  ES512: { type: 'ec', hash: 'sha512', curve: 'secp521r1' },
+};
+
+export const isKnownAlgorithm = (name: string): boolean => Object.hasOwn(algorithms, name);
+
+function isSigned(key: KeyObject, algorithm: string, text: Buffer, signature: Buffer): boolean {
+  const { type, hash, curve, pss } = algorithms[algorithm]!;
+  if (key.asymmetricKeyType !== type || (curve && key.asymmetricKeyDetails?.namedCurve !== curve)) return false;
+  const padding = pss ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST } : {};
+  return verify(hash, text, { key, dsaEncoding: 'ieee-p1363', ...padding }, signature);
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { authenticationV1 } from '../../../api/refs.ts';
+import { systemClock, VirtualClock } from '../../../base/clock.ts';
+import { httpClient } from '../../../client/http-client.ts';
+import { startTestExtension, type TestExtension } from '../../extension/test-extension.ts';
+import { startTestServer } from '../../test-server.ts';
+import { CredentialError, type TokenIdentity } from '../user.ts';
+import { webhookTokenAuthenticator } from '../webhook-token.ts';
+import type { JwtAuthenticator } from './configuration.ts';
+import { oidcAuthenticator } from './oidc.ts';
+
+const clock = new VirtualClock();
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+let published: object[] = [];
+let issuer: TestExtension;
+let asked = 0;
+
+before(async () => {
+  published = [{ ...rsa.publicKey.export({ format: 'jwk' }), kid: 'one', use: 'sig' }];
+  issuer = await startTestExtension((request, response) => {
+    asked++;
+    const document =
+      request.url === '/keys' ? { keys: published } : { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
+    response.end(JSON.stringify(document));
+  });
+});
+after(() => issuer.stop());
+
+function tokenOf(claims: object, key: KeyObject = rsa.privateKey, alg = 'RS256', kid = 'one'): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = clock.now() / 1000 + 600;
+  const text = `${part({ alg, kid })}.${part({ iss: issuer.url, aud: 'k8s', exp, sub: 'me', ...claims })}`;
+  return `${text}.${sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+}
+
+const jwt = (
+  claimMappings: JwtAuthenticator['claimMappings'],
+  over: Partial<JwtAuthenticator> = {},
+): JwtAuthenticator => ({
+  issuer: {
+    url: issuer.url,
+    audiences: ['k8s'],
+    certificateAuthority: Buffer.from(issuer.caBundle, 'base64').toString(),
+  },
+  claimMappings,
+  ...over,
+});
+const authenticatorOf = (...all: JwtAuthenticator[]) =>
+  oidcAuthenticator({ jwt: all, ownIssuers: ['https://own'], apiAudiences: ['api'], clock });
+const identify = async (config: JwtAuthenticator, token: string): Promise<TokenIdentity | undefined> =>
+  authenticatorOf(config).authenticateToken(token, ['api']);
+const refusedWith = (promise: Promise<unknown>, message: RegExp) =>
+  assert.rejects(promise, error => error instanceof CredentialError && message.test(error.message));
+
+test('claims become a user', async () => {
+  const config = jwt({
+    username: { claim: 'sub', prefix: 'oidc:' },
+    groups: { claim: 'groups', prefix: 'g:' },
+    uid: { claim: 'id' },
+  });
+  assert.deepEqual(await identify(config, tokenOf({ groups: ['a', 'b'], id: '7' })), {
+    user: { name: 'oidc:me', uid: '7', groups: ['g:a', 'g:b'] },
+    audiences: ['api'],
+  });
+  assert.deepEqual((await identify(config, tokenOf({ groups: 'one' })))?.user.groups, ['g:one']);
+});
+
+test('expressions map and judge claims and users', async () => {
+  const config = jwt(
+    {
+      username: { expression: 'claims.sub + "@" + claims.realm' },
+      groups: { expression: 'claims.roles.map(r, "role:" + r)' },
+      extra: [{ key: 'example.com/tenant', valueExpression: 'claims.realm' }],
+    },
+    {
+      claimValidationRules: [{ expression: 'claims.level >= 2', message: 'level 2 is needed' }],
+      userValidationRules: [{ expression: '!user.username.startsWith("system:")', message: 'not a system user' }],
+    },
+  );
+  const claims = { realm: 'r', roles: ['x'], level: 2 };
+  assert.deepEqual((await identify(config, tokenOf(claims)))?.user, {
+    name: 'me@r',
+    groups: ['role:x'],
+    extra: { 'example.com/tenant': ['r'] },
+  });
+  await refusedWith(identify(config, tokenOf({ ...claims, level: 1 })), /level 2 is needed/);
+  await refusedWith(identify(config, tokenOf({ ...claims, sub: 'system:x' })), /not a system user/);
+  await refusedWith(identify(config, tokenOf({ roles: [], level: 2 })), /no such key: realm/);
+});
+
+test('what is forged, late, early, for others or unverified is refused', async () => {
+  const config = jwt({ username: { claim: 'email', prefix: '' } });
+  const mail = { email: 'a@b' };
+  const now = clock.now() / 1000;
+  assert.equal((await identify(config, tokenOf(mail)))?.user.name, 'a@b');
+  await refusedWith(identify(config, tokenOf({ ...mail, email_verified: false })), /email not verified/);
+  await refusedWith(identify(config, tokenOf({ ...mail, aud: 'other' })), /expected audience/);
+  await refusedWith(identify(config, tokenOf({ ...mail, exp: now - 1 })), /expired/);
+  await refusedWith(identify(config, tokenOf({ ...mail, nbf: now + 3600 })), /not before/);
+  await refusedWith(identify(config, tokenOf(mail, ec.privateKey, 'ES256')), /failed to verify/);
+  await refusedWith(identify(config, `${tokenOf(mail).split('.').slice(0, 2).join('.')}.AAAA`), /failed to verify/);
+  await refusedWith(
+    (async () => identify(config, tokenOf(mail, rsa.privateKey, 'none')))(),
+    /unexpected signature algorithm/,
+  );
+  assert.equal(await identify(config, tokenOf({ iss: 'https://elsewhere' })), undefined);
+});
+
+test('new keys of the issuer are found, without asking it for every bad token', async () => {
+  const authenticator = authenticatorOf(jwt({ username: { claim: 'sub', prefix: '' } }));
+  const token = tokenOf({}, ec.privateKey, 'ES256', 'two');
+  const attempt = async () => authenticator.authenticateToken(token, ['api']);
+  await refusedWith(attempt(), /failed to verify/);
+  const before = asked;
+  await refusedWith(attempt(), /failed to verify/);
+  assert.equal(asked, before);
+  published.push({ ...ec.publicKey.export({ format: 'jwk' }), kid: 'two' });
+  await clock.advance(10_000);
+  assert.equal((await attempt())?.user.name, 'me');
+});
+
+test('configurations are checked', () => {
+  const username = { claim: 'sub', prefix: '' };
+  const url = (text: string) => jwt({ username }, { issuer: { url: text, audiences: ['a'] } });
+  assert.throws(() => authenticatorOf(url('http://x')), /jwt\[0\].issuer.url: .*URL scheme must be https/);
+  assert.throws(() => authenticatorOf(url('https://own')), /disallowed issuers/);
+  assert.throws(() => authenticatorOf(jwt({ username }), jwt({ username })), /jwt\[1\].issuer.url: Duplicate value/);
+  assert.throws(() => authenticatorOf(jwt({ username: { claim: 'sub' } })), /prefix is required when claim is set/);
+  assert.throws(() => authenticatorOf(jwt({ username: { expression: 'claims.' } })), /compilation failed/);
+  assert.throws(
+    () => authenticatorOf(jwt({ username: { expression: 'claims.email' } })),
+    /email_verified must be used/,
+  );
+});
+
+test('a webhook is asked once for a token it knows', async () => {
+  let reviews = 0;
+  const authenticator = webhookTokenAuthenticator({
+    server: { url: 'https://x' },
+    clock,
+    post: async (_server, body) => {
+      reviews++;
+      const { token } = (body as { spec: { token: string } }).spec;
+      if (token === 'down') throw new Error('connection refused');
+      return { status: token === 'good' ? { authenticated: true, user: { username: 'u', groups: ['g'] } } : {} };
+    },
+  });
+  const ask = async (token: string) => authenticator.authenticateToken(token, ['api']);
+  for (let i = 0; i < 2; i++)
+    assert.deepEqual(await ask('good'), { user: { name: 'u', groups: ['g'] }, audiences: ['api'] });
+  assert.equal(reviews, 1);
+  await clock.advance(120_000);
+  await ask('good');
+  assert.equal(reviews, 2);
+  assert.equal(await ask('bad'), undefined);
+  for (let i = 0; i < 2; i++) await refusedWith(ask('down'), /connection refused/);
+  assert.equal(reviews, 5);
+});
+
+test('the API server knows the users of issuers', async () => {
+  const config = jwt({ username: { claim: 'sub', prefix: 'oidc:' } });
+  const server = await startTestServer({ authentication: { jwt: [config] } });
+  try {
+    const exp = systemClock.now() / 1000 + 600;
+    const client = httpClient({ server: server.url, ca: server.ca, token: tokenOf({ exp }), userAgent: 'test' });
+    const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' } as never;
+    const { status } = await client.create(authenticationV1.selfsubjectreviews, review);
+    assert.equal(status?.userInfo?.username, 'oidc:me');
+    assert.deepEqual(status?.userInfo?.groups, ['system:authenticated']);
+    client.close();
+  } finally {
+    await server.stop();
+  }
+});
