@@ -1,3 +1,4 @@
+import type { WebhookClientConfig } from '../api/type/admissionregistration-v1.ts';
 import type { Policy } from '../api/type/audit-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -6,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
 import type { AuditSink } from './audit/auditor.ts';
+import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -30,6 +32,13 @@ export interface ApiServerOptions {
   readonly dialExtension?: (address: { readonly host: string; readonly port: number }) => {
     readonly host: string;
     readonly port: number;
+  };
+  /** Whose tokens are believed besides this server's own. */
+  readonly authentication?: {
+    /** As in an AuthenticationConfiguration. */
+    readonly jwt?: readonly JwtAuthenticator[];
+    /** A server that takes TokenReviews. */
+    readonly webhook?: { readonly server: WebhookClientConfig; readonly cacheMs?: number };
   };
   /** What is recorded of requests, and where. */
   readonly audit?: { readonly policy: Policy; readonly sinks: readonly AuditSink[] };
