@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { cloneDeep, type KubeObject } from '../api/meta.ts';
+import { cloneDeep, type KubeObject, type Mutable } from '../api/meta.ts';
 import { appsV1, coreV1 } from '../api/refs.ts';
 import { StatusError } from '../api/status.ts';
 import type { Deployment } from '../api/type/apps-v1.ts';
@@ -124,11 +124,9 @@ test('the reference of a volume to its claim is shared field by field', async ()
   const spec = { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/x' } };
   const claimRef = { namespace, name: 'claim' };
   const made = await apply<PersistentVolume>('v', 'one', { spec: { ...spec, claimRef } }, { ref: volumes });
-  await client.update(
-    volumes,
-    { ...cloneDeep(made), spec: { ...made.spec, claimRef: { ...claimRef, uid: 'u' } } },
-    { fieldManager: 'binder' },
-  );
+  const bound = cloneDeep(made) as Mutable<PersistentVolume>;
+  bound.spec.claimRef = { ...claimRef, uid: 'u' };
+  await client.update(volumes, bound, { fieldManager: 'binder' });
   const again = await apply<PersistentVolume>('v', 'one', { spec: { ...spec, claimRef } }, { ref: volumes });
   assert.deepEqual({ ...again.spec.claimRef }, { ...claimRef, uid: 'u' });
 });
