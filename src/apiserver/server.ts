@@ -71,6 +71,8 @@ function localUser({ serviceAccount, user }: { serviceAccount?: string; user?: s
   return user ? { name: user, groups: [allAuthenticated] } : superuser;
 }
 
+// There may be thousands of custom resources.
+const customRetainBytes = 4 << 20;
 const longestDrainMs = 5000;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -139,7 +141,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     definitions: registryOf(context, 'apiextensions.k8s.io', 'customresourcedefinitions'),
     user: superuser,
     webhook: conversionWebhook((config, body, timeoutMs) => converters.post(config, body, timeoutMs), random),
-    makeCache: prefix => new WatchCache({ prefix, clock, decode }),
+    makeCache: prefix => new WatchCache({ prefix, clock, decode, retainBytes: customRetainBytes }),
     makeRegistry,
   });
 

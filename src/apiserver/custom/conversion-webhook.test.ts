@@ -65,7 +65,7 @@ async function make(group: string): Promise<Json> {
   return crd;
 }
 
-test('should be able to convert from CR v1 to CR v2', async () => {
+test('[sig-api-machinery] CustomResourceConversionWebhook [Privileged:ClusterAdmin] should be able to convert from CR v1 to CR v2', async () => {
   const group = 'convert.example.com';
   await make(group);
   await call.expect(201, 'POST', widgets(group), widget(group, 'a', { hostPort: 'localhost:8080' }));
@@ -86,7 +86,7 @@ test('should be able to convert from CR v1 to CR v2', async () => {
   assert.equal((await call.expect(200, 'GET', `${widgets(group)}/b`)).hostPort, 'h:2');
 });
 
-test('should be able to convert a non homogeneous list of CRs', async () => {
+test('[sig-api-machinery] CustomResourceConversionWebhook [Privileged:ClusterAdmin] should be able to convert a non homogeneous list of CRs', async () => {
   const group = 'mixed.example.com';
   const crd = await make(group);
   await call.expect(201, 'POST', widgets(group), widget(group, 'a', { hostPort: 'a:1' }));

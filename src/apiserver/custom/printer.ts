@@ -71,7 +71,7 @@ function cell(path: JsonPath | undefined, type: string, object: KubeObject, nowM
   if (value === undefined || value === null) return null;
   switch (type) {
     case 'integer':
-      return typeof value === 'number' && Number.isInteger(value) ? value : null;
+      return typeof value === 'number' ? Math.trunc(value) : null;
     case 'number':
       return typeof value === 'number' ? value : null;
     case 'boolean':
@@ -81,7 +81,7 @@ function cell(path: JsonPath | undefined, type: string, object: KubeObject, nowM
       return at === undefined ? '<invalid>' : humanDuration(nowMs - at);
     }
     default:
-      return found.map(text).join(' ');
+      return text(value);
   }
 }
 
