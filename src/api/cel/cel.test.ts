@@ -37,6 +37,11 @@ test("Kubernetes' libraries", () => {
     ['"abc 123 456".find("[0-9]+")', '123'],
     ['"abc 123 456".findAll("[0-9]+")', ['123', '456']],
     ['"1 2 3".findAll("[0-9]+", 2)', ['1', '2']],
+    ['"1, 2".findAll("[0-9]*")', ['1', '', '2']],
+    ['"a".findAll("x*")', ['', '']],
+    ['url("https://example.com/path with spaces/").getEscapedPath()', '/path%20with%20spaces/'],
+    ['isURL("https://exa mple.com/")', false],
+    ['quantity("50k").add(20).sub(quantity("100k")).sub(-50000).asInteger()', 20],
     ['url("https://user@example.com:8080/a%20b?x=1&x=2&y=").getHost()', 'example.com:8080'],
     ['url("https://[::1]:80/p").getHostname() + url("https://[::1]:80/p").getPort()', '::180'],
     ['url("https://example.com/a?x=1&x=2&y").getQuery()', { x: ['1', '2'], y: [''] }],
@@ -112,6 +117,42 @@ test('schemas give types, escaped names and sizes', () => {
   assert.equal(program('self.ports.all(p, p != "x")', { self }).estimateCost().max, 3 + 5 * 5);
   assert.equal(escapeName('a__b.c'), 'a__underscores__b__dot__c');
   assert.equal(escapeName('for'), '__for__');
+});
+
+test('lists that are sets or maps compare and add as such', () => {
+  const self = celTypeOfSchema({
+    type: 'object',
+    properties: {
+      a: { type: 'array', items: { type: 'integer' }, 'x-kubernetes-list-type': 'set' },
+      b: { type: 'array', items: { type: 'integer' }, 'x-kubernetes-list-type': 'set' },
+      m: {
+        type: 'array',
+        items: { type: 'object', properties: { k: { type: 'string' }, v: { type: 'integer' } } },
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['k'],
+      },
+    },
+  })!;
+  const value = {
+    a: [1, 2, 3],
+    b: [3, 1, 2],
+    m: [
+      { k: 'x', v: 1 },
+      { k: 'y', v: 2 },
+    ],
+  };
+  const run = (e: string, bound: object = value) => {
+    const result = program(e, { self, other: self }).evaluate({ self: value, other: bound });
+    return result.ok ? toJson(result.value) : result.error.message;
+  };
+  assert.equal(run('self.a == self.b'), true);
+  assert.deepEqual(run('self.a + [3, 4]'), [1, 2, 3, 4]);
+  const m = [
+    { k: 'y', v: 9 },
+    { k: 'z', v: 3 },
+  ];
+  assert.deepEqual(run('(self.m + other.m).map(e, e.k + string(e.v))', { m }), ['x1', 'y9', 'z3']);
+  assert.equal(run('self.m == other.m', { m: value.m.toReversed() }), true);
 });
 
 test('estimates grow with what schemas allow, and are no less than what is spent', () => {

@@ -93,7 +93,12 @@ function find(text: string, pattern: string): string {
 function findAll(text: string, pattern: string, limit = -1n): CelList {
   const matcher = matcherFor(text, pattern);
   const out: string[] = [];
-  while ((limit < 0n || out.length < Number(limit)) && matcher.find()) out.push(matcher.group() ?? '');
+  let end = -1;
+  while ((limit < 0n || out.length < Number(limit)) && matcher.find()) {
+    // As Go: nothing is found right behind something.
+    if (matcher.end() > matcher.start() || matcher.start() !== end) out.push(matcher.group() ?? '');
+    end = matcher.end();
+  }
   return CelList.of(out);
 }
 

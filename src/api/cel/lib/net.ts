@@ -160,7 +160,7 @@ const URI = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(?:\/\/([^/?]*))?([^?]*)(?:\?(.*))?
 
 function tryUrl(text: string): CelUrl | undefined {
   const m = URI.exec(text);
-  if (!m || text === '' || /[\x00-\x20\x7f]/.test(text)) return undefined;
+  if (!m || text === '' || /[\x00-\x1f\x7f]/.test(text)) return undefined;
   const [scheme, host, path] = [m[1], m[2], m[3]!];
   if (!scheme && !text.startsWith('/')) return undefined;
   if (scheme && host === undefined && !path.startsWith('/')) return undefined;
