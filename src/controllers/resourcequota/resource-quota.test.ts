@@ -29,6 +29,46 @@ const named = (kind: string, apiVersion: string, name: string) => ({
 const status = (bench: ControllerBench) => bench.client.object(coreV1.resourcequotas, 'a/q')!.status!;
 
 describe('resourcequota-controller', () => {
+  it('does not take back what admission charged for an object that is not seen yet', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota({ pods: '3' }), pod('p0'), pod('p1')],
+    });
+    const used: string[] = [];
+    const note = () => used.push(status(bench).used!.pods!);
+    await bench.settle();
+    note();
+    // Admission charges a third, and one goes before the third is stored.
+    bench.client.set(coreV1.resourcequotas, {
+      ...bench.client.object(coreV1.resourcequotas, 'a/q')!,
+      status: { hard: { pods: '3' }, used: { pods: '3' } },
+    } as Draft<ResourceQuota>);
+    await bench.settle();
+    await bench.client.delete(coreV1.pods, { namespace: 'a', name: 'p0' }, { gracePeriodSeconds: 0 });
+    await bench.advance(50);
+    note();
+    bench.client.set(coreV1.pods, pod('p2'));
+    await bench.advance(1000);
+    note();
+    assert.deepEqual(used, ['2', '3', '2']);
+  });
+
+  it('counts down beside one charge after another, late', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota({ pods: '300' }, {}, { hard: { pods: '300' }, used: { pods: '0' } }), pod('p0')],
+    });
+    for (let i = 0; i < 30; i++) {
+      bench.client.set(coreV1.resourcequotas, {
+        ...bench.client.object(coreV1.resourcequotas, 'a/q')!,
+        status: { hard: { pods: '300' }, used: { pods: String(100 + i) } },
+      } as Draft<ResourceQuota>);
+      bench.client.set(coreV1.pods, pod(`x${i}`));
+      await bench.client.delete(coreV1.pods, { namespace: 'a', name: `x${i}` }, { gracePeriodSeconds: 0 });
+      await bench.advance(100);
+      if (status(bench).used!.pods === '1') return;
+    }
+    assert.fail('never');
+  });
+
   it('counts what there is, nothing included, and then rests', async () => {
     const hard = {
       pods: '10',

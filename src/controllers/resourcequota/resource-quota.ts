@@ -10,12 +10,15 @@ import { isNotFound } from '../../api/status.ts';
 import type { ResourceQuota } from '../../api/type/core-v1.ts';
 import type { APIGroup } from '../../api/type/meta-v1.ts';
 import type { Controller, ControllerContext, Result, Watch } from '../../engine/controller.ts';
-import { frees, isSame, namesFor, nextStatus, otherCounted, tally } from './kernel/quota-status.ts';
+import { frees, isSame, namesFor, nextStatus, otherCounted, raises, tally } from './kernel/quota-status.ts';
 
 const resyncMs = 300_000;
 /** How often kinds are counted that are not watched here. */
 const unwatchedMs = 10_000;
 const pageSize = 500;
+/** A create that was charged has been stored, and seen, by then. */
+const settledMs = 200;
+const longestWaitMs = 2000;
 
 const watched: readonly ResourceRef<any>[] = [
   coreV1.pods,
@@ -53,10 +56,13 @@ export function resourceQuotaController(): Controller {
       ...watched.map(replenishment),
     ],
     writes: ['resourcequotas/status'],
-    create: context => ({
-      reconcile: key => reconcile(key, context),
-      run: signal => resync(context, signal),
-    }),
+    create: context => {
+      const charges = followCharges(context);
+      return {
+        reconcile: key => reconcile(key, context, charges),
+        run: signal => resync(context, signal),
+      };
+    },
   };
 }
 
@@ -82,7 +88,41 @@ async function resync(context: ControllerContext, signal: AbortSignal): Promise<
   }
 }
 
-async function reconcile(key: string, context: ControllerContext): Promise<Result | undefined> {
+/** When admission last charged a quota, and since when a lower count waits; monotonic, by key. */
+interface Charges {
+  readonly chargedMs: Map<string, number>;
+  readonly waitingMs: Map<string, number>;
+  /** What was written here last: no charge. */
+  readonly own: Map<string, Readonly<Record<string, string>>>;
+}
+
+function followCharges(context: ControllerContext): Charges {
+  const charges: Charges = { chargedMs: new Map(), waitingMs: new Map(), own: new Map() };
+  context.observe(coreV1.resourcequotas, {
+    onAdd: () => {},
+    onUpdate(quota, old) {
+      const key = keyOf(quota);
+      if (!raises(old, quota) || isSame(charges.own.get(key), quota.status?.used)) return;
+      charges.chargedMs.set(key, context.clock.monotonic());
+    },
+    onDelete(quota) {
+      for (const map of [charges.chargedMs, charges.waitingMs, charges.own]) map.delete(keyOf(quota));
+    },
+  });
+  return charges;
+}
+
+/**
+ * How long a count that is lower has to wait: what admission has charged is stored, and seen here, a moment later.
+ * 0: not at all, also when it has waited long enough beside one charge after another.
+ */
+function waitMs({ chargedMs, waitingMs }: Charges, key: string, nowMs: number): number {
+  const sinceCharge = nowMs - (chargedMs.get(key) ?? Number.NEGATIVE_INFINITY);
+  const waited = nowMs - waitingMs.getOrInsert(key, nowMs);
+  return waited >= longestWaitMs ? 0 : Math.max(0, settledMs - sinceCharge);
+}
+
+async function reconcile(key: string, context: ControllerContext, charges: Charges): Promise<Result | undefined> {
   const quota = context.lister(coreV1.resourcequotas).get(key);
   if (!quota) return undefined;
   const namespace = quota.metadata.namespace!;
@@ -98,6 +138,12 @@ async function reconcile(key: string, context: ControllerContext): Promise<Resul
     if (objects) tally(used, quota, other, objects, nowMs);
   }
   const status = nextStatus(quota, used);
+  if (status && raises({ ...quota, status }, quota)) {
+    const wait = waitMs(charges, key, context.clock.monotonic());
+    if (wait > 0) return { requeueAfterMs: wait };
+  }
+  charges.waitingMs.delete(key);
+  if (status?.used) charges.own.set(key, status.used);
   if (status) await context.client.updateStatus<ResourceQuota>(coreV1.resourcequotas, cloneDeep({ ...quota, status }));
   return others.length > 0 ? { requeueAfterMs: unwatchedMs } : undefined;
 }

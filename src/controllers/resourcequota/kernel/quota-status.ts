@@ -1,5 +1,5 @@
 // What the objects of a namespace use of a quota.
-import { type Quantity, zeroQuantity } from '../../../api/quantity.ts';
+import { parseQuantity, type Quantity, zeroQuantity } from '../../../api/quantity.ts';
 import { increase, listOf } from '../../../api/quota/amounts.ts';
 import { concerns, matchesScopes } from '../../../api/quota/scope.ts';
 import { type Counted, countName, usageOf } from '../../../api/quota/usage.ts';
@@ -48,6 +48,14 @@ export function nextStatus(
     isSame(quota.status.hard, hard) &&
     isSame(old, used);
   return done ? undefined : { hard, used };
+}
+
+/** Whether some amount in use is higher in `now` than in `before`. */
+export function raises(before: ResourceQuota, now: ResourceQuota): boolean {
+  const old = before.status?.used ?? {};
+  return Object.entries(now.status?.used ?? {}).some(
+    ([name, amount]) => old[name] !== amount && parseQuantity(amount).compare(parseQuantity(old[name] ?? '0')) > 0,
+  );
 }
 
 /** True when these limits are the same. */
