@@ -71,3 +71,14 @@ test('cluster names', () => {
   for (const good of ['dev', 'a', '1', 'a-b-9']) assert.equal(badClusterName(good), undefined);
   for (const bad of ['', '-a', 'a-', 'A', 'a_b', 'a/b', '..', 'x'.repeat(33)]) assert.ok(badClusterName(bad), bad);
 });
+
+test('files of the API server are named by absolute paths', () => {
+  const config = (spec: string) =>
+    parseConfig(`apiVersion: k8ts.dev/v1alpha1\nkind: ClusterConfiguration\nspec:\n  apiServer: ${spec}\n`, 'c.yaml');
+  assert.deepEqual(config('{auditPolicyFile: /etc/policy.yaml, auditLogMaxSize: 5}').apiServer, {
+    auditPolicyFile: '/etc/policy.yaml',
+    auditLogMaxSize: 5,
+  });
+  assert.throws(() => config('{auditLogPath: audit.log}'), /spec.apiServer.auditLogPath: .*must be an absolute path/);
+  assert.throws(() => config('{auditLog: x}'), /unknown field "spec.apiServer.auditLog"/);
+});

@@ -1,8 +1,10 @@
 // The file of `k8ts up --config`: kind ClusterConfiguration of k8ts.dev/v1alpha1, and what flags make of it.
+import { isAbsolute } from 'node:path';
 import { parseDocument } from 'yaml';
 import { featureGates } from '../api/feature-gates.ts';
 import { FieldErrors, type FieldPath, path } from '../api/field-error.ts';
 import { messageOf } from '../base/assert.ts';
+import type { ApiServerFiles } from './api-server-files.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
 
 export const configApiVersion = 'k8ts.dev/v1alpha1';
@@ -33,6 +35,8 @@ export interface ClusterConfig {
   /** Which controllers run, as --controllers of Kubernetes. */
   readonly controllers?: readonly string[];
   readonly featureGates?: Readonly<Record<string, boolean>>;
+  /** Files that configure the API server. */
+  readonly apiServer?: ApiServerFiles;
 }
 
 export const defaultClusterName = 'dev';
@@ -151,6 +155,7 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
     'kubelet',
     'controllers',
     'featureGates',
+    'apiServer',
   ]);
   set(config, 'nodes', reader.integer(spec.nodes, at.child('nodes'), 1, maxLabNodes));
   set(config, 'simulate', reader.typed(spec.simulate, at.child('simulate'), 'boolean'));
@@ -163,7 +168,28 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   set(config, 'maxPods', reader.integer(kubelet.maxPods, at.child('kubelet', 'maxPods'), 1, 1000));
   set(config, 'controllers', readNames(reader, spec.controllers, at.child('controllers')));
   set(config, 'featureGates', readGates(reader, spec.featureGates, at.child('featureGates')));
+  set(config, 'apiServer', readApiServer(reader, spec.apiServer, at.child('apiServer')));
   return config;
+}
+
+const apiServerPaths = ['auditPolicyFile', 'auditLogPath', 'authenticationConfig'] as const;
+const apiServerNumbers = ['auditLogMaxAge', 'auditLogMaxBackup', 'auditLogMaxSize'] as const;
+
+function readApiServer(reader: Reader, value: unknown, at: FieldPath): ApiServerFiles | undefined {
+  if (value === undefined || value === null) return undefined;
+  const given = reader.map(value, at, [...apiServerPaths, ...apiServerNumbers]);
+  const files: { -readonly [K in keyof ApiServerFiles]: ApiServerFiles[K] } = {};
+  for (const name of apiServerPaths) {
+    const file = reader.typed<string>(given[name], at.child(name), 'string');
+    if (file === undefined) continue;
+    if (isAbsolute(file)) files[name] = file;
+    else reader.errors.invalid(at.child(name), file, 'must be an absolute path');
+  }
+  for (const name of apiServerNumbers) {
+    const number = reader.integer(given[name], at.child(name), 0, 1_000_000);
+    if (number !== undefined) files[name] = number;
+  }
+  return files;
 }
 
 function readNames(reader: Reader, value: unknown, at: FieldPath): string[] | undefined {

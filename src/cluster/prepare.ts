@@ -86,6 +86,7 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     maxPods: config.maxPods,
     ...(config.controllers ? { controllers: config.controllers } : {}),
     ...(config.featureGates ? { featureGates: config.featureGates } : {}),
+    ...(config.apiServer ? { apiServer: config.apiServer } : {}),
   };
 }
 

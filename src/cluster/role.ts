@@ -1,6 +1,7 @@
 // The configuration files that `k8ts server` and `k8ts agent` read. JSON; `k8ts up` writes them.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ApiServerFiles } from './api-server-files.ts';
 
 export interface ServerConfig {
   readonly cluster: string;
@@ -22,6 +23,8 @@ export interface ServerConfig {
   readonly controllers?: readonly string[];
   /** Switched by hand; others are as Kubernetes has them. */
   readonly featureGates?: Readonly<Record<string, boolean>>;
+  /** Files that configure the API server. */
+  readonly apiServer?: ApiServerFiles;
   /** Nodes without containers to run in this process. */
   readonly simulatedNodes: number;
   readonly maxPods: number;

@@ -3,6 +3,7 @@ import type { Server } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import type { ReadFiles } from './api-server-files.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { serviceAddress } from './config.ts';
 import { runControlPlane } from './control-plane.ts';
@@ -40,7 +41,10 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
   ]);
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
   const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
+  const { readApiServerFiles } = await import('./api-server-files.ts');
+  let files: ReadFiles | undefined;
   try {
+    files = readApiServerFiles(config.apiServer, { clock, log });
     const api = createApiServer({
       components: ['scheduler', 'controller-manager'],
       store,
@@ -61,6 +65,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,
       ...(config.featureGates ? { featureGates: config.featureGates } : {}),
+      ...files.options,
     });
     if (config.listen) await listenOn(api, config.listen);
     if (handed) api.listen(handed);
@@ -84,6 +89,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
     );
     await runControlPlane(api, context, signal);
   } finally {
+    await files?.close();
     await store.close();
   }
 }

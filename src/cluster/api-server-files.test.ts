@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { readApiServerFiles } from './api-server-files.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'api-server-files-'));
+after(() => rmSync(directory, { recursive: true }));
+const deps = { clock: new VirtualClock(), log: silentLog };
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const policy = 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n';
+const issuer = (url: string) => `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+- issuer: {url: '${url}', audiences: [k8s]}
+  claimMappings: {username: {claim: sub, prefix: ''}}
+`;
+
+test('policy, log and issuers come from their files', async () => {
+  const auditLogPath = join(directory, 'log', 'audit.log');
+  const read = readApiServerFiles(
+    {
+      auditPolicyFile: file('policy.yaml', policy),
+      auditLogPath,
+      authenticationConfig: file('authn.yaml', issuer('https://issuer.example.com')),
+    },
+    deps,
+  );
+  assert.equal(read.options.audit?.policy.rules[0]?.level, 'Metadata');
+  assert.equal(read.options.authentication?.jwt?.[0]?.issuer.url, 'https://issuer.example.com');
+  read.options.audit?.sinks[0]?.write({ level: 'Metadata' } as never);
+  await read.close();
+  assert.equal(readFileSync(auditLogPath, 'utf8'), '{"level":"Metadata"}\n');
+});
+
+test('a file that is wrong is named', () => {
+  const read = (text: string, key: 'auditPolicyFile' | 'authenticationConfig') => () =>
+    readApiServerFiles({ [key]: file('wrong.yaml', text) }, deps);
+  assert.throws(read('kind: Pod', 'auditPolicyFile'), /reading .*wrong.yaml: read audit policy: kind: Policy/);
+  assert.throws(read(issuer('http://x'), 'authenticationConfig'), /reading .*wrong.yaml: .*URL scheme must be https/);
+  assert.deepEqual(readApiServerFiles(undefined, deps).options, {});
+});
