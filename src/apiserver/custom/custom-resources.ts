@@ -149,7 +149,9 @@ export class CustomResources {
       other => other.spec.group === group && other.metadata.name !== crd.metadata.name,
     );
     const { names, condition } = acceptNames(crd, takenNames(others, noNames));
-    const observed = crd.metadata.generation ? { observedGeneration: crd.metadata.generation } : {};
+    const { generation } = crd.metadata;
+    const tracked = this.#options.context.featureEnabled('CRDObservedGenerationTracking');
+    const observed = generation && tracked ? { observedGeneration: generation } : {};
     let conditions = withCondition(crd.status?.conditions, { ...condition, ...observed }, time);
     conditions = withCondition(
       conditions,
@@ -208,7 +210,8 @@ export class CustomResources {
     const prefix = `${storagePrefixOf(crd)}/`;
     const cache = known?.cache ?? makeCache(prefix);
     if (!known) await context.dispatcher.add(prefix, cache);
-    const made = resourcesOf(crd, converterOf(crd, webhook));
+    // What is built in stays what it is.
+    const made = resourcesOf(crd, converterOf(crd, webhook)).filter(r => !resources.get(resourceId(r))?.typeName);
     if (known) this.#withdraw(known);
     const served: Served = { uid: crd.metadata.uid!, prefix, cache, basis, resources: made };
     this.#served.set(name, served);

@@ -13,7 +13,7 @@ export interface Served {
 
 /** base64 of the first 8 bytes of sha256 of `group/version/kind` as stored. */
 function storageVersionHash(r: Resource): string | undefined {
-  if (!r.storedAs) return undefined;
+  if (!r.storedAs || (r.custom && r.storedAs !== apiVersionOf(r))) return undefined;
   return createHash('sha256')
     .update(`${r.storedAs.includes('/') ? r.storedAs : `/${r.storedAs}`}/${r.kind}`)
     .digest()
