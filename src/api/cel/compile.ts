@@ -19,8 +19,9 @@ import { COST_EXCEEDED, meter } from './overload.ts';
 import { parse } from './parser.ts';
 import { type Frame, Planner, type Step } from './plan.ts';
 import { regexOf } from './regex.ts';
+import { parseDuration, parseTimestamp } from './time.ts';
 import { type CelType, typeText } from './type.ts';
-import { CelFault, parseDuration, parseTimestamp } from './value.ts';
+import { CelFault } from './value.ts';
 
 interface Issue {
   readonly message: string;

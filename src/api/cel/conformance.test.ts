@@ -5,8 +5,9 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { compile } from './compile.ts';
 import { equals } from './equal.ts';
+import { parseDuration, parseTimestamp } from './time.ts';
 import * as t from './type.ts';
-import { CelList, CelTypeValue, CelUint, type CelValue, parseDuration, parseTimestamp, ValueMap } from './value.ts';
+import { CelList, CelTypeValue, CelUint, type CelValue, ValueMap } from './value.ts';
 
 interface WireValue {
   int64Value?: string;

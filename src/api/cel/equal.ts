@@ -1,14 +1,13 @@
 // Equality and order of values, numbers of different kinds included.
 import { step } from './overload.ts';
+import { CelDuration, CelTimestamp } from './time.ts';
 import {
-  CelDuration,
   CelFault,
   CelList,
   CelMap,
   CelObject,
   CelOpaque,
   CelOptional,
-  CelTimestamp,
   CelTypeValue,
   CelUint,
   type CelValue,

@@ -1,20 +1,10 @@
 // Functions and their overloads: signatures written as text, what they cost, how large their results are.
 
 import { COST_EXCEEDED, meter, spend, step, stepText } from './meter.ts';
+import { CelDuration, CelTimestamp } from './time.ts';
 import type { CelType } from './type.ts';
 import * as t from './type.ts';
-import {
-  CelDuration,
-  CelList,
-  CelMap,
-  CelObject,
-  CelOpaque,
-  CelOptional,
-  CelTimestamp,
-  CelTypeValue,
-  CelUint,
-  type CelValue,
-} from './value.ts';
+import { CelList, CelMap, CelObject, CelOpaque, CelOptional, CelTypeValue, CelUint, type CelValue } from './value.ts';
 
 /** The size of an argument: characters, bytes, elements; 1 for what has none. */
 export type SizeOf = (argument: number) => number;

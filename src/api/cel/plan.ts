@@ -1,7 +1,8 @@
 // Turns a checked tree into closures, and charges what they cost.
 import { type Bind, type Call, childrenOf, type Fold, type Node, type Select } from './ast.ts';
 import { TYPE_NAMES } from './checker.ts';
-import { accepts, type Overload, sizeOfValue, spend, step } from './overload.ts';
+import { FOLDS, type FoldParts, isFault, LIST_COST, MAP_COST, setEntry } from './fold.ts';
+import { accepts, type Overload, sizeOfValue, spend } from './overload.ts';
 import type { CelObjectType, CelType } from './type.ts';
 import {
   adapt,
@@ -25,8 +26,6 @@ export interface Frame {
 
 export type Step = (frame: Frame) => CelValue;
 
-const LIST_COST = 10;
-const MAP_COST = 30;
 const STRUCT_COST = 40;
 
 interface Global {
@@ -257,16 +256,6 @@ function hasField(value: CelValue, field: string): boolean {
   return fieldOf(value, field) !== undefined;
 }
 
-function setEntry(map: ValueMap, key: CelValue, value: CelValue): void {
-  const simple =
-    typeof key === 'string' || typeof key === 'bigint' || typeof key === 'boolean' || key instanceof CelUint;
-  if (!simple) throw new CelFault('unsupported key type');
-  if (map.has(key)) throw new CelFault(`Failed with repeated key`);
-  map.set(key, value);
-}
-
-const isFault = (error: unknown): error is CelFault => error instanceof CelFault && !error.costExceeded;
-
 // An error on one side is no error when the other side decides.
 function logical(left: Step, right: Step, decides: boolean): Step {
   return frame => {
@@ -354,126 +343,3 @@ function callTwo(overload: Overload, left: Step, right: Step): Step {
     return overload.call(a, b);
   };
 }
-
-interface FoldParts {
-  readonly first: number;
-  readonly second: number | undefined;
-  readonly filter: Step | undefined;
-  readonly body: Step;
-  readonly weight: number;
-}
-
-type FoldRun = (range: CelList | CelMap, fold: FoldParts, frame: Frame) => CelValue;
-
-// Calls `round` until it says false, with the variables set.
-function each(
-  range: CelList | CelMap,
-  { first, second, weight }: FoldParts,
-  frame: Frame,
-  round: (key: CelValue, item: CelValue) => boolean,
-): void {
-  const { locals } = frame;
-  const isList = range instanceof CelList;
-  let i = 0;
-  for (const item of isList ? range : range.keys()) {
-    step(weight);
-    const key = isList ? BigInt(i++) : item;
-    const value = isList ? item : second === undefined ? item : range.get(item)!;
-    if (second === undefined) locals[first] = item;
-    else {
-      locals[first] = key;
-      locals[second] = value;
-    }
-    if (!round(key, value)) return;
-  }
-}
-
-const asBool = (value: CelValue): boolean => {
-  if (typeof value !== 'boolean') throw new CelFault('no such overload');
-  return value;
-};
-
-// What cel-go's expansion spends on each round besides the body, and at the end.
-const ALL_ROUND = 3;
-const EXISTS_ROUND = 4;
-const APPEND_ROUND = 12;
-
-function decide(decisive: boolean, cost: number): FoldRun {
-  return (range, fold, frame) => {
-    let result = !decisive;
-    let fault: CelFault | undefined;
-    each(range, fold, frame, () => {
-      spend(cost);
-      try {
-        if (asBool(fold.body(frame)) === decisive) {
-          result = decisive;
-          return false;
-        }
-      } catch (error) {
-        if (!isFault(error)) throw error;
-        fault ??= error;
-      }
-      return true;
-    });
-    spend(1);
-    if (result !== decisive && fault) throw fault;
-    return result;
-  };
-}
-
-function collectList(value: (fold: FoldParts, frame: Frame, item: CelValue) => CelValue | undefined): FoldRun {
-  return (range, fold, frame) => {
-    spend(LIST_COST);
-    const out: CelValue[] = [];
-    each(range, fold, frame, (key, item) => {
-      if (fold.filter && !asBool(fold.filter(frame))) {
-        spend(1);
-        return true;
-      }
-      const made = value(fold, frame, range instanceof CelMap && fold.second === undefined ? key : item);
-      spend(made === undefined ? 1 : APPEND_ROUND);
-      if (made !== undefined) out.push(made);
-      return true;
-    });
-    spend(1);
-    return CelList.of(out);
-  };
-}
-
-function collectMap(add: (out: ValueMap, key: CelValue, value: CelValue) => void): FoldRun {
-  return (range, fold, frame) => {
-    spend(MAP_COST);
-    const out = new ValueMap();
-    each(range, fold, frame, key => {
-      spend(2);
-      if (!fold.filter || asBool(fold.filter(frame))) add(out, key, fold.body(frame));
-      return true;
-    });
-    spend(1);
-    return out;
-  };
-}
-
-const FOLDS: Readonly<Record<Fold['kind'], FoldRun>> = {
-  all: decide(false, ALL_ROUND),
-  exists: decide(true, EXISTS_ROUND),
-  exists_one: (range, fold, frame) => {
-    let found = 0;
-    each(range, fold, frame, () => {
-      const yes = asBool(fold.body(frame));
-      spend(yes ? 2 : 1);
-      if (yes) found++;
-      return true;
-    });
-    spend(2);
-    return found === 1;
-  },
-  map: collectList((fold, frame) => fold.body(frame)),
-  transformList: collectList((fold, frame) => fold.body(frame)),
-  filter: collectList((fold, frame, item) => (asBool(fold.body(frame)) ? item : undefined)),
-  transformMap: collectMap((out, key, value) => setEntry(out, key, value)),
-  transformMapEntry: collectMap((out, _, entry) => {
-    if (!(entry instanceof CelMap)) throw new CelFault('no such overload');
-    for (const k of entry.keys()) setEntry(out, k, entry.get(k)!);
-  }),
-};

@@ -1,18 +1,7 @@
 // "…".format([…]).
 import { step } from '../overload.ts';
-import {
-  CelDuration,
-  CelFault,
-  CelList,
-  CelMap,
-  CelTimestamp,
-  CelTypeValue,
-  CelUint,
-  type CelValue,
-  durationText,
-  timestampText,
-  typeName,
-} from '../value.ts';
+import { CelDuration, CelTimestamp, durationText, timestampText } from '../time.ts';
+import { CelFault, CelList, CelMap, CelTypeValue, CelUint, type CelValue, typeName } from '../value.ts';
 
 const CLAUSE = /%(?:\.(\d+))?(.?)/gs;
 const MAX_PRECISION = 1000;

@@ -2,7 +2,8 @@
 import { compare, contains, equals } from '../equal.ts';
 import { fn, type Library, type SizeOf, sizeOfArg, step, visits } from '../overload.ts';
 import { matcherFor, regexCost } from '../regex.ts';
-import { CelDuration, CelFault, CelList, CelUint, type CelValue } from '../value.ts';
+import { CelDuration } from '../time.ts';
+import { CelFault, CelList, CelUint, type CelValue } from '../value.ts';
 import { functionsByName } from './pick.ts';
 import { standard } from './standard.ts';
 

@@ -15,19 +15,21 @@ import {
 import { matchesRegex, regexCost } from '../regex.ts';
 import {
   CelDuration,
-  CelFault,
-  CelList,
-  type CelMap,
-  type CelOptional,
   CelTimestamp,
-  CelTypeValue,
-  CelUint,
-  type CelValue,
   checkedTime,
   durationText,
   parseDuration,
   parseTimestamp,
   timestampText,
+} from '../time.ts';
+import {
+  CelFault,
+  CelList,
+  type CelMap,
+  type CelOptional,
+  CelTypeValue,
+  CelUint,
+  type CelValue,
   typeName,
 } from '../value.ts';
 
