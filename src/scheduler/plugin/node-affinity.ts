@@ -1,13 +1,13 @@
-import type { Node, NodeAffinity, Pod } from '../../api/type/core-v1.ts';
-import { action } from '../cluster-event.ts';
-import type { Plugin } from '../framework.ts';
-import { isSame, nodeHint } from '../hint.ts';
 import {
   nodeNamesOf,
   nodeSelectorMatches,
   preferenceScore,
   requiredNodeAffinityMatches,
-} from '../kernel/node-affinity.ts';
+} from '../../api/node-affinity.ts';
+import type { Node, NodeAffinity, Pod } from '../../api/type/core-v1.ts';
+import { action } from '../cluster-event.ts';
+import type { Plugin } from '../framework.ts';
+import { isSame, nodeHint } from '../hint.ts';
 import { normalizeToMax } from '../kernel/score.ts';
 import { skip, unresolvable } from '../status.ts';
 

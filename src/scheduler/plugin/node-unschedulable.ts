@@ -1,8 +1,8 @@
+import { isTolerated } from '../../api/toleration.ts';
 import type { Node, Pod, Taint } from '../../api/type/core-v1.ts';
 import { action } from '../cluster-event.ts';
 import type { Plugin } from '../framework.ts';
 import { isSame, nodeHint } from '../hint.ts';
-import { isTolerated } from '../kernel/toleration.ts';
 import { unresolvable } from '../status.ts';
 
 const name = 'NodeUnschedulable';

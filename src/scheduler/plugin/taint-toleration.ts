@@ -1,9 +1,9 @@
+import { isTolerated, untoleratedTaint } from '../../api/toleration.ts';
 import type { Node, Pod, Taint, Toleration } from '../../api/type/core-v1.ts';
 import { action } from '../cluster-event.ts';
 import type { Plugin } from '../framework.ts';
 import { isSame, nodeHint } from '../hint.ts';
 import { normalizeToMax } from '../kernel/score.ts';
-import { isTolerated, untoleratedTaint } from '../kernel/toleration.ts';
 import { unresolvable } from '../status.ts';
 
 const name = 'TaintToleration';

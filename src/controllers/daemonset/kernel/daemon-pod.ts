@@ -1,11 +1,12 @@
 // The pod of a DaemonSet on one node, and whether it should be there.
 import type { Draft } from '../../../api/meta.ts';
+import { requiredNodeAffinityMatches } from '../../../api/node-affinity.ts';
 import { semanticEqual } from '../../../api/rule/record.ts';
+import { fitsTaints } from '../../../api/toleration.ts';
 import type { DaemonSet } from '../../../api/type/apps-v1.ts';
 import type { Node, Pod, PodSpec, Toleration } from '../../../api/type/core-v1.ts';
 import type { OwnerReference } from '../../../api/type/meta-v1.ts';
 import { revisionLabel } from '../../history/kernel/revision.ts';
-import { fitsNodeAffinity, fitsTaints } from '../../kernel/node-fit.ts';
 import { podFromTemplate } from '../../kernel/pod-template.ts';
 
 const generationLabel = 'pod-template-generation';
@@ -50,7 +51,7 @@ export function placementOf(ds: DaemonSet): (node: Node) => Placement {
   const tolerations = daemonTolerations(spec);
   return node => {
     const named = !spec?.nodeName || spec.nodeName === node.metadata.name;
-    if (!named || !fitsNodeAffinity(spec ?? {}, node)) return { shouldRun: false, mayStay: false };
+    if (!named || !requiredNodeAffinityMatches({ spec: spec ?? {} }, node)) return { shouldRun: false, mayStay: false };
     if (fitsTaints(tolerations, node, ['NoSchedule', 'NoExecute'])) return { shouldRun: true, mayStay: true };
     return { shouldRun: false, mayStay: fitsTaints(tolerations, node, ['NoExecute']) };
   };

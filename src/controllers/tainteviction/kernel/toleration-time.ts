@@ -1,6 +1,7 @@
 // How long a pod may stay on a node with these taints.
+
+import { tolerates } from '../../../api/toleration.ts';
 import type { Node, Taint, Toleration } from '../../../api/type/core-v1.ts';
-import { tolerates } from '../../kernel/node-fit.ts';
 
 export const executeTaints = (node: Node | undefined): readonly Taint[] =>
   node?.spec?.taints?.filter(t => t.effect === 'NoExecute') ?? [];

@@ -1,8 +1,8 @@
 // Constraints of topology spreading, of the pod or by default, in the form the plugin computes with.
 import { type Selector, selectorFromLabelSelector } from '../../../api/label-selector.ts';
+import { requiredNodeAffinityMatches } from '../../../api/node-affinity.ts';
+import { untoleratedTaint } from '../../../api/toleration.ts';
 import type { Node, Pod, TopologySpreadConstraint } from '../../../api/type/core-v1.ts';
-import { requiredNodeAffinityMatches } from '../../kernel/node-affinity.ts';
-import { untoleratedTaint } from '../../kernel/toleration.ts';
 import type { PodInfo } from '../../pod-info.ts';
 
 export const hostnameLabel = 'kubernetes.io/hostname';

@@ -1,9 +1,9 @@
 // Which volume a claim would be bound to. Pure.
 import { selectorFromLabelSelector } from '../../../api/label-selector.ts';
 import { keyOf } from '../../../api/meta.ts';
+import { nodeSelectorMatches } from '../../../api/node-affinity.ts';
 import { parseQuantity } from '../../../api/quantity.ts';
 import type { Node, PersistentVolume, PersistentVolumeClaim, TopologySelectorTerm } from '../../../api/type/core-v1.ts';
-import { nodeSelectorMatches } from '../../kernel/node-affinity.ts';
 import { classOf, classOfVolume } from './volume-lister.ts';
 
 export const volumeReaches = (volume: PersistentVolume, node: Node): boolean => {

@@ -1,4 +1,5 @@
-import type { Taint, Toleration } from '../../api/type/core-v1.ts';
+// What taints and tolerations say to each other.
+import type { Node, Taint, Toleration } from './type/core-v1.ts';
 
 const integer = /^[+-]?[0-9]+$/;
 
@@ -31,3 +32,7 @@ export function untoleratedTaint(
   for (const taint of taints ?? none) if (repels(taint) && !isTolerated(tolerations, taint)) return taint;
   return undefined;
 }
+
+/** No taint of these effects that is not tolerated. */
+export const fitsTaints = (tolerations: readonly Toleration[], node: Node, effects: readonly string[]): boolean =>
+  (node.spec?.taints ?? none).every(taint => !effects.includes(taint.effect) || isTolerated(tolerations, taint));

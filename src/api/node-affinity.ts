@@ -4,9 +4,9 @@ import type {
   NodeSelector,
   NodeSelectorRequirement,
   NodeSelectorTerm,
-  Pod,
+  PodSpec,
   PreferredSchedulingTerm,
-} from '../../api/type/core-v1.ts';
+} from './type/core-v1.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -56,8 +56,10 @@ export function nodeSelectorMatches(selector: NodeSelector, node: Node): boolean
 }
 
 /** What the pod requires: its nodeSelector and its required node affinity. */
-export function requiredNodeAffinityMatches(pod: Pod, node: Node): boolean {
-  const { nodeSelector, affinity } = pod.spec;
+export function requiredNodeAffinityMatches(
+  { spec: { nodeSelector, affinity } }: { readonly spec: Pick<PodSpec, 'nodeSelector' | 'affinity'> },
+  node: Node,
+): boolean {
   if (nodeSelector) {
     const labels = node.metadata.labels ?? noLabels;
     for (const key in nodeSelector) if (own(labels, key) !== nodeSelector[key]) return false;
