@@ -1,4 +1,6 @@
 // The kubelet of a node with containers, as this cluster wants it.
+
+import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
@@ -23,6 +25,9 @@ const startsPerProcessor = 2;
 export function createNodeKubelet(context: NodeContext): Service {
   const { config, clock, random, log, runtime } = context;
   const cgroups = new Cgroups({ parent: config.cgroup, clock });
+  const staticPodPath = join(config.stateDirectory, 'manifests');
+  // There from the start, so that it can be watched.
+  mkdirSync(staticPodPath, { recursive: true });
   const kubelet = createKubelet({
     nodeName: config.nodeName,
     client: context.kubeletClient,
@@ -33,7 +38,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     log: log.with({ part: 'kubelet' }),
     rootDirectory: join(config.stateDirectory, 'kubelet'),
     podLogsDirectory: join(config.stateDirectory, 'pod-log'),
-    staticPodPath: join(config.stateDirectory, 'manifests'),
+    staticPodPath,
     clusterDns: [config.clusterDns],
     clusterDomain: config.clusterDomain,
     resolvConf: config.resolvConf,

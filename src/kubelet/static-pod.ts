@@ -46,17 +46,17 @@ export class StaticPodSource {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    let unwatch = () => {};
-    try {
-      unwatch = this.#o.host.watch(this.#o.path, () => this.#soon());
-    } catch {
-      // A directory that comes later is found by reading again.
-    }
+    let unwatch: (() => void) | undefined;
     while (!signal.aborted) {
+      try {
+        unwatch ??= this.#o.host.watch(this.#o.path, () => this.#soon());
+      } catch {
+        // A directory that comes later is found by reading again.
+      }
       await this.read();
       await this.#o.clock.sleep(rereadMs, signal).catch(() => {});
     }
-    unwatch();
+    unwatch?.();
     this.#timer?.cancel();
   }
 
