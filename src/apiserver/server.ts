@@ -235,11 +235,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       clientCa: options.tls.clientCa,
       frontProxyCa: options.frontProxyCa,
     });
-    await access.bootstrap(signal);
-    if (options.advertise)
-      await reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise });
-    await startUpkeep(context, client, signal);
-    await aggregation.start();
+    await Promise.all([
+      access.bootstrap(signal),
+      options.advertise
+        ? reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise })
+        : undefined,
+      startUpkeep(context, client, signal),
+      aggregation.start(),
+    ]);
     readiness = 'ready';
     ready.resolve();
     if (options.decisions) allowDecisions(client).catch(error => log.error('making a role failed', { error }));

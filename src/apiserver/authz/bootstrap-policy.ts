@@ -123,10 +123,12 @@ export async function reconcile(
 ): Promise<void> {
   const run = <T extends KubeObject>(resource: ResourceRef<T>, wanted: readonly T[], complete: Complete<T>) =>
     reconcileKind(client, signal, resource, wanted, complete);
-  await run(rbacV1.clusterroles, policy.clusterRoles, completeRole);
-  await run(rbacV1.clusterrolebindings, policy.clusterRoleBindings, completeBinding);
-  await run(rbacV1.roles, policy.roles, completeRole);
-  await run(rbacV1.rolebindings, policy.roleBindings, completeBinding);
+  await Promise.all([
+    run(rbacV1.clusterroles, policy.clusterRoles, completeRole),
+    run(rbacV1.clusterrolebindings, policy.clusterRoleBindings, completeBinding),
+    run(rbacV1.roles, policy.roles, completeRole),
+    run(rbacV1.rolebindings, policy.roleBindings, completeBinding),
+  ]);
 }
 
 /** The object to write, 'recreate' when no update can get there, undefined when nothing is missing. */
