@@ -32,6 +32,8 @@ import { runtimeClassStrategy } from './node/runtime-class.ts';
 import { disruptionBudgetStrategy } from './policy/disruption-budget.ts';
 import { clusterRoleBindingStrategy, roleBindingStrategy } from './rbac/binding.ts';
 import { clusterRoleStrategy, roleStrategy } from './rbac/policy-rule.ts';
+import { deviceClassStrategy, resourceSliceStrategy } from './resource/device.ts';
+import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource/resource-claim.ts';
 import { priorityClassStrategy } from './scheduling/priority-class.ts';
 import {
   csiNodeStrategy,
@@ -74,6 +76,10 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'storage.k8s.io/csistoragecapacities': csiStorageCapacityStrategy,
   'storage.k8s.io/volumeattachments': volumeAttachmentStrategy,
   'storage.k8s.io/volumeattributesclasses': volumeAttributesClassStrategy,
+  'resource.k8s.io/deviceclasses': deviceClassStrategy,
+  'resource.k8s.io/resourceclaims': resourceClaimStrategy,
+  'resource.k8s.io/resourceclaimtemplates': resourceClaimTemplateStrategy,
+  'resource.k8s.io/resourceslices': resourceSliceStrategy,
   'networking.k8s.io/servicecidrs': serviceCidrStrategy,
   'networking.k8s.io/ipaddresses': ipAddressStrategy,
   'autoscaling/horizontalpodautoscalers': podAutoscalerStrategy,

@@ -1,0 +1,168 @@
+// The rules of DeviceClasses and ResourceSlices.
+import type { FieldErrors, FieldPath } from '../../field-error.ts';
+import { IMMUTABLE, isDns1123Subdomain, isQualifiedName } from '../../name-rule.ts';
+import type { Strategy } from '../../strategy.ts';
+import type { Device, DeviceAttribute, DeviceClass, DeviceTaint, ResourceSlice } from '../../type/resource-v1.ts';
+import { validateNodeSelector } from '../core/node-selector.ts';
+import {
+  checkDriver,
+  checkKey,
+  checkName,
+  checkSet,
+  SPEC,
+  validateOpaque,
+  validateSelectors,
+} from './device-request.ts';
+
+const MAX_CONFIGS = 32;
+const MAX_DEVICES = 128;
+// With taints or shared counters a device takes more work.
+const MAX_DEVICES_TAINTED = 64;
+const MAX_ATTRIBUTES = 32;
+const MAX_TAINTS = 16;
+const MAX_ATTRIBUTE_BYTES = 64;
+
+export const deviceClassStrategy: Strategy<DeviceClass> = {
+  nameRule: 'dnsSubdomain',
+  allowUnconditionalUpdate: true,
+  validate({ spec }, errors) {
+    validateSelectors(spec?.selectors, SPEC.child('selectors'), errors);
+    checkSet(
+      spec?.config,
+      MAX_CONFIGS,
+      SPEC.child('config'),
+      errors,
+      () => undefined,
+      (c, p) => validateOpaque(c.opaque, p, errors),
+    );
+  },
+};
+
+export const resourceSliceStrategy: Strategy<ResourceSlice> = {
+  nameRule: 'dnsSubdomain',
+  allowUnconditionalUpdate: true,
+  validate({ spec }, errors) {
+    if (!spec) return;
+    checkDriver(spec.driver, SPEC.child('driver'), errors);
+    validatePool(spec, errors);
+    validatePlace(spec, SPEC, ['nodeName', 'nodeSelector', 'allNodes', 'perDeviceNodeSelection'], true, errors);
+    const heavy =
+      (spec.sharedCounters?.length ?? 0) > 0 || spec.devices?.some(d => d.taints?.length || d.consumesCounters?.length);
+    checkSet(
+      spec.devices,
+      heavy ? MAX_DEVICES_TAINTED : MAX_DEVICES,
+      SPEC.child('devices'),
+      errors,
+      d => d.name,
+      (d, p) => validateDevice(d, spec.perDeviceNodeSelection === true, p, errors),
+    );
+  },
+  validateUpdate(now, old, errors) {
+    const same = (field: 'driver' | 'nodeName') => {
+      if (now.spec?.[field] !== old.spec?.[field]) errors.invalid(SPEC.child(field), now.spec?.[field], IMMUTABLE);
+    };
+    same('driver');
+    same('nodeName');
+    if (now.spec?.pool?.name !== old.spec?.pool?.name)
+      errors.invalid(SPEC.child('pool', 'name'), now.spec?.pool?.name, IMMUTABLE);
+  },
+};
+
+function validatePool({ pool }: ResourceSlice['spec'], errors: FieldErrors): void {
+  const at = SPEC.child('pool');
+  const name = pool?.name ?? '';
+  const resourceSliceCount = pool?.resourceSliceCount ?? 0;
+  const generation = pool?.generation ?? 0;
+  if (!name) errors.required(at.child('name'));
+  else {
+    if (name.length > 253) errors.tooLong(at.child('name'), 253);
+    for (const part of name.split('/'))
+      for (const m of isDns1123Subdomain(part)) errors.invalid(at.child('name'), part, m);
+  }
+  if (resourceSliceCount <= 0)
+    errors.invalid(at.child('resourceSliceCount'), resourceSliceCount, 'must be greater than zero');
+  if (generation < 0) errors.invalid(at.child('generation'), generation, 'must be greater than or equal to zero');
+}
+
+type Place = Pick<ResourceSlice['spec'], 'nodeName' | 'nodeSelector' | 'allNodes' | 'perDeviceNodeSelection'>;
+
+function validatePlace(
+  place: Place,
+  at: FieldPath,
+  fields: readonly (keyof Place)[],
+  needed: boolean,
+  errors: FieldErrors,
+): void {
+  const set = fields.filter(f => place[f] !== undefined && place[f] !== '' && place[f] !== false);
+  const list = fields.map(f => `\`${f}\``).join(', ');
+  if (set.length > 1)
+    errors.invalid(
+      at,
+      `{${set.map(f => `\`${f}\``).join(', ')}}`,
+      `exactly one of ${list} is required, but multiple fields are set`,
+    );
+  else if (set.length === 0 && needed) errors.required(at, `exactly one of ${list} is required`);
+  if (place.nodeName) checkName(place.nodeName, at.child('nodeName'), errors, isDns1123Subdomain);
+  if (place.nodeSelector) {
+    const selector = at.child('nodeSelector');
+    validateNodeSelector(place.nodeSelector, selector, errors);
+    if (place.nodeSelector.nodeSelectorTerms?.length !== 1)
+      errors.invalid(
+        selector.child('nodeSelectorTerms'),
+        place.nodeSelector.nodeSelectorTerms,
+        'must have exactly one node selector term',
+      );
+  }
+}
+
+function validateDevice(device: Device, placedAlone: boolean, at: FieldPath, errors: FieldErrors): void {
+  checkName(device.name, at.child('name'), errors);
+  const attributes = Object.entries(device.attributes ?? {});
+  const capacities = Object.keys(device.capacity ?? {});
+  for (const [name, attribute] of attributes) {
+    checkKey(name, at.child('attributes'), errors);
+    validateAttribute(attribute, at.child('attributes').key(name), errors);
+  }
+  for (const name of capacities) checkKey(name, at.child('capacity'), errors);
+  const total = attributes.length + capacities.length;
+  if (total > MAX_ATTRIBUTES)
+    errors.invalid(at, total, `the total number of attributes and capacities must not exceed ${MAX_ATTRIBUTES}`);
+  checkSet(
+    device.taints,
+    MAX_TAINTS,
+    at.child('taints'),
+    errors,
+    () => undefined,
+    (t, p) => validateTaint(t, p, errors),
+  );
+  if (placedAlone) validatePlace(device, at, ['nodeName', 'nodeSelector', 'allNodes'], true, errors);
+  else
+    for (const field of ['nodeName', 'nodeSelector', 'allNodes'] as const)
+      if (device[field] !== undefined)
+        errors.invalid(
+          at.child(field),
+          device[field],
+          `\`${field}\` can only be set if \`spec.perDeviceNodeSelection\` is set to true`,
+        );
+}
+
+function validateAttribute(attribute: DeviceAttribute, at: FieldPath, errors: FieldErrors): void {
+  const set = Object.values(attribute).filter(v => v !== undefined).length;
+  if (set === 0) errors.required(at, 'exactly one value must be specified');
+  else if (set > 1) errors.invalid(at, attribute, 'exactly one value must be specified');
+  for (const field of ['string', 'version'] as const)
+    if (Buffer.byteLength(attribute[field] ?? '') > MAX_ATTRIBUTE_BYTES)
+      errors.tooLong(at.child(field), MAX_ATTRIBUTE_BYTES);
+  const semver =
+    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
+  if (attribute.version !== undefined && !semver.test(attribute.version))
+    errors.invalid(at.child('version'), attribute.version, 'must be a string compatible with semver.org spec 2.0.0');
+}
+
+function validateTaint({ key, effect }: DeviceTaint, at: FieldPath, errors: FieldErrors): void {
+  if (!key) errors.required(at.child('key'));
+  else for (const m of isQualifiedName(key)) errors.invalid(at.child('key'), key, m);
+  if (!effect) errors.required(at.child('effect'));
+  else if (!['NoExecute', 'NoSchedule', 'None'].includes(effect))
+    errors.notSupported(at.child('effect'), effect, ['NoExecute', 'NoSchedule', 'None']);
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create, ruleContext, update } from '../testing.ts';
+import { deviceClassStrategy, resourceSliceStrategy } from './device.ts';
+import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource-claim.ts';
+
+type Any = any;
+const claim = (devices: object, status: object = {}): Any => ({
+  metadata: { name: 'c', namespace: 'd' },
+  spec: { devices },
+  status,
+});
+const exactly = { deviceClassName: 'gpu.example.com' };
+const faults = (errors: readonly string[]) => errors;
+
+test('a claim asks for one device unless it says more', () => {
+  const { object, errors } = create(
+    resourceClaimStrategy,
+    claim({ requests: [{ name: 'r', exactly }] }, { reservedFor: [] }),
+  );
+  assert.deepEqual(errors, []);
+  const made = object as Any;
+  assert.deepEqual(
+    [made.spec.devices.requests[0].exactly.allocationMode, made.spec.devices.requests[0].exactly.count],
+    ['ExactCount', 1],
+  );
+  assert.deepEqual(made.status, {});
+});
+
+test('what is wrong with requests, constraints and configurations is named', () => {
+  const { errors } = create(
+    resourceClaimStrategy,
+    claim({
+      requests: [
+        { name: 'r', exactly },
+        { name: 'r' },
+        { name: 'Bad', exactly: { allocationMode: 'All', count: 2, selectors: [{}] } },
+        { name: 'both', exactly, firstAvailable: [{ name: 's', ...exactly }] },
+      ],
+      constraints: [{ requests: ['none'], matchAttribute: 'model' }, {}],
+      config: [{ requests: ['r'] }, { opaque: { driver: 'd.example.com', parameters: [1] } }],
+    }),
+  );
+  assert.deepEqual(
+    faults(errors).map(f => f.replace(/ \(e\.g\..*/, '')),
+    [
+      'spec.devices.requests[1]: Required value: exactly one of `exactly` or `firstAvailable` is required',
+      'spec.devices.requests[1]: Duplicate value: "r"',
+      `spec.devices.requests[2].name: Invalid value: "Bad": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character`,
+      'spec.devices.requests[2].exactly.deviceClassName: Required value',
+      'spec.devices.requests[2].exactly.selectors[0].cel: Required value',
+      "spec.devices.requests[2].exactly.count: Invalid value: 2: must not be specified when allocationMode is 'All'",
+      'spec.devices.requests[3]: Invalid value: null: exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set',
+      `spec.devices.constraints[0].requests[0]: Invalid value: "none": must be the name of a request in the claim or the name of a request and a subrequest separated by '/'`,
+      'spec.devices.constraints[0].matchAttribute: Invalid value: "model": must include a domain',
+      'spec.devices.constraints[1]: Required value: exactly one of `matchAttribute` or `distinctAttribute` is required',
+      'spec.devices.config[0]: Required value: exactly one of `opaque` is required',
+      'spec.devices.config[1].opaque.parameters: Invalid value: "<value omitted>": parameters must be a valid JSON object',
+    ],
+  );
+});
+
+test('a claim keeps its spec; what it was given stays until it is taken back', () => {
+  const requests = [{ name: 'r', exactly: { ...exactly, allocationMode: 'ExactCount', count: 1 } }];
+  const old = claim({ requests });
+  const other = update(resourceClaimStrategy, claim({ requests: [] }), old);
+  assert.match(faults(other.errors).join(), /^spec: Invalid value: .*field is immutable$/);
+  const result = { request: 'r', driver: 'd.example.com', pool: 'p', device: 'x' };
+  const allocation = { devices: { results: [result] } };
+  const reserved = { reservedFor: [{ resource: 'pods', name: 'p', uid: 'u' }] };
+  const status = (now: object, before: object = {}) =>
+    faults(
+      update(resourceClaimStrategy, claim({ requests }, now), claim({ requests }, before), ruleContext('status'))
+        .errors,
+    );
+  assert.deepEqual(status({ allocation, ...reserved }), []);
+  assert.deepEqual(status(reserved), [
+    'status.reservedFor: Forbidden: may not be specified when `allocated` is not set',
+  ]);
+  assert.match(
+    status({ allocation: { devices: { results: [{ ...result, device: 'y' }] } } }, { allocation }).join(),
+    /field is immutable/,
+  );
+  assert.match(
+    status({ allocation: { devices: { results: [{ ...result, request: 'z' }] } } }).join(),
+    /must be the name of a request/,
+  );
+  assert.deepEqual(status({}, { allocation }), []);
+});
+
+test('templates hold claims, classes select and configure', () => {
+  const template: Any = {
+    metadata: { name: 't', namespace: 'd' },
+    spec: { spec: { devices: { requests: [{ name: 'r' }] } } },
+  };
+  assert.match(
+    faults(create(resourceClaimTemplateStrategy, template).errors).join(),
+    /^spec\.spec\.devices\.requests\[0\]: Required/,
+  );
+  const deviceClass: Any = { metadata: { name: 'c' }, spec: { selectors: [{ cel: { expression: '' } }] } };
+  assert.deepEqual(faults(create(deviceClassStrategy, deviceClass).errors), [
+    'spec.selectors[0].cel.expression: Required value',
+  ]);
+});
+
+test('a slice says where its devices are and what they have', () => {
+  const slice = (spec: object): Any => ({
+    metadata: { name: 's' },
+    spec: {
+      driver: 'd.example.com',
+      pool: { name: 'p', generation: 1, resourceSliceCount: 1 },
+      nodeName: 'n',
+      ...spec,
+    },
+  });
+  assert.deepEqual(
+    create(resourceSliceStrategy, slice({ devices: [{ name: 'a', attributes: { model: { string: 'x' } } }] })).errors,
+    [],
+  );
+  const { errors } = create(
+    resourceSliceStrategy,
+    slice({
+      allNodes: true,
+      pool: { name: 'p', generation: 1 },
+      devices: [{ name: 'a', attributes: { m: {}, v: { version: '1' } }, nodeName: 'x' }, { name: 'a' }],
+    }),
+  );
+  assert.deepEqual(
+    faults(errors).map(f => f.replace(/Invalid value: \{.*?\}: |"\{.*?\}": /, '')),
+    [
+      'spec.pool.resourceSliceCount: Invalid value: 0: must be greater than zero',
+      'spec: Invalid value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required, but multiple fields are set',
+      'spec.devices[0].attributes[m]: Required value: exactly one value must be specified',
+      'spec.devices[0].attributes[v].version: Invalid value: "1": must be a string compatible with semver.org spec 2.0.0',
+      'spec.devices[0].nodeName: Invalid value: "x": `nodeName` can only be set if `spec.perDeviceNodeSelection` is set to true',
+      'spec.devices[1]: Duplicate value: "a"',
+    ],
+  );
+  const moved = update(resourceSliceStrategy, slice({ nodeName: 'm', driver: 'e.example.com' }), slice({}));
+  assert.deepEqual(faults(moved.errors), [
+    'spec.driver: Invalid value: "e.example.com": field is immutable',
+    'spec.nodeName: Invalid value: "m": field is immutable',
+  ]);
+});
