@@ -4,8 +4,7 @@ import type { Draft } from '../../api/meta.ts';
 import { admissionregistrationV1 } from '../../api/refs.ts';
 import type { ValidatingAdmissionPolicy } from '../../api/type/admissionregistration-v1.ts';
 import { controllerBench } from '../../engine/controller-bench.ts';
-import { namedResources, typeWarnings } from './kernel/type-check.ts';
-import { kindOfResource } from './type-source.ts';
+import { kindOfResource, namedResources, typeWarnings } from './kernel/type-check.ts';
 import { validatingAdmissionPolicyStatusController } from './validating-admission-policy-status.ts';
 
 const rule = (apiGroups: string[], resources: string[], apiVersions = ['v1']) => ({
@@ -42,14 +41,14 @@ it('warns of expressions that do not fit, once a generation', async () => {
       {
         fieldRef: 'spec.validations[0].expression',
         warning:
-          "apps/v1, Kind=ReplicaSet: ERROR: <input>:1:12: undefined field 'paused'\n | object.spec.paused\n | ...........^\n",
+          "apps/v1, Kind=ReplicaSet: ERROR: <input>:1:12: undefined field 'paused'\n | object.spec.paused\n | ...........^",
       },
       {
         fieldRef: 'spec.validations[0].messageExpression',
         warning: ['Deployment', 'ReplicaSet']
           .map(
             kind =>
-              `apps/v1, Kind=${kind}: ERROR: <input>:1:18: undefined field 'nothing'\n | "x" + object.spec.nothing\n | .................^\n`,
+              `apps/v1, Kind=${kind}: ERROR: <input>:1:18: undefined field 'nothing'\n | "x" + object.spec.nothing\n | .................^`,
           )
           .join('\n'),
       },
@@ -58,7 +57,7 @@ it('warns of expressions that do not fit, once a generation', async () => {
         warning: ['Deployment', 'ReplicaSet']
           .map(
             kind =>
-              `apps/v1, Kind=${kind}: ERROR: <input>:1:20: found no matching overload for '_==_' applied to '(int, string)'\n | variables.replicas == "5"\n | ...................^\n`,
+              `apps/v1, Kind=${kind}: ERROR: <input>:1:20: found no matching overload for '_==_' applied to '(int, string)'\n | variables.replicas == "5"\n | ...................^`,
           )
           .join('\n'),
       },
@@ -79,34 +78,9 @@ it('leaves out wildcards and subresources, and takes ten types at most', () => {
     namedResources(policy({ matchConstraints: { resourceRules } }) as ValidatingAdmissionPolicy).length;
   assert.equal(rules(rule(['*'], ['deployments'])), 0);
   assert.equal(rules(rule([''], ['pods', 'pods/status'])), 1);
+  assert.equal(kindOfResource({ group: 'example.com', version: 'v1', resource: 'things' }), undefined);
   assert.equal(rules(rule([''], ['pods']), rule([''], ['pods', 'services'])), 2);
   const kinds = Array.from({ length: 12 }, (_, i) => ({ label: `k${i}`, type: { kind: 'int' } as const }));
   const p = policy({ validations: [{ expression: 'object.x' }] }) as ValidatingAdmissionPolicy;
   assert.equal(typeWarnings(p, kinds, undefined)[0]!.warning.match(/Kind|k\d+: ERROR/g)!.length, 10);
-});
-
-it('reads the types of custom kinds from what the server publishes', async () => {
-  const raw: Record<string, unknown> = {
-    '/apis/example.com/v1': { groupVersion: 'example.com/v1', resources: [{ name: 'things', kind: 'Thing' }] },
-    '/openapi/v3/apis/example.com/v1': {
-      components: {
-        schemas: {
-          'com.example.v1.Thing': {
-            type: 'object',
-            properties: { spec: { type: 'object', properties: { size: { type: 'integer' } } } },
-            'x-kubernetes-group-version-kind': [{ group: 'example.com', version: 'v1', kind: 'Thing' }],
-          },
-        },
-      },
-    },
-  };
-  const client = { raw: async (path: string) => raw[path] };
-  const named = { group: 'example.com', version: 'v1', resource: 'things' };
-  const kind = (await kindOfResource(named, client as never))!;
-  assert.equal(kind.label, 'example.com/v1, Kind=Thing');
-  const check = (expression: string) =>
-    typeWarnings(policy({ validations: [{ expression }] }) as ValidatingAdmissionPolicy, [kind], undefined).length;
-  assert.equal(check('object.spec.size > 1 && object.metadata.labels["a"] == "b"'), 0);
-  assert.equal(check('object.spec.sizes > 1'), 1);
-  assert.equal(check('object.metadata.nothing == ""'), 1);
 });

@@ -3,8 +3,7 @@
 import { admissionregistrationV1 } from '../../api/refs.ts';
 import type { ValidatingAdmissionPolicy } from '../../api/type/admissionregistration-v1.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
-import { namedResources, typeWarnings } from './kernel/type-check.ts';
-import { kindOfResource, typeOfKind } from './type-source.ts';
+import { kindOfResource, namedResources, typeOfParams, typeWarnings } from './kernel/type-check.ts';
 
 const name = 'validatingadmissionpolicy-status-controller';
 const fieldManager = 'validatingadmissionpolicy-status-controller';
@@ -28,13 +27,12 @@ export function validatingAdmissionPolicyStatusController(): Controller {
 async function reconcile(key: string, { client, lister }: ControllerContext): Promise<void> {
   const policy = lister(policies).get(key);
   if (!policy || policy.metadata.generation === policy.status?.observedGeneration) return;
-  const found = await Promise.all(namedResources(policy).map(r => kindOfResource(r, client)));
+  const kinds = namedResources(policy).map(kindOfResource);
   const { paramKind } = policy.spec;
-  const params = paramKind && (await typeOfKind(groupVersionKind(paramKind), client));
   const expressionWarnings = typeWarnings(
     policy,
-    found.filter(k => k !== undefined),
-    params,
+    kinds.filter(k => k !== undefined),
+    paramKind && typeOfParams(paramKind),
   );
   const body = {
     apiVersion: 'admissionregistration.k8s.io/v1',
@@ -51,9 +49,4 @@ async function reconcile(key: string, { client, lister }: ControllerContext): Pr
     { type: 'apply', body, force: true },
     { fieldManager, subresource: 'status' },
   );
-}
-
-function groupVersionKind({ apiVersion = '', kind = '' }: { apiVersion?: string; kind?: string }) {
-  const slash = apiVersion.indexOf('/');
-  return { group: slash < 0 ? '' : apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1), kind };
 }

@@ -55,11 +55,8 @@ function requestValue(attributes: AdmissionAttributes, match: Match): object {
 export const namespaceNameOf = ({ resource, namespace, name }: AdmissionAttributes): string =>
   resource.group === '' && resource.resource === 'namespaces' ? name : namespace;
 
-/** Null for what is not in a namespace. */
-function namespaceOf({ resource, namespace, name, object }: AdmissionAttributes, context: ApiContext): object | null {
-  const own = resource.group === '' && resource.resource === 'namespaces';
-  if (own && object) return object;
-  const wanted = own ? name : namespace;
-  if (!wanted) return null;
-  return context.registries.get('/namespaces')?.cache.latest(wanted)?.object ?? null;
+/** Null for what is not in a namespace, and for Namespaces themselves. */
+function namespaceOf({ resource, namespace }: AdmissionAttributes, context: ApiContext): object | null {
+  if (!namespace || (resource.group === '' && resource.resource === 'namespaces')) return null;
+  return context.registries.get('/namespaces')?.cache.latest(namespace)?.object ?? null;
 }

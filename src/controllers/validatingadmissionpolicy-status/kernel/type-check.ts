@@ -1,8 +1,14 @@
 // What the types of the resources a policy names say about its expressions.
 import { type PolicyScope, policyEnvironment } from '../../../api/cel/admission.ts';
 import { compile } from '../../../api/cel/compile.ts';
+import { celTypeOfKind } from '../../../api/cel/schema.ts';
 import { type CelType, dyn } from '../../../api/cel/type.ts';
-import type { ExpressionWarning, ValidatingAdmissionPolicy } from '../../../api/type/admissionregistration-v1.ts';
+import { builtinResources, resourceId } from '../../../api/resource.ts';
+import type {
+  ExpressionWarning,
+  ParamKind,
+  ValidatingAdmissionPolicy,
+} from '../../../api/type/admissionregistration-v1.ts';
 
 /** More types than this are not checked. */
 const MAX_TYPES = 10;
@@ -19,7 +25,7 @@ export interface CheckedKind {
   readonly type: CelType;
 }
 
-/** The resources a policy names without wildcards or subresources, each once. */
+/** The resources a policy names without wildcards or subresources, each once, in order. */
 export function namedResources({ spec }: ValidatingAdmissionPolicy): NamedResource[] {
   const found = new Map<string, NamedResource>();
   for (const { apiGroups = [], apiVersions = [], resources = [] } of spec.matchConstraints?.resourceRules ?? []) {
@@ -29,7 +35,21 @@ export function namedResources({ spec }: ValidatingAdmissionPolicy): NamedResour
         for (const resource of resources)
           if (!resource.includes('/')) found.set(`${group}/${version}/${resource}`, { group, version, resource });
   }
-  return [...found.values()];
+  return [...found.keys()].sort().map(id => found.get(id)!);
+}
+
+/** The kind of a built-in resource; custom kinds are not checked. */
+export function kindOfResource(named: NamedResource): CheckedKind | undefined {
+  const resource = builtinResources().byId(resourceId(named));
+  if (!resource?.typeName) return undefined;
+  const label = `${named.group}/${named.version}, Kind=${resource.kind}`;
+  return { label, type: celTypeOfKind(resource.typeName) };
+}
+
+/** Of a built-in kind. */
+export function typeOfParams({ apiVersion = '', kind = '' }: ParamKind): CelType | undefined {
+  const name = builtinResources().typeNameOf(apiVersion, kind);
+  return name ? celTypeOfKind(name) : undefined;
 }
 
 /** One warning for each expression that some of the types do not fit. */
@@ -39,7 +59,6 @@ export function typeWarnings(
   params: CelType | undefined,
 ): ExpressionWarning[] {
   const checked = kinds
-    .toSorted((a, b) => (a.label < b.label ? -1 : 1))
     .slice(0, MAX_TYPES)
     .map(kind => ({ label: kind.label, scope: scopeOf(policy, kind.type, params) }));
   const warnings: ExpressionWarning[] = [];
@@ -47,7 +66,7 @@ export function typeWarnings(
     if (!expression) return;
     const complaints = checked.flatMap(({ label, scope }) => {
       const { error } = compile(expression, policyEnvironment(scope));
-      return error ? [`${label}: ${error.message}\n`] : [];
+      return error ? [`${label}: ${error.message}`] : [];
     });
     if (complaints.length > 0) warnings.push({ fieldRef, warning: complaints.join('\n') });
   };
