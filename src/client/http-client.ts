@@ -46,6 +46,8 @@ export interface HttpClientOptions {
   serverName?: string;
   /** Act as this user, where the server allows it. */
   impersonate?: { user: string; uid?: string; groups?: readonly string[] };
+  /** More headers of every request. */
+  headers?: Readonly<Record<string, string | readonly string[]>>;
   userAgent?: string;
   /** For a request without an answer; watches have none. Default 60 s. */
   requestTimeoutMs?: number;
@@ -324,6 +326,8 @@ class HttpClient implements Client {
       if (impersonate.uid) headers['impersonate-uid'] = impersonate.uid;
       if (impersonate.groups?.length) headers['impersonate-group'] = [...impersonate.groups];
     }
+    for (const [name, value] of Object.entries(this.#c.options.headers ?? {}))
+      headers[name] = typeof value === 'string' ? value : [...value];
     return headers;
   }
 }

@@ -288,6 +288,31 @@ test('watches and upgrades pass through', async () => {
   assert.equal(text, 'hello kubernetes-admin!');
 });
 
+test('clients in the process reach the group as well', async () => {
+  const own = server.server.client({ userAgent: 'test', serviceAccount: 'namespace-controller' });
+  assert.deepEqual(await own.raw('/apis/wardle.example.com/v1alpha1'), resourceList);
+  seen.length = 0;
+  assert.equal((await own.get(flunder, { namespace: 'a', name: 'f' })).metadata.name, 'f');
+  assert.equal(seen[0]!.headers['x-remote-user'], 'system:serviceaccount:kube-system:namespace-controller');
+  await assert.rejects(own.get(flunder, { namespace: 'a', name: 'gone' }), /flunders "gone" not found/);
+  const event = await new Promise(resolve => {
+    const handle = own.watch(
+      flunder,
+      {},
+      {
+        onEvent: type => {
+          handle.stop();
+          resolve(type);
+        },
+        onClose: resolve,
+      },
+    );
+  });
+  assert.equal(event, 'ADDED');
+  const other = server.server.client({ userAgent: 'test', user: 'nobody' });
+  await assert.rejects(other.list(flunder), (e: StatusError) => e.code === 403);
+});
+
 test('discovery shows the group among the others', async () => {
   const http = await server.http();
   const { groups } = (await http.raw('/apis')) as { groups: { name: string; versions: object[] }[] };

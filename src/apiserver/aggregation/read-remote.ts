@@ -26,7 +26,7 @@ export async function readRemote(
   const plain = at < 0 ? path : path.slice(0, at);
   if (!plain.startsWith('/apis/')) return undefined;
   const info = parseRequest('GET', plain, new URLSearchParams(at < 0 ? '' : path.slice(at + 1)));
-  if (!info.isResource) return undefined;
+  if (!info.isResource && !info.version) return undefined;
   const service = aggregation.remoteFor(info);
   if (!service) return undefined;
   const attributes = attributesOf(info, user, undefined);
@@ -38,7 +38,7 @@ export async function readRemote(
     return await aggregation.servers.read(service, path, 'application/json', user);
   } catch (error) {
     if (!(error instanceof BadStatus)) throw unavailable(messageOf(error));
-    const what = `${info.resource}.${info.group}`;
+    const what = info.isResource ? `${info.resource}.${info.group}` : plain;
     const message =
       error.code === 404
         ? `the server could not find the requested resource (get ${what})`
