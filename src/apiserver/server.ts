@@ -19,6 +19,7 @@ import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
 import { readRemote } from './aggregation/read-remote.ts';
+import { RemoteClients, withRemotes } from './aggregation/remote-client.ts';
 import { Auditor } from './audit/auditor.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
 import { bootstrapObjects } from './bootstrap.ts';
@@ -160,6 +161,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   ];
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
   const aggregation = new Aggregation({ context, client, options });
+  const remoteClients = new RemoteClients(context, aggregation);
   const surfaceOptions: SurfaceOptions = { context, version, remote: aggregation };
   const surface = createSurface(surfaceOptions);
   const paths: PathHandler[] = [
@@ -267,15 +269,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const at = listener.address() as { address: string; port: number };
       return { host: at.address, port: at.port };
     },
-    client: identity =>
-      localClient(
-        context,
-        {
-          userAgent: identity.userAgent,
-          user: localUser(identity),
-        },
-        raw,
-      ),
+    client(identity) {
+      const local = { userAgent: identity.userAgent, user: localUser(identity) };
+      return withRemotes(localClient(context, local, raw), remoteClients, local);
+    },
     async run(signal) {
       try {
         await start(signal);
