@@ -15,6 +15,7 @@ import { endpointSliceMirroringController } from './endpointslice-mirroring/endp
 import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts';
 import { garbageCollectorController } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job.ts';
+import { legacyTokenCleanerController } from './legacy-serviceaccount-token-cleaner/legacy-token-cleaner.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
@@ -61,6 +62,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     ...(options.serviceAccountKey
       ? [serviceAccountTokenController({ keyPem: options.serviceAccountKey, clusterCa: options.clusterCa })]
       : []),
+    legacyTokenCleanerController(),
     bootstrapSignerController(),
     tokenCleanerController(),
     rootCaController(options.clusterCa),
