@@ -6,6 +6,7 @@ import { isDns1035Label } from '../name-rule.ts';
 import { normalize } from '../normalize.ts';
 import { isPlain, type Plain } from '../patch/plain.ts';
 import { validateMeta } from '../rule/meta.ts';
+import { badRequest, StatusError } from '../status.ts';
 import type { ObjectMeta } from '../type/meta-v1.ts';
 import { type Structural, schemaAt } from './structural.ts';
 
@@ -14,12 +15,21 @@ const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 /** Canonical metadata with keys in order. Throws a StatusError (400) when a field has the wrong type. */
 export function coerceMetadata(value: unknown, at: string, unknown?: string[]): Plain {
   const report = { unknown: [] as string[] };
-  const meta = normalize(objectMeta, value ?? {}, report) as unknown as Plain;
+  const meta = decodeMeta(value ?? {}, report);
   for (const path of report.unknown) unknown?.push(`${at}.${path}`);
   const out: Plain = {};
   for (const key of Object.keys(meta).sort())
     if (key !== 'creationTimestamp' || meta[key] !== null) out[key] = meta[key];
   return out;
+}
+
+function decodeMeta(value: unknown, report: { unknown: string[] }): Plain {
+  try {
+    return normalize(objectMeta, value, report) as unknown as Plain;
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    throw badRequest(error.message.replace(/^.*? cannot be handled as a ObjectMeta: /, ''));
+  }
 }
 
 /** Coerces the metadata of embedded resources in place. */

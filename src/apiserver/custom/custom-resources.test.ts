@@ -536,3 +536,29 @@ test('another server on the same store serves what is there, and what comes', as
     await first.stop();
   }
 });
+
+test('updates name the version they start from; unqualified finalizers are warned of', async () => {
+  const group = 'update.example.com';
+  await establish(call, definition(group));
+  const body = widget(group, 'a');
+  body.metadata.finalizers = ['loose', 'example.com/tight'];
+  const made = await call.send('POST', widgets(group), body);
+  assert.equal(made.code, 201);
+  assert.match(
+    String(made.headers.warning),
+    /metadata.finalizers: \\"loose\\": prefer a domain-qualified finalizer name/,
+  );
+  const { message } = await call.expect(422, 'PUT', `${widgets(group)}/a`, widget(group, 'a'));
+  assert.match(
+    message,
+    /^Widget.update.example.com "a" is invalid: metadata.resourceVersion: Invalid value: .*must be specified for an update$/,
+  );
+  const stale = { ...made.object, x: 1, metadata: { ...made.object.metadata, resourceVersion: '1' } };
+  await call.expect(409, 'PUT', `${widgets(group)}/a`, stale);
+  const same = await call.expect(200, 'PUT', `${widgets(group)}/a`, made.object);
+  assert.equal(same.metadata.resourceVersion, made.object.metadata.resourceVersion, 'nothing changed, nothing written');
+  await call.expect(404, 'PUT', `${widgets(group)}/b`, {
+    ...made.object,
+    metadata: { name: 'b', resourceVersion: '5' },
+  });
+});

@@ -28,6 +28,7 @@ export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
       else if (!hasStatus && changed(object as unknown as Plain, old as unknown as Plain, 'status'))
         (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
     },
+    warnings: (object, old) => finalizerWarnings(object, old),
     validate(object, errors, { old }) {
       const { structural } = form;
       validator ??= compileValidator(form.schema);
@@ -40,6 +41,18 @@ export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
       else validateRules(structural, object, old && { value: old }, errors);
     },
   };
+}
+
+const standard = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
+
+function finalizerWarnings({ metadata }: KubeObject, old: KubeObject | undefined): string[] {
+  const known = new Set(old?.metadata.finalizers ?? []);
+  return (metadata.finalizers ?? [])
+    .filter(f => !f.includes('/') && !known.has(f) && !standard.has(f))
+    .map(
+      f =>
+        `metadata.finalizers: ${JSON.stringify(f)}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers`,
+    );
 }
 
 // Rules are written for values of the right form.

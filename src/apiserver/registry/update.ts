@@ -58,7 +58,7 @@ async function updateOnce(
     throw new StatusError(
       422,
       'Invalid',
-      `${registry.resource.kind} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
+      `${registry.resource.kind}${registry.resource.group ? `.${registry.resource.group}` : ''} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
       {
         name: key.name,
         group: registry.resource.group,
