@@ -8,6 +8,18 @@ type Plain = Record<string, any>;
 const stored: Readonly<Record<string, string>> = {
   'events.k8s.io/events': 'v1',
   'autoscaling/horizontalpodautoscalers': 'autoscaling/v2',
+  'networking.k8s.io/ipaddresses': 'networking.k8s.io/v1',
+  'networking.k8s.io/servicecidrs': 'networking.k8s.io/v1',
+  'storage.k8s.io/volumeattributesclasses': 'storage.k8s.io/v1',
+  'admissionregistration.k8s.io/mutatingadmissionpolicies': 'admissionregistration.k8s.io/v1',
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings': 'admissionregistration.k8s.io/v1',
+  'certificates.k8s.io/clustertrustbundles': 'certificates.k8s.io/v1beta1',
+  'coordination.k8s.io/leasecandidates': 'coordination.k8s.io/v1beta1',
+  'resource.k8s.io/deviceclasses': 'resource.k8s.io/v1',
+  'resource.k8s.io/resourceclaims': 'resource.k8s.io/v1',
+  'resource.k8s.io/resourceclaimtemplates': 'resource.k8s.io/v1',
+  'resource.k8s.io/resourceslices': 'resource.k8s.io/v1',
+  'resource.k8s.io/devicetaintrules': 'resource.k8s.io/v1alpha3',
 };
 
 /** The version a resource is stored in when that is another than `ref`'s own; undefined otherwise. */
@@ -32,9 +44,12 @@ export function convert(object: KubeObject, apiVersion: string): KubeObject {
     case 'autoscaling/v2 autoscaling/v1':
       return convertAutoscaler(object, apiVersion);
     default:
-      return object;
+      // Versions of one form.
+      return sameGroup(object.apiVersion, apiVersion) ? ({ ...object, apiVersion } as KubeObject) : object;
   }
 }
+
+const sameGroup = (a = '', b = '') => a.includes('/') && a.slice(0, a.indexOf('/')) === b.slice(0, b.indexOf('/'));
 
 const toModern: Readonly<Record<string, string>> = {
   involvedObject: 'regarding',

@@ -28,6 +28,10 @@ export interface Resource extends ResourceRef {
   readonly fieldSelectors: ReadonlyMap<string, string>;
   /** Served by default, without --runtime-config. */
   readonly onByDefault: boolean;
+  /** Its version is, whatever its gate says. */
+  readonly versionOnByDefault?: boolean;
+  /** The feature gate it needs. */
+  readonly gate?: string;
   /** Set for a custom resource: what its schema, its versions and its definition say. */
   readonly custom?: CustomForm;
 }
@@ -54,6 +58,7 @@ interface ResourceFact {
   short?: string[];
   cat?: string[];
   on?: 0 | 1;
+  gate?: string;
   gateOff?: 1;
   store?: string;
   path?: string;
@@ -123,6 +128,8 @@ export function builtinResources(): ResourceTable {
       storedAs: f.store ?? '',
       fieldSelectors: new Map((f.fs ?? []).map(s => (s.includes('=>') ? (s.split('=>') as [string, string]) : [s, s]))),
       onByDefault: f.on === 1 && !f.gateOff,
+      versionOnByDefault: f.on === 1,
+      ...(f.gate ? { gate: f.gate } : {}),
     };
   });
   const ids = new Map(resources.map(r => [resourceId(r), r]));

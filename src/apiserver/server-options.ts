@@ -37,6 +37,8 @@ export interface ApiServerOptions {
   readonly authentication?: {
     /** As in an AuthenticationConfiguration. */
     readonly jwt?: readonly JwtAuthenticator[];
+    /** Where nobody needs a name; `*`: everywhere. Default: health and version. */
+    readonly anonymousPaths?: readonly string[];
     /** A server that takes TokenReviews. */
     readonly webhook?: { readonly server: WebhookClientConfig; readonly cacheMs?: number };
   };
@@ -51,6 +53,8 @@ export interface ApiServerOptions {
   readonly nodePortRange?: readonly [number, number];
   /** Where clients inside the cluster reach this server: the endpoints of the `kubernetes` service. */
   readonly advertise?: { readonly address: string; readonly port: number };
+  /** As --runtime-config: `api/beta`, `group/version` or `group/version/resource` to whether it is served. */
+  readonly runtimeConfig?: Readonly<Record<string, boolean>>;
   readonly featureGates?: Readonly<Record<string, boolean>>;
   readonly k8tsVersion?: string;
 }

@@ -46,6 +46,7 @@ import { createUpgradeHandler } from './stream/upgrade.ts';
 import type { SurfaceOptions } from './surface.ts';
 import { createSurface } from './surface.ts';
 import { printerOf } from './table/printers.ts';
+import { servedResources } from './runtime-config.ts';
 import { startUpkeep } from './upkeep.ts';
 import { serveUsage } from './usage/metrics-api.ts';
 
@@ -94,7 +95,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return object;
   };
   const table = builtinResources();
-  const served = table.resources.filter(r => r.onByDefault);
+  const served = servedResources(table.resources, options.runtimeConfig ?? {}, featureEnabled);
   const resources = new Map(served.map(r => [resourceId(r), r]));
   const registries = new Map<string, Registry>();
   const caches = new Map<string, WatchCache>();
@@ -131,7 +132,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const client = localClient(context, { user: superuser, userAgent: 'kube-apiserver' }, raw);
   const informers = createInformerFactory(client, { clock, random, log });
   const access: Access = createAccess({ context, client, informers, options, metrics });
-  plugins.push(...admissionPlugins({ context, client, informers, options, access }));
+  plugins.push(...admissionPlugins({ context, client, informers, options: { ...options, metrics }, access }));
   registerCalls({ context, client, informers, options, access, hooks });
 
   const converters = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
