@@ -38,16 +38,19 @@ export interface Matcher {
   match(attributes: AdmissionAttributes, deps: MatchDeps): Match | undefined;
 }
 
-const CONFIGURATION = new Set([
-  'validatingwebhookconfigurations',
-  'mutatingwebhookconfigurations',
+const POLICIES = new Set([
   'validatingadmissionpolicies',
   'validatingadmissionpolicybindings',
   'mutatingadmissionpolicies',
   'mutatingadmissionpolicybindings',
 ]);
+const CONFIGURATION = new Set([...POLICIES, 'validatingwebhookconfigurations', 'mutatingwebhookconfigurations']);
 
-/** The configuration of admission itself is never subject to webhooks or policies, or nobody could repair it. */
+/** Policies never judge policies; they may judge the configuration of webhooks. */
+export const isPolicyExempt = ({ resource }: AdmissionAttributes): boolean =>
+  resource.group === 'admissionregistration.k8s.io' && POLICIES.has(resource.resource);
+
+/** The configuration of admission itself is never subject to webhooks, or nobody could repair it. */
 export const isExempt = ({ resource }: AdmissionAttributes): boolean =>
   resource.group === 'admissionregistration.k8s.io' && CONFIGURATION.has(resource.resource);
 

@@ -267,6 +267,27 @@ test('a mutation by JSON patch', async () => {
   assert.deepEqual(made.metadata.labels, { 'example.com/by': 'policy' });
 });
 
+test('a patch whose test fails leaves the object as it is', async () => {
+  const expression = `[
+    JSONPatch{op: 'test', path: '/data/color', value: 'red'},
+    JSONPatch{op: 'replace', path: '/data/color', value: 'green'},
+  ]`;
+  await mutating({ mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression } }] });
+  assert.equal((await client.create(coreV1.configmaps, configMap({ color: 'red' }))).data?.color, 'green');
+  assert.equal((await client.create(coreV1.configmaps, configMap({ color: 'blue' }))).data?.color, 'blue');
+});
+
+test('policies may judge the configuration of webhooks', async () => {
+  const rule = { ...CONFIG_MAPS, apiGroups: ['admissionregistration.k8s.io'], resources: ['*'] };
+  await validating({
+    matchConstraints: rulesFor(rule),
+    validations: [{ expression: 'false', message: 'no webhooks' }],
+  });
+  const { validatingwebhookconfigurations } = admissionregistrationV1;
+  const hooks = { metadata: { name: 'h' }, webhooks: [] } as never;
+  assert.match((await refusal(client.create(validatingwebhookconfigurations, hooks))).message, /no webhooks$/);
+});
+
 const deployment = (name: string) =>
   ({
     metadata: { name, namespace: 'a' },

@@ -10,7 +10,7 @@ import type {
 import { messageOf } from '../../../base/assert.ts';
 import type { ApiContext } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
-import { isExempt, type Match } from '../match/match.ts';
+import { isPolicyExempt, type Match } from '../match/match.ts';
 import { asRequested } from '../webhook/dispatcher.ts';
 import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
@@ -51,7 +51,7 @@ const INVALID_CODE = 422;
 export function validatingPolicies(source: Source, context: ApiContext): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
-    handles: attributes => source.bound.length > 0 && !isExempt(attributes),
+    handles: attributes => source.bound.length > 0 && !isPolicyExempt(attributes),
     validate(attributes) {
       const review: Review = { attributes, context, denials: [], published: new Map(), failures: [] };
       // Most requests concern no policy, and need not wait.
