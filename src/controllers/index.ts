@@ -8,6 +8,7 @@ import { clusterRoleAggregationController } from './clusterroleaggregation/clust
 import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { deviceTaintEvictionController } from './devicetainteviction/device-taint-eviction.ts';
 import { disruptionController } from './disruption/disruption.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { endpointSliceController } from './endpointslice/endpointslice.ts';
@@ -105,5 +106,6 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     volumeExpanderController(),
     // Devices.
     ...(featureEnabled('DynamicResourceAllocation') ? [resourceClaimController()] : []),
+    ...(featureEnabled('DRADeviceTaints') ? [deviceTaintEvictionController()] : []),
   ];
 }
