@@ -61,6 +61,7 @@ test("Kubernetes' libraries", () => {
     ['format.named("dns1123Label").value().validate("A_B").value().size()', 1],
     ['sets.contains([1, 2, 3], [3, 1]) && sets.equivalent([1, 1], [1]) && !sets.intersects([1], [2])', true],
     ['jsonpatch.escapeKey("k8s.io/my~key")', 'k8s.io~1my~0key'],
+    ['optional.of(1).orValue(1 / 0) + optional.none().or(optional.of(2)).value()', 3],
     ['{"a": 1, "b": 2}.transformMap(k, v, v * 2)', { a: 2, b: 4 }],
     ['[5, 6].transformList(i, v, i == 1, v)', [6]],
     ['["x"].transformMapEntry(i, v, {v: i})', { x: 0 }],
@@ -89,6 +90,9 @@ test('what does not compile says where', () => {
   assert.match(refusal('1 +'), /Syntax error: mismatched input '<EOF>'/);
   assert.match(refusal('"a".matches("(")'), /invalid matches argument/);
   assert.match(refusal(`${'('.repeat(300)}1${')'.repeat(300)}`), /recursion limit exceeded: 250/);
+  assert.match(refusal(Array(3000).fill('1').join(' + ')), /recursion limit exceeded: 1000/);
+  const chain = program(Array(900).fill('1').join(' + '));
+  assert.ok(chain.evaluate({}).ok && chain.estimateCost().max > 0);
   assert.match(refusal('a'.repeat(100_001)), /code point size exceeds limit/);
 });
 

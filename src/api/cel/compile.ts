@@ -35,6 +35,7 @@ export function compile(expression: string, environment: CelEnvironment): CelCom
   let type: CelType;
   try {
     root = parse(expression);
+    checkDepth(root);
     type = checker.check(root);
     checkLiterals(root, checker.issues);
   } catch (error) {
@@ -55,6 +56,17 @@ function outputMismatch({ output }: CelEnvironment, type: CelType): string {
   if (!output || output.some(o => o.kind === 'dyn' || typeText(o) === typeText(type))) return '';
   const wanted = output.map(o => (o.kind === 'null' ? 'null_type' : typeText(o)));
   return wanted.length === 1 ? `must evaluate to ${wanted[0]}` : `must evaluate to one of [${wanted.join(' ')}]`;
+}
+
+/** Long chains nest as well; each level costs stack in all that walks the tree. */
+const MAX_DEPTH = 1000;
+
+function checkDepth(root: Node): void {
+  let level: readonly Node[] = [root];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw new SyntaxFault(`expression recursion limit exceeded: ${MAX_DEPTH}`, level[0]!.at);
+    level = level.flatMap(childrenOf);
+  }
 }
 
 const LITERALS: Readonly<Record<string, (text: string) => unknown>> = {

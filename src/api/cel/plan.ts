@@ -130,6 +130,11 @@ export class Planner {
       case '_[_]':
       case '_[?_]':
         return index(this.plan(node.args[0]!), this.plan(node.args[1]!), node.fn === '_[?_]');
+      case 'or':
+      case 'orValue':
+        if (node.target && !node.qualified && node.args.length === 1)
+          return otherwise(this.plan(node.target), this.plan(node.args[0]!), node.fn === 'orValue');
+        break;
       default:
     }
     const nodes = node.target && !node.qualified ? [node.target, ...node.args] : node.args;
@@ -272,6 +277,19 @@ function logical(left: Step, right: Step, decides: boolean): Step {
     if (first instanceof CelFault) throw first;
     if (typeof first !== 'boolean' || typeof second !== 'boolean') throw new CelFault('no such overload');
     return !decides;
+  };
+}
+
+// What is not needed is not evaluated.
+function otherwise(optional: Step, other: Step, unwrap: boolean): Step {
+  return frame => {
+    const value = optional(frame);
+    spend(1);
+    if (!(value instanceof CelOptional)) throw new CelFault('no such overload');
+    if (value.value !== undefined) return unwrap ? value.value : value;
+    const instead = other(frame);
+    if (!unwrap && !(instead instanceof CelOptional)) throw new CelFault('no such overload');
+    return instead;
   };
 }
 
