@@ -120,6 +120,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
       clientCertificateAuthenticator(clock),
       bearerTokenAuthenticator(tokens, apiAudiences),
     ],
+    ...(options.authentication?.anonymousPaths ? { anonymousPaths: options.authentication.anonymousPaths } : {}),
     onRefused: error => log.info('refused a credential', { error }),
   });
   const verify = peerVerifier({

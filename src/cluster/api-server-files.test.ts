@@ -49,3 +49,19 @@ test('a file that is wrong is named', () => {
   assert.throws(read(issuer('http://x'), 'authenticationConfig'), /reading .*wrong.yaml: .*URL scheme must be https/);
   assert.deepEqual(readApiServerFiles(undefined, deps).options, {});
 });
+
+test('who may come without a name', () => {
+  const anonymousOf = (anonymous: string) =>
+    readApiServerFiles(
+      {
+        authenticationConfig: file(
+          'anonymous.yaml',
+          `${issuer('https://i').split('jwt:')[0]}anonymous: ${anonymous}\n`,
+        ),
+      },
+      deps,
+    ).options.authentication?.anonymousPaths;
+  assert.deepEqual(anonymousOf('{enabled: false}'), []);
+  assert.deepEqual(anonymousOf('{enabled: true}'), ['*']);
+  assert.deepEqual(anonymousOf('{enabled: true, conditions: [{path: /livez}]}'), ['/livez']);
+});

@@ -33,7 +33,7 @@ export interface ReadFiles {
 export function readApiServerFiles(files: ApiServerFiles | undefined, deps: { clock: Clock; log: Log }): ReadFiles {
   const { auditPolicyFile, auditLogPath, authenticationConfig } = files ?? {};
   const policy = auditPolicyFile ? read(auditPolicyFile, value => checkPolicy(value as Policy)) : undefined;
-  const jwt = authenticationConfig ? read(authenticationConfig, authenticators) : undefined;
+  const authentication = authenticationConfig ? read(authenticationConfig, authenticationOf) : undefined;
   // As with kube-apiserver: without a policy nothing is recorded, without a path nothing kept.
   const file =
     policy && auditLogPath
@@ -48,7 +48,7 @@ export function readApiServerFiles(files: ApiServerFiles | undefined, deps: { cl
   return {
     options: {
       ...(policy && file ? { audit: { policy, sinks: [file] } } : {}),
-      ...(jwt ? { authentication: { jwt } } : {}),
+      ...(authentication ? { authentication } : {}),
     },
     close: async () => file?.close(),
   };
@@ -64,14 +64,21 @@ function read<T>(file: string, make: (value: unknown) => T): T {
 
 const groupVersions = ['apiserver.config.k8s.io/v1', 'apiserver.config.k8s.io/v1beta1'];
 
-function authenticators(value: unknown): readonly JwtAuthenticator[] {
-  const {
-    apiVersion = '',
-    kind,
-    jwt,
-  } = (value ?? {}) as { apiVersion?: string; kind?: string; jwt?: JwtAuthenticator[] };
+interface AuthenticationConfiguration {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly jwt?: readonly JwtAuthenticator[];
+  readonly anonymous?: { readonly enabled?: boolean; readonly conditions?: readonly { readonly path: string }[] };
+}
+
+function authenticationOf(value: unknown): NonNullable<ApiServerOptions['authentication']> {
+  const { apiVersion = '', kind, jwt = [], anonymous } = (value ?? {}) as AuthenticationConfiguration;
   if (kind !== 'AuthenticationConfiguration' || !groupVersions.includes(apiVersion))
     throw new Error(`an AuthenticationConfiguration of ${groupVersions[0]} is needed`);
-  compileAuthenticators(jwt ?? [], [defaultIssuer]);
-  return jwt ?? [];
+  compileAuthenticators(jwt, [defaultIssuer]);
+  if (!anonymous) return { jwt };
+  if (!anonymous.enabled && anonymous.conditions?.length)
+    throw new Error('anonymous.conditions: Invalid value: enabled should be set to true when conditions are defined');
+  const paths = anonymous.conditions?.map(c => c.path) ?? ['*'];
+  return { jwt, anonymousPaths: anonymous.enabled ? paths : [] };
 }

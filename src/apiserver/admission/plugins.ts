@@ -27,6 +27,7 @@ import { rbacEscalation } from './rbac-escalation.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { serviceAccountAdmission } from './service-account.ts';
 import { HookSource } from './webhook/hook.ts';
+import { webhookMetrics } from './webhook/metrics.ts';
 import { mutatingWebhooks } from './webhook/mutating.ts';
 import { validatingWebhooks } from './webhook/validating.ts';
 
@@ -45,6 +46,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
   const webhooks = {
     context,
     client: new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver-admission' }),
+    metrics: options.metrics && webhookMetrics(options.metrics),
   };
   const registration = (resource: string) => cacheOf('admissionregistration.k8s.io', resource);
   const policies = {

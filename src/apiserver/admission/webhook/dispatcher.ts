@@ -15,10 +15,12 @@ import { isExempt, type Match, matcherOf } from '../match/match.ts';
 import type { Conditions } from './conditions.ts';
 import type { Hook, HookSource } from './hook.ts';
 import { denial, type Reviewed, requestOf, reviewOf, reviewVersion, type Verdict, verdictOf } from './kernel/review.ts';
+import type { WebhookMetrics, WebhookType } from './metrics.ts';
 
 export interface DispatcherDeps {
   readonly context: ApiContext;
   readonly client: WebhookClient;
+  readonly metrics?: WebhookMetrics | undefined;
 }
 
 /** A webhook that is to be asked, and the form of the request it wants to see. */
@@ -36,6 +38,10 @@ export class WebhookDispatcher {
   constructor(deps: DispatcherDeps, mutating: boolean) {
     this.#deps = deps;
     this.#mutating = mutating;
+  }
+
+  get #type(): WebhookType {
+    return this.#mutating ? 'admit' : 'validating';
   }
 
   /** Undefined when the webhook is not concerned. Throws StatusError when that cannot be decided. */
@@ -57,16 +63,28 @@ export class WebhookDispatcher {
     if (hook.conditions && !this.#holds(hook.conditions, hook, reviewed)) return 'skipped';
     if (attributes.dryRun && !hook.supportsDryRun)
       throw badRequest(`admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
+    const { metrics, context } = this.#deps;
+    const labels = { name: hook.name, type: this.#type, operation: attributes.operation };
+    const startMs = context.clock.monotonic();
+    const called = (code: number) => metrics?.called(labels, (context.clock.monotonic() - startMs) / 1000, code);
     let verdict: Verdict;
     try {
       verdict = await this.#call(hook, reviewed);
     } catch (error) {
+      called(0);
+      if (!hook.failsOpen) metrics?.rejected(labels, 'calling_webhook_error', 0);
       return this.#failed(hook, attributes, error as Error);
     }
     for (const [key, value] of Object.entries(verdict.auditAnnotations))
       attributes.annotate?.(`${hook.name}/${key}`, value);
     for (const warning of verdict.warnings) attributes.warn(warning);
-    if (!verdict.allowed) throw StatusError.from(denial(hook.name, verdict.result));
+    if (!verdict.allowed) {
+      const status = denial(hook.name, verdict.result);
+      called(status.code);
+      metrics?.rejected(labels, 'no_error', status.code);
+      throw StatusError.from(status);
+    }
+    called(200);
     return verdict;
   }
 
@@ -118,6 +136,7 @@ export class WebhookDispatcher {
 
   #failed(hook: Hook, attributes: AdmissionAttributes, error: Error): undefined {
     if (!hook.failsOpen) throw internalError(error);
+    this.#deps.metrics?.failedOpen({ name: hook.name, type: this.#type });
     const phase = this.#mutating ? 'mutating' : 'validating';
     attributes.annotate?.(`failed-open.${phase}.webhook.admission.k8s.io/${hook.name}`, hook.name);
     this.#deps.context.log.warn('a webhook failed; going on without it', { webhook: hook.name, error: error.message });

@@ -592,6 +592,20 @@ test('definitions can be refused', async () => {
   assert.match(error.message, /the crd contains unwanted label$/);
 });
 
+test('calls and refusals are counted', async () => {
+  handlers.set('/counted', () => ({ allowed: false, status: { code: 403 } as never }));
+  await configure('validating', 'v', hook('/counted'));
+  await refusal(client.create(coreV1.configmaps, configMap()));
+  const text = await server.server.metrics.text();
+  const labels = 'name="counted.example.com",type="validating",operation="CREATE"';
+  assert.ok(
+    text.includes(
+      `apiserver_admission_webhook_rejection_count{${labels},error_type="no_error",rejection_code="403"} 1`,
+    ),
+  );
+  assert.ok(text.includes('apiserver_admission_webhook_request_total{'));
+});
+
 interface Thing extends KubeObject {
   readonly data: { readonly a?: string; readonly b?: string };
 }

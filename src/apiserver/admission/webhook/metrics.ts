@@ -1,0 +1,49 @@
+// Metrics of webhooks by Kubernetes' names.
+import type { Metrics } from '../../../base/metrics.ts';
+
+export type WebhookType = 'admit' | 'validating';
+export type RejectionError = 'calling_webhook_error' | 'apiserver_internal_error' | 'no_error';
+
+export interface WebhookMetrics {
+  /** One answer, or none after `seconds`: code 0. */
+  called(hook: { name: string; type: WebhookType; operation: string }, seconds: number, code: number): void;
+  rejected(hook: { name: string; type: WebhookType; operation: string }, error: RejectionError, code: number): void;
+  failedOpen(hook: { name: string; type: WebhookType }): void;
+}
+
+const buckets = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 25];
+const prefix = 'apiserver_admission_webhook';
+
+export function webhookMetrics(metrics: Metrics): WebhookMetrics {
+  const own = ['name', 'type', 'operation'];
+  const duration = metrics.histogram(
+    `${prefix}_admission_duration_seconds`,
+    'Admission webhook latency, identified by name and broken out for each operation and type.',
+    [...own, 'rejected'],
+    buckets,
+  );
+  const requests = metrics.counter(
+    `${prefix}_request_total`,
+    'Admission webhook requests, by name, type, operation, status code and whether they were rejected.',
+    [...own, 'code', 'rejected'],
+  );
+  const rejections = metrics.counter(
+    `${prefix}_rejection_count`,
+    'Admission webhook rejections, by name, type, operation, kind of error and code.',
+    [...own, 'error_type', 'rejection_code'],
+  );
+  const open = metrics.counter(`${prefix}_fail_open_count`, 'Webhooks that failed and were gone without.', [
+    'name',
+    'type',
+  ]);
+  return {
+    called(hook, seconds, code) {
+      const rejected = String(code !== 200);
+      duration.observe({ ...hook, rejected }, seconds);
+      requests.inc({ ...hook, rejected, code: String(code) });
+    },
+    rejected: (hook, error, code) =>
+      rejections.inc({ ...hook, error_type: error, rejection_code: String(Math.min(code, 600)) }),
+    failedOpen: ({ name, type }) => open.inc({ name, type }),
+  };
+}
