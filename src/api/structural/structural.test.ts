@@ -404,6 +404,19 @@ test('runs rules: messages, reasons, fields, transitions', () => {
   assert.deepEqual(run({ min: 3, max: 2, fixed: 'a' }, { min: 3, max: 2, fixed: 'a' }), [], 'nothing has changed');
 });
 
+test('rules that cost too much are cut off, and no others run', () => {
+  const numbers = (text: string): JSONSchemaProps => ({ type: 'array', items: { type: 'integer' }, ...rule(text) });
+  const schema = compileStructural(
+    object({ a: numbers('self.all(x, self.all(y, x + y >= 0))'), b: numbers('self.size() < 1') }),
+  );
+  const errors = new FieldErrors();
+  const many = Array.from({ length: 2000 }, (_, i) => i);
+  validateRules(schema, { a: many, b: many }, undefined, errors);
+  assert.deepEqual(lines(errors), [
+    `a: Invalid value: "array": 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: failed rule: self.all(x, self.all(y, x + y >= 0))`,
+  ]);
+});
+
 test('paths find fields, items, filters and all below', () => {
   const root = {
     spec: { replicas: 3, 'a.b': 'dotted' },

@@ -562,3 +562,47 @@ test('updates name the version they start from; unqualified finalizers are warne
     metadata: { name: 'b', resourceVersion: '5' },
   });
 });
+
+test('status is applied and tracked; lists come as metadata only', async () => {
+  const group = 'applied.example.com';
+  const schema = object({
+    spec: object({ n: { type: 'integer' } }),
+    status: object({ phase: { type: 'string' }, seen: { type: 'integer' } }),
+  });
+  await establish(call, definition(group, [{ schema, more: { subresources: { status: {} } } }]));
+  const at = `${widgets(group)}/a`;
+  await call.expect(
+    201,
+    'PATCH',
+    `${at}?fieldManager=user`,
+    widget(group, 'a', { spec: { n: 1 }, status: { phase: 'no' } }),
+    applyPatch,
+  );
+  const told = await call.expect(
+    200,
+    'PATCH',
+    `${at}/status?fieldManager=operator`,
+    widget(group, 'a', { spec: { n: 5 }, status: { phase: 'Ready' } }),
+    applyPatch,
+  );
+  assert.deepEqual([told.spec.n, told.status], [1, { phase: 'Ready' }]);
+  const owners = told.metadata.managedFields.map((e: Json) => [e.manager, e.subresource, e.fieldsV1]);
+  assert.deepEqual(owners, [
+    ['operator', 'status', { 'f:status': { 'f:phase': {} } }],
+    ['user', undefined, { 'f:spec': { 'f:n': {} } }],
+  ]);
+  const contested = await call.expect(
+    409,
+    'PATCH',
+    `${at}/status?fieldManager=other`,
+    widget(group, 'a', { status: { phase: 'x' } }),
+    applyPatch,
+  );
+  assert.match(contested.message, /conflict with "operator" with subresource "status": .status.phase/);
+  const rules = await call.expect(422, 'PATCH', `${at}/status`, { status: { seen: 'x' } }, mergePatch);
+  assert.match(rules.message, /status.seen: Invalid value: "string"/);
+  const list = await call.expect(200, 'GET', widgets(group), undefined, {
+    accept: 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+  });
+  assert.ok(String(list).includes('PartialObjectMetadataList'));
+});
