@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Writable } from 'node:stream';
-import { badRequest, requestTooLarge } from '../../api/status.ts';
+import { badRequest, requestTooLarge, timeout } from '../../api/status.ts';
 import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
 import type { PeerIdentity } from './peer.ts';
 
@@ -18,7 +18,7 @@ export interface Exchange {
   readonly peer: PeerIdentity;
   /** 'HTTP/2.0' or 'HTTP/1.1'. */
   readonly protocol: string;
-  /** The body, once. Throws 413 beyond `maxBytes`; 400 when the client stops half-way. */
+  /** The body, once. Throws 413 beyond `maxBytes`; 400 when the client stops half-way, 504 when it says nothing more. */
   readBody(maxBytes: number): Promise<Buffer>;
   /** Sends everything at once. */
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void;
@@ -39,8 +39,28 @@ function split(url: string): [path: string, query: URLSearchParams, rawQuery: st
 }
 const emptyQuery = new URLSearchParams();
 
+/** How long a client may be silent in the middle of a body. */
+const silentMs = 60_000;
+
 /** Collects chunks up to a limit. */
-function collect(source: Duplex | IncomingMessage, maxBytes: number, declared: string | undefined): Promise<Buffer> {
+async function collect(
+  source: ServerHttp2Stream | IncomingMessage,
+  maxBytes: number,
+  declared: string | undefined,
+  stalledMs: number,
+): Promise<Buffer> {
+  const stalled = Promise.withResolvers<never>();
+  const give = () => stalled.reject(timeout('request did not complete within requested timeout'));
+  source.setTimeout(stalledMs, give);
+  try {
+    return await Promise.race([gather(source, maxBytes, declared), stalled.promise]);
+  } finally {
+    source.removeListener('timeout', give);
+    source.setTimeout(0);
+  }
+}
+
+function gather(source: Duplex | IncomingMessage, maxBytes: number, declared: string | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (declared && Number(declared) > maxBytes) {
       source.resume();
@@ -76,6 +96,8 @@ export class Http2Exchange implements Exchange {
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/2.0';
   readonly input: ServerHttp2Stream;
+  /** For tests. */
+  stalledMs = silentMs;
 
   constructor(
     stream: ServerHttp2Stream,
@@ -91,7 +113,7 @@ export class Http2Exchange implements Exchange {
   }
 
   readBody(maxBytes: number): Promise<Buffer> {
-    return collect(this.input, maxBytes, this.headers['content-length']);
+    return collect(this.input, maxBytes, this.headers['content-length'], this.stalledMs);
   }
 
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {
@@ -129,6 +151,8 @@ export class Http1Exchange implements Exchange {
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/1.1';
   readonly input: IncomingMessage;
+  /** For tests. */
+  stalledMs = silentMs;
   readonly #response: ServerResponse;
 
   constructor(request: IncomingMessage, response: ServerResponse, peer: PeerIdentity) {
@@ -142,7 +166,7 @@ export class Http1Exchange implements Exchange {
   }
 
   readBody(maxBytes: number): Promise<Buffer> {
-    return collect(this.input, maxBytes, this.headers['content-length']);
+    return collect(this.input, maxBytes, this.headers['content-length'], this.stalledMs);
   }
 
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {

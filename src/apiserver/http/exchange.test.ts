@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer as createHttp1 } from 'node:http';
+import { connect as connectHttp2, createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
+import { type AddressInfo, connect, type Server } from 'node:net';
+import { test } from 'node:test';
+import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
+import { PeerIdentity } from './peer.ts';
+
+const nobody = new PeerIdentity(undefined);
+const whole = '0123456789';
+
+/** Answers with the body, or with why there is none. */
+async function echo(exchange: Exchange): Promise<void> {
+  try {
+    exchange.respond(200, {}, await exchange.readBody(100));
+  } catch (error) {
+    const { code, message } = error as { code: number; message: string };
+    exchange.respond(code, {}, message);
+  }
+}
+
+function impatient<T extends Http1Exchange | Http2Exchange>(exchange: T): T {
+  exchange.stalledMs = 30;
+  return exchange;
+}
+
+async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+const silent = 'Timeout: request did not complete within requested timeout';
+
+test('HTTP/1.1: a body that stops in the middle is given up', async () => {
+  const server = createHttp1((request, response) => void echo(impatient(new Http1Exchange(request, response, nobody))));
+  const port = await listening(server);
+  const ask = async (body: string) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.setEncoding('utf8');
+    socket.write(`POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\n${body}`);
+    return (await socket.toArray()).join('');
+  };
+  assert.ok((await ask(whole)).endsWith(whole));
+  const half = await ask('01234');
+  assert.match(half, /^HTTP\/1\.1 504 /);
+  assert.ok(half.endsWith(silent), half);
+  server.close();
+});
+
+test('HTTP/2: only the stream that stops is given up', async () => {
+  const server = createHttp2();
+  server.on(
+    'stream',
+    (stream: ServerHttp2Stream, headers) => void echo(impatient(new Http2Exchange(stream, headers, nobody))),
+  );
+  const port = await listening(server);
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  const ask = async (body: string, end: boolean) => {
+    const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
+    stream.setEncoding('utf8');
+    if (end) stream.end(body);
+    else stream.write(body);
+    const [headers] = await once(stream, 'response');
+    return [headers[':status'], (await stream.toArray()).join('')];
+  };
+  const half = ask('01234', false);
+  assert.deepEqual(await ask(whole, true), [200, whole]);
+  assert.deepEqual(await half, [504, silent]);
+  assert.deepEqual(await ask(whole, true), [200, whole]);
+  session.destroy();
+  server.close();
+});
