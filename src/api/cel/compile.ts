@@ -13,11 +13,12 @@ import type {
 import { type CostEstimate, PER_CALL_LIMIT } from './cel.ts';
 import { Checker } from './checker.ts';
 import { estimate } from './estimate.ts';
+import type { Frame, Step } from './frame.ts';
 import { SyntaxFault } from './lexer.ts';
 import { functions } from './lib/index.ts';
 import { COST_EXCEEDED, meter } from './overload.ts';
 import { parse } from './parser.ts';
-import { type Frame, Planner, type Step } from './plan.ts';
+import { Planner } from './plan.ts';
 import { regexOf } from './regex.ts';
 import { parseDuration, parseTimestamp } from './time.ts';
 import { type CelType, typeText } from './type.ts';

@@ -1,7 +1,7 @@
 // Folds: what the macros over lists and maps do at run time.
 import type { Fold } from './ast.ts';
+import type { Frame, Step } from './frame.ts';
 import { spend, step } from './overload.ts';
-import type { Frame, Step } from './plan.ts';
 import { CelFault, CelList, CelMap, CelUint, type CelValue, ValueMap } from './value.ts';
 
 export const LIST_COST = 10;

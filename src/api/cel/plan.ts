@@ -2,6 +2,7 @@
 import { type Bind, type Call, childrenOf, type Fold, type Node, type Select } from './ast.ts';
 import { TYPE_NAMES } from './checker.ts';
 import { FOLDS, type FoldParts, isFault, LIST_COST, MAP_COST, setEntry } from './fold.ts';
+import type { Step } from './frame.ts';
 import { accepts, type Overload, sizeOfValue, spend } from './overload.ts';
 import type { CelObjectType, CelType } from './type.ts';
 import {
@@ -16,15 +17,6 @@ import {
   type CelValue,
   ValueMap,
 } from './value.ts';
-
-/** One evaluation's variables. */
-export interface Frame {
-  readonly globals: (CelValue | undefined)[];
-  readonly bindings: Readonly<Record<string, unknown>>;
-  readonly locals: CelValue[];
-}
-
-export type Step = (frame: Frame) => CelValue;
 
 const STRUCT_COST = 40;
 
