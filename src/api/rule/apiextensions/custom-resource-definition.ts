@@ -9,6 +9,7 @@ type Crd = CustomResourceDefinition;
 const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
+  statusKeeps: 'metadata',
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: false,
   default(object) {
