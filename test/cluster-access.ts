@@ -170,6 +170,11 @@ export class ClusterAccess {
     return (await this.ask('GET', `${this.path('events')}?fieldSelector=${selector}`)).items;
   }
 
+  /** Ends all pods of the namespace, so that they do not slow down what comes next. */
+  async clear(): Promise<void> {
+    await this.ask('DELETE', this.path('pods'), { gracePeriodSeconds: 1 });
+  }
+
   /** What a shell line prints in a container. */
   async exec(pod: string, line: string, container?: string): Promise<string> {
     const which = container ? ['-c', container] : [];
@@ -185,5 +190,5 @@ export const conditionOf = (pod: Pod, type: string) => pod.status?.conditions?.f
 
 export const sh = (script: string): string[] => ['sh', '-c', script];
 
-/** Ends at once on SIGTERM, which the first process of a container would ignore otherwise. */
-export const waiting = "trap 'exit 0' TERM; while :; do sleep 0.2; done";
+/** Ends at once on SIGTERM, which the first process of a container would ignore otherwise; costs nothing meanwhile. */
+export const waiting = "trap 'exit 0' TERM; sleep 100000 & wait";

@@ -49,9 +49,12 @@ before(async () => {
 
 after(() => lab.dispose());
 
-describe('containers', { concurrency: true }, () => containerTests(() => access));
-describe('volumes', { concurrency: true }, () => volumeTests(() => access));
-describe('lifecycle', { concurrency: true }, () => lifecycleTests(() => access));
-describe('security', { concurrency: true }, () => securityTests(() => access));
-describe('network', { concurrency: true }, () => networkTests(() => access));
+const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
+
+for (const [name, tests] of Object.entries({ ...groups, network: networkTests }))
+  describe(name, { concurrency: true }, () => {
+    tests(() => access);
+    after(() => access.clear());
+  });
+// One after the other: each takes something away from the node.
 describe('disruption', () => disruptionTests(() => access));

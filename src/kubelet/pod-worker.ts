@@ -143,7 +143,7 @@ export class PodWorker {
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     this.#obey(pod);
     if (deletionTimestamp) this.#end(deletionGracePeriodSeconds);
-    if (!before || relevant(before) !== relevant(pod) || deletionTimestamp) this.wake();
+    if (!before || relevant(before) !== relevant(pod) || deletionTimestamp) this.hasten();
     else this.publish();
   }
 
@@ -205,7 +205,7 @@ export class PodWorker {
     await this.#publishing;
   }
 
-  /** An object the pod uses has changed: what failed for the lack of it is tried at once. */
+  /** The pod or an object it uses has changed: what failed for the lack of it is tried at once. */
   hasten(): void {
     for (const [name, reason] of this.#waiting)
       if (reason.reason === 'CreateContainerConfigError') this.#heldUntilMs.delete(name);

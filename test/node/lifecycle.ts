@@ -44,7 +44,12 @@ export function lifecycleTests(c: () => ClusterAccess): void {
     };
     await c().pod('init-fails', { ...spec, restartPolicy: 'Always' });
     await c().pod('init-fails-never', spec);
-    const never = await c().ended('init-fails-never');
+    await c().ended('init-fails-never');
+    const never = await c().when(
+      'init-fails-never',
+      'put away',
+      p => conditionOf(p, 'PodReadyToStartContainers')?.status === 'False',
+    );
     assert.equal(never.status?.phase, 'Failed');
     assert.equal(conditionOf(never, 'Initialized')?.message, 'containers with incomplete status: [init1 init2]');
     assert.equal(conditionOf(never, 'Initialized')?.reason, 'ContainersNotInitialized');

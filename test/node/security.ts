@@ -238,7 +238,7 @@ export function securityTests(c: () => ClusterAccess): void {
     );
     assert.match(await c().log('pid-shared', 'main'), /^ +1 .*pause[\s\S]*sleep 8/m);
     assert.doesNotMatch(await c().log('pid-own', 'main'), /sleep 8/);
-    assert.ok(Number(await c().log('pid-host')) > 20);
+    assert.match(await c().log('pid-host'), /^[3-9]\d\n$|^\d{3,}\n$/);
   });
 
   test('runtime classes: handlers, overhead, absent ones', async () => {

@@ -63,7 +63,7 @@ export function volumeTests(c: () => ClusterAccess): void {
     ];
     const log = await output(
       'files',
-      `od -An -tx1 /map/dump.bin; rm -f /map/data-1; ${['map-mode', 'map-item', 'secret', 'secret-mode', 'secret-item'].map(d => modes(`/${d}`)).join(';')};
+      `od -An -tx1 /map/dump.bin; rm -f /map/data-1 2>&1; ${['map-mode', 'map-item', 'secret', 'secret-mode', 'secret-item'].map(d => modes(`/${d}`)).join(';')};
 cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%a' /projected/data-2 /projected/path/to/data-2 /projected/path; readlink /map/data-1; readlink /map-path/path; stat -c %a /map /secret`,
       volumes,
     );

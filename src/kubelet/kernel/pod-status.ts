@@ -12,7 +12,7 @@ import type {
   ResourceRequirements,
   VolumeMountStatus,
 } from '../../api/type/core-v1.ts';
-import type { ObservedContainer, ObservedPod } from './observed.ts';
+import { latestContainer, type ObservedContainer, type ObservedPod } from './observed.ts';
 import { mergeConditions, ownedConditions, podConditions } from './pod-condition.ts';
 import { phaseOf } from './pod-phase.ts';
 import { qosClassOf } from './qos.ts';
@@ -128,7 +128,7 @@ function containerStatus(
   const [latest, before] = all;
   const base = latest
     ? observedStatus(input, container, latest, before, previous, kind)
-    : missingStatus(input, container, previous);
+    : missingStatus(input, container, previous, kind);
   const mounts = volumeMountStatuses(container, pod);
   return mounts.length && latest ? { ...base, volumeMounts: mounts } : base;
 }
@@ -239,11 +239,30 @@ function userOf(latest: ObservedContainer) {
   };
 }
 
+/** Whether a container should have been there when its pod ended: those behind an init container that never passed are not. */
+function wasDue({ pod, observed }: StatusInput, container: Container, kind: Kind): boolean {
+  const inits = pod.spec.initContainers ?? [];
+  const seen = (c: Container) => latestContainer(observed, c.name);
+  if (kind === 'init')
+    return (
+      inits.indexOf(container) <=
+      Math.max(
+        0,
+        inits.findLastIndex(c => seen(c) !== undefined),
+      )
+    );
+  const last = inits.at(-1);
+  if (!last || pod.spec.containers.some(seen)) return true;
+  const end = seen(last);
+  return end !== undefined && (isSidecar(last) || (end.state === 'exited' && end.exitCode === 0));
+}
+
 /** A container the runtime does not know: not created yet, or lost. */
 function missingStatus(
   input: StatusInput,
   container: Container,
   previous: ContainerStatus | undefined,
+  kind: Kind,
 ): ContainerStatus {
   const lost = previous?.state?.running !== undefined && !!previous.containerID;
   const image = previous?.image || container.image || '';
@@ -258,7 +277,7 @@ function missingStatus(
   const unknown = (message: string): ContainerState => ({
     terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message },
   });
-  if (input.terminal)
+  if (input.terminal && wasDue(input, container, kind))
     return {
       ...base,
       state: unknown('The container could not be located when the pod was terminated'),
