@@ -3,6 +3,7 @@ import {
   createWriteStream,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -33,6 +34,8 @@ export class AuditLogFile implements AuditSink {
   readonly #options: LogFileOptions;
   #stream: WriteStream;
   #bytes: number;
+  /** Files put aside that are still being written. */
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(options: LogFileOptions) {
     this.#options = options;
@@ -52,11 +55,21 @@ export class AuditLogFile implements AuditSink {
 
   /** Resolves when all is in the file. */
   close(): Promise<void> {
-    return new Promise(resolve => this.#stream.end(resolve));
+    this.#end();
+    return Promise.all(this.#ending).then(() => {});
+  }
+
+  #end(): void {
+    const ended = new Promise<void>(resolve => this.#stream.close(() => resolve())).then(() => {
+      this.#ending.delete(ended);
+    });
+    this.#ending.add(ended);
   }
 
   #open(): WriteStream {
-    const stream = createWriteStream(this.#options.path, { flags: 'a', mode: 0o600 });
+    // At once: what is put aside later must be the file this writes to.
+    const fd = openSync(this.#options.path, 'a', 0o600);
+    const stream = createWriteStream(this.#options.path, { fd });
     stream.on('error', error => this.#options.log.error('writing the audit log failed', { error: error.message }));
     return stream;
   }
@@ -68,15 +81,17 @@ export class AuditLogFile implements AuditSink {
     const base = path.slice(0, path.length - extension.length);
     let aside = `${base}-${stamp}${extension}`;
     for (let n = 1; existsSync(aside); n++) aside = `${base}-${stamp}-${n}${extension}`;
+    this.#bytes = 0;
     try {
-      this.#stream.end();
       renameSync(path, aside);
+      const next = this.#open();
+      this.#end();
+      this.#stream = next;
       this.#prune();
     } catch (error) {
+      // What is open is written to until the next turn.
       log.error('rotating the audit log failed', { error: messageOf(error) });
     }
-    this.#stream = this.#open();
-    this.#bytes = 0;
   }
 
   #prune(): void {
