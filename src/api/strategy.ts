@@ -48,6 +48,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   readonly allowUnconditionalUpdate?: boolean;
   /** Does `generation` count changes of this kind? Default: it has a spec and a generation (see the table). */
   readonly hasGeneration?: boolean;
+  /** What a status update leaves of metadata as it was, of a kind where that is not free to change; custom resources: all. */
+  readonly statusKeeps?: 'labels' | 'metadata';
   /** Seconds to grant when the delete request names none; undefined: this kind is deleted at once. */
   gracePeriodSeconds?(object: T, requested: number | undefined): number | undefined;
   /** More than metadata.finalizers keeps a deleted object (a namespace's spec.finalizers). */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { builtinResources, type Resource } from '../api/resource.ts';
+import { strategyOf } from '../api/rule/index.ts';
 import { type Caller, caller, type Json, mergePatch, type SeenEvent } from './test-caller.ts';
 import { samples } from './test-samples.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
@@ -114,7 +115,8 @@ async function operate(r: Resource, sample: (name: string, namespace: string) =>
     assert.equal((await api.expect(200, 'GET', status)).metadata.uid, first.metadata.uid);
     await api.expect(200, 'PATCH', status, { metadata: { annotations: { patchedstatus: 'true' } } }, mergePatch);
     const current = await api.expect(200, 'GET', status);
-    assert.equal(current.metadata.annotations.patchedstatus, 'true');
+    const keeps = strategyOf(r).statusKeeps === 'metadata';
+    assert.equal(current.metadata.annotations.patchedstatus, keeps ? undefined : 'true');
     await api.expect(200, 'PUT', status, { ...current });
   }
 

@@ -128,6 +128,18 @@ function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeO
   }
 }
 
+const onlyLabels = ['labels'] as const;
+const kindOfMetadata = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const;
+
+function keepMember(
+  metadata: Mutable<KubeObject['metadata']>,
+  old: KubeObject['metadata'],
+  field: (typeof kindOfMetadata)[number],
+): void {
+  if (old[field] === undefined) delete metadata[field];
+  else metadata[field] = cloneDeep(old[field]) as never;
+}
+
 // A status update changes nothing but the status (and metadata); any other update leaves the status alone.
 function keepOtherHalf(registry: Registry, object: Mutable<KubeObject>, old: KubeObject, subresource: string): void {
   if (!registry.resource.hasStatus) return;
@@ -136,8 +148,9 @@ function keepOtherHalf(registry: Registry, object: Mutable<KubeObject>, old: Kub
   if (subresource === 'status') {
     for (const k of Object.keys(fields)) if (k !== 'metadata' && k !== 'status' && !(k in before)) delete fields[k];
     for (const k in before) if (k !== 'metadata' && k !== 'status') fields[k] = before[k];
-    object.metadata.labels = old.metadata.labels && cloneDeep(old.metadata.labels);
-    if (!object.metadata.labels) delete object.metadata.labels;
+    const keeps = registry.resource.custom ? 'metadata' : registry.strategy.statusKeeps;
+    const kept = keeps === 'metadata' ? kindOfMetadata : keeps === 'labels' ? onlyLabels : [];
+    for (const field of kept) keepMember(object.metadata, old.metadata, field);
   } else if (subresource === '') {
     if (before.status === undefined) delete fields.status;
     else fields.status = before.status;

@@ -100,6 +100,7 @@ function validateAnnotations({ metadata, spec }: ValidatingAdmissionPolicy, erro
 }
 
 export const validatingPolicyStrategy: Strategy<ValidatingAdmissionPolicy> = {
+  statusKeeps: 'metadata',
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: false,
   default: defaults,

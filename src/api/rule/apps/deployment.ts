@@ -116,6 +116,7 @@ function validateUpdate(now: Deployment, old: Deployment, errors: FieldErrors, c
 }
 
 export const deploymentStrategy: Strategy<Deployment> = {
+  statusKeeps: 'labels',
   nameRule: 'dnsSubdomain',
   default: defaults,
   prepareForCreate(deployment, context) {

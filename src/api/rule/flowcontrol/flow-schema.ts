@@ -95,6 +95,7 @@ function validateOtherRule(rule: NonResourcePolicyRule, at: FieldPath, errors: F
 }
 
 export const flowSchemaStrategy: Strategy<FlowSchema> = {
+  statusKeeps: 'metadata',
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: false,
   default({ spec }) {

@@ -63,6 +63,7 @@ function validateQueuing(queuing: QueuingConfiguration, at: FieldPath, errors: F
 }
 
 export const priorityLevelStrategy: Strategy<PriorityLevelConfiguration> = {
+  statusKeeps: 'metadata',
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: false,
   default: defaults,

@@ -20,6 +20,7 @@ const MAX_RESULTS = 32;
 const MAX_RESERVED = 256;
 
 export const resourceClaimStrategy: Strategy<ResourceClaim> = {
+  statusKeeps: 'metadata',
   nameRule: 'dnsSubdomain',
   default(claim) {
     defaultDeviceClaim(claim.spec?.devices);

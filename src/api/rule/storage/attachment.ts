@@ -20,6 +20,7 @@ const DRIVERS = path('spec.drivers');
 const MAX_NODE_ID_BYTES = 256;
 
 export const volumeAttachmentStrategy: Strategy<VolumeAttachment> = {
+  statusKeeps: 'metadata',
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: false,
   prepareForCreate(attachment) {
