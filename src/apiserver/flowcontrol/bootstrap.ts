@@ -24,7 +24,8 @@ type Kind = KubeObject & { readonly spec: object };
 
 /** Creates and corrects; an object somebody took over (annotation "false", or changed without one) stays as it is. */
 export async function ensureFlowControl(client: Client): Promise<void> {
-  const facts = (loaded ??= readFacts<Facts>('priority-and-fairness.json'));
+  loaded ??= readFacts<Facts>('priority-and-fairness.json');
+  const facts = loaded;
   const levels = flowcontrolV1.prioritylevelconfigurations as unknown as ResourceRef<Kind>;
   const schemas = flowcontrolV1.flowschemas as unknown as ResourceRef<Kind>;
   await Promise.all([
