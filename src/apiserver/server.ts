@@ -33,6 +33,7 @@ import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
+import { ensureJoining } from './joining.ts';
 import { reconcileKubernetesService } from './kubernetes-service.ts';
 import { localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
@@ -248,6 +249,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ]);
     readiness = 'ready';
     ready.resolve();
+    if (options.advertise) {
+      const { address, port } = options.advertise;
+      const url = `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+      ensureJoining(client, { url, ca: options.tls.clientCa }).catch(error =>
+        log.error('publishing cluster-info failed', { error }),
+      );
+    }
     if (options.decisions) allowDecisions(client).catch(error => log.error('making a role failed', { error }));
     usage.run(signal, client).catch(error => log.error('serving usage failed', { error }));
   }
