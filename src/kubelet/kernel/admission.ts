@@ -1,3 +1,5 @@
+import { requiredNodeAffinityMatches } from '../../api/node-affinity.ts';
+import { fitsTaints } from '../../api/toleration.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf } from './amount.ts';
 import { podTotal } from './qos.ts';
@@ -35,9 +37,10 @@ export function rejectionOf(input: AdmissionInput): Rejection | undefined {
     };
   const sysctl = forbiddenSysctl(pod, input.unsafeSysctls);
   if (sysctl) return { reason: 'SysctlForbidden', message: `Pod was rejected: ${sysctl}` };
-  const selector = Object.entries(pod.spec.nodeSelector ?? {});
-  if (node && selector.some(([k, v]) => node.metadata.labels?.[k] !== v))
+  if (node && !requiredNodeAffinityMatches(pod, node))
     return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
+  if (node && !isStatic(pod) && !fitsTaints(pod.spec.tolerations ?? [], node, ['NoExecute']))
+    return { reason: 'TaintToleration', message: 'Pod was rejected: Predicate TaintToleration failed' };
   // Critical static pods run even where nothing is left.
   if (isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
   if (portConflict(pod, input.others))

@@ -140,3 +140,28 @@ test('sysctls: safe ones, allowed ones, and those of a namespace shared with the
     'forbidden sysctl: "kernel.shm_rmid_forced" not allowed with host ipc enabled',
   );
 });
+
+test('a pod runs only where its affinity and its tolerations let it', () => {
+  const node = {
+    metadata: { name: 'n', labels: { zone: 'a' } },
+    spec: { taints: [{ key: 'k', effect: 'NoExecute' }] },
+  } as unknown as Node;
+  const reason = (spec: object) => {
+    const allocatable = { pods: '10' };
+    return rejectionOf({ pod: pod({}, spec), others: [], allocatable, node, operatingSystem: 'linux' })?.reason;
+  };
+  const zone = (value: string) => ({
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [{ matchExpressions: [{ key: 'zone', operator: 'In', values: [value] }] }],
+        },
+      },
+    },
+  });
+  const tolerations = [{ key: 'k', operator: 'Exists' }];
+  assert.equal(reason({ ...zone('b'), tolerations }), 'NodeAffinity');
+  assert.equal(reason({ nodeSelector: { zone: 'b' }, tolerations }), 'NodeAffinity');
+  assert.equal(reason(zone('a')), 'TaintToleration');
+  assert.equal(reason({ ...zone('a'), tolerations }), undefined);
+});
