@@ -14,32 +14,51 @@ const latencyBuckets = [
 export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
   const total = metrics.counter('apiserver_request_total', 'Requests by verb, resource and code.', [
     'verb',
+    'dry_run',
     'group',
     'version',
     'resource',
     'subresource',
     'scope',
+    'component',
     'code',
   ]);
   const duration = metrics.histogram(
     'apiserver_request_duration_seconds',
     'Time to answer, in seconds.',
-    ['verb', 'group', 'version', 'resource', 'subresource', 'scope'],
+    ['verb', 'dry_run', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
     latencyBuckets,
   );
   return {
     observe(info, code, startMs) {
       if (!info) return;
       const labels = {
-        verb: info.verb.toUpperCase(),
+        verb: verbOf(info),
+        dry_run: '',
         group: info.group,
         version: info.version,
         resource: info.resource,
         subresource: info.subresource,
-        scope: !info.isResource ? '' : info.name ? 'resource' : info.namespace ? 'namespace' : 'cluster',
+        scope: scopeOf(info),
+        component: 'apiserver',
       };
       total.inc({ ...labels, code: String(code) });
       if (info.verb !== 'watch') duration.observe(labels, (clock.monotonic() - startMs) / 1000);
     },
   };
+}
+
+const connected = new Set(['exec', 'attach', 'portforward', 'proxy']);
+const methods: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };
+
+/** As the method a client would name: GET, LIST, WATCH, POST, PUT, PATCH, DELETE, DELETECOLLECTION, CONNECT. */
+function verbOf({ isResource, verb, subresource }: RequestInfo): string {
+  if (isResource && connected.has(subresource)) return 'CONNECT';
+  return methods[verb] ?? verb.toUpperCase();
+}
+
+function scopeOf({ isResource, verb, name, namespace }: RequestInfo): string {
+  if (!isResource) return '';
+  if (name || verb === 'create') return 'resource';
+  return namespace ? 'namespace' : 'cluster';
 }
