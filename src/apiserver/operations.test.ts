@@ -23,12 +23,38 @@ const extensions = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
 const served = builtinResources().resources.filter(
   r => r.onByDefault && r.verbs.includes('deletecollection') && !extensions.has(r.group),
 );
+/** Tests of the official suite that are no more than this. */
+const official: Readonly<Record<string, string>> = {
+  '/v1/podtemplates': '[sig-node] PodTemplates should run the lifecycle of PodTemplates',
+  '/v1/nodes': '[sig-node] Node Lifecycle should run through the lifecycle of a node',
+  '/v1/endpoints': '[sig-network] Endpoints should test the lifecycle of an Endpoint',
+  'node.k8s.io/v1/runtimeclasses': '[sig-node] RuntimeClass should support RuntimeClasses API operations',
+  'discovery.k8s.io/v1/endpointslices':
+    '[sig-network] EndpointSlice should support creating EndpointSlice API operations',
+  'networking.k8s.io/v1/ingresses': '[sig-network] Ingress API should support creating Ingress API operations',
+  'networking.k8s.io/v1/ingressclasses':
+    '[sig-network] IngressClass API should support creating IngressClass API operations',
+  'networking.k8s.io/v1/ipaddresses':
+    '[sig-network] ServiceCIDR and IPAddress API should support IPAddress API operations',
+  'networking.k8s.io/v1/servicecidrs':
+    '[sig-network] ServiceCIDR and IPAddress API should support ServiceCIDR API operations',
+  'storage.k8s.io/v1/csidrivers': '[sig-storage] CSIInlineVolumes should run through the lifecycle of a CSIDriver',
+  'storage.k8s.io/v1/csinodes': '[sig-storage] CSINodes CSI Conformance should run through the lifecycle of a csinode',
+  'storage.k8s.io/v1/csistoragecapacities':
+    '[sig-storage] CSIStorageCapacity should support CSIStorageCapacities API operations',
+  'storage.k8s.io/v1/storageclasses':
+    '[sig-storage] StorageClasses CSI Conformance should run through the lifecycle of a StorageClass',
+  'storage.k8s.io/v1/volumeattachments':
+    '[sig-storage] VolumeAttachment Conformance should run through the lifecycle of a VolumeAttachment',
+  'storage.k8s.io/v1/volumeattributesclasses':
+    '[sig-storage] VolumeAttributesClass [FeatureGate:VolumeAttributesClass] should run through the lifecycle of a VolumeAttributesClass',
+};
 const idOf = (r: Resource) => `${r.group}/${r.version}/${r.resource}`;
 
 for (const resource of served) {
   const id = idOf(resource);
   const sample = samples[id];
-  test(`API operations of ${id}`, async () => {
+  test(official[id] ?? `API operations of ${id}`, async () => {
     assert.ok(sample, `no sample of ${id}`);
     await operate(resource, sample);
   });
