@@ -20,4 +20,6 @@ const gate = spawnSync('npm', ['run', '--silent', 'ok'], {
   shell: process.platform === 'win32',
 });
 if (gate.status !== 0) process.exit(gate.status ?? 1);
+const slow = runNode('tools/run-tests.ts', ['slow']);
+if (slow !== 0) process.exit(slow);
 process.exit(runNode('tools/run-tests.ts', reason ? ['list-root', reason] : ['root']));

@@ -9,7 +9,7 @@ const all = process.argv.includes('--all');
 const shown = 10;
 
 const files = globSync('{src,tools,bench,test}/**/*.ts', { cwd: root, exclude: ['**/node_modules/**'] }).sort();
-const misnamed = files.filter(f => !/^[a-z0-9]+(-[a-z0-9]+)*(\.root)?(\.test)?\.ts$/.test(basename(f)));
+const misnamed = files.filter(f => !/^[a-z0-9]+(-[a-z0-9]+)*(\.root|\.slow)?(\.test)?\.ts$/.test(basename(f)));
 // Generated files and tests may be as long as they are.
 const judged = files.filter(
   f => !/\.test\.ts$|src\/api\/type\/|src\/api\/refs\.ts|src\/cri\/(type|protobuf)\.ts/.test(f),

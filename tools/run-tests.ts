@@ -1,5 +1,6 @@
-// Runs the tests: `unit` (no root needed, side by side), `root` (one file after the other), `all`; more arguments narrow
-// the files to those whose path contains one of them. Last line: `tests: N passed, N failed, N skipped`.
+// Runs the tests: `unit` (side by side, under a minute), `slow` (*.slow.test.ts: other programs, crashes; no root
+// needed), `root` (*.root.test.ts, one file after the other), `all`; more arguments narrow the files to those whose path
+// contains one of them. Last line: `tests: N passed, N failed, N skipped`.
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
@@ -7,13 +8,16 @@ import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
-type Kind = 'unit' | 'root';
+type Kind = 'unit' | 'slow' | 'root';
 const project = resolve(import.meta.dirname, '..');
 const total = { passed: 0, failed: 0, skipped: 0 };
 
+const kindOf = (file: string): Kind =>
+  file.endsWith('.root.test.ts') ? 'root' : file.endsWith('.slow.test.ts') ? 'slow' : 'unit';
+
 function testFiles(kind: Kind, only: readonly string[]): string[] {
   return globSync('{src,tools,test,examples}/**/*.test.ts', { cwd: project, exclude: ['**/node_modules/**'] })
-    .filter(f => f.endsWith('.root.test.ts') === (kind === 'root'))
+    .filter(f => kindOf(f) === kind)
     .filter(f => only.length === 0 || only.some(o => f.includes(o)))
     .sort();
 }
@@ -25,7 +29,7 @@ async function runTests(kind: Kind, only: readonly string[]): Promise<void> {
   const began = performance.now();
   const events = run({
     files: files.map(f => resolve(project, f)),
-    concurrency: kind === 'root' ? 1 : availableParallelism(),
+    concurrency: kind === 'unit' ? availableParallelism() : 1,
   });
   const failures = new spec();
   failures.pipe(process.stdout);
@@ -60,12 +64,11 @@ if (mode === 'list-root') {
   const files = testFiles('root', []);
   console.log(`left out: ${files.length} files of tests that need root on Linux, because ${rest.join(' ')}:`);
   for (const f of files) console.log(`  ${f}`);
-} else if (mode === 'unit' || mode === 'root' || mode === 'all') {
-  if (mode !== 'root') await runTests('unit', rest);
-  if (mode !== 'unit') await runTests('root', rest);
+} else if (mode === 'unit' || mode === 'slow' || mode === 'root' || mode === 'all') {
+  for (const kind of ['unit', 'slow', 'root'] as const) if (mode === kind || mode === 'all') await runTests(kind, rest);
   console.log(`tests: ${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   process.exitCode = total.failed ? 1 : 0;
 } else {
-  console.error('usage: run-tests.ts unit|root|all [PATH-PART…]');
+  console.error('usage: run-tests.ts unit|slow|root|all [PATH-PART…]');
   process.exitCode = 2;
 }

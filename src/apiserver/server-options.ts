@@ -5,9 +5,9 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
-import type { UsageReading } from './usage/kernel/reading.ts';
 import type { AuditSink } from './audit/auditor.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
+import type { UsageReading } from './usage/kernel/reading.ts';
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -33,6 +33,10 @@ export interface ApiServerOptions {
     readonly host: string;
     readonly port: number;
   };
+  /** Reads the counters of a node that runs in this process; undefined for one that has a kubelet's port to ask. */
+  readonly nodeUsage?: (nodeName: string) => (() => Promise<UsageReading>) | undefined;
+  /** What the scheduler beside this server has decided about a pod; absent where there is none. */
+  readonly decisions?: (uid: string) => object | undefined;
   /** Whose tokens are believed besides this server's own. */
   readonly authentication?: {
     /** As in an AuthenticationConfiguration. */
@@ -44,10 +48,6 @@ export interface ApiServerOptions {
   };
   /** What is recorded of requests, and where. */
   readonly audit?: { readonly policy: Policy; readonly sinks: readonly AuditSink[] };
-  /** Reads the counters of a node that runs in this process; undefined for one that has a kubelet's port to ask. */
-  readonly nodeUsage?: (nodeName: string) => (() => Promise<UsageReading>) | undefined;
-  /** What the scheduler beside this server has decided about a pod; absent where there is none. */
-  readonly decisions?: (uid: string) => object | undefined;
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];
