@@ -229,7 +229,8 @@ export function securityTests(c: () => ClusterAccess): void {
     await both('pid-own', {});
     await c().pod('pid-host', {
       hostPID: true,
-      containers: [{ name: 'main', command: sh('ls /proc | grep -c "^[0-9]"') }],
+      // Processes come and go while they are counted.
+      containers: [{ name: 'main', command: sh('ls /proc 2>/dev/null | grep -c "^[0-9]"') }],
     });
     await Promise.all(
       ['pid-shared', 'pid-own', 'pid-host'].map(n =>
@@ -238,7 +239,7 @@ export function securityTests(c: () => ClusterAccess): void {
     );
     assert.match(await c().log('pid-shared', 'main'), /^ +1 .*pause[\s\S]*sleep 8/m);
     assert.doesNotMatch(await c().log('pid-own', 'main'), /sleep 8/);
-    assert.match(await c().log('pid-host'), /^[3-9]\d\n$|^\d{3,}\n$/);
+    assert.ok(Number(await c().log('pid-host')) > 6, 'more processes than a pod of its own has');
   });
 
   test('runtime classes: handlers, overhead, absent ones', async () => {
