@@ -1,27 +1,9 @@
 // What is known around a pod when somebody asks what it waits for.
 import type { KubeObject } from '../../../api/meta.ts';
 import type { Event, Node, PersistentVolumeClaim, Pod } from '../../../api/type/core-v1.ts';
+import type { Decision } from '../../../scheduler/decision-log.ts';
 
-export interface Decision {
-  readonly firstMs: number;
-  readonly lastMs: number;
-  readonly times: number;
-  readonly scheduler: string;
-  readonly result: 'placed' | 'unschedulable' | 'error';
-  readonly message: string;
-  readonly node?: string;
-  readonly evaluatedNodes?: number;
-  readonly feasibleNodes?: number;
-  readonly scores?: readonly { readonly node: string; readonly score: number }[];
-  readonly rejected?: readonly {
-    readonly count: number;
-    readonly reasons: readonly string[];
-    readonly plugin: string;
-    readonly nodes: readonly string[];
-  }[];
-  readonly preemption?: string;
-  readonly nominatedNode?: string;
-}
+export type { Decision };
 
 /** PodDecisions of scheduling.k8ts.dev/v1alpha1. */
 export interface Decisions {
