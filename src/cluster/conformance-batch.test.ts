@@ -1,52 +1,18 @@
 // The essence of the official suite's tests of jobs, daemons, stateful sets and disruptions, on virtual time.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { appsV1, batchV1, coreV1, policyV1 } from '../api/refs.ts';
-import { isNotFound, StatusError } from '../api/status.ts';
-import { type Cluster, createCluster, virtualClock } from './create-cluster.ts';
+import { StatusError } from '../api/status.ts';
+import { conformanceBench } from './test-conformance.ts';
 
 type Any = any;
 
-let cluster: Cluster;
-let client: Any;
-let count = 0;
-before(async () => {
-  cluster = await createCluster({ nodes: 2, clock: virtualClock(), seed: 11 });
-  client = cluster.client;
-  await until(async () => (await client.list(coreV1.nodes)).items.length === 2);
-});
-after(() => cluster.stop());
-
-const until = (condition: () => unknown, timeout?: string): Promise<Any> =>
-  cluster.until(condition as () => never, timeout);
-async function namespace(): Promise<string> {
-  const name = `b${++count}`;
-  await client.create(coreV1.namespaces, { metadata: { name } });
-  await until(async () =>
-    (await client.list(coreV1.serviceaccounts, { namespace: name })).items.some(
-      (a: Any) => a.metadata.name === 'default',
-    ),
-  );
-  return name;
-}
+const { cluster, client, until, namespace, podsOf, get, patch, gone } = conformanceBench('b', 11);
 const simulate = (behaviour: object) => ({ 'k8ts.local/simulate': JSON.stringify(behaviour) });
 const template = (labels: object, behaviour?: object, more: object = {}): Any => ({
   metadata: { labels, ...(behaviour ? { annotations: simulate(behaviour) } : {}) },
   spec: { containers: [{ name: 'c', image: 'i' }], terminationGracePeriodSeconds: 1, ...more },
 });
-const podsOf = async (namespace: string, labelSelector = ''): Promise<Any[]> =>
-  (await client.list(coreV1.pods, { namespace, labelSelector })).items;
-const get = (ref: Any, namespace: string, name: string): Promise<Any> => client.get(ref, { namespace, name });
-const patch = (ref: Any, namespace: string, name: string, body: object, options?: object): Promise<Any> =>
-  client.patch(ref, { namespace, name }, { type: 'merge', body }, options);
-const gone = async (read: Promise<unknown>) =>
-  read.then(
-    () => false,
-    error => {
-      if (!isNotFound(error)) throw error;
-      return true;
-    },
-  );
 const jobSpec = (behaviour: object | undefined, more: object = {}) => ({
   template: template({}, behaviour, { restartPolicy: 'Never' }),
   ...more,

@@ -1,0 +1,61 @@
+// What the tests that follow the official suite share: a cluster of two simulated nodes on virtual time, and short calls.
+import { after, before } from 'node:test';
+import { coreV1 } from '../api/refs.ts';
+import { isNotFound } from '../api/status.ts';
+import { type Cluster, createCluster, virtualClock } from './create-cluster.ts';
+
+type Any = any;
+
+/** One cluster for a test file, made before its tests; `prefix` begins the names of its namespaces. */
+export function conformanceBench(prefix: string, seed: number) {
+  let cluster: Cluster;
+  let count = 0;
+  // The client exists once the tests run; until then only its name is needed.
+  const late = <T extends object>(target: () => T): T =>
+    new Proxy({} as T, {
+      get(_, name) {
+        const value = Reflect.get(target(), name) as unknown;
+        return typeof value === 'function' ? value.bind(target()) : value;
+      },
+    });
+  const client: Any = late(() => cluster.client);
+  const until = (condition: () => unknown, timeout?: string): Promise<Any> =>
+    cluster.until(condition as () => never, timeout);
+  before(async () => {
+    cluster = await createCluster({ nodes: 2, clock: virtualClock(), seed });
+    await until(async () => (await client.list(coreV1.nodes)).items.length === 2);
+  });
+  after(() => cluster.stop());
+  return {
+    cluster: late(() => cluster),
+    client,
+    until,
+    /** A namespace whose default service account is there. */
+    async namespace(): Promise<string> {
+      const name = `${prefix}${++count}`;
+      await client.create(coreV1.namespaces, { metadata: { name } });
+      await until(async () =>
+        (await client.list(coreV1.serviceaccounts, { namespace: name })).items.some(
+          (a: Any) => a.metadata.name === 'default',
+        ),
+      );
+      return name;
+    },
+    podsOf: async (namespace: string, labelSelector = ''): Promise<Any[]> =>
+      (await client.list(coreV1.pods, { namespace, labelSelector })).items,
+    get: (ref: Any, namespace: string, name: string): Promise<Any> => client.get(ref, { namespace, name }),
+    remove: (ref: Any, namespace: string, name: string, options?: object): Promise<Any> =>
+      client.delete(ref, { namespace, name }, options),
+    patch: (ref: Any, namespace: string, name: string, body: object, options?: object): Promise<Any> =>
+      client.patch(ref, { namespace, name }, { type: 'merge', body }, options),
+    /** Does the read say that there is no such object? */
+    gone: (read: Promise<unknown>): Promise<boolean> =>
+      read.then(
+        () => false,
+        error => {
+          if (!isNotFound(error)) throw error;
+          return true;
+        },
+      ),
+  };
+}
