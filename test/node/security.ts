@@ -89,7 +89,8 @@ export function securityTests(c: () => ClusterAccess): void {
         capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
       }),
       output('cap-seccomp', caps, { seccompProfile: { type: 'RuntimeDefault' } }),
-      output('read-only', 'echo x > /file; echo y > /dev/termination-log && echo fine', {
+      // Standard output and error are two streams: their lines have no order between them.
+      output('read-only', '(echo x > /file) 2>&1; echo y > /dev/termination-log && echo fine', {
         readOnlyRootFilesystem: true,
       }),
       output('read-write', 'echo x > /file && cat /file', { readOnlyRootFilesystem: false }),
