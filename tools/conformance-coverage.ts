@@ -14,7 +14,7 @@ const facts = JSON.parse(readFileSync(join(root, 'src/api/fact/conformance.json'
 const nameOf = (t: Entry) => t.codename.replace(/ \[Conformance\]$/, '');
 
 function namedBy(): Map<string, string[]> {
-  const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root });
+  const files = globSync(['src/**/*.test.ts', 'test/**/*.ts'], { cwd: root });
   const names = new Set(facts.tests.map(nameOf));
   const found = new Map<string, string[]>();
   for (const file of files.sort()) {
