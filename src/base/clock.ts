@@ -1,3 +1,5 @@
+import { TimerHeap } from './timer-heap.ts';
+
 /** A pending timer. */
 export interface Timer {
   cancel(): void;
@@ -66,18 +68,11 @@ class SystemClock extends BaseClock {
 /** The machine's clock. */
 export const systemClock: Clock = new SystemClock();
 
-interface Scheduled {
-  atMs: number;
-  order: number;
-  fn: () => void;
-}
-
 /** A clock that stands still until told to advance; timers fire in order of time, then of creation. */
 export class VirtualClock extends BaseClock {
   #nowMs: number;
   readonly #startMs: number;
-  #order = 0;
-  readonly #timers = new Set<Scheduled>();
+  readonly #timers = new TimerHeap();
 
   constructor(startMs: number = Date.UTC(2026, 0, 1)) {
     super();
@@ -94,15 +89,13 @@ export class VirtualClock extends BaseClock {
   }
 
   after(ms: number, fn: () => void): Timer {
-    const entry: Scheduled = { atMs: this.#nowMs + Math.max(0, ms), order: this.#order++, fn };
-    this.#timers.add(entry);
-    return { cancel: () => this.#timers.delete(entry) };
+    return this.#timers.add(this.#nowMs + Math.max(0, ms), fn);
   }
 
   /** Milliseconds until the next timer, or undefined when none is set. */
   untilNext(): number | undefined {
-    const next = this.#next();
-    return next && next.atMs - this.#nowMs;
+    const atMs = this.#timers.nextMs();
+    return atMs === undefined ? undefined : atMs - this.#nowMs;
   }
 
   /** Moves time on by `ms`, firing what falls due; everything settles between timers. */
@@ -110,22 +103,14 @@ export class VirtualClock extends BaseClock {
     const endMs = this.#nowMs + ms;
     for (;;) {
       await settled();
-      const next = this.#next();
-      if (!next || next.atMs > endMs) break;
-      this.#nowMs = next.atMs;
-      this.#timers.delete(next);
-      next.fn();
+      const atMs = this.#timers.nextMs();
+      if (atMs === undefined || atMs > endMs) break;
+      // What is set while everything settles may already be due, but time never goes back.
+      this.#nowMs = Math.max(this.#nowMs, atMs);
+      this.#timers.take()!();
     }
     this.#nowMs = endMs;
     await settled();
-  }
-
-  #next(): Scheduled | undefined {
-    let best: Scheduled | undefined;
-    for (const t of this.#timers) {
-      if (!best || t.atMs < best.atMs || (t.atMs === best.atMs && t.order < best.order)) best = t;
-    }
-    return best;
   }
 }
 
