@@ -100,7 +100,8 @@ function mungeResources(pod: Pod, old: Pod): Pod {
         if (before[name] === undefined) delete list[name];
         else list[name] = before[name];
       }
-      out[kind] = list;
+      if (Object.keys(list).length || was?.[kind]) out[kind] = list;
+      else delete out[kind];
     }
     return out as ResourceRequirements;
   };
