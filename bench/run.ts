@@ -1,8 +1,9 @@
-// `npm run bench [NAME …]`: figures beside a raw limit taken in the same run. Names: api, lab (needs root); all by default.
+// `npm run bench [NAME …]`: figures beside a raw limit taken in the same run. Names: api, simulation, lab (needs root); all by default.
 import { printTable } from './report.ts';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   api: async () => (await import('./api.ts')).benchApi(),
+  simulation: async () => (await import('./simulation.ts')).benchSimulation(),
   lab: async () => (await import('./lab.ts')).benchLab(),
 };
 

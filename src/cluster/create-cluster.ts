@@ -121,7 +121,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const failed = running.then(() => undefined);
   failed.catch(() => {});
   await Promise.race([api.ready, failed]);
-  const cluster = facade({ api, context, store, stopping, running, identity });
+  const cluster = facade({ api, context, store, stopping, running, identity, inMemory: !options.store });
   await cluster.settled();
   return cluster;
 }
@@ -165,16 +165,26 @@ interface Running {
   readonly stopping: AbortController;
   readonly running: Promise<void>;
   readonly identity: Identity;
+  readonly inMemory: boolean;
 }
 
 // A change may take a few turns of the event loop to reach everybody who acts on it.
 const quietTurns = 8;
 const pollMs = 20;
+const turn = () => new Promise(resolve => setImmediate(resolve));
 
-function facade({ api, context, store, stopping, running, identity }: Running): Cluster {
+function facade({ api, context, store, stopping, running, identity, inMemory }: Running): Cluster {
   const { clock } = context;
 
+  let listening = false;
+
   async function settled(): Promise<void> {
+    // With nothing but memory to wait for, all has run that does not wait for an immediate itself.
+    if (inMemory && !listening) {
+      do await turn();
+      while (process.getActiveResourcesInfo().includes('Immediate'));
+      return;
+    }
     let revision = -1;
     for (let quiet = 0; quiet < quietTurns; quiet++) {
       await settle();
@@ -213,6 +223,7 @@ function facade({ api, context, store, stopping, running, identity }: Running): 
       }
     },
     async listen(port = 0) {
+      listening = true;
       const bound = await api.listenOn({ host: '127.0.0.1', port });
       const url = `https://127.0.0.1:${bound.port}`;
       return { url, kubeconfig: kubeconfigOf(url, identity) };

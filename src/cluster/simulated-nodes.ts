@@ -13,6 +13,13 @@ import { simulatedUsage } from './simulated-usage.ts';
 
 const gibibyte = 2 ** 30;
 
+// The simulated runtime tells of every change, and nothing grows by itself: there is little to look after.
+const upkeepMs = 60_000;
+// Renewed each 40 seconds, within what the node controller grants (50).
+const leaseDurationSeconds = 160;
+// The signals of this machine are none of a simulated one's business.
+const plenty = async () => ({});
+
 const machineOf = (index: number): MachineInfo => ({
   machineId: `5131${String(index).padStart(28, '0')}`,
   systemUuid: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
@@ -55,6 +62,11 @@ export function createSimulatedNodes(context: ControlPlaneContext): Service {
       host: memoryHost(),
       probeNetwork: agreeableNetwork,
       failSwapOn: false,
+      evictionSignals: plenty,
+      relistMs: upkeepMs,
+      upkeepMs,
+      nodeStatusUpdateMs: upkeepMs,
+      leaseDurationSeconds,
     });
   });
   const services: Service[] = [...kubelets, { name: 'informers', run: signal => informers.run(signal) }];

@@ -32,6 +32,8 @@ export interface EvictionOptions {
   reclaimDisk(): Promise<void>;
   onPressure(): void;
   onEviction?(signal: string): void;
+  /** Between two looks; default 10 seconds. */
+  readonly everyMs?: number;
 }
 
 const signalOf = (message: string) =>
@@ -62,7 +64,7 @@ export class EvictionManager {
       } catch (error) {
         this.#o.log.warn('eviction check failed', { error: messageOf(error) });
       }
-      await this.#o.clock.sleep(everyMs, signal).catch(() => {});
+      await this.#o.clock.sleep(this.#o.everyMs ?? everyMs, signal).catch(() => {});
     }
   }
 

@@ -10,8 +10,8 @@ test('registers the node, its lease and its events', async () => {
   try {
     const node = await t.client.get(coreV1.nodes, { name: 'node-a' });
     assert.equal(node.metadata.labels?.['kubernetes.io/hostname'], 'node-a');
-    assert.equal(node.status?.capacity?.memory, '8388608Ki');
-    assert.equal(node.status?.allocatable?.memory, '8286208Ki');
+    assert.equal(node.status?.capacity?.memory, '8Gi');
+    assert.equal(node.status?.allocatable?.memory, '8092Mi');
     const ready = node.status?.conditions?.find(c => c.type === 'Ready');
     assert.deepEqual([ready?.status, ready?.reason], ['True', 'KubeletReady']);
     await t.pass(20_000);

@@ -303,6 +303,7 @@ class NodeKubelet implements Kubelet {
       lowPercent: o.imageGcLowPercent ?? 80,
     });
     const eviction = new EvictionManager({
+      ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
       runtime,
       host,
       clock,
@@ -359,6 +360,7 @@ class NodeKubelet implements Kubelet {
     };
     this.#mirrorPods = new MirrorPods({ client, log, node: () => node.node });
     const rotation = new LogRotation({
+      ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
       runtime,
       cache,
       host,
@@ -527,7 +529,7 @@ class NodeKubelet implements Kubelet {
       if (this.#staticsRead) await this.#cleanUp().catch(error => this.#o.log.warn('housekeeping failed', { error }));
       for (const pod of this.#statics.values()) void this.#ensureMirror(fullNameOf(pod));
       for (const name of this.#mirrors.keys()) void this.#ensureMirror(name);
-      await this.#o.clock.sleep(housekeepingMs, signal).catch(() => {});
+      await this.#o.clock.sleep(this.#o.upkeepMs ?? housekeepingMs, signal).catch(() => {});
     }
   }
 

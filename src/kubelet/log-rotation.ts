@@ -14,6 +14,8 @@ export interface LogRotationOptions {
   readonly log: Log;
   readonly maxBytes: number;
   readonly maxFiles: number;
+  /** Between two looks; default 10 seconds. */
+  readonly everyMs?: number;
 }
 
 const checkMs = 10_000;
@@ -28,7 +30,7 @@ export class LogRotation {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#o.clock.sleep(checkMs, signal).catch(() => {});
+      await this.#o.clock.sleep(this.#o.everyMs ?? checkMs, signal).catch(() => {});
       if (!signal.aborted) await this.check();
     }
   }

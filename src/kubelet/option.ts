@@ -93,6 +93,8 @@ export interface KubeletOptions {
   readonly nodeStatusReportMs?: number;
   readonly leaseDurationSeconds?: number;
   readonly relistMs?: number;
+  /** How often leftovers, log sizes and pressure are looked at; default 10 seconds. */
+  readonly upkeepMs?: number;
   /** Default 5. */
   readonly parallelImagePulls?: number;
   readonly imageGcHighPercent?: number;

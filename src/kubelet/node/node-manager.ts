@@ -1,5 +1,6 @@
 // This node's Node object: registration and status.
 import { cloneDeep, formatTime } from '../../api/meta.ts';
+import { canonicalQuantity } from '../../api/quantity.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
 import type { Node, NodeAddress, NodeStatus, Taint } from '../../api/type/core-v1.ts';
@@ -238,8 +239,8 @@ export class NodeManager {
     }));
     const policy = this.#status.features?.supplemental_groups_policy;
     return {
-      capacity: capacityOf(this.#size),
-      allocatable: this.allocatable,
+      capacity: canonical(capacityOf(this.#size)),
+      allocatable: canonical(this.allocatable),
       conditions: timedConditions(old?.conditions, this.#conditionsNow(), formatTime(clock.now())),
       addresses: this.#addresses(),
       daemonEndpoints: { kubeletEndpoint: { Port: port } },
@@ -323,7 +324,7 @@ function statusChanges(old: NodeStatus, next: NodeStatus, always: boolean): obje
   const out: Record<string, unknown> = {};
   const before = old as Record<string, unknown>;
   for (const [key, value] of Object.entries(next)) {
-    if (key === 'conditions' || JSON.stringify(before[key]) === JSON.stringify(value)) continue;
+    if (key === 'conditions' || isSame(before[key], value)) continue;
     out[key] = key === 'addresses' ? [{ $patch: 'replace' }, ...(value as object[])] : value;
   }
   const strip = (list: Conditions) => (list ?? []).map(c => [c.type, c.status, c.reason, c.message]);
@@ -334,3 +335,11 @@ function statusChanges(old: NodeStatus, next: NodeStatus, always: boolean): obje
   }
   return undefined;
 }
+
+// As the API server keeps them: what is written differently would be reported as a change each time.
+const canonical = (list: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(list).map(([name, q]) => [name, canonicalQuantity(q)]));
+
+// An empty list is stored as none.
+const isSame = (a: unknown, b: unknown): boolean =>
+  (a === undefined && Array.isArray(b) && b.length === 0) || JSON.stringify(a) === JSON.stringify(b);

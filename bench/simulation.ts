@@ -1,0 +1,94 @@
+// `npm run bench simulation`: clusters of simulated nodes. A day of cluster time in the library, and nodes and replicas
+// on the machine's clock.
+import type { Draft } from '../src/api/meta.ts';
+import type { CronJob } from '../src/api/type/batch-v1.ts';
+import { appsV1, batchV1, type Cluster, coreV1, createCluster, simulated, virtualClock } from '../src/cluster/index.ts';
+import { report } from './report.ts';
+
+const readyNodes = async (cluster: Cluster): Promise<number> => {
+  const { items } = await cluster.client.list(coreV1.nodes);
+  return items.filter(n => n.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True')).length;
+};
+
+const seconds = (sinceMs: number): number => (performance.now() - sinceMs) / 1000;
+
+/** Forty run each hour, ten every five to fourteen minutes; each run takes 20 seconds. */
+const cronJob = (i: number): Draft<CronJob> => ({
+  metadata: { name: `cron-${i}`, namespace: 'default' },
+  spec: {
+    schedule: i % 5 === 0 ? `*/${5 + (i % 10)} * * * *` : `${i} * * * *`,
+    jobTemplate: {
+      spec: {
+        template: {
+          metadata: { annotations: { 'k8ts.local/simulate': '{"exitAfterMs":20000}' } },
+          spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'registry.example/task:1' }] },
+        },
+      },
+    },
+  },
+});
+
+async function benchDay(): Promise<void> {
+  const cluster = await createCluster({ nodes: simulated(100), clock: virtualClock(), seed: 1 });
+  await cluster.until(async () => (await readyNodes(cluster)) === 100);
+  for (let i = 0; i < 50; i++) await cluster.client.create(batchV1.cronjobs, cronJob(i));
+  const fromMs = performance.now();
+  await cluster.advance('24h');
+  report({
+    bench: 'simulation',
+    what: 'one day of 100 nodes with 50 CronJobs, virtual clock',
+    value: seconds(fromMs),
+    unit: 's',
+    aim: '≤ 60 s',
+  });
+  await cluster.stop();
+}
+
+async function benchReplicas(nodes: number, replicas: number): Promise<void> {
+  const fromMs = performance.now();
+  const cluster = await createCluster({ nodes: simulated(nodes), seed: 1 });
+  await cluster.until(async () => (await readyNodes(cluster)) === nodes);
+  report({
+    bench: 'simulation',
+    what: `${nodes} simulated nodes Ready`,
+    value: seconds(fromMs),
+    unit: 's',
+    aim: '≤ 10 s',
+  });
+  const labels = { app: 'web' };
+  const deployedMs = performance.now();
+  await cluster.client.create(appsV1.deployments, {
+    metadata: { name: 'web', namespace: 'default' },
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'registry.example/web:1' }] } },
+    },
+  });
+  await cluster.until(async () => {
+    const { status } = await cluster.client.get(appsV1.deployments, { namespace: 'default', name: 'web' });
+    return status?.readyReplicas === replicas;
+  });
+  report({
+    bench: 'simulation',
+    what: `Deployment 0 → ${replicas} replicas Running on ${nodes} simulated nodes`,
+    value: seconds(deployedMs),
+    unit: 's',
+    aim: '≤ 10 s',
+  });
+  const used = process.cpuUsage();
+  await cluster.clock.sleep(10_000);
+  const { user, system } = process.cpuUsage(used);
+  report({
+    bench: 'simulation',
+    what: `processor time a second of ${nodes} idle simulated nodes`,
+    value: (user + system) / 10_000,
+    unit: 'ms',
+  });
+  await cluster.stop();
+}
+
+export async function benchSimulation(): Promise<void> {
+  await benchReplicas(1000, 5000);
+  await benchDay();
+}
