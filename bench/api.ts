@@ -5,12 +5,12 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { mainScript } from '../bin/entry.js';
 import { cpuSeconds, type Identity, memoryMb, start, untilOk } from './process.ts';
 import { report } from './report.ts';
 
 const streams = 64;
 const pods = 10_000;
-const root = join(import.meta.dirname, '..');
 
 const podOf = (i: number) =>
   JSON.stringify({
@@ -95,7 +95,7 @@ async function benchServer(base: string) {
   const run = (store: string) => {
     const file = join(base, `${store}.json`);
     writeFileSync(file, JSON.stringify(config(store)));
-    return start(join(root, 'src/cluster/main.ts'), ['server', '--config', file]);
+    return start(mainScript(), ['server', '--config', file]);
   };
   // The first run makes the keys.
   const first = run('warm-up');

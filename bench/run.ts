@@ -1,4 +1,5 @@
 // `npm run bench [NAME …]`: figures beside a raw limit taken in the same run. Names: api, simulation, lab (needs root); all by default.
+import { makeBundle } from '../bin/prepare.js';
 import { printTable } from './report.ts';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -7,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   lab: async () => (await import('./lab.ts')).benchLab(),
 };
 
+makeBundle();
 const asked = process.argv.slice(2);
 for (const name of asked) {
   if (benches[name]) continue;

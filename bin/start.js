@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 // npm start: sets everything up and brings up a cluster of two nodes. Arguments go to `k8ts up`.
-import { installPackages, noContainersBecause, runNode } from './prepare.js';
+import { mainScript } from './entry.js';
+import { installPackages, makeBundle, noContainersBecause, runNode } from './prepare.js';
 
 process.on('SIGINT', () => {}); // The child gets it too and decides.
 const args = process.argv.slice(2);
 const yes = args.includes('--yes') || args.includes('-y') ? ['--yes'] : [];
 const forUp = args.filter(a => a !== '--yes' && a !== '-y');
-const main = 'src/cluster/main.ts';
 
 installPackages(yes.length > 0);
+makeBundle();
+const main = mainScript();
 const reason = noContainersBecause();
 const simulate = forUp.some(a => a === '--simulate' || a.startsWith('--simulate='));
 const counted = forUp.some(

@@ -2,13 +2,14 @@
 // npm test: sets everything up, then the gate (format, lint, types, layers, unit tests) and the tests that need root.
 import { spawnSync } from 'node:child_process';
 import { root } from './node26.js';
-import { installPackages, noContainersBecause, runNode } from './prepare.js';
+import { installPackages, makeBundle, noContainersBecause, runNode } from './prepare.js';
 
 process.on('SIGINT', () => {}); // The children get it too.
 const args = process.argv.slice(2);
 const yes = args.includes('--yes') || args.includes('-y') ? ['--yes'] : [];
 
 installPackages(yes.length > 0);
+makeBundle();
 const reason = noContainersBecause();
 if (!reason) {
   const status = runNode('src/cluster/main.ts', ['setup', ...yes]);

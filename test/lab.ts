@@ -2,7 +2,8 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { mainScript } from '../bin/entry.js';
 import { systemClock } from '../src/base/clock.ts';
 import { findProgram } from '../src/cri/command.ts';
 import { hostArchitecture, ociArchive } from '../src/cri/oci-image.ts';
@@ -32,7 +33,7 @@ export interface Lab {
   dispose(): Promise<void>;
 }
 
-const main = resolve(import.meta.dirname, '..', 'src', 'cluster', 'main.ts');
+const main = mainScript();
 
 export function newLab(prefix: string): Lab {
   const name = `${prefix}${process.pid}`;

@@ -1,8 +1,9 @@
 // Makes dist/ for the published package: JavaScript and declarations, because Node runs no TypeScript below
-// node_modules, and the data files that lie beside the source.
+// node_modules, the data files that lie beside the source, and the bundle that the command runs.
 import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundle } from './bundle.ts';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist');
@@ -16,3 +17,4 @@ const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.
 if (status !== 0) process.exit(status ?? 1);
 for (const file of globSync('src/**/*.json', { cwd: root }))
   cpSync(join(root, file), join(out, file.slice('src/'.length)));
+await bundle(join(out, 'cluster', 'main.js'), join(out, 'bundle'));
