@@ -54,6 +54,8 @@ import type { ApiContext, CallHandler } from './context.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
+import { attributesOf } from './request-attributes.ts';
+import type { RequestInfo } from './request-info.ts';
 import { sendJson } from './respond.ts';
 import type { ApiServerOptions } from './server-options.ts';
 
@@ -63,7 +65,11 @@ export interface Access {
   /** Throws 401. */
   authenticate(exchange: Pick<Exchange, 'headers' | 'peer' | 'path'>): UserInfo | Promise<UserInfo>;
   /** Throws 403 when the user asks to be somebody it may not be. */
-  impersonate(exchange: Pick<Exchange, 'headers'>, user: UserInfo): UserInfo;
+  impersonate(
+    exchange: Pick<Exchange, 'headers' | 'query'>,
+    user: UserInfo,
+    info: RequestInfo,
+  ): UserInfo | Promise<UserInfo>;
   /** Creates the bootstrap policy. */
   bootstrap(signal: AbortSignal): Promise<void>;
   readonly paths: readonly PathHandler[];
@@ -80,6 +86,13 @@ export interface AccessDeps {
 
 export function createAccess({ context, client, informers, options, metrics }: AccessDeps): Access {
   const { clock, random, log } = context;
+  const constrained = context.featureEnabled('ConstrainedImpersonation');
+  const attempts = metrics?.counter('apiserver_impersonation_attempts_total', 'Attempts to impersonate.', [
+    'mode',
+    'decision',
+  ]);
+  const countImpersonation = (mode: string, allowed: boolean) =>
+    attempts?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
   const apiAudiences = [defaultIssuer];
   const keys = new TokenKeys({
     signingKeyPem: options.serviceAccountKeys.privateKey,
@@ -155,15 +168,15 @@ export function createAccess({ context, client, informers, options, metrics }: A
     return new Map<string, CallHandler>([
       [
         'authorization.k8s.io/selfsubjectaccessreviews',
-        async call => created(reviewSelfSubjectAccess(await bodyOf(call), call.context.user, deps)),
+        async call => created(await reviewSelfSubjectAccess(await bodyOf(call), call.context.user, deps)),
       ],
       [
         'authorization.k8s.io/subjectaccessreviews',
-        async call => created(reviewSubjectAccess(await bodyOf(call), deps)),
+        async call => created(await reviewSubjectAccess(await bodyOf(call), deps)),
       ],
       [
         'authorization.k8s.io/localsubjectaccessreviews',
-        async call => created(reviewLocalSubjectAccess(await bodyOf(call), call.key.namespace ?? '', deps)),
+        async call => created(await reviewLocalSubjectAccess(await bodyOf(call), call.key.namespace ?? '', deps)),
       ],
       [
         'authorization.k8s.io/selfsubjectrulesreviews',
@@ -225,7 +238,14 @@ export function createAccess({ context, client, informers, options, metrics }: A
       };
       return requests.authenticate(request);
     },
-    impersonate: (exchange, user) => impersonated(exchange.headers, user, authorizer),
+    impersonate: ({ headers, query }, user, info) =>
+      impersonated({
+        headers,
+        user,
+        authorizer,
+        ...(constrained ? { action: () => attributesOf(info, user, query) } : {}),
+        onDecided: countImpersonation,
+      }),
     async bootstrap(signal) {
       await reconcile(client, signal);
       await startTracking(client, clock);

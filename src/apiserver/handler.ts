@@ -1,10 +1,10 @@
 // The pipeline of one HTTP request.
-import { methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
+import { internalError, methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
 import type { Auditor } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
-import { forbiddenError } from './authz/authorizer.ts';
+import { forbiddenError, type Verdict } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { RequestMetrics } from './metrics.ts';
@@ -20,7 +20,7 @@ export interface HandlerOptions {
   readonly context: ApiContext;
   authenticate(exchange: Exchange): UserInfo | undefined | Promise<UserInfo | undefined>;
   /** Who the request acts as: the user, unless it asks to impersonate another and may. */
-  impersonate(exchange: Exchange, user: UserInfo): UserInfo;
+  impersonate(exchange: Exchange, user: UserInfo, info: RequestInfo): UserInfo | Promise<UserInfo>;
   readonly paths: readonly PathHandler[];
   /** Groups that other servers serve. */
   readonly aggregation?: {
@@ -62,15 +62,17 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const authenticating = options.authenticate(exchange);
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();
-      const user = options.impersonate(exchange, who);
+      const acting = options.impersonate(exchange, who, info);
+      const user = acting instanceof Promise ? await acting : acting;
       audited?.identify(info, who, user);
       // What is proxied may use any method.
       if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();
-      const attributes = attributesOf(info, user, info.isResource ? exchange.query.get('fieldSelector') : undefined);
-      const { decision, reason } = context.authorizer.authorize(attributes);
+      const attributes = attributesOf(info, user, exchange.query);
+      const answer = context.authorizer.authorize(attributes);
+      const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;
       audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
       audited?.annotate('authorization.k8s.io/reason', reason);
-      if (decision !== 'allow') throw forbiddenError(attributes, reason);
+      if (decision !== 'allow') throw error ? internalError(error) : forbiddenError(attributes, reason);
       const remote = options.aggregation?.remoteFor(info);
       if (remote) await options.aggregation!.serve(remote, exchange, user);
       else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });

@@ -17,7 +17,7 @@ import type {
 } from '../client/client.ts';
 import { patchTypes } from '../client/request.ts';
 import { serviceAccountUser, type UserInfo } from './authn/user.ts';
-import { forbiddenError } from './authz/authorizer.ts';
+import { requireAllowed } from './authz/authorizer.ts';
 import { draftFrom, targetOf } from './body.ts';
 import { type ApiContext, type CallResult, registryFor } from './context.ts';
 import { managerFromUserAgent, writeContext } from './options.ts';
@@ -64,8 +64,8 @@ export function localClient(
     verb: string,
     key: { namespace?: string; name?: string },
     subresource = '',
-    fieldSelector?: string,
-  ): void {
+    { fieldSelector, labelSelector }: { fieldSelector?: string | undefined; labelSelector?: string | undefined } = {},
+  ): Promise<void> | undefined {
     const attributes = attributesOf(
       {
         isResource: true,
@@ -81,10 +81,11 @@ export function localClient(
         path: '',
       },
       user,
-      fieldSelector,
+      fieldSelector || labelSelector
+        ? new URLSearchParams({ fieldSelector: fieldSelector ?? '', labelSelector: labelSelector ?? '' })
+        : undefined,
     );
-    const { decision, reason } = context.authorizer.authorize(attributes);
-    if (decision !== 'allow') throw forbiddenError(attributes, reason);
+    return requireAllowed(context.authorizer, attributes);
   }
 
   const write = (options: WriteOptions | undefined, subresource = ''): WriteContext =>
@@ -110,7 +111,8 @@ export function localClient(
   ): Promise<T> {
     const { resource, registry } = resolve(ref);
     const key = keyFrom(resource, object as Draft<KubeObject>);
-    allow(ref, 'update', key, subresource);
+    const waiting = allow(ref, 'update', key, subresource);
+    if (waiting) await waiting;
     const transform: Transform = () => draft(resource, registry, object, options);
     const createIfAbsent = registry.strategy.allowCreateOnUpdate === true && subresource === '';
     const { stored } = await updateObject(registry, key, transform, write(options, subresource), { createIfAbsent });
@@ -129,7 +131,8 @@ export function localClient(
   ): Promise<CallResult> {
     const resource = context.resources.get(resourceId(ref));
     if (!resource) throw notFound(ref, key.name);
-    allow(ref, verb, key, subresource);
+    const waiting = allow(ref, verb, key, subresource);
+    if (waiting) await waiting;
     const id = `${resource.group}/${resource.resource}`;
     const handler = context.calls.get(subresource ? `${id}/${subresource}` : id);
     if (!handler) throw methodNotSupported(ref, verb);
@@ -155,7 +158,8 @@ export function localClient(
     async get(ref, key, options) {
       if (isCalled(ref)) return unwrap(await call(ref, key, 'get', '', undefined));
       const { registry } = resolve(ref);
-      allow(ref, 'get', key);
+      const waiting = allow(ref, 'get', key);
+      if (waiting) await waiting;
       const rv = Number(options?.resourceVersion ?? 0);
       if (rv) await context.dispatcher.waitFor(rv);
       return (await readObject(registry, key)).object as never;
@@ -169,7 +173,8 @@ export function localClient(
         return unwrap(await call(ref, key, 'list', '', undefined, undefined, undefined, query));
       }
       const { resource, registry } = resolve(ref);
-      allow(ref, 'list', options.namespace ? { namespace: options.namespace } : {}, '', options.fieldSelector);
+      const waiting = allow(ref, 'list', options.namespace ? { namespace: options.namespace } : {}, '', options);
+      if (waiting) await waiting;
       const result = await listObjects(registry, context.dispatcher, {
         namespace: options.namespace ?? '',
         selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
@@ -195,7 +200,8 @@ export function localClient(
         return unwrap(await call(ref, { ...namespaceOf(ref, object), name: '' }, 'create', '', object, options));
       const { resource, registry } = resolve(ref);
       const namespace = resource.namespaced ? ((object as Draft<KubeObject>).metadata?.namespace ?? '') : '';
-      allow(ref, 'create', namespace ? { namespace } : {});
+      const waiting = allow(ref, 'create', namespace ? { namespace } : {});
+      if (waiting) await waiting;
       return (await createObject(registry, namespace, draft(resource, registry, object, options), write(options)))
         .object as never;
     },
@@ -213,7 +219,8 @@ export function localClient(
       const subresource = options?.subresource ?? '';
       if (context.calls.has(`${ref.group}/${ref.resource}/${subresource}`) && patch.type !== 'apply')
         return unwrap(await call(ref, key, 'patch', subresource, patch.body, options, patchTypes[patch.type]));
-      allow(ref, 'patch', key, subresource);
+      const waiting = allow(ref, 'patch', key, subresource);
+      if (waiting) await waiting;
       const draftOptions = { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore } as const;
       const apply = patch.type === 'apply';
       const writing = { ...write(options, subresource), ...(apply ? { applied: true } : {}) };
@@ -237,7 +244,8 @@ export function localClient(
       options: DeleteOptions = {},
     ): Promise<T | Status> {
       const { resource, registry } = resolve(ref);
-      allow(ref, 'delete', key);
+      const waiting = allow(ref, 'delete', key);
+      if (waiting) await waiting;
       const { stored, deleted } = await deleteObject(registry, key, options, {
         ...write(options),
         options: { ...options },
@@ -247,7 +255,8 @@ export function localClient(
 
     async deleteCollection(ref, list, options = {}) {
       const { resource, registry } = resolve(ref);
-      allow(ref, 'deletecollection', list.namespace ? { namespace: list.namespace } : {}, '', list.fieldSelector);
+      const waiting = allow(ref, 'deletecollection', list.namespace ? { namespace: list.namespace } : {}, '', list);
+      if (waiting) await waiting;
       const { items } = await listObjects(registry, context.dispatcher, {
         namespace: list.namespace ?? '',
         selection: parseSelection(resource, list.labelSelector, list.fieldSelector),
@@ -262,8 +271,9 @@ export function localClient(
     watch<T extends KubeObject>(ref: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
       return localWatch(context, ref, options, handler, () => {
         const found = resolve(ref);
-        allow(ref, 'watch', options.namespace ? { namespace: options.namespace } : {}, '', options.fieldSelector);
-        return found;
+        const at = options.namespace ? { namespace: options.namespace } : {};
+        const waiting = allow(ref, 'watch', at, '', options);
+        return waiting ? waiting.then(() => found) : found;
       });
     },
 
@@ -273,7 +283,8 @@ export function localClient(
     async getSubresource(ref, key, subresource) {
       if (!context.calls.has(`${ref.group}/${ref.resource}/${subresource}`)) {
         const { resource, registry } = resolve(ref);
-        allow(ref, 'get', key, subresource);
+        const waiting = allow(ref, 'get', key, subresource);
+        if (waiting) await waiting;
         if (!resource.subresources.get(subresource)?.verbs.includes('get')) throw methodNotSupported(resource, 'get');
         return (await readObject(registry, key)).object as never;
       }
@@ -305,12 +316,17 @@ function keyFrom(resource: Resource, object: Draft<KubeObject>): ObjectKey {
   return resource.namespaced && namespace ? { name, namespace } : { name };
 }
 
+interface Entered {
+  readonly resource: Resource;
+  readonly registry: Registry;
+}
+
 function localWatch<T extends KubeObject>(
   context: ApiContext,
   ref: ResourceRef<T>,
   options: WatchOptions,
   handler: WatchHandler<T>,
-  enter: () => { resource: Resource; registry: Registry },
+  enter: () => Entered | Promise<Entered>,
 ): WatchHandle {
   let stopped = false;
   let stop: (() => void) | undefined;
@@ -339,42 +355,47 @@ function localWatch<T extends KubeObject>(
   queueMicrotask(() => {
     if (stopped) return;
     try {
-      const { resource, registry } = enter();
-      ending = resource.custom?.watches;
-      ending?.add(onShutdown);
-      const rv = options.resourceVersion ?? '';
-      if (rv && Number(rv) > context.dispatcher.revision)
-        throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
-      stop = startWatch(
-        registry.cache,
-        context.dispatcher,
-        {
-          namespace: options.namespace ?? '',
-          selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
-          resourceVersion: rv,
-          sendInitialEvents: options.sendInitialEvents,
-        },
-        orderedSink(
-          registry,
-          {
-            onEvent: (type, stored) => give(type, registry.show(stored)),
-            onInitial: stored => give('ADDED', registry.show(stored)),
-            onBookmark: (revision, initial) => {
-              if (stopped) return;
-              const metadata = {
-                resourceVersion: String(revision),
-                ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-              };
-              handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
-            },
-          },
-          close,
-        ),
-      );
-      if (stopped) stop();
+      const entered = enter();
+      if (entered instanceof Promise) entered.then(begin).catch(close);
+      else begin(entered);
     } catch (error) {
       close(error as Error);
     }
   });
+  function begin({ resource, registry }: Entered): void {
+    if (stopped) return;
+    ending = resource.custom?.watches;
+    ending?.add(onShutdown);
+    const rv = options.resourceVersion ?? '';
+    if (rv && Number(rv) > context.dispatcher.revision)
+      throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
+    stop = startWatch(
+      registry.cache,
+      context.dispatcher,
+      {
+        namespace: options.namespace ?? '',
+        selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
+        resourceVersion: rv,
+        sendInitialEvents: options.sendInitialEvents,
+      },
+      orderedSink(
+        registry,
+        {
+          onEvent: (type, stored) => give(type, registry.show(stored)),
+          onInitial: stored => give('ADDED', registry.show(stored)),
+          onBookmark: (revision, initial) => {
+            if (stopped) return;
+            const metadata = {
+              resourceVersion: String(revision),
+              ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+            };
+            handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
+          },
+        },
+        close,
+      ),
+    );
+    if (stopped) stop();
+  }
   return { stop: end };
 }

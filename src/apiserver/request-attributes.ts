@@ -1,12 +1,16 @@
-import { parseFieldSelector } from '../api/field-selector.ts';
+import { type FieldSelector, parseFieldSelector } from '../api/field-selector.ts';
+import { parseLabelSelector, type Selector } from '../api/label-selector.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { Attributes } from './authz/authorizer.ts';
 import type { RequestInfo } from './request-info.ts';
 
 const selecting = new Set(['list', 'watch', 'deletecollection']);
 
-/** What the request wants to do, for the authorizer. A field selector narrows it: a node may list only its own pods. */
-export function attributesOf(info: RequestInfo, user: UserInfo, fieldSelector?: string | null): Attributes {
+/**
+ * What the request wants to do, for the authorizer. Selectors of the query narrow it: a node may list only its own pods.
+ * One that cannot be read is left out: the list itself answers 400.
+ */
+export function attributesOf(info: RequestInfo, user: UserInfo, query?: URLSearchParams): Attributes {
   const base: Attributes = {
     user,
     verb: info.verb,
@@ -19,13 +23,26 @@ export function attributesOf(info: RequestInfo, user: UserInfo, fieldSelector?: 
     name: info.name,
     path: info.path,
   };
-  if (!fieldSelector || !selecting.has(info.verb)) return base;
+  if (!query?.size || !info.isResource || !selecting.has(info.verb)) return base;
+  const fields = query.get('fieldSelector');
+  const labels = query.get('labelSelector');
+  if (!fields && !labels) return base;
+  const fieldSelector = fields ? readable<FieldSelector>(() => parseFieldSelector(fields)) : undefined;
+  const labelSelector = labels ? readable<Selector>(() => parseLabelSelector(labels)) : undefined;
+  const name = info.name || fieldSelector?.requiredValue('metadata.name');
+  return {
+    ...base,
+    ...(name ? { name } : {}),
+    ...(fieldSelector ? { fieldSelector } : {}),
+    ...(labelSelector ? { labelSelector } : {}),
+  };
+}
+
+function readable<T extends { readonly empty: boolean }>(parse: () => T): T | undefined {
   try {
-    const selector = parseFieldSelector(fieldSelector);
-    const name = info.name || selector.requiredValue('metadata.name');
-    return { ...base, ...(name ? { name } : {}), fieldSelector: selector };
+    const selector = parse();
+    return selector.empty ? undefined : selector;
   } catch {
-    // The list itself answers 400.
-    return base;
+    return undefined;
   }
 }

@@ -6,7 +6,7 @@ import { badRequest, invalid, methodNotAllowed, methodNotSupported, StatusError 
 import { admitConnect, connecting } from './admission/admit-call.ts';
 import type { Audited } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
-import { forbiddenError } from './authz/authorizer.ts';
+import { requireAllowed } from './authz/authorizer.ts';
 import { decodeDraft, maxBodyBytes, targetOf } from './body.ts';
 import { decodeYamlOrJson } from './body-format.ts';
 import type { ApiContext, CallResult } from './context.ts';
@@ -23,7 +23,7 @@ import { listObjects, orderedSink, prepareAll, readObject } from './registry/rea
 import type { Registry } from './registry/registry.ts';
 import { parseSelection } from './registry/selection.ts';
 import { Stored } from './registry/stored.ts';
-import { updateObject } from './registry/update.ts';
+import { type Transform, updateObject } from './registry/update.ts';
 import { startWatch } from './registry/watcher.ts';
 import { rendererFor, sendForm, sendList } from './rendering.ts';
 import { attributesOf } from './request-attributes.ts';
@@ -303,9 +303,10 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
           })
         : patchTransform(resource, versions.strategy, body, contentType, draftOptions);
   // Creating by an update or apply takes the right to create, too.
-  const allowed: typeof transform = current => {
-    if (!current && createIfAbsent) authorizeCreate(request);
-    return versions.settle(transform(current && versions.show(current)));
+  const allowed: Transform = current => {
+    const waiting = !current && createIfAbsent ? authorizeCreate(request) : undefined;
+    const make = () => versions.settle(transform(current && versions.show(current)));
+    return waiting ? waiting.then(make) : make();
   };
   const { stored, created } = await updateObject(registry, key, allowed, context, { createIfAbsent });
   return sendObject(request, created ? 201 : 200, renderer, stored);
@@ -321,10 +322,8 @@ function writeOptions(query: URLSearchParams, apply: boolean): Record<string, un
   return options;
 }
 
-function authorizeCreate({ context, info, user }: ResourceRequest): void {
-  const attributes = attributesOf({ ...info, verb: 'create' }, user);
-  const { decision, reason } = context.authorizer.authorize(attributes);
-  if (decision !== 'allow') throw forbiddenError(attributes, reason);
+function authorizeCreate({ context, info, user }: ResourceRequest): Promise<void> | undefined {
+  return requireAllowed(context.authorizer, attributesOf({ ...info, verb: 'create' }, user));
 }
 
 const isApply = (contentType: string | undefined) => (contentType ?? '').split(';', 1)[0]!.trim() === applyMediaType;

@@ -28,8 +28,8 @@ import { type ApiContext, registryOf } from './context.ts';
 import { conversionWebhook } from './custom/conversion-webhook.ts';
 import { CustomResources } from './custom/custom-resources.ts';
 import { customPrinter } from './custom/printer.ts';
-import { WebhookClient } from './extension/webhook-client.ts';
 import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
+import { WebhookClient } from './extension/webhook-client.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
@@ -42,12 +42,12 @@ import { Dispatcher } from './registry/dispatcher.ts';
 import { Registry, type RegistryHooks } from './registry/registry.ts';
 import { WatchCache } from './registry/watch-cache.ts';
 import { formRenderer } from './render-forms.ts';
+import { servedResources } from './runtime-config.ts';
 import type { ApiServerOptions } from './server-options.ts';
 import { createUpgradeHandler } from './stream/upgrade.ts';
 import type { SurfaceOptions } from './surface.ts';
 import { createSurface } from './surface.ts';
 import { printerOf } from './table/printers.ts';
-import { servedResources } from './runtime-config.ts';
 import { startUpkeep } from './upkeep.ts';
 import { serveUsage } from './usage/metrics-api.ts';
 
@@ -181,7 +181,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log,
     metrics: requestMetrics(metrics, clock),
     authenticate: exchange => access.authenticate(exchange),
-    impersonate: (exchange, user) => access.impersonate(exchange, user),
+    impersonate: (exchange, user, info) => access.impersonate(exchange, user, info),
   });
   const front: Front = createFront({
     cert: options.tls.cert,

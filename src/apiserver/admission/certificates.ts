@@ -14,32 +14,27 @@ const isRequest = ({ resource, operation }: AdmissionAttributes, wanted: string)
   operation === wanted;
 
 /** For the signer by name, or for all of its domain. */
-function mayForSigner(authorizer: Authorizer, user: UserInfo, verb: string, signerName: string): boolean {
-  const names = [signerName, `${signerName.split('/', 1)[0]}/*`];
-  return names.some(
-    name =>
-      authorizer.authorize({
-        user,
-        verb,
-        isResource: true,
-        group: 'certificates.k8s.io',
-        version: '*',
-        resource: 'signers',
-        subresource: '',
-        namespace: '',
-        name,
-        path: '',
-      }).decision === 'allow',
-  );
+async function mayForSigner(
+  authorizer: Authorizer,
+  user: UserInfo,
+  verb: string,
+  signerName: string,
+): Promise<boolean> {
+  const at = { isResource: true, group: 'certificates.k8s.io', version: '*', resource: 'signers' };
+  for (const name of [signerName, `${signerName.split('/', 1)[0]}/*`]) {
+    const question = { user, verb, ...at, subresource: '', namespace: '', name, path: '' };
+    if ((await authorizer.authorize(question)).decision === 'allow') return true;
+  }
+  return false;
 }
 
 export function certificateApproval(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateApproval',
     handles: a => isRequest(a, 'UPDATE') && a.subresource === 'approval',
-    validate({ resource, name, user, old }) {
+    async validate({ resource, name, user, old }) {
       const { signerName } = (old as unknown as CertificateSigningRequest).spec;
-      if (!mayForSigner(authorizer, user, 'approve', signerName))
+      if (!(await mayForSigner(authorizer, user, 'approve', signerName)))
         throw forbidden(
           resource,
           name,
@@ -53,14 +48,14 @@ export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'CertificateSigning',
     handles: a => isRequest(a, 'UPDATE') && a.subresource === 'status',
-    validate({ resource, name, user, old, object }) {
+    async validate({ resource, name, user, old, object }) {
       const before = old as unknown as CertificateSigningRequest;
       const now = object as unknown as CertificateSigningRequest;
       const failed = (r: CertificateSigningRequest) =>
         JSON.stringify((r.status?.conditions ?? []).filter(c => c.type === 'Failed'));
       if (before.status?.certificate === now.status?.certificate && failed(before) === failed(now)) return;
       const { signerName } = before.spec;
-      if (!mayForSigner(authorizer, user, 'sign', signerName))
+      if (!(await mayForSigner(authorizer, user, 'sign', signerName)))
         throw forbidden(
           resource,
           name,

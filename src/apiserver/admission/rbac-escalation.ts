@@ -14,17 +14,17 @@ export function rbacEscalation(dependencies: EscalationDependencies): AdmissionP
       resource.group === 'rbac.authorization.k8s.io' &&
       subresource === '' &&
       (operation === 'CREATE' || operation === 'UPDATE'),
-    validate({ resource, user, object, old }) {
+    async validate({ resource, user, object, old }) {
       let error: Error | undefined;
       if (roles.has(resource.resource))
-        error = checkRoleWrite(
+        error = await checkRoleWrite(
           dependencies,
           user,
           object as unknown as ClusterRole,
           old as unknown as ClusterRole | undefined,
         );
       else if (bindings.has(resource.resource))
-        error = checkBindingWrite(
+        error = await checkBindingWrite(
           dependencies,
           user,
           object as unknown as ClusterRoleBinding,

@@ -2,7 +2,7 @@
 import { StatusError, type StatusReason, unavailable } from '../../api/status.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { UserInfo } from '../authn/user.ts';
-import { forbiddenError } from '../authz/authorizer.ts';
+import { requireAllowed } from '../authz/authorizer.ts';
 import type { ApiContext } from '../context.ts';
 import { attributesOf } from '../request-attributes.ts';
 import { parseRequest } from '../request-info.ts';
@@ -29,9 +29,7 @@ export async function readRemote(
   if (!info.isResource && !info.version) return undefined;
   const service = aggregation.remoteFor(info);
   if (!service) return undefined;
-  const attributes = attributesOf(info, user, undefined);
-  const { decision, reason } = context.authorizer.authorize(attributes);
-  if (decision !== 'allow') throw forbiddenError(attributes, reason);
+  await requireAllowed(context.authorizer, attributesOf(info, user));
   if (service.status?.conditions?.find(c => c.type === 'Available')?.status !== 'True')
     throw unavailable('the server is currently unable to handle the request');
   try {

@@ -3,10 +3,10 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
 import { unavailable } from '../../api/status.ts';
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
-import type { Client } from '../../client/client.ts';
+import type { Client, WatchHandle } from '../../client/client.ts';
 import { httpClient } from '../../client/http-client.ts';
 import { serviceAccountUser, type UserInfo } from '../authn/user.ts';
-import { forbiddenError } from '../authz/authorizer.ts';
+import { requireAllowed } from '../authz/authorizer.ts';
 import type { ApiContext } from '../context.ts';
 import { attributesOf } from '../request-attributes.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -31,12 +31,16 @@ export class RemoteClients {
   }
 
   /** The client to use for `info`; undefined when it is served here. Throws 403 and 503. */
-  for(info: RequestInfo, user: UserInfo, userAgent: string): Client | undefined {
+  for(info: RequestInfo, user: UserInfo, userAgent: string): Client | undefined | Promise<Client> {
     const service = this.#aggregation.remoteFor(info);
     if (!service) return undefined;
-    const attributes = attributesOf(info, user);
-    const { decision, reason } = this.#context.authorizer.authorize(attributes);
-    if (decision !== 'allow') throw forbiddenError(attributes, reason);
+    const waiting = requireAllowed(this.#context.authorizer, attributesOf(info, user));
+    return waiting
+      ? waiting.then(() => this.#connect(service, user, userAgent))
+      : this.#connect(service, user, userAgent);
+  }
+
+  #connect(service: APIService, user: UserInfo, userAgent: string): Client {
     if (service.status?.conditions?.find(c => c.type === 'Available')?.status !== 'True')
       throw unavailable('the server is currently unable to handle the request');
     const { target, authority } = this.#aggregation.servers.locate(service);
@@ -60,6 +64,25 @@ export class RemoteClients {
   }
 }
 
+/** A watch that begins once it is known who serves it. */
+function lateWatch(begun: Promise<WatchHandle>, handler: { onClose(error?: Error): void }): WatchHandle {
+  let stopped = false;
+  begun.then(
+    watch => stopped && watch.stop(),
+    error => stopped || handler.onClose(error),
+  );
+  return {
+    stop() {
+      if (stopped) return;
+      stopped = true;
+      begun.then(
+        watch => watch.stop(),
+        () => {},
+      );
+    },
+  };
+}
+
 /** `local`, but for resources that other servers serve. */
 export function withRemotes(
   local: Client,
@@ -71,29 +94,41 @@ export function withRemotes(
     { group, version, resource }: ResourceRef<KubeObject>,
     { namespace = '', name = '' }: { namespace?: string | undefined; name?: string | undefined } = {},
     subresource = '',
-  ): Client => {
+  ): Client | Promise<Client> => {
     if (!group) return local;
     const at = { isResource: true, verb, prefix: 'apis', group, version, resource, subresource, namespace, name };
     return clients.for({ ...at, rest: '', path: '' }, user, userAgent) ?? local;
   };
+  const via = <R>(found: Client | Promise<Client>, use: (client: Client) => R | Promise<R>): R | Promise<R> =>
+    found instanceof Promise ? found.then(use) : use(found);
   const keyIn = (object: { readonly metadata?: unknown }) => object.metadata as { namespace?: string; name?: string };
   return {
-    get: async (ref, key, options) => of('get', ref as never, key).get(ref, key, options),
-    list: async (ref, options) => of('list', ref as never, { namespace: options?.namespace }).list(ref, options),
+    get: async (ref, key, options) => via(of('get', ref as never, key), c => c.get(ref, key, options)),
+    list: async (ref, options) =>
+      via(of('list', ref as never, { namespace: options?.namespace }), c => c.list(ref, options)),
     create: async (ref, object, options) =>
-      of('create', ref as never, { namespace: keyIn(object as never)?.namespace }).create(ref, object, options),
+      via(of('create', ref as never, { namespace: keyIn(object as never)?.namespace }), c =>
+        c.create(ref, object, options),
+      ),
     update: async (ref, object, options) =>
-      of('update', ref as never, keyIn(object as never)).update(ref, object, options),
+      via(of('update', ref as never, keyIn(object as never)), c => c.update(ref, object, options)),
     updateStatus: async (ref, object, options) =>
-      of('update', ref as never, keyIn(object as never), 'status').updateStatus(ref, object, options),
+      via(of('update', ref as never, keyIn(object as never), 'status'), c => c.updateStatus(ref, object, options)),
     patch: async (ref, key, patch, options) =>
-      of('patch', ref as never, key, options?.subresource).patch(ref, key, patch, options),
-    delete: async (ref, key, options) => of('delete', ref as never, key).delete(ref, key, options),
+      via(of('patch', ref as never, key, options?.subresource), c => c.patch(ref, key, patch, options)),
+    delete: async (ref, key, options) => via(of('delete', ref as never, key), c => c.delete(ref, key, options)),
     deleteCollection: async (ref, list, options) =>
-      of('deletecollection', ref as never, { namespace: list.namespace }).deleteCollection(ref, list, options),
+      via(of('deletecollection', ref as never, { namespace: list.namespace }), c =>
+        c.deleteCollection(ref, list, options),
+      ),
     watch(ref, options, handler) {
       try {
-        return of('watch', ref as never, { namespace: options.namespace }).watch(ref, options, handler);
+        const found = of('watch', ref as never, { namespace: options.namespace });
+        if (!(found instanceof Promise)) return found.watch(ref, options, handler);
+        return lateWatch(
+          found.then(client => client.watch(ref, options, handler)),
+          handler,
+        );
       } catch (error) {
         let stopped = false;
         queueMicrotask(() => {
@@ -107,11 +142,11 @@ export function withRemotes(
       }
     },
     createSubresource: async (ref, key, subresource, body, options) =>
-      of('create', ref as never, key, subresource).createSubresource(ref, key, subresource, body, options),
+      via(of('create', ref as never, key, subresource), c => c.createSubresource(ref, key, subresource, body, options)),
     getSubresource: async (ref, key, subresource) =>
-      of('get', ref as never, key, subresource).getSubresource(ref, key, subresource),
+      via(of('get', ref as never, key, subresource), c => c.getSubresource(ref, key, subresource)),
     updateSubresource: async (ref, key, subresource, body) =>
-      of('update', ref as never, key, subresource).updateSubresource(ref, key, subresource, body),
+      via(of('update', ref as never, key, subresource), c => c.updateSubresource(ref, key, subresource, body)),
     raw: path => local.raw(path),
     as(identity) {
       const next = identity.serviceAccount ? serviceAccountUser('kube-system', identity.serviceAccount) : user;

@@ -1,7 +1,7 @@
 // May this user do this? The contract, the union, and how a refusal reads.
 import type { FieldSelector } from '../../api/field-selector.ts';
 import type { Selector } from '../../api/label-selector.ts';
-import { forbidden, type StatusError } from '../../api/status.ts';
+import { forbidden, internalError, type StatusError } from '../../api/status.ts';
 import type { PolicyRule } from '../../api/type/rbac-v1.ts';
 import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
 
@@ -33,8 +33,13 @@ export interface Verdict {
   readonly error?: string;
 }
 
-/** Synchronous: decides from local copies. */
+/** Decides at once where local copies suffice (RBAC, Node); a promise where others must be asked. Never rejects. */
 export interface Authorizer {
+  authorize(attributes: Attributes): Verdict | Promise<Verdict>;
+}
+
+/** Always decides at once. */
+export interface SyncAuthorizer extends Authorizer {
   authorize(attributes: Attributes): Verdict;
 }
 
@@ -54,26 +59,54 @@ export interface RuleResolver {
 const allowed: Verdict = { decision: 'allow', reason: '' };
 
 /** system:masters may do everything, whatever RBAC says. */
-export const superuserAuthorizer: Authorizer = {
+export const superuserAuthorizer: SyncAuthorizer = {
   authorize: attributes =>
     attributes.user.groups.includes(systemPrivilegedGroup) ? allowed : { decision: 'noOpinion', reason: '' },
 };
 
-/** Asks one after the other; the first that has an opinion decides. */
+export function unionAuthorizer(members: readonly SyncAuthorizer[]): SyncAuthorizer;
+export function unionAuthorizer(members: readonly Authorizer[]): Authorizer;
+/** Asks one after the other; the first that has an opinion decides. At once, as long as its members do. */
 export function unionAuthorizer(members: readonly Authorizer[]): Authorizer {
-  return {
-    authorize(attributes) {
-      let reason = '';
-      let error = '';
-      for (const member of members) {
-        const verdict = member.authorize(attributes);
-        if (verdict.decision !== 'noOpinion') return verdict;
-        if (verdict.reason) reason = reason ? `${reason}\n${verdict.reason}` : verdict.reason;
-        if (verdict.error) error = error ? `${error}\n${verdict.error}` : verdict.error;
-      }
-      return { decision: 'noOpinion', reason, ...(error ? { error } : {}) };
-    },
-  };
+  return { authorize: attributes => askFrom(members, 0, attributes, '', '') };
+}
+
+function askFrom(
+  members: readonly Authorizer[],
+  from: number,
+  attributes: Attributes,
+  reason: string,
+  error: string,
+): Verdict | Promise<Verdict> {
+  for (let i = from; i < members.length; i++) {
+    const answer = members[i]!.authorize(attributes);
+    if (answer instanceof Promise) {
+      return answer.then(verdict =>
+        verdict.decision !== 'noOpinion'
+          ? verdict
+          : askFrom(members, i + 1, attributes, joined(reason, verdict.reason), joined(error, verdict.error)),
+      );
+    }
+    if (answer.decision !== 'noOpinion') return answer;
+    if (answer.reason) reason = joined(reason, answer.reason);
+    if (answer.error) error = joined(error, answer.error);
+  }
+  return { decision: 'noOpinion', reason, ...(error ? { error } : {}) };
+}
+
+const joined = (before: string, next = '') => (before && next ? `${before}\n${next}` : before || next);
+
+/** Throws, or rejects with, the 403 unless it is allowed; undefined when that was known at once. */
+export function requireAllowed(authorizer: Authorizer, attributes: Attributes): Promise<void> | undefined {
+  const answer = authorizer.authorize(attributes);
+  if (answer instanceof Promise) return answer.then(verdict => refuseUnless(verdict, attributes));
+  refuseUnless(answer, attributes);
+  return undefined;
+}
+
+function refuseUnless({ decision, reason, error }: Verdict, attributes: Attributes): void {
+  if (decision === 'allow') return;
+  throw error ? internalError(error) : forbiddenError(attributes, reason);
 }
 
 /** Puts together what several resolvers know. */

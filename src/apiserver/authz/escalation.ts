@@ -18,18 +18,18 @@ const everything: readonly PolicyRule[] = [
 ];
 
 /** Why `user` may not create (or change `old` into) this role; undefined when they may. */
-export function checkRoleWrite(
+export async function checkRoleWrite(
   dependencies: EscalationDependencies,
   user: UserInfo,
   role: Role | ClusterRole,
   old?: Role | ClusterRole,
-): StatusError | undefined {
+): Promise<StatusError | undefined> {
   const { name = '', namespace = '' } = role.metadata;
   const resource = namespace ? 'roles' : 'clusterroles';
   const aggregates = selectorsOf(role).length > 0 || (old !== undefined && selectorsOf(old).length > 0);
   if (old && same(old.rules ?? [], role.rules ?? []) && same(selectorsOf(old), selectorsOf(role))) return undefined;
   if (user.groups.includes(systemPrivilegedGroup)) return undefined;
-  if (may(dependencies, user, 'escalate', resource, namespace, name)) return undefined;
+  if (await may(dependencies, user, 'escalate', resource, namespace, name)) return undefined;
   const error = confirmNoEscalation(dependencies.rbac, user, namespace, role.rules ?? []);
   if (error) return forbidden({ group: rbacGroup, resource }, name, error);
   // Whoever sets selectors gathers rules that others write later.
@@ -46,18 +46,18 @@ const selectorsOf = (role: Role | ClusterRole) =>
   ('aggregationRule' in role ? role.aggregationRule?.clusterRoleSelectors : undefined) ?? [];
 
 /** Why `user` may not create (or change `old` into) this binding; undefined when they may. */
-export function checkBindingWrite(
+export async function checkBindingWrite(
   dependencies: EscalationDependencies,
   user: UserInfo,
   binding: RoleBinding | ClusterRoleBinding,
   old?: RoleBinding | ClusterRoleBinding,
-): StatusError | undefined {
+): Promise<StatusError | undefined> {
   const { name = '', namespace = '' } = binding.metadata;
   const { roleRef } = binding;
   if (old && same(old.subjects ?? [], binding.subjects ?? []) && same(old.roleRef, roleRef)) return undefined;
   if (user.groups.includes(systemPrivilegedGroup)) return undefined;
   const roles = roleRef.kind === 'Role' ? 'roles' : 'clusterroles';
-  if (may(dependencies, user, 'bind', roles, namespace, roleRef.name)) return undefined;
+  if (await may(dependencies, user, 'bind', roles, namespace, roleRef.name)) return undefined;
   const rules = dependencies.rbac.rulesOf(roleRef, namespace);
   if (typeof rules === 'string')
     return notFound({ group: rbacGroup, resource: roleRef.kind === 'Role' ? 'role' : 'clusterrole' }, roleRef.name);
@@ -82,16 +82,16 @@ export function confirmNoEscalation(
   return `user ${JSON.stringify(user.name)} (groups=[${groups}]) is attempting to grant RBAC permissions not currently held:\n${list}${errors}`;
 }
 
-function may(
+async function may(
   { authorizer }: EscalationDependencies,
   user: UserInfo,
   verb: string,
   resource: string,
   namespace: string,
   name: string,
-): boolean {
+): Promise<boolean> {
   const attributes = { isResource: true, group: rbacGroup, version: 'v1', subresource: '', path: '' };
-  return authorizer.authorize({ ...attributes, user, verb, resource, namespace, name }).decision === 'allow';
+  return (await authorizer.authorize({ ...attributes, user, verb, resource, namespace, name })).decision === 'allow';
 }
 
 // Both come from the same decoder, which writes fields in one order.

@@ -156,7 +156,7 @@ test('the superuser and the refusal', () => {
   );
 });
 
-test('escalation: a role one does not hold, cannot escalate and cannot bind', () => {
+test('escalation: a role one does not hold, cannot escalate and cannot bind', async () => {
   const f = feeds();
   const rbac = new RbacAuthorizer(f);
   const d = { authorizer: unionAuthorizer([superuserAuthorizer, rbac]), rbac };
@@ -164,30 +164,34 @@ test('escalation: a role one does not hold, cannot escalate and cannot bind', ()
   f.clusterRoles.put(roleOf('secrets', [rule(['get', 'list'], ['secrets', 'pods'])]));
   f.clusterRoleBindings.put(bindingOf('b', ['ClusterRole', 'pods'], [subject('User', 'u')]));
   const u = user('u', 'g', 'h');
-  const check = (role: object, who = u, old?: object) => checkRoleWrite(d, who, role as Role, old as Role)?.message;
+  const check = async (role: object, who = u, old?: object) =>
+    (await checkRoleWrite(d, who, role as Role, old as Role))?.message;
   const some = roleOf('mine', [rule(['get'], ['pods'])], 'team');
   const more = roleOf('mine', [rule(['list', 'get'], ['secrets', 'pods'], { resourceNames: ['a'] })], 'team');
   const message =
     'roles.rbac.authorization.k8s.io "mine" is forbidden: user "u" (groups=["g" "h"]) is attempting to grant RBAC permissions not currently held:\n' +
     '{APIGroups:[""], Resources:["secrets"], ResourceNames:["a"], Verbs:["list" "get"]}';
-  assert.equal(check(some), undefined);
-  assert.equal(check(more), message);
-  assert.equal(check(more, u, some), message);
-  assert.equal(check({ ...more, metadata: { ...more.metadata, labels: { a: 'b' } } }, u, more), undefined);
-  assert.equal(check(more, user('root', 'system:masters')), undefined);
+  assert.equal(await check(some), undefined);
+  assert.equal(await check(more), message);
+  assert.equal(await check(more, u, some), message);
+  assert.equal(await check({ ...more, metadata: { ...more.metadata, labels: { a: 'b' } } }, u, more), undefined);
+  assert.equal(await check(more, user('root', 'system:masters')), undefined);
   const aggregated = { metadata: { name: 'agg' }, aggregationRule: { clusterRoleSelectors: [{}] } };
   assert.equal(
-    check(aggregated),
+    await check(aggregated),
     'clusterroles.rbac.authorization.k8s.io "agg" is forbidden: must have cluster-admin privileges to use the aggregationRule',
   );
-  assert.match(check({ metadata: { name: 'agg' } }, u, aggregated)!, /must have cluster-admin privileges/);
-  assert.equal(check(aggregated, u, aggregated), undefined);
+  assert.match((await check({ metadata: { name: 'agg' } }, u, aggregated))!, /must have cluster-admin privileges/);
+  assert.equal(await check(aggregated, u, aggregated), undefined);
   const bind = (binding: object, old?: object) => checkBindingWrite(d, u, binding as RoleBinding, old as RoleBinding);
   const target = (name: string) => bindingOf('x', ['ClusterRole', name], [subject('User', 'eve')], 'team');
-  assert.equal(bind(target('pods')), undefined);
-  assert.match(bind(target('secrets'))!.message, /^rolebindings.rbac.authorization.k8s.io "x" is forbidden: user "u"/);
-  assert.equal(bind(target('none'))!.message, 'clusterrole.rbac.authorization.k8s.io "none" not found');
-  assert.equal(bind(target('secrets'), target('secrets')), undefined);
+  assert.equal(await bind(target('pods')), undefined);
+  assert.match(
+    (await bind(target('secrets')))!.message,
+    /^rolebindings.rbac.authorization.k8s.io "x" is forbidden: user "u"/,
+  );
+  assert.equal((await bind(target('none')))!.message, 'clusterrole.rbac.authorization.k8s.io "none" not found');
+  assert.equal(await bind(target('secrets'), target('secrets')), undefined);
   f.roles.put(
     roleOf(
       'manager',
@@ -196,9 +200,9 @@ test('escalation: a role one does not hold, cannot escalate and cannot bind', ()
     ),
   );
   f.roleBindings.put(bindingOf('m', ['Role', 'manager'], [subject('User', 'u')], 'team'));
-  assert.equal(bind(target('secrets')), undefined);
-  assert.equal(check(more), undefined);
-  assert.ok(check({ ...more, metadata: { name: 'mine', namespace: 'other' } }));
+  assert.equal(await bind(target('secrets')), undefined);
+  assert.equal(await check(more), undefined);
+  assert.ok(await check({ ...more, metadata: { name: 'mine', namespace: 'other' } }));
 });
 
 test('covers: wildcards, subresources, names, URLs', () => {

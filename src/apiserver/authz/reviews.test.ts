@@ -26,19 +26,19 @@ function world() {
   return { asked, deps: { authorizer } };
 }
 
-const messageOf = (run: () => unknown): string => {
+const messageOf = async (run: () => unknown): Promise<string> => {
   try {
-    run();
+    await run();
   } catch (error) {
     return `${(error as StatusError).code} ${(error as Error).message}`;
   }
   return 'nothing thrown';
 };
 
-test('SelfSubjectAccessReview', () => {
+test('SelfSubjectAccessReview', async () => {
   const { asked, deps } = world();
   const resourceAttributes = { verb: 'get', resource: 'pods', namespace: 'ns', name: 'p', subresource: 'log' };
-  const answer = reviewSelfSubjectAccess({ spec: { resourceAttributes } }, ann, deps);
+  const answer = await reviewSelfSubjectAccess({ spec: { resourceAttributes } }, ann, deps);
   assert.deepEqual(answer, {
     kind: 'SelfSubjectAccessReview',
     apiVersion: 'authorization.k8s.io/v1',
@@ -50,51 +50,51 @@ test('SelfSubjectAccessReview', () => {
     ...{ user: ann, isResource: true, verb: 'get', group: '', version: '', resource: 'pods', subresource: 'log' },
     ...{ namespace: 'ns', name: 'p', path: '' },
   });
-  const status = (verb: string) =>
-    reviewSelfSubjectAccess({ spec: { nonResourceAttributes: { verb, path: '/x' } } }, ann, deps).status;
-  assert.deepEqual(status('delete'), { allowed: false, denied: true, reason: 'never' });
-  assert.deepEqual(status('post'), { allowed: false, evaluationError: 'half' });
+  const status = async (verb: string) =>
+    (await reviewSelfSubjectAccess({ spec: { nonResourceAttributes: { verb, path: '/x' } } }, ann, deps)).status;
+  assert.deepEqual(await status('delete'), { allowed: false, denied: true, reason: 'never' });
+  assert.deepEqual(await status('post'), { allowed: false, evaluationError: 'half' });
   assert.deepEqual([asked[1]!.path, asked[1]!.isResource], ['/x', false]);
-  assert.match(
-    messageOf(() => reviewSelfSubjectAccess({}, undefined, deps)),
-    /^400 no user present on request/,
-  );
+  assert.match(await messageOf(() => reviewSelfSubjectAccess({}, undefined, deps)), /^400 no user present on request/);
 });
 
-test('what a review must say', () => {
+test('what a review must say', async () => {
   const { deps } = world();
   const self = (review: object) => messageOf(() => reviewSelfSubjectAccess(review, ann, deps));
   const prefix = '422 .authorization.k8s.io "" is invalid: ';
   assert.equal(
-    self({ spec: {} }),
+    await self({ spec: {} }),
     `${prefix}spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified`,
   );
   assert.match(
-    self({ spec: { resourceAttributes: {}, nonResourceAttributes: {} } }),
+    await self({ spec: { resourceAttributes: {}, nonResourceAttributes: {} } }),
     /spec.nonResourceAttributes: Invalid value: .*: cannot be specified in combination with resourceAttributes$/,
   );
   assert.match(
-    self({ metadata: { name: 'x' }, spec: { resourceAttributes: {} } }),
+    await self({ metadata: { name: 'x' }, spec: { resourceAttributes: {} } }),
     /metadata: Invalid value: .*: must be empty$/,
   );
   const selector = (fieldSelector: object) => self({ spec: { resourceAttributes: { fieldSelector } } });
   assert.match(
-    selector({}),
+    await selector({}),
     /fieldSelector.requirements: Required value: when .* is specified, requirements or rawSelector is required/,
   );
   assert.match(
-    selector({ rawSelector: 'a=b', requirements: [{ key: 'a', operator: 'Exists' }] }),
+    await selector({ rawSelector: 'a=b', requirements: [{ key: 'a', operator: 'Exists' }] }),
     /may not specified at the same time/,
   );
-  assert.match(selector({ requirements: [{ key: 'a', operator: 'In' }] }), /requirements\[0\].values: Required value/);
-  assert.match(selector({ requirements: [{ key: 'a', operator: '~' }] }), /not a valid selector operator/);
+  assert.match(
+    await selector({ requirements: [{ key: 'a', operator: 'In' }] }),
+    /requirements\[0\].values: Required value/,
+  );
+  assert.match(await selector({ requirements: [{ key: 'a', operator: '~' }] }), /not a valid selector operator/);
   assert.equal(
-    messageOf(() => reviewSubjectAccess({ spec: { resourceAttributes: {} } }, deps)),
+    await messageOf(() => reviewSubjectAccess({ spec: { resourceAttributes: {} } }, deps)),
     `${prefix}spec.user: Invalid value: "": at least one of user or group must be specified`,
   );
 });
 
-test('SubjectAccessReview asks for the named user, with selectors', () => {
+test('SubjectAccessReview asks for the named user, with selectors', async () => {
   const { asked, deps } = world();
   reviewSubjectAccess(
     {
@@ -118,12 +118,12 @@ test('SubjectAccessReview asks for the named user, with selectors', () => {
   assert.equal(asked[0]!.labelSelector!.requiredValue('app'), 'web');
   const odd = { key: 'a', operator: 'Exists' };
   const spec = { user: 'joe', resourceAttributes: { verb: 'get', fieldSelector: { requirements: [odd] } } };
-  const { status } = reviewSubjectAccess({ spec }, deps);
+  const { status } = await reviewSubjectAccess({ spec }, deps);
   assert.match(status.evaluationError!, /not supported/);
   assert.equal(asked[1]!.fieldSelector, undefined);
 });
 
-test('LocalSubjectAccessReview stays in its namespace', () => {
+test('LocalSubjectAccessReview stays in its namespace', async () => {
   const { deps } = world();
   const review = (namespace: string | undefined, target: string, at: string, more: object = {}) =>
     reviewLocalSubjectAccess(
@@ -134,22 +134,24 @@ test('LocalSubjectAccessReview stays in its namespace', () => {
       at,
       deps,
     );
-  assert.equal(review('a', 'a', 'a').status.allowed, true);
+  assert.equal((await review('a', 'a', 'a')).status.allowed, true);
   assert.match(
-    messageOf(() => review('a', 'b', 'a')),
+    await messageOf(() => review('a', 'b', 'a')),
     /spec.resourceAttributes.namespace: Invalid value: "b": must match metadata.namespace/,
   );
   assert.equal(
-    messageOf(() => review('b', 'b', 'a')),
+    await messageOf(() => review('b', 'b', 'a')),
     '400 spec.resourceAttributes.namespace must match namespace: a',
   );
   assert.match(
-    messageOf(() => review('a', 'a', 'a', { resourceAttributes: undefined, nonResourceAttributes: { path: '/' } })),
+    await messageOf(() =>
+      review('a', 'a', 'a', { resourceAttributes: undefined, nonResourceAttributes: { path: '/' } }),
+    ),
     /disallowed on this kind of request/,
   );
 });
 
-test('SelfSubjectRulesReview', () => {
+test('SelfSubjectRulesReview', async () => {
   const rules = [
     { verbs: ['get'], apiGroups: [''], resources: ['pods'], resourceNames: ['a'] },
     { verbs: ['list'], apiGroups: ['apps'], resources: ['*'] },
@@ -163,7 +165,7 @@ test('SelfSubjectRulesReview', () => {
     evaluationError: 'one, two',
   });
   assert.equal(
-    messageOf(() => reviewSelfSubjectRules({ spec: {} }, ann, { resolver })),
+    await messageOf(() => reviewSelfSubjectRules({ spec: {} }, ann, { resolver })),
     '400 no namespace on request',
   );
 });

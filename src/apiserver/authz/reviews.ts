@@ -28,42 +28,42 @@ interface Spec extends SubjectAccessReviewSpec {
 const apiVersion = 'authorization.k8s.io/v1';
 
 /** kubectl auth can-i. Throws StatusError 422 for a spec that asks for nothing or for two things. */
-export function reviewSelfSubjectAccess(
+export async function reviewSelfSubjectAccess(
   review: Draft<SelfSubjectAccessReview>,
   user: UserInfo | undefined,
   { authorizer }: AccessReviewDependencies,
-): SelfSubjectAccessReview {
+): Promise<SelfSubjectAccessReview> {
   if (!user) throw badRequest('no user present on request');
   const spec = (review.spec ?? {}) as Spec;
   const errors = new FieldErrors();
   checkTarget(spec, errors);
   checkMetadata(review.metadata, errors);
   refuse(errors);
-  const status = decide(authorizer, user, spec);
+  const status = await decide(authorizer, user, spec);
   return { ...finished(review), kind: 'SelfSubjectAccessReview', apiVersion, status } as SelfSubjectAccessReview;
 }
 
 /** What somebody else may do; authorizing the question itself is the caller's business. */
-export function reviewSubjectAccess(
+export async function reviewSubjectAccess(
   review: Draft<SubjectAccessReview>,
   { authorizer }: AccessReviewDependencies,
-): SubjectAccessReview {
+): Promise<SubjectAccessReview> {
   const spec = (review.spec ?? {}) as Spec;
   const errors = new FieldErrors();
   checkTarget(spec, errors);
   checkSubject(spec, errors);
   checkMetadata(review.metadata, errors);
   refuse(errors);
-  const status = decide(authorizer, subjectOf(spec), spec);
+  const status = await decide(authorizer, subjectOf(spec), spec);
   return { ...finished(review), kind: 'SubjectAccessReview', apiVersion, status } as SubjectAccessReview;
 }
 
 /** The same, confined to the namespace of the request. */
-export function reviewLocalSubjectAccess(
+export async function reviewLocalSubjectAccess(
   review: Draft<LocalSubjectAccessReview>,
   namespace: string,
   { authorizer }: AccessReviewDependencies,
-): LocalSubjectAccessReview {
+): Promise<LocalSubjectAccessReview> {
   const spec = (review.spec ?? {}) as Spec;
   const own = review.metadata?.namespace ?? '';
   const errors = new FieldErrors();
@@ -83,7 +83,7 @@ export function reviewLocalSubjectAccess(
   refuse(errors);
   if (!namespace) throw badRequest(`namespace is required on this type: ${namespace}`);
   if (namespace !== own) throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
-  const status = decide(authorizer, subjectOf(spec), spec);
+  const status = await decide(authorizer, subjectOf(spec), spec);
   return { ...finished(review), kind: 'LocalSubjectAccessReview', apiVersion, status } as LocalSubjectAccessReview;
 }
 
@@ -119,9 +119,9 @@ function finished(review: { metadata?: object; spec?: object }) {
   return { metadata: review.metadata ?? {}, spec: review.spec ?? {} };
 }
 
-function decide(authorizer: Authorizer, user: UserInfo, spec: Spec): SubjectAccessReviewStatus {
+async function decide(authorizer: Authorizer, user: UserInfo, spec: Spec): Promise<SubjectAccessReviewStatus> {
   const { attributes, error: selectorError } = attributesOf(user, spec);
-  const verdict = authorizer.authorize(attributes);
+  const verdict = await authorizer.authorize(attributes);
   const error = [verdict.error, selectorError].filter(Boolean).join(', ');
   return {
     allowed: verdict.decision === 'allow',

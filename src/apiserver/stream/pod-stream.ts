@@ -6,7 +6,7 @@ import type { Pod } from '../../api/type/core-v1.ts';
 import { joinStreams } from '../../base/http/join.ts';
 import { requestUpgrade } from '../../base/http/upgrade-request.ts';
 import type { UserInfo } from '../authn/user.ts';
-import { forbiddenError } from '../authz/authorizer.ts';
+import { requireAllowed } from '../authz/authorizer.ts';
 import type { ApiContext, StreamHandler } from '../context.ts';
 import { attributesOf } from '../request-attributes.ts';
 import { isTrue, type RequestInfo } from '../request-info.ts';
@@ -28,7 +28,7 @@ export function podStreamHandler(context: ApiContext, kubelets: KubeletTargets, 
     if (!pod.spec.nodeName) throw badRequest(`pod ${info.name} does not have a host assigned`);
     const target = kubelets.of(pod.spec.nodeName);
     if (!exchange.upgrade) throw badRequest('Upgrade request required');
-    if (isWebSocket(exchange)) mayCreate(context, info, user);
+    if (isWebSocket(exchange)) await mayCreate(context, info, user);
     const life = lifetimeOf(context, exchange);
     const ask = { context, exchange, target, path, life };
     try {
@@ -43,11 +43,10 @@ export function podStreamHandler(context: ApiContext, kubelets: KubeletTargets, 
 }
 
 /** A WebSocket begins as GET: that alone must not be enough to run something. */
-function mayCreate(context: ApiContext, info: RequestInfo, user: UserInfo): void {
-  if (!context.featureEnabled('AuthorizePodWebsocketUpgradeCreatePermission')) return;
-  const attributes = { ...attributesOf(info, user, undefined), verb: 'create' };
-  const { decision, reason } = context.authorizer.authorize(attributes);
-  if (decision !== 'allow') throw forbiddenError(attributes, reason);
+function mayCreate(context: ApiContext, info: RequestInfo, user: UserInfo): Promise<void> | undefined {
+  if (!context.featureEnabled('AuthorizePodWebsocketUpgradeCreatePermission')) return undefined;
+  const attributes = { ...attributesOf(info, user), verb: 'create' };
+  return requireAllowed(context.authorizer, attributes);
 }
 
 const kubeletWords: Readonly<Record<string, string>> = {

@@ -15,6 +15,7 @@ import type {
 import { messageOf } from '../../../base/assert.ts';
 import type { ApiContext } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import { withAnswers } from '../cel-authorizer.ts';
 import { isPolicyExempt, type Match } from '../match/match.ts';
 import { asRequested, inVersionOf } from '../webhook/dispatcher.ts';
 import { adopt } from '../webhook/mutating.ts';
@@ -133,14 +134,17 @@ async function mutate(
     throw refusal(attributes, policy.name, bound.name, why);
   };
   const bindings = await bindingsOf(policy, match, param, attributes, context);
-  const met = checkConditions(policy.conditions, bindings);
+  const met = await withAnswers(() => checkConditions(policy.conditions, bindings));
   if (met.error) return fail(met.error);
   if (!met.matches) return false;
   for (const { mutation, expression } of policy.mutations) {
     const before = await inVersionOf(match, attributes.object as KubeObject, attributes);
     const current = changed ? await bindingsOf(policy, match, param, attributes, context) : bindings;
-    const all = withVariables(policy.variables, policy.variablesType, current);
-    const outcome = evaluate(expression, all, budget);
+    const { left } = budget;
+    const outcome = await withAnswers(() => {
+      budget.left = left;
+      return evaluate(expression, withVariables(policy.variables, policy.variablesType, current), budget);
+    });
     if (outcome.error !== undefined) {
       fail(outcome.error);
       continue;

@@ -27,9 +27,11 @@ export function paramPermission(context: ApiContext): AdmissionPlugin {
       (operation === 'CREATE' || operation === 'UPDATE') &&
       !user.groups.includes(systemPrivilegedGroup) &&
       (POLICIES.has(resource.resource) || BINDINGS.has(resource.resource)),
-    validate(attributes) {
+    async validate(attributes) {
       const policies = BINDINGS.get(attributes.resource.resource);
-      const complaint = policies ? checkBinding(attributes, policies, context) : checkPolicy(attributes, context);
+      const complaint = policies
+        ? await checkBinding(attributes, policies, context)
+        : await checkPolicy(attributes, context);
       if (!complaint) return;
       const { group, kind } = attributes.resource;
       const field = policies ? 'spec.paramRef' : 'spec.paramKind';
@@ -62,7 +64,7 @@ function targetOf({ apiVersion = '', kind }: ParamKind, context: ApiContext): Ta
   return { group: slash < 0 ? '' : apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1), resource: '*' };
 }
 
-function may(context: ApiContext, user: UserInfo, verb: string, target: Target, namespace: string, name: string) {
+async function may(context: ApiContext, user: UserInfo, verb: string, target: Target, namespace: string, name: string) {
   const attributes: Attributes = {
     user,
     verb,
@@ -75,18 +77,22 @@ function may(context: ApiContext, user: UserInfo, verb: string, target: Target, 
     name,
     path: '',
   };
-  return context.authorizer.authorize(attributes).decision === 'allow';
+  return (await context.authorizer.authorize(attributes)).decision === 'allow';
 }
 
-function checkPolicy({ object, old, user }: AdmissionAttributes, context: ApiContext): string {
+async function checkPolicy({ object, old, user }: AdmissionAttributes, context: ApiContext): Promise<string> {
   const { paramKind } = (object as unknown as ValidatingAdmissionPolicy).spec ?? {};
   const before = (old as unknown as ValidatingAdmissionPolicy | undefined)?.spec.paramKind;
   if (!paramKind || (before?.kind === paramKind.kind && before?.apiVersion === paramKind.apiVersion)) return '';
-  if (may(context, user, 'get', targetOf(paramKind, context), '*', '*')) return '';
+  if (await may(context, user, 'get', targetOf(paramKind, context), '*', '*')) return '';
   return `user ${userText(user)} must have "get" permission on all objects of the referenced paramKind (kind=${paramKind.kind}, apiVersion=${paramKind.apiVersion})`;
 }
 
-function checkBinding({ object, old, user }: AdmissionAttributes, policies: string, context: ApiContext): string {
+async function checkBinding(
+  { object, old, user }: AdmissionAttributes,
+  policies: string,
+  context: ApiContext,
+): Promise<string> {
   const { paramRef, policyName = '' } = (object as unknown as ValidatingAdmissionPolicyBinding).spec ?? {};
   const before = (old as unknown as ValidatingAdmissionPolicyBinding | undefined)?.spec;
   if (!paramRef) return '';
@@ -96,7 +102,7 @@ function checkBinding({ object, old, user }: AdmissionAttributes, policies: stri
   const kind = (policy?.object as unknown as ValidatingAdmissionPolicy | undefined)?.spec.paramKind;
   const verb = paramRef.selector ? 'list' : 'get';
   const target = kind ? targetOf(kind, context) : EVERYTHING;
-  if (may(context, user, verb, target, paramRef.namespace ?? '', paramRef.name ?? '')) return '';
+  if (await may(context, user, verb, target, paramRef.namespace ?? '', paramRef.name ?? '')) return '';
   if (!policy)
     return `unable to get policy ${policyName} to determine minimum required permissions and user ${userText(user)} does not have "${verb}" permission for all groups, versions and resources`;
   return `user ${userText(user)} does not have "${verb}" permission on the object referenced by paramRef`;

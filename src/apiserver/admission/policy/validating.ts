@@ -10,6 +10,7 @@ import type {
 import { messageOf } from '../../../base/assert.ts';
 import type { ApiContext } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import { withAnswers } from '../cel-authorizer.ts';
 import { isPolicyExempt, type Match } from '../match/match.ts';
 import { asRequested } from '../webhook/dispatcher.ts';
 import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
@@ -121,14 +122,36 @@ async function reviewPolicy(policy: CompiledValidatingPolicy, match: Match, revi
       const { paramRef } = bound.binding.spec;
       const params = paramsOf(policy.paramKind, paramRef, namespaceNameOf(attributes), context);
       bindings ??= await requestBindings(attributes, match, context);
-      for (const param of params) applyBinding(policy, bound, param, bindings, review);
+      for (const param of params) await applyBinding(policy, bound, param, bindings, review);
     } catch (error) {
       misconfigured(policy, bound.name, error, review);
     }
   }
 }
 
-function applyBinding(
+/** All that a binding says, or nothing of it: an evaluation may have to begin again. */
+async function applyBinding(
+  policy: CompiledValidatingPolicy,
+  bound: Bound,
+  param: KubeObject | null,
+  request: CelBindings,
+  review: Review,
+): Promise<void> {
+  const said = withAnswers(() => {
+    const warnings: string[] = [];
+    const attributes = { ...review.attributes, warn: (message: string) => warnings.push(message) };
+    const part: Review = { ...review, attributes, denials: [], published: new Map(), failures: [] };
+    evaluateBinding(policy, bound, param, request, part);
+    return { ...part, warnings };
+  });
+  const { denials, published, failures, warnings } = said instanceof Promise ? await said : said;
+  review.denials.push(...denials);
+  review.failures.push(...failures);
+  for (const [key, values] of published) for (const value of values) publish(key, value, review);
+  for (const message of warnings) review.attributes.warn(message);
+}
+
+function evaluateBinding(
   policy: CompiledValidatingPolicy,
   bound: Bound,
   param: KubeObject | null,

@@ -10,7 +10,7 @@ import type { ApiContext } from '../../context.ts';
 import type { WebhookClient } from '../../extension/webhook-client.ts';
 import { convertObject } from '../../registry/versions.ts';
 import type { AdmissionAttributes } from '../admission.ts';
-import { authorizerBindings } from '../cel-authorizer.ts';
+import { authorizerBindings, withAnswers } from '../cel-authorizer.ts';
 import { isExempt, type Match, matcherOf } from '../match/match.ts';
 import type { Conditions } from './conditions.ts';
 import type { Hook, HookSource } from './hook.ts';
@@ -60,7 +60,7 @@ export class WebhookDispatcher {
    */
   async ask({ hook, match }: Invocation, attributes: AdmissionAttributes): Promise<Verdict | 'skipped' | undefined> {
     const reviewed = await this.#review(match, attributes);
-    if (hook.conditions && !this.#holds(hook.conditions, hook, reviewed)) return 'skipped';
+    if (hook.conditions && !(await this.#holds(hook.conditions, hook, reviewed))) return 'skipped';
     if (attributes.dryRun && !hook.supportsDryRun)
       throw badRequest(`admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
     const { metrics, context } = this.#deps;
@@ -102,15 +102,16 @@ export class WebhookDispatcher {
     };
   }
 
-  #holds(conditions: Conditions, hook: Hook, reviewed: Reviewed): boolean {
+  async #holds(conditions: Conditions, hook: Hook, reviewed: Reviewed): Promise<boolean> {
     const { attributes, object = null, old = null } = reviewed;
+    const bindings = {
+      object,
+      oldObject: old,
+      request: () => requestOf(reviewed),
+      ...authorizerBindings(this.#deps.context.authorizer, attributes),
+    };
     try {
-      return conditions.hold({
-        object,
-        oldObject: old,
-        request: () => requestOf(reviewed),
-        ...authorizerBindings(this.#deps.context.authorizer, attributes),
-      });
+      return await withAnswers(() => conditions.hold(bindings));
     } catch (error) {
       if (hook.failsOpen) return false;
       throw forbidden(attributes.resource, attributes.name, messageOf(error));
