@@ -10,6 +10,7 @@ import type { CertificateAndKey } from '../base/x509.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
+import type { Life, NodeSwitch } from './fault/life.ts';
 import type { AgentConfig, ServerConfig } from './role.ts';
 
 interface Surroundings {
@@ -32,6 +33,10 @@ export interface ControlPlaneContext extends Surroundings {
   readonly nodeUsage?: Map<string, () => Promise<UsageReading>>;
   /** Where the scheduler leaves the way to ask it about a pod. */
   readonly decisions?: { of?: (uid: string) => object | undefined };
+  /** Told of each simulated node, which can be switched off and on. */
+  readonly onNode?: (name: string, node: NodeSwitch) => void;
+  /** As `client`, but silent once the life is over: for what is switched off without a farewell. */
+  readonly mortalClient?: (identity: { userAgent: string }, life: Life) => Client;
   /** In-process; as a service account of kube-system, as a named user, or as the superuser. */
   client(identity: { userAgent: string; serviceAccount?: string; user?: string }): Client;
 }

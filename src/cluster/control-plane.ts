@@ -1,13 +1,17 @@
 // The API server and the parts around it, run together.
 import type { ApiServer } from '../apiserver/server.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
-import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
+import { type ControlPlaneContext, controlPlaneParts, type Part } from './components.ts';
+
+/** How a part is brought to life; fault injection puts itself in between. */
+export type MakePart = (part: Part<ControlPlaneContext>, context: ControlPlaneContext) => Promise<Service>;
 
 /** Runs until the signal aborts; rejects when the API server or a part cannot go on. */
 export async function runControlPlane(
   api: Pick<ApiServer, 'run' | 'ready'>,
   context: ControlPlaneContext,
   signal: AbortSignal,
+  make: MakePart = (part, given) => part.create(given),
 ): Promise<void> {
   const { components } = context.config;
   const unknown = components?.find(name => !controlPlaneParts.some(part => part.name === name));
@@ -16,7 +20,7 @@ export async function runControlPlane(
       `components: there is no ${JSON.stringify(unknown)}; there are ${controlPlaneParts.map(p => p.name).join(', ')}`,
     );
   const chosen = controlPlaneParts.filter(part => components?.includes(part.name) ?? true);
-  const parts = chosen.map(part => afterReady(part.name, api.ready, () => part.create(context)));
+  const parts = chosen.map(part => afterReady(part.name, api.ready, () => make(part, context)));
   await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
 }
 

@@ -11,6 +11,8 @@ import type { Store } from '../store/store.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';
+import { FaultInjector, type Faults } from './fault/faults.ts';
+import { faultyClient } from './fault/faulty-client.ts';
 
 export interface CreateClusterOptions {
   /** `virtualClock()` stands still until `advance`. Default: the machine's. */
@@ -28,6 +30,8 @@ export interface CreateClusterOptions {
   /** Where objects are kept. Default: in memory. */
   readonly store?: Store;
   readonly log?: Log;
+  /** Keys and certificates, which take a while to make; default new ones. */
+  readonly identity?: ClusterIdentity;
 }
 
 export interface SimulatedNodes {
@@ -39,6 +43,8 @@ export interface Cluster {
   readonly client: Client;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** What a test may break: calls, watches, components, nodes. */
+  readonly faults: Faults;
   /** Acts as a service account of kube-system, or as any user. */
   clientAs(identity: { userAgent?: string; serviceAccount?: string; user?: string }): Client;
   /** Resolves when nothing is left to do before time goes on. */
@@ -65,7 +71,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const random = options.seed === undefined ? systemRandom : seededRandom(options.seed);
   const log = options.log ?? silentLog;
   const store = options.store ?? memoryStore({ clock });
-  const identity = await createIdentity(clock, random);
+  const identity = options.identity ?? (await createClusterIdentity(clock, random));
   const { createApiServer } = await import('../apiserver/server.ts');
   const metrics = createMetrics();
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
@@ -88,6 +94,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     ...(options.featureGates ? { featureGates: options.featureGates } : {}),
   });
   const nodes = options.nodes ?? 0;
+  const faults = new FaultInjector(clock, random);
   const context: ControlPlaneContext = {
     config: {
       cluster: 'k8ts',
@@ -114,26 +121,29 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     clusterCa: identity.ca.certificatePem,
     clusterSigning: identity.ca,
     serviceAccountKey: identity.serviceAccount.privateKey,
+    onNode: (name, node) => faults.addNode(name, node),
+    mortalClient: (as, life) => faultyClient(api.client(as), as.userAgent, life, faults),
     client: as => api.client(as),
   };
   const stopping = new AbortController();
-  const running = runControlPlane(api, context, stopping.signal);
+  const running = runControlPlane(api, context, stopping.signal, async (part, given) => faults.supervise(part, given));
   const failed = running.then(() => undefined);
   failed.catch(() => {});
   await Promise.race([api.ready, failed]);
-  const cluster = facade({ api, context, store, stopping, running, identity, inMemory: !options.store });
+  const cluster = facade({ api, context, store, stopping, running, identity, faults, inMemory: !options.store });
   await cluster.settled();
   return cluster;
 }
 
-interface Identity {
+/** The certificate authority of a cluster and what it signs at first. */
+export interface ClusterIdentity {
   readonly ca: CertificateAndKey;
   readonly serving: CertificateAndKey;
   readonly admin: CertificateAndKey;
   readonly serviceAccount: { readonly privateKey: string; readonly publicKeys: readonly string[] };
 }
 
-async function createIdentity(clock: Clock, random: Random): Promise<Identity> {
+export async function createClusterIdentity(clock: Clock, random: Random): Promise<ClusterIdentity> {
   const making = { nowMs: clock.now(), random, days: certificateDays };
   const ca = await createCa({ commonName: 'kubernetes', ...making });
   const serving = await issueCertificate(ca, {
@@ -164,7 +174,8 @@ interface Running {
   readonly store: Store;
   readonly stopping: AbortController;
   readonly running: Promise<void>;
-  readonly identity: Identity;
+  readonly identity: ClusterIdentity;
+  readonly faults: Faults;
   readonly inMemory: boolean;
 }
 
@@ -173,7 +184,7 @@ const quietTurns = 8;
 const pollMs = 20;
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
-function facade({ api, context, store, stopping, running, identity, inMemory }: Running): Cluster {
+function facade({ api, context, store, stopping, running, identity, faults, inMemory }: Running): Cluster {
   const { clock } = context;
 
   let listening = false;
@@ -205,6 +216,7 @@ function facade({ api, context, store, stopping, running, identity, inMemory }: 
     client: api.client({ userAgent: 'k8ts-test' }),
     clock,
     metrics: api.metrics,
+    faults,
     clientAs: as => api.client({ userAgent: 'k8ts-test', ...as }),
     settled,
     advance,
@@ -239,7 +251,7 @@ function facade({ api, context, store, stopping, running, identity, inMemory }: 
   };
 }
 
-function kubeconfigOf(url: string, { ca, admin }: Identity): string {
+function kubeconfigOf(url: string, { ca, admin }: ClusterIdentity): string {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   return JSON.stringify(
     {

@@ -5,9 +5,13 @@ export type { Clock, VirtualClock } from '../base/clock.ts';
 export type { Client } from '../client/client.ts';
 export {
   type Cluster,
+  type ClusterIdentity,
   type CreateClusterOptions,
   createCluster,
+  createClusterIdentity,
   type SimulatedNodes,
   simulated,
   virtualClock,
 } from './create-cluster.ts';
+export type { CallFilter, Fault, FaultRule, FaultVerb } from './fault/fault-rule.ts';
+export type { CrashPlan, Faults } from './fault/faults.ts';

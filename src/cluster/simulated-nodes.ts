@@ -1,13 +1,17 @@
 // Nodes without containers: real kubelets over a runtime, files and probes in memory, in the control plane's process.
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
+import type { Log } from '../base/log.ts';
+import type { Client } from '../client/client.ts';
+import type { InformerFactory } from '../client/informer.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import { simulatedRuntime } from '../cri/simulated.ts';
 import { memoryHost } from '../kubelet/host/memory-host.ts';
-import { createKubelet } from '../kubelet/kubelet.ts';
+import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
 import type { MachineInfo } from '../kubelet/option.ts';
 import { agreeableNetwork } from '../kubelet/probe/network.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { serviceAddress } from './config.ts';
+import { Life, type NodeSwitch } from './fault/life.ts';
 import { hostAddress, nodeNameOf } from './lab/kernel/lab-plan.ts';
 import { simulatedUsage } from './simulated-usage.ts';
 
@@ -20,10 +24,10 @@ const leaseDurationSeconds = 160;
 // The signals of this machine are none of a simulated one's business.
 const plenty = async () => ({});
 
-const machineOf = (index: number): MachineInfo => ({
+const machineOf = (index: number, boot: number): MachineInfo => ({
   machineId: `5131${String(index).padStart(28, '0')}`,
   systemUuid: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
-  bootId: `00000000-0000-4000-9000-${String(index).padStart(12, '0')}`,
+  bootId: `00000000-0000-4000-9${String(boot % 1000).padStart(3, '0')}-${String(index).padStart(12, '0')}`,
   kernelVersion: '6.18.0-simulated',
   osImage: 'simulated',
   operatingSystem: 'linux',
@@ -41,24 +45,86 @@ export function createSimulatedNodes(context: ControlPlaneContext): Service {
   const log = context.log.with({ part: 'kubelet' });
   const client = context.client({ userAgent: 'kubelet' });
   const informers = createInformerFactory(client, { clock, random, log });
-  const kubelets = Array.from({ length: config.simulatedNodes }, (_, i) => {
+  const nodes = Array.from({ length: config.simulatedNodes }, (_, i) => new SimulatedNode(context, i, log, informers));
+  const services: Service[] = [...nodes, { name: 'informers', run: signal => informers.run(signal) }];
+  return { name: 'simulated nodes', run: signal => runAll(services, signal) };
+}
+
+/** A machine with a kubelet that can lose its power and get it back. */
+class SimulatedNode implements Service, NodeSwitch {
+  readonly name: string;
+  readonly #context: ControlPlaneContext;
+  readonly #index: number;
+  readonly #log: Log;
+  #life = new Life();
+  #boots = 0;
+  #kubelet: Kubelet;
+  #power = Promise.withResolvers<void>();
+
+  constructor(context: ControlPlaneContext, index: number, log: Log, informers: InformerFactory) {
+    this.name = nodeNameOf(index);
+    this.#context = context;
+    this.#index = index;
+    this.#log = log.with({ node: this.name });
+    this.#kubelet = this.#boot(informers);
+    context.onNode?.(this.name, this);
+  }
+
+  /** Containers and kubelet are gone at once. */
+  lose(): void {
+    this.#life.kill();
+  }
+
+  restore(): void {
+    this.#power.resolve();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    let informers: InformerFactory | undefined;
+    for (;;) {
+      const inner = AbortSignal.any([signal, this.#life.signal]);
+      const running = this.#kubelet.run(inner);
+      const feeding = informers?.run(inner);
+      await Promise.race([running, this.#life.ended]);
+      if (!this.#life.dead) {
+        await feeding;
+        return;
+      }
+      running.catch(() => {});
+      await Promise.race([this.#power.promise, aborted(signal)]);
+      if (signal.aborted) return;
+      this.#power = Promise.withResolvers();
+      this.#life = new Life();
+      const { clock, random } = this.#context;
+      informers = createInformerFactory(this.#client(), { clock, random, log: this.#log });
+      this.#kubelet = this.#boot(informers);
+    }
+  }
+
+  #client(): Client {
+    const identity = { userAgent: `kubelet/${this.name}` };
+    return this.#context.mortalClient?.(identity, this.#life) ?? this.#context.client(identity);
+  }
+
+  #boot(informers: InformerFactory): Kubelet {
+    const { config, clock, random, nodeUsage } = this.#context;
     const runtime = simulatedRuntime({ clock, random });
-    context.nodeUsage?.set(nodeNameOf(i), simulatedUsage(runtime, clock));
+    nodeUsage?.set(this.name, simulatedUsage(runtime, clock));
     return createKubelet({
-      nodeName: nodeNameOf(i),
-      client,
+      nodeName: this.name,
+      client: this.#client(),
       informers,
       runtime,
       clock,
       random,
-      log: log.with({ node: nodeNameOf(i) }),
+      log: this.#log,
       rootDirectory: '/var/lib/kubelet',
       podLogsDirectory: '/var/log/pods',
       clusterDns: [serviceAddress(config.serviceCidr, 10)],
       clusterDomain: config.clusterDomain,
       maxPods: config.maxPods,
-      nodeIps: [hostAddress('10.8.0.0/16', 10 + i)],
-      machine: machineOf(i + 1),
+      nodeIps: [hostAddress('10.8.0.0/16', 10 + this.#index)],
+      machine: machineOf(this.#index + 1, this.#boots++),
       host: memoryHost(),
       probeNetwork: agreeableNetwork,
       failSwapOn: false,
@@ -68,7 +134,5 @@ export function createSimulatedNodes(context: ControlPlaneContext): Service {
       nodeStatusUpdateMs: upkeepMs,
       leaseDurationSeconds,
     });
-  });
-  const services: Service[] = [...kubelets, { name: 'informers', run: signal => informers.run(signal) }];
-  return { name: 'simulated nodes', run: signal => runAll(services, signal) };
+  }
 }
