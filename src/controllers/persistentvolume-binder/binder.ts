@@ -127,17 +127,16 @@ export class Binder {
     phase: Phase<PersistentVolume>,
     message = '',
   ): Promise<PersistentVolume> {
-    const { phase: before, message: told = '', ...status } = volume.status ?? {};
-    if (before === phase && told === message) return volume;
-    const lastPhaseTransitionTime =
-      before === phase ? status.lastPhaseTransitionTime : formatTime(this.#context.clock.now());
+    // In the same phase the rest of the status is others' to write.
+    if (volume.status?.phase === phase) return volume;
+    const { reason } = volume.status ?? {};
     const draft = {
       ...cloneDeep(volume),
       status: {
         phase,
         ...(message ? { message } : {}),
-        ...(status.reason ? { reason: status.reason } : {}),
-        ...(lastPhaseTransitionTime ? { lastPhaseTransitionTime } : {}),
+        ...(reason ? { reason } : {}),
+        lastPhaseTransitionTime: formatTime(this.#context.clock.now()),
       },
     } as Draft<PersistentVolume>;
     return this.volumes.wrote(await this.#context.client.updateStatus(coreV1.persistentvolumes, draft));
