@@ -6,11 +6,14 @@ import { findProgram } from '../src/cri/command.ts';
 import { hostArchitecture, ociArchive } from '../src/cri/oci-image.ts';
 import { ClusterAccess } from './cluster-access.ts';
 import { loadBusybox, newLab } from './lab.ts';
+import { apiProxyTests } from './node/api-proxy.ts';
 import { containerTests, namedUserImage, userImage } from './node/containers.ts';
 import { disruptionTests } from './node/disruption.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
+import { nameTests } from './node/names.ts';
 import { networkTests } from './node/network.ts';
 import { securityTests } from './node/security.ts';
+import { serviceTests } from './node/services.ts';
 import { volumeTests } from './node/volumes.ts';
 
 const image = 'k8ts.test/busybox:1';
@@ -50,8 +53,9 @@ before(async () => {
 after(() => lab.dispose());
 
 const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
+const networkGroups = { network: networkTests, services: serviceTests, names: nameTests, proxies: apiProxyTests };
 
-for (const [name, tests] of Object.entries({ ...groups, network: networkTests }))
+for (const [name, tests] of Object.entries({ ...groups, ...networkGroups }))
   describe(name, { concurrency: true }, () => {
     tests(() => access);
     after(() => access.clear());

@@ -1,72 +1,19 @@
 // The network of pods and services: reaching each other, services of every type, names, ports of the host, proxies.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
-import { isDeepStrictEqual } from 'node:util';
 import type { Service } from '../../src/api/type/core-v1.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
 import { eventually } from '../lab.ts';
-
-const peerVolumes = [
-  ...['/lib', '/lib64'].map(path => ({ name: path.slice(1), hostPath: { path } })),
-  { name: 'node', hostPath: { path: dirname(process.execPath) } },
-  { name: 'peer', configMap: { name: 'peer' } },
-];
-const peerMounts = ['lib', 'lib64', 'node', 'peer'].map(name => ({ name, mountPath: `/${name}`, readOnly: true }));
-
-/** The machine's own Node with its libraries, running peer.cjs. */
-const peer = (...ports: number[]) => ({
-  name: 'main',
-  command: ['/node/node', '/peer/peer.cjs', ...ports.map(String)],
-  volumeMounts: peerMounts,
-  ports: [
-    { name: 'http', containerPort: ports[0]! },
-    ...(ports[1] ? [{ name: 'other', containerPort: ports[1] }] : []),
-  ],
-  readinessProbe: { httpGet: { port: ports[0]!, path: '/name' }, periodSeconds: 1 },
-});
+import { installPeer, peer, peersOf } from './peers.ts';
 
 export function networkTests(c: () => ClusterAccess): void {
-  before(async () => {
-    const data = { 'peer.cjs': readFileSync(join(import.meta.dirname, 'peer.cjs'), 'utf8') };
-    await c().create('configmaps', { metadata: { name: 'peer' }, data });
-  });
+  const { speak, client, service, dial, resolved, answers, oneAnswers } = peersOf(c);
+  before(() => installPeer(c()));
 
-  const speak = (name: string, node: string, app: string, more: object = {}, ports = [8080]) =>
-    c().pod(
-      name,
-      { nodeName: node, terminationGracePeriodSeconds: 1, volumes: peerVolumes, containers: [peer(...ports)], ...more },
-      { labels: { app } },
-    );
-  const client = (name: string, node: string) => speak(name, node, 'client');
-  const service = (name: string, spec: Partial<Service['spec']>) =>
-    c().create<Service>('services', { metadata: { name }, spec });
-
-  /** What a peer is told when it asks that often. */
-  const dial = (from: string, to: string, times = 1): Promise<string[]> =>
-    c().ask('GET', `${c().path('pods', from)}/proxy/dial?times=${times}&to=${encodeURIComponent(to)}`);
-  const resolved = (from: string, name: string, type = 'A') =>
-    c().ask('GET', `${c().path('pods', from)}/proxy/dns?type=${type}&name=${encodeURIComponent(name)}`);
-  /** Asks until all of these have answered. */
-  const answers = async (from: string, to: string, ...wanted: string[]) => {
-    const seen = new Set<string>();
-    await eventually(
-      `${wanted} at ${to}`,
-      async () => {
-        for (const text of await dial(from, to, 4)) seen.add(text);
-        return wanted.every(w => seen.has(w));
-      },
-      25_000,
-    ).catch(error => assert.fail(`${error}: ${[...seen]}`));
-  };
-  /** Asks until so many in a row came from one. */
-  const oneAnswers = (from: string, to: string) =>
-    eventually(`one at ${to}`, async () => {
-      const said = await dial(from, to, 15);
-      return new Set(said).size === 1 && !/^[A-Z]|timeout/.test(said[0]!);
-    });
-
+  // [sig-network] Networking Granular Checks: Pods should function for intra-pod communication: http [NodeConformance]
+  // [sig-network] Networking Granular Checks: Pods should function for intra-pod communication: udp [NodeConformance]
+  // [sig-network] Networking Granular Checks: Pods should function for node-pod communication: http [LinuxOnly] [NodeConformance]
+  // [sig-network] Networking Granular Checks: Pods should function for node-pod communication: udp [LinuxOnly] [NodeConformance]
   test('pods to pods and nodes to pods, within and across nodes, TCP and UDP', async () => {
     await Promise.all([
       speak('to-1', 'node-1', 'to'),
@@ -228,6 +175,7 @@ export function networkTests(c: () => ClusterAccess): void {
     await answers('hand-client', 'tcp://empty:80', 'ECONNREFUSED');
   });
 
+  // [sig-network] Service endpoints latency should not be very high
   test('endpoints are there soon after their service', async () => {
     await speak('latency', 'node-1', 'latency');
     await c().ready('latency');
@@ -248,60 +196,7 @@ export function networkTests(c: () => ClusterAccess): void {
     assert.ok(sorted[10]! < 2000, `median ${sorted[10]} ms`);
   });
 
-  test('names: services, pods by hostname and subdomain, addresses, external names, partial names', async () => {
-    const ports = [{ name: 'http', port: 80, targetPort: 8080 }];
-    await service('dns-headless', { clusterIP: 'None', selector: { app: 'dns' }, ports });
-    const made = await service('dns-normal', { selector: { app: 'dns' }, ports });
-    await service('dns-external', {
-      type: 'ExternalName',
-      externalName: `dns-normal.${c().namespace}.svc.cluster.local`,
-    });
-    await speak('dns-pod', 'node-2', 'dns', { hostname: 'box', subdomain: 'dns-headless' });
-    await client('dns-client', 'node-1');
-    const [target] = await Promise.all(['dns-pod', 'dns-client'].map(n => c().ready(n)));
-    const ip = target!.status!.podIP!;
-    const clusterIP = made.spec!.clusterIP!;
-    const domain = `${c().namespace}.svc.cluster.local`;
-    const gives = async (name: string, type: string, wanted: unknown) => {
-      let last: unknown;
-      await eventually(`${type} of ${name}`, async () => {
-        last = await resolved('dns-client', name, type);
-        return isDeepStrictEqual(last, wanted);
-      }).catch(() => assert.deepEqual(last, wanted, name));
-    };
-    const target0 = { type: 'SRV', priority: 0, weight: 100 };
-    await Promise.all([
-      gives(`dns-normal.${domain}`, 'A', [clusterIP]),
-      gives(`dns-headless.${domain}`, 'A', [ip]),
-      gives(`box.dns-headless.${domain}`, 'A', [ip]),
-      gives(`${ip.replaceAll('.', '-')}.${c().namespace}.pod.cluster.local`, 'A', [ip]),
-      gives(`dns-external.${domain}`, 'CNAME', [`dns-normal.${domain}`]),
-      gives(`dns-external.${domain}`, 'A', [clusterIP]),
-      gives(`_http._tcp.dns-normal.${domain}`, 'SRV', [{ name: `dns-normal.${domain}`, port: 80, ...target0 }]),
-      gives(`_http._tcp.dns-headless.${domain}`, 'SRV', [
-        { name: `box.dns-headless.${domain}`, port: 8080, ...target0 },
-      ]),
-      gives(clusterIP, 'PTR', [`dns-normal.${domain}`]),
-      eventually(`PTR of ${ip}`, async () =>
-        (await resolved('dns-client', ip, 'PTR')).includes(`box.dns-headless.${domain}`),
-      ),
-      gives('kubernetes.default.svc.cluster.local', 'A', ['10.96.0.1']),
-      gives(`absent.${domain}`, 'A', 'ENOTFOUND'),
-      gives(`dns-normal.${domain}`, 'AAAA', 'ENODATA'),
-    ]);
-    // Search paths, and what is before the first dot.
-    for (const name of [
-      'dns-normal',
-      `dns-normal.${c().namespace}`,
-      `dns-normal.${c().namespace}.svc`,
-      `dns-normal.${domain}`,
-      'box.dns-headless:8080',
-      'dns-external',
-    ])
-      await answers('dns-client', `http://${name}/name`, 'box');
-    assert.match(await c().exec('dns-pod', 'cat /etc/hosts'), new RegExp(`box\\.dns-headless\\.${domain}`));
-  });
-
+  // [sig-network] HostPort validates that there is no conflict between pods with same hostPort but different hostIP and protocol [LinuxOnly]
   test('ports of the host: the same one for other addresses and protocols', async () => {
     await speak('port-client', 'node-2', 'client', { hostNetwork: true }, [18081]);
     const { hostIP = '' } = (await c().ready('port-client')).status!;
@@ -314,6 +209,8 @@ export function networkTests(c: () => ClusterAccess): void {
     await make('port-3', { hostIP, protocol: 'UDP', containerPort: 8081 });
     await Promise.all(['port-1', 'port-2', 'port-3'].map(n => c().ready(n)));
     await answers('port-client:18081', 'http://127.0.0.1:54323/name', 'port-1');
+    // The official suite comes from the node's own address here.
+    assert.deepEqual(await dial('port-client:18081', 'http://127.0.0.1:54323/name', 1, hostIP), ['port-1']);
     await answers('port-client:18081', `http://${hostIP}:54323/name`, 'port-2');
     await answers('port-client:18081', `udp://${hostIP}:54323`, 'udp port-3');
     await make('port-again', { hostIP });
@@ -324,34 +221,8 @@ export function networkTests(c: () => ClusterAccess): void {
     );
   });
 
-  test('through the API server to pods and services', async () => {
-    await speak('proxied', 'node-2', 'proxied', {}, [8080, 8090]);
-    await service('proxied', {
-      selector: { app: 'proxied' },
-      ports: [
-        { name: 'http', port: 80, targetPort: 8080 },
-        { name: 'other', port: 81, targetPort: 8090 },
-      ],
-    });
-    await c().ready('proxied');
-    const at = (resource: string, name: string, rest: string) => `${c().path(resource, name)}/proxy${rest}`;
-    const ask = async (path: string, method = 'GET') => {
-      const { code, text } = await c().request(method, path);
-      return `${code} ${text.trim()}`;
-    };
-    await eventually('the service', async () => (await ask(at('services', 'proxied:http', '/name'))).startsWith('200'));
-    for (const [path, wanted] of [
-      [at('pods', 'proxied', ':8080').replace(/\/proxy:8080$/, ':8080/proxy/name'), '200 proxied'],
-      [at('pods', 'http:proxied:8090', '/sub/page'), '200 page'],
-      [at('services', 'proxied:81', '/name'), '200 proxied'],
-      [at('services', 'http:proxied:other', '/sub/page'), '200 page'],
-      [at('pods', 'proxied:8080', '/absent'), '404'],
-    ] as const)
-      assert.ok((await ask(path)).startsWith(wanted), `${path}: ${await ask(path)}`);
-    const redirected = await c().request('GET', at('services', 'proxied:http', ''));
-    assert.ok([200, 301].includes(redirected.code), String(redirected.code));
-  });
-
+  // [sig-network] API Server should have Endpoints and EndpointSlices pointing to API Server
+  // [sig-network] API Server should provide secure master service
   test('the API server from a pod, by its name, with the pod’s token and certificate authority', async () => {
     await speak('api-client', 'node-2', 'client', { automountServiceAccountToken: true });
     await c().ready('api-client');
