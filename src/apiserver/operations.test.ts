@@ -38,6 +38,14 @@ const official: Readonly<Record<string, string>> = {
     '[sig-network] ServiceCIDR and IPAddress API should support IPAddress API operations',
   'networking.k8s.io/v1/servicecidrs':
     '[sig-network] ServiceCIDR and IPAddress API should support ServiceCIDR API operations',
+  'admissionregistration.k8s.io/v1/validatingadmissionpolicies':
+    '[sig-api-machinery] ValidatingAdmissionPolicy [Privileged:ClusterAdmin] should support ValidatingAdmissionPolicy API operations',
+  'admissionregistration.k8s.io/v1/validatingadmissionpolicybindings':
+    '[sig-api-machinery] ValidatingAdmissionPolicy [Privileged:ClusterAdmin] should support ValidatingAdmissionPolicyBinding API operations',
+  'admissionregistration.k8s.io/v1/mutatingadmissionpolicies':
+    '[sig-api-machinery] MutatingAdmissionPolicy [Privileged:ClusterAdmin] should support MutatingAdmissionPolicy API operations',
+  'admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings':
+    '[sig-api-machinery] MutatingAdmissionPolicy [Privileged:ClusterAdmin] should support MutatingAdmissionPolicyBinding API operations',
   'storage.k8s.io/v1/csidrivers': '[sig-storage] CSIInlineVolumes should run through the lifecycle of a CSIDriver',
   'storage.k8s.io/v1/csinodes': '[sig-storage] CSINodes CSI Conformance should run through the lifecycle of a csinode',
   'storage.k8s.io/v1/csistoragecapacities':
