@@ -13,6 +13,18 @@ export interface Answer<T> {
   readonly body: T;
 }
 
+export interface Seen<T> {
+  readonly type: string;
+  readonly object: T;
+}
+
+export interface Watch<T> {
+  readonly seen: readonly Seen<T>[];
+  /** The first event, seen or still to come, that the look is true of. */
+  next(look: (event: Seen<T>) => boolean): Promise<Seen<T>>;
+  stop(): void;
+}
+
 const patchTypes = {
   merge: 'application/merge-patch+json',
   json: 'application/json-patch+json',
@@ -24,8 +36,10 @@ export class ClusterAccess {
   readonly lab: Lab;
   readonly namespace: string;
   readonly image: string;
-  readonly #server: string;
-  readonly #tls: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
+  /** URL of the API server. */
+  readonly server: string;
+  /** What a connection to it needs. */
+  readonly tls: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer };
 
   constructor(lab: Lab, namespace: string, image: string) {
     this.lab = lab;
@@ -35,8 +49,8 @@ export class ClusterAccess {
     const decode = (text: string) => Buffer.from(text, 'base64');
     const [{ cluster }] = config.clusters;
     const [{ user }] = config.users;
-    this.#server = cluster.server;
-    this.#tls = {
+    this.server = cluster.server;
+    this.tls = {
       ca: decode(cluster['certificate-authority-data']),
       cert: decode(user['client-certificate-data']),
       key: decode(user['client-key-data']),
@@ -53,7 +67,7 @@ export class ClusterAccess {
     return new Promise((done, failed) => {
       const headers =
         payload === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(payload) };
-      const sent = httpsRequest(`${this.#server}${path}`, { method, headers, ...this.#tls }, response => {
+      const sent = httpsRequest(`${this.server}${path}`, { method, headers, ...this.tls }, response => {
         const chunks: Buffer[] = [];
         response.on('data', chunk => chunks.push(chunk));
         response.on('error', failed);
@@ -78,6 +92,28 @@ export class ClusterAccess {
     const answer = await this.request<T>(method, path, body, type);
     if (answer.code >= 300) throw new Error(`${method} ${path}: ${answer.code}: ${answer.text}`);
     return answer.body;
+  }
+
+  /** Events of a watch from now on; stop it. */
+  watch<T = KubeObject>(path: string): Watch<T> {
+    const seen: Seen<T>[] = [];
+    let rest = '';
+    const sent = httpsRequest(`${this.server}${path}`, this.tls, response => {
+      response.setEncoding('utf8');
+      response.on('error', () => {});
+      response.on('data', text => {
+        const lines = (rest + text).split('\n');
+        rest = lines.pop()!;
+        seen.push(...lines.map(line => JSON.parse(line)));
+      });
+    });
+    sent.on('error', () => {});
+    sent.end();
+    return {
+      seen,
+      next: look => eventually(`an event of ${path}`, async () => seen.find(look), 60_000),
+      stop: () => sent.destroy(),
+    };
   }
 
   path(resource: string, name = ''): string {

@@ -7,6 +7,11 @@ import { hostArchitecture, ociArchive } from '../src/cri/oci-image.ts';
 import { ClusterAccess } from './cluster-access.ts';
 import { loadBusybox, newLab } from './lab.ts';
 import { apiProxyTests } from './node/api-proxy.ts';
+import { conformanceContainers } from './node/conformance-containers.ts';
+import { conformanceEnvironment } from './node/conformance-environment.ts';
+import { conformancePods } from './node/conformance-pods.ts';
+import { conformanceProbes } from './node/conformance-probes.ts';
+import { conformanceResize } from './node/conformance-resize.ts';
 import { containerTests, namedUserImage, userImage } from './node/containers.ts';
 import { disruptionTests } from './node/disruption.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
@@ -54,8 +59,12 @@ after(() => lab.dispose());
 
 const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
 const networkGroups = { network: networkTests, services: serviceTests, names: nameTests, proxies: apiProxyTests };
+const conformanceTests = (c: () => ClusterAccess) => {
+  const topics = [conformancePods, conformanceContainers, conformanceEnvironment, conformanceProbes, conformanceResize];
+  for (const tests of topics) tests(c);
+};
 
-for (const [name, tests] of Object.entries({ ...groups, ...networkGroups }))
+for (const [name, tests] of Object.entries({ ...groups, ...networkGroups, conformance: conformanceTests }))
   describe(name, { concurrency: true }, () => {
     tests(() => access);
     after(() => access.clear());
