@@ -387,7 +387,8 @@ export class RevisionStore implements Store {
   }
 }
 
-function checkKey(key: string): void {
+/** Throws RangeError for what no store takes as a key. */
+export function checkKey(key: string): void {
   // Three bytes a code unit at most: short keys need no exact count.
   if (key.length === 0 || (key.length * 3 > longestKeyBytes && Buffer.byteLength(key) > longestKeyBytes)) {
     throw new RangeError(`writing ${JSON.stringify(key)}: a key has 1 to ${longestKeyBytes} bytes`);

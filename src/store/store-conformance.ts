@@ -69,9 +69,23 @@ function conflict(key: string, currentRevision: number) {
   };
 }
 
+/** What not every store can promise. */
+export interface StoreTraits {
+  /**
+   * It decides writes in the order they are asked for, before anything is awaited, knows their revisions then, and keeps
+   * what a delete leaves for watchers. A store other processes write too cannot.
+   */
+  readonly decidesAtOnce: boolean;
+}
+
 /** Registers a test for each sentence of the Store contract. */
-export function storeConformance(name: string, open: () => Promise<OpenedStore>): void {
-  const check = (sentence: string, body: (opened: OpenedStore, t: TestContext) => Promise<void>) =>
+export function storeConformance(
+  name: string,
+  open: () => Promise<OpenedStore>,
+  traits: StoreTraits = { decidesAtOnce: true },
+): void {
+  const check: Check = (sentence, body, needs = {}) => {
+    if (needs.decidesAtOnce && !traits.decidesAtOnce) return;
     test(`${name}: ${sentence}`, async t => {
       const opened = await open();
       try {
@@ -80,16 +94,24 @@ export function storeConformance(name: string, open: () => Promise<OpenedStore>)
         await opened.cleanup();
       }
     });
+  };
   writes(check);
   lists(check);
   watches(check);
   compaction(check);
   expiry(check);
   lifetime(check);
-  conformToModel(name, open);
+  conformToModel(name, open, traits);
 }
 
-type Check = (sentence: string, body: (opened: OpenedStore, t: TestContext) => Promise<void>) => void;
+type Check = (
+  sentence: string,
+  body: (opened: OpenedStore, t: TestContext) => Promise<void>,
+  /** Registered only for stores that can. */
+  needs?: Partial<StoreTraits>,
+) => void;
+
+const atOnce: Partial<StoreTraits> = { decidesAtOnce: true };
 
 function writes(check: Check): void {
   check('a new store is at revision 0 and empty', async ({ store }) => {
@@ -137,46 +159,70 @@ function writes(check: Check): void {
     assert.equal(await store.create('/a', bytes('3')), 3);
   });
 
-  check('encode is called at once with the revision the write gets', async ({ store }) => {
-    const seen: number[] = [];
-    const encode = (revision: number) => {
-      seen.push(revision);
-      return Buffer.from(String(revision));
-    };
-    const first = store.create('/a', encode);
-    const second = store.update('/a', 1, encode);
-    const third = store.delete('/a', 2, encode);
-    assert.deepEqual(seen, [1, 2, 3]);
-    assert.deepEqual(await Promise.all([first, second, third]), [1, 2, 3]);
-  });
+  check(
+    'encode is called at once with the revision the write gets',
+    async ({ store }) => {
+      const seen: number[] = [];
+      const encode = (revision: number) => {
+        seen.push(revision);
+        return Buffer.from(String(revision));
+      };
+      const first = store.create('/a', encode);
+      const second = store.update('/a', 1, encode);
+      const third = store.delete('/a', 2, encode);
+      assert.deepEqual(seen, [1, 2, 3]);
+      assert.deepEqual(await Promise.all([first, second, third]), [1, 2, 3]);
+    },
+    atOnce,
+  );
 
-  check('encode is not called on a conflict, and its error rejects the write alone', async ({ store }) => {
-    await store.create('/a', bytes('1'));
-    const never = () => assert.fail('encode was called');
-    await assert.rejects(store.create('/a', never), StoreConflictError);
+  check(
+    'encode is not called on a conflict, and its error rejects the write alone',
+    async ({ store }) => {
+      await store.create('/a', bytes('1'));
+      const never = () => assert.fail('encode was called');
+      await assert.rejects(store.create('/a', never), StoreConflictError);
+      const broken = () => {
+        throw new Error('cannot encode');
+      };
+      await assert.rejects(store.create('/b', broken), /cannot encode/);
+      assert.equal(await store.create('/b', bytes('2')), 2);
+    },
+    atOnce,
+  );
+
+  check(
+    'decisions count before they are durable; reads show what is durable',
+    async ({ store }) => {
+      const created = store.create('/a', bytes('1'));
+      const refused = store.create('/a', bytes('2'));
+      assert.equal(store.revision, 0);
+      assert.equal(await store.get('/a'), undefined);
+      await assert.rejects(refused, conflict('/a', 1));
+      await created;
+      assert.equal((await store.get('/a'))?.revision, 1);
+    },
+    atOnce,
+  );
+
+  check(
+    'a conflict is told when the write it lost to can be read',
+    async ({ store }) => {
+      await store.create('/a', bytes('1'));
+      const written = store.update('/a', 1, bytes('2'));
+      await assert.rejects(store.update('/a', 1, bytes('3')), conflict('/a', 2));
+      assert.equal((await store.get('/a'))?.revision, 2);
+      assert.equal(await written, 2);
+    },
+    atOnce,
+  );
+
+  check('an error of encode rejects the write alone', async ({ store }) => {
     const broken = () => {
       throw new Error('cannot encode');
     };
     await assert.rejects(store.create('/b', broken), /cannot encode/);
-    assert.equal(await store.create('/b', bytes('2')), 2);
-  });
-
-  check('decisions count before they are durable; reads show what is durable', async ({ store }) => {
-    const created = store.create('/a', bytes('1'));
-    const refused = store.create('/a', bytes('2'));
-    assert.equal(store.revision, 0);
-    assert.equal(await store.get('/a'), undefined);
-    await assert.rejects(refused, conflict('/a', 1));
-    await created;
-    assert.equal((await store.get('/a'))?.revision, 1);
-  });
-
-  check('a conflict is told when the write it lost to can be read', async ({ store }) => {
-    await store.create('/a', bytes('1'));
-    const written = store.update('/a', 1, bytes('2'));
-    await assert.rejects(store.update('/a', 1, bytes('3')), conflict('/a', 2));
-    assert.equal((await store.get('/a'))?.revision, 2);
-    assert.equal(await written, 2);
+    assert.equal(await store.create('/b', bytes('2')), 1);
   });
 
   check('of concurrent writers one wins each round', async ({ store }) => {
@@ -263,35 +309,57 @@ function lists(check: Check): void {
     await assert.rejects(store.list('/p/', { revision: 99 }), RangeError);
   });
 
-  check('a long list is one revision though writes go on', async ({ store }) => {
-    const count = 1500;
-    await Promise.all(Array.from({ length: count }, (_, i) => store.create(`/p/${i}`, bytes('old'))));
-    const listed = store.list('/p/');
-    const writes = Array.from({ length: count }, (_, i) => store.update(`/p/${i}`, i + 1, bytes('new')));
-    await Promise.all([...writes.slice(0, 10), store.create('/p/x', bytes('new'))]);
-    const page = await listed;
-    await Promise.all(writes);
-    assert.deepEqual([page.revision, page.entries.length], [count, count]);
-    assert.ok(page.entries.every(entry => Buffer.from(entry.value).toString() === 'old'));
-  });
+  check(
+    'a long list is one revision though writes go on',
+    async ({ store }) => {
+      const count = 1500;
+      await Promise.all(Array.from({ length: count }, (_, i) => store.create(`/p/${i}`, bytes('old'))));
+      const listed = store.list('/p/');
+      const writes = Array.from({ length: count }, (_, i) => store.update(`/p/${i}`, i + 1, bytes('new')));
+      await Promise.all([...writes.slice(0, 10), store.create('/p/x', bytes('new'))]);
+      const page = await listed;
+      await Promise.all(writes);
+      assert.deepEqual([page.revision, page.entries.length], [count, count]);
+      assert.ok(page.entries.every(entry => Buffer.from(entry.value).toString() === 'old'));
+    },
+    atOnce,
+  );
 }
 
 function watches(check: Check): void {
-  check('a watch tells of puts and deletes with what was before', async ({ store }) => {
+  check(
+    'a watch tells of puts and deletes with what was before',
+    async ({ store }) => {
+      const recorder = new Recorder(store, '/p/', 0);
+      await store.create('/p/a', bytes('1'));
+      await store.create('/q', bytes('x'));
+      await store.update('/p/a', 1, bytes('2'));
+      await store.delete('/p/a', 3, bytes('final'));
+      await store.create('/p/a', bytes('3'));
+      await store.delete('/p/a', 5);
+      const key = '/p/a';
+      assert.deepEqual(recorder.events, [
+        { type: 'put', key, revision: 1, value: '1', previous: undefined, previousRevision: 0 },
+        { type: 'put', key, revision: 3, value: '2', previous: '1', previousRevision: 1 },
+        { type: 'delete', key, revision: 4, value: 'final', previous: '2', previousRevision: 3 },
+        { type: 'put', key, revision: 5, value: '3', previous: undefined, previousRevision: 0 },
+        { type: 'delete', key, revision: 6, value: '3', previous: '3', previousRevision: 5 },
+      ]);
+    },
+    atOnce,
+  );
+
+  check('a watch tells of what was before; of a delete the last value when encode gave none', async ({ store }) => {
     const recorder = new Recorder(store, '/p/', 0);
     await store.create('/p/a', bytes('1'));
-    await store.create('/q', bytes('x'));
     await store.update('/p/a', 1, bytes('2'));
-    await store.delete('/p/a', 3, bytes('final'));
-    await store.create('/p/a', bytes('3'));
-    await store.delete('/p/a', 5);
+    await store.create('/q', bytes('x'));
+    await store.delete('/p/a', 2);
     const key = '/p/a';
     assert.deepEqual(recorder.events, [
       { type: 'put', key, revision: 1, value: '1', previous: undefined, previousRevision: 0 },
-      { type: 'put', key, revision: 3, value: '2', previous: '1', previousRevision: 1 },
-      { type: 'delete', key, revision: 4, value: 'final', previous: '2', previousRevision: 3 },
-      { type: 'put', key, revision: 5, value: '3', previous: undefined, previousRevision: 0 },
-      { type: 'delete', key, revision: 6, value: '3', previous: '3', previousRevision: 5 },
+      { type: 'put', key, revision: 2, value: '2', previous: '1', previousRevision: 1 },
+      { type: 'delete', key, revision: 4, value: '2', previous: '2', previousRevision: 2 },
     ]);
   });
 
@@ -333,25 +401,39 @@ function watches(check: Check): void {
     assert.equal(quiet.revisions.at(-1), 1203);
   });
 
-  check('nothing is told after stop, not even from within a delivery', async ({ store }) => {
+  check('nothing is told after stop', async ({ store }) => {
     const stopped = new Recorder(store, '/', 0);
     await store.create('/a', bytes('1'));
     stopped.watch.stop();
     stopped.watch.stop();
-    const others: Recorder[] = [];
-    const stopOthers = () => {
-      for (const other of others) other.watch.stop();
-    };
-    store.watch('/', 1, { onEvents: stopOthers, onError: assert.fail });
-    others.push(new Recorder(store, '/', 1), new Recorder(store, '/', 0));
-    others.at(-1)!.watch.stop();
+    const other = new Recorder(store, '/', 1);
     await store.create('/b', bytes('1'));
-    assert.deepEqual(stopped.revisions, [1]);
-    assert.deepEqual(
-      others.map(other => other.revisions),
-      [[], []],
-    );
+    assert.deepEqual([stopped.revisions, other.revisions], [[1], [2]]);
   });
+
+  check(
+    'nothing is told after stop, not even from within a delivery',
+    async ({ store }) => {
+      const stopped = new Recorder(store, '/', 0);
+      await store.create('/a', bytes('1'));
+      stopped.watch.stop();
+      stopped.watch.stop();
+      const others: Recorder[] = [];
+      const stopOthers = () => {
+        for (const other of others) other.watch.stop();
+      };
+      store.watch('/', 1, { onEvents: stopOthers, onError: assert.fail });
+      others.push(new Recorder(store, '/', 1), new Recorder(store, '/', 0));
+      others.at(-1)!.watch.stop();
+      await store.create('/b', bytes('1'));
+      assert.deepEqual(stopped.revisions, [1]);
+      assert.deepEqual(
+        others.map(other => other.revisions),
+        [[], []],
+      );
+    },
+    atOnce,
+  );
 
   check('a watcher may write and watch from within a delivery', async ({ store }) => {
     const inner: Recorder[] = [];
@@ -419,17 +501,21 @@ function compaction(check: Check): void {
     assert.equal(await store.create('/c', bytes('6')), 6);
   });
 
-  check('a compaction leaves a list and a watch under way what they need', async ({ store }) => {
-    const count = 1200;
-    await Promise.all(Array.from({ length: count }, (_, i) => store.create(`/${i}`, bytes('old'))));
-    await Promise.all(Array.from({ length: count }, (_, i) => store.update(`/${i}`, i + 1, bytes('new'))));
-    const listed = store.list('/', { revision: count });
-    const recorder = new Recorder(store, '/', 0);
-    await store.compact(store.revision);
-    assert.ok((await listed).entries.every(entry => Buffer.from(entry.value).toString() === 'old'));
-    await recorder.until(() => recorder.events.length === 2 * count || recorder.errors.length > 0);
-    assert.deepEqual(recorder.errors, []);
-  });
+  check(
+    'a compaction leaves a list and a watch under way what they need',
+    async ({ store }) => {
+      const count = 1200;
+      await Promise.all(Array.from({ length: count }, (_, i) => store.create(`/${i}`, bytes('old'))));
+      await Promise.all(Array.from({ length: count }, (_, i) => store.update(`/${i}`, i + 1, bytes('new'))));
+      const listed = store.list('/', { revision: count });
+      const recorder = new Recorder(store, '/', 0);
+      await store.compact(store.revision);
+      assert.ok((await listed).entries.every(entry => Buffer.from(entry.value).toString() === 'old'));
+      await recorder.until(() => recorder.events.length === 2 * count || recorder.errors.length > 0);
+      assert.deepEqual(recorder.errors, []);
+    },
+    atOnce,
+  );
 }
 
 function expiry(check: Check): void {

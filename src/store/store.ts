@@ -1,4 +1,4 @@
-// The contract of a backing store, modelled on etcd's revisions. Implementations: lmdb, memory (and etcd).
+// The contract of a backing store, modelled on etcd's revisions. Implementations: lmdb, memory, etcd.
 // All of them run the suite in store-conformance.ts.
 
 /** One stored value. Keys are `/registry/...` paths, ordered by UTF-8 bytes. */
@@ -21,7 +21,10 @@ export interface StoreEvent {
   readonly type: 'put' | 'delete';
   readonly key: string;
   readonly revision: number;
-  /** The new value of a put; of a delete the final bytes its `encode` gave (what watchers are told), else the last value. */
+  /**
+   * The new value of a put; of a delete the final bytes its `encode` gave (what watchers are told), else the last value.
+   * etcd keeps no final bytes: there it is the last value, empty where compaction has removed it.
+   */
   readonly value: Uint8Array;
   /** The value before, absent on a create and where compaction has removed it. */
   readonly previous?: Uint8Array;
@@ -37,6 +40,8 @@ export interface StoreWatch {
 export interface StoreWatchHandler {
   /** Events in order of revision, each durable, each exactly once. */
   onEvents(events: readonly StoreEvent[]): void;
+  /** No more events come up to and including `revision`. Only told by stores with `newestRevision`. */
+  onProgress?(revision: number): void;
   /** The watch cannot go on (store closed, connection lost): start again from a list. */
   onError(error: Error): void;
 }
@@ -57,6 +62,11 @@ export interface ListPage {
 export interface Store {
   /** Newest durable revision; 0 on a new store. */
   readonly revision: number;
+  /**
+   * Only of stores that other processes write too (etcd): the newest revision there is, asked of the store itself. Every
+   * watch is told of it, by an event or by onProgress, soon after.
+   */
+  newestRevision?(): Promise<number>;
   get(key: string): Promise<StoreEntry | undefined>;
   /** Keys that start with `prefix`, in order, at most `limit`, beginning behind key `after`. Rejects StoreCompactedError for a revision that is gone. */
   list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage>;
@@ -104,6 +114,15 @@ export class StoreCompactedError extends Error {
   constructor(asked: number, compactedRevision: number) {
     super(`reading at revision ${asked}: compacted up to ${compactedRevision}`);
     this.compactedRevision = compactedRevision;
+  }
+}
+
+/** The store did not answer in time. Of a write nobody knows whether it happened. */
+export class StoreUnavailableError extends Error {
+  override name = 'StoreUnavailableError';
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
   }
 }
 
