@@ -65,6 +65,17 @@ for (const [title, ref, before, after] of [
     stop();
   });
 
+test('[sig-node] ConfigMap should update ConfigMap successfully [NodeConformance]', async () => {
+  const ns = await namespace();
+  const made = await client.create(coreV1.configmaps, {
+    metadata: { namespace: ns, name: 'one' },
+    data: { 'data-1': 'a' },
+  });
+  const data = { data: 'value' };
+  const updated = await client.update(coreV1.configmaps, { ...made, data });
+  assert.deepEqual([updated.data, (await get(coreV1.configmaps, ns, 'one')).data], [data, data]);
+});
+
 test('[sig-node] Lease lease API should be available', async () => {
   const ns = await namespace();
   const ref = coordinationV1.leases;

@@ -39,6 +39,28 @@ export function conformanceContainers(c: () => ClusterAccess): void {
     }
   });
 
+  test('[sig-node] Kubelet when scheduling a busybox command in a pod should print the output to logs [NodeConformance]', async () => {
+    await c().pod('hello', { containers: [{ name: 'main', command: sh(`echo 'Hello World' ; ${waiting}`) }] });
+    await c().ready('hello');
+    await eventually('the words', async () => (await c().log('hello')) === 'Hello World\n');
+  });
+
+  const alwaysFails = { name: 'main', command: ['false'] };
+
+  test('[sig-node] Kubelet when scheduling a busybox command that always fails in a pod should have an terminated reason [NodeConformance]', async () => {
+    await c().pod('fails-reason', { containers: [alwaysFails] });
+    const pod = await c().when('fails-reason', 'terminated', p => first(p)?.state?.terminated);
+    const { exitCode, reason } = first(pod)!.state!.terminated!;
+    assert.deepEqual([exitCode, reason], [1, 'Error']);
+  });
+
+  test('[sig-node] Kubelet when scheduling a busybox command that always fails in a pod should be possible to delete [NodeConformance]', async () => {
+    await c().pod('fails-deleted', { restartPolicy: 'Always', containers: [alwaysFails] });
+    await c().when('fails-deleted', 'in back-off', p => first(p)?.state?.waiting?.reason === 'CrashLoopBackOff');
+    await c().delete('pods', 'fails-deleted');
+    await c().gone('fails-deleted');
+  });
+
   // ---- init containers ----
 
   const step = (name: string, command: string) => ({ name, command: [command] });

@@ -18,6 +18,10 @@ export function containerTests(c: () => ClusterAccess): void {
     return c().log(name);
   };
 
+  // [sig-node] Containers should use the image defaults if command and args are blank [NodeConformance]
+  // [sig-node] Containers should be able to override the image's default arguments (container cmd) [NodeConformance]
+  // [sig-node] Containers should be able to override the image's default command (container entrypoint) [NodeConformance]
+  // [sig-node] Containers should be able to override the image's default command and arguments [NodeConformance]
   test('command and args over the image', async () => {
     const image = { image: userImage };
     const [neither, args, command, both] = await Promise.all([
@@ -32,6 +36,17 @@ export function containerTests(c: () => ClusterAccess): void {
     );
   });
 
+  // [sig-node] ConfigMap should be consumable via environment variable [NodeConformance]
+  // [sig-node] ConfigMap should be consumable via the environment [NodeConformance]
+  // [sig-node] Secrets should be consumable from pods in env vars [NodeConformance]
+  // [sig-node] Secrets should be consumable via the environment [NodeConformance]
+  // [sig-node] Downward API should provide pod name, namespace and IP address as env vars [NodeConformance]
+  // [sig-node] Downward API should provide host IP as an env var [NodeConformance]
+  // [sig-node] Downward API should provide hostIPs as an env var [NodeConformance]
+  // [sig-node] Downward API should provide pod UID as env vars [NodeConformance]
+  // [sig-node] Variable Expansion should allow composing env vars into new env vars [NodeConformance]
+  // [sig-node] Variable Expansion should allow substituting values in a container's args [NodeConformance]
+  // [sig-node] Variable Expansion should allow substituting values in a container's command [NodeConformance]
   test('variables: composed, from maps and secrets, with prefixes, from the downward API', async () => {
     await c().create('configmaps', { metadata: { name: 'env' }, data: { 'data-1': 'value-1', 'data.2': 'two words' } });
     await c().create('secrets', { metadata: { name: 'env' }, stringData: { 'data-1': 'secret-1' } });
@@ -113,6 +128,7 @@ export function containerTests(c: () => ClusterAccess): void {
     assert.equal(pod.status?.qosClass, 'Burstable');
   });
 
+  // [sig-node] Downward API should provide default limits.cpu/memory from node allocatable [NodeConformance]
   test('limits that are not set are what the node can allocate', async () => {
     const resource = (name: string, of: string) => ({ name, valueFrom: { resourceFieldRef: { resource: of } } });
     const log = await output('env-defaults', {
@@ -127,6 +143,7 @@ export function containerTests(c: () => ClusterAccess): void {
     assert.match(log, /^ASKED=0$/m);
   });
 
+  // [sig-node] Pods should contain environment variables for services [NodeConformance]
   test('variables of services, unless the pod does not want them', async () => {
     await c().create('services', {
       metadata: { name: 'foo-service' },
@@ -226,6 +243,10 @@ export function containerTests(c: () => ClusterAccess): void {
     );
   });
 
+  // [sig-node] Container Runtime blackbox test on terminated container should report termination message if TerminationMessagePath is set as non-root user and at a non-default path [NodeConformance]
+  // [sig-node] Container Runtime blackbox test on terminated container should report termination message from log output if TerminationMessagePolicy FallbackToLogsOnError is set [NodeConformance]
+  // [sig-node] Container Runtime blackbox test on terminated container should report termination message from file when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set [NodeConformance]
+  // [sig-node] Container Runtime blackbox test on terminated container should report termination message as empty when pod succeeds and TerminationMessagePolicy FallbackToLogsOnError is set [NodeConformance]
   test('last words: from the file, from the log, none', async () => {
     const say = (script: string, more: object = {}) => ({ name: 'main', command: sh(script), ...more });
     const fallback = { terminationMessagePolicy: 'FallbackToLogsOnError' as const };

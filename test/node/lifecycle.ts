@@ -288,6 +288,7 @@ export function lifecycleTests(c: () => ClusterAccess): void {
     assert.equal(conditionOf(never, 'Ready')?.message, 'containers with unready status: [main]');
   });
 
+  // [sig-node] Pods should allow activeDeadlineSeconds to be updated [NodeConformance]
   test('activeDeadlineSeconds, also when it is set later', async () => {
     await c().pod('deadline', { restartPolicy: 'Always', containers: [{ name: 'main', command: sh(waiting) }] });
     await c().ready('deadline');

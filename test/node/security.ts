@@ -75,10 +75,13 @@ export function securityTests(c: () => ClusterAccess): void {
     }
   });
 
+  // [sig-node] Security Context When creating a pod with privileged should run the container as unprivileged when false [LinuxOnly] [NodeConformance]
+  // [sig-node] Security Context When creating a pod with readOnlyRootFilesystem should run the container with writable rootfs when readOnlyRootFilesystem=false [NodeConformance]
+  // [sig-node] Kubelet when scheduling a read only busybox container should not write to root filesystem [LinuxOnly] [NodeConformance]
   test('privileges, capabilities, escalation, seccomp, the root file system, /proc', async () => {
     const caps = "grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t' | tr '\\n' ' '; echo";
     const [plain, privileged, none, added, confined, readOnly, writable] = await Promise.all([
-      output('cap-plain', `${caps}; ip link add dummy1 type bridge && echo added`),
+      output('cap-plain', `${caps}; (ip link add dummy1 type bridge && echo added) 2>&1`, { privileged: false }),
       output(
         'cap-privileged',
         `${caps}; ip link add dummy1 type bridge && echo added; echo 1 > /proc/sys/net/ipv4/ip_forward && echo written`,
@@ -96,6 +99,7 @@ export function securityTests(c: () => ClusterAccess): void {
       output('read-write', 'echo x > /file && cat /file', { readOnlyRootFilesystem: false }),
     ]);
     assert.match(plain, /^CapEff:00000000a80425fb NoNewPrivs:0 Seccomp:0/);
+    assert.match(plain, /Operation not permitted/);
     assert.doesNotMatch(plain, /added/);
     assert.match(privileged, /NoNewPrivs:0 Seccomp:0 \nadded\nwritten\n$/);
     assert.match(none, /^CapEff:0000000000000000 NoNewPrivs:1/);
@@ -105,6 +109,8 @@ export function securityTests(c: () => ClusterAccess): void {
     assert.equal(writable, 'x\n');
   });
 
+  // [sig-node] Sysctls [LinuxOnly] [NodeConformance] should support sysctls [Environment:NotInUserNS]
+  // [sig-node] Sysctls [LinuxOnly] [NodeConformance] should reject invalid sysctls
   test('sysctls: safe ones are set, others refused', async () => {
     const sysctls = (list: { name: string; value: string }[]) => ({ securityContext: { sysctls: list } });
     const log = await output(
@@ -131,18 +137,20 @@ export function securityTests(c: () => ClusterAccess): void {
       spec: {
         ...sysctls([
           { name: 'foo-', value: 'bar' },
-          { name: 'kernel.shmmax', value: '1' },
-          { name: '$$', value: '1' },
+          { name: 'kernel.shmmax', value: '100000000' },
+          { name: 'safe-and-unsafe', value: '100000000' },
+          { name: 'bar..', value: '42' },
         ]),
         containers: [{ name: 'main', image: c().image }],
       },
     });
     assert.equal(invalid.code, 422);
     assert.match(invalid.body.message, /spec\.securityContext\.sysctls\[0\]\.name: Invalid value: "foo-"/);
-    assert.match(invalid.body.message, /spec\.securityContext\.sysctls\[2\]\.name: Invalid value: "\$\$"/);
-    assert.doesNotMatch(invalid.body.message, /sysctls\[1\]/);
+    assert.match(invalid.body.message, /spec\.securityContext\.sysctls\[3\]\.name: Invalid value: "bar\.\."/);
+    assert.doesNotMatch(invalid.body.message, /safe-and-unsafe|kernel\.shmmax/);
   });
 
+  // [sig-node] Kubelet when scheduling an agnhost Pod with hostAliases should write entries to /etc/hosts [NodeConformance]
   test('names: hostname, subdomain, the full name, aliases; /etc/hosts kept by the kubelet or by the pod', async () => {
     const hosts = 'hostname; cat /etc/hosts';
     const alias = {
@@ -269,6 +277,7 @@ export function securityTests(c: () => ClusterAccess): void {
     for (const name of ['real', 'unreal']) await c().ask('DELETE', `${classes}/${name}`);
   });
 
+  // [sig-node] Pods should get a host IP [NodeConformance]
   test('status: addresses, times, generation, class; what others patch stays', async () => {
     await c().pod('status', { restartPolicy: 'Always', containers: [{ name: 'main', command: sh(waiting) }] });
     const pod = await c().ready('status');
