@@ -1,7 +1,8 @@
 // The network of pods and services: reaching each other, services of every type, names, ports of the host, proxies.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { Service } from '../../src/api/type/core-v1.ts';
+import type { Service, ServiceList } from '../../src/api/type/core-v1.ts';
+import type { EndpointSliceList } from '../../src/api/type/discovery-v1.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
 import { eventually } from '../lab.ts';
 import { installPeer, peer, peersOf } from './peers.ts';
@@ -223,6 +224,7 @@ export function networkTests(c: () => ClusterAccess): void {
 
   // [sig-network] API Server should have Endpoints and EndpointSlices pointing to API Server
   // [sig-network] API Server should provide secure master service
+  // [sig-network] Services should find a service from listing all namespaces
   test('the API server from a pod, by its name, with the pod’s token and certificate authority', async () => {
     await speak('api-client', 'node-2', 'client', { automountServiceAccountToken: true });
     await c().ready('api-client');
@@ -232,11 +234,25 @@ export function networkTests(c: () => ClusterAccess): void {
       (await get(c().path('pods'))) ?? '',
       /^403 .*User \\?"system:serviceaccount:node-test:default\\?" cannot list/,
     );
+    const { items }: ServiceList = await c().ask('GET', '/api/v1/services');
+    const found = items.filter(s => s.metadata.namespace === 'default' && s.metadata.name === 'kubernetes');
+    assert.deepEqual(
+      found.map(s => s.spec?.ports?.map(p => [p.name, p.port, p.protocol])),
+      [[['https', 443, 'TCP']]],
+    );
     const endpoints = await c().ask('GET', '/api/v1/namespaces/default/endpoints/kubernetes');
-    const slice = await c().ask('GET', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes');
-    assert.equal(endpoints.subsets[0].ports[0].name, 'https');
-    assert.deepEqual(slice.endpoints[0].addresses, [endpoints.subsets[0].addresses[0].ip]);
-    assert.equal(slice.ports[0].port, endpoints.subsets[0].ports[0].port);
+    const slices: EndpointSliceList = await c().ask(
+      'GET',
+      '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3Dkubernetes',
+    );
+    const pointsTo = slices.items.flatMap(s =>
+      (s.endpoints ?? []).flatMap(e => e.addresses.map(a => [a, s.ports?.[0]])),
+    );
+    assert.deepEqual(
+      pointsTo,
+      endpoints.subsets[0].addresses.map((a: { ip: string }) => [a.ip, endpoints.subsets[0].ports[0]]),
+    );
+    assert.deepEqual([slices.items[0]?.addressType, slices.items[0]?.ports?.[0]?.name], ['IPv4', 'https']);
   });
 
   test('gRPC liveness: restarted when the service says it is ill, and only then', async () => {
