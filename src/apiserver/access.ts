@@ -33,13 +33,8 @@ import {
   type UserInfo,
 } from './authn/user.ts';
 import { webhookTokenAuthenticator } from './authn/webhook-token.ts';
-import {
-  type Authorizer,
-  type RuleResolver,
-  superuserAuthorizer,
-  unionAuthorizer,
-  unionRuleResolver,
-} from './authz/authorizer.ts';
+import { createAuthorization } from './authz/authorization.ts';
+import type { Authorizer, RuleResolver } from './authz/authorizer.ts';
 import { nodeRules, reconcile } from './authz/bootstrap-policy.ts';
 import { impersonated } from './authz/impersonation.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
@@ -149,8 +144,12 @@ export function createAccess({ context, client, informers, options, metrics }: A
     clusterRoleBindings: informers.informer(rbacV1.clusterrolebindings),
   });
   const nodes = new NodeAuthorizer(followingGraph(nodeFeeds(informers)), nodeRules());
-  const authorizer = unionAuthorizer([superuserAuthorizer, nodes, rbac]);
-  const calls = accessCalls(unionRuleResolver([nodes, rbac]));
+  const webhooks = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
+  const authorizer = createAuthorization({
+    ...{ context, node: nodes, rbac, webhooks, metrics },
+    options: options.authorization,
+  });
+  const calls = accessCalls(authorizer);
 
   function peerOf({ peer }: Pick<Exchange, 'peer'>): PeerCertificate | undefined {
     if (peer.memo === undefined) {

@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
 import type { AuditSink } from './audit/auditor.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
+import type { AuthorizationOptions } from './authz/authorization.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
 
 export interface ApiServerOptions {
@@ -37,6 +38,8 @@ export interface ApiServerOptions {
   readonly nodeUsage?: (nodeName: string) => (() => Promise<UsageReading>) | undefined;
   /** What the scheduler beside this server has decided about a pod; absent where there is none. */
   readonly decisions?: (uid: string) => object | undefined;
+  /** Who decides what users may do. Default: Node, then RBAC. */
+  readonly authorization?: AuthorizationOptions;
   /** Whose tokens are believed besides this server's own. */
   readonly authentication?: {
     /** As in an AuthenticationConfiguration. */
@@ -46,6 +49,12 @@ export interface ApiServerOptions {
     /** A server that takes TokenReviews. */
     readonly webhook?: { readonly server: WebhookClientConfig; readonly cacheMs?: number };
   };
+  /** As --enable-priority-and-fairness. Default: true; else the two limits below hold as they are. */
+  readonly enablePriorityAndFairness?: boolean;
+  /** As --max-requests-inflight; default 400. With priority and fairness the sum of both is divided. */
+  readonly maxRequestsInflight?: number;
+  /** As --max-mutating-requests-inflight; default 200. */
+  readonly maxMutatingRequestsInflight?: number;
   /** What is recorded of requests, and where. */
   readonly audit?: { readonly policy: Policy; readonly sinks: readonly AuditSink[] };
   readonly serviceCidrs?: readonly string[];

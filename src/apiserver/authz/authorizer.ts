@@ -64,34 +64,34 @@ export const superuserAuthorizer: SyncAuthorizer = {
     attributes.user.groups.includes(systemPrivilegedGroup) ? allowed : { decision: 'noOpinion', reason: '' },
 };
 
-export function unionAuthorizer(members: readonly SyncAuthorizer[]): SyncAuthorizer;
-export function unionAuthorizer(members: readonly Authorizer[]): Authorizer;
-/** Asks one after the other; the first that has an opinion decides. At once, as long as its members do. */
-export function unionAuthorizer(members: readonly Authorizer[]): Authorizer {
-  return { authorize: attributes => askFrom(members, 0, attributes, '', '') };
-}
+/** Told which member decided, by its place. */
+type OnDecided = (member: number, decision: Decision) => void;
 
-function askFrom(
-  members: readonly Authorizer[],
-  from: number,
-  attributes: Attributes,
-  reason: string,
-  error: string,
-): Verdict | Promise<Verdict> {
-  for (let i = from; i < members.length; i++) {
-    const answer = members[i]!.authorize(attributes);
-    if (answer instanceof Promise) {
-      return answer.then(verdict =>
-        verdict.decision !== 'noOpinion'
-          ? verdict
-          : askFrom(members, i + 1, attributes, joined(reason, verdict.reason), joined(error, verdict.error)),
-      );
+export function unionAuthorizer(members: readonly SyncAuthorizer[]): SyncAuthorizer;
+export function unionAuthorizer(members: readonly Authorizer[], onDecided?: OnDecided): Authorizer;
+/** Asks one after the other; the first that has an opinion decides. At once, as long as its members do. */
+export function unionAuthorizer(members: readonly Authorizer[], onDecided?: OnDecided): Authorizer {
+  function askFrom(from: number, attributes: Attributes, reason: string, error: string): Verdict | Promise<Verdict> {
+    for (let i = from; i < members.length; i++) {
+      const answer = members[i]!.authorize(attributes);
+      if (answer instanceof Promise) {
+        return answer.then(verdict => {
+          if (verdict.decision === 'noOpinion')
+            return askFrom(i + 1, attributes, joined(reason, verdict.reason), joined(error, verdict.error));
+          onDecided?.(i, verdict.decision);
+          return verdict;
+        });
+      }
+      if (answer.decision !== 'noOpinion') {
+        onDecided?.(i, answer.decision);
+        return answer;
+      }
+      if (answer.reason) reason = joined(reason, answer.reason);
+      if (answer.error) error = joined(error, answer.error);
     }
-    if (answer.decision !== 'noOpinion') return answer;
-    if (answer.reason) reason = joined(reason, answer.reason);
-    if (answer.error) error = joined(error, answer.error);
+    return { decision: 'noOpinion', reason, ...(error ? { error } : {}) };
   }
-  return { decision: 'noOpinion', reason, ...(error ? { error } : {}) };
+  return { authorize: attributes => askFrom(0, attributes, '', '') };
 }
 
 const joined = (before: string, next = '') => (before && next ? `${before}\n${next}` : before || next);

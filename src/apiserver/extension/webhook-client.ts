@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
 import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
+import type { ClusterAccess } from '../../client/kubeconfig.ts';
 import type { ApiContext } from '../context.ts';
 import { type Address, resolveService } from './service-endpoint.ts';
 
@@ -16,7 +17,13 @@ interface Destination {
   readonly url: string;
   readonly path: string;
   readonly host: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
+
+const firstRetryMs = 500;
+const retryFactor = 1.5;
+const retryJitter = 0.2;
+const mostAttempts = 5;
 
 export interface WebhookClientOptions {
   readonly context: ApiContext;
@@ -49,6 +56,23 @@ export class WebhookClient {
     } catch (error) {
       if (error instanceof Refused) throw error.status;
       throw new Error(`Post ${JSON.stringify(url)}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** The same to where a kubeconfig leads, with its credentials; again for a while when the server has trouble. */
+  async postTo(access: ClusterAccess, body: unknown, timeoutMs: number): Promise<unknown> {
+    const { clock, random } = this.#options.context;
+    const text = Buffer.from(JSON.stringify(body));
+    for (let attempt = 1, waitMs = firstRetryMs; ; attempt++, waitMs *= retryFactor) {
+      try {
+        const { code, answer } = await this.#send(await destinationOf(access, timeoutMs), text, timeoutMs);
+        if (code >= 200 && code < 300) return parse(answer);
+        throw refused(code, answer);
+      } catch (error) {
+        const said = error instanceof Refused ? error.status : asPostError(access, error as Error, timeoutMs);
+        if (attempt === mostAttempts || !mayHelp(said)) throw said;
+      }
+      await clock.sleep(waitMs * (1 + retryJitter * random.next()));
     }
   }
 
@@ -104,8 +128,9 @@ export class WebhookClient {
           'content-length': body.length,
           accept: 'application/json',
           'user-agent': this.#options.userAgent,
+          ...to.headers,
         },
-        agent: this.#agent,
+        ...(to.target.protocol === 'https:' ? { agent: this.#agent } : {}),
         signal,
       };
       const request = openRequest(to.target, options);
@@ -127,6 +152,54 @@ export class WebhookClient {
       request.end(body);
     });
   }
+}
+
+function postUrl({ server }: ClusterAccess, timeoutMs: number): URL {
+  const url = new URL(server);
+  url.searchParams.set('timeout', `${timeoutMs / 1000}s`);
+  return url;
+}
+
+async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<Destination> {
+  const { ca, cert, key, serverName, insecureSkipTlsVerify, token, basic } = access;
+  const url = postUrl(access, timeoutMs);
+  const secret = typeof token === 'function' ? await token() : token;
+  const authorization = secret
+    ? `Bearer ${secret}`
+    : basic && `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`;
+  const secure = url.protocol === 'https:';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return {
+    target: {
+      protocol: secure ? 'https:' : 'http:',
+      host,
+      port: Number(url.port || (secure ? 443 : 80)),
+      ...(secure
+        ? {
+            tls: {
+              ...(ca ? { ca } : {}),
+              ...(cert && key ? { cert, key } : {}),
+              ...(insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
+              ...(serverName || !isIP(host) ? { servername: serverName || host } : {}),
+            },
+          }
+        : {}),
+    },
+    url: url.href,
+    path: url.pathname + url.search,
+    host: url.host,
+    ...(authorization ? { headers: { authorization } } : {}),
+  };
+}
+
+const asPostError = (access: ClusterAccess, error: Error, timeoutMs: number): Error =>
+  new Error(`Post ${JSON.stringify(postUrl(access, timeoutMs).href)}: ${error.message}`, { cause: error });
+
+/** Trouble that passes: a connection that broke, a server that says it is busy. */
+function mayHelp(error: Error): boolean {
+  if (!(error instanceof StatusError)) return /connection reset|EOF/.test(error.message);
+  const { code } = error;
+  return code === 500 || code === 504 || code === 429;
 }
 
 function urlOf({ service, url = '' }: WebhookClientConfig): string {
