@@ -6,6 +6,7 @@ import type { Auditor } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError, type Verdict } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
+import type { Gate, Passage } from './flowcontrol/inflight.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { RequestMetrics } from './metrics.ts';
 import { attributesOf } from './request-attributes.ts';
@@ -28,6 +29,8 @@ export interface HandlerOptions {
     serve(service: APIService, exchange: Exchange, user: UserInfo): Promise<void>;
   };
   readonly auditor?: Auditor | undefined;
+  /** Lets requests begin. */
+  readonly gate?: Gate;
   readonly metrics: RequestMetrics;
   readonly log: Log;
 }
@@ -39,6 +42,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     const exchange = audited?.exchange ?? arrived;
     const startMs = context.clock.monotonic();
     let info: RequestInfo | undefined;
+    let passage: Passage | undefined;
     const warnings: string[] = [];
     serve().catch(error => {
       if (!(error instanceof StatusError)) {
@@ -54,8 +58,15 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       } catch (sendError) {
         options.log.debug('answering failed', { error: sendError });
       }
-      metrics.observe(info, error instanceof StatusError ? error.code : 500, startMs);
+      metrics.observe(info, exchange, error instanceof StatusError ? error.code : 500, startMs);
+      leave();
     });
+
+    function leave(): void {
+      const p = passage;
+      passage = undefined;
+      p?.done();
+    }
 
     async function serve(): Promise<void> {
       info = parseRequest(exchange.method, exchange.path, exchange.query);
@@ -65,6 +76,8 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const acting = options.impersonate(exchange, who, info);
       const user = acting instanceof Promise ? await acting : acting;
       audited?.identify(info, who, user);
+      const entering = options.gate?.admit(info, user, exchange, startMs);
+      passage = entering instanceof Promise ? await entering : entering;
       // What is proxied may use any method.
       if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();
       const attributes = attributesOf(info, user, exchange.query);
@@ -74,10 +87,14 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       audited?.annotate('authorization.k8s.io/reason', reason);
       if (decision !== 'allow') throw error ? internalError(error) : forbiddenError(attributes, reason);
       const remote = options.aggregation?.remoteFor(info);
-      if (remote) await options.aggregation!.serve(remote, exchange, user);
-      else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
+      if (remote) {
+        // Nobody here sees where a watch elsewhere stops beginning.
+        if (info.verb === 'watch') leave();
+        await options.aggregation!.serve(remote, exchange, user);
+      } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
       else if (!(await servePath(exchange, user))) throw noSuchPath();
-      metrics.observe(info, 200, startMs);
+      metrics.observe(info, exchange, exchange.sentCode || 200, startMs);
+      leave();
     }
   };
 

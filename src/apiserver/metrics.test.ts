@@ -20,14 +20,24 @@ test('requests are counted by the labels of Kubernetes', async () => {
       name: '',
       ...more,
     }) as RequestInfo;
-  observe(info('create'), 201, 0);
-  observe(info('list'), 200, 0);
-  observe(info('list', { namespace: '' }), 200, 0);
-  observe(info('update', { name: 'd', subresource: 'status' }), 200, 0);
-  observe(info('create', { name: 'p', group: '', resource: 'pods', subresource: 'exec' }), 101, 0);
-  const lines = (await metrics.text()).split('\n').filter(l => l.startsWith('apiserver_request_total{'));
+  const exchange = (contentType?: string, query = '') => ({
+    headers: contentType ? { 'content-type': contentType } : {},
+    query: new URLSearchParams(query),
+    sentBytes: 2000,
+  });
+  observe(info('create'), exchange(), 201, 0);
+  observe(info('list'), exchange(), 200, 0);
+  observe(info('list', { namespace: '' }), exchange(), 200, 0);
+  observe(info('update', { name: 'd', subresource: 'status' }), exchange(), 200, 0);
+  observe(info('create', { name: 'p', group: '', resource: 'pods', subresource: 'exec' }), exchange(), 101, 0);
+  observe(info('patch', { name: 'd' }), exchange('application/apply-patch+yaml; charset=utf-8', 'dryRun=All'), 200, 0);
+  const text = await metrics.text();
+  const lines = text.split('\n').filter(l => l.startsWith('apiserver_request_total{'));
   const label = (name: string) => lines.map(l => new RegExp(`[{,]${name}="([^"]*)"`).exec(l)![1]);
-  assert.deepEqual(label('verb'), ['POST', 'LIST', 'LIST', 'PUT', 'CONNECT']);
-  assert.deepEqual(label('scope'), ['resource', 'namespace', 'cluster', 'resource', 'resource']);
+  assert.deepEqual(label('verb'), ['POST', 'LIST', 'LIST', 'PUT', 'CONNECT', 'APPLY']);
+  assert.deepEqual(label('scope'), ['resource', 'namespace', 'cluster', 'resource', 'resource', 'resource']);
   assert.deepEqual([...new Set(label('component'))], ['apiserver']);
+  assert.deepEqual(label('dry_run'), ['', '', '', '', '', 'All']);
+  assert.match(text, /\napiserver_response_sizes_bucket\{verb="LIST",[^}]*scope="namespace",[^}]*le="10000"\} 1\n/);
+  assert.match(text, /\napiserver_request_duration_seconds_count\{verb="POST",[^}]*\} 1\n/);
 });

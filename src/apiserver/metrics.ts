@@ -1,59 +1,110 @@
-// Request metrics by Kubernetes' names.
+// Request metrics by Kubernetes' names, counted in place: nothing is looked up by labels but when they are scraped.
+import { BucketCounts, bucketSamples } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { Exchange } from './http/exchange.ts';
+import { applyMediaType } from './patch.ts';
 import type { RequestInfo } from './request-info.ts';
 
 export interface RequestMetrics {
-  observe(info: RequestInfo | undefined, code: number, startMs: number): void;
+  observe(
+    info: RequestInfo | undefined,
+    exchange: Pick<Exchange, 'headers' | 'query' | 'sentBytes'>,
+    code: number,
+    startMs: number,
+  ): void;
 }
 
 const latencyBuckets = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
+const sizeBuckets = [1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
+/** What is counted of requests that are alike. */
+class Cell {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly codes = new Map<number, number>();
+  readonly seconds = new BucketCounts(latencyBuckets);
+  readonly bytes = new BucketCounts(sizeBuckets);
+  constructor(labels: Readonly<Record<string, string>>) {
+    this.labels = labels;
+  }
+}
+
+/** Names of resources come from clients: what is not served is counted together. */
+const mostCells = 5000;
 
 export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
-  const total = metrics.counter('apiserver_request_total', 'Requests by verb, resource and code.', [
-    'verb',
-    'dry_run',
-    'group',
-    'version',
-    'resource',
-    'subresource',
-    'scope',
-    'component',
-    'code',
-  ]);
-  const duration = metrics.histogram(
-    'apiserver_request_duration_seconds',
-    'Time to answer, in seconds.',
-    ['verb', 'dry_run', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
-    latencyBuckets,
+  const cells = new Map<string, Cell>();
+  metrics.source('apiserver_request_total', 'Requests by verb, resource and code.', 'counter', () =>
+    [...cells.values()].flatMap(({ labels, codes }) =>
+      [...codes].map(([code, value]) => ({ labels: { ...labels, code: String(code) }, value })),
+    ),
   );
+  const histogram = (name: string, help: string, read: (cell: Cell) => BucketCounts, drop: readonly string[]) =>
+    metrics.source(name, help, 'histogram', () =>
+      [...cells.values()]
+        .filter(cell => read(cell).counts.some(n => n > 0))
+        .flatMap(cell => bucketSamples(name, without(cell.labels, drop), read(cell))),
+    );
+  histogram('apiserver_request_duration_seconds', 'Time to answer, in seconds.', c => c.seconds, []);
+  histogram('apiserver_response_sizes', 'Size of answers to reads, in bytes.', c => c.bytes, ['dry_run']);
+
+  function cellOf(info: RequestInfo, verb: string, dryRun: string): Cell {
+    const scope = scopeOf(info);
+    const key = `${verb} ${info.group} ${info.version} ${info.resource} ${info.subresource} ${scope}${dryRun}`;
+    let cell = cells.get(key);
+    if (!cell) {
+      const { group, version, resource, subresource } = info;
+      const known = cells.size < mostCells;
+      if (!known) return cells.get(overflow) ?? add(overflow, {});
+      cell = add(key, { dry_run: dryRun, group, version, resource, subresource, scope, verb });
+    }
+    return cell;
+  }
+
+  function add(key: string, labels: Readonly<Record<string, string>>): Cell {
+    const { verb = 'other', dry_run = '', group = '', version = '', resource = '', subresource = '' } = labels;
+    const cell = new Cell({
+      verb,
+      dry_run,
+      group,
+      version,
+      resource,
+      subresource,
+      scope: labels.scope ?? '',
+      component: 'apiserver',
+    });
+    cells.set(key, cell);
+    return cell;
+  }
+
   return {
-    observe(info, code, startMs) {
+    observe(info, { headers, query, sentBytes }, code, startMs) {
       if (!info) return;
-      const labels = {
-        verb: verbOf(info),
-        dry_run: '',
-        group: info.group,
-        version: info.version,
-        resource: info.resource,
-        subresource: info.subresource,
-        scope: scopeOf(info),
-        component: 'apiserver',
-      };
-      total.inc({ ...labels, code: String(code) });
-      if (info.verb !== 'watch') duration.observe(labels, (clock.monotonic() - startMs) / 1000);
+      const verb = verbOf(info, headers['content-type']);
+      const cell = cellOf(info, verb, query.size > 0 && query.get('dryRun') === 'All' ? 'All' : '');
+      cell.codes.set(code, (cell.codes.get(code) ?? 0) + 1);
+      if (info.verb === 'watch') return;
+      cell.seconds.observe((clock.monotonic() - startMs) / 1000);
+      if (sentBytes > 0 && (verb === 'GET' || verb === 'LIST')) cell.bytes.observe(sentBytes);
     },
   };
+}
+
+const overflow = '';
+
+function without(labels: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => !names.includes(name)));
 }
 
 const connected = new Set(['exec', 'attach', 'portforward', 'proxy']);
 const methods: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };
 
-/** As the method a client would name: GET, LIST, WATCH, POST, PUT, PATCH, DELETE, DELETECOLLECTION, CONNECT. */
-function verbOf({ isResource, verb, subresource }: RequestInfo): string {
+/** As the method a client would name: GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, DELETECOLLECTION, CONNECT. */
+function verbOf({ isResource, verb, subresource }: RequestInfo, contentType: string | undefined): string {
   if (isResource && connected.has(subresource)) return 'CONNECT';
+  if (verb === 'patch' && contentType?.startsWith(applyMediaType)) return 'APPLY';
   return methods[verb] ?? verb.toUpperCase();
 }
 

@@ -30,6 +30,7 @@ import { CustomResources } from './custom/custom-resources.ts';
 import { customPrinter } from './custom/printer.ts';
 import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
+import { createGate } from './flowcontrol/gate.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
@@ -166,16 +167,19 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const remoteClients = new RemoteClients(context, aggregation);
   const surfaceOptions: SurfaceOptions = { context, version, remote: aggregation };
   const surface = createSurface(surfaceOptions);
+  const { gate, paths: gatePaths } = createGate(context, options, metrics);
   const paths: PathHandler[] = [
     healthPaths(checks),
     versionPath(version),
     metricsPath(metrics),
     ...access.paths,
     ...surface.paths,
+    ...gatePaths,
   ];
   const handle = createHandler({
     context,
     paths,
+    gate,
     aggregation,
     auditor: options.audit && new Auditor({ ...options.audit, clock, random }),
     log,

@@ -16,11 +16,21 @@ export interface HistogramMetric {
   observe(labels: Record<string, string>, value: number): void;
 }
 
+/** One line of a scrape. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  /** Of histograms: the name with its ending. */
+  readonly metricName?: string;
+}
+
 /** Asking twice for a name gives the same metric. Durations are in seconds. */
 export interface Metrics {
   counter(name: string, help: string, labels?: readonly string[]): CounterMetric;
   gauge(name: string, help: string, labels?: readonly string[]): GaugeMetric;
   histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
+  /** A metric that its owner counts by itself and tells when asked. A second source of a name is not asked. */
+  source(name: string, help: string, type: 'counter' | 'gauge' | 'histogram', read: () => readonly Sample[]): void;
   /** Called before each scrape, for values that are computed when asked. Returns the removal. */
   onCollect(collect: () => void): () => void;
   /** The text exposition format. */
@@ -69,6 +79,12 @@ export function createMetrics(): Metrics {
       once(name, () => {
         const h = new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers: [registry] });
         return { observe: (l, v) => h.observe(l, v) };
+      }),
+    source: (name, help, type, read) =>
+      void once(name, () => {
+        const metric = { name, help, type, aggregator: 'sum', get: async () => ({ ...metric, values: read() }) };
+        registry.registerMetric(metric as never);
+        return metric;
       }),
     onCollect(collect) {
       collectors.add(collect);

@@ -59,6 +59,18 @@ export class AuditedExchange implements Exchange {
   get closed() {
     return this.#inner.closed;
   }
+  get extraHeaders() {
+    return this.#inner.extraHeaders;
+  }
+  set extraHeaders(headers) {
+    this.#inner.extraHeaders = headers;
+  }
+  get sentBytes() {
+    return this.#inner.sentBytes;
+  }
+  get sentCode() {
+    return this.#inner.sentCode;
+  }
   get upgrade(): NonNullable<Exchange['upgrade']> {
     return this.#inner.upgrade!;
   }

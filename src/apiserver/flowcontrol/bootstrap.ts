@@ -20,21 +20,31 @@ interface Facts {
 
 let loaded: Facts | undefined;
 
+function facts(): Facts {
+  loaded ??= readFacts<Facts>('priority-and-fairness.json');
+  return loaded;
+}
+
+/** In force even while their objects are missing. */
+export const mandatoryLevels = () =>
+  facts().mandatoryPriorityLevelConfigurations.map(unstored<PriorityLevelConfiguration>);
+export const mandatorySchemas = () => facts().mandatoryFlowSchemas.map(unstored<FlowSchema>);
+
+const unstored = <T>({ name, spec }: Named<object>): T => ({ metadata: { name }, spec, status: {} }) as T;
+
 type Kind = KubeObject & { readonly spec: object };
 
 /** Creates and corrects; an object somebody took over (annotation "false", or changed without one) stays as it is. */
 export async function ensureFlowControl(client: Client): Promise<void> {
-  loaded ??= readFacts<Facts>('priority-and-fairness.json');
-  const facts = loaded;
   const levels = flowcontrolV1.prioritylevelconfigurations as unknown as ResourceRef<Kind>;
   const schemas = flowcontrolV1.flowschemas as unknown as ResourceRef<Kind>;
   await Promise.all([
-    ensureAll(client, levels, facts.mandatoryPriorityLevelConfigurations, true),
-    ensureAll(client, levels, facts.suggestedPriorityLevelConfigurations, false),
+    ensureAll(client, levels, facts().mandatoryPriorityLevelConfigurations, true),
+    ensureAll(client, levels, facts().suggestedPriorityLevelConfigurations, false),
   ]);
   await Promise.all([
-    ensureAll(client, schemas, facts.mandatoryFlowSchemas, true),
-    ensureAll(client, schemas, facts.suggestedFlowSchemas, false),
+    ensureAll(client, schemas, facts().mandatoryFlowSchemas, true),
+    ensureAll(client, schemas, facts().suggestedFlowSchemas, false),
   ]);
 }
 

@@ -29,6 +29,12 @@ export interface Exchange {
   /** Called when the client is gone or the answer complete. */
   onClose(fn: () => void): void;
   readonly closed: boolean;
+  /** Sent with every answer. */
+  extraHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Of the answer, as far as it was sent at once. */
+  readonly sentBytes: number;
+  /** Of the answer; 0 until it began. */
+  readonly sentCode: number;
   /** Of a request to go on with another protocol: the way to do so. */
   readonly upgrade?: PendingUpgrade;
 }
@@ -96,6 +102,9 @@ export class Http2Exchange implements Exchange {
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/2.0';
   readonly input: ServerHttp2Stream;
+  extraHeaders: Readonly<Record<string, string>> | undefined = undefined;
+  sentBytes = 0;
+  sentCode = 0;
   /** For tests. */
   stalledMs = silentMs;
 
@@ -119,17 +128,20 @@ export class Http2Exchange implements Exchange {
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {
     const stream = this.input;
     if (stream.destroyed || stream.headersSent) return;
+    this.sentCode = code;
     if (body === undefined || this.method === 'HEAD') {
-      stream.respond({ ':status': code, ...headers }, { endStream: true });
+      stream.respond({ ':status': code, ...headers, ...this.extraHeaders }, { endStream: true });
       return;
     }
-    stream.respond({ ':status': code, ...headers });
+    stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
+    this.sentBytes = body.length;
     stream.end(body);
   }
 
   open(code: number, headers: Record<string, string | readonly string[]>): Writable {
     const stream = this.input;
-    if (!stream.destroyed && !stream.headersSent) stream.respond({ ':status': code, ...headers });
+    this.sentCode = code;
+    if (!stream.destroyed && !stream.headersSent) stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
     return stream;
   }
 
@@ -151,6 +163,9 @@ export class Http1Exchange implements Exchange {
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/1.1';
   readonly input: IncomingMessage;
+  extraHeaders: Readonly<Record<string, string>> | undefined = undefined;
+  sentBytes = 0;
+  sentCode = 0;
   /** For tests. */
   stalledMs = silentMs;
   readonly #response: ServerResponse;
@@ -175,13 +190,20 @@ export class Http1Exchange implements Exchange {
     // What is left of a refused body must not be taken for the next request.
     if (!this.input.complete) response.shouldKeepAlive = false;
     const length = body === undefined ? 0 : Buffer.byteLength(body);
-    response.writeHead(code, { ...(headers as Record<string, string>), 'content-length': String(length) });
+    this.sentCode = code;
+    this.sentBytes = length;
+    response.writeHead(code, {
+      ...(headers as Record<string, string>),
+      ...this.extraHeaders,
+      'content-length': String(length),
+    });
     response.end(this.method === 'HEAD' ? undefined : body);
   }
 
   open(code: number, headers: Record<string, string | readonly string[]>): Writable {
+    this.sentCode = code;
     if (!this.#response.headersSent) {
-      this.#response.writeHead(code, headers as Record<string, string>);
+      this.#response.writeHead(code, { ...(headers as Record<string, string>), ...this.extraHeaders });
       this.#response.flushHeaders();
     }
     return this.#response;

@@ -5,6 +5,7 @@ import { parseLabelSelector, type Selector } from '../../api/label-selector.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import { badRequest } from '../../api/status.ts';
+import type { Event } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 
 /** What a list or watch shows; everything when both are empty. */
@@ -12,6 +13,8 @@ export interface Selection {
   readonly everything: boolean;
   /** Set when the selector can match only one name. */
   readonly name: string | undefined;
+  /** Set when the selector can match only what is on one node. */
+  readonly ofNode?: boolean;
   matches(object: KubeObject): boolean;
 }
 
@@ -40,6 +43,7 @@ export function parseSelection(
   return {
     everything: false,
     name: fields?.requiredValue('metadata.name'),
+    ofNode: fields?.requiredValue('spec.nodeName') !== undefined,
     matches(object) {
       const seen = resource.custom ? resource.custom.show(object) : object;
       for (const t of terms) if ((t.read(seen) === t.value) !== t.equal) return false;
@@ -59,6 +63,7 @@ function fieldReader(resource: Resource, field: string): (object: KubeObject) =>
         : `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
     );
   }
+  if (fieldPath === 'source') return sourceOf;
   const parts = fieldPath.split('.');
   return object => {
     let at: unknown = object;
@@ -67,4 +72,10 @@ function fieldReader(resource: Resource, field: string): (object: KubeObject) =>
     if (fieldPath === 'status.podIPs') return ((at as { ip?: string }[] | undefined) ?? []).map(i => i.ip).join(',');
     return at === undefined || at === null ? '' : String(at);
   };
+}
+
+/** The component an event is of, in either of the fields that say so. */
+function sourceOf(event: KubeObject): string {
+  const { source, reportingComponent } = event as Event;
+  return source?.component || reportingComponent || '';
 }

@@ -21,6 +21,8 @@ export interface CacheListener {
   onEvent(event: CacheEvent): void;
   /** No event comes after this revision has been reached without one: for bookmarks. */
   readonly namespace?: string | undefined;
+  /** Sees one object, or those of one node, only. */
+  readonly narrow?: boolean;
 }
 
 export interface WatchCacheOptions {
@@ -57,6 +59,7 @@ export class WatchCache {
   readonly #window: number;
   readonly #everywhere = new Set<CacheListener>();
   readonly #inNamespace = new Map<string, Set<CacheListener>>();
+  #narrow = 0;
   #retained: Stored[] = [];
   #retainedBytes = 0;
   #framed: Stored[] = [];
@@ -175,6 +178,24 @@ export class WatchCache {
 
   /** From now on; `namespace` set: that namespace only. */
   listen(listener: CacheListener): () => void {
+    if (!listener.narrow) return this.#add(listener);
+    this.#narrow++;
+    const remove = this.#add(listener);
+    let there = true;
+    return () => {
+      if (there) this.#narrow--;
+      there = false;
+      remove();
+    };
+  }
+
+  /** How many are told of a change in `namespace`, about: of those that see one object only, one. */
+  watchers(namespace: string): number {
+    const here = namespace ? (this.#inNamespace.get(namespace)?.size ?? 0) : 0;
+    return Math.max(0, this.#everywhere.size + here - Math.max(0, this.#narrow - 1));
+  }
+
+  #add(listener: CacheListener): () => void {
     const { namespace } = listener;
     if (!namespace) {
       this.#everywhere.add(listener);

@@ -44,7 +44,11 @@ export function startWatch(
         : Number(request.resourceVersion);
     for (const event of cache.since(from)) if (event.key.startsWith(scope)) deliver(event, selection, sink);
   }
-  return cache.listen({ onEvent: event => deliver(event, selection, sink), namespace: namespace || undefined });
+  return cache.listen({
+    onEvent: event => deliver(event, selection, sink),
+    namespace: namespace || undefined,
+    narrow: selection.name !== undefined || selection.ofNode === true,
+  });
 }
 
 function deliver(event: CacheEvent, selection: Selection, sink: WatchSink): void {

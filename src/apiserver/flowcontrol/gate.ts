@@ -1,0 +1,37 @@
+// What the server's options say about letting requests in, put together.
+import type { Metrics } from '../../base/metrics.ts';
+import { type ApiContext, registryOf } from '../context.ts';
+import type { PathHandler } from '../handler.ts';
+import type { ApiServerOptions } from '../server-options.ts';
+import { dumpPaths } from './dump.ts';
+import { FlowControl } from './flow-control.ts';
+import { reportFlowControl } from './flow-metrics.ts';
+import { type Gate, Inflight, plainGate } from './inflight.ts';
+
+const group = 'flowcontrol.apiserver.k8s.io';
+const requestTimeoutMs = 60_000;
+
+export function createGate(
+  context: ApiContext,
+  options: Pick<ApiServerOptions, 'enablePriorityAndFairness' | 'maxRequestsInflight' | 'maxMutatingRequestsInflight'>,
+  metrics: Metrics,
+): { readonly gate: Gate; readonly paths: readonly PathHandler[] } {
+  const { clock } = context;
+  const readOnly = options.maxRequestsInflight ?? 400;
+  const mutating = options.maxMutatingRequestsInflight ?? 200;
+  const monotonic = () => clock.monotonic();
+  const inflight = new Inflight(metrics, monotonic);
+  if (options.enablePriorityAndFairness === false)
+    return { gate: plainGate(inflight, { readOnly, mutating }, monotonic), paths: [] };
+  const control = new FlowControl({
+    clock,
+    schemas: registryOf(context, group, 'flowschemas').cache,
+    levels: registryOf(context, group, 'prioritylevelconfigurations').cache,
+    cacheOf: (g, resource) => context.registries.get(`${g}/${resource}`)?.cache,
+    inflight,
+    serverSeats: readOnly + mutating,
+    requestTimeoutMs,
+  });
+  reportFlowControl(control, metrics);
+  return { gate: control, paths: [dumpPaths(control, clock)] };
+}
