@@ -216,6 +216,18 @@ test('every kind selects by the fields it says it does, and by no other', async 
   assert.deepEqual(await found('spec.nodeName=n1'), ['selected']);
   assert.deepEqual(await found('spec.restartPolicy=Never,metadata.namespace=default'), ['selected']);
   assert.ok(!(await found('spec.nodeName!=n1')).includes('selected'));
+  const events = '/api/v1/namespaces/default/events';
+  const involvedObject = { kind: 'Pod', name: 'selected', namespace: 'default' };
+  for (const [name, who] of [
+    ['told', { source: { component: 'me' } }],
+    ['reported', { reportingComponent: 'me', reportingInstance: 'i' }],
+  ] as const)
+    await api.expect(201, 'POST', events, { metadata: { name }, involvedObject, reason: 'R', type: 'Normal', ...who });
+  for (const [source, count] of [
+    ['me', 2],
+    ['you', 0],
+  ] as const)
+    assert.equal((await api.expect(200, 'GET', `${events}?fieldSelector=source%3D${source}`)).items.length, count);
   for (const r of builtinResources().resources) {
     if (!r.onByDefault || !r.verbs.includes('list') || !r.storagePrefix) continue;
     const base = `${r.group ? `/apis/${r.group}` : '/api'}/${r.version}/${r.resource}`;
