@@ -7,7 +7,7 @@ import { type Random, seededRandom, systemRandom } from '../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../base/x509.ts';
 import type { Client } from '../client/client.ts';
 import { memoryStore } from '../store/memory-store.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, StoreEvent } from '../store/store.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';
@@ -30,6 +30,8 @@ export interface CreateClusterOptions {
   /** Where objects are kept. Default: in memory. */
   readonly store?: Store;
   readonly log?: Log;
+  /** Told of every write in its order, once it is done. */
+  readonly onWrite?: (write: StoreEvent) => void;
   /** Keys and certificates, which take a while to make; default new ones. */
   readonly identity?: ClusterIdentity;
 }
@@ -71,6 +73,9 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const random = options.seed === undefined ? systemRandom : seededRandom(options.seed);
   const log = options.log ?? silentLog;
   const store = options.store ?? memoryStore({ clock });
+  const { onWrite } = options;
+  if (onWrite)
+    store.watch('/registry/', store.revision, { onEvents: writes => writes.forEach(w => onWrite(w)), onError() {} });
   const identity = options.identity ?? (await createClusterIdentity(clock, random));
   const { createApiServer } = await import('../apiserver/server.ts');
   const metrics = createMetrics();

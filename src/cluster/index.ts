@@ -3,6 +3,7 @@ export * from '../api/refs.ts';
 export { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound, StatusError } from '../api/status.ts';
 export type { Clock, VirtualClock } from '../base/clock.ts';
 export type { Client } from '../client/client.ts';
+export type { StoreEvent } from '../store/store.ts';
 export {
   type Cluster,
   type ClusterIdentity,
@@ -13,5 +14,5 @@ export {
   simulated,
   virtualClock,
 } from './create-cluster.ts';
-export type { CallFilter, Fault, FaultRule, FaultVerb } from './fault/fault-rule.ts';
+export type { Call, CallFilter, Fault, FaultRule, FaultVerb } from './fault/fault-rule.ts';
 export type { CrashPlan, Faults } from './fault/faults.ts';

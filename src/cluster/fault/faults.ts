@@ -37,8 +37,8 @@ export interface Faults {
   loseNode(name: string): void;
   /** Power on again, after any loss. */
   returnNode(name: string): void;
-  /** Writes so far that reached the API server, by component. */
-  readonly writes: ReadonlyMap<string, number>;
+  /** Tells of every write that a component sends, whatever becomes of it. Returns the end of it. */
+  observe(listener: (call: Call) => void): () => void;
 }
 
 interface OpenWatch {
@@ -63,7 +63,7 @@ export class FaultInjector implements Faults, Interceptor {
   readonly #lives = new Map<string, Life>();
   readonly #restartAfterMs = new Map<string, number>();
   readonly #nodes = new Map<string, NodeSwitch>();
-  readonly writes = new Map<string, number>();
+  readonly #listeners = new Set<(call: Call) => void>();
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
@@ -115,6 +115,11 @@ export class FaultInjector implements Faults, Interceptor {
     this.#node(name).restore();
   }
 
+  observe(listener: (call: Call) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   // ---- what the cluster is wired with ----
 
   /** Runs a part; when it is killed, runs it anew, with a client and informers of its own. */
@@ -137,14 +142,11 @@ export class FaultInjector implements Faults, Interceptor {
     if (rule) await this.#delay(rule);
     if (life.dead) return never();
     if (rule && rule.fault !== 'slow' && rule.fault !== 'lost answer') throw errorOf(rule.fault, call);
+    if (isWrite(call.verb)) for (const listener of this.#listeners) listener(call);
     const answer = perform();
-    if (isWrite(call.verb)) {
-      // Also one that is refused ends with the crash, should it have been chosen.
-      await answer.then(
-        () => this.writes.set(call.component, (this.writes.get(call.component) ?? 0) + 1),
-        () => {},
-      );
-      if (plan) life.kill();
+    if (plan) {
+      await answer.catch(() => {});
+      life.kill();
     }
     const result = await answer;
     if (life.dead) return never();
@@ -274,7 +276,10 @@ class LateEvents {
   push(fn: () => void): void {
     const now = this.#clock.monotonic();
     const dueMs = Math.max(this.#lastDueMs, now + this.#delayMs());
-    if (dueMs <= now && this.#timers.size === 0) return fn();
+    if (dueMs <= now && this.#timers.size === 0) {
+      fn();
+      return;
+    }
     this.#lastDueMs = dueMs;
     const timer = this.#clock.after(dueMs - now, () => {
       this.#timers.delete(timer);
