@@ -27,7 +27,7 @@ test('a pod that names its node, as those of a DaemonSet, is tried there only', 
   assert.equal(
     b.condition('large')?.message,
     "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. " +
-      'preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.',
+      'no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.',
   );
   await b.place(testPod('lost', { spec: bound('gone') }));
   assert.match(

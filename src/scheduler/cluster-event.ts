@@ -15,6 +15,9 @@ export type EventResource =
   | 'StorageClass'
   | 'Namespace'
   | 'Service'
+  | 'ResourceClaim'
+  | 'ResourceSlice'
+  | 'DeviceClass'
   | '*';
 
 /** Bits, to be combined. */
@@ -32,8 +35,9 @@ export const action = {
   updatePodSchedulingGatesEliminated: 1024,
   /** Any other update. */
   updateOther: 2048,
-  update: 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024 | 2048,
-  all: 4095,
+  updatePodGeneratedResourceClaim: 4096,
+  update: 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024 | 2048 | 4096,
+  all: 8191,
 } as const;
 
 export interface ClusterEvent {

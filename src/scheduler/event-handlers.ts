@@ -1,7 +1,7 @@
 // Keeps cache and queue up to date with what informers tell.
 import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
-import { coreV1, storageV1 } from '../api/refs.ts';
+import { coreV1, resourceV1, storageV1 } from '../api/refs.ts';
 import type { Node, Pod } from '../api/type/core-v1.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import type { Cache } from './cache/cache.ts';
@@ -40,6 +40,9 @@ const plain: readonly [EventResource, ResourceRef<any>][] = [
   ['VolumeAttachment', storageV1.volumeattachments],
   ['Service', coreV1.services],
   ['Namespace', coreV1.namespaces],
+  ['ResourceClaim', resourceV1.resourceclaims],
+  ['ResourceSlice', resourceV1.resourceslices],
+  ['DeviceClass', resourceV1.deviceclasses],
 ];
 
 /** Returns the removals. */

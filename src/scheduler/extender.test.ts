@@ -53,7 +53,7 @@ test('its reasons are told; what it cannot resolve, preemption cannot either', a
   await b.place(testPod('p'));
   assert.equal(
     b.condition('p')?.message,
-    '0/3 nodes are available: 1 never, 2 busy. preemption: 0/3 nodes are available: ' +
+    '0/3 nodes are available: 1 never, 2 busy. no new claims to deallocate, preemption: 0/3 nodes are available: ' +
       '1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod.',
   );
 });

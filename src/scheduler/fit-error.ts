@@ -15,7 +15,7 @@ export interface Diagnosis {
   readonly preFilterMessage: string;
 }
 
-/** `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …` */
+/** `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). no new claims to deallocate, preemption: …` */
 export function fitMessage(d: Pick<Diagnosis, 'nodeCount' | 'statuses' | 'preFilterMessage'>, postFilter = ''): string {
   let message = `0/${d.nodeCount} nodes are available:`;
   if (d.preFilterMessage) message += ` ${d.preFilterMessage}.`;

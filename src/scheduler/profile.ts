@@ -314,10 +314,14 @@ function run(plugins: readonly With<'filter'>[], state: CycleState, pod: PodInfo
     const plugin = plugins[i]!;
     if (state.skipFilter.size && state.skipFilter.has(plugin.name)) continue;
     const status = plugin.filter(state, pod, node);
+    if (status?.code === 'Error') return failedFilter(plugin.name, status);
     if (status) return status.plugin ? status : status.from(plugin.name);
   }
   return undefined;
 }
+
+const failedFilter = (plugin: string, { message, cause }: Status): Status =>
+  errorStatus(plugin, new Error(`running "${plugin}" filter plugin: ${message}`, { cause }));
 
 /** Runs async code of a plugin; what it throws becomes an error status. */
 export async function guarded(

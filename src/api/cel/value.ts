@@ -124,6 +124,11 @@ export abstract class CelMap {
   abstract readonly size: number;
   abstract get(key: CelValue): CelValue | undefined;
   abstract keys(): Iterable<CelValue>;
+
+  /** What `in` asks. */
+  has(key: CelValue): boolean {
+    return this.get(key) !== undefined;
+  }
 }
 
 /** Listing the keys of a large object takes this long for each. */
@@ -175,10 +180,6 @@ export class ValueMap extends CelMap {
   get(key: CelValue): CelValue | undefined {
     const id = keyId(key);
     return id === undefined ? undefined : this.#entries.get(id)?.[1];
-  }
-
-  has(key: CelValue): boolean {
-    return this.get(key) !== undefined;
   }
 
   set(key: CelValue, value: CelValue): void {

@@ -2,6 +2,7 @@
 import type { PluginFactory } from '../framework.ts';
 import { nodeResourcesBalancedAllocation } from './balanced-allocation.ts';
 import { defaultBinder } from './default-binder.ts';
+import { dynamicResources } from './dra/dynamic-resources.ts';
 import { imageLocality } from './image-locality.ts';
 import { nodeAffinity } from './node-affinity.ts';
 import { nodeName } from './node-name.ts';
@@ -42,6 +43,7 @@ export const defaultPlugins: readonly PluginEntry[] = [
   entry('VolumeZone', volumeZone),
   entry('PodTopologySpread', podTopologySpread, 2),
   entry('InterPodAffinity', interPodAffinity, 2),
+  entry('DynamicResources', dynamicResources, 2),
   entry('DefaultPreemption', defaultPreemption),
   entry('NodeResourcesBalancedAllocation', nodeResourcesBalancedAllocation),
   entry('ImageLocality', imageLocality),

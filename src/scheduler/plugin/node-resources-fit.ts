@@ -1,12 +1,13 @@
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import type { NodeInfo } from '../cache/node-info.ts';
 import { action } from '../cluster-event.ts';
-import type { Plugin } from '../framework.ts';
+import type { Handle, Plugin } from '../framework.ts';
 import { isSame } from '../hint.ts';
 import { capacityOf, podRequests, type Resources, resourceValue } from '../kernel/resources.ts';
 import type { PodInfo } from '../pod-info.ts';
 import { podInfoOf } from '../pod-info.ts';
 import { Status } from '../status.ts';
+import { draStateOf } from './dra/dra-state.ts';
 import { type NodeResourcesFitArgs, resourceScorer } from './resource-scorer.ts';
 
 const name = 'NodeResourcesFit';
@@ -17,11 +18,15 @@ interface Shortage {
   readonly never: boolean;
 }
 
-/** Resources of which the node has too little left. `ignored` names extended resources not to look at. */
+/**
+ * Resources of which the node has too little left. `ignored` names extended resources not to look at, `provided` those
+ * that devices may stand for where the node has none of its own.
+ */
 export function shortages(
   pod: Resources,
   node: Pick<NodeInfo, 'allocatable' | 'requested' | 'pods'>,
   ignored: (resource: string) => boolean = () => false,
+  provided: (resource: string) => boolean = () => false,
 ): Shortage[] {
   const { allocatable, requested } = node;
   const out: Shortage[] = [];
@@ -33,7 +38,7 @@ export function shortages(
   check('memory', pod.memory, allocatable.memory, requested.memory);
   check('ephemeral-storage', pod.ephemeralStorage, allocatable.ephemeralStorage, requested.ephemeralStorage);
   for (const [resource, wants] of pod.scalar ?? [])
-    if (!ignored(resource))
+    if (!ignored(resource) && (allocatable.scalar?.get(resource) || !provided(resource)))
       check(resource, wants, allocatable.scalar?.get(resource) ?? 0, requested.scalar?.get(resource) ?? 0);
   return out;
 }
@@ -58,9 +63,14 @@ function ignores(args: NodeResourcesFitArgs): (resource: string) => boolean {
 }
 
 /** Would an empty node of this size do? */
-function fitsCapacity(pod: PodInfo, node: Node, ignored: (resource: string) => boolean): boolean {
+function fitsCapacity(
+  pod: PodInfo,
+  node: Node,
+  ignored: (resource: string) => boolean,
+  provided: (resource: string) => boolean,
+): boolean {
   const empty = { allocatable: capacityOf(node.status?.allocatable), pods: new Map(), requested: noRequests };
-  return shortages(pod.requests, empty, ignored).length === 0;
+  return shortages(pod.requests, empty, ignored, provided).length === 0;
 }
 
 const noRequests: Resources = { milliCpu: 0, memory: 0, ephemeralStorage: 0, scalar: undefined };
@@ -68,7 +78,9 @@ const noRequests: Resources = { milliCpu: 0, memory: 0, ephemeralStorage: 0, sca
 const signed = (r: Resources) =>
   `${r.milliCpu}/${r.memory}/${r.ephemeralStorage}${r.scalar ? JSON.stringify([...r.scalar]) : ''}`;
 
-export function nodeResourcesFit(_handle: unknown, given: unknown): Plugin {
+export function nodeResourcesFit({ informers }: Pick<Handle, 'informers'>, given: unknown): Plugin {
+  const { extended } = draStateOf(informers);
+  const provided = (resource: string) => extended.isMapped(resource);
   const args = (given ?? {}) as NodeResourcesFitArgs;
   const ignored = ignores(args);
   const score = resourceScorer(args.scoringStrategy);
@@ -87,7 +99,7 @@ export function nodeResourcesFit(_handle: unknown, given: unknown): Plugin {
         wants.ephemeralStorage === 0
       )
         return undefined;
-      const found = shortages(wants, node, ignored);
+      const found = shortages(wants, node, ignored, provided);
       return found.length ? statusOf(found) : undefined;
     },
     score: (_state, pod, node) => score(pod, node),
@@ -107,9 +119,14 @@ export function nodeResourcesFit(_handle: unknown, given: unknown): Plugin {
         actions: action.add | action.updateNodeAllocatable,
         hint: (pod, old, now) => {
           const info = podInfoOf(pod);
-          if (!fitsCapacity(info, now as Node, ignored)) return 'Skip';
+          if (!fitsCapacity(info, now as Node, ignored, provided)) return 'Skip';
           return old && !grew(info, old as Node, now as Node) ? 'Skip' : 'Queue';
         },
+      },
+      {
+        resource: 'DeviceClass',
+        actions: action.add | action.update,
+        hint: pod => ([...(podInfoOf(pod).requests.scalar?.keys() ?? [])].some(provided) ? 'Queue' : 'Skip'),
       },
     ],
   };

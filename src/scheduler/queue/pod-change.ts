@@ -35,6 +35,8 @@ export function podUpdateActions(now: Pod, old: Pod): number {
   if (!same(now.spec.tolerations, old.spec.tolerations)) bits |= action.updatePodToleration;
   if (!now.spec.schedulingGates?.length && old.spec.schedulingGates?.length)
     bits |= action.updatePodSchedulingGatesEliminated;
+  if (!same(now.status?.resourceClaimStatuses, old.status?.resourceClaimStatuses))
+    bits |= action.updatePodGeneratedResourceClaim;
   if (!same(now.spec.schedulingGates, old.spec.schedulingGates)) bits |= action.updateOther;
   return bits;
 }

@@ -27,7 +27,8 @@ function tryQuantity(text: string): CelQuantity | undefined {
   }
 }
 
-function quantity(text: string): CelQuantity {
+/** A `kubernetes.Quantity`; throws CelFault. */
+export function quantity(text: string): CelQuantity {
   const found = tryQuantity(text);
   if (!found)
     throw new CelFault("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
@@ -113,7 +114,8 @@ function trySemver(text: string, normalize = false): CelSemver | undefined {
   return m ? new CelSemver(m) : undefined;
 }
 
-function semver(text: string, normalize = false): CelSemver {
+/** A `kubernetes.Semver`; throws CelFault. */
+export function semver(text: string, normalize = false): CelSemver {
   const found = trySemver(text, normalize);
   if (!found) throw new CelFault(`Invalid character(s) found in version ${JSON.stringify(text)}`);
   return found;

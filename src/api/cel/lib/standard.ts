@@ -129,7 +129,7 @@ const comparisons: Library = [
     ),
   ),
   fn('@in(A, list<A>): bool', (v: CelValue, list: CelList) => contains(list, v), { cost: visits(1) }),
-  fn('@in(A, map<A, B>): bool', (v: CelValue, m: CelMap) => m.get(v) !== undefined),
+  fn('@in(A, map<A, B>): bool', (v: CelValue, m: CelMap) => m.has(v)),
 ];
 
 const sized = (type: string, size: (v: any) => number) => [

@@ -59,12 +59,12 @@ test('claims that are missing, unbound or lost, and what helps', async () => {
   assert.equal(
     message(b, 'p'),
     '0/2 nodes are available: persistentvolumeclaim "none" not found. ' +
-      'preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+      'no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
   );
   await b.place(using('q', 'unbound'));
   assert.match(
     message(b, 'q'),
-    /^0\/2 nodes are available: pod has unbound immediate PersistentVolumeClaims\. preemption/,
+    /^0\/2 nodes are available: pod has unbound immediate PersistentVolumeClaims\. no new claims to deallocate, preemption/,
   );
   b.client.set(coreV1.persistentvolumes, volume('v', onNode('b')) as object);
   b.client.set(coreV1.persistentvolumeclaims, bound('unbound', 'v', { storageClassName: 'now' }) as object);
