@@ -1,8 +1,8 @@
 // Pods a second that the scheduler places: `node bench/scheduler.ts [nodes] [pods] [shape]`, on the fake client.
 // Shapes: plain (one ReplicaSet's pods), varied (each pod asks for something else), spread (DoNotSchedule over zones),
-// anti (required anti-affinity to their like by host).
+// anti (required anti-affinity to their like by host), dra (a claim of one device each, ten devices a node).
 import type { Draft } from '../src/api/meta.ts';
-import { coreV1 } from '../src/api/refs.ts';
+import { coreV1, resourceV1 } from '../src/api/refs.ts';
 import type { Node, Pod } from '../src/api/type/core-v1.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { silentLog } from '../src/base/log.ts';
@@ -14,7 +14,7 @@ import { CycleState } from '../src/scheduler/framework.ts';
 import { podInfoOf } from '../src/scheduler/pod-info.ts';
 import { createScheduler } from '../src/scheduler/scheduler.ts';
 
-type Shape = 'plain' | 'varied' | 'spread' | 'anti';
+type Shape = 'plain' | 'varied' | 'spread' | 'anti' | 'dra';
 
 const [nodes = 1000, pods = 5000] = process.argv.slice(2, 4).map(Number);
 const shape = (process.argv[4] ?? 'plain') as Shape;
@@ -55,6 +55,7 @@ function podOf(i: number): Draft<Pod> {
             ],
           }
         : {}),
+      ...(shape === 'dra' ? { resourceClaims: [{ name: 'gpu', resourceClaimName: `claim-${i}` }] } : {}),
       ...(shape === 'anti'
         ? {
             affinity: {
@@ -78,12 +79,46 @@ const replicaSet = {
   spec: { selector: { matchLabels: { app: 'bench' } } },
 };
 
+const apiVersion = 'resource.k8s.io/v1';
+const driver = 'gpu.example.com';
+const cel = { expression: `device.attributes["${driver}"].model == "large"` };
+const deviceClass = { kind: 'DeviceClass', apiVersion, metadata: { name: 'gpu' }, spec: { selectors: [{ cel }] } };
+const sliceOf = (i: number) => ({
+  kind: 'ResourceSlice',
+  apiVersion,
+  metadata: { name: `slice-${i}` },
+  spec: {
+    driver,
+    nodeName: `node-${i}`,
+    pool: { name: `node-${i}`, generation: 1, resourceSliceCount: 1 },
+    devices: Array.from({ length: 10 }, (_, d) => ({
+      name: `gpu-${d}`,
+      attributes: { model: { string: 'large' }, index: { int: d } },
+      capacity: { memory: { value: '40Gi' } },
+    })),
+  },
+});
+const claimOf = (i: number) => ({
+  metadata: { name: `claim-${i}`, namespace: 'default', uid: `claim-uid-${i}` },
+  spec: {
+    devices: {
+      requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount' as const, count: 1 } }],
+    },
+  },
+  status: {},
+});
+
 const client = fakeClient([replicaSet, ...Array.from({ length: nodes }, (_, i) => nodeOf(i))], { clock: systemClock });
 const random = seededRandom(1);
 const informers = createInformerFactory(client, { clock: systemClock, random, log: silentLog });
 const scheduler = createScheduler({ client, informers, clock: systemClock, random, log: silentLog });
 const abort = new AbortController();
 const running = Promise.all([scheduler.run(abort.signal), informers.run(abort.signal)]);
+if (shape === 'dra') {
+  client.set(resourceV1.deviceclasses, deviceClass);
+  for (let i = 0; i < nodes; i++) client.set(resourceV1.resourceslices, sliceOf(i));
+  for (let i = 0; i < 2 * pods; i++) client.set(resourceV1.resourceclaims, claimOf(i));
+}
 await informers.whenSynced();
 for (let i = 0; i < pods; i++) client.set(coreV1.pods, podOf(i));
 
