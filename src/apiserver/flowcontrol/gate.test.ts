@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { flowcontrolV1 } from '../../api/refs.ts';
+import { type Caller, caller } from '../test-caller.ts';
+import { startTestServer, type TestServer } from '../test-server.ts';
+
+let server: TestServer;
+let send: Caller;
+
+before(async () => {
+  server = await startTestServer();
+  send = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+});
+after(async () => {
+  send.close();
+  await server.stop();
+});
+
+test('every answer names its flow schema and priority level, refusals too', async () => {
+  const uid = async (path: string) =>
+    (await send.expect(200, 'GET', `/apis/flowcontrol.apiserver.k8s.io/v1/${path}`)).metadata.uid;
+  for (const path of ['/api/v1/namespaces/default', '/api/v1/namespaces/no/pods/such', '/version']) {
+    const { headers } = await send.send('GET', path);
+    assert.equal(headers['x-kubernetes-pf-flowschema-uid'], await uid('flowschemas/exempt'));
+    assert.equal(headers['x-kubernetes-pf-prioritylevel-uid'], await uid('prioritylevelconfigurations/exempt'));
+  }
+  const nobody = await server.http({ name: 'nobody' });
+  await assert.rejects(nobody.raw('/metrics'), { code: 403 });
+  const dump = await send.expect(200, 'GET', '/debug/api_priority_and_fairness/dump_priority_levels');
+  assert.match(dump, /\nglobal-default, +0, +true, +false, +0, +0, +1, +0, +0, +0\n/);
+  const requests = await send.expect(200, 'GET', '/debug/api_priority_and_fairness/dump_requests');
+  assert.match(requests, /\nexempt, +exempt, +-1, +-1, +, /);
+  await send.expect(404, 'GET', '/debug/api_priority_and_fairness/other');
+  const metrics = await send.expect(200, 'GET', '/metrics');
+  assert.match(metrics, /\napiserver_flowcontrol_nominal_limit_seats\{priority_level="workload-low"\} 245\n/);
+  assert.match(
+    metrics,
+    /\napiserver_flowcontrol_request_execution_seconds_count\{flow_schema="exempt",priority_level="exempt",type="regular"\} \d+\n/,
+  );
+  assert.match(metrics, /\napiserver_current_inqueue_requests\{request_kind="mutating"\} 0\n/);
+});
+
+/** A server where reviews of oneself take until told, and a user who asks for them. */
+async function slowServer(options: Parameters<typeof startTestServer>[0]) {
+  const slow = await startTestServer({ tokenFile: 'secret,u,1', ...options });
+  const user = caller({ url: slow.url, ca: slow.ca, token: 'secret' });
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  slow.server.context.calls.set('authentication.k8s.io/selfsubjectreviews', async () => {
+    arrived.resolve();
+    await release.promise;
+    return { code: 201, object: { kind: 'SelfSubjectReview', apiVersion: 'authentication.k8s.io/v1', metadata: {} } };
+  });
+  const ask = () => user.send('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {});
+  async function stop() {
+    user.close();
+    await slow.stop();
+  }
+  return { slow, ask, arrived: arrived.promise, release: () => release.resolve(), stop };
+}
+
+async function refusedWhileHeld({ ask, arrived, release }: Awaited<ReturnType<typeof slowServer>>): Promise<void> {
+  const first = ask();
+  await arrived;
+  const { code, headers, object } = await ask();
+  assert.equal(code, 429);
+  assert.equal(headers['retry-after'], '1');
+  assert.equal(object.reason, 'TooManyRequests');
+  assert.equal(object.message, 'Too many requests, please try again later.');
+  release();
+  assert.equal((await first).code, 201);
+  assert.equal((await ask()).code, 201);
+}
+
+test('a schema sends its users to a level that refuses what it has no seat for', async () => {
+  const slow = await slowServer({});
+  try {
+    const admin = await slow.slow.http();
+    await admin.create(flowcontrolV1.prioritylevelconfigurations, {
+      metadata: { name: 'one' },
+      spec: {
+        type: 'Limited',
+        limited: { nominalConcurrencyShares: 0, borrowingLimitPercent: 0, limitResponse: { type: 'Reject' } },
+      },
+    });
+    await admin.create(flowcontrolV1.flowschemas, {
+      metadata: { name: 'one' },
+      spec: {
+        priorityLevelConfiguration: { name: 'one' },
+        matchingPrecedence: 2,
+        rules: [
+          {
+            subjects: [{ kind: 'User', user: { name: 'u' } }],
+            resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['selfsubjectreviews'], clusterScope: true }],
+          },
+        ],
+      },
+    });
+    await refusedWhileHeld(slow);
+    const text = await slow.slow.server.metrics.text();
+    assert.match(text, /dispatched_requests_total\{flow_schema="one",priority_level="one"\} 2\n/);
+    assert.match(
+      text,
+      /rejected_requests_total\{flow_schema="one",priority_level="one",reason="concurrency-limit"\} 1\n/,
+    );
+  } finally {
+    await slow.stop();
+  }
+});
+
+test('without priority and fairness the plain limits hold', async () => {
+  const slow = await slowServer({ enablePriorityAndFairness: false, maxMutatingRequestsInflight: 1 });
+  try {
+    await refusedWhileHeld(slow);
+  } finally {
+    await slow.stop();
+  }
+});
