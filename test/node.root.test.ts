@@ -19,6 +19,7 @@ import { nameTests } from './node/names.ts';
 import { networkTests } from './node/network.ts';
 import { securityTests } from './node/security.ts';
 import { serviceTests } from './node/services.ts';
+import { volumeConformanceTests } from './node/volume-conformance.ts';
 import { volumeTests } from './node/volumes.ts';
 
 const image = 'k8ts.test/busybox:1';
@@ -58,13 +59,19 @@ before(async () => {
 after(() => lab.dispose());
 
 const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
+const volumeGroups = { 'volume conformance': volumeConformanceTests };
 const networkGroups = { network: networkTests, services: serviceTests, names: nameTests, proxies: apiProxyTests };
 const conformanceTests = (c: () => ClusterAccess) => {
   const topics = [conformancePods, conformanceContainers, conformanceEnvironment, conformanceProbes, conformanceResize];
   for (const tests of topics) tests(c);
 };
 
-for (const [name, tests] of Object.entries({ ...groups, ...networkGroups, conformance: conformanceTests }))
+for (const [name, tests] of Object.entries({
+  ...groups,
+  ...volumeGroups,
+  ...networkGroups,
+  conformance: conformanceTests,
+}))
   describe(name, { concurrency: true }, () => {
     tests(() => access);
     after(() => access.clear());

@@ -29,6 +29,7 @@ export function volumeTests(c: () => ClusterAccess): void {
   const modes = (dir: string) =>
     `for f in $(find ${dir}/ -maxdepth 1 ! -name '..*' ! -path ${dir}/ | sort); do echo $f $(stat -L -c '%a %u %g' $f) $(cat $f); done`;
 
+  // [sig-storage] ConfigMap binary data should be reflected in volume [NodeConformance]
   test('maps and secrets: every key, chosen keys under paths, modes, binary data', async () => {
     const binary = Buffer.from([0xde, 0xca, 0xfe, 0xba, 0xd0, 0xfe, 0xff]);
     await c().create('configmaps', {
@@ -63,7 +64,7 @@ export function volumeTests(c: () => ClusterAccess): void {
     ];
     const log = await output(
       'files',
-      `od -An -tx1 /map/dump.bin; rm -f /map/data-1 2>&1; ${['map-mode', 'map-item', 'secret', 'secret-mode', 'secret-item'].map(d => modes(`/${d}`)).join(';')};
+      `od -An -tx1 /map/dump.bin; cat /map/data-1; echo; rm -f /map/data-1 2>&1; ${['map-mode', 'map-item', 'secret', 'secret-mode', 'secret-item'].map(d => modes(`/${d}`)).join(';')};
 cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%a' /projected/data-2 /projected/path/to/data-2 /projected/path; readlink /map/data-1; readlink /map-path/path; stat -c %a /map /secret`,
       volumes,
     );
@@ -71,6 +72,7 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
       log,
       [
         ' de ca fe ba d0 fe ff',
+        'value-1',
         "rm: can't remove '/map/data-1': Read-only file system",
         '/map-mode/data-1 400 0 0 value-1',
         '/map-item/data-2 400 0 0 value-2',
@@ -144,6 +146,7 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     const [root, user] = await Promise.all([own(0), own(1001)]);
     assert.match(root, /^644\n666\n777\n777\n.*\n644\n666\n777\n1777\ntmpfs\n1\n$/);
     assert.match(user, /^644\n666\n777\n777\n.*\n644\n666\n777\n1777\ntmpfs\n1\n$/);
+    // [sig-storage] EmptyDir volumes pod should support shared volumes between containers
     await c().pod('shared', {
       volumes: [{ name: 'data', emptyDir: {} }],
       containers: [
@@ -195,6 +198,16 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     assert.equal(log, [...lines('info', '440'), ...lines('all', '644'), ''].join('\n'));
   });
 
+  // [sig-storage] ConfigMap updates should be reflected in volume [NodeConformance]
+  // [sig-storage] ConfigMap optional updates should be reflected in volume [NodeConformance]
+  // [sig-storage] Secrets optional updates should be reflected in volume [NodeConformance]
+  // [sig-storage] Projected configMap updates should be reflected in volume [NodeConformance]
+  // [sig-storage] Projected configMap optional updates should be reflected in volume [NodeConformance]
+  // [sig-storage] Projected secret optional updates should be reflected in volume [NodeConformance]
+  // [sig-storage] Downward API volume should update labels on modification [NodeConformance]
+  // [sig-storage] Downward API volume should update annotations on modification [NodeConformance]
+  // [sig-storage] Projected downwardAPI should update labels on modification [NodeConformance]
+  // [sig-storage] Projected downwardAPI should update annotations on modification [NodeConformance]
   test('changes reach running containers: updated, deleted, created, labels', async () => {
     for (const [name, data] of [
       ['live', 'one'],
@@ -206,9 +219,15 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     const map = (name: string): Volume => ({ name: `map-${name}`, configMap: { name, optional: true } });
     const secret = (name: string): Volume => ({ name: `secret-${name}`, secret: { secretName: name, optional: true } });
     const names = ['live', 'doomed', 'coming'];
+    const items = [
+      { path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } },
+      { path: 'annotations', fieldRef: { fieldPath: 'metadata.annotations' } },
+      { path: 'note', fieldRef: { fieldPath: "metadata.annotations['note']" } },
+    ];
     const volumes: readonly Volume[] = [
       ...names.map(map),
       ...names.map(secret),
+      { name: 'info', downwardAPI: { items } },
       {
         name: 'all',
         projected: {
@@ -219,14 +238,7 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
             ...names.map(name => ({
               secret: { name, optional: true, items: [{ key: 'data', path: `secret-${name}` }] },
             })),
-            {
-              downwardAPI: {
-                items: [
-                  { path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } },
-                  { path: 'note', fieldRef: { fieldPath: "metadata.annotations['note']" } },
-                ],
-              },
-            },
+            { downwardAPI: { items } },
           ],
         },
       },
@@ -245,7 +257,7 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     const look = () =>
       c().exec(
         'live',
-        "cd /; for f in map-*/data secret-*/data all/*; do echo $f=$(cat $f 2>/dev/null | tr '\\n' ,); done; echo sub=$(cat /sub)",
+        "cd /; for f in map-*/* secret-*/* all/* info/*; do echo $f=$(cat $f 2>/dev/null | tr '\\n' ,); done; echo sub=$(cat /sub)",
       );
     const before = await look();
     for (const line of [
@@ -254,14 +266,14 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
       'map-doomed/data=one',
       'all/map-doomed=one',
       'all/secret-live=one',
-      'all/labels=a="1"',
-      'all/note=x',
+      ...['all', 'info'].flatMap(at => [`${at}/labels=a="1"`, `${at}/annotations=note="x"`, `${at}/note=x`]),
       'sub=one',
     ])
       assert.ok(before.split('\n').includes(line), `${line} in\n${before}`);
     assert.doesNotMatch(before, /coming/);
     for (const kind of ['configmaps', 'secrets']) {
-      const two = kind === 'secrets' ? { stringData: { data: 'two' } } : { data: { data: 'two' } };
+      const data = { data: 'two', more: 'three' };
+      const two = kind === 'secrets' ? { stringData: data } : { data };
       await c().patch(kind, 'live', two);
       await c().delete(kind, 'doomed');
       await c().create(kind, { metadata: { name: 'coming' }, ...two });
@@ -270,14 +282,15 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     const wanted = [
       'map-live/data=two',
       'secret-live/data=two',
+      'map-live/more=three',
+      'secret-live/more=three',
       'map-coming/data=two',
       'secret-coming/data=two',
       'all/map-live=two',
       'all/secret-live=two',
       'all/map-coming=two',
       'all/secret-coming=two',
-      'all/labels=a="1",b="2"',
-      'all/note=y',
+      ...['all', 'info'].flatMap(at => [`${at}/labels=a="1",b="2"`, `${at}/annotations=note="y"`, `${at}/note=y`]),
       'sub=one',
     ];
     let last = '';
