@@ -7,9 +7,11 @@ import type { Node, Pod, Secret, ServiceAccount } from '../api/type/core-v1.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
+import { accessTo, readKubeconfig } from '../client/kubeconfig.ts';
 import { admitCall } from './admission/admit-call.ts';
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './authn/client-certificate.ts';
+import { readAuthenticationConfiguration } from './authn/configuration.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { legacyTokenUse, startTracking } from './authn/legacy-token.ts';
@@ -45,13 +47,13 @@ import {
   reviewSelfSubjectRules,
   reviewSubjectAccess,
 } from './authz/reviews.ts';
+import { FollowedFile } from './configuration/followed-file.ts';
 import type { ApiContext, CallHandler } from './context.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { attributesOf } from './request-attributes.ts';
 import type { RequestInfo } from './request-info.ts';
-import { sendJson } from './respond.ts';
 import type { ApiServerOptions } from './server-options.ts';
 
 export interface Access {
@@ -88,7 +90,12 @@ export function createAccess({ context, client, informers, options, metrics }: A
   ]);
   const countImpersonation = (mode: string, allowed: boolean) =>
     attempts?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
-  const apiAudiences = [defaultIssuer];
+  const {
+    issuers = [defaultIssuer],
+    jwksUri = `${issuers[0]}/openid/v1/jwks`,
+    ...tokenOptions
+  } = options.serviceAccountTokens ?? {};
+  const apiAudiences = tokenOptions.apiAudiences ?? issuers;
   const keys = new TokenKeys({
     signingKeyPem: options.serviceAccountKeys.privateKey,
     publicKeyPems: options.serviceAccountKeys.publicKeys,
@@ -101,6 +108,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
     pod: (namespace, name) => cached<Pod>('pods', `${namespace}/${name}`),
     node: name => cached<Node>('nodes', name),
   };
+  const webhooks = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
   const noteLegacy = legacyTokenUse(client, clock, log);
   const used = (state: string) =>
     metrics?.counter(`serviceaccount_${state}_tokens_total`, `Uses of ${state} service account tokens.`);
@@ -109,7 +117,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
     ...(options.tokenFile ? [tokenFileAuthenticator(parseTokenFile(options.tokenFile), apiAudiences)] : []),
     new ServiceAccountTokenAuthenticator({
       keys,
-      issuers: [defaultIssuer],
+      issuers,
       apiAudiences,
       lookup,
       clock,
@@ -120,11 +128,11 @@ export function createAccess({ context, client, informers, options, metrics }: A
       },
     }),
     bootstrapTokenAuthenticator({ secret: lookup.secret, apiAudiences, clock }),
-    ...foreignTokens(context, options, apiAudiences),
+    ...foreignTokens({ context, options, issuers, apiAudiences, webhooks, metrics }),
   ]);
   const requests = new RequestAuthenticator({
     members: [
-      frontProxyAuthenticator(['front-proxy-client']),
+      frontProxyAuthenticator(options.authentication?.requestHeader ?? { allowedNames: ['front-proxy-client'] }),
       clientCertificateAuthenticator(clock),
       bearerTokenAuthenticator(tokens, apiAudiences),
     ],
@@ -144,7 +152,6 @@ export function createAccess({ context, client, informers, options, metrics }: A
     clusterRoleBindings: informers.informer(rbacV1.clusterrolebindings),
   });
   const nodes = new NodeAuthorizer(followingGraph(nodeFeeds(informers)), nodeRules());
-  const webhooks = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
   const authorizer = createAuthorization({
     ...{ context, node: nodes, rbac, webhooks, metrics },
     options: options.authorization,
@@ -196,7 +203,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
           const account = { namespace: call.key.namespace ?? '', name: call.key.name };
           const request = await bodyOf(call);
           await admitCall(call, 'CREATE', request);
-          const issuer = { keys, issuer: defaultIssuer, apiAudiences, lookup, clock, random };
+          const issuer = { ...tokenOptions, keys, issuer: issuers[0]!, apiAudiences, lookup, clock, random };
           return created(await issueServiceAccountToken(issuer, account, request));
         },
       ],
@@ -204,9 +211,15 @@ export function createAccess({ context, client, informers, options, metrics }: A
   }
 
   const jwks: PathHandler = exchange => {
-    if (exchange.path === '/openid/v1/jwks') sendJson(exchange, 200, keys.jsonWebKeySet());
+    const metadata = (contentType: string, document: object) =>
+      exchange.respond(
+        200,
+        { 'content-type': contentType, 'cache-control': 'public, max-age=3600' },
+        JSON.stringify(document),
+      );
+    if (exchange.path === '/openid/v1/jwks') metadata('application/jwk-set+json', keys.jsonWebKeySet());
     else if (exchange.path === '/.well-known/openid-configuration')
-      sendJson(exchange, 200, openidConfiguration(defaultIssuer, `${defaultIssuer}/openid/v1/jwks`, keys));
+      metadata('application/json', openidConfiguration(issuers[0]!, jwksUri, keys));
     else return false;
     return true;
   };
@@ -252,19 +265,40 @@ export function createAccess({ context, client, informers, options, metrics }: A
   };
 }
 
+interface ForeignTokens {
+  readonly context: ApiContext;
+  readonly options: ApiServerOptions;
+  readonly issuers: readonly string[];
+  readonly apiAudiences: readonly string[];
+  readonly webhooks: WebhookClient;
+  readonly metrics: Metrics | undefined;
+}
+
 /** Tokens that others issued. */
-function foreignTokens(
-  context: ApiContext,
-  { authentication: { jwt, webhook } = {}, dialExtension }: ApiServerOptions,
-  apiAudiences: readonly string[],
-): TokenAuthenticator[] {
-  const { clock } = context;
+function foreignTokens(deps: ForeignTokens): TokenAuthenticator[] {
+  const { context, options, issuers, apiAudiences, webhooks, metrics } = deps;
+  const { clock, log } = context;
+  const { jwt = [], file, webhook } = options.authentication ?? {};
   const tokens: TokenAuthenticator[] = [];
-  if (jwt?.length) tokens.push(oidcAuthenticator({ jwt, ownIssuers: [defaultIssuer], apiAudiences, clock }));
+  if (jwt.length || file) {
+    const make = (from: typeof jwt) => oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock });
+    let oidc = make(jwt);
+    tokens.push({ authenticateToken: (token, audiences) => oidc.authenticateToken(token, audiences) });
+    const apply = (text: string) => {
+      oidc = make(readAuthenticationConfiguration(text, issuers).jwt);
+    };
+    if (file) {
+      const { path, text } = file;
+      const followed = new FollowedFile({ file: path, text, apply, name: 'authentication', clock, log, metrics });
+      context.onShutdown.add(() => followed.stop());
+    }
+  }
   if (webhook) {
-    const client = new WebhookClient({ context, dial: dialExtension, userAgent: 'kube-apiserver' });
-    const post = (...args: Parameters<WebhookClient['post']>) => client.post(...args);
-    tokens.push(webhookTokenAuthenticator({ ...webhook, post, clock }));
+    const access = 'kubeconfig' in webhook ? accessTo(readKubeconfig(webhook.kubeconfig), clock) : undefined;
+    const post = (body: unknown, timeoutMs: number) =>
+      'server' in webhook ? webhooks.post(webhook.server, body, timeoutMs) : webhooks.postTo(access!, body, timeoutMs);
+    const { version, cacheMs } = webhook;
+    tokens.push(webhookTokenAuthenticator({ post, version, cacheMs, apiAudiences, clock }));
   }
   return tokens;
 }

@@ -6,6 +6,7 @@ import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
 import type { AuditSink } from './audit/auditor.ts';
+import type { FrontProxyOptions } from './authn/front-proxy.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
@@ -46,8 +47,26 @@ export interface ApiServerOptions {
     readonly jwt?: readonly JwtAuthenticator[];
     /** Where nobody needs a name; `*`: everywhere. Default: health and version. */
     readonly anonymousPaths?: readonly string[];
-    /** A server that takes TokenReviews. */
-    readonly webhook?: { readonly server: WebhookClientConfig; readonly cacheMs?: number };
+    /** The AuthenticationConfiguration `jwt` was read from; changes of its issuers take effect. */
+    readonly file?: { readonly path: string; readonly text: string };
+    /** A server that takes TokenReviews: by address, or by the kubeconfig file that leads there. */
+    readonly webhook?: ({ readonly server: WebhookClientConfig } | { readonly kubeconfig: string }) & {
+      readonly version?: 'v1' | 'v1beta1';
+      readonly cacheMs?: number;
+    };
+    /** How a proxy in front names users. Default: common name front-proxy-client, headers X-Remote-…. */
+    readonly requestHeader?: FrontProxyOptions;
+  };
+  /** Of the tokens this server issues. */
+  readonly serviceAccountTokens?: {
+    /** The first one signs, all are believed. Default: the address of the `kubernetes` service. */
+    readonly issuers?: readonly string[];
+    /** What tokens have to be meant for. Default: the issuers. */
+    readonly apiAudiences?: readonly string[];
+    /** Where the keys are published, as the discovery document says. */
+    readonly jwksUri?: string;
+    readonly maxExpirationSeconds?: number;
+    readonly extendExpiration?: boolean;
   };
   /** As --enable-priority-and-fairness. Default: true; else the two limits below hold as they are. */
   readonly enablePriorityAndFairness?: boolean;

@@ -1,24 +1,46 @@
 // Users named in headers by a proxy that shows a certificate of the front-proxy authority.
 import { type Authenticator, type AuthnRequest, CredentialError } from './user.ts';
 
-const extraPrefix = 'x-remote-extra-';
+export interface FrontProxyOptions {
+  /** Common names a proxy may have; none: any. */
+  readonly allowedNames?: readonly string[];
+  /** Headers in which a proxy names the user; of several the first that says something counts. */
+  readonly usernameHeaders?: readonly string[];
+  readonly uidHeaders?: readonly string[];
+  readonly groupHeaders?: readonly string[];
+  readonly extraHeadersPrefixes?: readonly string[];
+}
 
-/** `allowedNames`: common names a proxy may have; none: any. Several groups come as an array, one entry a header line. */
-export function frontProxyAuthenticator(allowedNames: readonly string[] = []): Authenticator {
+const small = (names: readonly string[]) => names.map(name => name.toLowerCase());
+
+/** Several groups come as an array, one entry a header line. */
+export function frontProxyAuthenticator(options: FrontProxyOptions = {}): Authenticator {
+  const { allowedNames = [] } = options;
+  const usernames = small(options.usernameHeaders ?? ['X-Remote-User']);
+  const uids = small(options.uidHeaders ?? ['X-Remote-Uid']);
+  const groups = small(options.groupHeaders ?? ['X-Remote-Group']);
+  const prefixes = small(options.extraHeadersPrefixes ?? ['X-Remote-Extra-']);
+  const first = (names: readonly string[], headers: AuthnRequest['headers']) => {
+    for (const name of names) {
+      const value = valuesOf(headers[name])[0];
+      if (value) return value;
+    }
+    return undefined;
+  };
   return {
     authenticate(request) {
       const { peerCertificate: peer, headers } = request;
       if (peer?.authority !== 'frontProxy') return undefined;
       if (allowedNames.length && !allowedNames.includes(peer.commonName))
         throw new CredentialError(`x509: subject with cn=${peer.commonName} is not in the allowed list`);
-      const name = valuesOf(headers['x-remote-user'])[0];
+      const name = first(usernames, headers);
       if (!name) return undefined;
-      const uid = valuesOf(headers['x-remote-uid'])[0];
-      const extra = extraOf(headers);
+      const uid = first(uids, headers);
+      const extra = extraOf(headers, prefixes);
       return {
         name,
         ...(uid ? { uid } : {}),
-        groups: valuesOf(headers['x-remote-group']),
+        groups: groups.flatMap(header => valuesOf(headers[header])),
         ...(extra ? { extra } : {}),
       };
     },
@@ -28,12 +50,17 @@ export function frontProxyAuthenticator(allowedNames: readonly string[] = []): A
 const valuesOf = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
-function extraOf(headers: AuthnRequest['headers']): Record<string, readonly string[]> | undefined {
+function extraOf(
+  headers: AuthnRequest['headers'],
+  prefixes: readonly string[],
+): Record<string, readonly string[]> | undefined {
   let extra: Record<string, readonly string[]> | undefined;
   for (const [header, value] of Object.entries(headers)) {
-    if (!header.startsWith(extraPrefix)) continue;
+    const prefix = prefixes.find(p => header.startsWith(p));
+    if (!prefix) continue;
     extra ??= {};
-    extra[decodeKey(header.slice(extraPrefix.length))] = valuesOf(value);
+    const key = decodeKey(header.slice(prefix.length));
+    extra[key] = [...(extra[key] ?? []), ...valuesOf(value)];
   }
   return extra;
 }

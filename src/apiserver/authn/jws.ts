@@ -11,6 +11,14 @@ export interface Jws {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
+const pemBlock = /-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----/g;
+
+/** A file may hold several keys. */
+function keysIn(pem: string): readonly string[] {
+  const blocks = [...pem.matchAll(pemBlock)].flatMap(([block, label]) => (label === 'EC PARAMETERS' ? [] : [block]));
+  return blocks.length ? blocks : [pem];
+}
+
 interface TokenKey {
   readonly id: string;
   readonly algorithm: string;
@@ -57,11 +65,11 @@ export class TokenKeys {
   readonly #signing: TokenKey | undefined;
   readonly #accepted: readonly TokenKey[];
 
-  /** The signing key's public half is always accepted; `publicKeyPems` may hold public or private keys. */
+  /** The signing key's public half is always accepted; `publicKeyPems` may hold public or private keys, several a text. */
   constructor(options: { signingKeyPem?: string; publicKeyPems?: readonly string[] }) {
     const { signingKeyPem, publicKeyPems = [] } = options;
     this.#signing = signingKeyPem ? tokenKey(createPrivateKey(signingKeyPem)) : undefined;
-    const accepted = [...(signingKeyPem ? [signingKeyPem] : []), ...publicKeyPems].map(pem =>
+    const accepted = [...(signingKeyPem ? [signingKeyPem] : []), ...publicKeyPems.flatMap(keysIn)].map(pem =>
       tokenKey(createPublicKey(pem)),
     );
     this.#accepted = accepted.filter((k, i) => accepted.findIndex(other => other.id === k.id) === i);

@@ -63,7 +63,7 @@ test('client certificates: good, expired, not yet, wrong CA, wrong usage, front 
 });
 
 test('front proxy headers count only behind its certificate', () => {
-  const authenticator = frontProxyAuthenticator(['front-proxy-client']);
+  const authenticator = frontProxyAuthenticator({ allowedNames: ['front-proxy-client'] });
   const headers = {
     'x-remote-user': 'ann',
     'x-remote-group': ['a', 'b'],
@@ -251,4 +251,27 @@ test('headers and names', () => {
   assert.deepEqual(parseServiceAccountUsername('system:serviceaccount:a:b'), { namespace: 'a', name: 'b' });
   for (const n of ['system:serviceaccount:a', 'system:serviceaccount:a:b:c', 'x', 'system:serviceaccount::b'])
     assert.equal(parseServiceAccountUsername(n), undefined);
+});
+
+test('a front proxy may name users in headers of its own', () => {
+  const authenticator = frontProxyAuthenticator({
+    usernameHeaders: ['X-Who', 'X-Remote-User'],
+    uidHeaders: [],
+    groupHeaders: ['X-Team', 'X-Remote-Group'],
+    extraHeadersPrefixes: ['X-More-'],
+  });
+  const peerCertificate = { commonName: 'any', organizations: [], authority: 'frontProxy' } as const;
+  const headers = {
+    'x-remote-user': 'ann',
+    'x-remote-uid': '1',
+    'x-team': ['a', 'b'],
+    'x-remote-group': 'c',
+    'x-more-example.com%2fk': 'v',
+    'x-remote-extra-k': 'no',
+  };
+  assert.deepEqual(authenticator.authenticate({ headers, peerCertificate }), {
+    name: 'ann',
+    groups: ['a', 'b', 'c'],
+    extra: { 'example.com/k': ['v'] },
+  });
 });

@@ -1,18 +1,20 @@
 // Tokens that a webhook knows: a TokenReview is sent, its status believed and kept for a while.
 import { createHash } from 'node:crypto';
-import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
 import type { TokenReviewStatus } from '../../api/type/authentication-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { CredentialError, type TokenAuthenticator, type TokenIdentity } from './user.ts';
 
 export interface WebhookTokenOptions {
-  readonly server: WebhookClientConfig;
   /** Posts JSON; rejects when the server cannot be asked. */
-  post(server: WebhookClientConfig, body: unknown, timeoutMs: number): Promise<unknown>;
+  post(body: unknown, timeoutMs: number): Promise<unknown>;
+  /** Of the reviews. Default: v1. */
+  readonly version?: 'v1' | 'v1beta1' | undefined;
+  /** What a token is good for of which the webhook does not say. */
+  readonly apiAudiences: readonly string[];
   readonly clock: Clock;
-  /** How long an answer is believed. Default: two minutes. */
-  readonly cacheMs?: number;
+  /** How long an answer is believed; 0: not at all. Default: two minutes. */
+  readonly cacheMs?: number | undefined;
 }
 
 const timeoutMs = 30_000;
@@ -38,10 +40,9 @@ export function webhookTokenAuthenticator(options: WebhookTokenOptions): TokenAu
       if (known && known.untilMs > nowMs) return known.identity;
       kept.delete(id);
       const identity = ask(options, token, audiences);
-      // A server that could not be asked may be asked again at once.
-      identity.catch(error => {
-        if (!(error instanceof CredentialError) || error.cause) kept.delete(id);
-      });
+      if (cacheMs <= 0) return identity;
+      // What failed may be tried again at once.
+      identity.catch(() => kept.delete(id));
       if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);
       kept.set(id, { identity, untilMs: nowMs + cacheMs });
       return identity;
@@ -50,19 +51,19 @@ export function webhookTokenAuthenticator(options: WebhookTokenOptions): TokenAu
 }
 
 async function ask(
-  { server, post }: WebhookTokenOptions,
+  { post, version = 'v1', apiAudiences }: WebhookTokenOptions,
   token: string,
   audiences: readonly string[],
 ): Promise<TokenIdentity | undefined> {
   const review = {
     kind: 'TokenReview',
-    apiVersion: 'authentication.k8s.io/v1',
+    apiVersion: `authentication.k8s.io/${version}`,
     spec: { token, audiences },
     status: {},
   };
   let status: TokenReviewStatus | undefined;
   try {
-    ({ status } = (await post(server, review, timeoutMs)) as { status?: TokenReviewStatus });
+    ({ status } = (await post(review, timeoutMs)) as { status?: TokenReviewStatus });
   } catch (error) {
     throw new CredentialError(messageOf(error), { cause: error });
   }
@@ -72,7 +73,8 @@ async function ask(
   }
   const { username = '', uid, groups = [], extra } = status.user ?? {};
   // A webhook that says nothing of audiences knows this server's only.
-  const good = status.audiences?.length ? audiences.filter(a => status.audiences!.includes(a)) : audiences;
+  const known = status.audiences?.length ? status.audiences : apiAudiences;
+  const good = audiences.filter(a => known.includes(a));
   if (good.length === 0) return undefined;
   return {
     user: {

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { authenticationV1 } from '../../../api/refs.ts';
 import { systemClock, VirtualClock } from '../../../base/clock.ts';
 import { httpClient } from '../../../client/http-client.ts';
 import { startTestExtension, type TestExtension } from '../../extension/test-extension.ts';
 import { startTestServer } from '../../test-server.ts';
+import { readAuthenticationConfiguration } from '../configuration.ts';
 import { CredentialError, type TokenIdentity } from '../user.ts';
 import { webhookTokenAuthenticator } from '../webhook-token.ts';
 import type { JwtAuthenticator } from './configuration.ts';
@@ -139,9 +143,9 @@ test('configurations are checked', () => {
 test('a webhook is asked once for a token it knows', async () => {
   let reviews = 0;
   const authenticator = webhookTokenAuthenticator({
-    server: { url: 'https://x' },
+    apiAudiences: ['api'],
     clock,
-    post: async (_server, body) => {
+    post: async body => {
       reviews++;
       const { token } = (body as { spec: { token: string } }).spec;
       if (token === 'down') throw new Error('connection refused');
@@ -173,5 +177,94 @@ test('the API server knows the users of issuers', async () => {
     client.close();
   } finally {
     await server.stop();
+  }
+});
+
+test('an issuer is found elsewhere, and files are read strictly', async () => {
+  const elsewhere = { ...jwt({ username: { claim: 'sub', prefix: '' } }).issuer, discoveryURL: `${issuer.url}/other` };
+  const config = jwt({ username: { claim: 'sub', prefix: '' } }, { issuer: elsewhere });
+  assert.equal((await identify(config, tokenOf({})))?.user.name, 'me');
+  const header = 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n';
+  const read = (text: string) => readAuthenticationConfiguration(header + text, ['https://own']);
+  assert.deepEqual(read('anonymous: {enabled: true, conditions: [{path: /livez}]}'), {
+    jwt: [],
+    anonymousPaths: ['/livez'],
+  });
+  assert.throws(() => read('anonymous: {conditions: [{path: /livez}]}'), /enabled should be set to true/);
+  assert.throws(() => read('jwt: [{issuer: {uri: x}}]'), /unknown field "jwt\[0\].issuer.uri"/);
+  const complaints = (text: string): string[] => {
+    try {
+      read(`jwt: [${text}]`);
+      return [];
+    } catch (error) {
+      return (error as Error).message.replace(/^\[|\]$/g, '').split(', jwt');
+    }
+  };
+  assert.deepEqual(
+    complaints(
+      '{issuer: {url: "https://i", discoveryURL: "https://i/", audiences: [a, b]}, claimMappings: {username: {claim: a, expression: "claims.a", prefix: ""}, extra: [{key: k8s.io/x, valueExpression: "claims.x"}]}, claimValidationRules: [{claim: a, message: m}, {}]}',
+    ).map(c => c.replace(/^jwt|^\[0\]\.|^jwt\[0\]\./g, '').replace(/^\[0\]\./, '')),
+    [
+      'issuer.discoveryURL: Invalid value: "https://i/": discoveryURL must be different from URL',
+      'issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences',
+      'claimValidationRules[0].message: Invalid value: "m": message can\'t be set when claim is set',
+      'claimValidationRules[1]: Required value: claim or expression is required',
+      'claimMappings.username: Invalid value: "": claim and expression can\'t both be set',
+      'claimMappings.username.prefix: Invalid value: "": prefix can\'t be set when expression is set',
+      'claimMappings.extra[0].key: Invalid value: "k8s.io/x": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use',
+    ],
+  );
+});
+
+test('a server follows its file of issuers, and asks a webhook where a kubeconfig leads', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'authentication-'));
+  const path = join(directory, 'authentication.yaml');
+  const kubeconfig = join(directory, 'kubeconfig');
+  const document = (...all: JwtAuthenticator[]) =>
+    JSON.stringify({ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AuthenticationConfiguration', jwt: all });
+  const text = document();
+  writeFileSync(path, text);
+  const versions: string[] = [];
+  const reviewer = await startTestExtension((_request, response, body) => {
+    const { apiVersion, spec } = JSON.parse(body);
+    versions.push(apiVersion);
+    const user = { username: 'carol', uid: '9', groups: ['web'], extra: { a: ['b'] } };
+    response.end(JSON.stringify({ status: spec.token === 'hers' ? { authenticated: true, user } : {} }));
+  });
+  const cluster = { server: reviewer.url, 'certificate-authority-data': reviewer.caBundle };
+  const contexts = [{ name: 'x', context: { cluster: 'c', user: 'u' } }];
+  const users = [{ name: 'u', user: {} }];
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({ 'current-context': 'x', clusters: [{ name: 'c', cluster }], contexts, users }),
+  );
+  const serverClock = new VirtualClock(systemClock.now());
+  const server = await startTestServer({
+    clock: serverClock,
+    authentication: { jwt: [], file: { path, text }, webhook: { kubeconfig, version: 'v1beta1' } },
+  });
+  try {
+    const whoami = async (token: string) => {
+      const client = httpClient({ server: server.url, ca: server.ca, token, userAgent: 'test' });
+      try {
+        return (await client.create(authenticationV1.selfsubjectreviews, {} as never)).status?.userInfo;
+      } finally {
+        client.close();
+      }
+    };
+    assert.deepEqual(await whoami('hers'), {
+      ...{ username: 'carol', uid: '9', groups: ['web', 'system:authenticated'], extra: { a: ['b'] } },
+    });
+    await assert.rejects(whoami('nobodys'), /Unauthorized/);
+    assert.deepEqual(versions, ['authentication.k8s.io/v1beta1', 'authentication.k8s.io/v1beta1']);
+    const token = tokenOf({ exp: systemClock.now() / 1000 + 600 });
+    await assert.rejects(whoami(token), /Unauthorized/);
+    writeFileSync(path, document(jwt({ username: { claim: 'sub', prefix: 'x:' } })));
+    await serverClock.advance(10_000);
+    assert.equal((await whoami(token))?.username, 'x:me');
+  } finally {
+    await server.stop();
+    await reviewer.stop();
+    rmSync(directory, { recursive: true });
   }
 });
