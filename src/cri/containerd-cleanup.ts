@@ -4,8 +4,9 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { forgetSandboxResults } from './cni.ts';
-import { findProgram, runProgram } from './command.ts';
 import { containerdRuntime } from './containerd.ts';
+import { imageMountsDirectory } from './image-mounts.ts';
+import { unmountBelow } from './mount-point.ts';
 import type { ContainerRuntime } from './runtime.ts';
 
 export interface DestroyOptions {
@@ -48,7 +49,7 @@ export async function destroyContainers(options: DestroyOptions): Promise<void> 
     runtime.close();
   }
   await killLeftovers(options);
-  await unmountBelow([options.state, options.root]);
+  await unmountBelow([options.state, options.root, imageMountsDirectory(options.socket)]);
 }
 
 async function inBatches<T>(items: readonly T[], size: number, each: (item: T) => Promise<unknown>): Promise<void> {
@@ -99,29 +100,6 @@ function kill(pid: number): void {
 function isAlive(pid: number): boolean {
   const stat = text(`/proc/${pid}/stat`);
   return stat !== '' && stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z';
-}
-
-/** Unmounts everything below the directories, deepest and latest first; what is busy is detached. */
-export async function unmountBelow(directories: readonly string[]): Promise<void> {
-  const umount = findProgram('umount') ?? 'umount';
-  for (let round = 0; round < 3; round++) {
-    const points = mountPointsBelow(text('/proc/self/mountinfo'), directories);
-    if (points.length === 0) return;
-    for (let i = 0; i < points.length; i += 100)
-      await runProgram(umount, ['-l', ...points.slice(i, i + 100)]).catch(() => {});
-  }
-  const left = mountPointsBelow(text('/proc/self/mountinfo'), directories);
-  if (left.length > 0) throw new Error(`unmount below ${directories.join(', ')}: ${left.length} left: ${left[0]}`);
-}
-
-/** Pure: the mount points of a mountinfo text that lie below the directories, in the order to unmount them. */
-export function mountPointsBelow(mountinfo: string, directories: readonly string[]): string[] {
-  const points = mountinfo
-    .split('\n')
-    .map(line =>
-      (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
-    );
-  return points.filter(point => directories.some(d => point.startsWith(`${d}/`))).reverse();
 }
 
 function list(directory: string): string[] {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cniConflist, findCniBinDir, forgetCniResults, writeCniConfig } from './cni.ts';
-import { mountPointsBelow } from './containerd-cleanup.ts';
 import { containerdConfig, registryHosts, restrictOomScoreAdj } from './containerd-config.ts';
 import { readEnvelope } from './containerd-events.ts';
 import { containerdMajor } from './containerd-process.ts';
+import { mountPointsBelow } from './mount-point.ts';
 
 const options = {
   root: '/n/root',

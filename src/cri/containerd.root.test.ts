@@ -6,16 +6,19 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { destroyContainers, mountPointsBelow, shimPids } from './containerd-cleanup.ts';
+import { destroyContainers, shimPids } from './containerd-cleanup.ts';
 import { registryHosts } from './containerd-config.ts';
 import { ContainerdProcess } from './containerd-process.ts';
 import { loadImageArchive } from './image-archive.ts';
+import { imageMountsDirectory } from './image-mounts.ts';
+import { mountPointsBelow } from './mount-point.ts';
+import { hostArchitecture, ociArchive } from './oci-image.ts';
 import { pauseImageReference } from './pause-image.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
 import { isRuntimeNotFound } from './runtime-error.ts';
 import { writeTar } from './tar.ts';
 import { busyboxArchive, busyboxImage, startTestContainerd, type TestContainerd } from './test-containerd.ts';
-import type { PortMapping } from './type.ts';
+import type { Mount, PortMapping } from './type.ts';
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const endMs = systemClock.monotonic() + 20_000;
@@ -59,7 +62,7 @@ describe('containerd of a node', () => {
     const { pod_sandbox_id: id = '' } = await containerd.runtime.RunPodSandbox({ config });
     return { id, uid, path, config };
   };
-  const runContainer = async (pod: Awaited<ReturnType<typeof runPod>>, script: string) => {
+  const runContainer = async (pod: Awaited<ReturnType<typeof runPod>>, script: string, mounts: Mount[] = []) => {
     const { container_id: id = '' } = await containerd.runtime.CreateContainer({
       pod_sandbox_id: pod.id,
       sandbox_config: pod.config,
@@ -68,6 +71,7 @@ describe('containerd of a node', () => {
         image: { image: busyboxImage },
         command: ['/bin/busybox', 'sh', '-c', script],
         log_path: 'main.log',
+        mounts,
         linux: { security_context: { namespace_options: pod.config.linux.security_context.namespace_options } },
       },
     });
@@ -191,6 +195,43 @@ describe('containerd of a node', () => {
     stop.abort();
     await watching;
     await removePod(pod);
+  });
+
+  test('images are mounted as volumes, of one layer and of several, and gone with their sandbox', async () => {
+    const { directory, runtime } = containerd;
+    const file = (name: string, text: string) => ({ name, content: Buffer.from(text) });
+    for (const [image, ...layers] of [
+      ['k8ts.local/one:1', [file('one', '1')]],
+      [
+        'k8ts.local/two:1',
+        [file('one', '1'), file('both', 'below')],
+        [{ name: 'dir/' }, file('dir/two', '2'), file('both', 'above')],
+      ],
+    ] as const) {
+      const [files = [], ...moreLayers] = layers;
+      const archive = ociArchive({ reference: image, architecture: hostArchitecture(), files, moreLayers, config: {} });
+      writeFileSync(join(directory, 'volume.tar'), archive);
+      await loadImageArchive(containerd.options.socket, join(directory, 'volume.tar'));
+      await until(async () => (await runtime.ImageStatus({ image: { image } })).image !== undefined);
+    }
+    const pod = await runPod();
+    const mounts = [
+      { container_path: '/a', readonly: true, image: { image: 'k8ts.local/one:1' } },
+      { container_path: '/b', readonly: true, image: { image: 'k8ts.local/two:1' } },
+      { container_path: '/c', readonly: true, image: { image: 'k8ts.local/two:1' }, image_sub_path: 'dir' },
+    ];
+    await runContainer(pod, 'cd /; cat a/one b/one b/both b/dir/two c/two; touch b/new 2>&1', mounts);
+    const log = join(pod.config.log_directory, 'main.log');
+    const said = () => readFileSync(log, 'utf8').replaceAll(/^\S+ stdout [FP] /gm, '');
+    await until(() => said().includes('Read-only file system'));
+    assert.match(said(), /^11above22/);
+    const outside = runContainer(pod, 'true', [{ ...mounts[2], image_sub_path: '../..' }]);
+    await assert.rejects(outside, /leaves image/);
+    await runtime.RemovePodSandbox({ pod_sandbox_id: pod.id });
+    const left = mountPointsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), [
+      imageMountsDirectory(containerd.options.socket),
+    ]);
+    assert.deepEqual(left, []);
   });
 
   test('archives are loaded: OCI with bare names, gzipped, and docker-archives', async () => {

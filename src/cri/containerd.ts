@@ -3,6 +3,7 @@ import type { Log } from '../base/log.ts';
 import { watchContainerdEvents } from './containerd-events.ts';
 import descriptor from './cri-v1.json' with { type: 'json' };
 import { GrpcChannel, type Method } from './grpc.ts';
+import { ImageMounts } from './image-mounts.ts';
 import { compileMessages, type TypeDescriptor } from './protobuf.ts';
 import type { ContainerRuntime } from './runtime.ts';
 import type { CallOptions, ImageService, RuntimeService } from './type.ts';
@@ -32,8 +33,18 @@ export function containerdRuntime(options: { socket: string; clock: Clock; log: 
           channel.unary(method, request, call, timeoutMsOf(method.name, request));
   }
   const services = calls as unknown as RuntimeService & ImageService;
+  const images = new ImageMounts(services, channel, socket);
   return {
     ...services,
+    async CreateContainer(request, call) {
+      const config = request.config && (await images.resolve(request.pod_sandbox_id ?? '', request.config));
+      return services.CreateContainer({ ...request, ...(config ? { config } : {}) }, call);
+    },
+    async RemovePodSandbox(request, call) {
+      const response = await services.RemovePodSandbox(request, call);
+      await images.release(request.pod_sandbox_id ?? '');
+      return response;
+    },
     endpoint: socket,
     watchEvents: (handler, signal) =>
       watchContainerdEvents(

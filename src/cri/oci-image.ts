@@ -6,8 +6,9 @@ export interface ImageSource {
   /** Full reference, registry included. */
   readonly reference: string;
   readonly architecture: Architecture;
-  /** The only layer. */
+  /** The first layer, most often the only one. */
   readonly files: readonly TarEntry[];
+  readonly moreLayers?: readonly (readonly TarEntry[])[];
   /** The image configuration's `config`: Entrypoint, Cmd, Env, User, … */
   readonly config: Readonly<Record<string, unknown>>;
 }
@@ -21,19 +22,19 @@ export function hostArchitecture(): Architecture {
 
 /** An OCI image layout with one image, as a tar that containerd imports under the image's reference. Deterministic. */
 export function ociArchive(image: ImageSource): Buffer {
-  const layer = writeTar(image.files);
+  const layers = [image.files, ...(image.moreLayers ?? [])].map(writeTar);
   const config = json({
     architecture: image.architecture,
     os: 'linux',
     config: image.config,
-    rootfs: { type: 'layers', diff_ids: [digest(layer)] },
+    rootfs: { type: 'layers', diff_ids: layers.map(digest) },
     history: [{ created_by: 'k8ts' }],
   });
   const manifest = json({
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config: descriptor('application/vnd.oci.image.config.v1+json', config),
-    layers: [descriptor('application/vnd.oci.image.layer.v1.tar', layer)],
+    layers: layers.map(layer => descriptor('application/vnd.oci.image.layer.v1.tar', layer)),
   });
   const index = json({
     schemaVersion: 2,
@@ -50,7 +51,7 @@ export function ociArchive(image: ImageSource): Buffer {
     { name: 'index.json', content: index },
     { name: 'blobs/' },
     { name: 'blobs/sha256/' },
-    ...[layer, config, manifest].map(content => ({ name: `blobs/sha256/${digest(content).slice(7)}`, content })),
+    ...[...layers, config, manifest].map(content => ({ name: `blobs/sha256/${digest(content).slice(7)}`, content })),
   ]);
 }
 
