@@ -113,7 +113,11 @@ export class Invariants {
     const same = this.#world
       .all('pods')
       .filter(p => controllerOf(p)?.uid === owner.uid && isLive(p) && nodeOf(p) === nodeOf(pod));
-    if (same.length > 1) this.#fail(`${same.length} pods of daemon set ${owner.name} for ${nodeOf(pod)}`);
+    const revision = (p: Any) => p.metadata.labels['controller-revision-hash'];
+    const surges = this.#world.get('daemonsets', pod.metadata.namespace, owner.name)?.spec.updateStrategy.rollingUpdate;
+    // An old one and a new one.
+    const many = surges?.maxSurge ? same.some(p => p !== pod && revision(p) === revision(pod)) : same.length > 1;
+    if (many) this.#fail(`${same.length} pods of daemon set ${owner.name} for ${nodeOf(pod)}`);
   }
 
   #bound(pod: Any): void {

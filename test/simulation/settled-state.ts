@@ -9,6 +9,16 @@ export function unsettled(world: World): string[] {
     ...world.all('daemonsets').flatMap(d => daemonSet(world, d)),
     ...world.all('jobs').flatMap(j => job(world, j)),
     ...orphans(world),
+    ...world.all('pods').flatMap(waiting),
+  ];
+}
+
+/** Only beside what waits for it, to tell why. */
+function waiting(p: Any): string[] {
+  if (!isLive(p) || isReady(p)) return [];
+  const conditions = p.status?.conditions?.filter((c: Any) => c.status !== 'True');
+  return [
+    `pod ${p.metadata.name} on ${p.spec.nodeName}: ${JSON.stringify([conditions, p.status?.containerStatuses?.[0]?.state])}`,
   ];
 }
 

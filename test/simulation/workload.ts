@@ -12,7 +12,7 @@ import {
   policyV1,
   StatusError,
 } from '../../src/cluster/index.ts';
-import type { Any, World } from './world.ts';
+import { type Any, controllerOf, type World } from './world.ts';
 
 export const namespace = 'sim';
 
@@ -97,7 +97,7 @@ export class Workload {
           {
             name: 'c',
             image: `registry.example/i:${this.#image++}`,
-            resources: { requests: { cpu: this.#dice.pick(['100m', '500m', '1', '1500m']) } },
+            resources: { requests: { cpu: this.#dice.pick(['100m', '250m', '500m', '1']) } },
           },
         ],
         ...more,
@@ -305,7 +305,7 @@ export class Workload {
   /** The pod no longer matches its owner, who must let go of it and make another. */
   async #release(): Promise<string> {
     const pod = this.#some(['pods']);
-    if (!pod?.metadata.labels?.app) return 'no pod to release';
+    if (!pod?.metadata.labels?.app || controllerOf(pod)?.kind === 'StatefulSet') return 'no pod to release';
     const body = { metadata: { labels: { app: 'free' }, annotations: { free: 'yes' } } };
     await this.#client.patch(coreV1.pods, { namespace, name: pod.metadata.name }, { type: 'merge', body });
     return `release ${pod.metadata.name}`;
@@ -358,8 +358,11 @@ export class Workload {
     await this.#uncordon();
     for (const quota of this.#world.all('resourcequotas'))
       await this.#client.delete(coreV1.resourcequotas, { namespace, name: quota.metadata.name });
-    for (const d of this.#world.all('deployments'))
-      if (d.spec.paused) await this.#patch(d, { spec: { paused: false } });
+    // So few that there is room for all.
+    for (const w of [...this.#world.all('deployments'), ...this.#world.all('statefulsets')])
+      await this.#patch(w, {
+        spec: { replicas: Math.min(2, w.spec.replicas), ...(w.spec.paused ? { paused: null } : {}) },
+      });
     for (const c of this.#world.all('cronjobs'))
       await this.#client.patch(
         batchV1.cronjobs,

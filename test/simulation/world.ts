@@ -13,6 +13,11 @@ export interface Change {
   readonly old: Any | undefined;
 }
 
+const interesting = new Set([
+  ...['pods', 'minions', 'replicasets', 'deployments', 'statefulsets', 'daemonsets', 'controllerrevisions'],
+  ...['jobs', 'cronjobs', 'resourcequotas', 'poddisruptionbudgets'],
+]);
+
 /** Objects by kind and `namespace/name`, and when things of interest were true last. */
 export class World {
   readonly #kinds = new Map<string, Map<string, Any>>();
@@ -28,8 +33,10 @@ export class World {
     return this.#clock.now();
   }
 
-  apply(event: StoreEvent): Change {
+  /** Undefined for what no rule is about. */
+  apply(event: StoreEvent): Change | undefined {
     const [, , kind = '', ...rest] = event.key.split('/');
+    if (!interesting.has(kind)) return undefined;
     const key = rest.join('/');
     const all = this.#of(kind);
     const old = all.get(key);

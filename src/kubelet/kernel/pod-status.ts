@@ -317,7 +317,7 @@ export function statusPatch(pod: Pod, before: PodStatus, after: PodStatus): obje
   const old = before as Record<string, unknown>;
   const next = after as Record<string, unknown>;
   for (const key of new Set([...Object.keys(old), ...Object.keys(next)])) {
-    if (key === 'conditions' || JSON.stringify(old[key]) === JSON.stringify(next[key])) continue;
+    if (key === 'conditions' || isSame(old[key], next[key])) continue;
     if (next[key] === undefined && keptByOthers.has(key)) continue;
     status[key] = next[key] === undefined ? null : next[key];
   }
@@ -348,6 +348,12 @@ export function statusPatch(pod: Pod, before: PodStatus, after: PodStatus): obje
   }
   return Object.keys(status).length ? { metadata: { uid: pod.metadata.uid }, status } : undefined;
 }
+
+// Times that are not known are stored as null.
+const isSame = (a: unknown, b: unknown): boolean =>
+  JSON.stringify(a) === JSON.stringify(b) ||
+  (Array.isArray(a) && Array.isArray(b) && JSON.stringify(a, withoutNull) === JSON.stringify(b, withoutNull));
+const withoutNull = (_: string, value: unknown): unknown => value ?? undefined;
 
 const owned = new Set<string>(ownedConditions);
 
