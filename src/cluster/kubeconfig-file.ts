@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { type Document, isMap, isSeq, parseDocument, YAMLSeq } from 'yaml';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { LockedError, lockFile, readIfThere, writeFileAtomic } from './host/file.ts';
+import { LockedError, lockFile, readIfThere, removeDeadTemporaries, writeFileAtomic } from './host/file.ts';
 
 export const contextOf = (cluster: string): string => `k8ts-${cluster}`;
 
@@ -42,6 +42,12 @@ export interface MergeResult {
   readonly madeDirectory: boolean;
 }
 
+/** Where a merge will go and what it will make there; to be recorded before it happens. */
+export function planMerge(env: NodeJS.ProcessEnv = process.env): MergeResult {
+  const path = kubeconfigTarget(env);
+  return { path, madeFile: !existsSync(path), madeDirectory: !existsSync(dirname(path)) };
+}
+
 /** Adds or replaces the context and makes it the current one. */
 export async function mergeKubeconfig(
   context: string,
@@ -49,15 +55,13 @@ export async function mergeKubeconfig(
   env: NodeJS.ProcessEnv = process.env,
   clock: Clock = systemClock,
 ): Promise<MergeResult> {
-  const path = kubeconfigTarget(env);
-  const madeFile = !existsSync(path);
-  const madeDirectory = !existsSync(dirname(path));
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  await edit(path, clock, document => {
+  const planned = planMerge(env);
+  mkdirSync(dirname(planned.path), { recursive: true, mode: 0o700 });
+  await edit(planned.path, clock, document => {
     putEntries(document, context, cluster);
     return true;
   });
-  return { path, madeFile, madeDirectory };
+  return planned;
 }
 
 /** Takes the context, its cluster and its user out of every file of the chain and of `made`. Absent: nothing happens. */
@@ -69,16 +73,21 @@ export async function removeFromKubeconfig(
 ): Promise<void> {
   const files = new Set([...kubeconfigFiles(env), ...(made ? [made.path] : [])]);
   for (const path of files) {
-    if (!existsSync(path)) continue;
-    let empty = false;
+    const ours = made?.path === path;
+    const absent = !existsSync(path);
+    // One that we meant to make may have got as far as its lock.
+    if (absent && !(ours && existsSync(dirname(path)))) continue;
+    let empty = absent;
     await edit(path, clock, document => {
       const changed = removeEntries(document, context);
-      empty = ['clusters', 'users', 'contexts'].every(list => seqOf(document, list)?.items.length === 0);
+      empty ||= ['clusters', 'users', 'contexts'].every(list => seqOf(document, list)?.items.length === 0);
       return changed;
     });
-    if (!empty || made?.path !== path) continue;
+    if (!empty || !ours) continue;
     if (made.madeFile) rmSync(path, { force: true });
-    if (made.madeFile && made.madeDirectory) removeIfEmpty(dirname(path));
+    if (!made.madeFile || !made.madeDirectory) continue;
+    removeDeadTemporaries(path);
+    removeIfEmpty(dirname(path));
   }
 }
 

@@ -1,6 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { loadImageArchive } from './image-archive.ts';
 import { hostArchitecture, ociArchive } from './oci-image.ts';
 import { type Architecture, pauseProgram } from './pause-program.ts';
@@ -22,7 +21,8 @@ export function pauseImageArchive(architecture: Architecture = hostArchitecture(
 /** Imports the pause image into the runtime's containerd when it is not there yet; needs no network. */
 export async function ensurePauseImage(runtime: ContainerRuntime): Promise<void> {
   if ((await runtime.ImageStatus({ image: { image: pauseImageReference } })).image) return;
-  const directory = await mkdtemp(join(tmpdir(), 'k8ts-pause-'));
+  // Beside the socket, so that it goes with the runtime's directory when this process is killed.
+  const directory = await mkdtemp(join(dirname(runtime.endpoint), 'pause-'));
   try {
     const file = join(directory, 'pause.tar');
     await writeFile(file, pauseImageArchive());

@@ -2,9 +2,9 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { forgetCniResults } from '../../cri/cni.ts';
-import { LockedError, lockFile, writeFileAtomic } from '../host/file.ts';
+import { LockedError, lockFile, removeDeadTemporaries, writeFileAtomic } from '../host/file.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
-import { contextOf, type KubeconfigCluster, kubeconfigText, mergeKubeconfig } from '../kubeconfig-file.ts';
+import { contextOf, type KubeconfigCluster, kubeconfigText, mergeKubeconfig, planMerge } from '../kubeconfig-file.ts';
 import { maxLabNodes, nodeNameOf } from '../lab/kernel/lab-plan.ts';
 import { createLab, destroyLab, labIsUp, labNamespaces } from '../lab/lab.ts';
 import {
@@ -39,6 +39,7 @@ export async function withLock<T>(paths: ClusterPaths, what: string, act: () => 
     );
   }
   try {
+    removeDeadTemporaries(paths.lock);
     return await act();
   } finally {
     release();
@@ -48,7 +49,7 @@ export async function withLock<T>(paths: ClusterPaths, what: string, act: () => 
 export const isRunning = (state: ClusterState): boolean => state.supervisor !== undefined && isAlive(state.supervisor);
 
 /** Makes network, keys and processes; the state as it is then. On failure nothing of this start is left. */
-export async function bringUp(context: CliContext, paths: ClusterPaths, state: ClusterState, fresh: boolean) {
+export async function bringUp(context: CliContext, paths: ClusterPaths, state: ClusterState): Promise<ClusterState> {
   const { config, nodeCidr } = state;
   const preparing = context.talk.phase(nodeCidr === undefined ? 'preparing keys' : 'preparing network and keys');
   let admin: Omit<KubeconfigCluster, 'server'>;
@@ -58,7 +59,8 @@ export async function bringUp(context: CliContext, paths: ClusterPaths, state: C
       config,
       ...(nodeCidr === undefined ? {} : { nodeCidr }),
       apiPort: state.apiPort,
-      anyApiPort: fresh && config.apiPort === undefined,
+      // Once somebody has been told the port, it stays.
+      anyApiPort: state.kubeconfig === undefined && config.apiPort === undefined,
       main: context.main,
       clock: context.clock,
       random: context.random,
@@ -74,13 +76,13 @@ export async function bringUp(context: CliContext, paths: ClusterPaths, state: C
   const apiPort = ports[`${serverChild}/api`] ?? state.apiPort;
   const cluster = { ...admin, server: `https://127.0.0.1:${apiPort}` };
   writeFileAtomic(paths.kubeconfig, kubeconfigText(contextOf(paths.name), cluster));
-  const running: ClusterState = { ...state, apiPort, supervisor: identity };
+  const planned = planMerge(context.env);
+  const kubeconfig = state.kubeconfig?.path === planned.path ? state.kubeconfig : planned;
+  // First the record, then the file: who dies in between leaves nothing that `down` does not know of.
+  const running: ClusterState = { ...state, apiPort, supervisor: identity, kubeconfig };
   writeState(paths, running);
-  const merged = await mergeKubeconfig(contextOf(paths.name), cluster, context.env, context.clock);
-  const old = state.kubeconfig?.path === merged.path ? state.kubeconfig : merged;
-  const final: ClusterState = { ...running, kubeconfig: old };
-  writeState(paths, final);
-  return final;
+  await mergeKubeconfig(contextOf(paths.name), cluster, context.env, context.clock);
+  return running;
 }
 
 /** Like Promise.all, but waits for all before it rejects: nothing goes on in the background. */

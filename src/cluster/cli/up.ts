@@ -160,7 +160,7 @@ async function create(context: CliContext, paths: ClusterPaths, asked: Asked): P
   };
   writeState(paths, state);
   try {
-    return await bringUp(context, paths, state, true);
+    return await bringUp(context, paths, state);
   } catch (error) {
     context.talk.close();
     // Nothing was there before, so nothing shall be there after.
@@ -175,7 +175,7 @@ export async function restart(context: CliContext, paths: ClusterPaths, state: C
   checkMachine(state.config);
   if (leftoversOf(paths).length > 0) await halt(context, paths, state);
   try {
-    return await bringUp(context, paths, state, false);
+    return await bringUp(context, paths, state);
   } catch (error) {
     context.talk.close();
     await halt(context, paths, state).catch(() => {});

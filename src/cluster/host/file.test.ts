@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { LockedError, lockFile, readIfThere, writeFileAtomic } from './file.ts';
+import { LockedError, lockFile, readIfThere, removeDeadTemporaries, writeFileAtomic } from './file.ts';
 import { identityOf, isAlive, signalProcess } from './process-identity.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-file-'));
@@ -18,6 +18,21 @@ test('writing replaces in one step, with its mode', () => {
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.deepEqual(readdirSync(join(directory, 'a')), ['b']);
   assert.equal(readIfThere(join(directory, 'none')), undefined);
+});
+
+test('what killed writers left beside a file goes, what living ones write stays', () => {
+  const own = mkdtempSync(join(directory, 'd'));
+  const dead = spawnSync('true').pid;
+  const left = [
+    `f.${dead}.tmp`,
+    `f.lock.${dead}.0.tmp`,
+    `f.lock.${dead}.0.tmp.${dead}.tmp`,
+    `f.lock.${dead}.1.tmp.dead`,
+  ];
+  const kept = ['f', 'f.lock', `f.${process.pid}.tmp`, `f.lock.${process.pid}.0.tmp`, `g.${dead}.tmp`, 'f.old.tmp'];
+  for (const name of [...left, ...kept]) writeFileSync(join(own, name), '');
+  removeDeadTemporaries(join(own, 'f'));
+  assert.deepEqual(readdirSync(own).sort(), kept.sort());
 });
 
 test('a lock keeps the second one out and names the first', () => {

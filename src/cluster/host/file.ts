@@ -4,12 +4,13 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
 
 /** Replaces a file in one step: readers see the old text or the new, also after a crash. */
@@ -24,6 +25,14 @@ export function writeFileAtomic(path: string, text: string, mode = 0o600): void 
     closeSync(fd);
   }
   renameSync(temporary, path);
+}
+
+/** Removes what processes that were killed while writing or locking the file left beside it. */
+export function removeDeadTemporaries(path: string): void {
+  for (const name of readdirSync(dirname(path))) {
+    const pid = name.startsWith(`${basename(path)}.`) ? /\.(\d+)(?:\.\d+)?\.tmp\b.*$/.exec(name)?.[1] : undefined;
+    if (pid !== undefined && !identityOf(Number(pid))) rmSync(join(dirname(path), name), { force: true });
+  }
 }
 
 /** The text of a file; undefined when there is none. */

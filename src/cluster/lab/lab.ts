@@ -55,12 +55,14 @@ export async function destroyLab(cluster: string, options: LabOptions = {}): Pro
 
 async function removeEgress(cluster: string, options: LabOptions): Promise<void> {
   const link = egressLinkOf(cluster);
-  // Only the machine's own links can be looked up without a program; elsewhere just try.
-  const present = options.machineNamespace !== undefined || readIfThere(`/sys/class/net/${link}/ifindex`) !== undefined;
+  // Only this process's own links can be looked up without a program; elsewhere just try. Those of /sys belong to the
+  // namespace that mounted it.
+  const present = options.machineNamespace !== undefined || (readIfThere('/proc/net/dev') ?? '').includes(` ${link}:`);
   if (!present) return;
-  await exec('ip', [...inMachine(options), 'link', 'del', link]).catch(() => {});
   const table = egressTableOf(cluster);
+  // The link last: it is what tells of the table.
   await nft(`table ip ${table}\ndelete table ip ${table}\n`, options);
+  await exec('ip', [...inMachine(options), 'link', 'del', link]).catch(() => {});
 }
 
 async function nft(rules: string, options: LabOptions): Promise<void> {

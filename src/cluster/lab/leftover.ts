@@ -31,6 +31,7 @@ function belongs(info: ProcessInfo, directories: readonly string[]): boolean {
   const ours =
     program.startsWith('containerd') ||
     program === 'runc' ||
+    program === 'ctr' ||
     (program.startsWith('node') && info.command.some(a => /^(supervisor|server|agent|forward)$/.test(a)));
   return ours && info.command.some(a => directories.some(d => a.startsWith(`${d}/`) || a.includes(`=${d}/`)));
 }
