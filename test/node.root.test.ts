@@ -14,6 +14,7 @@ import { conformanceProbes } from './node/conformance-probes.ts';
 import { conformanceResize } from './node/conformance-resize.ts';
 import { containerTests, namedUserImage, userImage } from './node/containers.ts';
 import { disruptionTests } from './node/disruption.ts';
+import { extensionTests } from './node/extensions.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
 import { nameTests } from './node/names.ts';
 import { networkTests } from './node/network.ts';
@@ -59,7 +60,7 @@ before(async () => {
 after(() => lab.dispose());
 
 const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
-const volumeGroups = { 'volume conformance': volumeConformanceTests };
+const volumeGroups = { 'volume conformance': volumeConformanceTests, extensions: extensionTests };
 const networkGroups = { network: networkTests, services: serviceTests, names: nameTests, proxies: apiProxyTests };
 const conformanceTests = (c: () => ClusterAccess) => {
   const topics = [conformancePods, conformanceContainers, conformanceEnvironment, conformanceProbes, conformanceResize];

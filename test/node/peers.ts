@@ -7,17 +7,23 @@ import type { Container, Service } from '../../src/api/type/core-v1.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
 import { eventually } from '../lab.ts';
 
-const peerVolumes = [
+/** The machine's own Node with its libraries: /node/node. */
+export const nodeVolumes = [
   ...['/lib', '/lib64'].map(path => ({ name: path.slice(1), hostPath: { path } })),
   { name: 'node', hostPath: { path: dirname(process.execPath) } },
+];
+export const nodeMounts = nodeVolumes.map(({ name }) => ({ name, mountPath: `/${name}`, readOnly: true }));
+
+const peerVolumes = [
+  ...nodeVolumes,
   {
     name: 'peer',
     projected: { sources: [{ configMap: { name: 'peer' } }, { secret: { name: 'porter', optional: true } }] },
   },
 ];
-const peerMounts = ['lib', 'lib64', 'node', 'peer'].map(name => ({ name, mountPath: `/${name}`, readOnly: true }));
+const peerMounts = [...nodeMounts, { name: 'peer', mountPath: '/peer', readOnly: true }];
 
-/** The machine's own Node with its libraries, running peer.cjs. */
+/** Runs peer.cjs. */
 export const peer = (...ports: number[]): Container => ({
   name: 'main',
   command: ['/node/node', '/peer/peer.cjs', ...ports.map(String)],
