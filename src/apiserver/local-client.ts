@@ -162,7 +162,7 @@ export function localClient(
       if (waiting) await waiting;
       const rv = Number(options?.resourceVersion ?? 0);
       if (rv) await context.dispatcher.waitFor(rv);
-      return (await readObject(registry, key)).object as never;
+      return (await readObject(registry, key, options?.resourceVersion === '0')).object as never;
     },
 
     async list<T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}): Promise<KubeList<T>> {

@@ -103,7 +103,12 @@ async function handleStored(request: ResourceRequest, resource: Resource, regist
   switch (info.verb) {
     case 'get': {
       const renderer = rendererFor(request, resource);
-      return sendObject(request, 200, renderer, await readObject(registry, keyOf(info)));
+      return sendObject(
+        request,
+        200,
+        renderer,
+        await readObject(registry, keyOf(info), request.exchange.query.get('resourceVersion') === '0'),
+      );
     }
     case 'list':
       return list(request, resource, registry);
@@ -173,7 +178,7 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   const sendInitial = query.get('sendInitialEvents');
   checkWatchParameters(parameters, sendInitial);
   const rv = parameters.resourceVersion;
-  if (rv && rv !== '0') await context.dispatcher.waitFor(Number(rv));
+  await (rv === '' ? context.dispatcher.freshen() : rv === '0' ? undefined : context.dispatcher.waitFor(Number(rv)));
   const unseen = prepareAll(registry, parameters.namespace);
   if (unseen) await unseen;
   if (exchange.closed) return;

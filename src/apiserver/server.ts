@@ -3,7 +3,7 @@
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { featureGates } from '../api/feature-gates.ts';
-import type { KubeObject, Mutable } from '../api/meta.ts';
+import type { KubeObject } from '../api/meta.ts';
 import { builtinResources, type Resource, resourceId } from '../api/resource.ts';
 import { strategyOf } from '../api/rule/index.ts';
 import { PartSharer } from '../api/share.ts';
@@ -41,6 +41,7 @@ import { requestMetrics } from './metrics.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
 import { Registry, type RegistryHooks } from './registry/registry.ts';
+import { decodeStored } from './registry/stored-form.ts';
 import { WatchCache } from './registry/watch-cache.ts';
 import { formRenderer } from './render-forms.ts';
 import { servedResources } from './runtime-config.ts';
@@ -91,10 +92,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const featureEnabled = featureGates(options.featureGates);
   const dispatcher = new Dispatcher(store, clock, log);
   const sharer = new PartSharer();
-  const decode = (bytes: Uint8Array): KubeObject => {
-    const object = JSON.parse(Buffer.from(bytes).toString()) as KubeObject;
-    sharer.share(object as Mutable<KubeObject>);
-    return object;
+  const decode = (bytes: Uint8Array, revision: number): KubeObject => {
+    const object = decodeStored(bytes, revision);
+    sharer.share(object);
+    return object as KubeObject;
   };
   const table = builtinResources();
   const served = servedResources(table.resources, options.runtimeConfig ?? {}, featureEnabled);

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { systemRandom } from '../base/random.ts';
+import { randomUuid, systemRandom } from '../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../base/x509.ts';
 import { httpClient } from '../client/http-client.ts';
 import { memoryStore } from '../store/memory-store.ts';
@@ -17,6 +17,15 @@ export interface TestServer {
   /** Over HTTPS as the superuser, or as another user. */
   http(user?: { name: string; groups?: readonly string[] }): Promise<ReturnType<typeof httpClient>>;
   stop(): Promise<void>;
+}
+
+// With K8TS_TEST_ETCD=http://127.0.0.1:2379 the same tests run on etcd, each server below a prefix of its own.
+async function testStore(clock: Clock): Promise<Store> {
+  const server = process.env.K8TS_TEST_ETCD;
+  if (!server) return memoryStore({ clock });
+  const { openEtcdStore } = await import('../store/etcd-store.ts');
+  const prefix = `/${randomUuid(systemRandom)}`;
+  return openEtcdStore({ servers: [server], prefix, clock, random: systemRandom, log: silentLog });
 }
 
 export async function startTestServer(
@@ -46,7 +55,7 @@ export async function startTestServer(
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
-  const store = options.store ?? memoryStore({ clock });
+  const store = options.store ?? (await testStore(clock));
   const server = createApiServer({
     log: silentLog,
     ...options,

@@ -1,4 +1,4 @@
-import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { recordManager } from './managers.ts';
@@ -26,7 +26,10 @@ export async function createObject(
   for (let tries = 1; ; tries++) {
     if (generated) draft.metadata.name = generateName(generated, registry.options.random);
     try {
-      return await createOnce(registry, namespace, draft, context);
+      // Each attempt has a draft of its own.
+      return await registry.onFreshCaches(() =>
+        createOnce(registry, namespace, registry.shared ? cloneDeep(draft) : draft, context),
+      );
     } catch (error) {
       if (!(error instanceof StoreConflictError)) throw error;
       if (!generated)
@@ -85,7 +88,8 @@ async function createOnce(
   if (checking) await checking;
   // A webhook may have named it.
   const id = registry.keyOf({ namespace, name: metadata.name });
-  if (registry.cache.latest(id)) throw new StoreConflictError(id, registry.cache.latest(id)!.revision);
+  if (!registry.shared && registry.cache.latest(id))
+    throw new StoreConflictError(id, registry.cache.latest(id)!.revision);
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
   const object = canonical(registry, draft);
   if (context.dryRun) {

@@ -3,10 +3,12 @@
 import { tooLargeResourceVersion } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Store, StoreEvent, StoreWatch } from '../../store/store.ts';
+import { type ListPage, type Store, StoreCompactedError, type StoreEvent, type StoreWatch } from '../../store/store.ts';
+import { missedEvents } from './catch-up.ts';
 import type { WatchCache } from './watch-cache.ts';
 
 const compactEveryMs = 300_000;
+const reloadAfterMs = 1000;
 
 // Changes from before a restart that watches may resume behind: as many as cost the start some 20 ms.
 const replayedEvents = 1000;
@@ -19,6 +21,11 @@ export class Dispatcher {
   /** Changes below a prefix whose cache is being filled. */
   readonly #filling = new Map<string, StoreEvent[]>();
   #watch: StoreWatch | undefined;
+  #stopped = false;
+  /** How often all was listed anew. */
+  #reloads = 0;
+  #asking: Promise<number> | undefined;
+  #asked: Promise<void> | undefined;
   /** Newest revision every cache has seen. */
   revision = 0;
   /** Lists at older revisions have expired: five to ten minutes go back, as where etcd is compacted. */
@@ -38,15 +45,42 @@ export class Dispatcher {
     this.#onFailure = onFailure;
     const newest = this.#store.revision;
     // The caches begin a while back and take the rest from the store's log: watches resume across a restart.
-    const revision = Math.max(0, this.#store.compactedRevision, newest - replayedEvents);
-    for (const [prefix, cache] of caches) {
-      const page = revision === 0 ? undefined : await this.#store.list(prefix, { revision });
-      cache.load(page?.entries ?? [], revision);
-      this.#caches.set(prefix, cache);
-    }
+    const wanted = Math.max(0, this.#store.compactedRevision, newest - replayedEvents);
+    const revision = await this.#load(caches, wanted);
     this.revision = revision;
     this.#age(this.listableFrom);
     await this.#follow(newest);
+  }
+
+  /** Resolves with the revision loaded: the newest when another server has compacted what was asked for. */
+  async #load(caches: ReadonlyMap<string, WatchCache>, wanted: number): Promise<number> {
+    const pages = await this.#pages([...caches.keys()], wanted).catch(async error => {
+      if (!(error instanceof StoreCompactedError) || !this.#store.newestRevision) throw error;
+      return this.#pages([...caches.keys()], await this.#store.newestRevision());
+    });
+    for (const [prefix, cache] of caches) {
+      cache.load(pages.entries.get(prefix) ?? [], pages.revision);
+      this.#caches.set(prefix, cache);
+    }
+    return pages.revision;
+  }
+
+  /** What lies below each prefix at one revision. */
+  async #pages(prefixes: readonly string[], revision: number) {
+    const entries = new Map<string, ListPage['entries']>();
+    for (const prefix of prefixes)
+      if (revision > 0) entries.set(prefix, (await this.#store.list(prefix, { revision })).entries);
+    return { entries, revision };
+  }
+
+  /** What the store has below `prefix` at an old revision; undefined when that is gone. */
+  async readAt(prefix: string, revision: number): Promise<ListPage | undefined> {
+    try {
+      return await this.#store.list(prefix, { revision });
+    } catch (error) {
+      if (error instanceof StoreCompactedError) return undefined;
+      throw error;
+    }
   }
 
   /** Resolves when everything up to `newest` is in the caches. */
@@ -55,15 +89,46 @@ export class Dispatcher {
       // All keys: the newest revision may be of any.
       this.#watch = this.#store.watch('', this.revision, {
         onEvents: events => this.#take(events),
+        onProgress: revision => this.#reach(revision),
         onError: error => {
+          if (error instanceof StoreCompactedError && this.#store.newestRevision) {
+            this.#log.warn('the store watch fell behind compaction: listing anew', { error });
+            this.#reload().then(resolve, reject);
+            return;
+          }
           this.#log.error('the store watch ended', { error });
           reject(error);
           this.#onFailure(error);
         },
       });
       if (this.revision >= newest) resolve();
-      else this.#waiters.push({ revision: newest, resolve });
+      else {
+        this.#waiters.push({ revision: newest, resolve });
+        // The newest revision may be none of ours: asked for it, the store says when the watch is past it.
+        this.#store.newestRevision?.().catch(() => {});
+      }
     });
+  }
+
+  /** After events were lost: what differs now is told as events, and the watch goes on from there. */
+  async #reload(): Promise<void> {
+    for (;;) {
+      try {
+        const pages = await this.#pages([...this.#caches.keys()], await this.#store.newestRevision!());
+        if (this.#stopped) return;
+        const events = [...this.#caches].flatMap(([prefix, cache]) =>
+          missedEvents(cache, prefix, pages.entries.get(prefix) ?? [], pages.revision),
+        );
+        this.#reloads++;
+        this.#take(events.sort((a, b) => a.revision - b.revision));
+        this.#reach(pages.revision);
+        return await this.#follow(pages.revision);
+      } catch (error) {
+        if (this.#stopped) return;
+        this.#log.warn('listing anew failed', { error });
+        await this.#clock.sleep(reloadAfterMs);
+      }
+    }
   }
 
   #age(next: number): void {
@@ -77,7 +142,13 @@ export class Dispatcher {
     const missed: StoreEvent[] = [];
     this.#filling.set(prefix, missed);
     try {
-      const { entries, revision } = await this.#store.list(prefix);
+      let reloads: number;
+      let page: ListPage;
+      do {
+        reloads = this.#reloads;
+        page = await this.#store.list(prefix);
+      } while (reloads !== this.#reloads);
+      const { entries, revision } = page;
       cache.load(entries, revision);
       for (const event of missed) if (event.revision > revision) cache.apply(event);
       this.#caches.set(prefix, cache);
@@ -107,10 +178,52 @@ export class Dispatcher {
         this.#log.error('applying a stored change failed', { key: event.key, error });
       }
     }
-    if (this.#waiters.length) {
-      const due = this.#waiters.filter(w => w.revision <= this.revision);
-      this.#waiters = this.#waiters.filter(w => w.revision > this.revision);
-      for (const w of due) w.resolve();
+    this.#wake();
+  }
+
+  /** Nothing that the caches have not seen lies before `revision`. */
+  #reach(revision: number): void {
+    if (revision <= this.revision) return;
+    this.revision = revision;
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (!this.#waiters.length) return;
+    const due = this.#waiters.filter(w => w.revision <= this.revision);
+    this.#waiters = this.#waiters.filter(w => w.revision > this.revision);
+    for (const w of due) w.resolve();
+  }
+
+  /**
+   * Resolves when the caches have everything written before the call, by whichever server; undefined where only this one
+   * writes. Rejects when the store cannot be asked. Calls at the same time ask once.
+   */
+  freshen(): Promise<void> | undefined {
+    if (!this.#store.newestRevision) return undefined;
+    if (!this.#asking) return this.#ask();
+    // The question under way may have been answered before this call.
+    this.#asked ??= this.#asking.then(
+      () => this.#askNext(),
+      () => this.#askNext(),
+    );
+    return this.#asked;
+  }
+
+  #askNext(): Promise<void> {
+    this.#asked = undefined;
+    return this.#ask();
+  }
+
+  async #ask(): Promise<void> {
+    const asking = this.#store.newestRevision!();
+    this.#asking = asking;
+    try {
+      const revision = await asking;
+      if (this.#asking === asking) this.#asking = undefined;
+      await this.waitFor(revision);
+    } finally {
+      if (this.#asking === asking) this.#asking = undefined;
     }
   }
 
@@ -149,6 +262,7 @@ export class Dispatcher {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#aging?.cancel();
     this.#watch?.stop();
   }

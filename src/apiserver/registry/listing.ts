@@ -63,7 +63,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     const token = decodeContinue(request.continue);
     after = token.after;
     if (token.revision > 0) {
-      tree = at(token.revision, () => inconsistentToken(dispatcher.revision, token.after));
+      tree = await at(token.revision, () => inconsistentToken(dispatcher.revision, token.after));
       revision = token.revision;
     }
   } else if (request.resourceVersion && request.resourceVersion !== '0') {
@@ -73,13 +73,13 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     tree = cache.snapshot();
     const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && request.limit > 0);
     if (exact && asked !== revision) {
-      tree = at(asked);
+      tree = await at(asked);
       revision = asked;
     }
   }
   return page();
 
-  function at(asked: number, gone?: () => StatusError) {
+  async function at(asked: number, gone?: () => StatusError) {
     if (asked > dispatcher.revision)
       throw badRequest(`continue key is not valid: its revision ${asked} lies in the future`);
     if (asked < dispatcher.listableFrom) throw gone?.() ?? tooOld();
@@ -87,8 +87,10 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
       return cache.snapshotAt(asked);
     } catch (error) {
       if (!(error instanceof StatusError)) throw error;
-      throw gone?.() ?? tooOld();
     }
+    const page = await dispatcher.readAt(cache.prefix, asked);
+    if (!page) throw gone?.() ?? tooOld();
+    return cache.treeOf(page.entries);
   }
 
   function page(): ListResult {

@@ -7,8 +7,10 @@ import type { Registry } from './registry.ts';
 import type { Stored } from './stored.ts';
 import type { WatchSink } from './watcher.ts';
 
-/** Throws 404, and what a failing conversion throws. */
-export async function readObject(registry: Registry, key: ObjectKey): Promise<Stored> {
+/** Throws 404, and what a failing conversion throws. `anyRevision`: an answer that may be old will do. */
+export async function readObject(registry: Registry, key: ObjectKey, anyRevision = false): Promise<Stored> {
+  const behind = anyRevision ? undefined : registry.freshen();
+  if (behind) await behind;
   const stored = registry.cache.get(registry.keyOf(key));
   if (!stored) throw notFound(registry.resource, key.name);
   const unseen = registry.prepare([stored]);
@@ -32,6 +34,8 @@ export async function listObjects(
   dispatcher: Dispatcher,
   request: ListRequest,
 ): Promise<ListResult> {
+  const behind = request.resourceVersion === '' ? dispatcher.freshen() : undefined;
+  if (behind) await behind;
   // Selectors look at the version that is asked for.
   const unseen = request.selection.everything ? undefined : prepareAll(registry, request.namespace);
   if (unseen) await unseen;

@@ -14,6 +14,7 @@ import type { AdmissionAttributes, AdmissionChain, Operation } from '../admissio
 import type { UserInfo } from '../authn/user.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Stored } from './stored.ts';
+import { decodeStored, encodeWithoutRevision } from './stored-form.ts';
 import { convertObject, showAs, showCustom } from './versions.ts';
 import type { WatchCache } from './watch-cache.ts';
 
@@ -149,17 +150,21 @@ export class Registry {
     let stored: Stored | undefined;
     this.options.sharer?.share(object);
     const encode = (revision: number) => {
+      if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);
       const json = Buffer.from(JSON.stringify(object));
       stored = new Stored(key, object as KubeObject, revision, json);
-      if (revision > 0) this.cache.notePending(key, revision, stored);
+      this.cache.notePending(key, revision, stored);
       return json;
     };
     const { store, ttlMs } = this.options;
     const writeOptions = ttlMs ? { ttlMs } : undefined;
     try {
-      if (ifRevision === 0) await store.create(this.storeKey(key), encode, writeOptions);
-      else await store.update(this.storeKey(key), ifRevision, encode, writeOptions);
+      const revision =
+        ifRevision === 0
+          ? await store.create(this.storeKey(key), encode, writeOptions)
+          : await store.update(this.storeKey(key), ifRevision, encode, writeOptions);
+      stored ??= this.#written(key, object, revision);
     } catch (error) {
       if (stored) this.cache.dropPending(key, stored.revision);
       throw storeFailure(error);
@@ -169,10 +174,27 @@ export class Registry {
     return this.show(stored!);
   }
 
+  /** What a store has written that said its revision afterwards. */
+  #written(key: string, object: Mutable<KubeObject>, revision: number): Stored {
+    const seen = this.cache.get(key);
+    if (seen?.revision === revision) return seen;
+    return new Stored(key, decodeStored(encodeWithoutRevision(object), revision) as KubeObject, revision);
+  }
+
+  /** Other servers write to the store too: the cache may not have their writes yet. */
+  get shared(): boolean {
+    return this.options.store.newestRevision !== undefined;
+  }
+
+  /** Resolves when the cache has everything that was written before; undefined when it does already. */
+  freshen(): Promise<void> | undefined {
+    return this.options.dispatcher.freshen();
+  }
+
   /** Removes the object; watchers see `final` at the revision of the delete. */
   async remove(key: string, current: Stored): Promise<Stored> {
     let final: Stored | undefined;
-    const encode = (revision: number) => {
+    const finish = (revision: number): Stored => {
       const object = this.resource.custom
         ? (this.cache.latest(key)?.object ?? current.object)
         : this.#storedAs
@@ -183,11 +205,17 @@ export class Registry {
         { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } },
         revision,
       );
-      if (revision > 0) this.cache.notePending(key, revision, undefined, final);
-      return final.json;
+      return final;
+    };
+    const encode = (revision: number) => {
+      if (revision === 0) return nothing;
+      const { json } = finish(revision);
+      this.cache.notePending(key, revision, undefined, final);
+      return json;
     };
     try {
-      await this.options.store.delete(this.storeKey(key), current.revision, encode);
+      const revision = await this.options.store.delete(this.storeKey(key), current.revision, encode);
+      final ??= finish(revision);
     } catch (error) {
       if (final) this.cache.dropPending(key, final.revision);
       throw storeFailure(error);
@@ -202,6 +230,25 @@ export class Registry {
 
   /** Runs `attempt` on the newest version until no other writer comes between. */
   async retry<T>(key: ObjectKey, attempt: (current: Stored | undefined) => Promise<T>): Promise<T> {
+    return this.onFreshCaches(() => this.#retry(key, attempt));
+  }
+
+  /** Attempts again what was refused if that may have been for something another server has changed since. */
+  async onFreshCaches<T>(attempt: () => Promise<T>): Promise<T> {
+    if (!this.shared) return attempt();
+    const { dispatcher } = this.options;
+    const { revision } = dispatcher;
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.code >= 500) throw error;
+      await this.freshen();
+      if (dispatcher.revision === revision) throw error;
+      return await attempt();
+    }
+  }
+
+  async #retry<T>(key: ObjectKey, attempt: (current: Stored | undefined) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       try {
         const current = this.cache.latest(this.keyOf(key));
@@ -215,6 +262,8 @@ export class Registry {
     }
   }
 }
+
+const nothing = new Uint8Array();
 
 function storeFailure(error: unknown): unknown {
   if (error instanceof StoreConflictError || error instanceof StatusError) return error;

@@ -1,5 +1,6 @@
 import { cloneDeep, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
 import { badRequest, modified, notFound, StatusError } from '../../api/status.ts';
+import { StoreConflictError } from '../../store/store.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
@@ -90,7 +91,7 @@ async function updateOnce(
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   let ordered = canonical(registry, object);
-  if (JSON.stringify(ordered) === current.text) return current;
+  if (JSON.stringify(ordered) === current.text) return unchanged(registry, current);
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
     undo = await hooks.beforeUpdate(ordered, old, context);
@@ -109,6 +110,14 @@ async function updateOnce(
     undo?.();
     throw error;
   }
+}
+
+async function unchanged(registry: Registry, current: Stored): Promise<Stored> {
+  await registry.freshen();
+  const newest = registry.cache.latest(current.key)?.revision ?? 0;
+  // It is no longer what there is.
+  if (registry.shared && newest !== current.revision) throw new StoreConflictError(current.key, newest);
+  return current;
 }
 
 function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {

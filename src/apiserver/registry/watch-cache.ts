@@ -30,7 +30,7 @@ export interface WatchCacheOptions {
   readonly prefix: string;
   readonly clock: Clock;
   /** Parses stored bytes that this process did not write itself. */
-  decode(bytes: Uint8Array): KubeObject;
+  decode(bytes: Uint8Array, revision: number): KubeObject;
   /** Events kept for watches that resume and lists at old revisions. */
   readonly window?: number;
   /** JSON bytes kept beside the objects. */
@@ -71,11 +71,7 @@ export class WatchCache {
 
   /** Fills an empty cache. `revision` is the store's when the entries were read. */
   load(entries: readonly StoreEntry[], revision: number): void {
-    const { prefix } = this.#options;
-    const pairs = entries.map(e => {
-      const key = e.key.slice(prefix.length);
-      return [key, new Stored(key, this.#options.decode(e.value), e.revision)] as const;
-    });
+    const pairs = this.#pairsOf(entries);
     this.#tree = SortedTree.from(pairs);
     for (const [key, stored] of pairs) this.#byKey.set(key, stored);
     this.#windowStart = revision;
@@ -117,7 +113,8 @@ export class WatchCache {
     const pending = this.#takePending(key, event.revision);
     const previous = this.#byKey.get(key);
     if (event.type === 'put') {
-      const stored = pending?.stored ?? new Stored(key, this.#options.decode(event.value), event.revision);
+      const stored =
+        pending?.stored ?? new Stored(key, this.#options.decode(event.value, event.revision), event.revision);
       this.#byKey.set(key, stored);
       this.#tree = this.#tree.set(key, stored);
       this.#retain(stored);
@@ -125,7 +122,8 @@ export class WatchCache {
     } else {
       this.#byKey.delete(key);
       this.#tree = this.#tree.delete(key);
-      const final = pending?.final ?? withRevision(previous, key, this.#options.decode(event.value), event.revision);
+      const last = () => previous?.object ?? this.#options.decode(event.value, event.revision);
+      const final = pending?.final ?? withRevision(last(), key, event.revision);
       this.#publish({ type: 'DELETED', key, revision: event.revision, stored: final, previous });
     }
   }
@@ -238,6 +236,24 @@ export class WatchCache {
     return tree;
   }
 
+  /** What the store showed at a revision out of the window. */
+  treeOf(entries: readonly StoreEntry[]): SortedTree<Stored> {
+    return SortedTree.from(this.#pairsOf(entries));
+  }
+
+  #pairsOf(entries: readonly StoreEntry[]): (readonly [string, Stored])[] {
+    const { prefix, decode } = this.#options;
+    return entries.map(e => {
+      const key = e.key.slice(prefix.length);
+      return [key, new Stored(key, decode(e.value, e.revision), e.revision)] as const;
+    });
+  }
+
+  /** `/registry/pods/` */
+  get prefix(): string {
+    return this.#options.prefix;
+  }
+
   /** Oldest revision a watch may start behind. */
   get windowStart(): number {
     return this.#windowStart;
@@ -245,7 +261,6 @@ export class WatchCache {
 }
 
 // A delete by another process: watchers get the last state at the revision of the delete.
-function withRevision(previous: Stored | undefined, key: string, decoded: KubeObject, revision: number): Stored {
-  const object = previous?.object ?? decoded;
+function withRevision(object: KubeObject, key: string, revision: number): Stored {
   return new Stored(key, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, revision);
 }

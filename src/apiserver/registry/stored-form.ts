@@ -1,0 +1,46 @@
+// How objects lie in a store. Embedded stores hold the canonical JSON that clients get, revision inside. A store that
+// other servers use (etcd) holds what kube-apiserver writes: protobuf for built-in kinds, JSON for all others and for the
+// kinds of its two extension servers, and no resourceVersion, which is the key's own revision.
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { normalize } from '../../api/normalize.ts';
+import { decodeProtobuf, encodeProtobuf, isProtobuf } from '../../api/protobuf.ts';
+import { builtinResources } from '../../api/resource.ts';
+
+const json = /^(apiextensions\.k8s\.io|apiregistration\.k8s\.io)\//;
+
+/** Takes the resourceVersion out of `object`, which is canonical. */
+export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
+  delete (object.metadata as { resourceVersion?: string }).resourceVersion;
+  const typeName = typeNameOf(object);
+  if (typeName === undefined || json.test(object.apiVersion ?? '')) return Buffer.from(`${JSON.stringify(object)}\n`);
+  return encodeProtobuf(typeName, object as KubeObject);
+}
+
+/** Reads either form; the result is canonical and has its resourceVersion. */
+export function decodeStored(bytes: Uint8Array, revision: number): Mutable<KubeObject> {
+  if (isProtobuf(bytes)) return withRevision(decodeProtobuf(bytes).object, revision, true);
+  const object = JSON.parse(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
+  if (object.metadata.resourceVersion) return object;
+  const typeName = typeNameOf(object);
+  return typeName === undefined
+    ? withRevision(object, revision, false)
+    : withRevision(normalize(typeName, object), revision, true);
+}
+
+const typeNameOf = ({ apiVersion = '', kind = '' }: Mutable<KubeObject>): string | undefined =>
+  builtinResources().typeNameOf(apiVersion, kind);
+
+const before = new Set(['name', 'generateName', 'namespace', 'selfLink', 'uid']);
+
+/** Built-in kinds have metadata in Kubernetes' order, custom ones sorted. */
+function withRevision(object: Mutable<KubeObject>, revision: number, builtin: boolean): Mutable<KubeObject> {
+  const from = object.metadata as unknown as Record<string, unknown>;
+  const keys = Object.keys(from).filter(key => key !== 'resourceVersion');
+  if (!builtin) keys.sort();
+  const at = keys.findIndex(key => (builtin ? !before.has(key) : key > 'resourceVersion'));
+  keys.splice(at < 0 ? keys.length : at, 0, 'resourceVersion');
+  const metadata: Record<string, unknown> = {};
+  for (const key of keys) metadata[key] = key === 'resourceVersion' ? String(revision) : from[key];
+  object.metadata = metadata as unknown as Mutable<KubeObject>['metadata'];
+  return object;
+}
