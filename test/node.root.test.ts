@@ -15,9 +15,11 @@ import { conformanceResize } from './node/conformance-resize.ts';
 import { containerTests, namedUserImage, userImage } from './node/containers.ts';
 import { disruptionTests } from './node/disruption.ts';
 import { extensionTests } from './node/extensions.ts';
+import { imageTests } from './node/images.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
 import { nameTests } from './node/names.ts';
 import { networkTests } from './node/network.ts';
+import { restartTests } from './node/restart.ts';
 import { securityTests } from './node/security.ts';
 import { serviceTests } from './node/services.ts';
 import { volumeConformanceTests } from './node/volume-conformance.ts';
@@ -61,7 +63,13 @@ after(() => lab.dispose());
 
 const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
 const volumeGroups = { 'volume conformance': volumeConformanceTests, extensions: extensionTests };
-const networkGroups = { network: networkTests, services: serviceTests, names: nameTests, proxies: apiProxyTests };
+const networkGroups = {
+  network: networkTests,
+  services: serviceTests,
+  names: nameTests,
+  proxies: apiProxyTests,
+  images: imageTests,
+};
 const conformanceTests = (c: () => ClusterAccess) => {
   const topics = [conformancePods, conformanceContainers, conformanceEnvironment, conformanceProbes, conformanceResize];
   for (const tests of topics) tests(c);
@@ -78,4 +86,5 @@ for (const [name, tests] of Object.entries({
     after(() => access.clear());
   });
 // One after the other: each takes something away from the node.
+describe('restart', () => restartTests(() => access));
 describe('disruption', () => disruptionTests(() => access));
