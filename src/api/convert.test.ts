@@ -69,3 +69,38 @@ test('only kinds of several forms are converted', () => {
   assert.equal(storedVersion({ ...hpa, version: 'v2' }), undefined);
   assert.equal(storedVersion({ ...hpa, version: 'v1' }), 'autoscaling/v2');
 });
+
+test('devices and requests are one piece in v1beta1 and two later', () => {
+  const early = (kind: string, spec: object) =>
+    ({ kind, apiVersion: 'resource.k8s.io/v1beta1', metadata, spec }) as unknown as KubeObject;
+  const firstAvailable = [{ name: 's', deviceClassName: 'c' }];
+  const asked = { deviceClassName: 'c', allocationMode: 'ExactCount', count: 2 };
+  const claim = early('ResourceClaim', {
+    devices: {
+      requests: [
+        { name: 'r', ...asked },
+        { name: 'f', firstAvailable },
+      ],
+    },
+  });
+  const spec = {
+    devices: {
+      requests: [
+        { name: 'r', exactly: asked },
+        { name: 'f', firstAvailable },
+      ],
+    },
+  };
+  const device = { attributes: { a: { int: 1 } }, taints: [] };
+  const slice = early('ResourceSlice', { driver: 'd', devices: [{ name: 'x', basic: device }] });
+  for (const version of ['resource.k8s.io/v1', 'resource.k8s.io/v1beta2']) {
+    const now = convert(claim, version) as unknown as { spec: object };
+    assert.deepEqual(now.spec, spec);
+    assert.deepEqual(convert(now as unknown as KubeObject, 'resource.k8s.io/v1beta1'), claim);
+    const template = convert(early('ResourceClaimTemplate', { spec: (claim as any).spec }), version) as any;
+    assert.deepEqual(template.spec.spec, spec);
+    const there = convert(slice, version) as any;
+    assert.deepEqual(there.spec.devices, [{ name: 'x', ...device }]);
+    assert.deepEqual(convert(there, 'resource.k8s.io/v1beta1'), slice);
+  }
+});

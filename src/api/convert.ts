@@ -1,5 +1,6 @@
 // Kinds that are served in versions of different form: how one becomes the other. All others are stored as they come.
 import { convertAutoscaler } from './convert-autoscaler.ts';
+import { convertResource, convertsResource } from './convert-resource.ts';
 import type { KubeObject } from './meta.ts';
 
 type Plain = Record<string, any>;
@@ -44,6 +45,7 @@ export function convert(object: KubeObject, apiVersion: string): KubeObject {
     case 'autoscaling/v2 autoscaling/v1':
       return convertAutoscaler(object, apiVersion);
     default:
+      if (convertsResource(object.apiVersion, apiVersion)) return convertResource(object, apiVersion);
       // Versions of one form.
       return sameGroup(object.apiVersion, apiVersion) ? ({ ...object, apiVersion } as KubeObject) : object;
   }

@@ -1,8 +1,11 @@
 // What ResourceClaims, their templates and DeviceClasses ask of devices.
+
+import { compileDeviceSelector, DEVICE_COST_LIMIT } from '../../cel/device.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
 import type {
+  CapacityRequirements,
   DeviceClaim,
   DeviceConstraint,
   DeviceRequest,
@@ -20,6 +23,8 @@ const MAX_SUB_REQUESTS = 8;
 const MAX_TOLERATIONS = 16;
 const MAX_EXPRESSION = 10 * 1024;
 const MAX_PARAMETERS = 10 * 1024;
+const MAX_CAPACITIES = 32;
+const MAX_POOL_NAME = 253;
 
 type Asked = Omit<ExactDeviceRequest, 'adminAccess'>;
 
@@ -50,6 +55,16 @@ export function checkName(
 export function checkDriver(value: string | undefined, at: FieldPath, errors: FieldErrors): void {
   if ((value?.length ?? 0) > 63) errors.tooLong(at, 63);
   checkName(value, at, errors, isDns1123Subdomain);
+}
+
+/** Names separated by slashes. */
+export function checkPool(name: string | undefined, at: FieldPath, errors: FieldErrors): void {
+  if (!name) {
+    errors.required(at);
+    return;
+  }
+  if (name.length > MAX_POOL_NAME) errors.tooLong(at, MAX_POOL_NAME);
+  for (const part of name.split('/')) for (const m of isDns1123Subdomain(part)) errors.invalid(at, part, m);
 }
 
 /** At most `max`, and no two with one key. */
@@ -134,6 +149,7 @@ function validateAsked(asked: Asked, at: FieldPath, errors: FieldErrors): void {
   checkSet(asked.tolerations, MAX_TOLERATIONS, at.child('tolerations'), errors, noKey, (t, p) =>
     validateToleration(t, p, errors),
   );
+  if (asked.capacity) validateCapacities(asked.capacity, at.child('capacity'), errors);
 }
 
 function validateToleration(
@@ -163,7 +179,22 @@ export function validateSelectors(
     const expression = p.child('cel', 'expression');
     if (!cel.expression) errors.required(expression);
     else if (Buffer.byteLength(cel.expression) > MAX_EXPRESSION) errors.tooLong(expression, MAX_EXPRESSION);
+    else checkExpression(cel.expression, expression, errors);
   });
+}
+
+function checkExpression(expression: string, at: FieldPath, errors: FieldErrors): void {
+  const { program, error } = compileDeviceSelector(expression);
+  if (!program) errors.invalid(at, expression, error);
+  else if (program.estimateCost().max > DEVICE_COST_LIMIT) errors.forbidden(at, 'too complex, exceeds cost limit');
+}
+
+/** How much of a device is wanted. */
+function validateCapacities({ requests }: CapacityRequirements, at: FieldPath, errors: FieldErrors): void {
+  const field = at.child('requests');
+  const names = Object.keys(requests ?? {});
+  if (names.length > MAX_CAPACITIES) errors.tooMany(field, names.length, MAX_CAPACITIES);
+  for (const name of names) checkKey(name, field.key(name), errors);
 }
 
 function validateConstraint(
@@ -174,6 +205,12 @@ function validateConstraint(
 ): void {
   validateNames(constraint.requests, names, at.child('requests'), errors);
   const { matchAttribute, distinctAttribute } = constraint;
+  if (matchAttribute !== undefined && distinctAttribute !== undefined)
+    errors.invalid(
+      at,
+      '{`matchAttribute`, `distinctAttribute`}',
+      'exactly one of `matchAttribute` or `distinctAttribute` is required, but multiple fields are set',
+    );
   if (matchAttribute === undefined && distinctAttribute === undefined)
     errors.required(at, 'exactly one of `matchAttribute` or `distinctAttribute` is required');
   if (matchAttribute !== undefined) checkFullKey(matchAttribute, at.child('matchAttribute'), errors);
@@ -204,7 +241,7 @@ function checkFullKey(name: string, at: FieldPath, errors: FieldErrors): void {
   if (name && !name.includes('/')) errors.invalid(at, name, 'must include a domain');
 }
 
-function validateNames(
+export function validateNames(
   requests: readonly string[] | undefined,
   names: ReadonlySet<string>,
   at: FieldPath,

@@ -5,14 +5,22 @@ import type { Strategy } from '../../strategy.ts';
 import type { Device, DeviceAttribute, DeviceClass, DeviceTaint, ResourceSlice } from '../../type/resource-v1.ts';
 import { validateNodeSelector } from '../core/node-selector.ts';
 import {
+  validateBindingConditions,
+  validateCapacity,
+  validateConsumption,
+  validateCounterSets,
+} from './device-part.ts';
+import {
   checkDriver,
   checkKey,
   checkName,
+  checkPool,
   checkSet,
   SPEC,
   validateOpaque,
   validateSelectors,
 } from './device-request.ts';
+import { dropFromClass, dropFromSlice } from './disabled.ts';
 
 const MAX_CONFIGS = 32;
 const MAX_DEVICES = 128;
@@ -25,6 +33,8 @@ const MAX_ATTRIBUTE_BYTES = 64;
 export const deviceClassStrategy: Strategy<DeviceClass> = {
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: true,
+  prepareForCreate: (now, context) => dropFromClass(now, undefined, context),
+  prepareForUpdate: dropFromClass,
   validate({ spec }, errors) {
     validateSelectors(spec?.selectors, SPEC.child('selectors'), errors);
     checkSet(
@@ -35,19 +45,37 @@ export const deviceClassStrategy: Strategy<DeviceClass> = {
       () => undefined,
       (c, p) => validateOpaque(c.opaque, p, errors),
     );
+    const { extendedResourceName: name } = spec ?? {};
+    if (name !== undefined) validateExtendedName(name, SPEC.child('extendedResourceName'), errors);
   },
 };
+
+/** As what pods may ask for beside a node's own resources. */
+function validateExtendedName(name: string, at: FieldPath, errors: FieldErrors): void {
+  const own =
+    !name.includes('/') || name.split('/')[0] === 'kubernetes.io' || name.split('/')[0]!.endsWith('.kubernetes.io');
+  if (own || name.startsWith('requests.')) errors.invalid(at, name, 'must be a valid extended resource name');
+  else for (const m of isQualifiedName(`requests.${name}`)) errors.invalid(at, name, m);
+}
 
 export const resourceSliceStrategy: Strategy<ResourceSlice> = {
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: true,
+  prepareForCreate: (now, context) => dropFromSlice(now, undefined, context),
+  prepareForUpdate: dropFromSlice,
   validate({ spec }, errors) {
     if (!spec) return;
     checkDriver(spec.driver, SPEC.child('driver'), errors);
     validatePool(spec, errors);
     validatePlace(spec, SPEC, ['nodeName', 'nodeSelector', 'allNodes', 'perDeviceNodeSelection'], true, errors);
-    const heavy =
-      (spec.sharedCounters?.length ?? 0) > 0 || spec.devices?.some(d => d.taints?.length || d.consumesCounters?.length);
+    if (spec.devices?.length && spec.sharedCounters?.length)
+      errors.invalid(
+        SPEC,
+        '{`devices`, `sharedCounters`}',
+        'only one of `devices` or `sharedCounters` is allowed, but multiple fields are set',
+      );
+    validateCounterSets(spec.sharedCounters, SPEC.child('sharedCounters'), errors);
+    const heavy = spec.devices?.some(d => d.taints?.length || d.consumesCounters?.length);
     checkSet(
       spec.devices,
       heavy ? MAX_DEVICES_TAINTED : MAX_DEVICES,
@@ -70,15 +98,9 @@ export const resourceSliceStrategy: Strategy<ResourceSlice> = {
 
 function validatePool({ pool }: ResourceSlice['spec'], errors: FieldErrors): void {
   const at = SPEC.child('pool');
-  const name = pool?.name ?? '';
   const resourceSliceCount = pool?.resourceSliceCount ?? 0;
   const generation = pool?.generation ?? 0;
-  if (!name) errors.required(at.child('name'));
-  else {
-    if (name.length > 253) errors.tooLong(at.child('name'), 253);
-    for (const part of name.split('/'))
-      for (const m of isDns1123Subdomain(part)) errors.invalid(at.child('name'), part, m);
-  }
+  checkPool(pool?.name, at.child('name'), errors);
   if (resourceSliceCount <= 0)
     errors.invalid(at.child('resourceSliceCount'), resourceSliceCount, 'must be greater than zero');
   if (generation < 0) errors.invalid(at.child('generation'), generation, 'must be greater than or equal to zero');
@@ -118,12 +140,17 @@ function validatePlace(
 function validateDevice(device: Device, placedAlone: boolean, at: FieldPath, errors: FieldErrors): void {
   checkName(device.name, at.child('name'), errors);
   const attributes = Object.entries(device.attributes ?? {});
-  const capacities = Object.keys(device.capacity ?? {});
+  const capacities = Object.entries(device.capacity ?? {});
   for (const [name, attribute] of attributes) {
     checkKey(name, at.child('attributes'), errors);
     validateAttribute(attribute, at.child('attributes').key(name), errors);
   }
-  for (const name of capacities) checkKey(name, at.child('capacity'), errors);
+  for (const [name, capacity] of capacities) {
+    checkKey(name, at.child('capacity'), errors);
+    validateCapacity(capacity, device.allowMultipleAllocations === true, at.child('capacity').key(name), errors);
+  }
+  validateConsumption(device.consumesCounters, at.child('consumesCounters'), errors);
+  validateBindingConditions(device, at, errors);
   const total = attributes.length + capacities.length;
   if (total > MAX_ATTRIBUTES)
     errors.invalid(at, total, `the total number of attributes and capacities must not exceed ${MAX_ATTRIBUTES}`);

@@ -142,3 +142,132 @@ test('a slice says where its devices are and what they have', () => {
     'spec.nodeName: Invalid value: "m": field is immutable',
   ]);
 });
+
+const selecting = (expression: string) =>
+  claim({ requests: [{ name: 'r', exactly: { ...exactly, selectors: [{ cel: { expression } }] } }] });
+
+test('selectors are compiled, must give a bool, and must be affordable', () => {
+  const at = 'spec.devices.requests[0].exactly.selectors[0].cel.expression';
+  const check = (expression: string) => faults(create(resourceClaimStrategy, selecting(expression)).errors);
+  assert.deepEqual(
+    check('device.attributes["x.com"].model == "a" && device.capacity["x.com"].m.compareTo(quantity("1Gi")) > 0'),
+    [],
+  );
+  assert.deepEqual(check('device.driver'), [
+    `${at}: Invalid value: "device.driver": must evaluate to bool or the unknown type, not string`,
+  ]);
+  assert.match(
+    check('device.none == 1').join(),
+    /Invalid value: "device\.none == 1": compilation failed: ERROR: <input>:1:7: undefined field 'none'/,
+  );
+  const all = (n: number): string => (n === 0 ? 'true' : `device.attributes.all(x${n}, ${all(n - 1)})`);
+  assert.deepEqual(check(all(5)), [`${at}: Forbidden: too complex, exceeds cost limit`]);
+});
+
+test('shared devices, partitions and binding conditions are held to their rules', () => {
+  const slice = (device: object, spec: object = {}): Any => ({
+    metadata: { name: 's' },
+    spec: {
+      driver: 'd.example.com',
+      pool: { name: 'p', generation: 1, resourceSliceCount: 1 },
+      nodeName: 'n',
+      devices: [{ name: 'a', ...device }],
+      ...spec,
+    },
+  });
+  const check = (device: object, spec?: object) => faults(create(resourceSliceStrategy, slice(device, spec)).errors);
+  const policy = (requestPolicy: object, allowMultipleAllocations = true) =>
+    check({ allowMultipleAllocations, capacity: { m: { value: '10', requestPolicy } } }).map(f =>
+      f.replace('spec.devices[0].capacity[m].requestPolicy', 'policy'),
+    );
+  assert.deepEqual(policy({ default: '2', validRange: { min: '2', max: '10', step: '4' } }), []);
+  assert.deepEqual(policy({ default: '2' }, false), [
+    'policy: Forbidden: allowed only when allowMultipleAllocations is true',
+  ]);
+  assert.deepEqual(policy({ validValues: ['3', '1', '20'] }), [
+    'policy.default: Required value: required when validValues is defined',
+    'policy.validValues[1]: Invalid value: "1": values must be sorted in ascending order',
+    'policy.validValues[2]: Invalid value: "20": option is larger than capacity value: 10',
+  ]);
+  assert.deepEqual(policy({ default: '1', validRange: { min: '5', max: '3' } }), [
+    'policy.validRange.min: Invalid value: "5": min is larger than max: 3',
+    'policy.default: Invalid value: "1": default value is not valid according to the requestPolicy',
+  ]);
+  assert.deepEqual(check({ bindingConditions: ['a'], bindingFailureConditions: ['a'] }), [
+    'spec.devices[0].bindingFailureConditions[0]: Invalid value: "a": bindingFailureConditions must not overlap with bindingConditions',
+  ]);
+  const counters = { memory: { value: '1' } };
+  assert.deepEqual(
+    check({
+      consumesCounters: [
+        { counterSet: 'c', counters },
+        { counterSet: 'c', counters: {} },
+      ],
+    }),
+    [
+      'spec.devices[0].consumesCounters[1].counters: Required value',
+      'spec.devices[0].consumesCounters[1]: Duplicate value: "c"',
+    ],
+  );
+  assert.deepEqual(check({}, { devices: undefined, sharedCounters: [{ name: 'c', counters }] }), []);
+  assert.match(check({}, { sharedCounters: [{ name: 'c', counters }] }).join(), /^spec: Invalid value: .*only one of/);
+});
+
+test('what drivers tell of devices is about devices that the claim has, and goes with them', () => {
+  const requests = [{ name: 'r', exactly: { ...exactly, allocationMode: 'ExactCount', count: 1 } }];
+  const result = { request: 'r', driver: 'd.example.com', pool: 'p', device: 'x' };
+  const allocation = { devices: { results: [result] } };
+  const { request: _, ...id } = result;
+  const status = (now: object, before: object = {}, metadata: object = {}) => {
+    const old = claim({ requests }, before);
+    const next = claim({ requests }, now);
+    return update(
+      resourceClaimStrategy,
+      { ...next, metadata: { ...next.metadata, ...metadata } },
+      old,
+      ruleContext('status'),
+    );
+  };
+  assert.deepEqual(status({ allocation, devices: [id] }, { allocation }).errors, []);
+  assert.deepEqual(status({ allocation, devices: [{ ...id, device: 'y' }] }).errors, [
+    'status.devices[0]: Invalid value: "d.example.com/p/y": must be an allocated device in the claim',
+  ]);
+  assert.match(
+    status({ allocation, devices: [{ ...id, networkData: { ips: ['10.0.0.1'] } }] }, { allocation }).errors.join(),
+    /^status\.devices\[0\]\.networkData\.ips\[0\]: Invalid value: "10\.0\.0\.1"/,
+  );
+  const gone = status({ devices: [id] }, { allocation, devices: [id] });
+  assert.deepEqual([gone.errors, (gone.object as Any).status], [[], {}]);
+  const reservedFor = [{ resource: 'pods', name: 'p', uid: 'u' }];
+  assert.deepEqual(
+    status({ allocation, reservedFor }, { allocation }, { deletionTimestamp: '2026-01-01T00:00:00Z' }).errors,
+    [
+      'status.reservedFor: Forbidden: new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set',
+    ],
+  );
+  assert.deepEqual(status({ allocation: { devices: { results: [{ ...result, shareID: 'X' }] } } }).errors, [
+    'status.allocation.devices.results[0].shareID: Invalid value: "X": must be a lowercase UUID in 8-4-4-4-12 format (e.g. 123e4567-e89b-12d3-a456-426614174000)',
+  ]);
+});
+
+test('what belongs to a feature that is off is not written, unless it was there', () => {
+  const off = ruleContext('', { DRAConsumableCapacity: false, DRADeviceTaints: false });
+  const tolerations = [{ operator: 'Exists' }];
+  const capacity = { requests: { m: '1' } };
+  const asking = claim({ requests: [{ name: 'r', exactly: { ...exactly, tolerations, capacity } }] });
+  const made = create(resourceClaimStrategy, asking, off).object as Any;
+  assert.deepEqual(Object.keys(made.spec.devices.requests[0].exactly), ['deviceClassName', 'allocationMode', 'count']);
+  const device = {
+    name: 'a',
+    allowMultipleAllocations: true,
+    nodeAllocatableResourceMappings: {},
+    taints: [{ key: 'k', effect: 'NoSchedule' }],
+  };
+  const slice: Any = {
+    metadata: { name: 's' },
+    spec: { driver: 'd', pool: { name: 'p', generation: 1, resourceSliceCount: 1 }, nodeName: 'n', devices: [device] },
+  };
+  assert.deepEqual((create(resourceSliceStrategy, slice, off).object as Any).spec.devices, [{ name: 'a' }]);
+  const kept = update(resourceSliceStrategy, slice, slice, off).object as Any;
+  assert.equal(kept.spec.devices[0].allowMultipleAllocations, true);
+});
