@@ -138,3 +138,51 @@ test('[sig-api-machinery] MutatingAdmissionPolicy [Privileged:ClusterAdmin] shou
   const kept = await create(ns, 'b', 1, { own: 'x' });
   assert.deepEqual(kept.metadata.annotations, { ...annotations, 'my-foo-annotation': 'to b', own: 'x' });
 });
+
+test('what others say of a policy stays beside what its types say', async () => {
+  const ns = await namespace();
+  const name = await validating(ns, { validations: [{ expression: 'object.spec.replicas > 1' }] });
+  const condition = {
+    type: 'Tested',
+    status: 'True',
+    reason: 'E2E',
+    message: 'Set from e2e test',
+    observedGeneration: 1,
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+  };
+  const patch = { type: 'merge', body: { status: { conditions: [condition] } } };
+  await client.patch(validatingadmissionpolicies, { name }, patch, { subresource: 'status' });
+  const changed = { type: 'merge', body: { spec: { validations: [{ expression: "object.spec.replicas > '1'" }] } } };
+  await client.patch(validatingadmissionpolicies, { name }, changed);
+  const { typeChecking, conditions } = await until(async () => {
+    const { status } = await client.get(validatingadmissionpolicies, { name });
+    return status.observedGeneration === 2 && status;
+  });
+  const [{ fieldRef, warning }] = typeChecking.expressionWarnings;
+  assert.equal(fieldRef, 'spec.validations[0].expression');
+  assert.match(
+    warning,
+    /^apps\/v1, Kind=Deployment: ERROR: <input>:1:22: found no matching overload for '_>_' applied to '\(int, string\)'/,
+  );
+  assert.deepEqual(conditions, [condition]);
+  const updated = await client.get(validatingadmissionpolicies, { name });
+  const said = { ...updated.status, conditions: [{ ...condition, status: 'False' }] };
+  assert.equal(
+    (await client.updateStatus(validatingadmissionpolicies, { ...updated, status: said })).status.conditions[0].status,
+    'False',
+  );
+});
+
+test('a message that cannot be made gives way to the expression', async () => {
+  const ns = await namespace();
+  const name = `${ns}.policy.example.com`;
+  const validations = [
+    { expression: 'object.spec.replicas > 1', messageExpression: "'wants replicas > 1, got ' + object.spec.replicas" },
+  ];
+  const spec = { failurePolicy: 'Fail', matchConstraints: matchConstraints(ns), validations };
+  await client.create(validatingadmissionpolicies, { metadata: { name }, spec });
+  const binding = { metadata: { name: `${name}-binding` }, spec: { policyName: name, validationActions: ['Deny'] } };
+  await client.create(validatingadmissionpolicybindings, binding);
+  const failed = 'failed expression: object.spec.replicas > 1';
+  await assert.rejects(create(ns, 'single', 1), refusal('single', name, failed));
+});
