@@ -7,9 +7,6 @@ export type RuntimeConfig = Readonly<Record<string, boolean>>;
 
 const stageOf = (version: string) => (version.includes('alpha') ? 'alpha' : version.includes('beta') ? 'beta' : 'ga');
 
-// The form of this one is not that of the version it is stored in.
-const unconverted = (r: Resource) => r.group === 'resource.k8s.io' && r.version === 'v1beta1';
-
 /** Throws an error that names an item of the configuration that is not known. */
 export function servedResources(
   resources: readonly Resource[],
@@ -21,7 +18,7 @@ export function servedResources(
   for (const item of Object.keys(config))
     if (!known.has(item)) throw new Error(`runtime-config: unknown api ${JSON.stringify(item)}`);
   return resources.filter(r => {
-    if (unconverted(r) || (r.gate && !featureEnabled(r.gate))) return false;
+    if (r.gate && !featureEnabled(r.gate)) return false;
     const version = apiVersionOf(r);
     const said = [`${version}/${r.resource}`, version, `api/${stageOf(r.version)}`, 'api/all'].find(
       item => item in config,
