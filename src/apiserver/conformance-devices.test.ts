@@ -140,6 +140,7 @@ async function change(s: Sample, one: string, made: Json): Promise<void> {
     assert.equal(patched.metadata.annotations.patched, value);
     assert.deepEqual(patched.spec, updated.spec);
   }
+  if (s.changed) await patchSpec(s, one, made.spec);
   const applied = await api.expect(
     201,
     'PATCH',
@@ -149,6 +150,24 @@ async function change(s: Sample, one: string, made: Json): Promise<void> {
   );
   assert.deepEqual(applied.spec, made.spec);
   await api.expect(200, 'DELETE', `${pathOf(s)}/applied`);
+}
+
+/** Back and forth between the sample's specs, in every form. */
+async function patchSpec(s: Sample, one: string, first: Json): Promise<void> {
+  const changed = (await api.expect(200, 'GET', one)).spec;
+  const applied = { apiVersion: 'resource.k8s.io/v1', kind: s.kind };
+  const forms: readonly [(spec: Json) => Json, Record<string, string>, string][] = [
+    [spec => ({ spec }), mergePatch, ''],
+    [spec => ({ spec }), strategicPatch, ''],
+    [spec => [{ op: 'replace', path: '/spec', value: spec }], jsonPatch, ''],
+    [spec => ({ ...applied, spec }), applyPatch, '?fieldManager=e2e&force=true'],
+  ];
+  for (const [body, form, query] of forms)
+    for (const spec of [first, changed]) {
+      const before = (await api.expect(200, 'GET', one)).metadata.generation;
+      const patched = await api.expect(200, 'PATCH', one + query, body(spec), form);
+      assert.deepEqual([patched.spec, patched.metadata.generation], [spec, before + 1]);
+    }
 }
 
 async function claimStatus(): Promise<void> {
