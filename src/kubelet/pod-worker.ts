@@ -28,7 +28,7 @@ import type { SandboxStarter } from './sandbox-starter.ts';
 import type { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
 import type { TokenManager } from './token-manager.ts';
-import type { VolumeManager } from './volume/volume-manager.ts';
+import type { VolumeManager, VolumesState } from './volume/volume-manager.ts';
 
 /** What all workers share. */
 export interface WorkerContext {
@@ -78,6 +78,7 @@ const containerTypes = { init: 'init_container', main: 'container', ephemeral: '
 const maxRetryMs = 10_000;
 /** A resize that had no room, or failed, is looked at again. */
 const resizeRetryMs = 5_000;
+const networkRetryMs = 2_000;
 const deadlineMessage = 'Pod was active on the node longer than the specified deadline';
 /** Steps in a row before other pods get their turn again. */
 const maxRounds = 30;
@@ -272,12 +273,14 @@ export class PodWorker {
       const pod = this.#grant(observed);
       const leftMs = this.#deadline(pod);
       if (leftMs !== undefined && leftMs <= 0) return 0;
-      const ready = await this.#prepare(pod);
-      againMs = least(least(leftMs, ready.againMs), this.#resources.deferred ? resizeRetryMs : undefined);
-      if (!ready.ok) return againMs;
+      if (!(await this.#mayStart(pod))) return least(leftMs, networkRetryMs);
+      const volumes = this.#c.volumes.sync(pod);
+      // A sandbox takes longest, and needs no volume.
+      const early = observed.sandboxes.length === 0 && (await this.#c.volumes.foreseeable(pod));
+      if (!early && !(await volumes).ready) return this.#later(leftMs, await volumes);
       const plan = this.#plan(pod, observed);
-      againMs = least(againMs, plan.againInMs);
-      const result = await this.#perform(pod, observed, plan.actions);
+      const result = await this.#perform(pod, observed, plan.actions).finally(() => volumes);
+      againMs = least(this.#later(leftMs, await volumes), plan.againInMs);
       againMs = least(againMs, result.againMs);
       if (this.#shouldEnd()) return 0;
       if (!result.acted) break;
@@ -311,16 +314,21 @@ export class PodWorker {
     return leftMs;
   }
 
-  /** Network, cgroup, directories and volumes: what must be there before containers. */
-  async #prepare(pod: Pod): Promise<{ ok: boolean; againMs?: number }> {
+  /** The network and the cgroup: what must be there before anything of the pod. */
+  async #mayStart(pod: Pod): Promise<boolean> {
     const network = pod.spec.hostNetwork ? '' : this.#c.networkError();
     if (network) {
       this.#c.events.pod(pod, 'Warning', 'NetworkNotReady', `network is not ready: ${network}`);
-      return { ok: false, againMs: 2000 };
+      return false;
     }
     await this.#ensureCgroup(pod);
-    const volumes = await this.#c.volumes.sync(pod);
-    return { ok: volumes.ready, ...(volumes.againInMs !== undefined ? { againMs: volumes.againInMs } : {}) };
+    return true;
+  }
+
+  /** When to look again though nothing has happened. */
+  #later(deadlineMs: number | undefined, volumes: VolumesState): number | undefined {
+    const resizeMs = this.#resources.deferred ? resizeRetryMs : undefined;
+    return least(least(deadlineMs, volumes.againInMs), resizeMs);
   }
 
   /** Below a group of less than its containers have, those must shrink first: then it is tried again. */
@@ -378,6 +386,8 @@ export class PodWorker {
       if (this.#shouldEnd()) break;
       switch (action.type) {
         case 'back-off':
+          // Held back once, it counts as a failure like any other.
+          this.#forgetKills(observed, action.container.name);
           this.#tellBackOff(pod, action);
           break;
         case 'kill-pod':

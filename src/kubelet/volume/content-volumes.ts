@@ -69,6 +69,7 @@ function plugin(
   return {
     name,
     canHandle,
+    check: (pod, volume) => collect(o, pod, volume),
     async setUp(pod, volume, dir) {
       // First the content: a directory without it would look set up.
       await collect(o, pod, volume);

@@ -18,6 +18,7 @@ export function emptyDirPlugin(host: Host, memoryBytes: number): VolumePlugin {
   return {
     name: 'kubernetes.io/empty-dir',
     canHandle: v => !!v.emptyDir,
+    check: async () => {},
     async setUp(pod, volume, dir) {
       const source = volume.emptyDir!;
       if (!(await host.info(dir))) await host.makeDirectory(dir, 0o777);

@@ -65,6 +65,19 @@ export class VolumeManager {
     for (const m of this.#pods.get(uid)?.values() ?? []) m.retryAtMs = 0;
   }
 
+  /** Whether all volumes that containers mount can be set up, as far as the objects they show tell. */
+  async foreseeable(pod: Pod): Promise<boolean> {
+    const known = this.#pods.get(pod.metadata.uid ?? '');
+    const check = async (volume: Volume) => {
+      if (known?.get(volume.name)?.failures) return false;
+      const plugin = this.#o.plugins.find(p => p.canHandle(volume));
+      await plugin?.check?.(pod, volume);
+      return plugin?.check !== undefined;
+    };
+    const found = await Promise.allSettled(mountedVolumes(pod).map(check));
+    return found.every(f => f.status === 'fulfilled' && f.value);
+  }
+
   /** Sets up the volumes that containers mount and brings contents up to date. Never rejects. */
   async sync(pod: Pod): Promise<VolumesState> {
     const uid = pod.metadata.uid ?? '';

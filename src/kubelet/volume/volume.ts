@@ -17,6 +17,8 @@ export interface VolumePlugin {
   /** As in directory names: kubernetes.io/empty-dir. */
   readonly name: string;
   canHandle(volume: Volume): boolean;
+  /** Whether setUp would find what it needs, told sooner than by setting up. Rejects like setUp. */
+  check?(pod: Pod, volume: Volume): Promise<unknown>;
   /** Makes the volume below `dir`, or says where it is. Rejects with Kubernetes' message while that is not possible. */
   setUp(pod: Pod, volume: Volume, dir: string): Promise<SetUp>;
   /** Brings contents up to date for running containers. */
