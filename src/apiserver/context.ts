@@ -11,6 +11,7 @@ import type { UserInfo } from './authn/user.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import type { DecodedBody } from './body-format.ts';
 import type { Exchange } from './http/exchange.ts';
+import type { Turns } from './http/turns.ts';
 import type { Dispatcher } from './registry/dispatcher.ts';
 import type { Registry, WriteContext } from './registry/registry.ts';
 import type { Stored } from './registry/stored.ts';
@@ -54,6 +55,8 @@ export interface ApiContext {
   readonly random: Random;
   readonly log: Log;
   readonly dispatcher: Dispatcher;
+  /** Every write of a client passes here first. */
+  readonly turns: Turns;
   readonly authorizer: Authorizer;
   /** Served resources by `group/version/resource`. */
   readonly resources: ReadonlyMap<string, Resource>;

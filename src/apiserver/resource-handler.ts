@@ -285,6 +285,7 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   const force = isTrue(exchange.query.get('force'));
   checkApplyParameters(exchange.query, apply, info.verb);
   const body = await exchange.readBody(maxBodyBytes);
+  await request.context.turns.next();
   const key = keyOf(info);
   const versions = requestVersion(resource, registry);
   const draftOptions = { fieldValidation: p.fieldValidation, warn };

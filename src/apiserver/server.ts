@@ -35,6 +35,7 @@ import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
 import { ensureJoining } from './joining.ts';
+import { Turns } from './http/turns.ts';
 import { reconcileKubernetesService } from './kubernetes-service.ts';
 import { localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
@@ -113,6 +114,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log,
     dispatcher,
     table,
+    turns: new Turns(),
     resources,
     registries,
     customGroups: new Map(),
