@@ -438,6 +438,10 @@ export class PodWorker {
     }
   }
 
+  #forgetKills(observed: ObservedPod, name: string): void {
+    for (const c of observed.containers) if (c.name === name) this.#killedToRestart.delete(c.id);
+  }
+
   #tellBackOff(pod: Pod, action: Extract<PodAction, { type: 'back-off' }>): void {
     const { container, message } = action;
     this.#waiting.set(container.name, { reason: 'CrashLoopBackOff', message });
@@ -467,7 +471,7 @@ export class PodWorker {
         nextBackOff(this.#backOff.get(container.name), failedAtMs, clock.now(), options),
       );
     }
-    for (const c of observed.containers) if (c.name === container.name) this.#killedToRestart.delete(c.id);
+    this.#forgetKills(observed, container.name);
     const type = containerTypes[action.kind];
     this.#c.metrics.containerStarted(type);
     try {

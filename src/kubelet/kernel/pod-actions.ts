@@ -61,7 +61,7 @@ export interface PlanInput {
   readonly verdicts: ReadonlyMap<string, { readonly startup?: Verdict; readonly liveness?: Verdict }>;
   /** By container name. */
   readonly backOff: ReadonlyMap<string, BackOffEntry>;
-  /** Containers the kubelet killed in order to restart them: they start again without waiting for themselves. */
+  /** Containers the kubelet killed in order to restart them, and has not held back since: they do not wait for their own end. */
   readonly killedToRestart: ReadonlySet<string>;
   /** By container name: the resources in force, where known. */
   readonly actualResources?: ReadonlyMap<string, ResourceRequirements>;
@@ -257,7 +257,12 @@ function latestFromEarlierSandbox(p: Planning, name: string): ObservedContainer 
 function start(p: Planning, kind: ContainerKind, container: Container): void {
   const dead = p.observed.containers.filter(c => c.name === container.name && c.state === 'exited');
   const failure = dead.find(c => !p.killedToRestart.has(c.id));
-  const failedAtMs = failure ? failure.finishedAtMs || failure.createdAtMs : undefined;
+  // One killed to restart waits for the failure before its own; without its remains, for when that was recovered from.
+  const failedAtMs = failure
+    ? failure.finishedAtMs || failure.createdAtMs
+    : dead.length
+      ? p.backOff.get(container.name)?.atMs
+      : undefined;
   if (failedAtMs !== undefined) {
     const entry = p.backOff.get(container.name);
     const remainingMs = remainingBackOff(entry, failedAtMs, p.nowMs, containerBackOff);
