@@ -2,14 +2,15 @@
 import { messageOf } from '../base/assert.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { PathHandler } from './handler.ts';
+import type { Exchange } from './http/exchange.ts';
 import { responseHeaders, sendText } from './respond.ts';
 
 export interface HealthCheck {
   readonly name: string;
   /** Which endpoints run it; every check is in healthz and readyz. */
   readonly live: boolean;
-  /** Throws when not healthy. */
-  check(): void;
+  /** Throws or rejects when not healthy. */
+  check(): void | Promise<void>;
 }
 
 const endpoints = ['healthz', 'livez', 'readyz'];
@@ -17,13 +18,16 @@ const endpoints = ['healthz', 'livez', 'readyz'];
 export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
   return exchange => {
     const [, endpoint = '', name, more] = exchange.path.split('/');
-    if (!endpoints.includes(endpoint) || more !== undefined) return false;
+    return endpoints.includes(endpoint) && more === undefined ? look(exchange, endpoint, name) : false;
+  };
+
+  async function look(exchange: Exchange, endpoint: string, name: string | undefined): Promise<boolean> {
     const mine = checks.filter(c => endpoint !== 'livez' || c.live);
     if (name) {
       const one = mine.find(c => c.name === decodeURIComponent(name));
       if (!one) return false;
       try {
-        one.check();
+        await one.check();
         sendText(exchange, 200, 'ok');
       } catch (error) {
         sendText(exchange, 500, `internal server error: ${messageOf(error)}\n`);
@@ -39,7 +43,7 @@ export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
         continue;
       }
       try {
-        c.check();
+        await c.check();
         lines.push(`[+]${c.name} ok`);
       } catch {
         failed = true;
@@ -53,7 +57,7 @@ export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
     else if (exchange.query.has('verbose')) sendText(exchange, 200, `${lines.join('\n')}\n${endpoint} check passed\n`);
     else sendText(exchange, 200, 'ok');
     return true;
-  };
+  }
 }
 
 export interface VersionInfo {

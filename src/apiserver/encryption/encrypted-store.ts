@@ -1,0 +1,219 @@
+// A store whose values are changed on the way in and out, by what their key says they are.
+import type {
+  Encode,
+  ListPage,
+  Store,
+  StoreEntry,
+  StoreEvent,
+  StoreWatch,
+  StoreWatchHandler,
+  WriteOptions,
+} from '../../store/store.ts';
+import type { Transformer } from './transformer.ts';
+
+/** The transformer for what lies at a key; undefined where values stay as they are. */
+export type TransformerFor = (key: string) => Transformer | undefined;
+
+/** Opens `inner`'s values as `transformerFor` says. The transformer of a key may be another one later. */
+export class EncryptedStore implements Store {
+  readonly #inner: Store;
+  readonly #for: TransformerFor;
+  readonly newestRevision?: () => Promise<number>;
+
+  constructor(inner: Store, transformerFor: TransformerFor) {
+    this.#inner = inner;
+    this.#for = transformerFor;
+    if (inner.newestRevision) this.newestRevision = () => inner.newestRevision!();
+  }
+
+  get revision(): number {
+    return this.#inner.revision;
+  }
+
+  get compactedRevision(): number {
+    return this.#inner.compactedRevision;
+  }
+
+  async get(key: string): Promise<StoreEntry | undefined> {
+    const entry = await this.#inner.get(key);
+    return entry && this.#read(entry);
+  }
+
+  /** Whether the value at the key would be written otherwise today. */
+  async isStale(key: string): Promise<boolean> {
+    const transformer = this.#for(key);
+    const entry = transformer && (await this.#inner.get(key));
+    if (!entry) return false;
+    await transformer.prepare?.(entry.value);
+    return opened(transformer, key, entry.value).stale;
+  }
+
+  async list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage> {
+    const page = await this.#inner.list(prefix, options);
+    const entries: StoreEntry[] = [];
+    for (const entry of page.entries) {
+      const read = this.#read(entry);
+      entries.push(read instanceof Promise ? await read : read);
+    }
+    return { ...page, entries };
+  }
+
+  create(key: string, encode: Encode, options?: WriteOptions): Promise<number> {
+    return this.#inner.create(key, this.#encode(key, encode), options);
+  }
+
+  update(key: string, ifRevision: number, encode: Encode, options?: WriteOptions): Promise<number> {
+    return this.#inner.update(key, ifRevision, this.#encode(key, encode), options);
+  }
+
+  delete(key: string, ifRevision: number, encode?: Encode): Promise<number> {
+    return this.#inner.delete(key, ifRevision, encode && this.#encode(key, encode));
+  }
+
+  watch(prefix: string, after: number, handler: StoreWatchHandler): StoreWatch {
+    return new OpeningWatch(this.#for, handler).start(h => this.#inner.watch(prefix, after, h));
+  }
+
+  compact(revision: number): Promise<void> {
+    return this.#inner.compact(revision);
+  }
+
+  /** As they lie there: encrypted. */
+  snapshot(file: string): Promise<void> {
+    return this.#inner.snapshot(file);
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+
+  #encode(key: string, encode: Encode): Encode {
+    const transformer = this.#for(key);
+    if (!transformer) return encode;
+    return revision => {
+      const value = encode(revision);
+      // Nothing is what a store that keeps no final bytes is given.
+      return value.length ? transformer.toStorage(value, key) : value;
+    };
+  }
+
+  #read(entry: StoreEntry): StoreEntry | Promise<StoreEntry> {
+    const transformer = this.#for(entry.key);
+    if (!transformer) return entry;
+    const read = () => ({ ...entry, value: opened(transformer, entry.key, entry.value).value });
+    const waiting = transformer.prepare?.(entry.value);
+    return waiting ? waiting.then(read, error => Promise.reject(failure(entry.key, error))) : read();
+  }
+}
+
+const failure = (key: string, error: unknown) =>
+  new Error(`unable to transform key ${JSON.stringify(key)}: ${(error as Error).message}`, { cause: error });
+
+function opened(transformer: Transformer, key: string, stored: Uint8Array) {
+  if (!stored.length) return { value: stored, stale: false };
+  try {
+    return transformer.fromStorage(stored, key);
+  } catch (error) {
+    throw failure(key, error);
+  }
+}
+
+/** Opened when asked for: who made a change has its object already. */
+class OpenedEvent implements StoreEvent {
+  readonly #event: StoreEvent;
+  readonly #transformer: Transformer;
+  #value: Uint8Array | undefined;
+
+  constructor(event: StoreEvent, transformer: Transformer) {
+    this.#event = event;
+    this.#transformer = transformer;
+  }
+
+  get type() {
+    return this.#event.type;
+  }
+  get key() {
+    return this.#event.key;
+  }
+  get revision() {
+    return this.#event.revision;
+  }
+  get previousRevision() {
+    return this.#event.previousRevision;
+  }
+  get value(): Uint8Array {
+    this.#value ??= opened(this.#transformer, this.key, this.#event.value).value;
+    return this.#value;
+  }
+  get previous(): Uint8Array | undefined {
+    const { previous } = this.#event;
+    return previous && opened(this.#transformer, this.key, previous).value;
+  }
+}
+
+/** Hands events on in their order, also where some must be waited for. */
+class OpeningWatch {
+  readonly #for: TransformerFor;
+  readonly #handler: StoreWatchHandler;
+  #behind: Promise<void> | undefined;
+  #inner: StoreWatch | undefined;
+  #stopped = false;
+
+  constructor(transformerFor: TransformerFor, handler: StoreWatchHandler) {
+    this.#for = transformerFor;
+    this.#handler = handler;
+  }
+
+  start(watch: (handler: StoreWatchHandler) => StoreWatch): StoreWatch {
+    const { onProgress } = this.#handler;
+    this.#inner = watch({
+      onEvents: events => this.#events(events),
+      ...(onProgress
+        ? { onProgress: revision => this.#inOrder(() => this.#handler.onProgress?.(revision), undefined) }
+        : {}),
+      onError: error => this.#inOrder(() => this.#handler.onError(error), undefined),
+    });
+    // It may have been ended within the call.
+    if (this.#stopped) this.#inner.stop();
+    return { stop: () => this.#stop() };
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#inner?.stop();
+  }
+
+  #events(events: readonly StoreEvent[]): void {
+    const waits: Promise<void>[] = [];
+    const given = events.map(event => {
+      const transformer = this.#for(event.key);
+      if (!transformer) return event;
+      for (const value of [event.value, event.previous]) {
+        // What cannot be opened fails when it is asked for.
+        const wait = value?.length ? transformer.prepare?.(value)?.catch(() => {}) : undefined;
+        if (wait) waits.push(wait);
+      }
+      return new OpenedEvent(event, transformer);
+    });
+    this.#inOrder(() => this.#handler.onEvents(given), waits.length ? Promise.all(waits) : undefined);
+  }
+
+  #inOrder(give: () => void, wait: Promise<unknown> | undefined): void {
+    if (this.#stopped) return;
+    if (!wait && !this.#behind) {
+      give();
+      return;
+    }
+    const mine = Promise.all([this.#behind, wait]).then(() => {
+      if (this.#behind === mine) this.#behind = undefined;
+      if (this.#stopped) return;
+      try {
+        give();
+      } catch (error) {
+        this.#stop();
+        this.#handler.onError(error as Error);
+      }
+    });
+    this.#behind = mine;
+  }
+}
