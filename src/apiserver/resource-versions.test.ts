@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { rbacV1, resourceV1 } from '../api/refs.ts';
+import { isForbidden, isInvalid } from '../api/status.ts';
 import { type Caller, caller, mergePatch } from './test-caller.ts';
 import { startTestServer } from './test-server.ts';
 
@@ -71,6 +73,68 @@ test('claims and slices in v1beta1, v1beta2 and v1 are one', async () => {
     );
   } finally {
     api.close();
+    await server.stop();
+  }
+});
+
+test("parts of a claim's status are for those who may write them, admin access for marked namespaces", async () => {
+  const server = await startTestServer();
+  const root = await server.http();
+  const user = await server.http({ name: 'driver' });
+  try {
+    const rules = (...rules: object[]) => rules as any;
+    const granted = {
+      apiGroups: ['resource.k8s.io'],
+      verbs: ['get', 'update', 'patch'],
+      resources: ['resourceclaims/status'],
+    };
+    const metadata = { name: 'driver' };
+    await root.create(rbacV1.clusterroles, { metadata, rules: rules(granted) });
+    await root.create(rbacV1.clusterrolebindings, {
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'driver' },
+      subjects: [{ kind: 'User', name: 'driver', apiGroup: 'rbac.authorization.k8s.io' }],
+    });
+    const key = { namespace: 'default', name: 'c' };
+    const exactly = { deviceClassName: 'gpu' };
+    await root.create(resourceV1.resourceclaims, {
+      metadata: key,
+      spec: { devices: { requests: [{ name: 'r', exactly }] } },
+    });
+    const write = (client: typeof root, status: object) =>
+      client.patch(resourceV1.resourceclaims, key, { type: 'merge', body: { status } }, { subresource: 'status' });
+    const id = { driver: 'd.example.com', pool: 'p', device: 'x' };
+    const allocation = { devices: { results: [{ request: 'r', ...id }] } };
+    await assert.rejects(write(user, { allocation }), isForbidden);
+    await write(root, { allocation });
+    await assert.rejects(write(user, { devices: [id] }), isForbidden);
+    const driver = {
+      ...granted,
+      verbs: ['arbitrary-node:patch'],
+      resources: ['resourceclaims/driver'],
+      resourceNames: [id.driver],
+    };
+    await root.update(rbacV1.clusterroles, { metadata, rules: rules(granted, driver) });
+    assert.equal((await write(user, { devices: [id] })).status.devices?.[0]?.device, 'x');
+    const binding = { ...granted, resources: ['resourceclaims/binding'] };
+    await root.update(rbacV1.clusterroles, { metadata, rules: rules(granted, binding) });
+    assert.deepEqual((await write(user, { allocation: null })).status, {}, 'what was told of the device goes with it');
+
+    const admin = {
+      metadata: { namespace: 'default', name: 'a' },
+      spec: { devices: { requests: [{ name: 'r', exactly: { ...exactly, adminAccess: true } }] } },
+    };
+    await assert.rejects(root.create(resourceV1.resourceclaims, admin), error => {
+      assert.ok(isInvalid(error));
+      assert.match(
+        error.message,
+        /admin access to devices requires the `resource\.kubernetes\.io\/admin-access: true` label/,
+      );
+      return true;
+    });
+  } finally {
+    user.close();
+    root.close();
     await server.stop();
   }
 });

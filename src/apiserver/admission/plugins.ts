@@ -14,6 +14,7 @@ import {
   runtimeClass,
   storageObjectInUseProtection,
 } from './classes.ts';
+import { claimStatusAuthorization, deviceAdminAccess } from './device-access.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -78,6 +79,10 @@ export function admissionPlugins({ context, client, access, options }: Admission
     certificateSigning(access.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
+    deviceAdminAccess(cacheOf('', 'namespaces')),
+    ...(context.featureEnabled('DRAResourceClaimGranularStatusAuthorization')
+      ? [claimStatusAuthorization(access.authorizer)]
+      : []),
     rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
     paramPermission(context),
     mutatingPolicies(policies.mutating, context),
