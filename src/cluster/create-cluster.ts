@@ -8,7 +8,7 @@ import { type CertificateAndKey, createCa, issueCertificate } from '../base/x509
 import type { Client } from '../client/client.ts';
 import { memoryStore } from '../store/memory-store.ts';
 import type { Store, StoreEvent } from '../store/store.ts';
-import type { ControlPlaneContext } from './components.ts';
+import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
 import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';
 import { FaultInjector, type Faults } from './fault/faults.ts';
@@ -75,7 +75,10 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   const store = options.store ?? memoryStore({ clock });
   const { onWrite } = options;
   if (onWrite)
-    store.watch('/registry/', store.revision, { onEvents: writes => writes.forEach(w => onWrite(w)), onError() {} });
+    store.watch('/registry/', store.revision, {
+      onEvents: writes => writes.forEach(w => void onWrite(w)),
+      onError() {},
+    });
   const identity = options.identity ?? (await createClusterIdentity(clock, random));
   const { createApiServer } = await import('../apiserver/server.ts');
   const metrics = createMetrics();
@@ -131,10 +134,12 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     client: as => api.client(as),
   };
   const stopping = new AbortController();
-  const running = runControlPlane(api, context, stopping.signal, async (part, given) => faults.supervise(part, given));
+  const parts = options.components?.length ?? controlPlaneParts.length;
+  const running = runControlPlane(api, context, stopping.signal, (part, given) => faults.supervise(part, given, parts));
   const failed = running.then(() => undefined);
   failed.catch(() => {});
   await Promise.race([api.ready, failed]);
+  if (parts > 0) await Promise.race([faults.allMade, failed]);
   const cluster = facade({ api, context, store, stopping, running, identity, faults, inMemory: !options.store });
   await cluster.settled();
   return cluster;
@@ -165,8 +170,9 @@ export async function createClusterIdentity(clock: Clock, random: Random): Promi
     usages: 'client',
     ...making,
   });
-  const keys = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
+  // A curve: made and used at once, without a thread that a virtual clock would not wait for.
+  const keys = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
@@ -180,7 +186,7 @@ interface Running {
   readonly stopping: AbortController;
   readonly running: Promise<void>;
   readonly identity: ClusterIdentity;
-  readonly faults: Faults;
+  readonly faults: FaultInjector;
   readonly inMemory: boolean;
 }
 
@@ -248,8 +254,8 @@ function facade({ api, context, store, stopping, running, identity, faults, inMe
     async stop() {
       stopping.abort();
       const ended = running.catch(() => {});
-      // What waits for time to pass must be able to end.
-      if (clock instanceof VirtualClock) await Promise.race([ended, clock.advance(0)]);
+      // Time does not pass any more for what still waits.
+      if (clock instanceof VirtualClock) faults.endAll();
       await ended;
       await store.close();
     },

@@ -51,6 +51,11 @@ interface ActiveRule {
   left: number;
 }
 
+interface Born {
+  readonly life: Life;
+  readonly service: Service;
+}
+
 const timeoutMs = 30_000;
 const restartMs = 1000;
 
@@ -63,6 +68,9 @@ export class FaultInjector implements Faults, Interceptor {
   readonly #lives = new Map<string, Life>();
   readonly #restartAfterMs = new Map<string, number>();
   readonly #nodes = new Map<string, NodeSwitch>();
+  #making: Promise<void> = Promise.resolve();
+  #made = 0;
+  readonly #allMade = Promise.withResolvers<void>();
   readonly #listeners = new Set<(call: Call) => void>();
 
   constructor(clock: Clock, random: Random) {
@@ -122,9 +130,26 @@ export class FaultInjector implements Faults, Interceptor {
 
   // ---- what the cluster is wired with ----
 
-  /** Runs a part; when it is killed, runs it anew, with a client and informers of its own. */
-  supervise(part: Part<ControlPlaneContext>, context: ControlPlaneContext): Service {
-    return { name: part.name, run: signal => this.#lead(part, context, signal) };
+  /**
+   * Makes a part, one after the other, and starts none before all `parts` are made, for loading code takes time that no
+   * clock counts. When the part is killed, it is made anew, with a client and informers of its own.
+   */
+  async supervise(part: Part<ControlPlaneContext>, context: ControlPlaneContext, parts: number): Promise<Service> {
+    const first = this.#making.then(() => this.#bear(part, context));
+    this.#making = first.then(
+      () => {},
+      () => {},
+    );
+    const begun = await first;
+    if (++this.#made >= parts) this.#allMade.resolve();
+    await this.#allMade.promise;
+    return { name: part.name, run: signal => this.#lead(part, context, signal, begun) };
+  }
+
+  /** Ends everything at once: on virtual time, what still waits would wait for ever. */
+  endAll(): void {
+    for (const node of this.#nodes.values()) node.lose();
+    for (const life of this.#lives.values()) life.kill();
   }
 
   addNode(name: string, node: NodeSwitch): void {
@@ -199,22 +224,36 @@ export class FaultInjector implements Faults, Interceptor {
     };
   }
 
+  /** Resolves when every part is made and about to run. */
+  get allMade(): Promise<void> {
+    return this.#allMade.promise;
+  }
+
   // ---- how ----
 
-  async #lead(part: Part<ControlPlaneContext>, context: ControlPlaneContext, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const life = new Life();
-      this.#lives.set(part.name, life);
-      const service = await part.create({
-        ...context,
-        client: identity => faultyClient(context.client(identity), identity.userAgent, life, this),
-      });
+  async #bear(part: Part<ControlPlaneContext>, context: ControlPlaneContext): Promise<Born> {
+    const life = new Life();
+    this.#lives.set(part.name, life);
+    const client: ControlPlaneContext['client'] = identity =>
+      faultyClient(context.client(identity), identity.userAgent, life, this);
+    return { life, service: await part.create({ ...context, client }) };
+  }
+
+  async #lead(
+    part: Part<ControlPlaneContext>,
+    context: ControlPlaneContext,
+    signal: AbortSignal,
+    first: Born,
+  ): Promise<void> {
+    for (let born = first; ; born = await this.#bear(part, context)) {
+      const { life, service } = born;
       const running = service.run(AbortSignal.any([signal, life.signal]));
       // The dead do not clean up: what they still wait for never comes.
       await Promise.race([running, life.ended]);
       if (!life.dead) return;
       running.catch(() => {});
       await this.#clock.sleep(this.#restartAfterMs.get(part.name) ?? restartMs, signal).catch(() => {});
+      if (signal.aborted) return;
     }
   }
 
