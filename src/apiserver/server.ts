@@ -18,6 +18,8 @@ import { type Access, createAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
+import { PortLedger } from './allocation/port-ledger.ts';
+import { nodePortsInUse } from './allocation/service-state.ts';
 import { readRemote } from './aggregation/read-remote.ts';
 import { RemoteClients, withRemotes } from './aggregation/remote-client.ts';
 import { Auditor } from './audit/auditor.ts';
@@ -31,12 +33,13 @@ import { customPrinter } from './custom/printer.ts';
 import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
 import { createGate } from './flowcontrol/gate.ts';
+import { EndpointLeases } from './endpoint-leases.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
 import { ensureJoining } from './joining.ts';
 import { Turns } from './http/turns.ts';
-import { reconcileKubernetesService } from './kubernetes-service.ts';
+import { ensureKubernetesService, reconcileKubernetesService } from './kubernetes-service.ts';
 import { localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
@@ -138,7 +141,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const informers = createInformerFactory(client, { clock, random, log });
   const access: Access = createAccess({ context, client, informers, options, metrics });
   plugins.push(...admissionPlugins({ context, client, informers, options: { ...options, metrics }, access }));
-  registerCalls({ context, client, informers, options, access, hooks });
+  const nodePorts = store.newestRevision
+    ? new PortLedger({
+        store,
+        range: options.nodePortRange ?? [30000, 32767],
+        inUse: () => nodePortsInUse(registryOf(context, '', 'services').cache),
+      })
+    : undefined;
+  registerCalls({ context, client, informers, options, access, hooks, nodePorts });
 
   const converters = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
   const custom = new CustomResources({
@@ -197,6 +207,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     handle,
     upgrade: createUpgradeHandler({ context, access, options, log, handle }),
   });
+  let leases: EndpointLeases | undefined;
   const listeners = new Set<Server>();
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
@@ -248,10 +259,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     });
     await Promise.all([
       access.bootstrap(signal),
-      options.advertise
-        ? reconcileKubernetesService(client, { clusterIp: firstAddress(serviceCidrs[0]!), ...options.advertise })
-        : undefined,
-      startUpkeep(context, client, signal),
+      options.advertise ? advertise(options.advertise, signal) : undefined,
+      startUpkeep(context, client, signal, nodePorts),
       aggregation.start(),
     ]);
     readiness = 'ready';
@@ -265,6 +274,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
     if (options.decisions) allowDecisions(client).catch(error => log.error('making a role failed', { error }));
     usage.run(signal, client).catch(error => log.error('serving usage failed', { error }));
+  }
+
+  /** Becomes an endpoint of the service default/kubernetes, beside the other servers of a shared store. */
+  async function advertise(at: { address: string; port: number }, signal: AbortSignal): Promise<void> {
+    const service = { clusterIp: firstAddress(serviceCidrs[0]!), ...at };
+    if (!store.newestRevision) return reconcileKubernetesService(client, service);
+    await ensureKubernetesService(client, service);
+    leases = new EndpointLeases({ store, client, clock, log, ...at });
+    await leases.renew();
+    void leases.run(signal);
   }
 
   return {
@@ -300,6 +319,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
       );
       readiness = 'stopping';
+      await leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
       for (const listener of listeners) listener.close();
       for (const end of context.onShutdown) end();
       const drained = new AbortController();

@@ -1,5 +1,6 @@
 // What the server keeps in order by itself while it runs: flow control objects, service ranges and addresses.
 import type { Client } from '../client/client.ts';
+import type { PortLedger } from './allocation/port-ledger.ts';
 import { readyDefaultCidr, repairAddresses } from './allocation/service-cidrs.ts';
 import { type ApiContext, registryOf } from './context.ts';
 import { ensureFlowControl } from './flowcontrol/bootstrap.ts';
@@ -9,7 +10,12 @@ const flowControlAfterMs = 60_000;
 const repairAfterMs = 180_000;
 
 /** Resolves when everything is there; goes on until `signal`. */
-export async function startUpkeep(context: ApiContext, client: Client, signal: AbortSignal): Promise<void> {
+export async function startUpkeep(
+  context: ApiContext,
+  client: Client,
+  signal: AbortSignal,
+  nodePorts?: PortLedger,
+): Promise<void> {
   const { clock, log } = context;
   const cacheOf = (group: string, resource: string) => registryOf(context, group, resource).cache;
   const schemas = cacheOf('flowcontrol.apiserver.k8s.io', 'flowschemas');
@@ -27,8 +33,10 @@ export async function startUpkeep(context: ApiContext, client: Client, signal: A
     attempt('setting conditions of flow schemas', () => settleDangling(client, { schemas, levels }, clock)),
   );
   const flowControl = () => attempt('writing flow control objects', () => ensureFlowControl(client));
-  const repair = () =>
-    attempt('repairing service addresses', () => repairAddresses(client, { services, addresses }, clock.now()));
+  const repair = async () => {
+    await attempt('repairing service addresses', () => repairAddresses(client, { services, addresses }, clock.now()));
+    if (nodePorts) await attempt('repairing node ports', () => nodePorts.repair());
+  };
 
   await Promise.all([
     flowControl(),

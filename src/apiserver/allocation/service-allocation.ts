@@ -1,6 +1,6 @@
 // Cluster IPs and node ports of Services, allocated as they are written.
 import { FieldErrors, type FieldPath, path } from '../../api/field-error.ts';
-import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import type { IpFamily } from '../../api/rule/core/ip-value.ts';
 import {
   isHeadless,
@@ -14,9 +14,11 @@ import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
+import { claim } from './claim.ts';
 import type { IpAddresses } from './ip-addresses.ts';
 import { settleFamilies } from './ip-family.ts';
 import type { Allocation } from './kernel/port-allocator.ts';
+import type { PortLedger } from './port-ledger.ts';
 import { asService, ipsOf, portsOf, ServiceState } from './service-state.ts';
 
 export interface ServiceHookDeps {
@@ -29,6 +31,8 @@ export interface ServiceHookDeps {
   readonly random: Random;
   /** The objects kept of addresses; absent: none are. */
   readonly addresses?: IpAddresses;
+  /** Other servers give out addresses and ports too. */
+  readonly shared?: { readonly ledger: PortLedger; readonly listen: WatchCache['listen'] };
   /** The ranges there are now, beyond the configured ones. */
   readonly moreCidrs?: () => readonly string[];
 }
@@ -49,28 +53,53 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
     if (deps.moreCidrs) loaded.setRanges([...new Set([...deps.serviceCidrs, ...deps.moreCidrs()])]);
     return loaded;
   };
-  const write = async (object: Mutable<KubeObject>, old: KubeObject | undefined, dryRun: boolean) => {
-    const work = new Allocating(state(), object as Mutable<Service>, old && asService(old));
+  const ledger = deps.shared?.ledger;
+  /** Undefined: another server was faster, and something else may be had. */
+  const attempt = async (object: Mutable<Service>, old: Service | undefined, dryRun: boolean) => {
+    const asked = deps.shared && cloneDeep(object.spec);
+    const work = new Allocating(state(), object, old);
     const undo = work.run();
-    if (!addresses || dryRun || work.newIps.length === 0) return undo;
-    const claimed: string[] = [];
-    const undoAll = () => {
-      undo();
-      for (const ip of claimed) void addresses.giveBack(ip);
-    };
+    if (dryRun) return { undo };
     try {
-      for (const ip of work.newIps)
-        if (await addresses.claim(ip, object as Service)) claimed.push(ip);
-        else throw work.refuseIp(ip, 'taken');
+      const claimed = await claim(work, object as Service, addresses, ledger);
+      if ('giveBack' in claimed)
+        return {
+          undo() {
+            undo();
+            claimed.giveBack();
+          },
+        };
+      const { ip, port } = claimed.lost;
+      if (ip !== undefined && (!asked || asked.clusterIPs?.includes(ip))) throw work.refuseIp(ip, 'taken');
+      if (port !== undefined && asked && portsOf({ spec: asked } as Service).includes(port))
+        throw work.refusePort(port);
     } catch (error) {
-      undoAll();
+      undo();
       throw error;
     }
-    return undoAll;
+    object.spec = asked!;
+    return { lost: undo };
+  };
+  const write = async (object: Mutable<KubeObject>, old: KubeObject | undefined, dryRun: boolean) => {
+    // Held until something is found, so that it is not tried twice.
+    const lost: (() => void)[] = [];
+    try {
+      for (;;) {
+        const result = await attempt(object as Mutable<Service>, old && asService(old), dryRun);
+        if (result.undo) return result.undo;
+        lost.push(result.lost);
+      }
+    } finally {
+      for (const undo of lost) undo();
+    }
   };
   const release = async (old: Service, now: Service | undefined) => {
     const gone = releaseAll(state(), old, now);
     if (addresses) await Promise.all(gone.map(ip => addresses.giveBack(ip)));
+    const kept = new Set(now ? portsOf(now) : []);
+    const ports = portsOf(old).filter(port => !kept.has(port));
+    // What a failure leaves behind the next repair finds.
+    if (ledger && ports.length) await ledger.release(ports).catch(() => {});
   };
   return {
     beforeCreate: (object, context) => write(object, undefined, context.dryRun),
@@ -87,6 +116,14 @@ function load(deps: ServiceHookDeps): ServiceState {
   deps.cache.snapshot().scan('', undefined, stored => {
     state.adopt(asService(stored.object));
     return undefined;
+  });
+  // What other servers give out and take back.
+  deps.shared?.listen({
+    onEvent({ type, stored, previous }) {
+      const now = type === 'DELETED' ? undefined : asService(stored.object);
+      if (previous) releaseAll(state, asService(previous.object), now);
+      if (now) state.adopt(now);
+    },
   });
   return state;
 }
@@ -113,6 +150,7 @@ class Allocating {
   readonly #undo: (() => void)[] = [];
   /** Addresses this write takes. */
   readonly newIps: string[] = [];
+  readonly newPorts: number[] = [];
 
   constructor(state: ServiceState, service: Mutable<Service>, old: Service | undefined) {
     this.#state = state;
@@ -258,14 +296,30 @@ class Allocating {
 
   #tryPort(port: number): Allocation {
     const result = this.#state.takePort(port, this.#uid);
-    if (result === 'done') this.#undo.push(() => this.#state.releasePort(port, this.#uid));
+    if (result === 'done') this.#tookPort(port);
     return result;
+  }
+
+  #tookPort(port: number): void {
+    this.newPorts.push(port);
+    this.#undo.push(() => this.#state.releasePort(port, this.#uid));
+  }
+
+  refusePort(port: number): StatusError {
+    const at = (this.#service.spec.ports ?? []).findIndex(p => p.nodePort === port);
+    if (at < 0)
+      return internalError(
+        new Error(`failed to allocate requested HealthCheck NodePort ${port}: ${this.#portFault('taken')}`),
+      );
+    const errors = new FieldErrors();
+    errors.invalid(SPEC.child('ports').index(at).child('nodePort'), port, this.#portFault('taken'));
+    return this.#invalid(errors);
   }
 
   #nextPort(what: string): number {
     const port = this.#state.nextPort(this.#uid);
     if (port === undefined) throw internalError(new Error(`failed to allocate ${what}: range is full`));
-    this.#undo.push(() => this.#state.releasePort(port, this.#uid));
+    this.#tookPort(port);
     return port;
   }
 

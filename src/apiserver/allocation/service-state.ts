@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
 import { IpAllocator } from './kernel/ip-allocator.ts';
 import { type Allocation, PortAllocator } from './kernel/port-allocator.ts';
 
@@ -40,11 +41,11 @@ export class ServiceState {
     return range;
   }
 
-  /** Takes what a stored service has. */
+  /** Takes what a stored service has: from then on it is that service's, whoever tried to get it. */
   adopt(service: Service): void {
     const { uid } = service.metadata;
-    for (const ip of ipsOf(service)) this.#take(ip, uid);
-    for (const port of portsOf(service)) this.takePort(port, uid);
+    for (const ip of ipsOf(service)) if (this.#take(ip, uid) === 'taken') this.#ipOwners.set(ip, uid);
+    for (const port of portsOf(service)) if (this.takePort(port, uid) === 'taken') this.#portOwners.set(port, uid);
   }
 
   takeIp(ip: string, uid: string): Allocation {
@@ -121,6 +122,16 @@ export const ipsOf = (service: Service): string[] =>
 export function portsOf(service: Service): number[] {
   const ports = (service.spec.ports ?? []).map(p => p.nodePort ?? 0);
   return [...new Set([...ports, service.spec.healthCheckNodePort ?? 0])].filter(p => p !== 0);
+}
+
+/** Node ports of all services. */
+export function nodePortsInUse(services: Pick<WatchCache, 'snapshot'>): number[] {
+  const ports: number[] = [];
+  services.snapshot().scan('', undefined, ({ object }) => {
+    ports.push(...portsOf(asService(object)));
+    return undefined;
+  });
+  return ports;
 }
 
 export const asService = (object: KubeObject): Service => object as Service;

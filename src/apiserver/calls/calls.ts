@@ -4,6 +4,7 @@ import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
 import { ipAddresses } from '../allocation/ip-addresses.ts';
+import type { PortLedger } from '../allocation/port-ledger.ts';
 import { serviceHooks } from '../allocation/service-allocation.ts';
 import { readyCidrs } from '../allocation/service-cidrs.ts';
 import type { ApiContext } from '../context.ts';
@@ -21,6 +22,8 @@ export interface CallDeps {
   readonly informers: InformerFactory;
   readonly options: ApiServerOptions;
   readonly access: Access;
+  /** Where servers that share a store keep what they gave out. */
+  readonly nodePorts?: PortLedger | undefined;
   readonly hooks: Map<string, RegistryHooks>;
 }
 
@@ -35,10 +38,12 @@ export function registerCalls(deps: CallDeps): void {
   calls.set('/pods/eviction', call => evict(call, pods, registryOf(context, 'policy', 'poddisruptionbudgets')));
   calls.set('/componentstatuses', call => componentStatus(call, deps.options.components ?? []));
   for (const id of scalable) calls.set(`${id}/scale`, scale);
+  const services = registryOf(context, '', 'services');
   deps.hooks.set(
     '/services',
     serviceHooks({
-      cache: registryOf(context, '', 'services').cache,
+      cache: services.cache,
+      ...(deps.nodePorts ? { shared: { ledger: deps.nodePorts, listen: l => services.cache.listen(l) } } : {}),
       addresses: ipAddresses(deps.client, registryOf(context, 'networking.k8s.io', 'ipaddresses')),
       moreCidrs: () => readyCidrs(registryOf(context, 'networking.k8s.io', 'servicecidrs').cache),
       serviceCidrs: deps.options.serviceCidrs ?? ['10.96.0.0/12'],
