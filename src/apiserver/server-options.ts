@@ -9,6 +9,7 @@ import type { AuditSink } from './audit/auditor.ts';
 import type { FrontProxyOptions } from './authn/front-proxy.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
+import type { EncryptionOptions } from './encryption/encryption.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
 
 export interface ApiServerOptions {
@@ -39,6 +40,8 @@ export interface ApiServerOptions {
   readonly nodeUsage?: (nodeName: string) => (() => Promise<UsageReading>) | undefined;
   /** What the scheduler beside this server has decided about a pod; absent where there is none. */
   readonly decisions?: (uid: string) => object | undefined;
+  /** What lies encrypted in the store. */
+  readonly encryption?: EncryptionOptions;
   /** Who decides what users may do. Default: Node, then RBAC. */
   readonly authorization?: AuthorizationOptions;
   /** Whose tokens are believed besides this server's own. */

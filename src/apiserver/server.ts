@@ -32,6 +32,7 @@ import { CustomResources } from './custom/custom-resources.ts';
 import { customPrinter } from './custom/printer.ts';
 import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
+import { Encryption } from './encryption/encryption.ts';
 import { createGate } from './flowcontrol/gate.ts';
 import { EndpointLeases } from './endpoint-leases.ts';
 import { createHandler, type PathHandler } from './handler.ts';
@@ -86,7 +87,6 @@ const longestDrainMs = 5000;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const {
-    store,
     clock = systemClock,
     random = systemRandom,
     log = createLog('apiserver'),
@@ -94,6 +94,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   } = options;
   const serviceCidrs = options.serviceCidrs ?? ['10.96.0.0/12'];
   const featureEnabled = featureGates(options.featureGates);
+  const table = builtinResources();
+  const encryption =
+    options.encryption &&
+    new Encryption({
+      ...{ store: options.store, resources: table.resources, options: options.encryption },
+      ...{ clock, random, log, metrics },
+    });
+  const store = encryption?.store ?? options.store;
   const dispatcher = new Dispatcher(store, clock, log);
   const sharer = new PartSharer();
   const decode = (bytes: Uint8Array, revision: number): KubeObject => {
@@ -101,7 +109,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     sharer.share(object);
     return object as KubeObject;
   };
-  const table = builtinResources();
   const served = servedResources(table.resources, options.runtimeConfig ?? {}, featureEnabled);
   const resources = new Map(served.map(r => [resourceId(r), r]));
   const registries = new Map<string, Registry>();
@@ -173,6 +180,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     { name: 'store', live: true, check: () => failIf(storeFailure?.message) },
     { name: 'poststarthook/bootstrap', live: false, check: () => failIf(readiness === 'starting' && 'not finished') },
     { name: 'informer-sync', live: false, check: () => failIf(readiness === 'starting' && 'not synced') },
+    ...(encryption?.checks ?? []),
     { name: 'shutdown', live: false, check: () => failIf(readiness === 'stopping' && 'process is shutting down') },
   ];
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
@@ -232,6 +240,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       strategy,
       cache,
       store,
+      ...(encryption ? { isStale: (key: string) => encryption.store.isStale(key) } : {}),
       dispatcher,
       admission,
       clock,
@@ -246,6 +255,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   async function start(signal: AbortSignal): Promise<void> {
+    await encryption?.start();
     await dispatcher.start(caches, error => {
       storeFailure = error;
     });
@@ -330,6 +340,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       front.destroy();
       custom.stop();
       dispatcher.stop();
+      encryption?.stop();
     },
   };
 }

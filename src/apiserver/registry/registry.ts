@@ -44,6 +44,8 @@ export interface RegistryOptions {
   readonly strategy: Strategy;
   readonly cache: WatchCache;
   readonly store: Store;
+  /** Whether what lies at a key would be written otherwise today: then a write that changes nothing is one. */
+  readonly isStale?: (key: string) => Promise<boolean>;
   readonly dispatcher: Dispatcher;
   readonly admission: AdmissionChain;
   readonly clock: Clock;

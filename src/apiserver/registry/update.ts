@@ -49,7 +49,7 @@ async function updateOnce(
   object: Mutable<KubeObject>,
   context: WriteContext,
 ): Promise<Stored> {
-  const { admission, hooks } = registry.options;
+  const { admission, hooks, isStale } = registry.options;
   const { strategy } = registry;
   const old = current.object;
   checkIdentity(registry, key, object);
@@ -91,7 +91,8 @@ async function updateOnce(
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   let ordered = canonical(registry, object);
-  if (JSON.stringify(ordered) === current.text) return unchanged(registry, current);
+  if (JSON.stringify(ordered) === current.text && !(isStale && (await isStale(registry.storeKey(current.key)))))
+    return unchanged(registry, current);
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
     undo = await hooks.beforeUpdate(ordered, old, context);
