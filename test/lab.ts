@@ -35,7 +35,8 @@ export interface Lab {
 
 const main = mainScript();
 
-export function newLab(prefix: string): Lab {
+/** `enter` is put before every command line, as `nsenter --net=…`. */
+export function newLab(prefix: string, enter: readonly string[] = []): Lab {
   const name = `${prefix}${process.pid}`;
   const home = mkdtempSync(join(tmpdir(), `k8ts-${prefix}-`));
   const { K8TS_STATE_DIR: _, ...rest } = process.env;
@@ -44,7 +45,8 @@ export function newLab(prefix: string): Lab {
     new Promise<Outcome>(done => {
       const { cwd = home, input, timeoutMs = 120_000 } = options;
       const settings = { env, cwd, timeout: timeoutMs, maxBuffer: 64 << 20 };
-      const child = execFile(program, args, settings, (error, stdout, stderr) =>
+      const [command = program, ...rest] = [...enter, program, ...args];
+      const child = execFile(command, rest, settings, (error, stdout, stderr) =>
         done({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
       );
       child.stdin?.on('error', () => {});

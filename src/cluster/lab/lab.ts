@@ -57,13 +57,16 @@ async function removeEgress(cluster: string, options: LabOptions): Promise<void>
   const link = egressLinkOf(cluster);
   // Only this process's own links can be looked up without a program; elsewhere just try. Those of /sys belong to the
   // namespace that mounted it.
-  const present = options.machineNamespace !== undefined || (readIfThere('/proc/net/dev') ?? '').includes(` ${link}:`);
+  const present = options.machineNamespace !== undefined || linkNames().includes(link);
   if (!present) return;
   const table = egressTableOf(cluster);
   // The link last: it is what tells of the table.
   await nft(`table ip ${table}\ndelete table ip ${table}\n`, options);
   await exec('ip', [...inMachine(options), 'link', 'del', link]).catch(() => {});
 }
+
+const linkNames = (): string[] =>
+  (readIfThere('/proc/net/dev') ?? '').split('\n').map(line => line.slice(0, line.indexOf(':')).trim());
 
 async function nft(rules: string, options: LabOptions): Promise<void> {
   const { machineNamespace } = options;
