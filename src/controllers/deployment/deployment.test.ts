@@ -338,4 +338,21 @@ describe('deployment-controller', () => {
       { numRuns: 60 },
     );
   });
+
+  it('keeps to the surge when the watch of ReplicaSets is broken while the template changes', async () => {
+    const rollingUpdate = { maxSurge: 1, maxUnavailable: 0 };
+    await using bench = await start(deployment(0, { strategy: { type: 'RollingUpdate', rollingUpdate } }));
+    bench.client.dropWatches(new Error('reset'), appsV1.replicasets);
+    await patch(bench, { replicas: 4, template: template('i2') });
+    await bench.settle();
+    await setImage(bench, 'i3');
+    await bench.settle();
+    const sizes = sets(bench).map(rs => rs.spec.replicas ?? 0);
+    assert.ok(sizes.length >= 2);
+    assert.ok(sizes.reduce((a, b) => a + b, 0) <= 5, `ReplicaSets of ${sizes}`);
+    // Until the watch is open again.
+    await bench.advance(60_000);
+    await finish(bench);
+    assert.equal(pods(bench).length, 4);
+  });
 });

@@ -6,6 +6,7 @@ import type { Pod } from '../../api/type/core-v1.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
+import { UnseenCreations } from '../../engine/unseen-creations.ts';
 import { isPodFinished } from '../kernel/pod.ts';
 import { indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
 import { selectsAll, workloadSelector } from '../workload-selector.ts';
@@ -48,15 +49,19 @@ function recreatedDeployment(pod: Pod, old: Pod | undefined, context: Controller
 class DeploymentReconciler implements Reconciler {
   readonly #context: ControllerContext;
 
+  /** Without them a template changed at once would get all its pods beside those of the one before. */
+  readonly #unseen: UnseenCreations<ReplicaSet>;
+
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#unseen = new UnseenCreations(context, appsV1.replicasets);
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
     const deployment = this.#context.lister(appsV1.deployments).get(key);
     if (!deployment) return undefined;
     if (selectsAll(deployment)) return this.#refuse(deployment);
-    const round = new Round(this.#context, deployment, await this.#claim(deployment));
+    const round = new Round(this.#context, deployment, await this.#claim(deployment), this.#unseen);
     if (deployment.metadata.deletionTimestamp) return round.tellCounts();
     round.tellPause();
     if (deployment.spec.paused) return round.scale();
@@ -68,15 +73,16 @@ class DeploymentReconciler implements Reconciler {
     return isRollingUpdate(deployment) ? round.rollOut() : round.recreate();
   }
 
-  #claim(deployment: Deployment): Promise<ReplicaSet[]> {
+  async #claim(deployment: Deployment): Promise<ReplicaSet[]> {
     const selector = workloadSelector(deployment);
-    return claimObjects(ownedOrOrphan(this.#context.lister(appsV1.replicasets), deployment), {
+    const claimed = await claimObjects(ownedOrOrphan(this.#context.lister(appsV1.replicasets), deployment), {
       client: this.#context.client,
       owner: deployment,
       ownerResource: appsV1.deployments,
       resource: appsV1.replicasets,
       matches: rs => selector.matches(rs.metadata.labels),
     });
+    return [...claimed, ...this.#unseen.of(deployment.metadata.uid)];
   }
 
   async #refuse(d: Deployment): Promise<undefined> {

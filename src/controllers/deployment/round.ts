@@ -1,12 +1,13 @@
 // One reconciliation of a Deployment: what the kernels decide, done.
 import { cloneDeep, type Draft } from '../../api/meta.ts';
 import { appsV1, coreV1 } from '../../api/refs.ts';
-import { isAlreadyExists, isNotFound } from '../../api/status.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
 import type { Deployment, DeploymentStatus, ReplicaSet } from '../../api/type/apps-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { ControllerContext, Result } from '../../engine/controller.ts';
 import { controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
+import type { UnseenCreations } from '../../engine/unseen-creations.ts';
 import { isPodFinished } from '../kernel/pod.ts';
 import { isNamespaceTerminating } from '../pod-control.ts';
 import { controlledBy } from '../pod-owner.ts';
@@ -34,14 +35,21 @@ import { currentSize, type Resize, resizeCurrent, resizeOld, scaleSets, scaleToZ
 
 export class Round {
   readonly #context: ControllerContext;
+  readonly #unseen: UnseenCreations<ReplicaSet>;
   /** As the informer shows it. */
   readonly #stored: Deployment;
   /** With the conditions and the revision that are to be written at the end of the round. */
   #d: Deployment;
   #sets: readonly ReplicaSet[];
 
-  constructor(context: ControllerContext, deployment: Deployment, sets: readonly ReplicaSet[]) {
+  constructor(
+    context: ControllerContext,
+    deployment: Deployment,
+    sets: readonly ReplicaSet[],
+    unseen: UnseenCreations<ReplicaSet>,
+  ) {
     this.#context = context;
+    this.#unseen = unseen;
     this.#stored = deployment;
     this.#d = deployment;
     this.#sets = sets;
@@ -150,6 +158,7 @@ export class Round {
       return;
     }
     this.#sets = [...this.#sets, created];
+    this.#unseen.add(created);
     if (replicas > 0) this.#event('Normal', 'ScalingReplicaSet', `Scaled up replica set ${name} from 0 to ${replicas}`);
     this.#setRevision(String(revision));
     const message = `Created new replica set "${name}"`;
@@ -201,7 +210,15 @@ export class Round {
   async #update(set: ReplicaSet, metadata: object, spec: object): Promise<ReplicaSet> {
     const draft = cloneDeep(set);
     const next = { ...draft, metadata: { ...draft.metadata, ...metadata }, spec: { ...draft.spec, ...spec } };
-    const updated = await this.#context.client.update(appsV1.replicasets, next as Draft<ReplicaSet>);
+    let updated: ReplicaSet;
+    try {
+      updated = await this.#context.client.update(appsV1.replicasets, next as Draft<ReplicaSet>);
+    } catch (error) {
+      // Gone, or not as it was created: only the informer knows.
+      if (isNotFound(error) || isConflict(error)) this.#unseen.forget(set.metadata.uid);
+      throw error;
+    }
+    if (this.#unseen.has(updated.metadata.uid)) this.#unseen.add(updated);
     this.#sets = this.#sets.map(rs => (rs.metadata.uid === updated.metadata.uid ? updated : rs));
     return updated;
   }

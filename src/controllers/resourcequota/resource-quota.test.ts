@@ -52,6 +52,22 @@ describe('resourcequota-controller', () => {
     assert.deepEqual(used, ['2', '3', '2']);
   });
 
+  it('gives nothing back that a broken watch only hides', async () => {
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota({ pods: '3' }), pod('p0')],
+    });
+    await bench.settle();
+    bench.client.dropWatches(new Error('reset'), coreV1.pods);
+    bench.client.set(coreV1.pods, pod('p1'));
+    bench.client.set(coreV1.resourcequotas, {
+      ...bench.client.object(coreV1.resourcequotas, 'a/q')!,
+      spec: { hard: { pods: '2' } },
+      status: { hard: { pods: '3' }, used: { pods: '2' } },
+    } as Draft<ResourceQuota>);
+    await bench.advance(300);
+    assert.equal(status(bench).used!.pods, '2');
+  });
+
   it('counts down beside one charge after another, late', async () => {
     await using bench = await controllerBench([resourceQuotaController()], {
       objects: [quota({ pods: '300' }, {}, { hard: { pods: '300' }, used: { pods: '0' } }), pod('p0')],

@@ -127,20 +127,23 @@ async function reconcile(key: string, context: ControllerContext, charges: Charg
   if (!quota) return undefined;
   const namespace = quota.metadata.namespace!;
   const nowMs = context.clock.now();
-  const used = new Map<string, Quantity>();
-  for (const resource of counted) {
-    if (namesFor(quota, resource).length > 0)
-      tally(used, quota, resource, context.lister(resource).list(namespace), nowMs);
-  }
   const others = otherCounted(quota, counted);
-  for (const other of others) {
-    const objects = await listUnwatched(context, other, namespace);
-    if (objects) tally(used, quota, other, objects, nowMs);
-  }
-  const status = nextStatus(quota, used);
+  const count = async (list: (resource: ResourceRef<any>) => Promise<readonly object[]>) => {
+    const used = new Map<string, Quantity>();
+    for (const resource of counted)
+      if (namesFor(quota, resource).length > 0) tally(used, quota, resource, await list(resource), nowMs);
+    for (const other of others) {
+      const objects = await listUnwatched(context, other, namespace);
+      if (objects) tally(used, quota, other, objects, nowMs);
+    }
+    return nextStatus(quota, used);
+  };
+  let status = await count(async resource => context.lister(resource).list(namespace));
   if (status && raises({ ...quota, status }, quota)) {
     const wait = waitMs(charges, key, context.clock.monotonic());
     if (wait > 0) return { requeueAfterMs: wait };
+    // What is given back can be used again at once: an informer that lags would give away more than there is.
+    status = await count(async resource => (await context.client.list(resource, { namespace })).items);
   }
   charges.waitingMs.delete(key);
   if (status?.used) charges.own.set(key, status.used);
