@@ -2,6 +2,7 @@
 import type { ApiServer } from '../apiserver/server.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { type ControlPlaneContext, controlPlaneParts, type Part } from './components.ts';
+import { electedPart, leaseOf } from './elected-part.ts';
 
 /** How a part is brought to life; fault injection puts itself in between. */
 export type MakePart = (part: Part<ControlPlaneContext>, context: ControlPlaneContext) => Promise<Service>;
@@ -20,7 +21,14 @@ export async function runControlPlane(
       `components: there is no ${JSON.stringify(unknown)}; there are ${controlPlaneParts.map(p => p.name).join(', ')}`,
     );
   const chosen = controlPlaneParts.filter(part => components?.includes(part.name) ?? true);
-  const parts = chosen.map(part => afterReady(part.name, api.ready, () => make(part, context)));
+  const elect = context.config.leaderElect ?? context.config.store?.type === 'etcd';
+  const parts = chosen.map(part => {
+    const create = () => make(part, context);
+    const lease = elect ? leaseOf[part.name] : undefined;
+    return afterReady(part.name, api.ready, async () =>
+      lease ? electedPart(part.name, lease, context, create) : create(),
+    );
+  });
   await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
 }
 

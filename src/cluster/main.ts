@@ -5,12 +5,13 @@ import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { collectGarbage } from './collect-garbage.ts';
+import type { ServerConfig } from './role.ts';
 import { type ChildLink, childLink } from './supervisor/child-link.ts';
 
 // By then all parts run.
 const settledMs = 6000;
 
-type Role = (file: string, signal: AbortSignal, link: ChildLink) => Promise<void>;
+type Role = (file: string, signal: AbortSignal, link: ChildLink, flags: readonly string[]) => Promise<void>;
 
 const surroundings = (name: string, link: ChildLink) => ({
   clock: systemClock,
@@ -20,9 +21,14 @@ const surroundings = (name: string, link: ChildLink) => ({
 });
 
 const roles: Record<string, Role> = {
-  async server(file, signal, link) {
-    const [{ runServer }, { readRoleConfig }] = await Promise.all([import('./server.ts'), import('./role.ts')]);
-    await runServer(readRoleConfig(file), signal, surroundings('server', link));
+  async server(file, signal, link, flags) {
+    const [{ runServer }, { readRoleConfig }, { readServerFlags }] = await Promise.all([
+      import('./server.ts'),
+      import('./role.ts'),
+      import('./store-config.ts'),
+    ]);
+    const config = { ...readRoleConfig<ServerConfig>(file), ...readServerFlags(flags) };
+    await runServer(config, signal, surroundings('server', link));
   },
   async agent(file, signal, link) {
     const [{ runAgent }, { readRoleConfig }] = await Promise.all([import('./agent.ts'), import('./role.ts')]);
@@ -39,7 +45,7 @@ const roles: Record<string, Role> = {
 };
 
 /** Runs a daemon until SIGTERM, SIGINT or the end of its supervisor; a second signal ends it at once. */
-async function runRole(name: string, role: Role, file: string): Promise<void> {
+async function runRole(name: string, role: Role, file: string, flags: readonly string[]): Promise<void> {
   const link = childLink();
   const stop = new AbortController();
   let signals = 0;
@@ -54,7 +60,7 @@ async function runRole(name: string, role: Role, file: string): Promise<void> {
   if (name !== 'supervisor') link.orphaned.addEventListener('abort', () => stop.abort(link.orphaned.reason));
   if (name === 'server' || name === 'agent') systemClock.after(settledMs, collectGarbage);
   try {
-    await role(file, stop.signal, link);
+    await role(file, stop.signal, link, flags);
     process.exit(0);
   } catch (error) {
     link.failed(messageOf(error));
@@ -64,10 +70,10 @@ async function runRole(name: string, role: Role, file: string): Promise<void> {
   }
 }
 
-const [command = '', flag, file] = process.argv.slice(2);
+const [command = '', flag, file, ...flags] = process.argv.slice(2);
 const role = Object.hasOwn(roles, command) ? roles[command] : undefined;
 if (role && flag === '--config' && file) {
-  await runRole(command, role, file);
+  await runRole(command, role, file, flags);
 } else {
   const { main } = await import('./cli/program.ts');
   process.exitCode = await main(process.argv, import.meta.filename);

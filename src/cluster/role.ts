@@ -1,12 +1,17 @@
 // The configuration files that `k8ts server` and `k8ts agent` read. JSON; `k8ts up` writes them.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ApiServerFiles } from './api-server-files.ts';
+import type { ApiServerFiles } from './api-server-fields.ts';
+import type { StoreConfig } from './store-config.ts';
 
 export interface ServerConfig {
   readonly cluster: string;
   readonly pkiDirectory: string;
   readonly storeDirectory: string;
+  /** Default: lmdb, in `storeDirectory`. */
+  readonly store?: StoreConfig;
+  /** Controllers and scheduler run only while this control plane leads. Default: when the store is one that others share. */
+  readonly leaderElect?: boolean;
   /** A port to open here; absent: only what the supervisor hands over. */
   readonly listen?: { readonly host: string; readonly port: number };
   /** Where pods and nodes reach this server. */

@@ -23,9 +23,9 @@ export interface RunOptions {
 export async function runServer(config: ServerConfig, signal: AbortSignal, options: RunOptions): Promise<void> {
   const { clock, random, log, link } = options;
   link?.phase('opening the store');
-  const [{ createApiServer }, { openLmdbStore }] = await Promise.all([
+  const [{ createApiServer }, { openStore }] = await Promise.all([
     import('../apiserver/server.ts'),
-    import('../store/lmdb-store.ts'),
+    import('./store-config.ts'),
   ]);
   const [pki, store, handed] = await Promise.all([
     ensurePki(config.pkiDirectory, {
@@ -36,7 +36,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       serviceClusterIp: serviceAddress(config.serviceCidr, 1),
       clusterDomain: config.clusterDomain,
     }),
-    openLmdbStore({ directory: config.storeDirectory, clock, log: log.with({ part: 'store' }) }),
+    openStore(config.store, config.storeDirectory, { clock, random, log: log.with({ part: 'store' }) }),
     link?.supervised ? link.listener('api') : undefined,
   ]);
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();

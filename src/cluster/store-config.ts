@@ -1,0 +1,98 @@
+// Where a control plane keeps its objects: a directory of its own, or an etcd that several share.
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { messageOf } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Store } from '../store/store.ts';
+
+export interface EtcdStoreConfig {
+  readonly type: 'etcd';
+  /** `https://10.0.0.1:2379` */
+  readonly servers: readonly string[];
+  /** Default: `/registry`. */
+  readonly prefix?: string;
+  /** PEM files: what signed etcd's certificate; the client's certificate and its key. */
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+export type StoreConfig = { readonly type: 'lmdb' } | EtcdStoreConfig;
+
+export interface ServerFlags {
+  readonly store?: StoreConfig;
+  readonly leaderElect?: boolean;
+}
+
+const text = { type: 'string' } as const;
+const flags = {
+  'etcd-servers': { type: 'string', multiple: true },
+  'etcd-prefix': text,
+  'etcd-cafile': text,
+  'etcd-certfile': text,
+  'etcd-keyfile': text,
+  'leader-elect': { type: 'boolean' },
+} as const;
+
+/** Flags behind `k8ts server --config FILE`, by kube-apiserver's names; they win over the file. Throws an error to show. */
+export function readServerFlags(args: readonly string[]): ServerFlags {
+  const { values } = parseArgs({ args: [...args], options: flags, allowNegative: true });
+  const leaderElect = values['leader-elect'];
+  const servers = (values['etcd-servers'] ?? []).flatMap(list => list.split(',')).filter(s => s !== '');
+  const given = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
+  const others = {
+    ...given('prefix', values['etcd-prefix']),
+    ...given('caFile', values['etcd-cafile']),
+    ...given('certFile', values['etcd-certfile']),
+    ...given('keyFile', values['etcd-keyfile']),
+  };
+  if (servers.length === 0 && Object.keys(others).length > 0)
+    throw new Error('--etcd-servers must be specified with the other --etcd- flags');
+  return {
+    ...(servers.length ? { store: { type: 'etcd', servers, ...others } } : {}),
+    ...(leaderElect === undefined ? {} : { leaderElect }),
+  };
+}
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** `directory` is where lmdb keeps its files. Throws an error that names what is wrong. */
+export async function openStore(
+  config: StoreConfig | undefined,
+  directory: string,
+  { clock, random, log }: Surroundings,
+): Promise<Store> {
+  if (!config || config.type === 'lmdb') {
+    const { openLmdbStore } = await import('../store/lmdb-store.ts');
+    return openLmdbStore({ directory, clock, log });
+  }
+  if (config.type !== 'etcd')
+    throw new Error(`store: there is no type ${JSON.stringify((config as { type: unknown }).type)}: want lmdb or etcd`);
+  const { openEtcdStore } = await import('../store/etcd-store.ts');
+  const { servers, prefix, caFile, certFile, keyFile } = config;
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw new Error('store: certFile and keyFile must be given together');
+  return openEtcdStore({
+    servers,
+    ...(prefix ? { prefix } : {}),
+    tls: { ...pem('ca', caFile), ...pem('cert', certFile), ...pem('key', keyFile) },
+    clock,
+    random,
+    log,
+  });
+}
+
+function pem(name: 'ca' | 'cert' | 'key', file: string | undefined): { [name: string]: string } {
+  if (!file) return {};
+  try {
+    return { [name]: readFileSync(file, 'utf8') };
+  } catch (error) {
+    throw new Error(`store: reading ${name}File ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
