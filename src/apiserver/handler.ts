@@ -51,6 +51,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
           path: exchange.path,
           error: error instanceof Error ? (error.stack ?? error.message) : error,
         });
+        audited?.panic(error);
       }
       if (info) audited?.refuse(info);
       try {
@@ -75,7 +76,8 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       if (!who) throw unauthorized();
       const acting = options.impersonate(exchange, who, info);
       const user = acting instanceof Promise ? await acting : acting;
-      audited?.identify(info, who, user);
+      const noted = audited?.identify(info, who, user);
+      if (noted) await noted;
       const entering = options.gate?.admit(info, user, exchange, startMs);
       passage = entering instanceof Promise ? await entering : entering;
       // What is proxied may use any method.

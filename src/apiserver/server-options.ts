@@ -5,7 +5,8 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
-import type { AuditSink } from './audit/auditor.ts';
+import type { AuditSink } from './audit/sink.ts';
+import type { AuditWebhookOptions } from './audit/webhook-sink.ts';
 import type { FrontProxyOptions } from './authn/front-proxy.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
@@ -66,6 +67,8 @@ export interface ApiServerOptions {
     readonly issuers?: readonly string[];
     /** What tokens have to be meant for. Default: the issuers. */
     readonly apiAudiences?: readonly string[];
+    /** PEM of other keys whose tokens are believed; a text may hold several. */
+    readonly publicKeys?: readonly string[];
     /** Where the keys are published, as the discovery document says. */
     readonly jwksUri?: string;
     readonly maxExpirationSeconds?: number;
@@ -78,7 +81,11 @@ export interface ApiServerOptions {
   /** As --max-mutating-requests-inflight; default 200. */
   readonly maxMutatingRequestsInflight?: number;
   /** What is recorded of requests, and where. */
-  readonly audit?: { readonly policy: Policy; readonly sinks: readonly AuditSink[] };
+  readonly audit?: {
+    readonly policy: Policy;
+    readonly sinks: readonly AuditSink[];
+    readonly webhook?: AuditWebhookOptions | undefined;
+  };
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];

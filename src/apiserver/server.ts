@@ -18,11 +18,12 @@ import { type Access, createAccess } from './access.ts';
 import { AdmissionChain, type AdmissionPlugin } from './admission/admission.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
-import { PortLedger } from './allocation/port-ledger.ts';
-import { nodePortsInUse } from './allocation/service-state.ts';
 import { readRemote } from './aggregation/read-remote.ts';
 import { RemoteClients, withRemotes } from './aggregation/remote-client.ts';
-import { Auditor } from './audit/auditor.ts';
+import { PortLedger } from './allocation/port-ledger.ts';
+import { nodePortsInUse } from './allocation/service-state.ts';
+import { auditedClient } from './audit/audited-client.ts';
+import { createAuditor } from './audit/create-auditor.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from './authn/user.ts';
 import { bootstrapObjects } from './bootstrap.ts';
 import { registerCalls } from './calls/calls.ts';
@@ -31,17 +32,17 @@ import { conversionWebhook } from './custom/conversion-webhook.ts';
 import { CustomResources } from './custom/custom-resources.ts';
 import { customPrinter } from './custom/printer.ts';
 import { allowDecisions, serveDecisions } from './decisions/decisions-api.ts';
-import { WebhookClient } from './extension/webhook-client.ts';
 import { Encryption } from './encryption/encryption.ts';
-import { createGate } from './flowcontrol/gate.ts';
 import { EndpointLeases } from './endpoint-leases.ts';
+import { WebhookClient } from './extension/webhook-client.ts';
+import { createGate } from './flowcontrol/gate.ts';
 import { createHandler, type PathHandler } from './handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from './health.ts';
 import { createFront, type Front } from './http/front.ts';
-import { ensureJoining } from './joining.ts';
 import { Turns } from './http/turns.ts';
+import { ensureJoining } from './joining.ts';
 import { ensureKubernetesService, reconcileKubernetesService } from './kubernetes-service.ts';
-import { localClient } from './local-client.ts';
+import { type LocalIdentity, localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
@@ -123,8 +124,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     random,
     log,
     dispatcher,
-    table,
     turns: new Turns(),
+    table,
     resources,
     registries,
     customGroups: new Map(),
@@ -144,7 +145,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
   const raw = async (path: string, user: UserInfo): Promise<unknown> =>
     (await readRemote(context, aggregation, path, user)) ?? surface.local(path);
-  const client = localClient(context, { user: superuser, userAgent: 'kube-apiserver' }, raw);
+  const auditor = options.audit && createAuditor(context, options.audit, metrics);
+  const audited = (local: Client, identity: LocalIdentity) =>
+    auditor ? auditedClient(local, auditor, identity) : local;
+  const own = { user: superuser, userAgent: 'kube-apiserver' };
+  const client = audited(localClient(context, own, raw), own);
   const informers = createInformerFactory(client, { clock, random, log });
   const access: Access = createAccess({ context, client, informers, options, metrics });
   plugins.push(...admissionPlugins({ context, client, informers, options: { ...options, metrics }, access }));
@@ -184,7 +189,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     { name: 'shutdown', live: false, check: () => failIf(readiness === 'stopping' && 'process is shutting down') },
   ];
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
-  const aggregation = new Aggregation({ context, client, options });
+  const aggregation = new Aggregation({ context, client, options, metrics });
   const remoteClients = new RemoteClients(context, aggregation);
   const surfaceOptions: SurfaceOptions = { context, version, remote: aggregation };
   const surface = createSurface(surfaceOptions);
@@ -202,7 +207,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     paths,
     gate,
     aggregation,
-    auditor: options.audit && new Auditor({ ...options.audit, clock, random }),
+    auditor,
     log,
     metrics: requestMetrics(metrics, clock),
     authenticate: exchange => access.authenticate(exchange),
@@ -316,7 +321,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     client(identity) {
       const local = { userAgent: identity.userAgent, user: localUser(identity) };
-      return withRemotes(localClient(context, local, raw), remoteClients, local);
+      return audited(withRemotes(localClient(context, local, raw), remoteClients, local), local);
     },
     async run(signal) {
       try {
@@ -332,17 +337,20 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
       for (const listener of listeners) listener.close();
       for (const end of context.onShutdown) end();
-      const drained = new AbortController();
-      await Promise.race([
-        front.drain().finally(() => drained.abort()),
-        clock.sleep(longestDrainMs, drained.signal).catch(() => {}),
-      ]);
+      await endedIn(front.drain(), clock);
       front.destroy();
+      if (auditor) await endedIn(auditor.close(), clock);
       custom.stop();
       dispatcher.stop();
       encryption?.stop();
     },
   };
+}
+
+/** Waits for it, but not for long. */
+async function endedIn(ending: Promise<unknown>, clock: Clock): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([ending.finally(() => ended.abort()), clock.sleep(longestDrainMs, ended.signal).catch(() => {})]);
 }
 
 function failIf(reason: string | false | undefined): void {

@@ -359,6 +359,12 @@ test('what aggregated servers need to know is in kube-system', async () => {
 test('without its service the group is unavailable, and stale in discovery', async () => {
   await client.delete(coreV1.services, { namespace: 'wardle', name: 'sample-api' });
   await availability(name, 'ServiceNotFound');
+  const metrics = await server.server.metrics.text();
+  assert.match(metrics, new RegExp(`\naggregator_unavailable_apiservice\\{name="${name}"\\} 1\n`));
+  assert.match(
+    metrics,
+    new RegExp(`\naggregator_unavailable_apiservice_total\\{name="${name}",reason="ServiceNotFound"\\} 1\n`),
+  );
   const http = await server.http();
   await assert.rejects(http.get(flunder, { namespace: 'a', name: 'f' }), {
     message: /service unavailable|currently unable/,

@@ -6,6 +6,7 @@ import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
 import type { APIService, APIServiceCondition } from '../../api/type/apiregistration-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Timer } from '../../base/clock.ts';
+import type { Metrics } from '../../base/metrics.ts';
 import type { Client } from '../../client/client.ts';
 import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
 import { type ApiContext, registryOf } from '../context.ts';
@@ -21,6 +22,7 @@ import { aggregatedEntries, type RemoteVersion } from './kernel/remote-discovery
 import { partOf, type RemoteOpenApi } from './kernel/remote-openapi.ts';
 import { proxyTo } from './proxy.ts';
 import { RemoteServers } from './remote-server.ts';
+import { countUnavailable } from './unavailable.ts';
 
 const resyncMs = 30_000;
 const retryMs = 5000;
@@ -33,6 +35,7 @@ export interface AggregationDeps {
   /** Acts as the API server itself. */
   readonly client: Client;
   readonly options: ApiServerOptions;
+  readonly metrics?: Metrics;
 }
 
 /** What is known of one aggregated server. */
@@ -53,6 +56,7 @@ export class Aggregation {
   readonly servers: RemoteServers;
   readonly #known = new Map<string, Known>();
   #remotes: { from: unknown; byVersion: ReadonlyMap<string, APIService> } = { from: undefined, byVersion: new Map() };
+  readonly #unavailable: ((name: string, reason: string) => void) | undefined;
   #localTimer: Timer | undefined;
   #stopped = false;
   #revision = 0;
@@ -61,6 +65,7 @@ export class Aggregation {
     this.#deps = deps;
     this.#cache = registryOf(deps.context, 'apiregistration.k8s.io', 'apiservices').cache;
     this.servers = new RemoteServers(deps.context, deps.options);
+    this.#unavailable = deps.metrics && countUnavailable(deps.metrics, () => this.remotes.values());
   }
 
   /** Registers what this server serves itself and begins to check the rest; stops with the server. */
@@ -300,6 +305,7 @@ export class Aggregation {
     next.status = {
       conditions: [...(service.status?.conditions ?? []).filter(c => c.type !== 'Available'), condition],
     } as never;
+    if (status === 'False' && before?.status !== 'False') this.#unavailable?.(service.metadata.name, reason);
     // Another write came first: its event brings us back.
     await client
       .updateStatus(apiregistrationV1.apiservices, next as never)

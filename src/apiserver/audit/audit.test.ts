@@ -7,6 +7,7 @@ import { coreV1 } from '../../api/refs.ts';
 import type { Event, Policy } from '../../api/type/audit-v1.ts';
 import { VirtualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
+import { caller } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 import { checkPolicy } from './kernel/policy.ts';
 import { AuditLogFile } from './log-file.ts';
@@ -22,6 +23,7 @@ const policy: Policy = {
     { level: 'Metadata', resources: [{ group: '', resources: ['secrets'] }] },
     { level: 'RequestResponse', omitManagedFields: true, resources: [{ group: '', resources: ['configmaps'] }] },
     { level: 'Metadata', verbs: ['watch'], omitStages: ['ResponseComplete'] },
+    { level: 'Metadata', resources: [{ group: '', resources: ['namespaces/finalize'] }] },
     { level: 'Metadata', nonResourceURLs: ['/version*'] },
   ],
 };
@@ -32,11 +34,14 @@ before(async () => {
     write(event: Event) {
       events.push(structuredClone(event));
       waiting?.();
+      return true;
     },
   };
   server = await startTestServer({ audit: { policy: checkPolicy(policy), sinks: [sink] } });
 });
 after(() => server.stop());
+
+const byAdmin = (event: Event) => event.user.username === 'kubernetes-admin';
 
 async function recorded(matches: (event: Event) => boolean): Promise<Event> {
   for (;;) {
@@ -53,11 +58,13 @@ test('levels decide what is recorded of a request', async () => {
   const metadata = { name: 'c', namespace: 'default' };
   await http.create(coreV1.secrets, { metadata: { name: 's', namespace: 'default' }, stringData: { a: 'b' } });
   await http.create(coreV1.configmaps, { metadata, data: { a: 'b' } });
-  const secret = await recorded(e => e.objectRef?.resource === 'secrets');
+  const secret = await recorded(e => e.objectRef?.resource === 'secrets' && byAdmin(e));
   assert.equal(secret.level, 'Metadata');
   assert.equal(secret.stage, 'ResponseComplete');
   assert.equal(secret.requestObject, undefined);
-  const { requestObject, responseObject, ...event } = await recorded(e => e.objectRef?.resource === 'configmaps');
+  const { requestObject, responseObject, ...event } = await recorded(
+    e => e.objectRef?.resource === 'configmaps' && byAdmin(e),
+  );
   assert.deepEqual((requestObject as unknown as { data: object }).data, { a: 'b' });
   const made = responseObject as unknown as { metadata: { uid: string; managedFields?: object } };
   assert.ok(made.metadata.uid);
@@ -80,7 +87,7 @@ test('refusals, watches, other paths, and what nobody wants to know', async () =
   assert.equal(refused.annotations?.['authorization.k8s.io/decision'], 'forbid');
   const http = await server.http();
   const handle = http.watch(coreV1.pods, {}, { onEvent() {}, onClose() {} });
-  const watch = await recorded(e => e.verb === 'watch');
+  const watch = await recorded(e => e.verb === 'watch' && byAdmin(e));
   assert.equal(watch.stage, 'ResponseStarted');
   handle.stop();
   await http.raw('/version');
@@ -88,6 +95,69 @@ test('refusals, watches, other paths, and what nobody wants to know', async () =
   const quiet = await server.http({ name: 'quiet', groups: ['system:masters'] });
   await quiet.get(coreV1.configmaps, { namespace: 'default', name: 'c' });
   assert.ok(!events.some(e => e.user.username === 'quiet'));
+});
+
+test('what clients in the process ask for is recorded, too', async () => {
+  const local = server.server.client({ userAgent: 'job-controller', serviceAccount: 'job-controller' });
+  const name = 'system:serviceaccount:kube-system:job-controller';
+  await assert.rejects(
+    local.create(coreV1.configmaps, { metadata: { name: 'mine', namespace: 'default' }, data: { a: 'b' } }),
+    { code: 403 },
+  );
+  const refused = await recorded(e => e.user.username === name);
+  assert.equal(refused.responseStatus?.code, 403);
+  assert.equal(refused.responseStatus?.reason, 'Forbidden');
+  assert.equal(refused.annotations?.['authorization.k8s.io/decision'], 'forbid');
+  assert.equal(refused.requestURI, '/api/v1/namespaces/default/configmaps');
+  assert.equal(refused.userAgent, 'job-controller');
+  const own = server.server.client({ userAgent: 'k8ts' });
+  await own.patch(
+    coreV1.configmaps,
+    { namespace: 'default', name: 'c' },
+    { type: 'merge', body: { data: { d: 'e' } } },
+    { fieldManager: 'me' },
+  );
+  const patched = await recorded(e => e.userAgent === 'k8ts');
+  assert.deepEqual(
+    [patched.verb, patched.stage, patched.requestURI, patched.responseStatus?.code],
+    ['patch', 'ResponseComplete', '/api/v1/namespaces/default/configmaps/c?fieldManager=me', 200],
+  );
+  assert.deepEqual(patched.requestObject, { data: { d: 'e' } });
+  assert.deepEqual((patched.responseObject as unknown as { data: object }).data, { a: 'b', d: 'e' });
+  const watch = own.watch(coreV1.services, {}, { onEvent() {}, onClose() {} });
+  const watched = await recorded(e => e.verb === 'watch' && e.userAgent === 'k8ts');
+  assert.equal(watched.stage, 'ResponseStarted');
+  watch.stop();
+});
+
+test('a bug ends in the stage Panic, a refused credential in ResponseStarted', async () => {
+  server.server.context.calls.set('/namespaces/finalize', () => {
+    throw new TypeError('a bug');
+  });
+  const http = await server.http();
+  await assert.rejects(http.updateSubresource(coreV1.namespaces, { name: 'default' }, 'finalize', {}), { code: 500 });
+  const panic = await recorded(e => e.objectRef?.subresource === 'finalize');
+  assert.equal(panic.stage, 'Panic');
+  assert.deepEqual(panic.responseStatus, {
+    metadata: {},
+    status: 'Failure',
+    message: "APIServer panic'd: a bug",
+    reason: 'InternalError',
+    code: 500,
+  });
+  const stranger = caller({ url: server.url, ca: server.ca, token: 'unknown' });
+  try {
+    await stranger.expect(401, 'GET', '/version/');
+  } finally {
+    stranger.close();
+  }
+  const refused = await recorded(e => e.requestURI === '/version/');
+  assert.equal(refused.stage, 'ResponseStarted');
+  assert.deepEqual(refused.responseStatus, {
+    metadata: {},
+    message: 'Authentication failed, attempted: bearer',
+    code: 401,
+  });
 });
 
 test('a policy that makes no sense is refused', () => {
@@ -105,13 +175,13 @@ test('full log files are put aside, the oldest forgotten', async () => {
     const path = join(directory, 'audit.log');
     const file = new AuditLogFile({ path, maxSizeMb: 1, maxBackups: 2, clock, log: silentLog });
     for (let i = 0; i < 5; i++) {
-      file.write({ i, fill: 'x'.repeat(700_000) });
+      void file.write({ auditID: String(i), requestURI: 'x'.repeat(700_000) } as Event);
       await clock.advance(1000);
     }
     await file.close();
     const names = readdirSync(directory).sort();
     assert.equal(names.length, 3);
-    assert.equal(JSON.parse(readFileSync(path, 'utf8')).i, 4);
+    assert.equal(JSON.parse(readFileSync(path, 'utf8')).auditID, '4');
     assert.match(names[0]!, /^audit-2026-01-01T00-00-0\d\.000\.log$/);
   } finally {
     rmSync(directory, { recursive: true });

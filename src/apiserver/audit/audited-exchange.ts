@@ -10,8 +10,8 @@ export interface Watcher {
   readonly recordsResponse: () => boolean;
   /** The head of a streamed answer is out. */
   onStart(code: number): void;
-  /** Once: the answer is complete or the client gone. */
-  onEnd(code: number): void;
+  /** Once: the answer is complete or the client gone. What is sent at once waits for a promise. */
+  onEnd(code: number): unknown;
 }
 
 type Headers = Record<string, string | readonly string[]>;
@@ -21,6 +21,7 @@ export class AuditedExchange implements Exchange {
   readonly #watcher: Watcher;
   readonly auditId: string;
   #ended = false;
+  #code = 0;
   requestBody: Buffer | undefined;
   responseBody: Buffer | undefined;
   responseType = '';
@@ -69,7 +70,7 @@ export class AuditedExchange implements Exchange {
     return this.#inner.sentBytes;
   }
   get sentCode() {
-    return this.#inner.sentCode;
+    return this.#code || this.#inner.sentCode;
   }
   get upgrade(): NonNullable<Exchange['upgrade']> {
     return this.#inner.upgrade!;
@@ -83,8 +84,11 @@ export class AuditedExchange implements Exchange {
 
   respond(code: number, headers: Headers, body?: Uint8Array | string): void {
     if (body !== undefined && this.#watcher.recordsResponse()) this.#note(headers, [Buffer.from(body)]);
-    this.#inner.respond(code, this.#marked(headers), body);
-    this.#end(code);
+    this.#code = code;
+    const noted = this.#end(code);
+    const send = () => this.#inner.respond(code, this.#marked(headers), body);
+    if (noted instanceof Promise) void noted.then(send);
+    else send();
   }
 
   open(code: number, headers: Headers): Writable {
@@ -135,9 +139,9 @@ export class AuditedExchange implements Exchange {
     this.responseBody = Buffer.concat(chunks);
   }
 
-  #end(code: number): void {
-    if (this.#ended) return;
+  #end(code: number): unknown {
+    if (this.#ended) return undefined;
     this.#ended = true;
-    this.#watcher.onEnd(code);
+    return this.#watcher.onEnd(code);
   }
 }

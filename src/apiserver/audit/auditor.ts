@@ -1,6 +1,7 @@
 // Audit: what was asked of the server, by whom, and what became of it.
 import { gunzipSync } from 'node:zlib';
 import { formatMicroTime } from '../../api/meta.ts';
+import { internalError } from '../../api/status.ts';
 import type { Event, Policy } from '../../api/type/audit-v1.ts';
 import type { Status } from '../../api/type/meta-v1.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -8,30 +9,44 @@ import { type Random, randomUuid } from '../../base/random.ts';
 import type { UserInfo } from '../authn/user.ts';
 import { decodeYamlOrJson } from '../body-format.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { isTrue, type RequestInfo } from '../request-info.ts';
+import { isLongRunning } from '../long-running.ts';
+import type { RequestInfo } from '../request-info.ts';
 import { AuditedExchange } from './audited-exchange.ts';
-import { includes, type Recording, recordingOf, type Stage } from './kernel/policy.ts';
+import { includes, type Level, type Recording, recordingOf, type Stage } from './kernel/policy.ts';
+import type { AuditSink } from './sink.ts';
 
-export interface AuditSink {
-  /** Takes one event; never throws. */
-  write(event: Event): void;
-}
+export type { AuditSink };
 
 export interface AuditorOptions {
   readonly policy: Policy;
   readonly sinks: readonly AuditSink[];
   readonly clock: Clock;
   readonly random: Random;
+  readonly counts?: AuditCounts;
+  /** Sinks that end with the auditor; others belong to whoever made them. */
+  readonly closes?: readonly AuditSink[];
+}
+
+/** What was recorded and refused, for metrics. */
+export interface AuditCounts {
+  event(): void;
+  level(level: Level): void;
+  rejected(): void;
 }
 
 /** One request under audit. */
 export interface Audited {
   /** To be used in place of the request's own. */
   readonly exchange: Exchange;
-  /** Who asks is known, and who it acts as. */
-  identify(info: RequestInfo, user: UserInfo, actsAs: UserInfo): void;
+  /**
+   * Who asks is known, and who it acts as. A promise when a sink has to be waited for; throws (or rejects with) 500
+   * when a strict one could not take the event.
+   */
+  identify(info: RequestInfo, user: UserInfo, actsAs: UserInfo): void | Promise<void>;
   /** Nobody could tell who asks. */
   refuse(info: RequestInfo): void;
+  /** A bug ended the request. */
+  panic(error: unknown): void;
   /** The first value of a key stays. */
   annotate(key: string, value: string): void;
 }
@@ -48,115 +63,223 @@ export class Auditor {
   begin(exchange: Exchange): Audited {
     return new AuditedRequest(exchange, this.#options);
   }
+
+  /** Of a call within the process; nothing when it is not to be recorded at all. */
+  call(asked: Pick<Asked, 'requestURI' | 'userAgent'>, info: RequestInfo, user: UserInfo): AuditRecord | undefined {
+    const { random, policy } = this.#options;
+    const recording = recordingOf(policy, info, user);
+    this.#options.counts?.level(recording.level);
+    if (recording.level === 'None') return undefined;
+    const record = new AuditRecord(this.#options, { ...asked, auditId: randomUuid(random), sourceIPs: ['127.0.0.1'] });
+    record.identify(info, recording, user);
+    return record;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all((this.#options.closes ?? []).map(s => s.close?.()));
+  }
 }
 
-class AuditedRequest implements Audited {
-  readonly exchange: AuditedExchange;
+export interface Asked {
+  readonly auditId: string;
+  readonly requestURI: string;
+  readonly userAgent: string | undefined;
+  readonly sourceIPs: readonly string[];
+}
+
+interface Answer {
+  readonly code: number;
+  readonly status?: Status;
+  readonly requestObject?: unknown;
+  readonly responseObject?: unknown;
+}
+
+/** What the events of one request have in common. */
+export class AuditRecord {
   readonly #options: AuditorOptions;
+  readonly #asked: Asked;
   readonly #receivedMs: number;
   readonly #annotations: Record<string, string> = {};
   #recording: Recording | undefined;
   #info: RequestInfo | undefined;
   #user: UserInfo | undefined;
   #actsAs: UserInfo | undefined;
-  #started = false;
 
-  constructor(exchange: Exchange, options: AuditorOptions) {
+  constructor(options: AuditorOptions, asked: Asked) {
     this.#options = options;
+    this.#asked = asked;
     this.#receivedMs = options.clock.now();
-    const given = exchange.headers['audit-id'];
-    const id = typeof given === 'string' && given && given.length <= longest ? given : randomUuid(options.random);
-    this.exchange = new AuditedExchange(exchange, id, {
-      recordsRequest: () => this.#wants('Request'),
-      recordsResponse: () => this.#wants('RequestResponse') && !this.#isLongRunning(),
-      onStart: code => {
-        if (this.#isLongRunning()) {
-          this.#started = true;
-          this.#emit('ResponseStarted', code);
-        }
-      },
-      onEnd: code => this.#emit('ResponseComplete', code),
-    });
-    // What was taken over by another protocol has no answer that ends.
-    exchange.onClose(() => this.exchange.abandon(exchange.upgrade ? 101 : 0));
   }
 
-  identify(info: RequestInfo, user: UserInfo, actsAs: UserInfo): void {
+  get info(): RequestInfo | undefined {
+    return this.#info;
+  }
+
+  identify(info: RequestInfo, recording: Recording, user?: UserInfo, actsAs?: UserInfo): void {
     this.#info = info;
+    this.#recording = recording;
     this.#user = user;
     this.#actsAs = actsAs === user ? undefined : actsAs;
-    this.#recording = recordingOf(this.#options.policy, info, user);
-    this.#emit('RequestReceived');
-  }
-
-  refuse(info: RequestInfo): void {
-    if (this.#info) return;
-    this.#info = info;
-    this.#recording = recordingOf(this.#options.policy, info, undefined);
   }
 
   annotate(key: string, value: string): void {
     this.#annotations[key] ??= value;
   }
 
-  #wants(level: 'Metadata' | 'Request' | 'RequestResponse'): boolean {
+  wants(level: Level): boolean {
     return this.#recording !== undefined && includes(this.#recording, level);
   }
 
-  #isLongRunning(): boolean {
-    const { verb, subresource } = this.#info ?? { verb: '', subresource: '' };
-    if (verb === 'watch' || this.exchange.upgrade) return true;
-    if (subresource === 'log') return isTrue(this.exchange.query.get('follow'));
-    return ['proxy', 'exec', 'attach', 'portforward'].includes(subresource);
-  }
-
-  #emit(stage: Stage, code?: number): void {
+  /** A promise when there are sinks to wait for; false when a strict one has lost the event. */
+  emit(stage: Stage, answer?: Answer): boolean | Promise<boolean> {
     const recording = this.#recording;
-    if (!recording || recording.level === 'None' || recording.omitStages.has(stage)) return;
-    for (const sink of this.#options.sinks) sink.write(this.#event(stage, recording, code));
+    if (!recording || recording.level === 'None' || recording.omitStages.has(stage)) return true;
+    const { sinks, counts } = this.#options;
+    const event = this.#event(stage, recording, answer);
+    counts?.event();
+    let kept = true;
+    let pending: Promise<boolean>[] | undefined;
+    for (const sink of sinks) {
+      const taken = sink.write(event);
+      if (taken instanceof Promise) {
+        pending ??= [];
+        pending.push(sink.strict ? taken : taken.then(() => true));
+      } else if (taken === false && sink.strict) kept = false;
+    }
+    return pending ? Promise.all(pending).then(all => kept && !all.includes(false)) : kept;
   }
 
-  #event(stage: Stage, recording: Recording, code: number | undefined): Event {
-    const { exchange } = this;
-    const nowMs = this.#options.clock.now();
-    const agent = exchange.headers['user-agent'];
-    const requestObject = stage === 'ResponseComplete' || this.#started ? this.#requestObject(recording) : undefined;
-    const responseObject = stage === 'ResponseComplete' ? this.#responseObject(recording) : undefined;
+  #event(stage: Stage, recording: Recording, answer: Answer | undefined): Event {
+    const { auditId, requestURI, userAgent, sourceIPs } = this.#asked;
+    const info = this.#info!;
+    const requestObject = this.wants('Request') ? trimmed(answer?.requestObject, recording) : undefined;
+    const responseObject = this.wants('RequestResponse') ? trimmed(answer?.responseObject, recording) : undefined;
     return {
       kind: 'Event',
       apiVersion: 'audit.k8s.io/v1',
       level: recording.level,
-      auditID: exchange.auditId,
+      auditID: auditId,
       stage,
-      requestURI: exchange.path + exchange.rawQuery,
-      verb: this.#info!.verb,
+      requestURI,
+      verb: info.verb,
       user: userOf(this.#user),
       ...(this.#actsAs ? { impersonatedUser: userOf(this.#actsAs) } : {}),
-      sourceIPs: sourcesOf(exchange),
-      ...(agent ? { userAgent: agent } : {}),
-      ...(this.#info!.isResource ? { objectRef: referenceOf(this.#info!, requestObject, responseObject) } : {}),
-      ...(code === undefined ? {} : { responseStatus: statusOf(code, responseObject) }),
+      sourceIPs,
+      ...(userAgent ? { userAgent } : {}),
+      ...(info.isResource ? { objectRef: referenceOf(info, requestObject, responseObject) } : {}),
+      ...(answer ? { responseStatus: answer.status ?? statusOf(answer.code, responseObject) } : {}),
       ...(requestObject === undefined ? {} : { requestObject: requestObject as never }),
       ...(responseObject === undefined ? {} : { responseObject: responseObject as never }),
       requestReceivedTimestamp: formatMicroTime(this.#receivedMs),
-      stageTimestamp: formatMicroTime(nowMs),
+      stageTimestamp: formatMicroTime(this.#options.clock.now()),
       ...(Object.keys(this.#annotations).length ? { annotations: { ...this.#annotations } } : {}),
     };
   }
+}
 
-  #requestObject(recording: Recording): unknown {
+class AuditedRequest implements Audited {
+  readonly exchange: AuditedExchange;
+  readonly #options: AuditorOptions;
+  readonly #record: AuditRecord;
+  #unknown = false;
+  #ended = false;
+
+  constructor(exchange: Exchange, options: AuditorOptions) {
+    this.#options = options;
+    const given = exchange.headers['audit-id'];
+    const auditId = typeof given === 'string' && given && given.length <= longest ? given : randomUuid(options.random);
+    this.#record = new AuditRecord(options, {
+      auditId,
+      requestURI: exchange.path + exchange.rawQuery,
+      userAgent: exchange.headers['user-agent'],
+      sourceIPs: sourcesOf(exchange),
+    });
+    this.exchange = new AuditedExchange(exchange, auditId, {
+      recordsRequest: () => this.#record.wants('Request'),
+      recordsResponse: () => this.#record.wants('RequestResponse') && !this.#lasts(),
+      onStart: code => {
+        if (this.#lasts()) void this.#record.emit('ResponseStarted', { code, requestObject: this.#requestObject() });
+      },
+      onEnd: code => this.#end(code),
+    });
+    // What was taken over by another protocol has no answer that ends.
+    exchange.onClose(() => this.exchange.abandon(exchange.upgrade ? 101 : 0));
+  }
+
+  identify(info: RequestInfo, user: UserInfo, actsAs: UserInfo): void | Promise<void> {
+    const recording = recordingOf(this.#options.policy, info, user);
+    this.#options.counts?.level(recording.level);
+    this.#record.identify(info, recording, user, actsAs);
+    const kept = this.#record.emit('RequestReceived');
+    if (kept instanceof Promise) return kept.then(all => this.#insist(all));
+    this.#insist(kept);
+  }
+
+  #insist(kept: boolean): void {
+    if (kept) return;
+    this.#options.counts?.rejected();
+    throw internalError(new Error('failed to store audit event'));
+  }
+
+  refuse(info: RequestInfo): void {
+    if (this.#record.info) return;
+    this.#unknown = true;
+    this.#record.identify(info, recordingOf(this.#options.policy, info, undefined));
+  }
+
+  panic(error: unknown): void {
+    const { info } = this.#record;
+    if (!info || this.#ended) return;
+    this.#ended = true;
+    const message = `APIServer panic'd: ${error instanceof Error ? error.message : String(error)}`;
+    const status = { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 } as Status;
+    void this.#record.emit('Panic', { code: 500, status, requestObject: this.#requestObject() });
+  }
+
+  annotate(key: string, value: string): void {
+    this.#record.annotate(key, value);
+  }
+
+  #end(code: number): boolean | Promise<boolean> {
+    if (this.#ended || !this.#record.info) return true;
+    this.#ended = true;
+    if (this.#unknown) {
+      const status = { metadata: {}, message: attempted(this.exchange), code } as Status;
+      return this.#record.emit('ResponseStarted', { code, status });
+    }
+    return this.#record.emit('ResponseComplete', {
+      code,
+      requestObject: this.#requestObject(),
+      responseObject: this.#responseObject(),
+    });
+  }
+
+  #lasts(): boolean {
+    const { info } = this.#record;
+    return this.exchange.upgrade !== undefined || (info !== undefined && isLongRunning(info));
+  }
+
+  #requestObject(): unknown {
     const { requestBody, headers } = this.exchange;
-    if (!requestBody?.length || !includes(recording, 'Request')) return undefined;
-    const type = this.#info!.verb === 'patch' ? undefined : headers['content-type'];
-    return trimmed(decoded(requestBody, type), recording);
+    if (!requestBody?.length) return undefined;
+    return decoded(requestBody, this.#record.info?.verb === 'patch' ? undefined : headers['content-type']);
   }
 
-  #responseObject(recording: Recording): unknown {
+  #responseObject(): unknown {
     const { responseBody, responseType, responseEncoding } = this.exchange;
-    if (!responseBody?.length || !includes(recording, 'RequestResponse')) return undefined;
+    if (!responseBody?.length) return undefined;
     const plain = responseEncoding === 'gzip' ? gunzipSync(responseBody) : responseBody;
-    return trimmed(decoded(plain, responseType), recording);
+    return decoded(plain, responseType);
   }
+}
+
+/** What a request was tried with that nobody could make a user of. */
+function attempted({ headers, peer }: Exchange): string {
+  const scheme = /^(\S+) /.exec(headers.authorization ?? '')?.[1]?.toLowerCase();
+  const ways = [...(scheme === 'basic' || scheme === 'bearer' ? [scheme] : []), ...(peer.certificate ? ['x509'] : [])];
+  return ways.length
+    ? `Authentication failed, attempted: ${ways.join(', ')}`
+    : 'Authentication failed, no credentials provided';
 }
 
 const userOf = (user: UserInfo | undefined) =>

@@ -1,5 +1,6 @@
 // The audit log: one event a line, in files that are put aside when they are full.
 import {
+  createReadStream,
   createWriteStream,
   existsSync,
   mkdirSync,
@@ -11,10 +12,14 @@ import {
   type WriteStream,
 } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import type { Event } from '../../api/type/audit-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { AuditSink } from './auditor.ts';
+import { legacyLine } from './kernel/legacy-line.ts';
+import type { AuditSink } from './sink.ts';
 
 export interface LogFileOptions {
   readonly path: string;
@@ -24,6 +29,10 @@ export interface LogFileOptions {
   readonly maxBackups?: number;
   /** Days files put aside are kept. Default: forever. */
   readonly maxAgeDays?: number;
+  /** Files put aside are packed. */
+  readonly compress?: boolean;
+  /** Default: json. */
+  readonly format?: 'json' | 'legacy';
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -44,13 +53,28 @@ export class AuditLogFile implements AuditSink {
     this.#stream = this.#open();
   }
 
-  write(event: object): void {
-    const line = `${JSON.stringify(event)}\n`;
+  /** Resolves when the event is handed to the system. */
+  write(event: Event): Promise<boolean> {
+    return this.append([event]).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The same for several; rejects when they could not be written. */
+  append(events: readonly Event[]): Promise<void> {
+    const format = this.#options.format === 'legacy' ? legacyLine : JSON.stringify;
+    return Promise.all(events.map(event => this.#line(`${format(event)}\n`))).then(() => {});
+  }
+
+  #line(line: string): Promise<void> {
     const bytes = Buffer.byteLength(line);
     const most = (this.#options.maxSizeMb ?? 100) << 20;
     if (this.#bytes > 0 && this.#bytes + bytes > most) this.#rotate();
     this.#bytes += bytes;
-    this.#stream.write(line);
+    return new Promise((resolve, reject) => {
+      this.#stream.write(line, error => (error ? reject(error) : resolve()));
+    });
   }
 
   /** Resolves when all is in the file. */
@@ -87,11 +111,24 @@ export class AuditLogFile implements AuditSink {
       const next = this.#open();
       this.#end();
       this.#stream = next;
+      if (this.#options.compress) this.#pack(aside);
       this.#prune();
     } catch (error) {
       // What is open is written to until the next turn.
       log.error('rotating the audit log failed', { error: messageOf(error) });
     }
+  }
+
+  /** Once all that was written is in it. */
+  #pack(aside: string): void {
+    const packed = Promise.all(this.#ending)
+      .then(() => pipeline(createReadStream(aside), createGzip(), createWriteStream(`${aside}.gz`, { mode: 0o600 })))
+      .then(
+        () => rmSync(aside, { force: true }),
+        error => this.#options.log.error('packing an audit log failed', { error: messageOf(error) }),
+      )
+      .then(() => void this.#ending.delete(packed));
+    this.#ending.add(packed);
   }
 
   #prune(): void {
@@ -100,7 +137,7 @@ export class AuditLogFile implements AuditSink {
     const prefix = `${basename(path, extension)}-`;
     const directory = dirname(path);
     const aside = readdirSync(directory)
-      .filter(name => name.startsWith(prefix) && name.endsWith(extension))
+      .filter(name => name.startsWith(prefix) && (name.endsWith(extension) || name.endsWith(`${extension}.gz`)))
       .sort()
       .reverse()
       .map(name => join(directory, name));

@@ -60,13 +60,28 @@ export class WebhookClient {
   }
 
   /** The same to where a kubeconfig leads, with its credentials; again for a while when the server has trouble. */
-  async postTo(access: ClusterAccess, body: unknown, timeoutMs: number): Promise<unknown> {
+  postTo(access: ClusterAccess, body: unknown, timeoutMs: number): Promise<unknown> {
+    return this.#insist(access, body, timeoutMs, firstRetryMs, parse);
+  }
+
+  /** The same, whatever the server answers; `retryMs`: the wait before the second attempt. */
+  deliver(access: ClusterAccess, body: unknown, timeoutMs: number, retryMs: number): Promise<void> {
+    return this.#insist(access, body, timeoutMs, retryMs, () => {});
+  }
+
+  async #insist<T>(
+    access: ClusterAccess,
+    body: unknown,
+    timeoutMs: number,
+    retryMs: number,
+    read: (answer: string) => T,
+  ): Promise<T> {
     const { clock, random } = this.#options.context;
     const text = Buffer.from(JSON.stringify(body));
-    for (let attempt = 1, waitMs = firstRetryMs; ; attempt++, waitMs *= retryFactor) {
+    for (let attempt = 1, waitMs = retryMs; ; attempt++, waitMs *= retryFactor) {
       try {
         const { code, answer } = await this.#send(await destinationOf(access, timeoutMs), text, timeoutMs);
-        if (code >= 200 && code < 300) return parse(answer);
+        if (code >= 200 && code < 300) return read(answer);
         throw refused(code, answer);
       } catch (error) {
         const said = error instanceof Refused ? error.status : asPostError(access, error as Error, timeoutMs);
