@@ -1,8 +1,10 @@
 // KubeSchedulerConfiguration of kubescheduler.config.k8s.io/v1: what it may say, and the profiles that come of it.
 import { FieldErrors, path } from '../api/field-error.ts';
-import type { ExtenderConfig } from './extender.ts';
+import { isQualifiedName } from '../api/name-rule.ts';
+import type { ExtenderConfig } from './extender-config.ts';
 import type { PluginFactory } from './framework.ts';
 import { defaultPlugins } from './plugin/default-plugins.ts';
+import type { NodeResourcesFitArgs } from './plugin/resource-scorer.ts';
 import { type Point, points } from './profile.ts';
 import { defaultProfile, defaultSchedulerName, type PluginConfig, type ProfileConfig } from './profile-config.ts';
 
@@ -73,13 +75,31 @@ export function readConfiguration(
   checkNames(profiles, errors);
   const faults = errors.list.map(e => `${e.field}: ${e.message}`);
   if (faults.length) throw new ConfigurationError(faults.join('\n'));
+  const unseen = (given.extenders ?? []).flatMap(e => e.managedResources ?? []).filter(r => r.ignoredByScheduler);
   return {
-    profiles,
+    profiles: unseen.length
+      ? profiles.map(p =>
+          ignoring(
+            p,
+            unseen.map(r => r.name),
+          ),
+        )
+      : profiles,
     percentageOfNodesToScore,
     podInitialBackoffMs: initial * 1000,
     podMaxBackoffMs: most * 1000,
     extenders: given.extenders ?? [],
   };
+}
+
+/** Resources that only their extender looks at. */
+function ignoring(profile: ProfileConfig, resources: readonly string[]): ProfileConfig {
+  const plugins = profile.plugins.map(p => {
+    if (p.name !== 'NodeResourcesFit') return p;
+    const args = (p.args ?? {}) as NodeResourcesFitArgs;
+    return { ...p, args: { ...args, ignoredResources: [...(args.ignoredResources ?? []), ...resources] } };
+  });
+  return { ...profile, plugins };
 }
 
 function checkHeader({ kind, apiVersion }: KubeSchedulerConfiguration, errors: FieldErrors): void {
@@ -89,13 +109,22 @@ function checkHeader({ kind, apiVersion }: KubeSchedulerConfiguration, errors: F
     errors.notSupported(path('apiVersion'), apiVersion, [wantedVersion]);
 }
 
+const isFullyQualifiedKey = (name: string): readonly string[] =>
+  name.includes('/') ? isQualifiedName(name) : ['is an invalid extended resource name'];
+
 function checkExtenders(extenders: readonly ExtenderConfig[], errors: FieldErrors): void {
+  const managed = new Set<string>();
   for (const [i, e] of extenders.entries()) {
     const at = path('extenders').index(i);
     if (!e.urlPrefix) errors.required(at.child('urlPrefix'));
     if (e.prioritizeVerb && !((e.weight ?? 0) > 0))
       errors.invalid(at.child('weight'), e.weight ?? 0, 'must have a positive weight applied to it');
-    if (e.preemptVerb) errors.forbidden(at.child('preemptVerb'), 'extenders are not asked about preemption');
+    for (const [k, { name }] of (e.managedResources ?? []).entries()) {
+      const field = at.child('managedResources').index(k);
+      for (const m of isFullyQualifiedKey(name)) errors.invalid(field, name, m);
+      if (managed.has(name)) errors.invalid(field, name, 'duplicate extender managed resource name');
+      managed.add(name);
+    }
   }
   const binders = extenders.filter(e => e.bindVerb).length;
   if (binders > 1)

@@ -3,49 +3,23 @@ import type { Node, Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { NodeInfo } from './cache/node-info.ts';
+import type { ExtenderConfig, PostJson } from './extender-config.ts';
+import { extenderTransport } from './extender-transport.ts';
+import type { PreemptionChoice, Preemptor } from './framework.ts';
 import { type Resources, resourceValue } from './kernel/resources.ts';
 import type { PodInfo } from './pod-info.ts';
 import { errorStatus, Status } from './status.ts';
 
-/** An entry of `extenders` in KubeSchedulerConfiguration. */
-export interface ExtenderConfig {
-  readonly urlPrefix: string;
-  readonly filterVerb?: string;
-  readonly prioritizeVerb?: string;
-  readonly bindVerb?: string;
-  readonly preemptVerb?: string;
-  /** Of its scores, which are 0 to 10. */
-  readonly weight?: number;
-  /** `5s`; the default. */
-  readonly httpTimeout?: string;
-  /** It knows the nodes: send names only. */
-  readonly nodeCacheCapable?: boolean;
-  /** Asked only about pods that request one of these. Default: about all. */
-  readonly managedResources?: readonly { readonly name: string; readonly ignoredByScheduler?: boolean }[];
-  /** When it cannot be reached, go on without. */
-  readonly ignorable?: boolean;
-}
-
-/** POSTs JSON; rejects unless answered with 200 and JSON. */
-export type PostJson = (url: string, body: unknown, signal: AbortSignal) => Promise<unknown>;
-
-export const fetchJson: PostJson = async (url, body, signal) => {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-    signal,
-  });
-  if (response.status !== 200) throw new Error(`failed ${url} with extender at URL ${url}, code ${response.status}`);
-  return response.json();
-};
-
 interface FilterAnswer {
   readonly nodes?: { readonly items?: readonly Node[] };
   readonly nodenames?: readonly string[];
-  readonly failedNodes?: Readonly<Record<string, string>>;
-  readonly failedAndUnresolvableNodes?: Readonly<Record<string, string>>;
+  readonly failednodes?: Readonly<Record<string, string>>;
+  readonly failedandunresolvablenodes?: Readonly<Record<string, string>>;
   readonly error?: string;
+}
+
+interface PreemptAnswer {
+  readonly nodenametometavictims?: Readonly<Record<string, object>>;
 }
 
 export interface ExtenderFilterResult {
@@ -65,12 +39,12 @@ export function durationMs(text = '5s'): number {
   return sum || 5000;
 }
 
-export class Extender {
+export class Extender implements Preemptor {
   readonly #config: ExtenderConfig;
   readonly #clock: Clock;
   readonly #post: PostJson;
 
-  constructor(config: ExtenderConfig, clock: Clock, post: PostJson = fetchJson) {
+  constructor(config: ExtenderConfig, clock: Clock, post: PostJson = extenderTransport(config)) {
     this.#config = config;
     this.#clock = clock;
     this.#post = post;
@@ -94,13 +68,13 @@ export class Extender {
     const { filterVerb, ignorable } = this.#config;
     if (!filterVerb) return { nodes, failed: new Map() };
     try {
-      const answer = (await this.#send(filterVerb, this.#args(pod, nodes))) as FilterAnswer;
+      const answer = folded(await this.#send(filterVerb, this.#args(pod, nodes))) as FilterAnswer;
       if (answer.error) throw new Error(answer.error);
       const names = new Set(answer.nodenames ?? answer.nodes?.items?.map(n => n.metadata.name!) ?? []);
       const failed = new Map<string, Status>();
-      for (const [node, why] of Object.entries(answer.failedNodes ?? {}))
+      for (const [node, why] of Object.entries(answer.failednodes ?? {}))
         failed.set(node, new Status('Unschedulable', [why]));
-      for (const [node, why] of Object.entries(answer.failedAndUnresolvableNodes ?? {}))
+      for (const [node, why] of Object.entries(answer.failedandunresolvablenodes ?? {}))
         failed.set(node, new Status('UnschedulableAndUnresolvable', [why]));
       return { nodes: nodes.filter(n => names.has(n.name)), failed };
     } catch (error) {
@@ -115,8 +89,10 @@ export class Extender {
     if (!prioritizeVerb) return scores;
     try {
       const answer = await this.#send(prioritizeVerb, this.#args(pod, nodes));
-      for (const { host, score } of answer as { host: string; score: number }[])
+      for (const one of answer as object[]) {
+        const { host, score } = folded(one) as { host: string; score: number };
         scores.set(host, score * weight * scale);
+      }
     } catch {
       scores.clear();
     }
@@ -126,8 +102,8 @@ export class Extender {
   async bind({ pod }: PodInfo, node: string): Promise<Status | undefined> {
     const { name: podName, namespace: podNamespace, uid: podUID } = pod.metadata;
     try {
-      const body = { podName, podNamespace, podUID, node };
-      const { error } = ((await this.#send(this.#config.bindVerb!, body)) ?? {}) as { error?: string };
+      const body = { PodName: podName, PodNamespace: podNamespace, PodUID: podUID, Node: node };
+      const { error } = folded(await this.#send(this.#config.bindVerb!, body)) as { error?: string };
       if (error) throw new Error(error);
       return undefined;
     } catch (error) {
@@ -135,9 +111,48 @@ export class Extender {
     }
   }
 
+  get preempts(): boolean {
+    return !!this.#config.preemptVerb;
+  }
+
+  get ignorable(): boolean {
+    return this.#config.ignorable === true;
+  }
+
+  async preempt(
+    pod: Pod,
+    choices: readonly PreemptionChoice[],
+    podOn: (node: string, uid: string) => PodInfo | undefined,
+  ): Promise<PreemptionChoice[]> {
+    const of = (make: (c: PreemptionChoice) => object) => Object.fromEntries(choices.map(c => [c.node, make(c)]));
+    const metas = (c: PreemptionChoice) => ({
+      Pods: c.victims.map(v => ({ UID: v.uid })),
+      NumPDBViolations: c.violations,
+    });
+    const full = (c: PreemptionChoice) => ({ Pods: c.victims.map(v => v.pod), NumPDBViolations: c.violations });
+    const body = this.#config.nodeCacheCapable
+      ? { Pod: pod, NodeNameToVictims: null, NodeNameToMetaVictims: of(metas) }
+      : { Pod: pod, NodeNameToVictims: of(full), NodeNameToMetaVictims: null };
+    const answer = folded(await this.#send(this.#config.preemptVerb!, body)) as PreemptAnswer;
+    return Object.entries(answer.nodenametometavictims ?? {}).map(([node, meta]) => {
+      const { pods, numpdbviolations: violations } = folded(meta) as { pods?: object[]; numpdbviolations?: number };
+      const victims = (pods ?? []).map(p => {
+        const { uid } = folded(p) as { uid: string };
+        const victim = podOn(node, uid);
+        if (!victim)
+          throw new Error(
+            `extender: ${this.name} claims to preempt pod (UID: ${uid}) on node: ${node}, but the pod is not found on that node`,
+          );
+        return victim;
+      });
+      return { node, victims, violations: violations ?? 0 };
+    });
+  }
+
   #args(pod: Pod, nodes: readonly NodeInfo[]): object {
-    if (this.#config.nodeCacheCapable) return { pod, nodenames: nodes.map(n => n.name) };
-    return { pod, nodes: { kind: 'NodeList', apiVersion: 'v1', metadata: {}, items: nodes.map(n => n.node) } };
+    if (this.#config.nodeCacheCapable) return { Pod: pod, Nodes: null, NodeNames: nodes.map(n => n.name) };
+    const items = nodes.map(n => n.node);
+    return { Pod: pod, Nodes: { kind: 'NodeList', apiVersion: 'v1', metadata: {}, items }, NodeNames: null };
   }
 
   async #send(verb: string, body: unknown): Promise<unknown> {
@@ -151,6 +166,12 @@ export class Extender {
       timer.cancel();
     }
   }
+}
+
+/** Fields of answers are matched without regard to case, as Go does. */
+function folded(answer: unknown): object {
+  const fields = Object.entries((answer ?? {}) as object).map(([name, value]) => [name.toLowerCase(), value]);
+  return Object.fromEntries(fields) as object;
 }
 
 const asksFor = (r: Resources, name: string): boolean => resourceValue(r, name) > 0 || !!r.scalar?.has(name);

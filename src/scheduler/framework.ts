@@ -88,9 +88,13 @@ export interface PostFilterOutcome {
   readonly nominatedNode?: string;
 }
 
-/** Called when no node passed. */
+/** Called when no node passed. May wait: nothing else is tried until it has answered. */
 export interface PostFilterPlugin {
-  postFilter(state: CycleState, pod: PodInfo, nodeStatuses: NodeStatuses): PostFilterOutcome;
+  postFilter(
+    state: CycleState,
+    pod: PodInfo,
+    nodeStatuses: NodeStatuses,
+  ): PostFilterOutcome | Promise<PostFilterOutcome>;
 }
 
 export interface PreScorePlugin {
@@ -210,6 +214,27 @@ export interface NominatedPods {
   forget(uid: string): void;
 }
 
+/** A node with what would have to go from it. */
+export interface PreemptionChoice {
+  readonly node: string;
+  readonly victims: readonly PodInfo[];
+  readonly violations: number;
+}
+
+/** An extender that is asked about preemption. */
+export interface Preemptor {
+  readonly name: string;
+  /** When it fails, go on without. */
+  readonly ignorable: boolean;
+  isInterested(pod: PodInfo): boolean;
+  /** What is left of the choices, perhaps with other victims. Rejects when it fails or names what there is not. */
+  preempt(
+    pod: Pod,
+    choices: readonly PreemptionChoice[],
+    podOn: (node: string, uid: string) => PodInfo | undefined,
+  ): Promise<PreemptionChoice[]>;
+}
+
 /** What plugins work with. */
 export interface Handle {
   readonly client: Client;
@@ -229,6 +254,8 @@ export interface Handle {
   addPod(state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo): void;
   removePod(state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo): void;
   waitingPod(uid: string): WaitingPod | undefined;
+  /** Who else has a say in which pods have to go. */
+  readonly preemptors: readonly Preemptor[];
   /** Puts a pod of the unschedulable ones back at once. */
   activate(pod: PodInfo): void;
   /** Tells the queue of something no informer tells. */

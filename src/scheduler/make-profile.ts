@@ -9,7 +9,17 @@ import type { ProfileConfig } from './profile-config.ts';
 import type { SchedulingQueue } from './queue/scheduling-queue.ts';
 import type { WaitingPods } from './waiting-pods.ts';
 
-type Given = 'client' | 'clock' | 'random' | 'log' | 'events' | 'informers' | 'schedulerName' | 'stopping' | 'statuses';
+type Given =
+  | 'client'
+  | 'clock'
+  | 'random'
+  | 'log'
+  | 'events'
+  | 'informers'
+  | 'schedulerName'
+  | 'stopping'
+  | 'statuses'
+  | 'preemptors';
 
 /** The scheduler's parts that all profiles share, and a profile's own name and events. */
 export interface ProfileParts extends Pick<Handle, Given> {

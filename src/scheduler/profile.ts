@@ -219,17 +219,29 @@ export class Profile {
       if (p.removePod && !state.skipFilter.has(p.name)) p.removePod(state, pod, removed, node);
   }
 
-  postFilter(state: CycleState, pod: PodInfo, statuses: NodeStatuses): PostFilterOutcome | undefined {
-    let outcome: PostFilterOutcome | undefined;
+  /** Until one has made room or failed; else what all of them say. A promise when one of them has to wait. */
+  postFilter(
+    state: CycleState,
+    pod: PodInfo,
+    statuses: NodeStatuses,
+  ): PostFilterOutcome | undefined | Promise<PostFilterOutcome | undefined> {
     const reasons: string[] = [];
-    for (const plugin of this.#postFilter) {
-      const next = plugin.postFilter(state, pod, statuses);
-      if (next.status.code === 'Success' || next.status.code === 'Error') return next;
+    let outcome: PostFilterOutcome | undefined;
+    const from = (start: number): ReturnType<Profile['postFilter']> => {
+      for (let i = start; i < this.#postFilter.length; i++) {
+        const next = this.#postFilter[i]!.postFilter(state, pod, statuses);
+        if (next instanceof Promise) return next.then(late => (ends(late) ? late : from(i + 1)));
+        if (ends(next)) return next;
+      }
+      return outcome && { ...outcome, status: unschedulable(outcome.status.plugin, ...reasons) };
+    };
+    const ends = (next: PostFilterOutcome): boolean => {
+      if (next.status.code === 'Success' || next.status.code === 'Error') return true;
       reasons.push(...next.status.reasons);
       if (!outcome || next.nominatedNode !== undefined) outcome = next;
-    }
-    if (!outcome) return undefined;
-    return { ...outcome, status: unschedulable(outcome.status.plugin, ...reasons) };
+      return false;
+    };
+    return from(0);
   }
 
   /** Weighted sums of the normalized scores, in the order of `nodes`. */

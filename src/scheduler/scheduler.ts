@@ -17,10 +17,11 @@ import { Cache } from './cache/cache.ts';
 import { type Decision, DecisionLog, groupRejections, type QueueState, queueState } from './decision-log.ts';
 import { dump } from './dump.ts';
 import { wireInformers } from './event-handlers.ts';
-import { Extender, type ExtenderConfig, type PostJson } from './extender.ts';
+import { Extender } from './extender.ts';
+import type { ExtenderConfig, PostJson } from './extender-config.ts';
 import { FailureHandler } from './failure.ts';
-import { fitMessage } from './fit-error.ts';
-import { CycleState } from './framework.ts';
+import { type Diagnosis, fitMessage } from './fit-error.ts';
+import { CycleState, type PostFilterOutcome } from './framework.ts';
 import { livePods } from './live-pods.ts';
 import { makeProfile } from './make-profile.ts';
 import { type SchedulerMetrics, schedulerMetrics } from './metrics.ts';
@@ -49,7 +50,7 @@ export interface SchedulerOptions {
   readonly podInitialBackoffMs?: number;
   readonly podMaxBackoffMs?: number;
   readonly extenders?: readonly ExtenderConfig[];
-  /** Reaches extenders. Default: fetch. */
+  /** Reaches extenders. Default: HTTP or HTTPS, as they are configured. */
   readonly postJson?: PostJson;
 }
 
@@ -207,6 +208,7 @@ class SchedulerService implements Scheduler {
       queue: this.queue,
       algorithm: this.#algorithm,
       waiting: this.#waiting,
+      preemptors: this.#extenders.filter(e => e.preempts),
       statuses: this.#statuses,
       metrics: this.#metrics,
       stopping: this.#stopping.signal,
@@ -252,7 +254,9 @@ class SchedulerService implements Scheduler {
     if (extenders.length) return this.#extendedCycle(profile, entry, extenders, startMs).catch(failed);
     try {
       const state = new CycleState();
-      this.#conclude(profile, entry, state, this.#algorithm.schedule(profile, state, pod), startMs);
+      return this.#conclude(profile, entry, state, this.#algorithm.schedule(profile, state, pod), startMs)?.catch(
+        failed,
+      );
     } catch (error) {
       failed(error);
     }
@@ -271,10 +275,17 @@ class SchedulerService implements Scheduler {
     if (this.queue.entry(entry.uid)?.place !== 'inFlight') return;
     const gone = 'node' in placement && !this.cache.node(placement.node.name);
     const result = gone ? { status: errorStatus('', `node "${placement.node.name}" not found`) } : placement;
-    this.#conclude(profile, entry, state, result, startMs);
+    await this.#conclude(profile, entry, state, result, startMs);
   }
 
-  #conclude(profile: Profile, entry: Entry, state: CycleState, placement: Placement, startMs: number): void {
+  /** A promise when making room has to wait for extenders. */
+  #conclude(
+    profile: Profile,
+    entry: Entry,
+    state: CycleState,
+    placement: Placement,
+    startMs: number,
+  ): void | Promise<void> {
     const pod = entry.info;
     this.#metrics.algorithm((this.#o.clock.monotonic() - startMs) / 1000);
     if ('status' in placement) {
@@ -282,24 +293,34 @@ class SchedulerService implements Scheduler {
       return;
     }
     if ('diagnosis' in placement) {
-      const { diagnosis } = placement;
       const post = profile.timed(
         'PostFilter',
-        () => profile.postFilter(state, pod, diagnosis.statuses),
-        p => p?.status.code,
+        () => profile.postFilter(state, pod, placement.diagnosis.statuses),
+        p => (p instanceof Promise ? 'Wait' : p?.status.code),
       );
-      const status = new Status('Unschedulable', [fitMessage(diagnosis, post?.status.message)]);
-      this.#fail(profile, entry, status, startMs, {
-        unschedulablePlugins: diagnosis.unschedulablePlugins,
-        pendingPlugins: diagnosis.pendingPlugins,
-        ...(post?.nominatedNode === undefined ? {} : { nominatedNode: post.nominatedNode }),
-        rejected: groupRejections(diagnosis.statuses, diagnosis.nodeCount),
-        ...(post?.status.message ? { preemption: post.status.message } : {}),
-      });
-      return;
+      const conclude = (outcome: PostFilterOutcome | undefined) =>
+        this.#unplaced(profile, entry, placement.diagnosis, outcome, startMs);
+      return post instanceof Promise ? post.then(conclude) : conclude(post);
     }
     this.#notePlaced(profile, entry, placement);
     this.#place(profile, entry, state, placement.node.name, startMs);
+  }
+
+  #unplaced(
+    profile: Profile,
+    entry: Entry,
+    diagnosis: Diagnosis,
+    post: PostFilterOutcome | undefined,
+    startMs: number,
+  ): void {
+    const status = new Status('Unschedulable', [fitMessage(diagnosis, post?.status.message)]);
+    this.#fail(profile, entry, status, startMs, {
+      unschedulablePlugins: diagnosis.unschedulablePlugins,
+      pendingPlugins: diagnosis.pendingPlugins,
+      ...(post?.nominatedNode === undefined ? {} : { nominatedNode: post.nominatedNode }),
+      rejected: groupRejections(diagnosis.statuses, diagnosis.nodeCount),
+      ...(post?.status.message ? { preemption: post.status.message } : {}),
+    });
   }
 
   #notePlaced({ schedulerName }: Profile, { uid }: Entry, { node, evaluated, feasible, top }: Placed): void {

@@ -5,9 +5,9 @@ import { messageOf } from '../../../base/assert.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import { action, type RegisteredEvent } from '../../cluster-event.ts';
 import { fitMessage } from '../../fit-error.ts';
-import type { CycleState, Handle, NodeStatuses, Plugin, PostFilterOutcome } from '../../framework.ts';
+import type { CycleState, Handle, NodeStatuses, Plugin, PostFilterOutcome, Preemptor } from '../../framework.ts';
 import type { PodInfo } from '../../pod-info.ts';
-import { Status, unresolvable, unschedulable } from '../../status.ts';
+import { errorStatus, Status, unresolvable, unschedulable } from '../../status.ts';
 import { type Budget, byImportance, type Candidate, pickCandidate, splitByBudgets } from './victims.ts';
 
 const name = 'DefaultPreemption';
@@ -41,13 +41,22 @@ class DefaultPreemption implements Plugin {
     this.#budgets = handle.informers.informer(policyV1.poddisruptionbudgets).lister;
   }
 
-  postFilter(state: CycleState, pod: PodInfo, statuses: NodeStatuses): PostFilterOutcome {
+  postFilter(state: CycleState, pod: PodInfo, statuses: NodeStatuses): PostFilterOutcome | Promise<PostFilterOutcome> {
     this.#handle.metrics.preemptionAttempt();
     const why = this.#notEligible(pod, statuses);
     if (why) return { status: unschedulable(name, `preemption: ${why}`) };
-    const { nodes } = this.#handle.cluster;
     const explicit = new Map<string, Status>();
     const candidates = this.#candidates(state, pod, statuses, explicit);
+    const preemptors = this.#handle.preemptors.filter(e => e.isInterested(pod));
+    if (candidates.length === 0 || preemptors.length === 0) return this.#choose(pod, candidates, explicit);
+    return askPreemptors(this.#handle, preemptors, pod, candidates).then(
+      left => this.#choose(pod, left, explicit),
+      error => ({ status: errorStatus(name, error) }),
+    );
+  }
+
+  #choose(pod: PodInfo, candidates: readonly Candidate[], explicit: Map<string, Status>): PostFilterOutcome {
+    const { nodes } = this.#handle.cluster;
     const chosen = pickCandidate(candidates, this.#handle.clock.now());
     if (!chosen) {
       const diagnosis = { nodeCount: nodes.length, statuses: { explicit, absent: notHelpful }, preFilterMessage: '' };
@@ -181,6 +190,32 @@ class DefaultPreemption implements Plugin {
   eventsToRegister(): readonly RegisteredEvent[] {
     return [{ resource: 'AssignedPod', actions: action.delete }];
   }
+}
+
+/** One after another; the rest of the choices, none when an extender leaves none. */
+async function askPreemptors(
+  { cluster, clock, log }: Handle,
+  preemptors: readonly Preemptor[],
+  pod: PodInfo,
+  candidates: readonly Candidate[],
+): Promise<readonly Candidate[]> {
+  let left = candidates;
+  for (const preemptor of preemptors) {
+    try {
+      const choices = await preemptor.preempt(pod.pod, left, (node, uid) => cluster.node(node)?.pods.get(uid));
+      left = choices
+        .filter(c => c.victims.length > 0)
+        .map(c => ({ ...c, victims: c.victims.toSorted(byImportance(clock.now())) }));
+    } catch (error) {
+      if (!preemptor.ignorable) throw error;
+      log.warn('an extender failed to say what may be preempted', {
+        extender: preemptor.name,
+        error: messageOf(error),
+      });
+    }
+    if (left.length === 0) break;
+  }
+  return left;
 }
 
 const isBeingPreempted = (p: PodInfo): boolean =>
