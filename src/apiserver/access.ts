@@ -98,7 +98,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
   const apiAudiences = tokenOptions.apiAudiences ?? issuers;
   const keys = new TokenKeys({
     signingKeyPem: options.serviceAccountKeys.privateKey,
-    publicKeyPems: options.serviceAccountKeys.publicKeys,
+    publicKeyPems: [...options.serviceAccountKeys.publicKeys, ...(options.serviceAccountTokens?.publicKeys ?? [])],
   });
   const cached = <T>(resource: string, key: string) =>
     context.registries.get(`/${resource}`)?.cache.get(key)?.object as unknown as T | undefined;

@@ -1,39 +1,26 @@
-// Files that configure the API server in Kubernetes' own forms: audit policy and log, AuthenticationConfiguration.
+// Files that configure the API server in Kubernetes' own forms: audit policy and log, and what access-files.ts reads.
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { Policy } from '../api/type/audit-v1.ts';
 import { checkPolicy } from '../apiserver/audit/kernel/policy.ts';
 import { AuditLogFile } from '../apiserver/audit/log-file.ts';
-import { compileAuthenticators, type JwtAuthenticator } from '../apiserver/authn/oidc/configuration.ts';
-import { defaultIssuer } from '../apiserver/authn/user.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-
-/** Named as the flags of kube-apiserver. Absolute paths. */
-export interface ApiServerFiles {
-  readonly auditPolicyFile?: string;
-  readonly auditLogPath?: string;
-  /** Days. */
-  readonly auditLogMaxAge?: number;
-  readonly auditLogMaxBackup?: number;
-  /** Megabytes. */
-  readonly auditLogMaxSize?: number;
-  readonly authenticationConfig?: string;
-}
+import { readAccessFiles } from './access-files.ts';
+import type { ApiServerFiles } from './api-server-fields.ts';
 
 export interface ReadFiles {
-  readonly options: Pick<ApiServerOptions, 'audit' | 'authentication'>;
+  readonly options: Pick<ApiServerOptions, 'audit'> & ReturnType<typeof readAccessFiles>;
   /** Writes what is left. */
   close(): Promise<void>;
 }
 
 /** Throws an error that names the file. */
 export function readApiServerFiles(files: ApiServerFiles | undefined, deps: { clock: Clock; log: Log }): ReadFiles {
-  const { auditPolicyFile, auditLogPath, authenticationConfig } = files ?? {};
+  const { auditPolicyFile, auditLogPath } = files ?? {};
   const policy = auditPolicyFile ? read(auditPolicyFile, value => checkPolicy(value as Policy)) : undefined;
-  const authentication = authenticationConfig ? read(authenticationConfig, authenticationOf) : undefined;
   // As with kube-apiserver: without a policy nothing is recorded, without a path nothing kept.
   const file =
     policy && auditLogPath
@@ -48,7 +35,7 @@ export function readApiServerFiles(files: ApiServerFiles | undefined, deps: { cl
   return {
     options: {
       ...(policy && file ? { audit: { policy, sinks: [file] } } : {}),
-      ...(authentication ? { authentication } : {}),
+      ...readAccessFiles(files ?? {}),
     },
     close: async () => file?.close(),
   };
@@ -60,25 +47,4 @@ function read<T>(file: string, make: (value: unknown) => T): T {
   } catch (error) {
     throw new Error(`reading ${file}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-const groupVersions = ['apiserver.config.k8s.io/v1', 'apiserver.config.k8s.io/v1beta1'];
-
-interface AuthenticationConfiguration {
-  readonly apiVersion?: string;
-  readonly kind?: string;
-  readonly jwt?: readonly JwtAuthenticator[];
-  readonly anonymous?: { readonly enabled?: boolean; readonly conditions?: readonly { readonly path: string }[] };
-}
-
-function authenticationOf(value: unknown): NonNullable<ApiServerOptions['authentication']> {
-  const { apiVersion = '', kind, jwt = [], anonymous } = (value ?? {}) as AuthenticationConfiguration;
-  if (kind !== 'AuthenticationConfiguration' || !groupVersions.includes(apiVersion))
-    throw new Error(`an AuthenticationConfiguration of ${groupVersions[0]} is needed`);
-  compileAuthenticators(jwt, [defaultIssuer]);
-  if (!anonymous) return { jwt };
-  if (!anonymous.enabled && anonymous.conditions?.length)
-    throw new Error('anonymous.conditions: Invalid value: enabled should be set to true when conditions are defined');
-  const paths = anonymous.conditions?.map(c => c.path) ?? ['*'];
-  return { jwt, anonymousPaths: anonymous.enabled ? paths : [] };
 }

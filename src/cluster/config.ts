@@ -3,8 +3,9 @@ import { isAbsolute } from 'node:path';
 import { parseDocument } from 'yaml';
 import { featureGates } from '../api/feature-gates.ts';
 import { FieldErrors, type FieldPath, path } from '../api/field-error.ts';
+import { parseDuration } from '../api/scalar.ts';
 import { messageOf } from '../base/assert.ts';
-import type { ApiServerFiles } from './api-server-files.ts';
+import { type ApiServerFiles, apiServerFields, type FieldKind } from './api-server-fields.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
 
 export const configApiVersion = 'k8ts.dev/v1alpha1';
@@ -172,24 +173,49 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   return config;
 }
 
-const apiServerPaths = ['auditPolicyFile', 'auditLogPath', 'authenticationConfig'] as const;
-const apiServerNumbers = ['auditLogMaxAge', 'auditLogMaxBackup', 'auditLogMaxSize'] as const;
-
 function readApiServer(reader: Reader, value: unknown, at: FieldPath): ApiServerFiles | undefined {
   if (value === undefined || value === null) return undefined;
-  const given = reader.map(value, at, [...apiServerPaths, ...apiServerNumbers]);
-  const files: { -readonly [K in keyof ApiServerFiles]: ApiServerFiles[K] } = {};
-  for (const name of apiServerPaths) {
-    const file = reader.typed<string>(given[name], at.child(name), 'string');
-    if (file === undefined) continue;
-    if (isAbsolute(file)) files[name] = file;
-    else reader.errors.invalid(at.child(name), file, 'must be an absolute path');
+  const given = reader.map(value, at, Object.keys(apiServerFields));
+  const files: Record<string, unknown> = {};
+  for (const [name, kind] of Object.entries(apiServerFields)) {
+    const read = readField(reader, given[name], kind, at.child(name));
+    if (read !== undefined) files[name] = read;
   }
-  for (const name of apiServerNumbers) {
-    const number = reader.integer(given[name], at.child(name), 0, 1_000_000);
-    if (number !== undefined) files[name] = number;
+  return files as ApiServerFiles;
+}
+
+function readField(reader: Reader, value: unknown, kind: FieldKind, at: FieldPath): unknown {
+  switch (kind) {
+    case 'integer':
+      return reader.integer(value, at, 0, 1_000_000);
+    case 'boolean':
+      return reader.typed<boolean>(value, at, 'boolean');
+    case 'texts':
+      return readNames(reader, value, at);
+    case 'files':
+      return readNames(reader, value, at)?.filter((file, i) => isAbsolutePath(reader, file, at.index(i)));
+    case 'file': {
+      const file = reader.typed<string>(value, at, 'string');
+      return file !== undefined && isAbsolutePath(reader, file, at) ? file : undefined;
+    }
+    case 'duration': {
+      const text = reader.typed<string>(value, at, 'string');
+      try {
+        if (text !== undefined) parseDuration(text);
+      } catch (error) {
+        reader.errors.invalid(at, text, messageOf(error));
+      }
+      return text;
+    }
+    default:
+      return reader.typed<string>(value, at, 'string');
   }
-  return files;
+}
+
+function isAbsolutePath(reader: Reader, file: string, at: FieldPath): boolean {
+  if (isAbsolute(file)) return true;
+  reader.errors.invalid(at, file, 'must be an absolute path');
+  return false;
 }
 
 function readNames(reader: Reader, value: unknown, at: FieldPath): string[] | undefined {

@@ -1,0 +1,52 @@
+// What `spec.apiServer` may say: the flags of kube-apiserver by name, and what kind of value each takes.
+
+/** `file`, `files`: absolute paths. `duration`: as Go writes it, 5m0s. */
+export type FieldKind = 'file' | 'files' | 'text' | 'texts' | 'integer' | 'boolean' | 'duration';
+
+export const apiServerFields = {
+  auditPolicyFile: 'file',
+  auditLogPath: 'file',
+  /** Days. */
+  auditLogMaxAge: 'integer',
+  auditLogMaxBackup: 'integer',
+  /** Megabytes. */
+  auditLogMaxSize: 'integer',
+  anonymousAuth: 'boolean',
+  apiAudiences: 'texts',
+  authenticationConfig: 'file',
+  authenticationTokenWebhookConfigFile: 'file',
+  authenticationTokenWebhookVersion: 'text',
+  authenticationTokenWebhookCacheTtl: 'duration',
+  tokenAuthFile: 'file',
+  requestheaderAllowedNames: 'texts',
+  requestheaderUsernameHeaders: 'texts',
+  requestheaderUidHeaders: 'texts',
+  requestheaderGroupHeaders: 'texts',
+  requestheaderExtraHeadersPrefix: 'texts',
+  authorizationConfig: 'file',
+  authorizationMode: 'texts',
+  authorizationWebhookConfigFile: 'file',
+  authorizationWebhookVersion: 'text',
+  authorizationWebhookCacheAuthorizedTtl: 'duration',
+  authorizationWebhookCacheUnauthorizedTtl: 'duration',
+  serviceAccountIssuer: 'texts',
+  serviceAccountJwksUri: 'text',
+  serviceAccountKeyFile: 'files',
+  serviceAccountMaxTokenExpiration: 'duration',
+  serviceAccountExtendTokenExpiration: 'boolean',
+  encryptionProviderConfig: 'file',
+  encryptionProviderConfigAutomaticReload: 'boolean',
+} as const satisfies Readonly<Record<string, FieldKind>>;
+
+type ValueOf<K extends FieldKind> = K extends 'files' | 'texts'
+  ? readonly string[]
+  : K extends 'integer'
+    ? number
+    : K extends 'boolean'
+      ? boolean
+      : string;
+
+/** Named as the flags of kube-apiserver. */
+export type ApiServerFiles = {
+  readonly [F in keyof typeof apiServerFields]?: ValueOf<(typeof apiServerFields)[F]>;
+};
