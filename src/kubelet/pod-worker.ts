@@ -13,6 +13,7 @@ import type { Host } from './host/host.ts';
 import type { ImageManager } from './image-manager.ts';
 import { type BackOffEntry, containerBackOff, nextBackOff } from './kernel/back-off.ts';
 import { linuxResources } from './kernel/container-config.ts';
+import { containerHash } from './kernel/container-hash.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
 import { type PodAction, planPod } from './kernel/pod-actions.ts';
 import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
@@ -445,7 +446,7 @@ export class PodWorker {
   #tellBackOff(pod: Pod, action: Extract<PodAction, { type: 'back-off' }>): void {
     const { container, message } = action;
     this.#waiting.set(container.name, { reason: 'CrashLoopBackOff', message });
-    const entry = this.#backOff.get(container.name);
+    const entry = this.#backOff.get(containerHash(container));
     if (!entry || this.#backOffTold.get(container.name) === entry) return;
     this.#backOffTold.set(container.name, entry);
     const { name, namespace, uid } = pod.metadata;
@@ -466,10 +467,8 @@ export class PodWorker {
     if (failedAtMs !== undefined) {
       const options = { ...containerBackOff, maxMs: this.#c.maxContainerBackOffMs };
       options.initialMs = Math.min(options.initialMs, options.maxMs);
-      this.#backOff.set(
-        container.name,
-        nextBackOff(this.#backOff.get(container.name), failedAtMs, clock.now(), options),
-      );
+      const key = containerHash(container);
+      this.#backOff.set(key, nextBackOff(this.#backOff.get(key), failedAtMs, clock.now(), options));
     }
     this.#forgetKills(observed, container.name);
     const type = containerTypes[action.kind];

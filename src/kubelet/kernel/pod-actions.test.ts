@@ -140,13 +140,15 @@ test('a sidecar with a startup probe holds back what follows until it has starte
 });
 
 test('back-off counts from the exit, not for containers killed to restart', () => {
-  const backOff = new Map([['a', { delayMs: 10_000, atMs: 500 }]]);
+  const backOff = new Map([[containerHash(container('a')), { delayMs: 10_000, atMs: 500 }]]);
   assert.equal(plan(pod({}), observed('a:exited:1'), { backOff }), 'wait a 9000');
   const killedToRestart = new Set(['a-0']);
   assert.equal(plan(pod({}), observed('a:exited:1'), { killedToRestart }), 'start a#1');
   // It ran too short after the failure before its own.
   assert.equal(plan(pod({}), observed('a:exited:1'), { backOff, killedToRestart }), 'wait a 7500');
   assert.equal(plan(pod({}), observed('a:exited:1'), { backOff, killedToRestart, nowMs: 10_500 }), 'start a#1');
+  const changed = pod({ containers: [container('a', { image: 'another' })] });
+  assert.equal(plan(changed, observed('a:exited:1'), { backOff }), 'start a#1');
 });
 
 test('RestartAllContainers begins the pod again', () => {

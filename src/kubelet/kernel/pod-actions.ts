@@ -59,7 +59,7 @@ export interface PlanInput {
   readonly nowMs: number;
   /** By container id: what the startup and liveness probes say. Absent: unknown. */
   readonly verdicts: ReadonlyMap<string, { readonly startup?: Verdict; readonly liveness?: Verdict }>;
-  /** By container name. */
+  /** By container hash: a container with another image starts anew. */
   readonly backOff: ReadonlyMap<string, BackOffEntry>;
   /** Containers the kubelet killed in order to restart them, and has not held back since: they do not wait for their own end. */
   readonly killedToRestart: ReadonlySet<string>;
@@ -261,10 +261,10 @@ function start(p: Planning, kind: ContainerKind, container: Container): void {
   const failedAtMs = failure
     ? failure.finishedAtMs || failure.createdAtMs
     : dead.length
-      ? p.backOff.get(container.name)?.atMs
+      ? p.backOff.get(containerHash(container))?.atMs
       : undefined;
   if (failedAtMs !== undefined) {
-    const entry = p.backOff.get(container.name);
+    const entry = p.backOff.get(containerHash(container));
     const remainingMs = remainingBackOff(entry, failedAtMs, p.nowMs, containerBackOff);
     if (entry && remainingMs > 0) {
       const { metadata } = p.pod;
