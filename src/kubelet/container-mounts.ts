@@ -18,6 +18,8 @@ export interface MountInput {
   readonly env: readonly EnvPair[];
   readonly podIps: readonly string[];
   readonly hostname: PodHostname;
+  /** The runtime can make mounts within a mount read-only as well. */
+  readonly recursiveReadOnly: boolean;
   /** Names the termination log: never used before for this container. */
   readonly unique: string;
 }
@@ -60,8 +62,20 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
     readonly: readOnly,
     selinux_relabel: false,
     propagation: propagation[mount.mountPropagation ?? 'None'] ?? 'PROPAGATION_PRIVATE',
-    ...(readOnly && mount.recursiveReadOnly === 'Enabled' ? { recursive_read_only: true } : {}),
+    ...(isRecursiveReadOnly(input, mount) ? { recursive_read_only: true } : {}),
   };
+}
+
+function isRecursiveReadOnly(input: MountInput, mount: VolumeMount): boolean {
+  const { name, readOnly, mountPropagation = 'None', recursiveReadOnly = 'Disabled' } = mount;
+  if (recursiveReadOnly === 'Disabled') return false;
+  const requested = `volume ${JSON.stringify(name)} requested recursive read-only mode, but it is not`;
+  if (!readOnly) throw new ConfigError(`${requested} read-only`);
+  if (mountPropagation !== 'None')
+    throw new ConfigError(`${requested} compatible with propagation ${JSON.stringify(mountPropagation)}`);
+  if (recursiveReadOnly === 'Enabled' && !input.recursiveReadOnly)
+    throw new ConfigError(`${requested} supported by the runtime`);
+  return input.recursiveReadOnly;
 }
 
 function imageMount(volume: Volume, containerPath: string, subPath: string): Mount {

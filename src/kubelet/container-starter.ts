@@ -67,6 +67,8 @@ export interface StarterOptions {
   readonly enforceCpuQuota: boolean;
   readonly containerLogsDirectory: string | undefined;
   allocatable(): Readonly<Record<string, string>>;
+  /** Whether the runtime's handler makes mounts within a mount read-only as well. */
+  recursiveReadOnly(runtimeHandler: string): boolean;
 }
 
 export interface StartRequest {
@@ -237,6 +239,7 @@ export class ContainerStarter {
       env,
       podIps,
       hostname: podHostname(pod, o.clusterDomain),
+      recursiveReadOnly: o.recursiveReadOnly(request.runtimeHandler ?? ''),
       unique: randomUuid(o.random).slice(0, 8),
     });
     await o.host.makeDirectory(join(request.sandboxConfig.log_directory ?? '', container.name), 0o755);

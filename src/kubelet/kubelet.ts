@@ -290,6 +290,7 @@ class NodeKubelet implements Kubelet {
       enforceCpuQuota: o.enforceCpuQuota ?? true,
       containerLogsDirectory: o.containerLogsDirectory,
       allocatable: () => node.allocatable,
+      recursiveReadOnly: handler => node.handlerFeatures(handler)?.recursive_read_only_mounts ?? false,
     });
     const collector = new ImageCollector({
       runtime,

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Volume, VolumeMount } from '../../src/api/type/core-v1.ts';
+import type { Pod, Volume, VolumeMount } from '../../src/api/type/core-v1.ts';
 import { type ClusterAccess, sh, waiting } from '../cluster-access.ts';
 import { eventually } from '../lab.ts';
 
 const mount = (name: string, mountPath = `/${name}`, more: Partial<VolumeMount> = {}) => ({ name, mountPath, ...more });
+
+const stateOf = (pod: Pod) => pod.status?.containerStatuses?.[0]?.state;
 
 export function volumeTests(c: () => ClusterAccess): void {
   const output = async (
@@ -420,6 +422,42 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
       event.message,
       'MountVolume.SetUp failed for volume "wrong" : hostPath type check failed: /etc is not a file',
     );
+  });
+
+  test('mounts that are read-only all the way down, where the runtime can', async () => {
+    const modes = ['Disabled', 'IfPossible', 'Enabled'] as const;
+    const pods = modes.map(recursiveReadOnly =>
+      c().pod(`read-only-${recursiveReadOnly.toLowerCase()}`, {
+        volumes: [{ name: 'dev', hostPath: { path: '/dev' } }],
+        containers: [
+          {
+            name: 'main',
+            command: sh("grep -c ' /dev-of-host/.* rw,' /proc/self/mountinfo"),
+            volumeMounts: [mount('dev', '/dev-of-host', { readOnly: true, recursiveReadOnly })],
+          },
+        ],
+      }),
+    );
+    await Promise.all(pods);
+    const { spec } = await c().ended('read-only-ifpossible');
+    const { runtimeHandlers = [] } = (await c().ask('GET', `/api/v1/nodes/${spec.nodeName}`)).status;
+    const { features } = runtimeHandlers.find((h: { name?: string }) => !h.name) ?? {};
+    const can = features?.recursiveReadOnlyMounts === true;
+    const of = async (name: string) => (await c().ended(name)).status?.containerStatuses?.[0]?.volumeMounts?.[0];
+    const shown = { name: 'dev', mountPath: '/dev-of-host', readOnly: true };
+    assert.deepEqual(await of('read-only-disabled'), { ...shown, recursiveReadOnly: 'Disabled' });
+    const possible = { ...shown, recursiveReadOnly: can ? 'Enabled' : 'Disabled' };
+    assert.deepEqual(await of('read-only-ifpossible'), possible);
+    if (can) {
+      assert.deepEqual(await of('read-only-enabled'), possible);
+      assert.equal(await c().log('read-only-enabled'), '0\n');
+    } else {
+      const held = await c().when('read-only-enabled', 'held up', p => stateOf(p)?.waiting?.message);
+      assert.deepEqual(stateOf(held)?.waiting, {
+        reason: 'CreateContainerConfigError',
+        message: 'volume "dev" requested recursive read-only mode, but it is not supported by the runtime',
+      });
+    }
   });
 
   test('service account tokens: bound, for an audience, readable without root; the root certificate and the namespace', async () => {

@@ -28,6 +28,8 @@ export interface ObservedContainer {
   readonly image: string;
   readonly imageRef: string;
   readonly logPath: string;
+  /** Paths in the container where mounts within are read-only as well. */
+  readonly recursiveReadOnly?: readonly string[];
   readonly resources?: CriContainerStatus['resources'];
   readonly user?: CriContainerStatus['user'];
   readonly terminationMessagePath: string;
@@ -88,6 +90,7 @@ export function observeContainer(sandboxId: string, status: CriContainerStatus):
     image: status.image?.image ?? '',
     imageRef: status.image_ref ?? '',
     logPath: status.log_path ?? '',
+    recursiveReadOnly: (status.mounts ?? []).flatMap(m => (m.recursive_read_only ? (m.container_path ?? '') : [])),
     ...(status.resources ? { resources: status.resources } : {}),
     ...(status.user ? { user: status.user } : {}),
     terminationMessagePath: path,

@@ -129,7 +129,7 @@ function containerStatus(
   const base = latest
     ? observedStatus(input, container, latest, before, previous, kind)
     : missingStatus(input, container, previous, kind);
-  const mounts = volumeMountStatuses(container, pod);
+  const mounts = volumeMountStatuses(container, pod, latest?.recursiveReadOnly);
   return mounts.length && latest ? { ...base, volumeMounts: mounts } : base;
 }
 
@@ -296,7 +296,11 @@ function missingStatus(
   };
 }
 
-function volumeMountStatuses(container: Container | EphemeralContainer, pod: Pod): readonly VolumeMountStatus[] {
+function volumeMountStatuses(
+  container: Container | EphemeralContainer,
+  pod: Pod,
+  recursive: readonly string[] = [],
+): readonly VolumeMountStatus[] {
   const out: VolumeMountStatus[] = [];
   for (const m of container.volumeMounts ?? []) {
     if (!pod.spec.volumes?.some(v => v.name === m.name)) continue;
@@ -304,7 +308,7 @@ function volumeMountStatuses(container: Container | EphemeralContainer, pod: Pod
       name: m.name,
       mountPath: m.mountPath,
       ...(m.readOnly
-        ? { readOnly: true, recursiveReadOnly: m.recursiveReadOnly === 'Enabled' ? 'Enabled' : 'Disabled' }
+        ? { readOnly: true, recursiveReadOnly: recursive.includes(m.mountPath) ? 'Enabled' : 'Disabled' }
         : {}),
     });
   }

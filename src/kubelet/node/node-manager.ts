@@ -69,6 +69,11 @@ export class NodeManager {
     return this.#node;
   }
 
+  /** What the runtime says of a handler; '' is its default. */
+  handlerFeatures(name: string) {
+    return this.#status.runtime_handlers?.find(h => (h.name ?? '') === name)?.features;
+  }
+
   get runtimeName(): string {
     return this.#version.runtime_name || 'containerd';
   }
