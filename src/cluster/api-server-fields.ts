@@ -1,16 +1,15 @@
 // What `spec.apiServer` may say: the flags of kube-apiserver by name, and what kind of value each takes.
 
+import { auditFields } from './audit-flags.ts';
+
 /** `file`, `files`: absolute paths. `duration`: as Go writes it, 5m0s. */
 export type FieldKind = 'file' | 'files' | 'text' | 'texts' | 'integer' | 'boolean' | 'duration';
 
 export const apiServerFields = {
-  auditPolicyFile: 'file',
-  auditLogPath: 'file',
-  /** Days. */
-  auditLogMaxAge: 'integer',
-  auditLogMaxBackup: 'integer',
-  /** Megabytes. */
-  auditLogMaxSize: 'integer',
+  ...auditFields,
+  enablePriorityAndFairness: 'boolean',
+  maxRequestsInflight: 'integer',
+  maxMutatingRequestsInflight: 'integer',
   anonymousAuth: 'boolean',
   apiAudiences: 'texts',
   authenticationConfig: 'file',

@@ -187,7 +187,7 @@ function readApiServer(reader: Reader, value: unknown, at: FieldPath): ApiServer
 function readField(reader: Reader, value: unknown, kind: FieldKind, at: FieldPath): unknown {
   switch (kind) {
     case 'integer':
-      return reader.integer(value, at, 0, 1_000_000);
+      return reader.integer(value, at, 0, 2 ** 31 - 1);
     case 'boolean':
       return reader.typed<boolean>(value, at, 'boolean');
     case 'texts':

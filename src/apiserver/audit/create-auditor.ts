@@ -17,9 +17,10 @@ export function createAuditor(
     'Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.',
     ['plugin'],
   );
-  const onError = (plugin: string, events: number) => errors.inc({ plugin }, events);
   const client = new WebhookClient({ context, userAgent: 'kube-apiserver' });
-  const own = options.webhook ? [auditWebhook(options.webhook, client, { clock, log, onError })] : [];
+  const own = options.webhook ? [auditWebhook(options.webhook, client, { clock, log })] : [];
+  const sinks = [...options.sinks, ...own];
+  for (const sink of sinks) sink.onLost = (plugin, events) => errors.inc({ plugin }, events);
   const count = { events: 0, rejected: 0, levels: new Map<string, number>() };
   metrics.source(
     'apiserver_audit_event_total',
@@ -41,7 +42,7 @@ export function createAuditor(
   );
   return new Auditor({
     policy: options.policy,
-    sinks: [...options.sinks, ...own],
+    sinks,
     closes: own,
     clock,
     random,

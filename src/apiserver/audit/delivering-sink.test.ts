@@ -42,11 +42,11 @@ function bench(options: Partial<DeliveryOptions> = {}) {
     },
     clock,
     log: silentLog,
-    onError: (_plugin, events) => {
-      lost += events;
-    },
     ...options,
   });
+  sink.onLost = (_plugin, events) => {
+    lost += events;
+  };
   return { clock, batches, seen, sink, lost: () => lost };
 }
 

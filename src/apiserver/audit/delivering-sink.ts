@@ -26,13 +26,12 @@ export interface DeliveryOptions {
   readonly close?: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Counts events that were lost. */
-  onError?(plugin: string, events: number): void;
 }
 
 export class DeliveringSink implements AuditSink {
   readonly #options: DeliveryOptions;
   readonly strict: boolean;
+  onLost: AuditSink['onLost'];
   #buffer: Event[] = [];
   #timer: Timer | undefined;
   /** Batches on their way. */
@@ -117,8 +116,8 @@ export class DeliveringSink implements AuditSink {
   }
 
   #lost(events: number, why: string): false {
-    const { plugin, log, onError } = this.#options;
-    onError?.(plugin, events);
+    const { plugin, log } = this.#options;
+    this.onLost?.(plugin, events);
     log.error(`Error in audit plugin '${plugin}' affecting ${events} audit events`, { error: why });
     return false;
   }

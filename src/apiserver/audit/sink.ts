@@ -8,6 +8,8 @@ import type { Event } from '../../api/type/audit-v1.ts';
 export interface AuditSink {
   write(event: Event): undefined | boolean | Promise<boolean>;
   readonly strict?: boolean;
+  /** Told of events that were lost; set by the auditor. */
+  onLost?: ((plugin: string, events: number) => void) | undefined;
   /** Resolves when all is where it should be. */
   close?(): Promise<void>;
 }

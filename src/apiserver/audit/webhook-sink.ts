@@ -15,7 +15,7 @@ export interface AuditWebhookOptions extends Pick<DeliveryOptions, 'mode' | 'bat
 export function auditWebhook(
   { access, initialBackoffMs, ...delivery }: AuditWebhookOptions,
   client: Pick<WebhookClient, 'deliver'>,
-  deps: Pick<DeliveryOptions, 'clock' | 'log' | 'onError'>,
+  deps: Pick<DeliveryOptions, 'clock' | 'log'>,
 ): DeliveringSink {
   const write = (items: readonly Event[]) =>
     client.deliver(
