@@ -13,8 +13,8 @@ export interface Selection {
   readonly everything: boolean;
   /** Set when the selector can match only one name. */
   readonly name: string | undefined;
-  /** Set when the selector can match only what is on one node. */
-  readonly ofNode?: boolean;
+  /** Set when the selector can match only what is on this node. */
+  readonly node?: string | undefined;
   matches(object: KubeObject): boolean;
 }
 
@@ -43,7 +43,7 @@ export function parseSelection(
   return {
     everything: false,
     name: fields?.requiredValue('metadata.name'),
-    ofNode: fields?.requiredValue('spec.nodeName') !== undefined,
+    node: fields?.requiredValue('spec.nodeName'),
     matches(object) {
       const seen = resource.custom ? resource.custom.show(object) : object;
       for (const t of terms) if ((t.read(seen) === t.value) !== t.equal) return false;

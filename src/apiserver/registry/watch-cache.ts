@@ -21,8 +21,10 @@ export interface CacheListener {
   onEvent(event: CacheEvent): void;
   /** No event comes after this revision has been reached without one: for bookmarks. */
   readonly namespace?: string | undefined;
-  /** Sees one object, or those of one node, only. */
-  readonly narrow?: boolean;
+  /** Sees objects of this name only. */
+  readonly name?: string | undefined;
+  /** Sees objects only that are, or were just now, on this node. */
+  readonly node?: string | undefined;
 }
 
 export interface WatchCacheOptions {
@@ -59,7 +61,9 @@ export class WatchCache {
   readonly #window: number;
   readonly #everywhere = new Set<CacheListener>();
   readonly #inNamespace = new Map<string, Set<CacheListener>>();
-  #narrow = 0;
+  // A node's agent asks for its own pods: of thousands of such watchers a change concerns one.
+  readonly #ofName = new Map<string, Set<CacheListener>>();
+  readonly #onNode = new Map<string, Set<CacheListener>>();
   #retained: Stored[] = [];
   #retainedBytes = 0;
   #framed: Stored[] = [];
@@ -161,9 +165,13 @@ export class WatchCache {
     this.#noteFramed(event.stored);
     for (const listener of this.#everywhere) listener.onEvent(event);
     const slash = event.key.indexOf('/');
-    if (slash < 0 || this.#inNamespace.size === 0) return;
-    const some = this.#inNamespace.get(event.key.slice(0, slash));
-    if (some) for (const listener of some) listener.onEvent(event);
+    if (slash >= 0 && this.#inNamespace.size > 0) tell(this.#inNamespace.get(event.key.slice(0, slash)), event);
+    if (this.#ofName.size > 0) tell(this.#ofName.get(event.key.slice(slash + 1)), event);
+    if (this.#onNode.size === 0) return;
+    const node = nodeOf(event.stored);
+    const left = event.previous && nodeOf(event.previous);
+    tell(this.#onNode.get(node), event);
+    if (left !== undefined && left !== node) tell(this.#onNode.get(left), event);
   }
 
   // Frames are shared by the watchers of one change; a slow watcher holds its own references.
@@ -176,39 +184,19 @@ export class WatchCache {
 
   /** From now on; `namespace` set: that namespace only. */
   listen(listener: CacheListener): () => void {
-    if (!listener.narrow) return this.#add(listener);
-    this.#narrow++;
-    const remove = this.#add(listener);
-    let there = true;
-    return () => {
-      if (there) this.#narrow--;
-      there = false;
-      remove();
-    };
+    const { namespace, name, node } = listener;
+    if (name !== undefined) return addTo(this.#ofName, name, listener);
+    if (node !== undefined) return addTo(this.#onNode, node, listener);
+    if (namespace) return addTo(this.#inNamespace, namespace, listener);
+    this.#everywhere.add(listener);
+    return () => this.#everywhere.delete(listener);
   }
 
-  /** How many are told of a change in `namespace`, about: of those that see one object only, one. */
+  /** How many are told of a change in `namespace`, about: of those that see one object or node only, one. */
   watchers(namespace: string): number {
     const here = namespace ? (this.#inNamespace.get(namespace)?.size ?? 0) : 0;
-    return Math.max(0, this.#everywhere.size + here - Math.max(0, this.#narrow - 1));
-  }
-
-  #add(listener: CacheListener): () => void {
-    const { namespace } = listener;
-    if (!namespace) {
-      this.#everywhere.add(listener);
-      return () => this.#everywhere.delete(listener);
-    }
-    let set = this.#inNamespace.get(namespace);
-    if (!set) {
-      set = new Set();
-      this.#inNamespace.set(namespace, set);
-    }
-    set.add(listener);
-    return () => {
-      set.delete(listener);
-      if (set.size === 0 && this.#inNamespace.get(namespace) === set) this.#inNamespace.delete(namespace);
-    };
+    const narrow = this.#ofName.size + this.#onNode.size > 0 ? 1 : 0;
+    return this.#everywhere.size + here + narrow;
   }
 
   /** Events behind `revision`, oldest first. Throws 410 Expired when some of them are gone. */
@@ -264,3 +252,21 @@ export class WatchCache {
 function withRevision(object: KubeObject, key: string, revision: number): Stored {
   return new Stored(key, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }, revision);
 }
+
+function addTo(sets: Map<string, Set<CacheListener>>, key: string, listener: CacheListener): () => void {
+  const set = sets.get(key) ?? new Set();
+  sets.set(key, set.add(listener));
+  return () => {
+    set.delete(listener);
+    if (set.size === 0 && sets.get(key) === set) sets.delete(key);
+  };
+}
+
+function tell(listeners: Set<CacheListener> | undefined, event: CacheEvent): void {
+  if (!listeners) return;
+  for (const listener of listeners)
+    if (!listener.namespace || event.key.startsWith(`${listener.namespace}/`)) listener.onEvent(event);
+}
+
+const nodeOf = ({ object }: Stored): string =>
+  (object as { readonly spec?: { readonly nodeName?: string } }).spec?.nodeName ?? '';

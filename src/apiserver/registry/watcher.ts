@@ -47,7 +47,8 @@ export function startWatch(
   return cache.listen({
     onEvent: event => deliver(event, selection, sink),
     namespace: namespace || undefined,
-    narrow: selection.name !== undefined || selection.ofNode === true,
+    name: selection.name,
+    node: selection.node,
   });
 }
 
