@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { exec } from '../src/cluster/host/exec.ts';
 import { isLoopback } from '../src/cluster/host/resolver.ts';
 import { labNamespaces, namespacePath } from '../src/cluster/lab/lab.ts';
+import { type ClusterPaths, clusterPaths, readState, writeState } from '../src/cluster/state.ts';
 import { eventually, loadBusybox, newLab } from './lab.ts';
 
 const machine = `k8tst-${process.pid}-machine`;
@@ -117,7 +118,18 @@ test('down takes the link, the table and the forwarding, and nothing else', asyn
   await lab.k8ts('start');
   await run('again', 'node-1', ask);
   assert.equal(await said('again'), `Succeeded: you are ${uplink.machine}`);
+  // Another cluster that needs the forwarding as well, made when it was on already.
+  const [own, other] = [lab.name, `${lab.name}b`].map(name => clusterPaths(name, lab.env)) as [
+    ClusterPaths,
+    ClusterPaths,
+  ];
+  const { setForwarding, supervisor: _, kubeconfig: __, ...state } = readState(own)!;
+  assert.equal(setForwarding, true);
+  writeState(other, { ...state, config: { ...state.config, name: other.name } });
   await lab.k8ts('down');
+  assert.equal((await machineLook()).forwarding.trim(), '1');
+  const main = join(import.meta.dirname, '..', 'src', 'cluster', 'main.ts');
+  assert.equal((await lab.run(process.execPath, [main, 'down', '--name', other.name])).code, 0);
   assert.deepEqual(await machineLook(), machineBefore);
   assert.deepEqual(labNamespaces(lab.name), []);
 });

@@ -14,6 +14,7 @@ import {
   writeState,
 } from '../state.ts';
 import { type CliContext, pathsOf } from './context.ts';
+import { needsEgress } from './egress.ts';
 import { CliError, exitCode } from './exit.ts';
 import { forwardingFile, halt, leftoversOf, withLock } from './lifecycle.ts';
 
@@ -75,7 +76,7 @@ export async function removeData(
   rmSync(paths.state, { recursive: true, force: true });
   if (!state || !isRoot()) return;
   await removeSideDirectories(state.absentBefore);
-  if (state.setForwarding && !othersNeedForwarding(paths, context)) writeFileSync(forwardingFile, '0');
+  if (state.setForwarding && !handOnForwarding(context, paths)) writeFileSync(forwardingFile, '0');
 }
 
 /** A kubeconfig that we made and that other clusters still use goes with the last of them. */
@@ -95,12 +96,20 @@ function handOnKubeconfig(context: CliContext, paths: ClusterPaths, file: NonNul
   }
 }
 
-function othersNeedForwarding(paths: ClusterPaths, context: CliContext): boolean {
-  return clusterNames(context.env).some(name => {
+/** True when another cluster needs the forwarding that this one switched on; the last of them switches it off. */
+function handOnForwarding(context: CliContext, paths: ClusterPaths): boolean {
+  for (const name of clusterNames(context.env)) {
+    if (name === paths.name) continue;
+    const other = clusterPaths(name, context.env);
     try {
-      return name !== paths.name && readState(clusterPaths(name, context.env))?.config.egress === true;
-    } catch {
-      return true;
+      const state = readState(other);
+      if (!state || !needsEgress(state.config)) continue;
+      writeState(other, { ...state, setForwarding: true });
+    } catch (error) {
+      // Whether that one needs it, nobody can say.
+      if (!(error instanceof StateError)) throw error;
     }
-  });
+    return true;
+  }
+  return false;
 }

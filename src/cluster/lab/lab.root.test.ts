@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { after, test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
@@ -88,6 +88,7 @@ test('leftovers: mounts, cgroups and their processes go', async () => {
   const cgroup = `/k8tst-${process.pid}`;
   mkdirSync(`${directory}/a b`, { recursive: true });
   await exec('mount', ['-t', 'tmpfs', 'none', `${directory}/a b`]);
+  await exec('mount', ['-t', 'tmpfs', 'none', `${directory}/a b`]);
   const hierarchy = parseMounts(readFileSync('/proc/self/mountinfo', 'utf8')).find(
     m => m.type === 'cgroup2' || m.path.endsWith('/pids'),
   )!;
@@ -100,6 +101,12 @@ test('leftovers: mounts, cgroups and their processes go', async () => {
     },
   );
   await new Promise(resolve => child.stdout.once('data', resolve));
+  // Version 2 does not tell the processes of a cgroup of threads.
+  const unified = parseMounts(readFileSync('/proc/self/mountinfo', 'utf8')).find(m => m.type === 'cgroup2');
+  if (unified) {
+    mkdirSync(`${unified.path}${cgroup}/pod/threads`, { recursive: true });
+    writeFileSync(`${unified.path}${cgroup}/pod/threads/cgroup.type`, 'threaded');
+  }
   const identity = identityOf(child.pid!)!;
   const scope = { directories: [directory], cgroup };
   await killLeftovers(scope, systemClock);

@@ -47,11 +47,19 @@ async function openEgress(egress: EgressPlan, switchNamespace: string, options: 
 
 /** Removes the cluster's namespaces with all links in them, its egress link and its table. Nothing there: succeeds. */
 export async function destroyLab(cluster: string, options: LabOptions = {}): Promise<void> {
-  const namespaces = labNamespaces(cluster);
-  const doomed = namespaces.map(n => `netns del ${n}`);
   await removeEgress(cluster, options);
-  if (doomed.length) await exec('ip', ['-batch', '-'], { input: lines(doomed) });
+  for (let attempt = 1; ; attempt++) {
+    const doomed = labNamespaces(cluster).map(n => `netns del ${n}`);
+    if (doomed.length === 0) return;
+    // Who was killed while making a lab may have left an `ip` that goes on for a moment.
+    await exec('ip', ['-force', '-batch', '-'], { input: lines(doomed) }).catch(error => {
+      if (attempt >= maxAttempts) throw error;
+    });
+    if (attempt > maxAttempts) throw new Error(`removing the network of ${cluster}: its namespaces come back`);
+  }
 }
+
+const maxAttempts = 5;
 
 async function removeEgress(cluster: string, options: LabOptions): Promise<void> {
   const link = egressLinkOf(cluster);

@@ -74,12 +74,21 @@ const isBelow = (path: string, directory: string): boolean => path === directory
 
 /** Unmounts everything at or below the directories, newest first. */
 export async function unmountBelow(directories: readonly string[]): Promise<void> {
-  const doomed = mounts()
-    .map(m => m.path)
-    .filter(p => directories.some(d => isBelow(p, d)))
-    .reverse();
-  // Lazily: what keeps one busy is dead or about to be, and the name must go now.
-  for (let i = 0; i < doomed.length; i += 500) await exec('umount', ['-l', '--', ...doomed.slice(i, i + 500)]);
+  for (let attempt = 1; ; attempt++) {
+    const doomed = mounts()
+      .map(m => m.path)
+      .filter(p => directories.some(d => isBelow(p, d)))
+      .reverse();
+    if (doomed.length === 0) return;
+    try {
+      // Lazily: what keeps one busy is dead or about to be, and the name must go now.
+      for (let i = 0; i < doomed.length; i += 500) await exec('umount', ['-l', '--', ...doomed.slice(i, i + 500)]);
+    } catch (error) {
+      // Some went by themselves, with a mount that they were copies of.
+      if (attempt >= 3) throw error;
+    }
+    if (attempt > 3) throw new Error(`unmounting ${doomed[0]}: it comes back`);
+  }
 }
 
 /** The directories of one cgroup path in every hierarchy (v1) or in the one (v2). */
@@ -110,8 +119,17 @@ function children(directory: string): string[] {
 }
 
 function processesOf(directory: string): number[] {
-  const own = (readIfThere(join(directory, 'cgroup.procs')) ?? '').split('\n').filter(Boolean).map(Number);
-  return [...own, ...children(directory).flatMap(processesOf)];
+  return [...membersOf(directory), ...children(directory).flatMap(processesOf)];
+}
+
+function membersOf(directory: string): number[] {
+  try {
+    return (readIfThere(join(directory, 'cgroup.procs')) ?? '').split('\n').filter(Boolean).map(Number);
+  } catch (error) {
+    // ENODEV: it went while it was read. EOPNOTSUPP: one of threads, whose processes its parent names.
+    if (['ENODEV', 'EOPNOTSUPP', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }
 
 /** Removes the cgroup and all below it; its processes must be gone. The kernel may need a moment to notice that. */
