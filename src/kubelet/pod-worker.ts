@@ -98,8 +98,8 @@ export class PodWorker {
   readonly #backOffTold = new Map<string, BackOffEntry>();
   readonly #killedToRestart = new Set<string>();
   readonly #messages = new Map<string, string>();
-  /** Containers whose start has failed are not started again before. */
-  readonly #heldUntilMs = new Map<string, number>();
+  /** Containers whose start has failed are not started again before, unless with another image. */
+  readonly #held = new Map<string, { readonly untilMs: number; readonly hash: string }>();
   readonly #resources = new PodResources();
   #cgroupFor: Pod['spec'] | undefined;
   #dirty = false;
@@ -210,7 +210,7 @@ export class PodWorker {
   /** The pod or an object it uses has changed: what failed for the lack of it is tried at once. */
   hasten(): void {
     for (const [name, reason] of this.#waiting)
-      if (reason.reason === 'CreateContainerConfigError') this.#heldUntilMs.delete(name);
+      if (reason.reason === 'CreateContainerConfigError') this.#held.delete(name);
     this.wake();
   }
 
@@ -462,13 +462,13 @@ export class PodWorker {
   ): Promise<number | undefined> {
     const { container, sandbox, failedAtMs } = action;
     const { clock, sandboxes } = this.#c;
-    const heldMs = (this.#heldUntilMs.get(container.name) ?? 0) - clock.now();
-    if (heldMs > 0) return heldMs;
+    const hash = containerHash(container);
+    const held = this.#held.get(container.name);
+    if (held?.hash === hash && held.untilMs > clock.now()) return held.untilMs - clock.now();
     if (failedAtMs !== undefined) {
       const options = { ...containerBackOff, maxMs: this.#c.maxContainerBackOffMs };
       options.initialMs = Math.min(options.initialMs, options.maxMs);
-      const key = containerHash(container);
-      this.#backOff.set(key, nextBackOff(this.#backOff.get(key), failedAtMs, clock.now(), options));
+      this.#backOff.set(hash, nextBackOff(this.#backOff.get(hash), failedAtMs, clock.now(), options));
     }
     this.#forgetKills(observed, container.name);
     const type = containerTypes[action.kind];
@@ -486,14 +486,14 @@ export class PodWorker {
         signal: this.#syncAbort.signal,
       });
       this.#waiting.delete(container.name);
-      this.#heldUntilMs.delete(container.name);
+      this.#held.delete(container.name);
       return undefined;
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       this.#c.metrics.containerStarted(type, error.reason);
       this.#waiting.set(container.name, { reason: error.reason, message: error.message });
       const retryMs = error.retryInMs ?? maxRetryMs;
-      this.#heldUntilMs.set(container.name, clock.now() + retryMs);
+      this.#held.set(container.name, { untilMs: clock.now() + retryMs, hash });
       return retryMs;
     }
   }

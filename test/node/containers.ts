@@ -340,8 +340,12 @@ export function containerTests(c: () => ClusterAccess): void {
     );
     for (const reason of ['Scheduled', 'Pulling', 'Failed', 'BackOff'])
       await eventually(reason, async () => (await c().events('image-back-off')).some(e => e.reason === reason));
+    // Another image is tried at once.
+    const containers = [{ name: 'main', image: c().image }];
+    await c().patch('pods', 'image-back-off', { spec: { containers } }, 'strategic');
+    await c().ended('image-back-off', 8000);
     // Still to be deleted.
-    await c().delete('pods', 'image-back-off');
-    await c().gone('image-back-off', 10_000);
+    await c().delete('pods', 'image-never');
+    await c().gone('image-never', 10_000);
   });
 }
