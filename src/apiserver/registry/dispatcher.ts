@@ -1,7 +1,7 @@
 // One watch on the store feeds every resource's cache in order of revision.
 
 import { tooLargeResourceVersion } from '../../api/status.ts';
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { type ListPage, type Store, StoreCompactedError, type StoreEvent, type StoreWatch } from '../../store/store.ts';
 import { missedEvents } from './catch-up.ts';
@@ -12,6 +12,9 @@ const reloadAfterMs = 1000;
 
 // Changes from before a restart that watches may resume behind: as many as cost the start some 20 ms.
 const replayedEvents = 1000;
+// So long after a start, caches that are added begin where the others began: custom resources are known late.
+const homelessForMs = 60_000;
+const mostHomeless = 10_000;
 
 export class Dispatcher {
   readonly #store: Store;
@@ -22,6 +25,10 @@ export class Dispatcher {
   readonly #filling = new Map<string, StoreEvent[]>();
   #watch: StoreWatch | undefined;
   #stopped = false;
+  /** Changes since the start below no cache; undefined once they are forgotten. */
+  #homeless: StoreEvent[] | undefined = [];
+  #startedAt = 0;
+  #homelessEnd: Timer | undefined;
   /** How often all was listed anew. */
   #reloads = 0;
   #asking: Promise<number> | undefined;
@@ -48,6 +55,10 @@ export class Dispatcher {
     const wanted = Math.max(0, this.#store.compactedRevision, newest - replayedEvents);
     const revision = await this.#load(caches, wanted);
     this.revision = revision;
+    this.#startedAt = revision;
+    this.#homelessEnd = this.#clock.after(homelessForMs, () => {
+      this.#homeless = undefined;
+    });
     this.#age(this.listableFrom);
     await this.#follow(newest);
   }
@@ -139,6 +150,7 @@ export class Dispatcher {
 
   /** Fills one more cache and keeps it current from there. */
   async add(prefix: string, cache: WatchCache): Promise<void> {
+    if (await this.#addFromStart(prefix, cache)) return;
     const missed: StoreEvent[] = [];
     this.#filling.set(prefix, missed);
     try {
@@ -157,6 +169,18 @@ export class Dispatcher {
     }
   }
 
+  /** With the changes since the start, so that watches from before it can go on; false when these are forgotten. */
+  async #addFromStart(prefix: string, cache: WatchCache): Promise<boolean> {
+    if (!this.#homeless) return false;
+    const page = this.#startedAt > 0 ? await this.readAt(prefix, this.#startedAt) : { entries: [] };
+    if (!page || !this.#homeless) return false;
+    cache.load(page.entries, this.#startedAt);
+    for (const event of this.#homeless) if (event.key.startsWith(prefix)) cache.apply(event);
+    this.#homeless = this.#homeless.filter(event => !event.key.startsWith(prefix));
+    this.#caches.set(prefix, cache);
+    return true;
+  }
+
   /** Forgets a cache. */
   remove(prefix: string): void {
     this.#caches.delete(prefix);
@@ -168,6 +192,7 @@ export class Dispatcher {
       this.revision = event.revision;
       if (!cache) {
         if (this.#filling.size) this.#keep(event);
+        if (this.#homeless && this.#homeless.push(event) > mostHomeless) this.#homeless = undefined;
         continue;
       }
       // A cache that was added may know more than has been dispatched.
@@ -264,6 +289,7 @@ export class Dispatcher {
   stop(): void {
     this.#stopped = true;
     this.#aging?.cancel();
+    this.#homelessEnd?.cancel();
     this.#watch?.stop();
   }
 }
