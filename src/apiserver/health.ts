@@ -63,6 +63,10 @@ export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
 export interface VersionInfo {
   readonly major: string;
   readonly minor: string;
+  readonly emulationMajor: string;
+  readonly emulationMinor: string;
+  readonly minCompatibilityMajor: string;
+  readonly minCompatibilityMinor: string;
   readonly gitVersion: string;
   readonly gitCommit: string;
   readonly gitTreeState: string;
@@ -78,6 +82,10 @@ export function versionInfo(k8tsVersion: string): VersionInfo {
   return {
     major: '1',
     minor: '36',
+    emulationMajor: '1',
+    emulationMinor: '36',
+    minCompatibilityMajor: '1',
+    minCompatibilityMinor: '35',
     gitVersion: `v1.36.2+k8ts.${k8tsVersion}`,
     gitCommit: '',
     gitTreeState: 'clean',
