@@ -21,6 +21,7 @@ export class Invariants {
   readonly #limits = new Map<string, { atMs: number; most: number; least: number }[]>();
   /** When pods of a deployment were last lost to anything but its own controllers. */
   readonly #disturbedMs = new Map<string, number>();
+  readonly #sizes = new Map<string, { atMs: number; value: number }[]>();
   readonly #parallelism = new Map<string, { atMs: number; value: number }[]>();
 
   constructor(world: World, how: Circumstances) {
@@ -78,7 +79,12 @@ export class Invariants {
   #quota(namespace: string): void {
     for (const quota of this.#world.all('resourcequotas')) {
       const hard = Number(quota.spec?.hard?.pods ?? Number.POSITIVE_INFINITY);
-      const used = this.#world.all('pods').filter(p => p.metadata.namespace === namespace && !isOver(p)).length;
+      // Overdue ones are somebody else's trouble.
+      const counts = ({ metadata: m }: Any) =>
+        !m.deletionTimestamp ||
+        this.#world.now <= Date.parse(m.deletionTimestamp) + 1000 * m.deletionGracePeriodSeconds;
+      const pods = this.#world.all('pods').filter(p => p.metadata.namespace === namespace && !isOver(p));
+      const used = pods.filter(counts).length;
       if (quota.metadata.namespace === namespace && used > hard)
         this.#fail(`${used} pods where the quota allows ${hard}`);
     }
@@ -194,6 +200,7 @@ export class Invariants {
   }
 
   #replicaSet(set: Any, old: Any): void {
+    this.#note(this.#sizes, set.metadata.uid, set.spec.replicas);
     const by = controllerOf(set);
     if (by?.kind !== 'Deployment' || (old && set.spec.replicas <= old.spec.replicas)) return;
     const deployment = this.#deploymentNamed(set.metadata.namespace, by.name);
@@ -204,12 +211,13 @@ export class Invariants {
     if (sum > most) this.#fail(`replica sets of ${by.name} ask for ${sum} pods, surge allows ${most}`);
   }
 
+  /** The sizes of replica sets keep to the surge (above), and their pods to those sizes. */
   #surge(pod: Any): void {
-    const deployment = this.#deploymentOf(pod);
-    if (!deployment || this.#how.uncertain || this.#isDisturbed(deployment)) return;
-    const live = this.#world.all('pods').filter(p => isLive(p) && this.#deploymentOf(p) === deployment).length;
-    const { most } = this.#limitsOf(deployment);
-    if (live > most) this.#fail(`${live} pods of ${deployment.metadata.name}, surge allows ${most}`);
+    const set = this.#world.get('replicasets', pod.metadata.namespace, controllerOf(pod).name);
+    if (!set || this.#how.uncertain) return;
+    const live = this.#world.podsOf(set).filter(isLive).length;
+    const most = this.#recent(this.#sizes, set.metadata.uid, set.spec.replicas);
+    if (live > most) this.#fail(`${live} pods of replica set ${set.metadata.name} of size ${most}`);
   }
 
   #available(pod: Any): void {
@@ -237,10 +245,7 @@ export class Invariants {
 
   #job(job: Any, old: Any): void {
     const { name, uid } = job.metadata;
-    const list = this.#parallelism.get(uid) ?? [];
-    const value = job.spec.parallelism ?? 1;
-    if (list.at(-1)?.value !== value) list.push({ atMs: this.#world.now, value });
-    this.#parallelism.set(uid, list);
+    this.#note(this.#parallelism, uid, job.spec.parallelism ?? 1);
     if (!old || old.metadata.uid !== uid) return;
     for (const field of ['succeeded', 'failed'] as const)
       if ((job.status?.[field] ?? 0) < (old.status?.[field] ?? 0) && job.spec.completionMode !== 'Indexed')
@@ -252,6 +257,12 @@ export class Invariants {
     if (done(job, 'Complete') && !done(old, 'Complete') && job.spec.completions && !job.spec.successPolicy)
       if (job.status.succeeded !== job.spec.completions)
         this.#fail(`job ${name} is complete with ${job.status.succeeded} of ${job.spec.completions}`);
+  }
+
+  #note(all: Map<string, { atMs: number; value: number }[]>, uid: string, value: number): void {
+    const list = all.get(uid) ?? [];
+    if (list.at(-1)?.value !== value) list.push({ atMs: this.#world.now, value });
+    all.set(uid, list);
   }
 
   #recent(all: Map<string, { atMs: number; value: number }[]>, uid: string, now: number): number {
