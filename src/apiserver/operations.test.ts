@@ -68,6 +68,39 @@ for (const resource of served) {
   });
 }
 
+test('what pod templates and bindings of policies say is counted in generations', async () => {
+  for (const [path, object, changed] of [
+    [
+      '/api/v1/namespaces/generations/podtemplates',
+      samples['/v1/podtemplates'],
+      { template: { metadata: { labels: { a: 'b' } } } },
+    ],
+    [
+      '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings',
+      samples['admissionregistration.k8s.io/v1/validatingadmissionpolicybindings'],
+      { spec: { validationActions: ['Warn'] } },
+    ],
+    [
+      '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings',
+      samples['admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings'],
+      { spec: { matchResources: { matchPolicy: 'Exact' } } },
+    ],
+  ] as const) {
+    if (path.includes('namespaces'))
+      await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name: 'generations' } });
+    const made = await api.expect(201, 'POST', path, { ...object!('g', ''), metadata: { name: 'g' } });
+    const labelled = { metadata: { labels: { a: 'b' } } };
+    const same = await api.expect(200, 'PATCH', `${path}/g`, labelled, mergePatch);
+    const next = await api.expect(200, 'PATCH', `${path}/g`, changed, mergePatch);
+    assert.deepEqual(
+      [made, same, next].map(o => o.metadata.generation),
+      [1, 1, 2],
+      path,
+    );
+    await api.expect(200, 'DELETE', `${path}/g`);
+  }
+});
+
 async function discover(r: Resource): Promise<void> {
   const groupVersion = r.group ? `${r.group}/${r.version}` : r.version;
   if (r.group) {

@@ -12,6 +12,7 @@ type Meta = Mutable<ObjectMeta>;
 // Kinds whose generation the server counts.
 const counted = new Set([
   '/pods',
+  '/podtemplates',
   '/replicationcontrollers',
   'apps/deployments',
   'apps/replicasets',
