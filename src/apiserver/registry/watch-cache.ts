@@ -25,6 +25,8 @@ export interface CacheListener {
   readonly name?: string | undefined;
   /** Sees objects only that are, or were just now, on this node. */
   readonly node?: string | undefined;
+  /** Tells a client over the network. */
+  readonly remote?: boolean | undefined;
 }
 
 export interface WatchCacheOptions {
@@ -64,7 +66,11 @@ export class WatchCache {
   // A node's agent asks for its own pods: of thousands of such watchers a change concerns one.
   readonly #ofName = new Map<string, Set<CacheListener>>();
   readonly #onNode = new Map<string, Set<CacheListener>>();
+  /** Of those everywhere. */
+  #remotes = 0;
   #retained: Stored[] = [];
+  // So many at the front of #retained are done with.
+  #released = 0;
   #retainedBytes = 0;
   #framed: Stored[] = [];
 
@@ -146,13 +152,15 @@ export class WatchCache {
     const budget = this.#options.retainBytes ?? 48 << 20;
     this.#retained.push(stored);
     this.#retainedBytes += stored.retainedBytes;
-    let drop = 0;
-    while (this.#retainedBytes > budget && drop < this.#retained.length) {
-      const old = this.#retained[drop++]!;
+    while (this.#retainedBytes > budget && this.#released < this.#retained.length) {
+      const old = this.#retained[this.#released++]!;
       this.#retainedBytes -= old.retainedBytes;
       old.release();
     }
-    if (drop) this.#retained = this.#retained.slice(drop);
+    // Not at each step: at the budget every write drops one of a hundred thousand.
+    if (this.#released * 2 <= this.#retained.length) return;
+    this.#retained = this.#retained.slice(this.#released);
+    this.#released = 0;
   }
 
   #publish(event: CacheEvent): void {
@@ -189,14 +197,18 @@ export class WatchCache {
     if (node !== undefined) return addTo(this.#onNode, node, listener);
     if (namespace) return addTo(this.#inNamespace, namespace, listener);
     this.#everywhere.add(listener);
-    return () => this.#everywhere.delete(listener);
+    if (listener.remote) this.#remotes++;
+    return () => {
+      if (this.#everywhere.delete(listener) && listener.remote) this.#remotes--;
+    };
   }
 
-  /** How many are told of a change in `namespace`, about: of those that see one object or node only, one. */
+  /** How many clients over the network are told of a change in `namespace`: of those that see one name or node, one. */
   watchers(namespace: string): number {
-    const here = namespace ? (this.#inNamespace.get(namespace)?.size ?? 0) : 0;
-    const narrow = this.#ofName.size + this.#onNode.size > 0 ? 1 : 0;
-    return this.#everywhere.size + here + narrow;
+    let count = this.#remotes;
+    const here = namespace ? this.#inNamespace.get(namespace) : undefined;
+    if (here) for (const listener of here) if (listener.remote) count++;
+    return this.#ofName.size + this.#onNode.size > 0 ? count + 1 : count;
   }
 
   /** Events behind `revision`, oldest first. Throws 410 Expired when some of them are gone. */
