@@ -95,7 +95,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         await options.aggregation!.serve(remote, exchange, user);
       } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
       else if (!(await servePath(exchange, user))) throw noSuchPath();
-      metrics.observe(info, exchange, exchange.sentCode || 200, startMs);
+      metrics.observe(info, exchange, exchange.sentCode || (exchange.upgrade ? 101 : 200), startMs);
       leave();
     }
   };

@@ -13,7 +13,7 @@ import type { ListResult } from './registry/listing.ts';
 import { Stored } from './registry/stored.ts';
 import { showAs, showCustom } from './registry/versions.ts';
 import { jsonRenderer, type Renderer } from './render.ts';
-import { acceptsGzip, responseHeaders, sendObject, writeCompressed, writePieces } from './respond.ts';
+import { acceptsGzip, counted, responseHeaders, sendObject, writeCompressed, writePieces } from './respond.ts';
 
 const protobuf: MediaType = 'application/vnd.kubernetes.protobuf';
 const offered: readonly MediaType[] = ['application/json', 'application/yaml', protobuf];
@@ -75,7 +75,7 @@ function plainRenderer(context: ApiContext, exchange: Exchange, resource: Resour
 export async function sendList({ exchange, warnings }: Asked, renderer: Renderer, result: ListResult): Promise<void> {
   const headers = responseHeaders(renderer.contentType, warnings);
   if (acceptsGzip(exchange)) return writeCompressed(exchange, headers, renderer.list(result));
-  await writePieces(exchange.open(200, headers), renderer.list(result));
+  await writePieces(exchange.open(200, headers), counted(exchange, renderer.list(result)));
 }
 
 /** Answers with an object that is not stored: a Status, a Scale, a review. */

@@ -219,6 +219,7 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
         selection: parameters.selection,
         resourceVersion: rv,
         sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
+        remote: true,
       },
       orderedSink(registry, stream, error => {
         finish();

@@ -148,7 +148,17 @@ export async function writeCompressed(
   packer.on('error', () => out.destroy());
   out.on('close', () => packer.destroy());
   packer.pipe(out);
-  await writePieces(packer, larger(remaining(first, next, iterator)));
+  await writePieces(packer, counted(exchange, larger(remaining(first, next, iterator))));
+}
+
+/** The same pieces; their sizes are noted as sent, before they are packed. */
+export function* counted(exchange: Exchange, pieces: Iterable<Uint8Array>): Iterable<Uint8Array> {
+  let bytes = 0;
+  for (const piece of pieces) {
+    bytes += piece.length;
+    yield piece;
+  }
+  exchange.sentBytes = bytes;
 }
 
 function* remaining(

@@ -69,6 +69,9 @@ export class AuditedExchange implements Exchange {
   get sentBytes() {
     return this.#inner.sentBytes;
   }
+  set sentBytes(bytes) {
+    this.#inner.sentBytes = bytes;
+  }
   get sentCode() {
     return this.#code || this.#inner.sentCode;
   }

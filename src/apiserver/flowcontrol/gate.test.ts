@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { flowcontrolV1 } from '../../api/refs.ts';
+import { coreV1, flowcontrolV1 } from '../../api/refs.ts';
 import { type Caller, caller } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 
@@ -115,4 +115,42 @@ test('without priority and fairness the plain limits hold', async () => {
   } finally {
     await slow.stop();
   }
+});
+
+test('watches over the network make writes wider, those of one name and in the process do not; lists are measured', async () => {
+  const admin = await server.http();
+  const name = { metadata: { name: 'seen', namespace: 'default' } };
+  const handler = { onEvent() {}, onClose() {} };
+  const local = server.server.client({ userAgent: 'local' });
+  const handles = [];
+  for (let i = 0; i < 12; i++) {
+    handles.push(local.watch(coreV1.configmaps, {}, handler));
+    handles.push(admin.watch(coreV1.configmaps, { fieldSelector: 'metadata.name=x' }, handler));
+  }
+  const counted = async () => {
+    const text = await send.expect(200, 'GET', '/metrics');
+    return Number(
+      /\napiserver_flowcontrol_watch_count_samples_sum\{flow_schema="exempt",[^}]*\} (\d+)/.exec(text)?.[1] ?? 0,
+    );
+  };
+  const seenBy = async (write: () => Promise<unknown>) => {
+    const before = await counted();
+    await write();
+    return (await counted()) - before;
+  };
+  // Each watch has begun when its first event comes.
+  const first = await seenBy(() => admin.create(coreV1.configmaps, name));
+  assert.ok(first <= 1, String(first));
+  const wide = await Promise.all(
+    Array.from({ length: 11 }, () => send.watch('/api/v1/namespaces/default/configmaps?watch=1')),
+  );
+  await Promise.all(wide.map(w => w.next(e => e.object.metadata.name === 'seen')));
+  const last = await seenBy(() => admin.delete(coreV1.configmaps, { namespace: 'default', name: 'seen' }));
+  assert.ok(last >= 11 && last <= 12, String(last));
+  for (const h of [...handles, ...wide]) h.stop();
+  await admin.list(coreV1.namespaces);
+  assert.match(
+    await send.expect(200, 'GET', '/metrics'),
+    /\napiserver_response_sizes_sum\{verb="LIST",group="",version="v1",resource="namespaces",[^}]*\} [1-9]\d{2,}\n/,
+  );
 });

@@ -31,8 +31,8 @@ export interface Exchange {
   readonly closed: boolean;
   /** Sent with every answer. */
   extraHeaders?: Readonly<Record<string, string>> | undefined;
-  /** Of the answer, as far as it was sent at once. */
-  readonly sentBytes: number;
+  /** Of the answer's body, as far as it was sent at once or in counted pieces. */
+  sentBytes: number;
   /** Of the answer; 0 until it began. */
   readonly sentCode: number;
   /** Of a request to go on with another protocol: the way to do so. */

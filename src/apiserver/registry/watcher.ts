@@ -19,6 +19,8 @@ export interface WatchRequest {
   /** '' or '0': begin with what exists. */
   readonly resourceVersion: string;
   readonly sendInitialEvents: boolean | undefined;
+  /** For a client over the network. */
+  readonly remote?: boolean;
 }
 
 /** Starts it; initial events come before this returns. Throws 410 when the revision is gone. */
@@ -49,6 +51,7 @@ export function startWatch(
     namespace: namespace || undefined,
     name: selection.name,
     node: selection.node,
+    remote: request.remote,
   });
 }
 
