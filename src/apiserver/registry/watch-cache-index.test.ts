@@ -53,7 +53,7 @@ test('listeners found by name, node and namespace hear what asking each of them 
         );
       });
       for (const stop of stops) stop();
-      assert.equal(cache.watchers('a'), 1);
+      assert.equal(cache.watchers('a'), 0);
     }),
   );
 });
