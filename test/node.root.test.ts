@@ -66,9 +66,11 @@ const volumeGroups = { 'volume conformance': volumeConformanceTests, extensions:
 const networkGroups = {
   network: networkTests,
   services: serviceTests,
-  names: nameTests,
-  proxies: apiProxyTests,
-  images: imageTests,
+  'names, proxies, images': (c: () => ClusterAccess) => {
+    nameTests(c);
+    apiProxyTests(c);
+    imageTests(c);
+  },
 };
 const conformanceTests = (c: () => ClusterAccess) => {
   const topics = [conformancePods, conformanceContainers, conformanceEnvironment, conformanceProbes, conformanceResize];
