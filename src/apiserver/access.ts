@@ -15,6 +15,7 @@ import { readAuthenticationConfiguration } from './authn/configuration.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { legacyTokenUse, startTracking } from './authn/legacy-token.ts';
+import { AuthenticationMetrics } from './authn/metrics.ts';
 import { oidcAuthenticator } from './authn/oidc/oidc.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
@@ -84,12 +85,13 @@ export interface AccessDeps {
 export function createAccess({ context, client, informers, options, metrics }: AccessDeps): Access {
   const { clock, random, log } = context;
   const constrained = context.featureEnabled('ConstrainedImpersonation');
-  const attempts = metrics?.counter('apiserver_impersonation_attempts_total', 'Attempts to impersonate.', [
+  const attempts = metrics && new AuthenticationMetrics(metrics, clock);
+  const impersonations = metrics?.counter('apiserver_impersonation_attempts_total', 'Attempts to impersonate.', [
     'mode',
     'decision',
   ]);
   const countImpersonation = (mode: string, allowed: boolean) =>
-    attempts?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
+    impersonations?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
   const {
     issuers = [defaultIssuer],
     jwksUri = `${issuers[0]}/openid/v1/jwks`,
@@ -224,32 +226,34 @@ export function createAccess({ context, client, informers, options, metrics }: A
     return true;
   };
 
+  function authenticate(exchange: Pick<Exchange, 'headers' | 'peer' | 'path'>): UserInfo | Promise<UserInfo> {
+    const { headers } = exchange;
+    let peerCertificate: PeerCertificate | undefined;
+    try {
+      peerCertificate = peerOf(exchange);
+    } catch (error) {
+      // A certificate nobody knows: a token may still do.
+      if (!headers.authorization) {
+        log.info('refused a client certificate', { error });
+        throw unauthorized();
+      }
+    }
+    const bearerToken = bearerTokenOf(headers.authorization);
+    const request: AuthnRequest = {
+      headers,
+      path: exchange.path,
+      ...(bearerToken ? { bearerToken } : {}),
+      ...(peerCertificate ? { peerCertificate } : {}),
+    };
+    return requests.authenticate(request);
+  }
+
   return {
     authorizer,
     rules: rbac,
     calls,
     paths: [jwks],
-    authenticate(exchange) {
-      const { headers } = exchange;
-      let peerCertificate: PeerCertificate | undefined;
-      try {
-        peerCertificate = peerOf(exchange);
-      } catch (error) {
-        // A certificate nobody knows: a token may still do.
-        if (!headers.authorization) {
-          log.info('refused a client certificate', { error });
-          throw unauthorized();
-        }
-      }
-      const bearerToken = bearerTokenOf(headers.authorization);
-      const request: AuthnRequest = {
-        headers,
-        path: exchange.path,
-        ...(bearerToken ? { bearerToken } : {}),
-        ...(peerCertificate ? { peerCertificate } : {}),
-      };
-      return requests.authenticate(request);
-    },
+    authenticate: exchange => (attempts ? attempts.measure(() => authenticate(exchange)) : authenticate(exchange)),
     impersonate: ({ headers, query }, user, info) =>
       impersonated({
         headers,

@@ -4,6 +4,7 @@ import type { ResourceRef } from '../api/ref.ts';
 import { coreV1, networkingV1, schedulingV1 } from '../api/refs.ts';
 import { isAlreadyExists } from '../api/status.ts';
 import type { Client } from '../client/client.ts';
+import type { FrontProxyOptions } from './authn/front-proxy.ts';
 
 export interface BootstrapOptions {
   readonly serviceCidrs: readonly string[];
@@ -11,6 +12,8 @@ export interface BootstrapOptions {
   readonly clientCa: string;
   /** PEM of the CA of front proxies. */
   readonly frontProxyCa?: string | undefined;
+  /** How a proxy in front names users. */
+  readonly requestHeader?: FrontProxyOptions | undefined;
 }
 
 export const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -45,19 +48,22 @@ export async function bootstrapObjects(client: Client, options: BootstrapOptions
 }
 
 /** What aggregated API servers need to know to believe this one: kept current. */
-async function ensureAuthentication(client: Client, { clientCa, frontProxyCa }: BootstrapOptions): Promise<void> {
+async function ensureAuthentication(
+  client: Client,
+  { clientCa, frontProxyCa, requestHeader = {} }: BootstrapOptions,
+): Promise<void> {
   const key = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
-  const list = (...names: string[]) => JSON.stringify(names);
+  const list = (names: readonly string[] | undefined, ...otherwise: string[]) => JSON.stringify(names ?? otherwise);
   const data: Record<string, string> = {
     'client-ca-file': clientCa,
     ...(frontProxyCa
       ? {
-          'requestheader-allowed-names': list('front-proxy-client'),
+          'requestheader-allowed-names': list(requestHeader.allowedNames, 'front-proxy-client'),
           'requestheader-client-ca-file': frontProxyCa,
-          'requestheader-extra-headers-prefix': list('X-Remote-Extra-'),
-          'requestheader-group-headers': list('X-Remote-Group'),
-          'requestheader-uid-headers': list('X-Remote-Uid'),
-          'requestheader-username-headers': list('X-Remote-User'),
+          'requestheader-extra-headers-prefix': list(requestHeader.extraHeadersPrefixes, 'X-Remote-Extra-'),
+          'requestheader-group-headers': list(requestHeader.groupHeaders, 'X-Remote-Group'),
+          'requestheader-uid-headers': list(requestHeader.uidHeaders, 'X-Remote-Uid'),
+          'requestheader-username-headers': list(requestHeader.usernameHeaders, 'X-Remote-User'),
         }
       : {}),
   };

@@ -271,6 +271,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       serviceCidrs,
       clientCa: options.tls.clientCa,
       frontProxyCa: options.frontProxyCa,
+      requestHeader: options.authentication?.requestHeader,
     });
     await Promise.all([
       access.bootstrap(signal),

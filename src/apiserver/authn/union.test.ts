@@ -4,11 +4,13 @@ import { test } from 'node:test';
 import { isUnauthorized } from '../../api/status.ts';
 import type { Secret } from '../../api/type/core-v1.ts';
 import { VirtualClock } from '../../base/clock.ts';
+import { createMetrics } from '../../base/metrics.ts';
 import { seededRandom } from '../../base/random.ts';
 import { createCa, issueCertificate } from '../../base/x509.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './client-certificate.ts';
 import { frontProxyAuthenticator } from './front-proxy.ts';
+import { AuthenticationMetrics } from './metrics.ts';
 import { reviewSelf, reviewToken } from './reviews.ts';
 import { parseTokenFile, tokenFileAuthenticator } from './token-file.ts';
 import {
@@ -18,7 +20,13 @@ import {
   unionTokenAuthenticator,
   websocketTokenOf,
 } from './union.ts';
-import { CredentialError, nodeIdentity, parseServiceAccountUsername, type TokenAuthenticator } from './user.ts';
+import {
+  CredentialError,
+  nodeIdentity,
+  parseServiceAccountUsername,
+  type TokenAuthenticator,
+  type UserInfo,
+} from './user.ts';
 
 const api = ['api'];
 const clock = new VirtualClock();
@@ -274,4 +282,30 @@ test('a front proxy may name users in headers of its own', () => {
     groups: ['a', 'b', 'c'],
     extra: { 'example.com/k': ['v'] },
   });
+});
+
+test('attempts are counted, users by kinds of names', async () => {
+  const metrics = createMetrics();
+  const counted = new AuthenticationMetrics(metrics, new VirtualClock());
+  const named = (name: string): UserInfo => ({ name, groups: [] });
+  counted.measure(() => named('kubelet'));
+  await counted.measure(async () => named('ann@example.com'));
+  for (let i = 0; i < 2; i++) counted.measure(() => named('ann'));
+  const requests = new RequestAuthenticator({
+    members: [bearerTokenAuthenticator(unionTokenAuthenticator([]), ['a'])],
+    anonymousPaths: [],
+  });
+  assert.throws(() => counted.measure(() => requests.authenticate({ headers: {}, bearerToken: 'x' })));
+  assert.throws(() => counted.measure(() => requests.authenticate({ headers: {} })));
+  const text = await metrics.text();
+  for (const line of [
+    'authentication_attempts{result="success"} 4',
+    'authentication_attempts{result="failure"} 1',
+    'authentication_attempts{result="error"} 1',
+    'authentication_duration_seconds_count{result="success"} 4',
+    'authenticated_user_requests{username="kubelet"} 1',
+    'authenticated_user_requests{username="email_id"} 1',
+    'authenticated_user_requests{username="other"} 2',
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
 });

@@ -153,7 +153,7 @@ export class RequestAuthenticator {
   #refuse(error: unknown): StatusError | unknown {
     if (!(error instanceof CredentialError)) return error;
     this.#onRefused(error);
-    return unauthorized();
+    return Object.assign(unauthorized(), { cause: error });
   }
 }
 

@@ -1,0 +1,80 @@
+// Attempts to authenticate, by Kubernetes' names. Counted in place: every request passes here.
+import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
+import type { Clock } from '../../base/clock.ts';
+import { exponentialBuckets, type Metrics } from '../../base/metrics.ts';
+import { CredentialError, type UserInfo } from './user.ts';
+
+/** Someone, nobody, a credential that was refused. */
+const results = ['success', 'failure', 'error'] as const;
+type Result = (typeof results)[number];
+
+const buckets = exponentialBuckets(0.001, 2, 15);
+
+/** Names that may be told without telling who somebody is. */
+const known = new Set(['admin', 'client', 'kube_proxy', 'kubelet', 'system:serviceaccount:kube-system:default']);
+
+function labelOf(name: string): string {
+  if (known.has(name)) return name;
+  return name.includes('@') ? 'email_id' : 'other';
+}
+
+export class AuthenticationMetrics {
+  readonly #clock: Clock;
+  readonly #seconds = new Map<Result, BucketCounts>(results.map(r => [r, new BucketCounts(buckets)]));
+  readonly #users = new Map<string, number>();
+  readonly #labels = new WeakMap<UserInfo, string>();
+
+  constructor(metrics: Metrics, clock: Clock) {
+    this.#clock = clock;
+    const counts = () =>
+      [...this.#seconds].map(([result, { counts: each }]) => ({
+        labels: { result },
+        value: each.reduce((sum, count) => sum + count, 0),
+      }));
+    metrics.source('authentication_attempts', 'Attempts to authenticate.', 'counter', counts);
+    metrics.source('authentication_duration_seconds', 'Time it took to authenticate.', 'histogram', () =>
+      [...this.#seconds].flatMap(([result, seconds]) =>
+        bucketSamples('authentication_duration_seconds', { result }, seconds),
+      ),
+    );
+    metrics.source('authenticated_user_requests', 'Requests by who sent them.', 'counter', () =>
+      [...this.#users].map(([username, value]) => ({ labels: { username }, value })),
+    );
+  }
+
+  /** Runs an attempt and counts what comes of it. */
+  measure(attempt: () => UserInfo | Promise<UserInfo>): UserInfo | Promise<UserInfo> {
+    const startMs = this.#clock.monotonic();
+    try {
+      const answer = attempt();
+      if (!(answer instanceof Promise)) return this.#succeeded(answer, startMs);
+      return answer.then(
+        user => this.#succeeded(user, startMs),
+        error => Promise.reject(this.#failed(error, startMs)),
+      );
+    } catch (error) {
+      throw this.#failed(error, startMs);
+    }
+  }
+
+  #succeeded(user: UserInfo, startMs: number): UserInfo {
+    this.#count('success', startMs);
+    let label = this.#labels.get(user);
+    if (label === undefined) {
+      label = labelOf(user.name);
+      this.#labels.set(user, label);
+    }
+    this.#users.set(label, (this.#users.get(label) ?? 0) + 1);
+    return user;
+  }
+
+  #failed(error: unknown, startMs: number): unknown {
+    const refused = error instanceof Error && error.cause instanceof CredentialError;
+    this.#count(refused ? 'error' : 'failure', startMs);
+    return error;
+  }
+
+  #count(result: Result, startMs: number): void {
+    this.#seconds.get(result)!.observe((this.#clock.monotonic() - startMs) / 1000);
+  }
+}
