@@ -380,6 +380,27 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     assert.equal(await c().log('sub'), 'contentcontentdeep\ndeep\nmine\n');
   });
 
+  test('a container that starts again finds the subPaths of volumes that have changed', async () => {
+    await c().create('configmaps', { metadata: { name: 'again' }, data: { key: 'one' } });
+    await c().pod('again', {
+      restartPolicy: 'OnFailure',
+      volumes: [{ name: 'map', configMap: { name: 'again' } }],
+      containers: [
+        {
+          name: 'main',
+          // Once the volume shows the change it fails, so that the second run sees the subPath anew.
+          command: sh('cat /key; grep -q two /key && exit 0; until grep -q two /all/key; do sleep 0.1; done; exit 1'),
+          volumeMounts: [mount('map', '/all'), mount('map', '/key', { subPath: 'key' })],
+        },
+      ],
+    });
+    await c().ready('again');
+    await c().patch('configmaps', 'again', { data: { key: 'two' } });
+    const { status } = await c().ended('again');
+    assert.deepEqual([status?.phase, status?.containerStatuses?.[0]?.restartCount], ['Succeeded', 1]);
+    assert.equal(await c().log('again'), 'two');
+  });
+
   test('hostPath: types, and what does not fit', async () => {
     const root = join(c().lab.home, 'host');
     mkdirSync(root, { recursive: true });

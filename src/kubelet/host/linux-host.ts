@@ -154,10 +154,17 @@ class LinuxHost implements Host {
       throw new Error(`subpath "${subPath}" not within volume path "${volume}"`);
     const handle = await openWithin(root, relative(root, full));
     try {
-      const isDirectory = (await handle.stat()).isDirectory();
-      if (!(await this.isMountPoint(target))) {
+      const wanted = await handle.stat();
+      // What stood there when the container was started last may have been replaced since.
+      const mounted = await this.isMountPoint(target);
+      const shown = mounted ? await orNothing(fs.stat(target)) : undefined;
+      if (shown?.dev !== wanted.dev || shown.ino !== wanted.ino) {
+        if (mounted) await this.unmount(target);
+        // Never what lies below a mount: an empty directory or a file, or this fails.
+        const old = await orNothing(fs.lstat(target));
+        if (old) await (old.isDirectory() ? fs.rmdir(target) : fs.unlink(target));
         await fs.mkdir(dirname(target), { recursive: true });
-        if (isDirectory) await fs.mkdir(target, { recursive: true });
+        if (wanted.isDirectory()) await fs.mkdir(target);
         else await fs.writeFile(target, '');
         await run('mount', ['--no-canonicalize', '--bind', `/proc/${process.pid}/fd/${handle.fd}`, target]);
       }
