@@ -68,7 +68,11 @@ export async function ensureKubernetesService(
   try {
     await client.create(coreV1.services, service);
   } catch (error) {
-    if (!isAlreadyExists(error)) throw error;
+    if (isAlreadyExists(error)) return;
+    // Another server, making it at the same time, has its address already.
+    await client.get(coreV1.services, key).catch(() => {
+      throw error;
+    });
   }
 }
 

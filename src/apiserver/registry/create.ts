@@ -88,8 +88,10 @@ async function createOnce(
   if (checking) await checking;
   // A webhook may have named it.
   const id = registry.keyOf({ namespace, name: metadata.name });
-  if (!registry.shared && registry.cache.latest(id))
-    throw new StoreConflictError(id, registry.cache.latest(id)!.revision);
+  // It may be gone by now, through another server.
+  if (registry.cache.latest(id)) await registry.freshen();
+  const there = registry.cache.latest(id);
+  if (there) throw new StoreConflictError(id, there.revision);
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
   const object = canonical(registry, draft);
   if (context.dryRun) {
