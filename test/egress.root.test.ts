@@ -108,6 +108,15 @@ test('pods and nodes reach the world as the machine, by address and by name; the
   assert.equal(await said('by-name'), resolver ? `Succeeded: ${own}${other}` : `Failed: ${own}`);
 });
 
+test('the world does not reach nodes through the machine, even when it knows the way; the machine does', async () => {
+  const node = readState(clusterPaths(lab.name, lab.env))!.nodeCidr!.replace('.0/24', '.10');
+  await exec('ip', ['-n', outside, 'route', 'add', `${node}/32`, 'via', uplink.machine]);
+  const connect = `require('net').connect({host:'${node}',port:10250,timeout:1500}).on('connect',()=>{console.log('open');process.exit()})
+    .on('timeout',()=>{console.log('timeout');process.exit()}).on('error',e=>console.log(e.code))`;
+  assert.equal(await inside(machine, process.execPath, '-e', connect), 'open\n');
+  assert.equal(await inside(outside, process.execPath, '-e', connect), 'timeout\n');
+});
+
 test('down takes the link, the table and the forwarding, and nothing else', async () => {
   const during = await machineLook();
   assert.equal(during.forwarding.trim(), '1');
