@@ -14,6 +14,7 @@ const program = `
 const healthyMs = Number(process.argv[1]), began = performance.now();
 require('node:http').createServer((request, response) => {
   console.log(request.method, request.url, request.headers['x-test'] ?? '');
+  if (request.url.startsWith('/redirect?')) return response.writeHead(302, { location: request.url.slice(10) }).end('elsewhere');
   response.writeHead(request.url !== '/healthz' || performance.now() - began < healthyMs ? 200 : 500).end('ok');
 }).listen(8080);
 require('node:http2').createServer().on('stream', stream => {
@@ -115,6 +116,25 @@ export function conformanceProbes(c: () => ClusterAccess): void {
       );
       assert.equal(restarts(still), 0, JSON.stringify((await c().events(pod)).map(e => e.message)));
     });
+
+  test('redirects: followed on the same host, no further than a warning to another', async () => {
+    const to = (location: string): Probe => ({
+      httpGet: { path: `/redirect?${location}`, port: 8080 },
+      initialDelaySeconds: 3,
+    });
+    await Promise.all([
+      live('redirect-away', server(forever), to('http://0.0.0.0/')),
+      live('redirect-well', server(forever), to('/healthz')),
+      live('redirect-ill', server(0), to('/healthz')),
+    ]);
+    await c().when('redirect-ill', 'restarted', p => restarts(p) > 0);
+    await eventually('a warning', async () =>
+      (await c().events('redirect-away')).some(
+        e => e.reason === 'ProbeWarning' && e.message?.endsWith('Probe terminated redirects, Response body: elsewhere'),
+      ),
+    );
+    for (const name of ['redirect-away', 'redirect-well']) assert.equal(restarts(await c().get(name)), 0, name);
+  });
 
   test('[sig-node] Probing container should have monotonically increasing restart count [NodeConformance]', async () => {
     const watch = c().watch<Pod>(`${c().path('pods')}?watch=true&fieldSelector=metadata.name%3Dmonotonic`);

@@ -20,6 +20,7 @@ const words: Readonly<Record<string, string>> = {
 function dialError(error: unknown, at: string): string {
   const { code, message } = error as { code?: string; message: string };
   if (code === 'ENOTFOUND') return `dial tcp: lookup ${at.replace(/:\d+$/, '')}: no such host`;
+  if (message.includes('wrong version number')) return 'http: server gave HTTP response to HTTPS client';
   if (code === 'ECONNRESET') return `read tcp ${at}: ${words[code]}`;
   return code && words[code] ? `dial tcp ${at}: ${words[code]}` : message;
 }
@@ -69,8 +70,9 @@ class LinuxProbeNetwork implements ProbeNetwork {
       const request = send(url, { headers: flat, agent: false, rejectUnauthorized: false }, response => {
         const code = response.statusCode ?? 0;
         const location = response.headers.location;
-        if (code >= 300 && code < 400 && location && code !== 304) {
-          finish(this.#redirect(url, first, location));
+        const next = code >= 300 && code < 400 && code !== 304 && location ? new URL(location, url) : undefined;
+        if (next?.hostname === first.hostname) {
+          finish({ result: 'success', output: '', next } as ProbeResult & Redirect);
           return;
         }
         const chunks: Buffer[] = [];
@@ -82,7 +84,8 @@ class LinuxProbeNetwork implements ProbeNetwork {
         });
         const answer = () => {
           const body = Buffer.concat(chunks).toString('utf8', 0, maxBodyBytes);
-          if (code >= 200 && code < 400) finish({ result: 'success', output: body });
+          if (next) finish({ result: 'warning', output: `Probe terminated redirects, Response body: ${body}` });
+          else if (code >= 200 && code < 400) finish({ result: 'success', output: body });
           else finish({ result: 'failure', output: `HTTP probe failed with statuscode: ${code}` });
         };
         response.on('end', answer);
@@ -97,13 +100,6 @@ class LinuxProbeNetwork implements ProbeNetwork {
       request.on('error', error => finish({ result: 'failure', output: `${quoted}: ${dialError(error, url.host)}` }));
       request.end();
     }).then(result => this.#follow(result as ProbeResult | Redirect, first, probe, redirects));
-  }
-
-  #redirect(url: URL, first: URL, location: string): ProbeResult {
-    const next = new URL(location, url);
-    if (next.hostname !== first.hostname)
-      return { result: 'warning', output: 'Probe terminated redirects, Response body: ' };
-    return { result: 'success', output: '', next } as ProbeResult & Redirect;
   }
 
   #follow(
