@@ -16,6 +16,7 @@ export class Pass implements Request, Passage {
   readonly extraMs: number;
   readonly seats: number;
   arrivedMs = 0;
+  arrivedAt = 0;
   startedMs = 0;
   queue: Queue<Pass> | undefined = undefined;
   next: Pass | undefined = undefined;

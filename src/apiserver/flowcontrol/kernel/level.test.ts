@@ -11,6 +11,7 @@ class Job {
   readonly extraMs: number;
   readonly seats: number;
   arrivedMs = 0;
+  arrivedAt = 0;
   startedMs = 0;
   queue: any = undefined;
   next: Job | undefined = undefined;
@@ -37,6 +38,7 @@ class Naive {
   meter = 0;
   at = 0;
   readonly queues: { start: number; waiting: Job[]; running: Job[] }[];
+  readonly came = new Map<Job, number>();
   lingering: { at: number; job: Job; queue: number }[] = [];
   turn = 0;
 
@@ -66,21 +68,23 @@ class Naive {
     const q = this.queues[i]!;
     if (q.waiting.length === 0 && this.held(i).length === 0) q.start = this.meter;
     q.waiting.push(job);
+    this.came.set(job, this.meter);
   }
   /** Ids in order of start. */
   dispatch(): number[] {
     const started: number[] = [];
     for (;;) {
       const order = this.queues.map((_, n) => (this.turn + 1 + n) % this.queues.length);
-      const end = (i: number) => this.queues[i]!.start + workOf(this.queues[i]!.waiting[0]!);
+      const begin = (i: number) => Math.max(this.queues[i]!.start, this.came.get(this.queues[i]!.waiting[0]!)!);
+      const end = (i: number) => begin(i) + workOf(this.queues[i]!.waiting[0]!);
       const best = order.filter(i => this.queues[i]!.waiting.length > 0).sort((a, b) => end(a) - end(b))[0];
       if (best === undefined) return started;
       const q = this.queues[best]!;
       const job = q.waiting[0]!;
       if (this.used() > 0 && this.used() + job.seats > this.limit) return started;
+      q.start = end(best);
       q.waiting.shift();
       q.running.push(job);
-      q.start += workOf(job);
       this.turn = best;
       started.push(job.id);
     }
@@ -277,6 +281,33 @@ test('a hog fills its own queues; a mouse that shares not all of them waits for 
   // Alone it would get 300 done.
   assert.ok(done! > 130, String(done));
   assert.ok(level.rejected > 0);
+});
+
+test('who could not use all its seats has no claim on them later: a newcomer waits for what came before it at most', () => {
+  const level = new Level<Job>('l', queuing(2, 1), 4, 0);
+  const ends: { at: number; job: Job }[] = [];
+  let newcomer: Job | undefined;
+  let waited: number | undefined;
+  for (let now = 0, id = 0; now < 6000 && waited === undefined; now++) {
+    for (const e of ends.splice(0)) {
+      if (e.at > now) ends.push(e);
+      else level.finish(e.job, now);
+    }
+    // Three of four seats: one is always left over.
+    while (level.waiting < 20) {
+      const job = new Job(id++, 3);
+      if (level.arrive(job, [0], now) === 'started') ends.push({ at: now + 10, job });
+    }
+    if (now === 5000) {
+      newcomer = new Job(id++, 3);
+      level.arrive(newcomer, [1], now);
+    }
+    for (let j = level.dispatch(now); j; j = level.dispatch(now)) {
+      ends.push({ at: now + 10, job: j });
+      if (j === newcomer) waited = now - 5000;
+    }
+  }
+  assert.ok(waited !== undefined && waited <= 20 * 10 + 10, String(waited));
 });
 
 test('a level without queues refuses, an exempt one never does', () => {

@@ -95,6 +95,7 @@ export class Level<R extends Request = Request> {
     this.advance(nowMs);
     const { shape } = this;
     request.arrivedMs = nowMs;
+    request.arrivedAt = this.meter;
     if (shape.exempt || shape.queues === 0) {
       if (!shape.exempt && !this.#fits(request)) {
         this.rejected++;
@@ -213,6 +214,8 @@ export class Level<R extends Request = Request> {
     request.startedMs = nowMs;
     const queue = request.queue as Queue<R> | undefined;
     if (queue) {
+      // Nothing begins before it came: who left seats unused has no claim on them later.
+      queue.nextStart = Math.max(queue.nextStart, request.arrivedAt);
       this.latestStart = queue.nextStart;
       queue.nextStart += workOf(request);
       queue.seatsInUse += request.seats;
@@ -263,7 +266,7 @@ export class Level<R extends Request = Request> {
     for (let n = 1; n <= queues.length; n++) {
       const queue = queues[(this.#turn + n) % queues.length]!;
       if (!queue.head) continue;
-      const end = queue.nextStart + workOf(queue.head);
+      const end = Math.max(queue.nextStart, queue.head.arrivedAt) + workOf(queue.head);
       if (end >= earliest) continue;
       best = queue;
       earliest = end;

@@ -7,6 +7,8 @@ export interface Request {
   /** The larger of both: what it occupies all the time. */
   readonly seats: number;
   arrivedMs: number;
+  /** The level's meter then. */
+  arrivedAt: number;
   startedMs: number;
   queue: Queue<never> | Queue<any> | undefined;
   next: Request | undefined;
