@@ -1,5 +1,5 @@
 // The pipeline of one HTTP request.
-import { internalError, methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
+import { methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
 import type { Auditor } from './audit/auditor.ts';
@@ -12,7 +12,7 @@ import type { RequestMetrics } from './metrics.ts';
 import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
 import { handleResource, noSuchPath } from './resource-handler.ts';
-import { sendStatus } from './respond.ts';
+import { sendStatus, sendText } from './respond.ts';
 
 /** Serves a path that is no resource; false when it is not its. */
 export type PathHandler = (exchange: Exchange, user: UserInfo) => boolean | Promise<boolean>;
@@ -63,6 +63,15 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       leave();
     });
 
+    /** Nobody allowed it, and somebody could not be asked. */
+    function failAuthorization(exchange: Exchange, info: RequestInfo, error: string): void {
+      audited?.annotate('authorization.k8s.io/reason', 'internal error');
+      const uri = JSON.stringify(exchange.path + exchange.rawQuery);
+      sendText(exchange, 500, `Internal Server Error: ${uri}: ${error}\n`);
+      metrics.observe(info, exchange, 500, startMs);
+      leave();
+    }
+
     function leave(): void {
       const p = passage;
       passage = undefined;
@@ -85,9 +94,13 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const attributes = attributesOf(info, user, exchange.query);
       const answer = context.authorizer.authorize(attributes);
       const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;
+      if (error && decision !== 'allow') {
+        failAuthorization(exchange, info, error);
+        return;
+      }
       audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
       audited?.annotate('authorization.k8s.io/reason', reason);
-      if (decision !== 'allow') throw error ? internalError(error) : forbiddenError(attributes, reason);
+      if (decision !== 'allow') throw forbiddenError(attributes, reason);
       const remote = options.aggregation?.remoteFor(info);
       if (remote) {
         // Nobody here sees where a watch elsewhere stops beginning.

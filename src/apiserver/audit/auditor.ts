@@ -7,6 +7,7 @@ import type { Status } from '../../api/type/meta-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
 import type { UserInfo } from '../authn/user.ts';
+import { constraintOf } from '../authz/impersonation.ts';
 import { decodeYamlOrJson } from '../body-format.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
@@ -163,7 +164,7 @@ export class AuditRecord {
       requestURI,
       verb: info.verb,
       user: userOf(this.#user),
-      ...(this.#actsAs ? { impersonatedUser: userOf(this.#actsAs) } : {}),
+      ...(this.#actsAs ? impersonationOf(this.#actsAs) : {}),
       sourceIPs,
       ...(userAgent ? { userAgent } : {}),
       ...(info.isResource ? { objectRef: referenceOf(info, requestObject, responseObject) } : {}),
@@ -175,6 +176,14 @@ export class AuditRecord {
       ...(Object.keys(this.#annotations).length ? { annotations: { ...this.#annotations } } : {}),
     };
   }
+}
+
+function impersonationOf(actsAs: UserInfo): Partial<Event> {
+  const constraint = constraintOf(actsAs);
+  return {
+    impersonatedUser: userOf(actsAs),
+    ...(constraint ? { authenticationMetadata: { impersonationConstraint: constraint } } : {}),
+  };
 }
 
 class AuditedRequest implements Audited {

@@ -30,6 +30,11 @@ export interface ImpersonationRequest {
   onDecided?(mode: ImpersonationMode | '', allowed: boolean): void;
 }
 
+const constraints = new WeakMap<UserInfo, string>();
+
+/** By which right a request acts as this user: `impersonate:user-info`; undefined for `impersonate`. For the audit event. */
+export const constraintOf = (user: UserInfo): string | undefined => constraints.get(user);
+
 /** Who is to be. */
 interface Wanted {
   readonly name: string;
@@ -63,7 +68,9 @@ async function become(request: ImpersonationRequest, wanted: Wanted): Promise<Us
     for (const mode of modesFor(wanted, request.user)) {
       if (!(await mayInMode(mode, request, wanted, action))) continue;
       request.onDecided?.(mode, true);
-      return actingUser(mode.endsWith('-node') ? { ...wanted, groups: [nodesGroup] } : wanted);
+      const user = actingUser(mode.endsWith('-node') ? { ...wanted, groups: [nodesGroup] } : wanted);
+      constraints.set(user, `impersonate:${mode}`);
+      return user;
     }
   }
   try {

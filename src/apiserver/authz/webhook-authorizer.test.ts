@@ -24,7 +24,7 @@ const seen: { url: string; authorization: string | undefined; review: Record<str
   [];
 /** What the webhook answers. */
 let answer: (spec: Record<string, unknown>) => object = () => ({ allowed: false });
-const status = 200;
+let status = 200;
 
 before(async () => {
   server = await startTestExtension((request, response, body) => {
@@ -285,6 +285,12 @@ test('a server asks its webhook where RBAC has no opinion, and follows its file'
       eve.get(coreV1.pods, { namespace: 'default', name: 'x' }),
       error => isForbidden(error) && /webhook says/.test((error as Error).message),
     );
+    status = 400;
+    await assert.rejects(
+      eve.list(coreV1.nodes),
+      /Internal Server Error: \\?"\/api\/v1\/nodes[^:]*: .*rejected our request/,
+    );
+    status = 200;
     const review = { spec: { resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' } } } as never;
     assert.equal((await eve.create(authorizationV1.selfsubjectaccessreviews, review)).status.allowed, true);
     const rules = await eve.create(authorizationV1.selfsubjectrulesreviews, {
