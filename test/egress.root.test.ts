@@ -25,6 +25,7 @@ const resolver = readFileSync('/etc/resolv.conf', 'utf8')
   .split('\n')
   .flatMap(line => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? [])
   .find(address => isIPv4(address) && !isLoopback(address));
+const main = join(import.meta.dirname, '..', 'src', 'cluster', 'main.ts');
 let server: ChildProcess | undefined;
 
 const inside = async (namespace: string, ...command: string[]): Promise<string> => {
@@ -137,8 +138,19 @@ test('down takes the link, the table and the forwarding, and nothing else', asyn
   writeState(other, { ...state, config: { ...state.config, name: other.name } });
   await lab.k8ts('down');
   assert.equal((await machineLook()).forwarding.trim(), '1');
-  const main = join(import.meta.dirname, '..', 'src', 'cluster', 'main.ts');
   assert.equal((await lab.run(process.execPath, [main, 'down', '--name', other.name])).code, 0);
+  assert.deepEqual(await machineLook(), machineBefore);
+  assert.deepEqual(labNamespaces(lab.name), []);
+});
+
+test('killed while it opens the way out: down leaves nothing', async () => {
+  const [program, ...args] = [...enter(machine), process.execPath, main, 'up', '--egress', 'on', '--name', lab.name];
+  const child = spawn(program!, args, { env: lab.env, stdio: 'ignore' });
+  const ended = new Promise(done => child.once('exit', done));
+  await eventually('the link', async () => (await inside(machine, 'ip', '-o', 'link')).includes('k8ts-'));
+  child.kill('SIGKILL');
+  await ended;
+  await lab.k8ts('down');
   assert.deepEqual(await machineLook(), machineBefore);
   assert.deepEqual(labNamespaces(lab.name), []);
 });
