@@ -83,8 +83,14 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const authenticating = options.authenticate(exchange);
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();
-      const acting = options.impersonate(exchange, who, info);
-      const user = acting instanceof Promise ? await acting : acting;
+      let user: UserInfo;
+      try {
+        const acting = options.impersonate(exchange, who, info);
+        user = acting instanceof Promise ? await acting : acting;
+      } catch (error) {
+        await audited?.identify(info, who, who);
+        throw error;
+      }
       const noted = audited?.identify(info, who, user);
       if (noted) await noted;
       const entering = options.gate?.admit(info, user, exchange, startMs);

@@ -37,7 +37,7 @@ before(async () => {
       return true;
     },
   };
-  server = await startTestServer({ audit: { policy: checkPolicy(policy), sinks: [sink] } });
+  server = await startTestServer({ tokenFile: 'secret,u,1', audit: { policy: checkPolicy(policy), sinks: [sink] } });
 });
 after(() => server.stop());
 
@@ -158,6 +158,26 @@ test('a bug ends in the stage Panic, a refused credential in ResponseStarted', a
     message: 'Authentication failed, attempted: bearer',
     code: 401,
   });
+});
+
+test('who acts as another is recorded as both, who may not as itself', async () => {
+  const admin = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+  const token = caller({ url: server.url, ca: server.ca, token: 'secret' });
+  try {
+    await admin.expect(200, 'GET', '/version/?as', undefined, { 'impersonate-user': 'alice' });
+    await token.expect(403, 'GET', '/version/?no', undefined, { 'impersonate-user': 'alice' });
+  } finally {
+    admin.close();
+    token.close();
+  }
+  const done = await recorded(e => e.requestURI === '/version/?as');
+  assert.deepEqual([done.user.username, done.impersonatedUser?.username], ['kubernetes-admin', 'alice']);
+  const refused = await recorded(e => e.requestURI === '/version/?no');
+  assert.deepEqual(
+    [refused.user.username, refused.stage, refused.responseStatus?.code],
+    ['u', 'ResponseComplete', 403],
+  );
+  assert.equal(refused.impersonatedUser, undefined);
 });
 
 test('a policy that makes no sense is refused', () => {
