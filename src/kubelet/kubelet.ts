@@ -179,6 +179,7 @@ class NodeKubelet implements Kubelet {
     const host = o.host ?? linuxHost();
     const paths = this.#paths;
     await host.makeDirectory(paths.root, 0o755);
+    await host.makeShared(paths.root);
     const machine = o.machine ?? (await readMachine(paths.root));
     if ((o.failSwapOn ?? true) && machine.swapBytes > 0)
       throw new Error('running with swap on is not supported, please disable swap or set --fail-swap-on flag to false');

@@ -445,6 +445,29 @@ cat /map-path/path/to/data-2; echo; cat /projected/path/to/data-2; stat -L -c '%
     );
   });
 
+  test('what is mounted in a volume is seen where the pod says so', async () => {
+    const container = (name: string, mountPropagation: VolumeMount['mountPropagation']) => ({
+      name,
+      command: sh(waiting),
+      volumeMounts: [mount('work', '/work', { ...(mountPropagation ? { mountPropagation } : {}) })],
+    });
+    await c().pod('propagation', {
+      volumes: [{ name: 'work', emptyDir: {} }],
+      containers: [
+        { ...container('both', 'Bidirectional'), securityContext: { privileged: true } },
+        container('one', 'HostToContainer'),
+        container('none', 'None'),
+      ],
+    });
+    await c().ready('propagation');
+    await c().exec('propagation', 'mkdir /work/in && mount -t tmpfs in /work/in && echo seen > /work/in/file', 'both');
+    const seen = (name: string) => c().exec('propagation', 'cat /work/in/file 2>/dev/null || true', name);
+    assert.deepEqual(await Promise.all(['both', 'one', 'none'].map(seen)), ['seen\n', 'seen\n', '']);
+    // The mount on the node does not keep the pod from going.
+    await c().delete('pods', 'propagation');
+    await c().gone('propagation');
+  });
+
   test('mounts that are read-only all the way down, where the runtime can', async () => {
     const modes = ['Disabled', 'IfPossible', 'Enabled'] as const;
     const pods = modes.map(recursiveReadOnly =>

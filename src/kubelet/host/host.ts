@@ -50,7 +50,7 @@ export interface Host {
    * it is missing, binds it to `target` and returns `target`.
    */
   bindSubPath(volume: string, subPath: string, target: string, mode: number): Promise<string>;
-  /** Makes mounts below a path visible to containers and theirs to the host, where that is asked for. */
+  /** Lets mounts below a directory be seen by containers, and theirs by the host, where a mount asks for that. */
   makeShared(path: string): Promise<void>;
   disk(path: string): Promise<DiskInfo | undefined>;
   /** Bytes used by a directory's files. */

@@ -51,6 +51,24 @@ async function mountsBelow(path: string): Promise<readonly string[]> {
   return points.reverse();
 }
 
+/** Whether the mount that a path lies on passes its mounts on. */
+async function isShared(path: string): Promise<boolean> {
+  let longest = '';
+  let shared = false;
+  for (const line of (await fs.readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
+    const fields = line.split(' ');
+    const point = unescapeMount(fields[4] ?? '');
+    // Of mounts in the same place the last one is seen.
+    if (!isWithin(path, point) || point.length < longest.length) continue;
+    longest = point;
+    shared = fields.slice(6, fields.indexOf('-')).some(f => f.startsWith('shared:'));
+  }
+  return shared;
+}
+
+const isWithin = (path: string, point: string) =>
+  point !== '' && (path === point || path.startsWith(point.endsWith(sep) ? point : point + sep));
+
 /** Not in node:fs: open a path without opening what it names. */
 const openPathOnly = 0o10000000;
 
@@ -174,8 +192,12 @@ class LinuxHost implements Host {
     return target;
   }
 
-  makeShared(path: string): Promise<void> {
-    return run('mount', ['--make-rshared', path]);
+  async makeShared(path: string): Promise<void> {
+    const real = await fs.realpath(path);
+    if (await isShared(real)) return;
+    // A mount of its own, so that nothing else of the machine changes; with what is mounted below it already.
+    await run('mount', ['--rbind', real, real]);
+    await run('mount', ['--make-rshared', real]);
   }
 
   async disk(path: string): Promise<DiskInfo | undefined> {
