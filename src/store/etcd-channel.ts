@@ -1,4 +1,6 @@
 // Calls to etcd over gRPC: several endpoints, one in use; what is safe to repeat is repeated on the next one.
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -73,10 +75,15 @@ export class EtcdChannel {
     const { servers, tls } = this.#options;
     const { target, secure } = parseEndpoint(servers[index]!);
     const pem = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
+    const host = target.slice(0, target.lastIndexOf(':')).replace(/^\[|\]$/g, '');
     const trust = secure
-      ? credentials.createSsl(pem(tls?.ca), pem(tls?.key), pem(tls?.cert))
+      ? credentials.createSsl(pem(tls?.ca), pem(tls?.key), pem(tls?.cert), {
+          checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate as PeerCertificate),
+        })
       : credentials.createInsecure();
-    const client = new GrpcClient(target, trust, channelOptions);
+    // TLS asks for names, never for addresses, which Node refuses; the certificate is checked for the address all the same.
+    const asked = secure && isIP(host) !== 0 ? { 'grpc.ssl_target_name_override': 'etcd' } : {};
+    const client = new GrpcClient(target, trust, { ...channelOptions, ...asked });
     this.#clients[index] = client;
     return client;
   }

@@ -1,9 +1,15 @@
 // The store contract on a real etcd, and what only etcd has: other writers, restarts, shared compaction, TLS, a full quota.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { systemClock, VirtualClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { createCa, issueCertificate } from '../base/x509.ts';
 import { type EtcdStore, openEtcdStore } from './etcd-store.ts';
 import {
   type Store,
@@ -14,7 +20,7 @@ import {
   StoreUnavailableError,
   type StoreWatchHandler,
 } from './store.ts';
-import { type OpenedStore, storeConformance } from './store-conformance.ts';
+import { bytes, type OpenedStore, Recorder, storeConformance } from './store-conformance.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from './test-etcd.ts';
 
 const missing = await missingEtcd();
@@ -104,6 +110,166 @@ async function openFromZero(): Promise<OpenedStore> {
   };
 }
 
+function onlyEtcd(): void {
+  test('etcd: a crash of etcd loses nothing acknowledged, and a watch goes on where it was', async t => {
+    const own = await startEtcd();
+    t.after(() => own.remove());
+    const store = await open('/crash', { servers: [own.url] });
+    t.after(() => store.close());
+    const recorder = new Recorder(store, '/', store.revision);
+    const acknowledged: number[] = [];
+    const failures: Error[] = [];
+    let writing = true;
+    const write = async (who: number) => {
+      for (let i = 0; writing; i++) {
+        try {
+          acknowledged.push(await store.create(`/${who}/${i}`, bytes('1')));
+        } catch (error) {
+          failures.push(error as Error);
+        }
+      }
+    };
+    const writers = Promise.all([0, 1, 2, 3].map(write));
+    for (let round = 0; round < 2; round++) {
+      const before = acknowledged.length;
+      await recorder.until(() => acknowledged.length > before + 100);
+      await own.kill();
+      await own.start();
+    }
+    const last = acknowledged.length;
+    await recorder.until(() => acknowledged.length > last + 100);
+    writing = false;
+    await writers;
+    assert.deepEqual(recorder.errors, []);
+    const told = recorder.revisions;
+    assert.deepEqual(
+      told,
+      [...new Set(told)].sort((a, b) => a - b),
+    );
+    assert.deepEqual(
+      acknowledged.filter(revision => !told.includes(revision)),
+      [],
+    );
+    assert.equal((await store.list('/')).entries.length, told.length);
+    for (const failure of failures) assert.ok(failure instanceof StoreUnavailableError, String(failure));
+  });
+
+  test('etcd: of several servers the first that answers is used', async () => {
+    const store = await open('/several', { servers: ['http://127.0.0.1:1', server.url] });
+    await store.create('/a', bytes('1'));
+    assert.equal((await store.list('/')).entries.length, 1);
+    await store.close();
+    await assert.rejects(open('/bad', { servers: ['127.0.0.1'] }), RangeError);
+  });
+
+  test('etcd: servers compact in turns what was newest at the turn before', async () => {
+    const [one, two] = [await open('/turns'), await open('/turns')];
+    assert.equal(await one.compactInTurn(), 0);
+    const newest = await one.create('/a', bytes('1'));
+    await one.update('/a', newest, bytes('2'));
+    // The second finds that the first was there.
+    assert.equal(await two.compactInTurn(), 0);
+    const compacted = await one.compactInTurn();
+    assert.ok(compacted > 0 && compacted < newest, `${compacted} of ${newest}`);
+    assert.equal(one.compactedRevision, compacted);
+    assert.equal(await two.compactInTurn(), 0);
+    assert.equal(two.compactedRevision, compacted);
+    await assert.rejects(two.list('/', { revision: compacted - 1 }), StoreCompactedError);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test('etcd: a watch that was away for longer than history is kept is told to start again', async t => {
+    const own = await startEtcd();
+    t.after(() => own.remove());
+    const store = await open('/away', { servers: [own.url] });
+    t.after(() => store.close());
+    const after = store.revision;
+    const first = await store.create('/a', bytes('1'));
+    const second = await store.update('/a', first, bytes('2'));
+    await store.compact(second);
+    // This one does not know of the compaction yet.
+    const other = await open('/away', { servers: [own.url] });
+    t.after(() => other.close());
+    assert.equal(other.compactedRevision, second);
+    assert.throws(() => other.watch('/', after, { onEvents() {}, onError() {} }), StoreCompactedError);
+  });
+
+  test('etcd: what other prefixes write makes a watch no older than the newest revision', async () => {
+    const [mine, theirs] = [await open('/mine'), await open('/theirs')];
+    const seen = Promise.withResolvers<void>();
+    let reached = 0;
+    const note = (revision: number) => {
+      reached = Math.max(reached, revision);
+      if (reached >= foreign) seen.resolve();
+    };
+    let foreign = Number.POSITIVE_INFINITY;
+    mine.watch('', mine.revision, {
+      onEvents: events => note(events.at(-1)!.revision),
+      onProgress: note,
+      onError: error => seen.reject(error),
+    });
+    foreign = await theirs.create('/a', bytes('1'));
+    assert.ok((await mine.newestRevision()) >= foreign);
+    await seen.promise;
+    await Promise.all([mine.close(), theirs.close()]);
+  });
+
+  test('etcd: keys with a time to live share leases', async () => {
+    const store = await open('/leases');
+    const ttlMs = 3_600_000;
+    await Promise.all(Array.from({ length: 50 }, (_, i) => store.create(`/e${i}`, bytes('1'), { ttlMs })));
+    const { stdout } = await promisify(execFile)('curl', ['-s', '-d', '{}', `${server.url}/v3/lease/leases`]);
+    const { leases = [] } = JSON.parse(stdout) as { leases?: unknown[] };
+    assert.ok(leases.length < 10, `${leases.length} leases`);
+    await store.close();
+  });
+
+  test('etcd: over TLS with a certificate of the client', async t => {
+    const directory = mkdtempSync(join(tmpdir(), 'k8ts-etcd-tls-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const certificates = { nowMs: systemClock.now(), random: systemRandom, days: 1 };
+    const ca = await createCa({ commonName: 'etcd-ca', ...certificates });
+    const issue = (usages: 'server' | 'client') =>
+      issueCertificate(ca, {
+        subject: { commonName: usages, organizations: [] },
+        dnsNames: ['localhost'],
+        ipAddresses: ['127.0.0.1'],
+        usages,
+        ...certificates,
+      });
+    const [serving, client] = [await issue('server'), await issue('client')];
+    const file = (name: string, text: string) => {
+      writeFileSync(join(directory, name), text);
+      return join(directory, name);
+    };
+    const flags = ['--cert-file', file('crt', serving.certificatePem), '--key-file', file('key', serving.keyPem)];
+    flags.push('--trusted-ca-file', file('ca', ca.certificatePem), '--client-cert-auth');
+    const own = await startEtcd(flags, 'https');
+    t.after(() => own.remove());
+    const base = { servers: [own.url], root: '', clock: systemClock, random: systemRandom, log };
+    const tls = { ca: ca.certificatePem, cert: client.certificatePem, key: client.keyPem };
+    const store = await openEtcdStore({ ...base, tls });
+    assert.ok((await store.create('/a', bytes('1'))) > 0);
+    await store.close();
+  });
+
+  test('etcd: a full quota is a full store; reads and deletes go on', async t => {
+    const own = await startEtcd(['--quota-backend-bytes', String(2 << 20)]);
+    t.after(() => own.remove());
+    const store = await open('/full', { servers: [own.url] });
+    t.after(() => store.close());
+    const value = Buffer.alloc(200_000, 'k8ts');
+    let first = 0;
+    const fill = async () => {
+      for (let i = 0; i < 100; i++) first ||= await store.create(`/${i}`, () => value);
+      for (let i = 0; i < 100; i++) await store.create(`/more-${i}`, () => value);
+    };
+    await assert.rejects(fill(), StoreFullError);
+    assert.equal((await store.get('/0'))?.revision, first);
+    assert.ok((await store.delete('/0', first)) > first);
+  });
+}
+
 if (missing !== undefined) test('etcd', { skip: missing }, () => {});
 else {
   before(async () => {
@@ -111,4 +277,5 @@ else {
   });
   after(() => server?.remove());
   storeConformance('etcd', openFromZero, { decidesAtOnce: false });
+  onlyEtcd();
 }
