@@ -45,7 +45,11 @@ test('modes and a webhook become a plan', () => {
     },
   ]);
   throws({ authorizationMode: ['Webhook'] }, /authorization config file not passed/);
-  throws({ authorizationMode: ['RBAC', 'RBAC'] }, /authorizers\[1\].type: Duplicate value: "RBAC"/);
+  throws(
+    { authorizationMode: ['RBAC', 'RBAC'] },
+    /authorization-mode \["RBAC" "RBAC"\] has mode specified more than once/,
+  );
+  throws({ authorizationMode: ['Rbac'] }, /authorization-mode "Rbac" is not a valid mode/);
   throws({ authorizationMode: ['RBAC'], authorizationWebhookConfigFile: kubeconfig }, /without mode Webhook/);
   const authorizationConfig = file(
     'authorization.yaml',
@@ -98,6 +102,25 @@ test('tokens, proxies and webhooks', () => {
     requestHeader: { allowedNames: [], usernameHeaders: ['X-Who'] },
   });
   assert.equal(tokenFile, 't,u,1');
+});
+
+test('an issuer by flags', () => {
+  const both = { oidcIssuerUrl: 'https://i', oidcClientId: 'k8s' };
+  const issuer = { url: 'https://i', audiences: ['k8s'] };
+  assert.deepEqual(readAccessFiles(both).authentication?.jwt, [
+    { issuer, claimMappings: { username: { claim: 'sub', prefix: 'https://i#' } }, claimValidationRules: [] },
+  ]);
+  const more = { ...both, oidcUsernameClaim: 'email', oidcGroupsClaim: 'g', oidcRequiredClaim: ['a=b=c'] };
+  assert.deepEqual(readAccessFiles(more).authentication?.jwt, [
+    {
+      issuer,
+      claimMappings: { username: { claim: 'email', prefix: '' }, groups: { claim: 'g', prefix: '' } },
+      claimValidationRules: [{ claim: 'a', requiredValue: 'b=c' }],
+    },
+  ]);
+  throws({ oidcClientId: 'k8s' }, /must be specified together/);
+  throws({ oidcGroupsClaim: 'g' }, /must be specified together/);
+  throws({ ...both, oidcIssuerUrl: 'http://i' }, /URL scheme must be https/);
 });
 
 test('what is encrypted', () => {

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { parseDuration } from '../api/scalar.ts';
 import { readAuthenticationConfiguration } from '../apiserver/authn/configuration.ts';
 import type { FrontProxyOptions } from '../apiserver/authn/front-proxy.ts';
+import { compileAuthenticators, type JwtAuthenticator } from '../apiserver/authn/oidc/configuration.ts';
 import { defaultIssuer } from '../apiserver/authn/user.ts';
 import {
   type AuthorizationConfiguration,
+  authorizerTypes,
   planAuthorizers,
   readAuthorizationConfiguration,
 } from '../apiserver/authz/configuration.ts';
@@ -81,6 +83,13 @@ function authenticationOf(files: ApiServerFiles): NonNullable<ApiServerOptions['
         throw new Error('anonymous is set here: the flag anonymous-auth cannot be set, too');
       Object.assign(made, { jwt, file: { path: authenticationConfig, text } }, anonymousPaths && { anonymousPaths });
     });
+  const oidc = oidcOf(files);
+  if (oidc && authenticationConfig)
+    throw new Error('authentication-config file and oidc-* flags are mutually exclusive');
+  if (oidc) {
+    compileAuthenticators([oidc], serviceAccountIssuer);
+    made.jwt = [oidc];
+  }
   const { authenticationTokenWebhookConfigFile: kubeconfig, authenticationTokenWebhookCacheTtl: ttl } = files;
   if (kubeconfig)
     made.webhook = {
@@ -91,6 +100,37 @@ function authenticationOf(files: ApiServerFiles): NonNullable<ApiServerOptions['
   const proxy = frontProxyOf(files);
   if (proxy) made.requestHeader = proxy;
   return made;
+}
+
+/** The authenticator that the flags of before AuthenticationConfiguration are short for. */
+function oidcOf(files: ApiServerFiles): JwtAuthenticator | undefined {
+  const { oidcIssuerUrl: url, oidcClientId: client, oidcCaFile, oidcRequiredClaim: required = [] } = files;
+  const { oidcUsernameClaim: claim = 'sub', oidcUsernamePrefix: given, oidcGroupsClaim: groups } = files;
+  if (!url !== !client)
+    throw new Error('oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set');
+  if (!url || !client) {
+    if (oidcCaFile ?? given ?? groups ?? files.oidcUsernameClaim ?? files.oidcGroupsPrefix ?? required[0])
+      throw new Error('oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set');
+    return undefined;
+  }
+  // Names of an issuer's users are kept apart from others', but for addresses of mail.
+  const prefix = given === '-' ? '' : (given ?? (claim === 'email' ? '' : `${url}#`));
+  return {
+    issuer: {
+      url,
+      audiences: [client],
+      ...(oidcCaFile ? { certificateAuthority: readFile(oidcCaFile, text => text) } : {}),
+    },
+    claimMappings: {
+      username: { claim, prefix },
+      ...(groups ? { groups: { claim: groups, prefix: files.oidcGroupsPrefix ?? '' } } : {}),
+    },
+    claimValidationRules: required.map(text => {
+      const at = text.indexOf('=');
+      if (at < 0) throw new Error(`oidc-required-claim: ${text} must be formatted as key=value`);
+      return { claim: text.slice(0, at), requiredValue: text.slice(at + 1) };
+    }),
+  };
 }
 
 // As kube-apiserver: what is not said is the old version.
@@ -125,6 +165,13 @@ function authorizationOf(files: ApiServerFiles): ApiServerOptions['authorization
   }
   const modes = authorizationMode ?? (kubeconfig ? ['Node', 'RBAC'] : undefined);
   if (!modes) return undefined;
+  for (const mode of modes)
+    if (!authorizerTypes.includes(mode as never))
+      throw new Error(`authorization-mode ${JSON.stringify(mode)} is not a valid mode`);
+  if (new Set(modes).size < modes.length)
+    throw new Error(
+      `authorization-mode [${modes.map(m => JSON.stringify(m)).join(' ')}] has mode specified more than once`,
+    );
   if (modes.includes('Webhook') && !kubeconfig)
     throw new Error("authorization-mode Webhook's authorization config file not passed");
   if (kubeconfig && !modes.includes('Webhook'))

@@ -144,9 +144,39 @@ export class Encryption {
     const kms: KmsTransformer[] = [];
     const plan = plans.map(({ resources, providers }) => ({
       resources,
-      transformer: new PrefixTransformers(providers.map(p => this.#provider(p, kms))),
+      transformer: new PrefixTransformers(providers.map(p => this.#counted(this.#provider(p, kms)))),
     }));
     return { plan, kms };
+  }
+
+  /** Counts what goes through. */
+  #counted(member: PrefixTransformer): PrefixTransformer {
+    const { metrics } = this.#deps;
+    if (!metrics) return member;
+    const { prefix, transformer } = member;
+    const counter = metrics.counter('apiserver_storage_transformation_operations_total', 'Values transformed.', [
+      'transformation_type',
+      'transformer_prefix',
+      'status',
+    ]);
+    const count = <T>(type: string, make: () => T): T => {
+      let status = 'Unknown';
+      try {
+        const made = make();
+        status = 'OK';
+        return made;
+      } finally {
+        counter.inc({ transformation_type: type, transformer_prefix: prefix, status });
+      }
+    };
+    return {
+      prefix,
+      transformer: {
+        toStorage: (value, key) => count('to_storage', () => transformer.toStorage(value, key)),
+        fromStorage: (stored, key) => count('from_storage', () => transformer.fromStorage(stored, key)),
+        ...(transformer.prepare ? { prepare: stored => transformer.prepare!(stored) } : {}),
+      },
+    };
   }
 
   #provider(plan: ProviderPlan, kms: KmsTransformer[]): PrefixTransformer {

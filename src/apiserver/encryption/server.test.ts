@@ -82,6 +82,10 @@ test('secrets lie encrypted; keys change while the server runs; writes that chan
     assert.match(await raw('/registry/secrets/default/s'), /^k8s:enc:kms:v2:mine:/);
     assert.equal((await read()).data?.password, Buffer.from('hunter2').toString('base64'));
     assert.match((await admin.raw('/readyz?verbose')) as string, /\[\+\]kms-providers ok/);
+    assert.match(
+      await metrics.text(),
+      /storage_transformation_operations_total{transformation_type="to_storage",transformer_prefix="k8s:enc:kms:v2:mine:",status="OK"} 1/,
+    );
     kms.stop();
   } finally {
     await api.stop();
