@@ -1,4 +1,4 @@
-// The network of pods and services: reaching each other, services of every type, names, ports of the host, proxies.
+// The network of pods and services: reaching each other, one service through all types, endpoints, ports of the host.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Service, ServiceList } from '../../src/api/type/core-v1.ts';
@@ -8,7 +8,7 @@ import { eventually } from '../lab.ts';
 import { installPeer, peer, peersOf } from './peers.ts';
 
 export function networkTests(c: () => ClusterAccess): void {
-  const { speak, client, service, dial, resolved, answers, oneAnswers } = peersOf(c);
+  const { speak, client, service, dial, resolved, answers } = peersOf(c);
   before(() => installPeer(c()));
 
   // [sig-network] Networking Granular Checks: Pods should function for intra-pod communication: http [NodeConformance]
@@ -74,30 +74,6 @@ export function networkTests(c: () => ClusterAccess): void {
     assert.equal(external.spec?.clusterIP, undefined);
     await answers('type-client', `tcp://${pods[0]?.status?.hostIP}:${port}`, 'ECONNREFUSED');
     await named('elsewhere.example.com');
-  });
-
-  test('session affinity, switched on and off, for the cluster address and the node port', async () => {
-    await Promise.all([
-      speak('affine-1', 'node-1', 'affine'),
-      speak('affine-2', 'node-2', 'affine'),
-      client('affine-client', 'node-1'),
-    ]);
-    const [first] = await Promise.all(['affine-1', 'affine-2', 'affine-client'].map(n => c().ready(n)));
-    const made = await service('affine', {
-      type: 'NodePort',
-      sessionAffinity: 'ClientIP',
-      selector: { app: 'affine' },
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
-    const addresses = [
-      `http://${made.spec?.clusterIP}/name`,
-      `http://${first?.status?.hostIP}:${made.spec?.ports?.[0]?.nodePort}/name`,
-    ];
-    for (const address of addresses) await oneAnswers('affine-client', address);
-    await c().patch('services', 'affine', { spec: { sessionAffinity: 'None' } });
-    for (const address of addresses) await answers('affine-client', address, 'affine-1', 'affine-2');
-    await c().patch('services', 'affine', { spec: { sessionAffinity: 'ClientIP' } });
-    for (const address of addresses) await oneAnswers('affine-client', address);
   });
 
   test('endpoints follow pods; made by hand; mirrored; of two slices', async () => {
