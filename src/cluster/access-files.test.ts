@@ -49,6 +49,13 @@ test('modes and a webhook become a plan', () => {
     { authorizationMode: ['RBAC', 'RBAC'] },
     /authorization-mode \["RBAC" "RBAC"\] has mode specified more than once/,
   );
+  throws({ authorizationMode: ['ABAC'] }, /authorization-mode ABAC's authorization policy file not passed/);
+  const authorizationPolicyFile = file('policies.jsonl', '');
+  throws({ authorizationMode: ['RBAC'], authorizationPolicyFile }, /without mode ABAC/);
+  assert.deepEqual(readAccessFiles({ authorizationMode: ['ABAC'], authorizationPolicyFile }).authorization, {
+    plan: [{ type: 'ABAC', name: 'abac' }],
+    abacPolicies: '',
+  });
   throws({ authorizationMode: ['Rbac'] }, /authorization-mode "Rbac" is not a valid mode/);
   throws({ authorizationMode: ['RBAC'], authorizationWebhookConfigFile: kubeconfig }, /without mode Webhook/);
   const authorizationConfig = file(

@@ -156,12 +156,14 @@ function frontProxyOf(files: ApiServerFiles): FrontProxyOptions | undefined {
 
 function authorizationOf(files: ApiServerFiles): ApiServerOptions['authorization'] {
   const { authorizationConfig: path, authorizationMode, authorizationWebhookConfigFile: kubeconfig } = files;
+  const policies = files.authorizationPolicyFile;
+  const abac = policies ? { abacPolicies: readFile(policies, text => text) } : {};
   if (path) {
     if (authorizationMode || kubeconfig)
       throw new Error(
         'authorization-config can not be specified when authorization-mode or any authorization-webhook-* flag is set',
       );
-    return readFile(path, text => ({ plan: readAuthorizationConfiguration(text), file: { path, text } }));
+    return readFile(path, text => ({ plan: readAuthorizationConfiguration(text), file: { path, text }, ...abac }));
   }
   const modes = authorizationMode ?? (kubeconfig ? ['Node', 'RBAC'] : undefined);
   if (!modes) return undefined;
@@ -176,7 +178,13 @@ function authorizationOf(files: ApiServerFiles): ApiServerOptions['authorization
     throw new Error("authorization-mode Webhook's authorization config file not passed");
   if (kubeconfig && !modes.includes('Webhook'))
     throw new Error('cannot specify --authorization-webhook-config-file without mode Webhook');
-  return { plan: planAuthorizers(configurationOf(modes, files)) };
+  if (modes.includes('ABAC') !== (policies !== undefined))
+    throw new Error(
+      policies
+        ? 'cannot specify --authorization-policy-file without mode ABAC'
+        : "authorization-mode ABAC's authorization policy file not passed",
+    );
+  return { plan: planAuthorizers(configurationOf(modes, files)), ...abac };
 }
 
 const flagTimeout = '30s';

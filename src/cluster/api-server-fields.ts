@@ -33,6 +33,7 @@ export const apiServerFields = {
   requestheaderExtraHeadersPrefix: 'texts',
   authorizationConfig: 'file',
   authorizationMode: 'texts',
+  authorizationPolicyFile: 'file',
   authorizationWebhookConfigFile: 'file',
   authorizationWebhookVersion: 'text',
   authorizationWebhookCacheAuthorizedTtl: 'duration',

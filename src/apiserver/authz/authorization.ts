@@ -5,11 +5,14 @@ import { accessTo, inClusterAccess, readKubeconfig } from '../../client/kubeconf
 import { FollowedFile } from '../configuration/followed-file.ts';
 import type { ApiContext } from '../context.ts';
 import type { WebhookClient } from '../extension/webhook-client.ts';
+import { abacAuthorizer } from './abac.ts';
 import { type AuthorizerPlan, readAuthorizationConfiguration, type WebhookPlan } from './configuration.ts';
 import { type AuthorizerParts, ConfiguredAuthorizer, defaultPlan } from './configured-authorizer.ts';
 import { WebhookAuthorizer } from './webhook-authorizer.ts';
 
 export interface AuthorizationOptions {
+  /** Text of the policy file of ABAC. */
+  readonly abacPolicies?: string;
   readonly plan: readonly AuthorizerPlan[];
   /** The AuthorizationConfiguration the plan was read from; changes take effect. */
   readonly file?: { readonly path: string; readonly text: string };
@@ -34,7 +37,8 @@ export function createAuthorization(deps: AuthorizationDeps): ConfiguredAuthoriz
     const post = (body: unknown, timeoutMs: number) => webhooks.postTo(access, body, timeoutMs);
     return new WebhookAuthorizer({ name, plan, post, clock, metrics });
   };
-  const authorizer = new ConfiguredAuthorizer({ node, rbac, webhook, metrics }, options?.plan ?? defaultPlan);
+  const abac = options?.abacPolicies === undefined ? undefined : abacAuthorizer(options.abacPolicies);
+  const authorizer = new ConfiguredAuthorizer({ node, rbac, abac, webhook, metrics }, options?.plan ?? defaultPlan);
   const { file } = options ?? {};
   if (file) {
     const followed = new FollowedFile({

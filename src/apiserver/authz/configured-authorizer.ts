@@ -18,6 +18,8 @@ type Member = Authorizer & RuleResolver;
 export interface AuthorizerParts {
   readonly node: Member;
   readonly rbac: Member;
+  /** Where there is a policy file. */
+  readonly abac?: Member | undefined;
   webhook(name: string, plan: WebhookPlan): Member;
   readonly metrics?: Metrics | undefined;
 }
@@ -63,7 +65,7 @@ export class ConfiguredAuthorizer implements Authorizer, RuleResolver {
   }
 
   #member(plan: AuthorizerPlan): Member {
-    const { node, rbac, webhook } = this.#parts;
+    const { node, rbac, abac, webhook } = this.#parts;
     switch (plan.type) {
       case 'Webhook':
         return webhook(plan.name, plan.webhook);
@@ -74,14 +76,14 @@ export class ConfiguredAuthorizer implements Authorizer, RuleResolver {
         ]);
       case 'AlwaysDeny':
         return always({ decision: 'noOpinion', reason: 'Everything is forbidden.' }, []);
-      case 'ABAC':
-        throw new Error('authorizer type ABAC is not supported');
       default:
         if (!this.#atStart.has(plan.type))
           throw new Error(
             `authorizer type ${plan.type} is not allowed if it was not enabled at initial server startup`,
           );
-        return plan.type === 'Node' ? node : rbac;
+        if (plan.type !== 'ABAC') return plan.type === 'Node' ? node : rbac;
+        if (!abac) throw new Error("authorization-mode ABAC's authorization policy file not passed");
+        return abac;
     }
   }
 
