@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { VirtualClock } from '../base/clock.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { requestMetrics } from './metrics.ts';
-import type { RequestInfo } from './request-info.ts';
+import { parseRequest, type RequestInfo } from './request-info.ts';
 
 test('requests are counted by the labels of Kubernetes', async () => {
   const metrics = createMetrics();
@@ -40,4 +40,18 @@ test('requests are counted by the labels of Kubernetes', async () => {
   assert.deepEqual(label('dry_run'), ['', '', '', '', '', 'All']);
   assert.match(text, /\napiserver_response_sizes_bucket\{verb="LIST",[^}]*scope="namespace",[^}]*le="10000"\} 1\n/);
   assert.match(text, /\napiserver_request_duration_seconds_count\{verb="POST",[^}]*\} 1\n/);
+});
+
+test('names nobody serves do not fill the memory, nor hide those that are', async () => {
+  const metrics = createMetrics();
+  const { observe } = requestMetrics(metrics, new VirtualClock(0));
+  const exchange = { headers: {}, query: new URLSearchParams(), sentBytes: 0 };
+  const get = (resource: string, code: number) =>
+    observe(parseRequest('GET', `/api/v1/namespaces/a/${resource}/x`, exchange.query), exchange, code, 0);
+  for (let i = 0; i < 4000; i++) get(`r${i}`, 404);
+  get('pods', 200);
+  const lines = (await metrics.text()).split('\n').filter(l => l.startsWith('apiserver_request_total{'));
+  assert.equal(lines.length, 2502);
+  assert.ok(lines.some(l => l.startsWith('apiserver_request_total{verb="other",') && l.endsWith(' 1500')));
+  assert.ok(lines.some(l => l.includes('resource="pods"')));
 });

@@ -31,7 +31,7 @@ class Cell {
   }
 }
 
-/** Names of resources come from clients: what is not served is counted together. */
+/** Names of resources come from clients: beyond this what is new is counted together, refusals from half of it on. */
 const mostCells = 5000;
 
 export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
@@ -50,14 +50,13 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
   histogram('apiserver_request_duration_seconds', 'Time to answer, in seconds.', c => c.seconds, []);
   histogram('apiserver_response_sizes', 'Size of answers to reads, in bytes.', c => c.bytes, ['dry_run']);
 
-  function cellOf(info: RequestInfo, verb: string, dryRun: string): Cell {
+  function cellOf(info: RequestInfo, verb: string, dryRun: string, most: number): Cell {
     const scope = scopeOf(info);
     const key = `${verb} ${info.group} ${info.version} ${info.resource} ${info.subresource} ${scope}${dryRun}`;
     let cell = cells.get(key);
     if (!cell) {
       const { group, version, resource, subresource } = info;
-      const known = cells.size < mostCells;
-      if (!known) return cells.get(overflow) ?? add(overflow, {});
+      if (cells.size >= most) return cells.get(overflow) ?? add(overflow, {});
       cell = add(key, { dry_run: dryRun, group, version, resource, subresource, scope, verb });
     }
     return cell;
@@ -83,7 +82,12 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
     observe(info, { headers, query, sentBytes }, code, startMs) {
       if (!info) return;
       const verb = verbOf(info, headers['content-type']);
-      const cell = cellOf(info, verb, query.size > 0 && query.get('dryRun') === 'All' ? 'All' : '');
+      const cell = cellOf(
+        info,
+        verb,
+        query.size > 0 && query.get('dryRun') === 'All' ? 'All' : '',
+        code < 400 ? mostCells : mostCells / 2,
+      );
       cell.codes.set(code, (cell.codes.get(code) ?? 0) + 1);
       if (info.verb === 'watch') return;
       cell.seconds.observe((clock.monotonic() - startMs) / 1000);

@@ -229,6 +229,14 @@ test('what has no seat waits for one, a quarter of its time at most, and leaves 
     await metrics.text(),
     /apiserver_flowcontrol_current_inqueue_requests\{flow_schema="all",priority_level="small"\} 2\n/,
   );
+  assert.match(
+    await metrics.text(),
+    /apiserver_flowcontrol_next_s_bounds\{priority_level="small",bound="min"\} 0\.009\n/,
+  );
+  assert.match(
+    await metrics.text(),
+    /apiserver_flowcontrol_next_discounted_s_bounds\{priority_level="small",bound="max"\} 0\n/,
+  );
   leaving.close();
   await settle();
   assert.ok(second.error instanceof StatusError);

@@ -3,6 +3,7 @@ import { type BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
 import type { Metrics, Sample } from '../../base/metrics.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { FlowCounts } from './flow-schema.ts';
+import { guessMs } from './kernel/level.ts';
 import type { LevelState } from './level-state.ts';
 
 const prefix = 'apiserver_flowcontrol_';
@@ -189,7 +190,13 @@ export function reportFlowControl(control: FlowControl, metrics: Metrics): void 
     `${prefix}next_s_bounds`,
     'min and max, over queues, of S(oldest waiting request in queue)',
     'gauge',
-    () => levels().flatMap(startBounds),
+    () => levels().flatMap(s => startBounds(s, () => 0)),
+  );
+  metrics.source(
+    `${prefix}next_discounted_s_bounds`,
+    'min and max, over queues, of S(oldest waiting request in queue) - estimated work in progress',
+    'gauge',
+    () => levels().flatMap(s => startBounds(s, queue => queue.seatsInUse * guessMs)),
   );
   for (const [name, help, read] of flowHistograms)
     metrics.source(prefix + name, help, 'histogram', () =>
@@ -210,8 +217,8 @@ const rejections = ({ labels, rejected }: FlowCounts): Sample[] =>
     .filter(([, value]) => value > 0)
     .map(([reason, value]) => ({ labels: { ...labels, reason }, value }));
 
-function startBounds({ level }: LevelState): Sample[] {
-  const starts = level.queues.filter(q => q.length > 0).map(q => q.nextStart / 1000);
+function startBounds({ level }: LevelState, discountMs: (queue: { readonly seatsInUse: number }) => number): Sample[] {
+  const starts = level.queues.filter(q => q.length > 0).map(q => (q.nextStart - discountMs(q)) / 1000);
   if (starts.length === 0) return [];
   return [
     { labels: { priority_level: level.name, bound: 'min' }, value: Math.min(...starts) },

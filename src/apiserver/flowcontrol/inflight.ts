@@ -41,7 +41,8 @@ export class HighWater {
 
   #turn(nowMs: number): void {
     const window = Math.floor(nowMs / windowMs);
-    if (window === this.#window) return;
+    // Readings of the clock may come a little late.
+    if (window <= this.#window) return;
     this.#last = window === this.#window + 1 ? this.#high : this.count;
     this.#high = this.count;
     this.#window = window;
