@@ -65,3 +65,9 @@ test('who may come without a name', () => {
   assert.deepEqual(anonymousOf('{enabled: true}'), ['*']);
   assert.deepEqual(anonymousOf('{enabled: true, conditions: [{path: /livez}]}'), ['/livez']);
 });
+
+test('limits of requests at work go through as they are', () => {
+  const limits = { enablePriorityAndFairness: false, maxRequestsInflight: 10, maxMutatingRequestsInflight: 0 };
+  assert.deepEqual(readApiServerFiles(limits, deps).options, limits);
+  assert.deepEqual(readApiServerFiles(undefined, deps).options, {});
+});
