@@ -17,6 +17,7 @@ import { disruptionTests } from './node/disruption.ts';
 import { extensionTests } from './node/extensions.ts';
 import { imageTests } from './node/images.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
+import { mountTests } from './node/mounts.ts';
 import { nameTests } from './node/names.ts';
 import { networkTests } from './node/network.ts';
 import { restartTests } from './node/restart.ts';
@@ -62,7 +63,7 @@ before(async () => {
 after(() => lab.dispose());
 
 const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
-const volumeGroups = { 'volume conformance': volumeConformanceTests, extensions: extensionTests };
+const volumeGroups = { mounts: mountTests, 'volume conformance': volumeConformanceTests, extensions: extensionTests };
 const networkGroups = {
   network: networkTests,
   services: serviceTests,
