@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { normalize } from '../../api/normalize.ts';
+import { isProtobuf } from '../../api/protobuf.ts';
+import { decodeStored, encodeWithoutRevision } from './stored-form.ts';
+
+const metadata = { name: 'a', namespace: 'n', uid: 'u', resourceVersion: '7', generation: 1, labels: { x: 'y' } };
+
+test('a built-in object is protobuf without a revision, and comes back in its order with the key\u2019s', () => {
+  const pod = normalize('io.k8s.api.core.v1.Pod', {
+    kind: 'Pod',
+    apiVersion: 'v1',
+    metadata,
+    spec: { containers: [{ name: 'c', image: 'i' }] },
+    status: {},
+  });
+  const text = JSON.stringify(pod);
+  const bytes = encodeWithoutRevision(pod);
+  assert.ok(isProtobuf(bytes));
+  assert.equal(JSON.stringify(decodeStored(bytes, 7)), text);
+  assert.equal(decodeStored(bytes, 9).metadata.resourceVersion, '9');
+});
+
+test('custom resources and definitions of them are JSON without a revision', () => {
+  const custom = { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { ...metadata }, spec: { b: 1, a: [2] } };
+  const bytes = encodeWithoutRevision(custom as unknown as Mutable<KubeObject>);
+  assert.ok(!Buffer.from(bytes).includes('resourceVersion'));
+  const read = decodeStored(bytes, 7);
+  assert.deepEqual(Object.keys(read.metadata), ['generation', 'labels', 'name', 'namespace', 'resourceVersion', 'uid']);
+  assert.deepEqual(read, custom.metadata.resourceVersion ? custom : { ...custom, metadata });
+  const definition = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'd' },
+  };
+  const spec = { group: 'g', scope: 'Namespaced', names: { plural: 'ds', kind: 'D' }, versions: [] };
+  const stored = encodeWithoutRevision({ ...definition, spec } as unknown as Mutable<KubeObject>);
+  assert.equal(JSON.parse(Buffer.from(stored).toString()).kind, 'CustomResourceDefinition');
+});
+
+test('what an embedded store holds is taken as it is', () => {
+  const object = { kind: 'ConfigMap', apiVersion: 'v1', metadata, data: { b: '1', a: '2' } };
+  const bytes = Buffer.from(JSON.stringify(object));
+  assert.equal(JSON.stringify(decodeStored(bytes, 99)), bytes.toString());
+});
