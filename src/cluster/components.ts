@@ -12,6 +12,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { Life, NodeSwitch } from './fault/life.ts';
 import type { AgentConfig, ServerConfig } from './role.ts';
+import type { SchedulerChoice } from './scheduler-settings.ts';
 
 interface Surroundings {
   readonly clock: Clock;
@@ -31,6 +32,8 @@ export interface ControlPlaneContext extends Surroundings {
   readonly serviceAccountKey?: string;
   /** Where nodes in this process leave the way to read their counters, by name; the API server finds it there. */
   readonly nodeUsage?: Map<string, () => Promise<UsageReading>>;
+  /** How the scheduler is configured; besides the files of the configuration. */
+  readonly scheduler?: SchedulerChoice;
   /** Where the scheduler leaves the way to ask it about a pod. */
   readonly decisions?: { of?: (uid: string) => object | undefined };
   /** Told of each simulated node, which can be switched off and on. */

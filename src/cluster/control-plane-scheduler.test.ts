@@ -45,6 +45,7 @@ test('as system:kube-scheduler, through the API server: one pod is bound, one is
   const abort = new AbortController();
   const context = {
     clock: systemClock,
+    config: {},
     random: systemRandom,
     log: silentLog,
     metrics: createMetrics(),

@@ -3,14 +3,21 @@ import { runAll, type Service } from '../base/lifecycle.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import { createScheduler } from '../scheduler/scheduler.ts';
 import type { ControlPlaneContext } from './components.ts';
+import { readSchedulerFiles, settingsOf } from './scheduler-settings.ts';
 
 export function createControlPlaneScheduler(context: ControlPlaneContext): Service {
+  return { name: 'scheduler', run: signal => runScheduler(context, signal) };
+}
+
+async function runScheduler(context: ControlPlaneContext, signal: AbortSignal): Promise<void> {
   const { clock, random, metrics } = context;
   const log = context.log.with({ part: 'scheduler' });
+  const files = context.config.scheduler;
+  const settings = await settingsOf(context.scheduler ?? (files ? await readSchedulerFiles(files) : {}));
   const client = context.client({ userAgent: 'kube-scheduler', user: 'system:kube-scheduler' });
   const informers = createInformerFactory(client, { clock, random, log });
-  const scheduler = createScheduler({ client, informers, clock, random, log, metrics });
+  const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...settings });
   if (context.decisions) context.decisions.of = uid => scheduler.why(uid);
-  const feeding: Service = { name: 'informers', run: signal => informers.run(signal) };
-  return { name: 'scheduler', run: signal => runAll([scheduler, feeding], signal) };
+  const feeding: Service = { name: 'informers', run: s => informers.run(s) };
+  await runAll([scheduler, feeding], signal);
 }

@@ -13,6 +13,7 @@ import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';
 import { FaultInjector, type Faults } from './fault/faults.ts';
 import { faultyClient } from './fault/faulty-client.ts';
+import type { SchedulerChoice } from './scheduler-settings.ts';
 
 export interface CreateClusterOptions {
   /** `virtualClock()` stands still until `advance`. Default: the machine's. */
@@ -25,6 +26,8 @@ export interface CreateClusterOptions {
   readonly seed?: number;
   /** Which controllers run: `*`, NAME, -NAME. Default: all. */
   readonly controllers?: readonly string[];
+  /** The scheduler's configuration, and plugins of one's own. */
+  readonly scheduler?: SchedulerChoice;
   /** Switched by hand; others are as Kubernetes has them. */
   readonly featureGates?: Readonly<Record<string, boolean>>;
   /** Where objects are kept. Default: in memory. */
@@ -126,6 +129,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     metrics: api.metrics,
     nodeUsage,
     decisions,
+    ...(options.scheduler ? { scheduler: options.scheduler } : {}),
     clusterCa: identity.ca.certificatePem,
     clusterSigning: identity.ca,
     serviceAccountKey: identity.serviceAccount.privateKey,

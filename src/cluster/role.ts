@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApiServerFiles } from './api-server-fields.ts';
+import type { SchedulerFiles } from './scheduler-settings.ts';
 import type { StoreConfig } from './store-config.ts';
 
 export interface ServerConfig {
@@ -30,6 +31,8 @@ export interface ServerConfig {
   readonly featureGates?: Readonly<Record<string, boolean>>;
   /** Files that configure the API server. */
   readonly apiServer?: ApiServerFiles;
+  /** Files that configure the scheduler. */
+  readonly scheduler?: SchedulerFiles;
   /** Nodes without containers to run in this process. */
   readonly simulatedNodes: number;
   readonly maxPods: number;

@@ -34,6 +34,8 @@ export interface KubeSchedulerConfiguration {
   readonly podMaxBackoffSeconds?: number;
   readonly profiles?: readonly ProfileConfiguration[];
   readonly extenders?: readonly ExtenderConfig[];
+  /** Ours: modules with plugins that profiles may name. Whoever reads the file loads them. */
+  readonly pluginModules?: readonly string[];
 }
 
 /** As createScheduler takes it. */

@@ -46,6 +46,7 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
     });
   elected(common(program.command('scheduler').description('run the scheduler beside any API server'), 10259))
     .option('--config <file>', 'KubeSchedulerConfiguration')
+    .option('--plugin <module>', 'a module with plugins; repeatable', collect)
     .action(async (flags: Flags) => {
       const { runSchedulerAlone } = await import('../component/component.ts');
       await runSchedulerAlone({ ...flags, ...settled(flags) } as SchedulerOptions, surroundings('scheduler'), stop());

@@ -1,7 +1,6 @@
 // Controllers, scheduler and service proxy as programs of their own, beside any API server of Kubernetes 1.36.
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { parse } from 'yaml';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { runAll, type Service } from '../../base/lifecycle.ts';
@@ -43,6 +42,8 @@ export interface ControllersOptions extends CommonOptions {
 export interface SchedulerOptions extends CommonOptions {
   /** KubeSchedulerConfiguration. */
   readonly config?: string;
+  /** Modules with plugins. */
+  readonly plugin?: readonly string[];
 }
 
 export interface ProxyOptions extends CommonOptions {
@@ -109,11 +110,13 @@ export async function runSchedulerAlone(
   context: ComponentContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const [{ createScheduler }, { readConfiguration }] = await Promise.all([
+  const [{ createScheduler }, { readSchedulerFiles, settingsOf }] = await Promise.all([
     import('../../scheduler/scheduler.ts'),
-    import('../../scheduler/configuration.ts'),
+    import('../scheduler-settings.ts'),
   ]);
-  const settings = options.config ? readConfiguration(parse(readText(options.config, '--config'))) : {};
+  const { config, plugin: plugins } = options;
+  const files = { ...(config ? { config } : {}), ...(plugins ? { plugins } : {}) };
+  const settings = await settingsOf(await readSchedulerFiles(files));
   await runAlone('kube-scheduler', options, context, signal, (client, metrics) => {
     const { clock, random, log } = context;
     const informers = createInformerFactory(client, { clock, random, log });
