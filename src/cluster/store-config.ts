@@ -38,7 +38,11 @@ const flags = {
 
 /** Flags behind `k8ts server --config FILE`, by kube-apiserver's names; they win over the file. Throws an error to show. */
 export function readServerFlags(args: readonly string[]): ServerFlags {
-  const { values } = parseArgs({ args: [...args], options: flags, allowNegative: true });
+  // As Go's flags have it.
+  const plain = args.map(arg =>
+    arg.replace(/^--leader-elect=true$/, '--leader-elect').replace(/^--leader-elect=false$/, '--no-leader-elect'),
+  );
+  const { values } = parseArgs({ args: plain, options: flags, allowNegative: true });
   const leaderElect = values['leader-elect'];
   const servers = (values['etcd-servers'] ?? []).flatMap(list => list.split(',')).filter(s => s !== '');
   const given = (name: string, value: string | undefined) => (value ? { [name]: value } : {});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { seededRandom } from '../base/random.ts';
+import { openStore, readServerFlags, type StoreConfig } from './store-config.ts';
+
+const surroundings = { clock: new VirtualClock(), random: seededRandom(1), log: silentLog };
+
+test("kube-apiserver's flags name the etcd", () => {
+  assert.deepEqual(readServerFlags([]), {});
+  assert.deepEqual(
+    readServerFlags([
+      '--etcd-servers=https://10.0.0.1:2379,https://10.0.0.2:2379',
+      '--etcd-prefix',
+      '/k8ts',
+      '--etcd-cafile=/ca.crt',
+      '--etcd-certfile=/c.crt',
+      '--etcd-keyfile=/c.key',
+      '--no-leader-elect',
+    ]),
+    {
+      store: {
+        type: 'etcd',
+        servers: ['https://10.0.0.1:2379', 'https://10.0.0.2:2379'],
+        prefix: '/k8ts',
+        caFile: '/ca.crt',
+        certFile: '/c.crt',
+        keyFile: '/c.key',
+      },
+      leaderElect: false,
+    },
+  );
+  assert.deepEqual(readServerFlags(['--leader-elect']), { leaderElect: true });
+  assert.deepEqual(readServerFlags(['--leader-elect=false']), { leaderElect: false });
+  assert.throws(() => readServerFlags(['--etcd-prefix=/a']), /--etcd-servers must be specified/);
+  assert.throws(() => readServerFlags(['--etcd-server=a']), /Unknown option/);
+});
+
+test('a store that cannot be opened is named', async () => {
+  const open = (config: object) => openStore(config as StoreConfig, '/nowhere', surroundings);
+  await assert.rejects(open({ type: 'sqlite' }), /there is no type "sqlite": want lmdb or etcd/);
+  await assert.rejects(open({ type: 'etcd', servers: [] }), /no server is named/);
+  await assert.rejects(open({ type: 'etcd', servers: ['10.0.0.1'] }), /want https:\/\/HOST:PORT/);
+  await assert.rejects(open({ type: 'etcd', servers: ['http://a:1'], caFile: '/no/ca.crt' }), /caFile \/no\/ca.crt/);
+  await assert.rejects(open({ type: 'etcd', servers: ['http://a:1'], certFile: '/c' }), /must be given together/);
+});
