@@ -7,6 +7,7 @@ import {
   publishedGrants,
   type ResizeProblem,
   resizableContainers,
+  shrinksMemory,
   withGrants,
 } from './kernel/resize.ts';
 
@@ -57,6 +58,20 @@ export class PodResources {
     return { begun: true };
   }
 
+  /** The granted pod with memory limits no lower than those in force: what its group must hold until they are lowered. */
+  covering(granted: Pod, observed: ObservedPod): Pod {
+    const wider = new Map<string, ResourceRequirements>();
+    for (const c of resizableContainers(granted)) {
+      const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
+      const has = now && this.#inForce.get(now.id);
+      if (!has || !shrinksMemory(has, c.resources)) continue;
+      const { memory: _, ...limits } = c.resources?.limits ?? {};
+      const memory = has.limits?.memory;
+      wider.set(c.name, { ...c.resources, limits: { ...limits, ...(memory ? { memory } : {}) } });
+    }
+    return wider.size ? withGrants(granted, wider) : granted;
+  }
+
   get deferred(): boolean {
     return this.#problem !== undefined;
   }
@@ -70,8 +85,11 @@ export class PodResources {
     this.#error = '';
   }
 
-  fail(message: string): void {
+  /** Whether this is the first failure of the resize under way. */
+  fail(message: string): boolean {
+    const first = !this.#error;
     this.#error = message;
+    return first;
   }
 
   /** True once, when everything that was granted is in force. */

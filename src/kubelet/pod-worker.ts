@@ -1,6 +1,6 @@
 // One pod's life: asks the kernel what to do next, does it, publishes what came of it. Steps of one pod never overlap.
 import { parseTime } from '../api/meta.ts';
-import type { Pod, PodCondition, PodStatus, ResourceRequirements } from '../api/type/core-v1.ts';
+import type { Container, Pod, PodCondition, PodStatus, ResourceRequirements } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -17,7 +17,7 @@ import { containerHash } from './kernel/container-hash.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
 import { type PodAction, planPod } from './kernel/pod-actions.ts';
 import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
-import type { ResizeProblem } from './kernel/resize.ts';
+import { memoryProblem, type ResizeProblem, shrinksMemory } from './kernel/resize.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { PodEvents } from './pod-event.ts';
@@ -332,8 +332,9 @@ export class PodWorker {
     return least(least(deadlineMs, volumes.againInMs), resizeMs);
   }
 
-  /** Below a group of less than its containers have, those must shrink first: then it is tried again. */
-  async #ensureCgroup(pod: Pod): Promise<void> {
+  /** In a group of less than its containers use the kernel would kill them: they shrink first, then it is tried again. */
+  async #ensureCgroup(granted: Pod): Promise<void> {
+    const pod = this.#resources.covering(granted, this.#observed());
     if (this.#cgroupFor === pod.spec) return;
     try {
       await this.#c.cgroups.ensure(pod);
@@ -540,14 +541,22 @@ export class PodWorker {
       cgroupVersion: this.#c.cgroups.version,
     });
     try {
+      const problem = await this.#memoryProblem(container, observed.id);
+      if (problem) throw new Error(problem);
       await this.#c.runtime.UpdateContainerResources({ container_id: observed.id, linux });
       this.#resources.apply(observed.id, container.resources ?? {});
       return true;
     } catch (error) {
-      this.#resources.fail(messageOf(error));
-      this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${messageOf(error)}`);
+      if (this.#resources.fail(messageOf(error)))
+        this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${messageOf(error)}`);
       return false;
     }
+  }
+
+  async #memoryProblem(container: Container, id: string): Promise<string | undefined> {
+    if (!shrinksMemory(this.#resources.inForce(id), container.resources)) return undefined;
+    const { stats } = await this.#c.runtime.ContainerStats({ container_id: id });
+    return memoryProblem(container, stats?.memory?.working_set_bytes?.value ?? 0);
   }
 
   /** Keeps one dead container a name and the last sandbox; what is older goes. */

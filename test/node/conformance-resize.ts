@@ -177,4 +177,29 @@ export function conformanceResize(c: () => ClusterAccess): void {
       { c1: { before: given([10, 32], [20, 64]), after: given([20, 32], [30, 64]) } },
       byReplace,
     ));
+
+  test('a memory limit below what is used waits until less is used', async () => {
+    const command = sh(`head -c 30000000 /dev/zero > /dev/shm/f; touch /tmp/full; ${waiting}`);
+    const readinessProbe = { exec: { command: ['test', '-e', '/tmp/full'] }, periodSeconds: 1 };
+    const resources = given([10, 64], [500, 64]);
+    await c().pod('resize-used', {
+      restartPolicy: 'Always',
+      containers: [{ name: 'c1', command, readinessProbe, resources }],
+    });
+    await c().ready('resize-used');
+    await byPatch('resize-used', { c1: given([10, 16], [500, 16]) });
+    const held = await c().when(
+      'resize-used',
+      'held up',
+      p => conditionOf(p, 'PodResizeInProgress')?.reason === 'Error',
+    );
+    assert.match(
+      conditionOf(held, 'PodResizeInProgress')?.message ?? '',
+      /attempting to set container "c1" memory limit \(16777216\) below current usage \(3\d{7}\)/,
+    );
+    assert.equal(statusOf(held, 'c1')?.resources?.limits?.memory, '64Mi');
+    await c().exec('resize-used', 'rm /dev/shm/f');
+    const done = await c().when('resize-used', 'resized', p => statusOf(p, 'c1')?.resources?.limits?.memory === '16Mi');
+    assert.deepEqual([statusOf(done, 'c1')?.restartCount, conditionOf(done, 'PodResizeInProgress')], [0, undefined]);
+  });
 }

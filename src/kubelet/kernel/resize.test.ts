@@ -4,7 +4,7 @@ import type { Node, Pod, ResourceRequirements } from '../../api/type/core-v1.ts'
 import { PodResources } from '../pod-resources.ts';
 import { rejectionOf, resizeProblemOf } from './admission.ts';
 import type { ObservedPod } from './observed.ts';
-import { changedResources, withGrants } from './resize.ts';
+import { changedResources, memoryProblem, shrinksMemory, withGrants } from './resize.ts';
 import { forbiddenSysctl } from './sysctl.ts';
 
 const pod = (resources: ResourceRequirements, more: object = {}): Pod =>
@@ -164,4 +164,22 @@ test('a pod runs only where its affinity and its tolerations let it', () => {
   assert.equal(reason({ nodeSelector: { zone: 'b' }, tolerations }), 'NodeAffinity');
   assert.equal(reason(zone('a')), 'TaintToleration');
   assert.equal(reason({ ...zone('a'), tolerations }), undefined);
+});
+
+test('a memory limit stays above what is used', () => {
+  const limit = (memory: string) => ({ limits: { memory } });
+  assert.deepEqual(
+    [
+      shrinksMemory(limit('2Mi'), limit('1Mi')),
+      shrinksMemory({}, limit('1Mi')),
+      shrinksMemory(limit('1Mi'), limit('1024Ki')),
+    ],
+    [true, true, false],
+  );
+  const container = { name: 'c', image: 'i', resources: limit('1Mi') };
+  assert.equal(memoryProblem(container, 1000), undefined);
+  assert.equal(
+    memoryProblem(container, 2 << 20),
+    'cannot decrease memory limits: attempting to set container "c" memory limit (1048576) below current usage (2097152)',
+  );
 });

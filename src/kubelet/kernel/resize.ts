@@ -1,6 +1,6 @@
 // Resizing a pod in place: what its spec asks, what it was granted, what its containers have.
 import type { Container, Pod, ResourceRequirements } from '../../api/type/core-v1.ts';
-import { numberOf } from './amount.ts';
+import { bytesOf, numberOf } from './amount.ts';
 import { isSidecar } from './restart-policy.ts';
 
 export interface ResizeProblem {
@@ -69,4 +69,18 @@ function merge(asked: ResourceRequirements | undefined, granted: ResourceRequire
     else delete out[kind];
   }
   return out as ResourceRequirements;
+}
+
+/** Whether the memory limit becomes smaller, or the first one. */
+export function shrinksMemory(from: ResourceRequirements | undefined, to: ResourceRequirements | undefined): boolean {
+  const limit = to?.limits?.memory;
+  const before = from?.limits?.memory;
+  return limit !== undefined && (before === undefined || bytesOf(limit) < bytesOf(before));
+}
+
+/** Why a container may not have this memory limit now: the kernel would kill what it cannot shrink. */
+export function memoryProblem(container: Container, usedBytes: number): string | undefined {
+  const limitBytes = bytesOf(container.resources?.limits?.memory);
+  if (usedBytes < limitBytes) return undefined;
+  return `cannot decrease memory limits: attempting to set container "${container.name}" memory limit (${limitBytes}) below current usage (${usedBytes})`;
 }
