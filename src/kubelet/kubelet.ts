@@ -36,7 +36,7 @@ import { fullNameOf, isMirror, isStatic, MirrorPods, StaticPodSource } from './s
 import { StatusManager } from './status-manager.ts';
 import { TokenManager } from './token-manager.ts';
 import { contentPlugins } from './volume/content-volumes.ts';
-import { claimPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
+import { claimPlugin, csiPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
 import { VolumeManager } from './volume/volume-manager.ts';
 
 /** A running kubelet, as its HTTPS server and the node agent see it. */
@@ -235,6 +235,7 @@ class NodeKubelet implements Kubelet {
       }),
       hostPathPlugin(host),
       imageVolumePlugin,
+      csiPlugin,
       claimPlugin(client, host),
     ];
     const volumes = new VolumeManager({ host, clock, log, events, paths, plugins });

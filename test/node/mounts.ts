@@ -152,6 +152,22 @@ export function mountTests(c: () => ClusterAccess): void {
     );
   });
 
+  test('volumes of drivers that are not there wait, and let their pod go', async () => {
+    await c().pod('no-driver', {
+      volumes: [{ name: 'data', csi: { driver: 'none.example.com' } }],
+      containers: [{ name: 'main', command: ['true'], volumeMounts: [mount('data')] }],
+    });
+    const event = await eventually('a FailedMount event', async () =>
+      (await c().events('no-driver')).find(e => e.reason === 'FailedMount'),
+    );
+    assert.equal(
+      event.message,
+      'MountVolume.SetUp failed for volume "data" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name none.example.com not found in the list of registered CSI drivers',
+    );
+    await c().delete('pods', 'no-driver');
+    await c().gone('no-driver');
+  });
+
   test('what is mounted in a volume is seen where the pod says so', async () => {
     const container = (name: string, mountPropagation: VolumeMount['mountPropagation']) => ({
       name,

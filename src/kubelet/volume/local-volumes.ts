@@ -1,4 +1,4 @@
-// emptyDir, hostPath, image, and claims bound to hostPath or local volumes.
+// emptyDir, hostPath, image, claims bound to hostPath or local volumes, and what to say of CSI volumes.
 import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type {
@@ -86,6 +86,21 @@ export const imageVolumePlugin: VolumePlugin = {
   async tearDown() {},
 };
 
+/** No driver registers with this node. */
+const noDriver = (driver: string) =>
+  new Error(
+    `kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name ${driver} not found in the list of registered CSI drivers`,
+  );
+
+export const csiPlugin: VolumePlugin = {
+  name: 'kubernetes.io/csi',
+  canHandle: v => !!v.csi,
+  async setUp(_pod, volume) {
+    throw noDriver(volume.csi!.driver);
+  },
+  async tearDown() {},
+};
+
 export function claimPlugin(client: Client, host: Host): VolumePlugin {
   return {
     name: 'kubernetes.io/persistent-volume-claim',
@@ -104,6 +119,7 @@ export function claimPlugin(client: Client, host: Host): VolumePlugin {
         if (!info) throw new Error(`path "${spec.local.path}" does not exist`);
         return { path: spec.local.path, readOnly, groups, managesOwnership: !readOnly };
       }
+      if (spec?.csi) throw noDriver(spec.csi.driver);
       throw new Error('no volume plugin matched');
     },
     async tearDown() {},
