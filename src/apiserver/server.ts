@@ -335,7 +335,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
       );
       readiness = 'stopping';
-      await leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
+      const left = leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
+      if (left) await Promise.race([left, clock.sleep(longestDrainMs)]);
       for (const listener of listeners) listener.close();
       for (const end of context.onShutdown) end();
       await endedIn(front.drain(), clock);

@@ -119,7 +119,8 @@ export class EtcdStore implements Store {
     this.#random = options.random;
     this.#log = options.log;
     this.#root = options.root ?? '/registry';
-    this.#prefix = `/${(options.prefix ?? '/registry').replace(/^\/+|\/+$/g, '')}`;
+    // As kube-apiserver joins paths: one slash in front, none behind.
+    this.#prefix = `/${options.prefix ?? 'registry'}`.replace(/^\/+/, '/').replace(/\/+$/, '');
     this.#leases = new EtcdLeases(channel, options.clock);
     this.#revision = state.revision;
     this.#compacted = state.compacted;

@@ -10,6 +10,7 @@ import { StoreCompactedError, type StoreEvent, type StoreWatch, type StoreWatchH
 
 const firstDelayMs = 50;
 const longestDelayMs = 2000;
+const longestWaitMs = 3000;
 
 export interface EtcdWatchOptions {
   readonly channel: EtcdChannel;
@@ -49,10 +50,21 @@ export class EtcdWatch implements StoreWatch {
     return this.#position;
   }
 
-  /** Resolves when everything up to `revision` has been told, or never will be. */
+  /** Resolves when everything up to `revision` has been told, never will be, or takes too long: the watch is broken. */
   reached(revision: number): Promise<void> | undefined {
     if (this.#stopped || revision <= this.#position) return undefined;
-    return new Promise(resolve => this.#waiters.push({ revision, resolve }));
+    return new Promise(done => {
+      const resolve = () => {
+        timer.cancel();
+        done();
+      };
+      const waiter = { revision, resolve };
+      const timer = this.#options.clock.after(longestWaitMs, () => {
+        this.#waiters = this.#waiters.filter(w => w !== waiter);
+        done();
+      });
+      this.#waiters.push(waiter);
+    });
   }
 
   /** Asks etcd how far it is. */
