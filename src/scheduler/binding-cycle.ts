@@ -1,9 +1,10 @@
 // What follows a placement and may wait: permission, preparation, the binding itself.
+import type { Clock } from '../base/clock.ts';
 import type { Extender } from './extender.ts';
 import type { CycleState } from './framework.ts';
 import type { PodInfo } from './pod-info.ts';
 import { guarded, type Profile } from './profile.ts';
-import { isSkip, Status } from './status.ts';
+import { isSkip, Status, type StatusCode } from './status.ts';
 import type { WaitingPods } from './waiting-pods.ts';
 
 export interface BindingContext {
@@ -14,11 +15,17 @@ export interface BindingContext {
   readonly waiting: WaitingPods;
   /** Binds instead of the plugins. */
   readonly extender: Pick<Extender, 'bind'> | undefined;
+  readonly clock: Clock;
+  /** Told of how a wait for permission ended, and how long it took. */
+  readonly onPermitted: (code: StatusCode, tookSeconds: number) => void;
 }
 
 /** Undefined when the pod is bound. Never rejects. */
 export async function bindPod(c: BindingContext): Promise<Status | undefined> {
+  const startMs = c.clock.monotonic();
+  const waited = c.waiting.get(c.pod.uid) !== undefined;
   const refused = await c.waiting.verdict(c.pod.uid);
+  if (waited) c.onPermitted(refused?.code ?? 'Success', (c.clock.monotonic() - startMs) / 1000);
   if (refused) return refused;
   const { profile, state, pod, node } = c;
   if (profile.needsPreBind(state, pod, node)) {

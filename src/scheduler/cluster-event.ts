@@ -36,8 +36,9 @@ export const action = {
   /** Any other update. */
   updateOther: 2048,
   updatePodGeneratedResourceClaim: 4096,
-  update: 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024 | 2048 | 4096,
-  all: 8191,
+  updateNodeDeclaredFeature: 8192,
+  update: 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024 | 2048 | 4096 | 8192,
+  all: 16_383,
 } as const;
 
 export interface ClusterEvent {

@@ -3,7 +3,8 @@ import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
 import { coreV1, resourceV1, storageV1 } from '../api/refs.ts';
 import type { Node, Pod } from '../api/type/core-v1.ts';
-import type { InformerFactory } from '../client/informer.ts';
+import type { Clock } from '../base/clock.ts';
+import type { InformerFactory, InformerHandler } from '../client/informer.ts';
 import type { Cache } from './cache/cache.ts';
 import { action, type ClusterEvent, type EventResource, type RegisteredEvent } from './cluster-event.ts';
 import { livePods } from './live-pods.ts';
@@ -17,6 +18,9 @@ export interface WiringOptions {
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
   readonly waiting: WaitingPods;
+  readonly clock: Clock;
+  /** Told of how long an event of an informer took. */
+  readonly onHandled: (event: string, tookSeconds: number) => void;
   /** Names one of our profiles. */
   readonly isOurs: (pod: Pod) => boolean;
   /** What plugins want to hear of. */
@@ -64,10 +68,25 @@ function wirePlain({ informers, queue }: WiringOptions, resource: EventResource,
   });
 }
 
-function wireNodes({ informers, cache, queue }: WiringOptions) {
+/** The same handler, its time taken. */
+function timed<T>(resource: EventResource, { clock, onHandled }: WiringOptions, handler: InformerHandler<T>) {
+  const run = (verb: string, fn: () => void) => {
+    const startMs = clock.monotonic();
+    fn();
+    onHandled(`${resource}${verb}`, (clock.monotonic() - startMs) / 1000);
+  };
+  return {
+    onAdd: (object: T) => run('Add', () => handler.onAdd?.(object)),
+    onUpdate: (object: T, old: T) => run('Update', () => handler.onUpdate?.(object, old)),
+    onDelete: (object: T) => run('Delete', () => handler.onDelete?.(object)),
+  };
+}
+
+function wireNodes(o: WiringOptions) {
+  const { informers, cache, queue } = o;
   const add = eventOf('Node', action.add, 'Add');
   const gone = eventOf('Node', action.delete, 'Delete');
-  return informers.informer<Node>(coreV1.nodes).addHandler({
+  const handler: InformerHandler<Node> = {
     onAdd(node) {
       cache.setNode(node);
       queue.happened(add, undefined, node);
@@ -81,16 +100,18 @@ function wireNodes({ informers, cache, queue }: WiringOptions) {
       cache.removeNode(node.metadata.name!);
       queue.happened(gone, node, undefined);
     },
-  });
+  };
+  return informers.informer<Node>(coreV1.nodes).addHandler(timed('Node', o, handler));
 }
 
 function wirePods(o: WiringOptions) {
   const handler = new PodHandler(o);
-  return o.informers.informer<Pod>(coreV1.pods, livePods).addHandler({
+  const handlers: InformerHandler<Pod> = {
     onAdd: pod => handler.changed(pod, undefined),
     onUpdate: (pod, old) => handler.changed(pod, old),
     onDelete: pod => handler.deleted(pod),
-  });
+  };
+  return o.informers.informer<Pod>(coreV1.pods, livePods).addHandler(timed('Pod', o, handlers));
 }
 
 const assignedAdd = eventOf('AssignedPod', action.add, 'Add');

@@ -284,6 +284,9 @@ export interface PodStatusWrites {
 export interface PluginMetrics {
   preemptionAttempt(): void;
   preemptionVictims(count: number): void;
+  /** The victims of one preemption have been deleted, or could not be. */
+  preempted(result: 'success' | 'error', tookSeconds: number): void;
+  resourceClaimCreated(status: 'success' | 'failure'): void;
 }
 
 export type PluginFactory = (handle: Handle, args: unknown) => Plugin;

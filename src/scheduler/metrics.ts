@@ -65,6 +65,49 @@ export function schedulerMetrics(m: Metrics | undefined) {
     'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.',
     ['type'],
   );
+  const newCacheSize = m?.gauge(
+    'scheduler_cache_size',
+    'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.',
+    ['type'],
+  );
+  const permitWait = m?.histogram(
+    'scheduler_permit_wait_duration_seconds',
+    'Duration of waiting on permit.',
+    ['result'],
+    seconds,
+  );
+  const eventHandling = m?.histogram(
+    'scheduler_event_handling_duration_seconds',
+    'Event handling latency in seconds.',
+    ['event'],
+    exponentialBuckets(0.0001, 2, 12),
+  );
+  const inflightEvents = m?.gauge(
+    'scheduler_inflight_events',
+    'Number of events currently tracked in the scheduling queue.',
+    ['event'],
+  );
+  const goroutines = m?.gauge(
+    'scheduler_goroutines',
+    'Number of running goroutines split by the work they do such as binding.',
+    ['operation'],
+  );
+  const preemptionRuns = m?.counter(
+    'scheduler_preemption_goroutines_execution_total',
+    'Number of preemption goroutines executed.',
+    ['result'],
+  );
+  const preemptionTimes = m?.histogram(
+    'scheduler_preemption_goroutines_duration_seconds',
+    'Duration in seconds for running goroutines for the preemption.',
+    ['result'],
+    exponentialBuckets(0.01, 2, 20),
+  );
+  const claimCreates = m?.counter(
+    'scheduler_resourceclaim_creates_total',
+    'Number of ResourceClaims creation requests within scheduler',
+    ['status'],
+  );
   const incoming = m?.counter(
     'scheduler_queue_incoming_pods_total',
     'Number of pods added to scheduling queues by event and queue type.',
@@ -96,11 +139,24 @@ export function schedulerMetrics(m: Metrics | undefined) {
     extensionPoint: (point: string, status: string, profile: string, tookSeconds: number) =>
       extensionPoint?.observe({ extension_point: point, status, profile }, tookSeconds),
     incoming: (queue: string, event: string) => incoming?.inc({ queue, event }),
+    permitWait: (result: string, tookSeconds: number) => permitWait?.observe({ result }, tookSeconds),
+    eventHandling: (event: string, tookSeconds: number) => eventHandling?.observe({ event }, tookSeconds),
+    inflightEvents(byLabel: ReadonlyMap<string, number>) {
+      for (const [event, n] of byLabel) inflightEvents?.set({ event }, n);
+    },
+    goroutines: (operation: string, n: number) => goroutines?.set({ operation }, n),
+    preempted(result: 'success' | 'error', tookSeconds: number) {
+      preemptionRuns?.inc({ result });
+      preemptionTimes?.observe({ result }, tookSeconds);
+    },
+    resourceClaimCreated: (status: 'success' | 'failure') => claimCreates?.inc({ status }),
     pending(sizes: Sizes, cache: { nodes: readonly unknown[]; podCount: number; assumedCount: number }) {
       for (const [queue, n] of Object.entries(sizes)) pending?.set({ queue }, n);
-      cacheSize?.set({ type: 'nodes' }, cache.nodes.length);
-      cacheSize?.set({ type: 'pods' }, cache.podCount);
-      cacheSize?.set({ type: 'assumed_pods' }, cache.assumedCount);
+      for (const gauge of [cacheSize, newCacheSize]) {
+        gauge?.set({ type: 'nodes' }, cache.nodes.length);
+        gauge?.set({ type: 'pods' }, cache.podCount);
+        gauge?.set({ type: 'assumed_pods' }, cache.assumedCount);
+      }
     },
     rejected: (plugin: string, profile: string, count: number) => unschedulable?.set({ plugin, profile }, count),
     collect: (fn: () => void) => m?.onCollect(fn),

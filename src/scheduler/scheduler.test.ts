@@ -14,6 +14,9 @@ test('places a pod, tells so, and leaves what others schedule alone', async () =
   const text = await b.metrics.text();
   assert.match(text, /scheduler_schedule_attempts_total\{result="scheduled",profile="default-scheduler"\} 1/);
   assert.match(text, /scheduler_pending_pods\{queue="active"\} 0/);
+  assert.match(text, /scheduler_cache_size\{type="pods"\} 1/);
+  assert.match(text, /scheduler_event_handling_duration_seconds_count\{event="NodeAdd"\} 1/);
+  assert.match(text, /scheduler_goroutines\{operation="binding"\} 0/);
 });
 
 test('says why no node will do, in sorted order, and tries again when something changes', async () => {

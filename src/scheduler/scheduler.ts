@@ -90,6 +90,7 @@ class SchedulerService implements Scheduler {
   readonly #bindings = new Set<Promise<void>>();
   readonly #removals: (() => void)[];
   readonly #stopping = new AbortController();
+  readonly #eventKinds = new Set<string>();
   #wake = Promise.withResolvers<void>();
 
   constructor(options: SchedulerOptions) {
@@ -130,11 +131,18 @@ class SchedulerService implements Scheduler {
       cache: this.cache,
       queue: this.queue,
       waiting: this.#waiting,
+      clock,
+      onHandled: (event, tookSeconds) => this.#metrics.eventHandling(event, tookSeconds),
       isOurs: pod => this.#profiles.has(schedulerNameOf(pod)),
       events: [...this.#profiles.values()].flatMap(p => [...p.registered.values()].flat()),
     });
     this.#metrics.collect(() => {
       this.#metrics.pending(this.queue.sizes, this.cache);
+      this.#metrics.goroutines('binding', this.#bindings.size);
+      // Kinds that were there before and are no more count as none.
+      const kinds = this.queue.inFlightEvents;
+      for (const kind of kinds.keys()) this.#eventKinds.add(kind);
+      this.#metrics.inflightEvents(new Map([...this.#eventKinds].map(kind => [kind, kinds.get(kind) ?? 0])));
       for (const [plugin, entries] of this.queue.rejected)
         for (const profile of this.#profiles.keys())
           this.#metrics.rejected(
@@ -354,7 +362,11 @@ class SchedulerService implements Scheduler {
       return;
     }
     const extender = this.#extenders.find(e => e.binds && e.isInterested(pod));
-    const context: BindingContext = { profile, state, pod, node, waiting: this.#waiting, extender };
+    const context: BindingContext = {
+      ...{ profile, state, pod, node, waiting: this.#waiting, extender },
+      onPermitted: (code, tookSeconds) => this.#metrics.permitWait(code, tookSeconds),
+      clock: this.#o.clock,
+    };
     const permitted = profile.timed(
       'Permit',
       () => this.#waiting.permit(profile, state, pod, node),

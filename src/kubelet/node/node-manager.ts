@@ -42,6 +42,8 @@ export interface NodeManagerOptions {
   problems(): readonly string[];
 }
 
+/** What the scheduler keeps pods to that need it. Sorted. */
+const declaredFeatures = ['RestartAllContainersOnContainerExits'];
 const registerRetryMs = 7000;
 const firstReadyPollMs = 100;
 const firstReadyMs = 120_000;
@@ -249,6 +251,7 @@ export class NodeManager {
       conditions: timedConditions(old?.conditions, this.#conditionsNow(), formatTime(clock.now())),
       addresses: this.#addresses(),
       daemonEndpoints: { kubeletEndpoint: { Port: port } },
+      declaredFeatures,
       nodeInfo: {
         machineID: machine.machineId,
         systemUUID: machine.systemUuid,

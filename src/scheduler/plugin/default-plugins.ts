@@ -5,6 +5,7 @@ import { defaultBinder } from './default-binder.ts';
 import { dynamicResources } from './dra/dynamic-resources.ts';
 import { imageLocality } from './image-locality.ts';
 import { nodeAffinity } from './node-affinity.ts';
+import { nodeDeclaredFeatures } from './node-declared-features.ts';
 import { nodeName } from './node-name.ts';
 import { nodePorts } from './node-ports.ts';
 import { nodeResourcesFit } from './node-resources-fit.ts';
@@ -43,6 +44,7 @@ export const defaultPlugins: readonly PluginEntry[] = [
   entry('VolumeZone', volumeZone),
   entry('PodTopologySpread', podTopologySpread, 2),
   entry('InterPodAffinity', interPodAffinity, 2),
+  entry('NodeDeclaredFeatures', nodeDeclaredFeatures),
   entry('DynamicResources', dynamicResources, 2),
   entry('DefaultPreemption', defaultPreemption),
   entry('NodeResourcesBalancedAllocation', nodeResourcesBalancedAllocation),

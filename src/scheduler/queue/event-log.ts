@@ -16,6 +16,13 @@ export class EventLog {
     return this.#events.length;
   }
 
+  /** How many of each kind are kept. */
+  byLabel(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { event } of this.#events) counts.set(event.label, (counts.get(event.label) ?? 0) + 1);
+    return counts;
+  }
+
   /** From now on this reader misses nothing. */
   open(reader: string): void {
     this.#readers.set(reader, this.#first + this.#events.length);

@@ -54,6 +54,7 @@ export function nodeUpdateActions(now: Node, old: Node): number {
   if (!sameMap(now.status?.allocatable, old.status?.allocatable)) bits |= action.updateNodeAllocatable;
   if (!sameMap(now.metadata.labels, old.metadata.labels)) bits |= action.updateNodeLabel;
   if (!sameMap(now.metadata.annotations, old.metadata.annotations)) bits |= action.updateNodeAnnotation;
+  if (!same(now.status?.declaredFeatures, old.status?.declaredFeatures)) bits |= action.updateNodeDeclaredFeature;
   const conditions = (n: Node) => Object.fromEntries((n.status?.conditions ?? []).map(c => [c.type, c.status]));
   if (!sameMap(conditions(now), conditions(old))) bits |= action.updateNodeCondition;
   return bits;

@@ -79,6 +79,11 @@ export class SchedulingQueue {
     };
   }
 
+  /** Events kept for pods that are being tried, by kind. */
+  get inFlightEvents(): ReadonlyMap<string, number> {
+    return this.#log.byLabel();
+  }
+
   list(): readonly Readonly<Entry>[] {
     return [...this.#entries.values()];
   }

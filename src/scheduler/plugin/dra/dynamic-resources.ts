@@ -290,7 +290,7 @@ class DynamicResources implements Plugin {
     }
     const extended = claims.reserved.find(r => !r.key);
     if (extended && plan) {
-      const made = await this.#writer.create(pod, plan.extended);
+      const made = await this.#create(pod, plan.extended);
       claims.made = made;
       await this.#writer.bind(made, pod, extended.allocation);
       this.#dra.claims.release(extended.uid, '');
@@ -298,6 +298,18 @@ class DynamicResources implements Plugin {
       bound.push(made);
     }
     return this.#whenReady(bound);
+  }
+
+  async #create(pod: PodInfo, extended: readonly ExtendedRequest[]): Promise<ResourceClaim> {
+    const { metrics } = this.#handle;
+    try {
+      const made = await this.#writer.create(pod, extended);
+      metrics.resourceClaimCreated('success');
+      return made;
+    } catch (error) {
+      metrics.resourceClaimCreated('failure');
+      throw error;
+    }
   }
 
   async #whenReady(bound: readonly ResourceClaim[]): Promise<Status | undefined> {

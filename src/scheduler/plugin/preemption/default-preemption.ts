@@ -149,12 +149,14 @@ class DefaultPreemption implements Plugin {
       statuses.write(p.pod, { nominatedNode: '' });
     }
     this.#underWay.add(preemptor.uid);
+    const startMs = this.#handle.clock.monotonic();
     const deletions = candidate.victims.map(v =>
       this.#evictOne(cluster.node(candidate.node)?.pods.get(v.uid) ?? v, candidate.node, preemptor),
     );
     Promise.allSettled(deletions).then(results => {
       this.#underWay.delete(preemptor.uid);
       const failed = results.filter(r => r.status === 'rejected');
+      metrics.preempted(failed.length ? 'error' : 'success', (this.#handle.clock.monotonic() - startMs) / 1000);
       if (failed.length === 0) return;
       for (const f of failed) log.warn('preempting a pod failed', { for: preemptor.key, error: messageOf(f.reason) });
       // The place is not free after all.
