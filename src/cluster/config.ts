@@ -7,6 +7,12 @@ import { parseDuration } from '../api/scalar.ts';
 import { messageOf } from '../base/assert.ts';
 import { type ApiServerFiles, apiServerFields, type FieldKind } from './api-server-fields.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
+import { checkPodBehaviour, type PodBehaviour } from './simulation/pod-behaviour.ts';
+
+/** In one process; far fewer fit into one with containers. */
+export const maxSimulatedNodes = 5000;
+/** 32,768 ranges of 256 addresses, for more than the default range has room for. */
+export const podCidrOfMany = '10.128.0.0/9';
 
 export const configApiVersion = 'k8ts.dev/v1alpha1';
 
@@ -24,6 +30,8 @@ export interface ClusterConfig {
   readonly nodes: number;
   /** Nodes without containers, in the control plane's process. */
   readonly simulate: boolean;
+  /** How the pods of simulated nodes live. */
+  readonly behaviours?: readonly PodBehaviour[];
   /** Nodes may reach the world outside (for image pulls). */
   readonly egress: boolean;
   /** Port of the API on 127.0.0.1; absent: 6443, or a free one when that is taken. */
@@ -149,6 +157,7 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   const spec = reader.map(root.spec, at, [
     'nodes',
     'simulate',
+    'behaviours',
     'egress',
     'api',
     'ports',
@@ -158,8 +167,13 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
     'featureGates',
     'apiServer',
   ]);
-  set(config, 'nodes', reader.integer(spec.nodes, at.child('nodes'), 1, maxLabNodes));
+  set(
+    config,
+    'nodes',
+    reader.integer(spec.nodes, at.child('nodes'), 1, spec.simulate === true ? maxSimulatedNodes : maxLabNodes),
+  );
   set(config, 'simulate', reader.typed(spec.simulate, at.child('simulate'), 'boolean'));
+  set(config, 'behaviours', readBehaviours(reader, spec.behaviours, at.child('behaviours')));
   set(config, 'egress', reader.typed(spec.egress, at.child('egress'), 'boolean'));
   const api = reader.map(spec.api, at.child('api'), ['port']);
   set(config, 'apiPort', reader.integer(api.port, at.child('api', 'port'), 1, 65535));
@@ -171,6 +185,22 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   set(config, 'featureGates', readGates(reader, spec.featureGates, at.child('featureGates')));
   set(config, 'apiServer', readApiServer(reader, spec.apiServer, at.child('apiServer')));
   return config;
+}
+
+function readBehaviours(reader: Reader, value: unknown, at: FieldPath): readonly PodBehaviour[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) {
+    reader.errors.typeInvalid(at, value, 'must be a list');
+    return undefined;
+  }
+  return value.flatMap((item, i) => {
+    try {
+      return [checkPodBehaviour(item)];
+    } catch (error) {
+      reader.errors.invalid(at.index(i), item, messageOf(error));
+      return [];
+    }
+  });
 }
 
 function readApiServer(reader: Reader, value: unknown, at: FieldPath): ApiServerFiles | undefined {

@@ -9,17 +9,21 @@ import type { Client } from '../client/client.ts';
 import { memoryStore } from '../store/memory-store.ts';
 import type { Store, StoreEvent } from '../store/store.ts';
 import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
+import { podCidrOfMany } from './config.ts';
 import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';
 import { FaultInjector, type Faults } from './fault/faults.ts';
 import { faultyClient } from './fault/faulty-client.ts';
 import type { SchedulerChoice } from './scheduler-settings.ts';
+import { checkPodBehaviour, type PodBehaviour } from './simulation/pod-behaviour.ts';
 
 export interface CreateClusterOptions {
   /** `virtualClock()` stands still until `advance`. Default: the machine's. */
   readonly clock?: Clock;
   /** Nodes whose containers are simulated; see `simulated`. Default 0. */
   readonly nodes?: number | SimulatedNodes;
+  /** How simulated pods live and fail; the first that matches counts, an annotation `k8ts.local/simulate` before all. */
+  readonly behaviours?: readonly PodBehaviour[];
   /** Parts to run beside the API server (controllers, scheduler, …). Default: all. */
   readonly components?: readonly string[];
   /** The same seed gives the same names, delays and order. Default: real chance. */
@@ -105,6 +109,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     ...(options.featureGates ? { featureGates: options.featureGates } : {}),
   });
   const nodes = options.nodes ?? 0;
+  const manyNodes = (typeof nodes === 'number' ? nodes : nodes.count) > 250;
   const faults = new FaultInjector(clock, random);
   const context: ControlPlaneContext = {
     config: {
@@ -114,12 +119,13 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
       advertise: { address: '127.0.0.1', port: 6443 },
       serverNames: [],
       serverAddresses: [],
-      podCidr: '10.244.0.0/16',
+      podCidr: manyNodes ? podCidrOfMany : '10.244.0.0/16',
       serviceCidr: '10.96.0.0/12',
       clusterDomain: 'cluster.local',
       ...(options.components ? { components: options.components } : {}),
       ...(options.controllers ? { controllers: options.controllers } : {}),
       ...(options.featureGates ? { featureGates: options.featureGates } : {}),
+      behaviours: (options.behaviours ?? []).map(checkPodBehaviour),
       simulatedNodes: typeof nodes === 'number' ? nodes : nodes.count,
       maxPods: 110,
     },

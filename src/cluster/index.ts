@@ -23,3 +23,4 @@ export {
 export type { Call, CallFilter, Fault, FaultRule, FaultVerb } from './fault/fault-rule.ts';
 export type { CrashPlan, Faults } from './fault/faults.ts';
 export type { SchedulerChoice } from './scheduler-settings.ts';
+export type { PodBehaviour } from './simulation/pod-behaviour.ts';

@@ -1,8 +1,10 @@
 // The configuration files that `k8ts server` and `k8ts agent` read. JSON; `k8ts up` writes them.
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApiServerFiles } from './api-server-fields.ts';
 import type { SchedulerFiles } from './scheduler-settings.ts';
+import type { PodBehaviour } from './simulation/pod-behaviour.ts';
 import type { StoreConfig } from './store-config.ts';
 
 export interface ServerConfig {
@@ -35,6 +37,8 @@ export interface ServerConfig {
   readonly scheduler?: SchedulerFiles;
   /** Nodes without containers to run in this process. */
   readonly simulatedNodes: number;
+  /** How their pods live; default: they run at once and until they are stopped. */
+  readonly behaviours?: readonly PodBehaviour[];
   readonly maxPods: number;
 }
 

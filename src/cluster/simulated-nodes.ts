@@ -4,16 +4,17 @@ import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
-import { simulatedRuntime } from '../cri/simulated.ts';
+import { type SimulatedContainerRuntime, simulatedRuntime } from '../cri/simulated.ts';
 import { memoryHost } from '../kubelet/host/memory-host.ts';
 import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
 import type { MachineInfo } from '../kubelet/option.ts';
-import { agreeableNetwork } from '../kubelet/probe/network.ts';
+import type { ProbeNetwork, ProbeResult } from '../kubelet/probe/network.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { serviceAddress } from './config.ts';
 import { Life, type NodeSwitch } from './fault/life.ts';
 import { hostAddress, nodeNameOf } from './lab/kernel/lab-plan.ts';
 import { simulatedUsage } from './simulated-usage.ts';
+import { behaviourOf } from './simulation/behaviour-book.ts';
 
 const gibibyte = 2 ** 30;
 
@@ -108,7 +109,7 @@ class SimulatedNode implements Service, NodeSwitch {
 
   #boot(informers: InformerFactory): Kubelet {
     const { config, clock, random, nodeUsage } = this.#context;
-    const runtime = simulatedRuntime({ clock, random });
+    const runtime = simulatedRuntime({ clock, random, ...behaviourOf(config.behaviours ?? [], random) });
     nodeUsage?.set(this.name, simulatedUsage(runtime, clock));
     return createKubelet({
       nodeName: this.name,
@@ -126,7 +127,7 @@ class SimulatedNode implements Service, NodeSwitch {
       nodeIps: [hostAddress('10.8.0.0/16', 10 + this.#index)],
       machine: machineOf(this.#index + 1, this.#boots++),
       host: memoryHost(),
-      probeNetwork: agreeableNetwork,
+      probeNetwork: simulatedNetwork(runtime),
       failSwapOn: false,
       evictionSignals: plenty,
       relistMs: upkeepMs,
@@ -135,4 +136,17 @@ class SimulatedNode implements Service, NodeSwitch {
       leaseDurationSeconds,
     });
   }
+}
+
+/** Pods answer as their behaviour says, and agreeably where it says nothing. */
+function simulatedNetwork(runtime: SimulatedContainerRuntime): ProbeNetwork {
+  const answer = (refused: boolean, output: string): ProbeResult =>
+    refused ? { result: 'failure', output } : { result: 'success', output: '' };
+  return {
+    http: async ({ host, port, path }) =>
+      answer(runtime.refuses(host, port, path), 'HTTP probe failed with statuscode: 500'),
+    tcp: async (host, port) =>
+      answer(runtime.refuses(host, port), `dial tcp ${host}:${port}: connect: connection refused`),
+    grpc: async (host, port) => answer(runtime.refuses(host, port), 'service unhealthy (responded with "NOT_SERVING")'),
+  };
 }

@@ -6,6 +6,10 @@ import type { ContainerConfig, ContainerState, ContainerStatus, ExecSyncResponse
 
 /** What a simulated container does; everything is optional, and nothing at all runs until it is stopped. */
 export interface ContainerBehaviour {
+  /** CreateContainer takes so long. */
+  readonly createDelayMs?: number;
+  /** CreateContainer fails with this text. */
+  readonly createError?: string;
   /** StartContainer takes so long. */
   readonly startDelayMs?: number;
   /** StartContainer fails with this text. */
@@ -28,6 +32,15 @@ export interface ContainerBehaviour {
   readonly memoryBytes?: number;
   /** Results by command, its words joined by blanks; `*` for any other. Unknown commands succeed silently. */
   readonly exec?: Readonly<Record<string, ExecBehaviour>>;
+  /** What those hear who ask it over the network; the first of this port and path counts. */
+  readonly probes?: readonly NetworkBehaviour[];
+}
+
+export interface NetworkBehaviour {
+  readonly port?: number;
+  readonly path?: string;
+  /** By milliseconds since the start, in order; success before the first. */
+  readonly results: readonly { readonly afterMs: number; readonly fails: boolean }[];
 }
 
 export interface ExecBehaviour {
@@ -135,6 +148,14 @@ export class SimulatedContainer {
         `failed to exec in container: timeout ${timeoutMs / 1000}s exceeded: context deadline exceeded`,
       );
     return { stdout: Buffer.from(stdout), stderr: Buffer.from(stderr), exit_code: exitCode };
+  }
+
+  /** Whether a request over the network fails now; undefined when nothing is said about this port and path. */
+  refuses(port: number, path: string | undefined): boolean | undefined {
+    const of = this.behaviour.probes?.find(p => (p.port ?? port) === port && (p.path ?? path) === path);
+    if (!of) return undefined;
+    const sinceMs = (nanoseconds(this.#host.clock) - this.startedAt) / 1e6;
+    return of.results.findLast(r => r.afterMs <= sinceMs)?.fails ?? false;
   }
 
   status(): ContainerStatus {

@@ -8,7 +8,7 @@ import type * as cri from './type.ts';
 export interface SimulatedImageOptions {
   readonly clock: Clock;
   /** By image reference: PullImage takes so long, or fails with this error. Default: at once. */
-  readonly pull?: (image: string) => { delayMs?: number; error?: RuntimeError };
+  readonly pull?: (image: string, sandbox?: cri.PodSandboxConfig) => { delayMs?: number; error?: RuntimeError };
 }
 
 /** The images of a simulated runtime: whatever is pulled exists. */
@@ -24,7 +24,7 @@ export class SimulatedImages {
 
   async PullImage(request: cri.PullImageRequest): Promise<cri.PullImageResponse> {
     const wanted = request.image?.image ?? '';
-    const { delayMs, error } = this.#options.pull?.(wanted) ?? {};
+    const { delayMs, error } = this.#options.pull?.(wanted, request.sandbox_config) ?? {};
     if (delayMs) await this.#clock.sleep(delayMs);
     if (error) throw error;
     const known = this.find(wanted);

@@ -27,15 +27,21 @@ interface Sandbox {
   state: cri.PodSandboxState;
 }
 
+/** With what only a simulated one knows. */
+export interface SimulatedContainerRuntime extends ContainerRuntime {
+  /** Whether a request to a pod's address fails, as its behaviour says. */
+  refuses(address: string, port: number, path?: string): boolean;
+}
+
 /** A container runtime in memory: as deterministic as its clock and random source, and as fast as they allow. */
-export function simulatedRuntime(options: SimulatedRuntimeOptions): ContainerRuntime {
+export function simulatedRuntime(options: SimulatedRuntimeOptions): SimulatedContainerRuntime {
   const images = new SimulatedImages(options);
   const refuse = (name: string) => async () => {
     throw new RuntimeError(name, 'Unimplemented', `method ${name} not implemented`);
   };
   const methods: Record<string, unknown> = Object.fromEntries(unimplemented.map(name => [name, refuse(name)]));
   for (const name of imageMethods) methods[name] = images[name].bind(images);
-  return Object.assign(new SimulatedRuntime(options, images), methods) as unknown as ContainerRuntime;
+  return Object.assign(new SimulatedRuntime(options, images), methods) as unknown as SimulatedContainerRuntime;
 }
 
 const imageMethods = ['PullImage', 'ImageStatus', 'ListImages', 'RemoveImage', 'ImageFsInfo'] as const;
@@ -176,6 +182,9 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
     const reserved = `${name}_${pod.name}_${pod.namespace}_${pod.uid}_${attempt}`;
     const behaviour =
       annotatedBehaviour(config, sandbox.config) ?? this.#options.behaviour?.(config, sandbox.config) ?? {};
+    if (behaviour.createDelayMs) await this.#clock.sleep(behaviour.createDelayMs);
+    if (behaviour.createError !== undefined)
+      throw new RuntimeError('CreateContainer', 'Unknown', behaviour.createError);
     this.#reserve('CreateContainer', 'container', reserved, id);
     const container = new SimulatedContainer(
       {
@@ -213,6 +222,15 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
     this.#bySandbox.get(container.sandboxId)?.delete(container);
     this.#release(container.id);
     return {};
+  }
+
+  refuses(address: string, port: number, path?: string): boolean {
+    for (const sandbox of this.#sandboxes.values()) {
+      if (sandbox.state !== 'SANDBOX_READY' || !sandbox.ips.includes(address)) continue;
+      const containers = [...this.#bySandbox.get(sandbox.id)!].filter(c => c.state === 'CONTAINER_RUNNING');
+      return containers.map(c => c.refuses(port, path)).find(r => r !== undefined) ?? false;
+    }
+    return false;
   }
 
   async ContainerStatus(request: cri.ContainerStatusRequest): Promise<cri.ContainerStatusResponse> {

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { formatTime } from '../../api/meta.ts';
-import { type ClusterConfig, ConfigError, defaultConfig, parseConfig, parsePort } from '../config.ts';
+import {
+  type ClusterConfig,
+  ConfigError,
+  defaultConfig,
+  maxSimulatedNodes,
+  parseConfig,
+  parsePort,
+} from '../config.ts';
 import { contextOf } from '../kubeconfig-file.ts';
 import { chooseNodeCidr, maxLabNodes } from '../lab/kernel/lab-plan.ts';
 import { machineCidrs } from '../lab/lab.ts';
@@ -81,9 +88,10 @@ function askedConfig(options: UpOptions): Asked {
   if (options.name !== undefined) asked.name = options.name;
   if (options.simulate !== undefined && options.simulate !== false) {
     asked.simulate = true;
-    if (typeof options.simulate === 'string') asked.nodes = count('--simulate', options.simulate);
+    if (typeof options.simulate === 'string') asked.nodes = count('--simulate', options.simulate, maxSimulatedNodes);
   }
-  if (options.nodes !== undefined) asked.nodes = count('--nodes', options.nodes);
+  if (options.nodes !== undefined)
+    asked.nodes = count('--nodes', options.nodes, asked.simulate ? maxSimulatedNodes : maxLabNodes);
   if (options.apiPort !== undefined) asked.apiPort = count('--api-port', options.apiPort, 65535);
   if (options.egress !== undefined) {
     if (options.egress !== 'on' && options.egress !== 'off')
