@@ -35,6 +35,7 @@ export class EtcdWatch implements StoreWatch {
   #stopped = false;
   #stream: { cancel(): void; write(request: object): void } | undefined;
   #timer: Timer | undefined;
+  #connected = false;
   #delayMs = firstDelayMs;
   #fragments: WatchedEvent[] = [];
   #waiters: { revision: number; resolve: () => void }[] = [];
@@ -50,7 +51,7 @@ export class EtcdWatch implements StoreWatch {
     return this.#position;
   }
 
-  /** Resolves when everything up to `revision` has been told, never will be, or takes too long: the watch is broken. */
+  /** Resolves when everything up to `revision` has been told, never will be, or has no connection for a while. */
   reached(revision: number): Promise<void> | undefined {
     if (this.#stopped || revision <= this.#position) return undefined;
     return new Promise(done => {
@@ -59,10 +60,15 @@ export class EtcdWatch implements StoreWatch {
         done();
       };
       const waiter = { revision, resolve };
-      const timer = this.#options.clock.after(longestWaitMs, () => {
-        this.#waiters = this.#waiters.filter(w => w !== waiter);
-        done();
-      });
+      const wait = () =>
+        this.#options.clock.after(longestWaitMs, () => {
+          if (this.#connected) timer = wait();
+          else {
+            this.#waiters = this.#waiters.filter(w => w !== waiter);
+            done();
+          }
+        });
+      let timer = wait();
       this.#waiters.push(waiter);
     });
   }
@@ -102,6 +108,7 @@ export class EtcdWatch implements StoreWatch {
       over = true;
       if (this.#stopped || this.#stream !== stream) return;
       this.#stream = undefined;
+      this.#connected = false;
       broken();
       this.#again(why);
     };
@@ -137,6 +144,7 @@ export class EtcdWatch implements StoreWatch {
       return;
     }
     this.#options.onRevision(revision);
+    this.#connected = true;
     if (response.created) return;
     this.#delayMs = firstDelayMs;
     if (response.fragment || this.#fragments.length > 0) {
