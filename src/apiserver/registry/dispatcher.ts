@@ -65,9 +65,17 @@ export class Dispatcher {
 
   /** Resolves with the revision loaded: the newest when another server has compacted what was asked for. */
   async #load(caches: ReadonlyMap<string, WatchCache>, wanted: number): Promise<number> {
+    if (!this.#store.newestRevision) {
+      for (const [prefix, cache] of caches) {
+        const page = wanted === 0 ? undefined : await this.#store.list(prefix, { revision: wanted });
+        cache.load(page?.entries ?? [], wanted);
+        this.#caches.set(prefix, cache);
+      }
+      return wanted;
+    }
     const pages = await this.#pages([...caches.keys()], wanted).catch(async error => {
-      if (!(error instanceof StoreCompactedError) || !this.#store.newestRevision) throw error;
-      return this.#pages([...caches.keys()], await this.#store.newestRevision());
+      if (!(error instanceof StoreCompactedError)) throw error;
+      return this.#pages([...caches.keys()], await this.#store.newestRevision!());
     });
     for (const [prefix, cache] of caches) {
       cache.load(pages.entries.get(prefix) ?? [], pages.revision);
