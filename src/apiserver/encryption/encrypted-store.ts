@@ -18,6 +18,7 @@ export type TransformerFor = (key: string) => Transformer | undefined;
 export class EncryptedStore implements Store {
   readonly #inner: Store;
   readonly #for: TransformerFor;
+  readonly #own: Own = new WeakMap();
   readonly newestRevision?: () => Promise<number>;
 
   constructor(inner: Store, transformerFor: TransformerFor) {
@@ -71,7 +72,7 @@ export class EncryptedStore implements Store {
   }
 
   watch(prefix: string, after: number, handler: StoreWatchHandler): StoreWatch {
-    return new OpeningWatch(this.#for, handler).start(h => this.#inner.watch(prefix, after, h));
+    return new OpeningWatch(this.#for, this.#own, handler).start(h => this.#inner.watch(prefix, after, h));
   }
 
   compact(revision: number): Promise<void> {
@@ -93,7 +94,10 @@ export class EncryptedStore implements Store {
     return revision => {
       const value = encode(revision);
       // Nothing is what a store that keeps no final bytes is given.
-      return value.length ? transformer.toStorage(value, key) : value;
+      if (!value.length) return value;
+      const stored = transformer.toStorage(value, key);
+      this.#own.set(stored, value);
+      return stored;
     };
   }
 
@@ -118,49 +122,46 @@ function opened(transformer: Transformer, key: string, stored: Uint8Array) {
   }
 }
 
-/** Opened when asked for: who made a change has its object already. */
+/** An event with its value opened; the one before is opened when asked for. */
 class OpenedEvent implements StoreEvent {
-  readonly #event: StoreEvent;
+  readonly type: StoreEvent['type'];
+  readonly key: string;
+  readonly revision: number;
+  readonly previousRevision: number;
+  readonly value: Uint8Array;
+  readonly #stored: Uint8Array | undefined;
   readonly #transformer: Transformer;
-  #value: Uint8Array | undefined;
 
-  constructor(event: StoreEvent, transformer: Transformer) {
-    this.#event = event;
+  constructor(event: StoreEvent, transformer: Transformer, value: Uint8Array) {
+    this.type = event.type;
+    this.key = event.key;
+    this.revision = event.revision;
+    this.previousRevision = event.previousRevision;
+    this.value = value;
+    this.#stored = event.previous;
     this.#transformer = transformer;
   }
 
-  get type() {
-    return this.#event.type;
-  }
-  get key() {
-    return this.#event.key;
-  }
-  get revision() {
-    return this.#event.revision;
-  }
-  get previousRevision() {
-    return this.#event.previousRevision;
-  }
-  get value(): Uint8Array {
-    this.#value ??= opened(this.#transformer, this.key, this.#event.value).value;
-    return this.#value;
-  }
   get previous(): Uint8Array | undefined {
-    const { previous } = this.#event;
-    return previous && opened(this.#transformer, this.key, previous).value;
+    return this.#stored && opened(this.#transformer, this.key, this.#stored).value;
   }
 }
+
+/** What was encrypted here, by what came of it: who wrote something need not open it. */
+type Own = WeakMap<Uint8Array, Uint8Array>;
 
 /** Hands events on in their order, also where some must be waited for. */
 class OpeningWatch {
   readonly #for: TransformerFor;
+  readonly #own: Own;
   readonly #handler: StoreWatchHandler;
   #behind: Promise<void> | undefined;
   #inner: StoreWatch | undefined;
   #stopped = false;
 
-  constructor(transformerFor: TransformerFor, handler: StoreWatchHandler) {
+  constructor(transformerFor: TransformerFor, own: Own, handler: StoreWatchHandler) {
     this.#for = transformerFor;
+    this.#own = own;
     this.#handler = handler;
   }
 
@@ -185,17 +186,26 @@ class OpeningWatch {
 
   #events(events: readonly StoreEvent[]): void {
     const waits: Promise<void>[] = [];
-    const given = events.map(event => {
-      const transformer = this.#for(event.key);
-      if (!transformer) return event;
-      for (const value of [event.value, event.previous]) {
-        // What cannot be opened fails when it is asked for.
-        const wait = value?.length ? transformer.prepare?.(value)?.catch(() => {}) : undefined;
+    for (const { key, value, previous } of events) {
+      const transformer = this.#for(key);
+      if (!transformer?.prepare) continue;
+      for (const stored of [value, previous]) {
+        // What cannot be opened fails when it is.
+        const wait =
+          stored?.length && !this.#own.has(stored) ? transformer.prepare(stored)?.catch(() => {}) : undefined;
         if (wait) waits.push(wait);
       }
-      return new OpenedEvent(event, transformer);
-    });
-    this.#inOrder(() => this.#handler.onEvents(given), waits.length ? Promise.all(waits) : undefined);
+    }
+    const give = () => this.#handler.onEvents(events.map(event => this.#open(event)));
+    this.#inOrder(give, waits.length ? Promise.all(waits) : undefined);
+  }
+
+  // Throwing ends the watch: what cannot be read must not look as if it were not there.
+  #open(event: StoreEvent): StoreEvent {
+    const transformer = this.#for(event.key);
+    if (!transformer) return event;
+    const value = this.#own.get(event.value) ?? opened(transformer, event.key, event.value).value;
+    return new OpenedEvent(event, transformer, value);
   }
 
   #inOrder(give: () => void, wait: Promise<unknown> | undefined): void {

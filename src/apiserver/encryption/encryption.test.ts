@@ -136,6 +136,7 @@ test('events that must be waited for come in their order; who throws is told of 
     prepare: () => waits.get(at)?.promise,
   });
   const store = new EncryptedStore(inner, transformer);
+  const writer = new EncryptedStore(inner, transformer);
   const recorder = new Recorder(store, '/', 0);
   const errors: Error[] = [];
   const told: number[] = [];
@@ -147,7 +148,7 @@ test('events that must be waited for come in their order; who throws is told of 
     onError: error => errors.push(error),
   });
   for (const name of ['/a', '/b']) waits.set(name, Promise.withResolvers());
-  for (const name of ['/a', '/b', '/c']) await store.create(name, () => Buffer.from(name));
+  for (const name of ['/a', '/b', '/c']) await writer.create(name, () => Buffer.from(name));
   waits.get('/b')!.resolve();
   await new Promise(resolve => setImmediate(resolve));
   assert.deepEqual(recorder.revisions, []);
@@ -295,4 +296,32 @@ test('a KMS plugin wraps a seed; its key may change; who reads later asks it onc
     later.encryption.stop();
     kms.stop();
   }
+});
+
+test('what cannot be opened ends the watch; what was written here is not opened again', async () => {
+  const before = world(configuration(one(['secrets'], cipher('aesgcm', 'a'))));
+  await before.write('/registry/secrets/ns/a', 'x');
+  const { encryption } = world(configuration(one(['secrets'], cipher('aesgcm', 'b'))), before.inner);
+  const recorder = new Recorder(encryption.store, '/registry/', 0);
+  await recorder.until(() => recorder.errors.length > 0);
+  assert.deepEqual(
+    recorder.errors.map(e => e.message),
+    [
+      'unable to transform key "/registry/secrets/ns/a": transformer prefix "k8s:enc:aesgcm:v1:": no matching key was found for the provided AES transformer',
+    ],
+  );
+  let opened = 0;
+  const aes = aesGcm(key(1), systemRandom);
+  const counting: Transformer = {
+    ...aes,
+    fromStorage(stored, at) {
+      opened++;
+      return aes.fromStorage(stored, at);
+    },
+  };
+  const store = new EncryptedStore(memoryStore({ clock: new VirtualClock() }), () => counting);
+  const own = new Recorder(store, '/', 0);
+  await store.create('/a', () => Buffer.from('mine'));
+  assert.equal(own.events[0]?.value, 'mine');
+  assert.equal(opened, 0);
 });
