@@ -34,8 +34,8 @@ export interface ControlPlaneContext extends Surroundings {
   readonly nodeUsage?: Map<string, () => Promise<UsageReading>>;
   /** How the scheduler is configured; besides the files of the configuration. */
   readonly scheduler?: SchedulerChoice;
-  /** Where the scheduler leaves the way to ask it about a pod. */
-  readonly decisions?: { of?: (uid: string) => object | undefined };
+  /** Where the scheduler leaves the way to ask it about a pod, and about everything it knows. */
+  readonly decisions?: { of?: (uid: string) => object | undefined; dump?: () => string };
   /** Told of each simulated node, which can be switched off and on. */
   readonly onNode?: (name: string, node: NodeSwitch) => void;
   /** As `client`, but silent once the life is over: for what is switched off without a farewell. */

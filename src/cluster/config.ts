@@ -7,6 +7,7 @@ import { parseDuration } from '../api/scalar.ts';
 import { messageOf } from '../base/assert.ts';
 import { type ApiServerFiles, apiServerFields, type FieldKind } from './api-server-fields.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
+import type { SchedulerFiles } from './scheduler-settings.ts';
 import { checkPodBehaviour, type PodBehaviour } from './simulation/pod-behaviour.ts';
 
 /** In one process; far fewer fit into one with containers. */
@@ -46,6 +47,8 @@ export interface ClusterConfig {
   readonly featureGates?: Readonly<Record<string, boolean>>;
   /** Files that configure the API server. */
   readonly apiServer?: ApiServerFiles;
+  /** Files that configure the scheduler. */
+  readonly scheduler?: SchedulerFiles;
 }
 
 export const defaultClusterName = 'dev';
@@ -166,6 +169,7 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
     'controllers',
     'featureGates',
     'apiServer',
+    'scheduler',
   ]);
   set(
     config,
@@ -184,6 +188,7 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   set(config, 'controllers', readNames(reader, spec.controllers, at.child('controllers')));
   set(config, 'featureGates', readGates(reader, spec.featureGates, at.child('featureGates')));
   set(config, 'apiServer', readApiServer(reader, spec.apiServer, at.child('apiServer')));
+  set(config, 'scheduler', readScheduler(reader, spec.scheduler, at.child('scheduler')));
   return config;
 }
 
@@ -201,6 +206,14 @@ function readBehaviours(reader: Reader, value: unknown, at: FieldPath): readonly
       return [];
     }
   });
+}
+
+function readScheduler(reader: Reader, value: unknown, at: FieldPath): SchedulerFiles | undefined {
+  if (value === undefined || value === null) return undefined;
+  const given = reader.map(value, at, ['config', 'plugins']);
+  const config = readField(reader, given.config, 'file', at.child('config')) as string | undefined;
+  const plugins = readField(reader, given.plugins, 'files', at.child('plugins')) as string[] | undefined;
+  return { ...(config ? { config } : {}), ...(plugins ? { plugins } : {}) };
 }
 
 function readApiServer(reader: Reader, value: unknown, at: FieldPath): ApiServerFiles | undefined {

@@ -17,7 +17,10 @@ async function runScheduler(context: ControlPlaneContext, signal: AbortSignal): 
   const client = context.client({ userAgent: 'kube-scheduler', user: 'system:kube-scheduler' });
   const informers = createInformerFactory(client, { clock, random, log });
   const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...settings });
-  if (context.decisions) context.decisions.of = uid => scheduler.why(uid);
+  if (context.decisions) {
+    context.decisions.of = uid => scheduler.why(uid);
+    context.decisions.dump = () => scheduler.dump();
+  }
   const feeding: Service = { name: 'informers', run: s => informers.run(s) };
   await runAll([scheduler, feeding], signal);
 }

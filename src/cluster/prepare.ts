@@ -88,6 +88,7 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     ...(config.controllers ? { controllers: config.controllers } : {}),
     ...(config.featureGates ? { featureGates: config.featureGates } : {}),
     ...(config.apiServer ? { apiServer: config.apiServer } : {}),
+    ...(config.scheduler ? { scheduler: config.scheduler } : {}),
   };
 }
 

@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
+import { systemClock } from '../base/clock.ts';
+import { createLog } from '../base/log.ts';
+import { parseConfig } from './config.ts';
 import { createCluster, virtualClock } from './create-cluster.ts';
 import { type PluginFactory, Status } from './index.ts';
+import { dumpOnSignal } from './scheduler-dump.ts';
 import { readSchedulerFiles, settingsOf } from './scheduler-settings.ts';
 
 type Any = any;
@@ -41,10 +45,8 @@ test('a plugin of the caller takes part; several profiles stand side by side', a
     const get = (name: string) => client.get(coreV1.pods, { namespace: 'default', name });
     const message = await cluster.until(async () => {
       const pods = [await get('picky-1'), await get('picky-2')];
-      return (
-        pods.some(p => p.spec.nodeName) &&
-        pods.flatMap(p => p.status.conditions ?? []).find(c => c.reason === 'Unschedulable')?.message
-      );
+      const conditions = pods.flatMap(p => (p.status.conditions ?? []) as { message?: string }[]);
+      return conditions.find(c => c.message?.includes('free ports'))?.message;
     });
     assert.match(message, /^0\/2 nodes are available: 1 node is odd, 1 node\(s\) didn't have free ports/);
     await spread('default-scheduler', 1);
@@ -90,4 +92,30 @@ test('a configuration file names modules; what is wrong with them is said with t
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('on SIGUSR2 the log says what the scheduler believes', async () => {
+  const lines: string[] = [];
+  const before = process.listenerCount('SIGUSR2');
+  const log = createLog('scheduler', { clock: systemClock, write: line => lines.push(line) });
+  const stop = new AbortController();
+  const running = dumpOnSignal(() => 'Dump of cached nodes', log).run(stop.signal);
+  const told = new Promise<void>(resolve => process.once('SIGUSR2', () => resolve()));
+  process.kill(process.pid, 'SIGUSR2');
+  await told;
+  stop.abort();
+  await running;
+  assert.match(lines.join(), /Dump of cached nodes/);
+  assert.equal(process.listenerCount('SIGUSR2'), before);
+});
+
+test("a cluster's configuration names the scheduler's files", () => {
+  const text = (scheduler: string) =>
+    `apiVersion: k8ts.dev/v1alpha1\nkind: ClusterConfiguration\nspec:\n  scheduler: ${scheduler}\n`;
+  const config = parseConfig(text('{ config: /etc/s.yaml, plugins: [/opt/p.ts] }'), 'c.yaml');
+  assert.deepEqual(config.scheduler, { config: '/etc/s.yaml', plugins: ['/opt/p.ts'] });
+  assert.throws(
+    () => parseConfig(text('{ config: s.yaml }'), 'c.yaml'),
+    /spec\.scheduler\.config.*must be an absolute path/,
+  );
 });

@@ -1,6 +1,7 @@
 // The control plane: API server, controllers and scheduler in one process.
 import type { Server } from 'node:net';
 import type { Clock } from '../base/clock.ts';
+import { runAll } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { ReadFiles } from './api-server-files.ts';
@@ -9,6 +10,7 @@ import { serviceAddress } from './config.ts';
 import { runControlPlane } from './control-plane.ts';
 import { ensurePki } from './pki.ts';
 import type { ServerConfig } from './role.ts';
+import { dumpOnSignal } from './scheduler-dump.ts';
 import type { ChildLink } from './supervisor/child-link.ts';
 
 export interface RunOptions {
@@ -87,7 +89,8 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       () => link?.ready(),
       () => {},
     );
-    await runControlPlane(api, context, signal);
+    const dump = dumpOnSignal(() => decisions.dump?.(), log.with({ part: 'scheduler' }));
+    await runAll([dump, { name: 'control plane', run: s => runControlPlane(api, context, s) }], signal);
   } finally {
     await files?.close();
     await store.close();

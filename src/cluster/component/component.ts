@@ -11,6 +11,7 @@ import type { Client } from '../../client/client.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
 import { runAsLeader } from '../../client/leader-election.ts';
 import { exec } from '../host/exec.ts';
+import { dumpOnSignal } from '../scheduler-dump.ts';
 import { connectTo } from './connection.ts';
 import { createStatusServer } from './status-server.ts';
 
@@ -121,7 +122,8 @@ export async function runSchedulerAlone(
     const { clock, random, log } = context;
     const informers = createInformerFactory(client, { clock, random, log });
     const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...settings });
-    return [scheduler, { name: 'informers', run: s => informers.run(s) }];
+    const dump = dumpOnSignal(() => scheduler.dump(), log);
+    return [scheduler, dump, { name: 'informers', run: s => informers.run(s) }];
   });
 }
 
