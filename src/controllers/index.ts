@@ -2,6 +2,7 @@
 import { featureGates } from '../api/feature-gates.ts';
 import type { CertificateAndKey } from '../base/x509.ts';
 import type { Controller } from '../engine/controller.ts';
+import { attachDetachController } from './attachdetach/attach-detach.ts';
 import { bootstrapSignerController } from './bootstrapsigner/bootstrap-signer.ts';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificate/certificate.ts';
 import { clusterRoleAggregationController } from './clusterroleaggregation/cluster-role-aggregation.ts';
@@ -104,6 +105,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     attributesClassProtectionController(),
     ephemeralVolumeController(),
     volumeExpanderController(),
+    attachDetachController(),
     // Devices.
     ...(featureEnabled('DynamicResourceAllocation') ? [resourceClaimController()] : []),
     ...(featureEnabled('DRADeviceTaints') ? [deviceTaintEvictionController()] : []),

@@ -4,6 +4,7 @@ import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
@@ -18,6 +19,8 @@ export interface ControllerContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Of all controllers: names must be those of Kubernetes. */
+  readonly metrics: Metrics;
   readonly events: EventRecorder;
   /** Local copies of what `watches` and `reads` name; a bug for anything else. */
   lister<T extends KubeObject>(resource: ResourceRef<T>): Lister<T>;

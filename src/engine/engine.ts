@@ -5,7 +5,7 @@ import { isConflict, isNotFound, StatusError } from '../api/status.ts';
 import { BugError, messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Metrics } from '../base/metrics.ts';
+import { createMetrics, type Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { BackOff } from '../client/back-off.ts';
 import type { Client } from '../client/client.ts';
@@ -111,6 +111,7 @@ class ControllerRun {
       clock,
       random,
       log: this.#log,
+      metrics: this.#o.metrics ?? createMetrics(),
       events: createEventRecorder(client, { component: component ?? name, clock, random, log: this.#log }),
       informers: this.#o.informers,
       lister: resource => this.#informer(resource).lister,

@@ -3,8 +3,9 @@ import { keyOf, parseKey } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
 import type { PersistentVolumeClaim, Pod } from '../../api/type/core-v1.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
+import { claimKeysOf } from '../kernel/pod-claim.ts';
 import { protection, setFinalizer } from './finalizer.ts';
-import { claimKeysOf, usesClaim } from './kernel/claim-use.ts';
+import { usesClaim } from './kernel/claim-use.ts';
 
 const finalizer = 'kubernetes.io/pvc-protection';
 const byClaim = 'claim';
