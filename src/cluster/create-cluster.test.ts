@@ -32,3 +32,18 @@ test('a deployment runs on simulated nodes, on virtual time', async () => {
     await cluster.stop();
   }
 });
+
+test('an idle node reports its status every five minutes, and no more', async () => {
+  const cluster = await createCluster({ nodes: 1, clock: virtualClock(), seed: 1 });
+  try {
+    await cluster.advance('10m');
+    let reports = 0;
+    cluster.faults.observe(call => {
+      if (call.resource === 'nodes/status') reports++;
+    });
+    await cluster.advance('1h');
+    assert.equal(reports, 12);
+  } finally {
+    await cluster.stop();
+  }
+});
