@@ -80,6 +80,13 @@ export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [
     },
   },
   {
+    name: 'local storage',
+    async create(context) {
+      const { createLocalStorage } = await import('./local-storage/local-storage-part.ts');
+      return createLocalStorage(context);
+    },
+  },
+  {
     name: 'scheduler',
     async create(context) {
       const { createControlPlaneScheduler } = await import('./control-plane-scheduler.ts');
@@ -116,6 +123,13 @@ export const nodeParts: readonly Part<NodeContext>[] = [
     async create(context) {
       const { createNodeDns } = await import('./node-dns.ts');
       return createNodeDns(context);
+    },
+  },
+  {
+    name: 'local storage',
+    async create(context) {
+      const { createNodeLocalStorage } = await import('./local-storage/local-storage-part.ts');
+      return createNodeLocalStorage(context);
     },
   },
 ];

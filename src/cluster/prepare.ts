@@ -8,6 +8,7 @@ import { isLoopback } from './host/resolver.ts';
 import { type KubeconfigCluster, kubeconfigText } from './kubeconfig-file.ts';
 import { type LabPlan, planLab } from './lab/kernel/lab-plan.ts';
 import { namespacePath } from './lab/lab.ts';
+import { localStorageGroup, localStorageUser } from './local-storage/local-storage-setup.ts';
 import { ensurePki, type Pki } from './pki.ts';
 import type { AgentConfig, ForwardConfig, ServerConfig } from './role.ts';
 import { type ClusterPaths, nodePaths } from './state.ts';
@@ -84,6 +85,7 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     clusterDomain: config.clusterDomain,
     simulatedNodes: plan ? 0 : config.nodes,
     ...(config.behaviours ? { behaviours: config.behaviours } : {}),
+    localStorage: true,
     maxPods: config.maxPods,
     ...(config.controllers ? { controllers: config.controllers } : {}),
     ...(config.featureGates ? { featureGates: config.featureGates } : {}),
@@ -101,10 +103,11 @@ async function writeAgentConfig(
   const { paths, config } = p;
   const own = nodePaths(paths, node.name);
   for (const directory of [own.state, own.run]) mkdirSync(directory, { recursive: true, mode: 0o711 });
-  const [kubelet, serving, proxy] = await Promise.all([
+  const [kubelet, serving, proxy, storage] = await Promise.all([
     pki.issueNodeClient(node.name),
     pki.issueNodeServing(node.name, { dnsNames: [node.name], ipAddresses: [node.address] }),
     pki.issueClient({ commonName: 'system:kube-proxy' }),
+    pki.issueClient({ commonName: localStorageUser(node.name), organizations: [localStorageGroup] }),
   ]);
   const resolvConf = `${own.state}/resolv.conf`;
   writeFileAtomic(resolvConf, config.egress ? outsideResolvers() : '', 0o644);
@@ -118,6 +121,7 @@ async function writeAgentConfig(
     kubelet: { certificate: kubelet.certificatePem, key: kubelet.keyPem },
     kubeletServing: { certificate: serving.certificatePem, key: serving.keyPem },
     proxy: { certificate: proxy.certificatePem, key: proxy.keyPem },
+    localStorage: { certificate: storage.certificatePem, key: storage.keyPem },
     stateDirectory: own.state,
     runDirectory: own.run,
     cgroup: own.cgroup,

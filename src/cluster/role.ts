@@ -39,6 +39,8 @@ export interface ServerConfig {
   readonly simulatedNodes: number;
   /** How their pods live; default: they run at once and until they are stopped. */
   readonly behaviours?: readonly PodBehaviour[];
+  /** The storage class that nodes serve from their own disks is there from the start. */
+  readonly localStorage?: boolean;
   readonly maxPods: number;
 }
 
@@ -57,6 +59,8 @@ export interface AgentConfig {
   readonly kubeletServing: { readonly certificate: string; readonly key: string };
   /** PEM; system:kube-proxy. */
   readonly proxy: { readonly certificate: string; readonly key: string };
+  /** PEM; k8ts:local-storage:NAME. Absent: the node makes no volumes. */
+  readonly localStorage?: { readonly certificate: string; readonly key: string };
   /** Kept over a reboot. */
   readonly stateDirectory: string;
   /** Sockets and what containerd keeps of running containers. */
