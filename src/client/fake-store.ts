@@ -300,9 +300,9 @@ export class FakeStore {
   #replace(resource: ResourceRef<any>, old: KubeObject, wanted: Loose, sub: string, dryRun: boolean): KubeObject {
     const previous = cloneDeep(old) as unknown as Loose;
     const next = sub === 'status' ? { ...previous, status: wanted.status } : wanted;
-    // As on a server, annotations go along with a status.
-    const { annotations } = wanted.metadata;
-    if (sub === 'status' && annotations) next.metadata = { ...previous.metadata, annotations };
+    // As on a server, these go along with a status.
+    if (sub === 'status')
+      for (const field of ['annotations', 'finalizers']) setOrDelete(next.metadata, field, wanted.metadata[field]);
     if (sub === 'status' && wanted.status === undefined) delete next.status;
     if (sub === '' && this.#hasStatus(resource)) setOrDelete(next, 'status', previous.status);
     for (const field of fixedMetadata) setOrDelete(next.metadata, field, previous.metadata[field]);

@@ -15,6 +15,8 @@ export function createControllers(context: ControlPlaneContext): Service {
   const controllers = allControllers({
     clusterCa: context.clusterCa,
     podCidr: context.config.podCidr,
+    // There is no cloud provider; who brings another balancer selects `-service-lb-controller` or uses classes.
+    balancesOnNodes: true,
     featureEnabled: featureGates(context.config.featureGates),
     ...(context.clusterSigning ? { clusterSigning: context.clusterSigning } : {}),
     ...(context.serviceAccountKey ? { serviceAccountKey: context.serviceAccountKey } : {}),

@@ -154,3 +154,24 @@ test('a claim is bound to a volume, holds it, and lets it go', { timeout: 30_000
     await end;
   }),
 );
+
+test('a service of type LoadBalancer gets the addresses of the nodes', async () => {
+  await withControllers(async client => {
+    await client.create(coreV1.nodes, { metadata: { name: 'n' } });
+    const condition = { type: 'Ready', status: 'True', lastHeartbeatTime: '2026-01-01T00:00:00Z' };
+    const addresses = [{ type: 'InternalIP', address: '10.1.1.1' }];
+    const status = { addresses, conditions: [condition] };
+    const key = { namespace: 'default', name: 'front' };
+    await client.patch(coreV1.nodes, { name: 'n' }, { type: 'merge', body: { status } }, { subresource: 'status' });
+    const balanced = seen(client, coreV1.services, s => s.status.loadBalancer?.ingress?.[0]?.ip === '10.1.1.1');
+    await client.create(coreV1.services, {
+      metadata: { name: key.name, namespace: key.namespace },
+      spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+    });
+    const service = await balanced;
+    assert.deepEqual(service.metadata.finalizers, ['service.kubernetes.io/load-balancer-cleanup']);
+    const over = seen(client, coreV1.services, gone(key.name));
+    await client.delete(coreV1.services, key);
+    await over;
+  });
+});

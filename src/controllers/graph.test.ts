@@ -10,6 +10,7 @@ const everything = allControllers({
   podCidr: '10.244.0.0/16',
   clusterSigning: { certificatePem: '', keyPem: '' },
   serviceAccountKey: 'key',
+  balancesOnNodes: true,
 });
 
 // RECORD=1 writes it anew.

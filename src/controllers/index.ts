@@ -31,6 +31,7 @@ import { resourceClaimController } from './resourceclaim/resourceclaim.ts';
 import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceCidrsController } from './service-cidrs/service-cidrs.ts';
+import { serviceLbController } from './service-lb/service-lb.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/service-account-token.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
@@ -52,6 +53,8 @@ export interface AllControllersOptions {
   readonly clusterSigning?: CertificateAndKey;
   /** RSA or EC, PEM: signs tokens of service accounts. Absent: Secrets of their type stay empty. */
   readonly serviceAccountKey?: string;
+  /** Balance services of type LoadBalancer on the nodes' own addresses. Default: leave that to others. */
+  readonly balancesOnNodes?: boolean;
   /** Default: as Kubernetes has them. */
   readonly featureEnabled?: (gate: string) => boolean;
 }
@@ -98,6 +101,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     endpointController(),
     endpointSliceMirroringController(),
     serviceCidrsController(),
+    ...(options.balancesOnNodes ? [serviceLbController()] : []),
     // Volumes.
     volumeBinderController(),
     claimProtectionController(),

@@ -10,6 +10,7 @@ export function graph(context: Pick<CliContext, 'print'>): void {
     podCidr: '10.244.0.0/16',
     clusterSigning: { certificatePem: '', keyPem: '' },
     serviceAccountKey: ' ',
+    balancesOnNodes: true,
   });
   context.print(controllerGraph(controllers));
 }
