@@ -38,7 +38,7 @@ import {
 import { webhookTokenAuthenticator } from './authn/webhook-token.ts';
 import { createAuthorization } from './authz/authorization.ts';
 import type { Authorizer, RuleResolver } from './authz/authorizer.ts';
-import { nodeRules, reconcile } from './authz/bootstrap-policy.ts';
+import { bootstrapPolicy, nodeRules, reconcile } from './authz/bootstrap-policy.ts';
 import { impersonated } from './authz/impersonation.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
@@ -263,7 +263,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
         onDecided: countImpersonation,
       }),
     async bootstrap(signal) {
-      await reconcile(client, signal);
+      await reconcile(client, signal, bootstrapPolicy(context.featureEnabled));
       await startTracking(client, clock);
     },
   };

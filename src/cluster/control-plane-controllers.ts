@@ -2,7 +2,7 @@
 import { featureGates } from '../api/feature-gates.ts';
 import { runAll, type Service } from '../base/lifecycle.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
-import { longControllerNames } from '../controllers/controller-alias.ts';
+import { knownControllers, longControllerNames } from '../controllers/controller-alias.ts';
 import { allControllers } from '../controllers/index.ts';
 import { runControllers } from '../engine/engine.ts';
 import type { ControlPlaneContext } from './components.ts';
@@ -24,7 +24,12 @@ export function createControllers(context: ControlPlaneContext): Service {
   const select = longControllerNames(context.config.controllers ?? ['*']);
   const engine: Service = {
     name: 'controllers',
-    run: signal => runControllers(controllers, { client, informers, clock, random, log, metrics, select }, signal),
+    run: signal =>
+      runControllers(
+        controllers,
+        { client, informers, clock, random, log, metrics, select, known: knownControllers },
+        signal,
+      ),
   };
   return {
     name: 'controllers',

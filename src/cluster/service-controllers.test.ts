@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
-import { appsV1, coreV1, discoveryV1 } from '../api/refs.ts';
+import { appsV1, coreV1, discoveryV1, storagemigrationV1beta1 } from '../api/refs.ts';
+import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { startTestServer } from '../apiserver/test-server.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
@@ -34,8 +35,11 @@ function seen(
 const named = (name: string) => (o: KubeObject, type: WatchEventType) => o.metadata.name === name && type !== 'DELETED';
 const gone = (name: string) => (o: KubeObject, type: WatchEventType) => o.metadata.name === name && type === 'DELETED';
 
-async function withControllers(use: (client: Client) => Promise<void>): Promise<void> {
-  const { server, ca, stop } = await startTestServer();
+async function withControllers(
+  use: (client: Client) => Promise<void>,
+  settings: Pick<ApiServerOptions, 'featureGates' | 'runtimeConfig'> = {},
+): Promise<void> {
+  const { server, ca, stop } = await startTestServer(settings);
   const abort = new AbortController();
   const context = {
     clock: systemClock,
@@ -43,7 +47,7 @@ async function withControllers(use: (client: Client) => Promise<void>): Promise<
     log: silentLog,
     metrics: createMetrics(),
     clusterCa: ca,
-    config: { podCidr: '10.244.0.0/16' },
+    config: { podCidr: '10.244.0.0/16', featureGates: settings.featureGates },
     client: (identity: Parameters<ControlPlaneContext['client']>[0]) => server.client(identity),
   } as unknown as ControlPlaneContext;
   const running = createControllers(context).run(abort.signal);
@@ -174,4 +178,28 @@ test('a service of type LoadBalancer gets the addresses of the nodes', async () 
     await client.delete(coreV1.services, key);
     await over;
   });
+});
+
+test('a storage version migration is carried out where it is switched on', async () => {
+  await withControllers(
+    async client => {
+      const { storageversionmigrations } = storagemigrationV1beta1;
+      await client.create(coreV1.configmaps, { metadata: { name: 'c', namespace: 'default' }, data: { a: 'b' } });
+      const over = seen(client, storageversionmigrations, m => m.status?.conditions?.length > 1);
+      await client.create(storageversionmigrations, {
+        metadata: { name: 'm' },
+        spec: { resource: { group: '', resource: 'configmaps' } },
+      });
+      const { status } = await over;
+      assert.deepEqual(
+        status.conditions.map((c: { type: string; status: string }) => `${c.type}=${c.status}`),
+        ['Running=False', 'Succeeded=True'],
+      );
+      assert.ok(Number(status.resourceVersion) > 0);
+    },
+    {
+      featureGates: { StorageVersionMigrator: true },
+      runtimeConfig: { 'storagemigration.k8s.io/v1beta1': true },
+    },
+  );
 });

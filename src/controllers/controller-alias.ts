@@ -44,6 +44,32 @@ export const controllerAliases: Readonly<Record<string, string>> = {
   resourceclaim: 'resourceclaim-controller',
 };
 
+/** Names of controllers that came after short names went. */
+const laterControllers: readonly string[] = [
+  'taint-eviction-controller',
+  'device-taint-eviction-controller',
+  'volumeattributesclass-protection-controller',
+  'service-cidr-controller',
+  'kube-apiserver-serving-clustertrustbundle-publisher-controller',
+  'podcertificaterequest-cleaner-controller',
+  'resource-pool-status-request-controller',
+  'selinux-warning-controller',
+  'storage-version-migrator-controller',
+];
+
+/** Every name --controllers may say, of controllers that are not there or cannot run here as well. */
+export const knownControllers: ReadonlySet<string> = new Set([
+  ...Object.values(controllerAliases),
+  ...laterControllers,
+]);
+
+/** What `*` does not include in kube-controller-manager. */
+export const controllersOffByDefault: readonly string[] = [
+  'bootstrap-signer-controller',
+  'token-cleaner-controller',
+  'selinux-warning-controller',
+];
+
 /** Short names made long, their `-` kept. */
 export const longControllerNames = (select: readonly string[]): string[] =>
   select.map(item => {

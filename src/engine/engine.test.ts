@@ -277,6 +277,7 @@ describe('selecting controllers', () => {
     assert.equal(names(['c']), 'c');
     assert.equal(names(['-c']), '');
     assert.throws(() => names(['d']), /"d" is not in the list of known controllers/);
+    assert.deepEqual(selectControllers(all, ['d', 'a', '-d'], [], new Set(['d'])), [{ name: 'a' }]);
   });
 });
 

@@ -28,6 +28,8 @@ export interface EngineOptions {
   select?: readonly string[];
   /** Names that `*` does not include. */
   offByDefault?: readonly string[];
+  /** Names that `select` may say though no controller has them. */
+  known?: ReadonlySet<string>;
 }
 
 const defaultWorkers = 5;
@@ -41,7 +43,7 @@ export async function runControllers(
   options: EngineOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const chosen = selectControllers(controllers, options.select, options.offByDefault);
+  const chosen = selectControllers(controllers, options.select, options.offByDefault, options.known);
   // All informers first, so that they list at the same time.
   const runs = chosen.map(c => new ControllerRun(c, options));
   await Promise.all(runs.map(r => r.run(signal)));

@@ -58,9 +58,23 @@ const autoupdate = 'rbac.authorization.kubernetes.io/autoupdate';
 const writeAttempts = 5;
 const atOnce = 32;
 
+/** What controllers need that come with a feature gate which is off by default. */
+const gatedControllers: Readonly<Record<string, readonly RoleFact[]>> = {
+  StorageVersionMigrator: [
+    {
+      name: 'system:controller:storage-version-migrator-controller',
+      rules: [
+        { v: ['list', 'patch'], g: ['*'], r: ['*'] },
+        { v: ['patch', 'update'], g: ['storagemigration.k8s.io'], r: ['storageversionmigrations/status'] },
+      ],
+    },
+  ],
+};
+
 /** Built anew at each call: read once at start. */
-export function bootstrapPolicy(): BootstrapPolicy {
+export function bootstrapPolicy(featureEnabled: (gate: string) => boolean = () => false): BootstrapPolicy {
   const facts = readFacts<RbacFacts>('rbac.json');
+  const gated = Object.entries(gatedControllers).flatMap(([gate, roles]) => (featureEnabled(gate) ? roles : []));
   const metadataOf = (f: { name: string; ns?: string; labels?: Record<string, string> }) => ({
     name: f.name,
     ...(f.ns ? { namespace: f.ns } : {}),
@@ -82,8 +96,8 @@ export function bootstrapPolicy(): BootstrapPolicy {
     roleRef: { apiGroup, kind: f.role[0], name: f.role[1] },
   });
   return {
-    clusterRoles: [...facts.clusterRoles, ...facts.controllerRoles].map(role('ClusterRole')),
-    clusterRoleBindings: [...facts.clusterRoleBindings, ...facts.controllerRoleBindings].map(
+    clusterRoles: [...facts.clusterRoles, ...facts.controllerRoles, ...gated].map(role('ClusterRole')),
+    clusterRoleBindings: [...facts.clusterRoleBindings, ...facts.controllerRoleBindings, ...gated.map(ownBinding)].map(
       binding('ClusterRoleBinding'),
     ),
     roles: facts.roles.map(role('Role')),
@@ -105,6 +119,13 @@ function ruleOf(f: RuleFact): PolicyRule {
     ...(f.u ? { nonResourceURLs: f.u } : {}),
   };
 }
+
+/** Of a controller's role to its service account of the same name. */
+const ownBinding = ({ name }: RoleFact): BindingFact => ({
+  name,
+  role: ['ClusterRole', name],
+  subjects: [['ServiceAccount', 'kube-system', name.slice('system:controller:'.length)]],
+});
 
 function subjectOf(f: BindingFact['subjects'][number]): Subject {
   const [kind, ...rest] = f;

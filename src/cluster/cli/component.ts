@@ -5,6 +5,7 @@ import { createLog } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { CommonOptions, ControllersOptions, ProxyOptions, SchedulerOptions } from '../component/component.ts';
 import { CliError, exitCode } from './exit.ts';
+import { parseGates } from './gates.ts';
 
 interface Flags {
   readonly kubeconfig?: string;
@@ -36,10 +37,11 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
     .option('--cluster-signing-cert-file <file>', 'signs certificates asked for through the API')
     .option('--cluster-signing-key-file <file>', 'its key')
     .option('--service-account-private-key-file <file>', 'signs tokens of service accounts in Secrets')
+    .option('--feature-gates <gates>', 'NAME=true or NAME=false, parted by commas; repeatable', collect)
     .action(async (flags: Flags) => {
       const { runControllersAlone } = await import('../component/component.ts');
       await runControllersAlone(
-        { ...flags, ...settled(flags) } as ControllersOptions,
+        { ...flags, ...settled(flags), ...gates(flags) } as ControllersOptions,
         surroundings('controllers'),
         stop(),
       );
@@ -63,6 +65,11 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
 }
 
 const surroundings = (name: string) => ({ clock: systemClock, random: systemRandom, log: createLog(name) });
+
+/** The last value of a gate counts. */
+function gates({ featureGates }: Flags): Pick<ControllersOptions, 'featureGates'> {
+  return featureGates ? { featureGates: parseGates(featureGates as string[]) } : {};
+}
 
 function settled(flags: Flags): Pick<CommonOptions, 'statusPort'> {
   const statusPort = Number(flags.statusPort);

@@ -1,6 +1,7 @@
 // Controllers, scheduler and service proxy as programs of their own, beside any API server of Kubernetes 1.36.
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { featureGates } from '../../api/feature-gates.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { runAll, type Service } from '../../base/lifecycle.ts';
@@ -38,6 +39,7 @@ export interface ControllersOptions extends CommonOptions {
   readonly clusterSigningCertFile?: string;
   readonly clusterSigningKeyFile?: string;
   readonly serviceAccountPrivateKeyFile?: string;
+  readonly featureGates?: Readonly<Record<string, boolean>>;
 }
 
 export interface SchedulerOptions extends CommonOptions {
@@ -69,16 +71,18 @@ export async function runControllersAlone(
   context: ComponentContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const [{ allControllers }, { longControllerNames }, { runControllers }] = await Promise.all([
-    import('../../controllers/index.ts'),
-    import('../../controllers/controller-alias.ts'),
-    import('../../engine/engine.ts'),
-  ]);
+  const [{ allControllers }, { controllersOffByDefault, knownControllers, longControllerNames }, { runControllers }] =
+    await Promise.all([
+      import('../../controllers/index.ts'),
+      import('../../controllers/controller-alias.ts'),
+      import('../../engine/engine.ts'),
+    ]);
   const name = 'kube-controller-manager';
   await runAlone(name, options, context, signal, (client, metrics, ca) => {
     const { clock, random, log } = context;
     const { rootCaFile, clusterSigningCertFile: cert, clusterSigningKeyFile: key } = options;
     const controllers = allControllers({
+      featureEnabled: featureGates(options.featureGates),
       clusterCa: rootCaFile ? readText(rootCaFile, '--root-ca-file') : ca,
       ...(options.clusterCidr ? { podCidr: options.clusterCidr } : {}),
       ...(cert && key
@@ -94,11 +98,15 @@ export async function runControllersAlone(
         : {}),
     });
     const informers = createInformerFactory(client, { clock, random, log });
-    const select = options.controllers?.length ? { select: longControllerNames(options.controllers) } : {};
+    const selection = {
+      ...(options.controllers?.length ? { select: longControllerNames(options.controllers) } : {}),
+      offByDefault: controllersOffByDefault,
+      known: knownControllers,
+    };
     return [
       {
         name: 'controllers',
-        run: s => runControllers(controllers, { client, informers, clock, random, log, metrics, ...select }, s),
+        run: s => runControllers(controllers, { client, informers, clock, random, log, metrics, ...selection }, s),
       },
       { name: 'informers', run: s => informers.run(s) },
     ];
