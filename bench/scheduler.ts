@@ -1,156 +1,119 @@
-// Pods a second that the scheduler places: `node bench/scheduler.ts [nodes] [pods] [shape]`, on the fake client.
-// Shapes: plain (one ReplicaSet's pods), varied (each pod asks for something else), spread (DoNotSchedule over zones),
-// anti (required anti-affinity to their like by host), dra (a claim of one device each, ten devices a node).
-import type { Draft } from '../src/api/meta.ts';
-import { coreV1, resourceV1 } from '../src/api/refs.ts';
-import type { Node, Pod } from '../src/api/type/core-v1.ts';
+// `npm run bench scheduler`: pods a second that the scheduler places, in the shapes of upstream's scheduler_perf, on the
+// fake client, each in a process of its own. `node bench/scheduler.ts NAME …` runs some; SCALE=0.1 makes them smaller.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Draft, KubeObject } from '../src/api/meta.ts';
+import { coreV1 } from '../src/api/refs.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { silentLog } from '../src/base/log.ts';
 import { seededRandom } from '../src/base/random.ts';
-import { fakeClient } from '../src/client/fake-client.ts';
+import { type FakeClient, fakeClient, resourceOf } from '../src/client/fake-client.ts';
 import { createInformerFactory } from '../src/client/informer-factory.ts';
-import { Algorithm } from '../src/scheduler/algorithm.ts';
-import { CycleState } from '../src/scheduler/framework.ts';
-import { podInfoOf } from '../src/scheduler/pod-info.ts';
+import { livePods } from '../src/scheduler/live-pods.ts';
 import { createScheduler } from '../src/scheduler/scheduler.ts';
+import { report } from './report.ts';
+import { churning, nodeObjects, podsOf, type Workload, workloads } from './scheduler-workload.ts';
 
-type Shape = 'plain' | 'varied' | 'spread' | 'anti' | 'dra';
+const scale = Number(process.env.SCALE ?? 1);
+const timeLimitMs = 180_000;
 
-const [nodes = 1000, pods = 5000] = process.argv.slice(2, 4).map(Number);
-const shape = (process.argv[4] ?? 'plain') as Shape;
+const turn = () => new Promise<void>(resolve => setImmediate(resolve));
+const put = (client: FakeClient, object: Draft<KubeObject>) => client.set(resourceOf(object), object);
+const keyOf = ({ metadata }: Draft<KubeObject>) =>
+  metadata?.namespace ? `${metadata.namespace}/${metadata.name}` : metadata!.name!;
 
-const nodeOf = (i: number): Draft<Node> => ({
-  kind: 'Node',
-  apiVersion: 'v1',
-  metadata: {
-    name: `node-${i}`,
-    labels: { 'kubernetes.io/hostname': `node-${i}`, 'topology.kubernetes.io/zone': `zone-${i % 3}` },
-  },
-  spec: {},
-  status: { allocatable: { cpu: '32', memory: '128Gi', pods: '110' } },
-});
-
-function podOf(i: number): Draft<Pod> {
-  const labels = { app: 'bench' };
-  const labelSelector = { matchLabels: labels };
-  const zone = 'topology.kubernetes.io/zone';
-  const requests =
-    shape === 'varied' ? { cpu: `${1 + (i % 400)}m`, memory: `${1 + (i % 300)}Mi` } : { cpu: '100m', memory: '100Mi' };
-  return {
-    kind: 'Pod',
-    apiVersion: 'v1',
-    metadata: {
-      name: `pod-${i}`,
-      namespace: 'default',
-      uid: `uid-${i}`,
-      labels,
-      ownerReferences: [{ kind: 'ReplicaSet', apiVersion: 'apps/v1', name: 'bench', uid: 'rs', controller: true }],
-    },
-    spec: {
-      containers: [{ name: 'c', image: 'busybox', resources: { requests } }],
-      ...(shape === 'spread'
-        ? {
-            topologySpreadConstraints: [
-              { maxSkew: 5, topologyKey: zone, whenUnsatisfiable: 'DoNotSchedule', labelSelector },
-            ],
-          }
-        : {}),
-      ...(shape === 'dra' ? { resourceClaims: [{ name: 'gpu', resourceClaimName: `claim-${i}` }] } : {}),
-      ...(shape === 'anti'
-        ? {
-            affinity: {
-              podAntiAffinity: {
-                requiredDuringSchedulingIgnoredDuringExecution: [
-                  { topologyKey: 'kubernetes.io/hostname', labelSelector },
-                ],
-              },
-            },
-          }
-        : {}),
-    },
-    status: { phase: 'Pending' },
+/** Every second something new, and what there was before goes. */
+function churn(client: FakeClient): () => void {
+  let round = 0;
+  const next = () => {
+    for (const o of round ? churning(round) : []) client.remove(resourceOf(o), keyOf(o));
+    for (const o of churning(++round)) put(client, o);
   };
+  const timer = setInterval(next, 1000);
+  next();
+  return () => clearInterval(timer);
 }
 
-const replicaSet = {
-  kind: 'ReplicaSet',
-  apiVersion: 'apps/v1',
-  metadata: { name: 'bench', namespace: 'default', uid: 'rs' },
-  spec: { selector: { matchLabels: { app: 'bench' } } },
-};
-
-const apiVersion = 'resource.k8s.io/v1';
-const driver = 'gpu.example.com';
-const cel = { expression: `device.attributes["${driver}"].model == "large"` };
-const deviceClass = { kind: 'DeviceClass', apiVersion, metadata: { name: 'gpu' }, spec: { selectors: [{ cel }] } };
-const sliceOf = (i: number) => ({
-  kind: 'ResourceSlice',
-  apiVersion,
-  metadata: { name: `slice-${i}` },
-  spec: {
-    driver,
-    nodeName: `node-${i}`,
-    pool: { name: `node-${i}`, generation: 1, resourceSliceCount: 1 },
-    devices: Array.from({ length: 10 }, (_, d) => ({
-      name: `gpu-${d}`,
-      attributes: { model: { string: 'large' }, index: { int: d } },
-      capacity: { memory: { value: '40Gi' } },
-    })),
-  },
-});
-const claimOf = (i: number) => ({
-  metadata: { name: `claim-${i}`, namespace: 'default', uid: `claim-uid-${i}` },
-  spec: {
-    devices: {
-      requests: [{ name: 'gpu', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount' as const, count: 1 } }],
-    },
-  },
-  status: {},
-});
-
-const client = fakeClient([replicaSet, ...Array.from({ length: nodes }, (_, i) => nodeOf(i))], { clock: systemClock });
-const random = seededRandom(1);
-const informers = createInformerFactory(client, { clock: systemClock, random, log: silentLog });
-const scheduler = createScheduler({ client, informers, clock: systemClock, random, log: silentLog });
-const abort = new AbortController();
-const running = Promise.all([scheduler.run(abort.signal), informers.run(abort.signal)]);
-if (shape === 'dra') {
-  client.set(resourceV1.deviceclasses, deviceClass);
-  for (let i = 0; i < nodes; i++) client.set(resourceV1.resourceslices, sliceOf(i));
-  for (let i = 0; i < 2 * pods; i++) client.set(resourceV1.resourceclaims, claimOf(i));
+function scaled(w: Workload): Workload {
+  const { nodes, init, measured } = w;
+  const some = (n: number) => Math.ceil(n * scale);
+  return { ...w, nodes: some(nodes), init: some(init), measured: some(measured) };
 }
-await informers.whenSynced();
-for (let i = 0; i < pods; i++) client.set(coreV1.pods, podOf(i));
 
-const started = performance.now();
-while (
-  scheduler.cache.podCount < pods &&
-  performance.now() - started < 120_000 &&
-  scheduler.queue.sizes.unschedulable === 0
-)
-  await new Promise(resolve => setImmediate(resolve));
-const seconds = (performance.now() - started) / 1000;
-const placed = scheduler.cache.podCount;
-console.log(
-  `${shape}: ${nodes} nodes, ${placed} of ${pods} pods in ${seconds.toFixed(2)} s: ${Math.round(placed / seconds)} pods/s with binding`,
-);
+async function run(name: string): Promise<void> {
+  const w = scaled(workloads[name]!);
+  const { init, measured } = podsOf(w);
+  const objects = [
+    ...(w.objects ?? []),
+    ...nodeObjects(w),
+    ...(w.perNode ? Array.from({ length: w.nodes }, (_, i) => w.perNode!(i)).flat() : []),
+    ...(w.perPod ? Array.from({ length: w.init + w.measured }, (_, i) => w.perPod!(i)).flat() : []),
+  ];
+  const client = fakeClient(objects, { clock: systemClock });
+  const random = seededRandom(1);
+  const informers = createInformerFactory(client, { clock: systemClock, random, log: silentLog });
+  const scheduler = createScheduler({ client, informers, clock: systemClock, random, log: silentLog });
+  const abort = new AbortController();
+  const bound = new Set<string>();
+  const note = (pod: { metadata: { uid: string }; spec: { nodeName?: string } }) =>
+    pod.spec.nodeName && bound.add(pod.metadata.uid);
+  informers.informer(coreV1.pods, livePods).addHandler({ onAdd: note, onUpdate: note });
+  const running = Promise.all([scheduler.run(abort.signal), informers.run(abort.signal)]);
+  await informers.whenSynced();
 
-// The cycle alone: filter, score, assume, with what has been placed above in place.
-const algorithm = new Algorithm({ cache: scheduler.cache, nominated: scheduler.queue.nominator, random });
-const profile = scheduler.profile('default-scheduler')!;
-const more = Math.min(pods, 5000);
-const from = performance.now();
-let done = 0;
-for (let i = 0; i < more; i++) {
-  const info = podInfoOf(podOf(pods + i) as Pod);
-  const placement = algorithm.schedule(profile, new CycleState(), info);
-  if (!('node' in placement)) continue;
-  scheduler.cache.assume(info, placement.node.name);
-  done++;
+  const startMs = performance.now();
+  const until = async (done: () => boolean) => {
+    while (!done() && performance.now() - startMs < timeLimitMs) await turn();
+  };
+  for (const pod of init) put(client, pod);
+  await until(() => (w.initWaits ? scheduler.queue.sizes.unschedulable === w.init : bound.size === w.init));
+  bound.clear();
+  await turn();
+
+  const stopChurn = w.churns ? churn(client) : () => {};
+  const [fromMs, cpu] = [performance.now(), process.cpuUsage()];
+  for (const pod of measured) put(client, pod);
+  await until(() => bound.size >= w.measured);
+  const seconds = (performance.now() - fromMs) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  stopChurn();
+  const { floor } = w;
+  const missing = w.measured - bound.size;
+  report({
+    bench: 'scheduler',
+    what: `${name}: ${w.nodes} nodes, ${w.init} pods, ${w.measured} more${missing > 0 ? `, ${missing} MISSING` : ''}`,
+    value: bound.size / seconds,
+    unit: 'pods/s',
+    ...(floor ? { aim: `≥ ${10 * floor}` } : {}),
+  });
+  report({
+    bench: 'scheduler',
+    what: `${name}: processor time a pod`,
+    value: (user + system) / 1000 / bound.size,
+    unit: 'ms',
+  });
+  abort.abort();
+  await running;
 }
-const cycleSeconds = (performance.now() - from) / 1000;
-console.log(`cycle alone: ${Math.round(more / cycleSeconds)} pods/s (${done} of ${more} placed)`);
-abort.abort();
-await running;
-// Timers of informers would keep the process for a while.
-process.exit(0);
+
+async function inChild(name: string): Promise<void> {
+  const child = spawn(process.execPath, [import.meta.filename, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.setEncoding('utf8').on('data', text => (out += text));
+  await once(child, 'close');
+  for (const line of out.split('\n')) if (line.startsWith('{')) report(JSON.parse(line));
+}
+
+export async function benchScheduler(): Promise<void> {
+  for (const name of Object.keys(workloads)) await inChild(name);
+}
+
+if (import.meta.main) {
+  const [...names] = process.argv.slice(2);
+  if (names.length === 1 && workloads[names[0]!]) {
+    await run(names[0]!);
+    // Timers of informers would keep the process for a while.
+    process.exit(0);
+  }
+  for (const name of names.length ? names : Object.keys(workloads)) await inChild(name);
+}
