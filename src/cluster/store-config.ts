@@ -19,7 +19,13 @@ export interface EtcdStoreConfig {
   readonly keyFile?: string;
 }
 
-export type StoreConfig = { readonly type: 'lmdb' } | EtcdStoreConfig;
+export interface LmdbStoreConfig {
+  readonly type: 'lmdb';
+  /** Creates and updates are refused (507) beyond so many bytes. Default: 8 GiB. */
+  readonly maxBytes?: number;
+}
+
+export type StoreConfig = LmdbStoreConfig | EtcdStoreConfig;
 
 export interface ServerFlags {
   readonly store?: StoreConfig;
@@ -33,6 +39,7 @@ const flags = {
   'etcd-cafile': text,
   'etcd-certfile': text,
   'etcd-keyfile': text,
+  'quota-backend-bytes': text,
   'leader-elect': { type: 'boolean' },
 } as const;
 
@@ -44,6 +51,7 @@ export function readServerFlags(args: readonly string[]): ServerFlags {
   );
   const { values } = parseArgs({ args: plain, options: flags, allowNegative: true });
   const leaderElect = values['leader-elect'];
+  const elect = leaderElect === undefined ? {} : { leaderElect };
   const servers = (values['etcd-servers'] ?? []).flatMap(list => list.split(',')).filter(s => s !== '');
   const given = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
   const others = {
@@ -54,9 +62,15 @@ export function readServerFlags(args: readonly string[]): ServerFlags {
   };
   if (servers.length === 0 && Object.keys(others).length > 0)
     throw new Error('--etcd-servers must be specified with the other --etcd- flags');
+  const quota = values['quota-backend-bytes'];
+  if (quota !== undefined && (servers.length > 0 || !/^[1-9]\d*$/.test(quota)))
+    throw new Error(
+      `--quota-backend-bytes ${quota}: want a number of bytes, for the store in a directory; etcd has a flag of its own`,
+    );
+  if (quota !== undefined) return { store: { type: 'lmdb', maxBytes: Number(quota) }, ...elect };
   return {
     ...(servers.length ? { store: { type: 'etcd', servers, ...others } } : {}),
-    ...(leaderElect === undefined ? {} : { leaderElect }),
+    ...elect,
   };
 }
 
@@ -74,22 +88,30 @@ export async function openStore(
 ): Promise<Store> {
   if (!config || config.type === 'lmdb') {
     const { openLmdbStore } = await import('../store/lmdb-store.ts');
-    return openLmdbStore({ directory, clock, log });
+    const { maxBytes } = config ?? {};
+    if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0))
+      throw new Error(`store: maxBytes is ${maxBytes}: want a number of bytes`);
+    return openLmdbStore({ directory, clock, log, ...(maxBytes ? { maxBytes } : {}) });
   }
   if (config.type !== 'etcd')
     throw new Error(`store: there is no type ${JSON.stringify((config as { type: unknown }).type)}: want lmdb or etcd`);
   const { openEtcdStore } = await import('../store/etcd-store.ts');
-  const { servers, prefix, caFile, certFile, keyFile } = config;
-  if ((certFile === undefined) !== (keyFile === undefined))
-    throw new Error('store: certFile and keyFile must be given together');
+  const { servers, prefix } = config;
   return openEtcdStore({
     servers,
     ...(prefix ? { prefix } : {}),
-    tls: { ...pem('ca', caFile), ...pem('cert', certFile), ...pem('key', keyFile) },
+    tls: etcdTls(config),
     clock,
     random,
     log,
   });
+}
+
+/** What the files named hold. Throws an error that names the file. */
+export function etcdTls({ caFile, certFile, keyFile }: EtcdStoreConfig): { ca?: string; cert?: string; key?: string } {
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw new Error('store: certFile and keyFile must be given together');
+  return { ...pem('ca', caFile), ...pem('cert', certFile), ...pem('key', keyFile) };
 }
 
 function pem(name: 'ca' | 'cert' | 'key', file: string | undefined): { [name: string]: string } {

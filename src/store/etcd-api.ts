@@ -8,6 +8,7 @@ const keyValue = new Message({
   modRevision: [3, 'int'],
   version: [4, 'int'],
   value: [5, 'bytes'],
+  lease: [6, 'id'],
 });
 
 const rangeRequest = new Message({
@@ -16,8 +17,9 @@ const rangeRequest = new Message({
   limit: [3, 'int'],
   revision: [4, 'int'],
   keysOnly: [8, 'bool'],
+  countOnly: [9, 'bool'],
 });
-const rangeResponse = new Message({ header: [1, header], kvs: [2, [keyValue]], more: [3, 'bool'] });
+const rangeResponse = new Message({ header: [1, header], kvs: [2, [keyValue]], more: [3, 'bool'], count: [4, 'int'] });
 
 const putRequest = new Message({ key: [1, 'bytes'], value: [2, 'bytes'], lease: [3, 'id'] });
 const deleteRequest = new Message({ key: [1, 'bytes'] });
@@ -63,8 +65,16 @@ const watchResponse = new Message({
 
 const leaseGrantRequest = new Message({ ttl: [1, 'int'], id: [2, 'id'] });
 const leaseGrantResponse = new Message({ header: [1, header], id: [2, 'id'], ttl: [3, 'int'] });
+const leaseTimeToLiveRequest = new Message({ id: [1, 'id'] });
+// -1 of a lease that has ended.
+const leaseTimeToLiveResponse = new Message({ header: [1, header], id: [2, 'id'], ttl: [3, 'id'] });
 
-const statusResponse = new Message({ header: [1, header], version: [2, 'string'] });
+const statusResponse = new Message({
+  header: [1, header],
+  version: [2, 'string'],
+  dbBytes: [3, 'int'],
+  usedBytes: [9, 'int'],
+});
 const snapshotResponse = new Message({ remainingBytes: [2, 'int'], blob: [3, 'bytes'] });
 
 export type TxnRequest = MessageInput<typeof txnRequest>;
@@ -97,6 +107,7 @@ export const etcd = {
   txn: method('KV/Txn', txnRequest, txnResponse, false),
   compact: method('KV/Compact', compactionRequest, compactionResponse, true),
   watch: method('Watch/Watch', watchRequest, watchResponse, true),
+  leaseTimeToLive: method('Lease/LeaseTimeToLive', leaseTimeToLiveRequest, leaseTimeToLiveResponse, true),
   leaseGrant: method('Lease/LeaseGrant', leaseGrantRequest, leaseGrantResponse, true),
   status: method('Maintenance/Status', nothing, statusResponse, true),
   snapshot: method('Maintenance/Snapshot', nothing, snapshotResponse, true),

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../base/assert.ts';
@@ -48,6 +48,19 @@ export function lockDirectory(directory: string): DirectoryLock {
       if (held.delete(taken)) taken.close();
     },
   };
+}
+
+/** The process that has the directory; undefined when none has. Takes no lock: who starts meanwhile is not kept out. */
+export function holderOf(directory: string): string | undefined {
+  const file = join(directory, 'lock');
+  try {
+    const { ino } = statSync(file);
+    const locks = readFileSync('/proc/locks', 'utf8').split('\n');
+    const held = locks.some(line => line.includes(' WRITE ') && line.includes(`:${ino} `));
+    return held ? holder(join(directory, 'lock.pid')) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function holder(file: string): string {

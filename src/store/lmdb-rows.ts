@@ -11,15 +11,25 @@ import { StoreDamagedError } from './store-error.ts';
 
 type Table = Database<Buffer, Buffer>;
 
-const pageBytes = 8192;
+export const pageBytes = 8192;
 // A row of 4 KB takes a page of its own, its share of the trees and pages of transactions readers still see.
 const overhead = 1.1;
 const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
 const formatKey = Buffer.from('format');
-const stateKey = Buffer.from('state');
+export const stateKey = Buffer.from('state');
 
 /** What this release writes; it opens what has the same name. */
 export const format = 'k8ts-store 1';
+
+/** Why data of another format is not opened, and what to do. */
+export function formatMessage(found: string): string {
+  const numberOf = (name: string) => Number(/^k8ts-store (\d+)$/.exec(name)?.[1]);
+  const advice =
+    numberOf(found) < numberOf(format)
+      ? 'older: make a backup with the release that wrote it (k8ts store backup) and restore that'
+      : 'newer: use the release that wrote it, or a later one';
+  return `its format is ${JSON.stringify(found)}, this release reads ${JSON.stringify(format)}; it is ${advice}`;
+}
 
 // ENOSPC, EDQUOT, EFBIG, MDB_MAP_FULL.
 const fullCodes = new Set<unknown>([28, 122, 27, -30792]);
@@ -273,7 +283,7 @@ async function causeOf(error: unknown): Promise<unknown> {
   return reason.catch(cause => cause);
 }
 
-async function syncPath(path: string): Promise<void> {
+export async function syncPath(path: string): Promise<void> {
   const file = await openFile(path, 'r');
   try {
     await file.sync();

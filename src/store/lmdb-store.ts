@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { dataFile, findDamage, lockDirectory } from './lmdb-directory.ts';
-import { format, LmdbRows } from './lmdb-rows.ts';
+import { format, formatMessage, LmdbRows } from './lmdb-rows.ts';
 import { defaultLogLength } from './memory-store.ts';
 import { RevisionIndex } from './revision-index.ts';
 import { RevisionStore } from './revision-store.ts';
@@ -12,7 +12,7 @@ import type { Store } from './store.ts';
 import { StoreOpenError } from './store-error.ts';
 
 /** Bytes of data a store takes unless told otherwise: etcd's recommended maximum. */
-const defaultMaxBytes = 8 * 2 ** 30;
+export const defaultMaxBytes = 8 * 2 ** 30;
 
 export interface LmdbStoreOptions {
   /** Made when missing, with mode 0700. One process at a time. */
@@ -49,10 +49,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
 async function checkFormat(directory: string, rows: LmdbRows): Promise<void> {
   const found = rows.readFormat();
   if (found === format) return;
-  if (found !== undefined) {
-    const message = `its format is ${JSON.stringify(found)}, this release reads ${JSON.stringify(format)}; use the release that wrote it`;
-    throw new StoreOpenError('newer', directory, message);
-  }
+  if (found !== undefined) throw new StoreOpenError('newer', directory, formatMessage(found));
   if (rows.isForeign()) throw damaged(directory, 'it is some other program’s LMDB file');
   await rows.initialize();
 }

@@ -33,6 +33,7 @@ export function createProgram(makeContext: () => CliContext): Command {
     );
   addLifecycle(program, makeContext);
   addInspection(program, makeContext);
+  addStore(program, makeContext);
   addDaemons(program);
   addComponents(program, () => makeContext().signal);
   program.commands
@@ -125,6 +126,51 @@ function addInspection(program: Command, make: () => CliContext): void {
       const { completionScript } = await import('./completion.ts');
       make().print(completionScript(program, shell));
     });
+}
+
+const etcdFlags = (c: Command): Command =>
+  c
+    .option('--etcd-prefix <prefix>', 'what stands for /registry in its keys')
+    .option('--etcd-cafile <file>', 'what signed its certificate')
+    .option('--etcd-certfile <file>', "the client's certificate")
+    .option('--etcd-keyfile <file>', 'and its key')
+    .addOption(json());
+const ofStore = (c: Command): Command =>
+  etcdFlags(
+    named(c)
+      .option('--config <file>', 'the store of a k8ts server with this configuration')
+      .option('--directory <directory>', 'the store in this directory')
+      .option('--etcd-servers <urls>', 'the store in this etcd'),
+  );
+
+function addStore(program: Command, make: () => CliContext): void {
+  const empty = '--most-empty-writes <count>';
+  const emptyHelp = "writes that may be spent on bringing etcd's revision past the old one (default 1000000)";
+  const load = () => import('./store.ts');
+  const store = program.command('store').description("a cluster's data: backup, restore, migrate, compact, status");
+  ofStore(
+    store.command('backup').description('write all of it to one file, also while it is used').argument('<file>'),
+  ).action(async (file, options) => (await load()).backup(make(), file, options));
+  ofStore(
+    store
+      .command('restore')
+      .description('put a backup in the place of the data of a stopped cluster')
+      .argument('<file>'),
+  )
+    .option('--bump-revision <count>', 'revisions to leave out, for those given since the backup (default 10000000)')
+    .option(empty, emptyHelp)
+    .action(async (file, options) => (await load()).restore(make(), file, options));
+  etcdFlags(store.command('migrate').description('copy a store that nobody uses into an empty one'))
+    .requiredOption('--from <store>', 'a directory, or https://HOST:PORT[,…] of an etcd')
+    .requiredOption('--to <store>', 'the same')
+    .option(empty, emptyHelp)
+    .action(async options => (await load()).migrate(make(), options));
+  ofStore(store.command('compact').description('forget superseded values and give back space')).action(async options =>
+    (await load()).compact(make(), options),
+  );
+  ofStore(store.command('status').description('what it holds, how full it is, who uses it')).action(async options =>
+    (await load()).status(make(), options),
+  );
 }
 
 // main.ts runs these before it comes here; they stand here for the help and for wrong usage.
