@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createCluster, simulated } from '../../src/cluster/index.ts';
+import { type CreateClusterOptions, createCluster, simulated } from '../../src/cluster/index.ts';
 
 export interface ControlPlane {
   readonly url: string;
@@ -14,8 +14,8 @@ export interface ControlPlane {
 }
 
 /** In this process, on loopback, its objects in memory. */
-export async function startControlPlane(): Promise<ControlPlane> {
-  const cluster = await createCluster({ nodes: simulated(1) });
+export async function startControlPlane(options: CreateClusterOptions = {}): Promise<ControlPlane> {
+  const cluster = await createCluster({ nodes: simulated(1), ...options });
   const { url, kubeconfig } = await cluster.listen();
   const home = mkdtempSync(join(tmpdir(), 'k8ts-clients-'));
   const file = join(home, 'kubeconfig');
@@ -37,12 +37,25 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Default two minutes; then it is ended, and its code is -1. */
+  readonly timeoutMs?: number;
+}
+
 /** Runs a program to its end without blocking this process, which may serve it. */
-export function run(program: string, args: readonly string[], cwd?: string): Promise<Outcome> {
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise(resolve => {
-    const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { cwd, input, timeoutMs = 120_000 } = options;
+    const env = { ...process.env, ...options.env };
+    const child = spawn(program, args, { cwd, env, timeout: timeoutMs, stdio: ['pipe', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
     child.stdout.on('data', chunk => {
       stdout += chunk;
     });

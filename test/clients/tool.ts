@@ -16,11 +16,11 @@ const has = async (program: string, ...args: string[]): Promise<boolean> => (awa
 export async function goClient(): Promise<Tool> {
   if (!(await has('go', 'version'))) return { missing: 'Go is not installed, and client-go needs it' };
   const source = join(here, 'go');
-  const fetched = await run('go', ['mod', 'download'], source);
+  const fetched = await run('go', ['mod', 'download'], { cwd: source });
   if (fetched.code !== 0) return { missing: `the modules of client-go cannot be fetched: ${lastLine(fetched.stderr)}` };
   mkdirSync(cache, { recursive: true });
   const binary = join(cache, 'client-go');
-  const built = await run('go', ['build', '-o', binary, '.'], source);
+  const built = await run('go', ['build', '-o', binary, '.'], { cwd: source });
   if (built.code !== 0) throw new Error(`building the client-go program: ${built.stderr}`);
   return { command: [binary] };
 }
