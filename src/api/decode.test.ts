@@ -282,3 +282,20 @@ test('normalising is idempotent for every type', () => {
     assert.deepEqual(normalize(name, once), once, name);
   }
 });
+
+test('YAML that would take forever is refused at once', () => {
+  const many = (n: number, line: (i: number) => string) => Array.from({ length: n }, (_, i) => line(i)).join('\n');
+  const cases: [string, RegExp][] = [
+    [many(5000, i => `- &a${i} 1\n- *a${i}`), /document contains excessive aliasing/],
+    ['a: &a\n  b: *a\n', /anchor 'a' value contains itself/],
+    [`[${','.repeat(200_000)}`, /Unexpected , in flow sequence at line 1, column 3/],
+    ['#\n'.repeat(600_000), /document has too many parts/],
+    ['['.repeat(100_000), /Maximum call stack|max depth/],
+  ];
+  for (const [text, message] of cases) {
+    const began = performance.now();
+    assert.throws(() => parseYaml(text), { code: 400, message });
+    assert.ok(performance.now() - began < 5000, message.source);
+  }
+  assert.deepEqual(parseYaml('---\na: &x [1]\nb: *x\n---\n{').value, { a: [1], b: [1] });
+});

@@ -1,5 +1,20 @@
 // Bytes to objects and back. Every write passes here.
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  Composer,
+  Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Node,
+  Parser,
+  type Tags,
+  type YAMLMap,
+  YAMLParseError,
+} from 'yaml';
 import { messageOf } from '../base/assert.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson } from './json-syntax.ts';
@@ -129,18 +144,10 @@ const isUnwanted = (tag: unknown) => {
 export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
   const text = typeof body === 'string' ? body : decodeUtf8(body, kind);
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, {
-    version: '1.1',
-    uniqueKeys: false,
-    customTags: tags => tags.filter(tag => !isUnwanted(tag)),
-    logLevel: 'silent',
-    lineCounter,
-  });
-  const [error] = document.errors;
-  if (error) throw refuse(`error converting YAML to JSON: yaml: ${error.message.split('\n')[0]}`, text, kind);
+  const document = firstDocument(text, lineCounter, kind);
   const found: Duplicate[] = [];
   try {
-    inspectYaml(document.contents as Node | null, '', 0, found, document);
+    inspectYaml(document.contents, '', 0, { duplicates: found, open: new Set(), anchors: 0, aliases: 0 });
     const value: unknown = document.toJS({ maxAliasCount: 100, mapAsMap: false });
     if (found.length === 0) return { value, duplicates: [] };
     const lines = found.map(d => lineCounter.linePos(d.offset).line);
@@ -150,25 +157,95 @@ export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
   }
 }
 
+/** Others than the first are not looked at, as Kubernetes does not. Ends with the first error: there may be millions. */
+function firstDocument(text: string, lineCounter: LineCounter, kind: string | undefined): Document {
+  const options = {
+    version: '1.1',
+    uniqueKeys: false,
+    customTags: (tags: Tags) => tags.filter(tag => !isUnwanted(tag)),
+    logLevel: 'silent',
+    prettyErrors: false,
+  } as const;
+  const composer = new Composer(options);
+  const inner = composer as unknown as { onError(...given: unknown[]): void; errors: YAMLParseError[] };
+  const { onError } = inner;
+  inner.onError = (...given) => {
+    onError(...given);
+    if (inner.errors[0]) throw inner.errors[0];
+  };
+  try {
+    for (const document of composer.compose(yamlTokens(text, lineCounter), true, text.length)) {
+      if (document.errors[0]) throw document.errors[0];
+      return document as Document;
+    }
+  } catch (error) {
+    const { line, col } = lineCounter.linePos(error instanceof YAMLParseError ? error.pos[0] : 0);
+    const where = error instanceof YAMLParseError ? ` at line ${line}, column ${col}` : '';
+    const why = `${messageOf(error).split('\n')[0]}${where}`;
+    throw refuse(`error converting YAML to JSON: yaml: ${why}`, text, kind);
+  }
+  return new Document(null);
+}
+
+// A second's worth.
+const mostTokens = 1_000_000;
+
+function* yamlTokens(text: string, lineCounter: LineCounter) {
+  const parser = new Parser(lineCounter.addNewLine);
+  lineCounter.addNewLine(0);
+  let tokens = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    if (++tokens > mostTokens) throw new RangeError('document has too many parts');
+    yield* parser.next(lexeme);
+  }
+  yield* parser.end();
+}
+
 interface Duplicate {
   readonly path: string;
   readonly offset: number;
 }
 
-function inspectYaml(node: unknown, path: string, depth: number, duplicates: Duplicate[], document: Document): void {
+interface Inspection {
+  readonly duplicates: Duplicate[];
+  /** Anchors of the nodes around. */
+  readonly open: Set<string>;
+  anchors: number;
+  aliases: number;
+}
+
+// The library looks at every anchor and alias for each alias: a thousandth of a second for some 20,000 looks.
+const mostAliasLooks = 4_000_000;
+
+function inspectYaml(node: unknown, path: string, depth: number, seen: Inspection): void {
   if (depth > maxDepth) throw new RangeError('exceeded max depth');
-  if (isAlias(node) || isScalar(node)) return;
+  if (isAlias(node)) {
+    if (seen.open.has(node.source)) throw new RangeError(`anchor '${node.source}' value contains itself`);
+    seen.aliases++;
+    if ((seen.anchors + seen.aliases) * seen.aliases > mostAliasLooks)
+      throw new RangeError('document contains excessive aliasing');
+    return;
+  }
+  const anchor = isNode(node) ? node.anchor : undefined;
+  if (anchor) {
+    seen.anchors++;
+    seen.open.add(anchor);
+  }
   if (isSeq(node)) {
-    for (const [i, item] of node.items.entries()) inspectYaml(item, `${path}[${i}]`, depth + 1, duplicates, document);
-  } else if (isMap(node)) {
-    const seen = new Set<string>();
-    for (const { key, value } of node.items) {
-      const name = isScalar(key) ? String(key.value) : String(key);
-      const child = path ? `${path}.${name}` : name;
-      if (seen.has(name) && name !== '<<') duplicates.push({ path: child, offset: (key as Node).range?.[0] ?? 0 });
-      seen.add(name);
-      inspectYaml(value, child, depth + 1, duplicates, document);
-    }
+    for (const [i, item] of node.items.entries()) inspectYaml(item, `${path}[${i}]`, depth + 1, seen);
+  } else if (isMap(node)) inspectYamlMap(node, path, depth, seen);
+  if (anchor) seen.open.delete(anchor);
+}
+
+function inspectYamlMap(node: YAMLMap, path: string, depth: number, seen: Inspection): void {
+  const names = new Set<string>();
+  for (const { key, value } of node.items) {
+    if (!isScalar(key)) inspectYaml(key, path, depth + 1, seen);
+    const name = isScalar(key) ? String(key.value) : String(key);
+    const child = path ? `${path}.${name}` : name;
+    if (names.has(name) && name !== '<<') seen.duplicates.push({ path: child, offset: (key as Node).range?.[0] ?? 0 });
+    names.add(name);
+    inspectYaml(value, child, depth + 1, seen);
   }
 }
 

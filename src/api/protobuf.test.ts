@@ -79,3 +79,23 @@ test('broken bytes are refused, never more', () => {
   );
   assert.throws(() => decodeProtobuf(Buffer.from('{}')), /does not appear to be a protobuf message/);
 });
+
+test('objects and messages in each other without end, and times nobody can write, are refused', () => {
+  const length = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...length(n >> 7)]);
+  const field = (number: number, body: Uint8Array) =>
+    Buffer.concat([Buffer.from([...length((number << 3) | 2), ...length(body.length)]), body]);
+  const envelope = (apiVersion: string, kind: string, raw: Uint8Array) => {
+    const typeMeta = Buffer.concat([field(1, Buffer.from(apiVersion)), field(2, Buffer.from(kind))]);
+    return Buffer.concat([Buffer.from('k8s\0'), field(1, typeMeta), field(2, raw)]);
+  };
+  let nested: Uint8Array = Buffer.from('{}');
+  for (let i = 0; i < 500; i++) nested = envelope('apps/v1', 'ControllerRevision', field(2, field(1, nested)));
+  assert.throws(() => decodeProtobuf(nested), { code: 400, message: 'exceeded max depth' });
+  let schema: Uint8Array = Buffer.alloc(0);
+  for (let i = 0; i < 2000; i++) schema = field(28, schema);
+  const definition = field(2, field(7, field(4, field(1, schema))));
+  const crd = envelope('apiextensions.k8s.io/v1', 'CustomResourceDefinition', definition);
+  assert.throws(() => decodeProtobuf(crd), { code: 400, message: 'exceeded max depth' });
+  const late = field(1, field(8, Buffer.from([8, ...length(2 ** 31 - 1).map(b => b | 128), 255, 127])));
+  assert.throws(() => decodeProtobuf(envelope('v1', 'ConfigMap', late)), { code: 400, message: /outside of range/ });
+});

@@ -1,6 +1,7 @@
 // Kubernetes' protobuf form: `k8s\0`, then runtime.Unknown around the object. Encoders and decoders are put together from
 // the type facts on first use.
-import { BugError, messageOf } from '../base/assert.ts';
+import { BugError } from '../base/assert.ts';
+import { parseJson } from './decode.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { normalize } from './normalize.ts';
 import { setKey } from './patch/plain.ts';
@@ -101,10 +102,33 @@ export function decodeProtobuf(
     throw badRequest('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]');
   const { apiVersion, kind, raw } = readEnvelope(new ProtoReader(bytes.subarray(4)));
   const name = typeName ?? typeNameOf(apiVersion, kind);
-  const reader = new ProtoReader(raw);
-  const fields = codecOf(name).read(reader, raw.length);
-  const object = normalize(name, { kind, apiVersion, ...fields });
-  return { typeMeta: { apiVersion, kind }, object };
+  if (nesting >= mostNesting) throw badRequest('exceeded max depth');
+  nesting++;
+  try {
+    const reader = new ProtoReader(raw);
+    const fields = codecOf(name).read(reader, raw.length);
+    // The only kind with messages in messages of the same type.
+    if (kind === 'CustomResourceDefinition') checkDepth(fields, 0);
+    const object = normalize(name, { kind, apiVersion, ...fields });
+    return { typeMeta: { apiVersion, kind }, object };
+  } catch (error) {
+    throw error instanceof RangeError ? badRequest('exceeded max depth') : error;
+  } finally {
+    nesting--;
+  }
+}
+
+// Objects in raw extensions of objects, and messages in messages: everything that walks a value recurses.
+const mostNesting = 16;
+let nesting = 0;
+const maxDepth = 1000;
+
+function checkDepth(value: unknown, depth: number): void {
+  if (depth > maxDepth) throw badRequest('exceeded max depth');
+  for (const key in value as object) {
+    const child = (value as Plain)[key];
+    if (typeof child === 'object' && child !== null) checkDepth(child, depth + 1);
+  }
 }
 
 function readEnvelope(r: ProtoReader): { apiVersion: string; kind: string; raw: Buffer } {
@@ -425,6 +449,10 @@ function messageReader<T>(
   };
 }
 
+// Of the years that RFC 3339 can write.
+const firstSecond = -62_167_219_200;
+const lastSecond = 253_402_300_799;
+
 function timeReader(digits: number): Read {
   const read = messageReader(
     () => ({ seconds: 0, nanos: 0, empty: true }),
@@ -438,8 +466,13 @@ function timeReader(digits: number): Read {
   return r => {
     const { seconds, nanos, empty } = read(r);
     if (empty) return null;
+    if (!(seconds >= firstSecond && seconds <= lastSecond)) throw badRequest('Time: year outside of range [0,9999]');
     const text = new Date(seconds * 1000).toISOString().slice(0, 19);
-    return digits ? `${text}.${String(nanos).padStart(9, '0').slice(0, digits)}Z` : `${text}Z`;
+    return digits
+      ? `${text}.${String(Math.abs(nanos) % 1e9)
+          .padStart(9, '0')
+          .slice(0, digits)}Z`
+      : `${text}Z`;
   };
 }
 
@@ -477,11 +510,7 @@ function readRaw(r: ProtoReader): unknown {
   const { raw } = readRawBytes(r);
   if (!raw?.length) return null;
   if (isProtobuf(raw)) return decodeProtobuf(raw).object;
-  try {
-    return JSON.parse(raw.toString()) as unknown;
-  } catch (error) {
-    throw badRequest(messageOf(error));
-  }
+  return parseJson(raw).value;
 }
 
 const scalarReaders: Record<string, Read> = {

@@ -308,7 +308,7 @@ test('strategic merge: refusals', () => {
   const live = { containers: [{ name: 'a' }] };
   const bad = (patch: unknown) => refusal(() => applyStrategicMergePatch(podSpec, live, patch));
   assert.deepEqual(bad({ containers: [{ image: 'nginx' }] }), {
-    code: 500,
+    code: 400,
     message: 'map: map[image:nginx] does not contain declared merge key: name',
     cause: '',
   });
@@ -319,7 +319,7 @@ test('strategic merge: refusals', () => {
     400,
   );
   assert.equal(bad([]).code, 400);
-  assert.equal(bad({ $patch: 'huh' }).code, 500);
+  assert.equal(bad({ $patch: 'huh' }).code, 400);
 });
 
 test('strategic merge of a map without lists is a merge patch', () => {

@@ -1,7 +1,7 @@
 // Strategic merge patch: a merge patch that knows from the schema which lists merge and by which key, with the directives
 // $patch, $retainKeys, $deleteFromPrimitiveList/… and $setElementOrder/….
 import { type FieldSchema, schemaOf, type TypeRef } from '../schema.ts';
-import { badRequest, StatusError } from '../status.ts';
+import { badRequest } from '../status.ts';
 import { orderBySetElementOrder, orderMerged } from './element-order.ts';
 import { equalJson, getKey, isPlain, jsonKind, type Plain, printGo, setKey } from './plain.ts';
 
@@ -20,8 +20,8 @@ export function applyStrategicMergePatch<T = unknown>(typeName: string, object: 
   return mergeMap({ kind: 'struct', name: typeName }, (object ?? {}) as Plain, patch) as T;
 }
 
-// A fault the server does not expect: Kubernetes answers 500 with the bare message.
-const unexpected = (message: string) => new StatusError(500, '', message);
+// Kubernetes answers these with 500 and the bare message: the message is the same, the fault the client's.
+const unexpected = (message: string) => badRequest(message);
 
 /** What the schema says of a field: the type of its value, and how a list of it merges. */
 interface FieldRule {
