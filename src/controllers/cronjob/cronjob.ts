@@ -1,6 +1,6 @@
 // Starts the Jobs of CronJobs on time, and clears away the old ones.
 import { CronError, type CronSchedule, isTimeZone, parseCron } from '../../api/cron-schedule.ts';
-import { cloneDeep, type Draft, formatTime, keyOf, parseTime } from '../../api/meta.ts';
+import { formatTime, keyOf, parseTime } from '../../api/meta.ts';
 import { batchV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
 import type { CronJob, CronJobStatus, Job } from '../../api/type/batch-v1.ts';
@@ -11,6 +11,7 @@ import type { Controller, ControllerContext, Reconciler, Result } from '../../en
 import { controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
 import { isNamespaceTerminating } from '../pod-control.ts';
 import { controlledBy, indexByController, ownerKeys } from '../pod-owner.ts';
+import { writeStatus } from '../write-status.ts';
 import { childJob, endOfJob, jobNameOf, surplusJobs } from './kernel/child-job.ts';
 import { dueStart, ScheduleError, untilNextMs } from './kernel/due.ts';
 
@@ -284,11 +285,7 @@ class CronJobReconciler implements Reconciler {
       ...(lastScheduleTime ? { lastScheduleTime } : {}),
       ...(lastSuccessfulTime ? { lastSuccessfulTime } : {}),
     };
-    try {
-      await this.#context.client.updateStatus(batchV1.cronjobs, { ...cloneDeep(job), status } as Draft<CronJob>);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await writeStatus(this.#context.client, batchV1.cronjobs, job, status);
   }
 
   #event({ job }: Round, type: 'Normal' | 'Warning', reason: string, message: string): void {

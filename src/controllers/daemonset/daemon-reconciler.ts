@@ -1,18 +1,15 @@
 // One DaemonSet brought in line: history, pods, status.
-import { cloneDeep, type Draft } from '../../api/meta.ts';
 import { appsV1, coreV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { DaemonSet } from '../../api/type/apps-v1.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
-import { claimObjects, controllerOf, controllerRef } from '../../engine/controller-ref.ts';
-import { Expectations } from '../../engine/expectations.ts';
-import { slowStartBatch } from '../../engine/slow-start.ts';
+import { claimObjects, controllerRef } from '../../engine/controller-ref.ts';
 import { nextAvailableMs } from '../kernel/pod.ts';
-import { createPod, deletePod } from '../pod-control.ts';
-import { ownedOrOrphan, ownerKey } from '../pod-owner.ts';
+import { type Failure, OwnedPods } from '../owned-pods.ts';
+import { ownedOrOrphan } from '../pod-owner.ts';
 import { selectsAll, workloadSelector } from '../workload-selector.ts';
+import { writeStatus } from '../write-status.ts';
 import { cleanUpHistory, daemonHistory, hashOfRevision } from './daemon-history.ts';
 import { FailedBackOff } from './failed-back-off.ts';
 import { daemonPod, placementOf } from './kernel/daemon-pod.ts';
@@ -24,24 +21,19 @@ const burst = 250;
 
 export class DaemonReconciler implements Reconciler {
   readonly #context: ControllerContext;
-  readonly #expectations: Expectations;
+  readonly #pods: OwnedPods<DaemonSet>;
   readonly #backOff: FailedBackOff;
 
   constructor(context: ControllerContext) {
     this.#context = context;
-    this.#expectations = new Expectations(context.clock);
+    this.#pods = new OwnedPods(context, appsV1.daemonsets);
     this.#backOff = new FailedBackOff(context.clock);
-    context.observe(coreV1.pods, {
-      onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod) : this.#created(pod)),
-      onUpdate: pod => pod.metadata.deletionTimestamp && this.#gone(pod),
-      onDelete: pod => this.#gone(pod),
-    });
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
     const ds = this.#context.lister(appsV1.daemonsets).get(key);
     if (!ds) {
-      this.#expectations.forget(key);
+      this.#pods.expectations.forget(key);
       return undefined;
     }
     if (selectsAll(ds)) {
@@ -53,7 +45,7 @@ export class DaemonReconciler implements Reconciler {
     const history = await daemonHistory(this.#context, ds, workloadSelector(ds), () => this.#claim(ds));
     const hash = hashOfRevision(history.current);
     // Asked before looking: what is seen afterwards contains all that was awaited.
-    const mayAct = this.#expectations.satisfied(key);
+    const mayAct = this.#pods.expectations.satisfied(key);
     const input = await this.#look(ds, hash);
     const pods = [...input.pods.values()].flat();
     let outcome: Outcome = { failure: undefined };
@@ -124,78 +116,29 @@ export class DaemonReconciler implements Reconciler {
     return { remove: remove.filter(p => !kept.has(p)), waitMs };
   }
 
-  async #carryOut(key: string, { ds, hash }: PlanInput, plan: Plan): Promise<Outcome['failure']> {
+  async #carryOut(key: string, { ds, hash }: PlanInput, plan: Plan): Promise<Failure> {
     const create = plan.create.slice(0, burst);
     const remove = plan.remove.slice(0, burst);
     if (create.length + remove.length === 0) return undefined;
-    this.#expectations.expect(
+    this.#pods.expectations.expect(
       key,
       create.length,
       remove.map(p => p.metadata.uid),
     );
-    const created = await this.#create(key, ds, hash, create);
-    const deleted = await this.#delete(key, ds, remove);
-    return created ?? deleted;
-  }
-
-  async #create(key: string, ds: DaemonSet, hash: string, nodes: readonly string[]): Promise<Outcome['failure']> {
     const owner = controllerRef(ds, appsV1.daemonsets);
-    const { successes, error } = await slowStartBatch(nodes.length, async i => {
-      const pod = await createPod(this.#context, daemonPod(ds, owner, hash, nodes[i]!), ds, appsV1.daemonsets);
-      if (!pod) this.#expectations.creationObserved(key);
-    });
-    if (successes === nodes.length) return undefined;
-    // Nobody will see what failed, or was not tried.
-    this.#expectations.creationObserved(key, nodes.length - successes);
-    return { error };
-  }
-
-  async #delete(key: string, ds: DaemonSet, pods: readonly Pod[]): Promise<Outcome['failure']> {
-    let failure: Outcome['failure'];
-    await Promise.all(
-      pods.map(async pod => {
-        try {
-          await deletePod(this.#context, pod, ds, appsV1.daemonsets);
-        } catch (error) {
-          this.#expectations.deletionObserved(key, pod.metadata.uid);
-          if (!isNotFound(error)) failure ??= { error };
-        }
-      }),
-    );
-    return failure;
+    const created = await this.#pods.create(key, ds, create.length, i => daemonPod(ds, owner, hash, create[i]!));
+    const deleted = await this.#pods.delete(key, ds, remove);
+    return created ?? deleted;
   }
 
   async #writeStatus(input: PlanInput, observe: boolean): Promise<void> {
     const status = daemonStatus(input, observe);
-    if (!status) return;
-    try {
-      await this.#context.client.updateStatus(appsV1.daemonsets, {
-        ...cloneDeep(input.ds),
-        status,
-      } as Draft<DaemonSet>);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  }
-
-  #created(pod: Pod): void {
-    const key = this.#keyOf(pod);
-    if (key) this.#expectations.creationObserved(key);
-  }
-
-  #gone(pod: Pod): void {
-    const key = this.#keyOf(pod);
-    if (key) this.#expectations.deletionObserved(key, pod.metadata.uid);
-  }
-
-  #keyOf(pod: Pod): string | undefined {
-    const lister = this.#context.lister(appsV1.daemonsets);
-    return ownerKey(controllerOf(pod), pod.metadata.namespace!, appsV1.daemonsets, lister);
+    if (status) await writeStatus(this.#context.client, appsV1.daemonsets, input.ds, status);
   }
 }
 
 interface Outcome {
-  failure: { error: unknown } | undefined;
+  failure: Failure;
   /** Milliseconds until a failed pod may be replaced. */
   waitMs?: number | undefined;
 }

@@ -1,14 +1,14 @@
 // Runs the pods of Jobs to completion.
 import { nothing, type Selector, selectorFromLabelSelector } from '../../api/label-selector.ts';
-import { cloneDeep, type Draft, formatTime, type KubeObject, keyOf } from '../../api/meta.ts';
+import { formatTime, type KubeObject, keyOf } from '../../api/meta.ts';
 import { batchV1, coreV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { Job, JobCondition, JobStatus } from '../../api/type/batch-v1.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
 import { controlledBy, indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
+import { writeStatus } from '../write-status.ts';
 import { JobPods } from './job-pods.ts';
 import type { BackOffRecord } from './kernel/back-off.ts';
 import { condition, finalCondition, withCondition } from './kernel/condition.ts';
@@ -290,13 +290,8 @@ class JobReconciler implements Reconciler {
   }
 
   /** Undefined when the job is gone. A job that has been written meanwhile is a conflict, and tried again. */
-  async #write(job: Job, status: JobStatus): Promise<Job | undefined> {
-    try {
-      return await this.#context.client.updateStatus(batchV1.jobs, { ...cloneDeep(job), status } as Draft<Job>);
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+  #write(job: Job, status: JobStatus): Promise<Job | undefined> {
+    return writeStatus(this.#context.client, batchV1.jobs, job, status);
   }
 
   /** Pods of a job that is over are of no more interest to it. */

@@ -1,21 +1,19 @@
 // Keeps the number of pods of a ReplicaSet or ReplicationController.
 
 import { nothing, type Selector } from '../../api/label-selector.ts';
-import { cloneDeep, type Draft, formatTime, type KubeObject } from '../../api/meta.ts';
+import { formatTime, type KubeObject } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
 import { coreV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { ReplicaSetStatus } from '../../api/type/apps-v1.ts';
 import type { Pod, PodTemplateSpec } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf, controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
-import { Expectations } from '../../engine/expectations.ts';
-import { slowStartBatch } from '../../engine/slow-start.ts';
 import { isPodActive, isPodTerminating, nextAvailableMs } from '../kernel/pod.ts';
 import { podFromTemplate } from '../kernel/pod-template.ts';
-import { createPod, deletePod } from '../pod-control.ts';
-import { controlledBy, controllerIndex, indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
+import { type Failure, OwnedPods } from '../owned-pods.ts';
+import { controlledBy, controllerIndex, indexByController, ownedOrOrphan, ownerKeys } from '../pod-owner.ts';
+import { writeStatus } from '../write-status.ts';
 import { replicaStatus } from './kernel/replica-status.ts';
 import { chooseVictims } from './kernel/victims.ts';
 
@@ -79,27 +77,22 @@ export function replicaController<O extends Replicated>(kind: ReplicaKind<O>): C
 class ReplicaReconciler<O extends Replicated> implements Reconciler {
   readonly #kind: ReplicaKind<O>;
   readonly #context: ControllerContext;
-  readonly #expectations: Expectations;
+  readonly #pods: OwnedPods<O>;
 
   constructor(kind: ReplicaKind<O>, context: ControllerContext) {
     this.#kind = kind;
     this.#context = context;
-    this.#expectations = new Expectations(context.clock);
-    context.observe(coreV1.pods, {
-      onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod) : this.#created(pod)),
-      onUpdate: pod => pod.metadata.deletionTimestamp && this.#gone(pod),
-      onDelete: pod => this.#gone(pod),
-    });
+    this.#pods = new OwnedPods(context, kind.resource);
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
     const { clock } = this.#context;
     const owner = this.#context.lister(this.#kind.resource).get(key);
     if (!owner) {
-      this.#expectations.forget(key);
+      this.#pods.expectations.forget(key);
       return undefined;
     }
-    const mayAct = this.#expectations.satisfied(key);
+    const mayAct = this.#pods.expectations.satisfied(key);
     const all = ownedOrOrphan(this.#context.lister(coreV1.pods), owner);
     const pods = await this.#claim(owner, all.filter(isPodActive));
     const terminating = all.filter(p => isPodTerminating(p) && isControlledBy(p, owner)).length;
@@ -121,45 +114,25 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
     });
   }
 
-  async #manage(key: string, owner: O, pods: readonly Pod[]): Promise<{ error: unknown } | undefined> {
+  async #manage(key: string, owner: O, pods: readonly Pod[]): Promise<Failure> {
     const excess = pods.length - (owner.spec?.replicas ?? 1);
     if (excess < 0) return this.#create(key, owner, Math.min(-excess, burst));
     if (excess > 0) return this.#delete(key, owner, pods, Math.min(excess, burst));
     return undefined;
   }
 
-  async #create(key: string, owner: O, count: number): Promise<{ error: unknown } | undefined> {
-    this.#expectations.expectCreations(key, count);
+  #create(key: string, owner: O, count: number): Promise<Failure> {
+    this.#pods.expectations.expectCreations(key, count);
     const ref = controllerRef(owner, this.#kind.resource);
-    const { successes, error } = await slowStartBatch(count, async () => {
-      const draft = podFromTemplate(owner.spec?.template, owner.metadata.namespace!, ref);
-      const pod = await createPod(this.#context, draft, owner, this.#kind.resource);
-      if (!pod) this.#expectations.creationObserved(key);
-    });
-    if (successes === count) return undefined;
-    // Nobody will see what failed, or was not tried.
-    this.#expectations.creationObserved(key, count - successes);
-    return { error };
+    const { namespace } = owner.metadata;
+    return this.#pods.create(key, owner, count, () => podFromTemplate(owner.spec?.template, namespace!, ref));
   }
 
-  async #delete(key: string, owner: O, pods: readonly Pod[], count: number): Promise<{ error: unknown } | undefined> {
+  #delete(key: string, owner: O, pods: readonly Pod[], count: number): Promise<Failure> {
     const victims = chooseVictims(pods, this.#related(owner), count, this.#context.clock.now());
-    this.#expectations.expectDeletions(
-      key,
-      victims.map(p => p.metadata.uid),
-    );
-    let failure: { error: unknown } | undefined;
-    await Promise.all(
-      victims.map(async pod => {
-        try {
-          await deletePod(this.#context, pod, owner, this.#kind.resource);
-        } catch (error) {
-          this.#expectations.deletionObserved(key, pod.metadata.uid);
-          if (!isNotFound(error)) failure ??= { error };
-        }
-      }),
-    );
-    return failure;
+    const uids = victims.map(p => p.metadata.uid);
+    this.#pods.expectations.expectDeletions(key, uids);
+    return this.#pods.delete(key, owner, victims);
   }
 
   /** The pods of all that has the same controller (a Deployment's ReplicaSets): those to spread among. */
@@ -170,12 +143,7 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
     return siblings.flatMap(s => [...controlledBy(pods, s)]);
   }
 
-  async #writeStatus(
-    owner: O,
-    pods: readonly Pod[],
-    terminating: number,
-    failure: { error: unknown } | undefined,
-  ): Promise<void> {
+  async #writeStatus(owner: O, pods: readonly Pod[], terminating: number, failure: Failure): Promise<void> {
     const nowMs = this.#context.clock.now();
     const { spec, metadata } = owner;
     const status = replicaStatus({
@@ -191,26 +159,6 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
       now: formatTime(nowMs),
     });
     if (status === owner.status || !status) return;
-    const draft = { ...cloneDeep(owner), status } as Draft<O>;
-    try {
-      await this.#context.client.updateStatus(this.#kind.resource, draft);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  }
-
-  #created(pod: Pod): void {
-    const key = this.#keyOf(pod);
-    if (key) this.#expectations.creationObserved(key);
-  }
-
-  #gone(pod: Pod): void {
-    const key = this.#keyOf(pod);
-    if (key) this.#expectations.deletionObserved(key, pod.metadata.uid);
-  }
-
-  #keyOf(pod: Pod): string | undefined {
-    const { resource } = this.#kind;
-    return ownerKey(controllerOf(pod), pod.metadata.namespace!, resource, this.#context.lister(resource));
+    await writeStatus(this.#context.client, this.#kind.resource, owner, status);
   }
 }

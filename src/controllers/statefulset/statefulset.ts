@@ -1,16 +1,17 @@
 // Keeps the pods of a StatefulSet, each with a name and storage of its own.
-import { cloneDeep, type Draft, keyOf } from '../../api/meta.ts';
+import { keyOf } from '../../api/meta.ts';
 import { appsV1, coreV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { StatefulSet } from '../../api/type/apps-v1.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
-import { claimObjects, controllerOf, controllerRef } from '../../engine/controller-ref.ts';
-import { Expectations } from '../../engine/expectations.ts';
+import { claimObjects, controllerRef } from '../../engine/controller-ref.ts';
+import type { Expectations } from '../../engine/expectations.ts';
 import { slowStartBatch } from '../../engine/slow-start.ts';
 import { nextAvailableMs } from '../kernel/pod.ts';
-import { indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
+import { OwnedPods } from '../owned-pods.ts';
+import { indexByController, ownedOrOrphan, ownerKeys } from '../pod-owner.ts';
 import { workloadSelector } from '../workload-selector.ts';
+import { writeStatus } from '../write-status.ts';
 import { ordinalIn, statefulPod } from './kernel/identity.ts';
 import { type Birth, planSet, type SetPlan } from './kernel/set-plan.ts';
 import { setStatus } from './kernel/set-status.ts';
@@ -53,12 +54,7 @@ class SetReconciler implements Reconciler {
     this.#context = context;
     this.#usesMaxUnavailable = usesMaxUnavailable;
     this.#control = new StatefulPodControl(context);
-    this.#expectations = new Expectations(context.clock);
-    context.observe(coreV1.pods, {
-      onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod) : this.#created(pod)),
-      onUpdate: pod => pod.metadata.deletionTimestamp && this.#gone(pod),
-      onDelete: pod => this.#gone(pod),
-    });
+    this.#expectations = new OwnedPods(context, appsV1.statefulsets).expectations;
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
@@ -158,30 +154,7 @@ class SetReconciler implements Reconciler {
       collisionCount: history.collisionCount,
       nowMs: this.#context.clock.now(),
     });
-    if (!status) return;
-    try {
-      await this.#context.client.updateStatus(appsV1.statefulsets, {
-        ...cloneDeep(set),
-        status,
-      } as Draft<StatefulSet>);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  }
-
-  #created(pod: Pod): void {
-    const key = this.#keyOf(pod);
-    if (key) this.#expectations.creationObserved(key);
-  }
-
-  #gone(pod: Pod): void {
-    const key = this.#keyOf(pod);
-    if (key) this.#expectations.deletionObserved(key, pod.metadata.uid);
-  }
-
-  #keyOf(pod: Pod): string | undefined {
-    const lister = this.#context.lister(appsV1.statefulsets);
-    return ownerKey(controllerOf(pod), pod.metadata.namespace!, appsV1.statefulsets, lister);
+    if (status) await writeStatus(this.#context.client, appsV1.statefulsets, set, status);
   }
 }
 
