@@ -1,7 +1,7 @@
 // Does an applied configuration fit the schema? Items of keyed lists and sets must be told apart.
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { valueElement } from './field-set.ts';
-import { StatusError } from './status.ts';
+import { badRequest } from './status.ts';
 
 type Plain = Record<string, unknown>;
 
@@ -13,18 +13,15 @@ export interface CheckRequest {
 
 const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
 
-/** Throws StatusError 500, as Kubernetes does, with every path that does not fit. */
+/** Throws StatusError 400 (Kubernetes: 500) with every path that does not fit, in Kubernetes' words. */
 export function checkConfiguration({ shape, config, apiVersion }: CheckRequest): void {
   const faults: string[] = [];
   check(shape, config, '', faults);
   if (!faults.length) return;
   const { name = '', namespace } = (isPlain(config.metadata) ? config.metadata : {}) as Record<string, string>;
   const what = faults.length === 1 ? faults[0]! : `errors:\n${faults.map(f => `  ${f}`).join('\n')}`;
-  throw new StatusError(
-    500,
-    '',
+  throw badRequest(
     `failed to create typed patch object (${namespace ?? ''}/${name}; ${apiVersion}, Kind=${String(config.kind)}): ${what}`,
-    {},
   );
 }
 

@@ -48,8 +48,9 @@ import {
   reviewSelfSubjectRules,
   reviewSubjectAccess,
 } from './authz/reviews.ts';
+import { draftFrom, targetOf } from './body.ts';
 import { FollowedFile } from './configuration/followed-file.ts';
-import type { ApiContext, CallHandler } from './context.ts';
+import type { ApiContext, Call, CallHandler } from './context.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
@@ -73,6 +74,14 @@ export interface Access {
   readonly paths: readonly PathHandler[];
   readonly calls: ReadonlyMap<string, CallHandler>;
 }
+
+const unvalidated = { fieldValidation: 'Ignore', warn() {} } as const;
+const tokenRequest = {
+  group: 'authentication.k8s.io',
+  version: 'v1',
+  kind: 'TokenRequest',
+  typeName: 'io.k8s.api.authentication.v1.TokenRequest',
+};
 
 export interface AccessDeps {
   readonly context: ApiContext;
@@ -171,7 +180,8 @@ export function createAccess({ context, client, informers, options, metrics }: A
 
   function accessCalls(resolver: RuleResolver): Map<string, CallHandler> {
     const created = (object: object) => ({ code: 201, object });
-    const bodyOf = async (call: Parameters<CallHandler>[0]) => (await call.body()).value as Draft<never>;
+    const bodyOf = async (call: Call, target = targetOf(call.resource)) =>
+      draftFrom(target, undefined, (await call.body()).value, unvalidated) as Draft<never>;
     const deps = { authorizer };
     return new Map<string, CallHandler>([
       [
@@ -203,7 +213,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
         async call => {
           if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
           const account = { namespace: call.key.namespace ?? '', name: call.key.name };
-          const request = await bodyOf(call);
+          const request = await bodyOf(call, tokenRequest);
           await admitCall(call, 'CREATE', request);
           const issuer = { ...tokenOptions, keys, issuer: issuers[0]!, apiAudiences, lookup, clock, random };
           return created(await issueServiceAccountToken(issuer, account, request));

@@ -91,15 +91,18 @@ export function checkKind(target: Target, value: unknown): void {
   const expected = apiVersionOf(target);
   if (apiVersion !== undefined && apiVersion !== '' && apiVersion !== expected) {
     throw badRequest(
-      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+      `the API version in the data (${shown(apiVersion)}) does not match the expected API version (${expected})`,
     );
   }
   if (kind !== undefined && kind !== '' && kind !== target.kind) {
     throw badRequest(
-      `${String(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${String(kind)}) does not match the expected kind (${target.kind})`,
+      `${shown(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${shown(kind)}) does not match the expected kind (${target.kind})`,
     );
   }
 }
+
+// An object may have a toString of its own that is no function.
+const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
 function describe(value: unknown): string {
   return `json: cannot unmarshal ${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;

@@ -22,7 +22,7 @@ export function deviceAdminAccess(namespaces: WatchCache): AdmissionPlugin {
     validate({ resource, object, namespace, name }) {
       const { spec } = object as unknown as { spec?: { devices?: DeviceClaim; spec?: { devices?: DeviceClaim } } };
       const template = resource.resource === 'resourceclaimtemplates';
-      const { requests = [] } = (template ? spec?.spec?.devices : spec?.devices) ?? {};
+      const requests = (template ? spec?.spec?.devices : spec?.devices)?.requests ?? [];
       if (!requests.some(r => r.exactly?.adminAccess)) return;
       if (namespaces.get(namespace)?.object.metadata.labels?.[adminLabel] === 'true') return;
       const at = template
