@@ -33,6 +33,12 @@ test("kube-apiserver's flags name the etcd", () => {
   );
   assert.deepEqual(readServerFlags(['--leader-elect']), { leaderElect: true });
   assert.deepEqual(readServerFlags(['--leader-elect=false']), { leaderElect: false });
+  assert.deepEqual(readServerFlags(['--quota-backend-bytes=1048576']), { store: { type: 'lmdb', maxBytes: 1048576 } });
+  assert.throws(() => readServerFlags(['--quota-backend-bytes=1Gi']), /1Gi: want a number of bytes/);
+  assert.throws(
+    () => readServerFlags(['--quota-backend-bytes=9', '--etcd-servers=http://a:1']),
+    /etcd has a flag of its/,
+  );
   assert.throws(() => readServerFlags(['--etcd-prefix=/a']), /--etcd-servers must be specified/);
   assert.throws(() => readServerFlags(['--etcd-server=a']), /Unknown option/);
 });
@@ -40,6 +46,7 @@ test("kube-apiserver's flags name the etcd", () => {
 test('a store that cannot be opened is named', async () => {
   const open = (config: object) => openStore(config as StoreConfig, '/nowhere', surroundings);
   await assert.rejects(open({ type: 'sqlite' }), /there is no type "sqlite": want lmdb or etcd/);
+  await assert.rejects(open({ type: 'lmdb', maxBytes: -1 }), /maxBytes is -1: want a number of bytes/);
   await assert.rejects(open({ type: 'etcd', servers: [] }), /no server is named/);
   await assert.rejects(open({ type: 'etcd', servers: ['10.0.0.1'] }), /want https:\/\/HOST:PORT/);
   await assert.rejects(open({ type: 'etcd', servers: ['http://a:1'], caFile: '/no/ca.crt' }), /caFile \/no\/ca.crt/);

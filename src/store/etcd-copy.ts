@@ -37,7 +37,7 @@ function rangeOf(options: EtcdCopyOptions): Range {
   return { prefix, key: Buffer.from(`${prefix}/`), rangeEnd: Buffer.from(`${prefix}0`) };
 }
 
-const ready = (channel: EtcdChannel) => channel.call(etcd.status, {}, 10_000);
+const ready = (channel: EtcdChannel) => channel.call(etcd.status, {}, 5000);
 
 /** What lies in etcd now. Rejects StoreCopyError when etcd cannot be reached. */
 export async function openEtcdCopy(options: EtcdCopyOptions): Promise<StoreCopy> {

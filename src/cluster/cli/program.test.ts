@@ -46,6 +46,14 @@ test('exit codes and messages of wrong usage', async () => {
     [['start'], 3, /no cluster named/],
     [['image', 'load', join(home, 'none.tar')], 2, /no such file/],
     [['completion', 'tcsh'], 2, /want bash, zsh or fish/],
+    [['store', 'status'], 3, /no cluster named "dev"/],
+    [['store', 'backup', join(home, 'b'), '--directory', join(home, 'none')], 3, /there is no data\.mdb/],
+    [['store', 'restore', join(home, 'none'), '--directory', home], 2, /none: no such file/],
+    [['store', 'restore', file, '--directory', join(home, 'new')], 1, /it is not a backup made by k8ts store backup/],
+    [['store', 'restore', file, '--directory', home, '--bump-revision', 'x'], 2, /--bump-revision x: want a number/],
+    [['store', 'migrate', '--from', home], 2, /required option '--to <store>'/],
+    [['store', 'migrate', '--from', home, '--to', 'sqlite:a'], 2, /--to sqlite:a: want a store's directory, or etcd's/],
+    [['store', 'status', '--directory', home, '--etcd-servers', 'http://a:1'], 2, /name two stores/],
     [['server'], 2, /required option '--config <file>'/],
     [['server', '--config', join(home, 'none')], 1, /reading .*none/],
   ];
@@ -82,6 +90,18 @@ test('a simulated cluster, from up to down', async () => {
     assert.deepEqual([status.code, /dev +running +2 \(simulated\)/.test(status.stdout)], [0, true]);
     assert.match((await k8ts('list')).stdout, /dev +running +2/);
     assert.match((await k8ts('image', 'ls')).stderr, /are simulated/);
+    const backup = join(home, 'state', 'backup');
+    const { keys, revision } = JSON.parse((await k8ts('store', 'backup', backup, '-o', 'json')).stdout);
+    assert.ok(keys > 100 && revision > keys);
+    assert.match((await k8ts('store', 'status')).stdout, /used by +process \d+\nrevision +\d+\n/);
+    const restore = await k8ts('store', 'restore', backup);
+    assert.deepEqual([restore.code, /dev is running\n {2}k8ts stop/.test(restore.stderr)], [1, true], restore.stderr);
+    assert.equal((await k8ts('stop')).code, 0);
+    assert.match(
+      (await k8ts('store', 'restore', backup)).stderr,
+      /the store goes on from 1\d{7}, earlier watches list anew/,
+    );
+    assert.match((await k8ts('store', 'compact')).stderr, /compacted at revision 1\d{7}/);
   } finally {
     const down = await k8ts('down');
     assert.equal(down.code, 0, down.stderr);
