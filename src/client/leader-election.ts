@@ -6,6 +6,7 @@ import type { Lease, LeaseSpec } from '../api/type/coordination-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from './client.ts';
 import type { EventRecorder } from './event-recorder.ts';
@@ -22,6 +23,7 @@ export interface LeaderElectionOptions {
   random: Random;
   log: Log;
   events?: EventRecorder;
+  metrics?: Metrics;
   /** How long others wait after the last renewal they have seen. Default 15 s. */
   leaseDurationMs?: number;
   /** How long the leader tries to renew before it gives up. Default 10 s. */
@@ -50,6 +52,12 @@ export async function runAsLeader(
   lead: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const elector = new Elector(options);
+  const master = options.metrics?.gauge(
+    'leader_election_master_status',
+    "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.",
+    ['name'],
+  );
+  master?.set({ name: options.name }, 0);
   try {
     await elector.acquire(signal);
   } catch (error) {
@@ -58,6 +66,7 @@ export async function runAsLeader(
   }
   const term = new AbortController();
   const inner = AbortSignal.any([signal, term.signal]);
+  master?.set({ name: options.name }, 1);
   const leading = lead(inner).finally(() => term.abort());
   const lost = await elector.renew(inner).then(
     () => undefined,
@@ -69,13 +78,14 @@ export async function runAsLeader(
   } catch (error) {
     if (!lost && !signal.aborted) throw error;
   } finally {
+    master?.set({ name: options.name }, 0);
     if (!lost) await elector.release();
   }
   if (lost) throw lost;
 }
 
 class Elector {
-  readonly #o: Required<Omit<LeaderElectionOptions, 'events' | 'onNewLeader'>> &
+  readonly #o: Required<Omit<LeaderElectionOptions, 'events' | 'metrics' | 'onNewLeader'>> &
     Pick<LeaderElectionOptions, 'events' | 'onNewLeader'>;
   #lease: Lease | undefined;
   /** When this process saw the lease change last: other clocks are not trusted. */

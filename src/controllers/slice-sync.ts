@@ -16,6 +16,8 @@ export interface SliceWriteOptions {
   readonly triggerTime: string | undefined;
   /** `Service a/b`, for error messages. */
   readonly owner: string;
+  /** Told of each write. */
+  readonly wrote?: (operation: 'create' | 'update' | 'delete') => void;
 }
 
 /** Also puts keys into the queue whose slices others changed. */
@@ -78,12 +80,18 @@ export class SliceSync {
     for (const draft of options.mayCreate ? plan.create : [])
       await attempt('create', async () => {
         this.#tracker.wrote(key, await client.create(discoveryV1.endpointslices, toObject(draft, options.triggerTime)));
+        options.wrote?.('create');
       });
     for (const draft of plan.update)
       await attempt(`update ${draft.metadata.name}`, async () => {
         this.#tracker.wrote(key, await client.update(discoveryV1.endpointslices, toObject(draft, options.triggerTime)));
+        options.wrote?.('update');
       });
-    for (const slice of plan.delete) await attempt(`delete ${slice.metadata.name}`, () => this.#delete(key, slice));
+    for (const slice of plan.delete)
+      await attempt(`delete ${slice.metadata.name}`, async () => {
+        await this.#delete(key, slice);
+        options.wrote?.('delete');
+      });
   }
 
   async #delete(key: string, slice: EndpointSlice): Promise<void> {

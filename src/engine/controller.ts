@@ -67,6 +67,8 @@ export interface Controller {
     readonly name: string;
     values(object: any): readonly string[];
   }[];
+  /** What the metrics of its queue call it, e.g. `replicaset`. Default: its name. */
+  readonly queue?: string;
   /** Keys reconciled at once. Default 5. */
   readonly workers?: number;
   /** Makes the reconcile function, when all listers are complete; state it closes over lives as long as one term of leadership. */

@@ -67,7 +67,7 @@ class ControllerRun {
     const { clock, metrics } = options;
     this.#queue = new WorkQueue({
       clock,
-      ...(metrics ? { metrics: queueMetrics(metrics, controller.name, clock) } : {}),
+      ...(metrics ? { metrics: queueMetrics(metrics, controller.queue ?? controller.name, clock) } : {}),
     });
     for (const watch of controller.watches) this.#register(watch.resource);
     for (const resource of controller.reads ?? []) this.#register(resource);
@@ -76,7 +76,14 @@ class ControllerRun {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const running = this.#o.metrics?.gauge(
+      'running_managed_controllers',
+      'Indicates where instances of a controller are currently running',
+      ['name', 'manager'],
+    );
+    const labels = { name: this.#controller.name, manager: 'kube-controller-manager' };
     try {
+      running?.set(labels, 1);
       await Promise.all([...this.#informers.values()].map(i => i.whenSynced(signal)));
       const reconciler = await this.#create(signal);
       for (const watch of this.#controller.watches) this.#wire(watch);
@@ -87,6 +94,7 @@ class ControllerRun {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      running?.set(labels, 0);
       this.#queue.shutDown();
       for (const remove of this.#removals.splice(0)) remove();
     }

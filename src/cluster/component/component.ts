@@ -181,7 +181,7 @@ async function runAlone(
   const leading: Service = {
     name: 'leader election',
     run: s =>
-      runAsLeader({ client, name, identity: `${hostname()}_${randomUuid(random)}`, clock, random, log }, s, ending =>
+      runAsLeader({ client, name, identity: `${hostname()}_${randomUuid(random)}`, clock, random, log, metrics }, s, ending =>
         work.run(ending),
       ),
   };

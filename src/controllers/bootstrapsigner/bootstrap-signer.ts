@@ -13,6 +13,7 @@ const tokenNamespace = 'kube-system';
 export function bootstrapSignerController(): Controller {
   return {
     name: 'bootstrap-signer-controller',
+    queue: 'bootstrap_signer_queue',
     serviceAccount: 'bootstrap-signer',
     watches: [
       {

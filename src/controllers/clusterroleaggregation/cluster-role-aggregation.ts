@@ -11,6 +11,7 @@ const name = 'clusterrole-aggregation-controller';
 export function clusterRoleAggregationController(): Controller {
   return {
     name,
+    queue: 'ClusterRoleAggregator',
     serviceAccount: name,
     watches: [
       {

@@ -6,6 +6,7 @@ import { isAlreadyExists, isNotFound } from '../../api/status.ts';
 import type { CronJob, CronJobStatus, Job } from '../../api/type/batch-v1.ts';
 import type { ObjectReference } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import { exponentialBuckets, type HistogramMetric } from '../../base/metrics.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
@@ -23,6 +24,7 @@ const rescheduled = (now: CronJob, old: CronJob): boolean =>
 export function cronJobController(): Controller {
   return {
     name: 'cronjob-controller',
+    queue: 'cronjob',
     serviceAccount: 'cronjob-controller',
     component: 'cronjob-controller',
     watches: [
@@ -51,9 +53,16 @@ interface Round {
 
 class CronJobReconciler implements Reconciler {
   readonly #context: ControllerContext;
+  readonly #skew: HistogramMetric;
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#skew = context.metrics.histogram(
+      'cronjob_controller_job_creation_skew_duration_seconds',
+      'Time between when a cronjob is scheduled to be run, and when the corresponding job is created',
+      [],
+      exponentialBuckets(1, 2, 10),
+    );
     context.observe(batchV1.cronjobs, {
       onUpdate: (now, old) => {
         if (!rescheduled(now, old)) return;
@@ -221,6 +230,7 @@ class CronJobReconciler implements Reconciler {
     try {
       const created = await client.create(batchV1.jobs, draft);
       this.#event(round, 'Normal', 'SuccessfulCreate', `Created job ${created.metadata.name}`);
+      this.#skew.observe({}, (this.#context.clock.now() - atMs) / 1000);
       return created;
     } catch (error) {
       if (isNamespaceTerminating(error)) return undefined;

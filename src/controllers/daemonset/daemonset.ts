@@ -15,6 +15,7 @@ export function daemonSetController(): Controller {
     workloadSelector(ds).matches(labels);
   return {
     name: 'daemonset-controller',
+    queue: 'daemonset',
     serviceAccount: 'daemon-set-controller',
     component: 'daemonset-controller',
     watches: [

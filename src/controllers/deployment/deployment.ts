@@ -18,6 +18,7 @@ import { Round } from './round.ts';
 export function deploymentController(): Controller {
   return {
     name: 'deployment-controller',
+    queue: 'deployment',
     serviceAccount: 'deployment-controller',
     component: 'deployment-controller',
     watches: [

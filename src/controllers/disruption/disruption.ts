@@ -20,6 +20,7 @@ const podPrefix = 'pod:';
 export function disruptionController(): Controller {
   return {
     name: 'disruption-controller',
+    queue: 'disruption',
     serviceAccount: 'disruption-controller',
     component: 'controllermanager',
     watches: [

@@ -19,6 +19,7 @@ const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 export function endpointController(): Controller {
   return {
     name: 'endpoints-controller',
+    queue: 'endpoint',
     serviceAccount: 'endpoint-controller',
     component: 'endpoint-controller',
     watches: [

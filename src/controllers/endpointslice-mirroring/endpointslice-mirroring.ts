@@ -26,6 +26,7 @@ const hasSelector = (service: Service): boolean => Object.keys(service.spec.sele
 export function endpointSliceMirroringController(options: EndpointSliceMirroringOptions = {}): Controller {
   return {
     name: 'endpointslice-mirroring-controller',
+    queue: 'endpoint_slice_mirroring',
     serviceAccount: 'endpointslicemirroring-controller',
     component: 'endpoint-slice-mirroring-controller',
     watches: [

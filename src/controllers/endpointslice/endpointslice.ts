@@ -4,6 +4,7 @@ import { coreV1, discoveryV1 } from '../../api/refs.ts';
 import type { Node, Service } from '../../api/type/core-v1.ts';
 import type { EndpointSlice } from '../../api/type/discovery-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import type { CounterMetric } from '../../base/metrics.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler } from '../../engine/controller.ts';
 import { selectsPods } from '../kernel/service-pod.ts';
@@ -34,6 +35,7 @@ function serviceKeyOf({ metadata: { namespace, labels } }: EndpointSlice): strin
 export function endpointSliceController(options: EndpointSliceOptions = {}): Controller {
   return {
     name: 'endpointslice-controller',
+    queue: 'endpoint_slice',
     serviceAccount: 'endpointslice-controller',
     component: 'endpoint-slice-controller',
     watches: [
@@ -58,6 +60,8 @@ class EndpointSliceReconciler implements Reconciler {
   readonly #maxPerSlice: number;
   readonly #triggerTimes = new TriggerTimes();
   readonly #sync: SliceSync;
+  readonly #changes: CounterMetric;
+  readonly #syncs: CounterMetric;
   #zones: ZoneShares | undefined;
   /** Services with a pod on a node that is not known, by the node. */
   readonly #wantNode = new Map<string, Set<string>>();
@@ -68,6 +72,9 @@ class EndpointSliceReconciler implements Reconciler {
     this.#context = context;
     this.#maxPerSlice = maxPerSlice;
     this.#sync = new SliceSync(context, byService, serviceKeyOf);
+    const prefix = 'endpoint_slice_controller';
+    this.#changes = context.metrics.counter(`${prefix}_changes`, 'Number of EndpointSlice changes', ['operation']);
+    this.#syncs = context.metrics.counter(`${prefix}_syncs`, 'Number of EndpointSlice syncs', ['result']);
     context.observe(coreV1.nodes, {
       onAdd: (node: Node) => {
         this.#nodesChanged();
@@ -89,7 +96,10 @@ class EndpointSliceReconciler implements Reconciler {
     }
     if (!selectsPods(service)) return;
     const slices = this.#sync.current(key);
-    if (!slices) return;
+    if (!slices) {
+      this.#syncs.inc({ result: 'stale' });
+      return;
+    }
     const pods = podsOf(service, context.lister(coreV1.pods));
     const nodes = context.lister(coreV1.nodes);
     const triggerMs = this.#triggerTimes.next(key, service, pods);
@@ -113,7 +123,9 @@ class EndpointSliceReconciler implements Reconciler {
       const [pod] = nodeMissing;
       if (pod)
         throw new Error(`skipping Pod ${pod.metadata.name} for Service ${key}: Node ${pod.spec?.nodeName} Not Found`);
+      this.#syncs.inc({ result: 'success' });
     } catch (error) {
+      this.#syncs.inc({ result: 'error' });
       const message = `Error updating Endpoint Slices for Service ${key}: ${messageOf(error)}`;
       context.events.event(about, 'Warning', 'FailedToUpdateEndpointSlices', message);
       throw error;
@@ -126,6 +138,7 @@ class EndpointSliceReconciler implements Reconciler {
       mayCreate: !service.metadata.deletionTimestamp,
       triggerTime: triggerMs === undefined ? undefined : formatTime(triggerMs),
       owner: `Service ${key}`,
+      wrote: operation => this.#changes.inc({ operation }),
     });
   }
 

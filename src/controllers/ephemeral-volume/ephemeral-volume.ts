@@ -9,6 +9,7 @@ import { controllerOf } from '../../engine/controller-ref.ts';
 export function ephemeralVolumeController(): Controller {
   return {
     name: 'ephemeral-volume-controller',
+    queue: 'ephemeral_volume',
     serviceAccount: 'ephemeral-volume-controller',
     component: 'ephemeral_volume',
     watches: [
@@ -40,7 +41,8 @@ async function reconcile(key: string, context: ControllerContext): Promise<void>
   for (const volume of ephemeralOf(pod)) await provide(pod, volume, context);
 }
 
-async function provide(pod: Pod, volume: Volume, { client, lister, events }: ControllerContext): Promise<void> {
+async function provide(pod: Pod, volume: Volume, context: ControllerContext): Promise<void> {
+  const { client, lister, events, metrics } = context;
   const { namespace, name, uid } = pod.metadata;
   const claimName = `${name}-${volume.name}`;
   const found = lister(coreV1.persistentvolumeclaims).get(`${namespace}/${claimName}`);
@@ -62,9 +64,12 @@ async function provide(pod: Pod, volume: Volume, { client, lister, events }: Con
     },
     spec: template?.spec,
   } as Draft<PersistentVolumeClaim>;
+  const count = (name: string, help: string) => metrics.counter(`ephemeral_volume_controller_${name}`, help).inc({});
+  count('create_total', 'Number of PersistentVolumeClaim creation requests');
   try {
     await client.create(coreV1.persistentvolumeclaims, claim);
   } catch (error) {
+    count('create_failures_total', 'Number of PersistentVolumeClaim creation requests that failed');
     const message = `create PVC ${claimName}: ${messageOf(error)}`;
     events.event(pod, 'Warning', 'FailedBinding', message);
     throw new Error(message, { cause: error });

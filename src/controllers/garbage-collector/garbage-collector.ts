@@ -25,6 +25,7 @@ const unseenOwnerMs = 60_000;
 export function garbageCollectorController(options: GarbageCollectorOptions = {}): Controller {
   return {
     name: 'garbage-collector-controller',
+    queue: 'garbage_collector_attempt_to_delete',
     serviceAccount: 'generic-garbage-collector',
     component: 'garbage-collector-controller',
     watches: [],
@@ -76,6 +77,10 @@ class GarbageCollector implements Reconciler {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const failures = this.#context.metrics.counter(
+      'garbagecollector_controller_resources_sync_error_total',
+      'Number of garbage collector resources sync errors',
+    );
     // Workers that wait are let go at the end.
     signal.addEventListener('abort', () => this.#ready.resolve(), { once: true });
     try {
@@ -84,9 +89,10 @@ class GarbageCollector implements Reconciler {
       this.#ready.resolve();
       for (;;) {
         await this.#context.clock.sleep(rediscoverMs, signal);
-        await this.#rediscover().catch(error =>
-          this.#context.log.warn('discovery failed, keeping to what is known', { error: messageOf(error) }),
-        );
+        await this.#rediscover().catch(error => {
+          failures.inc({});
+          this.#context.log.warn('discovery failed, keeping to what is known', { error: messageOf(error) });
+        });
       }
     } finally {
       if (signal.aborted) this.#monitors.stop();

@@ -9,6 +9,7 @@ import type { Controller, ControllerContext, Reconciler, Result } from '../../en
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
 import { controlledBy, indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
 import { writeStatus } from '../write-status.ts';
+import { JobMetrics } from './job-metrics.ts';
 import { JobPods } from './job-pods.ts';
 import type { BackOffRecord } from './kernel/back-off.ts';
 import { condition, finalCondition, withCondition } from './kernel/condition.ts';
@@ -56,6 +57,7 @@ function jobKeys(job: Job, _old: Job | undefined, context: ControllerContext, de
 export function jobController(): Controller {
   return {
     name: 'job-controller',
+    queue: 'job',
     serviceAccount: 'job-controller',
     component: 'job-controller',
     watches: [
@@ -84,10 +86,17 @@ class JobReconciler implements Reconciler {
   readonly #context: ControllerContext;
   readonly #pods: JobPods;
   readonly #backOffs = new Map<string, BackOffRecord>();
+  readonly #metrics: JobMetrics;
+  /** Of the rounds under way, for metrics: what they did about pods. */
+  readonly #actions = new Map<string, 'pods_created' | 'pods_deleted'>();
 
   constructor(context: ControllerContext) {
     this.#context = context;
     this.#pods = new JobPods(context);
+    this.#metrics = new JobMetrics(context.metrics);
+    context.observe(batchV1.jobs, {
+      onAdd: job => isManagedElsewhere(job) && this.#metrics.external(job.spec.managedBy!),
+    });
     context.observe(coreV1.pods, {
       onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod, false) : this.#created(pod)),
       onUpdate: (pod, old) => this.#updated(pod, old),
@@ -110,7 +119,17 @@ class JobReconciler implements Reconciler {
       this.#event(job, 'Warning', 'UnknownCompletionMode', 'Skipped Job sync because completion mode is unknown');
       return undefined;
     }
-    return this.#sync(key, job);
+    const startMs = this.#context.clock.monotonic();
+    let ok = false;
+    try {
+      const result = await this.#sync(key, job);
+      ok = true;
+      return result;
+    } finally {
+      const action = this.#actions.get(key) ?? 'reconciling';
+      this.#actions.delete(key);
+      this.#metrics.synced(job, action, ok, (this.#context.clock.monotonic() - startMs) / 1000);
+    }
   }
 
   async #sync(key: string, job: Job): Promise<Result | undefined> {
@@ -162,6 +181,7 @@ class JobReconciler implements Reconciler {
   async #stopAll(key: string, { job }: JobView, verdict: Verdict, round: Round, mayAct: boolean): Promise<void> {
     round.waitMs = undefined;
     if (!mayAct || verdict.active.length === 0) return;
+    this.#actions.set(key, 'pods_deleted');
     this.#deleted(round, await this.#pods.delete(key, job, verdict.active, false));
   }
 
@@ -171,6 +191,8 @@ class JobReconciler implements Reconciler {
     if (acts) {
       const { remove, create, waitMs } = plan(view, verdict);
       if (waitMs !== undefined) round.waitMs = Math.min(waitMs, round.waitMs ?? waitMs);
+      if (remove.length > 0) this.#actions.set(key, 'pods_deleted');
+      if (create.length > 0) this.#actions.set(key, 'pods_created');
       if (remove.length > 0) this.#deleted(round, await this.#pods.delete(key, job, remove, true));
       if (create.length > 0) {
         const { count, failure } = await this.#pods.create(key, job, create, verdict.kept);
@@ -254,6 +276,8 @@ class JobReconciler implements Reconciler {
     if (done) status = this.#ended(status, finalCondition(round.end!, view.now));
     if (status === job.status) return;
     const written = await this.#write(job, status);
+    for (const result of written ? (['succeeded', 'failed'] as const) : [])
+      this.#metrics.podsFinished(job, result, (status[result] ?? 0) - (view.job.status?.[result] ?? 0));
     if (written && done) {
       this.#backOffs.delete(key);
       this.#tellEnd(written);
@@ -270,6 +294,7 @@ class JobReconciler implements Reconciler {
 
   #tellEnd(job: Job): void {
     const final = job.status.conditions?.findLast(c => c.type === 'Complete' || c.type === 'Failed');
+    if (final) this.#metrics.finished(job, final);
     const { completions } = job.spec;
     if (final?.type === 'Failed') this.#event(job, 'Warning', final.reason ?? '', final.message ?? '');
     else {

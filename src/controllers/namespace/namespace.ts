@@ -21,6 +21,7 @@ export function namespaceController(options: NamespaceControllerOptions = {}): C
   const { settleMs = 1000 } = options;
   return {
     name: 'namespace-controller',
+    queue: 'namespace',
     serviceAccount: 'namespace-controller',
     watches: [
       {

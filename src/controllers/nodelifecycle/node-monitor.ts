@@ -5,6 +5,7 @@ import { coordinationV1, coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type { Node, NodeCondition } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import { exponentialBuckets } from '../../base/metrics.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { type HealthOptions, judgeNode, type NodeHealth, type Verdict } from './kernel/health.ts';
 import { type EvictionOptions, judgeDisruption, type ZoneState, zoneOf } from './kernel/zone.ts';
@@ -57,6 +58,7 @@ export class NodeMonitor {
   }
 
   async #look(): Promise<void> {
+    const startMs = this.#context.clock.monotonic();
     const nodes = this.#context.lister(coreV1.nodes).list();
     await this.#meet(nodes);
     const zones = new Map<string, Ready[]>();
@@ -66,6 +68,7 @@ export class NodeMonitor {
     };
     await Promise.all(Array.from({ length: nodesAtOnce }, work));
     await this.#judgeZones(nodes, zones);
+    this.#measure(zones, startMs);
   }
 
   /** Greets new nodes and forgets those that are gone. */
@@ -154,6 +157,28 @@ export class NodeMonitor {
     const draft = cloneDeep(node);
     draft.status = { ...draft.status, conditions: cloneDeep(conditions) };
     return this.#context.client.updateStatus<Node>(coreV1.nodes, draft);
+  }
+
+  #measure(zones: ReadonlyMap<string, readonly Ready[]>, startMs: number): void {
+    const { metrics, clock } = this.#context;
+    const gauge = (name: string, help: string) => metrics.gauge(`node_collector_${name}`, help, ['zone']);
+    const size = gauge('zone_size', 'Gauge measuring number of registered Nodes per zones.');
+    const health = gauge('zone_health', 'Gauge measuring percentage of healthy nodes per zone.');
+    const unhealthy = gauge('unhealthy_nodes_in_zone', 'Gauge measuring number of not Ready Nodes per zones.');
+    for (const [zone, ready] of zones) {
+      const up = ready.filter(c => c?.status === 'True').length;
+      size.set({ zone }, ready.length);
+      unhealthy.set({ zone }, ready.length - up);
+      health.set({ zone }, ready.length === 0 ? 100 : (100 * up) / ready.length);
+    }
+    metrics
+      .histogram(
+        'node_collector_update_all_nodes_health_duration_seconds',
+        'Duration in seconds for NodeController to update the health of all nodes.',
+        [],
+        exponentialBuckets(0.01, 4, 8),
+      )
+      .observe({}, (clock.monotonic() - startMs) / 1000);
   }
 
   async #judgeZones(nodes: readonly Node[], zones: ReadonlyMap<string, readonly Ready[]>): Promise<void> {

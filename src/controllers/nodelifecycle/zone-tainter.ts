@@ -3,6 +3,7 @@ import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type { Node } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import type { CounterMetric } from '../../base/metrics.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { nodeCondition } from './kernel/health.ts';
 import { hasTaint, notReadyTaint, unreachableTaint } from './kernel/taint.ts';
@@ -15,11 +16,17 @@ const passMs = 100;
 export class ZoneTainter {
   readonly #context: ControllerContext;
   readonly #qps: number;
+  readonly #evictions: CounterMetric;
   readonly #queues = new Map<string, TaintQueue>();
   #wake = Promise.withResolvers<void>();
 
   constructor(context: ControllerContext, qps: number) {
     this.#context = context;
+    this.#evictions = context.metrics.counter(
+      'node_collector_evictions_total',
+      'Number of Node evictions that happened since current instance of NodeController started.',
+      ['zone'],
+    );
     this.#qps = qps;
   }
 
@@ -89,6 +96,7 @@ export class ZoneTainter {
     const [add, remove] = status === 'False' ? [notReadyTaint, unreachableTaint] : [unreachableTaint, notReadyTaint];
     try {
       await writeTaints(this.#context, node, [add], [remove]);
+      this.#evictions.inc({ zone: zoneOf(node) });
       return true;
     } catch (error) {
       if (isNotFound(error)) return true;

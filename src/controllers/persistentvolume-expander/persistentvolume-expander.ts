@@ -8,6 +8,7 @@ import type { Controller, ControllerContext } from '../../engine/controller.ts';
 export function volumeExpanderController(): Controller {
   return {
     name: 'persistentvolume-expander-controller',
+    queue: 'volume_expand',
     serviceAccount: 'expand-controller',
     component: 'volume_expand',
     watches: [

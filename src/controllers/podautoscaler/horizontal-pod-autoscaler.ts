@@ -13,6 +13,7 @@ import type { Pod } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
 import { ApiKinds } from './api-kinds.ts';
+import { AutoscalerMetrics, type Outcome } from './autoscaler-metrics.ts';
 import { type EvaluationInput, evaluateMetric, MetricFailure } from './evaluate-metric.ts';
 import { noteChange, type PaceMemory, pace } from './kernel/pace.ts';
 import { type Delays, defaultDelays } from './kernel/pod-metric.ts';
@@ -36,6 +37,7 @@ export function horizontalPodAutoscalerController(options: PodAutoscalerOptions 
   const { syncPeriodMs = 15_000 } = options;
   return {
     name: 'horizontal-pod-autoscaler-controller',
+    queue: 'horizontalpodautoscaler',
     serviceAccount: 'horizontal-pod-autoscaler',
     component: 'horizontal-pod-autoscaler',
     watches: [
@@ -67,6 +69,7 @@ class PodAutoscaler {
   readonly #o: PodAutoscalerOptions & { readonly syncPeriodMs: number };
   readonly #kinds: ApiKinds;
   readonly #source: MetricsSource;
+  readonly #metrics: AutoscalerMetrics;
   readonly #memory = new Map<string, Remembered>();
 
   constructor(context: ControllerContext, options: PodAutoscalerOptions & { readonly syncPeriodMs: number }) {
@@ -74,6 +77,7 @@ class PodAutoscaler {
     this.#o = options;
     this.#kinds = new ApiKinds(context.client, context.clock);
     this.#source = new MetricsSource(context.client);
+    this.#metrics = new AutoscalerMetrics(context.metrics);
     // Metrics want time after any change.
     const later = (o: KubeObject) => context.enqueue(keyOf(o), options.syncPeriodMs);
     context.observe(autoscalingV2.horizontalpodautoscalers, { onAdd: later, onUpdate: later, onDelete: () => {} });
@@ -83,20 +87,26 @@ class PodAutoscaler {
     const hpa = this.#context.lister(autoscalingV2.horizontalpodautoscalers).get(key);
     if (!hpa) {
       this.#memory.delete(key);
+      this.#metrics.forget(parseKey(key));
       return undefined;
     }
     const status = new StatusDraft(hpa, formatTime(this.#context.clock.now()));
+    const startMs = this.#context.clock.monotonic();
+    let outcome: Outcome = { action: 'none', error: 'none' };
     try {
-      await this.#round(hpa, key, status);
+      outcome = { ...outcome, action: await this.#round(hpa, key, status) };
     } catch (error) {
+      outcome = { ...outcome, error: 'internal' };
       // Told by event and condition; the next round comes at its own time, not sooner.
       const level = error instanceof RoundOver ? 'debug' : 'info';
       this.#context.log[level]('scaling failed, will try again', { key, error: messageOf(error) });
     }
+    this.#metrics.reconciled(outcome, (this.#context.clock.monotonic() - startMs) / 1000);
+    this.#metrics.wanted(hpa, status.finish().desiredReplicas ?? 0);
     return { requeueAfterMs: this.#o.syncPeriodMs };
   }
 
-  async #round(hpa: HorizontalPodAutoscaler, key: string, status: StatusDraft): Promise<void> {
+  async #round(hpa: HorizontalPodAutoscaler, key: string, status: StatusDraft): Promise<Outcome['action']> {
     const { scale, resource } = await this.#scaleOf(hpa, status);
     const current = scale.spec?.replicas ?? 0;
     const nowMs = this.#context.clock.now();
@@ -111,6 +121,8 @@ class PodAutoscaler {
     status.replicas(current, rescales ? decision.replicas : decision ? current : 0);
     if (rescales) status.scaledNow();
     await this.#write(hpa, status);
+    if (!rescales) return 'none';
+    return decision.replicas > current ? 'scale_up' : 'scale_down';
   }
 
   async #scaleOf(
@@ -191,7 +203,7 @@ class PodAutoscaler {
       const input = this.#input(hpa, key, scale, memory, status);
       for (const [i, spec] of specs.entries()) {
         try {
-          const found = await evaluateMetric(spec, input);
+          const found = await this.#metrics.timed(spec.type, this.#context.clock, () => evaluateMetric(spec, input));
           statuses[i] = found.status;
           if (!best || best.replicas === 0 || found.replicas > best.replicas) best = found;
         } catch (error) {

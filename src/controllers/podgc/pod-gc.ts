@@ -4,6 +4,7 @@ import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import type { CounterMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
 import { disruptionTarget } from '../kernel/disruption-target.ts';
 import { isPodFinished } from '../kernel/pod.ts';
@@ -34,12 +35,23 @@ export function podGcController(options: PodGcOptions = {}): Controller {
 class PodGc {
   readonly #context: ControllerContext;
   readonly #threshold: number;
+  readonly #deleted: CounterMetric;
+  readonly #failed: CounterMetric;
   /** When the quarantine of a missing node ends. */
   readonly #quarantine = new Map<string, number>();
 
   constructor(context: ControllerContext, threshold: number) {
     this.#context = context;
     this.#threshold = threshold;
+    const counter = (name: string, help: string) => context.metrics.counter(name, help, ['namespace', 'reason']);
+    this.#deleted = counter(
+      'pod_gc_collector_force_delete_pods_total',
+      'Number of pods that are being forcefully deleted since the Pod GC Controller started.',
+    );
+    this.#failed = counter(
+      'pod_gc_collector_force_delete_pod_errors_total',
+      'Number of errors encountered when forcefully deleting the pods since the Pod GC Controller started.',
+    );
   }
 
   async reconcile(): Promise<void> {}
@@ -55,15 +67,16 @@ class PodGc {
     const pods = this.#context.lister(coreV1.pods).list();
     const nodes = this.#context.lister(coreV1.nodes);
     const node = (name: string) => nodes.get(name);
-    await this.#deleteAll(surplusFinished(pods, this.#threshold));
-    await this.#deleteAll(stuckOnDeadNodes(pods, node));
+    await this.#deleteAll(surplusFinished(pods, this.#threshold), 'terminated');
+    await this.#deleteAll(stuckOnDeadNodes(pods, node), 'out-of-service');
     const orphans = pods.filter(p => isOrphan(p, node));
     const gone = await this.#nodesGone(new Set(orphans.map(p => p.spec!.nodeName!)));
     await this.#deleteAll(
       orphans.filter(p => gone.has(p.spec!.nodeName!)),
+      'orphaned',
       'PodGC: node no longer exists',
     );
-    await this.#deleteAll(unscheduledTerminating(pods));
+    await this.#deleteAll(unscheduledTerminating(pods), 'unscheduled');
   }
 
   /** Those of the missing nodes that have been missing long enough and that the API server does not know either. */
@@ -91,19 +104,20 @@ class PodGc {
     }
   }
 
-  async #deleteAll(pods: readonly Pod[], disruption?: string): Promise<void> {
+  async #deleteAll(pods: readonly Pod[], reason: string, disruption?: string): Promise<void> {
     const rest = pods.values();
     const work = async () => {
-      for (const pod of rest) await this.#delete(pod, disruption);
+      for (const pod of rest) await this.#delete(pod, reason, disruption);
     };
     await Promise.all(Array.from({ length: Math.min(deletionsAtOnce, pods.length) }, work));
   }
 
   /** Never rejects: what fails is tried again in the next round. */
-  async #delete(pod: Pod, disruption: string | undefined): Promise<void> {
+  async #delete(pod: Pod, reason: string, disruption: string | undefined): Promise<void> {
     const { client, clock, log } = this.#context;
     const { name, namespace, uid } = pod.metadata;
     const at = { name, namespace: namespace! };
+    this.#deleted.inc({ namespace: namespace!, reason });
     try {
       if (!isPodFinished(pod)) {
         const condition = disruption && disruptionTarget(pod, 'DeletionByPodGC', disruption, formatTime(clock.now()));
@@ -113,8 +127,9 @@ class PodGc {
       }
       await client.delete(coreV1.pods, at, { gracePeriodSeconds: 0, preconditions: { uid: uid! } });
     } catch (error) {
-      if (!isNotFound(error))
-        log.error('collecting the pod failed', { pod: `${namespace}/${name}`, error: messageOf(error) });
+      if (isNotFound(error)) return;
+      this.#failed.inc({ namespace: namespace!, reason });
+      log.error('collecting the pod failed', { pod: `${namespace}/${name}`, error: messageOf(error) });
     }
   }
 }

@@ -29,6 +29,7 @@ export interface Replicated extends KubeObject {
 
 export interface ReplicaKind<O extends Replicated> {
   readonly name: string;
+  readonly queue: string;
   readonly serviceAccount: string;
   readonly component: string;
   readonly resource: ResourceRef<O>;
@@ -59,6 +60,7 @@ export function replicaController<O extends Replicated>(kind: ReplicaKind<O>): C
   const cached = { ...kind, selectorOf };
   return {
     name: kind.name,
+    queue: kind.queue,
     serviceAccount: kind.serviceAccount,
     component: kind.component,
     watches: [

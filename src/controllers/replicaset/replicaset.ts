@@ -7,6 +7,7 @@ import { replicaController } from './replica-engine.ts';
 export function replicaSetController(): Controller {
   return replicaController<ReplicaSet>({
     name: 'replicaset-controller',
+    queue: 'replicaset',
     serviceAccount: 'replicaset-controller',
     component: 'replicaset-controller',
     resource: appsV1.replicasets,

@@ -7,6 +7,7 @@ import { type Replicated, replicaController } from './replica-engine.ts';
 export function replicationControllerController(): Controller {
   return replicaController<ReplicationController & Replicated>({
     name: 'replicationcontroller-controller',
+    queue: 'replicationmanager',
     serviceAccount: 'replication-controller',
     component: 'replication-controller',
     resource: coreV1.replicationcontrollers as never,

@@ -26,6 +26,7 @@ const claimKey = (key: string) => `claim:${key}`;
 export function resourceClaimController(): Controller {
   return {
     name: 'resourceclaim-controller',
+    queue: 'resource_claim',
     serviceAccount: 'resource-claim-controller',
     component: 'resource_claim',
     workers: 10,

@@ -29,6 +29,7 @@ const balanced = 'service-lb/balanced';
 export function serviceLbController({ reservedPorts = [6443, 10250] }: ServiceLbOptions = {}): Controller {
   return {
     name: 'service-lb-controller',
+    queue: 'service',
     serviceAccount: 'service-controller',
     component: 'service-controller',
     watches: [

@@ -11,6 +11,7 @@ const accountNames = ['default'];
 export function serviceAccountController(): Controller {
   return {
     name: 'serviceaccount-controller',
+    queue: 'serviceaccount',
     serviceAccount: 'service-account-controller',
     watches: [
       { resource: coreV1.namespaces, keys: (n: Namespace) => [n.metadata.name] },

@@ -28,6 +28,7 @@ export function statefulSetController({ usesMaxUnavailable = false }: StatefulSe
     workloadSelector(set).matches(labels);
   return {
     name: 'statefulset-controller',
+    queue: 'statefulset',
     serviceAccount: 'statefulset-controller',
     component: 'statefulset-controller',
     watches: [

@@ -4,6 +4,7 @@ import { formatTime, keyOf, parseKey } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
+import type { CounterMetric, HistogramMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
 import { disruptionTarget } from '../kernel/disruption-target.ts';
 import { executeTaints, tolerationMs } from './kernel/toleration-time.ts';
@@ -47,11 +48,23 @@ interface Eviction {
 
 class TaintEviction {
   readonly #context: ControllerContext;
+  readonly #deletions: CounterMetric;
+  readonly #lateness: HistogramMetric;
   /** By key of the pod. Stays when done, so that the pod is not deleted twice. */
   readonly #evictions = new Map<string, Eviction>();
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#deletions = context.metrics.counter(
+      'taint_eviction_controller_pod_deletions_total',
+      'Total number of Pods deleted by TaintEvictionController since its start.',
+    );
+    this.#lateness = context.metrics.histogram(
+      'taint_eviction_controller_pod_deletion_duration_seconds',
+      'Latency, in seconds, between the time when a taint effect has been activated for the Pod and its deletion via TaintEvictionController.',
+      [],
+      [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
+    );
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
@@ -68,6 +81,8 @@ class TaintEviction {
     if (nowMs < eviction.dueMs) return { requeueAfterMs: eviction.dueMs - nowMs };
     await this.#evict(key, pod);
     eviction.done = true;
+    this.#deletions.inc({});
+    this.#lateness.observe({}, (this.#context.clock.monotonic() - eviction.dueMs) / 1000);
     return undefined;
   }
 

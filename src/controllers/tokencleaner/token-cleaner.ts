@@ -11,6 +11,7 @@ const namespace = 'kube-system';
 export function tokenCleanerController(): Controller {
   return {
     name: 'token-cleaner-controller',
+    queue: 'token_cleaner',
     serviceAccount: 'token-cleaner',
     watches: [
       {

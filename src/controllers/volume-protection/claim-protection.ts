@@ -13,6 +13,7 @@ const byClaim = 'claim';
 export function claimProtectionController(): Controller {
   return {
     name: 'persistentvolumeclaim-protection-controller',
+    queue: 'pvcprotection',
     serviceAccount: 'pvc-protection-controller',
     watches: [
       {

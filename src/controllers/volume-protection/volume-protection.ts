@@ -9,6 +9,7 @@ const finalizer = 'kubernetes.io/pv-protection';
 export function volumeProtectionController(): Controller {
   return {
     name: 'persistentvolume-protection-controller',
+    queue: 'pvprotection',
     serviceAccount: 'pv-protection-controller',
     watches: [
       {

@@ -1,0 +1,110 @@
+// Metrics have the names that Kubernetes documents; dashboards ask for them.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VirtualClock } from '../base/clock.ts';
+import { createLog } from '../base/log.ts';
+import { createMetrics } from '../base/metrics.ts';
+import { seededRandom } from '../base/random.ts';
+import { fakeClient } from '../client/fake-client.ts';
+import { createInformerFactory } from '../client/informer-factory.ts';
+import { runControllers } from '../engine/engine.ts';
+import { cronJobController } from './cronjob/cronjob.ts';
+import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts';
+import { jobController } from './job/job.ts';
+import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
+import { podGcController } from './podgc/pod-gc.ts';
+import { rootCaController } from './root-ca/root-ca.ts';
+import { taintEvictionController } from './tainteviction/taint-eviction.ts';
+import { testNode } from './test-nodes.ts';
+
+const job = (name: string, more: object = {}) => ({
+  apiVersion: 'batch/v1',
+  kind: 'Job',
+  metadata: { name, namespace: 'a', uid: name },
+  spec: {
+    completions: 1,
+    parallelism: 1,
+    backoffLimit: 6,
+    selector: { matchLabels: { job: name } },
+    template: { metadata: { labels: { job: name } }, spec: { containers: [] } },
+    ...more,
+  },
+});
+const pod = (name: string, more: object = {}, spec: object = {}) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'a', uid: name, ...more },
+  spec: { containers: [], ...spec },
+});
+const deletionTimestamp = '2026-01-01T00:00:00Z';
+
+test('metrics are named as documented', async () => {
+  const clock = new VirtualClock(Date.parse('2026-01-01T00:00:50Z'));
+  const random = seededRandom(1);
+  const ended = pod('ended', {
+    labels: { job: 'j' },
+    finalizers: ['batch.kubernetes.io/job-tracking'],
+    ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid: 'j', controller: true }],
+  });
+  const tainted = { ...testNode('t'), spec: { taints: [{ key: 'x', effect: 'NoExecute' }] } };
+  const objects = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'a' }, status: { phase: 'Active' } },
+    testNode('n'),
+    tainted,
+    { ...ended, status: { phase: 'Succeeded' } },
+    job('j'),
+    job('k', { managedBy: 'e.com/other' }),
+    pod('lost', { deletionTimestamp }),
+    pod('evicted', {}, { nodeName: 't' }),
+    pod('scratch', {}, { volumes: [{ name: 'v', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }),
+    {
+      apiVersion: 'batch/v1',
+      kind: 'CronJob',
+      metadata: { name: 'c', namespace: 'a', uid: 'c', creationTimestamp: deletionTimestamp },
+      spec: { schedule: '* * * * *', jobTemplate: { spec: { template: { spec: {} } } } },
+    },
+  ];
+  const client = fakeClient(objects as object[] as [], { clock, random });
+  const metrics = createMetrics();
+  const log = createLog('test', { clock, level: 'error', write: () => {} });
+  const informers = createInformerFactory(client, { clock, random, log });
+  const abort = new AbortController();
+  const controllers = [
+    jobController(),
+    cronJobController(),
+    podGcController(),
+    nodeLifecycleController(),
+    taintEvictionController(),
+    ephemeralVolumeController(),
+    rootCaController('ca'),
+  ];
+  const running = runControllers(controllers, { client, informers, clock, random, log, metrics }, abort.signal);
+  const feeding = informers.run(abort.signal);
+  await clock.advance(60_000);
+  const text = await metrics.text();
+  abort.abort();
+  await Promise.all([running, feeding]);
+  for (const line of [
+    'job_controller_job_syncs_total{completion_mode="NonIndexed",result="success",action="reconciling"} ',
+    'job_controller_job_sync_duration_seconds_count{completion_mode="NonIndexed",result="success",action="reconciling"} ',
+    'job_controller_jobs_finished_total{completion_mode="NonIndexed",result="succeeded",reason="CompletionsReached"} 1',
+    'job_controller_job_pods_finished_total{completion_mode="NonIndexed",result="succeeded"} 1',
+    'job_controller_jobs_by_external_controller_total{controller_name="e.com/other"} 1',
+    'cronjob_controller_job_creation_skew_duration_seconds_count 1',
+    'pod_gc_collector_force_delete_pods_total{namespace="a",reason="unscheduled"} ',
+    'node_collector_zone_size{zone=""} 2',
+    'node_collector_zone_health{zone=""} 0',
+    'node_collector_unhealthy_nodes_in_zone{zone=""} 2',
+    'node_collector_update_all_nodes_health_duration_seconds_count ',
+    'taint_eviction_controller_pod_deletions_total 1',
+    'taint_eviction_controller_pod_deletion_duration_seconds_count 1',
+    'ephemeral_volume_controller_create_total 1',
+    'root_ca_cert_publisher_sync_total{code="200"} ',
+    'running_managed_controllers{name="job-controller",manager="kube-controller-manager"} 1',
+    'workqueue_adds_total{name="job"} ',
+  ])
+    assert.ok(
+      text.includes(`\n${line}`),
+      `${line}\n${text.split('\n').filter(l => l.startsWith(line.split('{')[0]!))}`,
+    );
+});
