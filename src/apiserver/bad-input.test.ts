@@ -265,6 +265,15 @@ describe('connections', () => {
     assert.equal((await ask(server, `${configMaps}/half`)).code, 404);
   });
 
+  test('an upgrade behind a request that is not answered yet ends the connection only', async () => {
+    const socket = await open();
+    const head = (path: string, more: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n`;
+    const upgrade = 'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n';
+    socket.write(head(`${configMaps}?watch=true`, '') + head('/version', upgrade));
+    await readUntil(socket);
+    assert.equal((await ask(server, '/readyz')).code, 200);
+  });
+
   test('a watcher that never reads is cut off, and nobody else notices', async () => {
     const path = `${configMaps}?watch=true&fieldSelector=metadata.name%3Dlarge`;
     const deaf = await open();

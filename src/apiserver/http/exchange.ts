@@ -86,10 +86,11 @@ function gather(source: Duplex | IncomingMessage, maxBytes: number, declared: st
       ended = true;
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     });
-    source.on('error', reject);
-    source.on('close', () => {
+    const early = () => {
       if (!ended) reject(badRequest('the request body ended early'));
-    });
+    };
+    source.on('error', early);
+    source.on('close', early);
   });
 }
 

@@ -21,13 +21,16 @@ export function pendingUpgrade(request: IncomingMessage, socket: Duplex, head: B
   response.shouldKeepAlive = false;
   // The types want a net.Socket; what comes with TLS is one as well.
   type Net = Parameters<ServerResponse['assignSocket']>[0];
-  response.assignSocket(socket as Net);
+  // Nobody may ask to upgrade behind a request whose answer is not sent yet.
+  const busy = Boolean((socket as { _httpMessage?: unknown })._httpMessage);
+  if (busy) socket.destroy();
+  else response.assignSocket(socket as Net);
   response.on('finish', () => socket.end());
   socket.on('error', () => socket.destroy());
   return {
     response,
     take() {
-      response.detachSocket(socket as Net);
+      if (!busy) response.detachSocket(socket as Net);
       return { socket, head };
     },
   };
