@@ -90,7 +90,8 @@ export class HttpTransport {
     const { ca, cert, key, insecureSkipTlsVerify, serverName } = this.#options;
     const host = serverName ?? this.#url.hostname.replace(/^\[|\]$/g, '');
     return {
-      ...(ca ? { ca } : {}),
+      // As Go: what is trusted need not have signed itself.
+      ...(ca ? { ca, allowPartialTrustChain: true } : {}),
       ...(cert ? { cert } : {}),
       ...(key ? { key } : {}),
       rejectUnauthorized: !insecureSkipTlsVerify,

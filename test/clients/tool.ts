@@ -13,15 +13,20 @@ export type Tool = { readonly command: readonly [string, ...string[]] } | { read
 const has = async (program: string, ...args: string[]): Promise<boolean> => (await run(program, args)).code === 0;
 
 /** client-go: needs Go, and its modules from the Go proxy or the module cache. */
-export async function goClient(): Promise<Tool> {
-  if (!(await has('go', 'version'))) return { missing: 'Go is not installed, and client-go needs it' };
-  const source = join(here, 'go');
+export const goClient = (): Promise<Tool> => goProgram('client-go', 'go');
+
+/** An operator made with controller-runtime; needs the same. */
+export const operator = (): Promise<Tool> => goProgram('controller-runtime', 'operator');
+
+async function goProgram(name: string, folder: string): Promise<Tool> {
+  if (!(await has('go', 'version'))) return { missing: `Go is not installed, and ${name} needs it` };
+  const source = join(here, folder);
   const fetched = await run('go', ['mod', 'download'], { cwd: source });
-  if (fetched.code !== 0) return { missing: `the modules of client-go cannot be fetched: ${lastLine(fetched.stderr)}` };
+  if (fetched.code !== 0) return { missing: `the modules of ${name} cannot be fetched: ${lastLine(fetched.stderr)}` };
   mkdirSync(cache, { recursive: true });
-  const binary = join(cache, 'client-go');
-  const built = await run('go', ['build', '-o', binary, '.'], { cwd: source });
-  if (built.code !== 0) throw new Error(`building the client-go program: ${built.stderr}`);
+  const binary = join(cache, name);
+  const built = await run('go', ['build', '-o', binary, '.'], { cwd: source, timeoutMs: 300_000 });
+  if (built.code !== 0) throw new Error(`building the ${name} program: ${built.stderr}`);
   return { command: [binary] };
 }
 

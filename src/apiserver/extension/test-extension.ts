@@ -12,6 +12,7 @@ export interface TestExtension {
   readonly port: number;
   /** base64 of the PEM. */
   readonly caBundle: string;
+  readonly certificatePem: string;
   /** Connections accepted so far. */
   readonly connections: () => number;
   stop(): Promise<void>;
@@ -62,6 +63,7 @@ export async function startTestExtension(
   return {
     url: `https://127.0.0.1:${port}`,
     port,
+    certificatePem,
     caBundle: Buffer.from(ca.certificatePem).toString('base64'),
     connections: () => connections,
     async stop() {

@@ -44,3 +44,22 @@ test('an authority that did not sign the certificate is not believed', async () 
     await other.stop();
   }
 });
+
+// What envtest hands out as authority.
+test('a certificate that is its own authority is believed; the path is tidied', async () => {
+  const context = contextWith(new VirtualClock());
+  const paths: string[] = [];
+  const extension = await startTestExtension((request, response) => {
+    paths.push(request.url ?? '');
+    response.end('{}');
+  });
+  const client = new WebhookClient({ context, userAgent: 'test' });
+  try {
+    const caBundle = Buffer.from(extension.certificatePem).toString('base64');
+    for (const path of ['//a//b/', '', '/c?d=e']) await client.post({ url: extension.url + path, caBundle }, {}, 1000);
+    assert.deepEqual(paths, ['/a/b?timeout=1s', '/?timeout=1s', '/c?timeout=1s']);
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
+});

@@ -1,6 +1,7 @@
 // Requests to servers that extend this one: admission and conversion webhooks, by URL or by service.
 import { Agent, type RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
+import { posix } from 'node:path';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
 import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
@@ -101,7 +102,7 @@ export class WebhookClient {
         tls: { ...ca, ...(isIP(servername) ? {} : { servername }) },
       },
       url,
-      path: path + query,
+      path: cleanPath(path) + query,
       host: address.port === 443 ? servername : `${servername}:${address.port}`,
     });
     if (config.service) {
@@ -217,10 +218,13 @@ function mayHelp(error: Error): boolean {
   return code === 500 || code === 504 || code === 429;
 }
 
+/** As Go's client joins paths: no empty part, no slash at the end. */
+const cleanPath = (path: string): string => posix.normalize(`/${path}`).replace(/(?<=.)\/$/, '');
+
 function urlOf({ service, url = '' }: WebhookClientConfig): string {
-  if (!service) return url;
+  if (!service) return url.replace(/^(https:\/\/[^/]*)(.*)$/, (_, origin, path) => origin + cleanPath(path));
   const { namespace, name, port = 443, path } = service;
-  return `https://${name}.${namespace}.svc:${port}${path || '/'}`;
+  return `https://${name}.${namespace}.svc:${port}${cleanPath(path ?? '')}`;
 }
 
 /** Not to be worded as a failure of the connection. */

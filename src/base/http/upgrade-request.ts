@@ -72,10 +72,14 @@ export function requestUpgrade(target: HttpTarget, options: UpgradeRequest): Pro
   });
 }
 
-/** A request over a connection of its own or of `args.agent`. */
+/**
+ * A request over a connection of its own or of `args.agent`. Any certificate of `tls.ca` is trusted as it stands, also
+ * one that signs no others.
+ */
 export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
   const at = { ...args, host: target.host, port: target.port };
-  return target.protocol === 'https:' ? requestTls({ ...at, ...target.tls }) : requestPlain(at);
+  if (target.protocol === 'http:') return requestPlain(at);
+  return requestTls({ ...at, ...target.tls, ...(target.tls?.ca ? { allowPartialTrustChain: true } : {}) });
 }
 
 /** The answer to hand on: `HTTP/1.1 101 Switching Protocols` and headers as they came. */
