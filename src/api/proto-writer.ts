@@ -1,4 +1,5 @@
 // Protocol buffers written from the end to the front, so that every length is known when it is due.
+import { joined } from '../base/bytes.ts';
 
 // The bit that says another byte follows.
 const more = 128;
@@ -14,7 +15,7 @@ export class ProtoWriter {
 
   /** A copy of what was written; the writer is empty afterwards. */
   take(): Buffer {
-    const out = Buffer.from(this.#bytes.subarray(this.#at));
+    const out = joined([this.#bytes.subarray(this.#at)]);
     this.#at = this.#bytes.length;
     return out;
   }

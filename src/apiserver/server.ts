@@ -46,6 +46,7 @@ import { type LocalIdentity, localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
+import { KeptBytes } from './registry/kept-bytes.ts';
 import { Registry, type RegistryHooks } from './registry/registry.ts';
 import { decodeStored } from './registry/stored-form.ts';
 import { WatchCache } from './registry/watch-cache.ts';
@@ -82,8 +83,8 @@ function localUser({ serviceAccount, user }: { serviceAccount?: string; user?: s
   return user ? { name: user, groups: [allAuthenticated] } : superuser;
 }
 
-// There may be thousands of custom resources.
-const customRetainBytes = 4 << 20;
+// Ten thousand pods of 4 KB: a list of more is encoded anew.
+const keptBytes = 48 << 20;
 const longestDrainMs = 5000;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -114,6 +115,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const resources = new Map(served.map(r => [resourceId(r), r]));
   const registries = new Map<string, Registry>();
   const caches = new Map<string, WatchCache>();
+  const kept = new KeptBytes(keptBytes);
   const plugins: AdmissionPlugin[] = [];
   const hooks = new Map<string, RegistryHooks>();
   const admission = new AdmissionChain(plugins);
@@ -170,7 +172,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     definitions: registryOf(context, 'apiextensions.k8s.io', 'customresourcedefinitions'),
     user: superuser,
     webhook: conversionWebhook((config, body, timeoutMs) => converters.post(config, body, timeoutMs), random),
-    makeCache: prefix => new WatchCache({ prefix, clock, decode, retainBytes: customRetainBytes }),
+    makeCache: prefix => new WatchCache({ prefix, clock, decode, kept }),
     makeRegistry,
   });
 
@@ -232,7 +234,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const prefix = `${resource.storagePrefix}/`;
     let cache = caches.get(prefix);
     if (!cache) {
-      cache = new WatchCache({ prefix, clock, decode });
+      cache = new WatchCache({ prefix, clock, decode, kept });
       caches.set(prefix, cache);
     }
     registries.set(id, makeRegistry(resource, strategyOf(resource), cache));

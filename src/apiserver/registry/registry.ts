@@ -7,6 +7,7 @@ import type { Resource } from '../../api/resource.ts';
 import type { PartSharer } from '../../api/share.ts';
 import { internalError, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
+import { bytesOf } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { type Store, StoreConflictError, StoreFullError } from '../../store/store.ts';
@@ -154,8 +155,8 @@ export class Registry {
     const encode = (revision: number) => {
       if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);
-      const json = Buffer.from(JSON.stringify(object));
-      stored = new Stored(key, object as KubeObject, revision, json);
+      const json = bytesOf(JSON.stringify(object));
+      stored = new Stored(key, object as KubeObject, revision, { json });
       this.cache.notePending(key, revision, stored);
       return json;
     };

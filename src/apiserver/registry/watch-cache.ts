@@ -4,6 +4,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { resourceExpired } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
+import { KeptBytes } from './kept-bytes.ts';
 import { SortedTree } from './kernel/sorted-tree.ts';
 import { Stored } from './stored.ts';
 
@@ -37,8 +38,8 @@ export interface WatchCacheOptions {
   decode(bytes: Uint8Array, revision: number): KubeObject;
   /** Events kept for watches that resume and lists at old revisions. */
   readonly window?: number;
-  /** JSON bytes kept beside the objects. */
-  readonly retainBytes?: number;
+  /** Bounds the encoded forms kept beside the objects, of several caches together. */
+  readonly kept?: KeptBytes;
 }
 
 // How many changes keep their watch frames.
@@ -68,15 +69,13 @@ export class WatchCache {
   readonly #onNode = new Map<string, Set<CacheListener>>();
   /** Of those everywhere. */
   #remotes = 0;
-  #retained: Stored[] = [];
-  // So many at the front of #retained are done with.
-  #released = 0;
-  #retainedBytes = 0;
+  readonly #kept: KeptBytes;
   #framed: Stored[] = [];
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
     this.#window = options.window ?? 10_000;
+    this.#kept = options.kept ?? new KeptBytes(4 << 20);
   }
 
   /** Fills an empty cache. `revision` is the store's when the entries were read. */
@@ -125,14 +124,16 @@ export class WatchCache {
     if (event.type === 'put') {
       const stored =
         pending?.stored ?? new Stored(key, this.#options.decode(event.value, event.revision), event.revision);
+      previous?.release();
       this.#byKey.set(key, stored);
       this.#tree = this.#tree.set(key, stored);
-      this.#retain(stored);
+      stored.retain(this.#kept);
       this.#publish({ type: previous ? 'MODIFIED' : 'ADDED', key, revision: event.revision, stored, previous });
     } else {
       this.#byKey.delete(key);
       this.#tree = this.#tree.delete(key);
       const last = () => previous?.object ?? this.#options.decode(event.value, event.revision);
+      previous?.release();
       const final = pending?.final ?? withRevision(last(), key, event.revision);
       this.#publish({ type: 'DELETED', key, revision: event.revision, stored: final, previous });
     }
@@ -146,21 +147,6 @@ export class WatchCache {
     if (left.length) this.#pending.set(key, left);
     else this.#pending.delete(key);
     return found;
-  }
-
-  #retain(stored: Stored): void {
-    const budget = this.#options.retainBytes ?? 48 << 20;
-    this.#retained.push(stored);
-    this.#retainedBytes += stored.retainedBytes;
-    while (this.#retainedBytes > budget && this.#released < this.#retained.length) {
-      const old = this.#retained[this.#released++]!;
-      this.#retainedBytes -= old.retainedBytes;
-      old.release();
-    }
-    // Not at each step: at the budget every write drops one of a hundred thousand.
-    if (this.#released * 2 <= this.#retained.length) return;
-    this.#retained = this.#retained.slice(this.#released);
-    this.#released = 0;
   }
 
   #publish(event: CacheEvent): void {
@@ -186,7 +172,11 @@ export class WatchCache {
   #noteFramed(stored: Stored): void {
     this.#framed.push(stored);
     if (this.#framed.length <= framesKept) return;
-    for (const old of this.#framed) if (old !== stored) old.releaseFrames();
+    for (const old of this.#framed) {
+      if (this.#byKey.get(old.key) === old) old.releaseFrames();
+      // Replaced or deleted: only watches that resume may ask for it again.
+      else if (old !== stored) old.release();
+    }
     this.#framed = [stored];
   }
 
@@ -245,7 +235,7 @@ export class WatchCache {
     const { prefix, decode } = this.#options;
     return entries.map(e => {
       const key = e.key.slice(prefix.length);
-      return [key, new Stored(key, decode(e.value, e.revision), e.revision)] as const;
+      return [key, new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept })] as const;
     });
   }
 
