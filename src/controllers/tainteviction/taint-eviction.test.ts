@@ -58,6 +58,14 @@ describe('taint-eviction-controller', () => {
     assert.deepEqual(staying(bench), ['never']);
     await bench.advance(3_600_000);
     assert.deepEqual(staying(bench), ['never']);
+    // What has been carried out is not cancelled when the pod is gone.
+    bench.client.remove(coreV1.pods, 'a/none');
+    await bench.settle();
+    assert.deepEqual(bench.events(), [
+      'Normal TaintManagerEviction: Marking for deletion Pod a/later',
+      'Normal TaintManagerEviction: Marking for deletion Pod a/none',
+      'Normal TaintManagerEviction: Marking for deletion Pod a/other',
+    ]);
   });
 
   it('cancels when the taint goes, and counts anew when it comes back', async () => {

@@ -104,8 +104,9 @@ class TaintEviction {
   }
 
   #cancel(key: string): void {
+    const planned = this.#evictions.get(key)?.done === false;
     this.#evictions.delete(key);
-    this.#tell(key, `Cancelling deletion of Pod ${key}`);
+    if (planned) this.#tell(key, `Cancelling deletion of Pod ${key}`);
   }
 
   async #evict(key: string, pod: Pod): Promise<void> {
