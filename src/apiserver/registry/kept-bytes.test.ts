@@ -5,7 +5,15 @@ import { KeptBytes } from './kept-bytes.ts';
 import { Stored } from './stored.ts';
 
 const version = (n: number, revision: number) =>
-  new Stored(`k${n}`, { kind: 'Pod', apiVersion: 'v1', metadata: { name: 'x'.repeat(n) } }, revision);
+  new Stored(
+    `k${n}`,
+    {
+      kind: 'Pod',
+      apiVersion: 'v1',
+      metadata: { name: 'x'.repeat(n), uid: '', resourceVersion: '', creationTimestamp: '' },
+    },
+    revision,
+  );
 
 test('counts what is kept, keeps to its budget, and holds nothing that was released', () => {
   const budget = 2000;
