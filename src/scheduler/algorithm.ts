@@ -2,7 +2,7 @@
 import type { Random } from '../base/random.ts';
 import type { Cache } from './cache/cache.ts';
 import type { NodeInfo } from './cache/node-info.ts';
-import { type Diagnosis, noNodesMessage } from './fit-error.ts';
+import { type Diagnosis, noNodesMessage, runsOf } from './fit-error.ts';
 import type { CycleState, NodeStatuses } from './framework.ts';
 import type { PodInfo } from './pod-info.ts';
 import type { PreFilterResult, Profile } from './profile.ts';
@@ -56,6 +56,8 @@ export function enoughNodes(nodes: number, percentage: number): number {
 export class Algorithm {
   readonly #o: AlgorithmOptions;
   #start = 0;
+  #promised = new Uint8Array(0);
+  #anyPromised = false;
 
   constructor(options: AlgorithmOptions) {
     this.#o = options;
@@ -82,6 +84,7 @@ export class Algorithm {
     }
     const results = profile.results(pod, cache.slots);
     results.at(cache.nodesGeneration);
+    this.#markPromised();
     const found = profile.timed(
       'Filter',
       () => this.#nominatedFirst(profile, state, pod, results, pre) ?? this.#find(profile, state, pod, results, pre),
@@ -114,8 +117,8 @@ export class Algorithm {
   /** After an extender has left none. */
   none(candidates: Candidates, failed: ReadonlyMap<string, Status>): Failure {
     const { statuses, narrowedBy } = candidates;
-    const explicit = new Map([...statuses.explicit, ...failed]);
-    return { diagnosis: diagnose(this.#o.cache.nodes.length, { ...statuses, explicit }, undefined, narrowedBy) };
+    const all = { explicit: new Map([...statuses.explicit, ...failed]), absent: statuses.absent };
+    return { diagnosis: diagnose(this.#o.cache.nodes.length, all, undefined, narrowedBy) };
   }
 
   /** Whether the pod passes on the node, counting pods in that preemption has promised a place there. */
@@ -146,11 +149,37 @@ export class Algorithm {
   }
 
   #check(profile: Profile, state: CycleState, pod: PodInfo, results: SignedResults, node: NodeInfo) {
-    if (this.#o.nominated.size > 0) {
-      const others = this.#nominatedTo(pod, node);
-      if (others.length) return this.#filterBeside(profile, state, pod, node, others);
+    return this.#promised[node.slot]
+      ? this.#checkBeside(profile, state, pod, results, node)
+      : profile.filterCached(state, pod, results, node);
+  }
+
+  /** Which nodes have nominated pods, by slot: a look-up by name for each node would be dear. */
+  #markPromised(): void {
+    const { cache, nominated } = this.#o;
+    if (this.#promised.length < cache.slots) this.#promised = new Uint8Array(2 * cache.slots);
+    else if (this.#anyPromised) this.#promised.fill(0);
+    this.#anyPromised = nominated.size > 0;
+    for (const name of nominated.nodes) {
+      const slot = cache.node(name)?.slot;
+      if (slot !== undefined) this.#promised[slot] = 1;
     }
-    return profile.filterCached(state, pod, results, node);
+  }
+
+  #checkBeside(profile: Profile, state: CycleState, pod: PodInfo, results: SignedResults, node: NodeInfo) {
+    const nominated = this.#o.nominated.on(node.name);
+    const { generation } = node;
+    // With the pod itself among them, this is about no other pod.
+    const alike = state.onlyLocal && this.#o.nominated.nodeOf(pod.uid) !== node.name;
+    const known = alike ? results.beside.get(node.slot) : undefined;
+    if (known?.generation === generation && known.nominated === nominated && known.priority === pod.priority)
+      return known.status;
+    const others = this.#nominatedTo(pod, node);
+    if (others.length === 0) return profile.filterCached(state, pod, results, node);
+    const status = this.#filterBeside(profile, state, pod, node, others);
+    if (!alike) return status;
+    results.beside.set(node.slot, { generation, nominated, priority: pod.priority, status });
+    return status;
   }
 
   #nominatedFirst(profile: Profile, state: CycleState, pod: PodInfo, results: SignedResults, pre: PreFilterResult) {
@@ -173,7 +202,8 @@ export class Algorithm {
     const percentage = profile.percentageOfNodesToScore ?? this.#o.percentageOfNodesToScore ?? 0;
     const enough = profile.scores ? enoughNodes(nodes.length, percentage) : 1;
     const feasible: NodeInfo[] = [];
-    const explicit = new Map<string, Status>();
+    const rejected: NodeInfo[] = [];
+    const statuses: Status[] = [];
     const start = nodes.length ? this.#start % nodes.length : 0;
     let evaluated = 0;
     for (let at = start; evaluated < nodes.length && feasible.length < enough; evaluated++) {
@@ -182,10 +212,13 @@ export class Algorithm {
       const status = this.#check(profile, state, pod, results, node);
       if (!status) feasible.push(node);
       else if (status.code === 'Error') return { error: status };
-      else explicit.set(node.name, status);
+      else {
+        rejected.push(node);
+        statuses.push(status);
+      }
     }
     this.#start = nodes.length ? (start + evaluated) % nodes.length : 0;
-    return { feasible, statuses: { explicit, absent }, evaluated, narrowedBy: pre.narrowedBy };
+    return { feasible, statuses: new Rejections(rejected, statuses, absent), evaluated, narrowedBy: pre.narrowedBy };
   }
 
   #pick(nodes: readonly NodeInfo[]): NodeInfo {
@@ -222,6 +255,24 @@ function topScores(nodes: readonly NodeInfo[], scores: readonly number[]): { nod
   return top;
 }
 
+/** With thousands of nodes, a map of them all is dear and seldom asked for. */
+class Rejections implements NodeStatuses {
+  readonly rejections: { readonly nodes: readonly NodeInfo[]; readonly statuses: readonly Status[] };
+  readonly absent: Status | undefined;
+  #explicit: ReadonlyMap<string, Status> | undefined;
+
+  constructor(nodes: readonly NodeInfo[], statuses: readonly Status[], absent: Status | undefined) {
+    this.rejections = { nodes, statuses };
+    this.absent = absent;
+  }
+
+  get explicit(): ReadonlyMap<string, Status> {
+    const { nodes, statuses } = this.rejections;
+    this.#explicit ??= new Map(nodes.map((n, i) => [n.name, statuses[i]!]));
+    return this.#explicit;
+  }
+}
+
 const noStatuses: NodeStatuses = { explicit: new Map(), absent: undefined };
 
 function diagnose(
@@ -235,7 +286,7 @@ function diagnose(
   const add = (s: Status | undefined) => {
     if (s?.plugin) (s.code === 'Pending' ? pendingPlugins : unschedulablePlugins).add(s.plugin);
   };
-  for (const s of new Set(statuses.explicit.values())) add(s);
+  for (const [s] of runsOf(statuses.rejections?.statuses ?? [...statuses.explicit.values()])) add(s);
   add(statuses.absent);
   const preFilterMessage = preFilter?.message ?? '';
   return { nodeCount, statuses, unschedulablePlugins, pendingPlugins, preFilterMessage };

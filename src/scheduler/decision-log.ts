@@ -1,6 +1,7 @@
 // What was decided about each pod, for those who ask why it is where it is, or nowhere. Bounded.
 import type { NodeStatuses } from './framework.ts';
 import type { Entry } from './queue/entry.ts';
+import type { Status } from './status.ts';
 
 /** Nodes that turned the pod away for the same reasons. */
 export interface RejectedNodes {
@@ -74,16 +75,27 @@ export class DecisionLog {
 }
 
 /** Nodes by what they said, the most numerous first. */
-export function groupRejections({ explicit, absent }: NodeStatuses, nodeCount: number): RejectedNodes[] {
-  const groups = new Map<string, { nodes: string[]; count: number; first: NonNullable<typeof absent> }>();
-  const add = (status: NonNullable<typeof absent>, count: number, node?: string) => {
+export function groupRejections(all: NodeStatuses, nodeCount: number): RejectedNodes[] {
+  type Group = { nodes: string[]; count: number; first: Status };
+  const groups = new Map<string, Group>();
+  // Filters share their statuses, and the same one comes many times in a row.
+  let [last, lastGroup]: [Status | undefined, Group | undefined] = [undefined, undefined];
+  const groupOf = (status: Status): Group => {
     const id = `${status.plugin}\0${status.code}\0${status.reasons.join('\0')}`;
-    const group = groups.getOrInsertComputed(id, () => ({ nodes: [], count: 0, first: status }));
+    return groups.getOrInsertComputed(id, () => ({ nodes: [], count: 0, first: status }));
+  };
+  const add = (status: Status, count: number, node?: string) => {
+    const group = status === last ? lastGroup! : groupOf(status);
+    [last, lastGroup] = [status, group];
     group.count += count;
     if (node !== undefined && group.nodes.length < examples) group.nodes.push(node);
   };
-  for (const [node, status] of explicit) add(status, 1, node);
-  if (absent && explicit.size < nodeCount) add(absent, nodeCount - explicit.size);
+  const { rejections, absent } = all;
+  const count = rejections?.statuses.length ?? 0;
+  for (let i = 0; i < count; i++) add(rejections!.statuses[i]!, 1, rejections!.nodes[i]!.name);
+  if (!rejections) for (const [node, status] of all.explicit) add(status, 1, node);
+  const told = rejections?.statuses.length ?? all.explicit.size;
+  if (absent && told < nodeCount) add(absent, nodeCount - told);
   return [...groups.values()]
     .sort((a, b) => b.count - a.count)
     .map(({ nodes, count, first }) => ({

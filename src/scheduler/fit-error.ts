@@ -26,12 +26,23 @@ export function fitMessage(d: Pick<Diagnosis, 'nodeCount' | 'statuses' | 'preFil
   return postFilter ? `${message} ${postFilter}` : message;
 }
 
-function countReasons({ explicit, absent }: NodeStatuses, nodeCount: number): string[] {
+/** Filters share their statuses: there are few, however many nodes, and the same one comes many times in a row. */
+export function* runsOf(statuses: readonly Status[]): Generator<[Status, number]> {
+  for (let from = 0, to = 0; from < statuses.length; from = to) {
+    const status = statuses[from]!;
+    while (to < statuses.length && statuses[to] === status) to++;
+    yield [status, to - from];
+  }
+}
+
+function countReasons(all: NodeStatuses, nodeCount: number): string[] {
+  const { absent } = all;
+  const told = all.rejections?.statuses ?? [...all.explicit.values()];
   const counts = new Map<string, number>();
   const add = (status: Status, times: number) => {
     for (const reason of status.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
   };
-  for (const status of explicit.values()) add(status, 1);
-  if (absent && explicit.size < nodeCount) add(absent, nodeCount - explicit.size);
+  for (const [status, n] of runsOf(told)) add(status, n);
+  if (absent && told.length < nodeCount) add(absent, nodeCount - told.length);
   return [...counts].map(([reason, n]) => `${n} ${reason}`).sort();
 }

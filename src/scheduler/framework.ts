@@ -26,6 +26,8 @@ export class CycleState {
   readonly #data = new Map<string, StateData>();
   /** Plugins whose PreFilter or PreScore said Skip. */
   readonly skipFilter = new Set<string>();
+  /** Set after PreFilter: no filter looks at more than the node and the pod's signature. */
+  onlyLocal = false;
   readonly skipScore = new Set<string>();
 
   read<T extends StateData>(key: string): T | undefined {
@@ -40,6 +42,7 @@ export class CycleState {
     const copy = new CycleState();
     for (const [key, data] of this.#data) copy.#data.set(key, cloneOf(data));
     for (const name of this.skipFilter) copy.skipFilter.add(name);
+    copy.onlyLocal = this.onlyLocal;
     for (const name of this.skipScore) copy.skipScore.add(name);
     return copy;
   }
@@ -178,6 +181,8 @@ export interface NodeStatuses {
   readonly explicit: ReadonlyMap<string, Status>;
   /** Of all other nodes. */
   readonly absent: Status | undefined;
+  /** What `explicit` says, one entry a node, where that comes cheaper. */
+  readonly rejections?: { readonly nodes: readonly NodeInfo[]; readonly statuses: readonly Status[] };
 }
 
 /** A pod held back by Permit. */
@@ -209,6 +214,8 @@ export interface ClusterView {
 export interface NominatedPods {
   /** On this node. */
   on(node: string): readonly PodInfo[];
+  /** Where the pod is nominated to. */
+  nodeOf(uid: string): string | undefined;
   nominate(pod: PodInfo, node: string): void;
   /** Forgets the nomination. */
   forget(uid: string): void;

@@ -76,6 +76,8 @@ export class PodInfo {
   readonly preferredAffinity: readonly WeightedTerm[] = noWeighted;
   readonly preferredAntiAffinity: readonly WeightedTerm[] = noWeighted;
   #requests: Resources | undefined;
+  /** null: has not started. */
+  #startMs: number | null | undefined;
   #placed: Resources | undefined;
   #scored: Resources | undefined;
   #ports: readonly HostPort[] | undefined;
@@ -159,6 +161,7 @@ export class PodInfo {
 
   /** Milliseconds; a pod that has not started counts as starting now. */
   startMs(nowMs: number): number {
-    return parseTime(this.pod.status?.startTime) ?? nowMs;
+    if (this.#startMs === undefined) this.#startMs = parseTime(this.pod.status?.startTime) ?? null;
+    return this.#startMs ?? nowMs;
   }
 }

@@ -164,6 +164,12 @@ export class Profile {
   }
 
   preFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterResult {
+    const result = this.#runPreFilter(state, pod, nodes);
+    state.onlyLocal = this.#filter.every(p => state.skipFilter.has(p.name));
+    return result;
+  }
+
+  #runPreFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterResult {
     let nodeNames: ReadonlySet<string> | undefined;
     const narrowedBy: string[] = [];
     for (const plugin of this.#preFilter) {
@@ -195,7 +201,7 @@ export class Profile {
       results.filtered[node.slot] === node.generation
         ? results.statuses[node.slot]
         : results.status(node, () => run(this.#localFilter, state, pod, node));
-    return status ?? run(this.#filter, state, pod, node);
+    return status ?? (state.onlyLocal ? undefined : run(this.#filter, state, pod, node));
   }
 
   /** Where filterCached and score keep results for this pod. */

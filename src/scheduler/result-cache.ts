@@ -1,9 +1,18 @@
 // Filter results and scores of plugins that look at nothing but the node and what they sign the pod with: kept for all
 // pods with the same signature until the node changes. With thousands of like pods, a cycle recomputes one node.
 import type { NodeInfo } from './cache/node-info.ts';
+import type { PodInfo } from './pod-info.ts';
 import type { Status } from './status.ts';
 
 const keptSignatures = 64;
+
+/** Good while the node has this generation, these pods are nominated to it, and the pod has this priority. */
+export interface Beside {
+  readonly generation: number;
+  readonly nominated: readonly PodInfo[];
+  readonly priority: number;
+  readonly status: Status | undefined;
+}
 
 /** Of one signature. Places are node slots. */
 export class SignedResults {
@@ -15,6 +24,8 @@ export class SignedResults {
   plain = new Float64Array(0);
   /** One a plugin that normalizes. */
   raw: Float64Array[] = [];
+  /** Of nodes with nominated pods, by slot: what the filters say with those in place. */
+  readonly beside = new Map<number, Beside>();
   nodesGeneration = -1;
 
   reserve(slots: number, rawCount: number): void {
@@ -35,6 +46,7 @@ export class SignedResults {
   clear(): void {
     this.filtered.fill(0);
     this.scored.fill(0);
+    this.beside.clear();
     this.nodesGeneration = -1;
   }
 

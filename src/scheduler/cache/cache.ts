@@ -153,7 +153,10 @@ export class Cache {
     if (known?.node === node && takesTheSame(known.info, info)) {
       if (known.assumed) this.#assumed--;
       this.#pods.set(info.uid, { info, node, assumed: false, expiresMs: undefined });
-      this.#infos.get(node)!.replacePod(info);
+      const on = this.#infos.get(node)!;
+      on.replacePod(info);
+      // Preemption goes by who started first.
+      if (known.info.pod.status?.startTime !== info.pod.status?.startTime) on.touch();
       return;
     }
     if (known) this.#take(info.uid);

@@ -5,15 +5,21 @@ const none: readonly PodInfo[] = [];
 
 /** Which pods have been promised a place on which node. */
 export class Nominator implements NominatedPods {
-  readonly #byNode = new Map<string, PodInfo[]>();
+  readonly #byNode = new Map<string, readonly PodInfo[]>();
   readonly #nodeOf = new Map<string, string>();
 
+  /** Never changed: a change makes a new array. */
   on(node: string): readonly PodInfo[] {
     return this.#byNode.get(node) ?? none;
   }
 
   nodeOf(uid: string): string | undefined {
     return this.#nodeOf.get(uid);
+  }
+
+  /** Nodes with such pods. */
+  get nodes(): Iterable<string> {
+    return this.#byNode.keys();
   }
 
   get size(): number {
@@ -24,7 +30,7 @@ export class Nominator implements NominatedPods {
     this.forget(pod.uid);
     if (!node) return;
     this.#nodeOf.set(pod.uid, node);
-    this.#byNode.getOrInsertComputed(node, () => []).push(pod);
+    this.#byNode.set(node, [...this.on(node), pod]);
   }
 
   /** The same pod, changed: an update that does not speak of a nomination keeps the one in memory. */

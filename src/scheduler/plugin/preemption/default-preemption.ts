@@ -8,6 +8,7 @@ import { fitMessage } from '../../fit-error.ts';
 import type { CycleState, Handle, NodeStatuses, Plugin, PostFilterOutcome, Preemptor } from '../../framework.ts';
 import type { PodInfo } from '../../pod-info.ts';
 import { errorStatus, Status, unresolvable, unschedulable } from '../../status.ts';
+import { VictimCache } from './victim-cache.ts';
 import { type Budget, byImportance, type Candidate, pickCandidate, splitByBudgets } from './victims.ts';
 
 const name = 'DefaultPreemption';
@@ -31,6 +32,7 @@ class DefaultPreemption implements Plugin {
   readonly #percentage: number;
   readonly #absolute: number;
   readonly #budgets;
+  readonly #known = new VictimCache();
   /** Pods whose victims are being deleted at this moment. */
   readonly #underWay = new Set<string>();
 
@@ -83,20 +85,25 @@ class DefaultPreemption implements Plugin {
   /** Tries nodes from a random one on until there are enough candidates. Tells of the others why not. */
   #candidates(state: CycleState, pod: PodInfo, statuses: NodeStatuses, why: Map<string, Status>): Candidate[] {
     const { cluster, random } = this.#handle;
-    const resolvable = (s: Status | undefined) => s?.code === 'Unschedulable';
-    const nodes = cluster.nodes.filter(n => resolvable(statuses.explicit.get(n.name) ?? statuses.absent));
+    const nodes = resolvableNodes(cluster.nodes, statuses);
     const share = Math.trunc((nodes.length * this.#percentage) / 100);
     const enough = Math.min(nodes.length, Math.max(share, this.#absolute));
     const budgets = this.#budgetsNow();
     const found: Candidate[] = [];
+    let harmless = false;
+    // A pod that is nominated itself is left out of what others see of its node.
+    const alike = state.onlyLocal && budgets.length === 0 && this.#handle.nominated.nodeOf(pod.uid) === undefined;
+    const known = alike ? this.#known.of(pod) : undefined;
     const start = Math.floor(random.next() * nodes.length);
     for (let i = 0; i < nodes.length; i++) {
       const node = nodes[(start + i) % nodes.length]!;
-      const result = this.#victimsOn(state.clone(), pod, node.clone(), budgets);
+      const compute = () => this.#victimsOn(state.clone(), pod, node.clone(), budgets);
+      const result = known ? known.get(node, this.#handle.nominated.on(node.name), compute) : compute();
       if (result instanceof Status) why.set(node.name, result);
       else {
         found.push(result);
-        if (found.length >= enough && found.some(c => c.violations === 0)) break;
+        harmless ||= result.violations === 0;
+        if (found.length >= enough && harmless) break;
       }
     }
     return found;
@@ -192,6 +199,14 @@ class DefaultPreemption implements Plugin {
   eventsToRegister(): readonly RegisteredEvent[] {
     return [{ resource: 'AssignedPod', actions: action.delete }];
   }
+}
+
+/** Those where evicting pods may help. */
+function resolvableNodes(all: readonly NodeInfo[], statuses: NodeStatuses): readonly NodeInfo[] {
+  const { rejections, absent } = statuses;
+  const resolvable = (s: Status | undefined) => s?.code === 'Unschedulable';
+  if (rejections && !resolvable(absent)) return rejections.nodes.filter((_, i) => resolvable(rejections.statuses[i]));
+  return all.filter(n => resolvable(statuses.explicit.get(n.name) ?? absent));
 }
 
 /** One after another; the rest of the choices, none when an extender leaves none. */

@@ -48,26 +48,38 @@ export function splitByBudgets(
 const fromLowest = (pod: PodInfo) => pod.priority + 2 ** 31;
 
 /** Of the victims with the highest priority, when the first one started. */
-function earliestStart(c: Candidate, nowMs: number): number {
-  const highest = c.victims[0]?.priority;
-  return Math.min(...c.victims.filter(v => v.priority === highest).map(v => v.startMs(nowMs)));
+function earliestStart({ victims }: Candidate, nowMs: number): number {
+  let earliest = Number.POSITIVE_INFINITY;
+  for (const v of victims) {
+    if (v.priority !== victims[0]!.priority) continue;
+    const startMs = v.startMs(nowMs);
+    if (startMs < earliest) earliest = startMs;
+  }
+  return earliest;
 }
 
-/** Each rule keeps those with the lowest value. */
+function prioritySum({ victims }: Candidate): number {
+  let sum = 0;
+  for (const v of victims) sum += fromLowest(v);
+  return sum;
+}
+
+/** Below 0 when `a` is the better one, 0 when there is nothing to choose between them. */
+function compareCandidates(a: Candidate, b: Candidate, nowMs: number): number {
+  if (a.violations !== b.violations) return a.violations - b.violations;
+  const [highestA, highestB] = [a.victims[0]?.priority, b.victims[0]?.priority];
+  if (highestA !== highestB) return (highestA ?? Number.NEGATIVE_INFINITY) - (highestB ?? Number.NEGATIVE_INFINITY);
+  return (
+    prioritySum(a) - prioritySum(b) ||
+    a.victims.length - b.victims.length ||
+    earliestStart(b, nowMs) - earliestStart(a, nowMs)
+  );
+}
+
+/** The first of the best. */
 export function pickCandidate(candidates: readonly Candidate[], nowMs: number): Candidate | undefined {
-  const rules: ((c: Candidate) => number)[] = [
-    c => c.violations,
-    c => c.victims[0]?.priority ?? Number.NEGATIVE_INFINITY,
-    c => c.victims.reduce((sum, v) => sum + fromLowest(v), 0),
-    c => c.victims.length,
-    c => -earliestStart(c, nowMs),
-  ];
-  let left = candidates;
-  for (const rule of rules) {
-    if (left.length <= 1) break;
-    const values = left.map(rule);
-    const least = Math.min(...values);
-    left = left.filter((_, i) => values[i] === least);
-  }
-  return left[0];
+  let best = candidates[0];
+  for (let i = 1; i < candidates.length; i++)
+    if (compareCandidates(candidates[i]!, best!, nowMs) < 0) best = candidates[i];
+  return best;
 }

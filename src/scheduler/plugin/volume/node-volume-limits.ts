@@ -41,6 +41,13 @@ export function nodeVolumeLimits({ informers }: Handle): Plugin {
     return all;
   };
 
+  /** Surely room: each claim is a volume at most, so they need not be looked at one by one. */
+  const fewEnough = (pod: PodInfo, node: NodeInfo, limits: ReadonlyMap<string, number>): boolean => {
+    const most = pod.claims.length + node.claims.size + attachments.lister.byIndex('node', node.name).length;
+    for (const limit of limits.values()) if (most > limit) return false;
+    return true;
+  };
+
   return {
     name,
     preFilter: (_state, pod) => (pod.claims.length ? undefined : { status: skip }),
@@ -48,7 +55,7 @@ export function nodeVolumeLimits({ informers }: Handle): Plugin {
       const limits = new Map<string, number>();
       for (const d of csiNodes.get(node.name)?.spec.drivers ?? [])
         if (d.allocatable?.count !== undefined) limits.set(d.name, d.allocatable.count);
-      if (limits.size === 0) return undefined;
+      if (limits.size === 0 || fewEnough(pod, node, limits)) return undefined;
       const wanted = new Map<string, string>();
       collect(pod, wanted);
       const there = attached(node);
