@@ -35,6 +35,7 @@ import { serviceLbController } from './service-lb/service-lb.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/service-account-token.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
+import { storageVersionGcController } from './storage-version-gc/storage-version-gc.ts';
 import { storageVersionMigratorController } from './storage-version-migrator/storage-version-migrator.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 import { tokenCleanerController } from './tokencleaner/token-cleaner.ts';
@@ -80,6 +81,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     namespaceController(),
     resourceQuotaController(),
     garbageCollectorController(),
+    ...(featureEnabled('StorageVersionAPI') ? [storageVersionGcController()] : []),
     ...(featureEnabled('StorageVersionMigrator') ? [storageVersionMigratorController()] : []),
     // Nodes.
     nodeLifecycleController(),

@@ -60,6 +60,16 @@ const atOnce = 32;
 
 /** What controllers need that come with a feature gate which is off by default. */
 const gatedControllers: Readonly<Record<string, readonly RoleFact[]>> = {
+  StorageVersionAPI: [
+    {
+      name: 'system:controller:storage-version-garbage-collector',
+      rules: [
+        { v: ['get', 'list', 'watch'], g: ['coordination.k8s.io'], r: ['leases'] },
+        { v: ['delete', 'get', 'list', 'watch'], g: ['internal.apiserver.k8s.io'], r: ['storageversions'] },
+        { v: ['get', 'patch', 'update'], g: ['internal.apiserver.k8s.io'], r: ['storageversions/status'] },
+      ],
+    },
+  ],
   StorageVersionMigrator: [
     {
       name: 'system:controller:storage-version-migrator-controller',

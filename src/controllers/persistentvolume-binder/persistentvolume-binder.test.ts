@@ -156,11 +156,15 @@ describe('persistentvolume-binder-controller', () => {
       claim('plain', { storageClassName: undefined }),
       claim('lost', { storageClassName: 'absent' }),
       claim('manual', { storageClassName: 'none' }),
+      storageClass('cloud', { provisioner: 'kubernetes.io/aws-ebs' }),
+      claim('moved', { storageClassName: 'cloud' }),
     ]);
     await bench.settle();
     const plain = claimOf(bench, 'plain');
     assert.equal(plain.spec?.storageClassName, 'new');
     assert.equal(plain.metadata.annotations?.['volume.kubernetes.io/storage-provisioner'], 'e.com/disk');
+    const moved = claimOf(bench, 'moved').metadata.annotations;
+    assert.equal(moved?.['volume.kubernetes.io/storage-provisioner'], 'ebs.csi.aws.com');
     const events = bench.events().join('\n');
     assert.match(events, /Normal ExternalProvisioning: Waiting for .* by the external provisioner 'e.com\/disk' or /);
     assert.match(events, /Warning ProvisioningFailed: storageclass.storage.k8s.io "absent" not found/);

@@ -104,14 +104,25 @@ function consumerEvent(pods: readonly string[]): StepEvent {
   return { type: 'Normal', reason: 'WaitForPodScheduled', message };
 }
 
+// Provisioners that were built in once, by what drivers took over from them.
+const successors: Readonly<Record<string, string>> = {
+  'kubernetes.io/aws-ebs': 'ebs.csi.aws.com',
+  'kubernetes.io/azure-disk': 'disk.csi.azure.com',
+  'kubernetes.io/azure-file': 'file.csi.azure.com',
+  'kubernetes.io/cinder': 'cinder.csi.openstack.org',
+  'kubernetes.io/gce-pd': 'pd.csi.storage.gke.io',
+  'kubernetes.io/portworx-volume': 'pxd.portworx.com',
+  'kubernetes.io/vsphere-volume': 'csi.vsphere.vmware.com',
+};
+
 function provisionStep(name: string, storageClass: StorageClass | undefined): ClaimStep {
   const fail = (message: string): ClaimStep => ({
     do: 'fail',
     event: { type: 'Warning', reason: 'ProvisioningFailed', message },
   });
   if (!storageClass) return fail(`storageclass.storage.k8s.io "${name}" not found`);
-  const { provisioner } = storageClass;
-  // Provisioners of that name were built in once; none is left.
+  const provisioner = successors[storageClass.provisioner] ?? storageClass.provisioner;
+  // The others of that name are gone.
   if (provisioner.startsWith('kubernetes.io/')) return fail(`no volume plugin matched name: ${provisioner}`);
   const message = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`;
   return { do: 'provision', provisioner, event: { type: 'Normal', reason: 'ExternalProvisioning', message } };
