@@ -347,3 +347,24 @@ test('static pods run, have a mirror, and go with their manifest', async () => {
     await t.stop();
   }
 });
+
+test('asked by name, it means the pod that is wanted, not the one that still ends', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ ignoresTerm: true }) } });
+  try {
+    const spec = { terminationGracePeriodSeconds: 0, containers: [container] };
+    const old = await t.createPod({ metadata: { name: 'twin' }, spec });
+    await t.deletePod('twin', 0);
+    assert.equal(await t.podExists('twin'), false);
+    const young = await t.createPod({ metadata: { name: 'twin' }, spec });
+    assert.equal(t.kubelet.pods().length, 2);
+    assert.equal(t.kubelet.pod('default', 'twin')?.metadata.uid, young.metadata.uid);
+    assert.equal(t.kubelet.pod('default', 'twin', old.metadata.uid)?.metadata.uid, old.metadata.uid);
+    await t.pass(5000);
+    assert.deepEqual(
+      t.kubelet.pods().map(p => p.metadata.uid),
+      [young.metadata.uid],
+    );
+  } finally {
+    await t.stop();
+  }
+});

@@ -574,11 +574,12 @@ class NodeKubelet implements Kubelet {
 
   pod(namespace: string, name: string, uid?: string): Pod | undefined {
     const mirror = this.#mirrors.get(`${namespace}/${name}`);
-    return this.pods().find(p => {
-      const m = p.metadata;
+    const found = this.pods().filter(({ metadata: m }) => {
       if (m.namespace !== namespace || m.name !== name) return false;
       return !uid || m.uid === uid || mirror?.metadata.uid === uid;
     });
+    // One that nobody wants any more may still be ending beside its successor of the same name.
+    return found.find(({ metadata: m }) => this.#apiPods.has(m.uid!) || this.#statics.has(m.uid!)) ?? found.at(-1);
   }
 
   observed(pod: Pod): ObservedPod | undefined {
