@@ -29,3 +29,8 @@ export function featureGates(switched: Readonly<Record<string, boolean>> = {}): 
   }
   return gate => switched[gate] ?? load().get(gate)?.d !== 0;
 }
+
+/** Every gate of the release, by name. */
+export function allFeatureGates(): readonly { readonly name: string; readonly stage: GateFact['s'] }[] {
+  return [...load().values()].map(({ n, s }) => ({ name: n, stage: s }));
+}

@@ -2,6 +2,7 @@
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import type { UserInfo } from '../authn/user.ts';
+import type { AdmissionMeter, AdmissionPhase } from '../observe/admission-meter.ts';
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
 
@@ -46,18 +47,45 @@ export interface AdmissionPlugin {
   validate?(attributes: AdmissionAttributes): void | Promise<void>;
 }
 
+function measured(
+  meter: AdmissionMeter,
+  done: (rejected: boolean, startMs: number) => void,
+  run: () => void | Promise<void>,
+): void | Promise<void> {
+  const startMs = meter.now();
+  let waiting: void | Promise<void>;
+  try {
+    waiting = run();
+  } catch (error) {
+    done(true, startMs);
+    throw error;
+  }
+  if (!waiting) return done(false, startMs);
+  return waiting.then(
+    () => done(false, startMs),
+    error => {
+      done(true, startMs);
+      throw error;
+    },
+  );
+}
+
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
+  readonly #meter: AdmissionMeter | undefined;
 
-  constructor(plugins: readonly AdmissionPlugin[]) {
+  constructor(plugins: readonly AdmissionPlugin[], meter?: AdmissionMeter) {
     this.#plugins = plugins;
+    this.#meter = meter;
   }
 
   /** Undefined when all of it ran at once, so that the caller need not wait a tick. */
   mutate(attributes: AdmissionAttributes): void | Promise<void> {
     attributes.reinvocation = { asked: false, again: false };
-    const waiting = this.#run('mutate', attributes, 0);
-    return waiting ? waiting.then(() => this.#reinvoke(attributes)) : this.#reinvoke(attributes);
+    return this.#timed('mutate', attributes, () => {
+      const waiting = this.#run('mutate', attributes, 0);
+      return waiting ? waiting.then(() => this.#reinvoke(attributes)) : this.#reinvoke(attributes);
+    });
   }
 
   #reinvoke(attributes: AdmissionAttributes): void | Promise<void> {
@@ -67,15 +95,37 @@ export class AdmissionChain {
   }
 
   validate(attributes: AdmissionAttributes): void | Promise<void> {
-    return this.#run('validate', attributes, 0);
+    return this.#timed('validate', attributes, () => this.#run('validate', attributes, 0));
+  }
+
+  #timed(
+    phase: AdmissionPhase,
+    attributes: AdmissionAttributes,
+    run: () => void | Promise<void>,
+  ): void | Promise<void> {
+    const meter = this.#meter;
+    if (!meter) return run();
+    const { operation } = attributes;
+    return measured(meter, (rejected, startMs) => meter.step(phase, operation, rejected, startMs), run);
   }
 
   #run(phase: 'mutate' | 'validate', attributes: AdmissionAttributes, from: number): void | Promise<void> {
     for (let i = from; i < this.#plugins.length; i++) {
       const plugin = this.#plugins[i]!;
       if (!plugin[phase] || !plugin.handles(attributes)) continue;
-      const waiting = plugin[phase](attributes);
+      const waiting = this.#runOne(plugin, phase, attributes);
       if (waiting) return waiting.then(() => this.#run(phase, attributes, i + 1));
     }
+  }
+
+  #runOne(plugin: AdmissionPlugin, phase: AdmissionPhase, attributes: AdmissionAttributes): void | Promise<void> {
+    const meter = this.#meter;
+    if (!meter) return plugin[phase]!(attributes);
+    const { operation } = attributes;
+    return measured(
+      meter,
+      (rejected, startMs) => meter.plugin(plugin.name, phase, operation, rejected, startMs),
+      () => plugin[phase]!(attributes),
+    );
   }
 }

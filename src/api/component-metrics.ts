@@ -1,0 +1,49 @@
+// What every component of Kubernetes tells of itself: its build and the features that are on.
+import type { Metrics } from '../base/metrics.ts';
+import { allFeatureGates } from './feature-gates.ts';
+
+export interface BuildInfo {
+  readonly major: string;
+  readonly minor: string;
+  readonly gitVersion: string;
+  readonly gitCommit: string;
+  readonly gitTreeState: string;
+  readonly buildDate: string;
+  readonly goVersion: string;
+  readonly compiler: string;
+  readonly platform: string;
+}
+
+export function reportComponent(metrics: Metrics, build: BuildInfo, featureEnabled: (gate: string) => boolean): void {
+  metrics.source(
+    'kubernetes_build_info',
+    "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
+    'gauge',
+    () => [
+      {
+        labels: {
+          build_date: build.buildDate,
+          compiler: build.compiler,
+          git_commit: build.gitCommit,
+          git_tree_state: build.gitTreeState,
+          git_version: build.gitVersion,
+          go_version: build.goVersion,
+          major: build.major,
+          minor: build.minor,
+          platform: build.platform,
+        },
+        value: 1,
+      },
+    ],
+  );
+  metrics.source(
+    'kubernetes_feature_enabled',
+    '[BETA] This metric records the data about the stage and enablement of a k8s feature.',
+    'gauge',
+    () =>
+      allFeatureGates().map(({ name, stage }) => ({
+        labels: { name, stage: stage === 'GA' ? '' : stage.toUpperCase() },
+        value: featureEnabled(name) ? 1 : 0,
+      })),
+  );
+}
