@@ -79,7 +79,7 @@ for (const writers of writerCounts) {
     const i = n % 1000;
     revisions[i] = await store.update(podKey(i), revisions[i]!, () => value);
   });
-  print({ bench: 'store', case: 'update, log of 10,000 kept', writers, ...result });
+  print({ bench: 'store', case: 'update, old versions in the log', writers, ...result });
   await store.close();
   rmSync(directory, { recursive: true });
 }

@@ -8,7 +8,8 @@ import type { Commit, Rows } from './rows.ts';
 import type { Store } from './store.ts';
 
 /** Log entries kept for watches and old lists unless asked otherwise. */
-export const defaultLogLength = 10_000;
+// Twice what caches replay after a start; in between they have windows of their own.
+export const defaultLogLength = 2000;
 
 export interface MemoryStoreOptions {
   clock?: Clock;

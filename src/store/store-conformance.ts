@@ -504,7 +504,7 @@ function compaction(check: Check): void {
   check(
     'a compaction leaves a list and a watch under way what they need',
     async ({ store }) => {
-      const count = 1200;
+      const count = 900;
       await Promise.all(Array.from({ length: count }, (_, i) => store.create(`/${i}`, bytes('old'))));
       await Promise.all(Array.from({ length: count }, (_, i) => store.update(`/${i}`, i + 1, bytes('new'))));
       const listed = store.list('/', { revision: count });
