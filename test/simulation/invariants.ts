@@ -1,6 +1,8 @@
 // What must hold after every single write, whatever fails. Controllers act on what they last saw: where that may be
 // old, a rule looks back as far as news may take to arrive (`staleMs`).
 import type { Call } from '../../src/cluster/index.ts';
+import { JobRules } from './job-rules.ts';
+import { RecentValues } from './recent-values.ts';
 import { type Any, type Change, controllerOf, isEnding, isLive, isOver, isReady, part, type World } from './world.ts';
 
 export interface Circumstances {
@@ -21,12 +23,14 @@ export class Invariants {
   readonly #limits = new Map<string, { atMs: number; most: number; least: number }[]>();
   /** When pods of a deployment were last lost to anything but its own controllers. */
   readonly #disturbedMs = new Map<string, number>();
-  readonly #sizes = new Map<string, { atMs: number; value: number }[]>();
-  readonly #parallelism = new Map<string, { atMs: number; value: number }[]>();
+  readonly #sizes: RecentValues;
+  readonly #jobs: JobRules;
 
   constructor(world: World, how: Circumstances) {
     this.#world = world;
     this.#how = how;
+    this.#sizes = new RecentValues(world, how.staleMs);
+    this.#jobs = new JobRules(world, how, what => this.#fail(what));
   }
 
   /** Told of calls as they are sent. */
@@ -37,10 +41,13 @@ export class Invariants {
 
   check(change: Change): void {
     const { kind, type, object, old } = change;
-    if (kind === 'pods') this.#pod(change);
-    else if (kind === 'deployments' && type === 'put') this.#deployment(object);
+    if (kind === 'pods') {
+      this.#pod(change);
+      this.#jobs.pod(change);
+    }
+    if (kind === 'deployments' && type === 'put') this.#deployment(object);
     else if (kind === 'replicasets' && type === 'put') this.#replicaSet(object, old);
-    else if (kind === 'jobs' && type === 'put') this.#job(object, old);
+    else if (kind === 'jobs' && type === 'put') this.#jobs.job(change);
   }
 
   #fail(what: string): void {
@@ -71,7 +78,6 @@ export class Invariants {
     const { namespace } = pod.metadata;
     this.#quota(namespace);
     if (owner?.kind === 'StatefulSet') this.#inOrder(this.#world.get('statefulsets', namespace, owner.name), pod);
-    if (owner?.kind === 'Job') this.#jobPod(this.#world.get('jobs', namespace, owner.name), pod);
     if (owner?.kind === 'DaemonSet') this.#daemonPod(owner, pod);
     if (owner?.kind === 'ReplicaSet') this.#surge(pod);
   }
@@ -101,28 +107,20 @@ export class Invariants {
     }
   }
 
-  #jobPod(job: Any, pod: Any): void {
-    if (!job || this.#how.uncertain) return;
-    const live = this.#world.podsOf(job).filter(isLive);
-    const most = this.#recent(this.#parallelism, job.metadata.uid, job.spec.parallelism ?? 1);
-    if (live.length > most) this.#fail(`${live.length} pods of job ${job.metadata.name}, parallelism ${most}`);
-    const index = (p: Any) => p.metadata.annotations?.['batch.kubernetes.io/job-completion-index'];
-    if (index(pod) !== undefined && live.some(p => p !== pod && index(p) === index(pod)))
-      this.#fail(`two pods of job ${job.metadata.name} with index ${index(pod)}`);
-  }
-
   #daemonPod(owner: Any, pod: Any): void {
     if (this.#how.uncertain) return;
     const nodeOf = (p: Any) =>
       p.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms?.[0]
         ?.matchFields?.[0]?.values?.[0];
-    const same = this.#world
-      .all('pods')
-      .filter(p => controllerOf(p)?.uid === owner.uid && isLive(p) && nodeOf(p) === nodeOf(pod));
+    const set = this.#world.get('daemonsets', pod.metadata.namespace, owner.name);
+    const surges = set?.spec.updateStrategy.rollingUpdate.maxSurge;
+    // Without surge the next pod comes when the last one has ended.
+    const counts = surges ? isLive : (p: Any) => !isOver(p);
+    const pods = this.#world.all('pods').filter(p => controllerOf(p)?.uid === owner.uid && counts(p));
+    const same = pods.filter(p => nodeOf(p) === nodeOf(pod));
     const revision = (p: Any) => p.metadata.labels['controller-revision-hash'];
-    const surges = this.#world.get('daemonsets', pod.metadata.namespace, owner.name)?.spec.updateStrategy.rollingUpdate;
     // An old one and a new one.
-    const many = surges?.maxSurge ? same.some(p => p !== pod && revision(p) === revision(pod)) : same.length > 1;
+    const many = surges ? same.some(p => p !== pod && revision(p) === revision(pod)) : same.length > 1;
     if (many) this.#fail(`${same.length} pods of daemon set ${owner.name} for ${nodeOf(pod)}`);
   }
 
@@ -200,7 +198,7 @@ export class Invariants {
   }
 
   #replicaSet(set: Any, old: Any): void {
-    this.#note(this.#sizes, set.metadata.uid, set.spec.replicas);
+    this.#sizes.note(set.metadata.uid, set.spec.replicas);
     const by = controllerOf(set);
     if (by?.kind !== 'Deployment' || (old && set.spec.replicas <= old.spec.replicas)) return;
     const deployment = this.#deploymentNamed(set.metadata.namespace, by.name);
@@ -216,7 +214,7 @@ export class Invariants {
     const set = this.#world.get('replicasets', pod.metadata.namespace, controllerOf(pod).name);
     if (!set || this.#how.uncertain) return;
     const live = this.#world.podsOf(set).filter(isLive).length;
-    const most = this.#recent(this.#sizes, set.metadata.uid, set.spec.replicas);
+    const most = Math.max(...this.#sizes.of(set.metadata.uid, set.spec.replicas));
     if (live > most) this.#fail(`${live} pods of replica set ${set.metadata.name} of size ${most}`);
   }
 
@@ -239,39 +237,6 @@ export class Invariants {
   #isDisturbed(deployment: Any): boolean {
     const at = this.#disturbedMs.get(deployment.metadata.uid);
     return at !== undefined && this.#world.now - at <= this.#how.staleMs;
-  }
-
-  // ---- jobs ----
-
-  #job(job: Any, old: Any): void {
-    const { name, uid } = job.metadata;
-    this.#note(this.#parallelism, uid, job.spec.parallelism ?? 1);
-    if (!old || old.metadata.uid !== uid) return;
-    for (const field of ['succeeded', 'failed'] as const)
-      if ((job.status?.[field] ?? 0) < (old.status?.[field] ?? 0) && job.spec.completionMode !== 'Indexed')
-        this.#fail(`job ${name}: ${field} went from ${old.status[field]} to ${job.status?.[field] ?? 0}`);
-    const done = (j: Any, type: string) =>
-      j.status?.conditions?.some((c: Any) => c.type === type && c.status === 'True');
-    if (done(old, 'Complete') && !done(job, 'Complete')) this.#fail(`job ${name} is no longer complete`);
-    if (done(job, 'Complete') && done(job, 'Failed')) this.#fail(`job ${name} is complete and failed`);
-    if (done(job, 'Complete') && !done(old, 'Complete') && job.spec.completions && !job.spec.successPolicy)
-      if (job.status.succeeded !== job.spec.completions)
-        this.#fail(`job ${name} is complete with ${job.status.succeeded} of ${job.spec.completions}`);
-  }
-
-  #note(all: Map<string, { atMs: number; value: number }[]>, uid: string, value: number): void {
-    const list = all.get(uid) ?? [];
-    if (list.at(-1)?.value !== value) list.push({ atMs: this.#world.now, value });
-    all.set(uid, list);
-  }
-
-  #recent(all: Map<string, { atMs: number; value: number }[]>, uid: string, now: number): number {
-    const list = all.get(uid) ?? [];
-    const since = this.#world.now - this.#how.staleMs;
-    return Math.max(
-      now,
-      ...list.filter((_, i) => i === list.length - 1 || list[i + 1]!.atMs >= since).map(l => l.value),
-    );
   }
 }
 

@@ -27,7 +27,7 @@ export interface Outcome {
 }
 
 export interface SimulateOptions {
-  /** Deeds of each run; default 16. */
+  /** Deeds of each run; default 10. */
   readonly steps?: number;
   /** How long nothing may be written at the end; default 5 minutes. */
   readonly quiet?: string;
@@ -158,11 +158,11 @@ class Run {
     await cluster.until(() => this.#world.all('minions').some(n => n.status?.conditions?.length));
     await cluster.client.create(coreV1.namespaces, { metadata: { name: namespace } });
     await cluster.advance('20s');
-    const { steps = 16 } = this.#o;
+    const { steps = 10 } = this.#o;
     for (let i = 0; i < steps; i++) {
       if (this.#dice.chance(0.4)) this.#trouble();
       this.#tell(await this.#workload.step(this.#mood.nodes));
-      await cluster.advance(this.#dice.pick([0, 100, 1000, 1000, 5000, 20_000]));
+      await cluster.advance(this.#dice.pick([0, 100, 1000, 5000, 20_000, 40_000]));
       if (this.#invariants.violations.length) break;
     }
     if (this.#invariants.violations.length === 0) await this.#end();

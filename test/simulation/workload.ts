@@ -156,12 +156,12 @@ export class Workload {
     return `daemon set ${name}`;
   }
 
-  #jobSpec(): Any {
+  #jobSpec(longestMs = 8000): Any {
     const { below, chance, pick } = this.#dice;
     const completions = 1 + below(6);
     const failing = chance(0.2) ? { exitCode: 1 } : {};
     const template = this.#template(
-      { exitAfterMs: 500 + below(8000), ...failing },
+      { exitAfterMs: 500 + below(longestMs), ...failing },
       { restartPolicy: chance(0.3) && !('exitCode' in failing) ? 'OnFailure' : 'Never' },
     );
     return {
@@ -187,7 +187,8 @@ export class Workload {
       concurrencyPolicy: this.#dice.pick(['Allow', 'Forbid', 'Replace']),
       successfulJobsHistoryLimit: 1,
       failedJobsHistoryLimit: 1,
-      jobTemplate: { spec: this.#jobSpec() },
+      // Some run into the next minute.
+      jobTemplate: { spec: this.#jobSpec(this.#dice.pick([8000, 100_000])) },
     };
     await this.#client.create(batchV1.cronjobs, { metadata: { name, namespace }, spec });
     return `cron job ${name}`;

@@ -1,0 +1,130 @@
+// Controllers broken on purpose, one thing at a time: what the invariants would be worth if nobody noticed these.
+import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export interface Mutant {
+  readonly name: string;
+  /** In src/. */
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly find: string;
+  /** What stands there instead; `$broken` is true while the mutant is on. */
+  readonly replace: string;
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'a Deployment ignores maxSurge',
+    file: 'controllers/deployment/kernel/rollout.ts',
+    find: 'const limit = wanted + maxSurge(d);',
+    replace: 'const limit = $broken ? 2 * wanted + size + total : wanted + maxSurge(d);',
+  },
+  {
+    name: 'a Deployment ignores maxUnavailable',
+    file: 'controllers/deployment/kernel/rollout.ts',
+    find: 'const minAvailable = wantedReplicas(d) - maxUnavailable(d);',
+    replace: 'const minAvailable = $broken ? 0 : wantedReplicas(d) - maxUnavailable(d);',
+  },
+  {
+    name: 'a ReplicaSet expects nothing',
+    file: 'controllers/replicaset/replica-engine.ts',
+    find: 'const mayAct = this.#expectations.satisfied(key);',
+    replace: 'const mayAct = $broken || this.#expectations.satisfied(key);',
+  },
+  {
+    name: 'a DaemonSet expects nothing',
+    file: 'controllers/daemonset/daemon-reconciler.ts',
+    find: 'const mayAct = this.#expectations.satisfied(key);',
+    replace: 'const mayAct = $broken || this.#expectations.satisfied(key);',
+  },
+  {
+    name: 'a Job expects nothing',
+    file: 'controllers/job/job.ts',
+    find: 'const mayAct = this.#pods.expectations.satisfied(key);',
+    replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
+  },
+  {
+    name: 'a Job counts a pod before it has let go of it, and again afterwards',
+    file: 'controllers/job/kernel/track.ts',
+    find: 'const stillSucceeded = succeeded.filter(uid => held.has(uid));',
+    replace: 'const stillSucceeded = $broken ? [] : succeeded.filter(uid => held.has(uid));',
+  },
+  {
+    name: 'a Job lets go of pods without writing down their success',
+    file: 'controllers/job/kernel/track.ts',
+    find: '} else if (!known.succeeded.has(uid)) {',
+    replace: '} else if (!known.succeeded.has(uid) && !$broken) {',
+  },
+  {
+    name: 'a StatefulSet does not wait for the pod before',
+    file: 'controllers/statefulset/kernel/set-plan.ts',
+    find: 'if (isTerminating(slot.pod!) || !isAvailable(input, slot.pod!)) {',
+    replace: 'if (!$broken && (isTerminating(slot.pod!) || !isAvailable(input, slot.pod!))) {',
+  },
+  {
+    name: 'a CronJob ignores Forbid',
+    file: 'controllers/cronjob/cronjob.ts',
+    find: "if (concurrencyPolicy === 'Forbid' &&",
+    replace: "if (!$broken && concurrencyPolicy === 'Forbid' &&",
+  },
+  {
+    name: 'a CronJob does not replace',
+    file: 'controllers/cronjob/cronjob.ts',
+    find: "if (concurrencyPolicy === 'Replace')",
+    replace: "if (!$broken && concurrencyPolicy === 'Replace')",
+  },
+  {
+    name: 'the scheduler forgets assumed pods',
+    file: 'scheduler/scheduler.ts',
+    find: 'this.cache.assume(pod, node);',
+    replace: 'if (!$broken) this.cache.assume(pod, node);',
+  },
+  {
+    name: 'an eviction ignores disruption budgets',
+    file: 'apiserver/calls/eviction.ts',
+    find: 'if (allowed <= 0) {',
+    replace: 'if (!$broken && allowed <= 0) {',
+  },
+  {
+    name: 'the quota is not charged',
+    file: 'apiserver/admission/resource-quota.ts',
+    find: 'if (!hasAny(quotas, namespace)) return;',
+    replace: 'if ($broken || !hasAny(quotas, namespace)) return;',
+  },
+  {
+    name: 'the garbage collector leaves what has lost its owner',
+    file: 'controllers/garbage-collector/collector.ts',
+    find: 'else await this.#collect(node, latest, verdict);',
+    replace: 'else if (!$broken) await this.#collect(node, latest, verdict);',
+  },
+];
+
+const key = 'k8tsMutant';
+const source = resolve(import.meta.dirname, '../../src');
+
+/** Puts every mutant, asleep, into the code that is loaded from now on. Throws when one no longer fits its file. */
+export function installMutants(): void {
+  const byFile = Map.groupBy(mutants, m => pathToFileURL(resolve(source, m.file)).href);
+  registerHooks({
+    load(url, context, next) {
+      const here = byFile.get(url);
+      if (!here) return next(url, context);
+      const text = readFileSync(fileURLToPath(url), 'utf8');
+      return { format: 'module-typescript', source: here.reduce(mutated, text), shortCircuit: true };
+    },
+  });
+}
+
+function mutated(text: string, { name, file, find, replace }: Mutant): string {
+  const parts = text.split(find);
+  if (parts.length !== 2)
+    throw new Error(`mutant ${JSON.stringify(name)}: ${JSON.stringify(find)} is ${parts.length - 1} times in ${file}`);
+  return parts.join(replace.replaceAll('$broken', `((globalThis as any).${key} === ${JSON.stringify(name)})`));
+}
+
+/** Wakes one mutant; none with undefined. */
+export function wakeMutant(name: string | undefined): void {
+  (globalThis as Record<string, unknown>)[key] = name;
+}
