@@ -12,7 +12,7 @@ test('Python client', async t => {
   try {
     const checks = checksOf(await run(python, [program!, controlPlane.kubeconfig]));
     for (const { name, error } of checks) await t.test(name, () => assert.equal(error, undefined));
-    assert.equal(checks.length, 10);
+    assert.equal(checks.length, 11);
   } finally {
     await controlPlane.stop();
   }

@@ -52,4 +52,28 @@ export async function pythonClient(): Promise<Tool> {
   return { command: [python, join(here, 'python', 'clients.py')] };
 }
 
+/** fabric8's Java client: needs Java 17 with its compiler, Maven, and the client's libraries from Maven's repository. */
+export async function javaClient(): Promise<Tool> {
+  if (!(await has('javac', '-version'))) return { missing: 'no JDK is installed, and the Java client needs it' };
+  if (!(await has('mvn', '-v'))) return { missing: 'Maven is not installed, and the Java client needs it' };
+  const source = join(here, 'java');
+  const wanted = readFileSync(join(source, 'pom.xml'));
+  const home = join(cache, `java-${createHash('sha256').update(wanted).digest('hex').slice(0, 12)}`);
+  const complete = join(home, 'complete');
+  if (!existsSync(complete)) {
+    const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${home}`, '-DincludeScope=runtime'];
+    const fetched = await run('mvn', ['-B', '-q', ...goal], { cwd: source, timeoutMs: 300_000 });
+    if (fetched.code !== 0)
+      return {
+        missing: `the libraries of the Java client cannot be fetched with Maven: ${firstError(fetched.stdout)}`,
+      };
+    writeFileSync(complete, '');
+  }
+  // One compiler thread and no late optimisation: it runs for seconds.
+  const options = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
+  return { command: ['java', ...options, '-cp', `${home}/*`, join(source, 'Clients.java')] };
+}
+
+const firstError = (text: string): string => text.split('\n').find(line => line.includes('[ERROR]')) ?? lastLine(text);
+
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';

@@ -158,7 +158,54 @@ def dynamic_round():
     got = deployments.patch(body={"metadata": {"name": "dyn", "labels": {"a": "b"}}}, namespace=namespace, content_type="application/merge-patch+json")
     want("label", got.metadata.labels.a, "b")
     want("list", [d.metadata.name for d in deployments.get(namespace=namespace, label_selector="a=b").items], ["dyn"])
+    scaled = deployments.scale.patch(body={"spec": {"replicas": 1}}, name="dyn", namespace=namespace, content_type="application/merge-patch+json")
+    want("scale", (scaled.kind, scaled.spec.replicas), ("Scale", 1))
     deployments.delete(name="dyn", namespace=namespace)
+
+
+def dynamic_custom():
+    """A kind that comes and goes while the client lives."""
+    resources = dynamic.DynamicClient(client.ApiClient()).resources
+    definitions = resources.get(api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition")
+    definitions.create(
+        body={
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "eggs.monty.example"},
+            "spec": {
+                "group": "monty.example",
+                "scope": "Namespaced",
+                "names": {"plural": "eggs", "singular": "egg", "kind": "Egg", "listKind": "EggList"},
+                "versions": [
+                    {
+                        "name": "v1",
+                        "served": True,
+                        "storage": True,
+                        "subresources": {"status": {}},
+                        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                    }
+                ],
+            },
+        }
+    )
+    for event in definitions.watch(name="eggs.monty.example", timeout=10):
+        if any(c.type == "Established" and c.status == "True" for c in event["object"].status.conditions or []):
+            break
+    resources.invalidate_cache()
+    eggs = resources.get(api_version="monty.example/v1", kind="Egg")
+    body = {"apiVersion": "monty.example/v1", "kind": "Egg", "metadata": {"name": "one"}, "spec": {"size": 1}}
+    made = eggs.server_side_apply(body=body, namespace=namespace, field_manager="python")
+    want("managers", [m.manager for m in made.metadata.managedFields], ["python"])
+    told = eggs.status.patch(body={"status": {"boiled": True}}, name="one", namespace=namespace, content_type="application/merge-patch+json")
+    want("status", told.status.boiled, True)
+    seen = []
+    for event in eggs.watch(namespace=namespace, timeout=10):
+        seen.append(event["type"])
+        if event["type"] == "DELETED":
+            break
+        eggs.delete(name="one", namespace=namespace)
+    want("events", seen, ["ADDED", "DELETED"])
+    definitions.delete(name="eggs.monty.example")
 
 
 def from_dict():
@@ -274,6 +321,7 @@ def main():
             "pagination": pages,
             "watch": watches,
             "dynamic client": dynamic_round,
+            "dynamic client, custom resource": dynamic_custom,
             "create from a dictionary": from_dict,
             "tokens": tokens,
             "a deployment's pods": runs,
