@@ -182,6 +182,10 @@ describe('cronjob-controller', () => {
     assert.deepEqual(names(bench), []);
     await bench.advance(minuteMs);
     assert.equal(names(bench).length, 1);
+    await change(bench, { schedule: 'never' });
+    await bench.advance(10 * minuteMs);
+    assert.equal(names(bench).length, 1);
+    assert.ok(bench.events().includes('Warning UnParseableCronJobSchedule: unparseable schedule for cronjob: never'));
   });
 
   it('survives a status that could not be written', async () => {

@@ -67,8 +67,13 @@ class CronJobReconciler implements Reconciler {
       onUpdate: (now, old) => {
         if (!rescheduled(now, old)) return;
         const table = this.#timetable(now);
+        if (!table) {
+          const message = `unparseable schedule for cronjob: ${now.spec.schedule}`;
+          context.events.event(referenceTo(now, batchV1.cronjobs), 'Warning', 'UnParseableCronJobSchedule', message);
+          return;
+        }
         const nowMs = context.clock.now();
-        const wait = table && attempt(() => untilNextMs(now, table.schedule, table.zone, nowMs));
+        const wait = attempt(() => untilNextMs(now, table.schedule, table.zone, nowMs));
         context.enqueue(keyOf(now), wait ?? 0);
       },
     });

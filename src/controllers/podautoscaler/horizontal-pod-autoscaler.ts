@@ -340,6 +340,11 @@ class PodAutoscaler {
     const next = status.finish();
     if (semanticEqual(next, hpa.status)) return;
     const draft = { ...hpa, status: next } as Draft<HorizontalPodAutoscaler>;
-    await this.#context.client.updateStatus(autoscalingV2.horizontalpodautoscalers, draft);
+    try {
+      await this.#context.client.updateStatus(autoscalingV2.horizontalpodautoscalers, draft);
+    } catch (error) {
+      this.#context.events.event(hpa, 'Warning', 'FailedUpdateStatus', messageOf(error));
+      throw error;
+    }
   }
 }
