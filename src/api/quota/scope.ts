@@ -1,7 +1,7 @@
 // Which objects a quota is about.
 import { podQosClass } from '../qos.ts';
 import type { PersistentVolumeClaim, Pod, ResourceQuota, ScopedResourceSelectorRequirement } from '../type/core-v1.ts';
-import { type Counted, countName } from './usage.ts';
+import { type Counted, countName, isDeviceClaim, isDeviceName } from './usage.ts';
 
 /** `scopes` and `scopeSelector` of a quota in one form. */
 export function scopesOf(quota: ResourceQuota): readonly ScopedResourceSelectorRequirement[] {
@@ -85,6 +85,7 @@ const podNames = new Set(['pods', 'cpu', 'memory', 'ephemeral-storage']);
 /** May an object of this kind use the resource of this name in a quota? */
 export function concerns(counted: Counted, name: string): boolean {
   if (name === countName(counted)) return true;
+  if (isDeviceClaim(counted)) return isDeviceName(name);
   if (counted.group !== '') return false;
   switch (counted.resource) {
     case 'pods':

@@ -2,6 +2,7 @@
 import { parseTime } from '../meta.ts';
 import { parseQuantity, Quantity } from '../quantity.ts';
 import type { PersistentVolumeClaim, Pod, Service } from '../type/core-v1.ts';
+import type { DeviceSubRequest, ExactDeviceRequest, ResourceClaim } from '../type/resource-v1.ts';
 import type { Amounts } from './amounts.ts';
 import { podAmounts } from './pod-resources.ts';
 
@@ -22,6 +23,7 @@ const plainNames = new Set(['services', 'replicationcontrollers', 'resourcequota
 /** What the object uses, by the names quotas use. */
 export function usageOf(counted: Counted, object: object, nowMs: number): Map<string, Quantity> {
   const usage = new Map<string, Quantity>([[countName(counted), one]]);
+  if (isDeviceClaim(counted)) deviceUsage(object as ResourceClaim, usage);
   if (counted.group !== '') return usage;
   if (plainNames.has(counted.resource)) usage.set(counted.resource, one);
   if (counted.resource === 'pods') podUsage(object as Pod, nowMs, usage);
@@ -76,6 +78,36 @@ function serviceUsage({ spec }: Service, usage: Map<string, Quantity>): void {
     if (spec.allocateLoadBalancerNodePorts !== false) usage.set('services.nodeports', ports);
     else usage.set('services.nodeports', Quantity.of(spec.ports?.filter(p => p.nodePort).length ?? 0));
   } else if (spec.type === 'NodePort') usage.set('services.nodeports', ports);
+}
+
+export const isDeviceClaim = ({ group, resource }: Counted): boolean =>
+  group === 'resource.k8s.io' && resource === 'resourceclaims';
+
+const devicesOfClass = '.deviceclass.resource.k8s.io/devices';
+/** `gpu.example.com.deviceclass.resource.k8s.io/devices`: how many devices of a class claims ask for. */
+export const isDeviceName = (name: string): boolean => name.endsWith(devicesOfClass);
+/** As many as one claim can be given. */
+const allDevices = 32;
+
+function deviceUsage({ spec }: ResourceClaim, usage: Map<string, Quantity>): void {
+  for (const { exactly, firstAvailable = [] } of spec.devices?.requests ?? []) {
+    // Of alternatives only one comes true: of each class the most that may.
+    const most = new Map<string, number>();
+    for (const request of [...(exactly ? [exactly] : []), ...firstAvailable]) {
+      const name = `${request.deviceClassName}${devicesOfClass}`;
+      most.set(name, Math.max(most.get(name) ?? 0, deviceCount(request)));
+    }
+    for (const [name, count] of most) {
+      const amount = Quantity.of(count);
+      usage.set(name, usage.get(name)?.add(amount) ?? amount);
+    }
+  }
+}
+
+function deviceCount({ allocationMode = 'ExactCount', count = 1 }: ExactDeviceRequest | DeviceSubRequest): number {
+  if (allocationMode === 'All') return allDevices;
+  // What a later version may know does not count.
+  return allocationMode === 'ExactCount' ? count : 0;
 }
 
 /** Compute resources a quota limits and each container must therefore state; as "requests.cpu for: a,b; …". */

@@ -198,6 +198,39 @@ describe('resourcequota-controller', () => {
     assert.deepEqual(status(bench).used, { 'count/leases.coordination.k8s.io': '1' });
   });
 
+  it('counts the devices that claims ask for, of alternatives the most, of all as many as a claim may hold', async () => {
+    const devices = (name: string, ...requests: object[]) => ({
+      ...named('ResourceClaim', 'resource.k8s.io/v1', name),
+      spec: { devices: { requests } },
+    });
+    const gpu = { deviceClassName: 'gpu.e.com' };
+    const objects = [
+      devices('one', { name: 'r', exactly: gpu }, { name: 's', exactly: { ...gpu, count: 2 } }),
+      devices('either', { name: 'r', firstAvailable: [{ ...gpu, count: 4 }, gpu, { deviceClassName: 'nic.e.com' }] }),
+      devices('all', { name: 'r', exactly: { ...gpu, allocationMode: 'All' } }),
+    ];
+    const classes = 'deviceclass.resource.k8s.io/devices';
+    const hard = {
+      [`gpu.e.com.${classes}`]: '99',
+      [`nic.e.com.${classes}`]: '9',
+      'count/resourceclaims.resource.k8s.io': '9',
+    };
+    await using bench = await controllerBench([resourceQuotaController()], {
+      objects: [quota(hard), ...objects] as object[] as [],
+      prepare: client => {
+        const as = client.as.bind(client);
+        const raw = async () => ({ preferredVersion: { version: 'v1' } });
+        client.as = identity => Object.assign(as(identity), { raw });
+      },
+    });
+    await bench.settle();
+    assert.deepEqual(status(bench).used, {
+      'count/resourceclaims.resource.k8s.io': '3',
+      [`gpu.e.com.${classes}`]: '39',
+      [`nic.e.com.${classes}`]: '1',
+    });
+  });
+
   it('counts anew after a conflict', async () => {
     await using bench = await controllerBench([resourceQuotaController()], {
       objects: [quota({ pods: '10' }), pod('p')],

@@ -2,7 +2,7 @@
 import { parseQuantity, type Quantity, zeroQuantity } from '../../../api/quantity.ts';
 import { increase, listOf } from '../../../api/quota/amounts.ts';
 import { concerns, matchesScopes } from '../../../api/quota/scope.ts';
-import { type Counted, countName, usageOf } from '../../../api/quota/usage.ts';
+import { type Counted, countName, isDeviceName, usageOf } from '../../../api/quota/usage.ts';
 import type { ResourceQuota, ResourceQuotaStatus } from '../../../api/type/core-v1.ts';
 
 /** Names of a quota that this kind of object uses up. */
@@ -68,13 +68,17 @@ export function isSame(a: Readonly<Record<string, string>> = {}, b: Readonly<Rec
 export const frees = (counted: Counted, object: object, old: object, nowMs: number): boolean =>
   increase(usageOf(counted, old, nowMs), usageOf(counted, object, nowMs)).size > 0;
 
-/** Kinds outside `known` that the quota counts: `count/widgets.example.com`. */
+const deviceClaims: Counted = { group: 'resource.k8s.io', resource: 'resourceclaims' };
+
+/** Kinds outside `known` that the quota counts: `count/widgets.example.com`, and claims of devices. */
 export function otherCounted(quota: ResourceQuota, known: readonly Counted[]): readonly Counted[] {
-  const names = new Set(known.map(countName));
-  return Object.keys(quota.spec?.hard ?? {})
-    .filter(name => name.startsWith('count/') && !names.has(name))
-    .map(name => {
-      const [resource = '', ...group] = name.slice('count/'.length).split('.');
-      return { resource, group: group.join('.') };
-    });
+  const taken = new Set(known.map(countName));
+  const found = new Map<string, Counted>();
+  for (const name of Object.keys(quota.spec?.hard ?? {})) {
+    if (isDeviceName(name)) found.set(countName(deviceClaims), deviceClaims);
+    if (!name.startsWith('count/') || taken.has(name)) continue;
+    const [resource = '', ...group] = name.slice('count/'.length).split('.');
+    found.set(name, { resource, group: group.join('.') });
+  }
+  return [...found.values()];
 }
