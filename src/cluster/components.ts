@@ -96,8 +96,8 @@ export const controlPlaneParts: readonly Part<ControlPlaneContext>[] = [
   {
     name: 'simulated nodes',
     async create(context) {
-      const { createSimulatedNodes } = await import('./simulated-nodes.ts');
-      return createSimulatedNodes(context);
+      const { createNodesOnRequest } = await import('./simulation/nodes-on-request.ts');
+      return createNodesOnRequest(context);
     },
   },
 ];

@@ -24,48 +24,68 @@ const upkeepMs = 60_000;
 const leaseDurationSeconds = 160;
 // The signals of this machine are none of a simulated one's business.
 const plenty = async () => ({});
+// Machine ids of simulated nodes begin so.
+export const simulatedMachinePrefix = '5131';
 
-const machineOf = (index: number, boot: number): MachineInfo => ({
-  machineId: `5131${String(index).padStart(28, '0')}`,
-  systemUuid: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
-  bootId: `00000000-0000-4000-9${String(boot % 1000).padStart(3, '0')}-${String(index).padStart(12, '0')}`,
+/** Which machine a simulated node pretends to be. */
+export interface SimulatedMachine {
+  readonly name: string;
+  /** Of its own among all simulated nodes, from 1. */
+  readonly number: number;
+  readonly address: string;
+  readonly cores?: number;
+  readonly memoryBytes?: number;
+  readonly maxPods?: number;
+}
+
+const machineOf = (
+  { number, cores = 8, memoryBytes = 32 * gibibyte }: SimulatedMachine,
+  boot: number,
+): MachineInfo => ({
+  machineId: `${simulatedMachinePrefix}${String(number).padStart(28, '0')}`,
+  systemUuid: `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`,
+  bootId: `00000000-0000-4000-9${String(boot % 1000).padStart(3, '0')}-${String(number).padStart(12, '0')}`,
   kernelVersion: '6.18.0-simulated',
   osImage: 'simulated',
   operatingSystem: 'linux',
   architecture: 'amd64',
-  cores: 8,
-  memoryBytes: 32 * gibibyte,
+  cores,
+  memoryBytes,
   swapBytes: 0,
   ephemeralStorageBytes: 100 * gibibyte,
   hugepages: {},
 });
 
+/** The nodes that the cluster is configured with: node-1, node-2, … */
 export function createSimulatedNodes(context: ControlPlaneContext): Service {
   const { config, clock, random } = context;
-  if (config.simulatedNodes === 0) return { name: 'simulated nodes', run: aborted };
   const log = context.log.with({ part: 'kubelet' });
   const client = context.client({ userAgent: 'kubelet' });
   const informers = createInformerFactory(client, { clock, random, log });
-  const nodes = Array.from({ length: config.simulatedNodes }, (_, i) => new SimulatedNode(context, i, log, informers));
+  const nodes = Array.from({ length: config.simulatedNodes }, (_, i) => {
+    const machine = { name: nodeNameOf(i), number: i + 1, address: hostAddress('10.8.0.0/16', 10 + i) };
+    return new SimulatedNode(context, machine, log, informers);
+  });
   const services: Service[] = [...nodes, { name: 'informers', run: signal => informers.run(signal) }];
   return { name: 'simulated nodes', run: signal => runAll(services, signal) };
 }
 
 /** A machine with a kubelet that can lose its power and get it back. */
-class SimulatedNode implements Service, NodeSwitch {
+export class SimulatedNode implements Service, NodeSwitch {
   readonly name: string;
   readonly #context: ControlPlaneContext;
-  readonly #index: number;
+  readonly #machine: SimulatedMachine;
   readonly #log: Log;
   #life = new Life();
   #boots = 0;
   #kubelet: Kubelet;
   #power = Promise.withResolvers<void>();
 
-  constructor(context: ControlPlaneContext, index: number, log: Log, informers: InformerFactory) {
-    this.name = nodeNameOf(index);
+  /** `informers` are run by whoever made them. */
+  constructor(context: ControlPlaneContext, machine: SimulatedMachine, log: Log, informers: InformerFactory) {
+    this.name = machine.name;
     this.#context = context;
-    this.#index = index;
+    this.#machine = machine;
     this.#log = log.with({ node: this.name });
     this.#kubelet = this.#boot(informers);
     context.onNode?.(this.name, this);
@@ -123,9 +143,9 @@ class SimulatedNode implements Service, NodeSwitch {
       podLogsDirectory: '/var/log/pods',
       clusterDns: [serviceAddress(config.serviceCidr, 10)],
       clusterDomain: config.clusterDomain,
-      maxPods: config.maxPods,
-      nodeIps: [hostAddress('10.8.0.0/16', 10 + this.#index)],
-      machine: machineOf(this.#index + 1, this.#boots++),
+      maxPods: this.#machine.maxPods ?? config.maxPods,
+      nodeIps: [this.#machine.address],
+      machine: machineOf(this.#machine, this.#boots++),
       host: memoryHost(),
       probeNetwork: simulatedNetwork(runtime),
       failSwapOn: false,

@@ -1,5 +1,6 @@
 // Which routes lead to the other nodes' pods. Pure.
 import type { Node } from '../../api/type/core-v1.ts';
+import { isSimulated } from '../simulation/simulated-mark.ts';
 
 /** Our mark on routes (`ip route … proto`), so that nobody else's are touched. */
 export const routeProtocol = 107;
@@ -14,7 +15,7 @@ const internalIp = (node: Node, family: 4 | 6): string | undefined =>
 export function planRoutes(nodes: readonly Node[], ownName: string): Routes {
   const routes = new Map<string, string>();
   for (const node of nodes) {
-    if (node.metadata.name === ownName) continue;
+    if (node.metadata.name === ownName || isSimulated(node)) continue;
     const ranges = node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : []);
     for (const range of ranges) {
       const via = internalIp(node, range.includes(':') ? 6 : 4);
