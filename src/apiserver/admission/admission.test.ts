@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Draft } from '../../api/meta.ts';
-import { coreV1, rbacV1, storageV1 } from '../../api/refs.ts';
+import { coreV1, rbacV1, resourceV1, storageV1 } from '../../api/refs.ts';
 import { StatusError } from '../../api/status.ts';
-import type { Pod } from '../../api/type/core-v1.ts';
+import type { Pod, ResourceQuota } from '../../api/type/core-v1.ts';
+import type { ResourceClaim } from '../../api/type/resource-v1.ts';
 import type { Client } from '../../client/client.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 
@@ -176,5 +177,28 @@ test('a node writes its own things only', async () => {
       ),
     ),
     /is not allowed to modify labels: node-restriction.kubernetes.io\/x$/,
+  );
+});
+
+test('a quota limits the devices that claims ask for', async () => {
+  const namespace = await newNamespace();
+  const gpus = 'gpu.example.com.deviceclass.resource.k8s.io/devices';
+  const quota = await client.create(coreV1.resourcequotas, {
+    metadata: { name: 'q', namespace },
+    spec: { hard: { [gpus]: '3' } },
+  });
+  const status = { hard: { [gpus]: '3' }, used: { [gpus]: '0' } };
+  await client.updateStatus(coreV1.resourcequotas, { ...quota, status } as Draft<ResourceQuota>);
+  const claim = (name: string, deviceCount: number) =>
+    client.create(resourceV1.resourceclaims, {
+      metadata: { name, namespace },
+      spec: {
+        devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu.example.com', count: deviceCount } }] },
+      },
+    } as Draft<ResourceClaim>);
+  await claim('two', 2);
+  assert.equal(
+    await message(claim('more', 2)),
+    `resourceclaims.resource.k8s.io "more" is forbidden: exceeded quota: q, requested: ${gpus}=2, used: ${gpus}=2, limited: ${gpus}=3`,
   );
 });
