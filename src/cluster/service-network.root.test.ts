@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parse } from 'yaml';
 import { coreV1, discoveryV1 } from '../api/refs.ts';
-import type { Pod } from '../api/type/core-v1.ts';
+import type { Pod, Service } from '../api/type/core-v1.ts';
 import type { EndpointSlice } from '../api/type/discovery-v1.ts';
 import { systemClock } from '../base/clock.ts';
 import { httpClient } from '../client/http-client.ts';
@@ -129,6 +129,15 @@ test('pods and the host network reach services by name, on both nodes', async ()
       return endpoints.length === 2 ? endpoints : undefined;
     });
   await Promise.all([ready('web'), ready('all')]);
+  await api.create(coreV1.services, {
+    metadata: { name: 'front', namespace },
+    spec: { type: 'LoadBalancer', selector, ports: [{ port: 8088, targetPort: 8080 }] },
+  });
+  const front = await eventually('the addresses of the load balancer', async () => {
+    const { status } = await api.get<Service>(coreV1.services, { namespace, name: 'front' });
+    const ips = (status?.loadBalancer?.ingress ?? []).map(i => i.ip!);
+    return ips.length === 2 ? ips : undefined;
+  });
   const both = 'two\nweb-1';
   const hostNetwork = { hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' };
   const two = await api.get<Pod>(coreV1.pods, { namespace, name: 'web-2' });
@@ -137,6 +146,9 @@ test('pods and the host network reach services by name, on both nodes', async ()
     said({ name: 'ask-1', nodeName: 'node-1', script: fetchMany('http://web/') }),
     said({ name: 'ask-2', nodeName: 'node-2', script: fetchMany('http://web.default.svc.cluster.local/') }),
     said({ name: 'ask-3', nodeName: 'node-1', script: fetchMany('http://web/'), more: hostNetwork }),
+    ...front.map((ip, i) =>
+      said({ name: `front-${i}`, nodeName: 'node-1', script: fetchMany(`http://${ip}:8088/`), more: hostNetwork }),
+    ),
     said({ name: 'ask-4', nodeName: 'node-1', script: fetchMany(`http://${node}:30080/`) }),
   ];
   for (const answer of asks) assert.equal(await answer, both);
