@@ -18,7 +18,7 @@ export function electedPart(
   context: ControlPlaneContext,
   create: () => Promise<Service>,
 ): Service {
-  const { clock, random } = context;
+  const { clock, random, metrics } = context;
   const log = context.log.with({ part: name });
   return {
     name,
@@ -31,7 +31,7 @@ export function electedPart(
       };
       for (;;) {
         try {
-          return await runAsLeader({ client, name: lease, identity, clock, random, log }, signal, lead);
+          return await runAsLeader({ client, name: lease, identity, clock, random, log, metrics }, signal, lead);
         } catch (error) {
           if (!(error instanceof LeadershipLostError)) throw error;
           log.warn('leadership is lost', { error });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
-import { appsV1, coreV1, discoveryV1, storagemigrationV1beta1 } from '../api/refs.ts';
+import { appsV1, coreV1, discoveryV1, storagemigrationV1beta1, storageV1 } from '../api/refs.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { startTestServer } from '../apiserver/test-server.ts';
 import { systemClock } from '../base/clock.ts';
@@ -202,4 +202,49 @@ test('a storage version migration is carried out where it is switched on', async
       runtimeConfig: { 'storagemigration.k8s.io/v1beta1': true },
     },
   );
+});
+
+test('a volume of a CSI driver is attached for a pod, and detached after it', async () => {
+  await withControllers(async client => {
+    const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' };
+    await client.create(coreV1.nodes, { metadata: { name: 'm', annotations } });
+    await client.create(coreV1.persistentvolumes, {
+      metadata: { name: 'v' },
+      spec: {
+        capacity: { storage: '1Gi' },
+        accessModes: ['ReadWriteOnce'],
+        csi: { driver: 'd.example.com', volumeHandle: 'h' },
+        claimRef: { namespace: 'default', name: 'c' },
+      },
+    });
+    await client.create(coreV1.persistentvolumeclaims, {
+      metadata: { name: 'c', namespace: 'default' },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: '',
+        volumeName: 'v',
+        resources: { requests: { storage: '1Gi' } },
+      },
+    });
+    const attachment = seen(client, storageV1.volumeattachments, (_, type) => type !== 'DELETED');
+    await client.create(coreV1.pods, {
+      metadata: { name: 'user', namespace: 'default' },
+      spec: {
+        nodeName: 'm',
+        tolerations: [{ operator: 'Exists' }],
+        containers: [{ name: 'c', image: 'x' }],
+        volumes: [{ name: 'x', persistentVolumeClaim: { claimName: 'c' } }],
+      },
+    });
+    const { metadata, spec } = await attachment;
+    assert.deepEqual(spec, { attacher: 'd.example.com', source: { persistentVolumeName: 'v' }, nodeName: 'm' });
+    const attached = seen(client, coreV1.nodes, n => n.status.volumesAttached?.length);
+    const body = { status: { attached: true } };
+    await client.patch(storageV1.volumeattachments, metadata, { type: 'merge', body }, { subresource: 'status' });
+    const node = await attached;
+    assert.deepEqual(node.status.volumesAttached, [{ name: 'kubernetes.io/csi/d.example.com^h', devicePath: '' }]);
+    const detached = seen(client, storageV1.volumeattachments, gone(metadata.name));
+    await client.delete(coreV1.pods, { namespace: 'default', name: 'user' }, { gracePeriodSeconds: 0 });
+    await detached;
+  });
 });

@@ -7,7 +7,8 @@ import type { CSIDriver, VolumeAttachment } from '../../api/type/storage-v1.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
 import { claimKeysOf } from '../kernel/pod-claim.ts';
 import { attachmentsByVolume, volumeOf } from './attachment.ts';
-import { isManaged } from './kernel/attachable.ts';
+import { isManaged, keepsTerminatedVolumes } from './kernel/attachable.ts';
+import { isReady } from './kernel/detach-step.ts';
 import { NodeVolumes } from './node-volumes.ts';
 
 export interface AttachDetachOptions {
@@ -26,7 +27,11 @@ export function attachDetachController(options: AttachDetachOptions = {}): Contr
     serviceAccount: 'attachdetach-controller',
     component: 'attachdetach-controller',
     watches: [
-      { resource: coreV1.nodes, keys: (node: Node) => [node.metadata.name] },
+      {
+        resource: coreV1.nodes,
+        keys: (node: Node, old, _context, deleted) =>
+          deleted || !old || nodeFacts(node) !== nodeFacts(old) ? [node.metadata.name] : [],
+      },
       {
         resource: coreV1.pods,
         keys: nodeWithVolumes,
@@ -80,6 +85,17 @@ export function attachDetachController(options: AttachDetachOptions = {}): Contr
       }),
   };
 }
+
+/** What of a node decides; heartbeats are many. */
+const nodeFacts = (node: Node): string =>
+  JSON.stringify([
+    isManaged(node),
+    isReady(node),
+    node.metadata.annotations?.[keepsTerminatedVolumes],
+    node.spec?.taints,
+    node.status?.volumesInUse,
+    node.status?.volumesAttached,
+  ]);
 
 const nodeWithVolumes = (pod: Pod): string[] =>
   pod.spec?.nodeName && claimKeysOf(pod).length > 0 ? [pod.spec.nodeName] : [];

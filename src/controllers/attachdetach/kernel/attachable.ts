@@ -4,7 +4,7 @@ import type { CSIDriver } from '../../../api/type/storage-v1.ts';
 import { claimNamesOf } from '../../kernel/pod-claim.ts';
 
 const managedByController = 'volumes.kubernetes.io/controller-managed-attach-detach';
-const keepsTerminatedVolumes = 'volumes.kubernetes.io/keep-terminated-pod-volumes';
+export const keepsTerminatedVolumes = 'volumes.kubernetes.io/keep-terminated-pod-volumes';
 
 /** The kubelet leaves attaching to the controller. */
 export const isManaged = ({ metadata }: Node): boolean => metadata.annotations?.[managedByController] === 'true';

@@ -22,10 +22,13 @@ export interface Unneeded {
   readonly maxWaitMs: number | undefined;
 }
 
+export const isReady = ({ status }: Node): boolean =>
+  status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
+
 export function detachStep({ node, inUse, sinceMs, nowMs, maxWaitMs }: Unneeded): DetachStep {
   if (node?.spec?.taints?.some(t => t.key === outOfService)) return { detach: true, forced: 'out-of-service' };
   const leftMs = maxWaitMs === undefined ? Number.POSITIVE_INFINITY : sinceMs + maxWaitMs - nowMs;
-  const healthy = node?.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
+  const healthy = node !== undefined && isReady(node);
   if (!healthy && leftMs <= 0) return { detach: true, forced: 'timeout' };
   if (!inUse) return { detach: true };
   return { detach: false, ...(!healthy && Number.isFinite(leftMs) ? { afterMs: leftMs } : {}) };
