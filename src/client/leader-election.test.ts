@@ -5,6 +5,7 @@ import { conflict, unavailable } from '../api/status.ts';
 import { VirtualClock } from '../base/clock.ts';
 import { aborted } from '../base/lifecycle.ts';
 import { silentLog } from '../base/log.ts';
+import { createMetrics } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import { fakeClient } from './fake-client.ts';
 import { LeadershipLostError, runAsLeader } from './leader-election.ts';
@@ -18,8 +19,10 @@ function setUp() {
   const candidate = (identity: string, work?: () => Promise<void>) => {
     const stop = new AbortController();
     const seen: string[] = [];
-    const state = { stop, seen, ended: undefined as undefined | 'ok' | Error };
-    const options = { client, name: 'l', identity, clock, random: seededRandom(identity.length), log: silentLog };
+    const state = { stop, seen, metrics: createMetrics(), ended: undefined as undefined | 'ok' | Error };
+    const { metrics } = state;
+    const random = seededRandom(identity.length);
+    const options = { client, name: 'l', identity, clock, random, log: silentLog, metrics };
     runAsLeader({ ...options, onNewLeader: id => seen.push(id) }, stop.signal, async signal => {
       leading.push(identity);
       await (work ? work() : aborted(signal));
@@ -46,6 +49,9 @@ describe('leader election', () => {
     const b = candidate('bb');
     await clock.advance(60_000);
     assert.deepEqual(leading, ['a']);
+    const status = async ({ metrics }: typeof a) =>
+      /^leader_election_master_status\{name="l"\} (\d)$/m.exec(await metrics.text())?.[1];
+    assert.deepEqual([await status(a), await status(b)], ['1', '0']);
     assert.deepEqual(lease(), {
       holderIdentity: 'a',
       leaseDurationSeconds: 15,
@@ -56,6 +62,7 @@ describe('leader election', () => {
     a.stop.abort();
     await clock.advance(0);
     assert.equal(a.ended, 'ok');
+    assert.equal(await status(a), '0');
     assert.equal(lease()?.holderIdentity, '');
     await clock.advance(5_000);
     assert.deepEqual(leading, ['bb']);
