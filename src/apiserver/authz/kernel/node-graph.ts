@@ -143,7 +143,9 @@ export class NodeGraph {
     const old = this.#pods.get(key);
     if (!old) return;
     this.#pods.delete(key);
-    const counts = this.#uses.get(old.node)!;
+    const counts = this.#uses.get(old.node);
+    // The last pod that used anything is gone from there.
+    if (!counts) return;
     for (const used of old.uses) {
       const left = counts.get(used)! - 1;
       if (left) counts.set(used, left);
