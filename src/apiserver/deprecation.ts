@@ -44,6 +44,12 @@ function load(): Map<string, Deprecation> {
   return out;
 }
 
+/** The release that has it no more ('' when none is named) of a deprecated resource; undefined for others. */
+export function removedRelease(resource: { group: string; version: string; resource: string }): string | undefined {
+  deprecations ??= load();
+  return deprecations.get(resourceId(resource))?.removed;
+}
+
 /** The warning every answer about a deprecated resource carries; undefined for others. */
 export function deprecationWarning(resource: Resource): string | undefined {
   deprecations ??= load();

@@ -8,7 +8,10 @@ import { forbiddenError, type Verdict } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
 import type { Gate, Passage } from './flowcontrol/inflight.ts';
 import type { Exchange } from './http/exchange.ts';
+import { isLongRunning } from './long-running.ts';
 import type { RequestMetrics } from './metrics.ts';
+import { runTraced } from './observe/trace.ts';
+import type { Tracer } from './observe/tracer.ts';
 import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
 import { handleResource, noSuchPath } from './resource-handler.ts';
@@ -32,11 +35,12 @@ export interface HandlerOptions {
   /** Lets requests begin. */
   readonly gate?: Gate;
   readonly metrics: RequestMetrics;
+  readonly tracer?: Tracer;
   readonly log: Log;
 }
 
 export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {
-  const { context, metrics } = options;
+  const { context, metrics, tracer } = options;
   return arrived => {
     const audited = options.auditor?.begin(arrived);
     const exchange = audited?.exchange ?? arrived;
@@ -44,7 +48,9 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     let info: RequestInfo | undefined;
     let passage: Passage | undefined;
     const warnings: string[] = [];
-    serve().catch(error => {
+    let acting: UserInfo | undefined;
+    const trace = tracer?.begin(exchange, startMs, () => acting);
+    (trace ? runTraced(trace, serve) : serve()).catch(error => {
       if (!(error instanceof StatusError)) {
         options.log.error('serving a request failed', {
           method: exchange.method,
@@ -59,17 +65,21 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       } catch (sendError) {
         options.log.debug('answering failed', { error: sendError });
       }
-      metrics.observe(info, exchange, error instanceof StatusError ? error.code : 500, startMs);
-      leave();
+      done(error instanceof StatusError ? error.code : 500);
     });
+
+    function done(code: number): void {
+      metrics.observe(info, exchange, code, startMs);
+      if (trace) tracer!.end(trace, { info, exchange, code, endMs: context.clock.monotonic() });
+      leave();
+    }
 
     /** Nobody allowed it, and somebody could not be asked. */
     function failAuthorization(exchange: Exchange, info: RequestInfo, error: string): void {
       audited?.annotate('authorization.k8s.io/reason', 'internal error');
       const uri = JSON.stringify(exchange.path + exchange.rawQuery);
       sendText(exchange, 500, `Internal Server Error: ${uri}: ${error}\n`);
-      metrics.observe(info, exchange, 500, startMs);
-      leave();
+      done(500);
     }
 
     function leave(): void {
@@ -85,8 +95,9 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       if (!who) throw unauthorized();
       let user: UserInfo;
       try {
-        const acting = options.impersonate(exchange, who, info);
-        user = acting instanceof Promise ? await acting : acting;
+        const becoming = options.impersonate(exchange, who, info);
+        user = becoming instanceof Promise ? await becoming : becoming;
+        acting = user;
       } catch (error) {
         await audited?.identify(info, who, who);
         throw error;
@@ -95,6 +106,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       if (noted) await noted;
       const entering = options.gate?.admit(info, user, exchange, startMs);
       passage = entering instanceof Promise ? await entering : entering;
+      trace?.step('authentication and fairness', startMs, context.clock.monotonic());
       // What is proxied may use any method.
       if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();
       const attributes = attributesOf(info, user, exchange.query);
@@ -107,6 +119,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
       audited?.annotate('authorization.k8s.io/reason', reason);
       if (decision !== 'allow') throw forbiddenError(attributes, reason);
+      if (isLongRunning(info)) metrics.began(info, exchange);
       const remote = options.aggregation?.remoteFor(info);
       if (remote) {
         // Nobody here sees where a watch elsewhere stops beginning.
@@ -114,8 +127,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         await options.aggregation!.serve(remote, exchange, user);
       } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
       else if (!(await servePath(exchange, user))) throw noSuchPath();
-      metrics.observe(info, exchange, exchange.sentCode || (exchange.upgrade ? 101 : 200), startMs);
-      leave();
+      done(exchange.sentCode || (exchange.upgrade ? 101 : 200));
     }
   };
 

@@ -15,7 +15,10 @@ export interface HealthCheck {
 
 const endpoints = ['healthz', 'livez', 'readyz'];
 
-export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
+export function healthPaths(
+  checks: readonly HealthCheck[],
+  checked: (name: string, endpoint: string, healthy: boolean) => void = () => {},
+): PathHandler {
   return exchange => {
     const [, endpoint = '', name, more] = exchange.path.split('/');
     return endpoints.includes(endpoint) && more === undefined ? look(exchange, endpoint, name) : false;
@@ -28,8 +31,10 @@ export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
       if (!one) return false;
       try {
         await one.check();
+        checked(one.name, endpoint, true);
         sendText(exchange, 200, 'ok');
       } catch (error) {
+        checked(one.name, endpoint, false);
         sendText(exchange, 500, `internal server error: ${messageOf(error)}\n`);
       }
       return true;
@@ -44,9 +49,11 @@ export function healthPaths(checks: readonly HealthCheck[]): PathHandler {
       }
       try {
         await c.check();
+        checked(c.name, endpoint, true);
         lines.push(`[+]${c.name} ok`);
       } catch {
         failed = true;
+        checked(c.name, endpoint, false);
         lines.push(`[-]${c.name} failed: reason withheld`);
       }
     }
@@ -104,9 +111,9 @@ export function versionPath(version: VersionInfo): PathHandler {
   };
 }
 
-export function metricsPath(metrics: Metrics): PathHandler {
+export function metricsPath(metrics: Metrics, path = '/metrics'): PathHandler {
   return async exchange => {
-    if (exchange.path !== '/metrics') return false;
+    if (exchange.path !== path) return false;
     sendText(exchange, 200, await metrics.text(), metrics.contentType);
     return true;
   };

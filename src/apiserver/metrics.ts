@@ -1,7 +1,8 @@
 // Request metrics by Kubernetes' names, counted in place: nothing is looked up by labels but when they are scraped.
 import { BucketCounts, bucketSamples } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Metrics } from '../base/metrics.ts';
+import type { Metrics, Sample } from '../base/metrics.ts';
+import { removedRelease } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
 import { applyMediaType } from './patch.ts';
 import type { RequestInfo } from './request-info.ts';
@@ -13,6 +14,8 @@ export interface RequestMetrics {
     code: number,
     startMs: number,
   ): void;
+  /** A watch or a stream began; it counts until its exchange closes. */
+  began(info: RequestInfo, exchange: Pick<Exchange, 'onClose'>): void;
 }
 
 const latencyBuckets = [
@@ -50,6 +53,26 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
   histogram('apiserver_request_duration_seconds', 'Time to answer, in seconds.', c => c.seconds, []);
   histogram('apiserver_response_sizes', 'Size of answers to reads, in bytes.', c => c.bytes, ['dry_run']);
 
+  const sli = 'apiserver_request_sli_duration_seconds';
+  metrics.source(sli, 'Time to answer, in seconds.', 'histogram', () =>
+    [...withoutDryRun(cells.values())]
+      .filter(({ seconds }) => seconds.counts.some(n => n > 0))
+      .flatMap(({ labels, seconds }) => bucketSamples(sli, labels, seconds)),
+  );
+  metrics.source(
+    'apiserver_requested_deprecated_apis',
+    'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.',
+    'gauge',
+    () => deprecatedOf([...cells.values()].map(c => c.labels)),
+  );
+  const running = new Map<string, { readonly labels: Record<string, string>; value: number }>();
+  metrics.source(
+    'apiserver_longrunning_requests',
+    'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
+    'gauge',
+    () => [...running.values()],
+  );
+
   function cellOf(info: RequestInfo, verb: string, dryRun: string, most: number): Cell {
     const scope = scopeOf(info);
     const key = `${verb} ${info.group} ${info.version} ${info.resource} ${info.subresource} ${scope}${dryRun}`;
@@ -79,6 +102,21 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
   }
 
   return {
+    began(info, exchange) {
+      const { group, version, resource, subresource } = info;
+      const scope = scopeOf(info);
+      const verb = verbOf(info, undefined);
+      const key = `${verb} ${group} ${version} ${resource} ${subresource} ${scope}`;
+      let found = running.get(key);
+      if (!found) {
+        if (running.size >= mostCells) return;
+        found = { labels: { component: 'apiserver', group, resource, scope, subresource, verb, version }, value: 0 };
+        running.set(key, found);
+      }
+      const counted = found;
+      counted.value++;
+      exchange.onClose(() => counted.value--);
+    },
     observe(info, { headers, query, sentBytes }, code, startMs) {
       if (!info) return;
       const verb = verbOf(info, headers['content-type']);
@@ -94,6 +132,31 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
       if (sentBytes > 0 && (verb === 'GET' || verb === 'LIST')) cell.bytes.observe(sentBytes);
     },
   };
+}
+
+/** As though nobody had asked for a dry run. */
+function withoutDryRun(cells: Iterable<Cell>): Iterable<Pick<Cell, 'labels' | 'seconds'>> {
+  const merged = new Map<string, Pick<Cell, 'labels' | 'seconds'>>();
+  for (const { labels, seconds } of cells) {
+    const rest = without(labels, ['dry_run']);
+    const key = Object.values(rest).join(' ');
+    const sum = merged.get(key) ?? { labels: rest, seconds: new BucketCounts(latencyBuckets) };
+    for (const [i, n] of seconds.counts.entries()) sum.seconds.counts[i]! += n;
+    sum.seconds.sum += seconds.sum;
+    merged.set(key, sum);
+  }
+  return merged.values();
+}
+
+function deprecatedOf(cells: readonly Readonly<Record<string, string>>[]): Sample[] {
+  const found = new Map<string, Sample>();
+  for (const { group = '', version = '', resource = '', subresource = '' } of cells) {
+    const removed = removedRelease({ group, version, resource });
+    if (removed === undefined) continue;
+    const labels = { group, removed_release: removed, resource, subresource, version };
+    found.set(Object.values(labels).join(' '), { labels, value: 1 });
+  }
+  return [...found.values()];
 }
 
 const overflow = '';

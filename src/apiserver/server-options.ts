@@ -11,6 +11,7 @@ import type { FrontProxyOptions } from './authn/front-proxy.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
 import type { EncryptionOptions } from './encryption/encryption.ts';
+import type { TracingOptions } from './observe/tracer.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
 
 export interface ApiServerOptions {
@@ -95,4 +96,10 @@ export interface ApiServerOptions {
   readonly runtimeConfig?: Readonly<Record<string, boolean>>;
   readonly featureGates?: Readonly<Record<string, boolean>>;
   readonly k8tsVersion?: string;
+  /** Where traces of requests go; without it they go nowhere. */
+  readonly tracing?: TracingOptions;
+  /** As --profiling: /debug/pprof for those who may. Default true. */
+  readonly profiling?: boolean;
+  /** What /flagz shows, by names without dashes. */
+  readonly flags?: Readonly<Record<string, string>>;
 }

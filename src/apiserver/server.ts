@@ -44,6 +44,9 @@ import { ensureJoining } from './joining.ts';
 import { ensureKubernetesService, reconcileKubernetesService } from './kubernetes-service.ts';
 import { type LocalIdentity, localClient } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
+import { admissionMeter } from './observe/admission-meter.ts';
+import { MeasuredStore } from './observe/measured-store.ts';
+import { createObservation, measuredAuthorizer } from './observe/observation.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
 import { KeptBytes } from './registry/kept-bytes.ts';
@@ -103,7 +106,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       ...{ store: options.store, resources: table.resources, options: options.encryption },
       ...{ clock, random, log, metrics },
     });
-  const store = encryption?.store ?? options.store;
+  const store = new MeasuredStore(encryption?.store ?? options.store, metrics, clock);
   const dispatcher = new Dispatcher(store, clock, log);
   const sharer = new PartSharer();
   const decode = (bytes: Uint8Array, revision: number): KubeObject => {
@@ -118,7 +121,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const kept = new KeptBytes(keptBytes);
   const plugins: AdmissionPlugin[] = [];
   const hooks = new Map<string, RegistryHooks>();
-  const admission = new AdmissionChain(plugins);
+  const admission = new AdmissionChain(plugins, admissionMeter(metrics, clock));
   for (const resource of served) addRegistry(resource);
 
   const context: ApiContext = {
@@ -143,7 +146,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ],
     onShutdown: new Set(),
     featureEnabled,
-    authorizer: { authorize: attributes => access.authorizer.authorize(attributes) },
+    authorizer: measuredAuthorizer(() => access.authorizer, metrics, clock),
   };
   const raw = async (path: string, user: UserInfo): Promise<unknown> =>
     (await readRemote(context, aggregation, path, user)) ?? surface.local(path);
@@ -196,13 +199,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const surfaceOptions: SurfaceOptions = { context, version, remote: aggregation };
   const surface = createSurface(surfaceOptions);
   const { gate, paths: gatePaths } = createGate(context, options, metrics);
+  const observation = createObservation({ context, options, metrics, version });
   const paths: PathHandler[] = [
-    healthPaths(checks),
+    healthPaths(checks, observation.checked),
     versionPath(version),
     metricsPath(metrics),
     ...access.paths,
     ...surface.paths,
     ...gatePaths,
+    ...observation.paths,
   ];
   const handle = createHandler({
     context,
@@ -212,6 +217,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     auditor,
     log,
     metrics: requestMetrics(metrics, clock),
+    tracer: observation.tracer,
     authenticate: exchange => access.authenticate(exchange),
     impersonate: (exchange, user, info) => access.impersonate(exchange, user, info),
   });
@@ -344,6 +350,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await endedIn(front.drain(), clock);
       front.destroy();
       if (auditor) await endedIn(auditor.close(), clock);
+      await endedIn(observation.tracer.close(), clock);
       custom.stop();
       dispatcher.stop();
       encryption?.stop();

@@ -7,6 +7,7 @@ import type { WebhookClientConfig } from '../../api/type/admissionregistration-v
 import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
 import type { ApiContext } from '../context.ts';
+import { currentTrace, traceHeaders } from '../observe/trace.ts';
 import { type Address, resolveService } from './service-endpoint.ts';
 
 const maxAnswerBytes = 16 << 20;
@@ -119,6 +120,7 @@ export class WebhookClient {
     const { clock } = this.#options.context;
     const controller = new AbortController();
     const timer = clock.after(timeoutMs, () => controller.abort());
+    const startMs = clock.monotonic();
     try {
       return await this.#once(to, body, controller.signal).catch(error => {
         // The server closed a kept connection just then.
@@ -130,6 +132,7 @@ export class WebhookClient {
       throw new Error(dialError(to.target, error), { cause: error });
     } finally {
       timer.cancel();
+      currentTrace()?.step('call webhook', startMs, clock.monotonic(), { host: to.host, path: to.path });
     }
   }
 
@@ -144,6 +147,7 @@ export class WebhookClient {
           'content-length': body.length,
           accept: 'application/json',
           'user-agent': this.#options.userAgent,
+          ...traceHeaders(),
           ...to.headers,
         },
         ...(to.target.protocol === 'https:' ? { agent: this.#agent } : {}),

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import { CellHistogram } from './cells.ts';
+import { currentTrace } from './trace.ts';
 
 export type AdmissionPhase = 'mutate' | 'validate';
 
@@ -14,6 +15,8 @@ export interface AdmissionMeter {
 }
 
 const buckets = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
+// Plugins that look into a cache are not worth a span.
+const tracedMs = 1;
 const types = { mutate: 'admit', validate: 'validate' };
 
 export function admissionMeter(metrics: Metrics, clock: Clock): AdmissionMeter {
@@ -29,6 +32,12 @@ export function admissionMeter(metrics: Metrics, clock: Clock): AdmissionMeter {
     '[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).',
     buckets,
   );
+  // Seconds.
+  const took = (what: string, startMs: number): number => {
+    const endMs = clock.monotonic();
+    if (endMs - startMs >= tracedMs) currentTrace()?.step(what, startMs, endMs);
+    return (endMs - startMs) / 1000;
+  };
   return {
     now: () => clock.monotonic(),
     plugin(name, phase, operation, rejected, startMs) {
@@ -39,7 +48,7 @@ export function admissionMeter(metrics: Metrics, clock: Clock): AdmissionMeter {
           rejected: String(rejected),
           type: types[phase],
         }))
-        .observe((clock.monotonic() - startMs) / 1000);
+        .observe(took(`admission ${name}`, startMs));
     },
     step(phase, operation, rejected, startMs) {
       steps
@@ -48,7 +57,7 @@ export function admissionMeter(metrics: Metrics, clock: Clock): AdmissionMeter {
           rejected: String(rejected),
           type: types[phase],
         }))
-        .observe((clock.monotonic() - startMs) / 1000);
+        .observe(took(`admission (${types[phase]})`, startMs));
     },
   };
 }

@@ -11,6 +11,7 @@ import type {
   WriteOptions,
 } from '../../store/store.ts';
 import { CellCounter, CellHistogram } from './cells.ts';
+import { currentTrace } from './trace.ts';
 
 type Operation = 'create' | 'delete' | 'get' | 'list' | 'update';
 
@@ -19,9 +20,6 @@ const buckets = [
   ...[0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
 ];
 const mostKinds = 2000;
-
-/** Told of requests that took their time: for traces. */
-export type StoreSpan = (operation: Operation, key: string, startMs: number, endMs: number) => void;
 
 export class MeasuredStore implements Store {
   readonly #store: Store;
@@ -101,7 +99,12 @@ export class MeasuredStore implements Store {
   /** The same promise: nobody waits longer for being measured. */
   #timed<T>(operation: Operation, key: string, running: Promise<T>): Promise<T> {
     const startMs = this.#clock.monotonic();
-    const done = (failed: boolean) => this.#count(operation, key, (this.#clock.monotonic() - startMs) / 1000, failed);
+    const trace = currentTrace();
+    const done = (failed: boolean) => {
+      const endMs = this.#clock.monotonic();
+      this.#count(operation, key, (endMs - startMs) / 1000, failed);
+      trace?.step(`store ${operation}`, startMs, endMs, { key });
+    };
     running.then(
       () => done(false),
       () => done(true),
