@@ -71,6 +71,8 @@ export const systemClock: Clock = new SystemClock();
 /** A clock that stands still until told to advance; timers fire in order of time, then of creation. */
 export class VirtualClock extends BaseClock {
   #nowMs: number;
+  /** By how much the wall clock was put forward. */
+  #jumpedMs = 0;
   readonly #startMs: number;
   readonly #timers = new TimerHeap();
 
@@ -81,7 +83,12 @@ export class VirtualClock extends BaseClock {
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#jumpedMs;
+  }
+
+  /** Sets the wall clock forward, or back with less than 0, as an administrator would: no time passes, no timer fires. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
   }
 
   monotonic(): number {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 
 export interface Mutant {
   readonly name: string;
@@ -30,14 +30,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a ReplicaSet expects nothing',
     file: 'controllers/replicaset/replica-engine.ts',
-    find: 'const mayAct = this.#expectations.satisfied(key);',
-    replace: 'const mayAct = $broken || this.#expectations.satisfied(key);',
+    find: 'const mayAct = this.#pods.expectations.satisfied(key);',
+    replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
   },
   {
     name: 'a DaemonSet expects nothing',
     file: 'controllers/daemonset/daemon-reconciler.ts',
-    find: 'const mayAct = this.#expectations.satisfied(key);',
-    replace: 'const mayAct = $broken || this.#expectations.satisfied(key);',
+    find: 'const mayAct = this.#pods.expectations.satisfied(key);',
+    replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
   },
   {
     name: 'a Job expects nothing',
@@ -50,12 +50,6 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/job/kernel/track.ts',
     find: 'const stillSucceeded = succeeded.filter(uid => held.has(uid));',
     replace: 'const stillSucceeded = $broken ? [] : succeeded.filter(uid => held.has(uid));',
-  },
-  {
-    name: 'a Job lets go of pods without writing down their success',
-    file: 'controllers/job/kernel/track.ts',
-    find: '} else if (!known.succeeded.has(uid)) {',
-    replace: '} else if (!known.succeeded.has(uid) && !$broken) {',
   },
   {
     name: 'a StatefulSet does not wait for the pod before',
@@ -106,13 +100,15 @@ const source = resolve(import.meta.dirname, '../../src');
 
 /** Puts every mutant, asleep, into the code that is loaded from now on. Throws when one no longer fits its file. */
 export function installMutants(): void {
-  const byFile = Map.groupBy(mutants, m => pathToFileURL(resolve(source, m.file)).href);
+  const sources = new Map<string, string>();
+  for (const [file, here] of Map.groupBy(mutants, m => m.file)) {
+    const path = resolve(source, file);
+    sources.set(pathToFileURL(path).href, here.reduce(mutated, readFileSync(path, 'utf8')));
+  }
   registerHooks({
     load(url, context, next) {
-      const here = byFile.get(url);
-      if (!here) return next(url, context);
-      const text = readFileSync(fileURLToPath(url), 'utf8');
-      return { format: 'module-typescript', source: here.reduce(mutated, text), shortCircuit: true };
+      const changed = sources.get(url);
+      return changed ? { format: 'module-typescript', source: changed, shortCircuit: true } : next(url, context);
     },
   });
 }
