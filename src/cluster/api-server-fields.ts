@@ -10,6 +10,9 @@ export const apiServerFields = {
   enablePriorityAndFairness: 'boolean',
   maxRequestsInflight: 'integer',
   maxMutatingRequestsInflight: 'integer',
+  profiling: 'boolean',
+  /** A TracingConfiguration. */
+  tracingConfigFile: 'file',
   anonymousAuth: 'boolean',
   apiAudiences: 'texts',
   authenticationConfig: 'file',

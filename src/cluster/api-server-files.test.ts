@@ -71,3 +71,28 @@ test('limits of requests at work go through as they are', () => {
   assert.deepEqual(readApiServerFiles(limits, deps).options, limits);
   assert.deepEqual(readApiServerFiles(undefined, deps).options, {});
 });
+
+test('tracing, profiling and what /flagz shows', () => {
+  const tracing = (text: string) =>
+    readApiServerFiles({ tracingConfigFile: file('tracing.yaml', text) }, deps).options.tracing;
+  const head = 'apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\n';
+  assert.deepEqual(tracing(head), { endpoint: 'localhost:4317', samplingRatePerMillion: 0 });
+  assert.deepEqual(tracing(`${head}endpoint: otel:4317\nsamplingRatePerMillion: 100\n`), {
+    endpoint: 'otel:4317',
+    samplingRatePerMillion: 100,
+  });
+  const wrong: [string, RegExp][] = [
+    [
+      `${head}samplingRatePerMillion: -1\n`,
+      /reading .*tracing.yaml: samplingRatePerMillion: Invalid value: -1: sampling rate must be positive/,
+    ],
+    [`${head}samplingRatePerMillion: 1000001\n`, /must be less than or equal to 1 million/],
+    [`${head}endpoint: nonsense\n`, /endpoint: Invalid value: "nonsense"/],
+    [`${head}endpoints: a:1\n`, /strict decoding error: unknown field "endpoints"/],
+    ['kind: Pod', /no kind "Pod" is registered/],
+  ];
+  for (const [text, message] of wrong) assert.throws(() => tracing(text), message);
+  const { options } = readApiServerFiles({ profiling: false, apiAudiences: ['a', 'b'] }, deps);
+  assert.equal(options.profiling, false);
+  assert.deepEqual(options.flags, { profiling: 'false', 'api-audiences': '[a,b]' });
+});

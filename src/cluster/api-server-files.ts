@@ -5,19 +5,34 @@ import type { Log } from '../base/log.ts';
 import { readAccessFiles } from './access-files.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
 import { readAudit } from './audit-flags.ts';
+import { readTracingFile } from './tracing-file.ts';
 
 export interface ReadFiles {
-  readonly options: Pick<ApiServerOptions, 'audit' | (typeof admitting)[number]> & ReturnType<typeof readAccessFiles>;
+  readonly options: Pick<ApiServerOptions, 'audit' | 'tracing' | 'flags' | (typeof taken)[number]> &
+    ReturnType<typeof readAccessFiles>;
   /** Writes what is left. */
   close(): Promise<void>;
 }
 
-const admitting = ['enablePriorityAndFairness', 'maxRequestsInflight', 'maxMutatingRequestsInflight'] as const;
+const taken = ['enablePriorityAndFairness', 'maxRequestsInflight', 'maxMutatingRequestsInflight', 'profiling'] as const;
 
 /** Throws an error that names the file. */
 export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Clock; log: Log }): ReadFiles {
   const access = readAccessFiles(files);
   const { audit, close } = readAudit(files, deps);
-  const limits = Object.fromEntries(admitting.filter(n => files[n] !== undefined).map(n => [n, files[n]]));
-  return { options: { ...(audit ? { audit } : {}), ...limits, ...access }, close };
+  const same = Object.fromEntries(taken.filter(n => files[n] !== undefined).map(n => [n, files[n]]));
+  const tracing = files.tracingConfigFile ? { tracing: readTracingFile(files.tracingConfigFile) } : {};
+  const flags = flagsOf(files);
+  const shown = Object.keys(flags).length ? { flags } : {};
+  return { options: { ...(audit ? { audit } : {}), ...same, ...tracing, ...shown, ...access }, close };
+}
+
+/** As kube-apiserver has them on its command line, for /flagz. */
+function flagsOf(files: ApiServerFiles): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(files).map(([name, value]) => [
+      name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`),
+      Array.isArray(value) ? `[${value.join(',')}]` : String(value),
+    ]),
+  );
 }

@@ -1,5 +1,4 @@
 // Profiles of this process in V8's own forms, which Chrome's developer tools, VS Code and speedscope open.
-import { Session } from 'node:inspector/promises';
 import type { Clock } from '../clock.ts';
 
 export type ProfileKind = 'profile' | 'heap';
@@ -22,6 +21,8 @@ export async function takeProfile(
 ): Promise<string> {
   if (running) throw new ProfilerBusyError(`Could not enable CPU profiling: cpu profiling already in use`);
   running = true;
+  // Not loaded at every start.
+  const { Session } = await import('node:inspector/promises');
   const session = new Session();
   try {
     session.connect();
