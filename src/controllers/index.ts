@@ -41,6 +41,7 @@ import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 import { tokenCleanerController } from './tokencleaner/token-cleaner.ts';
 import { ttlController } from './ttl/ttl.ts';
 import { ttlAfterFinishedController } from './ttlafterfinished/ttl-after-finished.ts';
+import type { ControllerTuning } from './tuning.ts';
 import { validatingAdmissionPolicyStatusController } from './validatingadmissionpolicy-status/validating-admission-policy-status.ts';
 import { attributesClassProtectionController } from './volume-protection/attributes-class-protection.ts';
 import { claimProtectionController } from './volume-protection/claim-protection.ts';
@@ -57,12 +58,13 @@ export interface AllControllersOptions {
   readonly serviceAccountKey?: string;
   /** Balance services of type LoadBalancer on the nodes' own addresses. Default: leave that to others. */
   readonly balancesOnNodes?: boolean;
+  readonly tuning?: ControllerTuning;
   /** Default: as Kubernetes has them. */
   readonly featureEnabled?: (gate: string) => boolean;
 }
 
 export function allControllers(options: AllControllersOptions): Controller[] {
-  const { featureEnabled = featureGates() } = options;
+  const { featureEnabled = featureGates(), tuning = {} } = options;
   return [
     // Identity and namespaces.
     serviceAccountController(),
@@ -75,7 +77,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     rootCaController(options.clusterCa),
     clusterRoleAggregationController(),
     csrApprovingController(),
-    ...(options.clusterSigning ? [csrSigningController(options.clusterSigning)] : []),
+    ...(options.clusterSigning ? [csrSigningController(options.clusterSigning, tuning.signingTtlMs)] : []),
     csrCleanerController(),
     validatingAdmissionPolicyStatusController(),
     namespaceController(),
@@ -84,11 +86,11 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     ...(featureEnabled('StorageVersionAPI') ? [storageVersionGcController()] : []),
     ...(featureEnabled('StorageVersionMigrator') ? [storageVersionMigratorController()] : []),
     // Nodes.
-    nodeLifecycleController(),
+    nodeLifecycleController(tuning.nodeLifecycle),
     taintEvictionController(),
-    podGcController(),
+    podGcController(tuning.podGc),
     ttlController(),
-    ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr })] : []),
+    ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr, ...tuning.nodeCidrs })] : []),
     // Workloads.
     replicaSetController(),
     replicationControllerController(),
@@ -99,21 +101,24 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     cronJobController(),
     ttlAfterFinishedController(),
     disruptionController(),
-    horizontalPodAutoscalerController({ usesToleranceFields: featureEnabled('HPAConfigurableTolerance') }),
+    horizontalPodAutoscalerController({
+      ...tuning.autoscaler,
+      usesToleranceFields: featureEnabled('HPAConfigurableTolerance'),
+    }),
     // Services.
-    endpointSliceController(),
+    endpointSliceController(tuning.endpointSlice),
     endpointController(),
-    endpointSliceMirroringController(),
+    endpointSliceMirroringController(tuning.mirroring),
     serviceCidrsController(),
     ...(options.balancesOnNodes ? [serviceLbController()] : []),
     // Volumes.
-    volumeBinderController(),
+    volumeBinderController(tuning.volumeBinder),
     claimProtectionController(),
     volumeProtectionController(),
     attributesClassProtectionController(),
     ephemeralVolumeController(),
     volumeExpanderController(),
-    attachDetachController(),
+    attachDetachController(tuning.attachDetach),
     // Devices.
     ...(featureEnabled('DynamicResourceAllocation') ? [resourceClaimController()] : []),
     ...(featureEnabled('DRADeviceTaints') ? [deviceTaintEvictionController()] : []),

@@ -4,6 +4,7 @@ import { systemClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { CommonOptions, ControllersOptions, ProxyOptions, SchedulerOptions } from '../component/component.ts';
+import { addControllerFlags, tuningOf } from './controller-flags.ts';
 import { CliError, exitCode } from './exit.ts';
 import { parseGates } from './gates.ts';
 
@@ -30,7 +31,9 @@ const collect = (value: string, list: string[] = []): string[] => [...list, ...v
 
 /** `stop` aborts when the command is interrupted. */
 export function addComponents(program: Command, stop: () => AbortSignal): void {
-  elected(common(program.command('controllers').description('run the controllers beside any API server'), 10257))
+  addControllerFlags(
+    elected(common(program.command('controllers').description('run the controllers beside any API server'), 10257)),
+  )
     .option('--cluster-cidr <cidr>', "range of pods' addresses that nodes get their part of")
     .option('--controllers <names>', 'which: *, NAME, -NAME; repeatable', collect)
     .option('--root-ca-file <file>', 'what pods are given to verify the API server')
@@ -41,7 +44,7 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
     .action(async (flags: Flags) => {
       const { runControllersAlone } = await import('../component/component.ts');
       await runControllersAlone(
-        { ...flags, ...settled(flags), ...gates(flags) } as ControllersOptions,
+        { ...flags, ...settled(flags), ...gates(flags), tuning: tuningOf(flags) } as ControllersOptions,
         surroundings('controllers'),
         stop(),
       );

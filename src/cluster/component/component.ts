@@ -11,6 +11,7 @@ import { type Random, randomUuid } from '../../base/random.ts';
 import type { Client } from '../../client/client.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
 import { runAsLeader } from '../../client/leader-election.ts';
+import type { ControllerTuning } from '../../controllers/tuning.ts';
 import { exec } from '../host/exec.ts';
 import { dumpOnSignal } from '../scheduler-dump.ts';
 import { connectTo } from './connection.ts';
@@ -40,6 +41,7 @@ export interface ControllersOptions extends CommonOptions {
   readonly clusterSigningKeyFile?: string;
   readonly serviceAccountPrivateKeyFile?: string;
   readonly featureGates?: Readonly<Record<string, boolean>>;
+  readonly tuning?: ControllerTuning;
 }
 
 export interface SchedulerOptions extends CommonOptions {
@@ -83,6 +85,7 @@ export async function runControllersAlone(
     const { rootCaFile, clusterSigningCertFile: cert, clusterSigningKeyFile: key } = options;
     const controllers = allControllers({
       featureEnabled: featureGates(options.featureGates),
+      ...(options.tuning ? { tuning: options.tuning } : {}),
       clusterCa: rootCaFile ? readText(rootCaFile, '--root-ca-file') : ca,
       ...(options.clusterCidr ? { podCidr: options.clusterCidr } : {}),
       ...(cert && key
@@ -181,8 +184,10 @@ async function runAlone(
   const leading: Service = {
     name: 'leader election',
     run: s =>
-      runAsLeader({ client, name, identity: `${hostname()}_${randomUuid(random)}`, clock, random, log, metrics }, s, ending =>
-        work.run(ending),
+      runAsLeader(
+        { client, name, identity: `${hostname()}_${randomUuid(random)}`, clock, random, log, metrics },
+        s,
+        ending => work.run(ending),
       ),
   };
   const status = options.statusPort

@@ -28,7 +28,7 @@ export interface PodAutoscalerOptions {
   readonly downscaleStabilizationMs?: number;
   /** Default 0.1. */
   readonly tolerance?: number;
-  readonly delays?: Delays;
+  readonly delays?: Partial<Delays>;
   /** HPAConfigurableTolerance; default on. */
   readonly usesToleranceFields?: boolean;
 }
@@ -284,7 +284,7 @@ class PodAutoscaler {
       statusReplicas: scale.status?.replicas ?? 0,
       pods,
       tolerances: this.#tolerances(hpa),
-      delays: this.#o.delays ?? defaultDelays,
+      delays: { ...defaultDelays, ...this.#o.delays },
       nowMs: this.#context.clock.now(),
       source: this.#source,
       kinds: this.#kinds,
