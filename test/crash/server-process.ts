@@ -84,12 +84,24 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exit;
 }
 
+export interface ServerProcessOptions {
+  /** Flags behind `k8ts server --config FILE`. */
+  readonly flags?: readonly string[];
+  /** Of another one, whose keys it shares; that one must have been ready once. */
+  readonly pkiDirectory?: string;
+  /** Where it says it can be reached. */
+  readonly advertise?: string;
+}
+
 /** API server, controllers and scheduler as `k8ts server` runs them, without nodes. Its data outlives its runs. */
-export async function serverProcess(directory = mkdtempSync(join(tmpdir(), 'k8ts-crash-'))): Promise<ServerProcess> {
+export async function serverProcess(
+  directory = mkdtempSync(join(tmpdir(), 'k8ts-crash-')),
+  options: ServerProcessOptions = {},
+): Promise<ServerProcess> {
   const port = await freePort();
   const url = `https://127.0.0.1:${port}`;
   const config = join(directory, 'server.json');
-  const pkiDirectory = join(directory, 'pki');
+  const { flags = [], pkiDirectory = join(directory, 'pki') } = options;
   const storeDirectory = join(directory, 'store');
   const address = { host: '127.0.0.1', port };
   writeFileSync(
@@ -99,7 +111,7 @@ export async function serverProcess(directory = mkdtempSync(join(tmpdir(), 'k8ts
       pkiDirectory,
       storeDirectory,
       listen: address,
-      advertise: { address: address.host, port },
+      advertise: { address: options.advertise ?? address.host, port },
       serverNames: [],
       serverAddresses: [address.host],
       podCidr: '10.244.0.0/16',
@@ -127,7 +139,7 @@ export async function serverProcess(directory = mkdtempSync(join(tmpdir(), 'k8ts
       return said;
     },
     spawn() {
-      const started = spawn(process.execPath, [main, 'server', '--config', config], {
+      const started = spawn(process.execPath, [main, 'server', '--config', config, ...flags], {
         env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
         stdio: ['ignore', 'ignore', 'pipe'],
       });

@@ -91,7 +91,10 @@ async function createOnce(
   // It may be gone by now, through another server.
   if (registry.cache.latest(id)) await registry.freshen();
   const there = registry.cache.latest(id);
-  if (there) throw new StoreConflictError(id, there.revision);
+  if (there) {
+    await registry.whenDurable(id, there.revision);
+    throw new StoreConflictError(id, there.revision);
+  }
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
   const object = canonical(registry, draft);
   if (context.dryRun) {

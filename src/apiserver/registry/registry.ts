@@ -252,17 +252,34 @@ export class Registry {
   }
 
   async #retry<T>(key: ObjectKey, attempt: (current: Stored | undefined) => Promise<T>): Promise<T> {
+    const id = this.keyOf(key);
     for (let tries = 0; ; tries++) {
+      const undurable = this.cache.undurable(id);
       try {
-        const current = this.cache.latest(this.keyOf(key));
+        const current = this.cache.latest(id);
         const unseen = current && this.prepare([current]);
         if (unseen) await unseen;
-        return await attempt(current && this.show(current));
+        const done = await attempt(current && this.show(current));
+        if (undurable) await this.whenDurable(id, undurable);
+        return done;
       } catch (error) {
-        if (!(error instanceof StoreConflictError)) throw error;
+        if (!(error instanceof StoreConflictError)) {
+          if (undurable) await this.whenDurable(id, undurable);
+          throw error;
+        }
         if (tries >= 20) throw modified(this.resource, key.name);
       }
     }
+  }
+
+  /**
+   * Resolves when the write decided at `revision` can be read, or is lost. An answer that rests on it, a refusal too, waits
+   * for this: nobody may learn of what a read just after does not show and a crash may undo.
+   */
+  async whenDurable(key: string, revision: number): Promise<void> {
+    const { dispatcher } = this.options;
+    while (dispatcher.revision < revision && this.cache.undurable(key) >= revision)
+      await dispatcher.waitFor(revision)?.catch(() => {});
   }
 }
 

@@ -101,6 +101,11 @@ export class WatchCache {
     return pending ? pending.at(-1)!.stored : this.#byKey.get(key);
   }
 
+  /** The revision of the newest decided write that is not durable yet; 0 when there is none. */
+  undurable(key: string): number {
+    return this.#pending.get(key)?.at(-1)?.revision ?? 0;
+  }
+
   /** Called while the store decides a write (see Encode). */
   notePending(key: string, revision: number, stored: Stored | undefined, final?: Stored): void {
     const entry = { revision, stored, final };
