@@ -12,6 +12,7 @@ import { cronJobController } from './cronjob/cronjob.ts';
 import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts';
 import { jobController } from './job/job.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
+import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
 import { podGcController } from './podgc/pod-gc.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
@@ -58,6 +59,12 @@ test('metrics are named as documented', async () => {
     pod('evicted', {}, { nodeName: 't' }),
     pod('scratch', {}, { volumes: [{ name: 'v', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }),
     {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: 'v' },
+      spec: { csi: { driver: 'd', volumeHandle: 'h' }, storageClassName: 's' },
+    },
+    {
       apiVersion: 'batch/v1',
       kind: 'CronJob',
       metadata: { name: 'c', namespace: 'a', uid: 'c', creationTimestamp: deletionTimestamp },
@@ -77,6 +84,7 @@ test('metrics are named as documented', async () => {
     taintEvictionController(),
     ephemeralVolumeController(),
     rootCaController('ca'),
+    volumeBinderController(),
   ];
   const running = runControllers(controllers, { client, informers, clock, random, log, metrics }, abort.signal);
   const feeding = informers.run(abort.signal);
@@ -84,6 +92,7 @@ test('metrics are named as documented', async () => {
   const text = await metrics.text();
   abort.abort();
   await Promise.all([running, feeding]);
+  assert.doesNotMatch(await metrics.text(), /^pv_collector_total_pv_count\{/m, 'who leads no longer counts no more');
   for (const line of [
     'job_controller_job_syncs_total{completion_mode="NonIndexed",result="success",action="reconciling"} ',
     'job_controller_job_sync_duration_seconds_count{completion_mode="NonIndexed",result="success",action="reconciling"} ',
@@ -100,6 +109,9 @@ test('metrics are named as documented', async () => {
     'taint_eviction_controller_pod_deletion_duration_seconds_count 1',
     'ephemeral_volume_controller_create_total 1',
     'root_ca_cert_publisher_sync_total{code="200"} ',
+    'pv_collector_unbound_pv_count{storage_class="s"} 1',
+    'pv_collector_total_pv_count{plugin_name="kubernetes.io/csi:d",volume_mode="Filesystem"} 1',
+    'pv_collector_unbound_pvc_count{namespace="a",storage_class="",volume_attributes_class=""} 1',
     'running_managed_controllers{name="job-controller",manager="kube-controller-manager"} 1',
     'workqueue_adds_total{name="job"} ',
   ])

@@ -8,6 +8,7 @@ import type { Controller, ControllerContext, Reconciler } from '../../engine/con
 import { Binder } from './binder.ts';
 import { bindCompleted, type ClaimStep, claimStep, type StepEvent } from './kernel/claim-step.ts';
 import { reclaim, volumeStep } from './kernel/volume-step.ts';
+import { countVolumes } from './volume-metrics.ts';
 
 export interface VolumeBinderOptions {
   /** How often what is not bound is looked at again. Default 15 s, as `--pvclaimbinder-sync-period`. */
@@ -71,6 +72,15 @@ class VolumeBinder implements Reconciler {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const stopCounting = countVolumes(this.#context);
+    try {
+      await this.#resync(signal);
+    } finally {
+      stopCounting();
+    }
+  }
+
+  async #resync(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#context.clock.sleep(this.#resyncMs, signal);
       for (const claim of this.#binder.claims.list())
