@@ -13,7 +13,7 @@ import { exceededLimit } from './local-limit.ts';
 import { availableMemory, pidUse } from './node/machine.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
-import type { Verdict } from './pod-worker.ts';
+import type { Verdict } from './worker-context.ts';
 
 export interface EvictionOptions {
   readonly runtime: ContainerRuntime;

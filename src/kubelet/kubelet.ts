@@ -26,7 +26,7 @@ import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions, MachineInfo } from './option.ts';
 import { podEvents } from './pod-event.ts';
 import { PodPaths } from './pod-path.ts';
-import { PodWorker, type WorkerContext } from './pod-worker.ts';
+import { PodWorker } from './pod-worker.ts';
 import { linuxProbeNetwork } from './probe/linux-network.ts';
 import { ProbeManager } from './probe/probe-manager.ts';
 import { Prober } from './probe/prober.ts';
@@ -38,6 +38,7 @@ import { TokenManager } from './token-manager.ts';
 import { contentPlugins } from './volume/content-volumes.ts';
 import { claimPlugin, csiPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
 import { VolumeManager } from './volume/volume-manager.ts';
+import type { WorkerContext } from './worker-context.ts';
 
 /** A running kubelet, as its HTTPS server and the node agent see it. */
 export interface Kubelet extends Service {

@@ -1,0 +1,91 @@
+// The resources of one pod: those it may have now, and how they come into force in its cgroup and its containers.
+import type { Container, Pod, ResourceRequirements } from '../api/type/core-v1.ts';
+import { messageOf } from '../base/assert.ts';
+import { linuxResources } from './kernel/container-config.ts';
+import type { ObservedPod } from './kernel/observed.ts';
+import type { PodAction } from './kernel/pod-actions.ts';
+import { memoryProblem, shrinksMemory } from './kernel/resize.ts';
+import { PodResources } from './pod-resources.ts';
+import type { WorkerContext } from './worker-context.ts';
+
+export class PodResizing {
+  readonly resources = new PodResources();
+  #cgroupFor: Pod['spec'] | undefined;
+  readonly #c: WorkerContext;
+
+  constructor(context: WorkerContext) {
+    this.#c = context;
+  }
+
+  /** The pod with the resources it may have now. */
+  grant(pod: Pod, observed: ObservedPod): Pod {
+    this.resources.observe(pod, observed);
+    const { begun, problem } = this.resources.review(pod, p => this.#c.resizeProblem(p));
+    if (problem)
+      this.#c.events.pod(pod, 'Warning', `Resize${problem.reason}`, `Pod resize ${problem.reason}: ${problem.message}`);
+    if (begun) this.#c.events.pod(pod, 'Normal', 'ResizeStarted', `Pod resize started: ${resourcesText(pod)}`);
+    if (this.resources.completed(pod, observed))
+      this.#c.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${resourcesText(pod)}`);
+    return this.resources.granted(pod);
+  }
+
+  /** In a group of less than its containers use the kernel would kill them: they shrink first, then it is tried again. */
+  async ensureCgroup(granted: Pod, observed: ObservedPod): Promise<void> {
+    const pod = this.resources.covering(granted, observed);
+    if (this.#cgroupFor === pod.spec) return;
+    try {
+      await this.#c.cgroups.ensure(pod);
+      this.#cgroupFor = pod.spec;
+    } catch (error) {
+      if (!this.#cgroupFor) throw error;
+      this.#c.log.debug('shrinking the cgroup of a pod waits', { pod: nameOf(pod), error: messageOf(error) });
+    }
+  }
+
+  /** The cgroup is gone. */
+  forgetCgroup(): void {
+    this.#cgroupFor = undefined;
+  }
+
+  /** What containers that run really have, by name. */
+  actual(observed: ObservedPod): ReadonlyMap<string, ResourceRequirements> {
+    const actual = new Map<string, ResourceRequirements>();
+    for (const c of observed.containers) {
+      const has = c.state === 'running' && this.resources.inForce(c.id);
+      if (has) actual.set(c.name, has);
+    }
+    return actual;
+  }
+
+  /** False when it has to be tried again. */
+  async resize(pod: Pod, { container, observed }: Extract<PodAction, { type: 'resize' }>): Promise<boolean> {
+    const linux = linuxResources({
+      pod,
+      container,
+      memoryCapacityBytes: this.#c.memoryBytes,
+      cgroupVersion: this.#c.cgroups.version,
+    });
+    try {
+      const problem = await this.#memoryProblem(container, observed.id);
+      if (problem) throw new Error(problem);
+      await this.#c.runtime.UpdateContainerResources({ container_id: observed.id, linux });
+      this.resources.apply(observed.id, container.resources ?? {});
+      return true;
+    } catch (error) {
+      if (this.resources.fail(messageOf(error)))
+        this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  async #memoryProblem(container: Container, id: string): Promise<string | undefined> {
+    if (!shrinksMemory(this.resources.inForce(id), container.resources)) return undefined;
+    const { stats } = await this.#c.runtime.ContainerStats({ container_id: id });
+    return memoryProblem(container, stats?.memory?.working_set_bytes?.value ?? 0);
+  }
+}
+
+const nameOf = ({ metadata: m }: Pod) => `${m.namespace}/${m.name}`;
+
+const resourcesText = (pod: Pod) =>
+  JSON.stringify({ containers: pod.spec.containers.map(c => ({ name: c.name, resources: c.resources ?? {} })) });

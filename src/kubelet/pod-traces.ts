@@ -1,0 +1,77 @@
+// What one pod leaves on its node: sandboxes, dead containers, logs and directories; and how it goes.
+import type { Pod } from '../api/type/core-v1.ts';
+import { isRuntimeNotFound } from '../cri/runtime-error.ts';
+import type { ObservedPod } from './kernel/observed.ts';
+import { identityOf } from './pod-path.ts';
+import type { WorkerContext } from './worker-context.ts';
+
+export class PodTraces {
+  readonly #uid: string;
+  readonly #c: WorkerContext;
+  readonly #onRemoved: (containerId: string) => void;
+
+  constructor(uid: string, context: WorkerContext, onRemoved: (containerId: string) => void) {
+    this.#uid = uid;
+    this.#c = context;
+    this.#onRemoved = onRemoved;
+  }
+
+  async stopSandboxes(observed: ObservedPod): Promise<void> {
+    await Promise.all(
+      observed.sandboxes
+        .filter(s => s.ready)
+        .map(s => this.#c.runtime.StopPodSandbox({ pod_sandbox_id: s.id }, { timeoutMs: 120_000 })),
+    );
+  }
+
+  /** Keeps one dead container a name and the last sandbox; what is older goes. */
+  async prune(observed: ObservedPod): Promise<void> {
+    const seen = new Set<string>();
+    const dead = observed.containers.filter(c => {
+      if (c.state !== 'exited') return false;
+      if (seen.has(c.name)) return true;
+      seen.add(c.name);
+      return false;
+    });
+    const kept = new Set(observed.containers.filter(c => !dead.includes(c)).map(c => c.sandboxId));
+    const sandboxes = observed.sandboxes.slice(1).filter(s => !s.ready && !kept.has(s.id));
+    if (!dead.length && !sandboxes.length) return;
+    await Promise.all(dead.map(c => this.#removeContainer(c.id, c.logPath)));
+    await Promise.all(sandboxes.map(s => ignoreMissing(this.#c.runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
+    await this.#c.cache.refresh(this.#uid);
+  }
+
+  async #removeContainer(id: string, logPath: string): Promise<void> {
+    await ignoreMissing(this.#c.runtime.RemoveContainer({ container_id: id }));
+    this.#onRemoved(id);
+    if (logPath) await this.#c.host.remove(logPath);
+  }
+
+  /** Every trace of a pod whose object is gone. */
+  async removeAll(pod: Pod | undefined): Promise<void> {
+    const { runtime, cache, host, paths } = this.#c;
+    const observed = await cache.refresh(this.#uid);
+    await Promise.all(observed.containers.map(c => this.#removeContainer(c.id, '')));
+    await Promise.all(observed.sandboxes.map(s => ignoreMissing(runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
+    const identity = pod ? identityOf(pod) : observed;
+    if (identity.name) await host.remove(paths.podLogs(identity));
+    await this.#removeLogLinks(observed);
+    await host.remove(paths.pod(this.#uid));
+    await cache.refresh(this.#uid);
+  }
+
+  async #removeLogLinks(observed: ObservedPod): Promise<void> {
+    const dir = this.#c.containerLogsDirectory;
+    if (!dir) return;
+    for (const c of observed.containers)
+      await this.#c.host.remove(`${dir}/${observed.name}_${observed.namespace}_${c.name}-${c.id}.log`);
+  }
+}
+
+async function ignoreMissing(promise: Promise<unknown>): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    if (!isRuntimeNotFound(error)) throw error;
+  }
+}

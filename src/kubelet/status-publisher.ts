@@ -1,0 +1,112 @@
+// Makes one pod's status of all that is known of it, and hands it on; changes meanwhile go together.
+import type { Pod, PodStatus } from '../api/type/core-v1.ts';
+import type { ObservedPod } from './kernel/observed.ts';
+import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
+import type { PodResources } from './pod-resources.ts';
+import { terminationMessage } from './termination-message.ts';
+import type { Stage, Verdict, WorkerContext } from './worker-context.ts';
+
+/** What a pod's worker knows at present. */
+export interface PodView {
+  readonly uid: string;
+  readonly name: string;
+  readonly pod: Pod | undefined;
+  readonly stage: Stage;
+  readonly verdict: Verdict | undefined;
+  readonly removed: boolean;
+  readonly stopped: boolean;
+  readonly waiting: Map<string, WaitingReason>;
+  readonly resources: PodResources;
+  observed(): ObservedPod;
+}
+
+export class StatusPublisher {
+  readonly #c: WorkerContext;
+  readonly #v: PodView;
+  /** Termination messages by container id. */
+  readonly #messages = new Map<string, string>();
+  #publishing: Promise<void> | undefined;
+  #publishAgain = false;
+
+  constructor(context: WorkerContext, view: PodView) {
+    this.#c = context;
+    this.#v = view;
+  }
+
+  /** The container is removed. */
+  forget(containerId: string): void {
+    this.#messages.delete(containerId);
+  }
+
+  /** What is under way. */
+  async end(): Promise<void> {
+    await this.#publishing;
+  }
+
+  /** Publishes soon; changes meanwhile are published together. */
+  publish(): void {
+    if (this.#v.stopped) return;
+    void this.publishNow().catch(error => this.#c.log.warn('making pod status failed', { pod: this.#v.name, error }));
+  }
+
+  /** Resolves when what was known at the call is published. */
+  async publishNow(): Promise<void> {
+    if (this.#publishing) {
+      this.#publishAgain = true;
+      return this.#publishing;
+    }
+    this.#publishing = this.#publishLoop();
+    return this.#publishing;
+  }
+
+  async #publishLoop(): Promise<void> {
+    try {
+      do {
+        this.#publishAgain = false;
+        await this.#makeStatus();
+      } while (this.#publishAgain);
+    } finally {
+      // At once, not a turn later: who asks in between must start a new round.
+      this.#publishing = undefined;
+    }
+  }
+
+  async #makeStatus(): Promise<void> {
+    const { pod, uid, stage, verdict } = this.#v;
+    if (!pod || this.#v.removed) return;
+    const observed = this.#v.observed();
+    for (const c of observed.containers) {
+      if (c.state === 'exited' && !this.#messages.has(c.id))
+        this.#messages.set(c.id, await terminationMessage(this.#c.host, c));
+      if (c.state === 'running') this.#v.waiting.delete(c.name);
+    }
+    const { probes, statuses } = this.#c;
+    const terminal = stage === 'terminated';
+    if (!terminal) probes.sync(pod, observed, stage !== 'sync');
+    this.#v.resources.observe(pod, observed);
+    const status = makePodStatus({
+      pod: this.#v.resources.granted(pod),
+      previous: statuses.current(pod),
+      observed,
+      nowMs: this.#c.clock.now(),
+      waiting: this.#v.waiting,
+      isStarted: (c, o) => probes.isStarted(uid, c, o),
+      isReady: (c, o) => probes.isReady(uid, c, o),
+      terminationMessages: this.#messages,
+      hostIps: this.#c.hostIps,
+      ...(verdict ? { verdict } : {}),
+      terminal,
+      runtimeName: this.#c.runtimeName,
+      resourcesInForce: id => this.#v.resources.inForce(id),
+      resizeConditions: this.#v.resources.conditions(pod, observed),
+    });
+    statuses.set(uid, verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status);
+  }
+}
+
+function withCondition(status: PodStatus, condition: NonNullable<Verdict['condition']>, nowMs: number): PodStatus {
+  if (status.conditions?.some(c => c.type === condition.type && c.status === condition.status)) return status;
+  const lastTransitionTime = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+  const others = (status.conditions ?? []).filter(c => c.type !== condition.type);
+  return { ...status, conditions: [...others, { ...condition, lastTransitionTime }] };
+}
