@@ -163,6 +163,19 @@ export async function runProxyAlone(
   });
 }
 
+const kubernetesVersion = '1.36.2';
+
+/** As on a command line, for /flagz; those that are not texts, numbers or switches are left out. */
+function flagsOf(options: object): Record<string, string> {
+  const flags: Record<string, string> = {};
+  for (const [name, value] of Object.entries(options)) {
+    const text = Array.isArray(value) ? `[${value.join(',')}]` : String(value);
+    if (Array.isArray(value) || typeof value !== 'object')
+      flags[name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)] = text;
+  }
+  return flags;
+}
+
 type Make = (client: Client, metrics: Metrics, ca: string) => Service[];
 
 async function runAlone(
@@ -191,7 +204,12 @@ async function runAlone(
       ),
   };
   const status = options.statusPort
-    ? [createStatusServer({ host: options.bindAddress, port: options.statusPort, metrics })]
+    ? [
+        createStatusServer({
+          ...{ host: options.bindAddress, port: options.statusPort, metrics },
+          debug: { component: name, version: kubernetesVersion, flags: flagsOf(options), clock },
+        }),
+      ]
     : [];
   try {
     await runAll([...status, options.leaderElect === false ? work : leading], signal);

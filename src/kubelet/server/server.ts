@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import { debugPaths } from '../../base/debug/debug-paths.ts';
 import { pendingUpgrade } from '../../base/http/upgrade-exchange.ts';
 import { aborted, type Service } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
@@ -34,6 +35,10 @@ export interface KubeletServerOptions {
   readonly port?: number;
   /** For /configz, in the words of KubeletConfiguration. */
   readonly config?: object;
+  /** As enableProfilingHandler; default true. */
+  readonly profiling?: boolean;
+  /** Of Kubernetes, as /statusz says. */
+  readonly version?: string;
   /** What /logs/ shows; default /var/log. */
   readonly logsDirectory?: string;
   /** Where the figures of pods and of the node come from; absent: only what the runtime tells of containers. */
@@ -145,8 +150,32 @@ function routesOf(options: KubeletServerOptions, context: RouteContext, collecto
   add('logs', logsRoute(options.logsDirectory ?? '/var/log'));
   add('stats', statsRoute(collector));
   add('metrics', metricsRoute(context, collector));
+  const debug = debugRoute(options);
+  for (const name of ['statusz', 'flagz', 'debug']) add(name, debug);
   return routes;
 }
+
+function debugRoute({ clock, config = {}, profiling = true, version = '1.36.2' }: KubeletServerOptions): Route {
+  const given = Object.entries(config).filter(([, value]) => typeof value !== 'object');
+  const answer = debugPaths({
+    component: 'kubelet',
+    version,
+    flags: Object.fromEntries(given.map(([name, value]) => [kebab(name), String(value)])),
+    paths: ['/configz', '/flagz', '/healthz', '/metrics', '/statusz'],
+    profiling,
+    clock,
+  });
+  return async ({ request, response, path, query }) => {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const answering = answer({ path, query, accept: request.headers.accept, signal: gone.signal });
+    if (!answering) throw new HttpError(404, '404 page not found\n');
+    const { code, body, contentType, headers } = await answering;
+    answerText(response, code, body, { 'content-type': contentType, ...headers });
+  };
+}
+
+const kebab = (name: string) => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
 
 function decode(segment: string): string {
   try {

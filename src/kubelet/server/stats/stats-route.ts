@@ -1,4 +1,6 @@
 // /stats/summary and /metrics with its parts.
+import { createMetrics } from '../../../base/metrics.ts';
+import { reportProcess } from '../../../base/process-metrics.ts';
 import { HttpError } from '../http-error.ts';
 import { answerJson, answerText, type Route, type RouteContext } from '../route.ts';
 import { containerMetrics, resourceMetrics } from './kernel/exposition.ts';
@@ -17,6 +19,7 @@ export function statsRoute(collector: StatsCollector): Route {
 
 export function metricsRoute(context: RouteContext, collector: StatsCollector): Route {
   const own = ownMetrics(context);
+  const slis = sliMetrics();
   return async ({ response, segments }) => {
     const part = segments.slice(1).join('/');
     const text = await textOf(part);
@@ -28,6 +31,8 @@ export function metricsRoute(context: RouteContext, collector: StatsCollector): 
     switch (part) {
       case '':
         return own.text();
+      case 'slis':
+        return slis.text();
       case 'resource':
         return resourceMetrics(await collector.collect());
       case 'cadvisor':
@@ -40,9 +45,18 @@ export function metricsRoute(context: RouteContext, collector: StatsCollector): 
   }
 }
 
+/** That it answers: what asks for its port is the check. */
+function sliMetrics() {
+  const metrics = createMetrics();
+  const help = '[STABLE] This metric records the result of a single healthcheck.';
+  metrics.gauge('kubernetes_healthcheck', help, ['name', 'type']).set({ name: 'ping', type: 'healthz' }, 1);
+  return metrics;
+}
+
 /** What the kubelet tells of itself. */
-function ownMetrics({ kubelet }: RouteContext) {
+function ownMetrics({ kubelet, clock }: RouteContext) {
   const metrics = kubelet.metrics.own;
+  reportProcess(metrics, clock);
   const name = metrics.gauge('kubelet_node_name', "[ALPHA] The node's name. The count is always 1.", ['node']);
   const pods = metrics.gauge('kubelet_running_pods', '[BETA] Number of pods that have a running pod sandbox');
   const containers = metrics.gauge('kubelet_running_containers', '[BETA] Number of containers currently running', [

@@ -1,5 +1,5 @@
 // The same measurements as Prometheus reads them: /metrics/resource and /metrics/cadvisor.
-import type { ContainerSample, NodeSample, PodSample } from './sample.ts';
+import type { ContainerSample, NodeSample, PodSample, ResourceSample } from './sample.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -124,8 +124,25 @@ export function containerMetrics(node: NodeSample): string {
       help,
       containers.map(({ c, labels, atMs }) => [labels, value(c), atMs]),
     );
-  perContainer('container_cpu_usage_seconds_total', 'counter', 'Cumulative cpu time consumed in seconds.', c =>
-    seconds(c.resources.cpuNanoseconds),
+  const machine = { container: '', id: '/', image: '', name: '', namespace: '', pod: '' };
+  // Of the whole machine as well: its cgroup is the root.
+  const perCgroup = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    value: (r: ResourceSample) => number | undefined,
+    more: Labels = {},
+  ) =>
+    out.add(name, type, help, [
+      ...(node.resources ? [[{ ...machine, ...more }, value(node.resources), node.resources.atMs] as const] : []),
+      ...containers.map(({ c, labels, atMs }) => [{ ...labels, ...more }, value(c.resources), atMs] as const),
+    ]);
+  perCgroup(
+    'container_cpu_usage_seconds_total',
+    'counter',
+    'Cumulative cpu time consumed in seconds.',
+    r => seconds(r.cpuNanoseconds),
+    { cpu: 'total' },
   );
   perContainer(
     'container_fs_usage_bytes',
@@ -133,25 +150,38 @@ export function containerMetrics(node: NodeSample): string {
     'Number of bytes that are consumed by the container on this filesystem.',
     c => c.rootfsUsedBytes,
   );
-  perContainer(
+  out.add(
     'container_memory_failures_total',
     'counter',
     'Cumulative count of memory allocation failures.',
-    c => c.resources.majorPageFaults,
+    containers.flatMap(({ c: { resources }, labels, atMs }) => [
+      [{ ...labels, failure_type: 'pgfault', scope: 'container' }, resources.pageFaults, atMs] as const,
+      [{ ...labels, failure_type: 'pgmajfault', scope: 'container' }, resources.majorPageFaults, atMs] as const,
+    ]),
   );
-  perContainer('container_memory_rss', 'gauge', 'Size of RSS in bytes.', c => c.resources.rssBytes);
+  perContainer('container_last_seen', 'gauge', 'Last time a container was seen by the exporter', c =>
+    Math.floor(c.resources.atMs / 1000),
+  );
   perContainer(
+    'container_processes',
+    'gauge',
+    'Number of processes running inside the container.',
+    c => c.resources.processes,
+  );
+  perContainer(
+    'container_spec_memory_limit_bytes',
+    'gauge',
+    'Memory limit for the container.',
+    c => c.resources.limitBytes ?? 0,
+  );
+  perCgroup('container_memory_rss', 'gauge', 'Size of RSS in bytes.', r => r.rssBytes);
+  perCgroup(
     'container_memory_usage_bytes',
     'gauge',
     'Current memory usage in bytes, including all memory regardless of when it was accessed',
-    c => c.resources.usageBytes,
+    r => r.usageBytes,
   );
-  perContainer(
-    'container_memory_working_set_bytes',
-    'gauge',
-    'Current working set in bytes.',
-    c => c.resources.workingSetBytes,
-  );
+  perCgroup('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.', r => r.workingSetBytes);
   perContainer(
     'container_start_time_seconds',
     'gauge',
