@@ -5,10 +5,10 @@ import { coreV1, storageV1 } from '../../api/refs.ts';
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '../../api/type/core-v1.ts';
 import type { CSIDriver, VolumeAttachment } from '../../api/type/storage-v1.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
+import { isNodeReady } from '../kernel/node.ts';
 import { claimKeysOf } from '../kernel/pod-claim.ts';
 import { attachmentsByVolume, volumeOf } from './attachment.ts';
 import { isManaged, keepsTerminatedVolumes } from './kernel/attachable.ts';
-import { isReady } from './kernel/detach-step.ts';
 import { NodeVolumes } from './node-volumes.ts';
 
 export interface AttachDetachOptions {
@@ -90,7 +90,7 @@ export function attachDetachController(options: AttachDetachOptions = {}): Contr
 const nodeFacts = (node: Node): string =>
   JSON.stringify([
     isManaged(node),
-    isReady(node),
+    isNodeReady(node),
     node.metadata.annotations?.[keepsTerminatedVolumes],
     node.spec?.taints,
     node.status?.volumesInUse,

@@ -1,11 +1,11 @@
 // device-taint-eviction-controller: deletes pods that hold devices with NoExecute taints they do not tolerate.
-import { formatTime, keyOf, parseKey } from '../../api/meta.ts';
+import { keyOf } from '../../api/meta.ts';
 import { coreV1, resourceV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { ResourceClaim, ResourceSlice } from '../../api/type/resource-v1.ts';
+import type { CounterMetric, HistogramMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
-import { disruptionTarget } from '../kernel/disruption-target.ts';
+import { evictPod } from '../evict-pod.ts';
 import { isPodFinished } from '../kernel/pod.ts';
 import { allocatedDevices, deviceKey, evictionMs, poolKey, taintedDevices, taintsOf } from './kernel/eviction-time.ts';
 
@@ -79,9 +79,21 @@ class DeviceTaintEviction {
   readonly #context: ControllerContext;
   /** Pods that are to go later, by key: their uid. */
   readonly #planned = new Map<string, string>();
+  readonly #deletions: CounterMetric;
+  readonly #lateness: HistogramMetric;
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#deletions = context.metrics.counter(
+      'device_taint_eviction_controller_pod_deletions_total',
+      'Total number of Pods deleted by DeviceTaintEvictionController since its start.',
+    );
+    this.#lateness = context.metrics.histogram(
+      'device_taint_eviction_controller_pod_deletion_duration_seconds',
+      "Latency, in seconds, between the time when a device taint effect has been activated and a Pod's deletion via DeviceTaintEvictionController.",
+      [],
+      [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
+    );
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
@@ -99,7 +111,7 @@ class DeviceTaintEviction {
       return { requeueAfterMs: dueMs - nowMs };
     }
     this.#planned.delete(key);
-    await this.#evict(key, pod!);
+    await this.#evict(pod!, dueMs);
     return undefined;
   }
 
@@ -115,24 +127,12 @@ class DeviceTaintEviction {
     return dueMs;
   }
 
-  async #evict(key: string, pod: Pod): Promise<void> {
-    const { client, clock } = this.#context;
-    const { uid } = pod.metadata;
+  async #evict(pod: Pod, dueMs: number): Promise<void> {
     this.#tell(pod, 'Marking for deletion');
-    const condition = disruptionTarget(
-      pod,
-      'DeletionByDeviceTaintManager',
-      'Device Taint manager: deleting due to NoExecute taint',
-      formatTime(clock.now()),
-    );
-    try {
-      const body = { metadata: { uid }, status: { conditions: [condition] } };
-      if (condition)
-        await client.patch(coreV1.pods, parseKey(key), { type: 'strategic', body }, { subresource: 'status' });
-      await client.delete(coreV1.pods, parseKey(key), { preconditions: { uid } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const message = 'Device Taint manager: deleting due to NoExecute taint';
+    await evictPod(this.#context, pod, 'DeletionByDeviceTaintManager', message);
+    this.#deletions.inc({});
+    this.#lateness.observe({}, Math.max(0, this.#context.clock.now() - dueMs) / 1000);
   }
 
   #tell(pod: Pod, message: string): void {

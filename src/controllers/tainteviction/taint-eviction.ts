@@ -1,12 +1,11 @@
 // taint-eviction-controller: deletes pods from nodes with NoExecute taints, as soon as they no longer tolerate them.
 // Keys: `node`, and `namespace/pod`.
-import { formatTime, keyOf, parseKey } from '../../api/meta.ts';
+import { keyOf, parseKey } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import type { CounterMetric, HistogramMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
-import { disruptionTarget } from '../kernel/disruption-target.ts';
+import { evictPod } from '../evict-pod.ts';
 import { executeTaints, tolerationMs } from './kernel/toleration-time.ts';
 
 const podsByNode = 'taint-eviction/node';
@@ -110,22 +109,9 @@ class TaintEviction {
   }
 
   async #evict(key: string, pod: Pod): Promise<void> {
-    const { client, clock } = this.#context;
     this.#tell(key, `Marking for deletion Pod ${key}`);
-    const at = parseKey(key);
-    const condition = disruptionTarget(
-      pod,
-      'DeletionByTaintManager',
-      'Taint manager: deleting due to NoExecute taint',
-      formatTime(clock.now()),
-    );
-    try {
-      const body = { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } };
-      if (condition) await client.patch(coreV1.pods, at, { type: 'strategic', body }, { subresource: 'status' });
-      await client.delete(coreV1.pods, at, { preconditions: { uid: pod.metadata.uid! } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const message = 'Taint manager: deleting due to NoExecute taint';
+    await evictPod(this.#context, pod, 'DeletionByTaintManager', message);
   }
 
   #tell(key: string, message: string): void {

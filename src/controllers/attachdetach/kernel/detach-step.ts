@@ -1,7 +1,6 @@
 // Whether a volume that nobody on its node needs may be detached.
 import type { Node } from '../../../api/type/core-v1.ts';
-
-const outOfService = 'node.kubernetes.io/out-of-service';
+import { isNodeReady, isOutOfService } from '../../kernel/node.ts';
 
 export interface DetachStep {
   readonly detach: boolean;
@@ -22,13 +21,10 @@ export interface Unneeded {
   readonly maxWaitMs: number | undefined;
 }
 
-export const isReady = ({ status }: Node): boolean =>
-  status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
-
 export function detachStep({ node, inUse, sinceMs, nowMs, maxWaitMs }: Unneeded): DetachStep {
-  if (node?.spec?.taints?.some(t => t.key === outOfService)) return { detach: true, forced: 'out-of-service' };
+  if (node && isOutOfService(node)) return { detach: true, forced: 'out-of-service' };
   const leftMs = maxWaitMs === undefined ? Number.POSITIVE_INFINITY : sinceMs + maxWaitMs - nowMs;
-  const healthy = node !== undefined && isReady(node);
+  const healthy = node !== undefined && isNodeReady(node);
   if (!healthy && leftMs <= 0) return { detach: true, forced: 'timeout' };
   if (!inUse) return { detach: true };
   return { detach: false, ...(!healthy && Number.isFinite(leftMs) ? { afterMs: leftMs } : {}) };

@@ -1,6 +1,7 @@
 // How much of the cluster's CPU each zone has, and how many endpoints it should therefore have.
 import { parseQuantity } from '../../../api/quantity.ts';
 import type { Node } from '../../../api/type/core-v1.ts';
+import { isNodeReady } from '../../kernel/node.ts';
 
 export const zoneLabel = 'topology.kubernetes.io/zone';
 const controlPlaneLabels = ['node-role.kubernetes.io/control-plane', 'node-role.kubernetes.io/master'];
@@ -22,9 +23,6 @@ export function zoneFacts(node: Node): string {
     node.status?.allocatable?.['cpu'] ?? '',
   ].join('|');
 }
-
-const isNodeReady = (node: Node): boolean =>
-  node.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
 
 export function zoneShares(nodes: readonly Node[]): ZoneShares {
   const milli = new Map<string, number>();

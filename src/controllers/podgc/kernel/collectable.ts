@@ -1,9 +1,8 @@
 // Which pods nobody else will ever take away.
 import { keyOf, parseTime } from '../../../api/meta.ts';
 import type { Node, Pod } from '../../../api/type/core-v1.ts';
+import { isNodeReady, isOutOfService } from '../../kernel/node.ts';
 import { isPodFailed, isPodFinished } from '../../kernel/pod.ts';
-
-const outOfServiceKey = 'node.kubernetes.io/out-of-service';
 
 const isEvicted = (pod: Pod): boolean => isPodFailed(pod) && pod.status?.reason === 'Evicted';
 
@@ -25,15 +24,10 @@ export function surplusFinished(pods: readonly Pod[], threshold: number): readon
 
 /** Being deleted on a node that an operator has declared dead. */
 export function stuckOnDeadNodes(pods: readonly Pod[], node: (name: string) => Node | undefined): readonly Pod[] {
-  return pods
-    .filter(p => p.metadata.deletionTimestamp && isOutOfService(node(p.spec?.nodeName ?? '')))
-    .sort(byEvictionAndAge);
+  return pods.filter(p => p.metadata.deletionTimestamp && isDead(node(p.spec?.nodeName ?? ''))).sort(byEvictionAndAge);
 }
 
-function isOutOfService(node: Node | undefined): boolean {
-  if (!node?.spec?.taints?.some(t => t.key === outOfServiceKey)) return false;
-  return !node.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True');
-}
+const isDead = (node: Node | undefined): boolean => node !== undefined && isOutOfService(node) && !isNodeReady(node);
 
 /** Being deleted without ever having come to a node. */
 export const unscheduledTerminating = (pods: readonly Pod[]): readonly Pod[] =>

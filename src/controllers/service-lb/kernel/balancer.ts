@@ -1,5 +1,6 @@
 // Which addresses a service of type LoadBalancer gets, when the nodes themselves are the balancer.
 import type { Node, Service } from '../../../api/type/core-v1.ts';
+import { isNodeReady } from '../../kernel/node.ts';
 
 export const cleanupFinalizer = 'service.kubernetes.io/load-balancer-cleanup';
 const excluded = 'node.kubernetes.io/exclude-from-external-load-balancers';
@@ -46,10 +47,11 @@ export function portConflict(
   return undefined;
 }
 
-function isSuitable({ metadata, spec, status }: Node): boolean {
+function isSuitable(node: Node): boolean {
+  const { metadata, spec } = node;
   if (metadata.deletionTimestamp || excluded in (metadata.labels ?? {})) return false;
   if (spec?.taints?.some(t => t.key === toBeDeleted)) return false;
-  return status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
+  return isNodeReady(node);
 }
 
 /** Addresses for each of the service's families, external ones where nodes have such; `withPods`: nodes with ready pods. */
