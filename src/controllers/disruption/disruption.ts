@@ -34,7 +34,7 @@ export function disruptionController(): Controller {
       },
     ],
     reads: [coreV1.replicationcontrollers, appsV1.replicasets, appsV1.deployments, appsV1.statefulsets],
-    writes: ['poddisruptionbudgets/status', 'pods/status'],
+    writes: ['poddisruptionbudgets/status', 'pods/status', 'events'],
     create: context => {
       const warn = (pod: Pod) => warnOfSeveral(context, pod);
       context.observe(coreV1.pods, { onAdd: warn, onUpdate: warn });

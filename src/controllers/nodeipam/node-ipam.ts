@@ -23,7 +23,7 @@ export function nodeIpamController(options: PodCidrOptions): Controller {
           !deleted && (!old || podCidrsOf(node).length === 0) ? [node.metadata.name] : [],
       },
     ],
-    writes: ['nodes'],
+    writes: ['nodes', 'events'],
     workers: 30,
     create: context => new RangeAllocator(context, new NodeCidrs(options)),
   };

@@ -42,7 +42,7 @@ export function nodeLifecycleController(options: NodeLifecycleOptions = {}): Con
     indexes: [
       { resource: coreV1.pods, name: podsByNode, values: (p: Pod) => (p.spec?.nodeName ? [p.spec.nodeName] : []) },
     ],
-    writes: ['nodes', 'nodes/status', 'pods/status'],
+    writes: ['nodes', 'nodes/status', 'pods/status', 'events'],
     workers: 8,
     create: context => new NodeLifecycle(context, { ...defaults, ...options }),
   };

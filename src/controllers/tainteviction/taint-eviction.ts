@@ -33,7 +33,7 @@ export function taintEvictionController(): Controller {
     indexes: [
       { resource: coreV1.pods, name: podsByNode, values: (p: Pod) => (p.spec?.nodeName ? [p.spec.nodeName] : []) },
     ],
-    writes: ['pods', 'pods/status'],
+    writes: ['pods', 'pods/status', 'events'],
     workers: 8,
     create: context => new TaintEviction(context),
   };
