@@ -3,9 +3,10 @@ import { parseTime } from '../api/meta.ts';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
+import { ActionRunner, least, resizeRetryMs } from './action-runner.ts';
 import { ContainerStarts } from './container-starts.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
-import { type PodAction, planPod } from './kernel/pod-actions.ts';
+import { planPod } from './kernel/pod-actions.ts';
 import type { WaitingReason } from './kernel/pod-status.ts';
 import { identityOf } from './pod-path.ts';
 import { PodResizing } from './pod-resizing.ts';
@@ -16,8 +17,6 @@ import type { VolumesState } from './volume/volume-manager.ts';
 import type { Stage, Verdict, WorkerContext } from './worker-context.ts';
 
 const maxRetryMs = 10_000;
-/** A resize that had no room, or failed, is looked at again. */
-const resizeRetryMs = 5_000;
 const networkRetryMs = 2_000;
 const deadlineMessage = 'Pod was active on the node longer than the specified deadline';
 /** Steps in a row before other pods get their turn again. */
@@ -36,6 +35,7 @@ export class PodWorker implements PodView {
   readonly #resizing: PodResizing;
   readonly #traces: PodTraces;
   readonly #publisher: StatusPublisher;
+  readonly #actions: ActionRunner;
   #dirty = false;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -53,6 +53,10 @@ export class PodWorker implements PodView {
     this.#resizing = new PodResizing(context);
     this.#publisher = new StatusPublisher(context, this);
     this.#traces = new PodTraces(uid, context, id => this.#publisher.forget(id));
+    this.#actions = new ActionRunner(context, {
+      ...{ starts: this.#starts, resizing: this.#resizing, traces: this.#traces, signal: this.#syncAbort.signal },
+      shouldEnd: () => this.#shouldEnd(),
+    });
   }
 
   /** `namespace/name`; the uid while the pod is not known. */
@@ -237,7 +241,7 @@ export class PodWorker implements PodView {
       const early = observed.sandboxes.length === 0 && (await this.#c.volumes.foreseeable(pod));
       if (!early && !(await volumes).ready) return this.#later(leftMs, await volumes);
       const plan = this.#plan(pod, observed);
-      const result = await this.#perform(pod, observed, plan.actions).finally(() => volumes);
+      const result = await this.#actions.run(pod, observed, plan.actions).finally(() => volumes);
       againMs = least(this.#later(leftMs, await volumes), plan.againInMs);
       againMs = least(againMs, result.againMs);
       if (this.#shouldEnd()) return 0;
@@ -301,88 +305,6 @@ export class PodWorker implements PodView {
     });
   }
 
-  async #perform(pod: Pod, observed: ObservedPod, actions: readonly PodAction[]) {
-    let acted = false;
-    let failed = false;
-    let againMs: number | undefined;
-    const kills = actions.filter(a => a.type === 'kill');
-    if (kills.length) {
-      await Promise.all(kills.map(a => this.#kill(pod, observed, a)));
-      return { acted: true, failed, againMs };
-    }
-    for (const action of actions) {
-      if (this.#shouldEnd()) break;
-      switch (action.type) {
-        case 'back-off':
-          // Held back once, it counts as a failure like any other.
-          this.#starts.forgetKills(observed, action.container.name);
-          this.#starts.tellBackOff(pod, action);
-          break;
-        case 'kill-pod':
-          await this.#killPod(pod, observed);
-          acted = true;
-          break;
-        case 'create-sandbox':
-          if (action.attempt > 0)
-            this.#c.events.pod(
-              pod,
-              'Normal',
-              'SandboxChanged',
-              'Pod sandbox changed, it will be killed and re-created.',
-            );
-          await this.#startSandbox(pod, action.attempt);
-          acted = true;
-          break;
-        case 'start': {
-          const retryMs = await this.#starts.start(pod, observed, action, this.#syncAbort.signal);
-          acted = true;
-          if (retryMs !== undefined) {
-            failed = true;
-            againMs = least(againMs, retryMs);
-          }
-          break;
-        }
-        case 'resize':
-          if (await this.#resizing.resize(pod, action)) acted = true;
-          else againMs = least(againMs, resizeRetryMs);
-          break;
-        case 'kill':
-          break;
-      }
-    }
-    return { acted, failed, againMs };
-  }
-
-  async #startSandbox(pod: Pod, attempt: number): Promise<void> {
-    const { metrics, sandboxes } = this.#c;
-    metrics.containerStarted('pod_sandbox');
-    if (attempt === 0) metrics.podStarted(false);
-    try {
-      await sandboxes.start(pod, attempt);
-    } catch (error) {
-      metrics.podStarted(true);
-      metrics.containerStarted('pod_sandbox', 'CreatePodSandboxError');
-      throw error;
-    }
-  }
-
-  async #kill(pod: Pod, observed: ObservedPod, action: Extract<PodAction, { type: 'kill' }>): Promise<void> {
-    if (action.reason !== 'unknown') this.#starts.killedToRestart.add(action.observed.id);
-    await this.#c.killer.kill({
-      pod,
-      observed: action.observed,
-      podIp: observed.sandboxes[0]?.ips[0] ?? '',
-      reason: action.reason,
-      message: action.message,
-      signal: this.#syncAbort.signal,
-    });
-  }
-
-  async #killPod(pod: Pod, observed: ObservedPod): Promise<void> {
-    await this.#c.killer.killPod(pod, observed, undefined, this.#syncAbort.signal);
-    await this.#traces.stopSandboxes(observed);
-  }
-
   // ---- the pod should end ----
 
   async #terminate(): Promise<number | undefined> {
@@ -431,9 +353,6 @@ export class PodWorker implements PodView {
     this.#publisher.publish();
   }
 }
-
-const least = (a: number | undefined, b: number | undefined) =>
-  a === undefined ? b : b === undefined ? a : Math.min(a, b);
 
 /** What of a pod decides about actions; a status the kubelet itself wrote does not. */
 function relevant(pod: Pod): string {
