@@ -170,7 +170,7 @@ export const invalid = (
     {
       ...(name ? { name } : {}),
       ...(kind.group ? { group: kind.group } : {}),
-      kind: kind.resource,
+      ...(kind.resource ? { kind: kind.resource } : {}),
       ...(causes.length ? { causes: [...causes] } : {}),
     },
   );

@@ -31,6 +31,8 @@ export function targetOf(resource: Resource): Target {
 export interface DraftOptions {
   readonly fieldValidation: FieldValidation;
   warn(message: string): void;
+  /** Words the refusal of a value that does not decode; default: as that of a body. */
+  refuse?(why: string): StatusError;
 }
 
 /** Decodes, checks against the schema and defaults. Throws 400, 415. */
@@ -62,15 +64,18 @@ export function draftFrom(
       ? target.custom.decode(value as Record<string, unknown>, report?.unknown)
       : normalize(target.typeName, value, report);
   } catch (error) {
+    if (!(error instanceof StatusError) || error.code !== 400) throw error;
     // Built-in types say it in full themselves.
-    if (!(error instanceof StatusError) || error.code !== 400 || / cannot be handled as a /.test(error.message))
-      throw error;
-    throw cannotBeHandled(target, error.message);
+    const full = /^.* cannot be handled as a \w+: /.exec(error.message)?.[0];
+    if (options.refuse) throw options.refuse(error.message.slice(full?.length ?? 0));
+    throw full ? error : cannotBeHandled(target, error.message);
   }
   if (report) {
     const problems = strictErrors({ ...given, unknown: report.unknown });
-    if (problems.length && options.fieldValidation === 'Strict')
-      throw cannotBeHandled(target, `strict decoding error: ${problems.join(', ')}`);
+    if (problems.length && options.fieldValidation === 'Strict') {
+      const why = `strict decoding error: ${problems.join(', ')}`;
+      throw options.refuse?.(why) ?? cannotBeHandled(target, why);
+    }
     for (const p of problems) options.warn(p);
   }
   (object as { kind?: string }).kind = target.kind;

@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { Authorizer } from './authz/authorizer.ts';
+import type { FieldValidation } from './body.ts';
 import type { DecodedBody } from './body-format.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Turns } from './http/turns.ts';
@@ -29,6 +30,8 @@ export interface Call {
   readonly context: WriteContext;
   readonly query: URLSearchParams;
   readonly contentType: string | undefined;
+  /** What is done about fields that are unknown or given twice. */
+  readonly fieldValidation: FieldValidation;
   body(): Promise<DecodedBody>;
 }
 

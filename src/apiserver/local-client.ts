@@ -40,6 +40,7 @@ export interface LocalIdentity {
 }
 
 const noQuery = new URLSearchParams();
+const forced = new URLSearchParams({ force: 'true' });
 const ignore = () => {};
 
 /** `raw` answers paths that are no resource. */
@@ -144,6 +145,7 @@ export function localClient(
       context: write(options, subresource),
       query,
       contentType,
+      fieldValidation: options?.fieldValidation ?? 'Ignore',
       body: async () => ({ value: body, duplicates: [] }),
     });
   }
@@ -217,8 +219,10 @@ export function localClient(
     ): Promise<T> {
       const { resource, registry } = resolve(ref);
       const subresource = options?.subresource ?? '';
-      if (context.calls.has(`${ref.group}/${ref.resource}/${subresource}`) && patch.type !== 'apply')
-        return unwrap(await call(ref, key, 'patch', subresource, patch.body, options, patchTypes[patch.type]));
+      if (context.calls.has(`${ref.group}/${ref.resource}/${subresource}`)) {
+        const query = patch.type === 'apply' && patch.force ? forced : noQuery;
+        return unwrap(await call(ref, key, 'patch', subresource, patch.body, options, patchTypes[patch.type], query));
+      }
       const waiting = allow(ref, 'patch', key, subresource);
       if (waiting) await waiting;
       const draftOptions = { fieldValidation: options?.fieldValidation ?? 'Ignore', warn: ignore } as const;

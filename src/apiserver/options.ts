@@ -1,8 +1,10 @@
 // Query parameters and option bodies of requests.
 
+import { normalize } from '../api/decode.ts';
 import { badRequest, invalid } from '../api/status.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { FieldValidation } from './body.ts';
+import { decodeYamlOrJson } from './body-format.ts';
 import type { DeleteRequest } from './registry/delete.ts';
 import type { WriteContext } from './registry/registry.ts';
 
@@ -68,6 +70,18 @@ export function writeContext(
   warn: (m: string) => void,
 ): WriteContext {
   return { user, dryRun: p.dryRun, fieldManager: p.fieldManager, subresource, options, warn };
+}
+
+const deleteOptionsType = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
+
+/** The body of a delete; undefined for none. Throws 400 and 415. Of which group and version it says to be is all one. */
+export function deleteOptions(body: Uint8Array, contentType: string | undefined): unknown {
+  if (body.length === 0) return undefined;
+  const { value } = decodeYamlOrJson(body, contentType);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const { kind } = value as { kind?: unknown };
+  if (kind && kind !== 'DeleteOptions') return value;
+  return normalize(deleteOptionsType, value);
 }
 
 /** From the body when there is one, else from the query. */

@@ -4,12 +4,13 @@ import { applyConfiguration } from '../api/apply.ts';
 import { parseJson, parseYaml } from '../api/decode.ts';
 import { shapeOf } from '../api/field-diff.ts';
 import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
+import { goText } from '../api/patch/go-text.ts';
 import { applyJsonPatch } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../api/patch/strategic-merge-patch.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { badRequest, unsupportedMediaType } from '../api/status.ts';
+import { badRequest, invalid, type StatusError, unsupportedMediaType } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
 import { checkKind, type DraftOptions, draftFrom, targetOf } from './body.ts';
 import type { WriteContext } from './registry/registry.ts';
@@ -71,14 +72,24 @@ export function patchTransform(
   contentType: string | undefined,
   options: DraftOptions,
 ) {
-  const kind = mediaTypes[(contentType ?? '').split(';', 1)[0]!.trim()];
-  if (!kind || (kind === 'strategic' && !resource.typeName))
-    throw unsupportedMediaType([
-      ...Object.keys(mediaTypes).filter(t => resource.typeName || mediaTypes[t] !== 'strategic'),
-      applyMediaType,
-    ]);
-  return patchOf(resource, strategy, kind, parseJson(body).value, options);
+  const kind = patchKindOf(contentType, Boolean(resource.typeName));
+  const { value, duplicates } = parseJson(body);
+  return patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates);
 }
+
+/** Throws 415 for what is no patch; `strategic`: whether the kind takes strategic merge patches. */
+export function patchKindOf(contentType: string | undefined, strategic: boolean): PatchKind {
+  const kind = mediaTypes[mediaTypeOf(contentType)];
+  if (kind && (strategic || kind !== 'strategic')) return kind;
+  throw unsupportedMediaType([
+    ...Object.keys(mediaTypes).filter(t => strategic || mediaTypes[t] !== 'strategic'),
+    applyMediaType,
+  ]);
+}
+
+export const isApply = (contentType: string | undefined): boolean => mediaTypeOf(contentType) === applyMediaType;
+
+const mediaTypeOf = (contentType = ''): string => contentType.split(';', 1)[0]!.trim();
 
 export function patchOf(
   resource: Resource,
@@ -86,15 +97,27 @@ export function patchOf(
   kind: PatchKind,
   patch: unknown,
   options: DraftOptions,
+  /** Fields the patch gives twice. */
+  duplicates: string[] = [],
 ) {
   return (current: KubeObject | undefined): Mutable<KubeObject> => {
-    const base = current as unknown;
-    const patched =
-      kind === 'json'
-        ? applyJsonPatch(base, patch)
-        : kind === 'merge'
-          ? applyMergePatch(base, patch)
-          : applyStrategicMergePatch(resource.typeName, base, patch);
-    return draftFrom(targetOf(resource), strategy, patched, options);
+    const patched = patchedBy(kind, resource.typeName, current, patch);
+    const refuse = refusalOf(kind, patch, patched);
+    return draftFrom(targetOf(resource), strategy, patched, { ...options, refuse }, { duplicates });
+  };
+}
+
+/** Throws 400 and 422 for a patch that does not fit. */
+export function patchedBy(kind: PatchKind, typeName: string, base: unknown, patch: unknown): unknown {
+  if (kind === 'json') return applyJsonPatch(base, patch);
+  return kind === 'merge' ? applyMergePatch(base, patch) : applyStrategicMergePatch(typeName, base, patch);
+}
+
+/** What a patch makes of an object is invalid rather than a bad request, and quoted; of a strategic one, the patch. */
+export function refusalOf(kind: PatchKind, patch: unknown, patched: unknown): (why: string) => StatusError {
+  return why => {
+    const quoted = JSON.stringify(kind === 'strategic' ? goText(patch) : JSON.stringify(patched));
+    const message = `Invalid value: ${quoted}: ${why}`;
+    return invalid({ group: '', resource: '' }, '', [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
   };
 }

@@ -31,6 +31,8 @@ export interface RenderOptions {
 
 const comma = Buffer.from(',');
 const end = Buffer.from(']}\n');
+const opening = Buffer.from('{');
+const nextOpening = Buffer.from(',{');
 
 /** Objects as they are, in JSON: nothing is serialised again. */
 export function jsonRenderer(resource: Resource): Renderer {
@@ -40,12 +42,7 @@ export function jsonRenderer(resource: Resource): Renderer {
     object: stored => stored.json,
     *list(result) {
       yield listHead(resource.custom?.listKind ?? `${resource.kind}List`, apiVersionOf(resource), result);
-      let first = true;
-      for (const item of result.items) {
-        if (!first) yield comma;
-        first = false;
-        yield item.json;
-      }
+      yield* resource.custom ? wholeItems(result) : bareItems(result, resource);
       yield end;
     },
     frame: (type, stored) => stored.frame(type),
@@ -57,6 +54,29 @@ export function jsonRenderer(resource: Resource): Renderer {
       ),
     error: status => eventFrame('ERROR', status),
   };
+}
+
+function* wholeItems(result: ListResult): Iterable<Uint8Array> {
+  let first = true;
+  for (const item of result.items) {
+    if (!first) yield comma;
+    first = false;
+    yield item.json;
+  }
+}
+
+/** Items of a list of a built-in kind lack what the list says of all of them: kind and apiVersion, which stand first. */
+function* bareItems(result: ListResult, resource: Resource): Iterable<Uint8Array> {
+  const head = Buffer.from(`{"kind":"${resource.kind}","apiVersion":"${apiVersionOf(resource)}",`);
+  const { length } = head;
+  let first = true;
+  for (const { json } of result.items) {
+    const bare = head.compare(json, 0, length) === 0;
+    if (bare) yield first ? opening : nextOpening;
+    else if (!first) yield comma;
+    first = false;
+    yield bare ? json.subarray(length) : json;
+  }
 }
 
 /** The object of a BOOKMARK: its kind and how far the watch has come. */

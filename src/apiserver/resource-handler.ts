@@ -1,6 +1,5 @@
 // The verbs of resources over HTTP.
 import type { ObjectKey } from '../api/meta.ts';
-import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, methodNotAllowed, methodNotSupported, StatusError } from '../api/status.ts';
 import { admitConnect, connecting } from './admission/admit-call.ts';
@@ -14,8 +13,8 @@ import { registryFor, servedResource } from './context.ts';
 import { deprecationWarning } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
 import { WatchStream } from './http/watch-stream.ts';
-import { deleteRequest, writeContext, writeParameters } from './options.ts';
-import { applyMediaType, applyTransform, patchTransform } from './patch.ts';
+import { deleteOptions, deleteRequest, writeContext, writeParameters } from './options.ts';
+import { applyTransform, isApply, patchTransform } from './patch.ts';
 import { createObject } from './registry/create.ts';
 import { deleteObject } from './registry/delete.ts';
 import { deleteCollection } from './registry/delete-collection.ts';
@@ -162,7 +161,7 @@ function checkInteger(name: string, query: URLSearchParams): void {
 }
 
 async function list(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
-  const { context, exchange } = request;
+  const { context } = request;
   const renderer = rendererFor(request, resource);
   const result = await listObjects(registry, context.dispatcher, listParameters(request, resource));
   await sendList(request, renderer, result);
@@ -333,8 +332,6 @@ function authorizeCreate({ context, info, user }: ResourceRequest): Promise<void
   return requireAllowed(context.authorizer, attributesOf({ ...info, verb: 'create' }, user));
 }
 
-const isApply = (contentType: string | undefined) => (contentType ?? '').split(';', 1)[0]!.trim() === applyMediaType;
-
 function checkApplyParameters(query: URLSearchParams, apply: boolean, verb: string): void {
   if (verb !== 'patch') return;
   const wrong = (reason: string, field: string, message: string) =>
@@ -361,7 +358,7 @@ const returnsDeleted = new Set([
 async function remove(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { exchange, info, user, warnings } = request;
   const body = await exchange.readBody(maxBodyBytes);
-  const options = body.length ? decodeYamlOrJson(body, exchange.headers['content-type']).value : undefined;
+  const options = deleteOptions(body, exchange.headers['content-type']);
   const asked = deleteRequest(options, exchange.query);
   const context = writeContext(
     user,
@@ -401,7 +398,7 @@ export function deletedStatus(resource: Resource, stored: Stored): object {
 async function removeAll(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context, exchange, user, warnings } = request;
   const body = await exchange.readBody(maxBodyBytes);
-  const options = body.length ? decodeYamlOrJson(body, exchange.headers['content-type']).value : undefined;
+  const options = deleteOptions(body, exchange.headers['content-type']);
   const asked = deleteRequest(options, exchange.query);
   const parameters = listParameters(request, resource);
   const write = writeContext(
@@ -429,6 +426,9 @@ function runCall(
     exchange.headers['user-agent'] ?? '',
     optionsKind[info.verb] ?? 'CreateOptions',
   );
+  const contentType = exchange.headers['content-type'];
+  const apply = info.verb === 'patch' && isApply(contentType);
+  checkApplyParameters(exchange.query, apply, info.verb);
   return handler({
     verb: info.verb,
     resource,
@@ -439,12 +439,13 @@ function runCall(
         : { name: info.name },
     context: { ...writeContext(user, p, info.subresource, {}, m => void warnings.push(m)), ...annotating(request) },
     query: exchange.query,
-    contentType: exchange.headers['content-type'],
-    // A patch is JSON by any of its media types.
+    contentType,
+    fieldValidation: p.fieldValidation,
+    // A patch is JSON by any of its media types but that of apply.
     body: async () =>
       decodeYamlOrJson(
         await exchange.readBody(maxBodyBytes),
-        info.verb === 'patch' ? undefined : exchange.headers['content-type'],
+        apply ? 'application/yaml' : info.verb === 'patch' ? undefined : contentType,
       ),
   });
 }

@@ -16,11 +16,14 @@ export interface Answer {
 export interface Ask {
   readonly method?: string;
   readonly headers?: Record<string, string>;
+  /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as it is, instead. */
+  readonly raw?: string | Uint8Array;
 }
 
 /** The head of the answer; the body follows. */
-export function open(server: TestServer, path: string, { method = 'GET', headers = {}, body }: Ask = {}) {
+export function open(server: TestServer, path: string, { method = 'GET', headers = {}, body, raw }: Ask = {}) {
   return new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request(
       `${server.url}${path}`,
@@ -35,7 +38,7 @@ export function open(server: TestServer, path: string, { method = 'GET', headers
       resolve,
     );
     sent.on('error', reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    sent.end(raw ?? (body === undefined ? undefined : JSON.stringify(body)));
   });
 }
 

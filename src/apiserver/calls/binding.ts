@@ -12,11 +12,14 @@ const target = { group: '', version: 'v1', kind: 'Binding', typeName: 'io.k8s.ap
 
 /** `pods`: the registry of pods. */
 export async function bindPod(call: Call, pods: Registry): Promise<CallResult> {
-  const { value } = await call.body();
-  const binding = draftFrom(target, undefined, value, {
-    fieldValidation: 'Ignore',
-    warn: call.context.warn,
-  }) as unknown as Binding;
+  const { value, ...given } = await call.body();
+  const binding = draftFrom(
+    target,
+    undefined,
+    value,
+    { fieldValidation: call.fieldValidation, warn: call.context.warn },
+    given,
+  ) as unknown as Binding;
   const name = call.key.name || binding.metadata.name;
   if (call.key.name && binding.metadata.name && binding.metadata.name !== call.key.name)
     throw badRequest('name in URL does not match name in Binding object');

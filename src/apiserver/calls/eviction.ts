@@ -24,11 +24,14 @@ const success: CallResult = {
 };
 
 export async function evict(call: Call, pods: Registry, budgets: Registry): Promise<CallResult> {
-  const { value } = await call.body();
-  const eviction = draftFrom(target, undefined, value, {
-    fieldValidation: 'Ignore',
-    warn: call.context.warn,
-  }) as unknown as Eviction;
+  const { value, ...given } = await call.body();
+  const eviction = draftFrom(
+    target,
+    undefined,
+    value,
+    { fieldValidation: call.fieldValidation, warn: call.context.warn },
+    given,
+  ) as unknown as Eviction;
   const { name } = eviction.metadata;
   if (name && name !== call.key.name) throw badRequest('name in URL does not match name in Eviction object');
   const pod = pods.get(call.key).object as unknown as Pod;

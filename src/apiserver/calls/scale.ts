@@ -1,16 +1,20 @@
 // The scale subresource of workloads: autoscaling/v1 Scale over spec.replicas.
 
+import { checkConfiguration } from '../../api/apply-check.ts';
+import { shapeOf } from '../../api/field-diff.ts';
 import { selectorFromLabelSelector, selectorFromMap } from '../../api/label-selector.ts';
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
-import { applyJsonPatch } from '../../api/patch/json-patch.ts';
-import { applyMergePatch } from '../../api/patch/merge-patch.ts';
+import { apiVersionOf } from '../../api/ref.ts';
 import { badRequest, conflict, invalid, notFound } from '../../api/status.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import type { LabelSelector } from '../../api/type/meta-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
-import { draftFrom } from '../body.ts';
+import { checkKind, draftFrom } from '../body.ts';
+import type { DecodedBody } from '../body-format.ts';
 import type { Call, CallResult } from '../context.ts';
+import { applyOf, isApply, patchedBy, patchKindOf, refusalOf } from '../patch.ts';
 import { updateObject } from '../registry/update.ts';
+import { isTrue } from '../request-info.ts';
 
 const target = { group: 'autoscaling', version: 'v1', kind: 'Scale', typeName: 'io.k8s.api.autoscaling.v1.Scale' };
 
@@ -44,14 +48,16 @@ export function scaleOf(object: KubeObject): Scale {
 export async function scale(call: Call): Promise<CallResult> {
   const registry = call.registry!;
   if (call.verb === 'get') return { code: 200, object: scaleOf(registry.get(call.key).object) };
-  const { value, duplicates } = await call.body();
+  const body = await call.body();
+  if (call.verb === 'patch' && isApply(call.contentType))
+    return applyScale(call, body, { scaleOf, withReplicas: replicas => ({ spec: { replicas } }) });
   const { stored } = await updateObject(
     registry,
     call.key,
     async current => {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
-      const wanted = wantedScale(call, now, value, duplicates, current);
+      const wanted = wantedScale(call, now, body, current);
       await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
       next.spec.replicas = wanted.spec?.replicas ?? 0;
@@ -64,28 +70,60 @@ export async function scale(call: Call): Promise<CallResult> {
   return { code: 200, object: scaleOf(stored.object) };
 }
 
-/** The Scale a write asks for, checked; `now` is what it starts from. Throws 400, 409 and 422. */
-export function wantedScale(
-  call: Call,
-  now: Scale,
-  value: unknown,
-  duplicates: readonly string[],
-  current: KubeObject,
-): Mutable<Scale> {
-  const wanted = draftFrom(
-    target,
-    undefined,
-    call.verb === 'patch' ? patched(now, value, call.contentType) : value,
-    { fieldValidation: 'Ignore', warn: call.context.warn },
-    { duplicates: [...duplicates] },
-  ) as unknown as Mutable<Scale>;
-  check(call, wanted, current);
-  return wanted;
+/** The Scale a write asks for, checked; `now` is what it starts from. Throws 400, 409, 415 and 422. */
+export function wantedScale(call: Call, now: Scale, body: DecodedBody, current: KubeObject): Mutable<Scale> {
+  const { value, ...given } = body;
+  const options = { fieldValidation: call.fieldValidation, warn: call.context.warn };
+  let wanted: unknown;
+  if (call.verb === 'patch') {
+    const kind = patchKindOf(call.contentType, !call.resource.custom);
+    const made = patchedBy(kind, target.typeName, now, value);
+    const duplicates = kind === 'json' ? [] : given.duplicates;
+    wanted = draftFrom(target, undefined, made, { ...options, refuse: refusalOf(kind, value, made) }, { duplicates });
+  } else wanted = draftFrom(target, undefined, value, options, given);
+  check(call, wanted as Mutable<Scale>, current);
+  return wanted as Mutable<Scale>;
 }
 
-function patched(now: Scale, patch: unknown, contentType = ''): unknown {
-  if (contentType.startsWith('application/json-patch+json')) return applyJsonPatch(now, patch);
-  return applyMergePatch(now, patch);
+/** How a kind keeps its replicas. */
+export interface ScaleForm {
+  scaleOf(object: KubeObject): Scale;
+  /** The fields of a configuration of the kind that state so many. */
+  withReplicas(replicas: number): object;
+}
+
+/** A server-side apply of a Scale is one of the object that states its replicas only: so fields are owned and contested. */
+export async function applyScale(call: Call, { value }: DecodedBody, form: ScaleForm): Promise<CallResult> {
+  const registry = call.registry!;
+  const context = { ...call.context, applied: true, admitted: true };
+  checkKind(target, value);
+  const config = value as Mutable<Scale>;
+  const shape = shapeOf(target.typeName);
+  checkConfiguration({ shape, config: config as unknown as Record<string, unknown>, apiVersion: apiVersionOf(target) });
+  const { replicas } = config.spec ?? {};
+  const { uid, resourceVersion } = config.metadata ?? {};
+  const stated = {
+    apiVersion: apiVersionOf(call.resource),
+    kind: call.resource.kind,
+    metadata: { name: call.key.name, ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}) },
+    ...(replicas === undefined ? {} : form.withReplicas(replicas)),
+  };
+  const apply = applyOf(call.resource, registry.strategy, stated, {
+    context,
+    name: call.key.name,
+    force: isTrue(call.query.get('force')),
+    draft: { fieldValidation: 'Ignore', warn: call.context.warn },
+    now: () => registry.options.clock.now(),
+  });
+  const transform = async (current: KubeObject | undefined) => {
+    if (!current) throw notFound(call.resource, call.key.name);
+    check(call, { ...config, metadata: config.metadata ?? {} }, current);
+    const next = apply(current);
+    await admitCall(call, 'UPDATE', form.scaleOf(next as KubeObject), form.scaleOf(current));
+    return next;
+  };
+  const { stored } = await updateObject(registry, call.key, transform, context);
+  return { code: 200, object: form.scaleOf(stored.object) };
 }
 
 function check(call: Call, wanted: Mutable<Scale>, current: KubeObject): void {

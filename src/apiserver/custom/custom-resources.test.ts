@@ -174,7 +174,7 @@ test('unknown and duplicate fields of a custom resource are told of', async () =
     undefined,
   );
   const patch = await call.expect(
-    400,
+    422,
     'PATCH',
     `${widgets(group)}/a?fieldValidation=Strict`,
     { spec: { foo: 1 } },
@@ -275,7 +275,7 @@ test('patches: JSON, merge, apply with owners and conflicts; no strategic one', 
   assert.equal((await apply('two', { image: 'j' }, 200, '&force=true')).spec.image, 'j');
   const less = await apply('one', {});
   assert.deepEqual(less.spec, { image: 'j' });
-  const undeclared = await apply('one', { nope: 1 }, 500);
+  const undeclared = await apply('one', { nope: 1 }, 400);
   assert.match(undeclared.message, /\.spec\.nope: field not declared in schema/);
   const json = [{ op: 'replace', path: '/spec/image', value: 'k' }];
   assert.equal((await call.expect(200, 'PATCH', at, json, jsonPatch)).spec.image, 'k');

@@ -6,8 +6,9 @@ import { parseJsonPath } from '../../api/structural/json-path.ts';
 import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
-import { wantedScale } from '../calls/scale.ts';
+import { applyScale, wantedScale } from '../calls/scale.ts';
 import type { Call, CallResult } from '../context.ts';
+import { isApply } from '../patch.ts';
 import { readObject } from '../registry/reading.ts';
 import { updateObject } from '../registry/update.ts';
 
@@ -45,17 +46,26 @@ export async function customScale(call: Call): Promise<CallResult> {
   const paths = resource.custom?.scale;
   if (!registry || !paths) throw methodNotSupported(resource, call.verb);
   if (call.verb === 'get') return { code: 200, object: scaleOf((await readObject(registry, call.key)).object, paths) };
-  const { value, duplicates } = await call.body();
+  const fields = parseJsonPath(paths.specReplicasPath).fields ?? [];
+  const body = await call.body();
+  if (call.verb === 'patch' && isApply(call.contentType)) {
+    const withReplicas = (replicas: number) => {
+      const out: Plain = {};
+      setAt(out, fields, replicas);
+      return out;
+    };
+    return applyScale(call, body, { scaleOf: object => scaleOrZero(object, paths), withReplicas });
+  }
   const { stored } = await updateObject(
     registry,
     call.key,
     async current => {
       if (!current) throw notFound(resource, call.key.name);
       const now = scaleOrZero(current, paths);
-      const wanted = wantedScale(call, now, value, duplicates, current);
+      const wanted = wantedScale(call, now, body, current);
       await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<KubeObject>;
-      setAt(next as unknown as Plain, parseJsonPath(paths.specReplicasPath).fields ?? [], wanted.spec?.replicas ?? 0);
+      setAt(next as unknown as Plain, fields, wanted.spec?.replicas ?? 0);
       next.metadata.resourceVersion = wanted.metadata.resourceVersion ?? current.metadata.resourceVersion;
       return next;
     },

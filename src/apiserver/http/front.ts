@@ -35,6 +35,9 @@ const refusals: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
+// To plain HTTP, as Go's server words it.
+const plainAnswer = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
+
 /** Others (h2c) are asked for by way of trial and get an ordinary answer; what is proxied decides for itself. */
 function isStreamUpgrade(request: IncomingMessage): boolean {
   return /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? '') || /\/proxy([/?]|$)/.test(request.url ?? '');
@@ -107,7 +110,12 @@ export function createFront(options: FrontOptions): Front {
       http1.emit('connection', socket);
     }
   });
-  tls.on('tlsClientError', (_error, socket) => socket.destroy());
+  tls.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    // Node keeps the socket below, which is sound.
+    const below = (socket as unknown as { _parent?: Socket })._parent;
+    if (error.code === 'ERR_SSL_HTTP_REQUEST') below?.end(plainAnswer);
+    socket.destroy();
+  });
 
   return {
     tls,
