@@ -130,6 +130,16 @@ describe('persistentvolume-attach-detach-controller', () => {
     assert.match(writesBut(bench.client).join(), /^patch nodes\/status n,delete volumeattachments/);
   });
 
+  it('leaves what it does not know on a node that uses something', async () => {
+    await using bench = await onNode();
+    await use(bench, 'n', [unique]);
+    bench.client.remove(coreV1.persistentvolumes, 'v');
+    await bench.advance(3_600_000);
+    assert.equal(attachments(bench).length, 1);
+    await use(bench, 'n', []);
+    assert.equal(attachments(bench).length, 0);
+  });
+
   it('leaves it when the node began to use it just now', async () => {
     await using bench = await onNode();
     const stop = bench.client.react(({ verb, resource }) => {

@@ -143,10 +143,9 @@ export class NodeVolumes implements Reconciler {
   #detachStep(attachment: VolumeAttachment, node: Node | undefined, memory: NodeMemory): DetachStep {
     const nowMs = this.#context.clock.monotonic();
     const sinceMs = memory.unneededSinceMs.getOrInsert(attachment.metadata.name, nowMs);
-    const volume = this.#uniqueName(attachment);
     const users = node ? (node.status?.volumesInUse ?? []) : this.#lastInUse.get(attachment.spec.nodeName);
     // Of a node that was never seen anything may be true.
-    const inUse = users ? volume !== undefined && users.includes(volume) : true;
+    const inUse = users ? this.#isAmong(attachment, users) : true;
     return detachStep({ node, inUse, sinceMs, nowMs, maxWaitMs: this.#around.maxWaitMs });
   }
 
@@ -185,14 +184,19 @@ export class NodeVolumes implements Reconciler {
   }
 
   async #isInUse(attachment: VolumeAttachment): Promise<boolean> {
-    const volume = this.#uniqueName(attachment);
     try {
       const node = await this.#context.client.get(coreV1.nodes, { name: attachment.spec.nodeName });
-      return volume !== undefined && (node.status?.volumesInUse?.includes(volume) ?? false);
+      return this.#isAmong(attachment, node.status?.volumesInUse ?? []);
     } catch (error) {
       if (isNotFound(error)) return false;
       throw error;
     }
+  }
+
+  /** A volume that is not in sight may be any of them. */
+  #isAmong(attachment: VolumeAttachment, inUse: readonly string[]): boolean {
+    const volume = this.#uniqueName(attachment);
+    return volume === undefined ? inUse.length > 0 : inUse.includes(volume);
   }
 
   /** Resolves with when to look again. */
