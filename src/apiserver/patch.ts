@@ -1,7 +1,7 @@
 // The PATCH verb: media types to transforms of the current object.
 
 import { applyConfiguration } from '../api/apply.ts';
-import { parseJson, parseYaml } from '../api/decode.ts';
+import { parseJson, parseYaml, strictErrors } from '../api/decode.ts';
 import { shapeOf } from '../api/field-diff.ts';
 import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { goText } from '../api/patch/go-text.ts';
@@ -35,11 +35,14 @@ export interface ApplyOptions {
 
 /** Server-side apply of a body in YAML or JSON. Throws 400 for one that is no object of the resource. */
 export function applyTransform(resource: Resource, strategy: Strategy, body: Uint8Array, options: ApplyOptions) {
-  const { value, duplicates } = parseYaml(body);
-  if (duplicates.length && options.draft.fieldValidation === 'Strict')
-    throw badRequest(
-      `error strict decoding YAML: ${duplicates.map(d => `duplicate field ${JSON.stringify(d)}`).join(', ')}`,
-    );
+  const { value, ...given } = parseYaml(body);
+  const { fieldValidation, warn } = options.draft;
+  if (given.duplicates.length && fieldValidation !== 'Ignore') {
+    const twice = strictErrors(given).map(error => `  ${error}`);
+    const why = `error converting YAML to JSON: yaml: unmarshal errors:\n${twice.join('\n')}`;
+    if (fieldValidation === 'Strict') throw badRequest(`error strict decoding YAML: ${why}`);
+    warn(why);
+  }
   return applyOf(resource, strategy, value, options);
 }
 

@@ -277,6 +277,24 @@ test('patches under strict validation: what they say twice and what does not exi
   assert.match(String(headers.warning), /299 - "duplicate field \\"data.a\\"".*299 - "unknown field \\"spex\\""/);
 });
 
+test('an apply that says a field twice', async () => {
+  const twice = 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: one }\ndata:\n  a: "1"\n  a: "2"\n';
+  const apply = (validation: string) =>
+    ask(server, `${maps}/one?fieldManager=m&force=true&fieldValidation=${validation}`, {
+      method: 'PATCH',
+      raw: twice,
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+    });
+  const strict = await apply('Strict');
+  assert.equal(strict.code, 400);
+  const why = 'error converting YAML to JSON: yaml: unmarshal errors:\n  line 6: key "a" already set in map';
+  assert.equal(JSON.parse(strict.body.toString()).message, `error strict decoding YAML: ${why}`);
+  const warned = await apply('Warn');
+  assert.equal(warned.code, 200);
+  assert.match(String(warned.headers.warning), /line 6: key \\"a\\" already set in map/);
+  assert.equal((await apply('Ignore')).headers.warning, undefined);
+});
+
 test('server-side apply of a scale owns the replicas', async () => {
   const deployment = '/apis/apps/v1/namespaces/default/deployments/d';
   const apply = (manager: string, replicas: number, more = '') =>
