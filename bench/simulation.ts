@@ -88,7 +88,33 @@ async function benchReplicas(nodes: number, replicas: number): Promise<void> {
   await cluster.stop();
 }
 
+async function benchNamespace(objects: number): Promise<void> {
+  const cluster = await createCluster({ seed: 1 });
+  const namespace = 'big';
+  await cluster.client.create(coreV1.namespaces, { metadata: { name: namespace } });
+  for (let i = 0; i < objects; i++)
+    await cluster.client.create(coreV1.configmaps, { metadata: { name: `c-${i}`, namespace }, data: { key: 'value' } });
+  const there = (await cluster.client.list(coreV1.configmaps, { namespace })).items.length;
+  const fromMs = performance.now();
+  await cluster.client.delete(coreV1.namespaces, { name: namespace });
+  await cluster.until(async () => {
+    const { items } = await cluster.client.list(coreV1.namespaces);
+    return items.every(n => n.metadata.name !== namespace);
+  });
+  report({
+    bench: 'simulation',
+    what: `namespace with ${there} objects deleted`,
+    value: seconds(fromMs),
+    unit: 's',
+    aim: '≤ 10 s',
+  });
+  const left = await cluster.client.list(coreV1.configmaps);
+  if (left.items.some(o => o.metadata.namespace === namespace)) throw new Error('objects of the namespace are left');
+  await cluster.stop();
+}
+
 export async function benchSimulation(): Promise<void> {
   await benchReplicas(1000, 5000);
+  await benchNamespace(10_000);
   await benchDay();
 }

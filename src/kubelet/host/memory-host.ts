@@ -156,20 +156,22 @@ export class MemoryHost implements Host {
 
   /** Resolves links along the whole path. */
   #follow(path: string, depth = 0): string {
-    let at = '/';
-    const names = normalize(path)
-      .split('/')
-      .filter(n => n !== '');
-    for (const [i, name] of names.entries()) {
-      const next = join(at, name);
+    const names = (untidy.test(path) ? normalize(path) : path).split('/');
+    let at = '';
+    for (let i = 0; i < names.length; i++) {
+      if (names[i] === '') continue;
+      const next = `${at}/${names[i]}`;
       const entry = this.#entries.get(next);
       if (entry?.kind === 'symlink' && depth < 20)
-        return this.#follow(join(resolve(at, entry.target), ...names.slice(i + 1)), depth + 1);
+        return this.#follow(join(resolve(at || '/', entry.target), ...names.slice(i + 1)), depth + 1);
       at = next;
     }
-    return at;
+    return at || '/';
   }
 }
+
+/** Has names that stand for other directories. */
+const untidy = /(^|\/)\.\.?(\/|$)/;
 
 function directory(mode: number): Entry {
   return { kind: 'directory', data: new Uint8Array(), target: '', mode, uid: 0, gid: 0 };
