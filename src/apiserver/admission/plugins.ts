@@ -21,6 +21,7 @@ import { nodeRestriction } from './node-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
 import { compileMutating, compileValidating, PolicySource } from './policy/compiled.ts';
+import { policyMetrics } from './policy/metrics.ts';
 import { mutatingPolicies } from './policy/mutating.ts';
 import { paramPermission } from './policy/param-permission.ts';
 import { validatingPolicies } from './policy/validating.ts';
@@ -87,7 +88,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     paramPermission(context),
     mutatingPolicies(policies.mutating, context),
     mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks),
-    validatingPolicies(policies.validating, context),
+    validatingPolicies(policies.validating, context, options.metrics && policyMetrics(options.metrics)),
     validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks),
     resourceQuota({ quotas: cacheOf('', 'resourcequotas'), client, clock: context.clock }),
   ];

@@ -15,6 +15,7 @@ import { isPolicyExempt, type Match } from '../match/match.ts';
 import { asRequested } from '../webhook/dispatcher.ts';
 import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
+import type { EnforcementAction, PolicyCheck, PolicyMetrics } from './metrics.ts';
 import { paramsOf } from './param.ts';
 import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
@@ -26,6 +27,8 @@ interface Decision {
   readonly reason: StatusReason;
   /** Of the validation among those of its policy. */
   readonly index: number;
+  /** The expression could not be evaluated. */
+  readonly failed?: boolean;
 }
 
 interface Denial extends Decision {
@@ -37,10 +40,12 @@ interface Denial extends Decision {
 interface Review {
   readonly attributes: AdmissionAttributes;
   readonly context: ApiContext;
+  readonly metrics: PolicyMetrics | undefined;
   readonly denials: Denial[];
   /** Audit annotations by key; several values of one key are joined. */
   readonly published: Map<string, string[]>;
   readonly failures: object[];
+  readonly checks: PolicyCheck[];
 }
 
 const MAX_MESSAGE_BYTES = 5 * 1024;
@@ -49,12 +54,14 @@ const FAILURE_KEY = 'validation.policy.admission.k8s.io/validation_failure';
 const CODES: Readonly<Record<string, number>> = { Forbidden: 403, Unauthorized: 401, RequestEntityTooLarge: 413 };
 const INVALID_CODE = 422;
 
-export function validatingPolicies(source: Source, context: ApiContext): AdmissionPlugin {
+export function validatingPolicies(source: Source, context: ApiContext, metrics?: PolicyMetrics): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionPolicy',
     handles: attributes => source.bound.length > 0 && !isPolicyExempt(attributes),
     validate(attributes) {
-      const review: Review = { attributes, context, denials: [], published: new Map(), failures: [] };
+      const review: Review = {
+        ...{ attributes, context, metrics, denials: [], published: new Map(), failures: [], checks: [] },
+      };
       // Most requests concern no policy, and need not wait.
       const concerned = source.bound.flatMap(policy => {
         const match = matchOf(policy, review);
@@ -140,13 +147,14 @@ async function applyBinding(
   const said = withAnswers(() => {
     const warnings: string[] = [];
     const attributes = { ...review.attributes, warn: (message: string) => warnings.push(message) };
-    const part: Review = { ...review, attributes, denials: [], published: new Map(), failures: [] };
+    const part: Review = { ...review, attributes, denials: [], published: new Map(), failures: [], checks: [] };
     evaluateBinding(policy, bound, param, request, part);
     return { ...part, warnings };
   });
-  const { denials, published, failures, warnings } = said instanceof Promise ? await said : said;
+  const { denials, published, failures, warnings, checks } = said instanceof Promise ? await said : said;
   review.denials.push(...denials);
   review.failures.push(...failures);
+  for (const check of checks) review.metrics?.(policy.name, bound.name, check);
   for (const [key, values] of published) for (const value of values) publish(key, value, review);
   for (const message of warnings) review.attributes.warn(message);
 }
@@ -168,7 +176,12 @@ function evaluateBinding(
   const all = withVariables(policy.variables, policy.variablesType, bindings);
   const budget = new Budget();
   for (const [index, validation] of policy.validations.entries()) {
+    const startMs = review.context.clock.monotonic();
     const decision = decide(validation, index, all, budget, policy.failsOpen);
+    const seconds = (review.context.clock.monotonic() - startMs) / 1000;
+    const failed = decision?.failed ?? false;
+    for (const action of decision ? (bound.binding.spec.validationActions ?? []) : ['allow'])
+      review.checks.push({ action: action.toLowerCase() as EnforcementAction, failed, seconds });
     if (decision) enforce(policy, bound, decision, review);
   }
   for (const { annotation, expression } of policy.annotations) {
@@ -196,7 +209,8 @@ function decide(
   failsOpen: boolean,
 ): Decision | undefined {
   const outcome = evaluate(expression, bindings, budget);
-  if (outcome.error !== undefined) return failsOpen ? undefined : { message: outcome.error, reason: 'Invalid', index };
+  if (outcome.error !== undefined)
+    return failsOpen ? undefined : { message: outcome.error, reason: 'Invalid', index, failed: true };
   if (outcome.value === true) return undefined;
   const said = message && evaluate(message, bindings, budget);
   const computed = said && said.error === undefined && typeof said.value === 'string' ? usable(said.value) : '';
