@@ -190,10 +190,10 @@ const constant: Record<string, string> = { any: 'any', object: 'any', RawExtensi
 function convertExpression(type: TypeRef, scope: Scope, x: string): string {
   if (type.kind === 'struct') return `${scope.add(typeOf(type.name))}.convert(${x})`;
   if (type.kind === 'list') {
-    return `lib.list(${x}, ${scope.add(converterOf(type.item))}, ${scope.add(zeroOf(type.item))})`;
+    return `lib.list(${x}, ${scope.add(converterOf(type.item))}, ${scope.add(zeroItemOf(type.item))})`;
   }
   if (type.kind === 'map') {
-    return `lib.map(${x}, ${scope.add(converterOf(type.value))}, ${scope.add(zeroOf(type.value))})`;
+    return `lib.map(${x}, ${scope.add(converterOf(type.value))}, ${scope.add(zeroItemOf(type.value))})`;
   }
   const special = type.via && variants[type.via.slice(type.via.lastIndexOf('.') + 1)];
   if (special) return `${scope.add(special)}(${x})`;
@@ -234,6 +234,11 @@ const zeroText: Record<string, unknown> = {
   IntOrString: 0,
 };
 const zeros = new Map<string, () => unknown>();
+
+const noBytes = () => '';
+
+/** No bytes, stored and read again, are empty ones; protobuf has no others. */
+const zeroItemOf = (type: TypeRef) => (type.kind === 'scalar' && type.scalar === 'bytes' ? noBytes : zeroOf(type));
 
 function zeroOf(type: TypeRef): () => unknown {
   const key = type.kind === 'scalar' ? type.scalar : type.kind === 'struct' ? type.name : 'null';

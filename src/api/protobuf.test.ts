@@ -99,3 +99,10 @@ test('objects and messages in each other without end, and times nobody can write
   const late = field(1, field(8, Buffer.from([8, ...length(2 ** 31 - 1).map(b => b | 128), 255, 127])));
   assert.throws(() => decodeProtobuf(envelope('v1', 'ConfigMap', late)), { code: 400, message: /outside of range/ });
 });
+
+test('bytes that are null are empty', () => {
+  const secret = normalize('io.k8s.api.core.v1.Secret', { kind: 'Secret', apiVersion: 'v1', data: { k: null } });
+  assert.deepEqual((secret as { data?: unknown }).data, { k: '' });
+  const again = decodeProtobuf(encodeProtobuf('io.k8s.api.core.v1.Secret', secret)).object;
+  assert.deepEqual((again as { data?: unknown }).data, { k: '' });
+});
