@@ -59,6 +59,14 @@ export const needs: readonly Need[] = [
   },
 ];
 
+/** Not for running a cluster: tests of the store in etcd are left out without it. */
+export const etcdNeed: Need = {
+  package: 'etcd-server',
+  why: 'is what the store in etcd is tested on',
+  elsewhere: { dnf: 'etcd', apk: 'etcd', pacman: 'etcd', zypper: 'etcd' },
+  present: program('etcd'),
+};
+
 export const missingNeeds = (all: readonly Need[] = needs): Need[] => all.filter(n => !n.present());
 
 export function packageManager(has: (name: string) => boolean = program2): PackageManager | undefined {

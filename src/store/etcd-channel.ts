@@ -181,8 +181,11 @@ const wasNotSent = ({ code, details }: ServiceError): boolean =>
 
 const isFull = ({ details }: ServiceError): boolean => /database space exceeded/.test(details ?? '');
 
+const fullAdvice =
+  "delete objects, then compact (k8ts store compact), defragment and disarm etcd's alarm, or raise its --quota-backend-bytes";
+
 function told(error: ServiceError, path: string): Error {
-  if (isFull(error)) return new StoreFullError(error.details);
+  if (isFull(error)) return new StoreFullError(`${error.details}; ${fullAdvice}`);
   if (isBroken(error) || error.code === status.DEADLINE_EXCEEDED)
     return new StoreUnavailableError(`etcd ${path.split('/').at(-1)}: ${error.details || error.message}`, error);
   return error;

@@ -67,6 +67,7 @@ function addLifecycle(program: Command, make: () => CliContext): void {
     .command('setup')
     .description('install what this machine lacks, through its package manager')
     .option('-y, --yes', 'do not ask')
+    .option('--etcd', 'also the etcd that tests of the store use')
     .action(async options => (await import('./setup-command.ts')).setup(make(), options));
 }
 

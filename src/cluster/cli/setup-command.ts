@@ -1,15 +1,34 @@
 import { createInterface } from 'node:readline/promises';
-import { aptListsThere, installSteps, missingNeeds, packageManager, runStep, type Step } from '../setup.ts';
+import { messageOf } from '../../base/assert.ts';
+import { aptListsThere, etcdNeed, installSteps, missingNeeds, packageManager, runStep, type Step } from '../setup.ts';
 import { isRoot } from '../state.ts';
 import type { CliContext } from './context.ts';
 import { CliError, exitCode } from './exit.ts';
 
 export interface SetupOptions {
   readonly yes?: boolean;
+  /** Also etcd, for its tests, where it can be had. */
+  readonly etcd?: boolean;
 }
 
 /** Installs what is missing; nothing missing: nothing said. */
 export async function setup(context: CliContext, options: SetupOptions): Promise<void> {
+  await setupNodes(context, options);
+  if (options.etcd && !etcdNeed.present()) await setupEtcd(context);
+}
+
+async function setupEtcd(context: CliContext): Promise<void> {
+  const manager = packageManager();
+  try {
+    if (!manager || !isRoot()) throw new CliError('it takes root and a package manager known to k8ts');
+    await runSteps(context, installSteps(manager, [etcdNeed], aptListsThere()), true);
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    context.talk.say(`No etcd: ${messageOf(error)}. Its tests are left out.`);
+  }
+}
+
+async function setupNodes(context: CliContext, options: SetupOptions): Promise<void> {
   if (process.platform !== 'linux') throw new CliError(`this is ${process.platform}: nodes with containers need Linux`);
   const missing = missingNeeds();
   if (missing.length === 0) return;
