@@ -71,7 +71,7 @@ async function fuzzOne(target: Target, options: FuzzOptions, stray: unknown[]): 
     if (only !== undefined) break;
   }
   await new Promise(setImmediate);
-  await target.check?.();
+  await target.check?.().catch(error => stray.push(error));
   for (const error of stray.splice(0)) findings.push({ target: target.name, seed, number, error, input: undefined });
   report?.(`${target.name}: ${number} cases, ${findings.length} findings, ${(memoryUsage.rss() / 2 ** 20) | 0} MiB`);
   return findings;

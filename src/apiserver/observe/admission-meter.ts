@@ -1,4 +1,6 @@
 // Time spent in admission, by Kubernetes' names.
+
+import type { BucketCounts } from '../../base/bucket-counts.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import { CellHistogram } from './cells.ts';
@@ -32,32 +34,44 @@ export function admissionMeter(metrics: Metrics, clock: Clock): AdmissionMeter {
     '[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).',
     buckets,
   );
+  const byName = new Map<string, CellOf>();
+  const ofSteps = cellsOf(steps, {});
   // Seconds.
-  const took = (what: string, startMs: number): number => {
+  const took = (name: string, phase: AdmissionPhase, startMs: number): number => {
     const endMs = clock.monotonic();
-    if (endMs - startMs >= tracedMs) currentTrace()?.step(what, startMs, endMs);
+    if (endMs - startMs >= tracedMs)
+      currentTrace()?.step(name ? `admission ${name}` : `admission (${types[phase]})`, startMs, endMs);
     return (endMs - startMs) / 1000;
   };
   return {
     now: () => clock.monotonic(),
     plugin(name, phase, operation, rejected, startMs) {
-      controllers
-        .cell(`${name} ${phase} ${operation} ${rejected}`, () => ({
-          name,
-          operation,
-          rejected: String(rejected),
-          type: types[phase],
-        }))
-        .observe(took(`admission ${name}`, startMs));
+      let cells = byName.get(name);
+      if (!cells) {
+        cells = cellsOf(controllers, { name });
+        byName.set(name, cells);
+      }
+      cells(phase, operation, rejected).observe(took(name, phase, startMs));
     },
     step(phase, operation, rejected, startMs) {
-      steps
-        .cell(`${phase} ${operation} ${rejected}`, () => ({
-          operation,
-          rejected: String(rejected),
-          type: types[phase],
-        }))
-        .observe(took(`admission (${types[phase]})`, startMs));
+      ofSteps(phase, operation, rejected).observe(took('', phase, startMs));
     },
+  };
+}
+
+type CellOf = (phase: AdmissionPhase, operation: string, rejected: boolean) => BucketCounts;
+
+// Plugins run on every write: keys are not put together each time.
+function cellsOf(histogram: CellHistogram, fixed: Readonly<Record<string, string>>): CellOf {
+  const known: Record<AdmissionPhase, Record<string, BucketCounts>[]> = { mutate: [{}, {}], validate: [{}, {}] };
+  return (phase, operation, rejected) => {
+    const cells = known[phase][rejected ? 1 : 0]!;
+    cells[operation] ??= histogram.cell(`${fixed.name} ${phase} ${operation} ${rejected}`, () => ({
+      ...fixed,
+      operation,
+      rejected: String(rejected),
+      type: types[phase],
+    }));
+    return cells[operation];
   };
 }

@@ -1,4 +1,5 @@
 // The store with its requests timed, under the names kube-apiserver has for etcd's.
+import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type {
@@ -10,7 +11,6 @@ import type {
   StoreWatchHandler,
   WriteOptions,
 } from '../../store/store.ts';
-import { CellCounter, CellHistogram } from './cells.ts';
 import { currentTrace } from './trace.ts';
 
 type Operation = 'create' | 'delete' | 'get' | 'list' | 'update';
@@ -21,34 +21,47 @@ const buckets = [
 ];
 const mostKinds = 2000;
 
+interface Cell {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly seconds: BucketCounts;
+  errors: number;
+}
+type Cells = { [O in Operation]?: Cell };
+
 export class MeasuredStore implements Store {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #seconds: CellHistogram;
-  readonly #total: CellCounter;
-  readonly #errors: CellCounter;
-  readonly #kinds = new Set<string>();
+  readonly #cells = new Map<string, Cells>();
+  readonly #others: Cells = {};
+  readonly #all: Cell[] = [];
   newestRevision?: () => Promise<number>;
 
   constructor(store: Store, metrics: Metrics, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
     if (store.newestRevision) this.newestRevision = () => store.newestRevision!();
-    this.#seconds = new CellHistogram(
-      metrics,
-      'etcd_request_duration_seconds',
+    this.#report(metrics);
+  }
+
+  #report(metrics: Metrics): void {
+    const name = 'etcd_request_duration_seconds';
+    metrics.source(
+      name,
       '[ALPHA] Etcd request latency in seconds for each operation and object type.',
-      buckets,
+      'histogram',
+      () => this.#all.flatMap(({ labels, seconds }) => bucketSamples(name, labels, seconds)),
     );
-    this.#total = new CellCounter(
-      metrics,
-      'etcd_requests_total',
-      '[ALPHA] Etcd request counts for each operation and object type.',
+    const count = (what: string, help: string, value: (cell: Cell) => number) =>
+      metrics.source(what, help, 'counter', () =>
+        this.#all.map(cell => ({ labels: cell.labels, value: value(cell) })).filter(s => s.value > 0),
+      );
+    count('etcd_requests_total', '[ALPHA] Etcd request counts for each operation and object type.', ({ seconds }) =>
+      seconds.counts.reduce((sum, n) => sum + n, 0),
     );
-    this.#errors = new CellCounter(
-      metrics,
+    count(
       'etcd_request_errors_total',
       '[ALPHA] Etcd failed request counts for each operation and object type.',
+      ({ errors }) => errors,
     );
   }
 
@@ -113,16 +126,21 @@ export class MeasuredStore implements Store {
   }
 
   #count(operation: Operation, key: string, seconds: number, failed: boolean): void {
-    let kind = kindOf(key);
-    if (!this.#kinds.has(kind)) {
-      if (this.#kinds.size >= mostKinds) kind = '';
-      this.#kinds.add(kind);
+    const kind = kindOf(key);
+    let cells = this.#cells.get(kind);
+    if (!cells) {
+      cells = this.#cells.size < mostKinds ? {} : this.#others;
+      if (cells !== this.#others) this.#cells.set(kind, cells);
     }
-    const id = `${operation} ${kind}`;
-    const labels = () => labelsOf(operation, kind);
-    this.#seconds.cell(id, labels).observe(seconds);
-    this.#total.add(id, labels);
-    if (failed) this.#errors.add(id, labels);
+    let cell = cells[operation];
+    if (!cell) {
+      const labels = labelsOf(operation, cells === this.#others ? '' : kind);
+      cell = { labels, seconds: new BucketCounts(buckets), errors: 0 };
+      cells[operation] = cell;
+      this.#all.push(cell);
+    }
+    cell.seconds.observe(seconds);
+    if (failed) cell.errors++;
   }
 }
 
