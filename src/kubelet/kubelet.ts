@@ -3,42 +3,17 @@ import { join } from 'node:path';
 import { coreV1 } from '../api/refs.ts';
 import type { Service as KubeService, Node, Pod } from '../api/type/core-v1.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
-import { createEventRecorder } from '../client/event-recorder.ts';
 import type { Informer } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
-import { noCgroups, type PodCgroups } from './cgroup.ts';
-import { ContainerKiller } from './container-killer.ts';
-import { ContainerStarter } from './container-starter.ts';
-import { EvictionManager } from './eviction-manager.ts';
 import type { Host } from './host/host.ts';
-import { linuxHost } from './host/linux-host.ts';
-import { ImageCollector } from './image-collector.ts';
-import { ImageManager } from './image-manager.ts';
-import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
-import { defaultEvictionHard } from './kernel/eviction.ts';
 import { latestContainer, type ObservedContainer, type ObservedPod } from './kernel/observed.ts';
 import { type KubeletMetrics, kubeletMetrics } from './kubelet-metrics.ts';
-import { LogRotation } from './log-rotation.ts';
-import { globalAddresses, readMachine } from './node/machine.ts';
-import { NodeLease } from './node/node-lease.ts';
-import { NodeManager } from './node/node-manager.ts';
-import { ObjectCache } from './object-cache.ts';
-import type { KubeletOptions, MachineInfo } from './option.ts';
-import { podEvents } from './pod-event.ts';
+import { assembleKubelet, type KubeletParts } from './kubelet-parts.ts';
+import type { KubeletOptions } from './option.ts';
 import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
-import { linuxProbeNetwork } from './probe/linux-network.ts';
-import { ProbeManager } from './probe/probe-manager.ts';
-import { Prober } from './probe/prober.ts';
-import { RuntimeCache } from './runtime-cache.ts';
-import { SandboxStarter } from './sandbox-starter.ts';
+import type { RuntimeCache } from './runtime-cache.ts';
 import { fullNameOf, isMirror, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
-import { StatusManager } from './status-manager.ts';
-import { TokenManager } from './token-manager.ts';
-import { contentPlugins } from './volume/content-volumes.ts';
-import { claimPlugin, csiPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
-import { VolumeManager } from './volume/volume-manager.ts';
-import type { WorkerContext } from './worker-context.ts';
 
 /** A running kubelet, as its HTTPS server and the node agent see it. */
 export interface Kubelet extends Service {
@@ -64,28 +39,11 @@ export interface Kubelet extends Service {
   readonly metrics: KubeletMetrics;
 }
 
-const probeTypes = { liveness: 'Liveness', readiness: 'Readiness', startup: 'Startup' } as const;
-const probeResults = { success: 'successful', warning: 'successful', failure: 'failed', error: 'unknown' } as const;
 const housekeepingMs = 10_000;
 const relistSilenceMs = 180_000;
 
 export function createKubelet(options: KubeletOptions): Kubelet {
   return new NodeKubelet(options);
-}
-
-interface Parts {
-  readonly host: Host;
-  readonly machine: MachineInfo;
-  readonly cgroups: PodCgroups;
-  readonly cache: RuntimeCache;
-  readonly node: NodeManager;
-  readonly statuses: StatusManager;
-  readonly volumes: VolumeManager;
-  readonly probes: ProbeManager;
-  readonly objects: ObjectCache;
-  readonly eviction: EvictionManager;
-  readonly context: WorkerContext;
-  readonly services: readonly Service[];
 }
 
 class NodeKubelet implements Kubelet {
@@ -102,7 +60,7 @@ class NodeKubelet implements Kubelet {
   /** Static pods by uid. */
   readonly #statics = new Map<string, Pod>();
   #staticsRead: boolean;
-  #parts: Parts | undefined;
+  #parts: KubeletParts | undefined;
   #mirrorPods: MirrorPods | undefined;
   readonly #podInformer: Informer<Pod>;
   readonly #serviceInformer: Informer<KubeService>;
@@ -150,11 +108,13 @@ class NodeKubelet implements Kubelet {
     try {
       const parts = await this.#assemble();
       this.#parts = parts;
+      const { client, log } = this.#o;
+      this.#mirrorPods = new MirrorPods({ client, log, node: () => parts.node.node });
       await parts.cgroups.prepare();
       await parts.host.makeDirectory(this.#paths.pods, 0o750);
       await parts.node.checkRuntime();
       await parts.cache.relist();
-      await runAll(parts.services, signal);
+      await runAll(this.#services(parts), signal);
     } catch (error) {
       this.#ready.reject(error);
       throw error;
@@ -174,212 +134,31 @@ class NodeKubelet implements Kubelet {
 
   // ---- composition ----
 
-  async #assemble(): Promise<Parts> {
-    const o = this.#o;
-    const { client, runtime, clock, random, log, nodeName } = o;
-    const host = o.host ?? linuxHost();
-    const paths = this.#paths;
-    await host.makeDirectory(paths.root, 0o755);
-    await host.makeShared(paths.root);
-    const machine = o.machine ?? (await readMachine(paths.root));
-    if ((o.failSwapOn ?? true) && machine.swapBytes > 0)
-      throw new Error('running with swap on is not supported, please disable swap or set --fail-swap-on flag to false');
-    const recorder =
-      o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
-    const events = podEvents(recorder);
-    const hostIps = o.nodeIps?.length ? o.nodeIps : globalAddresses();
-    const cgroups = o.cgroups ?? noCgroups;
-    const network = o.probeNetwork ?? linuxProbeNetwork(clock);
-    const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 5000 });
-    cache.onChange(uid => this.#runtimeChanged(uid));
-    const statuses = new StatusManager({ client, clock, log, apiPod: uid => this.#apiPod(uid) });
-    const objects = new ObjectCache({ client, clock, log, onChange: uid => this.#objectChanged(uid) });
-    const tokens = new TokenManager({ client, clock, random, log });
-    const thresholds = o.evictionHard ?? defaultEvictionHard;
-    const node: NodeManager = new NodeManager({
-      nodeName,
-      client,
-      runtime,
-      clock,
-      log,
-      events: recorder,
-      machine,
-      maxPods: o.maxPods ?? 110,
-      reserved: [o.systemReserved ?? {}, o.kubeReserved ?? {}],
-      evictionHard: thresholds,
-      nodeIps: hostIps,
-      hostname: o.hostname ?? nodeName,
-      labels: o.nodeLabels ?? {},
-      annotations: o.nodeAnnotations ?? {},
-      taints: o.registerWithTaints ?? [],
-      schedulable: o.registerSchedulable ?? true,
-      providerId: o.providerId,
-      port: o.port ?? 10250,
-      version: o.version ?? 'v1.36.2',
-      updateMs: o.nodeStatusUpdateMs ?? 10_000,
-      reportMs: o.nodeStatusReportMs ?? 300_000,
-      pressure: () => eviction.pressure,
-      problems: () => this.#relistProblems(cache),
-    });
-    const plugins = [
-      emptyDirPlugin(host, machine.memoryBytes),
-      ...contentPlugins({
-        host,
-        clock,
-        objects,
-        tokens,
-        nodeFields: pod => ({
-          hostIps,
-          podIps: pod.spec.hostNetwork ? hostIps : (cache.get(pod.metadata.uid ?? '')?.sandboxes[0]?.ips ?? []),
-        }),
-        allocatable: () => node.allocatable,
-      }),
-      hostPathPlugin(host),
-      imageVolumePlugin,
-      csiPlugin,
-      claimPlugin(client, host),
-    ];
-    const volumes = new VolumeManager({ host, clock, log, events, paths, plugins });
-    const images = new ImageManager({ runtime, clock, events, parallelPulls: o.parallelImagePulls ?? 5 });
-    const hooks = { runtime, network, clock, events };
-    const killer = new ContainerKiller({ runtime, clock, log, events, hooks });
-    const security = {
-      seccompRoot: paths.seccomp,
-      appArmor: (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
-      seccompDefault: o.seccompDefault ?? false,
-    };
-    const probes = new ProbeManager({
-      prober: new Prober(runtime, network),
-      clock,
-      random,
-      events,
-      hostIps,
-      onVerdict: uid => this.#workers.get(uid)?.wake(),
-      onProbe: (pod, container, kind, result, seconds) =>
-        this.metrics.probed(pod, container, probeTypes[kind], probeResults[result], seconds),
-    });
-    const sandboxes = new SandboxStarter({
-      runtime,
-      client,
-      host,
-      log,
-      events,
-      paths,
-      cgroups,
-      security,
-      clusterDns: o.clusterDns,
-      clusterDomain: o.clusterDomain,
-      resolvConf: o.resolvConf ?? '/etc/resolv.conf',
-    });
-    const starter = new ContainerStarter({
-      runtime,
-      host,
-      clock,
-      random,
-      log,
-      events,
-      paths,
-      images,
-      objects,
-      volumes,
-      services: this.#serviceInformer,
-      killer,
-      hooks,
-      security,
-      hostIps,
-      clusterDomain: o.clusterDomain,
-      memoryBytes: machine.memoryBytes,
-      cgroupVersion: cgroups.version,
-      enforceCpuQuota: o.enforceCpuQuota ?? true,
-      containerLogsDirectory: o.containerLogsDirectory,
-      allocatable: () => node.allocatable,
-      recursiveReadOnly: handler => node.handlerFeatures(handler)?.recursive_read_only_mounts ?? false,
-    });
-    const collector = new ImageCollector({
-      runtime,
-      images,
-      host,
-      clock,
-      log,
-      events: recorder,
-      nodeName,
-      highPercent: o.imageGcHighPercent ?? 85,
-      lowPercent: o.imageGcLowPercent ?? 80,
-    });
-    const eviction = new EvictionManager({
-      ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
-      runtime,
-      host,
-      clock,
-      log,
-      events,
-      paths,
-      thresholds,
-      ...(o.evictionSignals ? { signals: o.evictionSignals } : {}),
-      memoryBytes: machine.memoryBytes,
-      activePods: () => this.#activePods(),
-      evict: async (pod, verdict, grace) => this.#workers.get(pod.metadata.uid ?? '')?.fail(verdict, grace),
-      reclaimDisk: () => collector.collect(true),
-      onPressure: () => node.hasten(),
-      onEviction: signal => this.metrics.evicted(signal),
-    });
-    const admission = (pod: Pod) => ({
-      pod,
-      others: this.#activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
-      allocatable: node.allocatable,
-      node: newest(node.node, this.#nodeInformer.lister.get(o.nodeName)),
-      operatingSystem: machine.operatingSystem,
-      unsafeSysctls: o.allowedUnsafeSysctls ?? [],
-    });
-    const context: WorkerContext = {
-      runtime,
-      get runtimeName() {
-        return node.runtimeName;
-      },
-      clock,
-      log,
-      host,
-      paths,
-      events,
-      cache,
-      cgroups,
-      sandboxes,
-      starter,
-      killer,
-      probes,
-      volumes,
-      statuses,
-      images,
-      objects,
-      tokens,
-      hostIps,
-      memoryBytes: machine.memoryBytes,
-      containerLogsDirectory: o.containerLogsDirectory,
-      maxContainerBackOffMs: o.maxContainerBackOffMs ?? 300_000,
-      networkError: () => node.networkError(),
-      rejection: pod => rejectionOf(admission(pod)),
-      resizeProblem: pod => resizeProblemOf(admission(pod)),
+  #assemble(): Promise<KubeletParts> {
+    return assembleKubelet({
+      options: this.#o,
+      paths: this.#paths,
       metrics: this.metrics,
-      onGone: uid => this.#gone(uid),
-    };
-    this.#mirrorPods = new MirrorPods({ client, log, node: () => node.node });
-    const rotation = new LogRotation({
-      ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
-      runtime,
-      cache,
-      host,
-      clock,
-      log,
-      maxBytes: o.containerLogMaxSizeBytes ?? 10 * 2 ** 20,
-      maxFiles: o.containerLogMaxFiles ?? 5,
+      services: this.#serviceInformer,
+      nodes: this.#nodeInformer,
+      apiPod: uid => this.#apiPod(uid),
+      activePods: () => this.#activePods(),
+      runtimeChanged: uid => this.#runtimeChanged(uid),
+      objectChanged: uid => this.#objectChanged(uid),
+      probed: uid => this.#workers.get(uid)?.wake(),
+      evict: (pod, verdict, grace) => this.#workers.get(pod.metadata.uid ?? '')?.fail(verdict, grace),
+      gone: uid => this.#gone(uid),
+      relistProblems: cache => this.#relistProblems(cache),
     });
-    const lease = new NodeLease({ client, clock, log, nodeName, durationSeconds: o.leaseDurationSeconds ?? 40 });
+  }
+
+  #services({ cache, node, lease, host, rotation, collector, eviction }: KubeletParts): readonly Service[] {
     const loop = (name: string, run: (signal: AbortSignal) => Promise<void>): Service => ({ name, run });
-    const services = [
+    return [
       loop('runtime', s => cache.run(s)),
       loop('node', async s => {
         node.announce();
-        if (o.registerNode ?? true) await node.register(s);
+        if (this.#o.registerNode ?? true) await node.register(s);
         this.#ready.resolve();
         await node.run(s);
       }),
@@ -391,7 +170,6 @@ class NodeKubelet implements Kubelet {
       loop('images', s => collector.run(s)),
       loop('eviction', s => eviction.run(s)),
     ];
-    return { host, machine, cgroups, cache, node, statuses, volumes, probes, objects, eviction, context, services };
   }
 
   // ---- where pods come from ----
@@ -606,9 +384,3 @@ export const logPathOf = (directory: string, pod: Pod, container: string, restar
     container,
     `${restartCount}.log`,
   );
-
-/** A scheduler places pods by labels the node may have had for a moment only. */
-function newest(a: Node | undefined, b: Node | undefined): Node | undefined {
-  if (!a || !b) return a ?? b;
-  return Number(b.metadata.resourceVersion) > Number(a.metadata.resourceVersion) ? b : a;
-}

@@ -1,0 +1,262 @@
+// What a kubelet is made of, put together from its options.
+import type { Service as KubeService, Node, Pod } from '../api/type/core-v1.ts';
+import { createEventRecorder } from '../client/event-recorder.ts';
+import type { Informer } from '../client/informer.ts';
+import { noCgroups } from './cgroup.ts';
+import { ContainerKiller } from './container-killer.ts';
+import { ContainerStarter } from './container-starter.ts';
+import { EvictionManager } from './eviction-manager.ts';
+import { linuxHost } from './host/linux-host.ts';
+import { ImageCollector } from './image-collector.ts';
+import { ImageManager } from './image-manager.ts';
+import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
+import { defaultEvictionHard } from './kernel/eviction.ts';
+import type { KubeletMetrics } from './kubelet-metrics.ts';
+import { LogRotation } from './log-rotation.ts';
+import { globalAddresses, readMachine } from './node/machine.ts';
+import { NodeLease } from './node/node-lease.ts';
+import { NodeManager } from './node/node-manager.ts';
+import { ObjectCache } from './object-cache.ts';
+import type { KubeletOptions } from './option.ts';
+import { podEvents } from './pod-event.ts';
+import type { PodPaths } from './pod-path.ts';
+import { linuxProbeNetwork } from './probe/linux-network.ts';
+import { ProbeManager } from './probe/probe-manager.ts';
+import { Prober } from './probe/prober.ts';
+import { RuntimeCache } from './runtime-cache.ts';
+import { SandboxStarter } from './sandbox-starter.ts';
+import { StatusManager } from './status-manager.ts';
+import { TokenManager } from './token-manager.ts';
+import { contentPlugins } from './volume/content-volumes.ts';
+import { claimPlugin, csiPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
+import { VolumeManager } from './volume/volume-manager.ts';
+import type { Verdict, WorkerContext } from './worker-context.ts';
+
+const probeTypes = { liveness: 'Liveness', readiness: 'Readiness', startup: 'Startup' } as const;
+const probeResults = { success: 'successful', warning: 'successful', failure: 'failed', error: 'unknown' } as const;
+
+/** Whom the parts tell and ask. */
+export interface KubeletOwner {
+  readonly options: KubeletOptions;
+  readonly paths: PodPaths;
+  readonly metrics: KubeletMetrics;
+  readonly services: Informer<KubeService>;
+  readonly nodes: Informer<Node>;
+  /** As the API server has it; of a static pod its mirror. */
+  apiPod(uid: string): Pod | undefined;
+  /** Those that hold resources of the node. */
+  activePods(): readonly Pod[];
+  runtimeChanged(uid: string): void;
+  objectChanged(uid: string): void;
+  probed(uid: string): void;
+  evict(pod: Pod, verdict: Verdict, graceSeconds?: number): Promise<void> | undefined;
+  /** The pod has left no trace. */
+  gone(uid: string): void;
+  /** What keeps the node from being ready, besides the runtime's own state. */
+  relistProblems(cache: RuntimeCache): readonly string[];
+}
+
+export type KubeletParts = Awaited<ReturnType<typeof assembleKubelet>>;
+
+/** Rejects where the machine is not fit for a kubelet. */
+export async function assembleKubelet(owner: KubeletOwner) {
+  const base = await makeBase(owner);
+  const { options: o, metrics } = owner;
+  const node: NodeManager = makeNode(owner, base, () => eviction);
+  const volumes = makeVolumes(owner, base, node);
+  const starting = await makeStarting(owner, base, node, volumes);
+  const collector = makeCollector(owner, base, starting.images);
+  const eviction: EvictionManager = makeEviction(owner, base, node, collector);
+  const rotation = makeRotation(owner, base);
+  const { client, clock, log, nodeName } = o;
+  const lease = new NodeLease({ client, clock, log, nodeName, durationSeconds: o.leaseDurationSeconds ?? 40 });
+  const context: WorkerContext = {
+    ...{ ...base, ...starting, ...admissionOf(owner, base, node), runtime: o.runtime, clock, log, volumes, metrics },
+    get runtimeName() {
+      return node.runtimeName;
+    },
+    paths: owner.paths,
+    memoryBytes: base.machine.memoryBytes,
+    containerLogsDirectory: o.containerLogsDirectory,
+    maxContainerBackOffMs: o.maxContainerBackOffMs ?? 300_000,
+    networkError: () => node.networkError(),
+    onGone: uid => owner.gone(uid),
+  };
+  return { ...base, probes: starting.probes, node, volumes, collector, eviction, rotation, lease, context };
+}
+
+type Base = Awaited<ReturnType<typeof makeBase>>;
+
+async function makeBase(owner: KubeletOwner) {
+  const { options: o, paths } = owner;
+  const { client, runtime, clock, random, log, nodeName } = o;
+  const host = o.host ?? linuxHost();
+  await host.makeDirectory(paths.root, 0o755);
+  await host.makeShared(paths.root);
+  const machine = o.machine ?? (await readMachine(paths.root));
+  if ((o.failSwapOn ?? true) && machine.swapBytes > 0)
+    throw new Error('running with swap on is not supported, please disable swap or set --fail-swap-on flag to false');
+  const recorder =
+    o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
+  const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 5000 });
+  cache.onChange(uid => owner.runtimeChanged(uid));
+  return {
+    ...{ host, machine, recorder, cache },
+    events: podEvents(recorder),
+    hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),
+    cgroups: o.cgroups ?? noCgroups,
+    network: o.probeNetwork ?? linuxProbeNetwork(clock),
+    statuses: new StatusManager({ client, clock, log, apiPod: uid => owner.apiPod(uid) }),
+    objects: new ObjectCache({ client, clock, log, onChange: uid => owner.objectChanged(uid) }),
+    tokens: new TokenManager({ client, clock, random, log }),
+    thresholds: o.evictionHard ?? defaultEvictionHard,
+  };
+}
+
+function makeNode(owner: KubeletOwner, base: Base, eviction: () => EvictionManager): NodeManager {
+  const { options: o } = owner;
+  const { nodeName, client, runtime, clock, log } = o;
+  return new NodeManager({
+    ...{ nodeName, client, runtime, clock, log, machine: base.machine },
+    events: base.recorder,
+    maxPods: o.maxPods ?? 110,
+    reserved: [o.systemReserved ?? {}, o.kubeReserved ?? {}],
+    evictionHard: base.thresholds,
+    nodeIps: base.hostIps,
+    hostname: o.hostname ?? nodeName,
+    labels: o.nodeLabels ?? {},
+    annotations: o.nodeAnnotations ?? {},
+    taints: o.registerWithTaints ?? [],
+    schedulable: o.registerSchedulable ?? true,
+    providerId: o.providerId,
+    port: o.port ?? 10250,
+    version: o.version ?? 'v1.36.2',
+    updateMs: o.nodeStatusUpdateMs ?? 10_000,
+    reportMs: o.nodeStatusReportMs ?? 300_000,
+    pressure: () => eviction().pressure,
+    problems: () => owner.relistProblems(base.cache),
+  });
+}
+
+function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager): VolumeManager {
+  const { client, clock, log } = owner.options;
+  const { host, objects, tokens, hostIps, cache, events } = base;
+  const podIps = (pod: Pod) =>
+    pod.spec.hostNetwork ? hostIps : (cache.get(pod.metadata.uid ?? '')?.sandboxes[0]?.ips ?? []);
+  const plugins = [
+    emptyDirPlugin(host, base.machine.memoryBytes),
+    ...contentPlugins({
+      ...{ host, clock, objects, tokens },
+      nodeFields: pod => ({ hostIps, podIps: podIps(pod) }),
+      allocatable: () => node.allocatable,
+    }),
+    hostPathPlugin(host),
+    imageVolumePlugin,
+    csiPlugin,
+    claimPlugin(client, host),
+  ];
+  return new VolumeManager({ host, clock, log, events, paths: owner.paths, plugins });
+}
+
+/** What starts sandboxes and containers, looks at them and ends them. */
+async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, volumes: VolumeManager) {
+  const { options: o, paths } = owner;
+  const { runtime, client, clock, random, log } = o;
+  const { host, events, cgroups, network, hostIps } = base;
+  const images = new ImageManager({ runtime, clock, events, parallelPulls: o.parallelImagePulls ?? 5 });
+  const hooks = { runtime, network, clock, events };
+  const killer = new ContainerKiller({ runtime, clock, log, events, hooks });
+  const security = {
+    seccompRoot: paths.seccomp,
+    appArmor: (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
+    seccompDefault: o.seccompDefault ?? false,
+  };
+  const sandboxes = new SandboxStarter({
+    ...{ runtime, client, host, log, events, paths, cgroups, security },
+    ...{ clusterDns: o.clusterDns, clusterDomain: o.clusterDomain, resolvConf: o.resolvConf ?? '/etc/resolv.conf' },
+  });
+  const starter = new ContainerStarter({
+    ...{ runtime, host, clock, random, log, events, paths, images, volumes, killer, hooks, security, hostIps },
+    objects: base.objects,
+    services: owner.services,
+    clusterDomain: o.clusterDomain,
+    memoryBytes: base.machine.memoryBytes,
+    cgroupVersion: cgroups.version,
+    enforceCpuQuota: o.enforceCpuQuota ?? true,
+    containerLogsDirectory: o.containerLogsDirectory,
+    allocatable: () => node.allocatable,
+    recursiveReadOnly: handler => node.handlerFeatures(handler)?.recursive_read_only_mounts ?? false,
+  });
+  return { images, killer, sandboxes, starter, probes: makeProbes(owner, base) };
+}
+
+function makeProbes({ options: o, metrics, ...owner }: KubeletOwner, base: Base): ProbeManager {
+  const { clock, random } = o;
+  const { events, hostIps } = base;
+  return new ProbeManager({
+    prober: new Prober(o.runtime, base.network),
+    ...{ clock, random, events, hostIps },
+    onVerdict: uid => owner.probed(uid),
+    onProbe: (pod, container, kind, result, seconds) =>
+      metrics.probed(pod, container, probeTypes[kind], probeResults[result], seconds),
+  });
+}
+
+function makeCollector({ options: o }: KubeletOwner, base: Base, images: ImageManager): ImageCollector {
+  const { runtime, clock, log, nodeName } = o;
+  return new ImageCollector({
+    ...{ runtime, images, host: base.host, clock, log, events: base.recorder, nodeName },
+    highPercent: o.imageGcHighPercent ?? 85,
+    lowPercent: o.imageGcLowPercent ?? 80,
+  });
+}
+
+function makeEviction(owner: KubeletOwner, base: Base, node: NodeManager, collector: ImageCollector): EvictionManager {
+  const { options: o, paths } = owner;
+  const { runtime, clock, log } = o;
+  const { host, events, thresholds } = base;
+  return new EvictionManager({
+    ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
+    ...{ runtime, host, clock, log, events, paths, thresholds },
+    ...(o.evictionSignals ? { signals: o.evictionSignals } : {}),
+    memoryBytes: base.machine.memoryBytes,
+    activePods: () => owner.activePods(),
+    evict: async (pod, verdict, grace) => owner.evict(pod, verdict, grace),
+    reclaimDisk: () => collector.collect(true),
+    onPressure: () => node.hasten(),
+    onEviction: signal => owner.metrics.evicted(signal),
+  });
+}
+
+function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogRotation {
+  const { runtime, clock, log } = o;
+  return new LogRotation({
+    ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
+    ...{ runtime, cache, host, clock, log },
+    maxBytes: o.containerLogMaxSizeBytes ?? 10 * 2 ** 20,
+    maxFiles: o.containerLogMaxFiles ?? 5,
+  });
+}
+
+/** Which pods this node takes on, and which resizes. */
+function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
+  const { options: o } = owner;
+  const admission = (pod: Pod) => ({
+    pod,
+    others: owner.activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
+    allocatable: node.allocatable,
+    node: newest(node.node, owner.nodes.lister.get(o.nodeName)),
+    operatingSystem: base.machine.operatingSystem,
+    unsafeSysctls: o.allowedUnsafeSysctls ?? [],
+  });
+  return {
+    rejection: (pod: Pod) => rejectionOf(admission(pod)),
+    resizeProblem: (pod: Pod) => resizeProblemOf(admission(pod)),
+  };
+}
+
+/** A scheduler places pods by labels the node may have had for a moment only. */
+function newest(a: Node | undefined, b: Node | undefined): Node | undefined {
+  if (!a || !b) return a ?? b;
+  return Number(b.metadata.resourceVersion) > Number(a.metadata.resourceVersion) ? b : a;
+}
