@@ -109,23 +109,43 @@ export class AdmissionChain {
     return measured(meter, (rejected, startMs) => meter.step(phase, operation, rejected, startMs), run);
   }
 
-  #run(phase: 'mutate' | 'validate', attributes: AdmissionAttributes, from: number): void | Promise<void> {
+  #run(phase: AdmissionPhase, attributes: AdmissionAttributes, from: number): void | Promise<void> {
+    const meter = this.#meter;
+    // The end of one plugin is the beginning of the next: reading the clock costs as much as most of them.
+    let startMs = meter ? meter.now() : 0;
     for (let i = from; i < this.#plugins.length; i++) {
       const plugin = this.#plugins[i]!;
       if (!plugin[phase] || !plugin.handles(attributes)) continue;
-      const waiting = this.#runOne(plugin, phase, attributes);
-      if (waiting) return waiting.then(() => this.#run(phase, attributes, i + 1));
+      let waiting: void | Promise<void>;
+      try {
+        waiting = plugin[phase](attributes);
+      } catch (error) {
+        meter?.plugin(plugin.name, phase, attributes.operation, true, startMs);
+        throw error;
+      }
+      if (waiting) return this.#settled(plugin, phase, attributes, startMs, waiting, i + 1);
+      if (meter) startMs = meter.plugin(plugin.name, phase, attributes.operation, false, startMs);
     }
   }
 
-  #runOne(plugin: AdmissionPlugin, phase: AdmissionPhase, attributes: AdmissionAttributes): void | Promise<void> {
-    const meter = this.#meter;
-    if (!meter) return plugin[phase]!(attributes);
-    const { operation } = attributes;
-    return measured(
-      meter,
-      (rejected, startMs) => meter.plugin(plugin.name, phase, operation, rejected, startMs),
-      () => plugin[phase]!(attributes),
+  #settled(
+    plugin: AdmissionPlugin,
+    phase: AdmissionPhase,
+    attributes: AdmissionAttributes,
+    startMs: number,
+    waiting: Promise<void>,
+    next: number,
+  ): Promise<void> {
+    const { name } = plugin;
+    return waiting.then(
+      () => {
+        this.#meter?.plugin(name, phase, attributes.operation, false, startMs);
+        return this.#run(phase, attributes, next);
+      },
+      error => {
+        this.#meter?.plugin(name, phase, attributes.operation, true, startMs);
+        throw error;
+      },
     );
   }
 }

@@ -10,8 +10,8 @@ export type AdmissionPhase = 'mutate' | 'validate';
 
 export interface AdmissionMeter {
   now(): number;
-  /** One plugin ran. */
-  plugin(name: string, phase: AdmissionPhase, operation: string, rejected: boolean, startMs: number): void;
+  /** One plugin ran; returns when it ended. */
+  plugin(name: string, phase: AdmissionPhase, operation: string, rejected: boolean, startMs: number): number;
   /** All of them ran. */
   step(phase: AdmissionPhase, operation: string, rejected: boolean, startMs: number): void;
 }
@@ -51,7 +51,9 @@ export function admissionMeter(metrics: Metrics, clock: Clock): AdmissionMeter {
         cells = cellsOf(controllers, { name });
         byName.set(name, cells);
       }
-      cells(phase, operation, rejected).observe(took(name, phase, startMs));
+      const seconds = took(name, phase, startMs);
+      cells(phase, operation, rejected).observe(seconds);
+      return startMs + seconds * 1000;
     },
     step(phase, operation, rejected, startMs) {
       ofSteps(phase, operation, rejected).observe(took('', phase, startMs));
