@@ -6,6 +6,7 @@ import { isAlreadyExists } from '../../api/status.ts';
 import type { ClusterRole } from '../../api/type/rbac-v1.ts';
 import type { Client } from '../../client/client.ts';
 import { localProvisioner, localStorageClass } from './kernel/local-volume.ts';
+import { localStorageAccount } from './local-storage.ts';
 
 export const localStorageGroup = 'k8ts:local-storage';
 export const localStorageUser = (node: string): string => `${localStorageGroup}:${node}`;
@@ -28,7 +29,11 @@ export async function ensureLocalStorage(client: Client): Promise<void> {
   await ensure(rbacV1.clusterrolebindings, {
     metadata: { name: localStorageGroup },
     roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: localStorageGroup },
-    subjects: [{ apiGroup: rbac, kind: 'Group', name: localStorageGroup }],
+    subjects: [
+      { apiGroup: rbac, kind: 'Group', name: localStorageGroup },
+      // Of simulated nodes, inside the control plane.
+      { kind: 'ServiceAccount', name: localStorageAccount, namespace: 'kube-system' },
+    ],
   });
   await ensure(storageV1.storageclasses, {
     metadata: {

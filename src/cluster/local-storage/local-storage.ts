@@ -29,6 +29,8 @@ export interface VolumeDirectories {
   source(path: string): { local: { path: string } } | { hostPath: { path: string; type: 'DirectoryOrCreate' } };
 }
 
+export const localStorageAccount = 'local-storage-controller';
+
 export interface LocalStorageOptions {
   serves(node: string): boolean;
   readonly directories: VolumeDirectories;
@@ -38,7 +40,7 @@ export function localStorageController({ serves, directories }: LocalStorageOpti
   const { base } = directories;
   return {
     name: 'local-storage-controller',
-    serviceAccount: 'local-storage-controller',
+    serviceAccount: localStorageAccount,
     component: localProvisioner,
     watches: [
       {
