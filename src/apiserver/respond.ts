@@ -3,9 +3,10 @@ import { createGzip, gzip } from 'node:zlib';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
-import { internalError, StatusError } from '../api/status.ts';
+import { internalError, notAcceptable, StatusError } from '../api/status.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type MediaType, negotiate } from './negotiation.ts';
+import { wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { Stored } from './registry/stored.ts';
 import type { Renderer } from './render.ts';
@@ -17,28 +18,34 @@ export function statusOf(error: unknown): StatusError['status'] {
 
 export function sendStatus(exchange: Exchange, error: unknown, warnings: readonly string[] = []): void {
   const e = error instanceof StatusError ? error : internalError(error);
-  const { contentType, body } = statusBody(e.status, exchange.headers.accept);
-  exchange.respond(e.code, { ...responseHeaders(contentType, warnings), ...e.headers }, body);
+  const mediaType = acceptedOf(exchange) ?? 'application/json';
+  const body = documentBody(exchange, statusTypeName, e.status, mediaType);
+  exchange.respond(e.code, { ...responseHeaders(mediaType, warnings), ...e.headers }, body);
 }
 
-/** A Status in the form the client accepts; in JSON when it accepts none of ours. */
-function statusBody(status: object, accept: string | undefined): { contentType: string; body: Uint8Array | string } {
-  let mediaType: MediaType = 'application/json';
+/** Answers with a document of meta/v1 in the form the client accepts; throws 406 when it accepts none of ours. */
+export function sendDocument(exchange: Exchange, document: object): void {
+  const mediaType = acceptedOf(exchange);
+  if (!mediaType) throw notAcceptable(documentTypes);
+  const typeName = `io.k8s.apimachinery.pkg.apis.meta.v1.${(document as KubeObject).kind}`;
+  exchange.respond(200, responseHeaders(mediaType, []), documentBody(exchange, typeName, document, mediaType));
+}
+
+function acceptedOf({ headers }: Exchange): MediaType | undefined {
   try {
-    if (accept) mediaType = negotiate(accept, statusTypes).mediaType;
+    return negotiate(headers.accept, documentTypes).mediaType;
   } catch {
-    // The Status itself says what is acceptable.
+    return undefined;
   }
-  const body =
-    mediaType === 'application/vnd.kubernetes.protobuf'
-      ? encodeProtobuf(statusTypeName, status as KubeObject)
-      : mediaType === 'application/yaml'
-        ? stringify(status, { lineWidth: 0 })
-        : `${JSON.stringify(status)}\n`;
-  return { contentType: mediaType, body };
 }
 
-const statusTypes: readonly MediaType[] = [
+function documentBody(exchange: Exchange, typeName: string, document: object, mediaType: MediaType) {
+  if (mediaType === 'application/vnd.kubernetes.protobuf') return encodeProtobuf(typeName, document as KubeObject);
+  if (mediaType === 'application/yaml') return stringify(document, { lineWidth: 0 });
+  return wantsPretty(exchange) ? JSON.stringify(document, null, 2) : `${JSON.stringify(document)}\n`;
+}
+
+const documentTypes: readonly MediaType[] = [
   'application/json',
   'application/yaml',
   'application/vnd.kubernetes.protobuf',

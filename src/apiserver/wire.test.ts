@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { normalize } from '../api/decode.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { decodeProtobuf, encodeProtobuf } from '../api/protobuf.ts';
@@ -324,6 +324,24 @@ test('server-side apply of a scale owns the replicas', async () => {
   assert.match(nobody.object.message, /fieldManager: Required value: is required for apply patch/);
   const unknown = await send('PATCH', `${deployment}/scale`, '{}', 'text/plain');
   assert.equal(unknown.code, 415);
+});
+
+test('errors and discovery in every form, indented for people', async () => {
+  const curl = { 'user-agent': 'curl/8' };
+  for (const path of [`${maps}/none`, '/api', '/apis', '/apis/apps', '/apis/apps/v1']) {
+    const plain = await get(path, json);
+    const document = JSON.parse(plain.body.toString());
+    assert.doesNotMatch(plain.body.toString(), /\n./);
+    const indented = (await ask(server, path, { headers: curl })).body.toString();
+    assert.equal(indented, JSON.stringify(document, null, 2));
+    const asYaml = await get(path, yaml);
+    assert.deepEqual([asYaml.headers['content-type'], parse(asYaml.body.toString())], [yaml, document]);
+    const proto = await get(path, protobuf);
+    assert.equal(proto.headers['content-type'], protobuf);
+    const decoded = decodeProtobuf(proto.body, `${meta}${document.kind}`).object as object;
+    if (document.kind === 'APIResourceList') assert.deepEqual(decoded, normalize(`${meta}APIResourceList`, document));
+  }
+  assert.equal((await get('/apis/apps', 'text/html')).code, 406);
 });
 
 test('plain HTTP on the port of HTTPS is told so', async () => {

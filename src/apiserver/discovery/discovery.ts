@@ -5,7 +5,7 @@ import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { sendJson } from '../respond.ts';
+import { sendDocument } from '../respond.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
 const aggregated =
@@ -82,7 +82,7 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
       exchange.headers.host ?? String(exchange.headers[':authority'] ?? ''),
     );
     if (!document) return false;
-    sendJson(exchange, 200, document);
+    sendDocument(exchange, document);
     return true;
   };
 
