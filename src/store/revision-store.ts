@@ -209,8 +209,16 @@ export class RevisionStore implements Store {
         this.#flushSoon();
       });
     } catch (error) {
+      if (error instanceof StoreFullError) this.#makeRoom();
       return Promise.reject(error);
     }
+  }
+
+  // Room is worth more than history: what was deleted would else lie there until the log has passed it.
+  #makeRoom(): void {
+    if (this.#compacted >= this.#index.durable || this.#compactions.length > 0) return;
+    this.#log.warn('the store is full: forgetting its history', { revision: this.#index.durable });
+    this.compact(this.#index.durable).catch(error => this.#log.warn('forgetting history failed', { error }));
   }
 
   watch(prefix: string, after: number, handler: StoreWatchHandler): StoreWatch {
