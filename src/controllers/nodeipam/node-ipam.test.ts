@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { formatTime } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { StatusError } from '../../api/status.ts';
 import { type ControllerBench, controllerBench } from '../../engine/controller-bench.ts';
@@ -30,6 +31,22 @@ describe('node-ipam-controller', () => {
     bench.client.set(coreV1.nodes, { ...node('d', '10.244.3.0/24'), status: { phase: 'Running' } });
     await bench.advance(600_000);
     assert.deepEqual(bench.client.writes(), []);
+  });
+
+  it('leaves a new node alone until its maker has written its status, or three seconds', async () => {
+    await using bench = await controllerBench([nodeIpamController({ podCidr: '10.244.0.0/16' })], { objects: [] });
+    await bench.settle();
+    const creationTimestamp = formatTime(bench.clock.now());
+    const fresh = (name: string) => ({ ...node(name), metadata: { name, creationTimestamp } });
+    bench.client.set(coreV1.nodes, fresh('a'));
+    bench.client.set(coreV1.nodes, fresh('b'));
+    await bench.advance(1000);
+    assert.deepEqual(specs(bench), { a: '', b: '' });
+    bench.client.set(coreV1.nodes, { ...fresh('b'), status: { conditions: [{ type: 'Ready', status: 'True' }] } });
+    await bench.settle();
+    assert.deepEqual(specs(bench), { a: '', b: '10.244.0.0/24' });
+    await bench.advance(3000);
+    assert.deepEqual(specs(bench), { a: '10.244.1.0/24', b: '10.244.0.0/24' });
   });
 
   it('gives one of each family', async () => {

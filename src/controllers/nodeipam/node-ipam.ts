@@ -3,7 +3,8 @@ import { apiVersionOf } from '../../api/ref.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { StatusError } from '../../api/status.ts';
 import type { Node } from '../../api/type/core-v1.ts';
-import type { Controller, ControllerContext } from '../../engine/controller.ts';
+import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
+import { leaveAloneMs } from '../kernel/new-node.ts';
 import { NodeCidrs, type PodCidrOptions } from './kernel/node-cidrs.ts';
 
 const updateTries = 3;
@@ -52,13 +53,18 @@ class RangeAllocator {
     });
   }
 
-  async reconcile(name: string): Promise<void> {
+  async reconcile(name: string): Promise<Result | undefined> {
     const node = this.#node(name);
     if (!node) return;
     const existing = podCidrsOf(node);
     if (node.metadata.deletionTimestamp) this.#cidrs.release(existing);
     else if (existing.length > 0) this.#cidrs.occupy(name, existing);
-    else if (!this.#given.has(node.metadata.uid!)) await this.#allocate(node);
+    else if (!this.#given.has(node.metadata.uid!)) {
+      const requeueAfterMs = leaveAloneMs(node, this.#context.clock.now());
+      if (requeueAfterMs > 0) return { requeueAfterMs };
+      await this.#allocate(node);
+    }
+    return undefined;
   }
 
   #node(name: string): Node | undefined {

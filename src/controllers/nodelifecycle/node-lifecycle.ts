@@ -3,7 +3,8 @@
 // came to a node which is not ready.
 import { coordinationV1, coreV1 } from '../../api/refs.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
-import type { Controller, ControllerContext } from '../../engine/controller.ts';
+import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
+import { leaveAloneMs } from '../kernel/new-node.ts';
 import { missingLabels, scheduleTaintChanges } from './kernel/taint.ts';
 import { markPodsNotReady } from './mark-pods.ts';
 import { NodeMonitor, type NodeMonitorOptions, podsByNode } from './node-monitor.ts';
@@ -63,9 +64,10 @@ class NodeLifecycle {
     await Promise.all([this.#monitor.run(signal), this.#tainter.run(signal)]);
   }
 
-  async reconcile(key: string): Promise<void> {
-    if (key.includes('/')) await this.#reconcilePod(key);
-    else await this.#reconcileNode(key);
+  async reconcile(key: string): Promise<Result | undefined> {
+    if (!key.includes('/')) return this.#reconcileNode(key);
+    await this.#reconcilePod(key);
+    return undefined;
   }
 
   async #reconcilePod(key: string): Promise<void> {
@@ -74,13 +76,16 @@ class NodeLifecycle {
     if (ready && ready.status !== 'True') await markPodsNotReady(this.#context, [pod]);
   }
 
-  async #reconcileNode(name: string): Promise<void> {
+  async #reconcileNode(name: string): Promise<Result | undefined> {
     let node = this.#context.lister(coreV1.nodes).get(name);
     if (!node) return;
+    const requeueAfterMs = leaveAloneMs(node, this.#context.clock.now());
+    if (requeueAfterMs > 0) return { requeueAfterMs };
     const { add, remove } = scheduleTaintChanges(node);
     if (add.length > 0 || remove.length > 0) node = await writeTaints(this.#context, node, add, remove);
     const labels = missingLabels(node);
     if (labels)
       await this.#context.client.patch(coreV1.nodes, { name }, { type: 'strategic', body: { metadata: { labels } } });
+    return undefined;
   }
 }
