@@ -33,6 +33,7 @@ const comma = Buffer.from(',');
 const end = Buffer.from(']}\n');
 const opening = Buffer.from('{');
 const nextOpening = Buffer.from(',{');
+const commaByte = 44;
 
 /** Objects as they are, in JSON: nothing is serialised again. */
 export function jsonRenderer(resource: Resource): Renderer {
@@ -67,11 +68,12 @@ function* wholeItems(result: ListResult): Iterable<Uint8Array> {
 
 /** Items of a list of a built-in kind lack what the list says of all of them: kind and apiVersion, which stand first. */
 function* bareItems(result: ListResult, resource: Resource): Iterable<Uint8Array> {
-  const head = Buffer.from(`{"kind":"${resource.kind}","apiVersion":"${apiVersionOf(resource)}",`);
-  const { length } = head;
+  const { kind } = resource;
+  const apiVersion = apiVersionOf(resource);
+  const { length } = `{"kind":"${kind}","apiVersion":"${apiVersion}",`;
   let first = true;
-  for (const { json } of result.items) {
-    const bare = head.compare(json, 0, length) === 0;
+  for (const { json, object } of result.items) {
+    const bare = object.kind === kind && object.apiVersion === apiVersion && json[length - 1] === commaByte;
     if (bare) yield first ? opening : nextOpening;
     else if (!first) yield comma;
     first = false;
