@@ -11,6 +11,7 @@ const node = (name: string, ...podCIDRs: string[]) => ({
   kind: 'Node',
   metadata: { name },
   spec: podCIDRs.length ? { podCIDR: podCIDRs[0]!, podCIDRs } : {},
+  status: { conditions: [{ type: 'Ready', status: 'True' }] },
 });
 const specs = (bench: ControllerBench) =>
   Object.fromEntries(bench.client.objects(coreV1.nodes).map(n => [n.metadata.name, n.spec?.podCIDRs?.join() ?? '']));
@@ -37,12 +38,12 @@ describe('node-ipam-controller', () => {
     await using bench = await controllerBench([nodeIpamController({ podCidr: '10.244.0.0/16' })], { objects: [] });
     await bench.settle();
     const creationTimestamp = formatTime(bench.clock.now());
-    const fresh = (name: string) => ({ ...node(name), metadata: { name, creationTimestamp } });
+    const fresh = (name: string) => ({ ...node(name), metadata: { name, creationTimestamp }, status: {} });
     bench.client.set(coreV1.nodes, fresh('a'));
     bench.client.set(coreV1.nodes, fresh('b'));
     await bench.advance(1000);
     assert.deepEqual(specs(bench), { a: '', b: '' });
-    bench.client.set(coreV1.nodes, { ...fresh('b'), status: { conditions: [{ type: 'Ready', status: 'True' }] } });
+    bench.client.set(coreV1.nodes, node('b'));
     await bench.settle();
     assert.deepEqual(specs(bench), { a: '', b: '10.244.0.0/24' });
     await bench.advance(3000);
