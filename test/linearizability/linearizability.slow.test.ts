@@ -12,7 +12,7 @@ import { serverProcess } from '../crash/server-process.ts';
 import { Follower, listed, Reachable, Recorder } from './recorder.ts';
 import { resolve, verifyLists, verifyLog, verifyObjects, verifyTime, verifyWatch } from './verify.ts';
 
-const crashes = Number(process.env.K8TS_CRASHES ?? 5);
+const crashes = Number(process.env.K8TS_CRASHES ?? 4);
 const seed = Number(process.env.K8TS_SEED ?? process.pid);
 const clients = 12;
 const names = 8;
