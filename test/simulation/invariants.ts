@@ -23,6 +23,8 @@ export class Invariants {
   readonly #limits = new Map<string, { atMs: number; most: number; least: number }[]>();
   /** When pods of a deployment were last lost to anything but its own controllers. */
   readonly #disturbedMs = new Map<string, number>();
+  /** When pods with a label `app` were last lost to anything but eviction. */
+  readonly #shakenMs = new Map<string | undefined, number>();
   readonly #sizes: RecentValues;
   readonly #jobs: JobRules;
 
@@ -63,7 +65,9 @@ export class Invariants {
     if (type === 'put' && old && !old.spec.nodeName && pod.spec.nodeName) this.#bound(pod);
     if (type === 'put' && old && !isEnding(old) && isEnding(pod)) this.#ending(pod, old);
     const lost = old && isReady(old) && isLive(old) && (type === 'delete' || !isReady(pod) || !isLive(pod));
-    if (lost && !this.#deleters.get(`${namespace}/${name}`)?.endsWith('/replicaset-controller')) this.#disturbed(old);
+    const by = this.#deleters.get(`${namespace}/${name}`);
+    if (lost && !by?.endsWith('/replicaset-controller')) this.#disturbed(old);
+    if (lost && by !== 'eviction') this.#shakenMs.set(old.metadata.labels?.app, this.#world.now);
     if (old && controllerOf(old)?.uid !== controllerOf(pod)?.uid) this.#disturbed(old);
     if (type === 'delete') {
       if (pod.metadata.finalizers?.length) this.#fail(`pod ${name} is gone with finalizers ${pod.metadata.finalizers}`);
@@ -153,9 +157,9 @@ export class Invariants {
         Object.entries(matchLabels).every(([k, v]) => p.metadata.labels?.[k] === v);
       if (!selected(pod)) continue;
       const healthy = this.#world.all('pods').filter(p => selected(p) && isReady(p) && isLive(p)).length;
-      const deployment = this.#deploymentNamed(pod.metadata.namespace, matchLabels.app);
-      if (deployment && this.#isDisturbed(deployment)) continue;
       // Only what eviction itself takes away is its business.
+      if (this.#world.now - (this.#shakenMs.get(matchLabels.app) ?? Number.NEGATIVE_INFINITY) <= this.#how.staleMs)
+        continue;
       const wanted = budget.status?.desiredHealthy ?? 0;
       if (healthy < wanted && budget.status?.observedGeneration === budget.metadata.generation)
         this.#fail(

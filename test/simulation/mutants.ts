@@ -12,6 +12,8 @@ export interface Mutant {
   readonly find: string;
   /** What stands there instead; `$broken` is true while the mutant is on. */
   readonly replace: string;
+  /** Of those that notice. */
+  readonly firstSeed: number;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -20,78 +22,91 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/deployment/kernel/rollout.ts',
     find: 'const limit = wanted + maxSurge(d);',
     replace: 'const limit = $broken ? 2 * wanted + size + total : wanted + maxSurge(d);',
+    firstSeed: 1,
   },
   {
     name: 'a Deployment ignores maxUnavailable',
     file: 'controllers/deployment/kernel/rollout.ts',
     find: 'const minAvailable = wantedReplicas(d) - maxUnavailable(d);',
     replace: 'const minAvailable = $broken ? 0 : wantedReplicas(d) - maxUnavailable(d);',
+    firstSeed: 1,
   },
   {
     name: 'a ReplicaSet expects nothing',
     file: 'controllers/replicaset/replica-engine.ts',
     find: 'const mayAct = this.#pods.expectations.satisfied(key);',
     replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
+    firstSeed: 46,
   },
   {
     name: 'a DaemonSet expects nothing',
     file: 'controllers/daemonset/daemon-reconciler.ts',
     find: 'const mayAct = this.#pods.expectations.satisfied(key);',
     replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
+    firstSeed: 105,
   },
   {
     name: 'a Job expects nothing',
     file: 'controllers/job/job.ts',
     find: 'const mayAct = this.#pods.expectations.satisfied(key);',
     replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
+    firstSeed: 120,
   },
   {
     name: 'a Job counts a pod before it has let go of it, and again afterwards',
     file: 'controllers/job/kernel/track.ts',
     find: 'const stillSucceeded = succeeded.filter(uid => held.has(uid));',
     replace: 'const stillSucceeded = $broken ? [] : succeeded.filter(uid => held.has(uid));',
+    firstSeed: 0,
   },
   {
     name: 'a StatefulSet does not wait for the pod before',
     file: 'controllers/statefulset/kernel/set-plan.ts',
     find: 'if (isTerminating(slot.pod!) || !isAvailable(input, slot.pod!)) {',
     replace: 'if (!$broken && (isTerminating(slot.pod!) || !isAvailable(input, slot.pod!))) {',
+    firstSeed: 0,
   },
   {
     name: 'a CronJob ignores Forbid',
     file: 'controllers/cronjob/cronjob.ts',
     find: "if (concurrencyPolicy === 'Forbid' &&",
     replace: "if (!$broken && concurrencyPolicy === 'Forbid' &&",
+    firstSeed: 131,
   },
   {
     name: 'a CronJob does not replace',
     file: 'controllers/cronjob/cronjob.ts',
     find: "if (concurrencyPolicy === 'Replace')",
     replace: "if (!$broken && concurrencyPolicy === 'Replace')",
+    firstSeed: 173,
   },
   {
     name: 'the scheduler forgets assumed pods',
     file: 'scheduler/scheduler.ts',
     find: 'this.cache.assume(pod, node);',
     replace: 'if (!$broken) this.cache.assume(pod, node);',
+    firstSeed: 1,
   },
   {
     name: 'an eviction ignores disruption budgets',
     file: 'apiserver/calls/eviction.ts',
     find: 'if (allowed <= 0) {',
     replace: 'if (!$broken && allowed <= 0) {',
+    firstSeed: 0,
   },
   {
     name: 'the quota is not charged',
     file: 'apiserver/admission/resource-quota.ts',
     find: 'if (!hasAny(quotas, namespace)) return;',
     replace: 'if ($broken || !hasAny(quotas, namespace)) return;',
+    firstSeed: 0,
   },
   {
     name: 'the garbage collector leaves what has lost its owner',
     file: 'controllers/garbage-collector/collector.ts',
     find: 'else await this.#collect(node, latest, verdict);',
     replace: 'else if (!$broken) await this.#collect(node, latest, verdict);',
+    firstSeed: 0,
   },
 ];
 

@@ -145,7 +145,7 @@ class Run {
     this.#dice = roll;
     this.#mood = mood;
     this.#o = options;
-    this.#workload = new Workload(cluster, world, roll);
+    this.#workload = new Workload(cluster, world, roll, call => invariants.called(call));
   }
 
   get violations(): string[] {

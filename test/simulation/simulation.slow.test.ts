@@ -4,11 +4,11 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { seeds } from './seeds.ts';
 import { simulate } from './simulate.ts';
 
 const run = promisify(execFile);
 const program = resolve(import.meta.dirname, '../../tools/simulate.ts');
-const seeds = 200;
 const processes = 2;
 
 test(`${seeds} seeds: nothing is violated on the way, all settles, and then nothing is written`, async () => {

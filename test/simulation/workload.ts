@@ -2,6 +2,7 @@
 import {
   appsV1,
   batchV1,
+  type Call,
   type Client,
   type Cluster,
   coreV1,
@@ -36,12 +37,15 @@ export class Workload {
   readonly #cluster: Cluster;
   readonly #world: World;
   readonly #dice: Dice;
+  /** Told of what is done to pods past the faults, as of components' calls. */
+  readonly #told: (call: Call) => void;
   #count = 0;
   #image = 1;
   /** Nodes switched off. */
   readonly dark = new Set<string>();
 
-  constructor(cluster: Cluster, world: World, dice: Dice) {
+  constructor(cluster: Cluster, world: World, dice: Dice, told: (call: Call) => void) {
+    this.#told = told;
     this.#cluster = cluster;
     this.#client = cluster.client;
     this.#world = world;
@@ -55,8 +59,9 @@ export class Workload {
       [2, () => this.#makeStatefulSet()],
       [1, () => this.#makeDaemonSet()],
       [3, () => this.#makeJob()],
-      [1, () => this.#makeCronJob()],
-      [1, () => this.#makeBudget()],
+      [2, () => this.#makeCronJob()],
+      [1, () => this.#makeCrowd()],
+      [2, () => this.#makeBudget()],
       [1, () => this.#setQuota()],
       [5, () => this.#rollOut()],
       [5, () => this.#scale()],
@@ -156,6 +161,17 @@ export class Workload {
     return `daemon set ${name}`;
   }
 
+  /** Pods at once of which a node takes only one. */
+  async #makeCrowd(): Promise<string> {
+    const name = this.#name('p');
+    const { spec, metadata } = this.#template({ exitAfterMs: 2000 }, { restartPolicy: 'Never' });
+    spec.containers[0].resources.requests.cpu = '4500m';
+    const make = (i: number) =>
+      this.#client.create(coreV1.pods, { metadata: { ...metadata, name: `${name}-${i}`, namespace }, spec });
+    await Promise.all([0, 1, 2, 3].map(make));
+    return `four large pods ${name}`;
+  }
+
   #jobSpec(longestMs = 8000): Any {
     const { below, chance, pick } = this.#dice;
     const completions = 1 + below(6);
@@ -184,11 +200,11 @@ export class Workload {
     const name = this.#name('c');
     const spec: Any = {
       schedule: '* * * * *',
-      concurrencyPolicy: this.#dice.pick(['Allow', 'Forbid', 'Replace']),
+      concurrencyPolicy: this.#dice.pick(['Allow', 'Forbid', 'Forbid', 'Replace']),
       successfulJobsHistoryLimit: 1,
       failedJobsHistoryLimit: 1,
       // Some run into the next minute.
-      jobTemplate: { spec: this.#jobSpec(this.#dice.pick([8000, 100_000])) },
+      jobTemplate: { spec: this.#jobSpec(this.#dice.pick([8000, 100_000, 200_000])) },
     };
     await this.#client.create(batchV1.cronjobs, { metadata: { name, namespace }, spec });
     return `cron job ${name}`;
@@ -283,13 +299,18 @@ export class Workload {
   async #deletePod(): Promise<string> {
     const pod = this.#some(['pods']);
     if (!pod) return 'no pod to delete';
+    this.#tell('delete', 'pods', pod.metadata.name);
     await this.#client.delete(coreV1.pods, { namespace, name: pod.metadata.name });
     return `delete pod ${pod.metadata.name}`;
   }
 
+  #tell(verb: 'create' | 'delete', resource: string, name: string): void {
+    this.#told({ component: 'user', verb, group: '', resource, namespace, name });
+  }
+
   async #evict(pod: Any): Promise<string> {
     const { name } = pod.metadata;
-    // Through the faults' eyes, so that invariants know who took the pod.
+    this.#tell('create', 'pods/eviction', name);
     await this.#cluster.client.createSubresource(coreV1.pods, { namespace, name }, 'eviction', {
       apiVersion: 'policy/v1',
       kind: 'Eviction',
@@ -299,7 +320,9 @@ export class Workload {
   }
 
   async #evictPod(): Promise<string> {
-    const pod = this.#some(['pods']);
+    const guarded = new Set(this.#world.all('poddisruptionbudgets').map(b => b.spec.selector.matchLabels.app));
+    const pods = this.#world.all('pods').filter(p => guarded.has(p.metadata.labels?.app));
+    const pod = pods.length ? this.#dice.pick(pods) : this.#some(['pods']);
     return pod ? this.#evict(pod) : 'no pod to evict';
   }
 
