@@ -1,4 +1,5 @@
 // The stock kubectl against a cluster of simulated nodes, as the official suite uses it.
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -103,4 +104,21 @@ test('[sig-cli] Kubectl client Guestbook application should create and stop a wo
   );
   await run('delete -f -', manifest);
   await gone('app=guestbook');
+});
+
+test('nobody is spoken to at the addresses of simulated nodes and pods', async () => {
+  await run('create -f -', nautilus('quiet', 1));
+  await running('name=quiet', 1);
+  const pod = (await run('get pods -l name=quiet -o name')).trim();
+  await run(`expose ${pod} --port=80 --name=quiet`);
+  await assert.rejects(run(`logs ${pod}`), /node "node-\d" is simulated: it has no kubelet to ask/);
+  await assert.rejects(run('get --raw /api/v1/nodes/node-1/proxy/healthz'), /is simulated/);
+  const at = `/api/v1/namespaces/default/pods/${pod.replace('pod/', '')}/proxy/`;
+  await assert.rejects(run(`get --raw ${at}`), /pod "quiet-\w+" is simulated: nothing answers at its address/);
+  const behind = cluster.until(async () => (await run('get endpointslices -o name')).includes('quiet'));
+  await behind;
+  await assert.rejects(
+    run('get --raw /api/v1/namespaces/default/services/quiet/proxy/'),
+    /no endpoints available for service "quiet"/,
+  );
 });

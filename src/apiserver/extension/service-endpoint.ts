@@ -3,6 +3,7 @@ import { StatusError, unavailable } from '../../api/status.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { EndpointSlice } from '../../api/type/discovery-v1.ts';
 import { type ApiContext, registryOf } from '../context.ts';
+import { isSimulatedNode } from '../simulated-node.ts';
 
 export interface ServiceReference {
   readonly namespace: string;
@@ -55,7 +56,9 @@ export function readyAddresses(context: ApiContext, namespace: string, name: str
   return slicesOf(context, namespace, name).flatMap(slice => {
     const port = slice.ports?.find(p => (p.name ?? '') === portName)?.port;
     if (!port || slice.addressType === 'FQDN') return [];
-    const ready = (slice.endpoints ?? []).filter(e => e.conditions?.ready !== false);
+    const ready = (slice.endpoints ?? []).filter(
+      e => e.conditions?.ready !== false && !isSimulatedNode(context, e.nodeName),
+    );
     return ready.flatMap(e => e.addresses.map(host => ({ host, port })));
   });
 }

@@ -1,10 +1,11 @@
 // Where a node's kubelet is, and how to get in.
 import { Agent } from 'node:https';
-import { StatusError } from '../../api/status.ts';
+import { badRequest, StatusError } from '../../api/status.ts';
 import type { Node } from '../../api/type/core-v1.ts';
 import type { HttpTarget } from '../../base/http/upgrade-request.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import type { ApiServerOptions } from '../server-options.ts';
+import { isSimulatedNode } from '../simulated-node.ts';
 
 // Nodes' names need not resolve where the API server runs.
 const preferredAddresses = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];
@@ -24,6 +25,8 @@ export function kubeletTargets(context: ApiContext, kubelet: ApiServerOptions['k
     agent,
     of(nodeName, { insecure = false } = {}) {
       const node = registryOf(context, '', 'nodes').get({ name: nodeName }).object as unknown as Node;
+      if (isSimulatedNode(context, nodeName))
+        throw badRequest(`node ${JSON.stringify(nodeName)} is simulated: it has no kubelet to ask`);
       const addresses = node.status?.addresses ?? [];
       const host = preferredAddresses.map(type => addresses.find(a => a.type === type)?.address).find(Boolean);
       if (!host) {

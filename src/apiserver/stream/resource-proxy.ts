@@ -6,11 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { createDeflate, createGunzip, createGzip, createInflate } from 'node:zlib';
 import { badRequest, notFound, unavailable } from '../../api/status.ts';
 import type { Node, Pod, Service } from '../../api/type/core-v1.ts';
-import type { EndpointSlice } from '../../api/type/discovery-v1.ts';
 import { authorityOf, dialError, type HttpTarget } from '../../base/http/upgrade-request.ts';
 import { type ApiContext, registryOf, type StreamHandler } from '../context.ts';
+import { readyAddresses } from '../extension/service-endpoint.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { RequestInfo } from '../request-info.ts';
+import { isSimulatedNode } from '../simulated-node.ts';
 import { requestBackend } from './backend.ts';
 import { forwardedHeaders, returnedHeaders } from './kernel/proxy-header.ts';
 import { isProxyable, type ProxyName, parseProxyName, proxiedPath } from './kernel/proxy-name.ts';
@@ -83,6 +84,8 @@ const locatePod =
     const named = ports.find(p => p.name === name.port)?.containerPort;
     const port = name.port ? (/^\d+$/.test(name.port) ? Number(name.port) : named) : ports[0]?.containerPort;
     if (name.port && !port) throw badRequest(`invalid pod request ${JSON.stringify(`${name.name}:${name.port}`)}`);
+    if (isSimulatedNode(context, pod.spec.nodeName))
+      throw badRequest(`pod ${JSON.stringify(name.name)} is simulated: nothing answers at its address`);
     const host = checkAddress(pod.status?.podIP ?? pod.status?.podIPs?.[0]?.ip);
     return { target: targetAt(name.scheme, host, port ?? (name.scheme === 'https' ? 443 : 80)), kubelet: false };
   };
@@ -98,25 +101,11 @@ const locateService =
       if (!found) throw unavailable(`no service port ${wanted} found for service ${JSON.stringify(name.name)}`);
       wanted = found.name ?? '';
     }
-    const ready: { host: string; port: number }[] = [];
-    const slices = registryOf(context, 'discovery.k8s.io', 'endpointslices').cache.snapshot();
-    slices.scan(`${namespace}/`, undefined, ({ object }) => {
-      const slice = object as unknown as EndpointSlice;
-      if (slice.metadata.labels?.['kubernetes.io/service-name'] === name.name && slice.addressType !== 'FQDN')
-        ready.push(...readyEndpoints(slice, wanted));
-      return true;
-    });
+    const ready = readyAddresses(context, namespace, name.name, wanted);
     if (!ready.length) throw unavailable(`no endpoints available for service ${JSON.stringify(name.name)}`);
     const { host, port } = ready[Math.floor(context.random.next() * ready.length)]!;
     return { target: targetAt(name.scheme, checkAddress(host), port), kubelet: false };
   };
-
-function readyEndpoints(slice: EndpointSlice, portName: string): { host: string; port: number }[] {
-  const port = slice.ports?.find(p => (p.name ?? '') === portName)?.port;
-  if (!port) return [];
-  const ready = (slice.endpoints ?? []).filter(e => e.conditions?.ready !== false);
-  return ready.flatMap(e => e.addresses.map(host => ({ host, port })));
-}
 
 const locateNode =
   (context: ApiContext, kubelets: KubeletTargets): Locate =>
