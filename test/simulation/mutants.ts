@@ -57,7 +57,7 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/job/kernel/track.ts',
     find: 'const stillSucceeded = succeeded.filter(uid => held.has(uid));',
     replace: 'const stillSucceeded = $broken ? [] : succeeded.filter(uid => held.has(uid));',
-    firstSeed: 0,
+    firstSeed: 53,
   },
   {
     name: 'a StatefulSet does not wait for the pod before',
@@ -90,8 +90,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an eviction ignores disruption budgets',
     file: 'apiserver/calls/eviction.ts',
-    find: 'if (allowed <= 0) {',
-    replace: 'if (!$broken && allowed <= 0) {',
+    find: 'if (!ignoresBudgets(pod)) await',
+    replace: 'if (!$broken && !ignoresBudgets(pod)) await',
     firstSeed: 0,
   },
   {
@@ -99,14 +99,14 @@ export const mutants: readonly Mutant[] = [
     file: 'apiserver/admission/resource-quota.ts',
     find: 'if (!hasAny(quotas, namespace)) return;',
     replace: 'if ($broken || !hasAny(quotas, namespace)) return;',
-    firstSeed: 0,
+    firstSeed: 1,
   },
   {
     name: 'the garbage collector leaves what has lost its owner',
     file: 'controllers/garbage-collector/collector.ts',
     find: 'else await this.#collect(node, latest, verdict);',
     replace: 'else if (!$broken) await this.#collect(node, latest, verdict);',
-    firstSeed: 0,
+    firstSeed: 9,
   },
 ];
 
