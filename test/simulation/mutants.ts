@@ -78,7 +78,7 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/cronjob/cronjob.ts',
     find: "if (concurrencyPolicy === 'Replace')",
     replace: "if (!$broken && concurrencyPolicy === 'Replace')",
-    firstSeed: 173,
+    firstSeed: 199,
   },
   {
     name: 'the scheduler forgets assumed pods',
@@ -86,13 +86,6 @@ export const mutants: readonly Mutant[] = [
     find: 'this.cache.assume(pod, node);',
     replace: 'if (!$broken) this.cache.assume(pod, node);',
     firstSeed: 1,
-  },
-  {
-    name: 'an eviction ignores disruption budgets',
-    file: 'apiserver/calls/eviction.ts',
-    find: 'if (!ignoresBudgets(pod)) await',
-    replace: 'if (!$broken && !ignoresBudgets(pod)) await',
-    firstSeed: 0,
   },
   {
     name: 'the quota is not charged',
