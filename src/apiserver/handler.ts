@@ -75,7 +75,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     }
 
     /** Nobody allowed it, and somebody could not be asked. */
-    function failAuthorization(exchange: Exchange, info: RequestInfo, error: string): void {
+    function failAuthorization(exchange: Exchange, error: string): void {
       audited?.annotate('authorization.k8s.io/reason', 'internal error');
       const uri = JSON.stringify(exchange.path + exchange.rawQuery);
       sendText(exchange, 500, `Internal Server Error: ${uri}: ${error}\n`);
@@ -113,7 +113,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       const answer = context.authorizer.authorize(attributes);
       const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;
       if (error && decision !== 'allow') {
-        failAuthorization(exchange, info, error);
+        failAuthorization(exchange, error);
         return;
       }
       audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');

@@ -65,7 +65,6 @@ test('[sig-cli] Kubectl client Kubectl api-versions should check if v1 is in ava
 });
 
 test('[sig-cli] Kubectl client Kubectl cluster-info should check if Kubernetes control plane services is included in cluster-info', async () => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: kubectl colours it
   const out = (await run('cluster-info')).replace(/\x1b\[[\d;]*m/g, '');
   assert.match(out, /Kubernetes control plane is running at https:\/\//);
 });

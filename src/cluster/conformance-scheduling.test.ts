@@ -6,7 +6,7 @@ import { conformanceBench } from './test-conformance.ts';
 
 type Any = any;
 
-const { cluster, client, until, namespace, get, remove, patch, gone } = conformanceBench('s', 14);
+const { client, until, namespace, get, remove, patch, gone } = conformanceBench('s', 14);
 const spec = (more: object = {}, container: object = {}): Any => ({
   containers: [{ name: 'c', image: 'i', ...container }],
   terminationGracePeriodSeconds: 1,

@@ -1,8 +1,8 @@
 // The essence of the official suite's tests of workloads, on simulated nodes and virtual time.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { appsV1, autoscalingV1, batchV1, coreV1, policyV1 } from '../api/refs.ts';
-import { isNotFound, StatusError } from '../api/status.ts';
+import { appsV1, batchV1, coreV1 } from '../api/refs.ts';
+import { isNotFound } from '../api/status.ts';
 import { type Cluster, createCluster, virtualClock } from './create-cluster.ts';
 
 type Any = any;
