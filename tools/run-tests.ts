@@ -34,8 +34,10 @@ async function runTests(kind: Kind, only: readonly string[]): Promise<void> {
   const failures = new spec();
   failures.pipe(process.stdout);
   let passed = 0;
+  const took: [file: string, ms: number][] = [];
   for await (const event of events as AsyncIterable<{ type: string; data: any }>) {
     const { type, data } = event;
+    if (type === 'test:summary' && data.file) took.push([where(data.file), data.duration_ms]);
     if (type === 'test:stderr' || type === 'test:stdout') process.stdout.write(data.message);
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     if (data.details?.type === 'suite' && type === 'test:pass') continue;
@@ -54,6 +56,8 @@ async function runTests(kind: Kind, only: readonly string[]): Promise<void> {
   await finished(failures);
   total.passed += passed;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  const slowest = took.sort((a, b) => b[1] - a[1]).slice(0, 8);
+  console.log(`${kind}: slowest: ${slowest.map(([file, ms]) => `${file} ${(ms / 1000).toFixed(1)} s`).join(', ')}`);
   console.log(`${kind}: ${files.length} files, ${passed} tests passed, ${seconds} s`);
 }
 
