@@ -20,7 +20,7 @@ export function zoneFacts(node: Node): string {
     controlPlaneLabels.some(l => l in labels),
     isNodeReady(node),
     labels[zoneLabel] ?? '',
-    node.status?.allocatable?.['cpu'] ?? '',
+    node.status?.allocatable?.cpu ?? '',
   ].join('|');
 }
 
@@ -30,7 +30,7 @@ export function zoneShares(nodes: readonly Node[]): ZoneShares {
   for (const node of nodes) {
     const { labels = {} } = node.metadata;
     if (controlPlaneLabels.some(l => l in labels) || !isNodeReady(node)) continue;
-    const cpu = parseQuantity(node.status?.allocatable?.['cpu'] ?? 0).milliValue();
+    const cpu = parseQuantity(node.status?.allocatable?.cpu ?? 0).milliValue();
     const zone = labels[zoneLabel];
     if (!zone || cpu <= 0) return { complete: false };
     milli.set(zone, (milli.get(zone) ?? 0) + cpu);
