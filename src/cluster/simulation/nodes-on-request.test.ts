@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { appsV1, type Cluster, coreV1, createCluster, virtualClock } from '../index.ts';
+// Loaded late otherwise, which virtual time does not wait for.
+import '../simulated-nodes.ts';
 
 let cluster: Cluster;
 before(async () => {
