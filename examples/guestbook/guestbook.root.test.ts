@@ -172,9 +172,18 @@ function processes(): { pid: number; cgroup: string; command: string }[] {
   });
 }
 
+/** Those that go with one that was killed before are gone already. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 async function killComponent(name: string, more: readonly number[] = []): Promise<void> {
   const { pid, restarts } = await component(name);
-  for (const p of [pid, ...more]) process.kill(p, 'SIGKILL');
+  for (const p of [pid, ...more]) kill(p);
   await eventually(`${name} to be back`, async () => {
     const now = await component(name);
     return now.restarts > restarts && now.state === 'ready' && now.pid !== pid;
