@@ -9,6 +9,12 @@ import { eventually } from '../lab.ts';
 
 const first = (pod: Pod) => pod.status?.containerStatuses?.[0];
 const idle = { name: 'main', command: sh(waiting) };
+/** Ready only once it would end when told to. */
+const polite = {
+  name: 'main',
+  command: sh(`${waiting.replace(';', '; : > /polite;')}`),
+  readinessProbe: { exec: { command: sh('test -e /polite') }, periodSeconds: 1 },
+};
 
 export function conformancePods(c: () => ClusterAccess): void {
   const listed = async (selector: string): Promise<readonly Pod[]> =>
@@ -21,7 +27,7 @@ export function conformancePods(c: () => ClusterAccess): void {
     assert.equal((await listed('time=submitted')).length, 0);
     const watch = c().watch<Pod>(`${c().path('pods')}?watch=true&labelSelector=time%3Dsubmitted`);
     try {
-      await c().pod('submitted', { terminationGracePeriodSeconds: 30, containers: [idle] }, { labels });
+      await c().pod('submitted', { terminationGracePeriodSeconds: 30, containers: [polite] }, { labels });
       await watch.next(e => e.type === 'ADDED');
       await c().ready('submitted');
       await c().delete('pods', 'submitted', { gracePeriodSeconds: 30 });
