@@ -2,24 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { appsV1, coreV1 } from '../api/refs.ts';
-import { conformanceBench } from './test-conformance.ts';
+import { conformanceBench, refused, podSpec as spec, podTemplate as template } from './test-conformance.ts';
 
 type Any = any;
 
-const { cluster, client, until, namespace, podsOf, get, remove, patch, gone } = conformanceBench('n', 13);
-const spec = (more: object = {}, container: object = {}): Any => ({
-  containers: [{ name: 'c', image: 'i', ...container }],
-  terminationGracePeriodSeconds: 1,
-  ...more,
-});
-const template = (labels: object): Any => ({ metadata: { labels }, spec: spec() });
-const makePod = (namespace: string, name: string, podSpec: object = spec(), more: object = {}) =>
-  client.create(coreV1.pods, { metadata: { namespace, name, ...more }, spec: podSpec });
-const refused = (code: number, pattern: RegExp) => (error: Any) => {
-  assert.equal(error.code, code, error.message);
-  assert.match(error.message, pattern);
-  return true;
-};
+const { cluster, client, until, namespace, podsOf, get, remove, patch, gone, makePod } = conformanceBench('n', 13);
 
 test('[sig-api-machinery] Namespaces [Serial] should ensure that all pods are removed when a namespace is deleted', async () => {
   const ns = await namespace();

@@ -2,24 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { appsV1, coreV1, schedulingV1 } from '../api/refs.ts';
-import { conformanceBench } from './test-conformance.ts';
+import { conformanceBench, refused, podSpec as spec } from './test-conformance.ts';
 
 type Any = any;
 
-const { client, until, namespace, get, remove, patch, gone } = conformanceBench('s', 14);
-const spec = (more: object = {}, container: object = {}): Any => ({
-  containers: [{ name: 'c', image: 'i', ...container }],
-  terminationGracePeriodSeconds: 1,
-  ...more,
-});
-const _template = (labels: object): Any => ({ metadata: { labels }, spec: spec() });
-const makePod = (namespace: string, name: string, podSpec: object = spec(), more: object = {}) =>
-  client.create(coreV1.pods, { metadata: { namespace, name, ...more }, spec: podSpec });
-const refused = (code: number, pattern: RegExp) => (error: Any) => {
-  assert.equal(error.code, code, error.message);
-  assert.match(error.message, pattern);
-  return true;
-};
+const { client, until, namespace, get, remove, patch, gone, makePod } = conformanceBench('s', 14);
 
 test('[sig-scheduling] LimitRange should create a LimitRange with defaults and ensure pod has those defaults applied.', async () => {
   const ns = await namespace();

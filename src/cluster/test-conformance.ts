@@ -1,10 +1,29 @@
 // What the tests that follow the official suite share: a cluster of two simulated nodes on virtual time, and short calls.
+import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
 import { isNotFound } from '../api/status.ts';
 import { type Cluster, createCluster, virtualClock } from './create-cluster.ts';
 
 type Any = any;
+
+/** Of one container that ends a second after it is told to. */
+export const podSpec = (more: object = {}, container: object = {}): Any => ({
+  containers: [{ name: 'c', image: 'i', ...container }],
+  terminationGracePeriodSeconds: 1,
+  ...more,
+});
+
+export const podTemplate = (labels: object): Any => ({ metadata: { labels }, spec: podSpec() });
+
+/** For assert.rejects: the server answered so. */
+export const refused =
+  (code: number, pattern: RegExp) =>
+  (error: Any): boolean => {
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, pattern);
+    return true;
+  };
 
 /** One cluster for a test file, made before its tests; `prefix` begins the names of its namespaces. */
 export function conformanceBench(prefix: string, seed: number) {
@@ -41,6 +60,8 @@ export function conformanceBench(prefix: string, seed: number) {
       );
       return name;
     },
+    makePod: (namespace: string, name: string, spec: object = podSpec(), more: object = {}): Promise<Any> =>
+      client.create(coreV1.pods, { metadata: { namespace, name, ...more }, spec }),
     podsOf: async (namespace: string, labelSelector = ''): Promise<Any[]> =>
       (await client.list(coreV1.pods, { namespace, labelSelector })).items,
     get: (ref: Any, namespace: string, name: string): Promise<Any> => client.get(ref, { namespace, name }),
