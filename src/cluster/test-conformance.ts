@@ -16,6 +16,16 @@ export const podSpec = (more: object = {}, container: object = {}): Any => ({
 
 export const podTemplate = (labels: object): Any => ({ metadata: { labels }, spec: podSpec() });
 
+/** The annotation that tells a simulated node how the pod's containers behave. */
+export const simulate = (behaviour: object): Record<string, string> => ({
+  'k8ts.local/simulate': JSON.stringify(behaviour),
+});
+
+export const behavingTemplate = (labels: object, behaviour?: object, more: object = {}): Any => ({
+  metadata: { labels, ...(behaviour ? { annotations: simulate(behaviour) } : {}) },
+  spec: podSpec(more),
+});
+
 /** For assert.rejects: the server answered so. */
 export const refused =
   (code: number, pattern: RegExp) =>
