@@ -26,6 +26,19 @@ export const behavingTemplate = (labels: object, behaviour?: object, more: objec
   spec: podSpec(more),
 });
 
+/** A template of one container with a web server's image. */
+export const webPod = (labels: object, image = 'registry.example/web:1', more: object = {}, annotations = {}) => ({
+  metadata: { labels, annotations },
+  spec: podSpec(more, { image }),
+});
+
+/** The spec of a set of pods with these labels. */
+export const selecting = (labels: object, more: object = {}, template: object = webPod(labels)) => ({
+  selector: { matchLabels: labels },
+  template,
+  ...more,
+});
+
 /** For assert.rejects: the server answered so. */
 export const refused =
   (code: number, pattern: RegExp) =>
@@ -55,6 +68,7 @@ export function conformanceBench(prefix: string, seed: number) {
     await until(async () => (await client.list(coreV1.nodes)).items.length === 2);
   });
   after(() => cluster.stop());
+  const get = (ref: Any, namespace: string, name: string): Promise<Any> => client.get(ref, { namespace, name });
   return {
     cluster: late(() => cluster),
     client,
@@ -74,7 +88,13 @@ export function conformanceBench(prefix: string, seed: number) {
       client.create(coreV1.pods, { metadata: { namespace, name, ...more }, spec }),
     podsOf: async (namespace: string, labelSelector = ''): Promise<Any[]> =>
       (await client.list(coreV1.pods, { namespace, labelSelector })).items,
-    get: (ref: Any, namespace: string, name: string): Promise<Any> => client.get(ref, { namespace, name }),
+    get,
+    /** Its controller has seen it as it is, and counts so many. */
+    ready: (ref: Any, namespace: string, name: string, replicas: number, field = 'readyReplicas'): Promise<Any> =>
+      until(async () => {
+        const { status, metadata } = await get(ref, namespace, name);
+        return (status[field] ?? 0) === replicas && status.observedGeneration === metadata.generation;
+      }),
     remove: (ref: Any, namespace: string, name: string, options?: object): Promise<Any> =>
       client.delete(ref, { namespace, name }, options),
     patch: (ref: Any, namespace: string, name: string, body: object, options?: object): Promise<Any> =>
