@@ -2,23 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
 import { memoryStore } from '../../store/memory-store.ts';
-import { caller } from '../test-caller.ts';
-import { startTestServer, type TestServer } from '../test-server.ts';
+import { superuserOf } from '../test-api.ts';
+import { startTestServer } from '../test-server.ts';
 import { definition, establish, established, widget, widgets } from './test-definition.ts';
 
 const group = 'restart.example.com';
-const as = (s: TestServer) => caller({ url: s.url, ca: s.ca, cert: s.admin.certificatePem, key: s.admin.keyPem });
 
 test('a watch of custom resources goes on after the server has started again', async () => {
   const store = memoryStore({ clock: systemClock });
   const first = await startTestServer({ store });
-  const one = as(first);
+  const one = superuserOf(first);
   await establish(one, definition(group));
   const { metadata } = await one.expect(201, 'POST', widgets(group), widget(group, 'a'));
   await one.expect(201, 'POST', widgets(group), widget(group, 'b'));
   await one.expect(200, 'DELETE', `${widgets(group)}/a`);
   const second = await startTestServer({ store });
-  const two = as(second);
+  const two = superuserOf(second);
   try {
     await established(two, `widgets.${group}`);
     const watching = await two.watch(`${widgets(group)}?watch=1&resourceVersion=${metadata.resourceVersion}`);

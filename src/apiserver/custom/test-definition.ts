@@ -58,3 +58,8 @@ export const widget = (group: string, name: string, more: object = {}, version =
   metadata: { name },
   ...more,
 });
+
+export const objectSchema = (properties: object, more: object = {}): Json => ({ type: 'object', properties, ...more });
+
+export const specSchema = (properties: object, more: object = {}): Json =>
+  objectSchema({ spec: objectSchema(properties, more) });
