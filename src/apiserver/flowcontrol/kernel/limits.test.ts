@@ -76,6 +76,23 @@ test('limits keep their bounds, give out all seats that may be had, and are fair
   );
 });
 
+test('demand that has all but gone asks for nothing', () => {
+  const bounds = nominalBounds(
+    [
+      { shares: 1, lendablePercent: 100 },
+      { shares: 4, lendablePercent: 50 },
+    ],
+    10,
+  );
+  const limitsAt = (smooth: number) =>
+    currentLimits(
+      bounds.map((b, i) => ({ ...b, exempt: false, high: 0, smooth: i === 0 ? smooth : 0 })),
+      10,
+    );
+  assert.deepEqual(limitsAt(5e-324), limitsAt(0));
+  for (const limit of limitsAt(1e-300).current) assert.ok(Number.isInteger(limit));
+});
+
 test('an idle level lends, a busy one borrows and what was lent comes back at once', () => {
   const [idle, busy] = nominalBounds(
     [

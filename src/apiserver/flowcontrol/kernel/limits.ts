@@ -14,6 +14,9 @@ export interface LevelBounds {
   readonly upper: number;
 }
 
+// Smoothed demand halves again and again for days: less than this is none, before a share of it is no number any more.
+const leastDemand = 1e-3;
+
 /** In the order of `levels`. */
 export function nominalBounds(levels: readonly LevelShares[], serverSeats: number): LevelBounds[] {
   const sum = levels.reduce((total, l) => total + l.shares, 0);
@@ -47,7 +50,9 @@ export interface Allocation {
  */
 export function currentLimits(levels: readonly LevelDemand[], serverSeats: number): Allocation {
   const floor = levels.map(l => Math.max(l.lower, Math.min(l.nominal, l.high)));
-  const target = levels.map((l, i) => (l.exempt ? floor[i]! : Math.max(floor[i]!, l.smooth)));
+  const target = levels.map((l, i) =>
+    l.exempt ? floor[i]! : Math.max(floor[i]!, l.smooth < leastDemand ? 0 : l.smooth),
+  );
   // What exempt levels do not use of their own is all they lend; they are not limited.
   const seats = serverSeats - levels.reduce((sum, l, i) => sum + (l.exempt ? floor[i]! : 0), 0);
   if (levels.every((l, i) => l.exempt || floor[i] === l.nominal))
