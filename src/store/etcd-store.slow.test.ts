@@ -21,8 +21,9 @@ import {
   StoreUnavailableError,
   type StoreWatchHandler,
 } from './store.ts';
-import { bytes, type OpenedStore, Recorder, storeConformance } from './store-conformance.ts';
+import { storeConformance } from './store-conformance.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from './test-etcd.ts';
+import { bytes, type OpenedStore, Recorder } from './test-store.ts';
 
 const missing = await missingEtcd();
 const log = createLog('etcd', { level: 'error' });

@@ -12,7 +12,7 @@ import { openLmdbCopy, replaceLmdb } from './lmdb-copy.ts';
 import { formatMessage } from './lmdb-rows.ts';
 import { openLmdbStore } from './lmdb-store.ts';
 import type { Store } from './store.ts';
-import { Recorder } from './store-conformance.ts';
+import { Recorder } from './test-store.ts';
 
 function unpacked(t: TestContext, name: string, as: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-format-'));

@@ -19,8 +19,8 @@ import { VirtualClock } from '../base/clock.ts';
 import { openBackup, verifyBackup, writeBackup } from './backup-file.ts';
 import { compactLmdb, openLmdbCopy, replaceLmdb } from './lmdb-copy.ts';
 import { openLmdbStore } from './lmdb-store.ts';
-import { bytes, Recorder } from './store-conformance.ts';
 import type { CopiedEntry, StoreCopy } from './store-copy.ts';
+import { bytes, Recorder } from './test-store.ts';
 
 const about = { made: '2026-01-01T00:00:00.000Z', k8ts: '0.1.0' };
 

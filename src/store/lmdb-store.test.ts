@@ -18,8 +18,9 @@ import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../base/clock.ts';
 import { openLmdbStore } from './lmdb-store.ts';
 import { type Store, StoreFullError } from './store.ts';
-import { bytes, Recorder, storeConformance } from './store-conformance.ts';
+import { storeConformance } from './store-conformance.ts';
 import { StoreOpenError } from './store-error.ts';
+import { bytes, Recorder } from './test-store.ts';
 
 const temporary = () => mkdtempSync(join(tmpdir(), 'k8ts-store-'));
 

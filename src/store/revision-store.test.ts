@@ -8,7 +8,7 @@ import { RevisionIndex } from './revision-index.ts';
 import { RevisionStore } from './revision-store.ts';
 import type { Commit, Rows } from './rows.ts';
 import { StoreConflictError, StoreFullError } from './store.ts';
-import { bytes, Recorder } from './store-conformance.ts';
+import { bytes, Recorder } from './test-store.ts';
 
 /** Rows whose commits end when and how the test says. */
 class StagedRows implements Rows {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openLmdbStore } from './lmdb-store.ts';
 import { StoreFullError } from './store.ts';
-import { bytes, Recorder } from './store-conformance.ts';
+import { bytes, Recorder } from './test-store.ts';
 
 // A small file system of its own, filled until LMDB's commit fails: needs root to mount.
 test('a full disk rejects what is under way, keeps the rest, and goes on when there is room', async () => {
