@@ -1,0 +1,10 @@
+// Runs several files of tests in one process, each as a suite of its own: most of a small file's time is loading what it
+// tests. Hooks of a file stay its own. What never ends fails after two minutes. Usage: test-group.ts FILE…
+import { describe } from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+for (const file of process.argv.slice(2)) {
+  describe(file, { timeout: 120_000 }, async () => {
+    await import(pathToFileURL(file).href);
+  });
+}
