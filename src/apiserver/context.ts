@@ -13,6 +13,7 @@ import type { FieldValidation } from './body.ts';
 import type { DecodedBody } from './body-format.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Turns } from './http/turns.ts';
+import type { PackedParts } from './packed-parts.ts';
 import type { Dispatcher } from './registry/dispatcher.ts';
 import type { Registry, WriteContext } from './registry/registry.ts';
 import type { Stored } from './registry/stored.ts';
@@ -76,6 +77,8 @@ export interface ApiContext {
   readonly streams: Map<string, StreamHandler>;
   /** Other forms than the object's own JSON: Table, PartialObjectMetadata, YAML, protobuf. */
   readonly renderers: ((options: RenderOptions) => Renderer | undefined)[];
+  /** Lists in gzip are put together from these. */
+  readonly packedParts: PackedParts;
   /** Called when the server stops: ends watches so that clients turn elsewhere. */
   readonly onShutdown: Set<() => void>;
   readonly featureEnabled: (gate: string) => boolean;

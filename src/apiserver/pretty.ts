@@ -18,6 +18,7 @@ const indented = (json: Uint8Array): Buffer =>
 export function prettyRenderer(renderer: Renderer): Renderer {
   return {
     ...renderer,
+    parts: undefined,
     object: stored => indented(renderer.object(stored)),
     *list(result) {
       yield indented(Buffer.concat([...renderer.list(result)]));

@@ -4,7 +4,7 @@ import { encodeProtobuf, encodeProtobufItem, encodeProtobufWatchEvent, protobufE
 import { apiVersionOf } from '../api/ref.ts';
 import type { ListResult } from './registry/listing.ts';
 import { lengthDelimited, type Stored } from './registry/stored.ts';
-import { bookmarkOf, listMetadata, type Renderer, type RenderOptions } from './render.ts';
+import { bookmarkOf, type ListParts, listMetadata, type Renderer, type RenderOptions } from './render.ts';
 
 const contentType = 'application/vnd.kubernetes.protobuf';
 const metaTypes = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
@@ -17,15 +17,18 @@ export function protobufRenderer({ resource, accepted }: RenderOptions): Rendere
   const { typeName, kind } = resource;
   if (!typeName) return undefined;
   const apiVersion = apiVersionOf(resource);
+  const parts: ListParts = {
+    name: 'protobuf',
+    *items(items) {
+      for (const stored of items) yield stored.protobufItem(typeName);
+    },
+    ends: (result, bytes) => protobufEnds({ apiVersion, kind: `${kind}List` }, result, bytes),
+  };
   return {
     ...streams,
     object: stored => stored.protobuf(typeName),
-    list: result =>
-      protobufList(
-        { apiVersion, kind: `${kind}List` },
-        result,
-        result.items.map(stored => stored.protobufItem(typeName)),
-      ),
+    list: result => protobufList(parts.ends, result, [...parts.items(result.items, true)]),
+    parts,
     frame: (type, stored) => stored.protobufFrame(type, typeName),
     initial: stored => [lengthDelimited(encodeProtobufWatchEvent('ADDED', stored.protobuf(typeName)))],
     bookmark: (revision, initial) =>
@@ -44,20 +47,28 @@ function event(type: string, typeName: string, object: KubeObject): Buffer {
 }
 
 function* protobufList(
+  ends: ListParts['ends'],
+  result: ListResult,
+  items: readonly Uint8Array[],
+): Iterable<Uint8Array> {
+  let bytes = 0;
+  for (const item of items) bytes += item.length;
+  const { head, tail } = ends(result, bytes);
+  yield head;
+  yield* items;
+  yield tail;
+}
+
+function protobufEnds(
   typeMeta: { apiVersion: string; kind: string },
   result: ListResult,
-  items: readonly Buffer[],
+  bytes: number,
   metadataTag = 1 * 8 + 2,
-): Iterable<Uint8Array> {
+): { head: Buffer; tail: Buffer } {
   const metadata = encodeProtobufItem(`${metaTypes}ListMeta`, listMetadata(result) as unknown as KubeObject).item;
   metadata[0] = metadataTag;
-  let size = metadata.length;
-  for (const item of items) size += item.length;
-  const envelope = protobufEnvelope(typeMeta, size);
-  yield envelope.head;
-  yield metadata;
-  yield* items;
-  yield envelope.tail;
+  const envelope = protobufEnvelope(typeMeta, metadata.length + bytes);
+  return { head: Buffer.concat([envelope.head, metadata]), tail: envelope.tail };
 }
 
 function partialRenderer(version: 'v1' | 'v1beta1'): Renderer {
@@ -76,10 +87,10 @@ function partialRenderer(version: 'v1' | 'v1beta1'): Renderer {
     object: stored => encodeProtobuf(typeName, partial(stored)),
     list: result =>
       protobufList(
-        { ...typeMeta, kind: 'PartialObjectMetadataList' },
+        (listed, bytes) =>
+          protobufEnds({ ...typeMeta, kind: 'PartialObjectMetadataList' }, listed, bytes, old ? 2 * 8 + 2 : undefined),
         result,
         result.items.map(item),
-        old ? 2 * 8 + 2 : undefined,
       ),
     frame: (type, stored) => event(type, typeName, partial(stored)),
     initial: stored => [event('ADDED', typeName, partial(stored))],

@@ -47,6 +47,7 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
   const base = jsonRenderer(resource);
   return {
     ...base,
+    parts: undefined,
     object: stored => bytes(partialOf(stored.object, version)),
     *list(result) {
       yield listHead('PartialObjectMetadataList', `meta.k8s.io/${version}`, result);
@@ -97,6 +98,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
   };
   return {
     ...jsonRenderer(resource),
+    parts: undefined,
     object: stored => Buffer.from(one(stored)),
     *list(result: ListResult) {
       yield Buffer.from(
@@ -123,6 +125,7 @@ function asYaml(renderer: Renderer): Renderer {
   const yaml = (json: Uint8Array) => Buffer.from(stringify(JSON.parse(Buffer.from(json).toString()), { lineWidth: 0 }));
   return {
     ...renderer,
+    parts: undefined,
     contentType: 'application/yaml',
     object: stored => yaml(renderer.object(stored)),
     *list(result) {

@@ -2,6 +2,7 @@
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import type { Accepted } from './negotiation.ts';
+import type { ListForm } from './packed-parts.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
 
@@ -12,12 +13,19 @@ export interface Renderer {
   object(stored: Stored): Uint8Array;
   /** Pieces in order: head, items parted as needed, tail. */
   list(result: ListResult): Iterable<Uint8Array>;
+  /** The same list in parts, where an item's bytes depend on nothing but the item. */
+  readonly parts?: ListParts | undefined;
   frame(type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: Stored): Uint8Array;
   /** The pieces of an ADDED frame for an object that exists when a watch begins. */
   initial(stored: Stored): readonly Uint8Array[];
   bookmark(revision: number, initial: boolean): Uint8Array;
   /** An ERROR event with this Status. */
   error(status: unknown): Uint8Array;
+}
+
+export interface ListParts extends ListForm {
+  /** What stands before and behind the items, which are so many bytes. */
+  ends(result: ListResult, bytes: number): { head: Uint8Array; tail: Uint8Array };
 }
 
 export interface RenderOptions {
@@ -37,15 +45,22 @@ const commaByte = 44;
 
 /** Objects as they are, in JSON: nothing is serialised again. */
 export function jsonRenderer(resource: Resource): Renderer {
+  const kind = resource.custom?.listKind ?? `${resource.kind}List`;
+  const parts: ListParts = {
+    name: `json ${resource.custom ? '' : apiVersionOf(resource)}`,
+    items: (items, first) => (resource.custom ? wholeItems(items, first) : bareItems(items, first, resource)),
+    ends: result => ({ head: listHead(kind, apiVersionOf(resource), result), tail: end }),
+  };
   return {
     contentType: 'application/json',
     streamType: 'application/json',
     object: stored => stored.json,
     *list(result) {
-      yield listHead(resource.custom?.listKind ?? `${resource.kind}List`, apiVersionOf(resource), result);
-      yield* resource.custom ? wholeItems(result) : bareItems(result, resource);
+      yield parts.ends(result, 0).head;
+      yield* parts.items(result.items, true);
       yield end;
     },
+    parts,
     frame: (type, stored) => stored.frame(type),
     initial: stored => stored.framePieces('ADDED'),
     bookmark: (revision, initial) =>
@@ -57,9 +72,9 @@ export function jsonRenderer(resource: Resource): Renderer {
   };
 }
 
-function* wholeItems(result: ListResult): Iterable<Uint8Array> {
-  let first = true;
-  for (const item of result.items) {
+function* wholeItems(items: readonly Stored[], begins: boolean): Iterable<Uint8Array> {
+  let first = begins;
+  for (const item of items) {
     if (!first) yield comma;
     first = false;
     yield item.json;
@@ -67,12 +82,12 @@ function* wholeItems(result: ListResult): Iterable<Uint8Array> {
 }
 
 /** Items of a list of a built-in kind lack what the list says of all of them: kind and apiVersion, which stand first. */
-function* bareItems(result: ListResult, resource: Resource): Iterable<Uint8Array> {
+function* bareItems(items: readonly Stored[], begins: boolean, resource: Resource): Iterable<Uint8Array> {
   const { kind } = resource;
   const apiVersion = apiVersionOf(resource);
   const { length } = `{"kind":"${kind}","apiVersion":"${apiVersion}",`;
-  let first = true;
-  for (const { json, object } of result.items) {
+  let first = begins;
+  for (const { json, object } of items) {
     const bare = object.kind === kind && object.apiVersion === apiVersion && json[length - 1] === commaByte;
     if (bare) yield first ? opening : nextOpening;
     else if (!first) yield comma;

@@ -6,6 +6,7 @@ import type { Resource } from '../api/resource.ts';
 import { notAcceptable } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
+import { counted, writeCompressed, writePacked, writePieces } from './list-writer.ts';
 import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
 import { prettyRenderer, wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
@@ -13,7 +14,7 @@ import type { ListResult } from './registry/listing.ts';
 import { Stored } from './registry/stored.ts';
 import { showAs, showCustom } from './registry/versions.ts';
 import { jsonRenderer, type Renderer } from './render.ts';
-import { acceptsGzip, counted, responseHeaders, sendObject, writeCompressed, writePieces } from './respond.ts';
+import { acceptsGzip, responseHeaders, sendObject } from './respond.ts';
 
 const protobuf: MediaType = 'application/vnd.kubernetes.protobuf';
 const offered: readonly MediaType[] = ['application/json', 'application/yaml', protobuf];
@@ -48,6 +49,7 @@ function versioned(renderer: Renderer, resource: Resource): Renderer {
   const show = (stored: Stored) => (custom ? showCustom(stored, custom) : showAs(stored, apiVersionOf(resource)));
   return {
     ...renderer,
+    parts: undefined,
     object: stored => renderer.object(show(stored)),
     list: result => renderer.list({ ...result, items: result.items.map(show) }),
     frame: (type, stored) => renderer.frame(type, show(stored)),
@@ -72,9 +74,17 @@ function plainRenderer(context: ApiContext, exchange: Exchange, resource: Resour
 }
 
 /** Answers with a list; compressed when it is large and the client takes that. */
-export async function sendList({ exchange, warnings }: Asked, renderer: Renderer, result: ListResult): Promise<void> {
+export async function sendList(
+  { context, exchange, warnings }: Asked,
+  renderer: Renderer,
+  result: ListResult,
+): Promise<void> {
   const headers = responseHeaders(renderer.contentType, warnings);
-  if (acceptsGzip(exchange)) return writeCompressed(exchange, headers, renderer.list(result));
+  if (acceptsGzip(exchange)) {
+    if (renderer.parts && result.items.length > 0)
+      return writePacked(exchange, headers, renderer.parts, result, context.packedParts);
+    return writeCompressed(exchange, headers, renderer.list(result));
+  }
   await writePieces(exchange.open(200, headers), counted(exchange, renderer.list(result)));
 }
 

@@ -1,5 +1,4 @@
-import type { Writable } from 'node:stream';
-import { createGzip, gzip } from 'node:zlib';
+import { gzip } from 'node:zlib';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
@@ -98,98 +97,9 @@ export function warningHeader(text: string): string {
   return `299 - "${clean}"`;
 }
 
-const batchItems = 64;
-
-/** Writes pieces in corked batches, waiting for the client between them: 1 GB/s without stalls over 5 ms. */
-export async function writePieces(out: Writable, pieces: Iterable<Uint8Array>): Promise<void> {
-  let n = 0;
-  out.cork();
-  for (const piece of pieces) {
-    if (out.destroyed) return;
-    const ready = out.write(piece);
-    if (++n < batchItems) continue;
-    n = 0;
-    out.uncork();
-    if (ready) await new Promise(resolve => setImmediate(resolve));
-    else
-      await new Promise<void>(resolve => {
-        const go = () => {
-          out.off('drain', go);
-          out.off('close', go);
-          resolve();
-        };
-        out.on('drain', go);
-        out.on('close', go);
-      });
-    out.cork();
-  }
-  out.end();
-  out.uncork();
-}
-
 /** Answers below this size are not worth compressing. */
 export const compressBytes = 128 << 10;
-const gzipHeaders = { 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
+export const gzipHeaders = { 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
 
 export const acceptsGzip = ({ headers }: Exchange): boolean =>
   /(^|,)\s*gzip\s*(;|,|$)/.test(String(headers['accept-encoding'] ?? ''));
-
-/** Answers 200 with these pieces, in gzip when they are more than `compressBytes`. */
-export async function writeCompressed(
-  exchange: Exchange,
-  headers: Record<string, string | readonly string[]>,
-  pieces: Iterable<Uint8Array>,
-): Promise<void> {
-  const iterator = pieces[Symbol.iterator]();
-  const first: Uint8Array[] = [];
-  let size = 0;
-  let next = iterator.next();
-  while (!next.done && size <= compressBytes) {
-    first.push(next.value);
-    size += next.value.length;
-    next = iterator.next();
-  }
-  if (next.done && size <= compressBytes) return exchange.respond(200, headers, Buffer.concat(first, size));
-  const out = exchange.open(200, { ...headers, ...gzipHeaders });
-  const packer = createGzip({ level: 1, chunkSize: packBytes });
-  packer.on('error', () => out.destroy());
-  out.on('close', () => packer.destroy());
-  packer.pipe(out);
-  await writePieces(packer, counted(exchange, larger(remaining(first, next, iterator))));
-}
-
-/** The same pieces; their sizes are noted as sent, before they are packed. */
-export function* counted(exchange: Exchange, pieces: Iterable<Uint8Array>): Iterable<Uint8Array> {
-  let bytes = 0;
-  for (const piece of pieces) {
-    bytes += piece.length;
-    yield piece;
-  }
-  exchange.sentBytes = bytes;
-}
-
-function* remaining(
-  first: readonly Uint8Array[],
-  next: IteratorResult<Uint8Array>,
-  iterator: Iterator<Uint8Array>,
-): Iterable<Uint8Array> {
-  yield* first;
-  for (let n = next; !n.done; n = iterator.next()) yield n.value;
-}
-
-// Every write to the packer is a trip to another thread.
-const packBytes = 64 << 10;
-
-function* larger(pieces: Iterable<Uint8Array>): Iterable<Uint8Array> {
-  let batch: Uint8Array[] = [];
-  let size = 0;
-  for (const piece of pieces) {
-    batch.push(piece);
-    size += piece.length;
-    if (size < packBytes) continue;
-    yield Buffer.concat(batch, size);
-    batch = [];
-    size = 0;
-  }
-  if (size) yield Buffer.concat(batch, size);
-}

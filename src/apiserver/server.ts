@@ -47,6 +47,7 @@ import { requestMetrics } from './metrics.ts';
 import { admissionMeter } from './observe/admission-meter.ts';
 import { MeasuredStore } from './observe/measured-store.ts';
 import { createObservation, measuredAuthorizer } from './observe/observation.ts';
+import { PackedParts } from './packed-parts.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
 import { KeptBytes } from './registry/kept-bytes.ts';
@@ -88,6 +89,8 @@ function localUser({ serviceAccount, user }: { serviceAccount?: string; user?: s
 
 // Ten thousand pods of 4 KB: a list of more is encoded anew.
 const keptBytes = 48 << 20;
+/** Of lists in gzip: about 150 MB of objects. */
+const packedBytes = 16 << 20;
 const longestDrainMs = 5000;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -144,6 +147,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           resource.custom ? customPrinter(resource.custom) : printerOf(resource),
         ),
     ],
+    packedParts: new PackedParts(new KeptBytes(packedBytes)),
     onShutdown: new Set(),
     featureEnabled,
     authorizer: measuredAuthorizer(() => access.authorizer, metrics, clock),
