@@ -103,3 +103,28 @@ export class ProtoReader {
     if (this.#at + bytes > this.#bytes.length) throw truncated();
   }
 }
+
+/** Reads a message's fields up to `end`; `take` reads or skips what follows the tag. */
+export function readFields(r: ProtoReader, end: number, take: (number: number, wireType: number) => void): void {
+  while (r.at < end) {
+    const tag = r.varint();
+    take(Math.floor(tag / 8), tag & 7);
+  }
+  if (r.at !== end) throw runsPast();
+}
+
+export const runsPast = () => badRequest('proto: message runs past its end');
+
+/** Reads a message's fields by number; `take` gives back whether it took the field. */
+export function messageReader<T>(
+  start: () => T,
+  take: (r: ProtoReader, number: number, into: T) => boolean,
+): (r: ProtoReader) => T {
+  return r => {
+    const into = start();
+    readFields(r, r.end(), (number, wire) => {
+      if (!take(r, number, into)) r.skip(wire);
+    });
+    return into;
+  };
+}

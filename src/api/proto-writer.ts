@@ -112,3 +112,17 @@ export class ProtoWriter {
     this.#bytes.set(value, this.#at);
   }
 }
+
+/** A message as field `number`: content first, then its length, then its tag. */
+export function writeMessage(w: ProtoWriter, number: number, content: () => void): void {
+  const before = w.size;
+  content();
+  w.varint(w.size - before);
+  w.varint(number * 8 + 2);
+}
+
+/** Length and bytes as field `number`; `content` writes both. */
+export function writeField(w: ProtoWriter, number: number, content: () => void): void {
+  content();
+  w.varint(number * 8 + 2);
+}

@@ -1,0 +1,238 @@
+// How objects are read from protobuf: a function for each type, put together from the type facts on first use.
+import { BugError } from '../base/assert.ts';
+import { setKey } from './patch/plain.ts';
+import { messageReader, type ProtoReader, readFields, runsPast } from './proto-reader.ts';
+import { type Plain, schemaVariantOf, wireTypeOf, zeroMessage, zeroOf } from './proto-wire-type.ts';
+import { formatDuration } from './scalar.ts';
+import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
+import { badRequest } from './status.ts';
+
+type Read = (r: ProtoReader) => unknown;
+
+export interface ProtoReadCodec {
+  /** Reads the fields that stand before `end`, in the order they come in. */
+  read: (r: ProtoReader, end: number) => Plain;
+}
+
+type Add = (value: unknown) => string;
+
+/** `readRaw` makes a value of what stands in a raw extension: JSON, or an object in an envelope of its own. */
+export class ProtoReadCodecs {
+  readonly #codecs = new Map<string, ProtoReadCodec>();
+  readonly #scalars: Record<string, Read>;
+
+  constructor(readRaw: (bytes: Buffer) => unknown) {
+    const raw: Read = r => {
+      const { bytes } = readRawBytes(r);
+      return bytes?.length ? readRaw(bytes) : null;
+    };
+    this.#scalars = { ...scalarReaders, RawExtension: raw, object: raw, any: raw };
+  }
+
+  /** Reads nothing until first used, so that types may contain themselves. */
+  of(typeName: string): ProtoReadCodec {
+    let codec = this.#codecs.get(typeName);
+    if (!codec) {
+      const made: ProtoReadCodec = {
+        read: (r, end) => {
+          made.read = this.#build(typeName);
+          return made.read(r, end);
+        },
+      };
+      codec = made;
+      this.#codecs.set(typeName, codec);
+    }
+    return codec;
+  }
+
+  #build(typeName: string): ProtoReadCodec['read'] {
+    const schema = schemaOf(typeName);
+    const names = ['runsPast'];
+    const values: unknown[] = [runsPast];
+    const add: Add = value => {
+      names.push(`$${values.length}`);
+      values.push(value);
+      return names.at(-1)!;
+    };
+    const cases = schema.inline.map(
+      ({ type, proto }) => `case ${proto[0] * 8 + 2}: Object.assign(o, ${add(this.of(type))}.read(r, r.end())); break;`,
+    );
+    for (const f of schema.fields) if (f.proto) cases.push(this.#case(f, add));
+    const code = `return function read${schema.shortName}(r, end) {
+    const o = {};
+    while (r.at < end) {
+      const tag = r.varint();
+      switch (tag) {
+        ${cases.join('\n        ')}
+        default: r.skip(tag & 7);
+      }
+    }
+    if (r.at !== end) throw runsPast();
+    return o;
+  }`;
+    return new Function(...names, code)(...values) as ProtoReadCodec['read'];
+  }
+
+  #case(f: FieldSchema, add: Add): string {
+    const { type } = f;
+    const target = `o[${JSON.stringify(f.name)}]`;
+    if (type.kind === 'map')
+      return `case ${f.proto![0] * 8 + 2}: ${add(this.#mapReader(type.value))}(r, ${target} ??= {}); break;`;
+    const isList = type.kind === 'list' && !f.proto![4];
+    const item = isList ? type.item : type;
+    const tag = f.proto![0] * 8 + wireTypeOf(item);
+    const value = this.#code(item, add);
+    return isList
+      ? `case ${tag}: (${target} ??= []).push(${value}); break;`
+      : `case ${tag}: ${target} = ${value}; break;`;
+  }
+
+  #code(type: TypeRef, add: Add): string {
+    if (type.kind === 'struct') return `${add(this.of(type.name))}.read(r, r.end())`;
+    if (type.kind === 'scalar' && !type.via) {
+      if (type.scalar === 'string') return 'r.string()';
+      if (type.scalar === 'bool') return 'r.varint() !== 0';
+      if (type.scalar === 'int32' || type.scalar === 'int64') return 'r.int()';
+    }
+    return `${add(this.#valueReader(type))}(r)`;
+  }
+
+  #mapReader(value: TypeRef): (r: ProtoReader, out: Plain) => void {
+    const read = this.#valueReader(value);
+    const zero = zeroOf(value);
+    return (r, out) => {
+      let key = '';
+      let got: unknown = zero === zeroMessage ? null : zero;
+      readFields(r, r.end(), (number, wire) => {
+        if (number === 1 && wire === 2) key = r.string();
+        else if (number === 2) got = read(r);
+        else r.skip(wire);
+      });
+      setKey(out, key, got);
+    };
+  }
+
+  #valueReader(type: TypeRef): Read {
+    if (type.kind === 'struct') {
+      const codec = this.of(type.name);
+      return r => codec.read(r, r.end());
+    }
+    if (type.kind === 'list') {
+      const item = this.#valueReader(type.item);
+      return messageReader<unknown[]>(
+        () => [],
+        (r, number, into) => {
+          if (number !== 1) return false;
+          into.push(item(r));
+          return true;
+        },
+      );
+    }
+    if (type.kind === 'map') throw new BugError('protobuf: a map has no message of its own');
+    const variant = schemaVariantOf(type);
+    return variant ? this.#variantReader(variant) : this.#scalars[type.scalar]!;
+  }
+
+  // JSON Schema's fields that are one type or another.
+  #variantReader({ other, schema }: { other: string; schema: string }): Read {
+    const props = this.of(schema);
+    const isBool = other === 'Bool';
+    const read = messageReader<{ value: unknown; schema?: Plain }>(
+      () => ({ value: isBool ? false : [] }),
+      (r, number, into) => {
+        if (isBool && number === 1) into.value = r.varint() !== 0;
+        else if (number === (isBool ? 2 : 1)) into.schema = props.read(r, r.end());
+        else if (number === 2)
+          (into.value as unknown[]).push(other === 'StringArray' ? r.string() : props.read(r, r.end()));
+        else return false;
+        return true;
+      },
+    );
+    return r => {
+      const got = read(r);
+      return got.schema ?? got.value;
+    };
+  }
+}
+
+// Of the years that RFC 3339 can write.
+const firstSecond = -62_167_219_200;
+const lastSecond = 253_402_300_799;
+
+function timeReader(digits: number): Read {
+  const read = messageReader(
+    () => ({ seconds: 0, nanos: 0, empty: true }),
+    (r, number, into) => {
+      if (number !== 1 && number !== 2) return false;
+      into[number === 1 ? 'seconds' : 'nanos'] = r.int();
+      into.empty = false;
+      return true;
+    },
+  );
+  return r => {
+    const { seconds, nanos, empty } = read(r);
+    if (empty) return null;
+    if (!(seconds >= firstSecond && seconds <= lastSecond)) throw badRequest('Time: year outside of range [0,9999]');
+    const text = new Date(seconds * 1000).toISOString().slice(0, 19);
+    return digits
+      ? `${text}.${String(Math.abs(nanos) % 1e9)
+          .padStart(9, '0')
+          .slice(0, digits)}Z`
+      : `${text}Z`;
+  };
+}
+
+const readText = messageReader(
+  () => ({ text: '' }),
+  (r, number, into) => {
+    if (number !== 1) return false;
+    into.text = r.string();
+    return true;
+  },
+);
+
+const readIntOrString = messageReader(
+  () => ({ type: 0, int: 0, text: '' }),
+  (r, number, into) => {
+    if (number === 1) into.type = r.int();
+    else if (number === 2) into.int = r.int();
+    else if (number === 3) into.text = r.string();
+    else return false;
+    return true;
+  },
+);
+
+const readRawBytes = messageReader(
+  () => ({ bytes: undefined as Buffer | undefined }),
+  (r, number, into) => {
+    if (number !== 1) return false;
+    into.bytes = r.bytes();
+    return true;
+  },
+);
+
+const readDuration = messageReader(
+  () => ({ ns: 0 }),
+  (r, number, into) => {
+    if (number !== 1) return false;
+    into.ns = r.int();
+    return true;
+  },
+);
+
+const scalarReaders: Record<string, Read> = {
+  string: r => r.string(),
+  int32: r => r.int(),
+  int64: r => r.int(),
+  bool: r => r.varint() !== 0,
+  double: r => r.double(),
+  bytes: r => r.bytes().toString('base64'),
+  Time: timeReader(0),
+  MicroTime: timeReader(6),
+  Duration: r => formatDuration(readDuration(r).ns),
+  Quantity: r => readText(r).text || '0',
+  IntOrString: r => {
+    const { type, int, text } = readIntOrString(r);
+    return type === 0 ? int : text;
+  },
+};
