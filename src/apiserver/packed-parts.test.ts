@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import type { KubeObject } from '../api/meta.ts';
 import { GzipTrailer, gzipHeader, type ListForm, PackedParts, unpacked } from './packed-parts.ts';
 import { KeptBytes } from './registry/kept-bytes.ts';
 import { Stored } from './registry/stored.ts';
@@ -24,7 +25,7 @@ function countingForm() {
 }
 
 const stored = (name: string, revision: number, text = '') =>
-  new Stored(`ns/${name}`, { metadata: { name, labels: { text } } }, revision);
+  new Stored(`ns/${name}`, { metadata: { name, labels: { text } } } as unknown as KubeObject, revision);
 
 async function gzipOf(parts: PackedParts, form: ListForm, items: readonly Stored[]): Promise<Buffer> {
   const trailer = new GzipTrailer();
