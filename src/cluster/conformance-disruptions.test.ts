@@ -5,8 +5,6 @@ import { coreV1, policyV1 } from '../api/refs.ts';
 import { StatusError } from '../api/status.ts';
 import { conformanceBench, behavingTemplate as template } from './test-conformance.ts';
 
-type Any = any;
-
 const { client, until, namespace, podsOf, get, patch, gone } = conformanceBench('e', 18);
 const budget = (ns: string, spec: object) =>
   client.create(policyV1.poddisruptionbudgets, {

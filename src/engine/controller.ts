@@ -77,7 +77,7 @@ export interface Controller {
 
 export interface Reconciler {
   /** Level-based: may be called at any time, any number of times. Throwing requeues with back-off. */
-  reconcile(key: string): Promise<Result | void>;
+  reconcile(key: string): Promise<Result | undefined> | Promise<void>;
   /** Background work besides the queue (periodic resync, monitors). */
   run?(signal: AbortSignal): Promise<void>;
 }
