@@ -30,7 +30,7 @@ import type { Registry, WriteContext } from './registry/registry.ts';
 import { parseSelection } from './registry/selection.ts';
 import { Stored } from './registry/stored.ts';
 import { type Transform, updateObject } from './registry/update.ts';
-import { startWatch } from './registry/watcher.ts';
+import { startWatch, type WatchSink } from './registry/watcher.ts';
 import { attributesOf } from './request-attributes.ts';
 import { deletedStatus } from './resource-handler.ts';
 
@@ -335,13 +335,18 @@ function localWatch<T extends KubeObject>(
   let stopped = false;
   let stop: (() => void) | undefined;
   const timer = options.timeoutSeconds
-    ? context.clock.after(options.timeoutSeconds * 1000, () => close(undefined))
+    ? context.clock.after(options.timeoutSeconds * 1000, () => {
+        // So that the next watch need not look at what this one has seen or passed over.
+        bookmark?.(context.dispatcher.revision, false);
+        close(undefined);
+      })
     : undefined;
   let ending: Set<() => void> | undefined;
   const close = (error: Error | undefined) => {
     if (stopped) return;
     end();
     handler.onClose(error);
+  let bookmark: WatchSink['onBookmark'] | undefined;
   };
   const end = () => {
     stopped = true;
@@ -378,28 +383,30 @@ function localWatch<T extends KubeObject>(
       context.dispatcher,
       {
         namespace: options.namespace ?? '',
+    const sink = orderedSink(
+      registry,
+      {
+        onEvent: (type, stored) => give(type, registry.show(stored)),
+        onInitial: stored => give('ADDED', registry.show(stored)),
+        onBookmark: (revision, initial) => {
+          if (stopped) return;
+          const metadata = {
+            resourceVersion: String(revision),
+            ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+          };
+          handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
+        },
+      },
+      close,
+    );
         selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
         resourceVersion: rv,
         sendInitialEvents: options.sendInitialEvents,
       },
-      orderedSink(
-        registry,
-        {
-          onEvent: (type, stored) => give(type, registry.show(stored)),
-          onInitial: stored => give('ADDED', registry.show(stored)),
-          onBookmark: (revision, initial) => {
-            if (stopped) return;
-            const metadata = {
-              resourceVersion: String(revision),
-              ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-            };
-            handler.onEvent('BOOKMARK', { kind: ref.kind, apiVersion: apiVersionOf(ref), metadata } as unknown as T);
-          },
-        },
-        close,
-      ),
+      sink,
     );
     if (stopped) stop();
   }
   return { stop: end };
 }
+    bookmark = sink.onBookmark;

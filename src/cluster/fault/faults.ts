@@ -199,8 +199,10 @@ export class FaultInjector implements Faults, Interceptor {
     const inner = open({
       onEvent: (type, object) => late.push(() => void (life.dead || over || handler.onEvent(type, object))),
       onClose: error => late.push(() => entry.close(error)),
+    let forget: (() => void) | undefined;
     });
     const entry: OpenWatch = {
+      forget?.();
       call,
       close: error => {
         if (over) return;
@@ -215,13 +217,8 @@ export class FaultInjector implements Faults, Interceptor {
       end();
       inner.stop();
     };
-    life.signal.addEventListener('abort', stop, { once: true });
-    return {
-      stop: () => {
-        life.signal.removeEventListener('abort', stop);
-        stop();
-      },
-    };
+    if (!over) forget = life.onKill(stop);
+    return { stop };
   }
 
   /** Resolves when every part is made and about to run. */

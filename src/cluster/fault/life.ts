@@ -5,9 +5,12 @@ import { BugError } from '../../base/assert.ts';
 export class Life {
   readonly #controller = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
+  // Not listeners of the signal: it compares a new one with all it has, and a thousand nodes may share one life.
+  readonly #onKill = new Set<() => void>();
+  #dead = false;
 
   get dead(): boolean {
-    return this.#controller.signal.aborted;
+    return this.#dead;
   }
 
   /** Aborted by `kill`. */
@@ -20,9 +23,18 @@ export class Life {
     return this.#ended.promise;
   }
 
+  /** Calls `fn` on `kill`, unless what this returns has been called before. */
+  onKill(fn: () => void): () => void {
+    this.#onKill.add(fn);
+    return () => void this.#onKill.delete(fn);
+  }
+
   kill(): void {
-    if (this.dead) return;
+    if (this.#dead) return;
+    this.#dead = true;
     this.#controller.abort(new BugError('the component has crashed'));
+    for (const fn of this.#onKill) fn();
+    this.#onKill.clear();
     this.#ended.resolve();
   }
 }
