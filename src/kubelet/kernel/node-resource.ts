@@ -49,6 +49,19 @@ export function allocatableOf(size: NodeSize, reserved: readonly Strings[], evic
   };
 }
 
+/** Resources that somebody else advertised in the node's capacity stay, and pods may use all of them. Sorted. */
+export function withExtended(
+  old: { readonly capacity?: Strings } | undefined,
+  capacity: Strings,
+  allocatable: Strings,
+): { capacity: Strings; allocatable: Strings } {
+  const isExtended = (name: string) => name.includes('/') && !(name in capacity);
+  const extended = Object.entries(old?.capacity ?? {}).filter(([name]) => isExtended(name));
+  const sorted = (own: Strings): Strings =>
+    Object.fromEntries([...Object.entries(own), ...extended].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { capacity: sorted(capacity), allocatable: sorted(allocatable) };
+}
+
 const maxImages = 50;
 const maxNames = 5;
 

@@ -12,7 +12,7 @@ import type { EventRecorder } from '../../client/event-recorder.ts';
 import type { ContainerRuntime } from '../../cri/runtime.ts';
 import type { StatusResponse, VersionResponse } from '../../cri/type.ts';
 import { eventOf, nodeConditions, type Pressure, timedConditions } from '../kernel/node-condition.ts';
-import { allocatableOf, capacityOf, type NodeSize, nodeImages } from '../kernel/node-resource.ts';
+import { allocatableOf, capacityOf, type NodeSize, nodeImages, withExtended } from '../kernel/node-resource.ts';
 import type { MachineInfo } from '../option.ts';
 
 export interface NodeManagerOptions {
@@ -246,8 +246,7 @@ export class NodeManager {
     }));
     const policy = this.#status.features?.supplemental_groups_policy;
     return {
-      capacity: canonical(capacityOf(this.#size)),
-      allocatable: canonical(this.allocatable),
+      ...withExtended(old, canonical(capacityOf(this.#size)), canonical(this.allocatable)),
       conditions: timedConditions(old?.conditions, this.#conditionsNow(), formatTime(clock.now())),
       addresses: this.#addresses(),
       daemonEndpoints: { kubeletEndpoint: { Port: port } },
