@@ -14,6 +14,7 @@ import type { Log } from '../base/log.ts';
 import { type Random, randomUuid } from '../base/random.ts';
 import type { Informer } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
+import { RuntimeError } from '../cri/runtime-error.ts';
 import type { ContainerConfig, Image, PodSandboxConfig } from '../cri/type.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import { containerMounts } from './container-mounts.ts';
@@ -29,7 +30,8 @@ import { type ImageUser, type SecurityOptions, verifyNonRoot } from './kernel/se
 import { serviceEnv } from './kernel/service-env.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { PodEvents } from './pod-event.ts';
-import type { PodPaths } from './pod-path.ts';
+import { identityOf, type PodPaths } from './pod-path.ts';
+import type { RuntimeCache } from './runtime-cache.ts';
 import type { VolumeManager } from './volume/volume-manager.ts';
 
 /** A container that does not start: the reason and message of its waiting state. */
@@ -47,6 +49,7 @@ export class StartError extends Error {
 
 export interface StarterOptions {
   readonly runtime: ContainerRuntime;
+  readonly cache: RuntimeCache;
   readonly host: Host;
   readonly clock: Clock;
   readonly random: Random;
@@ -81,6 +84,9 @@ export interface StartRequest {
   readonly restartCount: number;
   readonly signal: AbortSignal;
 }
+
+// Without the wrapping of gRPC, as events and statuses say it.
+const runtimeWords = (error: unknown): string => (error instanceof RuntimeError ? error.details : messageOf(error));
 
 export class ContainerStarter {
   readonly #o: StarterOptions;
@@ -120,30 +126,38 @@ export class ContainerStarter {
     failed: (reason: string, message: string) => StartError,
   ): Promise<void> {
     const { pod, container, sandboxId, sandboxConfig, signal } = request;
-    const { runtime, events } = this.#o;
+    const { runtime, events, cache } = this.#o;
+    const { uid } = pod.metadata;
     let id: string;
     try {
-      const created = await runtime.CreateContainer({
-        pod_sandbox_id: sandboxId,
-        config,
-        sandbox_config: sandboxConfig,
+      id = await cache.making(identityOf(pod), async () => {
+        const created = await runtime.CreateContainer({
+          pod_sandbox_id: sandboxId,
+          config,
+          sandbox_config: sandboxConfig,
+        });
+        return created.container_id ?? '';
       });
-      id = created.container_id ?? '';
     } catch (error) {
-      throw failed('CreateContainerError', messageOf(error));
+      throw failed('CreateContainerError', runtimeWords(error));
     }
     events.container(pod, container, 'Normal', 'Created', 'Container created');
     try {
       await runtime.StartContainer({ container_id: id });
     } catch (error) {
-      throw failed('RunContainerError', messageOf(error));
+      await cache.lookAtContainer(uid, id, sandboxId);
+      throw failed('RunContainerError', runtimeWords(error));
     }
     events.container(pod, container, 'Normal', 'Started', 'Container started');
-    await this.#linkLog(pod, container.name, id, config);
+    await Promise.all([cache.lookAtContainer(uid, id, sandboxId), this.#linkLog(pod, container.name, id, config)]);
     if (container.lifecycle?.postStart) await this.#postStart(request, id, signal);
   }
 
-  async #postStart({ pod, container, observed }: StartRequest, id: string, signal: AbortSignal): Promise<void> {
+  async #postStart(
+    { pod, container, observed, sandboxId }: StartRequest,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const podIp = observed.sandboxes[0]?.ips[0] ?? this.#o.hostIps[0] ?? '';
     const target = { pod, container: container as Container, containerId: id, podIp };
     try {
@@ -166,6 +180,7 @@ export class ContainerStarter {
         message: 'FailedPostStartHook',
         signal,
       });
+      await this.#o.cache.lookAtContainer(pod.metadata.uid, id, sandboxId);
       throw new StartError('PostStartHookError', message);
     }
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coordinationV1, coreV1 } from '../api/refs.ts';
+import { RuntimeError } from '../cri/runtime-error.ts';
 import { startTestNode } from './test-node.ts';
 
 const container = { name: 'app', image: 'example.com/app:1' };
@@ -21,6 +22,29 @@ test('registers the node, its lease and its events', async () => {
     const events = await t.events('node-a');
     assert.ok(events.includes('Starting: Starting kubelet.'), events.join('\n'));
     assert.ok(events.includes('NodeReady: Node node-a status is now: NodeReady'), events.join('\n'));
+  } finally {
+    await t.stop();
+  }
+});
+
+test('an extended resource that an administrator advertises becomes allocatable, and stays', async () => {
+  const t = await startTestNode();
+  const advertised = async () => {
+    const { status } = await t.client.get(coreV1.nodes, { name: 'node-a' });
+    return [status?.capacity?.['example.com/dongle'], status?.allocatable?.['example.com/dongle']];
+  };
+  try {
+    await t.client.patch(
+      coreV1.nodes,
+      { name: 'node-a' },
+      { type: 'merge', body: { status: { capacity: { 'example.com/dongle': '4' } } } },
+      { subresource: 'status' },
+    );
+    assert.deepEqual(await advertised(), ['4', undefined]);
+    await t.pass(10_000);
+    assert.deepEqual(await advertised(), ['4', '4']);
+    await t.pass(60_000);
+    assert.deepEqual(await advertised(), ['4', '4']);
   } finally {
     await t.stop();
   }
@@ -271,6 +295,20 @@ test('a failing liveness probe restarts the container, readiness takes it out', 
       events.join('\n'),
     );
     assert.ok(events.includes('Killing: Container app failed liveness probe, will be restarted'), events.join('\n'));
+  } finally {
+    await t.stop();
+  }
+});
+
+test('what the runtime says of a container it cannot start is told without the words of gRPC', async () => {
+  const t = await startTestNode();
+  try {
+    const why = 'failed to create containerd task: exec: "nosuch": executable file not found in $PATH: unknown';
+    t.runtime.StartContainer = () => Promise.reject(new RuntimeError('StartContainer', 'Unknown', why));
+    await t.createPod({ metadata: { name: 'bad' }, spec: { containers: [container] } });
+    assert.ok((await t.events('bad')).includes(`Failed: Error: ${why}`), (await t.events('bad')).join('\n'));
+    const state = (await t.getPod('bad')).status?.containerStatuses?.[0]?.state;
+    assert.deepEqual(state?.waiting, { reason: 'RunContainerError', message: why });
   } finally {
     await t.stop();
   }

@@ -134,13 +134,15 @@ class LinuxProbeNetwork implements ProbeNetwork {
   grpc(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeResult> {
     const at = address(host, port);
     return new Promise(done => {
-      const session = http2.connect(`http://${at}`);
+      let session: http2.ClientHttp2Session;
+      let connected = false;
+      let retry: { cancel(): void } | undefined;
       const finish = (result: ProbeResult) => {
         timer.cancel();
+        retry?.cancel();
         session.destroy();
         done(result);
       };
-      let connected = false;
       const timer = this.#clock.after(timeoutMs, () =>
         finish({
           result: 'failure',
@@ -149,34 +151,46 @@ class LinuxProbeNetwork implements ProbeNetwork {
             : `timeout: failed to connect service "${at}" within ${timeoutMs / 1000}s: context deadline exceeded`,
         }),
       );
-      session.once('connect', () => {
-        connected = true;
-      });
-      session.once('error', error =>
-        finish({ result: 'failure', output: `error: this server could not be reached: ${dialError(error, at)}` }),
-      );
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': '/grpc.health.v1.Health/Check',
-        'content-type': 'application/grpc',
-        te: 'trailers',
-        'user-agent': 'kube-probe/1.36',
-      });
-      const chunks: Buffer[] = [];
-      let status = '';
-      let message = '';
-      const read = (h: http2.IncomingHttpHeaders) => {
-        if (h['grpc-status'] !== undefined) status = String(h['grpc-status']);
-        if (h['grpc-message'] !== undefined) message = decodeURIComponent(String(h['grpc-message']));
+      // As Kubernetes' client: a connection that is refused is tried again until the time is up.
+      const attempt = () => {
+        session = http2.connect(`http://${at}`);
+        session.once('connect', () => {
+          connected = true;
+        });
+        session.once('error', error => {
+          if (connected) finish(failedCall('14', dialError(error, at)));
+          else retry = this.#clock.after(grpcRetryMs, attempt);
+        });
+        checkHealth(session, service, finish);
       };
-      stream.on('response', read);
-      stream.on('trailers', read);
-      stream.on('data', (c: Buffer) => chunks.push(c));
-      stream.on('error', () => {});
-      stream.on('end', () => finish(healthAnswer(status, message, Buffer.concat(chunks))));
-      stream.end(healthRequest(service));
+      attempt();
     });
   }
+}
+
+const grpcRetryMs = 1000;
+
+function checkHealth(session: http2.ClientHttp2Session, service: string, finish: (result: ProbeResult) => void): void {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.health.v1.Health/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    'user-agent': 'kube-probe/1.36',
+  });
+  const chunks: Buffer[] = [];
+  let status = '';
+  let message = '';
+  const read = (h: http2.IncomingHttpHeaders) => {
+    if (h['grpc-status'] !== undefined) status = String(h['grpc-status']);
+    if (h['grpc-message'] !== undefined) message = decodeURIComponent(String(h['grpc-message']));
+  };
+  stream.on('response', read);
+  stream.on('trailers', read);
+  stream.on('data', (c: Buffer) => chunks.push(c));
+  stream.on('error', () => {});
+  stream.on('end', () => finish(healthAnswer(status, message, Buffer.concat(chunks))));
+  stream.end(healthRequest(service));
 }
 
 interface Redirect {
@@ -206,17 +220,18 @@ const codeNames: Readonly<Record<string, string>> = {
   '14': 'Unavailable',
 };
 
+const failedCall = (status: string, message: string): ProbeResult => ({
+  result: 'failure',
+  output: `error: health rpc probe failed: rpc error: code = ${codeNames[status] ?? status} desc = ${message}`,
+});
+
 function healthAnswer(status: string, message: string, data: Buffer): ProbeResult {
   if (status === '12')
     return {
       result: 'failure',
       output: `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${message}`,
     };
-  if (status !== '0' && status !== '')
-    return {
-      result: 'failure',
-      output: `error: health rpc probe failed: rpc error: code = ${codeNames[status] ?? status} desc = ${message}`,
-    };
+  if (status !== '0' && status !== '') return failedCall(status, message);
   // A response of one field: 08 <status>; SERVING is 1.
   const answer = data.length >= 7 && data[5] === 0x08 ? (serving[data[6]!] ?? String(data[6])) : 'UNKNOWN';
   if (answer === 'SERVING') return { result: 'success', output: 'service healthy' };

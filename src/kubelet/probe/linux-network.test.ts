@@ -1,0 +1,66 @@
+// Probes over real sockets on loopback.
+import assert from 'node:assert/strict';
+import * as http2 from 'node:http2';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { test } from 'node:test';
+import { VirtualClock } from '../../base/clock.ts';
+import { linuxProbeNetwork } from './linux-network.ts';
+
+const listen = (server: { listen(port: number, host: string, done: () => void): unknown; address(): unknown }) =>
+  new Promise<number>(done => server.listen(0, '127.0.0.1', () => done((server.address() as AddressInfo).port)));
+const refused = (port: number) => new Promise(done => connect(port, '127.0.0.1').once('error', done));
+
+/** A gRPC health service that gives these bytes. */
+async function healthServer(message: Buffer, status: string) {
+  const server = http2.createServer();
+  server.on('stream', (stream: http2.ServerHttp2Stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status, 'grpc-message': 'no%20such' }));
+    stream.end(message);
+  });
+  const port = await listen(server);
+  return { port, stop: () => new Promise(done => server.close(done)) };
+}
+const answer = (status: number) => Buffer.from([0, 0, 0, 0, 2, 0x08, status]);
+
+test('a gRPC probe of a port that refuses tries until its time is up', async () => {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise(done => server.close(done));
+  const clock = new VirtualClock();
+  const result = linuxProbeNetwork(clock).grpc('127.0.0.1', port, 'x', 2000);
+  await refused(port);
+  await clock.advance(2000);
+  assert.deepEqual(await result, {
+    result: 'failure',
+    output: `timeout: failed to connect service "127.0.0.1:${port}" within 2s: context deadline exceeded`,
+  });
+});
+
+for (const [name, message, status, result, output] of [
+  ['serves', answer(1), '0', 'success', 'service healthy'],
+  ['does not serve', answer(2), '0', 'failure', 'service unhealthy (responded with "NOT_SERVING")'],
+  [
+    'does not know the service',
+    Buffer.alloc(0),
+    '5',
+    'failure',
+    'error: health rpc probe failed: rpc error: code = NotFound desc = no such',
+  ],
+  [
+    'is none',
+    Buffer.alloc(0),
+    '12',
+    'failure',
+    'error: this server does not implement the grpc health protocol (grpc.health.v1.Health): no such',
+  ],
+] as const)
+  test(`a gRPC probe of a server that ${name}`, async () => {
+    const server = await healthServer(message, status);
+    try {
+      const probed = await linuxProbeNetwork(new VirtualClock()).grpc('127.0.0.1', server.port, '', 1000);
+      assert.deepEqual(probed, { result, output });
+    } finally {
+      await server.stop();
+    }
+  });
