@@ -180,6 +180,21 @@ test('a node writes its own things only', async () => {
   );
 });
 
+test('of two quotas, the one that wants requests stated speaks before the one that is exceeded', async () => {
+  const namespace = await newNamespace();
+  const add = async (name: string, hard: Record<string, string>) => {
+    const quota = await client.create(coreV1.resourcequotas, { metadata: { name, namespace }, spec: { hard } });
+    const used = Object.fromEntries(Object.keys(hard).map(r => [r, '0']));
+    await client.updateStatus(coreV1.resourcequotas, { ...quota, status: { hard, used } } as Draft<ResourceQuota>);
+  };
+  await add('a-none', { pods: '0' });
+  await add('b-cpu', { 'requests.cpu': '1' });
+  assert.equal(
+    await message(client.create(coreV1.pods, podIn(namespace))),
+    'pods "p" is forbidden: failed quota: b-cpu: must specify requests.cpu for: c',
+  );
+});
+
 test('a quota limits the devices that claims ask for', async () => {
   const namespace = await newNamespace();
   const gpus = 'gpu.example.com.deviceclass.resource.k8s.io/devices';

@@ -39,7 +39,10 @@ export function resourceQuota({ quotas, client, clock }: ResourceQuotaDeps): Adm
 
   async function charge(attributes: AdmissionAttributes, counted: Counted): Promise<void> {
     for (;;) {
-      const charges = quotasOf(attributes.namespace).flatMap(quota => {
+      const all = quotasOf(attributes.namespace);
+      // What a pod has to state comes before what it would exceed, whichever quota says so.
+      for (const quota of all) requireStated(quota, counted, attributes);
+      const charges = all.flatMap(quota => {
         const used = chargeOf(quota, counted, attributes, clock.now());
         return used ? [{ quota, used }] : [];
       });
@@ -92,6 +95,19 @@ function hasAny(quotas: WatchCache, namespace: string): boolean {
   return any;
 }
 
+const hardOf = (quota: ResourceQuota, counted: Counted): Amounts =>
+  new Map([...amountsOf(quota.status?.hard ?? quota.spec?.hard)].filter(([r]) => concerns(counted, r)));
+
+/** Throws 403 for a pod without the requests or limits that the quota counts. */
+function requireStated(quota: ResourceQuota, counted: Counted, attributes: AdmissionAttributes): void {
+  const { object, resource, name } = attributes;
+  if (counted.resource !== 'pods' || counted.group !== '' || !object) return;
+  const hard = hardOf(quota, counted);
+  if (hard.size === 0 || !matchesScopes(quota, counted, object)) return;
+  const missing = unstated(object as unknown as Pod, hard);
+  if (missing) throw forbidden(resource, name, `failed quota: ${quota.metadata.name}: must specify ${missing}`);
+}
+
 /** What the quota has used once this object is written; undefined when it does not concern it. Throws 403. */
 function chargeOf(
   quota: ResourceQuota,
@@ -100,17 +116,13 @@ function chargeOf(
   nowMs: number,
 ): Amounts | undefined {
   const { object, old, resource, name } = attributes;
-  const hard = new Map([...amountsOf(quota.status?.hard ?? quota.spec?.hard)].filter(([r]) => concerns(counted, r)));
+  const hard = hardOf(quota, counted);
   if (hard.size === 0 || !object) return undefined;
   const now = matchesScopes(quota, counted, object);
   const before = old !== undefined && matchesScopes(quota, counted, old);
   if (!now) return undefined;
   const deny = (why: string) => forbidden(resource, name, why);
   const quotaName = quota.metadata.name ?? '';
-  if (counted.resource === 'pods' && counted.group === '') {
-    const missing = unstated(object as unknown as Pod, hard);
-    if (missing) throw deny(`failed quota: ${quotaName}: must specify ${missing}`);
-  }
   if (!quota.status?.hard) throw deny(`status unknown for quota: ${quotaName}, resources: ${[...hard.keys()].sort()}`);
   const added = increase(
     usageOf(counted, object, nowMs),
