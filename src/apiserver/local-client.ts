@@ -341,12 +341,12 @@ function localWatch<T extends KubeObject>(
         close(undefined);
       })
     : undefined;
+  let bookmark: WatchSink['onBookmark'] | undefined;
   let ending: Set<() => void> | undefined;
   const close = (error: Error | undefined) => {
     if (stopped) return;
     end();
     handler.onClose(error);
-  let bookmark: WatchSink['onBookmark'] | undefined;
   };
   const end = () => {
     stopped = true;
@@ -378,11 +378,6 @@ function localWatch<T extends KubeObject>(
     const rv = options.resourceVersion ?? '';
     if (rv && Number(rv) > context.dispatcher.revision)
       throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
-    stop = startWatch(
-      registry.cache,
-      context.dispatcher,
-      {
-        namespace: options.namespace ?? '',
     const sink = orderedSink(
       registry,
       {
@@ -399,6 +394,11 @@ function localWatch<T extends KubeObject>(
       },
       close,
     );
+    stop = startWatch(
+      registry.cache,
+      context.dispatcher,
+      {
+        namespace: options.namespace ?? '',
         selection: parseSelection(resource, options.labelSelector, options.fieldSelector),
         resourceVersion: rv,
         sendInitialEvents: options.sendInitialEvents,
@@ -406,7 +406,7 @@ function localWatch<T extends KubeObject>(
       sink,
     );
     if (stopped) stop();
+    bookmark = sink.onBookmark;
   }
   return { stop: end };
 }
-    bookmark = sink.onBookmark;

@@ -191,18 +191,18 @@ export class FaultInjector implements Faults, Interceptor {
       return rule?.fault === 'slow' ? this.#delayOf(rule) : 0;
     });
     let over = false;
+    let forget: (() => void) | undefined;
     const end = () => {
       over = true;
+      forget?.();
       this.#watches.delete(entry);
       late.stop();
     };
     const inner = open({
       onEvent: (type, object) => late.push(() => void (life.dead || over || handler.onEvent(type, object))),
       onClose: error => late.push(() => entry.close(error)),
-    let forget: (() => void) | undefined;
     });
     const entry: OpenWatch = {
-      forget?.();
       call,
       close: error => {
         if (over) return;
