@@ -121,9 +121,18 @@ export function createAccess({ context, client, informers, options, metrics }: A
   };
   const webhooks = new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver' });
   const noteLegacy = legacyTokenUse(client, clock, log);
-  const used = (state: string) =>
-    metrics?.counter(`serviceaccount_${state}_tokens_total`, `Uses of ${state} service account tokens.`);
-  const [stale, legacy] = [used('stale'), used('legacy')];
+  const used = { stale: 0, legacy: 0, valid: 0 };
+  for (const [state, what] of [
+    ['stale', 'stale projected'],
+    ['legacy', 'legacy'],
+    ['valid', 'valid projected'],
+  ] as const)
+    metrics?.source(
+      `serviceaccount_${state}_tokens_total`,
+      `[ALPHA] Cumulative ${what} service account tokens used`,
+      'counter',
+      () => [{ labels: {}, value: used[state] }],
+    );
   const tokens = unionTokenAuthenticator([
     ...(options.tokenFile ? [tokenFileAuthenticator(parseTokenFile(options.tokenFile), apiAudiences)] : []),
     new ServiceAccountTokenAuthenticator({
@@ -132,9 +141,10 @@ export function createAccess({ context, client, informers, options, metrics }: A
       apiAudiences,
       lookup,
       clock,
-      onStaleToken: () => stale?.inc({}),
+      onStaleToken: () => void used.stale++,
+      onValidToken: () => void used.valid++,
       onLegacyToken(secret) {
-        legacy?.inc({});
+        used.legacy++;
         noteLegacy(secret);
       },
     }),

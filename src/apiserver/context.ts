@@ -13,6 +13,7 @@ import type { FieldValidation } from './body.ts';
 import type { DecodedBody } from './body-format.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Turns } from './http/turns.ts';
+import type { ServerCounts } from './observe/server-counts.ts';
 import type { PackedParts } from './packed-parts.ts';
 import type { Dispatcher } from './registry/dispatcher.ts';
 import type { Registry, WriteContext } from './registry/registry.ts';
@@ -58,6 +59,7 @@ export interface ApiContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly counts: ServerCounts;
   readonly dispatcher: Dispatcher;
   /** Every write of a client passes here first. */
   readonly turns: Turns;

@@ -20,6 +20,7 @@ import { serviceAccountUser, type UserInfo } from './authn/user.ts';
 import { requireAllowed } from './authz/authorizer.ts';
 import { draftFrom, targetOf } from './body.ts';
 import { type ApiContext, type CallResult, registryFor } from './context.ts';
+import { methodOf } from './metrics.ts';
 import { managerFromUserAgent, writeContext } from './options.ts';
 import { applyOf, patchOf } from './patch.ts';
 import { createObject } from './registry/create.ts';
@@ -38,6 +39,9 @@ export interface LocalIdentity {
   readonly user: UserInfo;
   readonly userAgent: string;
 }
+
+/** Who the server is to itself. */
+export const serverUser = 'system:apiserver';
 
 const noQuery = new URLSearchParams();
 const forced = new URLSearchParams({ force: 'true' });
@@ -67,6 +71,7 @@ export function localClient(
     subresource = '',
     { fieldSelector, labelSelector }: { fieldSelector?: string | undefined; labelSelector?: string | undefined } = {},
   ): Promise<void> | undefined {
+    if (user.name === serverUser) context.counts.own(methodOf(verb, subresource), ref, subresource);
     const attributes = attributesOf(
       {
         isResource: true,

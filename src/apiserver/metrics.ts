@@ -170,9 +170,13 @@ const methods: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT
 
 /** As the method a client would name: GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, DELETECOLLECTION, CONNECT. */
 function verbOf({ isResource, verb, subresource }: RequestInfo, contentType: string | undefined): string {
-  if (isResource && connected.has(subresource)) return 'CONNECT';
   if (verb === 'patch' && contentType?.startsWith(applyMediaType)) return 'APPLY';
-  return methods[verb] ?? verb.toUpperCase();
+  return methodOf(verb, isResource ? subresource : '');
+}
+
+/** The method of a verb that metrics name. */
+export function methodOf(verb: string, subresource: string): string {
+  return connected.has(subresource) ? 'CONNECT' : (methods[verb] ?? verb.toUpperCase());
 }
 
 function scopeOf({ isResource, verb, name, namespace }: RequestInfo): string {

@@ -177,7 +177,9 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   const sendInitial = query.get('sendInitialEvents');
   checkWatchParameters(parameters, sendInitial);
   const rv = parameters.resourceVersion;
-  await (rv === '' ? context.dispatcher.freshen() : rv === '0' ? undefined : context.dispatcher.waitFor(Number(rv)));
+  const { dispatcher } = context;
+  const { counts } = registry.cache;
+  await (rv === '' ? dispatcher.freshen() : rv === '0' ? undefined : dispatcher.reached(Number(rv), counts));
   const unseen = prepareAll(registry, parameters.namespace);
   if (unseen) await unseen;
   if (exchange.closed) return;
@@ -193,7 +195,10 @@ async function watch(request: ResourceRequest, resource: Resource, registry: Reg
   };
   // The head goes out first: clients wait for it even when no event comes.
   const out = exchange.open(200, responseHeaders(renderer.streamType, request.warnings));
-  const stream = new WatchStream(out, renderer, context.clock, finish);
+  const stream = new WatchStream(out, renderer, context.clock, context.counts.frames(resource), () => {
+    counts.terminated++;
+    finish();
+  });
   const bookmarks = isTrue(query.get('allowWatchBookmarks'));
   const timer = context.clock.after(timeout * 1000, () => {
     if (bookmarks) stream.onBookmark(context.dispatcher.revision, false);
@@ -284,7 +289,7 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   };
   const force = isTrue(exchange.query.get('force'));
   checkApplyParameters(exchange.query, apply, info.verb);
-  const body = await exchange.readBody(maxBodyBytes);
+  const body = await countedBody(request, resource);
   await request.context.turns.next();
   const key = keyOf(info);
   const versions = requestVersion(resource, registry);
@@ -316,6 +321,12 @@ async function write(request: ResourceRequest, resource: Resource, registry: Reg
   };
   const { stored, created } = await updateObject(registry, key, allowed, context, { createIfAbsent });
   return sendObject(request, created ? 201 : 200, renderer, stored);
+}
+
+async function countedBody({ context, exchange, info }: ResourceRequest, resource: Resource): Promise<Buffer> {
+  const body = await exchange.readBody(maxBodyBytes);
+  context.counts.body(resource, info.verb, body.length);
+  return body;
 }
 
 /** What a client asked of the write itself, for admission to see. */
@@ -357,7 +368,7 @@ const returnsDeleted = new Set([
 
 async function remove(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { exchange, info, user, warnings } = request;
-  const body = await exchange.readBody(maxBodyBytes);
+  const body = await countedBody(request, resource);
   const options = deleteOptions(body, exchange.headers['content-type']);
   const asked = deleteRequest(options, exchange.query);
   const context = writeContext(
@@ -397,7 +408,7 @@ export function deletedStatus(resource: Resource, stored: Stored): object {
 
 async function removeAll(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context, exchange, user, warnings } = request;
-  const body = await exchange.readBody(maxBodyBytes);
+  const body = await countedBody(request, resource);
   const options = deleteOptions(body, exchange.headers['content-type']);
   const asked = deleteRequest(options, exchange.query);
   const parameters = listParameters(request, resource);

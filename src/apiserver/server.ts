@@ -42,11 +42,12 @@ import { createFront, type Front } from './http/front.ts';
 import { Turns } from './http/turns.ts';
 import { ensureJoining } from './joining.ts';
 import { ensureKubernetesService, reconcileKubernetesService } from './kubernetes-service.ts';
-import { type LocalIdentity, localClient } from './local-client.ts';
+import { type LocalIdentity, localClient, serverUser } from './local-client.ts';
 import { requestMetrics } from './metrics.ts';
 import { admissionMeter } from './observe/admission-meter.ts';
 import { MeasuredStore } from './observe/measured-store.ts';
 import { createObservation, measuredAuthorizer } from './observe/observation.ts';
+import { ServerCounts } from './observe/server-counts.ts';
 import { PackedParts } from './packed-parts.ts';
 import { protobufRenderer } from './protobuf-renderer.ts';
 import { Dispatcher } from './registry/dispatcher.ts';
@@ -80,7 +81,7 @@ export interface ApiServer {
   readonly context: ApiContext;
 }
 
-const superuser: UserInfo = { name: 'system:apiserver', groups: [systemPrivilegedGroup, allAuthenticated] };
+const superuser: UserInfo = { name: serverUser, groups: [systemPrivilegedGroup, allAuthenticated] };
 
 function localUser({ serviceAccount, user }: { serviceAccount?: string; user?: string }): UserInfo {
   if (serviceAccount) return serviceAccountUser('kube-system', serviceAccount);
@@ -109,7 +110,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       ...{ store: options.store, resources: table.resources, options: options.encryption },
       ...{ clock, random, log, metrics },
     });
-  const store = new MeasuredStore(encryption?.store ?? options.store, metrics, clock);
+  const store = new MeasuredStore(encryption?.store ?? options.store, metrics, clock, table.resources);
   const dispatcher = new Dispatcher(store, clock, log);
   const sharer = new PartSharer();
   const decode = (bytes: Uint8Array, revision: number): KubeObject => {
@@ -131,6 +132,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random,
     log,
+    counts: new ServerCounts(metrics),
     dispatcher,
     turns: new Turns(),
     table,
@@ -203,7 +205,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const surfaceOptions: SurfaceOptions = { context, version, remote: aggregation };
   const surface = createSurface(surfaceOptions);
   const { gate, paths: gatePaths } = createGate(context, options, metrics);
-  const observation = createObservation({ context, options, metrics, version });
+  const observation = createObservation({ context, options, metrics, version, store: options.store });
   const paths: PathHandler[] = [
     healthPaths(checks, observation.checked),
     versionPath(version),
@@ -231,6 +233,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clientCa: options.tls.clientCa,
     handle,
     upgrade: createUpgradeHandler({ context, access, options, log, handle }),
+    onHandshakeError: () => void context.counts.handshakeErrors++,
   });
   let leases: EndpointLeases | undefined;
   const listeners = new Set<Server>();

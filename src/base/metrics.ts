@@ -30,7 +30,12 @@ export interface Metrics {
   gauge(name: string, help: string, labels?: readonly string[]): GaugeMetric;
   histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
   /** A metric that its owner counts by itself and tells when asked. A second source of a name is not asked. */
-  source(name: string, help: string, type: 'counter' | 'gauge' | 'histogram', read: () => readonly Sample[]): void;
+  source(
+    name: string,
+    help: string,
+    type: 'counter' | 'gauge' | 'histogram',
+    read: () => readonly Sample[] | Promise<readonly Sample[]>,
+  ): void;
   /** Called before each scrape, for values that are computed when asked. Returns the removal. */
   onCollect(collect: () => void): () => void;
   /** The text exposition format. */
@@ -82,7 +87,7 @@ export function createMetrics(): Metrics {
       }),
     source: (name, help, type, read) =>
       void once(name, () => {
-        const metric = { name, help, type, aggregator: 'sum', get: async () => ({ ...metric, values: read() }) };
+        const metric = { name, help, type, aggregator: 'sum', get: async () => ({ ...metric, values: await read() }) };
         registry.registerMetric(metric as never);
         return metric;
       }),

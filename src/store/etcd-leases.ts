@@ -1,5 +1,6 @@
 // Leases make keys vanish. A lease costs etcd more than a key: keys written within a while of each other share one, as
 // kube-apiserver has it, and live a little longer than they must.
+import { BucketCounts } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
 import { etcd } from './etcd-api.ts';
 import type { EtcdChannel } from './etcd-channel.ts';
@@ -7,6 +8,7 @@ import type { EtcdChannel } from './etcd-channel.ts';
 const longestSharedMs = 60_000;
 const shareOfTtl = 0.05;
 const keysPerLease = 1000;
+const keyBuckets = [10, 50, 100, 500, 1000, 2500, 5000];
 
 interface Lease {
   readonly id: Promise<bigint>;
@@ -16,6 +18,8 @@ interface Lease {
 }
 
 export class EtcdLeases {
+  /** Keys of the leases that were followed by others. */
+  readonly objects = new BucketCounts(keyBuckets);
   readonly #channel: EtcdChannel;
   readonly #clock: Clock;
   readonly #newest = new Map<number, Lease>();
@@ -33,6 +37,7 @@ export class EtcdLeases {
       known.keys++;
       return known.id;
     }
+    if (known) this.objects.observe(known.keys);
     const sharedMs = Math.min(longestSharedMs, ttlMs * shareOfTtl);
     const ttl = Math.max(1, Math.ceil((ttlMs + sharedMs) / 1000));
     const id = this.#channel.call(etcd.leaseGrant, { ttl, id: 0n }).then(granted => granted.id);

@@ -3,6 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../base/assert.ts';
+import type { BucketCounts } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -138,6 +139,15 @@ export class EtcdStore implements Store {
 
   get revision(): number {
     return this.#revision;
+  }
+
+  get leaseObjects(): BucketCounts {
+    return this.#leases.objects;
+  }
+
+  /** As the server that answers has it on its disk. */
+  sizeBytes(): Promise<number> {
+    return this.#run(async () => (await this.#channel.call(etcd.status, {})).dbBytes);
   }
 
   get compactedRevision(): number {

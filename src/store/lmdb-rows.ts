@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import { open as openFile, rename, rm } from 'node:fs/promises';
+import { open as openFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ABORT, type Database, open as openLmdb, type RootDatabase } from 'lmdb';
 import { messageOf } from '../base/assert.ts';
@@ -79,6 +79,10 @@ export class LmdbRows implements Rows {
     this.#keys = this.#root.openDB<Buffer, Buffer>('key', binary);
     this.#meta = this.#root.openDB<Buffer, Buffer>('meta', binary);
     this.#measure();
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await stat(join(this.#directory, dataFile))).size;
   }
 
   /** The format the data was written in; undefined in a new store. */

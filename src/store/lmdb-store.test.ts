@@ -68,6 +68,7 @@ test('a snapshot taken while writes go on opens in another directory', async t =
   const directory = directoryFor(t);
   const store = await openLmdbStore({ directory });
   await Promise.all(Array.from({ length: 300 }, (_, i) => store.create(`/${i}`, bytes(`value ${i}`))));
+  assert.equal(await store.sizeBytes!(), statSync(join(directory, 'data.mdb')).size);
   const others = Array.from({ length: 300 }, (_, i) => store.create(`/later/${i}`, bytes('x')));
   const target = join(directory, 'copy');
   mkdirSync(target);

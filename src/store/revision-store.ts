@@ -240,6 +240,10 @@ export class RevisionStore implements Store {
     });
   }
 
+  async sizeBytes(): Promise<number> {
+    return (await this.#rows.sizeBytes?.()) ?? 0;
+  }
+
   async snapshot(file: string): Promise<void> {
     this.#check();
     await this.#rows.snapshot(file);

@@ -42,5 +42,7 @@ export interface Rows {
   /** Rows read at a stretch before others get their turn. */
   readonly readsAtOnce: number;
   snapshot(file: string): Promise<void>;
+  /** Bytes of the file; absent where there is none. */
+  sizeBytes?(): Promise<number>;
   close(): Promise<void>;
 }

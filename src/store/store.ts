@@ -1,5 +1,6 @@
 // The contract of a backing store, modelled on etcd's revisions. Implementations: lmdb, memory, etcd.
 // All of them run the suite in store-conformance.ts.
+import type { BucketCounts } from '../base/bucket-counts.ts';
 
 /** One stored value. Keys are `/registry/...` paths, ordered by UTF-8 bytes. */
 export interface StoreEntry {
@@ -84,6 +85,10 @@ export interface Store {
   readonly compactedRevision: number;
   /** Writes a consistent copy to a file. */
   snapshot(file: string): Promise<void>;
+  /** Bytes the data takes where it lies; absent where it lies nowhere. */
+  sizeBytes?(): Promise<number>;
+  /** Of stores with leases: how many keys the leases that are no longer given out were given to. */
+  readonly leaseObjects?: BucketCounts;
   /** Waits for what is in flight, then closes. */
   close(): Promise<void>;
 }

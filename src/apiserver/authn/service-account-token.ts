@@ -33,6 +33,7 @@ export interface ServiceAccountTokenOptions {
   readonly clock: Clock;
   /** A bound token past its warnafter: its client does not reload it. */
   onStaleToken?(user: UserInfo): void;
+  onValidToken?(): void;
   /** For the label kubernetes.io/legacy-token-last-used. Called at every use. */
   onLegacyToken?(secret: Secret): void;
 }
@@ -141,6 +142,7 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
     if (pod) this.#checkRef('pod', lookup.pod(namespace, pod.name), pod);
     else if (node) this.#checkRef('node', lookup.node(node.name), node);
     if (claims.warnAfter !== undefined && nowSeconds > claims.warnAfter) this.#options.onStaleToken?.(user);
+    else this.#options.onValidToken?.();
   }
 
   #checkLegacy(claims: Legacy, token: string): void {

@@ -13,6 +13,8 @@ export interface FrontOptions {
   /** CAs whose client certificates are believed. */
   readonly clientCa: string;
   handle(exchange: Exchange): void;
+  /** A connection did not get through TLS. */
+  onHandshakeError?(): void;
   /** An HTTP/1.1 Upgrade: SPDY or WebSocket. The socket is the caller's from here on. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: PeerIdentity): void;
 }
@@ -111,6 +113,7 @@ export function createFront(options: FrontOptions): Front {
     }
   });
   tls.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    options.onHandshakeError?.();
     // Node keeps the socket below, which is sound.
     const below = (socket as unknown as { _parent?: Socket })._parent;
     if (error.code === 'ERR_SSL_HTTP_REQUEST') below?.end(plainAnswer);

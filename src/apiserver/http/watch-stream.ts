@@ -1,5 +1,6 @@
 // One watch over HTTP: frames shared with other watchers, written in batches, cut off when the client does not read.
 import type { Writable } from 'node:stream';
+import type { BucketCounts } from '../../base/bucket-counts.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Stored } from '../registry/stored.ts';
 import type { WatchSink } from '../registry/watcher.ts';
@@ -23,6 +24,7 @@ export class WatchStream implements WatchSink {
   readonly #renderer: Renderer;
   readonly #clock: Clock;
   readonly #onCut: () => void;
+  readonly #sizes: BucketCounts;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #blocked = false;
@@ -30,10 +32,12 @@ export class WatchStream implements WatchSink {
   #started = false;
   #stall: Timer | undefined;
 
-  constructor(out: Writable, renderer: Renderer, clock: Clock, onCut: () => void) {
+  /** `sizes`: where the sizes of events are counted. */
+  constructor(out: Writable, renderer: Renderer, clock: Clock, sizes: BucketCounts, onCut: () => void) {
     this.#out = out;
     this.#renderer = renderer;
     this.#clock = clock;
+    this.#sizes = sizes;
     this.#onCut = onCut;
     out.on('drain', () => {
       this.#blocked = false;
@@ -44,15 +48,20 @@ export class WatchStream implements WatchSink {
   }
 
   onEvent(type: 'ADDED' | 'MODIFIED' | 'DELETED', stored: Stored): void {
-    this.#push(this.#renderer.frame(type, stored));
+    this.#pushEvent(this.#renderer.frame(type, stored));
   }
 
   onInitial(stored: Stored): void {
-    for (const piece of this.#renderer.initial(stored)) this.#push(piece);
+    let size = 0;
+    for (const piece of this.#renderer.initial(stored)) {
+      size += piece.length;
+      this.#push(piece);
+    }
+    this.#sizes.observe(size);
   }
 
   onBookmark(revision: number, initial: boolean): void {
-    this.#push(this.#renderer.bookmark(revision, initial));
+    this.#pushEvent(this.#renderer.bookmark(revision, initial));
   }
 
   /** The initial events are queued: from here on the bounds hold. */
@@ -63,6 +72,11 @@ export class WatchStream implements WatchSink {
   error(status: unknown): void {
     this.#push(this.#renderer.error(status));
     this.end();
+  }
+
+  #pushEvent(frame: Uint8Array): void {
+    if (!this.#ended) this.#sizes.observe(frame.length);
+    this.#push(frame);
   }
 
   #push(frame: Uint8Array): void {

@@ -21,6 +21,13 @@ const buckets = [
 ];
 const mostKinds = 2000;
 
+/** Objects read by lists. */
+interface Lists {
+  readonly labels: Readonly<Record<string, string>>;
+  lists: number;
+  objects: number;
+}
+
 interface Cell {
   readonly labels: Readonly<Record<string, string>>;
   readonly seconds: BucketCounts;
@@ -34,9 +41,13 @@ export class MeasuredStore implements Store {
   readonly #cells = new Map<string, Cells>();
   readonly #others: Cells = {};
   readonly #all: Cell[] = [];
+  readonly #lists = new Map<string, Lists>();
+  readonly #names: ReadonlyMap<string, Kind>;
   newestRevision?: () => Promise<number>;
 
-  constructor(store: Store, metrics: Metrics, clock: Clock) {
+  /** `resources`: what the prefixes of keys are called. */
+  constructor(store: Store, metrics: Metrics, clock: Clock, resources: Iterable<Kind & { storagePrefix: string }>) {
+    this.#names = new Map([...resources].reverse().map(r => [r.storagePrefix, r]));
     this.#store = store;
     this.#clock = clock;
     if (store.newestRevision) this.newestRevision = () => store.newestRevision!();
@@ -58,11 +69,27 @@ export class MeasuredStore implements Store {
     count('etcd_requests_total', '[ALPHA] Etcd request counts for each operation and object type.', ({ seconds }) =>
       seconds.counts.reduce((sum, n) => sum + n, 0),
     );
+    this.#reportLists(metrics);
     count(
       'etcd_request_errors_total',
       '[ALPHA] Etcd failed request counts for each operation and object type.',
       ({ errors }) => errors,
     );
+  }
+
+  // The store gives what lies below a prefix: nothing is left out after it is read.
+  #reportLists(metrics: Metrics): void {
+    const tell = (name: string, help: string, read: (lists: Lists) => number) =>
+      metrics.source(name, `[ALPHA] ${help}`, 'counter', () =>
+        [...this.#lists.values()].map(each => ({ labels: each.labels, value: read(each) })),
+      );
+    tell('apiserver_storage_list_total', 'Number of LIST requests served from storage', l => l.lists);
+    for (const [what, help] of [
+      ['fetched', 'Number of objects read from storage in the course of serving a LIST request'],
+      ['evaluated', 'Number of objects tested in the course of serving a LIST request from storage'],
+      ['returned', 'Number of objects returned for a LIST request from storage'],
+    ])
+      tell(`apiserver_storage_list_${what}_objects_total`, help!, l => l.objects);
   }
 
   get revision(): number {
@@ -78,7 +105,12 @@ export class MeasuredStore implements Store {
   }
 
   list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage> {
-    return this.#timed('list', prefix, this.#store.list(prefix, options));
+    const listing = this.#store.list(prefix, options);
+    listing.then(
+      page => this.#countList(prefix, page.entries.length),
+      () => {},
+    );
+    return this.#timed('list', prefix, listing);
   }
 
   create(key: string, encode: Encode, options?: WriteOptions): Promise<number> {
@@ -125,6 +157,25 @@ export class MeasuredStore implements Store {
     return running;
   }
 
+  #countList(prefix: string, objects: number): void {
+    const kind = kindOf(prefix);
+    let lists = this.#lists.get(kind);
+    if (!lists) {
+      if (this.#lists.size >= mostKinds) return;
+      lists = { labels: this.#labelsOf(kind), lists: 0, objects: 0 };
+      this.#lists.set(kind, lists);
+    }
+    lists.lists++;
+    lists.objects += objects;
+  }
+
+  #labelsOf(kind: string): { group: string; resource: string } {
+    const known = this.#names.get(kind);
+    if (known) return { group: known.group, resource: known.resource };
+    const [, , first = '', second] = kind.split('/');
+    return { group: second === undefined ? '' : first, resource: second ?? first };
+  }
+
   #count(operation: Operation, key: string, seconds: number, failed: boolean): void {
     const kind = kindOf(key);
     let cells = this.#cells.get(kind);
@@ -134,7 +185,7 @@ export class MeasuredStore implements Store {
     }
     let cell = cells[operation];
     if (!cell) {
-      const labels = labelsOf(operation, cells === this.#others ? '' : kind);
+      const labels = { operation, ...this.#labelsOf(cells === this.#others ? '' : kind) };
       cell = { labels, seconds: new BucketCounts(buckets), errors: 0 };
       cells[operation] = cell;
       this.#all.push(cell);
@@ -144,19 +195,21 @@ export class MeasuredStore implements Store {
   }
 }
 
+interface Kind {
+  readonly group: string;
+  readonly resource: string;
+}
+
 /** `/registry/pods` of `/registry/pods/default/a`, `/registry/apps.example.com/things` of custom resources. */
 function kindOf(key: string): string {
   const first = key.indexOf('/', 1);
-  const second = key.indexOf('/', first + 1);
+  let second = key.indexOf('/', first + 1);
+  // Services and their endpoints are the only ones a folder holds together.
+  if (key.startsWith('/registry/services/')) second = key.indexOf('/', second + 1);
   if (second < 0) return key;
   // Groups have dots, names of resources have none.
   const dot = key.indexOf('.', first);
   if (dot < 0 || dot > second) return key.slice(0, second);
   const third = key.indexOf('/', second + 1);
   return third < 0 ? key : key.slice(0, third);
-}
-
-function labelsOf(operation: Operation, kind: string): Record<string, string> {
-  const [, , first = '', second] = kind.split('/');
-  return { operation, group: second === undefined ? '' : first, resource: second ?? first };
 }

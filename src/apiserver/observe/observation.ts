@@ -3,14 +3,16 @@ import { reportComponent } from '../../api/component-metrics.ts';
 import { debugPaths } from '../../base/debug/debug-paths.ts';
 import { createMetrics, exponentialBuckets, type Metrics } from '../../base/metrics.ts';
 import { reportProcess } from '../../base/process-metrics.ts';
+import type { Store } from '../../store/store.ts';
 import type { Authorizer, Verdict } from '../authz/authorizer.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import { metricsPath, type VersionInfo } from '../health.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ApiServerOptions } from '../server-options.ts';
+import { reportCaches } from './cache-metrics.ts';
 import { CellCounter, CellHistogram } from './cells.ts';
-import { reportStorage } from './storage-metrics.ts';
+import { reportStorage, reportStore } from './storage-metrics.ts';
 import { createTracer, type Tracer } from './tracer.ts';
 
 export interface Observation {
@@ -26,13 +28,16 @@ export interface ObservationDeps {
   readonly options: Pick<ApiServerOptions, 'tracing' | 'profiling' | 'flags'>;
   readonly metrics: Metrics;
   readonly version: VersionInfo;
+  readonly store: Store;
 }
 
-export function createObservation({ context, options, metrics, version }: ObservationDeps): Observation {
+export function createObservation({ context, options, metrics, version, store }: ObservationDeps): Observation {
   const { clock, random, log } = context;
   reportProcess(metrics, clock);
   reportComponent(metrics, version, context.featureEnabled);
   reportStorage(metrics, context);
+  reportStore(metrics, store);
+  reportCaches(metrics, context, store.newestRevision !== undefined);
   const slis = createMetrics();
   const { profiling = true } = options;
   const answer = debugPaths({

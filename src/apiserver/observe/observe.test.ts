@@ -48,6 +48,58 @@ describe('a server', () => {
     for (const line of expected) assert.ok(text.includes(`\n${line}`), line);
   });
 
+  test('serves what its watch caches, watches and bodies have counted', async () => {
+    const { open } = await import('../test-request.ts');
+    const body = { metadata: { name: 'b', labels: { in: 'b' } } };
+    await ask(server, `${configMaps}`, { method: 'POST', body });
+    const newest = JSON.parse((await ask(server, configMaps)).body.toString()).metadata.resourceVersion;
+    await ask(server, `${configMaps}?labelSelector=in%3Db&resourceVersion=${newest}`);
+    const watch = await open(server, `${configMaps}?watch=true`);
+    await new Promise(resolve => watch.once('data', resolve));
+    watch.destroy();
+    const text = (await ask(server, '/metrics')).body.toString();
+    const of = (name: string, labels: string) => {
+      const line = text.split('\n').find(l => l.startsWith(`${name}{${labels}} `));
+      return line === undefined ? undefined : Number(line.split(' ').at(-1));
+    };
+    const configmaps = 'group="",resource="configmaps"';
+    const received = of('apiserver_watch_cache_events_received_total', configmaps)!;
+    assert.ok(received >= 3, `${received}`);
+    assert.equal(of('apiserver_watch_cache_events_dispatched_total', configmaps), received);
+    assert.equal(of('apiserver_storage_events_received_total', configmaps), received);
+    assert.equal(of('apiserver_watch_cache_initializations_total', configmaps), 1);
+    assert.ok(of('apiserver_watch_cache_resource_version', configmaps)! >= Number(newest));
+    assert.ok(of('watch_cache_capacity', configmaps)! >= 1000);
+    const inDefault = of('apiserver_watch_events_total', `${configmaps},version="v1"`)!;
+    assert.ok(inDefault >= 2, `${inDefault}`);
+    assert.equal(of('apiserver_watch_events_sizes_count', `${configmaps},version="v1"`), inDefault);
+    assert.ok(of('apiserver_init_events_total', configmaps)! >= inDefault);
+    const lists = of('apiserver_cache_list_total', 'group="",index="",resource="configmaps"')!;
+    const fetched = of('apiserver_cache_list_fetched_objects_total', 'group="",index="",resource="configmaps"')!;
+    const returned = of('apiserver_cache_list_returned_objects_total', configmaps)!;
+    assert.ok(lists >= 2 && returned >= 1, `${lists} ${returned}`);
+    assert.ok(fetched > returned, 'a list with a selector looks at more than it gives');
+    const consistent = `fallback="false",${configmaps},success="true"`;
+    assert.ok(of('apiserver_watch_cache_consistent_read_total', consistent)! >= 1);
+    assert.ok(of('apiserver_watch_cache_read_wait_seconds_count', configmaps)! >= 1);
+    assert.equal(of('apiserver_request_body_size_bytes_bucket', `${configmaps},verb="create",le="50000"`), 2);
+    assert.ok(of('apiserver_selfrequest_total', 'group="",resource="namespaces",subresource="",verb="POST"')! >= 3);
+    assert.ok(of('etcd_requests_total', 'operation="create",group="",resource="services"') === undefined);
+    assert.ok(of('etcd_requests_total', 'operation="create",group="rbac.authorization.k8s.io",resource="roles"')! >= 1);
+    assert.equal(of('serviceaccount_valid_tokens_total', ''), undefined);
+    assert.match(text, /\nserviceaccount_valid_tokens_total 0\n/);
+    assert.match(text, /\napiserver_tls_handshake_errors_total 0\n/);
+    assert.doesNotMatch(text, /apiserver_storage_size_bytes\{/, 'memory lies on no disk');
+  });
+
+  test('counts who does not get through TLS', async () => {
+    const { connect } = await import('node:net');
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname, () => socket.end('GET / HTTP/1.0\r\n\r\n'));
+    await new Promise(resolve => socket.resume().once('close', resolve));
+    assert.match((await ask(server, '/metrics')).body.toString(), /\napiserver_tls_handshake_errors_total 1\n/);
+  });
+
   test('counts watches as long as they last', async () => {
     const { open } = await import('../test-request.ts');
     const watch = await open(server, `${configMaps}?watch=true`);

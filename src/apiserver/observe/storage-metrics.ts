@@ -1,5 +1,7 @@
 // How much lies in the store, by Kubernetes' names: counted when asked.
+import { bucketSamples } from '../../base/bucket-counts.ts';
 import type { Metrics, Sample } from '../../base/metrics.ts';
+import type { Store } from '../../store/store.ts';
 
 export interface ApiMetricsSource {
   readonly registries: ReadonlyMap<
@@ -31,4 +33,25 @@ export function reportStorage(metrics: Metrics, { registries }: ApiMetricsSource
     'gauge',
     () => each((group, resource) => ({ group, resource })),
   );
+}
+
+/** What the store says of itself. */
+export function reportStore(metrics: Metrics, store: Store): void {
+  if (store.sizeBytes)
+    metrics.source(
+      'apiserver_storage_size_bytes',
+      '[ALPHA] Size of the storage database file physically allocated in bytes.',
+      'gauge',
+      async () => {
+        // An etcd that does not answer has no size to tell; the scrape goes on.
+        const value = await store.sizeBytes!().catch(() => 0);
+        return value > 0 ? [{ labels: { storage_cluster_id: 'etcd-0' }, value }] : [];
+      },
+    );
+  const name = 'etcd_lease_object_counts';
+  const { leaseObjects } = store;
+  if (leaseObjects)
+    metrics.source(name, '[ALPHA] Number of objects attached to a single etcd lease.', 'histogram', () =>
+      bucketSamples(name, {}, leaseObjects),
+    );
 }

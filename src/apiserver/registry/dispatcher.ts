@@ -4,6 +4,7 @@ import { tooLargeResourceVersion } from '../../api/status.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { type ListPage, type Store, StoreCompactedError, type StoreEvent, type StoreWatch } from '../../store/store.ts';
+import type { CacheCounts } from './cache-counts.ts';
 import { missedEvents } from './catch-up.ts';
 import type { WatchCache } from './watch-cache.ts';
 
@@ -33,6 +34,8 @@ export class Dispatcher {
   #reloads = 0;
   #asking: Promise<number> | undefined;
   #asked: Promise<void> | undefined;
+  /** How often the store has said how far it is. */
+  progressTold = 0;
   /** Newest revision every cache has seen. */
   revision = 0;
   /** Lists at older revisions have expired: five to ten minutes go back, as where etcd is compacted. */
@@ -108,7 +111,10 @@ export class Dispatcher {
       // All keys: the newest revision may be of any.
       this.#watch = this.#store.watch('', this.revision, {
         onEvents: events => this.#take(events),
-        onProgress: revision => this.#reach(revision),
+        onProgress: revision => {
+          this.progressTold++;
+          this.#reach(revision);
+        },
         onError: error => {
           if (error instanceof StoreCompactedError && this.#store.newestRevision) {
             this.#log.warn('the store watch fell behind compaction: listing anew', { error });
@@ -208,6 +214,7 @@ export class Dispatcher {
       try {
         cache.apply(event);
       } catch (error) {
+        cache.counts.undecodable++;
         this.#log.error('applying a stored change failed', { key: event.key, error });
       }
     }
@@ -292,6 +299,31 @@ export class Dispatcher {
       };
       this.#waiters.push(waiter);
     });
+  }
+
+  /** Waits for `revision` as waitFor does, and counts how long a reader of a cache waited. */
+  reached(revision: number, counts: CacheCounts): Promise<void> | undefined {
+    if (revision > 0) return this.#timed(this.waitFor(revision), counts);
+    return undefined;
+  }
+
+  /** Freshens for a reader of a cache, and counts that. */
+  readFresh(counts: CacheCounts): Promise<void> | undefined {
+    counts.consistentReads++;
+    const waiting = this.#timed(this.freshen(), counts);
+    waiting?.catch(() => counts.consistentFailures++);
+    return waiting;
+  }
+
+  #timed(waiting: Promise<void> | undefined, { waits }: CacheCounts): Promise<void> | undefined {
+    if (!waiting) {
+      waits.observe(0);
+      return undefined;
+    }
+    const startMs = this.#clock.monotonic();
+    const done = () => waits.observe((this.#clock.monotonic() - startMs) / 1000);
+    waiting.then(done, done);
+    return waiting;
   }
 
   stop(): void {

@@ -59,6 +59,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
   let revision = dispatcher.revision;
   let tree = cache.snapshot();
   let after: string | undefined;
+  let fromStore = false;
   if (request.continue) {
     const token = decodeContinue(request.continue);
     after = token.after;
@@ -68,7 +69,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     }
   } else if (request.resourceVersion && request.resourceVersion !== '0') {
     const asked = Number(request.resourceVersion);
-    await dispatcher.waitFor(asked);
+    await dispatcher.reached(asked, cache.counts);
     revision = dispatcher.revision;
     tree = cache.snapshot();
     const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && request.limit > 0);
@@ -88,6 +89,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     } catch (error) {
       if (!(error instanceof StatusError)) throw error;
     }
+    fromStore = true;
     const page = await dispatcher.readAt(cache.prefix, asked);
     if (!page) throw gone?.() ?? tooOld();
     return cache.treeOf(page.entries);
@@ -97,7 +99,9 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     const items: Stored[] = [];
     const { selection, limit } = request;
     let more = false;
+    let looked = 0;
     tree.scan(scope, after === undefined ? undefined : after, stored => {
+      looked++;
       if (!selection.everything && !selection.matches(stored.object)) return undefined;
       if (limit > 0 && items.length === limit) {
         more = true;
@@ -106,6 +110,12 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
       items.push(stored);
       return undefined;
     });
+    if (!fromStore) {
+      const { counts } = cache;
+      counts.lists++;
+      counts.fetched += looked;
+      counts.returned += items.length;
+    }
     const last = items.at(-1);
     if (!more || !last) return { items, revision, continue: '', remaining: undefined };
     return {

@@ -34,7 +34,7 @@ export async function listObjects(
   dispatcher: Dispatcher,
   request: ListRequest,
 ): Promise<ListResult> {
-  const behind = request.resourceVersion === '' ? dispatcher.freshen() : undefined;
+  const behind = request.resourceVersion === '' ? dispatcher.readFresh(registry.cache.counts) : undefined;
   if (behind) await behind;
   // Selectors look at the version that is asked for.
   const unseen = request.selection.everything ? undefined : prepareAll(registry, request.namespace);

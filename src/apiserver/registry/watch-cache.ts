@@ -4,6 +4,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { resourceExpired } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
+import { CacheCounts } from './cache-counts.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { SortedTree } from './kernel/sorted-tree.ts';
 import { Stored } from './stored.ts';
@@ -54,6 +55,7 @@ interface Pending {
 }
 
 export class WatchCache {
+  readonly counts = new CacheCounts();
   readonly #options: WatchCacheOptions;
   readonly #byKey = new Map<string, Stored>();
   #tree = SortedTree.empty<Stored>();
@@ -80,6 +82,7 @@ export class WatchCache {
 
   /** Fills an empty cache. `revision` is the store's when the entries were read. */
   load(entries: readonly StoreEntry[], revision: number): void {
+    this.counts.initializations++;
     const pairs = this.#pairsOf(entries);
     this.#tree = SortedTree.from(pairs);
     for (const [key, stored] of pairs) this.#byKey.set(key, stored);
@@ -123,6 +126,7 @@ export class WatchCache {
 
   /** Takes one durable event of the store. */
   apply(event: StoreEvent): void {
+    this.counts.received++;
     const key = event.key.slice(this.#options.prefix.length);
     const pending = this.#takePending(key, event.revision);
     const previous = this.#byKey.get(key);
@@ -161,6 +165,7 @@ export class WatchCache {
       this.#windowStart = this.#events[drop - 1]!.revision;
       this.#events = this.#events.slice(drop);
     }
+    this.counts.dispatched++;
     this.#noteFramed(event.stored);
     for (const listener of this.#everywhere) listener.onEvent(event);
     const slash = event.key.indexOf('/');
@@ -242,6 +247,11 @@ export class WatchCache {
       const key = e.key.slice(prefix.length);
       return [key, new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept })] as const;
     });
+  }
+
+  /** Changes that a watch may resume behind. */
+  get capacity(): number {
+    return this.#window;
   }
 
   /** `/registry/pods/` */

@@ -34,8 +34,12 @@ export function startWatch(
   const scope = namespace ? `${namespace}/` : '';
   const fromExisting = request.sendInitialEvents ?? (request.resourceVersion === '' || request.resourceVersion === '0');
   if (fromExisting) {
+    const { counts } = cache;
     cache.snapshot().scan(scope, undefined, stored => {
-      if (selection.everything || selection.matches(stored.object)) sink.onInitial(stored);
+      if (selection.everything || selection.matches(stored.object)) {
+        counts.initialEvents++;
+        sink.onInitial(stored);
+      }
       return undefined;
     });
     if (request.sendInitialEvents) sink.onBookmark(dispatcher.revision, true);

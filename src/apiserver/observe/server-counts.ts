@@ -1,0 +1,71 @@
+// What the server counts of requests beside how long they took, held as plain numbers until somebody asks.
+import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
+import { exponentialBuckets, linearBuckets, type Metrics } from '../../base/metrics.ts';
+import { CellCounter, CellHistogram } from './cells.ts';
+
+interface Named {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+}
+
+const frameBuckets = exponentialBuckets(1024, 2, 8);
+
+export class ServerCounts {
+  readonly #frames = new Map<string, { readonly labels: Record<string, string>; readonly sizes: BucketCounts }>();
+  readonly #bodies: CellHistogram;
+  readonly #own: CellCounter;
+  /** Connections that did not get through TLS. */
+  handshakeErrors = 0;
+
+  constructor(metrics: Metrics) {
+    this.#bodies = new CellHistogram(
+      metrics,
+      'apiserver_request_body_size_bytes',
+      '[ALPHA] Apiserver request body size in bytes broken out by resource and verb.',
+      linearBuckets(50_000, 100_000, 31),
+    );
+    this.#own = new CellCounter(
+      metrics,
+      'apiserver_selfrequest_total',
+      '[ALPHA] Counter of apiserver self-requests broken out for each verb, API resource and subresource.',
+    );
+    metrics.source(
+      'apiserver_tls_handshake_errors_total',
+      "[ALPHA] Number of requests dropped with 'TLS handshake error from' error",
+      'counter',
+      () => [{ labels: {}, value: this.handshakeErrors }],
+    );
+    const sizes = 'apiserver_watch_events_sizes';
+    metrics.source(sizes, '[ALPHA] Watch event size distribution in bytes', 'histogram', () =>
+      [...this.#frames.values()]
+        .filter(f => f.sizes.counts.some(n => n > 0))
+        .flatMap(f => bucketSamples(sizes, f.labels, f.sizes)),
+    );
+    metrics.source('apiserver_watch_events_total', '[ALPHA] Number of events sent in watch clients', 'counter', () =>
+      [...this.#frames.values()]
+        .map(f => ({ labels: f.labels, value: f.sizes.counts.reduce((sum, n) => sum + n, 0) }))
+        .filter(s => s.value > 0),
+    );
+  }
+
+  /** Where the sizes of events of a resource's watches are counted. */
+  frames({ group, version, resource }: Named): BucketCounts {
+    const key = `${group}/${version}/${resource}`;
+    let found = this.#frames.get(key);
+    if (!found) {
+      found = { labels: { group, resource, version }, sizes: new BucketCounts(frameBuckets) };
+      this.#frames.set(key, found);
+    }
+    return found.sizes;
+  }
+
+  body({ group, resource }: Named, verb: string, bytes: number): void {
+    this.#bodies.cell(`${verb} ${group} ${resource}`, () => ({ group, resource, verb })).observe(bytes);
+  }
+
+  /** The server asked itself. */
+  own(verb: string, { group, resource }: Pick<Named, 'group' | 'resource'>, subresource: string): void {
+    this.#own.add(`${verb} ${group} ${resource} ${subresource}`, () => ({ group, resource, subresource, verb }));
+  }
+}
