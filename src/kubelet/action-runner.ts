@@ -47,6 +47,7 @@ export class ActionRunner {
     const kills = actions.filter(a => a.type === 'kill');
     if (kills.length) {
       await Promise.all(kills.map(a => this.#kill(pod, observed, a)));
+      await this.#c.cache.refresh(observed.uid);
       return done;
     }
     let all = nothing;
@@ -72,6 +73,7 @@ export class ActionRunner {
         return nothing;
       case 'kill-pod':
         await this.#killPod(pod, observed);
+        await this.#c.cache.refresh(observed.uid);
         return done;
       case 'create-sandbox':
         await this.#startSandbox(pod, action.attempt);

@@ -172,11 +172,12 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
     seccompDefault: o.seccompDefault ?? false,
   };
   const sandboxes = new SandboxStarter({
-    ...{ runtime, client, host, log, events, paths, cgroups, security },
+    ...{ runtime, client, host, log, events, paths, cgroups, security, cache: base.cache },
     ...{ clusterDns: o.clusterDns, clusterDomain: o.clusterDomain, resolvConf: o.resolvConf ?? '/etc/resolv.conf' },
   });
   const starter = new ContainerStarter({
     ...{ runtime, host, clock, random, log, events, paths, images, volumes, killer, hooks, security, hostIps },
+    cache: base.cache,
     objects: base.objects,
     services: owner.services,
     clusterDomain: o.clusterDomain,

@@ -226,7 +226,7 @@ export class PodWorker implements PodView {
   // ---- the pod should run ----
 
   async #sync(first: Pod): Promise<number | undefined> {
-    let observed = await this.#c.cache.refresh(this.uid);
+    let observed = await this.#c.cache.known(this.uid);
     if (!this.#admitted) this.#admit(first, observed);
     let againMs: number | undefined;
     for (let round = 0; round < maxRounds; round++) {
@@ -246,7 +246,7 @@ export class PodWorker implements PodView {
       againMs = least(againMs, result.againMs);
       if (this.#shouldEnd()) return 0;
       if (!result.acted) break;
-      observed = await this.#c.cache.refresh(this.uid);
+      observed = await this.#c.cache.known(this.uid);
       if (result.failed) break;
     }
     await this.#publisher.publishNow();

@@ -25,12 +25,20 @@ export interface RuntimeCacheOptions {
   readonly relistMs: number;
 }
 
-interface Running {
-  promise: Promise<ObservedPod>;
-  again: Promise<ObservedPod> | undefined;
+/** What of a pod to ask the runtime about: everything, or only these sandboxes and containers. */
+interface Question {
+  all: boolean;
+  readonly sandboxes: Set<string>;
+  /** Ids of containers, with their sandboxes' ids. */
+  readonly containers: Map<string, string>;
 }
 
-const eventSettleMs = 20;
+interface Running {
+  readonly promise: Promise<ObservedPod>;
+  again: { readonly promise: Promise<ObservedPod>; readonly question: Question } | undefined;
+}
+
+const unknownMs = 200;
 
 export class RuntimeCache {
   readonly #o: RuntimeCacheOptions;
@@ -42,6 +50,8 @@ export class RuntimeCache {
   #relistAtMs = 0;
   #error = '';
   #unknownTimer: Timer | undefined;
+  /** Workers that are making a sandbox or container whose id they do not know yet. */
+  #making = 0;
   #relisting: Promise<void> | undefined;
 
   constructor(options: RuntimeCacheOptions) {
@@ -105,14 +115,14 @@ export class RuntimeCache {
         runtime.ListContainers({}, { timeoutMs: 120_000 }),
       ]);
       const summaries = new Map<string, string[]>();
-      for (const item of [...(sandboxes.items ?? []), ...(containers.containers ?? [])]) {
+      const note = (item: PodSandbox | Container, state: unknown) => {
         const identity = podIdentityOf(item);
-        if (!identity) continue;
+        if (!identity) return;
         this.#owners.set(item.id ?? '', identity);
-        const list = summaries.get(identity.uid) ?? [];
-        summaries.set(identity.uid, list);
-        list.push(`${item.id}:${item.state}`);
-      }
+        summaries.getOrInsertComputed(identity.uid, () => []).push(`${item.id}:${state}`);
+      };
+      for (const item of sandboxes.items ?? []) note(item, item.state === 'SANDBOX_READY');
+      for (const item of containers.containers ?? []) note(item, observedStateOf(item.state));
       const changed: string[] = [];
       for (const uid of new Set([...summaries.keys(), ...this.#pods.keys()])) {
         const summary = (summaries.get(uid) ?? []).sort().join();
@@ -127,37 +137,96 @@ export class RuntimeCache {
     }
   }
 
-  readonly #summaries = new Map<string, string>();
-
   #summaryOf(uid: string): string {
-    return this.#summaries.get(uid) ?? '';
+    const pod = this.#pods.get(uid);
+    if (!pod) return '';
+    const sandboxes = pod.sandboxes.map(s => `${s.id}:${s.ready}`);
+    return [...sandboxes, ...pod.containers.map(c => `${c.id}:${c.state}`)].sort().join();
   }
 
   #onEvent(event: RuntimeEvent): void {
     const owner = this.#owners.get(event.id);
     if (owner) {
-      this.refresh(owner.uid).catch(error => this.#o.log.debug('refresh after event failed', { error }));
+      const pod = this.#pods.get(owner.uid);
+      const container = pod?.containers.find(c => c.id === event.id);
+      if (event.type === 'started' && container?.state === 'running') return;
+      const question = nothing();
+      if (container) question.containers.set(event.id, container.sandboxId);
+      else if (pod?.sandboxes.some(s => s.id === event.id)) question.sandboxes.add(event.id);
+      else question.all = true;
+      this.#ask(owner.uid, question).catch(error =>
+        this.#o.log.debug('refresh after event failed', { error: messageOf(error) }),
+      );
       return;
     }
-    // Most unknown ids belong to what a worker is creating, and that worker looks for itself.
-    this.#unknownTimer ??= this.#o.clock.after(eventSettleMs * 10, () => {
+    // It belongs to what a worker is making, who looks for itself.
+    if (this.#making > 0) return;
+    this.#unknownTimer ??= this.#o.clock.after(unknownMs, () => {
       this.#unknownTimer = undefined;
       void this.relist();
     });
   }
 
-  /** Asks the runtime about one pod. Who calls sees at least what was true when they called. */
-  refresh(uid: string): Promise<ObservedPod> {
-    const running = this.#refreshing.get(uid);
-    if (running) {
-      running.again ??= running.promise.catch(() => {}).then(() => this.#start(uid));
-      return running.again;
+  /** Runs what makes a sandbox or a container and gives its id; from then on the cache knows whose it is. */
+  async making(owner: PodIdentity, make: () => Promise<string>): Promise<string> {
+    this.#making++;
+    try {
+      const id = await make();
+      this.#owners.set(id, owner);
+      return id;
+    } catch (error) {
+      // What it has left behind must be known before the next try.
+      await this.refresh(owner.uid).catch(() => {});
+      throw error;
+    } finally {
+      this.#making--;
     }
-    return this.#start(uid);
   }
 
-  #start(uid: string): Promise<ObservedPod> {
-    const entry: Running = { promise: this.#refresh(uid), again: undefined };
+  /** Asks about one sandbox. */
+  async lookAtSandbox(uid: string, id: string): Promise<void> {
+    await this.#ask(uid, { ...nothing(), sandboxes: new Set([id]) });
+  }
+
+  /** Asks about one container. */
+  async lookAtContainer(uid: string, id: string, sandboxId: string): Promise<void> {
+    await this.#ask(uid, { ...nothing(), containers: new Map([[id, sandboxId]]) });
+  }
+
+  /** Asks the runtime about one pod. Who calls sees at least what was true when they called. */
+  refresh(uid: string): Promise<ObservedPod> {
+    return this.#ask(uid, { ...nothing(), all: true });
+  }
+
+  /** What is known once nothing is being asked; a pod never heard of is asked about when nothing has been listed yet. */
+  async known(uid: string): Promise<ObservedPod> {
+    const running = this.#refreshing.get(uid);
+    if (running) return running.again?.promise ?? running.promise;
+    const pod = this.#pods.get(uid);
+    if (pod) return pod;
+    return this.#relistAtMs === 0 || this.#error
+      ? this.refresh(uid)
+      : emptyObservedPod({ uid, name: '', namespace: '' });
+  }
+
+  // One question after the other for each pod, those that come meanwhile together.
+  #ask(uid: string, question: Question): Promise<ObservedPod> {
+    const running = this.#refreshing.get(uid);
+    if (!running) return this.#start(uid, question);
+    if (!running.again) {
+      const promise = running.promise.catch(() => {}).then(() => this.#start(uid, question));
+      running.again = { promise, question };
+      return promise;
+    }
+    const later = running.again.question;
+    later.all ||= question.all;
+    for (const id of question.sandboxes) later.sandboxes.add(id);
+    for (const [id, sandboxId] of question.containers) later.containers.set(id, sandboxId);
+    return running.again.promise;
+  }
+
+  #start(uid: string, question: Question): Promise<ObservedPod> {
+    const entry: Running = { promise: question.all ? this.#list(uid) : this.#look(uid, question), again: undefined };
     this.#refreshing.set(uid, entry);
     const end = () => {
       if (this.#refreshing.get(uid) === entry && !entry.again) this.#refreshing.delete(uid);
@@ -166,7 +235,7 @@ export class RuntimeCache {
     return entry.promise;
   }
 
-  async #refresh(uid: string): Promise<ObservedPod> {
+  async #list(uid: string): Promise<ObservedPod> {
     const { runtime } = this.#o;
     const filter = { label_selector: { [podUidLabel]: uid } };
     const [sandboxList, containerList] = await Promise.all([
@@ -182,10 +251,30 @@ export class RuntimeCache {
     ]);
     const identity = [...items, ...list].map(podIdentityOf).find(i => i !== undefined);
     for (const item of [...items, ...list]) if (identity) this.#owners.set(item.id ?? '', identity);
-    const summary = [...items, ...list]
-      .map(i => `${i.id}:${i.state}`)
-      .sort()
-      .join();
+    return this.#store(uid, identity, sandboxes, containers);
+  }
+
+  async #look(uid: string, { sandboxes: sandboxIds, containers: containerIds }: Question): Promise<ObservedPod> {
+    const old = this.#pods.get(uid);
+    const [sandboxes, containers] = await Promise.all([
+      Promise.all([...sandboxIds].map(id => this.#sandboxStatus(id))),
+      Promise.all([...containerIds].map(([id, sandboxId]) => this.#containerStatus(id, sandboxId))),
+    ]);
+    return this.#store(
+      uid,
+      this.#owners.get([...sandboxIds, ...containerIds.keys()][0] ?? ''),
+      [...sandboxes, ...(old?.sandboxes ?? []).filter(s => !sandboxIds.has(s.id))],
+      [...containers, ...(old?.containers ?? []).filter(c => !containerIds.has(c.id))],
+    );
+  }
+
+  #store(
+    uid: string,
+    identity: PodIdentity | undefined,
+    sandboxes: readonly (ObservedSandbox | undefined)[],
+    containers: readonly (ObservedContainer | undefined)[],
+  ): ObservedPod {
+    const old = this.#pods.get(uid);
     const next: ObservedPod = {
       ...emptyObservedPod(identity ?? old ?? { uid, name: '', namespace: '' }),
       sandboxes: sandboxes
@@ -193,50 +282,53 @@ export class RuntimeCache {
         .sort((a, b) => b.createdAtMs - a.createdAtMs || b.attempt - a.attempt),
       containers: containers.filter(c => c !== undefined).sort(newestFirst),
     };
-    this.#store(uid, old, next, summary);
-    return next;
-  }
-
-  #store(uid: string, old: ObservedPod | undefined, next: ObservedPod, summary: string): void {
     const kept = new Set([...next.sandboxes.map(s => s.id), ...next.containers.map(c => c.id)]);
     for (const gone of [...(old?.sandboxes ?? []), ...(old?.containers ?? [])])
       if (!kept.has(gone.id)) this.#owners.delete(gone.id);
-    const empty = kept.size === 0;
-    if (empty) {
-      this.#pods.delete(uid);
-      this.#summaries.delete(uid);
-    } else {
-      this.#pods.set(uid, next);
-      this.#summaries.set(uid, summary);
-    }
+    if (kept.size === 0) this.#pods.delete(uid);
+    else this.#pods.set(uid, next);
     if (!same(old, next)) for (const listener of this.#listeners) listener(uid);
+    return next;
   }
 
   async #sandbox(old: ObservedPod | undefined, item: PodSandbox): Promise<ObservedSandbox | undefined> {
     const known = old?.sandboxes.find(s => s.id === item.id);
     const ready = item.state === 'SANDBOX_READY';
     if (known && known.ready === ready && (!ready || known.hostNetwork || known.ips.length > 0)) return known;
-    try {
-      const { status } = await this.#o.runtime.PodSandboxStatus({ pod_sandbox_id: item.id ?? '' });
-      return observeSandbox(item, status);
-    } catch (error) {
-      if (isRuntimeNotFound(error)) return undefined;
-      throw error;
-    }
+    return this.#sandboxStatus(item.id ?? '');
   }
 
   async #container(old: ObservedPod | undefined, item: Container): Promise<ObservedContainer | undefined> {
     const known = old?.containers.find(c => c.id === item.id);
     if (known && known.state === observedStateOf(item.state)) return known;
-    try {
-      const { status } = await this.#o.runtime.ContainerStatus({ container_id: item.id ?? '' });
-      return status && observeContainer(item.pod_sandbox_id ?? '', status);
-    } catch (error) {
-      if (isRuntimeNotFound(error)) return undefined;
-      throw error;
-    }
+    return this.#containerStatus(item.id ?? '', item.pod_sandbox_id ?? '');
+  }
+
+  #sandboxStatus(id: string): Promise<ObservedSandbox | undefined> {
+    return unlessGone(async () => {
+      const { status } = await this.#o.runtime.PodSandboxStatus({ pod_sandbox_id: id });
+      return status && observeSandbox(status);
+    });
+  }
+
+  #containerStatus(id: string, sandboxId: string): Promise<ObservedContainer | undefined> {
+    return unlessGone(async () => {
+      const { status } = await this.#o.runtime.ContainerStatus({ container_id: id });
+      return status && observeContainer(sandboxId, status);
+    });
   }
 }
+
+async function unlessGone<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isRuntimeNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+const nothing = (): Question => ({ all: false, sandboxes: new Set(), containers: new Map() });
 
 // Restart counts break the tie of containers made in one millisecond.
 const newestFirst = (a: ObservedContainer, b: ObservedContainer) =>

@@ -13,6 +13,7 @@ import { sandboxConfig } from './kernel/sandbox-config.ts';
 import type { SecurityOptions } from './kernel/security.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
+import type { RuntimeCache } from './runtime-cache.ts';
 
 export interface SandboxStarterOptions {
   readonly runtime: ContainerRuntime;
@@ -22,6 +23,7 @@ export interface SandboxStarterOptions {
   readonly events: PodEvents;
   readonly paths: PodPaths;
   readonly cgroups: PodCgroups;
+  readonly cache: RuntimeCache;
   readonly security: SecurityOptions;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
@@ -41,7 +43,12 @@ export class SandboxStarter {
       const config = await this.config(pod, attempt, true);
       await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
       const handler = await this.runtimeHandler(pod);
-      await this.#o.runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000 });
+      const { runtime, cache } = this.#o;
+      const id = await cache.making(identityOf(pod), async () => {
+        const made = await runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000 });
+        return made.pod_sandbox_id ?? '';
+      });
+      await cache.lookAtSandbox(pod.metadata.uid, id);
     } catch (error) {
       const message = messageOf(error);
       this.#o.events.pod(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);

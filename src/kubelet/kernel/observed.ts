@@ -3,7 +3,6 @@ import type { LifecycleHandler } from '../../api/type/core-v1.ts';
 import type {
   Container as CriContainer,
   ContainerStatus as CriContainerStatus,
-  PodSandbox,
   PodSandboxStatus,
 } from '../../cri/type.ts';
 import { podNameLabel, podNamespaceLabel, podUidLabel, readContainerMarks } from './label.ts';
@@ -103,16 +102,16 @@ export function observeContainer(sandboxId: string, status: CriContainerStatus):
   };
 }
 
-export function observeSandbox(sandbox: PodSandbox, status: PodSandboxStatus | undefined): ObservedSandbox {
-  const network = status?.network;
+export function observeSandbox(status: PodSandboxStatus): ObservedSandbox {
+  const { network } = status;
   const ips = [network?.ip, ...(network?.additional_ips ?? []).map(a => a.ip)].filter((ip): ip is string => !!ip);
   return {
-    id: sandbox.id ?? '',
-    attempt: sandbox.metadata?.attempt ?? 0,
-    ready: (status?.state ?? sandbox.state) === 'SANDBOX_READY',
-    createdAtMs: nsToMs(sandbox.created_at),
+    id: status.id ?? '',
+    attempt: status.metadata?.attempt ?? 0,
+    ready: status.state === 'SANDBOX_READY',
+    createdAtMs: nsToMs(status.created_at),
     ips,
-    hostNetwork: status?.linux?.namespaces?.options?.network === 'NODE',
+    hostNetwork: status.linux?.namespaces?.options?.network === 'NODE',
   };
 }
 
