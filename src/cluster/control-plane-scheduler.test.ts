@@ -51,7 +51,7 @@ test('as system:kube-scheduler, through the API server: one pod is bound, one is
     metrics: createMetrics(),
     client: (identity: Parameters<ControlPlaneContext['client']>[0]) => server.client(identity),
   } as unknown as ControlPlaneContext;
-  const running = createControlPlaneScheduler(context).run(abort.signal);
+  const running = createControlPlaneScheduler(context).then(s => s.run(abort.signal));
   try {
     const client = server.client({ userAgent: 'test' });
     const saved = await client.create(coreV1.nodes, node('a') as object);

@@ -1,19 +1,25 @@
 // The scheduler, acting as system:kube-scheduler, over informers of its own, for it may see what others may not.
 import { runAll, type Service } from '../base/lifecycle.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
+import type { SchedulerSettings } from '../scheduler/configuration.ts';
 import { createScheduler } from '../scheduler/scheduler.ts';
 import type { ControlPlaneContext } from './components.ts';
 import { readSchedulerFiles, settingsOf } from './scheduler-settings.ts';
 
-export function createControlPlaneScheduler(context: ControlPlaneContext): Service {
-  return { name: 'scheduler', run: signal => runScheduler(context, signal) };
-}
-
-async function runScheduler(context: ControlPlaneContext, signal: AbortSignal): Promise<void> {
-  const { clock, random, metrics } = context;
-  const log = context.log.with({ part: 'scheduler' });
+/** Rejects when the configuration or a plugin's module cannot be used. */
+export async function createControlPlaneScheduler(context: ControlPlaneContext): Promise<Service> {
   const files = context.config.scheduler;
   const settings = await settingsOf(context.scheduler ?? (files ? await readSchedulerFiles(files) : {}));
+  return { name: 'scheduler', run: signal => runScheduler(context, settings, signal) };
+}
+
+async function runScheduler(
+  context: ControlPlaneContext,
+  settings: Partial<SchedulerSettings>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, metrics } = context;
+  const log = context.log.with({ part: 'scheduler' });
   const client = context.client({ userAgent: 'kube-scheduler', user: 'system:kube-scheduler' });
   const informers = createInformerFactory(client, { clock, random, log });
   const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...settings });

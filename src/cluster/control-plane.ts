@@ -1,5 +1,6 @@
 // The API server and the parts around it, run together.
 import type { ApiServer } from '../apiserver/server.ts';
+import { messageOf } from '../base/assert.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { type ControlPlaneContext, controlPlaneParts, type Part } from './components.ts';
 import { electedPart, leaseOf } from './elected-part.ts';
@@ -7,7 +8,7 @@ import { electedPart, leaseOf } from './elected-part.ts';
 /** How a part is brought to life; fault injection puts itself in between. */
 export type MakePart = (part: Part<ControlPlaneContext>, context: ControlPlaneContext) => Promise<Service>;
 
-/** Runs until the signal aborts; rejects when the API server or a part cannot go on. */
+/** Runs until the signal aborts; rejects when the API server or a part, which it names, cannot go on. */
 export async function runControlPlane(
   api: Pick<ApiServer, 'run' | 'ready'>,
   context: ControlPlaneContext,
@@ -42,8 +43,16 @@ function afterReady(name: string, ready: Promise<void>, create: () => Promise<Se
     async run(signal) {
       await Promise.race([ready.catch(() => {}), aborted(signal)]);
       if (signal.aborted) return;
-      const service = await create();
-      if (!signal.aborted) await service.run(signal);
+      const service = await named(`starting the part ${JSON.stringify(name)}`, create());
+      if (!signal.aborted) await named(`running the part ${JSON.stringify(name)}`, service.run(signal));
     },
   };
+}
+
+async function named<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new Error(`${what}: ${messageOf(error)}`, { cause: error });
+  }
 }

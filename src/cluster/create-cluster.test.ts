@@ -47,3 +47,19 @@ test('an idle node reports its status every five minutes, and no more', async ()
     await cluster.stop();
   }
 });
+
+test('a part that cannot be started or goes no further is told by its name, and nothing hangs', async () => {
+  const unknown = { profiles: [{ plugins: { filter: { enabled: [{ name: 'Nope' }] } } }] };
+  await assert.rejects(
+    createCluster({ clock: virtualClock(), seed: 1, nodes: 1, scheduler: { configuration: unknown } }),
+    /^Error: starting the part "scheduler": .*Nope/,
+  );
+  const broken = () => {
+    throw new Error('no license');
+  };
+  await assert.rejects(
+    createCluster({ clock: virtualClock(), seed: 1, nodes: 1, scheduler: { plugins: { Broken: broken } } }),
+    /^Error: running the part "scheduler": .*no license/,
+  );
+  await assert.rejects(createCluster({ clock: virtualClock(), components: ['nothing'] }), /there is no "nothing"/);
+});

@@ -56,7 +56,7 @@ export interface Cluster {
   readonly faults: Faults;
   /** Acts as a service account of kube-system, or as any user. */
   clientAs(identity: { userAgent?: string; serviceAccount?: string; user?: string }): Client;
-  /** Resolves when nothing is left to do before time goes on. */
+  /** Resolves when nothing is left to do before time goes on; rejects, as what waits does, when a part has failed. */
   settled(): Promise<void>;
   /** Lets time pass ('90s', '1h30m', or milliseconds) and everything happen that falls due. Virtual clocks only. */
   advance(duration: string | number): Promise<void>;
@@ -74,7 +74,7 @@ export const simulated = (count: number): SimulatedNodes => ({ count });
 
 const certificateDays = 365;
 
-/** Resolves when the API server is ready and has settled. */
+/** Resolves when the API server is ready and has settled; rejects when a part, which it names, cannot be started. */
 export async function createCluster(options: CreateClusterOptions = {}): Promise<Cluster> {
   const clock = options.clock ?? systemClock;
   const random = options.seed === undefined ? systemRandom : seededRandom(options.seed);
@@ -145,13 +145,38 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
   };
   const stopping = new AbortController();
   const parts = options.components?.length ?? controlPlaneParts.length;
-  const running = runControlPlane(api, context, stopping.signal, (part, given) => faults.supervise(part, given, parts));
-  const failed = running.then(() => undefined);
-  failed.catch(() => {});
-  await Promise.race([api.ready, failed]);
-  if (parts > 0) await Promise.race([faults.allMade, failed]);
-  const cluster = facade({ api, context, store, stopping, running, identity, faults, inMemory: !options.store });
-  await cluster.settled();
+  let failed = false;
+  // Without one of its parts the control plane stops, and nobody moves the clock for what the others still wait for.
+  const fail = (error: unknown) => {
+    failed = true;
+    faults.endAll();
+    throw error;
+  };
+  const running = runControlPlane(api, context, stopping.signal, async (part, given) => {
+    const service = await faults.supervise(part, given, parts).catch(fail);
+    return { name: service.name, run: signal => service.run(signal).catch(fail) };
+  });
+  running.catch(() => {});
+  const healthy = async () => void (failed && (await running));
+  const cluster = facade({
+    api,
+    context,
+    store,
+    stopping,
+    running,
+    healthy,
+    identity,
+    faults,
+    inMemory: !options.store,
+  });
+  try {
+    await Promise.race([api.ready, running]);
+    if (parts > 0) await Promise.race([faults.allMade, running]);
+    await cluster.settled();
+  } catch (error) {
+    if (!options.store) await store.close();
+    throw error;
+  }
   return cluster;
 }
 
@@ -195,6 +220,8 @@ interface Running {
   readonly store: Store;
   readonly stopping: AbortController;
   readonly running: Promise<void>;
+  /** Rejects when a part has failed. */
+  healthy(): Promise<void>;
   readonly identity: ClusterIdentity;
   readonly faults: FaultInjector;
   readonly inMemory: boolean;
@@ -205,12 +232,17 @@ const quietTurns = 8;
 const pollMs = 20;
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
-function facade({ api, context, store, stopping, running, identity, faults, inMemory }: Running): Cluster {
+function facade({ api, context, store, stopping, running, healthy, identity, faults, inMemory }: Running): Cluster {
   const { clock } = context;
 
   let listening = false;
 
   async function settled(): Promise<void> {
+    await calm();
+    await healthy();
+  }
+
+  async function calm(): Promise<void> {
     // With nothing but memory to wait for, all has run that does not wait for an immediate itself.
     if (inMemory && !listening) {
       do await turn();

@@ -53,7 +53,7 @@ test('workloads are created and rolled out through the API server, each controll
     config: { ...config, podCidr: '10.244.0.0/16' },
     client: (identity: Parameters<ControlPlaneContext['client']>[0]) => server.client(identity),
   } as unknown as ControlPlaneContext;
-  const parts = [createControllers(context), createControlPlaneScheduler(context), createSimulatedNodes(context)];
+  const parts = [createControllers(context), await createControlPlaneScheduler(context), createSimulatedNodes(context)];
   const running = Promise.all(parts.map(p => p.run(abort.signal)));
   try {
     const client = server.client({ userAgent: 'test' });

@@ -2,7 +2,7 @@
 
 import { expired } from '../../api/status.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
-import type { Service } from '../../base/lifecycle.ts';
+import { aborted, type Service } from '../../base/lifecycle.ts';
 import type { Random } from '../../base/random.ts';
 import type { WatchHandle, WatchHandler } from '../../client/client.ts';
 import type { ControlPlaneContext, Part } from '../components.ts';
@@ -70,7 +70,7 @@ export class FaultInjector implements Faults, Interceptor {
   readonly #nodes = new Map<string, NodeSwitch>();
   #making: Promise<void> = Promise.resolve();
   #made = 0;
-  readonly #allMade = Promise.withResolvers<void>();
+  readonly #allMade = Promise.withResolvers<boolean>();
   readonly #listeners = new Set<(call: Call) => void>();
 
   constructor(clock: Clock, random: Random) {
@@ -140,10 +140,18 @@ export class FaultInjector implements Faults, Interceptor {
       () => {},
       () => {},
     );
-    const begun = await first;
-    if (++this.#made >= parts) this.#allMade.resolve();
-    await this.#allMade.promise;
-    return { name: part.name, run: signal => this.#lead(part, context, signal, begun) };
+    try {
+      const begun = await first;
+      if (++this.#made >= parts) this.#allMade.resolve(true);
+      // Without one of them none is begun: the control plane is about to stop.
+      const run = (await this.#allMade.promise)
+        ? (signal: AbortSignal) => this.#lead(part, context, signal, begun)
+        : aborted;
+      return { name: part.name, run };
+    } catch (error) {
+      this.#allMade.resolve(false);
+      throw error;
+    }
   }
 
   /** Ends everything at once: on virtual time, what still waits would wait for ever. */
@@ -221,8 +229,8 @@ export class FaultInjector implements Faults, Interceptor {
     return { stop };
   }
 
-  /** Resolves when every part is made and about to run. */
-  get allMade(): Promise<void> {
+  /** True when every part is made and about to run, false as soon as one cannot be made. */
+  get allMade(): Promise<boolean> {
     return this.#allMade.promise;
   }
 
