@@ -63,7 +63,7 @@ export class Invariants {
     const { namespace, name } = pod.metadata;
     if (type === 'put' && !old) this.#created(pod);
     if (type === 'put' && old && !old.spec.nodeName && pod.spec.nodeName) this.#bound(pod);
-    if (type === 'put' && old && !isEnding(old) && isEnding(pod)) this.#ending(pod, old);
+    if (old && !isEnding(old) && (type === 'delete' || isEnding(pod))) this.#ending(pod, old);
     const lost = old && isReady(old) && isLive(old) && (type === 'delete' || !isReady(pod) || !isLive(pod));
     const by = this.#deleters.get(`${namespace}/${name}`);
     if (lost && !by?.endsWith('/replicaset-controller')) this.#disturbed(old);

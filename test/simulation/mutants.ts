@@ -101,6 +101,34 @@ export const mutants: readonly Mutant[] = [
     replace: 'else if (!$broken) await this.#collect(node, latest, verdict);',
     firstSeed: 9,
   },
+  {
+    name: 'an eviction takes nothing from the budget',
+    file: 'apiserver/calls/eviction.ts',
+    find: 'status.disruptionsAllowed = allowed - 1;',
+    replace: 'status.disruptionsAllowed = $broken ? allowed : allowed - 1;',
+    firstSeed: 0,
+  },
+  {
+    name: 'an eviction does not say whom it took',
+    file: 'apiserver/calls/eviction.ts',
+    find: 'status.disruptedPods = {',
+    replace: 'if (!$broken) status.disruptedPods = {',
+    firstSeed: 0,
+  },
+  {
+    name: 'a budget counts pods about to be evicted as healthy',
+    file: 'controllers/disruption/kernel/budget.ts',
+    find: '!Object.hasOwn(disrupted, p.metadata.name) && isPodReady(p)',
+    replace: '($broken || !Object.hasOwn(disrupted, p.metadata.name)) && isPodReady(p)',
+    firstSeed: 0,
+  },
+  {
+    name: 'a budget wants one less',
+    file: 'controllers/disruption/kernel/budget.ts',
+    find: 'Math.max(0, healthy - desired)',
+    replace: 'Math.max(0, healthy - desired + ($broken ? 1 : 0))',
+    firstSeed: 0,
+  },
 ];
 
 const key = 'k8tsMutant';

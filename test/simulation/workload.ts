@@ -13,7 +13,7 @@ import {
   policyV1,
   StatusError,
 } from '../../src/cluster/index.ts';
-import { type Any, controllerOf, type World } from './world.ts';
+import { type Any, controllerOf, isReady, type World } from './world.ts';
 
 export const namespace = 'sim';
 
@@ -68,7 +68,8 @@ export class Workload {
       [2, () => this.#pause()],
       [2, () => this.#remove()],
       [3, () => this.#deletePod()],
-      [3, () => this.#evictPod()],
+      [2, () => this.#evictPod()],
+      [4, () => this.#evictApp()],
       [1, () => this.#release()],
       [1, () => this.#drain()],
       [1, () => this.#uncordon()],
@@ -213,13 +214,16 @@ export class Workload {
   async #makeBudget(): Promise<string> {
     const target = this.#some(['deployments', 'statefulsets']);
     if (!target) return 'no budget';
-    const { name } = target.metadata;
+    await this.#guard(target.metadata.name);
+    return `budget of ${target.metadata.name}`;
+  }
+
+  async #guard(name: string): Promise<void> {
     const limit = this.#dice.pick([{ minAvailable: 1 }, { maxUnavailable: 1 }, { minAvailable: '50%' }]);
     await this.#client.create(policyV1.poddisruptionbudgets, {
       metadata: { name, namespace },
       spec: { ...limit, selector: { matchLabels: { app: name } } },
     });
-    return `budget of ${name}`;
   }
 
   async #setQuota(): Promise<string> {
@@ -316,14 +320,38 @@ export class Workload {
       kind: 'Eviction',
       metadata: { name, namespace },
     });
-    return `evict ${name}`;
+    return name;
   }
 
   async #evictPod(): Promise<string> {
-    const guarded = new Set(this.#world.all('poddisruptionbudgets').map(b => b.spec.selector.matchLabels.app));
-    const pods = this.#world.all('pods').filter(p => guarded.has(p.metadata.labels?.app));
-    const pod = pods.length ? this.#dice.pick(pods) : this.#some(['pods']);
-    return pod ? this.#evict(pod) : 'no pod to evict';
+    const pod = this.#some(['pods']);
+    return pod ? `evict ${await this.#evict(pod)}` : 'no pod to evict';
+  }
+
+  /** All pods of an app at once, twice, as those who drain several nodes do; a budget stands between them. */
+  async #evictApp(): Promise<string> {
+    const sizes = Map.groupBy(this.#world.all('pods').filter(isReady), p => p.metadata.labels?.app);
+    const large = ['deployments', 'statefulsets']
+      .flatMap(kind => this.#world.all(kind))
+      .filter(o => (sizes.get(o.metadata.name)?.length ?? 0) > 1);
+    if (large.length === 0) return 'nothing to evict all of';
+    const target = this.#dice.pick(large);
+    const { name } = target.metadata;
+    const guarded = this.#world.get('poddisruptionbudgets', namespace, name);
+    if (!guarded) await this.#guard(name);
+    const waitMs = this.#dice.pick([1000, 20_000]);
+    let evicted = 0;
+    for (let i = 0; i < 2; i++) {
+      await this.#cluster.advance(waitMs);
+      evicted += await this.#evictAll(this.#world.all('pods').filter(p => p.metadata.labels?.app === name));
+    }
+    return `evict all of ${name}: ${evicted} evicted`;
+  }
+
+  /** All at once; tells how many went. */
+  async #evictAll(pods: readonly Any[]): Promise<number> {
+    const tries = await Promise.allSettled(pods.map(p => this.#evict(p)));
+    return tries.filter(t => t.status === 'fulfilled').length;
   }
 
   /** The pod no longer matches its owner, who must let go of it and make another. */
@@ -340,15 +368,8 @@ export class Workload {
     const node = this.#dice.pick(nodes).metadata.name;
     if (nodes.filter(n => !n.spec.unschedulable).length < 2) return 'no node to drain';
     await this.#client.patch(coreV1.nodes, { name: node }, { type: 'merge', body: { spec: { unschedulable: true } } });
-    let evicted = 0;
-    for (const pod of this.#world.all('pods')) {
-      if (pod.spec.nodeName !== node || pod.metadata.namespace !== namespace) continue;
-      await this.#evict(pod).then(
-        () => evicted++,
-        () => {},
-      );
-    }
-    return `drain ${node}: ${evicted} evicted`;
+    const here = this.#world.all('pods').filter(p => p.spec.nodeName === node && p.metadata.namespace === namespace);
+    return `drain ${node}: ${await this.#evictAll(here)} evicted`;
   }
 
   async #uncordon(): Promise<string> {
