@@ -73,7 +73,7 @@ const pod: UserInfo = {
 };
 const alice: UserInfo = { name: 'alice', groups: groups() };
 
-function bench({ serverSeats = 600, size = 0, watchers = 0 } = {}) {
+function bench({ serverSeats = 600, size = 0, bytes = 0, watchers = 0, bySize = false } = {}) {
   const clock = new VirtualClock();
   const metrics = createMetrics();
   const levels = new Objects(
@@ -84,7 +84,8 @@ function bench({ serverSeats = 600, size = 0, watchers = 0 } = {}) {
     clock,
     levels: levels as never,
     schemas: schemas as never,
-    cacheOf: () => ({ size, watchers: () => watchers }),
+    cacheOf: () => ({ size, bytes, watchers: () => watchers }),
+    bySize,
     inflight: new Inflight(metrics, () => clock.monotonic()),
     serverSeats,
     requestTimeoutMs: 60_000,
@@ -305,6 +306,48 @@ test('a busy level borrows from idle ones after ten seconds, and gives back', as
   }
   await clock.advance(3_600_000);
   assert.ok(Math.abs(limit('global-default') - before) <= 60);
+});
+
+test('by size a list takes a seat for each 100 kB of what it gives', () => {
+  // 450 objects of 4 KB: 1.8 MB.
+  const { admit } = bench({ size: 450, bytes: 450 * 4000, bySize: true });
+  const seats = (url: string) => {
+    const pass = admit(pod, 'GET', url) as Pass;
+    pass.done();
+    return pass.seats;
+  };
+  assert.equal(seats('/api/v1/pods'), 10, 'as many as any request may have');
+  assert.equal(seats('/api/v1/pods?limit=100'), 4);
+  assert.equal(seats('/api/v1/pods?limit=10'), 1);
+  assert.equal(seats('/api/v1/pods?limit=100&labelSelector=a'), 10);
+  assert.equal(seats('/api/v1/pods?fieldSelector=metadata.name%3Dx'), 1);
+  assert.equal(seats('/api/v1/pods?watch=1&sendInitialEvents=true'), 10);
+  assert.equal(seats('/api/v1/pods?watch=1'), 1);
+});
+
+test('who is turned away again and again is told to wait longer', async () => {
+  const { clock, levels, schemas, admit } = bench({ serverSeats: 3 });
+  levels.set([level('small', { limitResponse: { type: 'Reject' }, borrowingLimitPercent: 0 })]);
+  schemas.set([schema('all', 'small')]);
+  const url = '/api/v1/namespaces/a/configmaps/c';
+  for (let i = 0; i < 3; i++) admit(alice, 'GET', url);
+  const told = (): string => {
+    try {
+      admit(alice, 'GET', url);
+    } catch (error) {
+      return (error as StatusError).headers['retry-after']!;
+    }
+    throw new Error('was let in');
+  };
+  const waits: string[] = [];
+  for (let second = 0; second < 8; second++) {
+    for (let i = 0; i < 4; i++) waits.push(told());
+    await clock.advance(1000);
+  }
+  assert.deepEqual(
+    waits.filter((_, i) => i % 4 === 0),
+    ['1', '2', '2', '4', '4', '4', '4', '8'],
+  );
 });
 
 test('lists and writes are as wide as their resource is large and watched; seats linger without a timer', async () => {

@@ -11,7 +11,7 @@ import { FlowCounts, SchemaState } from './flow-schema.ts';
 import { type Gate, type Inflight, kindOf, tooMany } from './inflight.ts';
 import { byPrecedence } from './kernel/classify.ts';
 import { FlowMemo } from './kernel/flow-memo.ts';
-import { listWidth, plainWidth, type Width, writeWidth } from './kernel/width.ts';
+import { listWidth, plainWidth, sizeWidth, type Width, writeWidth } from './kernel/width.ts';
 import { boundLevels, divideSeats, LevelState } from './level-state.ts';
 import { Pass } from './pass.ts';
 
@@ -22,7 +22,9 @@ export interface FlowControlOptions {
   readonly schemas: Source;
   readonly levels: Source;
   /** The cache of a resource: how much there is to list, and how many watch. */
-  cacheOf(group: string, resource: string): Pick<WatchCache, 'size' | 'watchers'> | undefined;
+  cacheOf(group: string, resource: string): Pick<WatchCache, 'size' | 'bytes' | 'watchers'> | undefined;
+  /** SizeBasedListCostEstimate: lists are as wide as what they give is large, instead of what it counts. */
+  readonly bySize: boolean;
   readonly inflight: Inflight;
   /** All levels together. */
   readonly serverSeats: number;
@@ -88,7 +90,7 @@ export class FlowControl implements Gate {
     }
     if (arrival !== 'waiting') {
       counts.rejected[arrival]++;
-      throw tooMany();
+      throw tooMany(state.retryAfter.drop(nowMs));
     }
     counts.waiting++;
     counts.waitingSeats += pass.seats;
@@ -137,7 +139,7 @@ export class FlowControl implements Gate {
       state.level.leave(pass, why, nowMs);
       counts.rejected[why]++;
       counts.waitSeconds.false.observe((nowMs - pass.arrivedMs) / 1000);
-      reject(tooMany());
+      reject(tooMany(state.retryAfter.drop(nowMs)));
       this.#pump(state, nowMs);
     };
     pass.begin = () => {
@@ -185,14 +187,18 @@ export class FlowControl implements Gate {
   }
 
   #listWidth(info: RequestInfo, query: URLSearchParams, widest: number): Width {
-    const stored = this.#options.cacheOf(info.group, info.resource)?.size ?? 0;
-    if (query.size === 0) return listWidth(stored, widest);
+    const cache = this.#options.cacheOf(info.group, info.resource);
+    if (!cache) return plainWidth;
+    const { size: stored, bytes } = cache;
+    const widthOf = (objects: number) =>
+      this.#options.bySize ? sizeWidth(objects * (bytes / Math.max(1, stored)), widest) : listWidth(objects, widest);
+    if (query.size === 0) return widthOf(stored);
     const fields = query.get('fieldSelector');
-    if (info.name || (fields && /(^|,)metadata\.name==?[^,]/.test(fields))) return plainWidth;
+    if (info.name || (fields && /(^|,)metadata\.name==?[^,]/.test(fields))) return widthOf(1);
     const limit = Number(query.get('limit') ?? 0);
     // Selecting looks at all there is, however little it finds.
     const looked = limit > 0 && !fields && !query.get('labelSelector') ? Math.min(limit, stored) : stored;
-    return listWidth(looked, widest);
+    return widthOf(looked);
   }
 
   /** Takes over the objects as they are now. */

@@ -29,6 +29,7 @@ export function createGate(
     levels: registryOf(context, group, 'prioritylevelconfigurations').cache,
     cacheOf: (g, resource) => context.registries.get(`${g}/${resource}`)?.cache,
     inflight,
+    bySize: context.featureEnabled('SizeBasedListCostEstimate'),
     serverSeats: readOnly + mutating,
     requestTimeoutMs,
   });

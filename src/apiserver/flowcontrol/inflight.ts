@@ -77,7 +77,8 @@ export class Inflight {
 export const kindOf = ({ verb }: RequestInfo): 'mutating' | 'readOnly' =>
   verb === 'get' || verb === 'list' || verb === 'watch' ? 'readOnly' : 'mutating';
 
-export const tooMany = () => tooManyRequests('Too many requests, please try again later.', 1);
+export const tooMany = (retryAfterSeconds = 1) =>
+  tooManyRequests('Too many requests, please try again later.', retryAfterSeconds);
 
 /** Without priority and fairness: so many that read and so many that write. 0: no limit. */
 export function plainGate(

@@ -4,10 +4,12 @@ import type { Timer } from '../../base/clock.ts';
 import { type DemandStats, smoothed } from './kernel/demand.ts';
 import { Level, type LevelShape } from './kernel/level.ts';
 import { currentLimits, type LevelBounds, nominalBounds } from './kernel/limits.ts';
+import { RetryAfter } from './kernel/retry-after.ts';
 import { widestOf } from './kernel/width.ts';
 
 export class LevelState {
   readonly level: Level;
+  readonly retryAfter = new RetryAfter();
   object: PriorityLevelConfiguration;
   bounds: LevelBounds = { nominal: 0, lower: 0, upper: 0 };
   stats: DemandStats = { high: 0, average: 0, deviation: 0 };

@@ -17,6 +17,8 @@ export class Stored implements Keeper {
   readonly key: string;
   readonly object: KubeObject;
   readonly revision: number;
+  /** Bytes of its stored form, once it is in the cache. */
+  size = 0;
   #json: Buffer | undefined;
   #kept: KeptBytes | undefined;
   #keptBytes = 0;

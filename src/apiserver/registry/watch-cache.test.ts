@@ -49,6 +49,7 @@ test('events, contents now and then, and what writes build on, against a plain a
       const all: CacheEvent[] = [];
       cache.listen({ onEvent: e => all.push(e) });
       const live = new Map<string, number>();
+      const sizes = new Map<string, number>();
       writes.forEach(({ key, remove, how }, i) => {
         const revision = i + 1;
         const gone = remove && live.has(key);
@@ -70,6 +71,12 @@ test('events, contents now and then, and what writes build on, against a plain a
           assert.deepEqual([told.revision, told.stored.object.metadata.resourceVersion], [revision, String(revision)]);
           if (gone) live.delete(key);
           else live.set(key, revision);
+          if (gone) sizes.delete(key);
+          else sizes.set(key, value.length);
+          assert.equal(
+            cache.bytes,
+            [...sizes.values()].reduce((sum, n) => sum + n, 0),
+          );
         }
         assert.deepEqual([cache.undurable(key), cache.latest(key)?.revision], [0, live.get(key)]);
       });

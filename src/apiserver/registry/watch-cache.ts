@@ -63,6 +63,7 @@ export class WatchCache {
   // A ring of the newest events: #events[#head] is the oldest.
   #events: CacheEvent[] = [];
   #windowStart = 0;
+  #bytes = 0;
   readonly #window: number;
   readonly #everywhere = new Set<CacheListener>();
   readonly #inNamespace = new Map<string, Set<CacheListener>>();
@@ -85,12 +86,20 @@ export class WatchCache {
     this.counts.initializations++;
     const pairs = this.#pairsOf(entries);
     this.#tree = SortedTree.from(pairs);
-    for (const [key, stored] of pairs) this.#byKey.set(key, stored);
+    for (const [key, stored] of pairs) {
+      this.#byKey.set(key, stored);
+      this.#bytes += stored.size;
+    }
     this.#windowStart = revision;
   }
 
   get size(): number {
     return this.#byKey.size;
+  }
+
+  /** Of all objects, as they are stored. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The newest durable version. */
@@ -133,6 +142,8 @@ export class WatchCache {
     if (event.type === 'put') {
       const stored =
         pending?.stored ?? new Stored(key, this.#options.decode(event.value, event.revision), event.revision);
+      stored.size = event.value.length;
+      this.#bytes += stored.size - (previous?.size ?? 0);
       previous?.release();
       this.#byKey.set(key, stored);
       this.#tree = this.#tree.set(key, stored);
@@ -140,6 +151,7 @@ export class WatchCache {
       this.#publish({ type: previous ? 'MODIFIED' : 'ADDED', key, revision: event.revision, stored, previous });
     } else {
       this.#byKey.delete(key);
+      this.#bytes -= previous?.size ?? 0;
       this.#tree = this.#tree.delete(key);
       const last = () => previous?.object ?? this.#options.decode(event.value, event.revision);
       previous?.release();
@@ -245,7 +257,9 @@ export class WatchCache {
     const { prefix, decode } = this.#options;
     return entries.map(e => {
       const key = e.key.slice(prefix.length);
-      return [key, new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept })] as const;
+      const stored = new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept });
+      stored.size = e.value.length;
+      return [key, stored] as const;
     });
   }
 

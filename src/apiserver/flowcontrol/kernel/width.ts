@@ -7,6 +7,7 @@ export interface Width {
 }
 
 const objectsPerSeat = 100;
+const bytesPerSeat = 100_000;
 const watchersPerSeat = 10;
 /** What telling ten watchers of one change is thought to take. */
 const tellMs = 5;
@@ -21,8 +22,13 @@ export function widestOf(nominal: number, handSize: number): number {
 }
 
 /** Of a list, and of a watch that begins with one: by the objects it looks through. */
-export function listWidth(objects: number, widest: number): Width {
-  const seats = Math.min(widest, Math.ceil(objects / objectsPerSeat));
+export const listWidth = (objects: number, widest: number): Width => seated(objects / objectsPerSeat, widest);
+
+/** The same by the size of what it gives. */
+export const sizeWidth = (bytes: number, widest: number): Width => seated(bytes / bytesPerSeat, widest);
+
+function seated(wanted: number, widest: number): Width {
+  const seats = Math.min(widest, Math.ceil(wanted));
   return seats <= 1 ? one : { initialSeats: seats, finalSeats: 0, extraMs: 0 };
 }
 
