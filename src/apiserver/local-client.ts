@@ -33,7 +33,7 @@ import { Stored } from './registry/stored.ts';
 import { type Transform, updateObject } from './registry/update.ts';
 import { startWatch, type WatchSink } from './registry/watcher.ts';
 import { attributesOf } from './request-attributes.ts';
-import { deletedStatus } from './resource-handler.ts';
+import { deletedStatus } from './verb/delete.ts';
 
 export interface LocalIdentity {
   readonly user: UserInfo;

@@ -1,0 +1,81 @@
+// What is not read and written as an object: subresources with code of their own, and resources that are not stored.
+import type { Resource } from '../../api/resource.ts';
+import { admitConnect } from '../admission/admit-call.ts';
+import { maxBodyBytes } from '../body.ts';
+import { decodeYamlOrJson } from '../body-format.ts';
+import type { CallHandler, CallResult } from '../context.ts';
+import { writeContext, writeParameters } from '../options.ts';
+import { isApply } from '../patch.ts';
+import type { Registry } from '../registry/registry.ts';
+import { Stored } from '../registry/stored.ts';
+import { rendererFor, sendForm, sendList } from '../rendering.ts';
+import { sendObject } from '../respond.ts';
+import { annotating, keyOf, type ResourceRequest } from './resource-request.ts';
+import { checkApplyParameters, optionsKind } from './write.ts';
+
+export async function handleCall(
+  request: ResourceRequest,
+  resource: Resource,
+  registry: Registry | undefined,
+  handler: CallHandler,
+): Promise<void> {
+  return answerCall(request, resource, registry, await runCall(request, resource, registry, handler));
+}
+
+function runCall(request: ResourceRequest, resource: Resource, registry: Registry | undefined, handler: CallHandler) {
+  const { exchange, info, user, warnings } = request;
+  const p = writeParameters(
+    exchange.query,
+    exchange.headers['user-agent'] ?? '',
+    optionsKind[info.verb] ?? 'CreateOptions',
+  );
+  const contentType = exchange.headers['content-type'];
+  const apply = info.verb === 'patch' && isApply(contentType);
+  checkApplyParameters(exchange.query, apply, info.verb);
+  return handler({
+    verb: info.verb,
+    resource,
+    registry,
+    key: keyOf(info),
+    context: { ...writeContext(user, p, info.subresource, {}, m => void warnings.push(m)), ...annotating(request) },
+    query: exchange.query,
+    contentType,
+    fieldValidation: p.fieldValidation,
+    // A patch is JSON by any of its media types but that of apply.
+    body: async () =>
+      decodeYamlOrJson(
+        await exchange.readBody(maxBodyBytes),
+        apply ? 'application/yaml' : info.verb === 'patch' ? undefined : contentType,
+      ),
+  });
+}
+
+function answerCall(
+  request: ResourceRequest,
+  resource: Resource,
+  registry: Registry | undefined,
+  { code, object, items }: CallResult,
+): void | Promise<void> {
+  if (items) {
+    const list = { items, revision: request.context.dispatcher.revision, continue: '', remaining: undefined };
+    return sendList(request, rendererFor(request, resource), list);
+  }
+  if (object instanceof Stored && registry) sendObject(request, code, rendererFor(request, resource), object);
+  else sendForm(request, code, object instanceof Stored ? object.object : object);
+}
+
+/** Admission of a stream, before it begins. Throws StatusError. */
+export function admitStream(
+  { exchange, info, user, warnings }: ResourceRequest,
+  resource: Resource,
+  registry: Registry,
+) {
+  const context = writeContext(
+    user,
+    { dryRun: false, fieldManager: '', fieldValidation: 'Ignore' },
+    info.subresource,
+    {},
+    m => void warnings.push(m),
+  );
+  return admitConnect({ registry, resource, info, query: exchange.query, context });
+}

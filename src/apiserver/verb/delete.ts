@@ -1,0 +1,77 @@
+// The delete of an object, and of a collection.
+import type { Resource } from '../../api/resource.ts';
+import { deleteOptions, deleteRequest, writeContext } from '../options.ts';
+import { deleteObject } from '../registry/delete.ts';
+import { deleteCollection } from '../registry/delete-collection.ts';
+import { listObjects } from '../registry/reading.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Stored } from '../registry/stored.ts';
+import { rendererFor, sendForm, sendList } from '../rendering.ts';
+import { sendObject } from '../respond.ts';
+import { listParameters } from './list.ts';
+import { annotating, countedBody, keyOf, type ResourceRequest } from './resource-request.ts';
+
+// Kinds whose delete answers with the object even when it is gone at once.
+const returnsDeleted = new Set([
+  '/pods',
+  '/services',
+  '/serviceaccounts',
+  '/persistentvolumes',
+  '/persistentvolumeclaims',
+  '/podtemplates',
+  '/resourcequotas',
+]);
+
+export async function handleDelete(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { asked, context } = await readDelete(request, resource);
+  const { stored, deleted } = await deleteObject(registry, keyOf(request.info), asked, context);
+  if (!deleted || returnsDeleted.has(`${resource.group}/${resource.resource}`)) {
+    const code = !deleted && asked.orphanDependents === false ? 202 : 200;
+    return sendObject(request, code, rendererFor(request, resource), stored);
+  }
+  sendForm(request, 200, deletedStatus(resource, stored));
+}
+
+/** What a delete at once answers. */
+export function deletedStatus(resource: Resource, stored: Stored): object {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: {
+      name: stored.object.metadata.name,
+      ...(resource.group ? { group: resource.group } : {}),
+      kind: resource.resource,
+      uid: stored.object.metadata.uid,
+    },
+  };
+}
+
+export async function handleDeleteCollection(
+  request: ResourceRequest,
+  resource: Resource,
+  registry: Registry,
+): Promise<void> {
+  const { asked, context } = await readDelete(request, resource);
+  const parameters = listParameters(request, resource);
+  const renderer = rendererFor(request, resource);
+  const listed = await listObjects(registry, request.context.dispatcher, parameters);
+  const items = await deleteCollection(registry, listed.items, asked, context);
+  await sendList(request, renderer, { ...listed, items });
+}
+
+async function readDelete(request: ResourceRequest, resource: Resource) {
+  const { exchange, user, warnings } = request;
+  const body = await countedBody(request, resource);
+  const options = deleteOptions(body, exchange.headers['content-type']);
+  const asked = deleteRequest(options, exchange.query);
+  const context = writeContext(
+    user,
+    { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' },
+    '',
+    { ...(options as object) },
+    m => void warnings.push(m),
+  );
+  return { asked, context: { ...context, ...annotating(request) } };
+}

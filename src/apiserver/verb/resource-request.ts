@@ -1,0 +1,37 @@
+// What every verb has in hand.
+import type { ObjectKey } from '../../api/meta.ts';
+import type { Resource } from '../../api/resource.ts';
+import type { Audited } from '../audit/auditor.ts';
+import type { UserInfo } from '../authn/user.ts';
+import { maxBodyBytes } from '../body.ts';
+import type { ApiContext } from '../context.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { RequestInfo } from '../request-info.ts';
+
+export interface ResourceRequest {
+  readonly context: ApiContext;
+  readonly exchange: Exchange;
+  readonly info: RequestInfo;
+  readonly user: UserInfo;
+  /** Warnings collected for the response. */
+  readonly warnings: string[];
+  /** The request's audit event. */
+  readonly audited?: Pick<Audited, 'annotate'> | undefined;
+}
+
+/** What a write tells the request's audit event. */
+export const annotating = ({ audited }: ResourceRequest) =>
+  audited ? { annotate: (key: string, value: string) => audited.annotate(key, value) } : {};
+
+export function keyOf(info: RequestInfo): ObjectKey {
+  return info.namespace && info.resource !== 'namespaces'
+    ? { namespace: info.namespace, name: info.name }
+    : { name: info.name };
+}
+
+/** The body, counted by its length. */
+export async function countedBody({ context, exchange, info }: ResourceRequest, resource: Resource): Promise<Buffer> {
+  const body = await exchange.readBody(maxBodyBytes);
+  context.counts.body(resource, info.verb, body.length);
+  return body;
+}

@@ -1,0 +1,119 @@
+// The watch of a collection or an object.
+import type { Resource } from '../../api/resource.ts';
+import { badRequest, invalid } from '../../api/status.ts';
+import { WatchStream } from '../http/watch-stream.ts';
+import { orderedSink, prepareAll } from '../registry/reading.ts';
+import type { Registry } from '../registry/registry.ts';
+import { startWatch } from '../registry/watcher.ts';
+import { rendererFor } from '../rendering.ts';
+import { isTrue } from '../request-info.ts';
+import { responseHeaders, statusOf } from '../respond.ts';
+import { listParameters } from './list.ts';
+import type { ResourceRequest } from './resource-request.ts';
+
+const longestWatchSeconds = 3600;
+
+export async function handleWatch(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { context, exchange } = request;
+  const { query } = exchange;
+  const renderer = rendererFor(request, resource, true);
+  const parameters = listParameters(request, resource);
+  const sendInitial = query.get('sendInitialEvents');
+  checkWatchParameters(parameters, sendInitial);
+  const rv = parameters.resourceVersion;
+  const { dispatcher } = context;
+  const { counts } = registry.cache;
+  await (rv === '' ? dispatcher.freshen() : rv === '0' ? undefined : dispatcher.reached(Number(rv), counts));
+  const unseen = prepareAll(registry, parameters.namespace);
+  if (unseen) await unseen;
+  if (exchange.closed) return;
+  const timeout =
+    Number(query.get('timeoutSeconds') ?? 0) ||
+    longestWatchSeconds / 2 + (longestWatchSeconds / 2) * context.random.next();
+  let stop: (() => void) | undefined;
+  const finish = () => {
+    timer.cancel();
+    ticker?.cancel();
+    stop?.();
+    stop = undefined;
+  };
+  // The head goes out first: clients wait for it even when no event comes.
+  const out = exchange.open(200, responseHeaders(renderer.streamType, request.warnings));
+  const stream = new WatchStream(out, renderer, context.clock, context.counts.frames(resource), () => {
+    counts.terminated++;
+    finish();
+  });
+  const bookmarks = isTrue(query.get('allowWatchBookmarks'));
+  const timer = context.clock.after(timeout * 1000, () => {
+    if (bookmarks) stream.onBookmark(context.dispatcher.revision, false);
+    finish();
+    stream.end();
+  });
+  let ticker = bookmarks ? everyMinute() : undefined;
+  exchange.onClose(finish);
+  context.onShutdown.add(end);
+  exchange.onClose(() => context.onShutdown.delete(end));
+  const ending = resource.custom?.watches;
+  if (ending) {
+    ending.add(end);
+    exchange.onClose(() => ending.delete(end));
+  }
+  try {
+    stop = startWatch(
+      registry.cache,
+      context.dispatcher,
+      {
+        namespace: parameters.namespace,
+        selection: parameters.selection,
+        resourceVersion: rv,
+        sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
+        remote: true,
+      },
+      orderedSink(registry, stream, error => {
+        finish();
+        stream.error(statusOf(error));
+      }),
+    );
+    stream.started();
+    if (exchange.closed) finish();
+  } catch (error) {
+    finish();
+    stream.error(statusOf(error));
+  }
+
+  function end(): void {
+    finish();
+    stream.end();
+  }
+
+  function everyMinute() {
+    return context.clock.after(50_000 + context.random.next() * 10_000, () => {
+      stream.onBookmark(context.dispatcher.revision, false);
+      ticker = everyMinute();
+    });
+  }
+}
+
+function checkWatchParameters(
+  p: { resourceVersion: string; resourceVersionMatch: string },
+  sendInitial: string | null,
+): void {
+  const wrong = (field: string, message: string) =>
+    invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [{ reason: 'FieldValueForbidden', field, message }]);
+  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion))
+    throw badRequest(`Invalid value: ${JSON.stringify(p.resourceVersion)}: resourceVersion must be a number`);
+  if (sendInitial === null) {
+    if (p.resourceVersionMatch)
+      throw wrong(
+        'resourceVersionMatch',
+        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+      );
+    return;
+  }
+  if (p.resourceVersionMatch !== 'NotOlderThan') {
+    throw wrong(
+      'resourceVersionMatch',
+      'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
+  }
+}

@@ -1,0 +1,97 @@
+// Create, update, patch and apply.
+import type { Resource } from '../../api/resource.ts';
+import { invalid } from '../../api/status.ts';
+import { requireAllowed } from '../authz/authorizer.ts';
+import { decodeDraft, targetOf } from '../body.ts';
+import { writeContext, writeParameters } from '../options.ts';
+import { applyTransform, isApply, patchTransform } from '../patch.ts';
+import { createObject } from '../registry/create.ts';
+import type { Registry } from '../registry/registry.ts';
+import { type Transform, updateObject } from '../registry/update.ts';
+import { rendererFor } from '../rendering.ts';
+import { attributesOf } from '../request-attributes.ts';
+import { isTrue } from '../request-info.ts';
+import { requestVersion } from '../request-version.ts';
+import { sendObject } from '../respond.ts';
+import { annotating, countedBody, keyOf, type ResourceRequest } from './resource-request.ts';
+
+export async function handleWrite(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
+  const { exchange, info } = request;
+  const renderer = rendererFor(request, resource);
+  const contentType = exchange.headers['content-type'];
+  const apply = info.verb === 'patch' && isApply(contentType);
+  const { context, draftOptions } = writingOf(request, resource, registry, apply);
+  checkApplyParameters(exchange.query, apply, info.verb);
+  const body = await countedBody(request, resource);
+  await request.context.turns.next();
+  const versions = requestVersion(resource, registry);
+  const decoded = () => decodeDraft(targetOf(resource), versions.strategy, body, contentType, draftOptions);
+  if (info.verb === 'create') {
+    const draft = versions.settle(decoded());
+    return sendObject(request, 201, renderer, await createObject(registry, info.namespace, draft, context));
+  }
+  const createIfAbsent =
+    info.subresource === '' && (apply || (registry.strategy.allowCreateOnUpdate === true && info.verb === 'update'));
+  const force = isTrue(exchange.query.get('force'));
+  const now = () => registry.options.clock.now();
+  const applying = { context, name: info.name, force, draft: draftOptions, now };
+  const transform =
+    info.verb === 'update'
+      ? decoded
+      : apply
+        ? applyTransform(resource, versions.strategy, body, applying)
+        : patchTransform(resource, versions.strategy, body, contentType, draftOptions);
+  // Creating by an update or apply takes the right to create, too.
+  const allowed: Transform = current => {
+    const waiting = !current && createIfAbsent ? authorizeCreate(request) : undefined;
+    const make = () => versions.settle(transform(current && versions.show(current)));
+    return waiting ? waiting.then(make) : make();
+  };
+  const { stored, created } = await updateObject(registry, keyOf(info), allowed, context, { createIfAbsent });
+  return sendObject(request, created ? 201 : 200, renderer, stored);
+}
+
+function writingOf(request: ResourceRequest, resource: Resource, registry: Registry, apply: boolean) {
+  const { exchange, info, user, warnings } = request;
+  const { query } = exchange;
+  const p = writeParameters(query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!);
+  const warn = (m: string) => void warnings.push(m);
+  const context = {
+    ...writeContext(user, p, info.subresource, writeOptions(query, apply), warn),
+    ...annotating(request),
+    ...(apply ? { applied: true } : {}),
+    ...(resource === registry.resource ? {} : { requested: resource }),
+  };
+  return { context, draftOptions: { fieldValidation: p.fieldValidation, warn } };
+}
+
+/** What a client asked of the write itself, for admission to see. */
+function writeOptions(query: URLSearchParams, apply: boolean): Record<string, unknown> {
+  const options: Record<string, unknown> = apply && isTrue(query.get('force')) ? { force: true } : {};
+  for (const name of ['fieldManager', 'fieldValidation']) {
+    const value = query.get(name);
+    if (value) options[name] = value;
+  }
+  return options;
+}
+
+function authorizeCreate({ context, info, user }: ResourceRequest): Promise<void> | undefined {
+  return requireAllowed(context.authorizer, attributesOf({ ...info, verb: 'create' }, user));
+}
+
+/** Throws when a patch's parameters do not go with its being an apply or not. */
+export function checkApplyParameters(query: URLSearchParams, apply: boolean, verb: string): void {
+  if (verb !== 'patch') return;
+  const wrong = (reason: string, field: string, message: string) =>
+    invalid({ group: 'meta.k8s.io', resource: 'PatchOptions' }, '', [{ reason, field, message }]);
+  if (apply && !query.get('fieldManager'))
+    throw wrong('FieldValueRequired', 'fieldManager', 'Required value: is required for apply patch');
+  if (!apply && query.has('force'))
+    throw wrong('FieldValueForbidden', 'force', 'Forbidden: may not be specified for non-apply patch');
+}
+
+export const optionsKind: Record<string, string> = {
+  create: 'CreateOptions',
+  update: 'UpdateOptions',
+  patch: 'PatchOptions',
+};
