@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Draft, KubeObject } from '../../api/meta.ts';
 import { ref } from '../../api/ref.ts';
-import { appsV1, coreV1, rbacV1 } from '../../api/refs.ts';
+import { apiextensionsV1, apiregistrationV1, appsV1, coreV1, rbacV1 } from '../../api/refs.ts';
 import { internalError, modified, StatusError } from '../../api/status.ts';
 import type { DeleteOptions } from '../../client/client.ts';
 import type { FakeClient } from '../../client/fake-client.ts';
@@ -224,6 +224,98 @@ describe('garbage-collector-controller', () => {
     lists = { lists: [core], failed: new Map() };
     await bench.advance(30_000);
     assert.equal(bench.client.watchCount, watches);
+  });
+});
+
+describe('garbage-collector-controller, when definitions come and go', () => {
+  const widgets = ref<KubeObject>('e.com', 'v1', 'widgets', 'Widget', true);
+  const custom: ApiResourceList = {
+    groupVersion: 'e.com/v1',
+    resources: [{ name: 'widgets', kind: 'Widget', namespaced: true, verbs }],
+  };
+  const definition = (established: boolean) => ({
+    kind: 'CustomResourceDefinition',
+    apiVersion: 'apiextensions.k8s.io/v1',
+    metadata: { name: 'widgets.e.com', uid: 'uid-crd' },
+    spec: {
+      group: 'e.com',
+      scope: 'Namespaced',
+      names: { plural: 'widgets', kind: 'Widget' },
+      versions: [{ name: 'v1', served: true, storage: true }],
+    },
+    status: { conditions: established ? [{ type: 'Established', status: 'True' }] : [] },
+  });
+  const service = (available: string) => ({
+    kind: 'APIService',
+    apiVersion: 'apiregistration.k8s.io/v1',
+    metadata: { name: 'v1.e.com', uid: 'uid-api' },
+    spec: { group: 'e.com', version: 'v1', service: { namespace: 'a', name: 's' } },
+    status: { conditions: [{ type: 'Available', status: available }] },
+  });
+  const puzzled = object('Pod', 'p', [{ apiVersion: 'e.com/v1', kind: 'Widget', name: 'w', uid: 'uid-w' }]);
+
+  async function begin() {
+    const state = { lists: { lists: [core], failed: new Map() } as FetchedLists, asked: 0 };
+    const bench = await start({
+      objects: [puzzled],
+      discover: async () => {
+        state.asked++;
+        return state.lists;
+      },
+      prepare: client => client.set(widgets, { metadata: { name: 'old', namespace: 'a' } } as never),
+    });
+    return { bench, state, watches: bench.client.watchCount };
+  }
+
+  it('knows their resources at once, and what waited for their kind', async () => {
+    const { bench, state, watches } = await begin();
+    await using _ = bench;
+    const { asked } = state;
+    bench.client.set(apiextensionsV1.customresourcedefinitions, definition(false) as never);
+    await bench.settle();
+    assert.equal(state.asked, asked, 'a definition that is not established changes nothing');
+    state.lists = { lists: [core, custom], failed: new Map() };
+    bench.client.set(apiextensionsV1.customresourcedefinitions, definition(true) as never);
+    await bench.settle();
+    assert.equal(bench.client.watchCount, watches + 1);
+    assert.deepEqual(names(bench), [], 'the pod of an owner that never was');
+    state.lists = { lists: [core], failed: new Map() };
+    bench.client.remove(apiextensionsV1.customresourcedefinitions, { name: 'widgets.e.com' });
+    await bench.settle();
+    assert.equal(bench.client.watchCount, watches);
+    assert.equal(state.asked, asked + 2, 'once a change');
+  });
+
+  it('asks again soon while the server does not show what is defined', async () => {
+    const { bench, state, watches } = await begin();
+    await using _ = bench;
+    bench.client.set(apiextensionsV1.customresourcedefinitions, definition(true) as never);
+    await bench.settle();
+    assert.equal(bench.client.watchCount, watches);
+    state.lists = { lists: [core, custom], failed: new Map() };
+    await bench.advance(200);
+    assert.equal(bench.client.watchCount, watches + 1);
+    bench.client.remove(apiextensionsV1.customresourcedefinitions, { name: 'widgets.e.com' });
+    await bench.settle();
+    assert.equal(bench.client.watchCount, watches + 1);
+    state.lists = { lists: [core], failed: new Map() };
+    await bench.advance(200);
+    assert.equal(bench.client.watchCount, watches);
+    const { asked } = state;
+    bench.client.set(apiextensionsV1.customresourcedefinitions, definition(true) as never);
+    await bench.advance(20_000);
+    assert.ok(state.asked - asked <= 9, `${state.asked - asked} times in vain`);
+  });
+
+  it('knows what an API service brings when it is available', async () => {
+    const { bench, state, watches } = await begin();
+    await using _ = bench;
+    bench.client.set(apiregistrationV1.apiservices, service('False') as never);
+    await bench.settle();
+    state.lists = { lists: [core, custom], failed: new Map() };
+    bench.client.set(apiregistrationV1.apiservices, service('True') as never);
+    await bench.settle();
+    assert.equal(bench.client.watchCount, watches + 1);
   });
 });
 

@@ -10,13 +10,18 @@ import { Collector, UnknownKindError } from './collector.ts';
 import { type Collectable, collectable } from './kernel/collectable.ts';
 import { type Effects, type Node, OwnerGraph } from './kernel/owner-graph.ts';
 import { Monitors } from './monitors.ts';
+import { SurfaceChanges, surfaceReads } from './surface-changes.ts';
 
 export interface GarbageCollectorOptions {
   /** Default: the server's discovery documents. */
   readonly discover?: (client: Client) => Promise<FetchedLists>;
 }
 
+// Besides, for what no definition tells.
 const rediscoverMs = 30_000;
+// The server may learn of a definition a little later than this controller does.
+const catchUpMs = 50;
+const catchUps = 7;
 // So long work waits for all resources to be listed once; then it goes on with those there are.
 const initialSyncMs = 30_000;
 // An owner that exists and is not in sight (its resource cannot be watched) is asked for again.
@@ -29,6 +34,7 @@ export function garbageCollectorController(options: GarbageCollectorOptions = {}
     serviceAccount: 'generic-garbage-collector',
     component: 'garbage-collector-controller',
     watches: [],
+    reads: surfaceReads,
     writes: ['*', 'events'],
     workers: 20,
     create: context => new GarbageCollector(context, options.discover ?? fetchResourceLists),
@@ -45,11 +51,15 @@ class GarbageCollector implements Reconciler {
   readonly #monitors: Monitors;
   /** What the graph shows is not to be acted on before it is whole. */
   readonly #ready = Promise.withResolvers<void>();
+  readonly #changes: SurfaceChanges;
+  /** Keys that have an owner of a kind nobody knows. */
+  readonly #puzzling = new Set<string>();
   #known: Collectable = { watched: new Map(), byKind: new Map() };
 
   constructor(context: ControllerContext, discover: (client: Client) => Promise<FetchedLists>) {
     this.#context = context;
     this.#discover = discover;
+    this.#changes = new SurfaceChanges(context);
     this.#collector = new Collector(context.client, this.#graph, ref => this.#resourceOf(ref));
     this.#monitors = new Monitors(context, {
       put: (object, resource) => this.#act(this.#graph.observe(object, resource)),
@@ -71,6 +81,7 @@ class GarbageCollector implements Reconciler {
     } catch (error) {
       if (!(error instanceof UnknownKindError)) throw error;
       this.#context.log.debug('owner cannot be looked for', { key, error: error.message });
+      this.#puzzling.add(key);
       return { requeueAfterMs: rediscoverMs };
     }
     return this.#graph.hasUnseenOwner(node) ? { requeueAfterMs: unseenOwnerMs } : undefined;
@@ -84,12 +95,14 @@ class GarbageCollector implements Reconciler {
     // Workers that wait are let go at the end.
     signal.addEventListener('abort', () => this.#ready.resolve(), { once: true });
     try {
+      this.#changes.take();
       await this.#rediscover();
       await this.#firstSync(signal);
       this.#ready.resolve();
       for (;;) {
-        await this.#context.clock.sleep(rediscoverMs, signal);
-        await this.#rediscover().catch(error => {
+        await this.#changeOr(rediscoverMs, signal);
+        await this.#catchUp(signal).catch(error => {
+          if (signal.aborted) throw error;
           failures.inc({});
           this.#context.log.warn('discovery failed, keeping to what is known', { error: messageOf(error) });
         });
@@ -99,15 +112,42 @@ class GarbageCollector implements Reconciler {
     }
   }
 
-  async #rediscover(): Promise<void> {
-    const { lists, failed } = await this.#discover(this.#context.client);
+  /** Waits until the server has other resources, or so long. */
+  async #changeOr(ms: number, signal: AbortSignal): Promise<void> {
+    const waiting = new AbortController();
+    const stop = () => waiting.abort();
+    this.#changes.onChange(stop);
+    signal.addEventListener('abort', stop, { once: true });
+    if (!this.#changes.take()) await this.#context.clock.sleep(ms, waiting.signal).catch(() => {});
+    signal.removeEventListener('abort', stop);
+    signal.throwIfAborted();
+    this.#changes.take();
+  }
+
+  /** Asks what there is until that is what the definitions say. */
+  async #catchUp(signal: AbortSignal): Promise<void> {
+    for (let n = 0, waitMs = catchUpMs; ; n++, waitMs *= 2) {
+      const found = await this.#rediscover();
+      if (this.#changes.shownBy(found) || n === catchUps) return;
+      await this.#context.clock.sleep(waitMs, signal);
+    }
+  }
+
+  async #rediscover(): Promise<FetchedLists> {
+    const found = await this.#discover(this.#context.client);
+    const { lists, failed } = found;
     const unknown = new Set([...failed.keys()].map(gv => (gv.includes('/') ? gv.slice(0, gv.indexOf('/')) : '')));
     const now = collectable(lists);
     const byKind = new Map(now.byKind);
     for (const [id, resource] of this.#known.byKind)
       if (unknown.has(resource.group) && !byKind.has(id)) byKind.set(id, resource);
+    const more = [...byKind.keys()].some(kind => !this.#known.byKind.has(kind));
     this.#known = { watched: now.watched, byKind };
     this.#monitors.sync(now.watched, unknown);
+    if (!more) return found;
+    for (const key of this.#puzzling) this.#context.enqueue(key);
+    this.#puzzling.clear();
+    return found;
   }
 
   async #firstSync(signal: AbortSignal): Promise<void> {
