@@ -1,4 +1,5 @@
 // Does an applied configuration fit the schema? Items of keyed lists and sets must be told apart.
+import { parseExactJson } from '../base/whole-number.ts';
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { valueElement } from './field-set.ts';
 import { badRequest } from './status.ts';
@@ -77,7 +78,7 @@ function elementText(element: string): string {
     case 'f':
       return `.${rest}`;
     case 'k':
-      return `[${Object.entries(JSON.parse(rest) as object)
+      return `[${Object.entries(parseExactJson(rest) as object)
         .map(([k, v]) => `${k}=${JSON.stringify(v)}`)
         .join(',')}]`;
     case 'v':

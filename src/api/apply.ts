@@ -1,4 +1,5 @@
 // Server-side apply: the applier's configuration over the live object, and who owns which field afterwards.
+import { parseExactJson } from '../base/whole-number.ts';
 import { checkConfiguration, pathText } from './apply-check.ts';
 import { mergeFields, pruneFields } from './apply-merge.ts';
 import type { Shape } from './field-diff.ts';
@@ -117,7 +118,7 @@ function onlyFormerApply(request: ApplyRequest, contested: readonly Contested[])
   if (request.manager !== 'kubectl' || !annotation) return false;
   let former: Plain;
   try {
-    former = JSON.parse(annotation) as Plain;
+    former = parseExactJson(annotation) as Plain;
   } catch {
     return false;
   }

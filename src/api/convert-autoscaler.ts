@@ -1,4 +1,5 @@
 // HorizontalPodAutoscalers: version 1 knows CPU alone; what else version 2 says travels in annotations.
+import { parseExactJson } from '../base/whole-number.ts';
 import type { KubeObject } from './meta.ts';
 
 type Plain = Record<string, any>;
@@ -99,7 +100,7 @@ const list = (value: unknown): Plain[] => (Array.isArray(value) ? value : []);
 
 function parse(text: string | undefined): unknown {
   try {
-    return text ? JSON.parse(text) : undefined;
+    return text ? parseExactJson(text) : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 // Finds what is wrong with a value that does not fit its type, and says it as Kubernetes does. Slow; only for faults.
+import { isInt64 } from '../base/whole-number.ts';
 import { parseQuantity, QuantityError, quantityFormatError } from './quantity.ts';
 import { canonicalBase64, canonicalMicroTime, canonicalTime, parseDuration, ScalarError } from './scalar.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
@@ -129,13 +130,13 @@ function fits(scalar: string, value: unknown): boolean {
     case 'int32':
       return typeof value === 'number' && (value | 0) === value;
     case 'int64':
-      return Number.isSafeInteger(value);
+      return Number.isSafeInteger(value) || (typeof value === 'bigint' && isInt64(value));
     case 'double':
-      return typeof value === 'number';
+      return isNumber(value);
     case 'IntOrString':
       return typeof value === 'string' || (typeof value === 'number' && (value | 0) === value);
     case 'Quantity':
-      if (typeof value !== 'string' && typeof value !== 'number') return false;
+      if (typeof value !== 'string' && !isNumber(value)) return false;
       parseQuantity(typeof value === 'string' ? value.trim() : value);
       return true;
     case 'Time':
@@ -154,14 +155,17 @@ function fits(scalar: string, value: unknown): boolean {
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const isNumber = (value: unknown): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
+
 function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';
+  if (isNumber(value)) return 'number';
   return typeof value === 'boolean' ? 'bool' : value === null ? 'null' : typeof value;
 }
 
 // Where a number was asked for, a number that does not fit is named.
 const numberText = (value: unknown) =>
-  typeof value === 'number' ? `number ${Number.isInteger(value) ? BigInt(value) : value}` : jsonKind(value);
+  isNumber(value) ? `number ${Number.isInteger(value) ? BigInt(value) : value}` : jsonKind(value);
 
 function goType(type: TypeRef, field: FieldSchema | undefined): string {
   if (type.kind === 'struct') return schemaOf(type.name).goName;

@@ -16,6 +16,7 @@ import {
   YAMLParseError,
 } from 'yaml';
 import { messageOf } from '../base/assert.ts';
+import { parseExactJson, wholeNumber } from '../base/whole-number.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
@@ -49,7 +50,7 @@ export const maxDepth = 1000;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Parses a JSON body. Throws a StatusError (400) worded as Kubernetes does; with `kind`, as for a request body that
+ * Parses a JSON body; whole numbers past 2^53 are bigints, however long. Throws a StatusError (400) worded as Kubernetes does; with `kind`, as for a request body that
  * should be that kind.
  */
 export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
@@ -59,7 +60,7 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   if (keys < 0) throw refuse('exceeded max depth', text, kind);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = sawLongNumber ? parseExactJson(text) : JSON.parse(text);
   } catch (error) {
     throw refuse(inspectJson(text).error ?? messageOf(error), text, kind);
   }
@@ -91,12 +92,16 @@ export function unrecognized(kind: string, why: string, body: Uint8Array | strin
 
 const clip = (text: string, max: number) => (text.length <= max ? text : `${text.slice(0, max)} ...`);
 
+// What countKeys saw on its way: 16 digits in a row outside strings.
+let sawLongNumber = false;
+
 // The number of keys in the text: colons outside strings. -1 when nesting is too deep. Bytes scan twice as fast as
 // characters: 1 ns each.
 function countKeys(text: Uint8Array): number {
   const n = text.length;
   let keys = 0;
   let depth = 0;
+  sawLongNumber = false;
   for (let i = 0; i < n; i++) {
     const c = text[i]!;
     if (c === 34) {
@@ -109,6 +114,11 @@ function countKeys(text: Uint8Array): number {
     else if (c === 123 || c === 91) {
       if (++depth > maxDepth) return -1;
     } else if (c === 125 || c === 93) depth--;
+    else if (c >= 48 && c <= 57) {
+      const start = i;
+      while (i + 1 < n && text[i + 1]! >= 48 && text[i + 1]! <= 57) i++;
+      if (i - start >= 15) sawLongNumber = true;
+    }
   }
   return keys;
 }
@@ -157,10 +167,14 @@ export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
   }
 }
 
+// In base 16 2^53 takes 14 digits; past some length all that counts is that it is no 64-bit number.
+const mayHoldLongNumber = (text: string): boolean => /[0-9a-fA-F_]{14}/.test(text) && !/[0-9a-fA-F_]{400}/.test(text);
+
 /** Others than the first are not looked at, as Kubernetes does not. Ends with the first error: there may be millions. */
 function firstDocument(text: string, lineCounter: LineCounter, kind: string | undefined): Document {
   const options = {
     version: '1.1',
+    intAsBigInt: mayHoldLongNumber(text),
     uniqueKeys: false,
     customTags: (tags: Tags) => tags.filter(tag => !isUnwanted(tag)),
     logLevel: 'silent',
@@ -226,6 +240,7 @@ function inspectYaml(node: unknown, path: string, depth: number, seen: Inspectio
       throw new RangeError('document contains excessive aliasing');
     return;
   }
+  if (isScalar(node) && typeof node.value === 'bigint') node.value = wholeNumber(node.value);
   const anchor = isNode(node) ? node.anchor : undefined;
   if (anchor) {
     seen.anchors++;

@@ -2,6 +2,7 @@
 // `{"f:metadata":{"f:labels":{".":{},"f:app":{}}}}`. Elements: `f:name` a field, `k:{…}` a list item by its keys,
 // `v:…` a value of a set, `i:0` a list index. A node is a member when it is empty or holds `.`; a node that is no member
 // and has no children is not there. Sets are immutable and share their nodes.
+import { parseExactJson } from '../base/whole-number.ts';
 
 export interface FieldSet {
   readonly [element: string]: FieldSet;
@@ -30,7 +31,7 @@ export function compareElements(a: string, b: string): number {
   const kind = a.charCodeAt(0);
   if (kind !== b.charCodeAt(0) || kind === 102 /* f */ || kind === 46 /* . */)
     return rank(a) - rank(b) || (a < b ? -1 : 1);
-  return compareTexts(a, b) ?? compareValues(JSON.parse(a.slice(2)), JSON.parse(b.slice(2)));
+  return compareTexts(a, b) ?? compareValues(parseExactJson(a.slice(2)), parseExactJson(b.slice(2)));
 }
 
 /** Of two elements that first differ within a string, which is most of them; undefined when they do not. */
@@ -59,9 +60,12 @@ function compareValues(a: unknown, b: unknown): number {
     }
     return x.length - y.length;
   }
-  if (typeof a === typeof b) return a === b ? 0 : (a as string) < (b as string) ? -1 : 1;
+  if (typeof a === typeof b || (isNumber(a) && isNumber(b)))
+    return a === b ? 0 : (a as string) < (b as string) ? -1 : 1;
   return typeof a < typeof b ? -1 : 1;
 }
+
+const isNumber = (value: unknown): boolean => typeof value === 'number' || typeof value === 'bigint';
 
 /** A node of children in order; undefined when it would be neither member nor parent. */
 function build(member: boolean, children: Node, sorted: boolean): FieldSet | undefined {
@@ -249,7 +253,7 @@ function parseNode(value: unknown, top: boolean): FieldSet | undefined {
 
 function canonicalElement(element: string): string {
   if (element[0] === 'f') return element;
-  const parsed: unknown = JSON.parse(element.slice(2));
+  const parsed = parseExactJson(element.slice(2));
   if (element[0] !== 'k') return `${element.slice(0, 2)}${JSON.stringify(parsed)}`;
   if (typeof parsed !== 'object' || parsed === null)
     throw new SyntaxError(`FieldsV1: bad key ${JSON.stringify(element)}`);

@@ -1,6 +1,7 @@
 // Canonical copies of API objects. For each type a function is generated from its schema: closures measured twice as slow.
 // The generated code only notices that something is wrong; decode-fault.ts then finds out what, and words it.
 import { BugError } from '../base/assert.ts';
+import { freeNumber, isInt64, wholeNumber } from '../base/whole-number.ts';
 import { explainFault, findUnknown } from './decode-fault.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { parseQuantity, QuantityError } from './quantity.ts';
@@ -84,12 +85,14 @@ const lib = {
     return x;
   },
   int64(x: unknown): unknown {
-    if (!Number.isSafeInteger(x)) throw fault;
-    return x;
+    if (Number.isSafeInteger(x)) return x;
+    if (typeof x !== 'bigint' || !isInt64(x)) throw fault;
+    return wholeNumber(x);
   },
   double(x: unknown): unknown {
-    if (typeof x !== 'number') throw fault;
-    return x;
+    if (typeof x === 'number') return x;
+    if (typeof x !== 'bigint') throw fault;
+    return Number(x);
   },
   Time(x: unknown): unknown {
     if (typeof x !== 'string') throw fault;
@@ -105,7 +108,7 @@ const lib = {
   },
   Quantity(x: unknown): unknown {
     if (typeof x === 'string') return parseQuantity(x.trim()).toString();
-    if (typeof x === 'number') return parseQuantity(x).toString();
+    if (typeof x === 'number' || typeof x === 'bigint') return parseQuantity(x).toString();
     throw fault;
   },
   IntOrString(x: unknown): unknown {
@@ -160,7 +163,7 @@ function setKey(out: Record<string, unknown>, key: string, value: unknown): void
 
 // Free JSON keeps its order and its nulls.
 function copyAny(x: unknown): unknown {
-  if (typeof x !== 'object' || x === null) return x;
+  if (typeof x !== 'object' || x === null) return typeof x === 'bigint' ? freeNumber(x) : x;
   if (Array.isArray(x)) return x.map(copyAny);
   const out: Record<string, unknown> = {};
   for (const k in x) {

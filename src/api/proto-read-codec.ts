@@ -92,7 +92,8 @@ export class ProtoReadCodecs {
     if (type.kind === 'scalar' && !type.via) {
       if (type.scalar === 'string') return 'r.string()';
       if (type.scalar === 'bool') return 'r.varint() !== 0';
-      if (type.scalar === 'int32' || type.scalar === 'int64') return 'r.int()';
+      if (type.scalar === 'int32') return 'r.int()';
+      if (type.scalar === 'int64') return 'r.int64()';
     }
     return `${add(this.#valueReader(type))}(r)`;
   }
@@ -223,7 +224,7 @@ const readDuration = messageReader(
 const scalarReaders: Record<string, Read> = {
   string: r => r.string(),
   int32: r => r.int(),
-  int64: r => r.int(),
+  int64: r => r.int64(),
   bool: r => r.varint() !== 0,
   double: r => r.double(),
   bytes: r => r.bytes().toString('base64'),

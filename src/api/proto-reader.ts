@@ -1,3 +1,4 @@
+import { type WholeNumber, wholeNumber } from '../base/whole-number.ts';
 import { badRequest } from './status.ts';
 
 const truncated = () => badRequest('unexpected EOF');
@@ -37,14 +38,19 @@ export class ProtoReader {
     throw badRequest('proto: integer overflow');
   }
 
-  /** A signed 64-bit number, exact within 2^53. */
+  /** A signed 64-bit number, beyond 2^53 as near as a double comes. */
   int(): number {
+    return Number(this.int64());
+  }
+
+  /** A signed 64-bit number. */
+  int64(): WholeNumber {
     const start = this.#at;
     const value = this.varint();
     if (value <= Number.MAX_SAFE_INTEGER) return value;
     let bits = 0n;
     for (let i = this.#at - 1; i >= start; i--) bits = (bits << 7n) | BigInt(this.#bytes[i]! & 127);
-    return Number(BigInt.asIntN(64, bits));
+    return wholeNumber(BigInt.asIntN(64, bits));
   }
 
   double(): number {

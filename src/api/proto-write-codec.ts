@@ -1,6 +1,7 @@
 // How objects become protobuf: a function for each type, put together from the type facts on first use. Writers run
 // backwards, from the last field to the first.
 import { BugError } from '../base/assert.ts';
+import type { WholeNumber } from '../base/whole-number.ts';
 import { nothing, type Plain, schemaVariantOf, wireTypeOf, zeroMessage, zeroOf } from './proto-wire-type.ts';
 import { type ProtoWriter, writeField, writeMessage } from './proto-writer.ts';
 import { parseDuration } from './scalar.ts';
@@ -78,7 +79,8 @@ function valueCode(type: TypeRef, x: string, add: (value: unknown) => string): s
   if (type.kind === 'scalar' && !type.via) {
     if (type.scalar === 'string') return `w.string(${x});`;
     if (type.scalar === 'bool') return `w.varint(${x} ? 1 : 0);`;
-    if (type.scalar === 'int32' || type.scalar === 'int64') return `w.int(${x});`;
+    if (type.scalar === 'int32') return `w.int(${x});`;
+    if (type.scalar === 'int64') return `w.int64(${x});`;
   }
   return `${add(valueWriter(type))}(w, ${x});`;
 }
@@ -143,7 +145,7 @@ const writeRaw = sized((w, value) => {
 const scalarWriters: Record<string, Write> = {
   string: (w, value: string) => w.string(value),
   int32: (w, value: number) => w.int(value),
-  int64: (w, value: number) => w.int(value),
+  int64: (w, value: WholeNumber) => w.int64(value),
   bool: (w, value: boolean) => w.varint(value ? 1 : 0),
   double: (w, value: number) => w.double(value),
   bytes: (w, value: string) => w.bytes(Buffer.from(value, 'base64')),

@@ -1,5 +1,7 @@
 // Protocol buffers written from the end to the front, so that every length is known when it is due.
+
 import { joined } from '../base/bytes.ts';
+import type { WholeNumber } from '../base/whole-number.ts';
 
 // The bit that says another byte follows.
 const more = 128;
@@ -58,14 +60,26 @@ export class ProtoWriter {
       this.varint(value);
       return;
     }
+    this.#wide(BigInt(value));
+  }
+
+  /** A signed 64-bit number. */
+  int64(value: WholeNumber): void {
+    if (typeof value === 'number') this.int(value);
+    else this.#wide(value);
+  }
+
+  #wide(value: bigint): void {
     this.#room(10);
-    let rest = BigInt.asUintN(64, BigInt(value));
-    const at = this.#at - 10;
-    for (let i = 0; i < 9; i++) {
-      this.#bytes[at + i] = Number(rest & 127n) | more;
+    const bits = BigInt.asUintN(64, value);
+    let size = 1;
+    for (let rest = bits >> 7n; rest > 0n; rest >>= 7n) size++;
+    const at = this.#at - size;
+    let rest = bits;
+    for (let i = 0; i < size; i++) {
+      this.#bytes[at + i] = Number(rest & 127n) | (i < size - 1 ? more : 0);
       rest >>= 7n;
     }
-    this.#bytes[at + 9] = Number(rest);
     this.#at = at;
   }
 

@@ -192,8 +192,8 @@ const cacheLimit = 4096;
 const cache = new Map<string, Quantity>();
 
 /** Parses as Kubernetes does; throws QuantityError. Values finer than nano are rounded away from zero. */
-export function parseQuantity(text: string | number): Quantity {
-  const key = typeof text === 'number' ? String(text) : text;
+export function parseQuantity(text: string | number | bigint): Quantity {
+  const key = typeof text === 'string' ? text : String(text);
   const known = cache.get(key);
   if (known) return known;
   const quantity = parse(key);

@@ -1,4 +1,5 @@
 // JSON for people: indented by two spaces.
+import { parseExactJson } from '../base/whole-number.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Renderer } from './render.ts';
 
@@ -12,7 +13,7 @@ export function wantsPretty({ query, headers }: Exchange): boolean {
 }
 
 const indented = (json: Uint8Array): Buffer =>
-  Buffer.from(JSON.stringify(JSON.parse(Buffer.from(json).toString()), null, 2));
+  Buffer.from(JSON.stringify(parseExactJson(Buffer.from(json).toString()), null, 2));
 
 /** The same objects and lists, indented. Watches stay one event a line. */
 export function prettyRenderer(renderer: Renderer): Renderer {

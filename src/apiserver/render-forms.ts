@@ -1,9 +1,11 @@
 // Tables, PartialObjectMetadata and YAML: forms other than the object's own JSON.
+
 import { stringify } from 'yaml';
 import { convert, storedVersion } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import { badRequest } from '../api/status.ts';
+import { parseExactJson } from '../base/whole-number.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
 import {
@@ -122,7 +124,8 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
 }
 
 function asYaml(renderer: Renderer): Renderer {
-  const yaml = (json: Uint8Array) => Buffer.from(stringify(JSON.parse(Buffer.from(json).toString()), { lineWidth: 0 }));
+  const yaml = (json: Uint8Array) =>
+    Buffer.from(stringify(parseExactJson(Buffer.from(json).toString()), { lineWidth: 0 }));
   return {
     ...renderer,
     parts: undefined,

@@ -4,6 +4,7 @@ import type { Status } from '../api/type/meta-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Log, silentLog } from '../base/log.ts';
+import { parseExactJson } from '../base/whole-number.ts';
 import type {
   Client,
   DeleteOptions,
@@ -255,7 +256,7 @@ class HttpClient implements Client {
       const answer = await this.#send(call, path, body);
       if (answer.status >= 200 && answer.status < 300) {
         const json = answer.contentType.includes('json');
-        return (json ? JSON.parse(answer.body) : answer.body) as R;
+        return (json ? parseExactJson(answer.body) : answer.body) as R;
       }
       const error = errorFromResponse(answer.status, answer.body, call, answer.retryAfterSeconds);
       const wait = answer.retryAfterSeconds;

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../api/meta.ts';
 import { StatusError } from '../api/status.ts';
+import { parseExactJson } from '../base/whole-number.ts';
 import type { WatchEventType, WatchHandle, WatchHandler } from './client.ts';
 import { type Asked, errorFromResponse, isStatus, retryAfter } from './http-status.ts';
 import type { HttpTransport } from './http-transport.ts';
@@ -61,7 +62,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
   #line(line: string): void {
     if (this.#over) return;
     try {
-      const { type, object } = JSON.parse(line) as { type: WatchEventType | 'ERROR'; object: T };
+      const { type, object } = parseExactJson(line) as { type: WatchEventType | 'ERROR'; object: T };
       if (type !== 'ERROR') this.#handler.onEvent(type, object);
       else this.fail(isStatus(object) ? StatusError.from(object) : new Error(`watch ended: ${line}`));
     } catch (error) {

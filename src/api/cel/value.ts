@@ -1,4 +1,5 @@
 // The values CEL computes with, and how JSON becomes one: lazily, so that an expression pays only for what it reads.
+import { freeNumber } from '../../base/whole-number.ts';
 import { CelFault } from './fault.ts';
 import { step, stepText } from './meter.ts';
 import { CelDuration, CelTimestamp, durationText, parseDuration, parseTimestamp, timestampText } from './time.ts';
@@ -256,7 +257,7 @@ export function adapt(raw: unknown, type: CelType): CelValue {
       return adaptString(raw, type);
     case 'number':
       if (type.kind === 'double') return raw;
-      if (Number.isInteger(raw)) return type.kind === 'uint' ? new CelUint(BigInt(raw)) : BigInt(raw);
+      if (Number.isSafeInteger(raw)) return type.kind === 'uint' ? new CelUint(BigInt(raw)) : BigInt(raw);
       return raw;
     case 'bigint':
       return type.kind === 'double' ? Number(raw) : type.kind === 'uint' ? new CelUint(raw) : raw;
@@ -322,9 +323,9 @@ function counting(): (units: number) => void {
 /** As JSON; throws CelFault for a value JSON has no form for, or that is too large. `step` is told of every value. */
 export function toJson(value: CelValue, step: (units: number) => void = counting()): unknown {
   step(1);
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return freeNumber(value);
   if (value === null || typeof value !== 'object') return value;
-  if (value instanceof CelUint) return Number(value.value);
+  if (value instanceof CelUint) return freeNumber(value.value);
   if (value instanceof CelList) return Array.from(value, v => toJson(v, step));
   if (value instanceof CelMap) {
     const out: Record<string, unknown> = {};

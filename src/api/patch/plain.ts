@@ -17,7 +17,7 @@ export function setKey(object: Plain, key: string, value: unknown): void {
 /** Deep equality of JSON values; the order of keys does not matter, undefined is absent. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return sameNumber(a, b);
   if (Array.isArray(a)) {
     if (!Array.isArray(b) || a.length !== b.length) return false;
     for (let i = 0; i < a.length; i++) if (!equalJson(a[i], b[i])) return false;
@@ -35,6 +35,11 @@ export function equalJson(a: unknown, b: unknown): boolean {
   return present === 0;
 }
 
+// A whole number past 2^53 next to a float is one too.
+const sameNumber = (a: unknown, b: unknown): boolean =>
+  (typeof a === 'bigint' && typeof b === 'number' && Number(a) === b) ||
+  (typeof a === 'number' && typeof b === 'bigint' && a === Number(b));
+
 /** As Go prints a decoded JSON value: `map[a:1 b:[x y]]`. */
 export function printGo(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';
@@ -49,5 +54,6 @@ export function printGo(value: unknown): string {
 export function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   if (value === null) return 'null';
+  if (typeof value === 'bigint') return 'number';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }

@@ -85,7 +85,7 @@ class Node implements ValueValidator {
     }
     this.#checkComposites(value, path, old, found);
     if (typeof value === 'string') this.#checkString(value, path, found);
-    else if (typeof value === 'number') this.#checkNumber(value, path, found);
+    else if (typeof value === 'number' || typeof value === 'bigint') this.#checkNumber(value, path, found);
     else if (Array.isArray(value)) this.#checkList(value, path, old, found);
     this.#checkEnum(value, path, found);
     if (isPlain(value)) this.#checkMap(value, path, old, found);
@@ -126,7 +126,7 @@ class Node implements ValueValidator {
     if (this.#pattern && !this.#pattern.test(value)) found.invalid(path, value, `should match '${pattern}'`);
   }
 
-  #checkNumber(value: number, path: FieldPath | undefined, found: Found): void {
+  #checkNumber(value: number | bigint, path: FieldPath | undefined, found: Found): void {
     const { maximum, minimum, multipleOf, exclusiveMaximum, exclusiveMinimum } = this.#s;
     if (multipleOf !== undefined && !isMultiple(value, multipleOf))
       found.invalid(path, value, `should be a multiple of ${goFloat(multipleOf)}`);
@@ -239,7 +239,9 @@ const best = (tried: readonly Found[]): Found => tried.reduce((a, b) => (b.count
 function typeOf(value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  // Go takes a float for a whole number only where it is exact.
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? 'integer' : 'number';
+  if (typeof value === 'bigint') return 'integer';
   return typeof value;
 }
 
@@ -250,9 +252,10 @@ function lengthOf(text: string): number {
   return n;
 }
 
-function isMultiple(value: number, of: number): boolean {
-  if (Number.isInteger(value) && Number.isInteger(of)) return value % of === 0;
-  const ratio = value / of;
+function isMultiple(value: number | bigint, of: number): boolean {
+  if (typeof value === 'bigint' && Number.isInteger(of)) return of !== 0 && value % BigInt(of) === 0n;
+  if (Number.isInteger(value) && Number.isInteger(of)) return Number(value) % of === 0;
+  const ratio = Number(value) / of;
   return Number.isInteger(ratio) || Math.abs(ratio - Math.round(ratio)) < 1e-9 * Math.max(1, Math.abs(ratio));
 }
 

@@ -1,4 +1,5 @@
 // Serves one version of a custom kind: how its objects are read, shown and stored.
+
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { equalJson, isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
 import type { CustomForm } from '../../api/structural/custom-form.ts';
@@ -8,6 +9,7 @@ import { prune } from '../../api/structural/prune.ts';
 import { shapeOfStructural } from '../../api/structural/shape.ts';
 import { compileStructural, preserveAll, type Structural } from '../../api/structural/structural.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/type/apiextensions-v1.ts';
+import { freeNumber } from '../../base/whole-number.ts';
 import type { Converter } from './conversion.ts';
 
 export interface FormOptions {
@@ -119,10 +121,10 @@ function once<T>(make: () => T): () => T {
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 
-/** A private copy of JSON data with the keys of every object in order. */
+/** A private copy of JSON data with the keys of every object in order; whole numbers past 64 bits become floats. */
 export function sortedCopy(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortedCopy);
-  if (!isPlain(value)) return value;
+  if (!isPlain(value)) return typeof value === 'bigint' ? freeNumber(value) : value;
   const out: Plain = {};
   for (const key of Object.keys(value).sort()) if (value[key] !== undefined) setKey(out, key, sortedCopy(value[key]));
   return out;

@@ -14,7 +14,7 @@ import { updateObject } from '../registry/update.ts';
 
 const numberAt = (object: KubeObject, jsonPath: string): number | undefined => {
   const [value] = parseJsonPath(jsonPath).find(object);
-  return typeof value === 'number' ? value : undefined;
+  return typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : undefined;
 };
 
 function scaleOf(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {

@@ -78,7 +78,8 @@ function validateScale(scale: Scale, object: Plain, errors: Errors): void {
     const [value] = parseJsonPath(jsonPath).find(object);
     if (value === undefined) return;
     const at = path(jsonPath.replace(/^\./, ''));
-    if (typeof value !== 'number' || !Number.isInteger(value)) errors.invalid(at, value, 'must be an integer');
+    const whole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
+    if (!whole) errors.invalid(at, value, 'must be an integer');
     else if (value < 0) errors.invalid(at, value, 'should be a non-negative integer');
     else if (value > 2147483647) errors.invalid(at, value, 'should be less than or equal to 2147483647');
   };

@@ -1,10 +1,12 @@
 // Requests to servers that extend this one: admission and conversion webhooks, by URL or by service.
+
 import { Agent, type RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import { posix } from 'node:path';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
 import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
+import { parseExactJson } from '../../base/whole-number.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
 import type { ApiContext } from '../context.ts';
 import { currentTrace, traceHeaders } from '../observe/trace.ts';
@@ -242,7 +244,7 @@ class Refused extends Error {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactJson(text);
   } catch (error) {
     const message = `couldn't get version/kind; json parse error: ${(error as Error).message}`;
     throw new Refused(new StatusError(500, 'InternalError', message, {}, { cause: error }));

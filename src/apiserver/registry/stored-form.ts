@@ -1,10 +1,12 @@
 // How objects lie in a store. Embedded stores hold the canonical JSON that clients get, revision inside. A store that
 // other servers use (etcd) holds what kube-apiserver writes: protobuf for built-in kinds, JSON for all others and for the
 // kinds of its two extension servers, and no resourceVersion, which is the key's own revision.
+
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
 import { decodeProtobuf, encodeProtobuf, isProtobuf } from '../../api/protobuf.ts';
 import { builtinResources } from '../../api/resource.ts';
+import { parseExactJson } from '../../base/whole-number.ts';
 
 const json = /^(apiextensions\.k8s\.io|apiregistration\.k8s\.io)\//;
 
@@ -19,7 +21,7 @@ export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
 /** Reads either form; the result is canonical and has its resourceVersion. */
 export function decodeStored(bytes: Uint8Array, revision: number): Mutable<KubeObject> {
   if (isProtobuf(bytes)) return withRevision(decodeProtobuf(bytes).object, revision, true);
-  const object = JSON.parse(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
+  const object = parseExactJson(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
   if (object.metadata.resourceVersion) return object;
   const typeName = typeNameOf(object);
   return typeName === undefined

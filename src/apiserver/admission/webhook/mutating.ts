@@ -5,6 +5,7 @@ import { applyJsonPatch } from '../../../api/patch/json-patch.ts';
 import { equalJson } from '../../../api/patch/plain.ts';
 import { apiVersionOf } from '../../../api/ref.ts';
 import { internalError, StatusError } from '../../../api/status.ts';
+import { parseExactJson } from '../../../base/whole-number.ts';
 import { draftFrom } from '../../body.ts';
 import { type ApiContext, registryFor } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
@@ -133,7 +134,7 @@ function decodePatch(encoded: string): unknown[] {
   const text = Buffer.from(encoded, 'base64').toString();
   let operations: unknown;
   try {
-    operations = JSON.parse(text);
+    operations = parseExactJson(text);
   } catch (error) {
     return fail((error as Error).message);
   }
