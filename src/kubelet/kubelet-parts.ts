@@ -98,10 +98,11 @@ async function makeBase(owner: KubeletOwner) {
     throw new Error('running with swap on is not supported, please disable swap or set --fail-swap-on flag to false');
   const recorder =
     o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
-  const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 5000 });
+  const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000 });
   cache.onChange(uid => owner.runtimeChanged(uid));
   return {
     ...{ host, machine, recorder, cache },
+    appArmor: o.appArmor ?? (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
     events: podEvents(recorder),
     hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),
     cgroups: o.cgroups ?? noCgroups,
@@ -168,11 +169,12 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const killer = new ContainerKiller({ runtime, clock, log, events, hooks });
   const security = {
     seccompRoot: paths.seccomp,
-    appArmor: (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
+    appArmor: base.appArmor,
     seccompDefault: o.seccompDefault ?? false,
   };
   const sandboxes = new SandboxStarter({
     ...{ runtime, client, host, log, events, paths, cgroups, security, cache: base.cache },
+    userNamespaces: handler => node.userNamespaces(handler),
     ...{ clusterDns: o.clusterDns, clusterDomain: o.clusterDomain, resolvConf: o.resolvConf ?? '/etc/resolv.conf' },
   });
   const starter = new ContainerStarter({
@@ -249,6 +251,7 @@ function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
     node: newest(node.node, owner.nodes.lister.get(o.nodeName)),
     operatingSystem: base.machine.operatingSystem,
     unsafeSysctls: o.allowedUnsafeSysctls ?? [],
+    appArmor: base.appArmor,
   });
   return {
     rejection: (pod: Pod) => rejectionOf(admission(pod)),
