@@ -147,6 +147,7 @@ export class SimulatedNode implements Service, NodeSwitch {
       nodeIps: [this.#machine.address],
       machine: machineOf(this.#machine, this.#boots++),
       host: memoryHost(),
+      appArmor: true,
       probeNetwork: simulatedNetwork(runtime),
       failSwapOn: false,
       evictionSignals: plenty,

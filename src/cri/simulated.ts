@@ -15,7 +15,11 @@ export interface SimulatedRuntimeOptions extends SimulatedImageOptions {
   readonly writesLogs?: boolean;
   /** Ranges of sandbox addresses, comma-separated; UpdateRuntimeConfig changes them. */
   readonly podCidr?: string;
+  /** What it says of its handlers; unless told, that its own can do everything. */
+  readonly handlers?: readonly cri.RuntimeHandler[];
 }
+
+const able: cri.RuntimeHandler = { name: '', features: { recursive_read_only_mounts: true, user_namespaces: true } };
 
 interface Sandbox {
   readonly id: string;
@@ -93,7 +97,12 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
 
   async Status(): Promise<cri.StatusResponse> {
     const conditions = ['RuntimeReady', 'NetworkReady'].map(type => ({ type, status: true, reason: '', message: '' }));
-    return { status: { conditions }, info: {}, runtime_handlers: [] };
+    return {
+      status: { conditions },
+      info: {},
+      runtime_handlers: [...(this.#options.handlers ?? [able])],
+      features: { supplemental_groups_policy: true },
+    };
   }
 
   async UpdateRuntimeConfig(request: cri.UpdateRuntimeConfigRequest): Promise<cri.UpdateRuntimeConfigResponse> {

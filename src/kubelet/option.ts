@@ -83,6 +83,8 @@ export interface KubeletOptions {
   /** Default: real connections. */
   readonly probeNetwork?: ProbeNetwork;
   readonly seccompDefault?: boolean;
+  /** Whether the host enforces AppArmor; default what its kernel says. */
+  readonly appArmor?: boolean;
   /** Names, or prefixes that end in `*`, of sysctls that pods may set besides the safe ones. */
   readonly allowedUnsafeSysctls?: readonly string[];
   readonly enforceCpuQuota?: boolean;
@@ -92,6 +94,7 @@ export interface KubeletOptions {
   readonly nodeStatusUpdateMs?: number;
   readonly nodeStatusReportMs?: number;
   readonly leaseDurationSeconds?: number;
+  /** How often the runtime is asked for everything, beside its events. Default 10 s. */
   readonly relistMs?: number;
   /** How often leftovers, log sizes and pressure are looked at; default 10 seconds. */
   readonly upkeepMs?: number;

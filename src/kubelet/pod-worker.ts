@@ -1,5 +1,6 @@
 // One pod's life: asks the kernel what to do next, does it, publishes what came of it. Steps of one pod never overlap.
 import { parseTime } from '../api/meta.ts';
+import { equalJson } from '../api/patch/plain.ts';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
@@ -112,7 +113,7 @@ export class PodWorker implements PodView {
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     this.#obey(pod);
     if (deletionTimestamp) this.#end(deletionGracePeriodSeconds);
-    if (!before || relevant(before) !== relevant(pod) || deletionTimestamp) this.hasten();
+    if (!before || !actsAlike(before, pod) || deletionTimestamp) this.hasten();
     else this.publish();
   }
 
@@ -260,7 +261,7 @@ export class PodWorker implements PodView {
     const rejection = this.#c.rejection(pod);
     if (!rejection) return;
     this.#c.events.pod(pod, 'Warning', rejection.reason, rejection.message.replace(/^Pod was rejected: /, ''));
-    this.#verdict = { phase: 'Failed', ...rejection };
+    this.#verdict = { phase: 'Failed', rejected: true, ...rejection };
   }
 
   /** Milliseconds until activeDeadlineSeconds is over; sets the verdict when it is. */
@@ -354,9 +355,17 @@ export class PodWorker implements PodView {
   }
 }
 
-/** What of a pod decides about actions; a status the kubelet itself wrote does not. */
-function relevant(pod: Pod): string {
-  const { labels, annotations, deletionTimestamp, generation } = pod.metadata;
-  const foreign = pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
-  return JSON.stringify([labels, annotations, deletionTimestamp, generation, pod.spec, foreign]);
+/** Whether both ask for the same actions; a status the kubelet itself wrote has no part in it. */
+function actsAlike(a: Pod, b: Pod): boolean {
+  const [m, n] = [a.metadata, b.metadata];
+  return (
+    m.generation === n.generation &&
+    m.deletionTimestamp === n.deletionTimestamp &&
+    hasEnded(a) === hasEnded(b) &&
+    equalJson(m.labels, n.labels) &&
+    equalJson(m.annotations, n.annotations) &&
+    equalJson(a.spec, b.spec)
+  );
 }
+
+const hasEnded = ({ status }: Pod): boolean => status?.phase === 'Failed' || status?.phase === 'Succeeded';

@@ -25,6 +25,8 @@ export interface SandboxStarterOptions {
   readonly cgroups: PodCgroups;
   readonly cache: RuntimeCache;
   readonly security: SecurityOptions;
+  /** Whether the runtime gives a handler's pods user namespaces; undefined when it says nothing of its handlers. */
+  userNamespaces(handler: string): boolean | undefined;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   readonly resolvConf: string;
@@ -43,6 +45,7 @@ export class SandboxStarter {
       const config = await this.config(pod, attempt, true);
       await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
       const handler = await this.runtimeHandler(pod);
+      if (pod.spec.hostUsers === false) this.#requireUserNamespaces(handler);
       const { runtime, cache } = this.#o;
       const id = await cache.making(identityOf(pod), async () => {
         const made = await runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000 });
@@ -72,6 +75,13 @@ export class SandboxStarter {
       logDirectory: this.#o.paths.podLogs(identityOf(pod)),
       cgroupParent: this.#o.cgroups.parentOf(pod),
     });
+  }
+
+  // A runtime that does not know them would run the pod as root of the host.
+  #requireUserNamespaces(handler: string): void {
+    const supported = this.#o.userNamespaces(handler);
+    if (supported === undefined) throw new Error('runtime handlers are not set');
+    if (!supported) throw new Error(`RuntimeClass handler "${handler}" does not support user namespaces`);
   }
 
   async runtimeHandler(pod: Pod): Promise<string> {

@@ -59,6 +59,8 @@ export interface Verdict {
   readonly phase: 'Failed';
   readonly reason: string;
   readonly message: string;
+  /** It was not let in: nothing of it has ever been here. */
+  readonly rejected?: boolean;
   readonly condition?: Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 }
 

@@ -21,6 +21,8 @@ export interface AdmissionInput {
   readonly operatingSystem: string;
   /** Names or prefixes that end in `*`. */
   readonly unsafeSysctls?: readonly string[];
+  /** The host enforces AppArmor. */
+  readonly appArmor?: boolean;
 }
 
 const criticalPriority = 2_000_000_000;
@@ -35,6 +37,14 @@ export function rejectionOf(input: AdmissionInput): Rejection | undefined {
       reason: 'PodOSNotSupported',
       message: "Failed to admit pod as the OS field doesn't match node OS",
     };
+  if (
+    pod.spec.securityContext?.supplementalGroupsPolicy === 'Strict' &&
+    !node?.status?.features?.supplementalGroupsPolicy
+  )
+    return {
+      reason: 'SupplementalGroupsPolicyNotSupported',
+      message: 'Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node',
+    };
   const sysctl = forbiddenSysctl(pod, input.unsafeSysctls);
   if (sysctl) return { reason: 'SysctlForbidden', message: `Pod was rejected: ${sysctl}` };
   if (node && !requiredNodeAffinityMatches(pod, node))
@@ -42,10 +52,27 @@ export function rejectionOf(input: AdmissionInput): Rejection | undefined {
   if (node && !isStatic(pod) && !fitsTaints(pod.spec.tolerations ?? [], node, ['NoExecute']))
     return { reason: 'TaintToleration', message: 'Pod was rejected: Predicate TaintToleration failed' };
   // Critical static pods run even where nothing is left.
-  if (isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
-  if (portConflict(pod, input.others))
+  const critical = isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority;
+  if (!critical && portConflict(pod, input.others))
     return { reason: 'NodePorts', message: 'Pod was rejected: Predicate NodePorts failed' };
-  return shortage(input);
+  const short = critical ? undefined : shortage(input);
+  if (short) return short;
+  if (!input.appArmor && wantsAppArmor(pod))
+    return {
+      reason: 'AppArmor',
+      message: 'Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host',
+    };
+  return undefined;
+}
+
+const annotationPrefix = 'container.apparmor.security.beta.kubernetes.io/';
+
+function wantsAppArmor({ metadata, spec }: Pod): boolean {
+  const containers = [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
+  const types = [spec, ...containers].map(x => x.securityContext?.appArmorProfile?.type);
+  const annotated = Object.entries(metadata.annotations ?? {}).filter(([key]) => key.startsWith(annotationPrefix));
+  const isProfile = (type: string | undefined) => type !== undefined && type !== 'Unconfined';
+  return types.some(isProfile) || annotated.some(([, value]) => value !== '' && value !== 'unconfined');
 }
 
 const anyAddress = (ip: string) => ip === '' || ip === '0.0.0.0' || ip === '::';

@@ -38,7 +38,12 @@ export interface StatusInput {
   readonly terminationMessages: ReadonlyMap<string, string>;
   readonly hostIps: readonly string[];
   /** Set when the kubelet ended the pod: eviction, deadline, rejection. */
-  readonly verdict?: { readonly phase: 'Failed'; readonly reason: string; readonly message: string };
+  readonly verdict?: {
+    readonly phase: 'Failed';
+    readonly reason: string;
+    readonly message: string;
+    readonly rejected?: boolean;
+  };
   /** Nothing of the pod runs or will run again. */
   readonly terminal: boolean;
   readonly runtimeName: string;
@@ -50,6 +55,7 @@ export interface StatusInput {
 
 export function makePodStatus(input: StatusInput): PodStatus {
   const { pod, previous, observed } = input;
+  if (input.verdict?.rejected) return rejectedStatus(input);
   const { spec } = pod;
   const init = (spec.initContainers ?? []).map(c => containerStatus(input, c, previous.initContainerStatuses, 'init'));
   const main = spec.containers.map(c => containerStatus(input, c, previous.containerStatuses, 'main'));
@@ -80,6 +86,21 @@ export function makePodStatus(input: StatusInput): PodStatus {
     containerStatuses: main,
     qosClass: previous.qosClass ?? qosClassOf(pod),
     ...(ephemeral.length ? { ephemeralContainerStatuses: ephemeral } : {}),
+    ...(previous.resourceClaimStatuses ? { resourceClaimStatuses: previous.resourceClaimStatuses } : {}),
+  };
+}
+
+/** Of a pod that the node did not let in: nothing of its containers, which would hide the reason. */
+function rejectedStatus(input: StatusInput): PodStatus {
+  const { pod, previous, nowMs } = input;
+  const { generation } = pod.metadata;
+  return {
+    ...(generation !== undefined ? { observedGeneration: generation } : {}),
+    phase: 'Failed',
+    ...(previous.conditions ? { conditions: previous.conditions } : {}),
+    ...messageOf(input, 'Failed'),
+    startTime: previous.startTime ?? formatTime(nowMs),
+    qosClass: previous.qosClass ?? qosClassOf(pod),
     ...(previous.resourceClaimStatuses ? { resourceClaimStatuses: previous.resourceClaimStatuses } : {}),
   };
 }
@@ -353,11 +374,18 @@ export function statusPatch(pod: Pod, before: PodStatus, after: PodStatus): obje
   return Object.keys(status).length ? { metadata: { uid: pod.metadata.uid }, status } : undefined;
 }
 
-// Times that are not known are stored as null.
-const isSame = (a: unknown, b: unknown): boolean =>
-  JSON.stringify(a) === JSON.stringify(b) ||
-  (Array.isArray(a) && Array.isArray(b) && JSON.stringify(a, withoutNull) === JSON.stringify(b, withoutNull));
-const withoutNull = (_: string, value: unknown): unknown => value ?? undefined;
+// The server keeps fields in an order of its own, and times that are not known as null.
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (isAbsent(a) || isAbsent(b)) return isAbsent(a) && isAbsent(b);
+  if (typeof a !== 'object' || typeof b !== 'object' || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (Array.isArray(a) && a.length !== (b as unknown[]).length) return false;
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  for (const k in left) if (!isSame(left[k], right[k])) return false;
+  for (const k in right) if (isAbsent(left[k]) && !isAbsent(right[k])) return false;
+  return true;
+}
+const isAbsent = (value: unknown): value is undefined | null => value === undefined || value === null;
 
 const owned = new Set<string>(ownedConditions);
 

@@ -124,6 +124,31 @@ test('why a node does not take a pod, or give it more', () => {
   assert.equal(clash(port('', 'UDP'), port('')), undefined);
 });
 
+test('a pod is turned away where groups, or AppArmor, cannot be enforced as it asks', () => {
+  const reject = (spec: object, more: object = {}) =>
+    rejectionOf({
+      ...{ pod: pod({}, spec), others: [], allocatable: {}, node: undefined, operatingSystem: 'linux', ...more },
+    });
+  const strict = { securityContext: { supplementalGroupsPolicy: 'Strict' } };
+  assert.deepEqual(reject(strict), {
+    reason: 'SupplementalGroupsPolicyNotSupported',
+    message: 'Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node',
+  });
+  const features = { supplementalGroupsPolicy: true };
+  const able = { metadata: { name: 'n' }, spec: {}, status: { features } } as unknown as Node;
+  assert.equal(reject(strict, { node: able }), undefined);
+  assert.equal(reject({ securityContext: { supplementalGroupsPolicy: 'Merge' } }), undefined);
+  const profile = (type: string) => ({ securityContext: { appArmorProfile: { type } } });
+  const refused = {
+    reason: 'AppArmor',
+    message: 'Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host',
+  };
+  assert.deepEqual(reject(profile('RuntimeDefault')), refused);
+  assert.deepEqual(reject({ containers: [{ name: 'c', ...profile('Localhost') }] }), refused);
+  assert.equal(reject(profile('Unconfined')), undefined);
+  assert.equal(reject(profile('Localhost'), { appArmor: true }), undefined);
+});
+
 test('sysctls: safe ones, allowed ones, and those of a namespace shared with the host', () => {
   const of = (name: string, more: object = {}) =>
     pod({}, { securityContext: { sysctls: [{ name, value: '1' }] }, ...more });

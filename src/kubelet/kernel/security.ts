@@ -189,12 +189,7 @@ function appArmorOf(pod: Pod, container: Container, s: SecurityContext, enabled:
   const annotation =
     pod.metadata.annotations?.[`container.apparmor.security.beta.kubernetes.io/${container.name}`] ?? '';
   const profile = s.appArmorProfile ?? fromAnnotation(annotation);
-  if (!profile || s.privileged) return {};
-  if (!enabled) {
-    if (profile.type === 'Localhost')
-      throw new ConfigError('Cannot enforce AppArmor: AppArmor is not enabled on the host');
-    return {};
-  }
+  if (!enabled || !profile || s.privileged) return {};
   const apparmor = profileOf(profile, '')!;
   const old = {
     RuntimeDefault: 'runtime/default',

@@ -76,6 +76,12 @@ export class NodeManager {
     return this.#status.runtime_handlers?.find(h => (h.name ?? '') === name)?.features;
   }
 
+  /** Undefined when the runtime does not tell of its handlers. */
+  userNamespaces(handler: string): boolean | undefined {
+    if (!this.#status.runtime_handlers?.length) return undefined;
+    return this.handlerFeatures(handler)?.user_namespaces ?? false;
+  }
+
   get runtimeName(): string {
     return this.#version.runtime_name || 'containerd';
   }
@@ -238,7 +244,7 @@ export class NodeManager {
       // A runtime that is down keeps the images it had.
     }
     const handlers = (this.#status.runtime_handlers ?? []).map(h => ({
-      ...(h.name ? { name: h.name } : {}),
+      name: h.name ?? '',
       features: {
         recursiveReadOnlyMounts: h.features?.recursive_read_only_mounts ?? false,
         userNamespaces: h.features?.user_namespaces ?? false,
