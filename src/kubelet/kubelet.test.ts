@@ -341,6 +341,20 @@ test('a pod that the node turns away shows why, and no containers', async () => 
   }
 });
 
+test('a pod that was deleted at once makes room at once, though its containers still end', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ ignoresTerm: true }) } });
+  const resources = { requests: { cpu: '3' } };
+  const spec = { terminationGracePeriodSeconds: 30, containers: [{ ...container, resources }] };
+  try {
+    await t.createPod({ metadata: { name: 'victim' }, spec });
+    await t.client.delete(coreV1.pods, { namespace: 'default', name: 'victim' }, { gracePeriodSeconds: 0 });
+    await t.createPod({ metadata: { name: 'preemptor' }, spec });
+    assert.equal((await t.getPod('preemptor')).status?.phase, 'Running', (await t.events('preemptor')).join('\n'));
+  } finally {
+    await t.stop();
+  }
+});
+
 for (const [user_namespaces, why] of [
   [undefined, 'runtime handlers are not set'],
   [false, 'RuntimeClass handler "" does not support user namespaces'],

@@ -301,8 +301,9 @@ class NodeKubelet implements Kubelet {
     this.#workers.get(uid)?.hasten();
   }
 
+  // What the API has no longer holds nothing, though it may still be ending: the scheduler counts so too.
   #activePods(): readonly Pod[] {
-    return [...this.#workers.values()].filter(w => w.active).map(w => w.granted!);
+    return [...this.#workers.values()].filter(w => w.active && !w.removed).map(w => w.granted!);
   }
 
   async #housekeeping(signal: AbortSignal): Promise<void> {
