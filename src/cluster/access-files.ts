@@ -36,6 +36,7 @@ export function readAccessFiles(files: ApiServerFiles): AccessOptions {
   if (encryption)
     options.encryption = readFile(encryption, text => ({
       plan: readEncryptionConfiguration(text),
+      source: encryption,
       ...(follow ? { file: { path: encryption, text } } : {}),
     }));
   else if (follow)

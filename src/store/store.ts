@@ -8,6 +8,8 @@ export interface StoreEntry {
   readonly value: Uint8Array;
   /** Revision of the write that made this value. */
   readonly revision: number;
+  /** Why what lies there cannot be read (see EncryptedStore): then `value` is empty. Lists and watches only. */
+  readonly failure?: Error;
 }
 
 /**
@@ -31,6 +33,8 @@ export interface StoreEvent {
   readonly previous?: Uint8Array;
   /** Revision of the value before; 0 on a create. */
   readonly previousRevision: number;
+  /** As that of an entry. */
+  readonly failure?: Error;
 }
 
 export interface StoreWatch {

@@ -14,14 +14,23 @@ import type { Transformer } from './transformer.ts';
 /** The transformer for what lies at a key; undefined where values stay as they are. */
 export type TransformerFor = (key: string) => Transformer | undefined;
 
-/** Opens `inner`'s values as `transformerFor` says. The transformer of a key may be another one later. */
+/**
+ * Opens `inner`'s values as `transformerFor` says. The transformer of a key may be another one later. What cannot be
+ * opened fails a get; in lists and watches it stands for itself, with its failure, so that others can be read.
+ */
 export class EncryptedStore implements Store {
   readonly #inner: Store;
   readonly #for: TransformerFor;
   readonly #own: Own = new WeakMap();
+  readonly #onUnreadable: (key: string, error: Error) => void;
   readonly newestRevision?: () => Promise<number>;
 
-  constructor(inner: Store, transformerFor: TransformerFor) {
+  constructor(
+    inner: Store,
+    transformerFor: TransformerFor,
+    onUnreadable: (key: string, error: Error) => void = () => {},
+  ) {
+    this.#onUnreadable = onUnreadable;
     this.#inner = inner;
     this.#for = transformerFor;
     if (inner.newestRevision) this.newestRevision = () => inner.newestRevision!();
@@ -53,8 +62,13 @@ export class EncryptedStore implements Store {
     const page = await this.#inner.list(prefix, options);
     const entries: StoreEntry[] = [];
     for (const entry of page.entries) {
-      const read = this.#read(entry);
-      entries.push(read instanceof Promise ? await read : read);
+      try {
+        const read = this.#read(entry);
+        entries.push(read instanceof Promise ? await read : read);
+      } catch (error) {
+        this.#onUnreadable(entry.key, error as Error);
+        entries.push({ ...entry, value: nothing, failure: error as Error });
+      }
     }
     return { ...page, entries };
   }
@@ -72,7 +86,9 @@ export class EncryptedStore implements Store {
   }
 
   watch(prefix: string, after: number, handler: StoreWatchHandler): StoreWatch {
-    return new OpeningWatch(this.#for, this.#own, handler).start(h => this.#inner.watch(prefix, after, h));
+    return new OpeningWatch(this.#for, this.#own, handler, this.#onUnreadable).start(h =>
+      this.#inner.watch(prefix, after, h),
+    );
   }
 
   compact(revision: number): Promise<void> {
@@ -110,6 +126,8 @@ export class EncryptedStore implements Store {
   }
 }
 
+const nothing = new Uint8Array(0);
+
 const failure = (key: string, error: unknown) =>
   new Error(`unable to transform key ${JSON.stringify(key)}: ${(error as Error).message}`, { cause: error });
 
@@ -129,15 +147,19 @@ class OpenedEvent implements StoreEvent {
   readonly revision: number;
   readonly previousRevision: number;
   readonly value: Uint8Array;
+  readonly failure?: Error;
   readonly #stored: Uint8Array | undefined;
   readonly #transformer: Transformer;
 
-  constructor(event: StoreEvent, transformer: Transformer, value: Uint8Array) {
+  constructor(event: StoreEvent, transformer: Transformer, value: Uint8Array | Error) {
     this.type = event.type;
     this.key = event.key;
     this.revision = event.revision;
     this.previousRevision = event.previousRevision;
-    this.value = value;
+    if (value instanceof Error) {
+      this.value = nothing;
+      this.failure = value;
+    } else this.value = value;
     this.#stored = event.previous;
     this.#transformer = transformer;
   }
@@ -155,11 +177,18 @@ class OpeningWatch {
   readonly #for: TransformerFor;
   readonly #own: Own;
   readonly #handler: StoreWatchHandler;
+  readonly #onUnreadable: (key: string, error: Error) => void;
   #behind: Promise<void> | undefined;
   #inner: StoreWatch | undefined;
   #stopped = false;
 
-  constructor(transformerFor: TransformerFor, own: Own, handler: StoreWatchHandler) {
+  constructor(
+    transformerFor: TransformerFor,
+    own: Own,
+    handler: StoreWatchHandler,
+    onUnreadable: (key: string, error: Error) => void,
+  ) {
+    this.#onUnreadable = onUnreadable;
     this.#for = transformerFor;
     this.#own = own;
     this.#handler = handler;
@@ -200,12 +229,19 @@ class OpeningWatch {
     this.#inOrder(give, waits.length ? Promise.all(waits) : undefined);
   }
 
-  // Throwing ends the watch: what cannot be read must not look as if it were not there.
   #open(event: StoreEvent): StoreEvent {
     const transformer = this.#for(event.key);
     if (!transformer) return event;
-    const value = this.#own.get(event.value) ?? opened(transformer, event.key, event.value).value;
-    return new OpenedEvent(event, transformer, value);
+    return new OpenedEvent(event, transformer, this.#own.get(event.value) ?? this.#valueOf(event, transformer));
+  }
+
+  #valueOf({ key, value }: StoreEvent, transformer: Transformer): Uint8Array | Error {
+    try {
+      return opened(transformer, key, value).value;
+    } catch (error) {
+      this.#onUnreadable(key, error as Error);
+      return error as Error;
+    }
   }
 
   #inOrder(give: () => void, wait: Promise<unknown> | undefined): void {

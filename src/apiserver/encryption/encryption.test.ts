@@ -10,6 +10,7 @@ import { VirtualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { type Random, seededRandom, systemRandom } from '../../base/random.ts';
 import { memoryStore } from '../../store/memory-store.ts';
+import type { StoreEvent } from '../../store/store.ts';
 import { storeConformance } from '../../store/store-conformance.ts';
 import { Recorder } from '../../store/test-store.ts';
 import { aesCbc, aesGcm, expand, extendedNonceGcm, secretbox } from './cipher.ts';
@@ -299,18 +300,34 @@ test('a KMS plugin wraps a seed; its key may change; who reads later asks it onc
   }
 });
 
-test('what cannot be opened ends the watch; what was written here is not opened again', async () => {
+test('what cannot be opened stands for itself in lists and watches; what was written here is not opened again', async () => {
   const before = world(configuration(one(['secrets'], cipher('aesgcm', 'a'))));
   await before.write('/registry/secrets/ns/a', 'x');
-  const { encryption } = world(configuration(one(['secrets'], cipher('aesgcm', 'b'))), before.inner);
-  const recorder = new Recorder(encryption.store, '/registry/', 0);
-  await recorder.until(() => recorder.errors.length > 0);
-  assert.deepEqual(
-    recorder.errors.map(e => e.message),
-    [
-      'unable to transform key "/registry/secrets/ns/a": transformer prefix "k8s:enc:aesgcm:v1:": no matching key was found for the provided AES transformer',
-    ],
-  );
+  const { encryption, write } = world(configuration(one(['secrets'], cipher('aesgcm', 'b'))), before.inner);
+  await write('/registry/secrets/ns/b', 'y');
+  const message =
+    'unable to transform key "/registry/secrets/ns/a": transformer prefix "k8s:enc:aesgcm:v1:": no matching key was found for the provided AES transformer';
+  const events: StoreEvent[] = [];
+  const told = Promise.withResolvers<void>();
+  const watch = encryption.store.watch('/registry/', 0, {
+    onEvents: more => {
+      events.push(...more);
+      if (events.length === 2) told.resolve();
+    },
+    onError: told.reject,
+  });
+  await told.promise;
+  watch.stop();
+  const { entries } = await encryption.store.list('/registry/secrets/');
+  for (const seen of [events, entries])
+    assert.deepEqual(
+      seen.map(e => [e.key, Buffer.from(e.value).toString(), e.failure?.message]),
+      [
+        ['/registry/secrets/ns/a', '', message],
+        ['/registry/secrets/ns/b', 'y', undefined],
+      ],
+    );
+  await assert.rejects(encryption.store.get('/registry/secrets/ns/a'), { message });
   let opened = 0;
   const aes = aesGcm(key(1), systemRandom);
   const counting: Transformer = {

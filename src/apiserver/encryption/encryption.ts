@@ -23,6 +23,8 @@ export interface EncryptionOptions {
   readonly plan: readonly EncryptionPlan[];
   /** The EncryptionConfiguration the plan was read from; given to have changes take effect. */
   readonly file?: { readonly path: string; readonly text: string };
+  /** The file it was read from, as messages name it. */
+  readonly source?: string;
 }
 
 export interface EncryptionDeps {
@@ -56,6 +58,8 @@ export class Encryption {
   /** Transformers by the same; forgotten with the provision. */
   #byPrefix = new Map<string, Transformer | undefined>();
   #followed: FollowedFile | undefined;
+  /** Resources of which it has been told. */
+  readonly #told = new Set<Transformer>();
 
   constructor(deps: EncryptionDeps) {
     this.#deps = deps;
@@ -63,7 +67,11 @@ export class Encryption {
       if (storagePrefix && !this.#names.has(storagePrefix))
         this.#names.set(storagePrefix, group && group !== 'events.k8s.io' ? `${resource}.${group}` : resource);
     this.#provision = this.#provide(deps.options.plan);
-    this.store = new EncryptedStore(deps.store, key => this.#transformerFor(key));
+    this.store = new EncryptedStore(
+      deps.store,
+      key => this.#transformerFor(key),
+      (key, error) => this.#tellUnreadable(key, error),
+    );
     this.checks = this.#healthChecks();
   }
 
@@ -103,9 +111,23 @@ export class Encryption {
     const old = this.#provision;
     this.#provision = next;
     this.#byPrefix = new Map();
+    this.#told.clear();
     this.#deps.clock.after(retireMs, () => {
       for (const kms of old.kms) kms.stop();
     });
+  }
+
+  /** One line for all that one part of the configuration cannot open. */
+  #tellUnreadable(key: string, error: Error): void {
+    const transformer = this.#transformerFor(key);
+    if (!transformer || this.#told.has(transformer)) return;
+    this.#told.add(transformer);
+    const { log, options } = this.#deps;
+    log.error(
+      'stored objects cannot be decrypted, requests for them fail: add the key they were written with to the ' +
+        'configuration, behind the one that is to encrypt, or remove them from the store',
+      { file: options.file?.path ?? options.source ?? 'encryption configuration', key, error: error.message },
+    );
   }
 
   #healthChecks(): HealthCheck[] {

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { coreV1 } from '../../api/refs.ts';
 import type { Secret } from '../../api/type/core-v1.ts';
 import { systemClock, VirtualClock } from '../../base/clock.ts';
+import { createLog } from '../../base/log.ts';
 import { createMetrics } from '../../base/metrics.ts';
 import { memoryStore } from '../../store/memory-store.ts';
 import { startTestServer } from '../test-server.ts';
@@ -89,5 +90,64 @@ test('secrets lie encrypted; keys change while the server runs; writes that chan
     kms.stop();
   } finally {
     await api.stop();
+  }
+});
+
+test('with a wrong key a server starts, says so once, and fails only what it cannot read, until it can', async () => {
+  const clock = new VirtualClock(systemClock.now());
+  const store = memoryStore({ clock });
+  // Servers that end leave the store open.
+  const kept = new Proxy(store, {
+    get: (target, name) => {
+      const value = name === 'close' ? async () => {} : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const path = join(directory, 'wrong.yaml');
+  const begin = async (text: string, lines: string[]) => {
+    writeFileSync(path, text);
+    const log = createLog('x', { clock, level: 'error', write: line => void lines.push(line) });
+    const encryption = { plan: readEncryptionConfiguration(text), file: { path, text } };
+    return startTestServer({ clock, store: kept, log, encryption });
+  };
+  const id = { namespace: 'default', name: 's' };
+  const first = await begin(documentOf(aes('a')), []);
+  await (await first.http()).create(coreV1.secrets, { metadata: id, stringData: { a: 'b' } } as never);
+  await first.stop();
+
+  const lines: string[] = [];
+  const second = await begin(documentOf(aes('b')), lines);
+  try {
+    const admin = await second.http();
+    assert.equal(lines.length, 1, lines.join('\n'));
+    assert.match(lines[0]!, /stored objects cannot be decrypted/);
+    assert.ok(lines[0]!.includes(path) && lines[0]!.includes('/registry/secrets/default/s'), lines[0]!);
+    const failure = {
+      code: 500,
+      message:
+        'Internal error occurred: unable to transform key "/registry/secrets/default/s": transformer prefix "k8s:enc:aesgcm:v1:": no matching key was found for the provided AES transformer',
+    };
+    await assert.rejects(admin.get(coreV1.secrets, id), failure);
+    await assert.rejects(admin.list(coreV1.secrets), failure);
+    await assert.rejects(admin.delete(coreV1.secrets, id), failure);
+    assert.deepEqual((await admin.list(coreV1.secrets, { namespace: 'kube-public' })).items, []);
+    const other = { namespace: 'default', name: 'other' };
+    await admin.create(coreV1.secrets, { metadata: other } as never);
+    assert.equal((await admin.get(coreV1.secrets, other)).metadata.name, 'other');
+    assert.ok((await admin.list(coreV1.namespaces)).items.length > 0);
+    // The key comes back.
+    writeFileSync(path, documentOf(aes('b', 'a')));
+    const read = () => admin.get(coreV1.secrets, id).catch(() => undefined);
+    let secret = await read();
+    for (let i = 0; i < 20 && !secret; i++) {
+      await clock.advance(5000);
+      secret = await read();
+    }
+    assert.equal((secret as Secret | undefined)?.data?.a, Buffer.from('b').toString('base64'));
+    assert.equal((await admin.list(coreV1.secrets, { namespace: 'default' })).items.length, 2);
+    await admin.delete(coreV1.secrets, id);
+    assert.equal((await admin.list(coreV1.secrets, { namespace: 'default' })).items.length, 1);
+  } finally {
+    await second.stop();
   }
 });

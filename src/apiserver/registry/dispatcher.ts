@@ -10,6 +10,9 @@ import type { WatchCache } from './watch-cache.ts';
 
 const compactEveryMs = 300_000;
 const reloadAfterMs = 1000;
+// What could not be read may be once a key is back, or a key service.
+const rereadAfterMs = 10_000;
+const rereadAtOnce = 100;
 
 // Changes from before a restart that watches may resume behind: as many as cost the start some 20 ms.
 const replayedEvents = 1000;
@@ -41,6 +44,7 @@ export class Dispatcher {
   /** Lists at older revisions have expired: five to ten minutes go back, as where etcd is compacted. */
   listableFrom = 0;
   #aging: { cancel(): void } | undefined;
+  #rereading: Timer | undefined;
   #waiters: { revision: number; resolve(): void }[] = [];
   #onFailure: (error: Error) => void = () => {};
 
@@ -63,6 +67,7 @@ export class Dispatcher {
       this.#homeless = undefined;
     });
     this.#age(this.listableFrom);
+    this.#rereadLater();
     await this.#follow(newest);
   }
 
@@ -156,6 +161,27 @@ export class Dispatcher {
     }
   }
 
+  #rereadLater(): void {
+    if (this.#stopped || this.#rereading || [...this.#caches.values()].every(c => c.unreadable.length === 0)) return;
+    this.#rereading = this.#clock.after(rereadAfterMs, () => {
+      this.#reread()
+        .catch(error => this.#log.warn('reading again what could not be read failed', { error }))
+        .finally(() => {
+          this.#rereading = undefined;
+          this.#rereadLater();
+        });
+    });
+  }
+
+  async #reread(): Promise<void> {
+    for (const [prefix, cache] of this.#caches)
+      for (const key of cache.unreadable.slice(0, rereadAtOnce)) {
+        // A get of what cannot be read rejects.
+        const entry = await this.#store.get(prefix + key).catch(() => undefined);
+        if (entry) cache.restore(entry);
+      }
+  }
+
   #age(next: number): void {
     const seen = this.revision;
     this.listableFrom = next;
@@ -178,6 +204,7 @@ export class Dispatcher {
       cache.load(entries, revision);
       for (const event of missed) if (event.revision > revision) cache.apply(event);
       this.#caches.set(prefix, cache);
+      this.#rereadLater();
     } finally {
       this.#filling.delete(prefix);
     }
@@ -192,6 +219,7 @@ export class Dispatcher {
     for (const event of this.#homeless) if (event.key.startsWith(prefix)) cache.apply(event);
     this.#homeless = this.#homeless.filter(event => !event.key.startsWith(prefix));
     this.#caches.set(prefix, cache);
+    this.#rereadLater();
     return true;
   }
 
@@ -213,6 +241,7 @@ export class Dispatcher {
       if (event.revision <= cache.windowStart) continue;
       try {
         cache.apply(event);
+        if (event.failure) this.#rereadLater();
       } catch (error) {
         cache.counts.undecodable++;
         this.#log.error('applying a stored change failed', { key: event.key, error });
@@ -329,6 +358,7 @@ export class Dispatcher {
   stop(): void {
     this.#stopped = true;
     this.#aging?.cancel();
+    this.#rereading?.cancel();
     this.#homelessEnd?.cancel();
     this.#watch?.stop();
   }

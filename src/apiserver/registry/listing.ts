@@ -96,6 +96,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
   }
 
   function page(): ListResult {
+    cache.checkReadable(scope);
     const items: Stored[] = [];
     const { selection, limit } = request;
     let more = false;

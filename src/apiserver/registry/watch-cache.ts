@@ -1,7 +1,7 @@
 // Everything of one resource in memory, current with the store: gets, lists at any revision in its window, watches.
 
 import type { KubeObject } from '../../api/meta.ts';
-import { resourceExpired } from '../../api/status.ts';
+import { internalError, resourceExpired } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
 import { CacheCounts } from './cache-counts.ts';
@@ -46,6 +46,11 @@ export interface WatchCacheOptions {
 // How many changes keep their watch frames.
 const framesKept = 64;
 
+interface Unreadable {
+  readonly failure: Error;
+  readonly revision: number;
+}
+
 // What was decided but is not durable yet: writers build on it, readers do not see it.
 interface Pending {
   readonly revision: number;
@@ -64,6 +69,8 @@ export class WatchCache {
   #events: CacheEvent[] = [];
   #windowStart = 0;
   #bytes = 0;
+  /** What lies in the store and cannot be read, by key: none but where encryption is not what it was. */
+  readonly #unreadable = new Map<string, Unreadable>();
   readonly #window: number;
   readonly #everywhere = new Set<CacheListener>();
   readonly #inNamespace = new Map<string, Set<CacheListener>>();
@@ -84,6 +91,7 @@ export class WatchCache {
   /** Fills an empty cache. `revision` is the store's when the entries were read. */
   load(entries: readonly StoreEntry[], revision: number): void {
     this.counts.initializations++;
+    for (const { key, failure, revision: at } of entries) if (failure) this.#note(this.#keyOf(key), failure, at);
     const pairs = this.#pairsOf(entries);
     this.#tree = SortedTree.from(pairs);
     for (const [key, stored] of pairs) {
@@ -104,13 +112,66 @@ export class WatchCache {
 
   /** The newest durable version. */
   get(key: string): Stored | undefined {
+    if (this.#unreadable.size > 0) this.#checkKey(key);
     return this.#byKey.get(key);
+  }
+
+  /** The newest that could be read. */
+  peek(key: string): Stored | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Keys that lie in the store and cannot be read. */
+  get unreadable(): readonly string[] {
+    return [...this.#unreadable.keys()];
+  }
+
+  /** Throws 500 when something that begins with `scope` cannot be read: what is left out must not look as if it were gone. */
+  checkReadable(scope: string): void {
+    if (this.#unreadable.size === 0) return;
+    for (const [key, { failure }] of this.#unreadable) if (key.startsWith(scope)) throw internalError(failure);
+  }
+
+  #checkKey(key: string): void {
+    const found = this.#unreadable.get(key);
+    if (found) throw internalError(found.failure);
+  }
+
+  #note(key: string, failure: Error, revision: number): void {
+    this.counts.undecodable++;
+    this.#unreadable.set(key, { failure, revision });
+  }
+
+  #keyOf(storeKey: string): string {
+    return storeKey.slice(this.#options.prefix.length);
+  }
+
+  /** What could not be read can be. Nobody is told: who lists or watches has been refused until now. */
+  restore(entry: StoreEntry): void {
+    const key = this.#keyOf(entry.key);
+    if (entry.failure || this.#unreadable.get(key)?.revision !== entry.revision) return;
+    this.#unreadable.delete(key);
+    const [, stored] = this.#pairsOf([entry])[0]!;
+    this.#bytes += stored.size - (this.#byKey.get(key)?.size ?? 0);
+    this.#byKey.set(key, stored);
+    this.#tree = this.#tree.set(key, stored);
+  }
+
+  /** Whether that is all there is to do about the event. */
+  #applyUnreadable(key: string, event: StoreEvent): boolean {
+    if (event.type === 'put' && event.failure) {
+      this.#takePending(key, event.revision);
+      this.#note(key, event.failure, event.revision);
+      return true;
+    }
+    this.#unreadable.delete(key);
+    return event.type === 'delete' && !this.#byKey.has(key);
   }
 
   /** The newest decided version, durable or not: what a write builds on. */
   latest(key: string): Stored | undefined {
     const pending = this.#pending.get(key);
-    return pending ? pending.at(-1)!.stored : this.#byKey.get(key);
+    return pending ? pending.at(-1)!.stored : this.get(key);
   }
 
   /** The revision of the newest decided write that is not durable yet; 0 when there is none. */
@@ -136,7 +197,8 @@ export class WatchCache {
   /** Takes one durable event of the store. */
   apply(event: StoreEvent): void {
     this.counts.received++;
-    const key = event.key.slice(this.#options.prefix.length);
+    const key = this.#keyOf(event.key);
+    if ((event.failure || this.#unreadable.size > 0) && this.#applyUnreadable(key, event)) return;
     const pending = this.#takePending(key, event.revision);
     const previous = this.#byKey.get(key);
     if (event.type === 'put') {
@@ -250,17 +312,21 @@ export class WatchCache {
 
   /** What the store showed at a revision out of the window. */
   treeOf(entries: readonly StoreEntry[]): SortedTree<Stored> {
+    const failed = entries.find(e => e.failure);
+    if (failed) throw internalError(failed.failure);
     return SortedTree.from(this.#pairsOf(entries));
   }
 
   #pairsOf(entries: readonly StoreEntry[]): (readonly [string, Stored])[] {
     const { prefix, decode } = this.#options;
-    return entries.map(e => {
-      const key = e.key.slice(prefix.length);
-      const stored = new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept });
-      stored.size = e.value.length;
-      return [key, stored] as const;
-    });
+    return entries
+      .filter(e => !e.failure)
+      .map(e => {
+        const key = e.key.slice(prefix.length);
+        const stored = new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept });
+        stored.size = e.value.length;
+        return [key, stored] as const;
+      });
   }
 
   /** Changes that a watch may resume behind. */

@@ -34,6 +34,7 @@ export function startWatch(
   const scope = namespace ? `${namespace}/` : '';
   const fromExisting = request.sendInitialEvents ?? (request.resourceVersion === '' || request.resourceVersion === '0');
   if (fromExisting) {
+    cache.checkReadable(scope);
     const { counts } = cache;
     cache.snapshot().scan(scope, undefined, stored => {
       if (selection.everything || selection.matches(stored.object)) {
