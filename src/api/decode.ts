@@ -16,7 +16,7 @@ import {
   YAMLParseError,
 } from 'yaml';
 import { messageOf } from '../base/assert.ts';
-import { parseExactJson, wholeNumber } from '../base/whole-number.ts';
+import { parseWideJson, wholeNumber } from '../base/whole-number.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
@@ -60,7 +60,7 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   if (keys < 0) throw refuse('exceeded max depth', text, kind);
   let value: unknown;
   try {
-    value = sawLongNumber ? parseExactJson(text) : JSON.parse(text);
+    value = sawLongNumber ? parseWideJson(text) : JSON.parse(text);
   } catch (error) {
     throw refuse(inspectJson(text).error ?? messageOf(error), text, kind);
   }

@@ -110,6 +110,7 @@ test('neighbours are not equal, and a change from one to the other is a change',
   });
   assert.equal(equalJson(2n ** 60n, 2 ** 60), true);
   assert.equal(equalJson({ a: 2 ** 60 }, { a: 2n ** 60n }), true);
+  assert.equal(equalJson(maxInt64, 2 ** 63), false);
   assert.equal(equalJson(2n ** 60n, '1152921504606846976'), false);
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
+import { parseExactJson } from '../base/whole-number.ts';
 
 /** Objects of answers, read without ceremony. */
 export type Json = any;
@@ -82,7 +83,7 @@ export function caller(options: CallerOptions): Caller {
     return {
       code: message.statusCode ?? 0,
       headers: message.headers,
-      object: isJson && text ? JSON.parse(text) : text,
+      object: isJson && text ? parseExactJson(text) : text,
     };
   }
 
@@ -117,7 +118,7 @@ function follow(message: IncomingMessage): Watching {
     const lines = (rest + text).split('\n');
     rest = lines.pop()!;
     for (const line of lines) {
-      const event = JSON.parse(line) as SeenEvent;
+      const event = parseExactJson(line) as SeenEvent;
       events.push(event);
       for (const w of waiting) {
         if (!w.matches(event)) continue;

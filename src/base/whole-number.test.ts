@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { freeNumber, hasLongNumber, maxInt64, minInt64, parseExactJson, wholeNumber } from './whole-number.ts';
+import {
+  freeNumber,
+  hasLongNumber,
+  maxInt64,
+  minInt64,
+  parseExactJson,
+  parseWideJson,
+  wholeNumber,
+} from './whole-number.ts';
 
 const int64 = fc.oneof(
   fc.bigInt({ min: minInt64, max: maxInt64 }),
@@ -39,7 +47,9 @@ test('other numbers and digits in strings stay what they are', () => {
       assert.equal(hasLongNumber(`[${' '.repeat(before)}${digits}]`), true, `${before} ${digits}`);
   assert.equal(parseExactJson('9007199254740993.0'), 9007199254740992);
   assert.equal((parseExactJson(`[${'9'.repeat(65)}]`) as unknown[])[0], 1e65);
-  assert.equal(parseExactJson('18446744073709551616'), 2n ** 64n);
+  assert.equal(parseExactJson('18446744073709551616'), 2 ** 64);
+  assert.equal(parseWideJson('18446744073709551616'), 2n ** 64n);
+  assert.equal(parseWideJson('9007199254740991'), 2 ** 53 - 1);
   assert.throws(() => parseExactJson('{"n":9007199254740993'), SyntaxError);
 });
 

@@ -44,12 +44,26 @@ const wholeText = /^-?[0-9]+$/;
 /** Digits of 2^53. */
 const longRun = 16;
 
-/** JSON.parse, but for whole numbers past 2^53: those are bigints, also past 64 bits. Throws SyntaxError. */
+/** JSON.parse, but whole numbers past 2^53 are bigints; past 64 bits they are floats. Throws SyntaxError. */
 export function parseExactJson(text: string): unknown {
   return hasLongNumber(text) ? JSON.parse(text, exactly) : JSON.parse(text);
 }
 
-function exactly(_key: string, value: unknown, context?: { source?: string }): unknown {
+/** The same, but whole numbers past 64 bits are bigints too: for what is yet to be told of them. */
+export function parseWideJson(text: string): unknown {
+  return hasLongNumber(text) ? JSON.parse(text, widely) : JSON.parse(text);
+}
+
+interface Source {
+  readonly source?: string;
+}
+
+function exactly(key: string, value: unknown, context?: Source): unknown {
+  const wide = widely(key, value, context);
+  return typeof wide === 'bigint' ? freeNumber(wide) : wide;
+}
+
+function widely(_key: string, value: unknown, context?: Source): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
   const source = context?.source;
   return source && source.length <= longest && wholeText.test(source) ? BigInt(source) : value;

@@ -35,10 +35,10 @@ export function equalJson(a: unknown, b: unknown): boolean {
   return present === 0;
 }
 
-// A whole number past 2^53 next to a float is one too.
+// What came as a float may come again as a whole number.
 const sameNumber = (a: unknown, b: unknown): boolean =>
-  (typeof a === 'bigint' && typeof b === 'number' && Number(a) === b) ||
-  (typeof a === 'number' && typeof b === 'bigint' && a === Number(b));
+  (typeof a === 'bigint' && typeof b === 'number' && Number.isInteger(b) && BigInt(b) === a) ||
+  (typeof a === 'number' && typeof b === 'bigint' && Number.isInteger(a) && BigInt(a) === b);
 
 /** As Go prints a decoded JSON value: `map[a:1 b:[x y]]`. */
 export function printGo(value: unknown): string {
