@@ -1,0 +1,72 @@
+// From the socket to the handlers: what is served besides resources, and the front before it all.
+import type { Client } from '../../client/client.ts';
+import type { Access } from '../access.ts';
+import { Aggregation } from '../aggregation/aggregation.ts';
+import { RemoteClients } from '../aggregation/remote-client.ts';
+import type { Auditor } from '../audit/auditor.ts';
+import type { ApiContext } from '../context.ts';
+import { createGate } from '../flowcontrol/gate.ts';
+import { createHandler, type PathHandler } from '../handler.ts';
+import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from '../health.ts';
+import { createFront, type Front } from '../http/front.ts';
+import { requestMetrics } from '../metrics.ts';
+import { createObservation, type Observation } from '../observe/observation.ts';
+import { createUpgradeHandler } from '../stream/upgrade.ts';
+import { createSurface } from '../surface.ts';
+import type { Basis } from './basis.ts';
+import type { Elsewhere } from './local-clients.ts';
+
+export interface Entrance extends Elsewhere {
+  readonly front: Front;
+  readonly observation: Observation;
+}
+
+export interface EntranceDeps {
+  readonly basis: Basis;
+  readonly context: ApiContext;
+  /** Acts as the API server itself. */
+  readonly client: Client;
+  readonly access: Access;
+  readonly auditor: Auditor | undefined;
+  readonly checks: readonly HealthCheck[];
+}
+
+export function createEntrance({ basis, context, client, access, auditor, checks }: EntranceDeps): Entrance {
+  const { options, metrics, clock, log } = basis;
+  const version = versionInfo(options.k8tsVersion ?? '0.1.0');
+  const aggregation = new Aggregation({ context, client, options, metrics });
+  const remoteClients = new RemoteClients(context, aggregation);
+  const surface = createSurface({ context, version, remote: aggregation });
+  const { gate, paths: gatePaths } = createGate(context, options, metrics);
+  const observation = createObservation({ context, options, metrics, version, store: options.store });
+  const paths: PathHandler[] = [
+    healthPaths(checks, observation.checked),
+    versionPath(version),
+    metricsPath(metrics),
+    ...access.paths,
+    ...surface.paths,
+    ...gatePaths,
+    ...observation.paths,
+  ];
+  const handle = createHandler({
+    context,
+    paths,
+    gate,
+    aggregation,
+    auditor,
+    log,
+    metrics: requestMetrics(metrics, clock),
+    tracer: observation.tracer,
+    authenticate: exchange => access.authenticate(exchange),
+    impersonate: (exchange, user, info) => access.impersonate(exchange, user, info),
+  });
+  const front = createFront({
+    cert: options.tls.cert,
+    key: options.tls.key,
+    clientCa: options.tls.clientCa,
+    handle,
+    upgrade: createUpgradeHandler({ context, access, options, log, handle }),
+    onHandshakeError: () => void context.counts.handshakeErrors++,
+  });
+  return { aggregation, remoteClients, surface, observation, front };
+}

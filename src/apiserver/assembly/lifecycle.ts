@@ -1,0 +1,167 @@
+// How the server comes up, serves and goes down.
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import type { Client } from '../../client/client.ts';
+import type { InformerFactory } from '../../client/informer.ts';
+import type { Access } from '../access.ts';
+import type { PortLedger } from '../allocation/port-ledger.ts';
+import type { Auditor } from '../audit/auditor.ts';
+import { bootstrapObjects } from '../bootstrap.ts';
+import type { ApiContext } from '../context.ts';
+import type { CustomResources } from '../custom/custom-resources.ts';
+import { allowDecisions } from '../decisions/decisions-api.ts';
+import { EndpointLeases } from '../endpoint-leases.ts';
+import { ensureJoining } from '../joining.ts';
+import { ensureKubernetesService, reconcileKubernetesService } from '../kubernetes-service.ts';
+import { startUpkeep } from '../upkeep.ts';
+import type { UsageApi } from '../usage/metrics-api.ts';
+import type { Basis } from './basis.ts';
+import type { Entrance } from './entrance.ts';
+import type { Readiness } from './readiness.ts';
+import type { Storage } from './storage.ts';
+
+export interface LifecycleDeps {
+  readonly basis: Basis;
+  readonly storage: Storage;
+  readonly context: ApiContext;
+  /** Acts as the API server itself. */
+  readonly client: Client;
+  readonly informers: InformerFactory;
+  readonly access: Access;
+  readonly auditor: Auditor | undefined;
+  readonly custom: CustomResources;
+  readonly usage: UsageApi;
+  readonly nodePorts: PortLedger | undefined;
+  readonly entrance: Entrance;
+  readonly readiness: Readiness;
+}
+
+const longestDrainMs = 5000;
+
+export class Lifecycle {
+  readonly #deps: LifecycleDeps;
+  readonly #listeners = new Set<Server>();
+  readonly #ready = Promise.withResolvers<void>();
+  #leases: EndpointLeases | undefined;
+
+  constructor(deps: LifecycleDeps) {
+    this.#deps = deps;
+    this.#ready.promise.catch(() => {});
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  listen(listener: Server): void {
+    const { front } = this.#deps.entrance;
+    this.#listeners.add(listener);
+    listener.on('connection', (socket: Socket) => front.accept(socket));
+  }
+
+  async listenOn({ host, port }: { host: string; port: number }): Promise<{ host: string; port: number }> {
+    const listener = createServer({ noDelay: true, pauseOnConnect: false });
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject);
+      listener.listen(port, host, 4096, resolve);
+    });
+    this.listen(listener);
+    const at = listener.address() as { address: string; port: number };
+    return { host: at.address, port: at.port };
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#start(signal);
+    } catch (error) {
+      this.#ready.reject(error);
+      throw error;
+    }
+    await new Promise<void>(resolve =>
+      signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
+    await this.#stop();
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { storage, custom, informers, client, context, access, nodePorts, entrance, readiness } = this.#deps;
+    const { options, log } = this.#deps.basis;
+    await storage.encryption?.start();
+    await storage.dispatcher.start(storage.caches, error => {
+      readiness.storeFailure = error;
+    });
+    await custom.start();
+    void informers.run(signal);
+    await informers.whenSynced(signal);
+    await bootstrapObjects(client, {
+      serviceCidrs: this.#serviceCidrs,
+      clientCa: options.tls.clientCa,
+      frontProxyCa: options.frontProxyCa,
+      requestHeader: options.authentication?.requestHeader,
+    });
+    await Promise.all([
+      access.bootstrap(signal),
+      options.advertise ? this.#advertise(options.advertise, signal) : undefined,
+      startUpkeep(context, client, signal, nodePorts),
+      entrance.aggregation.start(),
+    ]);
+    readiness.phase = 'ready';
+    this.#ready.resolve();
+    if (options.advertise)
+      ensureJoining(client, { url: urlOf(options.advertise), ca: options.tls.clientCa }).catch(error =>
+        log.error('publishing cluster-info failed', { error }),
+      );
+    if (options.decisions) allowDecisions(client).catch(error => log.error('making a role failed', { error }));
+    this.#deps.usage.run(signal, client).catch(error => log.error('serving usage failed', { error }));
+  }
+
+  get #serviceCidrs(): readonly string[] {
+    return this.#deps.basis.options.serviceCidrs ?? ['10.96.0.0/12'];
+  }
+
+  /** Becomes an endpoint of the service default/kubernetes, beside the other servers of a shared store. */
+  async #advertise(at: { address: string; port: number }, signal: AbortSignal): Promise<void> {
+    const { client, basis, storage } = this.#deps;
+    const { store } = storage;
+    const service = { clusterIp: firstAddress(this.#serviceCidrs[0]!), ...at };
+    if (!store.newestRevision) return reconcileKubernetesService(client, service);
+    await ensureKubernetesService(client, service);
+    this.#leases = new EndpointLeases({ store, client, clock: basis.clock, log: basis.log, ...at });
+    await this.#leases.renew();
+    void this.#leases.run(signal);
+  }
+
+  async #stop(): Promise<void> {
+    const { readiness, basis, context, entrance, auditor, custom, storage } = this.#deps;
+    const { clock, log } = basis;
+    readiness.phase = 'stopping';
+    const left = this.#leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
+    if (left) await Promise.race([left, clock.sleep(longestDrainMs)]);
+    for (const listener of this.#listeners) listener.close();
+    for (const end of context.onShutdown) end();
+    await endedIn(entrance.front.drain(), clock);
+    entrance.front.destroy();
+    if (auditor) await endedIn(auditor.close(), clock);
+    await endedIn(entrance.observation.tracer.close(), clock);
+    custom.stop();
+    storage.dispatcher.stop();
+    storage.encryption?.stop();
+  }
+}
+
+/** Waits for it, but not for long. */
+async function endedIn(ending: Promise<unknown>, clock: Clock): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([ending.finally(() => ended.abort()), clock.sleep(longestDrainMs, ended.signal).catch(() => {})]);
+}
+
+function urlOf({ address, port }: { address: string; port: number }): string {
+  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** The first usable address of an IPv4 range: 10.96.0.1 of 10.96.0.0/12. */
+function firstAddress(cidr: string): string {
+  const parts = cidr.split('/')[0]!.split('.').map(Number);
+  parts[3] = (parts[3] ?? 0) + 1;
+  return parts.join('.');
+}
