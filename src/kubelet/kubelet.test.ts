@@ -50,6 +50,24 @@ test('an extended resource that an administrator advertises becomes allocatable,
   }
 });
 
+test('tells when its node is cordoned, and when no longer', async () => {
+  const t = await startTestNode();
+  try {
+    for (const [unschedulable, reason] of [
+      [true, 'NodeNotSchedulable'],
+      [null, 'NodeSchedulable'],
+    ] as const) {
+      await t.client.patch(coreV1.nodes, { name: 'node-a' }, { type: 'merge', body: { spec: { unschedulable } } });
+      await t.pass(60_000);
+      const told = (await t.events('node-a')).filter(e => e.includes('Schedulable'));
+      assert.equal(told.at(-1), `${reason}: Node node-a status is now: ${reason}`);
+    }
+    assert.equal((await t.events('node-a')).filter(e => e.includes('chedulable:')).length, 2);
+  } finally {
+    await t.stop();
+  }
+});
+
 test('runs a pod and ends it gracefully', async () => {
   const t = await startTestNode();
   try {

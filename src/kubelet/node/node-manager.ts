@@ -57,6 +57,7 @@ export class NodeManager {
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
   #lastReady: string | undefined;
+  #lastUnschedulable = false;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly #size: NodeSize;
 
@@ -284,6 +285,7 @@ export class NodeManager {
     const due = clock.now() - this.#reportedAtMs >= reportMs;
     const body = statusChanges(current.status ?? {}, next, force || due);
     this.#tell(current.status?.conditions, next);
+    this.#tellSchedulable(current.spec?.unschedulable ?? false);
     if (!body) return;
     this.#node = await client.patch(
       coreV1.nodes,
@@ -304,6 +306,13 @@ export class NodeManager {
       const reason = eventOf(c.type, c.status);
       if (reason) this.#event('Normal', reason, `Node ${nodeName} status is now: ${reason}`);
     }
+  }
+
+  #tellSchedulable(unschedulable: boolean): void {
+    if (unschedulable === this.#lastUnschedulable) return;
+    this.#lastUnschedulable = unschedulable;
+    const reason = unschedulable ? 'NodeNotSchedulable' : 'NodeSchedulable';
+    this.#event('Normal', reason, `Node ${this.#o.nodeName} status is now: ${reason}`);
   }
 
   #event(type: 'Normal' | 'Warning', reason: string, message: string): void {

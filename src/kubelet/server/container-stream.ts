@@ -29,9 +29,11 @@ function choiceOf(query: URLSearchParams): StreamChoice {
 export function execRoute(context: RouteContext): Route {
   return async asked => {
     const choice = choiceOf(asked.query);
-    const container_id = containerId(context, asked);
-    const { url } = await runtimeUrl(() =>
-      context.kubelet.runtime.Exec({ container_id, cmd: asked.query.getAll('command'), ...choice }),
+    const gone = `container not found (${JSON.stringify(asked.segments.at(-1))})`;
+    const container_id = containerId(context, asked, gone);
+    const { url } = await runtimeUrl(
+      () => context.kubelet.runtime.Exec({ container_id, cmd: asked.query.getAll('command'), ...choice }),
+      gone,
     );
     await passThrough(context, asked, url ?? '');
   };
@@ -41,8 +43,10 @@ export function execRoute(context: RouteContext): Route {
 export function attachRoute(context: RouteContext): Route {
   return async asked => {
     const choice = choiceOf(asked.query);
-    const container_id = containerId(context, asked);
-    const { url } = await runtimeUrl(() => context.kubelet.runtime.Attach({ container_id, ...choice }));
+    const [, namespace, pod] = asked.segments;
+    const gone = `container ${asked.segments.at(-1)} not found in pod ${pod}_${namespace}`;
+    const container_id = containerId(context, asked, gone);
+    const { url } = await runtimeUrl(() => context.kubelet.runtime.Attach({ container_id, ...choice }), gone);
     await passThrough(context, asked, url ?? '');
   };
 }
@@ -69,7 +73,7 @@ export function portForwardRoute(context: RouteContext): Route {
 /** /run/<namespace>/<pod>[/<uid>]/<container>?cmd=… runs to the end and answers with what was printed. */
 export function runRoute(context: RouteContext): Route {
   return async asked => {
-    const container_id = containerId(context, asked);
+    const container_id = containerId(context, asked, `container not found (${JSON.stringify(asked.segments.at(-1))})`);
     const cmd = (asked.query.get('cmd') ?? '').split(' ');
     const done = await runtimeUrl(() => context.kubelet.runtime.ExecSync({ container_id, cmd, timeout: 0 }));
     const text = Buffer.concat([Buffer.from(done.stdout ?? ''), Buffer.from(done.stderr ?? '')]).toString();
@@ -78,19 +82,24 @@ export function runRoute(context: RouteContext): Route {
   };
 }
 
-function containerId(context: RouteContext, asked: RouteRequest): string {
+/** Throws with `gone` where no such container runs. */
+function containerId(context: RouteContext, asked: RouteRequest, gone: string): string {
   const [, namespace = '', name = '', ...rest] = asked.segments;
   const container = rest.at(-1) ?? '';
   const pod = findPod(context, namespace, name, rest.length > 1 ? rest[0] : undefined);
   const found = context.kubelet.container(pod, container);
-  if (!found) throw new HttpError(500, `container not found (${JSON.stringify(container)})`);
+  if (!found || found.state === 'exited') throw new HttpError(500, gone);
   return found.id;
 }
 
-async function runtimeUrl<T>(ask: () => Promise<T>): Promise<T> {
+const notRunning = /container is in CONTAINER_[A-Z]+ state$/;
+
+async function runtimeUrl<T>(ask: () => Promise<T>, gone?: string): Promise<T> {
   try {
     return await ask();
   } catch (error) {
+    // It has ended since it was looked at.
+    if (gone && notRunning.test(messageOf(error))) throw new HttpError(500, gone, {}, { cause: error });
     const code = isRuntimeError(error, 'NotFound') ? 404 : isRuntimeError(error, 'ResourceExhausted') ? 429 : 500;
     throw new HttpError(code, messageOf(error), code === 429 ? { 'retry-after': '1' } : {}, { cause: error });
   }

@@ -11,6 +11,7 @@ import { silentLog } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../../base/x509.ts';
 import type { Client } from '../../client/client.ts';
+import { RuntimeError } from '../../cri/runtime-error.ts';
 import type { Kubelet } from '../kubelet.ts';
 import { kubeletMetrics } from '../kubelet-metrics.ts';
 import { createKubeletServer } from './server.ts';
@@ -48,6 +49,8 @@ const pod = {
   status: { containerStatuses: [{ name: 'c', state: { running: {} }, containerID: 'x://id1' }] },
 };
 let problems: string[] = [];
+/** What the kubelet last saw of containers that streams ask for; the runtime knows that all have ended. */
+const states: Record<string, string> = { over: 'exited', ending: 'running' };
 const kubelet = {
   nodeName: 'n',
   ready: () => Promise.reject(new Error('never')),
@@ -55,7 +58,11 @@ const kubelet = {
   pods: () => [pod],
   pod: (_: string, name: string) => (name === 'p' ? pod : undefined),
   observed: () => ({ containers: [{ id: 'id1', name: 'c', state: 'running', logPath: join(directory, '0.log') }] }),
-  container: () => undefined,
+  container: (_: unknown, name: string) => states[name] && { id: 'id1', name, state: states[name] },
+  runtime: {
+    Exec: () => Promise.reject(new RuntimeError('Exec', 'Unknown', 'container is in CONTAINER_EXITED state')),
+    Attach: () => Promise.reject(new RuntimeError('Attach', 'Unknown', 'container is in CONTAINER_EXITED state')),
+  },
   metrics: kubeletMetrics(systemClock),
 } as unknown as Kubelet;
 
@@ -151,6 +158,11 @@ test('streams without an upgrade, and for containers that are not there', async 
     'you must specify at least 1 of stdin, stdout, stderr',
   ]);
   assert.deepEqual(await get('/exec/default/p/c?command=x&output=1'), [500, 'container not found ("c")']);
+  for (const name of ['absent', 'over', 'ending']) {
+    assert.deepEqual(await get(`/exec/default/p/${name}?command=x&output=1`), [500, `container not found ("${name}")`]);
+    const attached = await get(`/attach/default/p/${name}?output=1`);
+    assert.deepEqual(attached, [500, `container ${name} not found in pod p_default`]);
+  }
   assert.equal((await get('/nothing'))[0], 404);
   assert.equal((await get('/pods', { method: 'DELETE' }))[0], 405);
 });
