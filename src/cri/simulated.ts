@@ -5,6 +5,8 @@ import type { ContainerRuntime, RuntimeEvent } from './runtime.ts';
 import { RuntimeError } from './runtime-error.ts';
 import { annotatedBehaviour, type ContainerBehaviour, nanoseconds, SimulatedContainer } from './simulated-container.ts';
 import { type SimulatedImageOptions, SimulatedImages } from './simulated-image.ts';
+import { SandboxAddresses } from './simulated-network.ts';
+import { containerStats, sandboxStats } from './simulated-stats.ts';
 import type * as cri from './type.ts';
 
 export interface SimulatedRuntimeOptions extends SimulatedImageOptions {
@@ -65,15 +67,13 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
   readonly #names = new Map<string, string>();
   readonly #images: SimulatedImages;
   readonly #watchers = new Set<(event: RuntimeEvent) => void>();
-  readonly #slots = new Set<number>();
-  #nextSlot = 2;
-  #podCidr: string;
+  readonly #addresses: SandboxAddresses;
 
   constructor(options: SimulatedRuntimeOptions, images: SimulatedImages) {
     this.#options = options;
     this.#images = images;
     this.#clock = options.clock;
-    this.#podCidr = options.podCidr ?? '10.88.0.0/16';
+    this.#addresses = new SandboxAddresses(options.podCidr ?? '10.88.0.0/16');
   }
 
   async watchEvents(
@@ -106,7 +106,8 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
   }
 
   async UpdateRuntimeConfig(request: cri.UpdateRuntimeConfigRequest): Promise<cri.UpdateRuntimeConfigResponse> {
-    this.#podCidr = request.runtime_config?.network_config?.pod_cidr || this.#podCidr;
+    const range = request.runtime_config?.network_config?.pod_cidr;
+    if (range) this.#addresses.podCidr = range;
     return {};
   }
 
@@ -116,13 +117,13 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
     const id = this.#newId();
     this.#reserve('RunPodSandbox', 'sandbox', `${name}_${namespace}_${uid}_${attempt}`, id);
     const onHost = config.linux?.security_context?.namespace_options?.network === 'NODE';
-    const slot = onHost ? 0 : this.#takeSlot();
+    const { slot, ips } = onHost ? { slot: 0, ips: [] } : this.#addresses.take();
     this.#sandboxes.set(id, {
       id,
       config,
       handler: request.runtime_handler ?? '',
       createdAt: nanoseconds(this.#clock),
-      ips: onHost ? [] : this.#podCidr.split(',').map(cidr => addressOf(cidr, slot)),
+      ips,
       slot,
       state: 'SANDBOX_READY',
     });
@@ -137,7 +138,7 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
     for (const container of this.#bySandbox.get(sandbox.id)!) await container.stop(0);
     if (sandbox.state === 'SANDBOX_NOTREADY') return {};
     sandbox.state = 'SANDBOX_NOTREADY';
-    this.#slots.delete(sandbox.slot);
+    this.#addresses.release(sandbox.slot);
     this.#emit('exited', sandbox.id);
     this.#emit('deleted', sandbox.id);
     return {};
@@ -285,22 +286,28 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
   }
 
   async ContainerStats(request: cri.ContainerStatsRequest): Promise<cri.ContainerStatsResponse> {
-    return { stats: this.#statsOf(this.#container('ContainerStats', request.container_id)) };
+    return { stats: containerStats(this.#container('ContainerStats', request.container_id), nanoseconds(this.#clock)) };
   }
 
   async ListContainerStats(request: cri.ListContainerStatsRequest = {}): Promise<cri.ListContainerStatsResponse> {
     const running = this.#filtered(request.filter).filter(c => c.state === 'CONTAINER_RUNNING');
-    return { stats: running.map(c => this.#statsOf(c)) };
+    const timestamp = nanoseconds(this.#clock);
+    return { stats: running.map(c => containerStats(c, timestamp)) };
   }
 
   async PodSandboxStats(request: cri.PodSandboxStatsRequest): Promise<cri.PodSandboxStatsResponse> {
-    return { stats: this.#sandboxStats(this.#sandbox('PodSandboxStats', request.pod_sandbox_id)) };
+    const sandbox = this.#sandbox('PodSandboxStats', request.pod_sandbox_id);
+    return { stats: this.#sandboxStats(sandbox) };
   }
 
   async ListPodSandboxStats(request: cri.ListPodSandboxStatsRequest = {}): Promise<cri.ListPodSandboxStatsResponse> {
     const { id, label_selector: labels } = request.filter ?? {};
     const chosen = [...candidates(this.#sandboxes, id)].filter(s => hasLabels(s.config.labels, labels));
     return { stats: chosen.map(s => this.#sandboxStats(s)) };
+  }
+
+  #sandboxStats(sandbox: Sandbox): cri.PodSandboxStats {
+    return sandboxStats(sandbox, [...this.#bySandbox.get(sandbox.id)!], nanoseconds(this.#clock));
   }
 
   #emit(type: RuntimeEvent['type'], id: string): void {
@@ -328,20 +335,6 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
     this.#names.delete(id);
   }
 
-  // In order, reusing an address as late as the range allows.
-  #takeSlot(): number {
-    const bits = Number(this.#podCidr.split(',')[0]!.split('/')[1]);
-    const size = 2 ** Math.min(20, (this.#podCidr.split(',')[0]!.includes(':') ? 128 : 32) - bits);
-    for (let tries = 0; tries < size; tries++) {
-      const slot = this.#nextSlot;
-      this.#nextSlot = slot + 1 >= size - 1 ? 2 : slot + 1;
-      if (this.#slots.has(slot)) continue;
-      this.#slots.add(slot);
-      return slot;
-    }
-    throw new RuntimeError('RunPodSandbox', 'Unknown', `failed to setup network: no IP addresses in ${this.#podCidr}`);
-  }
-
   #sandbox(method: string, id = ''): Sandbox {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox) return sandbox;
@@ -364,30 +357,6 @@ class SimulatedRuntime implements Partial<ContainerRuntime> {
         hasLabels(c.config.labels, labels),
     );
   }
-
-  #statsOf(container: SimulatedContainer): cri.ContainerStats {
-    const { metadata, labels = {}, annotations = {} } = container.config;
-    return { attributes: { id: container.id, metadata, labels, annotations }, ...this.#usage([container]) };
-  }
-
-  #usage(containers: readonly SimulatedContainer[]): { cpu: cri.CpuUsage; memory: cri.MemoryUsage } {
-    const timestamp = nanoseconds(this.#clock);
-    const running = containers.filter(c => c.state === 'CONTAINER_RUNNING');
-    const bytes = { value: running.reduce((sum, c) => sum + (c.behaviour.memoryBytes ?? 1 << 20), 0) };
-    return {
-      cpu: { timestamp, usage_core_nano_seconds: { value: containers.reduce((sum, c) => sum + c.cpuUsage(), 0) } },
-      memory: { timestamp, working_set_bytes: bytes, usage_bytes: bytes, rss_bytes: bytes },
-    };
-  }
-
-  #sandboxStats(sandbox: Sandbox): cri.PodSandboxStats {
-    const { metadata, labels = {}, annotations = {} } = sandbox.config;
-    const containers = [...this.#bySandbox.get(sandbox.id)!];
-    return {
-      attributes: { id: sandbox.id, metadata, labels, annotations },
-      linux: { ...this.#usage(containers), containers: containers.map(c => this.#statsOf(c)) },
-    };
-  }
 }
 
 function candidates<T>(all: ReadonlyMap<string, T>, id: string | undefined): Iterable<T> {
@@ -405,12 +374,4 @@ function listedSandbox(sandbox: Sandbox): cri.PodSandbox {
   const { metadata, labels = {}, annotations = {} } = sandbox.config;
   const { id, state, createdAt, handler } = sandbox;
   return { id, metadata, state, created_at: createdAt, labels, annotations, runtime_handler: handler };
-}
-
-/** The range's address number `slot`. */
-function addressOf(cidr: string, slot: number): string {
-  const [base = ''] = cidr.trim().split('/');
-  if (base.includes(':')) return `${base.replace(/::.*$/, '')}::${slot.toString(16)}`;
-  const value = base.split('.').reduce((sum, part) => sum * 256 + Number(part), 0) + slot;
-  return [24, 16, 8, 0].map(shift => (value >>> shift) & 255).join('.');
 }
