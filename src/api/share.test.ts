@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KubeObject, Mutable } from './meta.ts';
-import { PartSharer } from './share.ts';
+import { adoptParts, PartSharer } from './share.ts';
 
 const pod = (name: string, image = 'x') =>
   ({
@@ -36,6 +36,48 @@ test('no object changes its content, however many others came between', () => {
       const before = JSON.stringify(object);
       sharer.share(object as unknown as Mutable<KubeObject>);
       assert.equal(JSON.stringify(object), before);
+    }),
+  );
+});
+
+const freeze = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) freeze(part);
+  return Object.freeze(value);
+};
+
+test('a new version takes over the parts of the old one that it has not changed, and says whether it has changed any', () => {
+  const old = freeze(pod('a'));
+  const same = pod('a');
+  assert.equal(adoptParts(same, old), true);
+  assert.notEqual(same.metadata, old.metadata);
+  assert.equal(same.spec, old.spec);
+  const other = pod('a', 'y');
+  assert.equal(adoptParts(other, old), false);
+  assert.equal(other.spec.tolerations, old.spec.tolerations);
+  assert.equal(other.spec.containers[0].env, old.spec.containers[0].env);
+  assert.equal(other.spec.containers[0].image, 'y');
+  // What it has from the old one is not touched.
+  new PartSharer().share(other, old);
+  const { spec, ...rest } = pod('a');
+  assert.equal(adoptParts({ ...rest, spec: { tolerations: spec.tolerations } } as never, old), false);
+  const { metadata, ...turned } = pod('a');
+  assert.equal(adoptParts({ ...turned, metadata } as never, old), false);
+});
+
+test('versions are the same where their JSON is, and keep their content', () => {
+  const value = () => fc.dictionary(fc.constantFrom('a', 'b', '__proto__', 'toString'), fc.jsonValue({ maxDepth: 3 }));
+  fc.assert(
+    fc.property(value(), value(), fc.boolean(), (spec, other, alike) => {
+      const old = freeze({ kind: 'X', apiVersion: 'v1', metadata: { name: 'n' }, spec }) as unknown as KubeObject;
+      const object = {
+        kind: 'X',
+        apiVersion: 'v1',
+        metadata: { name: 'n' },
+        spec: structuredClone(alike ? spec : other),
+      };
+      const [text, before] = [JSON.stringify(object), JSON.stringify(old)];
+      assert.equal(adoptParts(object as unknown as Mutable<KubeObject>, old), text === before);
+      assert.equal(JSON.stringify(object), text);
     }),
   );
 });

@@ -142,8 +142,16 @@ export class Registry {
     return `${this.resource.storagePrefix}/${key}`;
   }
 
-  /** Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first. */
-  async put(key: string, shown: Mutable<KubeObject>, ifRevision: number): Promise<Stored> {
+  /** Objects are kept as they are shown: not custom ones, and none of two versions. */
+  get storesAsShown(): boolean {
+    return !this.resource.custom && !this.#storedAs;
+  }
+
+  /**
+   * Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first.
+   * `old` is what it has taken parts from.
+   */
+  async put(key: string, shown: Mutable<KubeObject>, ifRevision: number, old?: KubeObject): Promise<Stored> {
     const { custom } = this.resource;
     const object = custom
       ? await custom.store(shown)
@@ -151,7 +159,7 @@ export class Registry {
         ? convertObject(shown as KubeObject, this.#storedAs)
         : shown;
     let stored: Stored | undefined;
-    this.options.sharer?.share(object);
+    this.options.sharer?.share(object, old);
     const encode = (revision: number) => {
       if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);

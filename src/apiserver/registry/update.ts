@@ -1,4 +1,5 @@
 import { cloneDeep, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
+import { adoptParts } from '../../api/share.ts';
 import { badRequest, modified, notFound, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { createObject } from './create.ts';
@@ -91,8 +92,10 @@ async function updateOnce(
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   let ordered = canonical(registry, object);
-  if (JSON.stringify(ordered) === current.text && !(isStale && (await isStale(registry.storeKey(current.key)))))
-    return unchanged(registry, current);
+  // Hooks may change the object: it must be all its own then.
+  const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
+  const same = adopts ? adoptParts(ordered, old) : JSON.stringify(ordered) === current.text;
+  if (same && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
     undo = await hooks.beforeUpdate(ordered, old, context);
@@ -103,7 +106,7 @@ async function updateOnce(
     return new Stored(current.key, ordered as KubeObject, current.revision);
   }
   try {
-    const stored = await registry.put(current.key, ordered, current.revision);
+    const stored = await registry.put(current.key, ordered, current.revision, adopts ? old : undefined);
     const after = hooks?.afterUpdate?.(stored.object, old);
     if (after) await after;
     return (await finishDeletion(registry, stored)) ?? stored;
