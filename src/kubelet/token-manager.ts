@@ -18,6 +18,8 @@ interface Held {
 const maxAgeMs = 24 * 3600_000;
 const maxJitterMs = 10_000;
 
+const keyPrefix = (podUid: string) => `${podUid}/`;
+
 /** Service account tokens of pods, asked for once and again at 80 % of their life or after a day. */
 export class TokenManager {
   readonly #client: Client;
@@ -25,6 +27,8 @@ export class TokenManager {
   readonly #random: Random;
   readonly #log: Log;
   readonly #held = new Map<string, Held>();
+  /** Requests under way: who asks meanwhile gets the same token. */
+  readonly #asking = new Map<string, Promise<Held>>();
 
   constructor(options: { client: Client; clock: Clock; random: Random; log: Log }) {
     this.#client = options.client;
@@ -38,19 +42,31 @@ export class TokenManager {
     const account = pod.spec.serviceAccountName || 'default';
     const audiences = source.audience ? [source.audience] : [];
     const seconds = source.expirationSeconds ?? 3600;
-    const key = JSON.stringify([pod.metadata.uid, account, audiences, seconds]);
+    const key = keyPrefix(pod.metadata.uid) + JSON.stringify([account, audiences, seconds]);
     const held = this.#held.get(key);
     const now = this.#clock.now();
     if (held && now < held.refreshAtMs) return held;
     try {
-      const fresh = await this.#request(pod, account, audiences, seconds);
-      this.#held.set(key, fresh);
-      return fresh;
+      return await this.#ask(key, () => this.#request(pod, account, audiences, seconds));
     } catch (error) {
       if (!held || now >= held.expiresAtMs) throw error;
       this.#log.warn('renewing a service account token failed', { pod: pod.metadata.name, error });
       return held;
     }
+  }
+
+  async #ask(key: string, request: () => Promise<Held>): Promise<Held> {
+    let asking = this.#asking.get(key);
+    if (!asking) {
+      asking = request()
+        .then(fresh => {
+          this.#held.set(key, fresh);
+          return fresh;
+        })
+        .finally(() => this.#asking.delete(key));
+      this.#asking.set(key, asking);
+    }
+    return asking;
   }
 
   async #request(pod: Pod, account: string, audiences: readonly string[], seconds: number): Promise<Held> {
@@ -80,6 +96,7 @@ export class TokenManager {
   }
 
   release(podUid: string): void {
-    for (const key of this.#held.keys()) if (JSON.parse(key)[0] === podUid) this.#held.delete(key);
+    const prefix = keyPrefix(podUid);
+    for (const key of this.#held.keys()) if (key.startsWith(prefix)) this.#held.delete(key);
   }
 }

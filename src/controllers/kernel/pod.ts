@@ -3,7 +3,9 @@ import { parseTime } from '../../api/meta.ts';
 import type { Pod, PodCondition } from '../../api/type/core-v1.ts';
 
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
-  return pod.status?.conditions?.find(c => c.type === type);
+  const conditions = pod.status?.conditions;
+  if (conditions) for (const condition of conditions) if (condition.type === type) return condition;
+  return undefined;
 }
 
 export const isPodReady = (pod: Pod): boolean => podCondition(pod, 'Ready')?.status === 'True';
