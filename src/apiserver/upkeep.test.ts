@@ -157,6 +157,19 @@ test('addresses without objects get them, objects without services go', async ()
   await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === '10.96.88.8');
   assert.equal((await api.expect(200, 'GET', path)).spec.parentRef.name, 'fixed');
   watching.stop();
+  const events = async () =>
+    (await api.expect(200, 'GET', '/api/v1/events')).items
+      .filter((e: Json) => e.source.component === 'ipallocator-repair-controller')
+      .map((e: Json) => `${e.type} ${e.reason} ${e.involvedObject.kind}/${e.involvedObject.name}: ${e.message}`)
+      .sort();
+  while ((await events()).length < 2) await new Promise(resolve => setImmediate(resolve));
+  assert.deepEqual(await events(), [
+    `Warning ClusterIPNotAllocated Service/fixed: Cluster IP [IPv4]:${made.spec.clusterIP} is not allocated; repairing`,
+    'Warning IPAddressNotAllocated IPAddress/10.96.88.8: IPAddress: 10.96.88.8 for Service default/gone appears to have leaked; cleaning up',
+  ]);
+  const metrics = await server.server.metrics.text();
+  assert.match(metrics, /\napiserver_clusterip_repair_ip_errors_total\{type="repair"\} 1\n/);
+  assert.match(metrics, /\napiserver_clusterip_repair_ip_errors_total\{type="leak"\} 1\n/);
 });
 
 test('a ready range beyond the first gives addresses, once it goes no more', async () => {

@@ -1,7 +1,10 @@
 // What the server keeps in order by itself while it runs: flow control objects, service ranges and addresses.
+import type { KubeObject } from '../api/meta.ts';
 import type { Client } from '../client/client.ts';
+import { createEventRecorder } from '../client/event-recorder.ts';
 import type { PortLedger } from './allocation/port-ledger.ts';
 import { readyDefaultCidr, repairAddresses } from './allocation/service-cidrs.ts';
+import { type Finding, portFindings } from './allocation/service-repair.ts';
 import { type ApiContext, registryOf } from './context.ts';
 import { ensureFlowControl } from './flowcontrol/bootstrap.ts';
 import { settleDangling } from './flowcontrol/dangling.ts';
@@ -14,14 +17,23 @@ export async function startUpkeep(
   context: ApiContext,
   client: Client,
   signal: AbortSignal,
-  nodePorts?: PortLedger,
+  nodePorts: { readonly range: readonly [number, number]; readonly ledger?: PortLedger | undefined },
 ): Promise<void> {
-  const { clock, log } = context;
+  const { clock, random, log } = context;
   const cacheOf = (group: string, resource: string) => registryOf(context, group, resource).cache;
   const schemas = cacheOf('flowcontrol.apiserver.k8s.io', 'flowschemas');
   const levels = cacheOf('flowcontrol.apiserver.k8s.io', 'prioritylevelconfigurations');
   const services = cacheOf('', 'services');
   const addresses = cacheOf('networking.k8s.io', 'ipaddresses');
+  const cidrs = cacheOf('networking.k8s.io', 'servicecidrs');
+  const recorder = (component: string) => createEventRecorder(client, { component, clock, random, log });
+  const ipEvents = recorder('ipallocator-repair-controller');
+  const portEvents = recorder('portallocator-repair-controller');
+  const tell = (what: 'clusterip' | 'nodeport', one: string, events: typeof ipEvents, finding: Finding) => {
+    const { about, reason, message, error } = finding;
+    events.event(about as unknown as KubeObject, 'Warning', reason, message);
+    context.counts.repair(`apiserver_${what}_repair_${one}_errors_total`, error);
+  };
   const attempt = async (what: string, act: () => Promise<void>) => {
     try {
       await act();
@@ -34,8 +46,15 @@ export async function startUpkeep(
   );
   const flowControl = () => attempt('writing flow control objects', () => ensureFlowControl(client));
   const repair = async () => {
-    await attempt('repairing service addresses', () => repairAddresses(client, { services, addresses }, clock.now()));
-    if (nodePorts) await attempt('repairing node ports', () => nodePorts.repair());
+    await attempt('repairing service addresses', async () => {
+      const found = await repairAddresses(client, { services, addresses, cidrs }, clock.now());
+      for (const finding of found) tell('clusterip', 'ip', ipEvents, finding);
+    });
+    await attempt('repairing node ports', async () => {
+      const { range, ledger } = nodePorts;
+      const lost = (await ledger?.repair()) ?? new Set();
+      for (const finding of portFindings(services, range, lost)) tell('nodeport', 'port', portEvents, finding);
+    });
   };
 
   await Promise.all([

@@ -37,23 +37,28 @@ export class PortLedger {
     await this.#change(bits => ports.reduce((all, port) => all & ~this.#bit(port), bits));
   }
 
-  /** Takes what services have; frees what none has had at two repairs in a row. */
-  async repair(): Promise<void> {
+  /** Takes what services have, and resolves with it; frees what none has had at two repairs in a row. */
+  async repair(): Promise<ReadonlySet<number>> {
     const [first, last] = this.#options.range;
     const used = new Set(this.#options.inUse());
     let idle = new Set<number>();
+    let lost = new Set<number>();
     await this.#change(bits => {
       idle = new Set();
+      lost = new Set();
       let next = bits;
       for (let port = first; port <= last; port++) {
-        if (used.has(port)) next |= this.#bit(port);
-        else if ((bits & this.#bit(port)) === 0n) continue;
+        if (used.has(port)) {
+          if ((bits & this.#bit(port)) === 0n) lost.add(port);
+          next |= this.#bit(port);
+        } else if ((bits & this.#bit(port)) === 0n) continue;
         else if (this.#suspects.has(port)) next &= ~this.#bit(port);
         else idle.add(port);
       }
       return next;
     });
     this.#suspects = idle;
+    return lost;
   }
 
   // Ports out of the range are nobody's to give.

@@ -2,13 +2,12 @@
 import { formatTime } from '../../api/meta.ts';
 import { networkingV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
-import type { Service } from '../../api/type/core-v1.ts';
-import type { IPAddress, ServiceCIDR } from '../../api/type/networking-v1.ts';
+import type { ServiceCIDR } from '../../api/type/networking-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../client/client.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
-import { ipAddressOf, managedBy } from './ip-addresses.ts';
-import { ipsOf } from './service-state.ts';
+import { ipAddressOf } from './ip-addresses.ts';
+import { type AddressCaches, type Finding, planAddresses } from './service-repair.ts';
 
 const isReady = ({ status }: ServiceCIDR) =>
   status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
@@ -44,35 +43,13 @@ export async function readyDefaultCidr(client: Client, clock: Clock): Promise<vo
   );
 }
 
-export interface AddressCaches {
-  readonly services: Pick<WatchCache, 'snapshot' | 'latest'>;
-  readonly addresses: Pick<WatchCache, 'snapshot' | 'latest'>;
-}
-
-/** Gives every Service's address its object, and takes away objects whose Service is gone. */
+/** Gives every Service's address its object, takes away objects whose Service is gone; resolves with what was wrong. */
 export async function repairAddresses(
   client: Client,
-  { services, addresses }: AddressCaches,
+  caches: AddressCaches,
   nowMs: number,
-): Promise<void> {
-  const missing: { ip: string; service: Service }[] = [];
-  services.snapshot().scan('', undefined, stored => {
-    const service = stored.object as Service;
-    for (const ip of ipsOf(service)) if (!addresses.latest(ip)) missing.push({ ip, service });
-    return undefined;
-  });
-  const stale: string[] = [];
-  addresses.snapshot().scan('', undefined, stored => {
-    if (isStale(stored.object as IPAddress, services, nowMs)) stale.push(stored.object.metadata.name);
-    return undefined;
-  });
-  for (const { ip, service } of missing) {
-    try {
-      await client.create(networkingV1.ipaddresses, ipAddressOf(ip, service));
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
-  }
+): Promise<readonly Finding[]> {
+  const { findings, missing, stale } = planAddresses(caches, nowMs);
   for (const name of stale) {
     try {
       await client.delete(networkingV1.ipaddresses, { name });
@@ -80,16 +57,12 @@ export async function repairAddresses(
       if (!isNotFound(error)) throw error;
     }
   }
-}
-
-// A Service is written after its address.
-const youngMs = 60_000;
-
-function isStale({ metadata, spec }: IPAddress, services: Pick<WatchCache, 'latest'>, nowMs: number): boolean {
-  if (metadata.labels?.['ipaddress.kubernetes.io/managed-by'] !== managedBy) return false;
-  if (nowMs - Date.parse(metadata.creationTimestamp ?? '') < youngMs) return false;
-  const { resource, namespace, name } = spec?.parentRef ?? {};
-  if (resource !== 'services') return true;
-  const service = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
-  return !service || !ipsOf(service).includes(metadata.name);
+  for (const { ip, service } of missing) {
+    try {
+      await client.create(networkingV1.ipaddresses, ipAddressOf(ip, service));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+  return findings;
 }

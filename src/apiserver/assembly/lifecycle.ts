@@ -102,7 +102,7 @@ export class Lifecycle {
     await Promise.all([
       access.bootstrap(signal),
       options.advertise ? this.#advertise(options.advertise, signal) : undefined,
-      startUpkeep(context, client, signal, nodePorts),
+      startUpkeep(context, client, signal, { range: options.nodePortRange ?? [30000, 32767], ledger: nodePorts }),
       entrance.aggregation.start(),
     ]);
     readiness.phase = 'ready';

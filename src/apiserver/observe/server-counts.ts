@@ -15,6 +15,7 @@ export class ServerCounts {
   readonly #frames = new Map<string, { readonly labels: Record<string, string>; readonly sizes: BucketCounts }>();
   readonly #bodies: CellHistogram;
   readonly #own: CellCounter;
+  readonly #repairs: Record<string, CellCounter>;
   /** Connections that did not get through TLS. */
   handshakeErrors = 0;
 
@@ -30,6 +31,16 @@ export class ServerCounts {
       'apiserver_selfrequest_total',
       '[ALPHA] Counter of apiserver self-requests broken out for each verb, API resource and subresource.',
     );
+    const repairs = (what: string, of: string) =>
+      new CellCounter(
+        metrics,
+        `apiserver_${what}_errors_total`,
+        `[ALPHA] Number of errors detected on ${of} by the repair loop broken down by type of error: leak, repair, full, outOfRange, duplicate, unknown, invalid`,
+      );
+    this.#repairs = {
+      apiserver_clusterip_repair_ip_errors_total: repairs('clusterip_repair_ip', 'clusterips'),
+      apiserver_nodeport_repair_port_errors_total: repairs('nodeport_repair_port', 'ports'),
+    };
     metrics.source(
       'apiserver_tls_handshake_errors_total',
       "[ALPHA] Number of requests dropped with 'TLS handshake error from' error",
@@ -62,6 +73,11 @@ export class ServerCounts {
 
   body({ group, resource }: Named, verb: string, bytes: number): void {
     this.#bodies.cell(`${verb} ${group} ${resource}`, () => ({ group, resource, verb })).observe(bytes);
+  }
+
+  /** A repair loop found something wrong. */
+  repair(metric: string, type: string): void {
+    this.#repairs[metric]?.add(type, () => ({ type }));
   }
 
   /** The server asked itself. */

@@ -16,6 +16,15 @@ export function staticAddresses(rangeSize: number): number {
 }
 
 /** The addresses of one CIDR, without the network's own and, in IPv4, the broadcast address. */
+/** Whether the address lies in the range; false for what is no address of its family. */
+export function inCidr(cidr: string, text: string): boolean {
+  const slash = cidr.indexOf('/');
+  const [base, ip] = [parseIp(cidr.slice(0, slash)), parseIp(text)];
+  if (!base || ip?.length !== base.length) return false;
+  const hostBits = BigInt(ip.length * 8 - Number(cidr.slice(slash + 1)));
+  return ipNumber(base) >> hostBits === ipNumber(ip) >> hostBits;
+}
+
 export class IpAllocator {
   readonly cidr: string;
   readonly family: 'IPv4' | 'IPv6';

@@ -1,0 +1,164 @@
+// What is wrong with the addresses and node ports that services have, told as events and, where it can be, repaired.
+import { parseIp } from '../../api/name-rule.ts';
+import type { Service } from '../../api/type/core-v1.ts';
+import type { IPAddress, ServiceCIDR } from '../../api/type/networking-v1.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
+import { managedBy } from './ip-addresses.ts';
+import { inCidr } from './kernel/ip-allocator.ts';
+import { ipsOf, portsOf } from './service-state.ts';
+
+/** One thing that is wrong. */
+export interface Finding {
+  /** The Service or IPAddress it is told of. */
+  readonly about: Service | IPAddress;
+  readonly reason: string;
+  readonly message: string;
+  /** As the metrics name it. */
+  readonly error: 'invalid' | 'outOfRange' | 'repair' | 'duplicate' | 'leak';
+}
+
+type Source = Pick<WatchCache, 'snapshot' | 'latest'>;
+
+export interface AddressCaches {
+  readonly services: Source;
+  readonly addresses: Source;
+  readonly cidrs: Pick<WatchCache, 'snapshot'>;
+}
+
+export interface AddressPlan {
+  readonly findings: readonly Finding[];
+  /** Objects to make, with the service each is of. */
+  readonly missing: readonly { readonly ip: string; readonly service: Service }[];
+  /** Objects to take away, by name. */
+  readonly stale: readonly string[];
+}
+
+// A Service is written after its address.
+const youngMs = 60_000;
+
+export function planAddresses({ services, addresses, cidrs }: AddressCaches, nowMs: number): AddressPlan {
+  const findings: Finding[] = [];
+  const missing: { ip: string; service: Service }[] = [];
+  const stale: string[] = [];
+  const ranges = allRanges(cidrs);
+  each<Service>(services, service => {
+    for (const ip of ipsOf(service)) {
+      const found = faultOf(ip, service, { services, addresses }, ranges);
+      if (!found) continue;
+      findings.push(found);
+      if (found.error === 'repair') missing.push({ ip, service });
+    }
+  });
+  each<IPAddress>(addresses, address => {
+    const found = leakOf(address, services, nowMs);
+    if (!found) return;
+    findings.push(found);
+    stale.push(address.metadata.name);
+  });
+  // Somebody else's name on a service's own address: another object takes its place.
+  const held = missing.filter(m => addresses.latest(m.ip)).map(m => m.ip);
+  return { findings, missing, stale: [...new Set([...stale, ...held])] };
+}
+
+function faultOf(
+  ip: string,
+  service: Service,
+  { services, addresses }: Pick<AddressCaches, 'services' | 'addresses'>,
+  ranges: readonly string[],
+): Finding | undefined {
+  const tell = (error: Finding['error'], reason: string, message: string) => ({
+    about: service,
+    error,
+    reason,
+    message,
+  });
+  if (!parseIp(ip))
+    return tell('invalid', 'ClusterIPNotValid', `Cluster IP ${ip} is not a valid IP; please recreate service`);
+  const named = `Cluster IP [${ip.includes(':') ? 'IPv6' : 'IPv4'}]:${ip}`;
+  if (!ranges.some(range => inCidr(range, ip)))
+    return tell(
+      'outOfRange',
+      'ClusterIPOutOfRange',
+      `${named} is not within any configured Service CIDR; please recreate service`,
+    );
+  const address = addresses.latest(ip)?.object as IPAddress | undefined;
+  const notAllocated = () => tell('repair', 'ClusterIPNotAllocated', `${named} is not allocated; repairing`);
+  if (!address) return notAllocated();
+  const { group = '', resource, namespace, name } = address.spec?.parentRef ?? {};
+  if (group === '' && resource === 'services') {
+    if (namespace === service.metadata.namespace && name === service.metadata.name) return undefined;
+    const other = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
+    // What refers to a service that is not there, or has it not, holds nothing.
+    if (!other || !ipsOf(other).includes(ip)) return isOurs(address) ? notAllocated() : undefined;
+  }
+  return tell(
+    'duplicate',
+    'ClusterIPAlreadyAllocated',
+    `${named} was assigned to multiple services; please recreate service`,
+  );
+}
+
+const isOurs = ({ metadata }: IPAddress): boolean =>
+  metadata.labels?.['ipaddress.kubernetes.io/managed-by'] === managedBy;
+
+function leakOf(address: IPAddress, services: Pick<WatchCache, 'latest'>, nowMs: number): Finding | undefined {
+  const { metadata, spec } = address;
+  if (!isOurs(address)) return undefined;
+  if (nowMs - Date.parse(metadata.creationTimestamp ?? '') < youngMs) return undefined;
+  const { resource, namespace = '', name = '' } = spec?.parentRef ?? {};
+  const tell = (reason: string, what: string): Finding => ({
+    about: address,
+    error: 'leak',
+    reason,
+    message: `IPAddress: ${metadata.name} for Service ${namespace}/${name} ${what}; cleaning up`,
+  });
+  if (resource !== 'services') return tell('IPAddressNotAllocated', 'appears to have leaked');
+  const service = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
+  if (!service) return tell('IPAddressNotAllocated', 'appears to have leaked');
+  return ipsOf(service).includes(metadata.name) ? undefined : tell('IPAddressWrongReference', 'has a wrong reference');
+}
+
+/** `lost`: ports that services have and the record of ports did not know; empty where there is none. */
+export function portFindings(
+  services: Pick<WatchCache, 'snapshot'>,
+  [first, last]: readonly [number, number],
+  lost: ReadonlySet<number>,
+): Finding[] {
+  const findings: Finding[] = [];
+  const seen = new Set<number>();
+  each<Service>(services, service => {
+    for (const port of portsOf(service)) {
+      const tell = (error: Finding['error'], reason: string, message: string) =>
+        findings.push({ about: service, error, reason, message });
+      if (port < first || port > last)
+        tell(
+          'outOfRange',
+          'PortOutOfRange',
+          `Node port ${port} is not within the port range ${first}-${last}; please recreate service`,
+        );
+      else if (seen.has(port))
+        tell(
+          'duplicate',
+          'PortAlreadyAllocated',
+          `Node port ${port} was assigned to multiple services; please recreate service`,
+        );
+      else if (lost.has(port)) tell('repair', 'PortNotAllocated', `Node port ${port} is not allocated; repairing`);
+      seen.add(port);
+    }
+  });
+  return findings;
+}
+
+/** Those that go, too: what they gave is still within them. */
+function allRanges(cidrs: Pick<WatchCache, 'snapshot'>): string[] {
+  const found: string[] = [];
+  each<ServiceCIDR>(cidrs, range => void found.push(...(range.spec.cidrs ?? [])));
+  return found;
+}
+
+function each<T>(cache: Pick<WatchCache, 'snapshot'>, visit: (object: T) => void): void {
+  cache.snapshot().scan('', undefined, stored => {
+    visit(stored.object as unknown as T);
+    return undefined;
+  });
+}
