@@ -1,7 +1,6 @@
 // The scheduler: takes pods from the queue one after another, finds each a node, and binds it while the next is tried.
 import { coreV1 } from '../api/refs.ts';
 import type { Pod } from '../api/type/core-v1.ts';
-import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
@@ -10,18 +9,14 @@ import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder, type EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
-import { Algorithm, type Placed, type Placement } from './algorithm.ts';
-import { askExtenders } from './ask-extenders.ts';
-import { type BindingContext, bindPod } from './binding-cycle.ts';
+import { Algorithm } from './algorithm.ts';
 import { Cache } from './cache/cache.ts';
-import { type Decision, DecisionLog, groupRejections, type QueueState, queueState } from './decision-log.ts';
+import { type Decision, DecisionLog, type QueueState, queueState } from './decision-log.ts';
 import { dump } from './dump.ts';
 import { wireInformers } from './event-handlers.ts';
 import { Extender } from './extender.ts';
 import type { ExtenderConfig, PostJson } from './extender-config.ts';
 import { FailureHandler } from './failure.ts';
-import { type Diagnosis, fitMessage } from './fit-error.ts';
-import { CycleState, type PostFilterOutcome } from './framework.ts';
 import { livePods } from './live-pods.ts';
 import { makeProfile } from './make-profile.ts';
 import { type SchedulerMetrics, schedulerMetrics } from './metrics.ts';
@@ -30,9 +25,8 @@ import { PodStatusWriter } from './pod-status.ts';
 import type { Profile } from './profile.ts';
 import type { ProfileConfig } from './profile-config.ts';
 import { defaultProfile, defaultSchedulerName } from './profile-config.ts';
-import type { Entry } from './queue/entry.ts';
 import { SchedulingQueue } from './queue/scheduling-queue.ts';
-import { errorStatus, Status } from './status.ts';
+import { SchedulingCycle } from './scheduling-cycle.ts';
 import { WaitingPods } from './waiting-pods.ts';
 
 export interface SchedulerOptions {
@@ -84,10 +78,9 @@ class SchedulerService implements Scheduler {
   readonly #extenders: readonly Extender[];
   readonly #waiting: WaitingPods;
   readonly #statuses: PodStatusWriter;
-  readonly #failures: FailureHandler;
   readonly #metrics: SchedulerMetrics;
   readonly #decisions = new DecisionLog();
-  readonly #bindings = new Set<Promise<void>>();
+  readonly #cycle: SchedulingCycle;
   readonly #removals: (() => void)[];
   readonly #stopping = new AbortController();
   readonly #eventKinds = new Set<string>();
@@ -119,11 +112,18 @@ class SchedulerService implements Scheduler {
     this.#statuses = new PodStatusWriter({ client, clock, log });
     for (const config of options.profiles ?? [defaultProfile()]) this.#addProfile(config);
     const pods = informers.informer(coreV1.pods, livePods).lister;
-    this.#failures = new FailureHandler({
+    const failures = new FailureHandler({
       cache: this.cache,
       queue: this.queue,
       statuses: this.#statuses,
       current: key => pods.get(key),
+      events: name => this.#events.get(name)!,
+    });
+    this.#cycle = new SchedulingCycle({
+      ...{ cache: this.cache, queue: this.queue, algorithm: this.#algorithm, extenders: this.#extenders },
+      ...{ waiting: this.#waiting, statuses: this.#statuses, failures, metrics: this.#metrics },
+      ...{ decisions: this.#decisions, clock, log },
+      profileOf: pod => this.#profileOf(pod),
       events: name => this.#events.get(name)!,
     });
     this.#removals = wireInformers({
@@ -136,21 +136,7 @@ class SchedulerService implements Scheduler {
       isOurs: pod => this.#profiles.has(schedulerNameOf(pod)),
       events: [...this.#profiles.values()].flatMap(p => [...p.registered.values()].flat()),
     });
-    this.#metrics.collect(() => {
-      this.#metrics.pending(this.queue.sizes, this.cache);
-      this.#metrics.goroutines('binding', this.#bindings.size);
-      // Kinds that were there before and are no more count as none.
-      const kinds = this.queue.inFlightEvents;
-      for (const kind of kinds.keys()) this.#eventKinds.add(kind);
-      this.#metrics.inflightEvents(new Map([...this.#eventKinds].map(kind => [kind, kinds.get(kind) ?? 0])));
-      for (const [plugin, entries] of this.queue.rejected)
-        for (const profile of this.#profiles.keys())
-          this.#metrics.rejected(
-            plugin,
-            profile,
-            countOf(entries, e => schedulerNameOf(e.info.pod) === profile),
-          );
-    });
+    this.#metrics.collect(() => this.#collect());
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -174,7 +160,7 @@ class SchedulerService implements Scheduler {
       this.#stopping.abort();
       this.#waiting.rejectAll('scheduler is shutting down');
       for (const remove of this.#removals) remove();
-      await Promise.all(this.#bindings);
+      await Promise.all(this.#cycle.bindings);
     }
   }
 
@@ -194,8 +180,12 @@ class SchedulerService implements Scheduler {
   async idle(): Promise<void> {
     do {
       await turn();
-      await Promise.all([...this.#bindings, this.#statuses.idle(), ...[...this.#events.values()].map(e => e.idle())]);
-    } while (this.#bindings.size || this.queue.sizes.active);
+      await Promise.all([
+        ...this.#cycle.bindings,
+        this.#statuses.idle(),
+        ...[...this.#events.values()].map(e => e.idle()),
+      ]);
+    } while (this.#cycle.bindings.size || this.queue.sizes.active);
   }
 
   #anyProfile(): Profile {
@@ -225,209 +215,32 @@ class SchedulerService implements Scheduler {
     this.#events.set(schedulerName, events);
   }
 
+  #collect(): void {
+    this.#metrics.pending(this.queue.sizes, this.cache);
+    this.#metrics.goroutines('binding', this.#cycle.bindings.size);
+    // Kinds that were there before and are no more count as none.
+    const kinds = this.queue.inFlightEvents;
+    for (const kind of kinds.keys()) this.#eventKinds.add(kind);
+    this.#metrics.inflightEvents(new Map([...this.#eventKinds].map(kind => [kind, kinds.get(kind) ?? 0])));
+    for (const [plugin, entries] of this.queue.rejected)
+      for (const profile of this.#profiles.keys())
+        this.#metrics.rejected(
+          plugin,
+          profile,
+          countOf(entries, e => schedulerNameOf(e.info.pod) === profile),
+        );
+  }
+
   /** True when there may be more to do. */
   #batch(): boolean | Promise<boolean> {
     const until = this.#o.clock.monotonic() + batchMs;
     for (let n = 1; ; n++) {
       const entry = this.queue.pop();
       if (!entry) return false;
-      const pending = this.#tryOne(entry);
+      const pending = this.#cycle.attempt(entry);
       if (pending) return pending.then(() => true);
       if (n % 16 === 0 && this.#o.clock.monotonic() >= until) return true;
     }
-  }
-
-  /** A promise when it has to wait for extenders. */
-  #tryOne(entry: Entry): Promise<void> | undefined {
-    const pod = entry.info;
-    const profile = this.#profileOf(pod);
-    if (!profile || pod.terminating || this.cache.has(pod.uid)) {
-      this.queue.done(pod.uid);
-      if (profile && pod.terminating)
-        this.#events
-          .get(profile.schedulerName)!
-          .event(pod.reference, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${pod.key}`);
-      return undefined;
-    }
-    const startMs = this.#o.clock.monotonic();
-    const failed = (error: unknown) => {
-      this.#o.log.error('scheduling a pod failed', {
-        pod: pod.key,
-        error: messageOf(error),
-        stack: (error as Error).stack,
-      });
-      this.#fail(profile, entry, errorStatus('', error), startMs);
-    };
-    const extenders = this.#extenders.filter(e => e.isInterested(pod));
-    if (extenders.length) return this.#extendedCycle(profile, entry, extenders, startMs).catch(failed);
-    try {
-      const state = new CycleState();
-      return this.#conclude(profile, entry, state, this.#algorithm.schedule(profile, state, pod), startMs)?.catch(
-        failed,
-      );
-    } catch (error) {
-      failed(error);
-    }
-    return undefined;
-  }
-
-  async #extendedCycle(profile: Profile, entry: Entry, extenders: readonly Extender[], startMs: number): Promise<void> {
-    const { info } = entry;
-    const state = new CycleState();
-    const found = this.#algorithm.candidates(profile, state, info);
-    const placement =
-      'feasible' in found
-        ? await askExtenders(extenders, this.#algorithm, { profile, state, pod: info }, found)
-        : found;
-    // The pod or the node may have gone while the extenders thought.
-    if (this.queue.entry(entry.uid)?.place !== 'inFlight') return;
-    const gone = 'node' in placement && !this.cache.node(placement.node.name);
-    const result = gone ? { status: errorStatus('', `node "${placement.node.name}" not found`) } : placement;
-    await this.#conclude(profile, entry, state, result, startMs);
-  }
-
-  /** A promise when making room has to wait for extenders. */
-  #conclude(
-    profile: Profile,
-    entry: Entry,
-    state: CycleState,
-    placement: Placement,
-    startMs: number,
-  ): void | Promise<void> {
-    const pod = entry.info;
-    this.#metrics.algorithm((this.#o.clock.monotonic() - startMs) / 1000);
-    if ('status' in placement) {
-      this.#fail(profile, entry, placement.status, startMs, { clearNomination: true });
-      return;
-    }
-    if ('diagnosis' in placement) {
-      const post = profile.timed(
-        'PostFilter',
-        () => profile.postFilter(state, pod, placement.diagnosis.statuses),
-        p => (p instanceof Promise ? 'Wait' : p?.status.code),
-      );
-      const conclude = (outcome: PostFilterOutcome | undefined) =>
-        this.#unplaced(profile, entry, placement.diagnosis, outcome, startMs);
-      return post instanceof Promise ? post.then(conclude) : conclude(post);
-    }
-    this.#notePlaced(profile, entry, placement);
-    this.#place(profile, entry, state, placement.node.name, startMs);
-  }
-
-  #unplaced(
-    profile: Profile,
-    entry: Entry,
-    diagnosis: Diagnosis,
-    post: PostFilterOutcome | undefined,
-    startMs: number,
-  ): void {
-    const status = new Status('Unschedulable', [fitMessage(diagnosis, post?.status.message)]);
-    this.#fail(profile, entry, status, startMs, {
-      unschedulablePlugins: diagnosis.unschedulablePlugins,
-      pendingPlugins: diagnosis.pendingPlugins,
-      ...(post?.nominatedNode === undefined ? {} : { nominatedNode: post.nominatedNode }),
-      rejected: groupRejections(diagnosis.statuses, diagnosis.nodeCount),
-      ...(post?.status.message ? { preemption: post.status.message } : {}),
-    });
-  }
-
-  #notePlaced({ schedulerName }: Profile, { uid }: Entry, { node, evaluated, feasible, top }: Placed): void {
-    this.#decisions.note(uid, this.#o.clock.now(), {
-      scheduler: schedulerName,
-      result: 'placed',
-      message: '',
-      node: node.name,
-      evaluatedNodes: evaluated,
-      feasibleNodes: feasible,
-      ...(top ? { scores: top } : {}),
-    });
-  }
-
-  #place(profile: Profile, entry: Entry, state: CycleState, node: string, startMs: number): void {
-    const pod = entry.info;
-    this.cache.assume(pod, node);
-    this.queue.nominator.forget(pod.uid);
-    const undo = () => {
-      profile.unreserve(state, pod, node);
-      this.cache.forget(pod.uid);
-    };
-    const reserved = profile.timed(
-      'Reserve',
-      () => profile.reserve(state, pod, node),
-      s => s?.code,
-    );
-    if (reserved) {
-      undo();
-      this.#fail(profile, entry, reserved, startMs, { clearNomination: true });
-      return;
-    }
-    const extender = this.#extenders.find(e => e.binds && e.isInterested(pod));
-    const context: BindingContext = {
-      ...{ profile, state, pod, node, waiting: this.#waiting, extender },
-      onPermitted: (code, tookSeconds) => this.#metrics.permitWait(code, tookSeconds),
-      clock: this.#o.clock,
-    };
-    const permitted = profile.timed(
-      'Permit',
-      () => this.#waiting.permit(profile, state, pod, node),
-      s => s?.code,
-    );
-    if (permitted && permitted.code !== 'Wait') {
-      undo();
-      this.#fail(profile, entry, permitted, startMs, { clearNomination: true });
-      return;
-    }
-    // It will take a while: others shall know where it is going.
-    if (permitted || profile.needsPreBind(state, pod, node)) this.#statuses.write(pod.pod, { nominatedNode: node });
-    const binding = bindPod(context).then(status => {
-      this.#bindings.delete(binding);
-      if (status) {
-        undo();
-        this.#fail(profile, entry, status, startMs, { clearNomination: true });
-        // What was assumed is free again.
-        this.queue.happened(assumedGone, pod.pod, undefined);
-      } else this.#bound(profile, entry, node, startMs);
-    });
-    this.#bindings.add(binding);
-  }
-
-  #bound(profile: Profile, entry: Entry, node: string, startMs: number): void {
-    const pod = entry.info;
-    this.cache.finishBinding(pod.uid);
-    this.queue.done(pod.uid);
-    const { monotonic, now } = this.#times();
-    this.#metrics.scheduled(profile.schedulerName, (monotonic - startMs) / 1000, {
-      attempts: entry.attempts,
-      sinceFirstSeconds: (now - (entry.firstAttemptMs ?? now)) / 1000,
-    });
-    this.#events
-      .get(profile.schedulerName)!
-      .event(pod.reference, 'Normal', 'Scheduled', `Successfully assigned ${pod.key} to ${node}`);
-  }
-
-  #times() {
-    return { monotonic: this.#o.clock.monotonic(), now: this.#o.clock.now() };
-  }
-
-  #fail(
-    profile: Profile,
-    entry: Entry,
-    status: Status,
-    startMs: number,
-    more: Parameters<FailureHandler['failed']>[3] & Pick<Decision, 'rejected' | 'preemption'> = {},
-  ): void {
-    const { rejected, preemption, nominatedNode } = more;
-    this.#decisions.note(entry.uid, this.#o.clock.now(), {
-      scheduler: profile.schedulerName,
-      result: status.isRejected ? 'unschedulable' : 'error',
-      message: status.message,
-      ...(rejected ? { rejected } : {}),
-      ...(preemption ? { preemption } : {}),
-      ...(nominatedNode ? { nominatedNode } : {}),
-    });
-    const result = status.isRejected ? 'unschedulable' : 'error';
-    this.#metrics.attempt(result, profile.schedulerName, (this.#o.clock.monotonic() - startMs) / 1000);
-    this.#failures.failed(profile.schedulerName, entry, status, more);
   }
 }
 
@@ -438,7 +251,5 @@ function countOf<T>(all: Iterable<T>, test: (one: T) => boolean): number {
   for (const one of all) if (test(one)) n++;
   return n;
 }
-
-const assumedGone = { resource: 'AssignedPod', actions: 2, label: 'AssignedPodDelete' } as const;
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve));
