@@ -97,7 +97,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     deploymentController(),
     daemonSetController(),
     statefulSetController({ usesMaxUnavailable: featureEnabled('MaxUnavailableStatefulSet') }),
-    jobController(),
+    jobController({ waitsForOwnWrites: featureEnabled('StaleControllerConsistencyJob') }),
     cronJobController(),
     ttlAfterFinishedController(),
     disruptionController(),

@@ -18,6 +18,8 @@ interface Ends {
   readonly succeededIndexes: Set<string>;
   /** Failed, or being deleted, which counts as failed. */
   readonly lost: Set<string>;
+  /** All: of a job that fails what still runs counts as failed. */
+  readonly made: Set<string>;
 }
 
 export class JobRules {
@@ -40,6 +42,7 @@ export class JobRules {
     const ends = this.#endsOf(owner.uid);
     const { uid } = pod.metadata;
     const { phase } = pod.status;
+    ends.made.add(uid);
     if (phase === 'Succeeded') {
       ends.succeeded.add(uid);
       ends.succeededIndexes.add(indexOf(pod) ?? '');
@@ -78,7 +81,9 @@ export class JobRules {
     const claimed = succeeded + (uncounted.succeeded?.length ?? 0);
     if (claimed > most) this.#fail(`job ${name} counts ${claimed} successes where ${most} were seen`);
     const given = failed + (uncounted.failed?.length ?? 0);
-    if (given > ends.lost.size) this.#fail(`job ${name} counts ${given} failures where ${ends.lost.size} were seen`);
+    const isFailing = hasCondition(job, 'FailureTarget') || hasCondition(job, 'Failed');
+    const lost = isFailing ? ends.made.difference(ends.succeeded).size : ends.lost.size;
+    if (given > lost) this.#fail(`job ${name} counts ${given} failures where ${lost} were seen`);
   }
 
   /** A finished job has nothing left to count: every pod has lost its finalizer. */
@@ -118,6 +123,7 @@ export class JobRules {
       succeeded: new Set(),
       succeededIndexes: new Set(),
       lost: new Set(),
+      made: new Set(),
     }));
   }
 }

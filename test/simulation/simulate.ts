@@ -8,6 +8,7 @@ import {
   createCluster,
   createClusterIdentity,
   type FaultRule,
+  type StoreEvent,
   virtualClock,
 } from '../../src/cluster/index.ts';
 import { Invariants } from './invariants.ts';
@@ -33,6 +34,8 @@ export interface SimulateOptions {
   readonly quiet?: string;
   /** Prints the story as it goes. */
   readonly talk?: (line: string) => void;
+  /** Given every write in its order, as it is stored. */
+  readonly record?: (write: StoreEvent) => void;
 }
 
 // Making keys takes longer than a run.
@@ -64,6 +67,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     identity: await identity,
     onWrite: event => {
       writes++;
+      options.record?.(event);
       hash.update(event.key);
       // Of the one thing that no seed makes, the certificate, only the place counts.
       if (!event.key.includes('/configmaps/')) hash.update(event.value);

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { seeds } from './seeds.ts';
+import { onceWrong, seeds } from './seeds.ts';
 import { simulate } from './simulate.ts';
 
 const run = promisify(execFile);
@@ -32,6 +32,34 @@ test('the same seed gives the same history', async () => {
     assert.equal(second.writes, first.writes);
     assert.equal(second.hash, first.hash);
   }
+});
+
+test('five runs of one seed, with faults of every kind, write the same bytes in the same order', async () => {
+  const seed = 1140;
+  const transcript = async (): Promise<string[]> => {
+    const lines: string[] = [];
+    const { story } = await simulate(seed, {
+      record: ({ type, key, revision, value }) => lines.push(`${revision} ${type} ${key} ${Buffer.from(value)}`),
+    });
+    for (const trouble of ['"fault":"slow"', '"fault":"conflict"', 'watches broken', 'crash {', 'power off'])
+      assert.ok(
+        story.some(line => line.includes(trouble)),
+        `the seed has no ${trouble}`,
+      );
+    return lines;
+  };
+  const first = await transcript();
+  assert.ok(first.length > 500);
+  for (let i = 2; i <= 5; i++) {
+    const again = await transcript();
+    const at = again.findIndex((line, k) => line !== first[k]);
+    assert.equal(again[at], first[at], `run ${i}, write ${at}`);
+    assert.equal(again.length, first.length, `run ${i}`);
+  }
+});
+
+test('what once went wrong stays right', async () => {
+  for (const seed of onceWrong) assert.deepEqual((await simulate(seed)).violations, [], `seed ${seed}`);
 });
 
 test('nothing is written for an hour while nothing changes', async () => {

@@ -7,6 +7,7 @@ import type { Pod } from '../../api/type/core-v1.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
+import { OwnWrites } from '../../engine/own-writes.ts';
 import { controlledBy, indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
 import { writeStatus } from '../write-status.ts';
 import { JobMetrics } from './job-metrics.ts';
@@ -54,7 +55,12 @@ function jobKeys(job: Job, _old: Job | undefined, context: ControllerContext, de
   return [keyOf(job), ...pods.map(p => orphanPrefix + keyOf(p))];
 }
 
-export function jobController(): Controller {
+export interface JobOptions {
+  /** StaleControllerConsistencyJob: does nothing about a job whose last write it does not see yet. Default true. */
+  readonly waitsForOwnWrites?: boolean;
+}
+
+export function jobController({ waitsForOwnWrites = true }: JobOptions = {}): Controller {
   return {
     name: 'job-controller',
     queue: 'job',
@@ -66,7 +72,7 @@ export function jobController(): Controller {
     ],
     indexes: [indexByController(coreV1.pods)],
     writes: ['jobs/status', 'pods', 'events'],
-    create: context => new JobReconciler(context),
+    create: context => new JobReconciler(context, waitsForOwnWrites),
   };
 }
 
@@ -87,11 +93,13 @@ class JobReconciler implements Reconciler {
   readonly #pods: JobPods;
   readonly #backOffs = new Map<string, BackOffRecord>();
   readonly #metrics: JobMetrics;
+  readonly #writes: OwnWrites | undefined;
   /** Of the rounds under way, for metrics: what they did about pods. */
   readonly #actions = new Map<string, 'pods_created' | 'pods_deleted'>();
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, waitsForOwnWrites: boolean) {
     this.#context = context;
+    this.#writes = waitsForOwnWrites ? new OwnWrites() : undefined;
     this.#pods = new JobPods(context);
     this.#metrics = new JobMetrics(context.metrics);
     context.observe(batchV1.jobs, {
@@ -110,9 +118,15 @@ class JobReconciler implements Reconciler {
     if (!job) {
       this.#pods.forget(key);
       this.#backOffs.delete(key);
+      this.#writes?.forget(key);
       return undefined;
     }
     if (isManagedElsewhere(job)) return undefined;
+    // The arrival of that write queues the job again.
+    if (this.#writes?.isBehind(job)) {
+      this.#metrics.stale();
+      return undefined;
+    }
     if (isJobFinished(job)) return this.#releaseLate(key, job);
     const { completionMode: mode = 'NonIndexed' } = job.spec;
     if (mode !== 'NonIndexed' && mode !== 'Indexed') {
@@ -233,7 +247,8 @@ class JobReconciler implements Reconciler {
     // The deadline counts from here.
     round.startTime = now;
     const { activeDeadlineSeconds: deadline } = job.spec;
-    if (deadline !== undefined) round.waitMs = Math.min(deadline * 1000, round.waitMs ?? Number.POSITIVE_INFINITY);
+    if (deadline !== undefined)
+      round.waitMs = Math.min(Number(deadline) * 1000, round.waitMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** Writes the status, releases counted pods, and declares the end when everything has been counted. */
@@ -315,8 +330,10 @@ class JobReconciler implements Reconciler {
   }
 
   /** Undefined when the job is gone. A job that has been written meanwhile is a conflict, and tried again. */
-  #write(job: Job, status: JobStatus): Promise<Job | undefined> {
-    return writeStatus(this.#context.client, batchV1.jobs, job, status);
+  async #write(job: Job, status: JobStatus): Promise<Job | undefined> {
+    const written = await writeStatus(this.#context.client, batchV1.jobs, job, status);
+    if (written) this.#writes?.wrote(written);
+    return written;
   }
 
   /** Pods of a job that is over are of no more interest to it. */

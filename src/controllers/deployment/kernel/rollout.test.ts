@@ -103,6 +103,12 @@ describe('rolling update', () => {
     assert.deepEqual(sizes(resizeOld(d, set('s3', 3, 3), old)), { s2: 1 });
     assert.deepEqual(sizes(resizeOld(d, set('s3', 3, 0), [set('s1', 9, 9)])), { s1: 8 });
   });
+
+  it('takes nothing away by a status of before the last size', () => {
+    const d = deployment(4, 1, 1);
+    assert.deepEqual(resizeOld(d, set('s2', 2, 1), [set('s1', 3, 4)]), []);
+    assert.deepEqual(sizes(resizeOld(d, set('s2', 2, 1), [set('s1', 3, 3)])), { s1: 2 });
+  });
 });
 
 describe('scaling', () => {

@@ -42,6 +42,8 @@ export function resizeOld(d: Deployment, current: ReplicaSet | undefined, old: r
   if (active.length === 0) return [];
   const minAvailable = wantedReplicas(d) - maxUnavailable(d);
   const all = current ? [...active, current] : active;
+  // A status older than the size counts pods that are being taken away already; a newer one will come.
+  if (all.some(rs => availableOf(rs) > sizeOf(rs))) return [];
   const currentUnavailable = current ? sizeOf(current) - availableOf(current) : 0;
   const excess = sum(all, sizeOf) - minAvailable - currentUnavailable;
   if (excess <= 0) return [];
