@@ -271,7 +271,7 @@ export function isPathSegmentName(value: string): readonly string[] {
 }
 
 /** A user or group id: a non-negative int32. */
-export const isUnixId = (id: number): readonly string[] =>
+export const isUnixId = (id: number | bigint): readonly string[] =>
   id >= 0 && id <= 2147483647 ? NONE : [inclusiveRangeError(0, 2147483647)];
 
 const IP_ERROR = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';

@@ -1,3 +1,4 @@
+import type { WholeNumber } from '../base/whole-number.ts';
 import type { FieldErrors } from './field-error.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 
@@ -51,7 +52,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** What a status update leaves of metadata as it was, of a kind where that is not free to change; custom resources: all. */
   readonly statusKeeps?: 'labels' | 'metadata';
   /** Seconds to grant when the delete request names none; undefined: this kind is deleted at once. */
-  gracePeriodSeconds?(object: T, requested: number | undefined): number | undefined;
+  gracePeriodSeconds?(object: T, requested: WholeNumber | undefined): WholeNumber | undefined;
   /** More than metadata.finalizers keeps a deleted object (a namespace's spec.finalizers). */
   holdsDeletion?(object: T): boolean;
   /** Further changes when an object is marked as being deleted (a namespace's phase). */

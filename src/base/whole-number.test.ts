@@ -4,10 +4,13 @@ import fc from 'fast-check';
 import {
   freeNumber,
   hasLongNumber,
+  largest,
   maxInt64,
   minInt64,
+  nearNumber,
   parseExactJson,
   parseWideJson,
+  toInt64,
   wholeNumber,
 } from './whole-number.ts';
 
@@ -51,6 +54,17 @@ test('other numbers and digits in strings stay what they are', () => {
   assert.equal(parseWideJson('18446744073709551616'), 2n ** 64n);
   assert.equal(parseWideJson('9007199254740991'), 2 ** 53 - 1);
   assert.throws(() => parseExactJson('{"n":9007199254740993'), SyntaxError);
+});
+
+test('arithmetic gets doubles, fields get int64', () => {
+  assert.equal(nearNumber(undefined), undefined);
+  assert.equal(nearNumber(maxInt64), 2 ** 63);
+  assert.equal(largest([3, maxInt64, 2 ** 52, maxInt64 - 1n]), maxInt64);
+  assert.equal(largest([]), 0);
+  assert.equal(toInt64(7), 7);
+  assert.equal(toInt64(2 ** 53), 2n ** 53n);
+  assert.equal(toInt64(1e30), maxInt64);
+  assert.equal(toInt64(-1e30), minInt64);
 });
 
 test('past 64 bits free numbers are floats', () => {

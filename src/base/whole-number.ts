@@ -1,5 +1,5 @@
 // Whole numbers of 64 bits in JSON. A double holds them to 2^53; beyond that they are bigints, and only there: every
-// other number stays a number. Whoever may meet one in arithmetic takes Number(x).
+// other number stays a number. Arithmetic takes them as near as a double comes (nearNumber).
 
 declare global {
   interface JSON {
@@ -37,6 +37,27 @@ export function wholeNumber(value: bigint): WholeNumber {
 
 /** What a number in free JSON becomes: whole ones past 64 bits are floats. */
 export const freeNumber = (value: bigint): WholeNumber => (isInt64(value) ? wholeNumber(value) : Number(value));
+
+/** For arithmetic: as near as a double comes. */
+export function nearNumber(value: WholeNumber): number;
+export function nearNumber(value: WholeNumber | undefined): number | undefined;
+export function nearNumber(value: WholeNumber | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}
+
+/** The largest, and 0 at least. */
+export function largest(values: readonly WholeNumber[]): WholeNumber {
+  let found: WholeNumber = 0;
+  for (const value of values) if (value > found) found = value;
+  return found;
+}
+
+/** A whole double as an int64, at its ends for what lies beyond. */
+export function toInt64(value: WholeNumber): WholeNumber {
+  if (Number.isSafeInteger(value)) return value;
+  const exact = BigInt(value);
+  return exact > maxInt64 ? maxInt64 : exact < minInt64 ? minInt64 : wholeNumber(exact);
+}
 
 /** Longer texts of digits are read as floats: to turn millions of digits into a bigint takes seconds. */
 const longest = 64;

@@ -2,6 +2,7 @@ import type { Container, Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { nearNumber } from '../base/whole-number.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import { isRuntimeNotFound } from '../cri/runtime-error.ts';
 import { type HookOptions, runHook } from './hook.ts';
@@ -138,19 +139,19 @@ const containerOf = (pod: Pod, name: string): Container | undefined =>
   (pod.spec.ephemeralContainers?.find(c => c.name === name) as Container | undefined);
 
 function graceOfPod(pod: Pod | undefined, observed: ObservedContainer): number {
-  return (
+  return Number(
     pod?.metadata.deletionGracePeriodSeconds ??
-    pod?.spec.terminationGracePeriodSeconds ??
-    observed.terminationGracePeriodSeconds ??
-    30
+      pod?.spec.terminationGracePeriodSeconds ??
+      observed.terminationGracePeriodSeconds ??
+      30,
   );
 }
 
 function graceOf(request: KillRequest, container: Container | undefined): number {
   const { pod, observed, reason } = request;
   if (request.graceSeconds !== undefined) return request.graceSeconds;
-  if (pod?.metadata.deletionGracePeriodSeconds !== undefined) return pod.metadata.deletionGracePeriodSeconds;
+  if (pod?.metadata.deletionGracePeriodSeconds !== undefined) return Number(pod.metadata.deletionGracePeriodSeconds);
   const probe =
     reason === 'liveness' ? container?.livenessProbe : reason === 'startup' ? container?.startupProbe : undefined;
-  return probe?.terminationGracePeriodSeconds ?? graceOfPod(pod, observed);
+  return nearNumber(probe?.terminationGracePeriodSeconds) ?? graceOfPod(pod, observed);
 }

@@ -41,7 +41,7 @@ export async function runHook(
     const answer = await httpHook(o, handler.httpGet, target);
     if (answer.result !== 'success' && answer.result !== 'warning') throw new Error(answer.output);
   } else if (handler.sleep) {
-    await o.clock.sleep(handler.sleep.seconds * 1000, signal);
+    await o.clock.sleep(Number(handler.sleep.seconds) * 1000, signal);
   } else throw new Error(`invalid handler: ${JSON.stringify(handler)}`);
 }
 

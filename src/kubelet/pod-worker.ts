@@ -1,9 +1,11 @@
 // One pod's life: asks the kernel what to do next, does it, publishes what came of it. Steps of one pod never overlap.
+
 import { parseTime } from '../api/meta.ts';
 import { equalJson } from '../api/patch/plain.ts';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
+import { nearNumber } from '../base/whole-number.ts';
 import { ActionRunner, least, resizeRetryMs } from './action-runner.ts';
 import { ContainerStarts } from './container-starts.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
@@ -112,7 +114,7 @@ export class PodWorker implements PodView {
     this.#removed = false;
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     this.#obey(pod);
-    if (deletionTimestamp) this.#end(deletionGracePeriodSeconds);
+    if (deletionTimestamp) this.#end(nearNumber(deletionGracePeriodSeconds));
     if (!before || !actsAlike(before, pod) || deletionTimestamp) this.hasten();
     else this.publish();
   }
@@ -128,7 +130,9 @@ export class PodWorker implements PodView {
   /** The pod's object is gone, or never was: everything of it goes. */
   remove(graceSeconds?: number): void {
     this.#removed = true;
-    this.#end(graceSeconds ?? this.#pod?.metadata.deletionGracePeriodSeconds ?? (this.#pod ? undefined : 1));
+    this.#end(
+      graceSeconds ?? nearNumber(this.#pod?.metadata.deletionGracePeriodSeconds) ?? (this.#pod ? undefined : 1),
+    );
     this.wake();
   }
 
@@ -266,7 +270,7 @@ export class PodWorker implements PodView {
 
   /** Milliseconds until activeDeadlineSeconds is over; sets the verdict when it is. */
   #deadline(pod: Pod): number | undefined {
-    const seconds = pod.spec.activeDeadlineSeconds;
+    const seconds = nearNumber(pod.spec.activeDeadlineSeconds);
     if (seconds === undefined) return undefined;
     const startMs = parseTime(this.#c.statuses.current(pod).startTime) ?? this.#c.clock.now();
     const leftMs = startMs + seconds * 1000 - this.#c.clock.now();

@@ -37,7 +37,7 @@ export function podCounts(pod: Pod, nowMs: number): boolean {
   if (pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return false;
   const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
   if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return true;
-  return nowMs <= (parseTime(deletionTimestamp) ?? nowMs) + deletionGracePeriodSeconds * 1000;
+  return nowMs <= (parseTime(deletionTimestamp) ?? nowMs) + Number(deletionGracePeriodSeconds) * 1000;
 }
 
 const compute = new Set(['cpu', 'memory', 'ephemeral-storage']);
@@ -107,7 +107,7 @@ function deviceUsage({ spec }: ResourceClaim, usage: Map<string, Quantity>): voi
 function deviceCount({ allocationMode = 'ExactCount', count = 1 }: ExactDeviceRequest | DeviceSubRequest): number {
   if (allocationMode === 'All') return allDevices;
   // What a later version may know does not count.
-  return allocationMode === 'ExactCount' ? count : 0;
+  return allocationMode === 'ExactCount' ? Number(count) : 0;
 }
 
 /** Compute resources a quota limits and each container must therefore state; as "requests.cpu for: a,b; …". */

@@ -1,4 +1,5 @@
 // Fields that take a number or a percentage: maxSurge, maxUnavailable, minAvailable.
+import type { WholeNumber } from '../../base/whole-number.ts';
 import type { FieldErrors, FieldPath } from '../field-error.ts';
 import { isPercent, NOT_NEGATIVE } from '../name-rule.ts';
 
@@ -23,6 +24,6 @@ function percentOf(value: AmountOrPercent | undefined): number | undefined {
 export const isZeroAmount = (value: AmountOrPercent | undefined): boolean =>
   typeof value === 'string' ? percentOf(value) === 0 : !value;
 
-export function validateNonNegative(value: number | undefined, at: FieldPath, errors: FieldErrors): void {
+export function validateNonNegative(value: WholeNumber | undefined, at: FieldPath, errors: FieldErrors): void {
   if (value !== undefined && value < 0) errors.invalid(at, value, NOT_NEGATIVE);
 }

@@ -1,4 +1,5 @@
 // The rules of a schema when a definition is written: do they compile, and can they be afforded?
+import { nearNumber } from '../../base/whole-number.ts';
 import { ESTIMATED_CRD_LIMIT, ESTIMATED_RULE_LIMIT, estimateExcess } from '../cel/cel.ts';
 import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
 import type { FieldErrors, FieldPath } from '../field-error.ts';
@@ -42,11 +43,11 @@ function checkNode(place: Place, errors: FieldErrors): number {
     cost += checkNode({ ...place, s: child, at: at.child('properties').key(name), root: false }, errors);
   if (s.items) {
     const uncorrelated = place.uncorrelated ?? (s.listType === 'map' ? undefined : at);
-    const below = multiply(times, s.source.maxItems);
+    const below = multiply(times, nearNumber(s.source.maxItems));
     cost += checkNode({ s: s.items, at: at.child('items'), root: false, times: below, uncorrelated }, errors);
   }
   if (typeof s.additional === 'object') {
-    const below = multiply(times, s.source.maxProperties);
+    const below = multiply(times, nearNumber(s.source.maxProperties));
     cost += checkNode(
       { ...place, s: s.additional, at: at.child('additionalProperties'), root: false, times: below },
       errors,

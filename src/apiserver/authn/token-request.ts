@@ -55,7 +55,7 @@ export async function issueServiceAccountToken(
   if (!owner) throw notFound({ group: '', resource: 'serviceaccounts' }, account.name);
   checkMetadata(request, account, owner);
   const audiences = request.spec?.audiences?.length ? (request.spec.audiences as string[]) : [...options.apiAudiences];
-  const asked = request.spec?.expirationSeconds ?? defaultSeconds;
+  const asked = Number(request.spec?.expirationSeconds ?? defaultSeconds);
   validateExpiration(asked);
   const expirationSeconds = Math.min(asked, options.maxExpirationSeconds || asked);
   const boundObjectRef = request.spec?.boundObjectRef as BoundObjectReference | undefined;

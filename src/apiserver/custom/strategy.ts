@@ -26,7 +26,7 @@ export function customStrategy(form: ServedForm, hasStatus: boolean): Strategy {
       form.settle(object);
       if (subresource === 'status' && hasStatus) keepMetadata(object, old);
       else if (!hasStatus && changed(object as unknown as Plain, old as unknown as Plain, 'status'))
-        (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
+        (object.metadata as { generation?: number }).generation = Number(old.metadata.generation ?? 0) + 1;
     },
     warnings: (object, old) => finalizerWarnings(object, old),
     validate(object, errors, { old }) {

@@ -1,13 +1,15 @@
 // Deletion: at once, after a grace period, or when the last finalizer is gone.
+
 import { cloneDeep, formatTime, type KubeObject, type Mutable, type ObjectKey, parseTime } from '../../api/meta.ts';
 import { isNotFound, notFound } from '../../api/status.ts';
+import { toInt64, type WholeNumber } from '../../base/whole-number.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { canonical, checkPreconditions, countsGeneration } from './metadata.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 
 export interface DeleteRequest {
-  readonly gracePeriodSeconds?: number;
+  readonly gracePeriodSeconds?: WholeNumber;
   readonly propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
   readonly orphanDependents?: boolean;
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
@@ -21,7 +23,7 @@ export interface DeleteResult {
 
 type Meta = {
   deletionTimestamp?: string;
-  deletionGracePeriodSeconds?: number;
+  deletionGracePeriodSeconds?: WholeNumber;
   finalizers?: string[];
   generation?: number;
 };
@@ -61,6 +63,10 @@ async function deleteOnce(
   return { stored: await registry.put(current.key, marked, current.revision), deleted: false };
 }
 
+const lastMs = Date.parse('9999-12-31T23:59:59Z');
+const timeAfter = (ms: number, seconds: WholeNumber): string =>
+  formatTime(Math.min(ms + Number(seconds) * 1000, lastMs));
+
 /** The object to store, or what else to do with it. */
 function markForDeletion(
   registry: Registry,
@@ -76,12 +82,12 @@ function markForDeletion(
   if (finalizers.length) m.finalizers = finalizers;
   else delete m.finalizers;
   const grace = strategy.gracePeriodSeconds?.(old, request.gracePeriodSeconds);
-  const mark = (seconds: number) => {
+  const mark = (seconds: WholeNumber) => {
     if (m.deletionTimestamp === undefined) {
       if (countsGeneration(registry) && m.generation !== undefined) m.generation += 1;
-      m.deletionTimestamp = formatTime(nowMs + seconds * 1000);
+      m.deletionTimestamp = timeAfter(nowMs, seconds);
     }
-    m.deletionGracePeriodSeconds = seconds;
+    m.deletionGracePeriodSeconds = toInt64(seconds);
     strategy.markDeleted?.(object);
   };
   if (grace !== undefined && grace > 0) {
@@ -92,9 +98,9 @@ function markForDeletion(
     const granted = old.metadata.deletionGracePeriodSeconds ?? 0;
     const asked = request.gracePeriodSeconds;
     if (asked !== undefined && asked < granted) {
-      const startMs = (parseTime(old.metadata.deletionTimestamp) ?? nowMs) - granted * 1000;
-      m.deletionTimestamp = formatTime(startMs + asked * 1000);
-      m.deletionGracePeriodSeconds = asked;
+      const startMs = (parseTime(old.metadata.deletionTimestamp) ?? nowMs) - Number(granted) * 1000;
+      m.deletionTimestamp = timeAfter(startMs, asked);
+      m.deletionGracePeriodSeconds = toInt64(asked);
       return canonical(registry, object);
     }
     return finalizersChanged ? canonical(registry, object) : 'unchanged';

@@ -191,7 +191,7 @@ class CronJobReconciler implements Reconciler {
   async #startAt(round: Round, atMs: number, nowMs: number): Promise<void> {
     const { job } = round;
     const { startingDeadlineSeconds: deadline, concurrencyPolicy } = job.spec;
-    if (deadline !== undefined && atMs + deadline * 1000 < nowMs) {
+    if (deadline !== undefined && atMs + Number(deadline) * 1000 < nowMs) {
       const when = new Date(atMs).toUTCString().replace('GMT', '+0000');
       this.#event(round, 'Warning', 'MissSchedule', `Missed scheduled time to start a job: ${when}`);
       return;

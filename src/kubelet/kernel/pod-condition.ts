@@ -113,7 +113,7 @@ export function mergeConditions(
   old: readonly PodCondition[],
   own: readonly Bare[],
   now: string,
-  generation: number | undefined,
+  generation: number | bigint | undefined,
 ): readonly PodCondition[] {
   const mine = own.map(c => {
     const before = old.find(o => o.type === c.type);

@@ -65,12 +65,14 @@ export interface SecurityOptions {
   readonly seccompDefault?: boolean;
 }
 
-const int = (value: number | undefined) => (value === undefined ? undefined : { value });
+const int = (value: number | bigint) => ({ value: Number(value) });
 
 /** Groups every container gets: supplementalGroups, fsGroup and those volumes ask for. */
 export function supplementalGroups(pod: Pod, fromVolumes: readonly number[] = []): readonly number[] {
   const s = pod.spec.securityContext;
-  return [...(s?.supplementalGroups ?? []), ...(s?.fsGroup !== undefined ? [s.fsGroup] : []), ...fromVolumes];
+  return [...(s?.supplementalGroups ?? []), ...(s?.fsGroup !== undefined ? [s.fsGroup] : []), ...fromVolumes].map(
+    Number,
+  );
 }
 
 export function sandboxSecurity(pod: Pod, options: SecurityOptions): LinuxSandboxSecurityContext {
@@ -84,8 +86,8 @@ export function sandboxSecurity(pod: Pod, options: SecurityOptions): LinuxSandbo
     namespace_options: namespaceOptions(pod),
     supplemental_groups: supplementalGroups(pod),
     ...(s?.supplementalGroupsPolicy ? { supplemental_groups_policy: s.supplementalGroupsPolicy } : {}),
-    ...(s?.runAsUser !== undefined ? { run_as_user: { value: s.runAsUser } } : {}),
-    ...(s?.runAsGroup !== undefined && s.runAsUser !== undefined ? { run_as_group: { value: s.runAsGroup } } : {}),
+    ...(s?.runAsUser !== undefined ? { run_as_user: int(s.runAsUser) } : {}),
+    ...(s?.runAsGroup !== undefined && s.runAsUser !== undefined ? { run_as_group: int(s.runAsGroup) } : {}),
     ...selinuxOf(s?.seLinuxOptions),
   };
 }
@@ -145,9 +147,9 @@ export function containerSecurity(input: ContainerSecurityInput): LinuxContainer
   const s = effectiveSecurity(pod, container);
   const user =
     s.runAsUser !== undefined
-      ? { run_as_user: int(s.runAsUser)! }
+      ? { run_as_user: int(s.runAsUser) }
       : image.uid !== undefined
-        ? { run_as_user: int(image.uid)! }
+        ? { run_as_user: int(image.uid) }
         : image.username
           ? { run_as_username: image.username }
           : {};
@@ -161,7 +163,7 @@ export function containerSecurity(input: ContainerSecurityInput): LinuxContainer
       });
   return {
     ...user,
-    ...(s.runAsGroup !== undefined ? { run_as_group: int(s.runAsGroup)! } : {}),
+    ...(s.runAsGroup !== undefined ? { run_as_group: int(s.runAsGroup) } : {}),
     privileged: s.privileged ?? false,
     readonly_rootfs: s.readOnlyRootFilesystem ?? false,
     capabilities: {

@@ -1,6 +1,8 @@
 // Volumes whose files the kubelet writes: configMap, secret, downwardAPI, projected.
+
 import type { DownwardAPIVolumeFile, Pod, Volume, VolumeProjection } from '../../api/type/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
+import { nearNumber } from '../../base/whole-number.ts';
 import type { Host } from '../host/host.ts';
 import { fieldValue, type NodeFields, resourceValue } from '../kernel/downward.ts';
 import {
@@ -57,7 +59,7 @@ function plugin(
   const update = async (pod: Pod, volume: Volume, dir: string): Promise<SetUp> => {
     const { payload, refreshAtMs } = await collect(o, pod, volume);
     if (!samePayload(written.get(dir), payload)) {
-      const gid = pod.spec.securityContext?.fsGroup;
+      const gid = nearNumber(pod.spec.securityContext?.fsGroup);
       const readable = gid === undefined ? payload : groupReadable(payload);
       // A kubelet that has just started leaves alone what its predecessor wrote.
       const unchanged = !written.has(dir) && (await showsPayload(o.host, dir, readable));
@@ -200,5 +202,5 @@ function commonUser(pod: Pod): number | undefined {
   const users = [...containers, ...initContainers, ...ephemeralContainers].map(
     c => c.securityContext?.runAsUser ?? securityContext?.runAsUser,
   );
-  return users.every(u => u === users[0]) ? users[0] : undefined;
+  return users.every(u => u === users[0]) ? nearNumber(users[0]) : undefined;
 }

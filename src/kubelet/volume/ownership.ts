@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Pod } from '../../api/type/core-v1.ts';
+import { nearNumber } from '../../base/whole-number.ts';
 import type { Host } from '../host/host.ts';
 
 const directoryBits = 0o2770;
@@ -10,7 +11,7 @@ const readOnlyFileBits = 0o440;
 /** Gives a volume's files to the pod's fsGroup: group owner, group rights, and directories that hand the group on. */
 export async function applyFsGroup(host: Host, pod: Pod, path: string, readOnly: boolean): Promise<void> {
   const s = pod.spec.securityContext;
-  const gid = s?.fsGroup;
+  const gid = nearNumber(s?.fsGroup);
   if (gid === undefined) return;
   const wantedBits = readOnly ? readOnlyDirectoryBits : directoryBits;
   if (s?.fsGroupChangePolicy === 'OnRootMismatch') {

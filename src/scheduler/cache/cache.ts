@@ -215,7 +215,7 @@ export class Cache {
   #setImages(info: NodeInfo): boolean {
     const now = new Map<string, number>();
     for (const image of info.node?.status?.images ?? [])
-      for (const name of image.names ?? []) now.set(name, image.sizeBytes ?? 0);
+      for (const name of image.names ?? []) now.set(name, Number(image.sizeBytes ?? 0));
     let changed = now.size !== info.images.size;
     const next = new Map<string, ImageState>();
     for (const [name, sizeBytes] of now) {

@@ -1,4 +1,5 @@
 // Probes and lifecycle handlers of a container.
+import type { WholeNumber } from '../../../base/whole-number.ts';
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import { GREATER_THAN_ZERO, isHttpHeaderName, isPortName, isValidPortNumber, NOT_NEGATIVE } from '../../name-rule.ts';
 import type { Container, Lifecycle, LifecycleHandler, Probe, ProbeHandler } from '../../type/core-v1.ts';
@@ -14,7 +15,7 @@ const COUNTS = [
 
 export function validateProbes(
   container: Container,
-  graceSeconds: number | undefined,
+  graceSeconds: WholeNumber | undefined,
   at: FieldPath,
   errors: FieldErrors,
 ): void {
@@ -35,7 +36,7 @@ export function validateProbes(
 
 function validateProbe(
   probe: Probe,
-  graceSeconds: number | undefined,
+  graceSeconds: WholeNumber | undefined,
   succeedsOnce: boolean,
   at: FieldPath,
   errors: FieldErrors,
@@ -54,7 +55,7 @@ function validateProbe(
 
 export function validateLifecycle(
   lifecycle: Lifecycle | undefined,
-  graceSeconds: number | undefined,
+  graceSeconds: WholeNumber | undefined,
   os: string | undefined,
   at: FieldPath,
   errors: FieldErrors,
@@ -71,7 +72,7 @@ export function validateLifecycle(
 
 function validateHandler(
   handler: ProbeHandler & LifecycleHandler,
-  graceSeconds: number | undefined,
+  graceSeconds: WholeNumber | undefined,
   at: FieldPath,
   errors: FieldErrors,
 ): void {

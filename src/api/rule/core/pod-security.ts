@@ -46,7 +46,7 @@ export function validateSecurityContext(
 }
 
 function validateIds(
-  context: { readonly runAsUser?: number; readonly runAsGroup?: number; readonly fsGroup?: number },
+  context: Pick<PodSecurityContext, 'runAsUser' | 'runAsGroup' | 'fsGroup'>,
   at: FieldPath,
   errors: FieldErrors,
 ): void {

@@ -1,4 +1,5 @@
 // The rules of Pods.
+import type { WholeNumber } from '../../../base/whole-number.ts';
 import { type FieldErrors, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { podQosClass } from '../../qos.ts';
@@ -117,7 +118,7 @@ function validateUpdate(pod: Pod, old: Pod, errors: FieldErrors, context: RuleCo
 }
 
 /** A pod that runs nowhere, or no longer, needs no grace. */
-function gracePeriodSeconds(pod: Pod, requested: number | undefined): number {
+function gracePeriodSeconds(pod: Pod, requested: WholeNumber | undefined): WholeNumber {
   if (!pod.spec.nodeName) return 0;
   if (pod.status.phase === 'Failed' || pod.status.phase === 'Succeeded') return 0;
   const seconds = requested ?? pod.spec.terminationGracePeriodSeconds ?? 0;

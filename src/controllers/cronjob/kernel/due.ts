@@ -24,7 +24,7 @@ export class ScheduleError extends Error {
 function earliestMs(job: CronJob, nowMs: number, withDeadline: boolean): number {
   const since = parseTime(job.status?.lastScheduleTime ?? job.metadata.creationTimestamp) ?? nowMs;
   const { startingDeadlineSeconds: deadline } = job.spec;
-  return withDeadline && deadline !== undefined ? Math.max(since, nowMs - deadline * 1000) : since;
+  return withDeadline && deadline !== undefined ? Math.max(since, nowMs - Number(deadline) * 1000) : since;
 }
 
 export function dueStart(job: CronJob, schedule: CronSchedule, zone: string, nowMs: number, withDeadline = true): Due {

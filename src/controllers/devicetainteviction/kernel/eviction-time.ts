@@ -1,8 +1,10 @@
 // Until when a pod may hold devices with these taints.
+
 import { parseTime } from '../../../api/meta.ts';
 import { tolerates } from '../../../api/toleration.ts';
 import type { Taint, Toleration } from '../../../api/type/core-v1.ts';
 import type { DeviceTaint, DeviceToleration, ResourceClaim, ResourceSlice } from '../../../api/type/resource-v1.ts';
+import { largest } from '../../../base/whole-number.ts';
 
 type Result = NonNullable<NonNullable<NonNullable<ResourceClaim['status']>['allocation']>['devices']>['results'];
 export type AllocatedDevice = NonNullable<Result>[number];
@@ -23,7 +25,7 @@ export const taintedDevices = ({ spec }: ResourceSlice): string[] =>
 
 /** Taints of a device as the newest generation of its pool has it. */
 export function taintsOf(device: string, slices: readonly ResourceSlice[]): readonly DeviceTaint[] {
-  const newest = Math.max(...slices.map(s => s.spec.pool.generation));
+  const newest = largest(slices.map(s => s.spec.pool.generation));
   for (const { spec } of slices) {
     if (spec.pool.generation !== newest) continue;
     const found = spec.devices?.find(d => d.name === device);
@@ -44,7 +46,8 @@ export function evictionMs(
     const matching = tolerations.filter(t => tolerates(t as Toleration, taint as Taint));
     if (matching.length === 0) dueMs = Math.min(dueMs, sinceMs);
     for (const { tolerationSeconds } of matching)
-      if (tolerationSeconds !== undefined) dueMs = Math.min(dueMs, sinceMs + Math.max(0, tolerationSeconds) * 1000);
+      if (tolerationSeconds !== undefined)
+        dueMs = Math.min(dueMs, sinceMs + Math.max(0, Number(tolerationSeconds)) * 1000);
   }
   return dueMs;
 }

@@ -56,7 +56,7 @@ export const holdsTemplate = (revision: { data?: unknown }, template: PodTemplat
 /** Oldest first: by number, then age, then name. */
 export function byRevision(a: ControllerRevision, b: ControllerRevision): number {
   return (
-    a.revision - b.revision ||
+    Number(a.revision) - Number(b.revision) ||
     compareText(a.metadata.creationTimestamp, b.metadata.creationTimestamp) ||
     compareText(a.metadata.name, b.metadata.name)
   );
@@ -65,7 +65,7 @@ export function byRevision(a: ControllerRevision, b: ControllerRevision): number
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export const nextNumber = (revisions: readonly ControllerRevision[]): number =>
-  Math.max(0, ...revisions.map(r => r.revision)) + 1;
+  Math.max(0, ...revisions.map(r => Number(r.revision))) + 1;
 
 /** The oldest of those that nothing lives from, beyond `limit`. A negative limit keeps all. */
 export function expendableRevisions(

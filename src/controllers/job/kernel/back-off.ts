@@ -26,7 +26,7 @@ export function finishedMs(pod: Pod): number {
   if (unready !== undefined) return unready;
   const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp } = pod.metadata;
   const deleted = parseTime(deletionTimestamp);
-  if (deleted !== undefined) return deleted - deletionGracePeriodSeconds * 1000;
+  if (deleted !== undefined) return deleted - Number(deletionGracePeriodSeconds) * 1000;
   return parseTime(creationTimestamp) ?? 0;
 }
 

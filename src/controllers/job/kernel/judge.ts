@@ -124,7 +124,7 @@ function untilDeadline({ job, nowMs }: JobView): number | undefined {
   const { activeDeadlineSeconds: deadline } = job.spec;
   if (deadline === undefined || isSuspended(job)) return undefined;
   const start = parseTime(job.status?.startTime) ?? nowMs;
-  return start + deadline * 1000 - nowMs;
+  return start + Number(deadline) * 1000 - nowMs;
 }
 
 type Counted = Pick<Verdict, 'succeeded' | 'failed' | 'indexes' | 'failedIndexes'>;

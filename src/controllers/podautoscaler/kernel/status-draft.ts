@@ -5,7 +5,7 @@ type Condition = NonNullable<Status['conditions']>[number];
 
 /** The status of an autoscaler being made from the one it has. */
 export class StatusDraft {
-  readonly #generation: number | undefined;
+  readonly #generation: number | bigint | undefined;
   readonly #now: string;
   readonly #conditions: Condition[];
   #current: number | undefined;

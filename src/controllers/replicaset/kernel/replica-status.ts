@@ -6,7 +6,7 @@ import { isPodAvailable, isPodReady } from '../../kernel/pod.ts';
 
 export interface ReplicaStatusInput {
   readonly old: ReplicaSetStatus | undefined;
-  readonly generation: number | undefined;
+  readonly generation: number | bigint | undefined;
   readonly wanted: number;
   readonly templateLabels: Readonly<Record<string, string>> | undefined;
   readonly minReadySeconds: number;

@@ -12,7 +12,7 @@ const type = 'AllEncodingVersionsEqual';
 export function statusOf(
   old: StorageVersionStatus,
   servers: readonly ServerStorageVersion[],
-  generation: number | undefined,
+  generation: number | bigint | undefined,
   now: string,
 ): StorageVersionStatus {
   const [first] = servers;

@@ -12,7 +12,7 @@ export function tolerationMs(taints: readonly Taint[], tolerations: readonly Tol
   for (const taint of taints) {
     const match = tolerations.find(t => tolerates(t, taint));
     if (!match) return 0;
-    if (match.tolerationSeconds !== undefined) ms = Math.min(ms, Math.max(0, match.tolerationSeconds * 1000));
+    if (match.tolerationSeconds !== undefined) ms = Math.min(ms, Math.max(0, Number(match.tolerationSeconds) * 1000));
   }
   return ms;
 }

@@ -1,8 +1,10 @@
 // Which devices there are, by pool and as each node sees them: kept up to date slice by slice, so that a cycle only looks.
+
 import { nodeSelectorMatches } from '../../../api/node-affinity.ts';
 import { parseQuantity, type Quantity } from '../../../api/quantity.ts';
 import type { Node, NodeSelector } from '../../../api/type/core-v1.ts';
 import type { ResourceSlice } from '../../../api/type/resource-v1.ts';
+import { largest } from '../../../base/whole-number.ts';
 import { type DeviceEntry, deviceId, type NodeView, type Pool } from './device-entry.ts';
 
 const noDevices: NodeView = { pools: [], candidates: new Map() };
@@ -101,7 +103,7 @@ const isThere = ({ nodeName, nodeSelector, allNodes }: Place, node: Node): boole
       : allNodes === true;
 
 function makePool(id: string, all: readonly ResourceSlice[]): Pool {
-  const newest = Math.max(...all.map(s => s.spec.pool.generation));
+  const newest = largest(all.map(s => s.spec.pool.generation));
   const slices = all
     .filter(s => s.spec.pool.generation === newest)
     .sort((a, b) => order(a.metadata.name!, b.metadata.name!));

@@ -46,7 +46,7 @@ function askOf(name: string, request: string, of: Asked, deviceClass: DeviceClas
   return {
     ...{ name, request, deviceClass },
     selectors: sets.of(deviceClass.spec.selectors, of.selectors),
-    count: of.allocationMode === 'All' ? undefined : (of.count ?? 1),
+    count: of.allocationMode === 'All' ? undefined : Number(of.count ?? 1),
     admin: 'adminAccess' in of && of.adminAccess === true,
     tolerations: of.tolerations,
     capacity: of.capacity?.requests,
