@@ -41,7 +41,7 @@ export class TokenManager {
   async token(pod: Pod, source: ServiceAccountTokenProjection): Promise<{ token: string; refreshAtMs: number }> {
     const account = pod.spec.serviceAccountName || 'default';
     const audiences = source.audience ? [source.audience] : [];
-    const seconds = source.expirationSeconds ?? 3600;
+    const seconds = Number(source.expirationSeconds ?? 3600);
     const key = keyPrefix(pod.metadata.uid) + JSON.stringify([account, audiences, seconds]);
     const held = this.#held.get(key);
     const now = this.#clock.now();

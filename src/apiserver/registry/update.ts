@@ -85,7 +85,7 @@ async function updateOnce(
   if (waiting) await waiting;
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
   if (countsGeneration(registry) && counted(context.subresource) && specChanged(object, old)) {
-    (object.metadata as { generation?: number }).generation = (old.metadata.generation ?? 0) + 1;
+    (object.metadata as { generation?: number }).generation = Number(old.metadata.generation ?? 0) + 1;
   }
   validateObject(registry, object as KubeObject, old, context);
   const checking = context.admitted ? undefined : admission.validate(attributes);
