@@ -41,7 +41,7 @@ const always: Record<string, string[]> = { ObjectMeta: ['name', 'uid', 'resource
 const scalars: Record<string, string> = {
   string: 'string',
   int32: 'number',
-  int64: 'number',
+  int64: 'number | bigint',
   bool: 'boolean',
   double: 'number',
   bytes: 'string',

@@ -15,7 +15,7 @@ export interface ValidatingAdmissionPolicy {
   readonly status: ValidatingAdmissionPolicyStatus;
 }
 export interface ValidatingAdmissionPolicyStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly typeChecking?: TypeChecking;
   readonly conditions?: readonly (Condition)[];
 }

@@ -24,7 +24,7 @@ export interface ServerStorageVersion {
 export interface StorageVersionCondition {
   readonly type: string;
   readonly status: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly lastTransitionTime?: string;
   readonly reason: string;
   readonly message: string;

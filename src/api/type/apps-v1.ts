@@ -38,7 +38,7 @@ export interface StatefulSetSpec {
   readonly ordinals?: StatefulSetOrdinals;
 }
 export interface StatefulSetStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly replicas: number;
   readonly readyReplicas?: number;
   readonly currentReplicas?: number;
@@ -88,7 +88,7 @@ export interface RollingUpdateDeployment {
   readonly maxSurge?: number | string;
 }
 export interface DeploymentStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly replicas?: number;
   readonly updatedReplicas?: number;
   readonly readyReplicas?: number;
@@ -132,7 +132,7 @@ export interface DaemonSetStatus {
   readonly numberMisscheduled: number;
   readonly desiredNumberScheduled: number;
   readonly numberReady: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly updatedNumberScheduled?: number;
   readonly numberAvailable?: number;
   readonly numberUnavailable?: number;
@@ -184,7 +184,7 @@ export interface ReplicaSetStatus {
   readonly readyReplicas?: number;
   readonly availableReplicas?: number;
   readonly terminatingReplicas?: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly conditions?: readonly (ReplicaSetCondition)[];
 }
 export interface ReplicaSetCondition {
@@ -199,7 +199,7 @@ export interface ControllerRevision {
   readonly apiVersion?: string;
   readonly metadata: ObjectMeta;
   readonly data?: unknown;
-  readonly revision: number;
+  readonly revision: number | bigint;
 }
 export interface ControllerRevisionList {
   readonly kind?: string;

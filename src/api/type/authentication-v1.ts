@@ -34,7 +34,7 @@ export interface TokenRequest {
 }
 export interface TokenRequestSpec {
   readonly audiences?: readonly (string)[];
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | bigint;
   readonly boundObjectRef?: BoundObjectReference;
 }
 export interface TokenRequestStatus {

@@ -13,7 +13,7 @@ export interface HorizontalPodAutoscalerSpec {
   readonly targetCPUUtilizationPercentage?: number;
 }
 export interface HorizontalPodAutoscalerStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly lastScaleTime?: string;
   readonly currentReplicas: number;
   readonly desiredReplicas: number;

@@ -76,7 +76,7 @@ export interface MetricTarget {
   readonly averageUtilization?: number;
 }
 export interface HorizontalPodAutoscalerStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly lastScaleTime?: string;
   readonly currentReplicas?: number;
   readonly desiredReplicas: number;

@@ -449,7 +449,7 @@ export interface ConfigMapProjection {
 }
 export interface ServiceAccountTokenProjection {
   readonly audience?: string;
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | bigint;
   readonly path: string;
 }
 export interface ClusterTrustBundleProjection {
@@ -608,7 +608,7 @@ export interface ExecAction {
   readonly command?: readonly (string)[];
 }
 export interface SleepAction {
-  readonly seconds: number;
+  readonly seconds: number | bigint;
 }
 export interface Probe {
   readonly exec?: ExecAction;
@@ -620,7 +620,7 @@ export interface Probe {
   readonly periodSeconds?: number;
   readonly successThreshold?: number;
   readonly failureThreshold?: number;
-  readonly terminationGracePeriodSeconds?: number;
+  readonly terminationGracePeriodSeconds?: number | bigint;
 }
 export interface ContainerResizePolicy {
   readonly resourceName: string;
@@ -738,13 +738,13 @@ export interface ContainerUser {
   readonly linux?: LinuxContainerUser;
 }
 export interface LinuxContainerUser {
-  readonly uid: number;
-  readonly gid: number;
-  readonly supplementalGroups?: readonly (number)[];
+  readonly uid: number | bigint;
+  readonly gid: number | bigint;
+  readonly supplementalGroups?: readonly (number | bigint)[];
 }
 export interface PodCondition {
   readonly type: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly status: string;
   readonly lastProbeTime?: string;
   readonly lastTransitionTime?: string;
@@ -835,7 +835,7 @@ export interface Toleration {
   readonly operator?: 'Equal' | 'Exists' | 'Gt' | 'Lt';
   readonly value?: string;
   readonly effect?: 'NoExecute' | 'NoSchedule' | 'PreferNoSchedule';
-  readonly tolerationSeconds?: number;
+  readonly tolerationSeconds?: number | bigint;
 }
 export interface PodReadinessGate {
   readonly conditionType: string;
@@ -846,8 +846,8 @@ export interface PodSpec {
   readonly containers: readonly (Container)[];
   readonly ephemeralContainers?: readonly (EphemeralContainer)[];
   readonly restartPolicy?: 'Always' | 'Never' | 'OnFailure';
-  readonly terminationGracePeriodSeconds?: number;
-  readonly activeDeadlineSeconds?: number;
+  readonly terminationGracePeriodSeconds?: number | bigint;
+  readonly activeDeadlineSeconds?: number | bigint;
   readonly dnsPolicy?: 'ClusterFirst' | 'ClusterFirstWithHostNet' | 'Default' | 'None';
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly serviceAccountName?: string;
@@ -928,12 +928,12 @@ export interface HostAlias {
 export interface PodSecurityContext {
   readonly seLinuxOptions?: SELinuxOptions;
   readonly windowsOptions?: WindowsSecurityContextOptions;
-  readonly runAsUser?: number;
-  readonly runAsGroup?: number;
+  readonly runAsUser?: number | bigint;
+  readonly runAsGroup?: number | bigint;
   readonly runAsNonRoot?: boolean;
-  readonly supplementalGroups?: readonly (number)[];
+  readonly supplementalGroups?: readonly (number | bigint)[];
   readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
-  readonly fsGroup?: number;
+  readonly fsGroup?: number | bigint;
   readonly sysctls?: readonly (Sysctl)[];
   readonly fsGroupChangePolicy?: 'Always' | 'OnRootMismatch';
   readonly seccompProfile?: SeccompProfile;
@@ -1019,7 +1019,7 @@ export interface EphemeralContainer {
   readonly targetContainerName?: string;
 }
 export interface PodStatus {
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly phase?: 'Failed' | 'Pending' | 'Running' | 'Succeeded' | 'Unknown';
   readonly conditions?: readonly (PodCondition)[];
   readonly message?: string;
@@ -1087,7 +1087,7 @@ export interface ReplicationControllerStatus {
   readonly fullyLabeledReplicas?: number;
   readonly readyReplicas?: number;
   readonly availableReplicas?: number;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly conditions?: readonly (ReplicationControllerCondition)[];
 }
 export interface ReplicationControllerCondition {
@@ -1265,7 +1265,7 @@ export interface NodeSystemInfo {
   readonly swap?: NodeSwapStatus;
 }
 export interface NodeSwapStatus {
-  readonly capacity?: number;
+  readonly capacity?: number | bigint;
 }
 export interface NodeConfigStatus {
   readonly assigned?: NodeConfigSource;
@@ -1307,7 +1307,7 @@ export interface PodSignature {
 }
 export interface ContainerImage {
   readonly names?: readonly (string)[];
-  readonly sizeBytes?: number;
+  readonly sizeBytes?: number | bigint;
 }
 export interface NodeCondition {
   readonly type: string;
@@ -1376,11 +1376,11 @@ export interface PodLogOptions {
   readonly container?: string;
   readonly follow?: boolean;
   readonly previous?: boolean;
-  readonly sinceSeconds?: number;
+  readonly sinceSeconds?: number | bigint;
   readonly sinceTime?: string;
   readonly timestamps?: boolean;
-  readonly tailLines?: number;
-  readonly limitBytes?: number;
+  readonly tailLines?: number | bigint;
+  readonly limitBytes?: number | bigint;
   readonly insecureSkipTLSVerifyBackend?: boolean;
   readonly stream?: string;
 }
@@ -1602,8 +1602,8 @@ export interface SecurityContext {
   readonly privileged?: boolean;
   readonly seLinuxOptions?: SELinuxOptions;
   readonly windowsOptions?: WindowsSecurityContextOptions;
-  readonly runAsUser?: number;
-  readonly runAsGroup?: number;
+  readonly runAsUser?: number | bigint;
+  readonly runAsGroup?: number | bigint;
   readonly runAsNonRoot?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly allowPrivilegeEscalation?: boolean;

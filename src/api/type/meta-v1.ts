@@ -27,7 +27,7 @@ export interface GroupVersion {
 export type MicroTime = string;
 export type Time = string;
 export interface Timestamp {
-  readonly seconds: number;
+  readonly seconds: number | bigint;
   readonly nanos: number;
 }
 export interface TypeMeta {
@@ -38,7 +38,7 @@ export interface ListMeta {
   readonly selfLink?: string;
   readonly resourceVersion?: string;
   readonly continue?: string;
-  readonly remainingItemCount?: number;
+  readonly remainingItemCount?: number | bigint;
   readonly shardInfo?: ShardInfo;
 }
 export interface ShardInfo {
@@ -51,10 +51,10 @@ export interface ObjectMeta {
   readonly selfLink?: string;
   readonly uid: string;
   readonly resourceVersion: string;
-  readonly generation?: number;
+  readonly generation?: number | bigint;
   readonly creationTimestamp: string;
   readonly deletionTimestamp?: string;
-  readonly deletionGracePeriodSeconds?: number;
+  readonly deletionGracePeriodSeconds?: number | bigint;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly (OwnerReference)[];
@@ -78,8 +78,8 @@ export interface ListOptions {
   readonly allowWatchBookmarks?: boolean;
   readonly resourceVersion?: string;
   readonly resourceVersionMatch?: string;
-  readonly timeoutSeconds?: number;
-  readonly limit?: number;
+  readonly timeoutSeconds?: number | bigint;
+  readonly limit?: number | bigint;
   readonly continue?: string;
   readonly sendInitialEvents?: boolean;
   readonly shardSelector?: string;
@@ -92,7 +92,7 @@ export interface GetOptions {
 export interface DeleteOptions {
   readonly kind?: string;
   readonly apiVersion?: string;
-  readonly gracePeriodSeconds?: number;
+  readonly gracePeriodSeconds?: number | bigint;
   readonly preconditions?: Preconditions;
   readonly orphanDependents?: boolean;
   readonly propagationPolicy?: string;
@@ -279,7 +279,7 @@ export interface PartialObjectMetadataList {
 export interface Condition {
   readonly type: string;
   readonly status: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | bigint;
   readonly lastTransitionTime: string;
   readonly reason: string;
   readonly message: string;

@@ -4,7 +4,7 @@ import type { ListMeta, ObjectMeta } from './meta-v1.ts';
 export interface NodeMetrics {
   readonly kind?: string;
   readonly apiVersion?: string;
-  readonly metadata?: ObjectMeta;
+  readonly metadata: ObjectMeta;
   readonly timestamp: string;
   readonly window: string;
   readonly usage: Readonly<Record<string, string>>;
@@ -12,13 +12,13 @@ export interface NodeMetrics {
 export interface NodeMetricsList {
   readonly kind?: string;
   readonly apiVersion?: string;
-  readonly metadata?: ListMeta;
+  readonly metadata: ListMeta;
   readonly items: readonly (NodeMetrics)[];
 }
 export interface PodMetrics {
   readonly kind?: string;
   readonly apiVersion?: string;
-  readonly metadata?: ObjectMeta;
+  readonly metadata: ObjectMeta;
   readonly timestamp: string;
   readonly window: string;
   readonly containers: readonly (ContainerMetrics)[];
@@ -26,7 +26,7 @@ export interface PodMetrics {
 export interface PodMetricsList {
   readonly kind?: string;
   readonly apiVersion?: string;
-  readonly metadata?: ListMeta;
+  readonly metadata: ListMeta;
   readonly items: readonly (PodMetrics)[];
 }
 export interface ContainerMetrics {

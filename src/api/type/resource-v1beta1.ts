@@ -27,8 +27,8 @@ export interface Counter {
 }
 export interface ResourcePool {
   readonly name: string;
-  readonly generation: number;
-  readonly resourceSliceCount: number;
+  readonly generation: number | bigint;
+  readonly resourceSliceCount: number | bigint;
 }
 export interface Device {
   readonly name: string;
@@ -71,11 +71,11 @@ export interface CapacityRequestPolicyRange {
   readonly step?: string;
 }
 export interface DeviceAttribute {
-  readonly int?: number;
+  readonly int?: number | bigint;
   readonly bool?: boolean;
   readonly string?: string;
   readonly version?: string;
-  readonly ints?: readonly (number)[];
+  readonly ints?: readonly (number | bigint)[];
   readonly bools?: readonly (boolean)[];
   readonly strings?: readonly (string)[];
   readonly versions?: readonly (string)[];
@@ -112,7 +112,7 @@ export interface DeviceRequest {
   readonly deviceClassName?: string;
   readonly selectors?: readonly (DeviceSelector)[];
   readonly allocationMode?: 'All' | 'ExactCount';
-  readonly count?: number;
+  readonly count?: number | bigint;
   readonly adminAccess?: boolean;
   readonly firstAvailable?: readonly (DeviceSubRequest)[];
   readonly tolerations?: readonly (DeviceToleration)[];
@@ -123,7 +123,7 @@ export interface DeviceSubRequest {
   readonly deviceClassName: string;
   readonly selectors?: readonly (DeviceSelector)[];
   readonly allocationMode?: 'All' | 'ExactCount';
-  readonly count?: number;
+  readonly count?: number | bigint;
   readonly tolerations?: readonly (DeviceToleration)[];
   readonly capacity?: CapacityRequirements;
 }
@@ -157,7 +157,7 @@ export interface DeviceToleration {
   readonly operator?: 'Equal' | 'Exists';
   readonly value?: string;
   readonly effect?: 'NoExecute' | 'NoSchedule' | 'None';
-  readonly tolerationSeconds?: number;
+  readonly tolerationSeconds?: number | bigint;
 }
 export interface ResourceClaimStatus {
   readonly allocation?: AllocationResult;

@@ -74,13 +74,13 @@ export interface CSIDriverSpec {
   readonly tokenRequests?: readonly (TokenRequest)[];
   readonly requiresRepublish?: boolean;
   readonly seLinuxMount?: boolean;
-  readonly nodeAllocatableUpdatePeriodSeconds?: number;
+  readonly nodeAllocatableUpdatePeriodSeconds?: number | bigint;
   readonly serviceAccountTokenInSecrets?: boolean;
   readonly preventPodSchedulingIfMissing?: boolean;
 }
 export interface TokenRequest {
   readonly audience: string;
-  readonly expirationSeconds?: number;
+  readonly expirationSeconds?: number | bigint;
 }
 export interface CSINode {
   readonly kind?: string;
