@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 export interface EtcdProcess {
@@ -32,10 +33,71 @@ export async function missingEtcd(): Promise<string | undefined> {
 
 /** `flags` come behind its own. */
 export async function startEtcd(flags: readonly string[] = [], scheme = 'http'): Promise<EtcdProcess> {
+  const [client, peer] = await freePorts(2);
+  const place = { name: 'test', url: `${scheme}://127.0.0.1:${client}`, peerUrl: `http://127.0.0.1:${peer}` };
+  return startMember(place, `test=${place.peerUrl}`, flags);
+}
+
+export interface EtcdCluster {
+  readonly members: readonly EtcdProcess[];
+  /** The member that leads now. Waits until there is one, and all that run agree. */
+  leader(): Promise<EtcdProcess>;
+  remove(): Promise<void>;
+}
+
+/** Members that know each other, all of them running. */
+export async function startEtcdCluster(count: number): Promise<EtcdCluster> {
+  const ports = await freePorts(2 * count);
+  const places = Array.from({ length: count }, (_, i) => ({
+    name: `m${i}`,
+    url: `http://127.0.0.1:${ports[2 * i]}`,
+    peerUrl: `http://127.0.0.1:${ports[2 * i + 1]}`,
+  }));
+  const cluster = places.map(p => `${p.name}=${p.peerUrl}`).join();
+  const started = await Promise.allSettled(places.map(place => startMember(place, cluster, [])));
+  const members = started.flatMap(s => (s.status === 'fulfilled' ? [s.value] : []));
+  const remove = async () => void (await Promise.all(members.map(m => m.remove())));
+  const failed = started.find(s => s.status === 'rejected');
+  if (failed) {
+    await remove();
+    throw failed.reason;
+  }
+  return { members, leader: () => leaderOf(members), remove };
+}
+
+async function leaderOf(members: readonly EtcdProcess[]): Promise<EtcdProcess> {
+  for (;;) {
+    const told = await Promise.all(members.map(m => statusOf(m.url)));
+    const running = told.filter(s => s !== undefined);
+    const leader = running[0]?.leader;
+    const index = told.findIndex(s => s?.id === leader);
+    if (leader && index >= 0 && running.every(s => s.leader === leader)) return members[index]!;
+    await setTimeout(50);
+  }
+}
+
+async function statusOf(url: string): Promise<{ id: string; leader: string } | undefined> {
+  try {
+    const answer = await fetch(`${url}/v3/maintenance/status`, { method: 'POST', body: '{}' });
+    const { header, leader } = (await answer.json()) as { header: { member_id: string }; leader?: string };
+    return { id: header.member_id, leader: leader ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+interface Place {
+  readonly name: string;
+  readonly url: string;
+  readonly peerUrl: string;
+}
+
+async function startMember(
+  { name, url, peerUrl }: Place,
+  cluster: string,
+  flags: readonly string[],
+): Promise<EtcdProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-etcd-'));
-  const [client, peer] = await freePorts();
-  const url = `${scheme}://127.0.0.1:${client}`;
-  const peerUrl = `http://127.0.0.1:${peer}`;
   let child: ChildProcess | undefined;
   let output = '';
   const kill = async () => {
@@ -47,9 +109,9 @@ export async function startEtcd(flags: readonly string[] = [], scheme = 'http'):
     await ended;
   };
   const start = async () => {
-    const args = ['--name', 'test', '--data-dir', directory, '--logger', 'zap', '--log-outputs', 'stderr'];
+    const args = ['--name', name, '--data-dir', directory, '--logger', 'zap', '--log-outputs', 'stderr'];
     args.push('--listen-client-urls', url, '--advertise-client-urls', url, '--listen-peer-urls', peerUrl);
-    args.push('--initial-advertise-peer-urls', peerUrl, '--initial-cluster', `test=${peerUrl}`, ...flags);
+    args.push('--initial-advertise-peer-urls', peerUrl, '--initial-cluster', cluster, ...flags);
     const started = spawn('etcd', args, { stdio: ['ignore', 'ignore', 'pipe'] });
     child = started;
     await new Promise<void>((resolve, reject) => {
@@ -83,10 +145,10 @@ export async function startEtcd(flags: readonly string[] = [], scheme = 'http'):
   };
 }
 
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
   for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening');
   const ports = servers.map(server => (server.address() as { port: number }).port);
   for (const server of servers) await once(server.close(), 'close');
-  return [ports[0]!, ports[1]!];
+  return ports;
 }
