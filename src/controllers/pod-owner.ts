@@ -48,13 +48,15 @@ const groupOf = (apiVersion: string): string =>
 
 /**
  * Keys function of a watch on owned objects: the owner, the former owner, and for an orphan that is new or has new
- * labels everybody whose selector chooses it.
+ * labels everybody whose selector chooses it. None when `concerns` says that nothing has changed that they look at.
  */
-export function ownerKeys<O extends KubeObject>(
+export function ownerKeys<O extends KubeObject, T extends KubeObject = KubeObject>(
   resource: ResourceRef<O>,
   selects: (owner: O, labels: Readonly<Record<string, string>> | undefined) => boolean,
+  concerns: (object: T, old: T) => boolean = () => true,
 ) {
-  return (object: KubeObject, old: KubeObject | undefined, context: ControllerContext, deleted: boolean): string[] => {
+  return (object: T, old: T | undefined, context: ControllerContext, deleted: boolean): string[] => {
+    if (old && old !== object && !deleted && !changedHands(object, old) && !concerns(object, old)) return [];
     const lister = context.lister(resource);
     const namespace = object.metadata.namespace ?? '';
     const ref = controllerOf(object);
@@ -69,10 +71,8 @@ export function ownerKeys<O extends KubeObject>(
   };
 }
 
-function changedHands(object: KubeObject, old: KubeObject): boolean {
-  return (
-    !semanticEqual(object.metadata.labels, old.metadata.labels) || controllerOf(object)?.uid !== controllerOf(old)?.uid
-  );
+function changedHands({ metadata: now }: KubeObject, { metadata: old }: KubeObject): boolean {
+  return !semanticEqual(now.labels, old.labels) || !semanticEqual(now.ownerReferences, old.ownerReferences);
 }
 
 function add(keys: Set<string>, key: string | undefined): void {

@@ -8,6 +8,17 @@ export function podCondition(pod: Pod, type: string): PodCondition | undefined {
   return undefined;
 }
 
+/** What `test` says of a pod's labels; asked once of pods in a row that share them, as those of one template do. */
+export function byLabels(test: (labels: Pod['metadata']['labels']) => boolean): (pod: Pod) => boolean {
+  let last: Pod['metadata']['labels'];
+  let answer: boolean | undefined;
+  return ({ metadata: { labels } }) => {
+    if (answer === undefined || labels !== last) answer = test(labels);
+    last = labels;
+    return answer;
+  };
+}
+
 export const isPodReady = (pod: Pod): boolean => podCondition(pod, 'Ready')?.status === 'True';
 
 export const isPodSucceeded = (pod: Pod): boolean => pod.status?.phase === 'Succeeded';

@@ -9,7 +9,15 @@ import type { Pod, PodTemplateSpec } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf, controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
-import { isPodActive, isPodTerminating, nextAvailableMs } from '../kernel/pod.ts';
+import {
+  byLabels,
+  isPodActive,
+  isPodFinished,
+  isPodReady,
+  isPodTerminating,
+  nextAvailableMs,
+  podCondition,
+} from '../kernel/pod.ts';
 import { podFromTemplate } from '../kernel/pod-template.ts';
 import { type Failure, OwnedPods } from '../owned-pods.ts';
 import { controlledBy, controllerIndex, indexByController, ownedOrOrphan, ownerKeys } from '../pod-owner.ts';
@@ -67,13 +75,25 @@ export function replicaController<O extends Replicated>(kind: ReplicaKind<O>): C
       { resource: kind.resource, keys: (o: O) => [`${o.metadata.namespace}/${o.metadata.name}`] },
       {
         resource: coreV1.pods,
-        keys: ownerKeys<O>(kind.resource, (owner, labels) => selectorOf(owner).matches(labels)),
+        keys: ownerKeys<O, Pod>(kind.resource, (owner, labels) => selectorOf(owner).matches(labels), countsOtherwise),
       },
     ],
     indexes: [indexByController(coreV1.pods), indexByController(kind.resource)],
     writes: [`${kind.resource.resource}/status`, 'pods', 'events'],
     create: context => new ReplicaReconciler(cached, context),
   };
+}
+
+/** Of thousands of changes of a great ReplicaSet's pods it need not look at those of addresses and containers. */
+function countsOtherwise(pod: Pod, old: Pod): boolean {
+  if (pod.metadata.uid !== old.metadata.uid || pod.metadata.deletionTimestamp !== old.metadata.deletionTimestamp)
+    return true;
+  const [now, before] = [podCondition(pod, 'Ready'), podCondition(old, 'Ready')];
+  return (
+    isPodFinished(pod) !== isPodFinished(old) ||
+    isPodReady(pod) !== isPodReady(old) ||
+    (now?.status === 'True' && now.lastTransitionTime !== before?.lastTransitionTime)
+  );
 }
 
 class ReplicaReconciler<O extends Replicated> implements Reconciler {
@@ -95,9 +115,13 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
       return undefined;
     }
     const mayAct = this.#pods.expectations.satisfied(key);
-    const all = ownedOrOrphan(this.#context.lister(coreV1.pods), owner);
-    const pods = await this.#claim(owner, all.filter(isPodActive));
-    const terminating = all.filter(p => isPodTerminating(p) && isControlledBy(p, owner)).length;
+    const active: Pod[] = [];
+    let terminating = 0;
+    for (const pod of ownedOrOrphan(this.#context.lister(coreV1.pods), owner)) {
+      if (isPodActive(pod)) active.push(pod);
+      else if (isPodTerminating(pod) && isControlledBy(pod, owner)) terminating++;
+    }
+    const pods = await this.#claim(owner, active);
     const failure = mayAct && !owner.metadata.deletionTimestamp ? await this.#manage(key, owner, pods) : undefined;
     await this.#writeStatus(owner, pods, terminating, failure);
     if (failure) throw failure.error;
@@ -112,7 +136,7 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
       owner,
       ownerResource: this.#kind.resource,
       resource: coreV1.pods,
-      matches: pod => selector.matches(pod.metadata.labels),
+      matches: byLabels(labels => selector.matches(labels)),
     });
   }
 

@@ -2,7 +2,7 @@
 import { semanticEqual } from '../../../api/rule/record.ts';
 import type { ReplicaSetCondition, ReplicaSetStatus } from '../../../api/type/apps-v1.ts';
 import type { Pod } from '../../../api/type/core-v1.ts';
-import { isPodAvailable, isPodReady } from '../../kernel/pod.ts';
+import { byLabels, isPodAvailable, isPodReady } from '../../kernel/pod.ts';
 
 export interface ReplicaStatusInput {
   readonly old: ReplicaSetStatus | undefined;
@@ -27,9 +27,10 @@ export function replicaStatus(input: ReplicaStatusInput): ReplicaSetStatus | und
   let fullyLabeled = 0;
   let ready = 0;
   let available = 0;
-  const labels = Object.entries(input.templateLabels ?? {});
+  const wanted = Object.entries(input.templateLabels ?? {});
+  const isFullyLabeled = byLabels(labels => wanted.every(([k, v]) => labels?.[k] === v));
   for (const pod of pods) {
-    if (labels.every(([k, v]) => pod.metadata.labels?.[k] === v)) fullyLabeled++;
+    if (isFullyLabeled(pod)) fullyLabeled++;
     if (!isPodReady(pod)) continue;
     ready++;
     if (isPodAvailable(pod, input.minReadySeconds, input.nowMs)) available++;
