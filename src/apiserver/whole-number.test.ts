@@ -4,6 +4,8 @@ import { after, before, test } from 'node:test';
 import { parse } from 'yaml';
 import type { KubeObject } from '../api/meta.ts';
 import { decodeProtobuf, encodeProtobuf } from '../api/protobuf.ts';
+import { builtinResources, type Resource } from '../api/resource.ts';
+import { schemaOf } from '../api/schema.ts';
 import type { Event } from '../api/type/audit-v1.ts';
 import { systemClock } from '../base/clock.ts';
 import { parseExactJson } from '../base/whole-number.ts';
@@ -14,6 +16,7 @@ import { startTestExtension, type TestExtension } from './extension/test-extensi
 import { superuserOf } from './test-api.ts';
 import { applyPatch, type Caller, type Json, jsonPatch, mergePatch, strategicPatch } from './test-caller.ts';
 import { ask } from './test-request.ts';
+import { samples } from './test-samples.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
 import { configurations } from './test-webhooks.ts';
 
@@ -47,9 +50,21 @@ let asked: string[] = [];
 before(async () => {
   server = await startTestServer({ store, audit } as never);
   call = superuserOf(server);
+  await call.expect(201, 'POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
   hook = await startTestExtension((_, response, body) => {
     asked.push(body);
     const { request, apiVersion, kind } = parseExactJson(body) as Json;
+    response.setHeader('content-type', 'application/json');
+    if (kind === 'ConversionReview') {
+      const convert = (o: Json) => ({ ...o, apiVersion: request.desiredAPIVersion, count: o.count + 2n });
+      const answer = {
+        uid: request.uid,
+        convertedObjects: request.objects.map(convert),
+        result: { status: 'Success' },
+      };
+      response.end(JSON.stringify({ apiVersion, kind, response: answer }));
+      return;
+    }
     const patch = `[{"op":"test","path":"/count","value":${request.object.count}},{"op":"replace","path":"/count","value":${most}}]`;
     const verdict = {
       uid: request.uid,
@@ -57,7 +72,6 @@ before(async () => {
       patchType: 'JSONPatch',
       patch: Buffer.from(patch).toString('base64'),
     };
-    response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ apiVersion, kind, response: verdict }));
   });
   await establish(call, definition(group, [{ schema: schema({ defaulted: { ...count, default: past } }) }]));
@@ -267,6 +281,72 @@ test('a webhook is told the number and its patch is taken to the digit', async (
   assert.deepEqual([asked.length, made.count], [1, most]);
   assert.match(asked[0]!, /"count":9007199254740993/);
 });
+
+test('a webhook converts it, a table shows it, a scale refuses it', async () => {
+  const own = 'converted.example.com';
+  const webhook = {
+    clientConfig: { url: `${hook.url}/convert`, caBundle: hook.caBundle },
+    conversionReviewVersions: ['v1'],
+  };
+  const more = {
+    additionalPrinterColumns: [{ name: 'Count', type: 'integer', jsonPath: '.count' }],
+    subresources: { scale: { specReplicasPath: '.spec.n', statusReplicasPath: '.status.n' } },
+  };
+  const versions = [
+    { name: 'v1', schema: open },
+    { name: 'v2', schema: open, storage: false, more },
+  ];
+  await establish(call, definition(own, versions, { conversion: { strategy: 'Webhook', webhook } }));
+  await call.expect(201, 'POST', widgets(own), widget(own, 'a', { count: past }));
+  assert.equal((await call.expect(200, 'GET', `${widgets(own, 'v2')}/a`)).count, past + 2n);
+  const table = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+  const { rows } = await call.expect(200, 'GET', widgets(own, 'v2'), undefined, table);
+  assert.deepEqual(rows[0].cells, ['a', past + 2n]);
+  const made = widget(own, 'b', { count: past, spec: { n: past } }, 'v2');
+  const refused = await call.expect(422, 'POST', widgets(own, 'v2'), made);
+  assert.match(refused.message, /spec.n: Invalid value: 9007199254740993: should be less than or equal to 2147483647/);
+});
+
+test('no int64 field of any kind makes the server fail', async () => {
+  const unlike: string[] = [];
+  for (const [id, sample] of Object.entries(samples)) {
+    const resource = builtinResources().byId(id)!;
+    for (const path of int64Paths(resource.typeName)) {
+      const body = structuredClone(sample('one', 'default'));
+      body.metadata = { ...body.metadata, name: 'one' };
+      put(body, path, past);
+      const { code, object } = await call.send('POST', `${collectionOf(resource)}?dryRun=All`, body);
+      const kept = path.reduce((at: Json, key) => at?.[key], object);
+      // The generation is the server's, a status is not written by those who create.
+      const fits = code === 201 ? kept === past || kept === undefined || path.includes('generation') : code === 422;
+      if (!fits) unlike.push(`${id} ${path.join('.')}: ${code} ${object.message ?? kept}`);
+    }
+  }
+  assert.deepEqual(unlike, []);
+});
+
+type Path = readonly (string | number)[];
+
+function int64Paths(typeName: string, around: readonly string[] = []): Path[] {
+  if (around.length > 7) return [];
+  return schemaOf(typeName).fields.flatMap(({ name, type }): Path[] => {
+    const [item, path] = type.kind === 'list' ? [type.item, [name, 0]] : [type, [name]];
+    if (item.kind === 'scalar') return item.scalar === 'int64' ? [path] : [];
+    if (item.kind !== 'struct' || name === 'managedFields' || around.includes(item.name)) return [];
+    return int64Paths(item.name, [...around, typeName]).map(rest => [...path, ...rest]);
+  });
+}
+
+function put(object: Json, path: Path, value: unknown): void {
+  let at = object;
+  for (const [i, key] of path.entries()) {
+    if (i === path.length - 1) at[key] = value;
+    else at = at[key] ??= typeof path[i + 1] === 'number' ? [] : {};
+  }
+}
+
+const collectionOf = ({ group: g, version, namespaced, resource }: Resource): string =>
+  `${g ? `/apis/${g}` : '/api'}/${version}${namespaced ? '/namespaces/default' : ''}/${resource}`;
 
 test('the audit log tells request and answer to the digit', async () => {
   await call.expect(201, 'POST', widgets(group), widget(group, 'audited', { count: past }));

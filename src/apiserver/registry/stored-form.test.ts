@@ -44,3 +44,20 @@ test('what an embedded store holds is taken as it is', () => {
   const bytes = Buffer.from(JSON.stringify(object));
   assert.equal(JSON.stringify(decodeStored(bytes, 99)), bytes.toString());
 });
+
+test('whole numbers of 64 bits lie in a store with all their digits', () => {
+  const job = normalize('io.k8s.api.batch.v1.Job', {
+    kind: 'Job',
+    apiVersion: 'batch/v1',
+    metadata,
+    spec: { activeDeadlineSeconds: 9007199254740993n, template: { spec: { containers: [] } } },
+  });
+  const text = JSON.stringify(job);
+  assert.match(text, /"activeDeadlineSeconds":9007199254740993,/);
+  assert.equal(JSON.stringify(decodeStored(encodeWithoutRevision(job), 7)), text);
+  const spec = { a: [-9223372036854775807n], b: 9007199254740993n, c: 2 ** 63 };
+  const custom = { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { ...metadata }, spec };
+  const bytes = encodeWithoutRevision(custom as unknown as Mutable<KubeObject>);
+  assert.match(Buffer.from(bytes).toString(), /"b":9007199254740993,/);
+  assert.deepEqual((decodeStored(bytes, 7) as unknown as typeof custom).spec, spec);
+});
