@@ -26,6 +26,24 @@ function setUp(host?: string, queueLimit?: number) {
 }
 
 describe('event recorder', () => {
+  it('gives each event a name of its own, whoever reports it, and the same ones in the same order', async () => {
+    const names = async () => {
+      const clock = new VirtualClock();
+      const client = fakeClient([], { clock });
+      const pod = client.set<Pod>(pods, { metadata: { namespace: 'a', name: 'p' } });
+      const recorder = (component: string, on = clock) =>
+        createEventRecorder(client, { component, clock: on, random: seededRandom(1), log: silentLog });
+      // Two of one name, one of another, and one of another process, whose clock says the same.
+      const all = [recorder('x'), recorder('x'), recorder('y'), recorder('z', new VirtualClock())];
+      for (const one of all) one.event(pod, 'Normal', 'Started', 'Started it');
+      await Promise.all(all.map(r => r.idle()));
+      return client.objects(events).map(e => `${e.metadata.name} ${e.source?.component}`);
+    };
+    const first = await names();
+    assert.equal(new Set(first.map(n => n.split(' ')[0])).size, 4);
+    assert.deepEqual(await names(), first);
+  });
+
   it('writes an event as Kubernetes does', async () => {
     const { client, recorder, pod } = setUp('node-1');
     recorder.event(pod, 'Normal', 'Started', 'Started it');
@@ -34,7 +52,8 @@ describe('event recorder', () => {
     const [event] = client.objects(events);
     const { metadata, ...rest } = event!;
     assert.equal(metadata.namespace, 'a');
-    assert.equal(metadata.name, `p.${(BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n).toString(16)}`);
+    const [, nanos] = /^p\.([0-9a-f]+)$/.exec(metadata.name)!;
+    assert.equal(BigInt(`0x${nanos}`) / 1_000_000n, BigInt(Date.UTC(2026, 0, 1)));
     assert.deepEqual(rest, {
       kind: 'Event',
       apiVersion: 'v1',

@@ -36,6 +36,16 @@ const maxInFlight = 8;
 const maxTries = 12;
 const retryMs = 10_000;
 
+/** Of all recorders on a clock: the last name's. */
+const lastNanos = new WeakMap<Clock, bigint>();
+
+/** Nanoseconds below a millisecond, from who reports. */
+function offsetOf(source: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < source.length; i++) hash = Math.imul(hash ^ source.charCodeAt(i), 0x01000193) >>> 0;
+  return hash % 1_000_000;
+}
+
 /** A reference to an object whose kind is known only by its resource. */
 export function referenceTo(object: KubeObject, resource?: ResourceRef): ObjectReference {
   const { name, namespace, uid, resourceVersion } = object.metadata;
@@ -69,12 +79,13 @@ class QueueingRecorder implements EventRecorder {
   #waiting = 0;
   #writers = 0;
   #idle: PromiseWithResolvers<void> | undefined;
-  #lastNanos = 0n;
+  readonly #offset: bigint;
 
   constructor(client: Client, options: EventRecorderOptions) {
     this.#client = client;
     this.#o = options;
     this.#correlator = new EventCorrelator(options.clock);
+    this.#offset = BigInt(offsetOf(`${options.component} ${options.host ?? ''}`));
   }
 
   event(about: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void {
@@ -133,11 +144,17 @@ class QueueingRecorder implements EventRecorder {
     };
   }
 
-  /** `<object>.<nanoseconds in hex>`, never the same twice. */
+  /**
+   * `<object>.<nanoseconds in hex>`, never the same twice: recorders on one clock count on from each other, those of other
+   * processes begin elsewhere in the millisecond.
+   */
   #name(object: string): string {
-    const nanos = BigInt(Math.round(this.#o.clock.now() * 1000)) * 1000n;
-    this.#lastNanos = nanos > this.#lastNanos ? nanos : this.#lastNanos + 1n;
-    const suffix = this.#lastNanos.toString(16);
+    const { clock } = this.#o;
+    const nanos = BigInt(Math.round(clock.now() * 1000)) * 1000n + this.#offset;
+    const last = lastNanos.get(clock) ?? 0n;
+    const next = nanos > last ? nanos : last + 1n;
+    lastNanos.set(clock, next);
+    const suffix = next.toString(16);
     const name = `${object}.${suffix}`;
     // An event's name is a DNS subdomain; what it is about may be called otherwise (RBAC: `system:node`).
     const valid = name.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name);
