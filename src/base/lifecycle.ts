@@ -15,15 +15,26 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * A controller that aborts with `signal`, too, until `release`. Its signal costs nothing to ask, other than one of
+ * AbortSignal.any, which asks all it comes from each time; a thousand simulated nodes ask often.
+ */
+export function abortsWith(signal: AbortSignal): { readonly controller: AbortController; release(): void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  return { controller, release: () => signal.removeEventListener('abort', abort) };
+}
+
 /** Runs services side by side; when one ends or fails, stops the others and waits for them. Rejects with the first failure. */
 export async function runAll(services: readonly Service[], signal: AbortSignal): Promise<void> {
-  const controller = new AbortController();
-  const inner = AbortSignal.any([signal, controller.signal]);
+  const { controller, release } = abortsWith(signal);
   let failure: { error: unknown } | undefined;
   await Promise.all(
     services.map(async service => {
       try {
-        await service.run(inner);
+        await service.run(controller.signal);
       } catch (error) {
         failure ??= { error };
       } finally {
@@ -31,5 +42,6 @@ export async function runAll(services: readonly Service[], signal: AbortSignal):
       }
     }),
   );
+  release();
   if (failure) throw failure.error;
 }

@@ -1,5 +1,5 @@
 // Nodes without containers: real kubelets over a runtime, files and probes in memory, in the control plane's process.
-import { aborted, runAll, type Service } from '../base/lifecycle.ts';
+import { aborted, abortsWith, runAll, type Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
@@ -103,14 +103,18 @@ export class SimulatedNode implements Service, NodeSwitch {
   async run(signal: AbortSignal): Promise<void> {
     let informers: InformerFactory | undefined;
     for (;;) {
-      const inner = AbortSignal.any([signal, this.#life.signal]);
+      const { controller, release } = abortsWith(signal);
+      this.#life.onKill(() => controller.abort(this.#life.signal.reason));
+      const inner = controller.signal;
       const running = this.#kubelet.run(inner);
       const feeding = informers?.run(inner);
       await Promise.race([running, this.#life.ended]);
       if (!this.#life.dead) {
         await feeding;
+        release();
         return;
       }
+      release();
       running.catch(() => {});
       await Promise.race([this.#power.promise, aborted(signal)]);
       if (signal.aborted) return;

@@ -1,4 +1,4 @@
-import { cloneDeep, formatMicroTime } from '../../api/meta.ts';
+import { cloneDeep, type Draft, formatMicroTime } from '../../api/meta.ts';
 import { coordinationV1, coreV1 } from '../../api/refs.ts';
 import { isConflict, isNotFound } from '../../api/status.ts';
 import type { Lease } from '../../api/type/coordination-v1.ts';
@@ -57,7 +57,8 @@ export class NodeLease {
     }
     const owners = this.#lease.metadata.ownerReferences?.length ? {} : await this.#owner();
     const next = { ...this.#lease, metadata: { ...this.#lease.metadata, ...owners }, spec: this.#spec() };
-    this.#lease = await client.update(coordinationV1.leases, cloneDeep(next as Lease));
+    // As it is: no client changes what it is given.
+    this.#lease = await client.update<Lease>(coordinationV1.leases, next as Draft<Lease>);
   }
 
   #spec() {

@@ -6,6 +6,7 @@ import { isAlreadyExists, isNotFound } from '../../api/status.ts';
 import type { Node, NodeAddress, NodeStatus, Taint } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import { abortsWith } from '../../base/lifecycle.ts';
 import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { EventRecorder } from '../../client/event-recorder.ts';
@@ -180,10 +181,11 @@ export class NodeManager {
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
-    const controller = new AbortController();
+    const { controller, release } = abortsWith(signal);
     this.#wake = () => controller.abort();
-    await this.#o.clock.sleep(this.#o.updateMs, AbortSignal.any([signal, controller.signal])).catch(() => {});
+    await this.#o.clock.sleep(this.#o.updateMs, controller.signal).catch(() => {});
     this.#wake = undefined;
+    release();
   }
 
   #labels(): Readonly<Record<string, string>> {
