@@ -12,6 +12,7 @@ import { coreV1 } from '../api/refs.ts';
 import { builtinResources } from '../api/resource.ts';
 import { isForbidden, notFound, StatusError, tooManyRequests, unavailable } from '../api/status.ts';
 import { settle, systemClock, VirtualClock } from '../base/clock.ts';
+import { createMetrics } from '../base/metrics.ts';
 import type { Client, Patch } from './client.ts';
 import { clientConformance } from './client-conformance.ts';
 import { type FakeClient, fakeClient } from './fake-client.ts';
@@ -248,8 +249,9 @@ describe('http client', { timeout: 30_000 }, () => {
     );
   });
 
-  it('comes back when asked to, but not for a POST', async () => {
+  it('comes back when asked to, but not for a POST; counts what it did', async () => {
     const clock = new VirtualClock();
+    const metrics = createMetrics();
     let calls = 0;
     await withServer(
       (_, response) => {
@@ -258,7 +260,7 @@ describe('http client', { timeout: 30_000 }, () => {
         if (calls === 3) json(response, 200, configMap);
         else json(response, error.code, error.status, { 'retry-after': '7' });
       },
-      async client => {
+      async (client, server) => {
         const got = client.get(coreV1.configmaps, key);
         for (let i = 1; i <= 2; i++) {
           while (calls < i || clock.untilNext()! > 7000) await settle();
@@ -267,8 +269,22 @@ describe('http client', { timeout: 30_000 }, () => {
         assert.equal((await got).metadata.name, 'c');
         assert.equal(calls, 3);
         await assert.rejects(client.create(coreV1.configmaps, { metadata: key }), { code: 429 });
+        const text = await metrics.text();
+        const { host } = new URL(server.url);
+        for (const line of [
+          `requests_total{code="429",host="${host}",method="GET"} 1`,
+          `requests_total{code="503",host="${host}",method="GET"} 1`,
+          `requests_total{code="200",host="${host}",method="GET"} 1`,
+          `requests_total{code="429",host="${host}",method="POST"} 1`,
+          `request_retries_total{code="429",host="${host}",verb="GET"} 1`,
+          `request_retries_total{code="503",host="${host}",verb="GET"} 1`,
+          `request_duration_seconds_count{host="${host}",verb="GET"} 3`,
+          `request_size_bytes_count{host="${host}",verb="POST"} 1`,
+          `response_size_bytes_count{host="${host}",verb="GET"} 3`,
+        ])
+          assert.ok(text.includes(`\nrest_client_${line}\n`), line);
       },
-      { clock },
+      { clock, metrics },
     );
   });
 
@@ -292,7 +308,8 @@ describe('http client', { timeout: 30_000 }, () => {
 
   it('connects again after losing the connection; tells watches', async () => {
     const fake = fakeClient([], { clock: systemClock });
-    await withServer(serveFake(fake), async (client, server) => {
+    const metrics = createMetrics();
+    const test = async (client: Client, server: Awaited<ReturnType<typeof serve>>) => {
       await client.create(coreV1.configmaps, { metadata: key });
       const closed = Promise.withResolvers<Error | undefined>();
       const begun = Promise.withResolvers<void>();
@@ -303,7 +320,12 @@ describe('http client', { timeout: 30_000 }, () => {
       assert.ok((await closed.promise) instanceof Error);
       assert.equal((await client.get(coreV1.configmaps, key)).metadata.name, 'c');
       assert.equal(server.connections(), 1);
-    });
+      const { host } = new URL(server.url);
+      assert.ok(
+        (await metrics.text()).includes(`\nrest_client_requests_total{code="200",host="${host}",method="GET"} 2\n`),
+      );
+    };
+    await withServer(serveFake(fake), test, { metrics });
   });
 
   it('uses one connection for many requests at once', async () => {

@@ -4,6 +4,7 @@ import type { Status } from '../api/type/meta-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Log, silentLog } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 import { parseExactJson } from '../base/whole-number.ts';
 import type {
   Client,
@@ -31,6 +32,7 @@ import {
   withQuery,
   writeQuery,
 } from './request.ts';
+import { type RestClientMetrics, restClientMetrics } from './rest-client-metrics.ts';
 import { NotSentError, type RequestHeaders } from './transport.ts';
 
 export interface HttpClientOptions {
@@ -55,6 +57,8 @@ export interface HttpClientOptions {
   /** For time-outs of the network: the machine's, also where all else runs on a virtual one. */
   clock?: Clock;
   log?: Log;
+  /** Where requests are counted. */
+  metrics?: Metrics;
   contentType?: 'application/json';
 }
 
@@ -62,7 +66,9 @@ export interface HttpClientOptions {
 export function httpClient(options: HttpClientOptions): Client & { close(): void } {
   const clock = options.clock ?? systemClock;
   const transport = new HttpTransport({ ...options, clock });
-  const connection: Connection = { options, transport, clock, log: options.log ?? silentLog };
+  const { log = silentLog, metrics } = options;
+  const counts = metrics && { host: new URL(options.server).host, to: restClientMetrics(metrics) };
+  const connection: Connection = { options, transport, clock, log, counts };
   return new HttpClient(connection, options.userAgent ?? 'k8ts');
 }
 
@@ -71,6 +77,7 @@ interface Connection {
   readonly transport: HttpTransport;
   readonly clock: Clock;
   readonly log: Log;
+  readonly counts: { readonly host: string; readonly to: RestClientMetrics } | undefined;
 }
 
 interface Call extends Asked {
@@ -232,7 +239,9 @@ class HttpClient implements Client {
 
   watch<T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
     const path = withQuery(pathOf(resource, options.namespace), watchQuery(options));
-    const watch = new HttpWatch(this.#c.transport, handler, {
+    const { counts } = this.#c;
+    const note = counts && ((status: number) => counts.to.result(counts.host, 'GET', status));
+    const watch = new HttpWatch(this.#c.transport, handler, note, {
       verb: 'watch',
       group: resource.group,
       resource: resource.resource,
@@ -262,6 +271,7 @@ class HttpClient implements Client {
       const wait = answer.retryAfterSeconds;
       const again = (answer.status === 429 || answer.status === 503) && wait > 0 && call.method !== 'POST';
       if (!again || tries >= maxRetries) throw error;
+      this.#c.counts?.to.retried(this.#c.counts.host, call.method, answer.status);
       this.#c.log.debug('server asks to come back later', { path, seconds: wait });
       await this.#c.clock.sleep(wait * 1000);
     }
@@ -281,13 +291,21 @@ class HttpClient implements Client {
   }
 
   #once(method: string, path: string, headers: RequestHeaders, body: string | undefined): Promise<Answer> {
-    const { clock, transport, options } = this.#c;
+    const { clock, transport, options, counts } = this.#c;
     const timeoutMs = options.requestTimeoutMs ?? 60_000;
+    const startMs = clock.monotonic();
+    const count = (code: number, receivedBytes: number) =>
+      counts?.to.done({
+        ...{ host: counts.host, method, code, receivedBytes },
+        seconds: (clock.monotonic() - startMs) / 1000,
+        sentBytes: body === undefined ? 0 : Buffer.byteLength(body),
+      });
     return new Promise((resolve, reject) => {
       let head = { status: 0, contentType: '', retryAfterSeconds: 0 };
       const chunks: Buffer[] = [];
       const timer = clock.after(timeoutMs, () => {
         call.cancel();
+        count(0, 0);
         reject(new Error(`${method} ${options.server}${path} timed out after ${timeoutMs} ms`));
       });
       const call = transport.send(
@@ -304,10 +322,12 @@ class HttpClient implements Client {
           onEnd() {
             timer.cancel();
             const all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+            count(head.status, all.length);
             resolve({ ...head, body: all.toString('utf8') });
           },
           onError(error) {
             timer.cancel();
+            count(0, 0);
             const again = error instanceof NotSentError || (method === 'GET' && head.status === 0);
             const text = `${method} ${options.server}${path}: ${messageOf(error)}`;
             reject(new RequestError(text, again, { cause: error }));

@@ -11,13 +11,21 @@ import type { RequestHeaders, TransportCall } from './transport.ts';
 export class HttpWatch<T extends KubeObject> implements WatchHandle {
   readonly #transport: HttpTransport;
   readonly #handler: WatchHandler<T>;
+  readonly #note: ((status: number) => void) | undefined;
   readonly #asked: Asked;
   #call: TransportCall | undefined;
   #over = false;
 
-  constructor(transport: HttpTransport, handler: WatchHandler<T>, asked: Asked) {
+  /** `note` is told how it is answered; 0: not at all. */
+  constructor(
+    transport: HttpTransport,
+    handler: WatchHandler<T>,
+    note: ((status: number) => void) | undefined,
+    asked: Asked,
+  ) {
     this.#transport = transport;
     this.#handler = handler;
+    this.#note = note;
     this.#asked = asked;
   }
 
@@ -34,6 +42,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
 
   start(path: string, headers: RequestHeaders): void {
     if (this.#over) return;
+    const note = this.#note;
     let status = 0;
     let retryAfterSeconds = 0;
     const refusal: Buffer[] = [];
@@ -43,6 +52,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
       {
         onHead(code, h) {
           status = code;
+          note?.(code);
           retryAfterSeconds = retryAfter(h['retry-after']);
         },
         onData: chunk => {
@@ -54,7 +64,10 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
           const body = () => Buffer.concat(refusal).toString('utf8');
           this.fail(status === 200 ? undefined : errorFromResponse(status, body(), this.#asked, retryAfterSeconds));
         },
-        onError: error => this.fail(error),
+        onError: error => {
+          if (status === 0) note?.(0);
+          this.fail(error);
+        },
       },
     );
   }

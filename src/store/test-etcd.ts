@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { systemClock } from '../base/clock.ts';
 
 export interface EtcdProcess {
   /** `http://127.0.0.1:PORT` */
@@ -72,7 +72,7 @@ async function leaderOf(members: readonly EtcdProcess[]): Promise<EtcdProcess> {
     const leader = running[0]?.leader;
     const index = told.findIndex(s => s?.id === leader);
     if (leader && index >= 0 && running.every(s => s.leader === leader)) return members[index]!;
-    await setTimeout(50);
+    await systemClock.sleep(50);
   }
 }
 

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../../base/clock.ts';
+import { createMetrics } from '../../base/metrics.ts';
 import { seededRandom } from '../../base/random.ts';
 import type { ApiContext } from '../context.ts';
+import { ServerCounts } from '../observe/server-counts.ts';
 import { startTestExtension } from './test-extension.ts';
 import { WebhookClient } from './webhook-client.ts';
 
-const contextWith = (clock: VirtualClock) =>
-  ({ clock, random: seededRandom(1), onShutdown: new Set() }) as unknown as ApiContext & {
+const contextWith = (clock: VirtualClock, metrics = createMetrics()) =>
+  ({
+    ...{ clock, random: seededRandom(1), onShutdown: new Set() },
+    counts: new ServerCounts(metrics),
+  }) as unknown as ApiContext & {
     onShutdown: Set<() => void>;
   };
 
@@ -28,7 +33,8 @@ test('a webhook that takes too long is given up', async () => {
 });
 
 test('an authority that did not sign the certificate is not believed', async () => {
-  const context = contextWith(new VirtualClock());
+  const metrics = createMetrics();
+  const context = contextWith(new VirtualClock(), metrics);
   const extension = await startTestExtension((_request, response) => void response.end('{}'));
   const other = await startTestExtension(() => {});
   const client = new WebhookClient({ context, userAgent: 'test' });
@@ -38,6 +44,16 @@ test('an authority that did not sign the certificate is not believed', async () 
       client.post({ url: extension.url, caBundle: other.caBundle }, {}, 1000),
       /tls: failed to verify certificate: x509: /,
     );
+    const text = await metrics.text();
+    const { host } = new URL(extension.url);
+    for (const line of [
+      `rest_client_requests_total{code="200",host="${host}",method="POST"} 1`,
+      `rest_client_requests_total{code="<error>",host="${host}",method="POST"} 1`,
+      `rest_client_request_duration_seconds_count{host="${host}",verb="POST"} 2`,
+      `rest_client_request_size_bytes_sum{host="${host}",verb="POST"} 4`,
+      `rest_client_response_size_bytes_sum{host="${host}",verb="POST"} 2`,
+    ])
+      assert.ok(text.includes(`\n${line}\n`), line);
   } finally {
     for (const end of context.onShutdown) end();
     await extension.stop();

@@ -122,19 +122,28 @@ export class WebhookClient {
     const { clock } = this.#options.context;
     const controller = new AbortController();
     const timer = clock.after(timeoutMs, () => controller.abort());
+    const { clients } = this.#options.context.counts;
     const startMs = clock.monotonic();
+    let code = 0;
+    let receivedBytes = 0;
     try {
-      return await this.#once(to, body, controller.signal).catch(error => {
+      const answered = await this.#once(to, body, controller.signal).catch(error => {
         // The server closed a kept connection just then.
         if (error.reused && !controller.signal.aborted) return this.#once(to, body, controller.signal);
         throw error;
       });
+      code = answered.code;
+      receivedBytes = Buffer.byteLength(answered.answer);
+      return answered;
     } catch (error) {
       if (controller.signal.aborted) throw new Error('context deadline exceeded');
       throw new Error(dialError(to.target, error), { cause: error });
     } finally {
       timer.cancel();
-      currentTrace()?.step('call webhook', startMs, clock.monotonic(), { host: to.host, path: to.path });
+      const endMs = clock.monotonic();
+      const seconds = (endMs - startMs) / 1000;
+      clients.done({ host: to.host, method: 'POST', code, seconds, sentBytes: body.length, receivedBytes });
+      currentTrace()?.step('call webhook', startMs, endMs, { host: to.host, path: to.path });
     }
   }
 

@@ -2,8 +2,8 @@
 
 import type { BucketCounts } from '../../base/bucket-counts.ts';
 import type { Clock } from '../../base/clock.ts';
+import { CellHistogram } from '../../base/metric-cells.ts';
 import type { Metrics } from '../../base/metrics.ts';
-import { CellHistogram } from './cells.ts';
 import { currentTrace } from './trace.ts';
 
 export type AdmissionPhase = 'mutate' | 'validate';

@@ -1,6 +1,7 @@
 // What an API server tells of itself and who follows its requests, put together.
 import { reportComponent } from '../../api/component-metrics.ts';
 import { debugPaths } from '../../base/debug/debug-paths.ts';
+import { CellCounter, CellHistogram } from '../../base/metric-cells.ts';
 import { createMetrics, exponentialBuckets, type Metrics } from '../../base/metrics.ts';
 import { reportProcess } from '../../base/process-metrics.ts';
 import type { Store } from '../../store/store.ts';
@@ -11,7 +12,6 @@ import { metricsPath, type VersionInfo } from '../health.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { reportCaches } from './cache-metrics.ts';
-import { CellCounter, CellHistogram } from './cells.ts';
 import { reportStorage, reportStore } from './storage-metrics.ts';
 import { createTracer, type Tracer } from './tracer.ts';
 

@@ -1,7 +1,8 @@
 // What the server counts of requests beside how long they took, held as plain numbers until somebody asks.
 import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
+import { CellCounter, CellHistogram } from '../../base/metric-cells.ts';
 import { exponentialBuckets, linearBuckets, type Metrics } from '../../base/metrics.ts';
-import { CellCounter, CellHistogram } from './cells.ts';
+import { type RestClientMetrics, restClientMetrics } from '../../client/rest-client-metrics.ts';
 
 interface Named {
   readonly group: string;
@@ -15,6 +16,8 @@ export class ServerCounts {
   readonly #frames = new Map<string, { readonly labels: Record<string, string>; readonly sizes: BucketCounts }>();
   readonly #bodies: CellHistogram;
   readonly #own: CellCounter;
+  /** Requests to webhooks. */
+  readonly clients: RestClientMetrics;
   readonly #repairs: Record<string, CellCounter>;
   /** Connections that did not get through TLS. */
   handshakeErrors = 0;
@@ -31,6 +34,7 @@ export class ServerCounts {
       'apiserver_selfrequest_total',
       '[ALPHA] Counter of apiserver self-requests broken out for each verb, API resource and subresource.',
     );
+    this.clients = restClientMetrics(metrics);
     const repairs = (what: string, of: string) =>
       new CellCounter(
         metrics,

@@ -192,6 +192,7 @@ async function runAlone(
     userAgent: name,
     clock,
     log,
+    metrics,
   });
   const work: Service = { name, run: s => runAll(make(client, metrics, ca), s) };
   const leading: Service = {

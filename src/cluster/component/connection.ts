@@ -4,6 +4,7 @@ import { isAlreadyExists, isNotFound } from '../../api/status.ts';
 import type { TokenRequest } from '../../api/type/authentication-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { Metrics } from '../../base/metrics.ts';
 import type { Client } from '../../client/client.ts';
 import { type HttpClientOptions, httpClient } from '../../client/http-client.ts';
 import { accessTo, inClusterAccess, loadKubeconfig } from '../../client/kubeconfig.ts';
@@ -14,6 +15,7 @@ export interface ConnectionOptions {
   readonly userAgent: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics?: Metrics;
 }
 
 export interface Connection {
@@ -25,12 +27,12 @@ export interface Connection {
 
 /** Throws an error that says what the kubeconfig lacks. */
 export function connectTo(options: ConnectionOptions): Connection {
-  const { clock, log, userAgent } = options;
+  const { clock, log, userAgent, metrics } = options;
   const inCluster = options.kubeconfig ? undefined : inClusterAccess(clock);
   const access = inCluster ?? accessTo(loadKubeconfig(options.kubeconfig ? { path: options.kubeconfig } : {}), clock);
   const open: { close(): void }[] = [];
   const make = (more: Partial<HttpClientOptions>, from: HttpClientOptions = access) => {
-    const client = httpClient({ ...from, ...more, clock, log });
+    const client = httpClient({ ...from, ...more, clock, log, ...(metrics ? { metrics } : {}) });
     open.push(client);
     return client;
   };

@@ -1,6 +1,7 @@
 // Checks of validating policies, by Kubernetes' names.
+
+import { CellCounter, CellHistogram } from '../../../base/metric-cells.ts';
 import type { Metrics } from '../../../base/metrics.ts';
-import { CellCounter, CellHistogram } from '../../observe/cells.ts';
 
 export type EnforcementAction = 'allow' | 'deny' | 'warn' | 'audit';
 

@@ -1,6 +1,6 @@
 // Histograms and counters by a few labels, counted in place: labels are looked up by one key, once each kind of thing.
-import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
-import type { Metrics } from '../../base/metrics.ts';
+import { BucketCounts, bucketSamples } from './bucket-counts.ts';
+import type { Metrics } from './metrics.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
