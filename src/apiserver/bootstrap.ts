@@ -18,16 +18,24 @@ export interface BootstrapOptions {
 
 export const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
+/** Creates the namespaces that are missing. */
+export async function ensureNamespaces(client: Client): Promise<void> {
+  await Promise.all(systemNamespaces.map(name => ensureObject(client, coreV1.namespaces, { metadata: { name } })));
+}
+
+async function ensureObject<T extends KubeObject>(client: Client, resource: ResourceRef<T>, object: Draft<T>) {
+  try {
+    await client.create(resource, object);
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}
+
 /** Creates what is missing; leaves alone what exists. */
 export async function bootstrapObjects(client: Client, options: BootstrapOptions): Promise<void> {
-  const ensure = async <T extends KubeObject>(resource: ResourceRef<T>, object: Draft<T>) => {
-    try {
-      await client.create(resource, object);
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
-  };
-  await Promise.all(systemNamespaces.map(name => ensure(coreV1.namespaces, { metadata: { name } })));
+  const ensure = <T extends KubeObject>(resource: ResourceRef<T>, object: Draft<T>) =>
+    ensureObject(client, resource, object);
+  await ensureNamespaces(client);
   await Promise.all([
     ensure(schedulingV1.priorityclasses, {
       metadata: { name: 'system-node-critical' },

@@ -8,7 +8,8 @@ let server: TestServer;
 let api: Caller;
 const clock = new VirtualClock(systemClock.now());
 before(async () => {
-  server = await startTestServer({ clock, serviceCidrs: ['10.96.0.0/16', 'fd00:96::/112'] });
+  const advertise = { address: '192.0.2.1', port: 6443 };
+  server = await startTestServer({ clock, serviceCidrs: ['10.96.0.0/16', 'fd00:96::/112'], advertise });
   api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
 });
 after(async () => {
@@ -79,6 +80,31 @@ test('what is mandatory comes back; what somebody took over stays', async () => 
   await watching.next(e => e.object.metadata.name === 'probes' && e.object.spec.matchingPrecedence === 2);
   await watching.next(e => e.object.metadata.name === 'catch-all');
   assert.equal((await api.expect(200, 'GET', `${all}/service-accounts`)).spec.matchingPrecedence, 9001);
+  watching.stop();
+});
+
+test('the service of the API and its endpoints come back, as do namespaces of the system', async () => {
+  const slices = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices';
+  for (const path of [services, '/api/v1/namespaces/default/endpoints', slices]) {
+    const before = await api.expect(200, 'GET', `${path}/kubernetes`);
+    const watching = await api.watch(`${path}?watch=true&fieldSelector=metadata.name%3Dkubernetes`);
+    await api.expect(200, 'DELETE', `${path}/kubernetes`);
+    await watching.next(e => e.type === 'DELETED');
+    await clock.advance(10_000);
+    const { object } = await watching.next(e => e.type === 'ADDED' && e.object.metadata.uid !== before.metadata.uid);
+    watching.stop();
+    for (const field of ['subsets', 'endpoints', 'ports']) assert.deepEqual(object[field], before[field], path);
+    assert.equal(object.spec?.clusterIP, before.spec?.clusterIP);
+  }
+  const namespaces = '/api/v1/namespaces';
+  const watching = await api.watch(`${namespaces}?watch=true&fieldSelector=metadata.name%3Dkube-node-lease`);
+  const { object: lease } = await watching.next(e => e.type === 'ADDED');
+  const ending = await api.expect(200, 'DELETE', `${namespaces}/kube-node-lease`);
+  // What the namespace controller would do.
+  await api.expect(200, 'PUT', `${namespaces}/kube-node-lease/finalize`, { ...ending, spec: { finalizers: [] } });
+  await watching.next(e => e.type === 'DELETED');
+  await clock.advance(60_000);
+  await watching.next(e => e.type === 'ADDED' && e.object.metadata.uid !== lease.metadata.uid);
   watching.stop();
 });
 

@@ -77,7 +77,7 @@ export async function startUpkeep(
 }
 
 /** Acts once, a while after the first of several changes; without changes never. */
-function later({ clock }: ApiContext, afterMs: number, act: () => Promise<void>) {
+export function later({ clock }: Pick<ApiContext, 'clock'>, afterMs: number, act: () => Promise<void>) {
   let timer: { cancel(): void } | undefined;
   return {
     onEvent() {

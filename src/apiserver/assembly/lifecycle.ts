@@ -6,14 +6,14 @@ import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
 import type { PortLedger } from '../allocation/port-ledger.ts';
 import type { Auditor } from '../audit/auditor.ts';
-import { bootstrapObjects } from '../bootstrap.ts';
-import type { ApiContext } from '../context.ts';
+import { bootstrapObjects, ensureNamespaces, systemNamespaces } from '../bootstrap.ts';
+import { type ApiContext, registryOf } from '../context.ts';
 import type { CustomResources } from '../custom/custom-resources.ts';
 import { allowDecisions } from '../decisions/decisions-api.ts';
 import { EndpointLeases } from '../endpoint-leases.ts';
 import { ensureJoining } from '../joining.ts';
 import { ensureKubernetesService, reconcileKubernetesService } from '../kubernetes-service.ts';
-import { startUpkeep } from '../upkeep.ts';
+import { later, startUpkeep } from '../upkeep.ts';
 import type { UsageApi } from '../usage/metrics-api.ts';
 import type { Basis } from './basis.ts';
 import type { Entrance } from './entrance.ts';
@@ -37,6 +37,9 @@ export interface LifecycleDeps {
 }
 
 const longestDrainMs = 5000;
+// As often as kube-apiserver looks after them.
+const serviceAfterMs = 10_000;
+const namespacesAfterMs = 60_000;
 
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
@@ -105,6 +108,8 @@ export class Lifecycle {
       startUpkeep(context, client, signal, { range: options.nodePortRange ?? [30000, 32767], ledger: nodePorts }),
       entrance.aggregation.start(),
     ]);
+    const namespaces = systemNamespaces.map(name => ({ group: '', resource: 'namespaces', name }));
+    this.#restore(namespaces, namespacesAfterMs, () => ensureNamespaces(client), signal);
     readiness.phase = 'ready';
     this.#ready.resolve();
     if (options.advertise)
@@ -124,11 +129,49 @@ export class Lifecycle {
     const { client, basis, storage } = this.#deps;
     const { store } = storage;
     const service = { clusterIp: firstAddress(this.#serviceCidrs[0]!), ...at };
-    if (!store.newestRevision) return reconcileKubernetesService(client, service);
-    await ensureKubernetesService(client, service);
+    const own = { group: '', name: 'kubernetes' };
+    const kinds = [
+      { ...own, resource: 'services' },
+      { ...own, resource: 'endpoints' },
+      { ...own, resource: 'endpointslices', group: 'discovery.k8s.io' },
+    ];
+    if (!store.newestRevision) {
+      const reconcile = () => reconcileKubernetesService(client, service);
+      await reconcile();
+      return this.#restore(kinds, serviceAfterMs, reconcile, signal);
+    }
+    const ensure = () => ensureKubernetesService(client, service);
+    await ensure();
+    this.#restore(kinds.slice(0, 1), serviceAfterMs, ensure, signal);
     this.#leases = new EndpointLeases({ store, client, clock: basis.clock, log: basis.log, ...at });
     await this.#leases.renew();
     void this.#leases.run(signal);
+  }
+
+  /** Puts right what belongs to the server itself, a while after somebody has changed or deleted it. */
+  #restore(
+    objects: readonly { group: string; resource: string; name: string }[],
+    afterMs: number,
+    act: () => Promise<void>,
+    signal: AbortSignal,
+  ): void {
+    const { context, basis } = this.#deps;
+    const restoring = later(context, afterMs, async () => {
+      try {
+        await act();
+      } catch (error) {
+        if (signal.aborted) return;
+        basis.log.error('restoring an object of the server failed', { error });
+        restoring.onEvent();
+      }
+    });
+    const stops = objects.map(({ group, resource, name }) =>
+      registryOf(context, group, resource).cache.listen({ name, onEvent: () => restoring.onEvent() }),
+    );
+    signal.addEventListener('abort', () => {
+      for (const stop of stops) stop();
+      restoring.cancel();
+    });
   }
 
   async #stop(): Promise<void> {
