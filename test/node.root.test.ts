@@ -16,14 +16,20 @@ import { containerTests, namedUserImage, userImage } from './node/containers.ts'
 import { disruptionTests } from './node/disruption.ts';
 import { extensionTests } from './node/extensions.ts';
 import { imageTests } from './node/images.ts';
+import { initContainerTests } from './node/init-containers.ts';
 import { lifecycleTests } from './node/lifecycle.ts';
 import { mountTests } from './node/mounts.ts';
 import { nameTests } from './node/names.ts';
 import { networkTests } from './node/network.ts';
+import { podChangeTests } from './node/pod-changes.ts';
+import { probeTests } from './node/probes.ts';
 import { restartTests } from './node/restart.ts';
+import { sandboxTests } from './node/sandbox.ts';
 import { securityTests } from './node/security.ts';
 import { serviceTests } from './node/services.ts';
+import { variableTests } from './node/variables.ts';
 import { volumeConformanceTests } from './node/volume-conformance.ts';
+import { projectedVolumeTests } from './node/volume-projected.ts';
 import { volumeTests } from './node/volumes.ts';
 
 const image = 'k8ts.test/busybox:1';
@@ -62,21 +68,32 @@ before(async () => {
 
 after(() => lab.dispose());
 
-const groups = { containers: containerTests, volumes: volumeTests, lifecycle: lifecycleTests, security: securityTests };
+type Tests = (c: () => ClusterAccess) => void;
+const together =
+  (...all: Tests[]): Tests =>
+  c => {
+    for (const tests of all) tests(c);
+  };
+
+const groups = {
+  containers: together(containerTests, variableTests),
+  volumes: together(volumeTests, projectedVolumeTests),
+  lifecycle: together(initContainerTests, probeTests, podChangeTests, lifecycleTests),
+  security: together(securityTests, sandboxTests),
+};
 const volumeGroups = { mounts: mountTests, 'volume conformance': volumeConformanceTests, extensions: extensionTests };
 const networkGroups = {
   network: networkTests,
   services: serviceTests,
-  'names, proxies, images': (c: () => ClusterAccess) => {
-    nameTests(c);
-    apiProxyTests(c);
-    imageTests(c);
-  },
+  'names, proxies, images': together(nameTests, apiProxyTests, imageTests),
 };
-const conformanceTests = (c: () => ClusterAccess) => {
-  const topics = [conformancePods, conformanceContainers, conformanceEnvironment, conformanceProbes, conformanceResize];
-  for (const tests of topics) tests(c);
-};
+const conformanceTests = together(
+  conformancePods,
+  conformanceContainers,
+  conformanceEnvironment,
+  conformanceProbes,
+  conformanceResize,
+);
 
 for (const [name, tests] of Object.entries({
   ...groups,
