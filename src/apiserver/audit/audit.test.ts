@@ -62,6 +62,18 @@ test('levels decide what is recorded of a request', async () => {
   assert.equal(secret.level, 'Metadata');
   assert.equal(secret.stage, 'ResponseComplete');
   assert.equal(secret.requestObject, undefined);
+  assert.deepEqual(secret.objectRef, { resource: 'secrets', namespace: 'default', name: 's', apiVersion: 'v1' });
+  await assert.rejects(http.create(coreV1.secrets, { metadata: { name: 's', namespace: 'default' } }));
+  const again = await recorded(e => e.objectRef?.resource === 'secrets' && e.responseStatus?.code === 409);
+  assert.equal(again.responseObject, undefined);
+  assert.deepEqual(again.responseStatus, {
+    metadata: {},
+    status: 'Failure',
+    message: 'secrets "s" already exists',
+    reason: 'AlreadyExists',
+    details: { name: 's', kind: 'secrets' },
+    code: 409,
+  });
   const { requestObject, responseObject, ...event } = await recorded(
     e => e.objectRef?.resource === 'configmaps' && byAdmin(e),
   );

@@ -7,7 +7,7 @@ const maxRecordedBytes = 1 << 20;
 
 export interface Watcher {
   readonly recordsRequest: () => boolean;
-  readonly recordsResponse: () => boolean;
+  readonly recordsResponse: (code: number) => boolean;
   /** The head of a streamed answer is out. */
   onStart(code: number): void;
   /** Once: the answer is complete or the client gone. What is sent at once waits for a promise. */
@@ -86,7 +86,7 @@ export class AuditedExchange implements Exchange {
   }
 
   respond(code: number, headers: Headers, body?: Uint8Array | string): void {
-    if (body !== undefined && this.#watcher.recordsResponse()) this.#note(headers, [Buffer.from(body)]);
+    if (body !== undefined && this.#watcher.recordsResponse(code)) this.#note(headers, [Buffer.from(body)]);
     this.#code = code;
     const noted = this.#end(code);
     const send = () => this.#inner.respond(code, this.#marked(headers), body);
@@ -97,7 +97,7 @@ export class AuditedExchange implements Exchange {
   open(code: number, headers: Headers): Writable {
     const out = this.#inner.open(code, this.#marked(headers));
     this.#watcher.onStart(code);
-    if (this.#watcher.recordsResponse()) this.#tee(out, headers);
+    if (this.#watcher.recordsResponse(code)) this.#tee(out, headers);
     const end = () => this.#end(code);
     out.once('finish', end);
     out.once('close', end);

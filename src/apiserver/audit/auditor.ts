@@ -167,8 +167,8 @@ export class AuditRecord {
       ...(this.#actsAs ? impersonationOf(this.#actsAs) : {}),
       sourceIPs,
       ...(userAgent ? { userAgent } : {}),
-      ...(info.isResource ? { objectRef: referenceOf(info, requestObject, responseObject) } : {}),
-      ...(answer ? { responseStatus: answer.status ?? statusOf(answer.code, responseObject) } : {}),
+      ...(info.isResource ? { objectRef: referenceOf(info, answer?.requestObject, responseObject) } : {}),
+      ...(answer ? { responseStatus: answer.status ?? statusOf(answer.code, answer.responseObject) } : {}),
       ...(requestObject === undefined ? {} : { requestObject: requestObject as never }),
       ...(responseObject === undefined ? {} : { responseObject: responseObject as never }),
       requestReceivedTimestamp: formatMicroTime(this.#receivedMs),
@@ -204,8 +204,9 @@ class AuditedRequest implements Audited {
       sourceIPs: sourcesOf(exchange),
     });
     this.exchange = new AuditedExchange(exchange, auditId, {
-      recordsRequest: () => this.#record.wants('Request'),
-      recordsResponse: () => this.#record.wants('RequestResponse') && !this.#lasts(),
+      recordsRequest: () => this.#record.wants(this.#namesObject() ? 'Metadata' : 'Request'),
+      // A failure is told at every level.
+      recordsResponse: code => this.#record.wants(code >= 400 ? 'Metadata' : 'RequestResponse') && !this.#lasts(),
       onStart: code => {
         if (this.#lasts()) void this.#record.emit('ResponseStarted', { code, requestObject: this.#requestObject() });
       },
@@ -263,6 +264,12 @@ class AuditedRequest implements Audited {
     });
   }
 
+  /** Its body says which object it is about. */
+  #namesObject(): boolean {
+    const verb = this.#record.info?.verb;
+    return verb === 'create' || verb === 'update';
+  }
+
   #lasts(): boolean {
     const { info } = this.#record;
     return this.exchange.upgrade !== undefined || (info !== undefined && isLongRunning(info));
@@ -317,7 +324,8 @@ interface Named {
 }
 
 function referenceOf(info: RequestInfo, request: unknown, response: unknown) {
-  const sent = (request as Named | undefined)?.metadata;
+  // A patch is no object.
+  const sent = info.verb === 'patch' ? undefined : (request as Named | undefined)?.metadata;
   const made = (response as Named | undefined)?.metadata;
   const name = info.name || sent?.name || (info.verb === 'create' ? made?.name : undefined);
   return {
@@ -333,13 +341,14 @@ function referenceOf(info: RequestInfo, request: unknown, response: unknown) {
 }
 
 function statusOf(code: number, response: unknown): Status {
-  const { kind, status, message, reason } = (response ?? {}) as {
+  const { kind, status, message, reason, details } = (response ?? {}) as {
     kind?: string;
     status?: string;
     message?: string;
     reason?: string;
+    details?: object;
   };
-  const said = kind === 'Status' ? { ...(status ? { status } : {}), message, reason } : {};
+  const said = kind === 'Status' ? { ...(status ? { status } : {}), message, reason, details } : {};
   return JSON.parse(JSON.stringify({ metadata: {}, ...said, code })) as Status;
 }
 
