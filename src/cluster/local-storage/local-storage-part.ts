@@ -4,9 +4,11 @@ import { aborted, runAll, type Service } from '../../base/lifecycle.ts';
 import type { Client } from '../../client/client.ts';
 import { httpClient } from '../../client/http-client.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
+import type { Controller } from '../../engine/controller.ts';
 import { runControllers } from '../../engine/engine.ts';
 import type { ControlPlaneContext, NodeContext } from '../components.ts';
-import { type LocalStorageOptions, localStorageController } from './local-storage.ts';
+import { claimPlacementController } from './claim-placement.ts';
+import { localStorageController } from './local-storage.ts';
 import { ensureLocalStorage } from './local-storage-setup.ts';
 import { directoriesBelow, simulatedDirectories } from './volume-directories.ts';
 
@@ -33,8 +35,11 @@ export function createLocalStorage(context: ControlPlaneContext): Service {
     },
   };
   const simulated = { serves: () => true, directories: simulatedDirectories };
-  const serving = config.simulatedNodes > 0 ? [serve(simulated, client, { ...context, log })] : [];
-  return { name, run: signal => runAll([ensured, ...serving], signal) };
+  const controllers = [
+    claimPlacementController(),
+    ...(config.simulatedNodes > 0 ? [localStorageController(simulated)] : []),
+  ];
+  return { name, run: signal => runAll([ensured, serve(controllers, client, { ...context, log })], signal) };
 }
 
 export function createNodeLocalStorage(context: NodeContext): Service {
@@ -52,20 +57,20 @@ export function createNodeLocalStorage(context: NodeContext): Service {
     log,
   });
   const directories = directoriesBelow(join(config.stateDirectory, 'volumes'));
-  const { run } = serve({ serves: node => node === config.nodeName, directories }, client, { ...context, log });
+  const controller = localStorageController({ serves: node => node === config.nodeName, directories });
+  const { run } = serve([controller], client, { ...context, log });
   return { name, run: signal => run(signal).finally(() => client.close()) };
 }
 
 function serve(
-  options: LocalStorageOptions,
+  controllers: readonly Controller[],
   client: Client,
   { clock, random, log }: Pick<NodeContext, 'clock' | 'random' | 'log'>,
 ): Service {
   const informers = createInformerFactory(client, { clock, random, log });
-  const controller = localStorageController(options);
   const engine: Service = {
-    name: 'local storage controller',
-    run: signal => runControllers([controller], { client, informers, clock, random, log }, signal),
+    name: 'local storage controllers',
+    run: signal => runControllers(controllers, { client, informers, clock, random, log }, signal),
   };
   return { name, run: signal => runAll([engine, { name: 'informers', run: s => informers.run(s) }], signal) };
 }

@@ -5,6 +5,7 @@ import { rbacV1, storageV1 } from '../../api/refs.ts';
 import { isAlreadyExists } from '../../api/status.ts';
 import type { ClusterRole } from '../../api/type/rbac-v1.ts';
 import type { Client } from '../../client/client.ts';
+import { claimPlacementAccount } from './claim-placement.ts';
 import { localProvisioner, localStorageClass } from './kernel/local-volume.ts';
 import { localStorageAccount } from './local-storage.ts';
 
@@ -16,6 +17,13 @@ const rules: Draft<ClusterRole>['rules'] = [
   { apiGroups: [''], resources: ['persistentvolumes'], verbs: ['list', 'watch', 'create', 'delete'] },
   { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['list', 'watch'] },
   { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list', 'watch'] },
+  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+];
+
+const placementRole = 'k8ts:local-storage-placement';
+const placementRules: Draft<ClusterRole>['rules'] = [
+  { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['list', 'watch', 'patch'] },
+  { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
 ];
 
@@ -34,6 +42,12 @@ export async function ensureLocalStorage(client: Client): Promise<void> {
       // Of simulated nodes, inside the control plane.
       { kind: 'ServiceAccount', name: localStorageAccount, namespace: 'kube-system' },
     ],
+  });
+  await ensure(rbacV1.clusterroles, { metadata: { name: placementRole }, rules: placementRules });
+  await ensure(rbacV1.clusterrolebindings, {
+    metadata: { name: placementRole },
+    roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: placementRole },
+    subjects: [{ kind: 'ServiceAccount', name: claimPlacementAccount, namespace: 'kube-system' }],
   });
   await ensure(storageV1.storageclasses, {
     metadata: {

@@ -34,7 +34,7 @@ const claim = (spec: object = {}, node = 'n1') => ({
 });
 
 /** A node n1 with the binder beside it; `there` are its directories, a failure is thrown by what removes them. */
-async function node(storageClass: object, objects: object[], trouble: { failure?: Error; alone?: boolean } = {}) {
+async function node(storageClass: object, objects: object[], trouble: { failure?: Error } = {}) {
   const there = new Set<string>();
   const controller = localStorageController({
     serves: name => name === 'n1',
@@ -48,8 +48,7 @@ async function node(storageClass: object, objects: object[], trouble: { failure?
       source: path => ({ local: { path } }),
     },
   });
-  const controllers = trouble.alone ? [controller] : [volumeBinderController(), controller];
-  const bench = await controllerBench(controllers, {
+  const bench = await controllerBench([volumeBinderController(), controller], {
     objects: [storageClass, ...objects] as object[] as [],
   });
   return { bench, there };
@@ -95,12 +94,7 @@ describe('local storage', () => {
       [claim({ selector: { matchLabels: { a: 'b' } } }), 'claim.Spec.Selector'],
       [claim({ dataSource: { kind: 'PersistentVolumeClaim', name: 'x' } }), 'a claim with a data source'],
     ] as const) {
-      // Events of two controllers in one millisecond of a virtual clock may bear the same name.
-      const called = structuredClone(given) as ReturnType<typeof claim>;
-      Object.assign(called.metadata.annotations, {
-        'volume.kubernetes.io/storage-provisioner': 'k8ts.dev/local-path',
-      });
-      const { bench, there } = await node(standard, [called], { alone: true });
+      const { bench, there } = await node(standard, [given]);
       await using _ = bench;
       assert.deepEqual([volumes(bench), there.size], [[], 0]);
       const failures = bench.events().filter(e => e.startsWith('Warning ProvisioningFailed'));

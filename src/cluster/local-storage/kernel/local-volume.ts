@@ -1,23 +1,51 @@
 // Which claims a node makes directories for, how their volumes look, and which directories may go again.
 import type { Draft } from '../../../api/meta.ts';
-import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/type/core-v1.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim } from '../../../api/type/core-v1.ts';
 import type { StorageClass } from '../../../api/type/storage-v1.ts';
 
 export const localProvisioner = 'k8ts.dev/local-path';
 export const localStorageClass = 'standard';
 
 const provisionedBy = 'pv.kubernetes.io/provisioned-by';
-const selectedNode = 'volume.kubernetes.io/selected-node';
+export const selectedNode = 'volume.kubernetes.io/selected-node';
 const calledProvisioner = 'volume.kubernetes.io/storage-provisioner';
 const hostname = 'kubernetes.io/hostname';
 
-/** The node that the scheduler chose for a claim that waits for a volume of ours; undefined when there is nothing to do. */
-export function nodeToServe({ metadata, spec, status }: PersistentVolumeClaim): string | undefined {
-  const annotations = metadata.annotations ?? {};
-  if (annotations[calledProvisioner] !== localProvisioner || metadata.deletionTimestamp) return undefined;
-  if (spec?.volumeName || status?.phase === 'Bound') return undefined;
-  return annotations[selectedNode];
+/** The claim waits for a volume of ours. */
+export function waitsForVolume({ metadata, spec, status }: PersistentVolumeClaim): boolean {
+  if (metadata.annotations?.[calledProvisioner] !== localProvisioner || metadata.deletionTimestamp) return false;
+  return !spec?.volumeName && status?.phase !== 'Bound';
 }
+
+/** The node that was chosen for a claim that waits for a volume of ours; undefined when there is nothing to do. */
+export const nodeToServe = (claim: PersistentVolumeClaim): string | undefined =>
+  waitsForVolume(claim) ? claim.metadata.annotations?.[selectedNode] : undefined;
+
+/** Where to make a volume that waits for no pod: of the nodes that can have it the one with the fewest volumes of ours. */
+export function nodeForVolume(
+  nodes: readonly Node[],
+  volumes: readonly PersistentVolume[],
+  { allowedTopologies }: StorageClass,
+): string | undefined {
+  const counts = new Map<string, number>();
+  for (const volume of volumes) {
+    const node = volume.metadata.annotations?.[provisionedBy] === localProvisioner ? nodeOf(volume) : undefined;
+    if (node !== undefined) counts.set(node, (counts.get(node) ?? 0) + 1);
+  }
+  const allowed = ({ metadata: { labels = {} } }: Node) =>
+    !allowedTopologies?.length ||
+    allowedTopologies.some(t => t.matchLabelExpressions?.every(e => e.values.includes(labels[e.key] ?? '')) ?? true);
+  return nodes
+    .filter(node => canHaveVolumes(node) && allowed(node))
+    .map(({ metadata: { name } }) => ({ name, count: counts.get(name) ?? 0 }))
+    .sort((a, b) => a.count - b.count || (a.name < b.name ? -1 : 1))[0]?.name;
+}
+
+/** Ready, and open for new pods. */
+export const canHaveVolumes = ({ metadata, spec, status }: Node): boolean =>
+  !metadata.deletionTimestamp &&
+  !spec?.unschedulable &&
+  !!status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True');
 
 /** Why no volume can be made for a claim; undefined when one can. */
 export function refusal({ spec }: PersistentVolumeClaim): string | undefined {
@@ -77,9 +105,11 @@ export function ownVolume({ metadata, spec }: PersistentVolume, base: string): O
   const path = spec?.local?.path ?? spec?.hostPath?.path ?? '';
   const directory = path.startsWith(`${base}/`) ? path.slice(base.length + 1) : '';
   if (!directory.startsWith(`${metadata.name}_`) || directory.includes('/')) return undefined;
-  const terms = spec?.nodeAffinity?.required?.nodeSelectorTerms ?? [];
-  const node = terms[0]?.matchExpressions?.find(e => e.key === hostname)?.values?.[0];
+  const node = nodeOf({ spec });
   return node === undefined ? undefined : { node, directory };
 }
+
+const nodeOf = ({ spec }: Pick<PersistentVolume, 'spec'>): string | undefined =>
+  spec?.nodeAffinity?.required?.nodeSelectorTerms[0]?.matchExpressions?.find(e => e.key === hostname)?.values?.[0];
 
 export const deletesData = ({ spec }: PersistentVolume): boolean => spec?.persistentVolumeReclaimPolicy === 'Delete';

@@ -103,8 +103,9 @@ class VolumeBinding implements Plugin {
     if (!claims || !plan) return undefined;
     try {
       for (const [claim, volume] of plan.bind) await this.#claimVolume(claim, volume);
-      for (const claim of plan.provision) await this.#select(claim, nodeName);
-      await this.#whenBound(claims.waiting);
+      const selected = new Map<string, PersistentVolumeClaim>();
+      for (const claim of plan.provision) selected.set(keyOf(claim), await this.#select(claim, nodeName));
+      await this.#whenBound(claims.waiting, selected);
       this.#release(plan);
       return undefined;
     } catch (error) {
@@ -135,17 +136,20 @@ class VolumeBinding implements Plugin {
     } as object);
   }
 
-  /** Tells the provisioner where. */
-  async #select(claim: PersistentVolumeClaim, node: string): Promise<void> {
-    if (claim.metadata.annotations?.[selectedNode] === node) return;
+  /** Tells the provisioner where; the claim as it is then. */
+  async #select(claim: PersistentVolumeClaim, node: string): Promise<PersistentVolumeClaim> {
+    if (claim.metadata.annotations?.[selectedNode] === node) return claim;
     const { namespace, name: claimName } = claim.metadata;
     const body = { metadata: { annotations: { [selectedNode]: node } } };
     const key = { namespace: namespace!, name: claimName! };
-    await this.#handle.client.patch(coreV1.persistentvolumeclaims, key, { type: 'merge', body });
+    return this.#handle.client.patch(coreV1.persistentvolumeclaims, key, { type: 'merge', body });
   }
 
   /** Resolves when all are bound; rejects after the time-out, or when a claim has gone or lost its node. */
-  async #whenBound(claims: readonly PersistentVolumeClaim[]): Promise<void> {
+  async #whenBound(
+    claims: readonly PersistentVolumeClaim[],
+    selected: ReadonlyMap<string, PersistentVolumeClaim>,
+  ): Promise<void> {
     const { clock, informers, stopping } = this.#handle;
     const informer = informers.informer(coreV1.persistentvolumeclaims);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -154,6 +158,10 @@ class VolumeBinding implements Plugin {
       const lost = claims.find((c, i) => now[i]?.metadata.uid !== c.metadata.uid);
       if (lost) reject(new Error(`binding volumes: persistentvolumeclaim "${lost.metadata.name}" not found`));
       else if (now.every(c => isBound(c!))) resolve();
+      else {
+        const failed = now.find(c => wasGivenUp(c!, selected.get(keyOf(c!))));
+        if (failed) reject(new Error(`provisioning failed for PVC ${JSON.stringify(failed.metadata.name)}`));
+      }
     };
     const stop = informer.addHandler({ onUpdate: check, onDelete: check });
     const timer: Timer = clock.after(this.#timeoutMs, () =>
@@ -182,4 +190,11 @@ class VolumeBinding implements Plugin {
       { resource: 'CSIStorageCapacity', actions: action.add | action.update },
     ];
   }
+}
+
+/** The provisioner takes the node back from a claim when it cannot make a volume there: another is to be chosen. */
+function wasGivenUp(now: PersistentVolumeClaim, selected: PersistentVolumeClaim | undefined): boolean {
+  if (!selected || isBound(now)) return false;
+  const isOlder = Number(now.metadata.resourceVersion) < Number(selected.metadata.resourceVersion);
+  return !isOlder && now.metadata.annotations?.[selectedNode] !== selected.metadata.annotations?.[selectedNode];
 }
