@@ -1,5 +1,6 @@
 // What the kubelet counts of itself, under Kubernetes' names.
 import type { Container, Pod } from '../api/type/core-v1.ts';
+import { BucketCounts, bucketSamples } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
 import { createMetrics, defaultBuckets, exponentialBuckets, type Metrics } from '../base/metrics.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
@@ -86,37 +87,44 @@ const operationNames: Readonly<Record<string, string>> = {
   ListContainerStats: 'list_container_stats',
 };
 
+interface Operation {
+  readonly labels: Readonly<Record<string, string>>;
+  total: number;
+  errors: number;
+  readonly seconds: BucketCounts;
+}
+
 function counted(runtime: ContainerRuntime, metrics: Metrics, clock: Clock): ContainerRuntime {
-  const labels = ['operation_type'];
-  const total = metrics.counter(
-    'kubelet_runtime_operations_total',
-    '[ALPHA] Cumulative number of runtime operations by operation type.',
-    labels,
-  );
-  const errors = metrics.counter(
-    'kubelet_runtime_operations_errors_total',
-    '[ALPHA] Cumulative number of runtime operation errors by operation type.',
-    labels,
-  );
-  const seconds = metrics.histogram(
-    'kubelet_runtime_operations_duration_seconds',
+  const operations: Operation[] = [];
+  const count = (what: string, help: string, value: (operation: Operation) => number) =>
+    metrics.source(`kubelet_runtime_operations_${what}`, `[ALPHA] ${help}`, 'counter', () =>
+      operations.map(o => ({ labels: o.labels, value: value(o) })).filter(s => s.value > 0),
+    );
+  count('total', 'Cumulative number of runtime operations by operation type.', o => o.total);
+  count('errors_total', 'Cumulative number of runtime operation errors by operation type.', o => o.errors);
+  const seconds = 'kubelet_runtime_operations_duration_seconds';
+  metrics.source(
+    seconds,
     '[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.',
-    labels,
-    exponentialBuckets(0.005, 2.5, 14),
+    'histogram',
+    () => operations.filter(o => o.total > 0).flatMap(o => bucketSamples(seconds, o.labels, o.seconds)),
   );
+  const buckets = exponentialBuckets(0.005, 2.5, 14);
   const wrapped = new Map<string, unknown>();
   const wrap = (name: string, call: (...args: unknown[]) => Promise<unknown>) => {
-    const of = { operation_type: operationNames[name] ?? name.replace(/(?<!^)[A-Z]/g, '_$&').toLowerCase() };
+    const labels = { operation_type: operationNames[name] ?? name.replace(/(?<!^)[A-Z]/g, '_$&').toLowerCase() };
+    const operation: Operation = { labels, total: 0, errors: 0, seconds: new BucketCounts(buckets) };
+    operations.push(operation);
     return async (...args: unknown[]) => {
       const startedMs = clock.monotonic();
-      total.inc(of);
+      operation.total++;
       try {
         return await call.apply(runtime, args);
       } catch (error) {
-        errors.inc(of);
+        operation.errors++;
         throw error;
       } finally {
-        seconds.observe(of, (clock.monotonic() - startedMs) / 1000);
+        operation.seconds.observe((clock.monotonic() - startedMs) / 1000);
       }
     };
   };

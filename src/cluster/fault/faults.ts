@@ -318,12 +318,14 @@ class LateEvents {
   }
 
   push(fn: () => void): void {
-    const now = this.#clock.monotonic();
-    const dueMs = Math.max(this.#lastDueMs, now + this.#delayMs());
-    if (dueMs <= now && this.#timers.size === 0) {
+    const delayMs = this.#delayMs();
+    // Whoever is still to come has a timer.
+    if (delayMs === 0 && this.#timers.size === 0) {
       fn();
       return;
     }
+    const now = this.#clock.monotonic();
+    const dueMs = Math.max(this.#lastDueMs, now + delayMs);
     this.#lastDueMs = dueMs;
     const timer = this.#clock.after(dueMs - now, () => {
       this.#timers.delete(timer);

@@ -45,7 +45,8 @@ export class ZoneTainter {
 
   /** The node is ready, or not to be judged: it loses both taints and its place in the queue. */
   async clear(node: Node): Promise<void> {
-    await writeTaints(this.#context, node, [], [unreachableTaint, notReadyTaint]);
+    if (hasTaint(node, unreachableTaint) || hasTaint(node, notReadyTaint))
+      await writeTaints(this.#context, node, [], [unreachableTaint, notReadyTaint]);
     this.#queue(zoneOf(node)).remove(node.metadata.name);
   }
 

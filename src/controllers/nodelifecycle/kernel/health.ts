@@ -75,8 +75,9 @@ function withLease(
   nowMs: number,
 ): NodeHealth {
   const renewTime = lease?.spec?.renewTime;
-  if (!renewTime || (known?.renewTime !== undefined && Date.parse(renewTime) <= Date.parse(known.renewTime)))
-    return health;
+  const last = known?.renewTime;
+  if (!renewTime || renewTime === last) return health;
+  if (last !== undefined && Date.parse(renewTime) <= Date.parse(last)) return health;
   return { ...health, probeMs: nowMs, renewTime };
 }
 
