@@ -15,7 +15,7 @@ import { readAuthenticationConfiguration } from './authn/configuration.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { legacyTokenUse, startTracking } from './authn/legacy-token.ts';
-import { AuthenticationMetrics } from './authn/metrics.ts';
+import { AuthenticationMetrics, certificateLifetimes } from './authn/metrics.ts';
 import { oidcAuthenticator } from './authn/oidc/oidc.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
@@ -154,7 +154,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
   const requests = new RequestAuthenticator({
     members: [
       frontProxyAuthenticator(options.authentication?.requestHeader ?? { allowedNames: ['front-proxy-client'] }),
-      clientCertificateAuthenticator(clock),
+      clientCertificateAuthenticator(clock, metrics && certificateLifetimes(metrics)),
       bearerTokenAuthenticator(tokens, apiAudiences),
     ],
     ...(options.authentication?.anonymousPaths ? { anonymousPaths: options.authentication.anonymousPaths } : {}),

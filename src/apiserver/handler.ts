@@ -104,8 +104,13 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       }
       const noted = audited?.identify(info, who, user);
       if (noted) await noted;
-      const entering = options.gate?.admit(info, user, exchange, startMs);
-      passage = entering instanceof Promise ? await entering : entering;
+      try {
+        const entering = options.gate?.admit(info, user, exchange, startMs);
+        passage = entering instanceof Promise ? await entering : entering;
+      } catch (error) {
+        metrics.dropped(info, error instanceof StatusError ? error.code : 500);
+        throw error;
+      }
       trace?.step('authentication and fairness', startMs, context.clock.monotonic());
       // What is proxied may use any method.
       if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();

@@ -1,6 +1,7 @@
 // Request metrics by Kubernetes' names, counted in place: nothing is looked up by labels but when they are scraped.
 import { BucketCounts, bucketSamples } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
+import { CellCounter } from '../base/metric-cells.ts';
 import type { Metrics, Sample } from '../base/metrics.ts';
 import { removedRelease } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
@@ -14,6 +15,8 @@ export interface RequestMetrics {
     code: number,
     startMs: number,
   ): void;
+  /** A request was turned away because there was no room for it. */
+  dropped(info: RequestInfo, code: number): void;
   /** A watch or a stream began; it counts until its exchange closes. */
   began(info: RequestInfo, exchange: Pick<Exchange, 'onClose'>): void;
 }
@@ -37,7 +40,12 @@ class Cell {
 /** Names of resources come from clients: beyond this what is new is counted together, refusals from half of it on. */
 const mostCells = 5000;
 
-export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
+/** `isServed`: whether there is what is asked for; names of what there is not are not kept. */
+export function requestMetrics(
+  metrics: Metrics,
+  clock: Clock,
+  isServed: (info: RequestInfo) => boolean = () => true,
+): RequestMetrics {
   const cells = new Map<string, Cell>();
   metrics.source('apiserver_request_total', 'Requests by verb, resource and code.', 'counter', () =>
     [...cells.values()].flatMap(({ labels, codes }) =>
@@ -64,6 +72,11 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
     'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.',
     'gauge',
     () => deprecatedOf([...cells.values()].map(c => c.labels)),
+  );
+  const dropped = new CellCounter(
+    metrics,
+    'apiserver_request_terminations_total',
+    '[ALPHA] Number of requests which apiserver terminated in self-defense.',
   );
   const running = new Map<string, { readonly labels: Record<string, string>; value: number }>();
   metrics.source(
@@ -102,6 +115,15 @@ export function requestMetrics(metrics: Metrics, clock: Clock): RequestMetrics {
   }
 
   return {
+    dropped(info, code) {
+      const { group, version, resource, subresource } = info;
+      const scope = scopeOf(info);
+      const verb = verbOf(info, undefined);
+      if (!isServed(info)) return;
+      dropped.add(`${code} ${verb} ${group} ${version} ${resource} ${subresource} ${scope}`, () => ({
+        ...{ code: String(code), component: 'apiserver', group, resource, scope, subresource, verb, version },
+      }));
+    },
     began(info, exchange) {
       const { group, version, resource, subresource } = info;
       const scope = scopeOf(info);

@@ -19,6 +19,7 @@ import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
+import { EvaluationCounts } from './pod-security/evaluation-counts.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
 import { compileMutating, compileValidating, PolicySource } from './policy/compiled.ts';
 import { policyMetrics } from './policy/metrics.ts';
@@ -69,7 +70,11 @@ export function admissionPlugins({ context, client, access, options }: Admission
     serviceAccountAdmission(cacheOf('', 'serviceaccounts'), context.random),
     nodeRestriction({ pods: cacheOf('', 'pods'), nodes: cacheOf('', 'nodes') }),
     taintNodesByCondition,
-    podSecurity({ namespaces: cacheOf('', 'namespaces'), pods: cacheOf('', 'pods') }),
+    podSecurity({
+      namespaces: cacheOf('', 'namespaces'),
+      pods: cacheOf('', 'pods'),
+      counts: options.metrics && new EvaluationCounts(options.metrics),
+    }),
     priority(cacheOf('scheduling.k8s.io', 'priorityclasses')),
     defaultTolerationSeconds,
     defaultStorageClass(cacheOf('storage.k8s.io', 'storageclasses')),

@@ -1,4 +1,5 @@
 // From the socket to the handlers: what is served besides resources, and the front before it all.
+import { resourceId } from '../../api/resource.ts';
 import type { Client } from '../../client/client.ts';
 import type { Access } from '../access.ts';
 import { Aggregation } from '../aggregation/aggregation.ts';
@@ -11,6 +12,7 @@ import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } 
 import { createFront, type Front } from '../http/front.ts';
 import { requestMetrics } from '../metrics.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
+import type { RequestInfo } from '../request-info.ts';
 import { createUpgradeHandler } from '../stream/upgrade.ts';
 import { createSurface } from '../surface.ts';
 import type { Basis } from './basis.ts';
@@ -55,7 +57,7 @@ export function createEntrance({ basis, context, client, access, auditor, checks
     aggregation,
     auditor,
     log,
-    metrics: requestMetrics(metrics, clock),
+    metrics: requestMetrics(metrics, clock, info => isServed(context, info)),
     tracer: observation.tracer,
     authenticate: exchange => access.authenticate(exchange),
     impersonate: (exchange, user, info) => access.impersonate(exchange, user, info),
@@ -69,4 +71,10 @@ export function createEntrance({ basis, context, client, access, auditor, checks
     onHandshakeError: () => void context.counts.handshakeErrors++,
   });
   return { aggregation, remoteClients, surface, observation, front };
+}
+
+function isServed({ resources }: ApiContext, info: RequestInfo): boolean {
+  if (!info.isResource) return true;
+  const resource = resources.get(resourceId(info));
+  return resource !== undefined && (info.subresource === '' || resource.subresources.has(info.subresource));
 }

@@ -1,19 +1,21 @@
 // Client certificates: common name as user, organizations as groups.
 import type { X509Certificate } from 'node:crypto';
+import type { BucketCounts } from '../../base/bucket-counts.ts';
 import type { Clock } from '../../base/clock.ts';
 import { anyUsage, clientAuthUsage, isSignedBy, parseCertificate, parseCertificates } from '../../base/x509.ts';
 import { type Authenticator, CredentialError, credentialIdKey, type PeerCertificate, type UserInfo } from './user.ts';
 
 const uidAttribute = '1.3.6.1.4.1.57683.2';
 
-/** The same certificate object gives the same user object. */
-export function clientCertificateAuthenticator(clock: Clock): Authenticator {
+/** The same certificate object gives the same user object. `lifetimes`: seconds the certificate of each request still has. */
+export function clientCertificateAuthenticator(clock: Clock, lifetimes?: BucketCounts): Authenticator {
   const users = new WeakMap<PeerCertificate, UserInfo>();
   return {
     authenticate({ peerCertificate: peer }) {
       if (!peer || peer.authority === 'frontProxy') return undefined;
       if (peer.notAfterMs !== undefined && clock.now() > peer.notAfterMs)
         throw new CredentialError('x509: certificate has expired or is not yet valid');
+      if (peer.notAfterMs !== undefined) lifetimes?.observe((peer.notAfterMs - clock.now()) / 1000);
       let user = users.get(peer);
       if (!user && peer.commonName) {
         user = userOf(peer);

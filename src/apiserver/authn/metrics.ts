@@ -78,3 +78,20 @@ export class AuthenticationMetrics {
     this.#seconds.get(result)!.observe((this.#clock.monotonic() - startMs) / 1000);
   }
 }
+
+const hour = 3600;
+const day = 24 * hour;
+
+/** Where the remaining lifetimes of clients' certificates are counted, in seconds. */
+export function certificateLifetimes(metrics: Metrics): BucketCounts {
+  const name = 'apiserver_client_certificate_expiration_seconds';
+  const bounds = [0, 1800, hour, 2 * hour, 6 * hour, 12 * hour, ...[1, 2, 4, 7, 30, 90, 180, 360].map(n => n * day)];
+  const counts = new BucketCounts(bounds);
+  metrics.source(
+    name,
+    '[ALPHA] Distribution of the remaining lifetime on the certificate used to authenticate a request.',
+    'histogram',
+    () => bucketSamples(name, {}, counts),
+  );
+  return counts;
+}

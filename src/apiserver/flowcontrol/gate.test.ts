@@ -59,7 +59,12 @@ async function slowServer(options: Parameters<typeof startTestServer>[0]) {
   return { slow, ask, arrived: arrived.promise, release: () => release.resolve(), stop };
 }
 
-async function refusedWhileHeld({ ask, arrived, release }: Awaited<ReturnType<typeof slowServer>>): Promise<void> {
+async function refusedWhileHeld({
+  slow,
+  ask,
+  arrived,
+  release,
+}: Awaited<ReturnType<typeof slowServer>>): Promise<void> {
   const first = ask();
   await arrived;
   const { code, headers, object } = await ask();
@@ -67,6 +72,9 @@ async function refusedWhileHeld({ ask, arrived, release }: Awaited<ReturnType<ty
   assert.equal(headers['retry-after'], '1');
   assert.equal(object.reason, 'TooManyRequests');
   assert.equal(object.message, 'Too many requests, please try again later.');
+  const dropped =
+    'apiserver_request_terminations_total{code="429",component="apiserver",group="authentication.k8s.io",resource="selfsubjectreviews",scope="resource",subresource="",verb="POST",version="v1"} 1';
+  assert.ok((await slow.server.metrics.text()).includes(`\n${dropped}\n`));
   release();
   assert.equal((await first).code, 201);
   assert.equal((await ask()).code, 201);

@@ -88,6 +88,9 @@ describe('a server', () => {
     assert.ok(of('etcd_requests_total', 'operation="create",group="rbac.authorization.k8s.io",resource="roles"')! >= 1);
     assert.equal(of('serviceaccount_valid_tokens_total', ''), undefined);
     assert.match(text, /\nserviceaccount_valid_tokens_total 0\n/);
+    // Certificates of tests last for a day.
+    assert.equal(of('apiserver_client_certificate_expiration_seconds_bucket', 'le="43200"'), 0);
+    assert.ok(of('apiserver_client_certificate_expiration_seconds_bucket', 'le="86400"')! >= 5);
     assert.match(text, /\napiserver_tls_handshake_errors_total 0\n/);
     assert.doesNotMatch(text, /apiserver_storage_size_bytes\{/, 'memory lies on no disk');
   });

@@ -4,11 +4,13 @@ import { forbidden, invalid } from '../../../api/status.ts';
 import type { Pod, PodTemplateSpec } from '../../../api/type/core-v1.ts';
 import type { WatchCache } from '../../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import type { EvaluationCounts } from './evaluation-counts.ts';
 import { type CheckedPod, type Level, violations, violationsText } from './kernel/checks.ts';
 
 export interface PodSecurityDeps {
   readonly namespaces: WatchCache;
   readonly pods: WatchCache;
+  readonly counts?: EvaluationCounts | undefined;
 }
 
 type Mode = 'enforce' | 'audit' | 'warn';
@@ -51,7 +53,7 @@ const templates: Readonly<Record<string, (object: any) => PodTemplateSpec | unde
   'batch/cronjobs': o => o.spec?.jobTemplate?.spec?.template,
 };
 
-export function podSecurity({ namespaces, pods }: PodSecurityDeps): AdmissionPlugin {
+export function podSecurity({ namespaces, pods, counts }: PodSecurityDeps): AdmissionPlugin {
   const labelsOf = (namespace: string): Labels => namespaces.latest(namespace)?.object.metadata.labels ?? {};
   const idOf = ({ resource }: AdmissionAttributes) => `${resource.group}/${resource.resource}`;
   return {
@@ -67,24 +69,27 @@ export function podSecurity({ namespaces, pods }: PodSecurityDeps): AdmissionPlu
       const id = idOf(a);
       if (id === '/namespaces') return checkNamespace(a, pods);
       const labels = labelsOf(a.namespace);
-      if (id !== '/pods') return warnOfTemplate(a, templates[id]!(a.object), labels);
-      checkPod(a, labels);
+      if (id !== '/pods') return checkTemplate(a, templates[id]!(a.object), labels, counts);
+      checkPod(a, labels, counts);
     },
   };
 }
 
-function checkPod(a: AdmissionAttributes, labels: Labels): void {
+function checkPod(a: AdmissionAttributes, labels: Labels, counts: EvaluationCounts | undefined): void {
   const pod = a.object as unknown as Pod;
   if (a.operation === 'UPDATE' && !isSignificant(a.old as unknown as Pod, pod)) return;
   const enforce = policyOf(labels, 'enforce');
   const found = violations(pod as CheckedPod, enforce.level, minorOf(enforce.version));
+  a.annotate?.(`${prefix}enforce-policy`, policyText(enforce));
+  counts?.count(found.length ? 'deny' : 'allow', 'enforce', enforce, a);
+  audit(a, pod as CheckedPod, labels, counts);
   if (found.length)
     throw forbidden(
       a.resource,
       a.name,
       `violates PodSecurity ${JSON.stringify(policyText(enforce))}: ${violationsText(found)}`,
     );
-  warn(a, pod as CheckedPod, labels);
+  warn(a, pod as CheckedPod, labels, counts);
 }
 
 // Only images and the lifetime may be changed without looking again.
@@ -107,14 +112,35 @@ function isSignificant(old: Pod, now: Pod): boolean {
   return shape(old) !== shape(now);
 }
 
-function warn(a: AdmissionAttributes, pod: CheckedPod, labels: Labels): void {
-  const policy = policyOf(labels, 'warn');
+const wouldViolate = (policy: Policy, found: ReturnType<typeof violations>) =>
+  `would violate PodSecurity ${JSON.stringify(policyText(policy))}: ${violationsText(found)}`;
+
+function audit(a: AdmissionAttributes, pod: CheckedPod, labels: Labels, counts: EvaluationCounts | undefined): void {
+  const policy = policyOf(labels, 'audit');
   const found = violations(pod, policy.level, minorOf(policy.version));
-  if (found.length) a.warn(`would violate PodSecurity ${JSON.stringify(policyText(policy))}: ${violationsText(found)}`);
+  if (!found.length) return;
+  counts?.count('deny', 'audit', policy, a);
+  a.annotate?.(`${prefix}audit-violations`, wouldViolate(policy, found));
 }
 
-function warnOfTemplate(a: AdmissionAttributes, template: PodTemplateSpec | undefined, labels: Labels): void {
-  if (template?.spec) warn(a, { metadata: template.metadata ?? {}, spec: template.spec } as CheckedPod, labels);
+function warn(a: AdmissionAttributes, pod: CheckedPod, labels: Labels, counts: EvaluationCounts | undefined): void {
+  const policy = policyOf(labels, 'warn');
+  const found = violations(pod, policy.level, minorOf(policy.version));
+  if (!found.length) return;
+  counts?.count('deny', 'warn', policy, a);
+  a.warn(wouldViolate(policy, found));
+}
+
+function checkTemplate(
+  a: AdmissionAttributes,
+  template: PodTemplateSpec | undefined,
+  labels: Labels,
+  counts: EvaluationCounts | undefined,
+): void {
+  if (!template?.spec) return;
+  const pod = { metadata: template.metadata ?? {}, spec: template.spec } as CheckedPod;
+  audit(a, pod, labels, counts);
+  warn(a, pod, labels, counts);
 }
 
 function checkNamespace(a: AdmissionAttributes, pods: WatchCache): void {
