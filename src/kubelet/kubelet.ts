@@ -9,6 +9,7 @@ import type { Host } from './host/host.ts';
 import { latestContainer, type ObservedContainer, type ObservedPod } from './kernel/observed.ts';
 import { type KubeletMetrics, kubeletMetrics } from './kubelet-metrics.ts';
 import { assembleKubelet, type KubeletParts } from './kubelet-parts.ts';
+import { tellPodRange } from './node/pod-range.ts';
 import type { KubeletOptions } from './option.ts';
 import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -153,6 +154,7 @@ class NodeKubelet implements Kubelet {
   }
 
   #services({ cache, node, lease, host, rotation, collector, eviction }: KubeletParts): readonly Service[] {
+    const { runtime, log } = this.#o;
     const loop = (name: string, run: (signal: AbortSignal) => Promise<void>): Service => ({ name, run });
     return [
       loop('runtime', s => cache.run(s)),
@@ -163,6 +165,7 @@ class NodeKubelet implements Kubelet {
         await node.run(s);
       }),
       loop('lease', s => lease.run(s)),
+      loop('pod range', s => tellPodRange({ nodes: this.#nodeInformer, runtime, log }, s)),
       loop('pods', s => this.#takePods(s)),
       loop('static pods', s => this.#takeStatics(host, s)),
       loop('housekeeping', s => this.#housekeeping(s)),
