@@ -114,6 +114,12 @@ export const nothing = (): Selector => noSelector;
 export const selectorOf = (requirements: readonly Requirement[]): Selector =>
   requirements.length ? new Requirements(requirements) : everySelector;
 
+// A selector's text has no field path to name: Go writes that as <nil>.
+function checkKey(key: string): void {
+  const errors = isQualifiedName(key).map(e => `<nil>: Invalid value: ${JSON.stringify(key)}: ${e}`);
+  if (errors.length) throw new SelectorError(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`);
+}
+
 /** A checked requirement; throws SelectorError. */
 export function requirement(key: string, operator: LabelOperator, given: readonly string[]): Requirement {
   const errors = isQualifiedName(key).map(e => `key: Invalid value: ${JSON.stringify(key)}: ${e}`);
@@ -234,9 +240,9 @@ class Parser {
     const absent = key.type === '!';
     if (absent) key = this.#next();
     if (key.type !== 'word') this.#expected(key, 'identifier');
+    checkKey(key.text);
     const next = this.#peek();
     if (absent || next.type === 'end' || next.type === ',') return requirement(key.text, absent ? '!' : 'exists', []);
-    requirement(key.text, 'exists', []);
     const op = this.#next();
     const name = op.type === 'word' ? op.text : op.type;
     const operator = Object.hasOwn(textOperators, name) ? textOperators[name] : undefined;

@@ -113,7 +113,7 @@ export const forbidden = (r: GroupResource, name: string, why: string) =>
 export const unauthorized = () => new StatusError(401, 'Unauthorized', 'Unauthorized');
 export const badRequest = (message: string) => new StatusError(400, 'BadRequest', message);
 export const methodNotAllowed = () =>
-  new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource');
+  new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 
 export const methodNotSupported = (r: GroupResource, verb: string) =>
   new StatusError(
@@ -141,7 +141,7 @@ export const unavailable = (message: string) => new StatusError(503, 'ServiceUna
 export const timeout = (message: string, retryAfterSeconds = 0) =>
   new StatusError(504, 'Timeout', `Timeout: ${message}`, retryAfterSeconds ? { retryAfterSeconds } : {});
 export const tooLargeResourceVersion = (asked: number, current: number) =>
-  new StatusError(504, 'Timeout', `Too large resource version: ${asked}, current: ${current}`, {
+  new StatusError(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });

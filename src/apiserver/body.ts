@@ -1,6 +1,6 @@
 // From request bodies to objects the registry takes.
 
-import { applyDefaults, normalize, strictErrors } from '../api/decode.ts';
+import { applyDefaults, normalize, strictErrors, unrecognized } from '../api/decode.ts';
 import type { KubeObject, Mutable } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
@@ -44,6 +44,7 @@ export function decodeDraft(
   options: DraftOptions,
 ): Mutable<KubeObject> {
   const decoded: DecodedBody = decodeYamlOrJson(body, contentType, target.kind);
+  if (!isObject(decoded.value)) throw unrecognized(target.kind, noTypeMeta(decoded.value), body);
   return draftFrom(target, strategy, decoded.value, options, decoded);
 }
 
@@ -87,10 +88,8 @@ export function draftFrom(
 }
 
 export function checkKind(target: Target, value: unknown): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw badRequest(
-      `the object provided is unrecognized (must be of type ${target.kind}): couldn't get version/kind; json parse error: ${describe(value)}`,
-    );
+  if (!isObject(value)) {
+    throw badRequest(`the object provided is unrecognized (must be of type ${target.kind}): ${noTypeMeta(value)}`);
   }
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
   const expected = apiVersionOf(target);
@@ -109,8 +108,11 @@ export function checkKind(target: Target, value: unknown): void {
 // An object may have a toString of its own that is no function.
 const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-function describe(value: unknown): string {
-  return `json: cannot unmarshal ${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function noTypeMeta(value: unknown): string {
+  return `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
 }
 
 function cannotBeHandled(target: Target, why: string): StatusError {

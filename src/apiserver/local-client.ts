@@ -243,7 +243,7 @@ export function localClient(
           })
         : patchOf(resource, registry.strategy, patch.type, patch.body, draftOptions);
       const createIfAbsent = apply && subresource === '';
-      const { stored } = await updateObject(registry, key, transform, writing, { createIfAbsent });
+      const { stored } = await updateObject(registry, key, transform, writing, { createIfAbsent, patch: true });
       return stored.object as unknown as T;
     },
 

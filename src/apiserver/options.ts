@@ -34,24 +34,32 @@ export function writeParameters(query: URLSearchParams, userAgent: string, optio
   if (dryRun.some(v => v !== 'All')) {
     causes.push({
       reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${goList(dryRun)}: supported values: "All"`,
       field: 'dryRun',
-      message: `Unsupported value: ${JSON.stringify(dryRun.find(v => v !== 'All'))}: supported values: "All"`,
     });
   }
   const manager = query.get('fieldManager') ?? '';
   if (manager.length > longestManager) {
     causes.push({
       reason: 'FieldValueTooLong',
-      field: 'fieldManager',
       message: `Too long: may not be more than ${longestManager} bytes`,
+      field: 'fieldManager',
+    });
+  }
+  const at = [...manager].findIndex(c => !printable.test(c));
+  if (at >= 0) {
+    causes.push({
+      reason: 'FieldValueInvalid',
+      message: `Invalid value: ${goText(manager)}: invalid character ${codePointOf([...manager][at]!)} (at position ${at})`,
+      field: 'fieldManager',
     });
   }
   const validation = query.get('fieldValidation') || 'Warn';
   if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
     causes.push({
       reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "", "Ignore", "Strict", "Warn"`,
       field: 'fieldValidation',
-      message: `Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Strict", "Warn"`,
     });
   }
   if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: optionsKind }, '', causes);
@@ -61,6 +69,19 @@ export function writeParameters(query: URLSearchParams, userAgent: string, optio
     fieldValidation: validation as FieldValidation,
   };
 }
+
+// As Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols and the plain space.
+const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
+
+const codePointOf = (c: string) => `U+${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+
+/** A string as Go's %q writes it, for the texts that clients are shown. */
+const goText = (text: string) =>
+  JSON.stringify(text).replace(/\\u00([0-9a-f]{2})|[\x7f-\x9f]/g, (c, hex: string | undefined) =>
+    hex ? `\\x${hex}` : `\\x${c.charCodeAt(0).toString(16)}`,
+  );
+
+const goList = (list: readonly string[]) => `[${list.map(goText).join(' ')}]`;
 
 export function writeContext(
   user: UserInfo,
@@ -96,30 +117,30 @@ export function deleteRequest(body: unknown, query: URLSearchParams): DeleteRequ
   const grace = from?.gracePeriodSeconds ?? (query.get('gracePeriodSeconds') || undefined);
   const gracePeriodSeconds = grace === undefined || grace === null ? undefined : Number(grace);
   if (gracePeriodSeconds !== undefined && !Number.isInteger(gracePeriodSeconds))
-    throw badRequest(`gracePeriodSeconds: Invalid value: ${JSON.stringify(grace)}: must be a whole number of seconds`);
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
   const propagationPolicy = text('propagationPolicy') as DeleteRequest['propagationPolicy'];
   const orphan = from?.orphanDependents ?? query.get('orphanDependents') ?? undefined;
   const causes: { reason: string; message: string; field: string }[] = [];
   if (propagationPolicy && !['Orphan', 'Background', 'Foreground'].includes(propagationPolicy)) {
     causes.push({
       reason: 'FieldValueNotSupported',
-      field: 'propagationPolicy',
       message: `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+      field: 'propagationPolicy',
     });
   }
   if (propagationPolicy && orphan !== undefined && orphan !== null) {
     causes.push({
       reason: 'FieldValueInvalid',
-      field: 'propagationPolicy',
       message: `Invalid value: ${JSON.stringify(propagationPolicy)}: orphanDependents and deletionPropagation cannot be both set`,
+      field: 'propagationPolicy',
     });
   }
   const dryRun = (from?.dryRun as string[] | undefined) ?? query.getAll('dryRun');
   if (dryRun.some(v => v !== 'All'))
     causes.push({
       reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${goList(dryRun)}: supported values: "All"`,
       field: 'dryRun',
-      message: `Unsupported value: ${JSON.stringify(dryRun[0])}: supported values: "All"`,
     });
   if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: 'DeleteOptions' }, '', causes);
   return {

@@ -7,12 +7,13 @@ import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { goText } from '../api/patch/go-text.ts';
 import { applyJsonPatch } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
+import { isPlain, jsonKind } from '../api/patch/plain.ts';
 import { applyStrategicMergePatch } from '../api/patch/strategic-merge-patch.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { badRequest, invalid, type StatusError, unsupportedMediaType } from '../api/status.ts';
+import { badRequest, invalid, StatusError, unsupportedMediaType } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
-import { checkKind, type DraftOptions, draftFrom, targetOf } from './body.ts';
+import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import type { WriteContext } from './registry/registry.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
@@ -46,10 +47,21 @@ export function applyTransform(resource: Resource, strategy: Strategy, body: Uin
   return applyOf(resource, strategy, value, options);
 }
 
+function checkType(resource: Resource, value: unknown): void {
+  if (!isPlain(value) && value !== null) {
+    const why = `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`;
+    throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${why}`);
+  }
+  const { apiVersion = '', kind = '' } = value ?? {};
+  if (apiVersion === apiVersionOf(resource) && kind === resource.kind) return;
+  const version = String(apiVersion).includes('/') ? apiVersion : `/${apiVersion}`;
+  throw badRequest(`invalid object type: ${version}, Kind=${kind}`);
+}
+
 /** The same for a configuration that is parsed already. */
 export function applyOf(resource: Resource, strategy: Strategy, value: unknown, options: ApplyOptions) {
   const { context, name, force, draft } = options;
-  checkKind(targetOf(resource), value);
+  checkType(resource, value);
   const { metadata, ...rest } = value as Record<string, unknown>;
   const config = { ...rest, metadata: { name, ...(metadata as object) } };
   return (live: KubeObject | undefined): Mutable<KubeObject> =>
@@ -76,18 +88,26 @@ export function patchTransform(
   options: DraftOptions,
 ) {
   const kind = patchKindOf(contentType, Boolean(resource.typeName));
-  const { value, duplicates } = parseJson(body);
+  const { value, duplicates } = parsePatch(body, kind === 'strategic' ? '' : 'error decoding patch: ');
   return patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates);
+}
+
+function parsePatch(body: Uint8Array, saying: string) {
+  try {
+    return parseJson(body);
+  } catch (error) {
+    const why = /json parse error: (.*)$/s.exec((error as Error).message)?.[1];
+    throw why ? badRequest(saying + why) : error;
+  }
 }
 
 /** Throws 415 for what is no patch; `strategic`: whether the kind takes strategic merge patches. */
 export function patchKindOf(contentType: string | undefined, strategic: boolean): PatchKind {
   const kind = mediaTypes[mediaTypeOf(contentType)];
   if (kind && (strategic || kind !== 'strategic')) return kind;
-  throw unsupportedMediaType([
-    ...Object.keys(mediaTypes).filter(t => strategic || mediaTypes[t] !== 'strategic'),
-    applyMediaType,
-  ]);
+  // Kubernetes' router turns what no built-in kind takes away before anything looks at it.
+  if (strategic) throw new StatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+  throw unsupportedMediaType([...Object.keys(mediaTypes).filter(t => mediaTypes[t] !== 'strategic'), applyMediaType]);
 }
 
 export const isApply = (contentType: string | undefined): boolean => mediaTypeOf(contentType) === applyMediaType;

@@ -1,6 +1,5 @@
 // Tables, PartialObjectMetadata and YAML: forms other than the object's own JSON.
 
-import { stringify } from 'yaml';
 import { convert, storedVersion } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
@@ -18,6 +17,7 @@ import {
   type RenderOptions,
 } from './render.ts';
 import type { Printer } from './table/printer.ts';
+import { yamlText } from './yaml-text.ts';
 
 const comma = Buffer.from(',');
 const end = Buffer.from(']}\n');
@@ -74,7 +74,7 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
 function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions, printer: Printer): Renderer {
   if (!['None', 'Metadata', 'Object', ''].includes(includeObject)) {
     throw badRequest(
-      `unsupported value ${JSON.stringify(includeObject)} for includeObject: must be one of None, Metadata, Object`,
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
     );
   }
   const version = accepted.asVersion;
@@ -124,8 +124,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
 }
 
 function asYaml(renderer: Renderer): Renderer {
-  const yaml = (json: Uint8Array) =>
-    Buffer.from(stringify(parseExactJson(Buffer.from(json).toString()), { lineWidth: 0 }));
+  const yaml = (json: Uint8Array) => Buffer.from(yamlText(parseExactJson(Buffer.from(json).toString())));
   return {
     ...renderer,
     parts: undefined,

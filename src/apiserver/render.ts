@@ -102,7 +102,6 @@ export function bookmarkOf(typeMeta: { kind: string; apiVersion: string }, revis
     ...typeMeta,
     metadata: {
       resourceVersion: String(revision),
-      creationTimestamp: null,
       ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
     },
   };

@@ -3,7 +3,7 @@ import { hasSeveralForms } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { notAcceptable } from '../api/status.ts';
+import { notAcceptable, StatusError } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { counted, writeCompressed, writePacked, writePieces } from './list-writer.ts';
@@ -14,6 +14,7 @@ import type { ListResult } from './registry/listing.ts';
 import { Stored } from './registry/stored.ts';
 import { showAs, showCustom } from './registry/versions.ts';
 import { jsonRenderer, type Renderer } from './render.ts';
+import type { RequestInfo } from './request-info.ts';
 import { acceptsGzip, responseHeaders, sendObject } from './respond.ts';
 
 const protobuf: MediaType = 'application/vnd.kubernetes.protobuf';
@@ -26,12 +27,14 @@ interface Asked {
   readonly context: ApiContext;
   readonly exchange: Exchange;
   readonly warnings: string[];
+  readonly info?: RequestInfo;
 }
 
 /** Throws 406 when the client takes nothing the kind can be written as. */
-export function rendererFor({ context, exchange }: Asked, resource: Resource, streaming = false): Renderer {
+export function rendererFor({ context, exchange, info }: Asked, resource: Resource, streaming = false): Renderer {
   const { accept } = exchange.headers;
-  let accepted = negotiate(accept, streaming ? streamed : offered);
+  let accepted = negotiateFor(resource, accept, streaming, info?.verb);
+  if (info && accepted.as.startsWith('Partial')) checkPartial(accepted.as, info.verb, resource);
   // A custom resource has no protobuf form of its own.
   if (accepted.mediaType === protobuf && !accepted.as && !resource.typeName)
     accepted = negotiate(accept, streaming ? streamedJson : withoutProtobuf);
@@ -42,6 +45,34 @@ export function rendererFor({ context, exchange }: Asked, resource: Resource, st
     resource.custom || (hasSeveralForms(resource) && accepted.as !== 'Table') ? versioned(plain, resource) : plain;
   return pretty ? prettyRenderer(renderer) : renderer;
 }
+
+/** As `negotiate`; Kubernetes' router words the refusal for built-in kinds. */
+function negotiateFor(resource: Resource, accept: string | undefined, streaming: boolean, verb = ''): Accepted {
+  try {
+    return negotiate(accept, streaming ? streamed : offered);
+  } catch (error) {
+    if (resource.custom || routable.test(accept ?? '')) throw error;
+    const list = streaming || verb === 'list';
+    throw new StatusError(
+      406,
+      'NotAcceptable',
+      `406: Not Acceptable\n\nAvailable representations: ${[...offered, ...(list ? streams : [])].join(', ')}`,
+      {},
+    );
+  }
+}
+
+/** Throws 406 for the form of a list where there is one object, and the other way round. */
+function checkPartial(as: string, verb: string, { custom, group, kind }: Resource): void {
+  const isList = verb === 'list';
+  if (verb === 'watch' || verb === 'deletecollection' || isList === (as === 'PartialObjectMetadataList')) return;
+  const type = custom ? '*unstructured.Unstructured' : `*${group.split('.', 1)[0] || 'core'}.${kind}`;
+  const is = isList ? `is a list (${type}List)` : `is not a list (${type})`;
+  throw new StatusError(406, 'NotAcceptable', `you requested ${as}, but the requested object ${is}`);
+}
+
+const routable = /\*\/\*|application\/(?:\*|json|yaml|vnd\.kubernetes\.protobuf)/;
+const streams = ['application/json;stream=watch', `${protobuf};stream=watch`];
 
 /** Whatever version objects are stored in, shows them in the resource's. */
 function versioned(renderer: Renderer, resource: Resource): Renderer {

@@ -7,10 +7,11 @@ import { deprecationWarning } from './deprecation.ts';
 import { readObject } from './registry/reading.ts';
 import type { Registry } from './registry/registry.ts';
 import { rendererFor } from './rendering.ts';
+import type { RequestInfo } from './request-info.ts';
 import { sendObject } from './respond.ts';
 import { admitStream, handleCall } from './verb/call.ts';
 import { handleDelete, handleDeleteCollection } from './verb/delete.ts';
-import { handleList } from './verb/list.ts';
+import { checkRevision, handleList } from './verb/list.ts';
 import { keyOf, type ResourceRequest } from './verb/resource-request.ts';
 import { handleWatch } from './verb/watch.ts';
 import { handleWrite } from './verb/write.ts';
@@ -40,12 +41,21 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
     return handleStored(request, resource, registry);
   }
   if (!resource.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
+  if (resource.namespaced && !info.namespace) refuseEverywhere(info, resource);
+  if (exchange.method === 'HEAD' && !resource.custom) throw methodNotAllowed();
   // A collection is not replaced or patched, and what has a name in the path is not made.
   if (info.name ? info.verb === 'create' : info.verb === 'update' || info.verb === 'patch') throw methodNotAllowed();
   const call = context.calls.get(id);
   if (call) return handleCall(request, resource, registry, call);
   if (!registry) throw noSuchPath();
   return handleStored(request, resource, registry);
+}
+
+/** Without a namespace the objects of a namespaced kind can be listed and watched, and nothing else. */
+function refuseEverywhere({ name, verb }: RequestInfo, { verbs, custom }: Resource): void {
+  if (name) throw noSuchPath();
+  if (verb !== 'create' && verb !== 'deletecollection') return;
+  if (verbs.includes('list')) throw custom ? noSuchPath() : methodNotAllowed();
 }
 
 export const noSuchPath = () =>
@@ -56,12 +66,11 @@ async function handleStored(request: ResourceRequest, resource: Resource, regist
   switch (info.verb) {
     case 'get': {
       const renderer = rendererFor(request, resource);
-      return sendObject(
-        request,
-        200,
-        renderer,
-        await readObject(registry, keyOf(info), request.exchange.query.get('resourceVersion') === '0'),
-      );
+      const revision = exchange.query.get('resourceVersion') ?? '';
+      checkRevision(revision);
+      const behind = revision ? request.context.dispatcher.reached(Number(revision), registry.cache.counts) : undefined;
+      if (behind) await behind;
+      return sendObject(request, 200, renderer, await readObject(registry, keyOf(info), revision === '0'));
     }
     case 'list':
       return handleList(request, resource, registry);

@@ -1,5 +1,4 @@
 import { gzip } from 'node:zlib';
-import { stringify } from 'yaml';
 import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
 import { internalError, notAcceptable, StatusError } from '../api/status.ts';
@@ -9,6 +8,7 @@ import { wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { Stored } from './registry/stored.ts';
 import type { Renderer } from './render.ts';
+import { yamlText } from './yaml-text.ts';
 
 /** The Status of anything thrown. */
 export function statusOf(error: unknown): StatusError['status'] {
@@ -40,7 +40,7 @@ function acceptedOf({ headers }: Exchange): MediaType | undefined {
 
 function documentBody(exchange: Exchange, typeName: string, document: object, mediaType: MediaType) {
   if (mediaType === 'application/vnd.kubernetes.protobuf') return encodeProtobuf(typeName, document as KubeObject);
-  if (mediaType === 'application/yaml') return stringify(document, { lineWidth: 0 });
+  if (mediaType === 'application/yaml') return yamlText(document);
   return wantsPretty(exchange) ? JSON.stringify(document, null, 2) : `${JSON.stringify(document)}\n`;
 }
 

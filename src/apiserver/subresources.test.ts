@@ -170,7 +170,10 @@ test('names are generated, and an update says which version it saw', async () =>
   const { resourceVersion: _, ...metadata } = made.metadata;
   await api.expect(200, 'PUT', one, { ...made, metadata, data: { a: '3' } });
   const gone = await api.expect(409, 'DELETE', one, { preconditions: { uid: 'other' } });
-  assert.match(gone.message, /Precondition failed: UID in precondition: other, UID in object meta:/);
+  assert.match(
+    gone.message,
+    /on ConfigMap "g-\w+": the UID in the precondition \(other\) does not match the UID in record/,
+  );
   assert.equal((await api.expect(422, 'POST', path, {})).details.causes[0].field, 'metadata.name');
 });
 
@@ -188,9 +191,9 @@ test('lists at, after and from a revision; watches from any', async () => {
     ['r1', 'r2'],
   );
   assert.deepEqual(names(await api.expect(200, 'GET', `${path}?resourceVersion=0`)), ['r1', 'r2']);
-  await api.expect(400, 'GET', `${path}?resourceVersionMatch=Exact`);
+  await api.expect(422, 'GET', `${path}?resourceVersionMatch=Exact`);
   const far = await api.expect(504, 'GET', `${path}?resourceVersion=99999999`);
-  assert.match(far.message, /Too large resource version: 99999999, current: \d+/);
+  assert.match(far.message, /^Timeout: Too large resource version: 99999999, current: \d+/);
   const watching = await api.watch(`${path}?watch=true&resourceVersion=${at}`);
   const { object } = await watching.next(e => e.type === 'ADDED');
   assert.equal(object.metadata.uid, two.metadata.uid);

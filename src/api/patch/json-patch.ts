@@ -23,9 +23,11 @@ class OperationError extends Error {
  * patch, 413 beyond the limits, 422 for an operation that does not apply (the reason is its cause).
  */
 export function applyJsonPatch<T = unknown>(object: T, patch: unknown): T {
+  // No operations at all.
+  if (patch === null) return object;
   if (!Array.isArray(patch)) {
     throw badRequest(
-      `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type jsonpatch.Patch`,
+      `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type []handlers.jsonPatchOp`,
     );
   }
   if (patch.length > maxOperations) {
@@ -200,7 +202,7 @@ class Document {
 function checked(given: unknown): Operation {
   if (!isPlain(given))
     throw badRequest(
-      `error decoding patch: json: cannot unmarshal ${jsonKind(given)} into Go value of type jsonpatch.Operation`,
+      `error decoding patch: json: cannot unmarshal ${jsonKind(given)} into Go value of type handlers.jsonPatchOp`,
     );
   const { op, path, from } = given;
   if (typeof op !== 'string') throw new OperationError('Unexpected kind: unknown');

@@ -5,6 +5,7 @@ import { getKey, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 /** A new document; the input stays as it is and shares what did not change. Throws a StatusError (400) for what is no object. */
 export function applyMergePatch<T = unknown>(object: T, patch: unknown): T {
   if (!isPlain(patch)) {
+    if (patch === null) throw badRequest('Invalid JSON Patch');
     throw badRequest(
       `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`,
     );

@@ -92,7 +92,7 @@ test('JSON patch: what does not apply is 422, what is no patch is 400, too much 
   assert.equal(bad({ op: 'add' }).code, 400);
   assert.equal(
     bad({ op: 'add' }).message,
-    'error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch',
+    'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
   );
   assert.equal(bad(Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/a/0', value: 1 }))).code, 413);
   const doubling = Array.from({ length: 30 }, (_, i) => ({ op: 'copy', from: '/b', path: `/b/${i}` }));

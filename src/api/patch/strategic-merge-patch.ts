@@ -13,9 +13,7 @@ const orderPrefix = '$setElementOrder/';
 /** A new object; the input stays as it is and shares what did not change. Throws a StatusError. */
 export function applyStrategicMergePatch<T = unknown>(typeName: string, object: T, patch: unknown): T {
   if (!isPlain(patch)) {
-    throw badRequest(
-      `error decoding patch: json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`,
-    );
+    throw badRequest(`json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`);
   }
   return mergeMap({ kind: 'struct', name: typeName }, (object ?? {}) as Plain, patch) as T;
 }

@@ -48,8 +48,8 @@ test('owner references name one controller', () => {
   assert.equal(out.length, 1);
   assert.match(out[0]!, /Only one reference can have Controller set to true\. Found "true" in references for a and b$/);
   assert.deepEqual(create({ ownerReferences: [{ ...owner, apiVersion: '', uid: '' }] }), [
-    'metadata.ownerReferences[0].apiVersion: Invalid value: "": version must not be empty',
-    'metadata.ownerReferences[0].uid: Invalid value: "": must not be empty',
+    'metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty',
+    'metadata.ownerReferences.uid: Invalid value: "": must not be empty',
   ]);
 });
 

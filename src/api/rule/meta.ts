@@ -157,8 +157,9 @@ export function validateAnnotations(
 
 function validateOwnerReferences(owners: readonly OwnerReference[], at: FieldPath, errors: FieldErrors): void {
   let controller: string | undefined;
-  for (const [i, owner] of owners.entries()) {
-    validateOwnerReference(owner, at.index(i), errors);
+  for (const owner of owners) {
+    // Kubernetes does not say which of them.
+    validateOwnerReference(owner, at, errors);
     if (!owner.controller) continue;
     if (controller !== undefined) {
       errors.invalid(

@@ -234,7 +234,7 @@ test('updates name the version they start from; unqualified finalizers are warne
   const { message } = await call.expect(422, 'PUT', `${widgets(group)}/a`, widget(group, 'a'));
   assert.match(
     message,
-    /^Widget.update.example.com "a" is invalid: metadata.resourceVersion: Invalid value: .*must be specified for an update$/,
+    /^widgets.update.example.com "a" is invalid: metadata.resourceVersion: Invalid value: .*must be specified for an update$/,
   );
   const stale = { ...made.object, x: 1, metadata: { ...made.object.metadata, resourceVersion: '1' } };
   await call.expect(409, 'PUT', `${widgets(group)}/a`, stale);

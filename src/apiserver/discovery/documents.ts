@@ -160,7 +160,7 @@ export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2'
   const items = servedGroups(served)
     .filter(g => (g.name === '') === core)
     .map(g => ({
-      metadata: { ...(g.name ? { name: g.name } : {}), creationTimestamp: null },
+      metadata: g.name ? { name: g.name } : {},
       versions: versionsOf(served, g).map(v => ({
         version: v,
         ...resourcesOf(served, g.name, v),

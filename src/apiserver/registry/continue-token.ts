@@ -21,11 +21,12 @@ export function decodeContinue(token: string): ContinueToken {
       rv?: unknown;
       start?: unknown;
     };
-    if (v !== 'meta.k8s.io/v1' || typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
-      throw new Error(`unknown version ${JSON.stringify(v)}`);
+    if (v !== 'meta.k8s.io/v1') throw new Error(`server does not recognize this encoded version ${v}`);
+    if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0)
+      throw new Error(`incorrect continue token resource version ${JSON.stringify(rv)}`);
     if (typeof start !== 'string' || start.includes('/../')) throw new Error('no start key');
     return { revision: rv, after: start.replace(/\u0000$/, '') };
   } catch (error) {
-    throw badRequest(`continue key is not valid: ${(error as Error).message}`);
+    throw badRequest(`invalid continue token: continue key is not valid: ${(error as Error).message}`);
   }
 }

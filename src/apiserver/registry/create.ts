@@ -73,7 +73,8 @@ async function createOnce(
   const { strategy } = registry;
   const { metadata } = draft;
   if (!metadata.name) throw nameRequired(registry);
-  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (metadata.resourceVersion)
+    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
   stampNew(draft, clock.now(), random);
   const key = { namespace, name: metadata.name };
   const attributes = registry.attributes('CREATE', context, key, draft, undefined);

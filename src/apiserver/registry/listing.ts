@@ -1,5 +1,5 @@
 // Lists: the semantics of resourceVersion, resourceVersionMatch, limit and continue.
-import { badRequest, expired, StatusError } from '../../api/status.ts';
+import { badRequest, expired, invalid, StatusError } from '../../api/status.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Selection } from './selection.ts';
@@ -23,7 +23,7 @@ export interface ListResult {
   readonly remaining: number | undefined;
 }
 
-/** Throws 400 for parameters that contradict each other, as Kubernetes words it. */
+/** Throws 400 and 422 for parameters that contradict each other, as Kubernetes words it. */
 export function checkListParameters(p: {
   limit: number;
   continue: string;
@@ -32,21 +32,22 @@ export function checkListParameters(p: {
 }): void {
   if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion)) {
     throw badRequest(
-      `resourceVersion: Invalid value: ${JSON.stringify(p.resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(p.resourceVersion)}: invalid syntax`,
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(p.resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(p.resourceVersion)}: invalid syntax`,
     );
   }
   const match = p.resourceVersionMatch;
   if (match) {
-    const wrong = (message: string) =>
-      badRequest(`ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${message}`);
-    if (p.continue) throw wrong('Forbidden: resourceVersionMatch is forbidden when continue is provided');
-    if (!p.resourceVersion)
-      throw wrong('Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided');
+    const causes: { reason: string; message: string; field: string }[] = [];
+    const add = (reason: string, message: string) => causes.push({ reason, message, field: 'resourceVersionMatch' });
+    const forbid = (why: string) => add('FieldValueForbidden', `Forbidden: resourceVersionMatch ${why}`);
+    if (!p.resourceVersion) forbid('is forbidden unless resourceVersion is provided');
+    if (p.continue) forbid('is forbidden when continue is provided');
     if (match !== 'Exact' && match !== 'NotOlderThan') {
-      throw wrong(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`);
+      const supported = 'supported values: "Exact", "NotOlderThan", ""';
+      add('FieldValueNotSupported', `Unsupported value: ${JSON.stringify(match)}: ${supported}`);
     }
-    if (match === 'Exact' && p.resourceVersion === '0')
-      throw wrong('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+    if (match === 'Exact' && p.resourceVersion === '0') forbid('"exact" is forbidden for resourceVersion "0"');
+    if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', causes);
   }
   if (p.continue && p.resourceVersion && p.resourceVersion !== '0') {
     throw badRequest('specifying resource version is not allowed when using continue');

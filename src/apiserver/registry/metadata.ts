@@ -1,7 +1,7 @@
 // What the server itself decides about metadata.
-import { formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { formatTime, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
-import { conflict, type StatusError } from '../../api/status.ts';
+import { conflict, invalid, type StatusError } from '../../api/status.ts';
 import type { ObjectMeta } from '../../api/type/meta-v1.ts';
 import { type Random, randomSuffix, randomUuid } from '../../base/random.ts';
 import type { Registry } from './registry.ts';
@@ -60,17 +60,52 @@ export function stampNew(object: Mutable<KubeObject>, nowMs: number, random: Ran
   m.creationTimestamp = formatTime(nowMs);
 }
 
-/** Puts back what an update may not change. Throws 409 for another object's uid or an older resourceVersion. */
-export function carryOver(registry: Registry, object: Mutable<KubeObject>, current: Stored): void {
+/**
+ * Throws for another object's uid: 409 in a whole object, which means that other one, and 422 in a patch. Throws 422 for
+ * a time of deletion, too: only a delete gives one.
+ */
+export function checkIdentityOf(
+  registry: Registry,
+  object: Mutable<KubeObject>,
+  current: Stored,
+  patch: boolean,
+): void {
+  const { uid, deletionTimestamp, deletionGracePeriodSeconds } = object.metadata as Meta;
+  const old = current.object.metadata;
+  const causes: { reason: string; message: string; field: string }[] = [];
+  const immutable = (field: string, value: unknown) => {
+    const message = `Invalid value: ${JSON.stringify(value)}: field is immutable`;
+    causes.push({ reason: 'FieldValueInvalid', message, field: `metadata.${field}` });
+  };
+  if (uid && uid !== old.uid) {
+    if (!patch) throw otherUid(registry, current.key, old.name, uid, old.uid);
+    immutable('uid', uid);
+  }
+  if (deletionTimestamp && !old.deletionTimestamp) immutable('deletionTimestamp', deletionTimestamp);
+  if (deletionGracePeriodSeconds !== undefined && old.deletionGracePeriodSeconds === undefined)
+    immutable('deletionGracePeriodSeconds', deletionGracePeriodSeconds);
+  const { group, kind } = registry.resource;
+  if (causes.length) throw invalid({ group, resource: kind }, old.name, causes);
+}
+
+/** The refusal of a write that names a uid where there is no object. */
+export function noneWithUid(registry: Registry, key: ObjectKey, uid: string, patch: boolean): StatusError {
+  if (!patch) return otherUid(registry, registry.keyOf(key), key.name, uid, '');
+  const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+  return conflict(registry.resource, key.name, why);
+}
+
+const otherUid = (registry: Registry, key: string, name: string, asked: string, is: string): StatusError =>
+  conflict(
+    registry.resource,
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${registry.storeKey(key)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${asked}, UID in object meta: ${is}`,
+  );
+
+/** Puts back what an update may not change. */
+export function carryOver(object: Mutable<KubeObject>, current: Stored): void {
   const m = object.metadata as Meta;
   const old = current.object.metadata;
-  if (m.uid && m.uid !== old.uid) {
-    throw conflict(
-      registry.resource,
-      old.name,
-      `Precondition failed: UID in precondition: ${m.uid}, UID in object meta: ${old.uid}`,
-    );
-  }
   m.uid = old.uid;
   m.creationTimestamp = old.creationTimestamp;
   copy(m, old, 'generateName');
@@ -143,9 +178,9 @@ export function checkPreconditions(
   const m = current.object.metadata;
   const fail = (what: string, asked: string, is: string): StatusError =>
     conflict(
-      registry.resource,
+      { group: registry.resource.group, resource: registry.resource.kind },
       m.name,
-      `Precondition failed: ${what} in precondition: ${asked}, ${what} in object meta: ${is}`,
+      `the ${what} in the precondition (${asked}) does not match the ${what} in record (${is}). The object might have been ${what === 'UID' ? 'deleted and then recreated' : 'modified'}`,
     );
   if (preconditions.uid && preconditions.uid !== m.uid) throw fail('UID', preconditions.uid, m.uid);
   if (preconditions.resourceVersion && preconditions.resourceVersion !== m.resourceVersion) {

@@ -5,7 +5,7 @@ import { StoreConflictError } from '../../store/store.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
-import { canonical, carryOver, countsGeneration } from './metadata.ts';
+import { canonical, carryOver, checkIdentityOf, countsGeneration, noneWithUid } from './metadata.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -21,23 +21,37 @@ export interface UpdateResult {
  */
 export type Transform = (current: KubeObject | undefined) => Mutable<KubeObject> | Promise<Mutable<KubeObject>>;
 
+export interface UpdateOptions {
+  readonly createIfAbsent?: boolean;
+  /** What a patch says of the uid changes it; what a whole object says of it tells which object is meant. */
+  readonly patch?: boolean;
+}
+
 /** Throws StatusError: 404, 409 Conflict, 422, 403. An update that changes nothing writes nothing. */
 export async function updateObject(
   registry: Registry,
   key: ObjectKey,
   transform: Transform,
   context: WriteContext,
-  options: { createIfAbsent?: boolean } = {},
+  options: UpdateOptions = {},
 ): Promise<UpdateResult> {
   return registry.retry(key, async current => {
     if (!current) {
       if (!options.createIfAbsent) throw notFound(registry.resource, key.name);
       const draft = await transform(undefined);
-      if (draft.metadata.resourceVersion || draft.metadata.uid) throw notFound(registry.resource, key.name);
+      if (draft.metadata.uid) throw noneWithUid(registry, key, draft.metadata.uid, options.patch === true);
+      delete (draft.metadata as { resourceVersion?: string }).resourceVersion;
       return { stored: await createObject(registry, key.namespace ?? '', draft, context, key.name), created: true };
     }
     return {
-      stored: await updateOnce(registry, key, current, await transform(current.object), context),
+      stored: await updateOnce(
+        registry,
+        key,
+        current,
+        await transform(current.object),
+        context,
+        options.patch === true,
+      ),
       created: false,
     };
   });
@@ -49,22 +63,27 @@ async function updateOnce(
   current: Stored,
   object: Mutable<KubeObject>,
   context: WriteContext,
+  patch: boolean,
 ): Promise<Stored> {
   const { admission, hooks, isStale } = registry.options;
   const { strategy } = registry;
   const old = current.object;
   checkIdentity(registry, key, object);
-  const asked = object.metadata.resourceVersion;
+  checkIdentityOf(registry, object, current, patch);
+  // Zero is no version.
+  const asked = /^0+$/.test(object.metadata.resourceVersion) ? '' : object.metadata.resourceVersion;
+  if (asked && !/^\d+$/.test(asked))
+    throw new StatusError(500, '', `strconv.ParseUint: parsing ${JSON.stringify(asked)}: invalid syntax`);
   if (asked && asked !== old.metadata.resourceVersion) throw modified(registry.resource, key.name);
   if (!asked && strategy.allowUnconditionalUpdate === false) {
     throw new StatusError(
       422,
       'Invalid',
-      `${registry.resource.kind}${registry.resource.group ? `.${registry.resource.group}` : ''} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
+      `${registry.resource.resource}${registry.resource.group ? `.${registry.resource.group}` : ''} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
       {
         name: key.name,
         group: registry.resource.group,
-        kind: registry.resource.kind,
+        kind: registry.resource.resource,
         causes: [
           {
             reason: 'FieldValueInvalid',
@@ -75,7 +94,7 @@ async function updateOnce(
       },
     );
   }
-  carryOver(registry, object, current);
+  carryOver(object, current);
   // An update that names no version is one of the newest.
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   keepOtherHalf(registry, object, old, context.subresource);
@@ -135,9 +154,7 @@ function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeO
   }
   if (!m.namespace) m.namespace = key.namespace ?? '';
   if (m.namespace !== key.namespace) {
-    throw badRequest(
-      `the namespace of the object (${m.namespace}) does not match the namespace on the request (${key.namespace})`,
-    );
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
 }
 

@@ -1,6 +1,6 @@
 // The list of a collection.
 import type { Resource } from '../../api/resource.ts';
-import { badRequest } from '../../api/status.ts';
+import { badRequest, invalid, StatusError } from '../../api/status.ts';
 import { listObjects } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
 import { parseSelection } from '../registry/selection.ts';
@@ -10,6 +10,11 @@ import type { ResourceRequest } from './resource-request.ts';
 export async function handleList(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context } = request;
   const renderer = rendererFor(request, resource);
+  if (request.exchange.query.has('sendInitialEvents')) {
+    const message = 'Forbidden: sendInitialEvents is forbidden for list';
+    const cause = { reason: 'FieldValueForbidden', message, field: 'sendInitialEvents' };
+    throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [cause]);
+  }
   const result = await listObjects(registry, context.dispatcher, listParameters(request, resource));
   await sendList(request, renderer, result);
 }
@@ -28,9 +33,9 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
     };
   }
   checkInteger('timeoutSeconds', query);
-  const limit = Number(query.get('limit') ?? 0);
-  if (!Number.isInteger(limit) || limit < 0)
-    throw badRequest(`limit: Invalid value: ${JSON.stringify(query.get('limit'))}: must be a non-negative integer`);
+  checkInteger('limit', query);
+  // Nothing is more than no items: a negative limit is none.
+  const limit = Math.max(0, Number(query.get('limit') ?? 0));
   let fields = query.get('fieldSelector');
   if (info.name) fields = fields ? `${fields},metadata.name=${info.name}` : `metadata.name=${info.name}`;
   return {
@@ -43,7 +48,16 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
   };
 }
 
-function checkInteger(name: string, query: URLSearchParams): void {
+/** Throws unless it is empty or a number; Kubernetes takes this for its own fault when it reads one object or watches. */
+export function checkRevision(text: string): void {
+  if (!text || /^\d+$/.test(text)) return;
+  const quoted = JSON.stringify(text);
+  const why = `strconv.ParseUint: parsing ${quoted}: invalid syntax`;
+  throw new StatusError(500, '', `resourceVersion: Invalid value: ${quoted}: ${why}`);
+}
+
+/** Throws 400, worded as Go words it, unless the parameter is a whole number or absent. */
+export function checkInteger(name: string, query: URLSearchParams): void {
   const text = query.get(name);
   if (text && !/^[+-]?\d+$/.test(text))
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);

@@ -1,6 +1,6 @@
 // The watch of a collection or an object.
 import type { Resource } from '../../api/resource.ts';
-import { badRequest, invalid } from '../../api/status.ts';
+import { invalid } from '../../api/status.ts';
 import { WatchStream } from '../http/watch-stream.ts';
 import { orderedSink, prepareAll } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -8,7 +8,7 @@ import { startWatch } from '../registry/watcher.ts';
 import { rendererFor } from '../rendering.ts';
 import { isTrue } from '../request-info.ts';
 import { responseHeaders, statusOf } from '../respond.ts';
-import { listParameters } from './list.ts';
+import { checkRevision, listParameters } from './list.ts';
 import type { ResourceRequest } from './resource-request.ts';
 
 const longestWatchSeconds = 3600;
@@ -98,22 +98,23 @@ function checkWatchParameters(
   p: { resourceVersion: string; resourceVersionMatch: string },
   sendInitial: string | null,
 ): void {
-  const wrong = (field: string, message: string) =>
-    invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [{ reason: 'FieldValueForbidden', field, message }]);
-  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion))
-    throw badRequest(`Invalid value: ${JSON.stringify(p.resourceVersion)}: resourceVersion must be a number`);
+  const field = 'resourceVersionMatch';
+  const forbidden = (why: string) => ({ reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field });
+  const wrong = (...causes: { reason: string; message: string; field: string }[]) =>
+    invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', causes);
   if (sendInitial === null) {
     if (p.resourceVersionMatch)
-      throw wrong(
-        'resourceVersionMatch',
-        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-      );
+      throw wrong(forbidden('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
+    checkRevision(p.resourceVersion);
     return;
   }
   if (p.resourceVersionMatch !== 'NotOlderThan') {
+    const given = p.resourceVersionMatch;
+    const unsupported = `Unsupported value: ${JSON.stringify(given)}: supported values: "NotOlderThan"`;
     throw wrong(
-      'resourceVersionMatch',
-      'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+      forbidden('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+      ...(given ? [{ reason: 'FieldValueNotSupported', message: unsupported, field }] : []),
     );
   }
+  checkRevision(p.resourceVersion);
 }

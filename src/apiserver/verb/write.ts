@@ -47,7 +47,10 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
     const make = () => versions.settle(transform(current && versions.show(current)));
     return waiting ? waiting.then(make) : make();
   };
-  const { stored, created } = await updateObject(registry, keyOf(info), allowed, context, { createIfAbsent });
+  const { stored, created } = await updateObject(registry, keyOf(info), allowed, context, {
+    createIfAbsent,
+    patch: info.verb === 'patch',
+  });
   return sendObject(request, created ? 201 : 200, renderer, stored);
 }
 
