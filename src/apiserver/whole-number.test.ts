@@ -327,11 +327,15 @@ test('no int64 field of any kind makes the server fail', async () => {
 
 type Path = readonly (string | number)[];
 
+// A field of a type that many kinds hold is tried in the first of them.
+const tried = new Set<string>();
+const isNew = (field: string): boolean => tried.size < tried.add(field).size;
+
 function int64Paths(typeName: string, around: readonly string[] = []): Path[] {
   if (around.length > 7) return [];
   return schemaOf(typeName).fields.flatMap(({ name, type }): Path[] => {
     const [item, path] = type.kind === 'list' ? [type.item, [name, 0]] : [type, [name]];
-    if (item.kind === 'scalar') return item.scalar === 'int64' ? [path] : [];
+    if (item.kind === 'scalar') return item.scalar === 'int64' && isNew(`${typeName}.${name}`) ? [path] : [];
     if (item.kind !== 'struct' || name === 'managedFields' || around.includes(item.name)) return [];
     return int64Paths(item.name, [...around, typeName]).map(rest => [...path, ...rest]);
   });
