@@ -1,29 +1,30 @@
-// The state behind fakeClient: objects, their history, and what each write does to them.
+// The state behind fakeClient: objects, their history, and who watches them.
 import { isDeepStrictEqual } from 'node:util';
 import type { Draft, KubeList, KubeObject, ObjectKey } from '../api/meta.ts';
 import { cloneDeep, formatTime, keyOf } from '../api/meta.ts';
 import { apiVersionOf, type ResourceRef } from '../api/ref.ts';
 import { builtinResources, resourceId } from '../api/resource.ts';
-import {
-  alreadyExists,
-  badRequest,
-  conflict,
-  expired,
-  invalid,
-  modified,
-  notFound,
-  resourceExpired,
-} from '../api/status.ts';
+import { alreadyExists, conflict, expired, invalid, modified, notFound, resourceExpired } from '../api/status.ts';
 import type { Status } from '../api/type/meta-v1.ts';
 import type { Clock } from '../base/clock.ts';
-import { type Random, randomSuffix, randomUuid } from '../base/random.ts';
+import { type Random, randomUuid } from '../base/random.ts';
 import type { DeleteOptions, ListOptions, Patch, WatchHandle, WatchHandler, WatchOptions } from './client.ts';
 import { fakePatch } from './fake-patch.ts';
 import { fakeSelector } from './fake-select.ts';
+import { bind, scaleOf, tokenOf } from './fake-subresource.ts';
 import { type FakeChange, FakeWatch } from './fake-watch.ts';
-
-/** An object of any kind, being changed. */
-type Loose = { metadata: Record<string, any>; spec?: any; status?: any; kind?: string; apiVersion?: string };
+import {
+  changed,
+  checkPreconditions,
+  complete,
+  finalizersFor,
+  graceSeconds,
+  type Loose,
+  markDeleted,
+  nameNew,
+  namespaceIsHeld,
+  prepareForCreate,
+} from './fake-write.ts';
 
 export class FakeStore {
   readonly #clock: Clock;
@@ -66,7 +67,7 @@ export class FakeStore {
 
   /** As it is: only what every object has is filled in. */
   set(resource: ResourceRef<any>, object: Draft<KubeObject>): KubeObject {
-    const next = this.#complete(resource, object);
+    const next = complete(resource, object);
     const old = this.#of(resource).get(keyOf(next as unknown as KubeObject));
     next.metadata.uid ??= old?.metadata.uid;
     next.metadata.creationTimestamp ??= old?.metadata.creationTimestamp;
@@ -80,39 +81,17 @@ export class FakeStore {
   }
 
   create(resource: ResourceRef<any>, object: Draft<KubeObject>, dryRun = false): KubeObject {
-    const next = this.#complete(resource, object);
-    const m = next.metadata;
-    if (resource.namespaced && !m.namespace) throw badRequest('an empty namespace may not be set during creation');
-    if (m.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
-    if (!m.name && m.generateName) m.name = m.generateName + randomSuffix(this.#random);
-    if (!m.name)
-      throw invalid({ group: resource.group, resource: resource.kind }, '', [
-        {
-          reason: 'FieldValueRequired',
-          field: 'metadata.name',
-          message: 'Required value: name or generateName is required',
-        },
-      ]);
-    if (this.find(resource, m as ObjectKey)) throw alreadyExists(resource, m.name);
-    delete m.uid;
-    delete m.deletionTimestamp;
-    delete m.deletionGracePeriodSeconds;
-    delete m.creationTimestamp;
-    if (this.#hasStatus(resource)) {
-      delete next.status;
-      if (resource.resource === 'pods') next.status = { phase: 'Pending' };
-      if (resource.resource === 'namespaces') next.status = { phase: 'Active' };
-    }
-    if (resource.group === '' && resource.resource === 'namespaces')
-      next.spec = { finalizers: ['kubernetes'], ...next.spec };
-    if (next.spec !== undefined) m.generation = 1;
+    const next = complete(resource, object);
+    nameNew(resource, next, this.#random);
+    if (this.find(resource, next.metadata as ObjectKey)) throw alreadyExists(resource, next.metadata.name);
+    prepareForCreate(resource, next, this.#hasStatus(resource));
     this.#stamp(next);
     return dryRun ? (next as unknown as KubeObject) : this.#put(resource, next);
   }
 
   update(resource: ResourceRef<any>, object: Draft<KubeObject>, subresource: string, dryRun = false): KubeObject {
     const old = this.get(resource, (object.metadata ?? {}) as ObjectKey);
-    const next = this.#complete(resource, object);
+    const next = complete(resource, object);
     const { resourceVersion, uid } = next.metadata;
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion)
       throw modified(resource, old.metadata.name);
@@ -146,27 +125,13 @@ export class FakeStore {
 
   delete(resource: ResourceRef<any>, key: ObjectKey, options: DeleteOptions): KubeObject | Status {
     const old = this.get(resource, key);
-    this.#checkPreconditions(resource, old, options);
+    checkPreconditions(resource, old, options);
     const next = cloneDeep(old) as unknown as Loose;
-    const finalizers = new Set<string>(next.metadata.finalizers ?? []);
-    if (options.propagationPolicy) {
-      finalizers.delete('orphan');
-      finalizers.delete('foregroundDeletion');
-      if (options.propagationPolicy === 'Orphan') finalizers.add('orphan');
-      if (options.propagationPolicy === 'Foreground') finalizers.add('foregroundDeletion');
-      setOrDelete(next.metadata, 'finalizers', finalizers.size > 0 ? [...finalizers] : undefined);
-    }
+    const finalizers = finalizersFor(next, options);
     const grace = graceSeconds(resource, next, options);
-    if (!options.dryRun && finalizers.size === 0 && grace === 0 && !namespaceIsHeld(resource, next))
+    if (!options.dryRun && finalizers === 0 && grace === 0 && !namespaceIsHeld(resource, next))
       return this.#drop(resource, next);
-    const m = next.metadata;
-    const dueMs = this.#clock.now() + grace * 1000;
-    if (!m.deletionTimestamp || grace < (m.deletionGracePeriodSeconds ?? 0)) {
-      if (!m.deletionTimestamp && m.generation) m.generation++;
-      m.deletionTimestamp = formatTime(dueMs);
-      m.deletionGracePeriodSeconds = grace;
-    }
-    if (namespaceIsHeld(resource, next)) next.status = { ...next.status, phase: 'Terminating' };
+    markDeleted(resource, next, grace, this.#clock.now());
     if (options.dryRun || isDeepStrictEqual(next, old)) return next as unknown as KubeObject;
     return this.#put(resource, next);
   }
@@ -231,45 +196,17 @@ export class FakeStore {
     }
     if (subresource === 'binding') {
       const next = cloneDeep(old) as unknown as Loose;
-      if (next.spec?.nodeName)
-        throw conflict(resource, key.name, `pod ${key.name} is already assigned to node "${next.spec.nodeName}"`);
-      next.spec = { ...next.spec, nodeName: body.target?.name };
-      const conditions = (next.status?.conditions ?? []).filter((c: any) => c.type !== 'PodScheduled');
-      conditions.push({ type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(this.#clock.now()) });
-      next.status = { ...next.status, conditions };
+      bind(resource, next, body.target?.name, this.#clock.now());
       this.#put(resource, next);
       return success();
     }
-    if (subresource === 'token') {
-      const expirationTimestamp = formatTime(this.#clock.now() + (body.spec?.expirationSeconds ?? 3600) * 1000);
-      return { ...body, status: { token: `fake-token-${key.namespace}-${key.name}`, expirationTimestamp } };
-    }
+    if (subresource === 'token') return tokenOf(key, body, this.#clock.now());
     return body;
   }
 
   getSubresource(resource: ResourceRef<any>, key: ObjectKey, subresource: string): unknown {
     const object = this.get(resource, key) as unknown as Loose;
-    if (subresource !== 'scale') return object;
-    const labels: Record<string, string> = object.spec?.selector?.matchLabels ?? {};
-    return {
-      kind: 'Scale',
-      apiVersion: 'autoscaling/v1',
-      metadata: {
-        name: object.metadata.name,
-        namespace: object.metadata.namespace,
-        uid: object.metadata.uid,
-        resourceVersion: object.metadata.resourceVersion,
-        creationTimestamp: object.metadata.creationTimestamp,
-      },
-      spec: { replicas: object.spec?.replicas ?? 1 },
-      status: {
-        replicas: object.status?.replicas ?? 0,
-        selector: Object.keys(labels)
-          .sort()
-          .map(k => `${k}=${labels[k]}`)
-          .join(','),
-      },
-    };
+    return subresource === 'scale' ? scaleOf(object) : object;
   }
 
   updateSubresource(resource: ResourceRef<any>, key: ObjectKey, subresource: string, body: any): unknown {
@@ -290,7 +227,7 @@ export class FakeStore {
     return this.#replace(
       resource,
       old,
-      this.#complete(resource, body),
+      complete(resource, body),
       subresource === 'status' || subresource === 'approval' ? 'status' : '',
       false,
     );
@@ -298,42 +235,13 @@ export class FakeStore {
 
   /** Keeps what this writer may not change, counts generations, ends what was waiting for its last finalizer. */
   #replace(resource: ResourceRef<any>, old: KubeObject, wanted: Loose, sub: string, dryRun: boolean): KubeObject {
-    const previous = cloneDeep(old) as unknown as Loose;
-    const next = sub === 'status' ? { ...previous, status: wanted.status } : wanted;
-    // As on a server, these go along with a status.
-    if (sub === 'status')
-      for (const field of ['annotations', 'finalizers']) setOrDelete(next.metadata, field, wanted.metadata[field]);
-    if (sub === 'status' && wanted.status === undefined) delete next.status;
-    if (sub === '' && this.#hasStatus(resource)) setOrDelete(next, 'status', previous.status);
-    for (const field of fixedMetadata) setOrDelete(next.metadata, field, previous.metadata[field]);
-    if (next.metadata.finalizers?.length === 0) delete next.metadata.finalizers;
-    if (previous.metadata.generation && !isDeepStrictEqual(next.spec, previous.spec)) next.metadata.generation++;
+    const { previous, next } = changed(old, wanted, sub, this.#hasStatus(resource));
     if (isDeepStrictEqual(next, previous)) return old;
     if (dryRun) return next as unknown as KubeObject;
     const m = next.metadata;
     const waiting = m.finalizers?.length || m.deletionGracePeriodSeconds || namespaceIsHeld(resource, next);
     if (m.deletionTimestamp && !waiting) return this.#drop(resource, next);
     return this.#put(resource, next);
-  }
-
-  #checkPreconditions(resource: ResourceRef<any>, object: KubeObject, { preconditions }: DeleteOptions): void {
-    const { uid, resourceVersion, name } = object.metadata;
-    const wrong = (what: string, want: string, have: string) =>
-      conflict(
-        resource,
-        name,
-        `Precondition failed: ${what} in precondition: ${want}, ${what} in object meta: ${have}`,
-      );
-    if (preconditions?.uid && preconditions.uid !== uid) throw wrong('UID', preconditions.uid, uid);
-    if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion)
-      throw wrong('ResourceVersion', preconditions.resourceVersion, resourceVersion);
-  }
-
-  #complete(resource: ResourceRef<any>, object: Draft<KubeObject>): Loose {
-    const copy = cloneDeep(object) as unknown as Loose;
-    const metadata = { ...copy.metadata };
-    if (!resource.namespaced) delete metadata.namespace;
-    return stripUndefined({ ...copy, kind: resource.kind, apiVersion: apiVersionOf(resource), metadata }) as Loose;
   }
 
   #stamp({ metadata }: Loose): void {
@@ -384,56 +292,14 @@ export class FakeStore {
   }
 }
 
-const fixedMetadata = [
-  'name',
-  'generateName',
-  'namespace',
-  'uid',
-  'resourceVersion',
-  'generation',
-  'creationTimestamp',
-  'deletionTimestamp',
-  'deletionGracePeriodSeconds',
-];
-
 const same = (a: ResourceRef, b: ResourceRef): boolean => resourceId(a) === resourceId(b);
 
 function scoped(resource: ResourceRef<any>, key: ObjectKey): ObjectKey {
   return resource.namespaced && key.namespace ? { namespace: key.namespace, name: key.name } : { name: key.name };
 }
 
-function setOrDelete(target: Record<string, any>, field: string, value: unknown): void {
-  if (value === undefined) delete target[field];
-  else target[field] = value;
-}
-
-/** Pods that were placed on a node end when their kubelet says so. */
-function graceSeconds(resource: ResourceRef<any>, object: Loose, options: DeleteOptions): number {
-  if (resource.group !== '' || resource.resource !== 'pods') return 0;
-  if (!object.spec?.nodeName || object.status?.phase === 'Succeeded' || object.status?.phase === 'Failed') return 0;
-  return (
-    options.gracePeriodSeconds ??
-    object.metadata.deletionGracePeriodSeconds ??
-    object.spec?.terminationGracePeriodSeconds ??
-    30
-  );
-}
-
-function namespaceIsHeld(resource: ResourceRef<any>, object: Loose): boolean {
-  return resource.group === '' && resource.resource === 'namespaces' && object.spec?.finalizers?.length > 0;
-}
-
 function success(): Status {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
-}
-
-/** As a trip over the wire would. */
-function stripUndefined(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(stripUndefined);
-  if (typeof value !== 'object' || value === null) return value;
-  const out: Record<string, unknown> = {};
-  for (const [k, v] of Object.entries(value)) if (v !== undefined) out[k] = stripUndefined(v);
-  return out;
 }
 
 function deepFreeze<T>(value: T): T {
