@@ -22,7 +22,7 @@ export class OwnedPods<O extends KubeObject> {
   constructor(context: ControllerContext, resource: ResourceRef<O>) {
     this.#context = context;
     this.#resource = resource;
-    this.expectations = new Expectations(context.clock);
+    this.expectations = new Expectations(context.clock, (key, ms) => context.enqueue(key, ms));
     const created = (pod: Pod) => this.#keyed(pod, key => this.expectations.creationObserved(key));
     const gone = (pod: Pod) => this.#keyed(pod, key => this.expectations.deletionObserved(key, pod.metadata.uid));
     context.observe(coreV1.pods, {

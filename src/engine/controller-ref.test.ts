@@ -85,11 +85,15 @@ describe('claiming objects', () => {
 describe('expectations', () => {
   it('are satisfied by what is seen, or by time', async () => {
     const clock = new VirtualClock();
-    const e = new Expectations(clock);
+    const woken: [string, number][] = [];
+    const e = new Expectations(clock, (key, ms) => woken.push([key, ms]));
     assert.equal(e.satisfied('k'), true);
     e.expectCreations('k', 2);
     e.creationObserved('k');
+    await clock.advance(1000);
     assert.equal(e.satisfied('k'), false);
+    // What came and went unseen brings no event: the key looks again by itself.
+    assert.deepEqual(woken, [['k', 5 * 60_000 - 999]]);
     e.creationObserved('k');
     assert.equal(e.satisfied('k'), true);
     e.expectDeletions('k', ['u1', 'u2']);

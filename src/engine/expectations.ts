@@ -16,17 +16,23 @@ const timeoutMs = 5 * 60_000;
  */
 export class Expectations {
   readonly #clock: Clock;
+  readonly #wake: (key: string, afterMs: number) => void;
   readonly #byKey = new Map<string, Expectation>();
 
-  constructor(clock: Clock) {
+  /** `wake`: who is told to wait must look again then, for what came and went unseen brings no event. */
+  constructor(clock: Clock, wake: (key: string, afterMs: number) => void) {
     this.#clock = clock;
+    this.#wake = wake;
   }
 
   /** True when nothing is awaited, or has been for more than five minutes. */
   satisfied(key: string): boolean {
     const e = this.#byKey.get(key);
-    if (!e) return true;
-    return (e.creations <= 0 && e.deletions.size === 0) || this.#clock.monotonic() - e.sinceMs > timeoutMs;
+    if (!e || (e.creations <= 0 && e.deletions.size === 0)) return true;
+    const leftMs = timeoutMs - (this.#clock.monotonic() - e.sinceMs);
+    if (leftMs < 0) return true;
+    this.#wake(key, leftMs + 1);
+    return false;
   }
 
   /** Replaces what was expected. Call before creating. */

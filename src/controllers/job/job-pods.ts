@@ -26,7 +26,7 @@ export class JobPods {
 
   constructor(context: ControllerContext) {
     this.#context = context;
-    this.expectations = new Expectations(context.clock);
+    this.expectations = new Expectations(context.clock, (key, ms) => context.enqueue(key, ms));
   }
 
   /** How many came to be, and what stopped the rest. */
