@@ -453,6 +453,7 @@ test('static pods run, have a mirror, and go with their manifest', async () => {
     const mirror = await t.getPod('etcd-node-a');
     assert.equal(mirror.status?.phase, 'Running');
     assert.equal(mirror.metadata.annotations?.['kubernetes.io/config.source'], 'file');
+    assert.match(mirror.metadata.annotations?.['kubernetes.io/config.seen'] ?? '', /:\d\d\.\d*[1-9]Z$/);
     assert.equal(mirror.metadata.ownerReferences?.[0]?.kind, 'Node');
     assert.equal(
       mirror.metadata.annotations?.['kubernetes.io/config.mirror'],

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { cloneDeep, formatTime } from '../api/meta.ts';
+import { cloneDeep, formatMicroTime } from '../api/meta.ts';
 import { coreV1 } from '../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../api/status.ts';
 import type { Node, Pod } from '../api/type/core-v1.ts';
@@ -114,7 +114,8 @@ export class StaticPodSource {
     const uid =
       manifest.metadata.uid ??
       createHash('md5').update(JSON.stringify(manifest)).update(`host:${nodeName}file:${file}`).digest('hex');
-    const seen = this.#seen.get(uid) ?? formatTime(clock.now());
+    // As Go writes a time with its fractions: without zeros at the end.
+    const seen = this.#seen.get(uid) ?? formatMicroTime(clock.now()).replace(/\.?0+Z$/, 'Z');
     this.#seen.set(uid, seen);
     const toleration = { operator: 'Exists' as const, effect: 'NoExecute' as const };
     return {
