@@ -13,6 +13,7 @@ import { applyMergePatch } from './patch/merge-patch.ts';
 import { equalJson } from './patch/plain.ts';
 import { applyStrategicMergePatch } from './patch/strategic-merge-patch.ts';
 import { decodeProtobuf, encodeProtobuf } from './protobuf.ts';
+import { parseJsonPath } from './structural/json-path.ts';
 
 const job = 'io.k8s.api.batch.v1.Job';
 const past = 2n ** 53n + 1n;
@@ -123,6 +124,13 @@ test('keys and values of lists in managed fields keep their digits and their ord
     Object.keys(parseFieldSet({ 'f:a': { 'v:9007199254740993': {}, 'v:10': {}, 'v:9007199254740992': {} } })['f:a']!),
     ['v:10', 'v:9007199254740992', 'v:9007199254740993'],
   );
+});
+
+test('a filter of a JSON path finds the exact number', () => {
+  const found = parseJsonPath('.list[?(@.n==9007199254740993)].name').find({
+    list: [past - 1n, past, past + 1n, 2].map(n => ({ n, name: String(n) })),
+  });
+  assert.deepEqual(found, ['9007199254740993']);
 });
 
 test('patches carry them', () => {

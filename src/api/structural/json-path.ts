@@ -1,4 +1,5 @@
 // JSONPath as Kubernetes writes it: `.spec.replicas`, `.status.conditions[?(@.type=="Ready")].status`, `['a.b'][0]`, `..name`.
+import { freeNumber } from '../../base/whole-number.ts';
 import { isPlain } from '../patch/plain.ts';
 
 type Step = (values: readonly unknown[]) => unknown[];
@@ -186,6 +187,7 @@ function operand(text: string): (item: unknown) => readonly unknown[] {
   const quoted = unquote(text);
   if (quoted !== undefined) return () => [quoted];
   if (text === 'true' || text === 'false') return () => [text === 'true'];
+  if (/^-?\d{1,19}$/.test(text)) return () => [freeNumber(BigInt(text))];
   if (text !== '' && !Number.isNaN(Number(text))) return () => [Number(text)];
   throw new JsonPathError(`unrecognized ${JSON.stringify(text)} in a filter`);
 }
