@@ -1,5 +1,5 @@
-// `npm run bench [NAME …]`: figures beside a raw limit taken in the same run. Names: api, scheduler, simulation, churn, lab
-// (needs root); all by default.
+// `npm run bench [NAME …]`: figures beside a raw limit taken in the same run. Names: api, scheduler, simulation, churn, owners,
+// lab (needs root); all by default.
 import { makeBundle } from '../bin/prepare.js';
 import { printTable } from './report.ts';
 
@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   scheduler: async () => (await import('./scheduler.ts')).benchScheduler(),
   simulation: async () => (await import('./simulation.ts')).benchSimulation(),
   churn: async () => (await import('./churn.ts')).benchChurn(),
+  owners: async () => (await import('./owners.ts')).benchOwners(),
   lab: async () => (await import('./lab.ts')).benchLab(),
 };
 
