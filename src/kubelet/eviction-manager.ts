@@ -4,6 +4,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
+import { listContainerStats } from './container-stats.ts';
 import type { Host } from './host/host.ts';
 import { formatKi } from './kernel/amount.ts';
 import { breaches, conditionOf, type PodUse, rankForEviction, resourceOf, type Signals } from './kernel/eviction.ts';
@@ -134,9 +135,9 @@ export class EvictionManager {
             (await host.usage(paths.podLogs(identityOf(pod)))),
         })),
       );
-    const { stats } = await this.#o.runtime.ListContainerStats({});
+    const stats = await listContainerStats(this.#o.runtime);
     const bytes = new Map<string, number>();
-    for (const s of stats ?? []) {
+    for (const s of stats) {
       const uid = s.attributes?.labels?.[podUidLabel] ?? '';
       bytes.set(uid, (bytes.get(uid) ?? 0) + (s.memory?.working_set_bytes?.value ?? 0));
     }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Container, Pod } from '../api/type/core-v1.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
+import { listContainerStats } from './container-stats.ts';
 import type { Host } from './host/host.ts';
 import { bytesOf } from './kernel/amount.ts';
 import { podUidLabel, readContainerMarks } from './kernel/label.ts';
@@ -57,8 +58,8 @@ async function exceededStorage(
 async function containerUse(o: LocalLimitOptions, pod: Pod): Promise<ReadonlyMap<string, number>> {
   const uid = pod.metadata.uid ?? '';
   const out = new Map<string, number>();
-  const { stats } = await o.runtime.ListContainerStats({ filter: { label_selector: { [podUidLabel]: uid } } });
-  for (const s of stats ?? []) {
+  const stats = await listContainerStats(o.runtime, { filter: { label_selector: { [podUidLabel]: uid } } });
+  for (const s of stats) {
     const name = readContainerMarks(s.attributes?.labels, s.attributes?.annotations)?.name ?? '';
     out.set(name, s.writable_layer?.used_bytes?.value ?? 0);
   }

@@ -6,6 +6,7 @@ import type { Pod } from '../../../api/type/core-v1.ts';
 import type { Clock } from '../../../base/clock.ts';
 import type { Cgroups } from '../../../cri/cgroup.ts';
 import type { ContainerStats } from '../../../cri/type.ts';
+import { listContainerStats } from '../../container-stats.ts';
 import type { Host } from '../../host/host.ts';
 import { podUidLabel } from '../../kernel/label.ts';
 import type { ObservedContainer } from '../../kernel/observed.ts';
@@ -95,12 +96,12 @@ export class StatsCollector {
     const { kubelet, clock, cgroups } = this.#o;
     const capacity = kubelet.node()?.status?.capacity ?? {};
     const [stats, filesystem, imageFilesystem, network] = await Promise.all([
-      kubelet.runtime.ListContainerStats({}),
+      listContainerStats(kubelet.runtime),
       this.#disk(kubelet.rootDirectory),
       this.#imageDisk(),
       netDev('/proc/net/dev'),
     ]);
-    const byPod = Map.groupBy(stats.stats ?? [], s => s.attributes?.labels?.[podUidLabel] ?? '');
+    const byPod = Map.groupBy(stats, s => s.attributes?.labels?.[podUidLabel] ?? '');
     return {
       atMs: clock.now(),
       nodeName: kubelet.nodeName,
