@@ -15,7 +15,7 @@ import { readAuthenticationConfiguration } from './authn/configuration.ts';
 import { frontProxyAuthenticator } from './authn/front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './authn/jws.ts';
 import { legacyTokenUse, startTracking } from './authn/legacy-token.ts';
-import { AuthenticationMetrics, certificateLifetimes } from './authn/metrics.ts';
+import { AuthenticationMetrics, certificateLifetimes, TokenCacheCounts } from './authn/metrics.ts';
 import { oidcAuthenticator } from './authn/oidc/oidc.ts';
 import { reviewSelf, reviewToken } from './authn/reviews.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './authn/service-account-token.ts';
@@ -322,7 +322,8 @@ function foreignTokens(deps: ForeignTokens): TokenAuthenticator[] {
     const post = (body: unknown, timeoutMs: number) =>
       'server' in webhook ? webhooks.post(webhook.server, body, timeoutMs) : webhooks.postTo(access!, body, timeoutMs);
     const { version, cacheMs } = webhook;
-    tokens.push(webhookTokenAuthenticator({ post, version, cacheMs, apiAudiences, clock }));
+    const counts = metrics && new TokenCacheCounts(metrics, clock);
+    tokens.push(webhookTokenAuthenticator({ post, version, cacheMs, apiAudiences, clock, counts }));
   }
   return tokens;
 }

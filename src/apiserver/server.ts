@@ -95,6 +95,10 @@ function createCustomResources({ options, random }: Basis, storage: Storage, con
     ...{ context, resources, registries, makeCache, makeRegistry },
     definitions: registryOf(context, 'apiextensions.k8s.io', 'customresourcedefinitions'),
     user: superuser,
-    webhook: conversionWebhook((config, body, timeoutMs) => converters.post(config, body, timeoutMs), random),
+    webhook: conversionWebhook((config, body, timeoutMs) => converters.post(config, body, timeoutMs), random, {
+      now: () => context.clock.monotonic(),
+      done: (name, from, to, succeeded, startMs) =>
+        context.counts.conversion(name, from, to, succeeded, (context.clock.monotonic() - startMs) / 1000),
+    }),
   });
 }

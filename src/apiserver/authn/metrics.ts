@@ -95,3 +95,49 @@ export function certificateLifetimes(metrics: Metrics): BucketCounts {
   );
   return counts;
 }
+
+const cacheBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Of the cache of tokens that somebody else has to be asked about. */
+export class TokenCacheCounts {
+  readonly #clock: Clock;
+  readonly #requests = { hit: 0, miss: 0 };
+  readonly #fetches = { ok: 0, error: 0 };
+  readonly #seconds = { hit: new BucketCounts(cacheBuckets), miss: new BucketCounts(cacheBuckets) };
+
+  constructor(metrics: Metrics, clock: Clock) {
+    this.#clock = clock;
+    const name = (what: string) => `authentication_token_cache_${what}`;
+    const told = (counts: Readonly<Record<string, number>>) => () =>
+      Object.entries(counts).map(([status, value]) => ({ labels: { status }, value }));
+    metrics.source(
+      name('request_total'),
+      '[ALPHA] Requests for tokens, by whether they were known.',
+      'counter',
+      told(this.#requests),
+    );
+    metrics.source(
+      name('fetch_total'),
+      '[ALPHA] Reviews of tokens, by what came of them.',
+      'counter',
+      told(this.#fetches),
+    );
+    const seconds = name('request_duration_seconds');
+    metrics.source(seconds, '[ALPHA] Time to look a token up.', 'histogram', () =>
+      Object.entries(this.#seconds).flatMap(([status, counts]) => bucketSamples(seconds, { status }, counts)),
+    );
+  }
+
+  asked(hit: boolean, answer: Promise<unknown>, startMs: number): void {
+    const status = hit ? 'hit' : 'miss';
+    this.#requests[status]++;
+    const done = (fetched: 'ok' | 'error') => {
+      this.#seconds[status].observe((this.#clock.monotonic() - startMs) / 1000);
+      if (!hit) this.#fetches[fetched]++;
+    };
+    answer.then(
+      () => done('ok'),
+      () => done('error'),
+    );
+  }
+}

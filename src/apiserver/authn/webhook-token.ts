@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { TokenReviewStatus } from '../../api/type/authentication-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { TokenCacheCounts } from './metrics.ts';
 import { CredentialError, type TokenAuthenticator, type TokenIdentity } from './user.ts';
 
 export interface WebhookTokenOptions {
@@ -15,6 +16,7 @@ export interface WebhookTokenOptions {
   readonly clock: Clock;
   /** How long an answer is believed; 0: not at all. Default: two minutes. */
   readonly cacheMs?: number | undefined;
+  readonly counts?: TokenCacheCounts | undefined;
 }
 
 const timeoutMs = 30_000;
@@ -27,7 +29,7 @@ interface Kept {
 }
 
 export function webhookTokenAuthenticator(options: WebhookTokenOptions): TokenAuthenticator {
-  const { clock, cacheMs = defaultCacheMs } = options;
+  const { clock, cacheMs = defaultCacheMs, counts } = options;
   const kept = new Map<string, Kept>();
   return {
     authenticateToken(token, audiences) {
@@ -37,10 +39,14 @@ export function webhookTokenAuthenticator(options: WebhookTokenOptions): TokenAu
         .digest('base64');
       const nowMs = clock.monotonic();
       const known = kept.get(id);
-      if (known && known.untilMs > nowMs) return known.identity;
+      if (known && known.untilMs > nowMs) {
+        counts?.asked(true, known.identity, nowMs);
+        return known.identity;
+      }
       kept.delete(id);
       const identity = ask(options, token, audiences);
       if (cacheMs <= 0) return identity;
+      counts?.asked(false, identity, nowMs);
       // What failed may be tried again at once.
       identity.catch(() => kept.delete(id));
       if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);

@@ -147,4 +147,15 @@ test('a webhook that fails or answers wrongly is told of', async () => {
   );
   answer = success;
   assert.equal((await call.expect(200, 'GET', `${widgets(group, 'v2')}/a`)).host, 'h');
+  const text = await server.server.metrics.text();
+  for (const [succeeded, times] of [
+    ['false', 4],
+    ['true', 1],
+  ])
+    assert.ok(
+      text.includes(
+        `\napiserver_crd_webhook_conversion_duration_seconds_count{crd_name="widgets.${group}",from_version="v1",succeeded="${succeeded}",to_version="v2"} ${times}\n`,
+      ),
+      `${succeeded}`,
+    );
 });

@@ -13,12 +13,20 @@ export type Post = (config: WebhookClientConfig, body: unknown, timeoutMs: numbe
 const timeoutMs = 30_000;
 const reviewed = new Set(['v1', 'v1beta1']);
 
-export function conversionWebhook(post: Post, random: Random): WebhookConverter {
+/** Told of each request: of which definition, between which versions, and what came of it. */
+export type ConversionMeter = (name: string, from: string, to: string, succeeded: boolean, startMs: number) => void;
+
+export function conversionWebhook(
+  post: Post,
+  random: Random,
+  meter?: { now(): number; done: ConversionMeter },
+): WebhookConverter {
   return definition => {
     const { webhook } = definition.spec.conversion ?? {};
     const config = webhook?.clientConfig ?? {};
     const version = webhook?.conversionReviewVersions.find(v => reviewed.has(v)) ?? 'v1';
-    return (objects, apiVersion) => convertAll({ definition, config, version, post, random }, objects, apiVersion);
+    return (objects, apiVersion) =>
+      convertAll({ definition, config, version, post, random, meter }, objects, apiVersion);
   };
 }
 
@@ -28,6 +36,7 @@ interface Hook {
   readonly version: string;
   readonly post: Post;
   readonly random: Random;
+  readonly meter: { now(): number; done: ConversionMeter } | undefined;
 }
 
 const convertAll = async (
@@ -37,10 +46,27 @@ const convertAll = async (
 ): ReturnType<Converter['convert']> => {
   const due = objects.filter(o => o.apiVersion !== apiVersion);
   if (!due.length) return [...objects];
-  const made = await ask(hook, due, apiVersion);
+  const made = await measured(hook, due, apiVersion);
   let next = 0;
   return objects.map(o => (o.apiVersion === apiVersion ? o : made[next++]!));
 };
+
+const versionOf = (apiVersion: string | undefined) => (apiVersion ?? '').replace(/^.*\//, '');
+
+async function measured(hook: Hook, objects: readonly KubeObject[], apiVersion: string): Promise<KubeObject[]> {
+  const { meter, definition } = hook;
+  const startMs = meter?.now() ?? 0;
+  const done = (succeeded: boolean) =>
+    meter?.done(definition.metadata.name, versionOf(objects[0]!.apiVersion), versionOf(apiVersion), succeeded, startMs);
+  try {
+    const made = await ask(hook, objects, apiVersion);
+    done(true);
+    return made;
+  } catch (error) {
+    done(false);
+    throw error;
+  }
+}
 
 async function ask(hook: Hook, objects: readonly KubeObject[], apiVersion: string): Promise<KubeObject[]> {
   const { kind } = hook.definition.spec.names;

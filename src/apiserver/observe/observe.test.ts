@@ -57,6 +57,8 @@ describe('a server', () => {
     const watch = await open(server, `${configMaps}?watch=true`);
     await new Promise(resolve => watch.once('data', resolve));
     watch.destroy();
+    const initial = 'watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+    (await open(server, `${configMaps}?${initial}`)).destroy();
     const text = (await ask(server, '/metrics')).body.toString();
     const of = (name: string, labels: string) => {
       const line = text.split('\n').find(l => l.startsWith(`${name}{${labels}} `));
@@ -73,7 +75,7 @@ describe('a server', () => {
     const inDefault = of('apiserver_watch_events_total', `${configmaps},version="v1"`)!;
     assert.ok(inDefault >= 2, `${inDefault}`);
     assert.equal(of('apiserver_watch_events_sizes_count', `${configmaps},version="v1"`), inDefault);
-    assert.ok(of('apiserver_init_events_total', configmaps)! >= inDefault);
+    assert.ok(of('apiserver_init_events_total', configmaps)! >= inDefault - 1, 'all but the bookmark');
     const lists = of('apiserver_cache_list_total', 'group="",index="",resource="configmaps"')!;
     const fetched = of('apiserver_cache_list_fetched_objects_total', 'group="",index="",resource="configmaps"')!;
     const returned = of('apiserver_cache_list_returned_objects_total', configmaps)!;
@@ -87,6 +89,8 @@ describe('a server', () => {
     assert.ok(of('etcd_requests_total', 'operation="create",group="",resource="services"') === undefined);
     assert.ok(of('etcd_requests_total', 'operation="create",group="rbac.authorization.k8s.io",resource="roles"')! >= 1);
     assert.equal(of('serviceaccount_valid_tokens_total', ''), undefined);
+    const watchList = 'group="",resource="configmaps",scope="namespace",version="v1"';
+    assert.equal(of('apiserver_watch_list_duration_seconds_count', watchList), 1);
     assert.match(text, /\nserviceaccount_valid_tokens_total 0\n/);
     // Certificates of tests last for a day.
     assert.equal(of('apiserver_client_certificate_expiration_seconds_bucket', 'le="43200"'), 0);

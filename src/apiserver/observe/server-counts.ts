@@ -10,12 +10,15 @@ interface Named {
   readonly resource: string;
 }
 
+const watchListBuckets = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 6, 8, 10, 15, 20, 30, 45, 60];
 const frameBuckets = exponentialBuckets(1024, 2, 8);
 
 export class ServerCounts {
   readonly #frames = new Map<string, { readonly labels: Record<string, string>; readonly sizes: BucketCounts }>();
   readonly #bodies: CellHistogram;
   readonly #own: CellCounter;
+  readonly #watchLists: CellHistogram;
+  readonly #conversions: CellHistogram;
   /** Requests to webhooks. */
   readonly clients: RestClientMetrics;
   readonly #repairs: Record<string, CellCounter>;
@@ -33,6 +36,18 @@ export class ServerCounts {
       metrics,
       'apiserver_selfrequest_total',
       '[ALPHA] Counter of apiserver self-requests broken out for each verb, API resource and subresource.',
+    );
+    this.#watchLists = new CellHistogram(
+      metrics,
+      'apiserver_watch_list_duration_seconds',
+      '[ALPHA] Response latency distribution in seconds for watch list requests broken by group, version, resource and scope.',
+      watchListBuckets,
+    );
+    this.#conversions = new CellHistogram(
+      metrics,
+      'apiserver_crd_webhook_conversion_duration_seconds',
+      '[ALPHA] CRD webhook conversion duration in seconds',
+      exponentialBuckets(0.001, 2, 15),
     );
     this.clients = restClientMetrics(metrics);
     const repairs = (what: string, of: string) =>
@@ -77,6 +92,22 @@ export class ServerCounts {
 
   body({ group, resource }: Named, verb: string, bytes: number): void {
     this.#bodies.cell(`${verb} ${group} ${resource}`, () => ({ group, resource, verb })).observe(bytes);
+  }
+
+  /** A watch that begins with what there is has told all of it. */
+  watchList({ group, version, resource }: Named, scope: string, seconds: number): void {
+    this.#watchLists
+      .cell(`${group}/${version}/${resource} ${scope}`, () => ({ group, resource, scope, version }))
+      .observe(seconds);
+  }
+
+  /** A webhook was asked to convert custom resources. */
+  conversion(name: string, from: string, to: string, succeeded: boolean, seconds: number): void {
+    this.#conversions
+      .cell(`${name} ${from} ${to} ${succeeded}`, () => ({
+        ...{ crd_name: name, from_version: from, succeeded: String(succeeded), to_version: to },
+      }))
+      .observe(seconds);
   }
 
   /** A repair loop found something wrong. */

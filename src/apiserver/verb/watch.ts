@@ -14,7 +14,7 @@ import type { ResourceRequest } from './resource-request.ts';
 const longestWatchSeconds = 3600;
 
 export async function handleWatch(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
-  const { context, exchange } = request;
+  const { context, exchange, info } = request;
   const { query } = exchange;
   const renderer = rendererFor(request, resource, true);
   const parameters = listParameters(request, resource);
@@ -23,6 +23,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
   const rv = parameters.resourceVersion;
   const { dispatcher } = context;
   const { counts } = registry.cache;
+  const startMs = context.clock.monotonic();
   await (rv === '' ? dispatcher.freshen() : rv === '0' ? undefined : dispatcher.reached(Number(rv), counts));
   const unseen = prepareAll(registry, parameters.namespace);
   if (unseen) await unseen;
@@ -75,6 +76,10 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
       }),
     );
     stream.started();
+    if (sendInitial !== null && isTrue(sendInitial)) {
+      const scope = info.name ? 'resource' : info.namespace ? 'namespace' : 'cluster';
+      context.counts.watchList(resource, scope, (context.clock.monotonic() - startMs) / 1000);
+    }
     if (exchange.closed) finish();
   } catch (error) {
     finish();

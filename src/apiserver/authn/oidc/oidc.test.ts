@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { authenticationV1 } from '../../../api/refs.ts';
 import { systemClock, VirtualClock } from '../../../base/clock.ts';
+import { createMetrics } from '../../../base/metrics.ts';
 import { httpClient } from '../../../client/http-client.ts';
 import { startTestExtension, type TestExtension } from '../../extension/test-extension.ts';
 import { startTestServer } from '../../test-server.ts';
 import { readAuthenticationConfiguration } from '../configuration.ts';
+import { TokenCacheCounts } from '../metrics.ts';
 import { CredentialError, type TokenIdentity } from '../user.ts';
 import { webhookTokenAuthenticator } from '../webhook-token.ts';
 import type { JwtAuthenticator } from './configuration.ts';
@@ -142,9 +144,11 @@ test('configurations are checked', () => {
 
 test('a webhook is asked once for a token it knows', async () => {
   let reviews = 0;
+  const metrics = createMetrics();
   const authenticator = webhookTokenAuthenticator({
     apiAudiences: ['api'],
     clock,
+    counts: new TokenCacheCounts(metrics, clock),
     post: async body => {
       reviews++;
       const { token } = (body as { spec: { token: string } }).spec;
@@ -162,6 +166,15 @@ test('a webhook is asked once for a token it knows', async () => {
   assert.equal(await ask('bad'), undefined);
   for (let i = 0; i < 2; i++) await refusedWith(ask('down'), /connection refused/);
   assert.equal(reviews, 5);
+  const text = await metrics.text();
+  for (const line of [
+    'request_total{status="hit"} 1',
+    'request_total{status="miss"} 5',
+    'fetch_total{status="ok"} 3',
+    'fetch_total{status="error"} 2',
+    'request_duration_seconds_count{status="miss"} 5',
+  ])
+    assert.ok(text.includes(`\nauthentication_token_cache_${line}\n`), line);
 });
 
 test('the API server knows the users of issuers', async () => {
