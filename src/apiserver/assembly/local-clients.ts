@@ -7,7 +7,8 @@ import { auditedClient } from '../audit/audited-client.ts';
 import type { Auditor } from '../audit/auditor.ts';
 import { allAuthenticated, serviceAccountUser, systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
-import { type LocalIdentity, localClient, serverUser } from '../local-client.ts';
+import { type LocalIdentity, serverUser } from '../local/access.ts';
+import { localClient } from '../local-client.ts';
 import type { Surface } from '../surface.ts';
 
 export interface LocalClients {
