@@ -294,6 +294,8 @@ export interface PluginMetrics {
   /** The victims of one preemption have been deleted, or could not be. */
   preempted(result: 'success' | 'error', tookSeconds: number): void;
   resourceClaimCreated(status: 'success' | 'failure'): void;
+  /** A step of finding or binding volumes could not be done, for other reasons than that no node fits. */
+  volumeStageFailed(operation: 'predicate' | 'assume' | 'bind'): void;
 }
 
 export type PluginFactory = (handle: Handle, args: unknown) => Plugin;

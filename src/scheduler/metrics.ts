@@ -124,6 +124,24 @@ export function schedulerMetrics(m: Metrics | undefined) {
     [],
     exponentialBuckets(1, 2, 7),
   );
+  const evaluations = m?.counter(
+    'scheduler_plugin_evaluation_total',
+    'Number of attempts to schedule pods by each plugin and the extension point (available only in PreFilter, Filter, PreScore, and Score).',
+    ['plugin', 'extension_point', 'profile'],
+  );
+  const evaluated = new Map<string, number>();
+  const hints = m?.histogram(
+    'scheduler_queueing_hint_execution_duration_seconds',
+    'Latency for running a queueing hint function of a plugin.',
+    ['plugin', 'event', 'hint'],
+    // From 0.00001 to 0.04096.
+    exponentialBuckets(0.00001, 2, 12),
+  );
+  const volumeErrors = m?.counter(
+    'scheduler_volume_scheduling_stage_error_total',
+    'Volume scheduling stage error count',
+    ['operation'],
+  );
   const attempt = (result: AttemptResult, profile: string, tookSeconds: number) => {
     attempts?.inc({ result, profile });
     duration?.observe({ result, profile }, tookSeconds);
@@ -149,6 +167,16 @@ export function schedulerMetrics(m: Metrics | undefined) {
       preemptionRuns?.inc({ result });
       preemptionTimes?.observe({ result }, tookSeconds);
     },
+    /** `total` since the start. */
+    evaluations(profile: string, extension_point: string, plugin: string, total: number) {
+      const key = `${profile}\n${extension_point}\n${plugin}`;
+      const more = total - (evaluated.get(key) ?? 0);
+      if (more > 0) evaluations?.inc({ plugin, extension_point, profile }, more);
+      evaluated.set(key, total);
+    },
+    hinted: (plugin: string, event: string, hint: string, tookSeconds: number) =>
+      hints?.observe({ plugin, event, hint }, tookSeconds),
+    volumeStageFailed: (operation: 'predicate' | 'assume' | 'bind') => volumeErrors?.inc({ operation }),
     resourceClaimCreated: (status: 'success' | 'failure') => claimCreates?.inc({ status }),
     pending(sizes: Sizes, cache: { nodes: readonly unknown[]; podCount: number; assumedCount: number }) {
       for (const [queue, n] of Object.entries(sizes)) pending?.set({ queue }, n);

@@ -58,6 +58,11 @@ export interface ProfileOptions {
   readonly clock?: Clock;
 }
 
+/** Attempts to schedule a pod that a plugin took part in, by extension point. */
+export type Evaluations = Readonly<Record<'PreFilter' | 'Filter' | 'PreScore' | 'Score', Map<string, number>>>;
+
+const count = (map: Map<string, number>, name: string) => map.set(name, (map.get(name) ?? 0) + 1);
+
 const successOnly: undefined = undefined;
 
 export class Profile {
@@ -80,6 +85,13 @@ export class Profile {
   readonly postBind: readonly With<'postBind'>[];
   readonly #signing: readonly With<'sign'>[];
   readonly registered: ReadonlyMap<string, readonly RegisteredEvent[]>;
+  /** Since the start. */
+  readonly evaluations: Evaluations = {
+    PreFilter: new Map(),
+    Filter: new Map(),
+    PreScore: new Map(),
+    Score: new Map(),
+  };
   readonly #results = new ResultCache();
   readonly #o: Pick<ProfileOptions, 'observe' | 'clock'>;
 
@@ -166,6 +178,9 @@ export class Profile {
   preFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterResult {
     const result = this.#runPreFilter(state, pod, nodes);
     state.onlyLocal = this.#filter.every(p => state.skipFilter.has(p.name));
+    if (!result.status)
+      for (const filters of [this.#localFilter, this.#filter])
+        for (const { name } of filters) if (!state.skipFilter.has(name)) count(this.evaluations.Filter, name);
     return result;
   }
 
@@ -174,12 +189,13 @@ export class Profile {
     const narrowedBy: string[] = [];
     for (const plugin of this.#preFilter) {
       const outcome = plugin.preFilter(state, pod, nodes);
-      if (!outcome) continue;
-      const { status } = outcome;
+      const status = outcome?.status;
       if (isSkip(status)) {
         state.skipFilter.add(plugin.name);
         continue;
       }
+      count(this.evaluations.PreFilter, plugin.name);
+      if (!outcome) continue;
       if (status) return { status: status.from(plugin.name), narrowedBy };
       if (!outcome.nodeNames) continue;
       narrowedBy.push(plugin.name);
@@ -268,9 +284,15 @@ export class Profile {
   #runPreScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined {
     for (const plugin of this.#preScore) {
       const status = plugin.preScore(state, pod, nodes);
-      if (isSkip(status)) state.skipScore.add(plugin.name);
-      else if (status) return status.from(plugin.name);
+      if (isSkip(status)) {
+        state.skipScore.add(plugin.name);
+        continue;
+      }
+      count(this.evaluations.PreScore, plugin.name);
+      if (status) return status.from(plugin.name);
     }
+    for (const { plugin } of this.#score)
+      if (!state.skipScore.has(plugin.name)) count(this.evaluations.Score, plugin.name);
     return undefined;
   }
 

@@ -19,6 +19,34 @@ test('places a pod, tells so, and leaves what others schedule alone', async () =
   assert.match(text, /scheduler_goroutines\{operation="binding"\} 0/);
 });
 
+test('counts the attempts that plugins took part in, and the hints that were asked', async () => {
+  await using b = await schedulerBench({ objects: [testNode('a', { allocatable: { cpu: '2' } })] });
+  await b.place(testPod('web', { requests: { cpu: '1' } }));
+  await b.place(testPod('large', { requests: { cpu: '3' } }));
+  const count = async (name: string, labels: string) =>
+    new RegExp(`^${name}\\{${labels}\\} (\\d+)$`, 'm').exec(await b.metrics.text())?.[1];
+  const evaluated = (plugin: string, point: string) =>
+    count(
+      'scheduler_plugin_evaluation_total',
+      `plugin="${plugin}",extension_point="${point}",profile="default-scheduler"`,
+    );
+  assert.equal(await evaluated('NodeResourcesFit', 'Filter'), '2');
+  assert.equal(await evaluated('NodeResourcesFit', 'Score'), undefined, 'there was no choice of nodes');
+  assert.equal(await evaluated('VolumeBinding', 'Filter'), undefined, 'skipped: no pod has volumes');
+  b.client.set(coreV1.nodes, testNode('a', { allocatable: { cpu: '2500m' } }));
+  await b.settle();
+  b.client.set(coreV1.nodes, testNode('a', { allocatable: { cpu: '4' } }));
+  await b.settle();
+  assert.equal(b.nodeOf('large'), 'a');
+  const hints = (hint: string) =>
+    count(
+      'scheduler_queueing_hint_execution_duration_seconds_count',
+      `plugin="NodeResourcesFit",event="[^"]+",hint="${hint}"`,
+    );
+  assert.deepEqual([await hints('QueueSkip'), await hints('Queue')], ['1', '1']);
+  assert.equal(await evaluated('NodeResourcesFit', 'Filter'), '3');
+});
+
 test('says why no node will do, in sorted order, and tries again when something changes', async () => {
   await using b = await schedulerBench({
     objects: [

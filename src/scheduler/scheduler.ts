@@ -100,6 +100,7 @@ class SchedulerService implements Scheduler {
       registered: pod => this.#profileOf(pod)?.registered ?? new Map(),
       onReady: () => this.#wake.resolve(),
       onIncoming: (queue, event) => this.#metrics.incoming(queue, event),
+      onHint: (plugin, event, hint, seconds) => this.#metrics.hinted(plugin, event, hint, seconds),
       ...(options.podInitialBackoffMs === undefined ? {} : { initialBackoffMs: options.podInitialBackoffMs }),
       ...(options.podMaxBackoffMs === undefined ? {} : { maxBackoffMs: options.podMaxBackoffMs }),
     });
@@ -222,6 +223,9 @@ class SchedulerService implements Scheduler {
     const kinds = this.queue.inFlightEvents;
     for (const kind of kinds.keys()) this.#eventKinds.add(kind);
     this.#metrics.inflightEvents(new Map([...this.#eventKinds].map(kind => [kind, kinds.get(kind) ?? 0])));
+    for (const [profile, { evaluations }] of this.#profiles)
+      for (const [point, counts] of Object.entries(evaluations))
+        for (const [plugin, total] of counts) this.#metrics.evaluations(profile, point, plugin, total);
     for (const [plugin, entries] of this.queue.rejected)
       for (const profile of this.#profiles.keys())
         this.#metrics.rejected(

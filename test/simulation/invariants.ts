@@ -240,6 +240,9 @@ export class Invariants {
   #available(pod: Any): void {
     const deployment = this.#deploymentOf(pod);
     if (!deployment || isEnding(deployment) || this.#isDisturbed(deployment)) return;
+    // Its ReplicaSet may not have known it to be ready: those that are not go first.
+    const { lastTransitionTime } = pod.status.conditions.find((c: Any) => c.type === 'Ready');
+    if (this.#world.now - Date.parse(lastTransitionTime) <= this.#how.staleMs) return;
     const ready = this.#world.all('pods').filter(p => isReady(p) && isLive(p) && this.#deploymentOf(p) === deployment);
     const { least } = this.#limitsOf(deployment);
     if (ready.length < least)

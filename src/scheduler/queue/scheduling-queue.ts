@@ -23,6 +23,8 @@ export interface QueueOptions {
   readonly maxBackoffMs?: number;
   readonly unschedulableTimeoutMs?: number;
   readonly onIncoming?: (queue: 'active' | 'backoff' | 'unschedulable' | 'gated', event: string) => void;
+  /** Told of each hint that was asked, and how long it took. */
+  readonly onHint?: (plugin: string, event: string, hint: 'Queue' | 'QueueSkip' | 'Error', seconds: number) => void;
 }
 
 /** How a try ended that placed nothing. */
@@ -42,7 +44,7 @@ const flushEveryMs = 30_000;
 const windowMs = 1000;
 
 export class SchedulingQueue {
-  readonly #o: Required<Omit<QueueOptions, 'onIncoming'>> & Pick<QueueOptions, 'onIncoming'>;
+  readonly #o: Required<Omit<QueueOptions, 'onIncoming' | 'onHint'>> & Pick<QueueOptions, 'onIncoming' | 'onHint'>;
   readonly nominator = new Nominator();
   readonly #entries = new Map<string, Entry>();
   readonly #active: KeyedHeap<Entry>;
@@ -272,18 +274,27 @@ export class SchedulingQueue {
       if (!events) return false;
       for (const e of events) {
         if (!covers(e, event)) continue;
-        // A hint that fails must not strand the pod.
-        try {
-          if (!e.hint || e.hint(entry.info.pod, old, now) === 'Queue') return true;
-        } catch {
-          return true;
-        }
+        if (!e.hint || this.#asked(plugin, event, () => e.hint!(entry.info.pod, old, now))) return true;
       }
       return false;
     };
     for (const plugin of entry.pendingPlugins) if (ask(plugin)) return 'immediately';
     for (const plugin of entry.unschedulablePlugins) if (ask(plugin)) strategy = 'afterBackoff';
     return strategy;
+  }
+
+  /** A hint that fails must not strand the pod. */
+  #asked(plugin: string, event: ClusterEvent, hint: () => 'Queue' | 'Skip'): boolean {
+    const { onHint, clock } = this.#o;
+    const startMs = clock.monotonic();
+    let answer: 'Queue' | 'QueueSkip' | 'Error';
+    try {
+      answer = hint() === 'Queue' ? 'Queue' : 'QueueSkip';
+    } catch {
+      answer = 'Error';
+    }
+    onHint?.(plugin, event.label, answer, (clock.monotonic() - startMs) / 1000);
+    return answer !== 'QueueSkip';
   }
 
   #requeue(entry: Entry, strategy: Strategy, event: string): void {

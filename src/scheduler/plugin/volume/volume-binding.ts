@@ -109,6 +109,7 @@ class VolumeBinding implements Plugin {
       this.#release(plan);
       return undefined;
     } catch (error) {
+      this.#handle.metrics.volumeStageFailed('bind');
       this.#handle.log.warn('binding volumes failed', { pod: pod.key, error });
       return errorStatus(name, error);
     }
