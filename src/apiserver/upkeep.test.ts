@@ -155,6 +155,43 @@ test('a service has an address object for each of its addresses, as long as it h
   await api.expect(404, 'GET', `${net}/ipaddresses/${dry.spec.clusterIP}`);
 });
 
+test('what is given out is counted, dry runs are not', async () => {
+  const read = async () => {
+    const text = await server.server.metrics.text();
+    return (name: string, labels = '') =>
+      Number(
+        text
+          .split('\n')
+          .find(l => l.startsWith(`kube_apiserver_${name}${labels} `))
+          ?.split(' ')
+          .at(-1) ?? 0,
+      );
+  };
+  const range = 'cidr="10.96.0.0/16"';
+  const before = await read();
+  const ports = (nodePort?: number) => [{ port: 80, ...(nodePort ? { nodePort } : {}) }];
+  const post = (code: number, name: string, spec: object, query = '') =>
+    api.expect(code, 'POST', services + query, { metadata: { name }, spec });
+  const clusterIP = '10.96.99.99';
+  await post(201, 'count-a', { type: 'NodePort', ports: ports() });
+  await post(201, 'count-b', { type: 'NodePort', ports: ports(31999), clusterIP });
+  await post(422, 'count-c', { ports: ports(), clusterIP });
+  await post(422, 'count-d', { type: 'NodePort', ports: ports(31999) });
+  await post(201, 'count-e', { ports: ports() }, '?dryRun=All');
+  const now = await read();
+  const more = (name: string, labels?: string) => now(name, labels) - before(name, labels);
+  assert.equal(more('clusterip_allocator_allocation_total', `{${range},scope="dynamic"}`), 1);
+  assert.equal(more('clusterip_allocator_allocation_total', `{${range},scope="static"}`), 1);
+  assert.equal(more('clusterip_allocator_allocation_errors_total', `{${range},scope="static"}`), 1);
+  assert.equal(more('nodeport_allocator_allocation_total', '{scope="dynamic"}'), 1);
+  assert.equal(more('nodeport_allocator_allocation_total', '{scope="static"}'), 1);
+  assert.equal(more('nodeport_allocator_allocation_errors_total', '{scope="static"}'), 1);
+  assert.equal(more('clusterip_allocator_allocated_ips', `{${range}}`), 2);
+  assert.equal(more('clusterip_allocator_available_ips', `{${range}}`), -2);
+  assert.equal(more('nodeport_allocator_allocated_ports'), 2);
+  assert.equal(now('nodeport_allocator_allocated_ports') + now('nodeport_allocator_available_ports'), 2768);
+});
+
 test('an address somebody else made an object of is not given out', async () => {
   const ip = '10.96.77.7';
   await api.expect(201, 'POST', `${net}/ipaddresses`, {

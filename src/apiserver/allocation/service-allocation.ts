@@ -14,6 +14,7 @@ import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
+import type { AllocationCounts, Scope } from './allocation-counts.ts';
 import { claim } from './claim.ts';
 import type { IpAddresses } from './ip-addresses.ts';
 import { settleFamilies } from './ip-family.ts';
@@ -33,6 +34,7 @@ export interface ServiceHookDeps {
   readonly addresses?: IpAddresses;
   /** Other servers give out addresses and ports too. */
   readonly shared?: { readonly ledger: PortLedger; readonly listen: WatchCache['listen'] };
+  readonly counts?: AllocationCounts;
   /** The ranges there are now, beyond the configured ones. */
   readonly moreCidrs?: () => readonly string[];
 }
@@ -50,25 +52,44 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
   let loaded: ServiceState | undefined;
   const state = (): ServiceState => {
     loaded ??= load(deps);
+    if (deps.counts) deps.counts.state = loaded;
     if (deps.moreCidrs) loaded.setRanges([...new Set([...deps.serviceCidrs, ...deps.moreCidrs()])]);
     return loaded;
   };
   const ledger = deps.shared?.ledger;
+  const run = (work: Allocating, dryRun: boolean) => {
+    try {
+      return work.run();
+    } catch (error) {
+      const { failed } = work;
+      if (failed && !dryRun) deps.counts?.count(failed.what, 'failed', failed.scope, failed.cidr);
+      throw error;
+    }
+  };
+  const countDone = (work: Allocating, requested: ReadonlySet<string | number>) => {
+    const scopeOf = (one: string | number): Scope => (requested.has(one) ? 'static' : 'dynamic');
+    for (const ip of work.newIps) deps.counts?.count('ip', 'done', scopeOf(ip), state().rangeOf(ip));
+    for (const port of work.newPorts) deps.counts?.count('port', 'done', scopeOf(port));
+  };
   /** Undefined: another server was faster, and something else may be had. */
   const attempt = async (object: Mutable<Service>, old: Service | undefined, dryRun: boolean) => {
     const asked = deps.shared && cloneDeep(object.spec);
+    const requested = new Set<string | number>([...ipsOf(object as Service), ...portsOf(object as Service)]);
     const work = new Allocating(state(), object, old);
-    const undo = work.run();
+    const undo = run(work, dryRun);
     if (dryRun) return { undo };
+    const done = () => countDone(work, requested);
     try {
       const claimed = await claim(work, object as Service, addresses, ledger);
-      if ('giveBack' in claimed)
+      if ('giveBack' in claimed) {
+        done();
         return {
           undo() {
             undo();
             claimed.giveBack();
           },
         };
+      }
       const { ip, port } = claimed.lost;
       if (ip !== undefined && (!asked || asked.clusterIPs?.includes(ip))) throw work.refuseIp(ip, 'taken');
       if (port !== undefined && asked && portsOf({ spec: asked } as Service).includes(port))
@@ -141,6 +162,8 @@ function releaseAll(state: ServiceState, old: Service, now: Service | undefined)
 
 /** One write's allocations, undone together. */
 class Allocating {
+  /** Why it threw, when nothing was to be had. */
+  failed: { readonly what: 'ip' | 'port'; readonly scope: Scope; readonly cidr?: string } | undefined;
   readonly #state: ServiceState;
   readonly #service: Mutable<Service>;
   readonly #uid: string;
@@ -197,7 +220,12 @@ class Allocating {
   #takeIp(ip: string, asked: readonly string[]): string {
     if (this.#heldIps.has(ip)) return ip;
     const result = this.#state.takeIp(ip, this.#uid);
-    if (result !== 'done') throw this.refuseIp(ip, result, asked);
+    if (result !== 'done') {
+      const cidr = this.#state.rangeOf(ip);
+      // What is of no range, no range has refused.
+      if (cidr) this.failed = { what: 'ip', scope: 'static', cidr };
+      throw this.refuseIp(ip, result, asked);
+    }
     this.#took(ip);
     return ip;
   }
@@ -223,7 +251,11 @@ class Allocating {
 
   #nextIp(family: string): string {
     const ip = this.#state.nextIp(family, this.#uid);
-    if (ip === undefined) throw internalError(new Error('failed to allocate a serviceIP: range is full'));
+    if (ip === undefined) {
+      const cidr = this.#state.cidrs.find(range => range.family === family)?.cidr;
+      this.failed = { what: 'ip', scope: 'dynamic', ...(cidr ? { cidr } : {}) };
+      throw internalError(new Error('failed to allocate a serviceIP: range is full'));
+    }
     this.#took(ip);
     return ip;
   }
@@ -297,6 +329,7 @@ class Allocating {
   #tryPort(port: number): Allocation {
     const result = this.#state.takePort(port, this.#uid);
     if (result === 'done') this.#tookPort(port);
+    else this.failed = { what: 'port', scope: 'static' };
     return result;
   }
 
@@ -318,7 +351,10 @@ class Allocating {
 
   #nextPort(what: string): number {
     const port = this.#state.nextPort(this.#uid);
-    if (port === undefined) throw internalError(new Error(`failed to allocate ${what}: range is full`));
+    if (port === undefined) {
+      this.failed = { what: 'port', scope: 'dynamic' };
+      throw internalError(new Error(`failed to allocate ${what}: range is full`));
+    }
     this.#tookPort(port);
     return port;
   }

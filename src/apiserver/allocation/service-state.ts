@@ -3,7 +3,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
-import { IpAllocator } from './kernel/ip-allocator.ts';
+import { IpAllocator, inCidr } from './kernel/ip-allocator.ts';
 import { type Allocation, PortAllocator } from './kernel/port-allocator.ts';
 
 export interface StateOptions {
@@ -46,6 +46,11 @@ export class ServiceState {
     const { uid } = service.metadata;
     for (const ip of ipsOf(service)) if (this.#take(ip, uid) === 'taken') this.#ipOwners.set(ip, uid);
     for (const port of portsOf(service)) if (this.takePort(port, uid) === 'taken') this.#portOwners.set(port, uid);
+  }
+
+  /** The range an address is of; '' for none. */
+  rangeOf(ip: string): string {
+    return this.cidrs.find(range => inCidr(range.cidr, ip))?.cidr ?? '';
   }
 
   takeIp(ip: string, uid: string): Allocation {

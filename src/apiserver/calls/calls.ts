@@ -49,6 +49,7 @@ export function registerCalls(deps: CallDeps): void {
       serviceCidrs: deps.options.serviceCidrs ?? ['10.96.0.0/12'],
       nodePortRange: deps.options.nodePortRange ?? [30000, 32767],
       random: context.random,
+      counts: context.counts.allocations,
     }),
   );
   for (const [id, handler] of access.calls) calls.set(id, handler);

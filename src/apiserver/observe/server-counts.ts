@@ -3,6 +3,7 @@ import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
 import { CellCounter, CellHistogram } from '../../base/metric-cells.ts';
 import { exponentialBuckets, linearBuckets, type Metrics } from '../../base/metrics.ts';
 import { type RestClientMetrics, restClientMetrics } from '../../client/rest-client-metrics.ts';
+import { AllocationCounts } from '../allocation/allocation-counts.ts';
 
 interface Named {
   readonly group: string;
@@ -19,6 +20,7 @@ export class ServerCounts {
   readonly #own: CellCounter;
   readonly #watchLists: CellHistogram;
   readonly #conversions: CellHistogram;
+  readonly allocations: AllocationCounts;
   /** Requests to webhooks. */
   readonly clients: RestClientMetrics;
   readonly #repairs: Record<string, CellCounter>;
@@ -49,6 +51,7 @@ export class ServerCounts {
       '[ALPHA] CRD webhook conversion duration in seconds',
       exponentialBuckets(0.001, 2, 15),
     );
+    this.allocations = new AllocationCounts(metrics);
     this.clients = restClientMetrics(metrics);
     const repairs = (what: string, of: string) =>
       new CellCounter(

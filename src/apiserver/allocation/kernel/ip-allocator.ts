@@ -54,6 +54,10 @@ export class IpAllocator {
     return this.#slots.free;
   }
 
+  get used(): number {
+    return this.#slots.size - this.#slots.free;
+  }
+
   allocate(ip: string): Allocation {
     const slot = this.#slotOf(ip);
     if (slot === undefined) return 'outOfRange';

@@ -27,6 +27,10 @@ export class PortAllocator {
     return this.#slots.free;
   }
 
+  get used(): number {
+    return this.#slots.size - this.#slots.free;
+  }
+
   allocate(port: number): Allocation {
     if (port < this.first || port > this.last) return 'outOfRange';
     return this.#slots.take(port - this.first) ? 'done' : 'taken';
