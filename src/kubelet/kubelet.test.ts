@@ -50,6 +50,27 @@ test('an extended resource that an administrator advertises becomes allocatable,
   }
 });
 
+test('tells that it is ready again after nobody had heard of it', async () => {
+  const t = await startTestNode();
+  const told = async () => (await t.events('node-a')).filter(e => e.startsWith('NodeReady: ')).length;
+  try {
+    await t.pass(30_000);
+    assert.equal(await told(), 1);
+    const { status } = await t.client.get(coreV1.nodes, { name: 'node-a' });
+    const conditions = status?.conditions?.map(c => ({ ...c, status: 'Unknown', reason: 'NodeStatusUnknown' }));
+    const body = { status: { conditions } };
+    await t.client.patch(coreV1.nodes, { name: 'node-a' }, { type: 'merge', body }, { subresource: 'status' });
+    await t.pass(10_000);
+    const again = (await t.client.list(coreV1.events, {})).items.find(e => e.reason === 'NodeReady');
+    assert.equal(again?.count, 2);
+    await t.pass(60_000);
+    const later = (await t.client.list(coreV1.events, {})).items.find(e => e.reason === 'NodeReady');
+    assert.equal(later?.count, 2);
+  } finally {
+    await t.stop();
+  }
+});
+
 test('tells when its node is cordoned, and when no longer', async () => {
   const t = await startTestNode();
   try {

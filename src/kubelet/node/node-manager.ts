@@ -302,7 +302,10 @@ export class NodeManager {
   #tell(old: NodeStatus['conditions'], next: NodeStatus): void {
     const { nodeName } = this.#o;
     for (const c of next.conditions ?? []) {
-      const before = c.type === 'Ready' ? this.#lastReady : old?.find(o => o.type === c.type)?.status;
+      const stored = old?.find(o => o.type === c.type)?.status;
+      // The stored one may be what this kubelet registered with; or Unknown, of a node that was not heard of.
+      const isNews = stored === undefined || this.#lastReady !== c.status;
+      const before = c.type === 'Ready' && isNews ? this.#lastReady : stored;
       if (c.type === 'Ready') this.#lastReady = c.status;
       if (before === c.status || (before === undefined && c.type === 'Ready' && c.status !== 'True')) continue;
       const reason = eventOf(c.type, c.status);
