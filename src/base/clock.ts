@@ -29,17 +29,46 @@ abstract class BaseClock implements Clock {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const timer = this.after(ms, () => {
-        signal?.removeEventListener('abort', abort);
+        sleepers?.delete(abort);
         resolve();
       });
       const abort = () => {
         timer.cancel();
         reject(signal!.reason);
       };
-      signal?.addEventListener('abort', abort, { once: true });
+      const sleepers = signal && sleepersOf.getOrInsertComputed(signal, () => new Sleepers(signal));
+      sleepers?.add(abort);
     });
   }
 }
+
+/**
+ * Who sleeps until a signal aborts, with one listener for all: a signal compares each new one with all it has, and a
+ * node's many loops share one signal and sleep again and again.
+ */
+class Sleepers {
+  readonly #signal: AbortSignal;
+  readonly #aborts = new Set<() => void>();
+  readonly #wake = () => {
+    for (const abort of this.#aborts) abort();
+  };
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  add(abort: () => void): void {
+    if (this.#aborts.size === 0) this.#signal.addEventListener('abort', this.#wake, { once: true });
+    this.#aborts.add(abort);
+  }
+
+  delete(abort: () => void): void {
+    // A listener would keep a composed signal alive.
+    if (this.#aborts.delete(abort) && this.#aborts.size === 0) this.#signal.removeEventListener('abort', this.#wake);
+  }
+}
+
+const sleepersOf = new WeakMap<AbortSignal, Sleepers>();
 
 // setTimeout fires at once beyond this.
 const longestTimeoutMs = 2 ** 31 - 1;
