@@ -70,7 +70,9 @@ export class Invariants {
     const lost = old && isReady(old) && isLive(old) && (type === 'delete' || !isReady(pod) || !isLive(pod));
     const by = this.#deleters.get(`${namespace}/${name}`);
     if (lost && !by?.endsWith('/replicaset-controller')) this.#disturbed(old);
-    if (lost && by !== 'eviction') this.#shakenMs.set(old.metadata.labels?.app, this.#world.now);
+    const app = old?.metadata.labels?.app;
+    if ((lost && by !== 'eviction') || (old && app !== pod.metadata.labels?.app))
+      this.#shakenMs.set(app, this.#world.now);
     if (old && controllerOf(old)?.uid !== controllerOf(pod)?.uid) this.#disturbed(old);
     if (type === 'delete') {
       if (pod.metadata.finalizers?.length) this.#fail(`pod ${name} is gone with finalizers ${pod.metadata.finalizers}`);
