@@ -9,6 +9,7 @@ import { serviceHooks } from '../allocation/service-allocation.ts';
 import { readyCidrs } from '../allocation/service-cidrs.ts';
 import type { ApiContext } from '../context.ts';
 import { registryOf } from '../context.ts';
+import { csrCounts } from '../observe/csr-counts.ts';
 import type { RegistryHooks } from '../registry/registry.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { bindPod } from './binding.ts';
@@ -52,5 +53,6 @@ export function registerCalls(deps: CallDeps): void {
       counts: context.counts.allocations,
     }),
   );
+  deps.hooks.set('certificates.k8s.io/certificatesigningrequests', csrCounts(context.counts));
   for (const [id, handler] of access.calls) calls.set(id, handler);
 }

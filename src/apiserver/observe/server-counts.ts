@@ -20,6 +20,7 @@ export class ServerCounts {
   readonly #own: CellCounter;
   readonly #watchLists: CellHistogram;
   readonly #conversions: CellHistogram;
+  readonly #csr: Record<'requested' | 'honored', CellCounter>;
   readonly allocations: AllocationCounts;
   /** Requests to webhooks. */
   readonly clients: RestClientMetrics;
@@ -51,6 +52,13 @@ export class ServerCounts {
       '[ALPHA] CRD webhook conversion duration in seconds',
       exponentialBuckets(0.001, 2, 15),
     );
+    const csr = (what: string, help: string) =>
+      new CellCounter(
+        metrics,
+        `apiserver_certificates_registry_csr_${what}_duration_total`,
+        `[ALPHA] Total number of issued CSRs with a requested duration${help}, sliced by signer (only kubernetes.io signer names are specifically identified)`,
+      );
+    this.#csr = { requested: csr('requested', ''), honored: csr('honored', ' that was honored') };
     this.allocations = new AllocationCounts(metrics);
     this.clients = restClientMetrics(metrics);
     const repairs = (what: string, of: string) =>
@@ -111,6 +119,14 @@ export class ServerCounts {
         ...{ crd_name: name, from_version: from, succeeded: String(succeeded), to_version: to },
       }))
       .observe(seconds);
+  }
+
+  /** A certificate was issued to whom asked for a lifetime. */
+  csr(signer: string, honored: boolean): void {
+    const signerName = signer.startsWith('kubernetes.io/') ? signer : 'other';
+    const labels = () => ({ signerName });
+    this.#csr.requested.add(signerName, labels);
+    if (honored) this.#csr.honored.add(signerName, labels);
   }
 
   /** A repair loop found something wrong. */
