@@ -107,6 +107,22 @@ function suite(): void {
     await client.create(coreV1.configmaps, { metadata: id });
   });
 
+  test('metrics tell of etcd: its size, its progress, what is listed of it', async () => {
+    await server.server.client({ userAgent: 'test' }).list(coreV1.configmaps);
+    const text = await server.server.metrics.text();
+    const of = (series: string) => {
+      const line = text.split('\n').find(l => l.startsWith(`${series} `));
+      return Number(line?.split(' ').at(-1) ?? 0);
+    };
+    const configmaps = 'group="",resource="configmaps"';
+    assert.ok(of('apiserver_storage_size_bytes{storage_cluster_id="etcd-0"}') >= 16384);
+    assert.ok(of(`apiserver_storage_list_total{${configmaps}}`) <= 1, 'lists are served from memory');
+    assert.ok(of(`apiserver_watch_cache_consistent_read_total{fallback="false",${configmaps},success="true"}`) >= 1);
+    assert.ok(of(`apiserver_watch_cache_read_wait_seconds_count{${configmaps}}`) >= 1);
+    assert.match(text, /\netcd_lease_object_counts_count 0\n/);
+    assert.match(text, /\netcd_requests_total\{operation="create",group="",resource="services"\} /);
+  });
+
   test('events have a lease', async () => {
     const client = server.server.client({ userAgent: 'test' });
     const involvedObject = { kind: 'Pod', namespace: 'default', name: 'p' };
