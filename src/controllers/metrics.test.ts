@@ -14,6 +14,7 @@ import { jobController } from './job/job.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
 import { podGcController } from './podgc/pod-gc.ts';
+import { replicaSetController } from './replicaset/replicaset.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 import { testNode } from './test-nodes.ts';
@@ -59,6 +60,19 @@ test('metrics are named as documented', async () => {
     pod('evicted', {}, { nodeName: 't' }),
     pod('scratch', {}, { volumes: [{ name: 'v', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }),
     {
+      apiVersion: 'apps/v1',
+      kind: 'ReplicaSet',
+      metadata: { name: 'r', namespace: 'a', uid: 'r' },
+      spec: { replicas: 1, selector: { matchLabels: { set: 'r' } }, template: {} },
+    },
+    ...['2025-12-31T23:57:30Z', '2025-12-31T23:59:10Z', '2026-01-01T00:00:10Z'].map((creationTimestamp, i) => ({
+      ...pod(`r${i}`, {
+        ...{ creationTimestamp, labels: { set: 'r' } },
+        ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'r', controller: true }],
+      }),
+      status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+    })),
+    {
       apiVersion: 'v1',
       kind: 'PersistentVolume',
       metadata: { name: 'v' },
@@ -85,6 +99,7 @@ test('metrics are named as documented', async () => {
     ephemeralVolumeController(),
     rootCaController('ca'),
     volumeBinderController(),
+    replicaSetController(),
   ];
   const running = runControllers(controllers, { client, informers, clock, random, log, metrics }, abort.signal);
   const feeding = informers.run(abort.signal);
@@ -112,6 +127,9 @@ test('metrics are named as documented', async () => {
     'pv_collector_unbound_pv_count{storage_class="s"} 1',
     'pv_collector_total_pv_count{plugin_name="kubernetes.io/csi:d",volume_mode="Filesystem"} 1',
     'pv_collector_unbound_pvc_count{namespace="a",storage_class="",volume_attributes_class=""} 1',
+    'replicaset_controller_sorting_deletion_age_ratio_count 2',
+    // The youngest and the next, which is 2.5 times as old.
+    'replicaset_controller_sorting_deletion_age_ratio_sum 3.5',
     'running_managed_controllers{name="job-controller",manager="kube-controller-manager"} 1',
     'workqueue_adds_total{name="job"} ',
   ])

@@ -1,12 +1,13 @@
 // Keeps the number of pods of a ReplicaSet or ReplicationController.
 
 import { nothing, type Selector } from '../../api/label-selector.ts';
-import { formatTime, type KubeObject } from '../../api/meta.ts';
+import { formatTime, type KubeObject, parseTime } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
 import { coreV1 } from '../../api/refs.ts';
 import type { ReplicaSetStatus } from '../../api/type/apps-v1.ts';
 import type { Pod, PodTemplateSpec } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import { exponentialBuckets, type HistogramMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf, controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
 import {
@@ -100,11 +101,18 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
   readonly #kind: ReplicaKind<O>;
   readonly #context: ControllerContext;
   readonly #pods: OwnedPods<O>;
+  readonly #ageRatio: HistogramMetric;
 
   constructor(kind: ReplicaKind<O>, context: ControllerContext) {
     this.#kind = kind;
     this.#context = context;
     this.#pods = new OwnedPods(context, kind.resource);
+    this.#ageRatio = context.metrics.histogram(
+      'replicaset_controller_sorting_deletion_age_ratio',
+      "The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. The intent of this metric is to measure the rough efficacy of the LogarithmicScaleDown feature gate's effect on the sorting (and deletion) of pods when a replicaset scales down. This only considers Ready pods when calculating and reporting.",
+      [],
+      exponentialBuckets(0.25, 2, 6),
+    );
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
@@ -156,9 +164,20 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
 
   #delete(key: string, owner: O, pods: readonly Pod[], count: number): Promise<Failure> {
     const victims = chooseVictims(pods, this.#related(owner), count, this.#context.clock.now());
+    this.#tellAges(pods, victims);
     const uids = victims.map(p => p.metadata.uid);
     this.#pods.expectations.expectDeletions(key, uids);
     return this.#pods.delete(key, owner, victims);
+  }
+
+  /** How much older than the youngest ready pod those are that go, of the ready ones. */
+  #tellAges(pods: readonly Pod[], victims: readonly Pod[]): void {
+    const now = this.#context.clock.now();
+    const age = ({ metadata }: Pod) => now - (parseTime(metadata.creationTimestamp) ?? now);
+    const youngest = Math.min(...pods.filter(isPodReady).map(age));
+    // Of one second: no ratio.
+    if (!(youngest > 0)) return;
+    for (const pod of victims.filter(isPodReady)) this.#ageRatio.observe({}, age(pod) / youngest);
   }
 
   /** The pods of all that has the same controller (a Deployment's ReplicaSets): those to spread among. */
