@@ -304,6 +304,10 @@ describe('connections', () => {
     }
     deaf.resume();
     await closed;
+    assert.match(
+      await server.server.metrics.text(),
+      /\napiserver_terminated_watchers_total\{group="",resource="configmaps"\} 1\n/,
+    );
     assert.equal((await ask(server, '/readyz')).code, 200);
     session.destroy();
   });
