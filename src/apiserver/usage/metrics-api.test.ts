@@ -63,6 +63,10 @@ test("usage is read from a Ready node's kubelet", { timeout: 20_000 }, async () 
     await clock.advance(15_000);
     await until(async () => (asked === 1 ? true : undefined));
     assert.deepEqual((await client.list(podMetrics)).items, [], 'one reading is no rate');
+    await assert.rejects(client.get(podMetrics, { namespace: 'default', name: 'web' }), {
+      code: 404,
+      message: 'podmetrics.metrics.k8s.io "default/web" not found',
+    });
     await until(async () => {
       seconds += 7.5;
       await clock.advance(15_000);
@@ -71,7 +75,10 @@ test("usage is read from a Ready node's kubelet", { timeout: 20_000 }, async () 
     const found = await until(async () => (await client.list(podMetrics)).items[0]);
     assert.deepEqual(found.containers[0]?.usage.memory, '1Mi');
     await assert.rejects(clientOf({ userAgent: 't', user: 'nobody' }).list(podMetrics), isForbidden);
-    await assert.rejects(client.get(podMetrics, { namespace: 'default', name: 'no' }), isNotFound);
+    await assert.rejects(client.get(podMetrics, { namespace: 'default', name: 'no' }), {
+      code: 404,
+      message: 'pods "no" not found',
+    });
   } finally {
     await Promise.race([server.stop(), clock.advance(60_000)]);
     await host.stop();

@@ -106,8 +106,10 @@ async function answer(
   if (verb === 'get') {
     const path = key.namespace ? `${key.namespace}/${key.name}` : key.name;
     const found = cache.get(path);
-    const usage = found && (await of(found.object));
-    if (!usage) throw notFound({ group, resource: resource.resource }, path);
+    // As metrics-server says it: there is no such object, or nothing is known of it yet.
+    if (!found) throw notFound({ group: '', resource: resource.resource }, key.name);
+    const usage = await of(found.object);
+    if (!usage) throw notFound({ group, resource: resource.kind.toLowerCase() }, path);
     return { code: 200, object: usage };
   }
   if (verb !== 'list') throw methodNotSupported(resource, verb);
