@@ -2,7 +2,7 @@
 import { parseExactJson } from '../base/whole-number.ts';
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { valueElement } from './field-set.ts';
-import { badRequest } from './status.ts';
+import { StatusError } from './status.ts';
 
 type Plain = Record<string, unknown>;
 
@@ -14,14 +14,16 @@ export interface CheckRequest {
 
 const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
 
-/** Throws StatusError 400 (Kubernetes: 500) with every path that does not fit, in Kubernetes' words. */
+/** Throws StatusError 500, as Kubernetes does, with every path that does not fit, in Kubernetes' words. */
 export function checkConfiguration({ shape, config, apiVersion }: CheckRequest): void {
   const faults: string[] = [];
   check(shape, config, '', faults);
   if (!faults.length) return;
   const { name = '', namespace } = (isPlain(config.metadata) ? config.metadata : {}) as Record<string, string>;
   const what = faults.length === 1 ? faults[0]! : `errors:\n${faults.map(f => `  ${f}`).join('\n')}`;
-  throw badRequest(
+  throw new StatusError(
+    500,
+    '',
     `failed to create typed patch object (${namespace ?? ''}/${name}; ${apiVersion}, Kind=${String(config.kind)}): ${what}`,
   );
 }

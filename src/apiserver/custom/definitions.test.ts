@@ -88,7 +88,22 @@ test('definitions that break the rules are refused with Kubernetes’ words', as
   );
   const bare = definition('wrong.example.com');
   delete bare.spec.versions[0].schema;
-  assert.match(await refused(bare), /spec.versions\[0\].schema.openAPIV3Schema: Required value: schemas are required/);
+  assert.match(await refused(bare), /spec.versions\[0\].schema.openAPIV3Schema: Required value$/);
+});
+
+test('what all versions share is complained of once, as a part of the definition', async () => {
+  const refused = async (crd: Json) => (await call.expect(422, 'POST', definitions, crd)).message;
+  const wrong = { type: 'object', properties: { a: { type: 'zork' } } };
+  const more = { additionalPrinterColumns: [{ name: 'A', type: 'foo', jsonPath: '.a' }] };
+  const v2 = { name: 'v2', storage: false };
+  const both = await refused(definition('wrong.example.com', [{ schema: wrong }, { ...v2, schema: wrong }]));
+  assert.match(both, / is invalid: spec\.validation\.openAPIV3Schema\.properties\[a\]\.type: Unsupported value/);
+  const apart = await refused(definition('wrong.example.com', [{ schema: wrong, more }, v2]));
+  assert.match(apart, /\[spec\.versions\[0\]\.schema\.openAPIV3Schema\.properties\[a\]\.type: Unsupported/);
+  const types = 'must be one of boolean,date,integer,number,string';
+  assert.ok(apart.includes(`spec.versions[0].additionalPrinterColumns[0].type: Invalid value: "foo": ${types}`), apart);
+  const one = await refused(definition('wrong.example.com', [{ more }]));
+  assert.ok(one.includes(`is invalid: spec.additionalPrinterColumns[0].type: Invalid value: "foo": ${types}`), one);
 });
 
 test('scope, group and names of an established definition are immutable', async () => {

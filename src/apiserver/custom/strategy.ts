@@ -1,7 +1,7 @@
 // The rules of a custom kind, made from its schema.
 
-import { path } from '../../api/field-error.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { goText } from '../../api/patch/go-text.ts';
 import { isPlain } from '../../api/patch/plain.ts';
 import type { Strategy } from '../../api/strategy.ts';
 import { validateRules } from '../../api/structural/cel-rule.ts';
@@ -56,9 +56,15 @@ function finalizerWarnings({ metadata }: KubeObject, old: KubeObject | undefined
 }
 
 // Rules are written for values of the right form.
-const blocking = new Set(['FieldValueRequired', 'FieldValueTooLong', 'FieldValueTooMany', 'FieldValueTypeInvalid']);
+const blocking = new Set([
+  'FieldValueRequired',
+  'FieldValueNotSupported',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
 const unchecked =
-  'Invalid value: "null": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+  'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
 
 const changed = (a: Plain, b: Plain, key: string) => JSON.stringify(a[key]) !== JSON.stringify(b[key]);
 
@@ -70,6 +76,19 @@ function keepMetadata(object: Mutable<KubeObject>, old: KubeObject): void {
   else delete object.metadata.managedFields;
 }
 
+const goType = (value: unknown): string =>
+  Array.isArray(value)
+    ? '[]interface {}'
+    : typeof value === 'object'
+      ? 'map[string]interface {}'
+      : typeof value === 'number'
+        ? 'float64'
+        : typeof value === 'boolean'
+          ? 'bool'
+          : 'string';
+
+const goValue = (value: unknown): string => (typeof value === 'object' ? goText(value) : String(value));
+
 type Errors = Parameters<NonNullable<Strategy['validate']>>[1];
 type Scale = NonNullable<ServedForm['scale']>;
 
@@ -77,11 +96,13 @@ function validateScale(scale: Scale, object: Plain, errors: Errors): void {
   const count = (jsonPath: string) => {
     const [value] = parseJsonPath(jsonPath).find(object);
     if (value === undefined) return;
-    const at = path(jsonPath.replace(/^\./, ''));
+    const wrong = (shown: unknown, why: string) =>
+      errors.add('FieldValueInvalid', jsonPath, `Invalid value: ${shown}: ${why}`);
     const whole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
-    if (!whole) errors.invalid(at, value, 'must be an integer');
-    else if (value < 0) errors.invalid(at, value, 'should be a non-negative integer');
-    else if (value > 2147483647) errors.invalid(at, value, 'should be less than or equal to 2147483647');
+    if (!whole)
+      wrong(0, `${jsonPath} accessor error: ${goValue(value)} is of the type ${goType(value)}, expected int64`);
+    else if (value < 0) wrong(value, 'should be a non-negative integer');
+    else if (value > 2147483647) wrong(value, 'should be less than or equal to 2147483647');
   };
   count(scale.specReplicasPath);
   if (isPlain(object.status)) count(scale.statusReplicasPath);

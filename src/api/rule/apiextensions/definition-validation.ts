@@ -65,7 +65,7 @@ function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErro
     names.add(version.name);
     validateVersion(
       version,
-      at.index(i),
+      placesOf(versions, i, at.index(i)),
       old?.spec.versions.find(v => v.name === version.name),
       errors,
     );
@@ -75,9 +75,33 @@ function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErro
     errors.invalid(at, versions, 'must have exactly one version marked as storage version');
 }
 
+interface Places {
+  readonly version: FieldPath;
+  /** Undefined: said of an earlier version already. */
+  place(part: Part): FieldPath | undefined;
+}
+
+type Part = 'schema' | 'subresources' | 'additionalPrinterColumns' | 'selectableFields';
+
+// What is the same in all versions Kubernetes takes for a part of the whole definition, and complains of it there, once.
+function placesOf(versions: readonly CustomResourceDefinitionVersion[], i: number, version: FieldPath): Places {
+  const shared = (part: Part) => versions.every(v => equalJson(v[part], versions[0]?.[part]));
+  return {
+    version,
+    place(part) {
+      const below = (at: FieldPath, holder: string) =>
+        part === 'schema' ? at.child(holder, 'openAPIV3Schema') : at.child(part);
+      const own = below(version, 'schema');
+      if (!versions[i]?.[part] || !shared(part)) return own;
+      if (i > 0) return undefined;
+      return below(SPEC, 'validation');
+    },
+  };
+}
+
 function validateVersion(
   version: CustomResourceDefinitionVersion,
-  at: FieldPath,
+  { version: at, place }: Places,
   old: CustomResourceDefinitionVersion | undefined,
   errors: FieldErrors,
 ): void {
@@ -86,13 +110,17 @@ function validateVersion(
   const { deprecationWarning } = version;
   if (deprecationWarning !== undefined) validateDeprecation(version, deprecationWarning, at, errors);
   const schema = version.schema?.openAPIV3Schema;
-  const here = at.child('schema', 'openAPIV3Schema');
-  if (!schema) errors.required(here, 'schemas are required');
-  else if (!equalJson(schema, old?.schema?.openAPIV3Schema)) validateSchema(schema, here, errors);
-  validateSubresources(version, at.child('subresources'), errors);
-  for (const [j, column] of (version.additionalPrinterColumns ?? []).entries())
-    validateColumn(column, at.child('additionalPrinterColumns').index(j), errors);
-  validateSelectable(version, at.child('selectableFields'), errors);
+  const here = place('schema');
+  if (!schema) errors.required(at.child('schema', 'openAPIV3Schema'));
+  else if (here && !equalJson(schema, old?.schema?.openAPIV3Schema)) validateSchema(schema, here, errors);
+  const subresources = place('subresources');
+  if (subresources) validateSubresources(version, subresources, errors);
+  const columns = place('additionalPrinterColumns');
+  if (columns)
+    for (const [j, column] of (version.additionalPrinterColumns ?? []).entries())
+      validateColumn(column, columns.index(j), errors);
+  const selectable = place('selectableFields');
+  if (selectable) validateSelectable(version, selectable, errors);
 }
 
 function validateDeprecation(
@@ -116,7 +144,7 @@ function validateDeprecation(
     }
 }
 
-const columnTypes = ['integer', 'number', 'string', 'boolean', 'date'];
+const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
 const columnFormats = ['int32', 'int64', 'float', 'double', 'byte', 'date', 'date-time', 'password'];
 
 function validateColumn(
