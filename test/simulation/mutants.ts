@@ -82,9 +82,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the scheduler forgets assumed pods',
-    file: 'scheduler/scheduler.ts',
-    find: 'this.cache.assume(pod, node);',
-    replace: 'if (!$broken) this.cache.assume(pod, node);',
+    file: 'scheduler/scheduling-cycle.ts',
+    find: 'this.#o.cache.assume(pod, node);',
+    replace: 'if (!$broken) this.#o.cache.assume(pod, node);',
     firstSeed: 1,
   },
   {
@@ -106,7 +106,7 @@ export const mutants: readonly Mutant[] = [
     file: 'apiserver/calls/eviction.ts',
     find: 'status.disruptionsAllowed = allowed - 1;',
     replace: 'status.disruptionsAllowed = $broken ? allowed : allowed - 1;',
-    firstSeed: 0,
+    firstSeed: 11,
   },
   {
     name: 'an eviction does not say whom it took',
