@@ -18,7 +18,7 @@ interface Ends {
   readonly succeededIndexes: Set<string>;
   /** Failed, or being deleted, which counts as failed. */
   readonly lost: Set<string>;
-  /** All: of a job that fails what still runs counts as failed. */
+  /** All: of a job that fails what still runs, for all it knows, counts as failed. */
   readonly made: Set<string>;
 }
 
@@ -82,7 +82,7 @@ export class JobRules {
     if (claimed > most) this.#fail(`job ${name} counts ${claimed} successes where ${most} were seen`);
     const given = failed + (uncounted.failed?.length ?? 0);
     const isFailing = hasCondition(job, 'FailureTarget') || hasCondition(job, 'Failed');
-    const lost = isFailing ? ends.made.difference(ends.succeeded).size : ends.lost.size;
+    const lost = isFailing ? ends.made.size - claimed : ends.lost.size;
     if (given > lost) this.#fail(`job ${name} counts ${given} failures where ${lost} were seen`);
   }
 

@@ -36,14 +36,14 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/replicaset/replica-engine.ts',
     find: 'const mayAct = this.#pods.expectations.satisfied(key);',
     replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
-    firstSeed: 46,
+    firstSeed: 90,
   },
   {
     name: 'a DaemonSet expects nothing',
     file: 'controllers/daemonset/daemon-reconciler.ts',
     find: 'const mayAct = this.#pods.expectations.satisfied(key);',
     replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
-    firstSeed: 105,
+    firstSeed: 112,
   },
   {
     name: 'a Job expects nothing',
