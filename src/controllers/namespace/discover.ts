@@ -12,6 +12,7 @@ export interface Discovered {
 
 export async function discoverDeletable(client: Client): Promise<Discovered> {
   const { lists, failed } = await fetchResourceLists(client);
-  const errors = [...failed].map(([groupVersion, why]) => `${groupVersion}: ${why}`);
+  // What an aggregated server does not answer for, the discovery document of all groups calls stale.
+  const errors = [...failed.keys()].map(gv => `${gv}: stale GroupVersion discovery: ${gv}`);
   return { ...deletableResources(lists), errors: errors.sort() };
 }

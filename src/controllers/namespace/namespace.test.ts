@@ -158,7 +158,7 @@ describe('namespace-controller', () => {
     await t.clock.advance(5000);
     assert.match(
       t.conditions()[0]!,
-      /=True DiscoveryFailed: Discovery failed for some groups, 1 failing: .*: apps\/v1: /,
+      /=True DiscoveryFailed: Discovery failed for some groups, 1 failing: .*: apps\/v1: stale GroupVersion discovery: apps\/v1$/,
     );
     t.raw['/apis/apps/v1'] = apps;
     await t.clock.advance(20_000);
