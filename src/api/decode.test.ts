@@ -293,9 +293,10 @@ test('YAML that would take forever is refused at once', () => {
     ['['.repeat(100_000), /Maximum call stack|max depth/],
   ];
   for (const [text, message] of cases) {
-    const began = performance.now();
+    const before = process.cpuUsage();
     assert.throws(() => parseYaml(text), { code: 400, message });
-    assert.ok(performance.now() - began < 5000, message.source);
+    // Of the processor, whatever else the machine does: without a bound it is minutes.
+    assert.ok(process.cpuUsage(before).user < 20e6, message.source);
   }
   assert.deepEqual(parseYaml('---\na: &x [1]\nb: *x\n---\nc: 1').value, { a: [1], b: [1] });
 });
