@@ -50,21 +50,21 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/job/job.ts',
     find: 'const mayAct = this.#pods.expectations.satisfied(key);',
     replace: 'const mayAct = $broken || this.#pods.expectations.satisfied(key);',
-    firstSeed: 120,
+    firstSeed: 258,
   },
   {
     name: 'a Job counts a pod before it has let go of it, and again afterwards',
     file: 'controllers/job/kernel/track.ts',
     find: 'const stillSucceeded = succeeded.filter(uid => held.has(uid));',
     replace: 'const stillSucceeded = $broken ? [] : succeeded.filter(uid => held.has(uid));',
-    firstSeed: 53,
+    firstSeed: 88,
   },
   {
     name: 'a StatefulSet does not wait for the pod before',
     file: 'controllers/statefulset/kernel/set-plan.ts',
     find: 'if (isTerminating(slot.pod!) || !isAvailable(input, slot.pod!)) {',
     replace: 'if (!$broken && (isTerminating(slot.pod!) || !isAvailable(input, slot.pod!))) {',
-    firstSeed: 0,
+    firstSeed: 5,
   },
   {
     name: 'a CronJob ignores Forbid',
@@ -78,7 +78,7 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/cronjob/cronjob.ts',
     find: "if (concurrencyPolicy === 'Replace')",
     replace: "if (!$broken && concurrencyPolicy === 'Replace')",
-    firstSeed: 199,
+    firstSeed: 305,
   },
   {
     name: 'the scheduler forgets assumed pods',
