@@ -54,7 +54,7 @@ export function installPackages(yes) {
   }
   if (packagesCurrent()) return;
   installLibatomic(yes);
-  step('installing npm packages', 'npm', ['install', '--no-save', '--no-fund', '--no-audit']);
+  step('installing npm packages', 'npm', ['ci', '--no-fund', '--no-audit']);
 }
 
 const atomicPackages = [

@@ -136,7 +136,10 @@ test('what is encrypted', () => {
     'apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: [{resources: [secrets], providers: [{identity: {}}]}]\n',
   );
   const plan = [{ resources: ['secrets'], providers: [{ type: 'identity' }] }];
-  assert.deepEqual(readAccessFiles({ encryptionProviderConfig }).encryption, { plan, source: encryptionProviderConfig });
+  assert.deepEqual(readAccessFiles({ encryptionProviderConfig }).encryption, {
+    plan,
+    source: encryptionProviderConfig,
+  });
   const followed = readAccessFiles({ encryptionProviderConfig, encryptionProviderConfigAutomaticReload: true });
   assert.equal(followed.encryption?.file?.path, encryptionProviderConfig);
   throws({ encryptionProviderConfigAutomaticReload: true }, /encryptionProviderConfig must be set/);

@@ -48,7 +48,10 @@ test('what was decided is annotated for audit, and counted', async () => {
   const refused = review('strict', '/v1/pods', pod({ hostPID: true }), counts);
   assert.match(refused.error, /violates PodSecurity "baseline:latest": host namespaces/);
   assert.equal(refused.annotations[mode('enforce-policy')], 'baseline:latest');
-  assert.match(refused.annotations[mode('audit-violations')]!, /^would violate PodSecurity "restricted:v1.99": .*host namespaces/);
+  assert.match(
+    refused.annotations[mode('audit-violations')]!,
+    /^would violate PodSecurity "restricted:v1.99": .*host namespaces/,
+  );
   const watched = review('watched', '/v1/pods', pod(), counts);
   assert.match(watched.annotations[mode('audit-violations')]!, would);
   assert.match(watched.warnings[0]!, would);
