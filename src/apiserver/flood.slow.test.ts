@@ -57,7 +57,7 @@ async function send(method: string, path: string, body: Uint8Array | string, hea
   stream.end(body);
   await once(stream, 'close');
   made.destroy();
-  return { code, status: JSON.parse(text) as { reason: string; message: string } };
+  return { code, text, status: JSON.parse(text) as { reason: string; message: string } };
 }
 
 test('streams begun and reset as fast as can be cost their connection', async () => {
@@ -123,16 +123,17 @@ test('patches that grow, and patches without end, are too large', async () => {
   assert.match(many.status.message, /The allowed maximum operations in a JSON patch is 10000, got 10001/);
 });
 
-test('whole numbers that cannot be kept exactly are refused, never rounded, in kinds of Kubernetes', async () => {
-  const spec = { containers: [{ name: 'c', image: 'i' }], automountServiceAccountToken: false };
-  const body = JSON.stringify({ metadata: { name: 'n' }, spec: { ...spec, terminationGracePeriodSeconds: 7 } });
-  const { code, status } = await send(
-    'POST',
-    '/api/v1/namespaces/default/pods',
-    body.replace(':7', ':9007199254740993'),
-  );
-  assert.equal(code, 400);
-  assert.match(status.message, /cannot unmarshal number .* of type int64/);
+test('whole numbers are kept to the last digit, and refused past 64 bits, in kinds of Kubernetes', async () => {
+  const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } };
+  const body = JSON.stringify({ metadata: { name: 'n' }, spec: { template, activeDeadlineSeconds: 7 } });
+  const create = (digits: string) =>
+    send('POST', '/apis/batch/v1/namespaces/default/jobs?dryRun=All', body.replace(':7', `:${digits}`));
+  const kept = await create('9007199254740993');
+  assert.equal(kept.code, 201);
+  assert.match(kept.text, /"activeDeadlineSeconds":9007199254740993[,}]/);
+  const wide = await create('9223372036854775808');
+  assert.equal(wide.code, 400);
+  assert.match(wide.status.message, /cannot unmarshal number 9223372036854775808 .* of type int64/);
 });
 
 test('a pattern that would backtrack forever is answered at once', async () => {
