@@ -1,17 +1,11 @@
 // The essence of the official suite's tests of discovery, tables and the checking of fields: nothing but the API server is needed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { testApi } from './test-api.ts';
+import { namespaces, testApi } from './test-api.ts';
 import { applyPatch, type Json } from './test-caller.ts';
 
 const api = testApi();
-
-let count = 0;
-async function namespace(): Promise<string> {
-  const name = `n${++count}`;
-  await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name } });
-  return name;
-}
+const namespace = namespaces(api);
 
 test('[sig-api-machinery] Servers with support for Table transformation should return a 406 for a backend which does not implement metadata', async () => {
   const review = { spec: { nonResourceAttributes: { path: '/', verb: 'get' } } };

@@ -1,17 +1,11 @@
 // The essence of the official suite's tests of namespaces, quotas and other kinds: nothing but the API server is needed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { testApi } from './test-api.ts';
+import { namespaces, testApi } from './test-api.ts';
 import { type Json, jsonPatch, mergePatch, strategicPatch } from './test-caller.ts';
 
 const api = testApi();
-
-let count = 0;
-async function namespace(): Promise<string> {
-  const name = `n${++count}`;
-  await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name } });
-  return name;
-}
+const namespace = namespaces(api);
 
 test('[sig-api-machinery] Namespaces [Serial] should patch a Namespace', async () => {
   const ns = await namespace();

@@ -10,6 +10,7 @@ import { systemRandom } from '../base/random.ts';
 import { type EtcdStore, openEtcdStore } from '../store/etcd-store.ts';
 import type { Store } from '../store/store.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../store/test-etcd.ts';
+import { thingsDefinition } from './custom/test-definition.ts';
 import { encodeWithoutRevision } from './registry/stored-form.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
 
@@ -62,17 +63,7 @@ function suite(): void {
 
   test('definitions and custom resources are JSON, below group and plural', async () => {
     const client = server.server.client({ userAgent: 'test' });
-    const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
-    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-    await client.create(apiextensionsV1.customresourcedefinitions, {
-      metadata: { name: 'things.example.com' },
-      spec: {
-        group: 'example.com',
-        scope: 'Namespaced',
-        names,
-        versions: [{ name: 'v1', served: true, storage: true, schema }],
-      },
-    });
+    await client.create(apiextensionsV1.customresourcedefinitions, thingsDefinition);
     const ref = { group: 'example.com', version: 'v1', resource: 'things', kind: 'Thing', namespaced: true };
     const made = await until(() => client.create(ref, { metadata: key, size: 3 } as never).catch(() => undefined));
     const stored = JSON.parse((await valueAt('/registry/example.com/things/default/a')).toString());

@@ -24,3 +24,13 @@ export function testApi(options: Parameters<typeof startTestServer>[0] = {}): Ca
 
 export const superuserOf = ({ url, ca, admin }: TestServer): Caller =>
   caller({ url, ca, cert: admin.certificatePem, key: admin.keyPem });
+
+/** Makes a namespace of a name of its own each time. */
+export function namespaces(api: Caller): () => Promise<string> {
+  let count = 0;
+  return async () => {
+    const name = `n${++count}`;
+    await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name } });
+    return name;
+  };
+}

@@ -63,3 +63,21 @@ export const objectSchema = (properties: object, more: object = {}): Json => ({ 
 
 export const specSchema = (properties: object, more: object = {}): Json =>
   objectSchema({ spec: objectSchema(properties, more) });
+
+/** The definition of `things.example.com`, whose objects hold what they like. */
+export const thingsDefinition: Json = {
+  metadata: { name: 'things.example.com' },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};

@@ -11,6 +11,7 @@ import { silentLog } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import { openEtcdStore } from '../../store/etcd-store.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../../store/test-etcd.ts';
+import { thingsDefinition } from '../custom/test-definition.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 import { readEncryptionConfiguration } from './configuration.ts';
 
@@ -87,17 +88,7 @@ function suite(): void {
     assert.match(await raw(at), /^k8s:enc:aescbc:v1:a:/);
     assert.doesNotMatch(await raw(at), /hunter2/);
     assert.equal((await two.secret()).data?.password, base64('hunter2'));
-    const names = { plural: 'things', singular: 'thing', kind: 'Thing', listKind: 'ThingList' };
-    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-    await two.client.create(apiextensionsV1.customresourcedefinitions, {
-      metadata: { name: 'things.example.com' },
-      spec: {
-        group: 'example.com',
-        scope: 'Namespaced',
-        names,
-        versions: [{ name: 'v1', served: true, storage: true, schema }],
-      },
-    } as never);
+    await two.client.create(apiextensionsV1.customresourcedefinitions, thingsDefinition);
     await until(() => two.client.create(things, { metadata: id, hidden: 'treasure' } as never).catch(() => undefined));
     assert.match(await raw('/registry/example.com/things/default/s'), /^k8s:enc:aescbc:v1:a:/);
     const read = await until(() => one.client.get(things, id).catch(() => undefined));

@@ -1,8 +1,10 @@
 // The paths of a resource, in the form of OpenAPI 3.
+
 import type { Describer } from '../../api/description.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import { builtinResources, type Resource, type Subresource } from '../../api/resource.ts';
 import { isTypeName } from '../../api/schema.ts';
+import { returnsDeleted } from '../returns-deleted.ts';
 import {
   answers,
   deleting,
@@ -124,17 +126,6 @@ function addCollection(out: Map<string, Json>, shared: Shared): void {
       parameters: [...listQuery, pretty],
     });
 }
-
-// Kinds whose delete answers with the object.
-const returnsDeleted = new Set([
-  '/pods',
-  '/services',
-  '/serviceaccounts',
-  '/persistentvolumes',
-  '/persistentvolumeclaims',
-  '/podtemplates',
-  '/resourcequotas',
-]);
 
 function addObject(out: Map<string, Json>, shared: Shared): void {
   const { resource: r, describe, typeName, collection, prefix, scoped, operation } = shared;

@@ -8,19 +8,9 @@ import type { Registry } from '../registry/registry.ts';
 import type { Stored } from '../registry/stored.ts';
 import { rendererFor, sendForm, sendList } from '../rendering.ts';
 import { sendObject } from '../respond.ts';
+import { returnsDeleted } from '../returns-deleted.ts';
 import { listParameters } from './list.ts';
 import { annotating, countedBody, keyOf, type ResourceRequest } from './resource-request.ts';
-
-// Kinds whose delete answers with the object even when it is gone at once.
-const returnsDeleted = new Set([
-  '/pods',
-  '/services',
-  '/serviceaccounts',
-  '/persistentvolumes',
-  '/persistentvolumeclaims',
-  '/podtemplates',
-  '/resourcequotas',
-]);
 
 export async function handleDelete(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { asked, context } = await readDelete(request, resource);

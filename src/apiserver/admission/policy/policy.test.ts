@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { Draft } from '../../../api/meta.ts';
 import { admissionregistrationV1, apiextensionsV1, appsV1, autoscalingV2, coreV1, rbacV1 } from '../../../api/refs.ts';
-import { StatusError } from '../../../api/status.ts';
 import type { Client } from '../../../client/client.ts';
+import { refusal } from '../../test-refusal.ts';
 import { startTestServer, type TestServer } from '../../test-server.ts';
 
 let server: TestServer;
@@ -56,16 +56,6 @@ async function mutating(spec: object, binding: object = {}, name = 'm'): Promise
 
 const configMap = (data: Record<string, string> = {}, over: object = {}) =>
   ({ metadata: { name: `c${++count}`, namespace: 'a', ...over }, data }) as Draft<{ metadata: object }> as never;
-
-async function refusal(promise: Promise<unknown>): Promise<StatusError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof StatusError, String(error));
-    return error;
-  }
-  return assert.fail('expected a refusal');
-}
 
 async function warningsOf(object: object, query = ''): Promise<string[]> {
   const { request } = await import('node:https');

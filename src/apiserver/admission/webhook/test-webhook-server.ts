@@ -1,9 +1,6 @@
-// An API server and the webhooks it asks, for tests.
-import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
 import type { Draft, KubeObject } from '../../../api/meta.ts';
 import { admissionregistrationV1, apiextensionsV1, coreV1 } from '../../../api/refs.ts';
-import { StatusError } from '../../../api/status.ts';
 import type { AdmissionRequest, AdmissionResponse } from '../../../api/type/admission-v1.ts';
 import type { MutatingWebhook, WebhookClientConfig } from '../../../api/type/admissionregistration-v1.ts';
 import type { ConfigMap } from '../../../api/type/core-v1.ts';
@@ -100,16 +97,6 @@ export const configMap = (data: Record<string, string> = {}, name = `c${++count}
   metadata: { name, namespace: 'a' },
   data,
 });
-
-export async function refusal(promise: Promise<unknown>): Promise<StatusError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof StatusError, String(error));
-    return error;
-  }
-  return assert.fail('expected a refusal');
-}
 
 export interface Thing extends KubeObject {
   readonly data: { readonly a?: string; readonly b?: string };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ResourceRef } from '../../../api/ref.ts';
 import { admissionregistrationV1, apiextensionsV1, coreV1 } from '../../../api/refs.ts';
+import { refusal } from '../../test-refusal.ts';
 import {
   asked,
   client,
@@ -12,7 +13,6 @@ import {
   established,
   handlers,
   hook,
-  refusal,
   server,
   type Thing,
   useWebhookServer,

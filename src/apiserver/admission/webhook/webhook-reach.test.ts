@@ -5,6 +5,7 @@ import type { Draft } from '../../../api/meta.ts';
 import { admissionregistrationV1, appsV1, coreV1 } from '../../../api/refs.ts';
 import type { MutatingWebhook } from '../../../api/type/admissionregistration-v1.ts';
 import type { Pod } from '../../../api/type/core-v1.ts';
+import { refusal } from '../../test-refusal.ts';
 import {
   asked,
   client,
@@ -15,7 +16,6 @@ import {
   handlers,
   hook,
   rawCreate,
-  refusal,
   server,
   useWebhookServer,
 } from './test-webhook-server.ts';

@@ -5,6 +5,7 @@ import type { Draft } from '../../../api/meta.ts';
 import { admissionregistrationV1, autoscalingV1, autoscalingV2, coreV1 } from '../../../api/refs.ts';
 import type { AdmissionRequest } from '../../../api/type/admission-v1.ts';
 import type { ConfigMap, Pod } from '../../../api/type/core-v1.ts';
+import { refusal } from '../../test-refusal.ts';
 import {
   type Answer,
   asked,
@@ -15,7 +16,6 @@ import {
   extension,
   handlers,
   hook,
-  refusal,
   server,
   useWebhookServer,
 } from './test-webhook-server.ts';

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { coreV1 } from '../api/refs.ts';
+import { startTestNode } from './test-node.ts';
+
+const container = { name: 'app', image: 'example.com/app:1' };
+
+test('a pod that the node turns away shows why, and no containers', async () => {
+  const t = await startTestNode();
+  try {
+    const securityContext = { sysctls: [{ name: 'kernel.msgmax', value: '1' }] };
+    await t.createPod({ metadata: { name: 'unsafe' }, spec: { securityContext, containers: [container] } });
+    const { startTime, conditions, ...status } = (await t.getPod('unsafe')).status!;
+    assert.deepEqual(status, {
+      observedGeneration: 1,
+      phase: 'Failed',
+      reason: 'SysctlForbidden',
+      message: 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted',
+      qosClass: 'BestEffort',
+    });
+    assert.ok(startTime);
+    assert.deepEqual(
+      (conditions ?? []).filter(c => c.type !== 'PodScheduled'),
+      [],
+    );
+    assert.deepEqual(await t.events('unsafe'), ['SysctlForbidden: forbidden sysctl: "kernel.msgmax" not allowlisted']);
+    await t.deletePod('unsafe');
+    await t.pass(1000);
+    assert.equal(await t.podExists('unsafe'), false);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a pod that was deleted at once makes room at once, though its containers still end', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ ignoresTerm: true }) } });
+  const resources = { requests: { cpu: '3' } };
+  const spec = { terminationGracePeriodSeconds: 30, containers: [{ ...container, resources }] };
+  try {
+    await t.createPod({ metadata: { name: 'victim' }, spec });
+    await t.client.delete(coreV1.pods, { namespace: 'default', name: 'victim' }, { gracePeriodSeconds: 0 });
+    await t.createPod({ metadata: { name: 'preemptor' }, spec });
+    assert.equal((await t.getPod('preemptor')).status?.phase, 'Running', (await t.events('preemptor')).join('\n'));
+  } finally {
+    await t.stop();
+  }
+});
+
+for (const [user_namespaces, why] of [
+  [undefined, 'runtime handlers are not set'],
+  [false, 'RuntimeClass handler "" does not support user namespaces'],
+  [true, undefined],
+] as const)
+  test(`a pod that wants a user namespace of its own, where the runtime says ${user_namespaces} of them`, async () => {
+    const handlers = user_namespaces === undefined ? [] : [{ name: '', features: { user_namespaces } }];
+    const t = await startTestNode({ simulate: { handlers } });
+    try {
+      const created = { metadata: { name: 'own' }, spec: { hostUsers: false, containers: [container] } };
+      await t.createPod(created);
+      const events = await t.events('own');
+      const wanted = why
+        ? `FailedCreatePodSandBox: Failed to create pod sandbox: ${why}`
+        : 'Started: Container started';
+      assert.ok(events.includes(wanted), events.join('\n'));
+      assert.equal((await t.getPod('own')).status?.phase, why ? 'Pending' : 'Running');
+    } finally {
+      await t.stop();
+    }
+  });

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestNode } from './test-node.ts';
+
+const container = { name: 'app', image: 'example.com/app:1' };
+
+test('a restarted kubelet touches nothing that runs', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'steady' }, spec: { containers: [container] } });
+    const before = await t.getPod('steady');
+    const ids = (await t.runtime.ListContainers({})).containers?.map(c => c.id);
+    await t.restart();
+    await t.pass(60_000);
+    const after = await t.getPod('steady');
+    assert.deepEqual(
+      (await t.runtime.ListContainers({})).containers?.map(c => c.id),
+      ids,
+    );
+    assert.deepEqual(after.status, before.status);
+    assert.equal(after.metadata.resourceVersion, before.metadata.resourceVersion);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a kubelet that comes back removes the containers of pods that are gone', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'lost' }, spec: { containers: [container] } });
+    t.client.clearActions();
+    await t.deletePod('lost', 0);
+    await t.pass(30_000);
+    assert.deepEqual((await t.runtime.ListContainers({})).containers, []);
+    assert.deepEqual((await t.runtime.ListPodSandbox({})).items, []);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('static pods run, have a mirror, and go with their manifest', async () => {
+  const t = await startTestNode({ staticPodPath: '/etc/kubernetes/manifests' });
+  try {
+    await t.host.makeDirectory('/etc/kubernetes/manifests');
+    const manifest =
+      'apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec:\n  containers:\n  - name: etcd\n    image: example.com/etcd:1\n';
+    await t.host.writeFile('/etc/kubernetes/manifests/etcd.yaml', manifest);
+    await t.pass(30_000);
+    const mirror = await t.getPod('etcd-node-a');
+    assert.equal(mirror.status?.phase, 'Running');
+    assert.equal(mirror.metadata.annotations?.['kubernetes.io/config.source'], 'file');
+    assert.match(mirror.metadata.annotations?.['kubernetes.io/config.seen'] ?? '', /:\d\d\.\d*[1-9]Z$/);
+    assert.equal(mirror.metadata.ownerReferences?.[0]?.kind, 'Node');
+    assert.equal(
+      mirror.metadata.annotations?.['kubernetes.io/config.mirror'],
+      mirror.metadata.annotations?.['kubernetes.io/config.hash'],
+    );
+    await t.host.remove('/etc/kubernetes/manifests/etcd.yaml');
+    await t.pass(60_000);
+    assert.equal(await t.podExists('etcd-node-a'), false);
+    assert.deepEqual((await t.runtime.ListContainers({})).containers, []);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('asked by name, it means the pod that is wanted, not the one that still ends', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ ignoresTerm: true }) } });
+  try {
+    const spec = { terminationGracePeriodSeconds: 0, containers: [container] };
+    const old = await t.createPod({ metadata: { name: 'twin' }, spec });
+    await t.deletePod('twin', 0);
+    assert.equal(await t.podExists('twin'), false);
+    const young = await t.createPod({ metadata: { name: 'twin' }, spec });
+    assert.equal(t.kubelet.pods().length, 2);
+    assert.equal(t.kubelet.pod('default', 'twin')?.metadata.uid, young.metadata.uid);
+    assert.equal(t.kubelet.pod('default', 'twin', old.metadata.uid)?.metadata.uid, old.metadata.uid);
+    await t.pass(5000);
+    assert.deepEqual(
+      t.kubelet.pods().map(p => p.metadata.uid),
+      [young.metadata.uid],
+    );
+  } finally {
+    await t.stop();
+  }
+});
