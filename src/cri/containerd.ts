@@ -2,17 +2,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { watchContainerdEvents } from './containerd-events.ts';
 import descriptor from './cri-v1.json' with { type: 'json' };
-import { GrpcChannel, type Method } from './grpc.ts';
+import { GrpcChannel } from './grpc.ts';
+import { type PackageDescriptor, type ServiceMethod, serviceMethods } from './grpc-service.ts';
 import { ImageMounts } from './image-mounts.ts';
-import { compileMessages, type TypeDescriptor } from './protobuf.ts';
 import type { ContainerRuntime } from './runtime.ts';
 import type { CallOptions, ImageService, RuntimeService } from './type.ts';
-
-interface ServiceDescriptor {
-  readonly methods: Readonly<
-    Record<string, { readonly requestType: string; readonly responseType: string; readonly responseStream?: boolean }>
-  >;
-}
 
 const defaultTimeoutMs = 120_000;
 
@@ -88,26 +82,11 @@ async function hasEnded(services: RuntimeService, id: string): Promise<boolean> 
   return sandbox?.state !== 'SANDBOX_READY';
 }
 
-let compiled: { method: Method; stream: boolean }[] | undefined;
+let compiled: readonly ServiceMethod[] | undefined;
 
 /** The methods of both services, compiled once a process. */
-function methods(): { method: Method; stream: boolean }[] {
-  if (compiled) return compiled;
-  const types = descriptor.nested.runtime.nested.v1.nested as unknown as Record<
-    string,
-    TypeDescriptor & ServiceDescriptor
-  >;
-  const codec = compileMessages(types);
-  compiled = ['RuntimeService', 'ImageService'].flatMap(service =>
-    Object.entries(types[service]!.methods).map(([name, m]) => ({
-      method: {
-        name,
-        path: `/runtime.v1.${service}/${name}`,
-        request: codec(m.requestType),
-        response: codec(m.responseType),
-      },
-      stream: m.responseStream === true,
-    })),
-  );
+function methods(): readonly ServiceMethod[] {
+  const types = descriptor.nested.runtime.nested.v1.nested as unknown as PackageDescriptor;
+  compiled ??= serviceMethods('runtime.v1', types, ['RuntimeService', 'ImageService']);
   return compiled;
 }

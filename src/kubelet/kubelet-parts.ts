@@ -1,4 +1,5 @@
 // What a kubelet is made of, put together from its options.
+import { join } from 'node:path';
 import type { Service as KubeService, Node, Pod } from '../api/type/core-v1.ts';
 import { createEventRecorder } from '../client/event-recorder.ts';
 import type { Informer } from '../client/informer.ts';
@@ -18,6 +19,8 @@ import { NodeLease } from './node/node-lease.ts';
 import { NodeManager } from './node/node-manager.ts';
 import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions } from './option.ts';
+import { KubeletRoot } from './plugin/kubelet-root.ts';
+import { PluginWatcher } from './plugin/plugin-watcher.ts';
 import { podEvents } from './pod-event.ts';
 import type { PodPaths } from './pod-path.ts';
 import { linuxProbeNetwork } from './probe/linux-network.ts';
@@ -98,10 +101,12 @@ async function makeBase(owner: KubeletOwner) {
     throw new Error('running with swap on is not supported, please disable swap or set --fail-swap-on flag to false');
   const recorder =
     o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
+  const root = new KubeletRoot(paths.root);
   const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000 });
   cache.onChange(uid => owner.runtimeChanged(uid));
   return {
-    ...{ host, machine, recorder, cache },
+    ...{ host, machine, recorder, cache, root },
+    plugins: new PluginWatcher({ directory: join(paths.root, 'plugins_registry'), root, host, clock, log }),
     appArmor: o.appArmor ?? (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
     events: podEvents(recorder),
     hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),

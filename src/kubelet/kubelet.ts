@@ -153,7 +153,8 @@ class NodeKubelet implements Kubelet {
     });
   }
 
-  #services({ cache, node, lease, host, rotation, collector, eviction }: KubeletParts): readonly Service[] {
+  #services(parts: KubeletParts): readonly Service[] {
+    const { cache, node, lease, host, rotation, collector, eviction, plugins } = parts;
     const { runtime, log } = this.#o;
     const loop = (name: string, run: (signal: AbortSignal) => Promise<void>): Service => ({ name, run });
     return [
@@ -172,6 +173,7 @@ class NodeKubelet implements Kubelet {
       loop('logs', s => rotation.run(s)),
       loop('images', s => collector.run(s)),
       loop('eviction', s => eviction.run(s)),
+      ...((this.#o.nodePlugins ?? !this.#o.host) ? [plugins] : []),
     ];
   }
 

@@ -80,6 +80,8 @@ export interface KubeletOptions {
   readonly version?: string;
   /** Default: the machine's own files and mounts. */
   readonly host?: Host;
+  /** Whether plugins may register; default: where `host` is the machine's own. */
+  readonly nodePlugins?: boolean;
   /** Default: real connections. */
   readonly probeNetwork?: ProbeNetwork;
   readonly seccompDefault?: boolean;

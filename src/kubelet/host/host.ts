@@ -9,6 +9,8 @@ export interface FileInfo {
   readonly uid: number;
   readonly gid: number;
   readonly sizeBytes: number;
+  /** Differs from that of any other file that was at the path before. */
+  readonly identity?: string;
 }
 
 export interface DiskInfo {

@@ -105,7 +105,12 @@ class LinuxHost implements Host {
 
   async info(path: string, options: { readonly follow?: boolean } = {}): Promise<FileInfo | undefined> {
     const s = await orNothing(options.follow === false ? fs.lstat(path) : fs.stat(path));
-    return s && { kind: kindOf(s), mode: s.mode & 0o7777, uid: s.uid, gid: s.gid, sizeBytes: s.size };
+    return (
+      s && {
+        ...{ kind: kindOf(s), mode: s.mode & 0o7777, uid: s.uid, gid: s.gid, sizeBytes: s.size },
+        identity: `${s.dev}:${s.ino}:${s.birthtimeMs}`,
+      }
+    );
   }
 
   async list(path: string): Promise<readonly string[]> {
