@@ -24,6 +24,8 @@ export interface Informer<T extends KubeObject> {
   readonly lister: Lister<T>;
   /** True once the first list has been delivered. */
   readonly synced: boolean;
+  /** How far the local copy has followed: of the last event, bookmark or list. Undefined before the first list. */
+  readonly resourceVersion: string | undefined;
   whenSynced(signal?: AbortSignal): Promise<void>;
   /** Handlers get an onAdd for everything already there. Returns the removal. */
   addHandler(handler: InformerHandler<T>): () => void;

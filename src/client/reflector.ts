@@ -11,10 +11,12 @@ import type { InformerOptions } from './informer.ts';
 
 /** Where a reflector puts what it sees. */
 export interface ReflectorSink<T> {
-  /** All that exists; what is held and not among it is gone. */
-  replace(items: readonly T[]): void;
+  /** All that exists at that version; what is held and not among it is gone. */
+  replace(items: readonly T[], resourceVersion: string | undefined): void;
   put(object: T): void;
   delete(object: T): void;
+  /** Nothing else has happened up to this version. */
+  passed(resourceVersion: string): void;
 }
 
 export interface ReflectorOptions<T extends KubeObject> {
@@ -101,7 +103,7 @@ export class Reflector<T extends KubeObject> {
     this.#listed = true;
     // Never back before what has been seen.
     this.#listFrom = this.#resourceVersion ?? '0';
-    sink.replace(items);
+    sink.replace(items, this.#resourceVersion);
   }
 
   #listFailed(error: unknown): void {
@@ -166,6 +168,7 @@ export class Reflector<T extends KubeObject> {
   #apply(type: WatchEventType, object: T): void {
     if (type === 'DELETED') this.#o.sink.delete(object);
     else if (type !== 'BOOKMARK') this.#o.sink.put(object);
+    else this.#o.sink.passed(object.metadata.resourceVersion);
     // After the sink: should it fail, the event comes again.
     this.#resourceVersion = object.metadata.resourceVersion;
     this.#listFrom = object.metadata.resourceVersion;

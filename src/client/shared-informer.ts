@@ -18,6 +18,7 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
   readonly #log: Log;
   #handlers: readonly InformerHandler<T>[] = [];
   #synced = false;
+  #resourceVersion: string | undefined;
   readonly #whenSynced = Promise.withResolvers<void>();
 
   constructor(resource: ResourceRef<T>, log: Log) {
@@ -27,6 +28,10 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
 
   get synced(): boolean {
     return this.#synced;
+  }
+
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion;
   }
 
   whenSynced(signal?: AbortSignal): Promise<void> {
@@ -46,7 +51,7 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
   }
 
   /** All changes are in the store before the first handler hears of one. */
-  replace(items: readonly T[]): void {
+  replace(items: readonly T[], resourceVersion: string | undefined): void {
     const gone = new Set(this.lister.keys());
     const changes: Change<T>[] = [];
     const putting: Change<T>[] = [];
@@ -59,6 +64,7 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
       const object = this.lister.delete(key);
       if (object) changes.push({ type: 'delete', object });
     }
+    this.#resourceVersion = resourceVersion;
     for (const c of changes.concat(putting)) this.#notify(c);
     if (!this.#synced) {
       this.#synced = true;
@@ -69,12 +75,19 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
   put(object: T): void {
     const changes: Change<T>[] = [];
     this.#store(keyOf(object), object, changes);
+    this.#resourceVersion = object.metadata.resourceVersion;
     for (const c of changes) this.#notify(c);
   }
 
   delete(object: T): void {
+    const known = this.lister.delete(keyOf(object)) !== undefined;
+    this.#resourceVersion = object.metadata.resourceVersion;
     // The event carries the final state; without having known the object nobody needs to hear of its end.
-    if (this.lister.delete(keyOf(object)) !== undefined) this.#notify({ type: 'delete', object });
+    if (known) this.#notify({ type: 'delete', object });
+  }
+
+  passed(resourceVersion: string): void {
+    this.#resourceVersion = resourceVersion;
   }
 
   #store(key: string, object: T, changes: Change<T>[]): void {

@@ -92,11 +92,14 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     ttlController(),
     ...(options.podCidr ? [nodeIpamController({ podCidr: options.podCidr, ...tuning.nodeCidrs })] : []),
     // Workloads.
-    replicaSetController(),
-    replicationControllerController(),
+    replicaSetController({ waitsForOwnWrites: featureEnabled('StaleControllerConsistencyReplicaSet') }),
+    replicationControllerController({ waitsForOwnWrites: featureEnabled('StaleControllerConsistencyReplicaSet') }),
     deploymentController(),
-    daemonSetController(),
-    statefulSetController({ usesMaxUnavailable: featureEnabled('MaxUnavailableStatefulSet') }),
+    daemonSetController({ waitsForOwnWrites: featureEnabled('StaleControllerConsistencyDaemonSet') }),
+    statefulSetController({
+      usesMaxUnavailable: featureEnabled('MaxUnavailableStatefulSet'),
+      waitsForOwnWrites: featureEnabled('StaleControllerConsistencyStatefulSet'),
+    }),
     jobController({ waitsForOwnWrites: featureEnabled('StaleControllerConsistencyJob') }),
     cronJobController(),
     ttlAfterFinishedController(),

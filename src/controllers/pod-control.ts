@@ -4,6 +4,7 @@ import type { ResourceRef } from '../api/ref.ts';
 import { coreV1 } from '../api/refs.ts';
 import { isNotFound, StatusError } from '../api/status.ts';
 import type { Pod } from '../api/type/core-v1.ts';
+import type { Status } from '../api/type/meta-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { referenceTo } from '../client/event-recorder.ts';
 import type { ControllerContext } from '../engine/controller.ts';
@@ -32,21 +33,23 @@ export async function createPod(
   }
 }
 
-/** Rejects with NotFound, without an event, when the pod is gone already. */
+/** The API server's answer. Rejects with NotFound, without an event, when the pod is gone already. */
 export async function deletePod(
   context: Pick<ControllerContext, 'client' | 'events'>,
   pod: Pod,
   owner: KubeObject,
   ownerResource: ResourceRef<any>,
-): Promise<void> {
+): Promise<Pod | Status> {
   const { name, namespace, uid } = pod.metadata;
   const about = referenceTo(owner, ownerResource);
+  let answer: Pod | Status;
   try {
-    await context.client.delete(coreV1.pods, { namespace: namespace!, name }, { preconditions: { uid } });
+    answer = await context.client.delete(coreV1.pods, { namespace: namespace!, name }, { preconditions: { uid } });
   } catch (error) {
     if (!isNotFound(error))
       context.events.event(about, 'Warning', 'FailedDelete', `Error deleting: ${messageOf(error)}`);
     throw error;
   }
   context.events.event(about, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
+  return answer;
 }

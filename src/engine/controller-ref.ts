@@ -37,6 +37,8 @@ export interface ClaimOptions<T extends KubeObject, O extends KubeObject> {
   matches(object: T): boolean;
   /** Finalizers that an adopted object gets besides. */
   readonly finalizers?: readonly string[];
+  /** Told of each object that was adopted or released, as it is since. */
+  wrote?(object: T): void;
 }
 
 /**
@@ -88,7 +90,7 @@ async function claim<T extends KubeObject, O extends KubeObject>(
 
 async function adopt<T extends KubeObject, O extends KubeObject>(
   object: T,
-  { client, owner, ownerResource, resource, finalizers }: ClaimOptions<T, O>,
+  { client, owner, ownerResource, resource, finalizers, wrote }: ClaimOptions<T, O>,
 ): Promise<boolean> {
   const metadata = {
     ownerReferences: [controllerRef(owner, ownerResource)],
@@ -96,7 +98,8 @@ async function adopt<T extends KubeObject, O extends KubeObject>(
     ...(finalizers ? { finalizers } : {}),
   };
   try {
-    await client.patch(resource, keyIn(object), { type: 'strategic', body: { metadata } });
+    const adopted = await client.patch(resource, keyIn(object), { type: 'strategic', body: { metadata } });
+    wrote?.(adopted);
     return true;
   } catch (error) {
     if (isNotFound(error)) return false;
@@ -106,7 +109,7 @@ async function adopt<T extends KubeObject, O extends KubeObject>(
 
 async function release<T extends KubeObject, O extends KubeObject>(
   object: T,
-  { client, owner, resource, finalizers }: ClaimOptions<T, O>,
+  { client, owner, resource, finalizers, wrote }: ClaimOptions<T, O>,
 ): Promise<void> {
   const metadata = {
     ownerReferences: [{ $patch: 'delete', uid: owner.metadata.uid }],
@@ -114,7 +117,8 @@ async function release<T extends KubeObject, O extends KubeObject>(
     ...(finalizers ? { '$deleteFromPrimitiveList/finalizers': finalizers } : {}),
   };
   try {
-    await client.patch(resource, keyIn(object), { type: 'strategic', body: { metadata } });
+    const released = await client.patch(resource, keyIn(object), { type: 'strategic', body: { metadata } });
+    wrote?.(released);
   } catch (error) {
     // Gone, or a new object of the same name (its uid cannot be patched), or without owner references already.
     if (!isNotFound(error) && !isInvalid(error)) throw error;

@@ -5,6 +5,7 @@ import type { Pod } from '../../api/type/core-v1.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerRef } from '../../engine/controller-ref.ts';
+import { OwnWrites } from '../../engine/own-writes.ts';
 import { nextAvailableMs } from '../kernel/pod.ts';
 import { type Failure, OwnedPods } from '../owned-pods.ts';
 import { ownedOrOrphan } from '../pod-owner.ts';
@@ -21,12 +22,14 @@ const burst = 250;
 
 export class DaemonReconciler implements Reconciler {
   readonly #context: ControllerContext;
+  readonly #writes: OwnWrites;
   readonly #pods: OwnedPods<DaemonSet>;
   readonly #backOff: FailedBackOff;
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, waitsForOwnWrites: boolean) {
     this.#context = context;
-    this.#pods = new OwnedPods(context, appsV1.daemonsets);
+    this.#writes = new OwnWrites(context, 'daemonset', waitsForOwnWrites);
+    this.#pods = new OwnedPods(context, appsV1.daemonsets, this.#writes);
     this.#backOff = new FailedBackOff(context.clock);
   }
 
@@ -34,6 +37,7 @@ export class DaemonReconciler implements Reconciler {
     const ds = this.#context.lister(appsV1.daemonsets).get(key);
     if (!ds) {
       this.#pods.expectations.forget(key);
+      this.#writes.forget(key);
       return undefined;
     }
     if (selectsAll(ds)) {
@@ -42,6 +46,8 @@ export class DaemonReconciler implements Reconciler {
       return undefined;
     }
     if (ds.metadata.deletionTimestamp) return undefined;
+    const staleMs = this.#writes.waitMs(key);
+    if (staleMs !== undefined) return { requeueAfterMs: staleMs };
     const history = await daemonHistory(this.#context, ds, workloadSelector(ds), () => this.#claim(ds));
     const hash = hashOfRevision(history.current);
     // Asked before looking: what is seen afterwards contains all that was awaited.
@@ -68,6 +74,7 @@ export class DaemonReconciler implements Reconciler {
       ownerResource: appsV1.daemonsets,
       resource: coreV1.pods,
       matches: pod => selector.matches(pod.metadata.labels),
+      wrote: pod => this.#writes.wrote(ds, coreV1.pods, pod),
     });
   }
 
@@ -120,11 +127,7 @@ export class DaemonReconciler implements Reconciler {
     const create = plan.create.slice(0, burst);
     const remove = plan.remove.slice(0, burst);
     if (create.length + remove.length === 0) return undefined;
-    this.#pods.expectations.expect(
-      key,
-      create.length,
-      remove.map(p => p.metadata.uid),
-    );
+    this.#pods.expect(key, create.length, remove);
     const owner = controllerRef(ds, appsV1.daemonsets);
     const created = await this.#pods.create(key, ds, create.length, i => daemonPod(ds, owner, hash, create[i]!));
     const deleted = await this.#pods.delete(key, ds, remove);
@@ -133,7 +136,9 @@ export class DaemonReconciler implements Reconciler {
 
   async #writeStatus(input: PlanInput, observe: boolean): Promise<void> {
     const status = daemonStatus(input, observe);
-    if (status) await writeStatus(this.#context.client, appsV1.daemonsets, input.ds, status);
+    if (!status) return;
+    const written = await writeStatus(this.#context.client, appsV1.daemonsets, input.ds, status);
+    this.#writes.wrote(input.ds, appsV1.daemonsets, written);
   }
 }
 

@@ -10,7 +10,12 @@ import { workloadSelector } from '../workload-selector.ts';
 import { DaemonReconciler } from './daemon-reconciler.ts';
 import { type Placement, placementOf } from './kernel/daemon-pod.ts';
 
-export function daemonSetController(): Controller {
+export interface DaemonSetOptions {
+  /** StaleControllerConsistencyDaemonSet: does nothing about a set whose last writes are not in sight. Default true. */
+  readonly waitsForOwnWrites?: boolean;
+}
+
+export function daemonSetController({ waitsForOwnWrites = true }: DaemonSetOptions = {}): Controller {
   const selects = (ds: DaemonSet, labels: Readonly<Record<string, string>> | undefined) =>
     workloadSelector(ds).matches(labels);
   return {
@@ -27,7 +32,7 @@ export function daemonSetController(): Controller {
     indexes: [indexByController(coreV1.pods), indexByController(appsV1.controllerrevisions)],
     writes: ['daemonsets/status', 'pods', 'controllerrevisions', 'events'],
     workers: 2,
-    create: context => new DaemonReconciler(context),
+    create: context => new DaemonReconciler(context, waitsForOwnWrites),
   };
 }
 

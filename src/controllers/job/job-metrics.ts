@@ -47,12 +47,6 @@ export class JobMetrics {
       this.#metrics.counter('job_controller_job_pods_finished_total', help, Object.keys(labels)).inc(labels, count);
   }
 
-  /** A round put off until the job's last write is seen. */
-  stale(): void {
-    const help = 'The number of times the job controller skipped a sync because its cache was stale';
-    this.#metrics.counter('job_controller_stale_sync_skips_total', help, []).inc({});
-  }
-
   external(manager: string): void {
     const help = 'The number of Jobs managed by an external controller';
     this.#metrics

@@ -6,6 +6,7 @@ import type { Pod } from '../../api/type/core-v1.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { controllerRef } from '../../engine/controller-ref.ts';
 import { Expectations } from '../../engine/expectations.ts';
+import type { OwnWrites } from '../../engine/own-writes.ts';
 import { slowStartBatch } from '../../engine/slow-start.ts';
 import { isPodReady } from '../kernel/pod.ts';
 import { createPod, deletePod } from '../pod-control.ts';
@@ -23,9 +24,11 @@ export class JobPods {
   readonly expectations: Expectations;
   readonly removals = new FinalizerRemovals();
   readonly #context: ControllerContext;
+  readonly #writes: OwnWrites;
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, writes: OwnWrites) {
     this.#context = context;
+    this.#writes = writes;
     this.expectations = new Expectations(context.clock, (key, ms) => context.enqueue(key, ms));
   }
 
@@ -36,13 +39,15 @@ export class JobPods {
     indexes: readonly (number | undefined)[],
     kept: ReadonlyMap<number, Pod>,
   ): Promise<{ count: number; failure: { error: unknown } | undefined }> {
-    this.expectations.expectCreations(key, indexes.length);
+    // Where versions are remembered, a pod that came and went unseen is not waited for.
+    this.expectations.expectCreations(key, this.#writes.on ? 0 : indexes.length);
     const owner = controllerRef(job, batchV1.jobs);
     let refused = 0;
     const { successes, error } = await slowStartBatch(indexes.length, async i => {
       const index = indexes[i];
       const draft = newPod(job, owner, index, index === undefined ? undefined : kept.get(index));
-      if (await createPod(this.#context, draft, job, batchV1.jobs)) return;
+      const pod = await createPod(this.#context, draft, job, batchV1.jobs);
+      if (pod) return this.#writes.wrote(job, coreV1.pods, pod);
       refused++;
       this.expectations.creationObserved(key);
     });
@@ -65,8 +70,8 @@ export class JobPods {
     await Promise.all(
       pods.map(async pod => {
         try {
-          if (uncounted && isTracked(pod)) await this.#release(key, pod);
-          await deletePod(this.#context, pod, job, batchV1.jobs);
+          if (uncounted && isTracked(pod)) await this.#release(key, pod, job);
+          this.#writes.wrote(job, coreV1.pods, await deletePod(this.#context, pod, job, batchV1.jobs));
           count++;
           if (isPodReady(pod)) ready++;
         } catch (error) {
@@ -78,17 +83,18 @@ export class JobPods {
     return { count, ready, failure };
   }
 
-  /** Takes the tracking finalizer from the pods; the uids of those that have it no longer. */
+  /** Takes the tracking finalizer from the pods; the uids of those that have it no longer. No job: it is gone. */
   async release(
     key: string,
     pods: readonly Pod[],
+    job: Job | undefined,
   ): Promise<{ released: Set<string>; failure: { error: unknown } | undefined }> {
     const released = new Set<string>();
     let failure: { error: unknown } | undefined;
     await Promise.all(
       pods.map(async pod => {
         try {
-          await this.#release(key, pod);
+          await this.#release(key, pod, job);
           released.add(pod.metadata.uid);
         } catch (error) {
           if (isNotFound(error)) released.add(pod.metadata.uid);
@@ -104,16 +110,17 @@ export class JobPods {
     this.removals.forget(key);
   }
 
-  async #release(key: string, pod: Pod): Promise<void> {
+  async #release(key: string, pod: Pod, job: Job | undefined): Promise<void> {
     const { uid, name, namespace } = pod.metadata;
     this.removals.expect(key, [uid]);
     const metadata = { uid, '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] };
     try {
-      await this.#context.client.patch(
+      const released = await this.#context.client.patch(
         coreV1.pods,
         { namespace: namespace!, name },
         { type: 'strategic', body: { metadata } },
       );
+      if (job) this.#writes.wrote(job, coreV1.pods, released);
     } catch (error) {
       this.removals.end(key, uid);
       throw error;

@@ -56,7 +56,7 @@ function jobKeys(job: Job, _old: Job | undefined, context: ControllerContext, de
 }
 
 export interface JobOptions {
-  /** StaleControllerConsistencyJob: does nothing about a job whose last write it does not see yet. Default true. */
+  /** StaleControllerConsistencyJob: does nothing about a job whose last writes are not in sight. Default true. */
   readonly waitsForOwnWrites?: boolean;
 }
 
@@ -93,14 +93,14 @@ class JobReconciler implements Reconciler {
   readonly #pods: JobPods;
   readonly #backOffs = new Map<string, BackOffRecord>();
   readonly #metrics: JobMetrics;
-  readonly #writes: OwnWrites | undefined;
+  readonly #writes: OwnWrites;
   /** Of the rounds under way, for metrics: what they did about pods. */
   readonly #actions = new Map<string, 'pods_created' | 'pods_deleted'>();
 
   constructor(context: ControllerContext, waitsForOwnWrites: boolean) {
     this.#context = context;
-    this.#writes = waitsForOwnWrites ? new OwnWrites() : undefined;
-    this.#pods = new JobPods(context);
+    this.#writes = new OwnWrites(context, 'job', waitsForOwnWrites);
+    this.#pods = new JobPods(context, this.#writes);
     this.#metrics = new JobMetrics(context.metrics);
     context.observe(batchV1.jobs, {
       onAdd: job => isManagedElsewhere(job) && this.#metrics.external(job.spec.managedBy!),
@@ -118,15 +118,12 @@ class JobReconciler implements Reconciler {
     if (!job) {
       this.#pods.forget(key);
       this.#backOffs.delete(key);
-      this.#writes?.forget(key);
+      this.#writes.forget(key);
       return undefined;
     }
     if (isManagedElsewhere(job)) return undefined;
-    // The arrival of that write queues the job again.
-    if (this.#writes?.isBehind(job)) {
-      this.#metrics.stale();
-      return undefined;
-    }
+    const staleMs = this.#writes.waitMs(key);
+    if (staleMs !== undefined) return { requeueAfterMs: staleMs };
     if (isJobFinished(job)) return this.#releaseLate(key, job);
     const { completionMode: mode = 'NonIndexed' } = job.spec;
     if (mode !== 'NonIndexed' && mode !== 'Indexed') {
@@ -188,6 +185,7 @@ class JobReconciler implements Reconciler {
       resource: coreV1.pods,
       matches: pod => selector.matches(pod.metadata.labels),
       finalizers: [trackingFinalizer],
+      wrote: pod => this.#writes.wrote(job, coreV1.pods, pod),
     });
   }
 
@@ -278,7 +276,7 @@ class JobReconciler implements Reconciler {
   }
 
   async #finish(key: string, view: JobView, job: Job, tracking: Tracking, round: Round): Promise<void> {
-    const { released, failure } = await this.#pods.release(key, tracking.release);
+    const { released, failure } = await this.#pods.release(key, tracking.release, job);
     const held = new Set(
       view.pods
         .filter(p => isTracked(p) && !view.released.has(p.metadata.uid) && !released.has(p.metadata.uid))
@@ -332,7 +330,7 @@ class JobReconciler implements Reconciler {
   /** Undefined when the job is gone. A job that has been written meanwhile is a conflict, and tried again. */
   async #write(job: Job, status: JobStatus): Promise<Job | undefined> {
     const written = await writeStatus(this.#context.client, batchV1.jobs, job, status);
-    if (written) this.#writes?.wrote(written);
+    this.#writes.wrote(job, batchV1.jobs, written);
     return written;
   }
 
@@ -340,7 +338,7 @@ class JobReconciler implements Reconciler {
   async #releaseLate(key: string, job: Job): Promise<undefined> {
     this.#backOffs.delete(key);
     const pods = controlledBy(this.#context.lister(coreV1.pods), job).filter(isTracked);
-    const { failure } = await this.#pods.release(key, pods);
+    const { failure } = await this.#pods.release(key, pods, job);
     if (failure) throw failure.error;
   }
 
@@ -348,7 +346,7 @@ class JobReconciler implements Reconciler {
     const pod = this.#context.lister(coreV1.pods).get(podKey);
     if (!pod || !isTracked(pod) || jobKeyOf(pod, this.#context)) return;
     const key = orphanPrefix + podKey;
-    const { failure } = await this.#pods.release(key, [pod]);
+    const { failure } = await this.#pods.release(key, [pod], undefined);
     this.#pods.removals.forget(key);
     if (failure) throw failure.error;
   }

@@ -10,6 +10,7 @@ import { messageOf } from '../../base/assert.ts';
 import { exponentialBuckets, type HistogramMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf, controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
+import { OwnWrites } from '../../engine/own-writes.ts';
 import {
   byLabels,
   isPodActive,
@@ -36,7 +37,12 @@ export interface Replicated extends KubeObject {
   readonly status?: ReplicaSetStatus;
 }
 
-export interface ReplicaKind<O extends Replicated> {
+export interface ReplicaOptions {
+  /** StaleControllerConsistencyReplicaSet: does nothing about an owner whose last writes are not in sight. Default true. */
+  readonly waitsForOwnWrites?: boolean | undefined;
+}
+
+export interface ReplicaKind<O extends Replicated> extends ReplicaOptions {
   readonly name: string;
   readonly queue: string;
   readonly serviceAccount: string;
@@ -100,13 +106,15 @@ function countsOtherwise(pod: Pod, old: Pod): boolean {
 class ReplicaReconciler<O extends Replicated> implements Reconciler {
   readonly #kind: ReplicaKind<O>;
   readonly #context: ControllerContext;
+  readonly #writes: OwnWrites;
   readonly #pods: OwnedPods<O>;
   readonly #ageRatio: HistogramMetric;
 
   constructor(kind: ReplicaKind<O>, context: ControllerContext) {
     this.#kind = kind;
     this.#context = context;
-    this.#pods = new OwnedPods(context, kind.resource);
+    this.#writes = new OwnWrites(context, 'replicaset', kind.waitsForOwnWrites);
+    this.#pods = new OwnedPods(context, kind.resource, this.#writes);
     this.#ageRatio = context.metrics.histogram(
       'replicaset_controller_sorting_deletion_age_ratio',
       "The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. The intent of this metric is to measure the rough efficacy of the LogarithmicScaleDown feature gate's effect on the sorting (and deletion) of pods when a replicaset scales down. This only considers Ready pods when calculating and reporting.",
@@ -120,8 +128,11 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
     const owner = this.#context.lister(this.#kind.resource).get(key);
     if (!owner) {
       this.#pods.expectations.forget(key);
+      this.#writes.forget(key);
       return undefined;
     }
+    const staleMs = this.#writes.waitMs(key);
+    if (staleMs !== undefined) return { requeueAfterMs: staleMs };
     const mayAct = this.#pods.expectations.satisfied(key);
     const active: Pod[] = [];
     let terminating = 0;
@@ -145,6 +156,7 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
       ownerResource: this.#kind.resource,
       resource: coreV1.pods,
       matches: byLabels(labels => selector.matches(labels)),
+      wrote: pod => this.#writes.wrote(owner, coreV1.pods, pod),
     });
   }
 
@@ -156,7 +168,7 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
   }
 
   #create(key: string, owner: O, count: number): Promise<Failure> {
-    this.#pods.expectations.expectCreations(key, count);
+    this.#pods.expect(key, count, []);
     const ref = controllerRef(owner, this.#kind.resource);
     const { namespace } = owner.metadata;
     return this.#pods.create(key, owner, count, () => podFromTemplate(owner.spec?.template, namespace!, ref));
@@ -165,8 +177,7 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
   #delete(key: string, owner: O, pods: readonly Pod[], count: number): Promise<Failure> {
     const victims = chooseVictims(pods, this.#related(owner), count, this.#context.clock.now());
     this.#tellAges(pods, victims);
-    const uids = victims.map(p => p.metadata.uid);
-    this.#pods.expectations.expectDeletions(key, uids);
+    this.#pods.expect(key, 0, victims);
     return this.#pods.delete(key, owner, victims);
   }
 
@@ -204,6 +215,7 @@ class ReplicaReconciler<O extends Replicated> implements Reconciler {
       now: formatTime(nowMs),
     });
     if (status === owner.status || !status) return;
-    await writeStatus(this.#context.client, this.#kind.resource, owner, status);
+    const written = await writeStatus(this.#context.client, this.#kind.resource, owner, status);
+    this.#writes.wrote(owner, this.#kind.resource, written);
   }
 }

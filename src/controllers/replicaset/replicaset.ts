@@ -2,9 +2,9 @@ import { selectorFromLabelSelector } from '../../api/label-selector.ts';
 import { appsV1 } from '../../api/refs.ts';
 import type { ReplicaSet } from '../../api/type/apps-v1.ts';
 import type { Controller } from '../../engine/controller.ts';
-import { replicaController } from './replica-engine.ts';
+import { type ReplicaOptions, replicaController } from './replica-engine.ts';
 
-export function replicaSetController(): Controller {
+export function replicaSetController({ waitsForOwnWrites }: ReplicaOptions = {}): Controller {
   return replicaController<ReplicaSet>({
     name: 'replicaset-controller',
     queue: 'replicaset',
@@ -13,5 +13,6 @@ export function replicaSetController(): Controller {
     resource: appsV1.replicasets,
     selectorOf: rs => selectorFromLabelSelector(rs.spec?.selector),
     tellsTerminating: true,
+    waitsForOwnWrites,
   });
 }

@@ -7,6 +7,7 @@ import type { PersistentVolumeClaim, Pod } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
+import type { OwnWrites } from '../../engine/own-writes.ts';
 import { hasOtherController, isStale, wantedOwners } from './kernel/claim-owner.ts';
 import { claimName, claimsFor, hasIdentity, ordinalIn, withIdentity } from './kernel/identity.ts';
 
@@ -14,9 +15,11 @@ type Verb = 'create' | 'update' | 'delete';
 
 export class StatefulPodControl {
   readonly #context: ControllerContext;
+  readonly #writes: OwnWrites;
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, writes: OwnWrites) {
     this.#context = context;
+    this.#writes = writes;
   }
 
   /** Claims first. Rejects without an event when the pod exists already, which the informer has not shown yet. */
@@ -25,6 +28,7 @@ export class StatefulPodControl {
     try {
       const claims = await this.ensureClaims(set, name, ordinal);
       const pod = await this.#context.client.create(coreV1.pods, draft);
+      this.#writes.wrote(set, coreV1.pods, pod);
       await this.#own(set, pod, ordinal, claims);
       this.#tell(set, 'create', name);
       return pod;
@@ -37,7 +41,9 @@ export class StatefulPodControl {
   async delete(set: StatefulSet, pod: Pod): Promise<void> {
     const { name, namespace, uid } = pod.metadata;
     try {
-      await this.#context.client.delete(coreV1.pods, { namespace: namespace!, name }, { preconditions: { uid } });
+      const key = { namespace: namespace!, name };
+      const answer = await this.#context.client.delete(coreV1.pods, key, { preconditions: { uid } });
+      this.#writes.wrote(set, coreV1.pods, answer);
       this.#tell(set, 'delete', name);
     } catch (error) {
       if (isNotFound(error)) return;
@@ -54,7 +60,8 @@ export class StatefulPodControl {
     const { name } = pod.metadata;
     try {
       await this.ensureClaims(set, name, ordinal);
-      await this.#context.client.update(coreV1.pods, withIdentity(set, pod, ordinal));
+      const repaired = await this.#context.client.update(coreV1.pods, withIdentity(set, pod, ordinal));
+      this.#writes.wrote(set, coreV1.pods, repaired);
       this.#tell(set, 'update', name);
     } catch (error) {
       this.#tell(set, 'update', name, error);
@@ -102,6 +109,7 @@ export class StatefulPodControl {
     const where = `Pod ${podName} in StatefulSet ${set.metadata.name}`;
     try {
       const claim = await this.#context.client.create(coreV1.persistentvolumeclaims, draft);
+      this.#writes.wrote(set, coreV1.persistentvolumeclaims, claim);
       this.#context.events.event(about, 'Normal', 'SuccessfulCreate', `create Claim ${name} ${where} success`);
       return claim;
     } catch (error) {
@@ -123,7 +131,8 @@ export class StatefulPodControl {
       if (hasOtherController(claim, set, pod)) this.#tellConflict(set, claim.metadata.name);
       const draft = cloneDeep(claim);
       const next = { ...draft, metadata: { ...draft.metadata, ownerReferences } } as Draft<PersistentVolumeClaim>;
-      await this.#context.client.update(coreV1.persistentvolumeclaims, next);
+      const written = await this.#context.client.update(coreV1.persistentvolumeclaims, next);
+      this.#writes.wrote(set, coreV1.persistentvolumeclaims, written);
     }
   }
 

@@ -5,7 +5,7 @@ import type { StatefulSet } from '../../api/type/apps-v1.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerRef } from '../../engine/controller-ref.ts';
-import type { Expectations } from '../../engine/expectations.ts';
+import { OwnWrites } from '../../engine/own-writes.ts';
 import { slowStartBatch } from '../../engine/slow-start.ts';
 import { nextAvailableMs } from '../kernel/pod.ts';
 import { OwnedPods } from '../owned-pods.ts';
@@ -21,9 +21,11 @@ import { StatefulPodControl } from './stateful-pod-control.ts';
 export interface StatefulSetOptions {
   /** Feature MaxUnavailableStatefulSet: off by default in 1.36. */
   readonly usesMaxUnavailable?: boolean;
+  /** StaleControllerConsistencyStatefulSet: does nothing about a set whose last writes are not in sight. Default true. */
+  readonly waitsForOwnWrites?: boolean;
 }
 
-export function statefulSetController({ usesMaxUnavailable = false }: StatefulSetOptions = {}): Controller {
+export function statefulSetController(options: StatefulSetOptions = {}): Controller {
   const selects = (set: StatefulSet, labels: Readonly<Record<string, string>> | undefined) =>
     workloadSelector(set).matches(labels);
   return {
@@ -38,7 +40,7 @@ export function statefulSetController({ usesMaxUnavailable = false }: StatefulSe
     reads: [coreV1.persistentvolumeclaims, appsV1.controllerrevisions],
     indexes: [indexByController(coreV1.pods), indexByController(appsV1.controllerrevisions)],
     writes: ['statefulsets/status', 'pods', 'persistentvolumeclaims', 'controllerrevisions', 'events'],
-    create: context => new SetReconciler(context, usesMaxUnavailable),
+    create: context => new SetReconciler(context, options),
   };
 }
 
@@ -48,24 +50,29 @@ const blockedMs = 1000;
 class SetReconciler implements Reconciler {
   readonly #context: ControllerContext;
   readonly #usesMaxUnavailable: boolean;
+  readonly #writes: OwnWrites;
   readonly #control: StatefulPodControl;
-  readonly #expectations: Expectations;
+  readonly #pods: OwnedPods<StatefulSet>;
 
-  constructor(context: ControllerContext, usesMaxUnavailable: boolean) {
+  constructor(context: ControllerContext, { usesMaxUnavailable = false, waitsForOwnWrites }: StatefulSetOptions) {
     this.#context = context;
     this.#usesMaxUnavailable = usesMaxUnavailable;
-    this.#control = new StatefulPodControl(context);
-    this.#expectations = new OwnedPods(context, appsV1.statefulsets).expectations;
+    this.#writes = new OwnWrites(context, 'statefulset', waitsForOwnWrites);
+    this.#control = new StatefulPodControl(context, this.#writes);
+    this.#pods = new OwnedPods(context, appsV1.statefulsets, this.#writes);
   }
 
   async reconcile(key: string): Promise<Result | undefined> {
     const set = this.#context.lister(appsV1.statefulsets).get(key);
     if (!set) {
-      this.#expectations.forget(key);
+      this.#pods.expectations.forget(key);
+      this.#writes.forget(key);
       return undefined;
     }
+    const staleMs = this.#writes.waitMs(key);
+    if (staleMs !== undefined) return { requeueAfterMs: staleMs };
     // The pods made or deleted last are not in sight yet: their events bring the key back.
-    if (!this.#expectations.satisfied(key)) return undefined;
+    if (!this.#pods.expectations.satisfied(key)) return undefined;
     const pods = await this.#claim(set);
     const history = await setHistory(this.#context, set);
     const round: Round = { key, set, history, pods: [...pods], removed: new Set() };
@@ -91,6 +98,7 @@ class SetReconciler implements Reconciler {
       ownerResource: appsV1.statefulsets,
       resource: coreV1.pods,
       matches: pod => selector.matches(pod.metadata.labels),
+      wrote: pod => this.#writes.wrote(set, coreV1.pods, pod),
     });
   }
 
@@ -114,8 +122,7 @@ class SetReconciler implements Reconciler {
     for (const pod of plan.repair) await this.#control.repair(set, pod);
     for (const pod of plan.condemned) await this.#control.fixOwners(set, pod);
     if (plan.create.length + plan.remove.length === 0) return;
-    const uids = plan.remove.map(p => p.metadata.uid);
-    this.#expectations.expect(key, plan.create.length, uids);
+    this.#pods.expect(key, plan.create.length, plan.remove);
     await this.#create(round, plan.create);
     await Promise.all(plan.remove.map(pod => this.#delete(round, pod)));
   }
@@ -131,7 +138,7 @@ class SetReconciler implements Reconciler {
     });
     if (successes === births.length) return;
     // Nobody will see what failed, or was not tried; nor is anything deleted now.
-    this.#expectations.forget(key);
+    this.#pods.expectations.forget(key);
     throw error;
   }
 
@@ -140,7 +147,7 @@ class SetReconciler implements Reconciler {
       await this.#control.delete(round.set, pod);
       round.removed.add(pod.metadata.uid);
     } catch (error) {
-      this.#expectations.deletionObserved(round.key, pod.metadata.uid);
+      this.#pods.expectations.deletionObserved(round.key, pod.metadata.uid);
       throw error;
     }
   }
@@ -155,7 +162,9 @@ class SetReconciler implements Reconciler {
       collisionCount: history.collisionCount,
       nowMs: this.#context.clock.now(),
     });
-    if (status) await writeStatus(this.#context.client, appsV1.statefulsets, set, status);
+    if (!status) return;
+    const written = await writeStatus(this.#context.client, appsV1.statefulsets, set, status);
+    this.#writes.wrote(set, appsV1.statefulsets, written);
   }
 }
 
