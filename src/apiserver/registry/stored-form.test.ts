@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
-import { isProtobuf } from '../../api/protobuf.ts';
+import { decodeProtobuf, encodeProtobuf, isProtobuf } from '../../api/protobuf.ts';
 import { decodeStored, encodeWithoutRevision } from './stored-form.ts';
 
 const metadata = { name: 'a', namespace: 'n', uid: 'u', resourceVersion: '7', generation: 1, labels: { x: 'y' } };
@@ -60,4 +60,86 @@ test('whole numbers of 64 bits lie in a store with all their digits', () => {
   const bytes = encodeWithoutRevision(custom as unknown as Mutable<KubeObject>);
   assert.match(Buffer.from(bytes).toString(), /"b":9007199254740993,/);
   assert.deepEqual((decodeStored(bytes, 7) as unknown as typeof custom).spec, spec);
+});
+
+test('a kind lies there in the version kube-apiserver writes, and comes back in the one it is served in', () => {
+  const policy = normalize('io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding', {
+    kind: 'MutatingAdmissionPolicyBinding',
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    metadata: { name: 'a', resourceVersion: '7' },
+    spec: { policyName: 'p' },
+  });
+  const text = JSON.stringify(policy);
+  const bytes = encodeWithoutRevision(policy);
+  assert.equal(decodeProtobuf(bytes).typeMeta.apiVersion, 'admissionregistration.k8s.io/v1beta1');
+  assert.equal(JSON.stringify(decodeStored(bytes, 7)), text);
+  const early = normalize('io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler', {
+    kind: 'HorizontalPodAutoscaler',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name: 'a', namespace: 'n' },
+    spec: { scaleTargetRef: { kind: 'D', name: 'd' }, maxReplicas: 3, targetCPUUtilizationPercentage: 60 },
+  });
+  const read = decodeStored(
+    encodeProtobuf('io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler', early as KubeObject),
+    8,
+  );
+  assert.equal(read.apiVersion, 'autoscaling/v2');
+  assert.equal((read as any).spec.metrics[0].resource.target.averageUtilization, 60);
+});
+
+test('definitions as kube-apiserver has them, in v1beta1, come in v1', () => {
+  const early = {
+    apiVersion: 'apiextensions.k8s.io/v1beta1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'ds.g' },
+    spec: {
+      group: 'g',
+      version: 'v1',
+      names: { plural: 'ds', kind: 'D' },
+      scope: 'Namespaced',
+      validation: { openAPIV3Schema: { type: 'object' } },
+      subresources: { status: {} },
+      versions: [
+        { name: 'v1', served: true, storage: true },
+        { name: 'v2', served: true, storage: false, schema: { openAPIV3Schema: { type: 'object', nullable: true } } },
+      ],
+      additionalPrinterColumns: [{ name: 'Size', type: 'integer', JSONPath: '.size' }],
+      conversion: { strategy: 'Webhook', webhookClientConfig: { url: 'https://w' }, conversionReviewVersions: ['v1'] },
+      preserveUnknownFields: false,
+    },
+    status: { storedVersions: ['v1'] },
+  };
+  const { spec } = decodeStored(Buffer.from(JSON.stringify(early)), 7) as any;
+  const column = { name: 'Size', type: 'integer', jsonPath: '.size' };
+  assert.deepEqual(spec.versions, [
+    {
+      name: 'v1',
+      served: true,
+      storage: true,
+      schema: { openAPIV3Schema: { type: 'object' } },
+      subresources: { status: {} },
+      additionalPrinterColumns: [column],
+    },
+    {
+      name: 'v2',
+      served: true,
+      storage: false,
+      schema: { openAPIV3Schema: { type: 'object', nullable: true } },
+      subresources: { status: {} },
+      additionalPrinterColumns: [column],
+    },
+  ]);
+  assert.deepEqual(spec.conversion, {
+    strategy: 'Webhook',
+    webhook: { clientConfig: { url: 'https://w' }, conversionReviewVersions: ['v1'] },
+  });
+  assert.equal(Object.keys(spec).join(), 'group,names,scope,versions,conversion');
+  const oldest = {
+    ...early,
+    spec: { group: 'g', version: 'v1', names: { plural: 'ds', kind: 'D' }, scope: 'Cluster' },
+  };
+  const old = decodeStored(Buffer.from(JSON.stringify(oldest)), 7) as any;
+  assert.deepEqual(old.spec.versions, [{ name: 'v1', served: true, storage: true }]);
+  assert.equal(old.spec.preserveUnknownFields, true);
+  assert.equal(old.metadata.resourceVersion, '7');
 });

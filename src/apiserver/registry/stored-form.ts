@@ -1,12 +1,16 @@
 // How objects lie in a store. Embedded stores hold the canonical JSON that clients get, revision inside. A store that
 // other servers use (etcd) holds what kube-apiserver writes: protobuf for built-in kinds, JSON for all others and for the
-// kinds of its two extension servers, and no resourceVersion, which is the key's own revision.
+// kinds of its two extension servers, and no resourceVersion, which is the key's own revision. A kind may lie there in
+// another version than the one it is kept in here: what is new in a release stays readable for the release before.
 
+import { storedVersion } from '../../api/convert.ts';
+import { convertDefinition, isEarlyDefinition } from '../../api/convert-definition.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
 import { decodeProtobuf, encodeProtobuf, isProtobuf } from '../../api/protobuf.ts';
 import { builtinResources } from '../../api/resource.ts';
 import { parseExactJson } from '../../base/whole-number.ts';
+import { convertObject } from './versions.ts';
 
 const json = /^(apiextensions\.k8s\.io|apiregistration\.k8s\.io)\//;
 
@@ -14,19 +18,31 @@ const json = /^(apiextensions\.k8s\.io|apiregistration\.k8s\.io)\//;
 export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
   delete (object.metadata as { resourceVersion?: string }).resourceVersion;
   const typeName = typeNameOf(object);
-  if (typeName === undefined || json.test(object.apiVersion ?? '')) return Buffer.from(`${JSON.stringify(object)}\n`);
-  return encodeProtobuf(typeName, object as KubeObject);
+  const { apiVersion = '', kind = '' } = object;
+  if (typeName === undefined || json.test(apiVersion)) return Buffer.from(`${JSON.stringify(object)}\n`);
+  const storedAs = builtinResources().byKind(apiVersion, kind)?.storedAs || apiVersion;
+  if (storedAs === apiVersion) return encodeProtobuf(typeName, object as KubeObject);
+  const written = convertObject(object as KubeObject, storedAs);
+  return encodeProtobuf(typeNameOf(written)!, written as KubeObject);
 }
 
-/** Reads either form; the result is canonical and has its resourceVersion. */
+/** Reads either form, in any version that is known; the result is canonical and has its resourceVersion. */
 export function decodeStored(bytes: Uint8Array, revision: number): Mutable<KubeObject> {
-  if (isProtobuf(bytes)) return withRevision(decodeProtobuf(bytes).object, revision, true);
-  const object = parseExactJson(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
-  if (object.metadata.resourceVersion) return object;
+  if (isProtobuf(bytes)) return withRevision(asKept(decodeProtobuf(bytes).object), revision, true);
+  const read = parseExactJson(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
+  if (read.metadata.resourceVersion) return read;
+  const object = isEarlyDefinition(read) ? convertDefinition(read) : read;
   const typeName = typeNameOf(object);
   return typeName === undefined
     ? withRevision(object, revision, false)
-    : withRevision(normalize(typeName, object), revision, true);
+    : withRevision(asKept(normalize(typeName, object)), revision, true);
+}
+
+/** In the version its registry keeps it in. */
+function asKept(object: Mutable<KubeObject>): Mutable<KubeObject> {
+  const resource = builtinResources().byKind(object.apiVersion ?? '', object.kind ?? '');
+  const version = resource && storedVersion(resource);
+  return version ? convertObject(object as KubeObject, version) : object;
 }
 
 const typeNameOf = ({ apiVersion = '', kind = '' }: Mutable<KubeObject>): string | undefined =>
