@@ -18,6 +18,9 @@ export const goClient = (): Promise<Tool> => goProgram('client-go', 'go');
 /** An operator made with controller-runtime; needs the same. */
 export const operator = (): Promise<Tool> => goProgram('controller-runtime', 'operator');
 
+/** What kube-apiserver's modules do to etcd, and two servers made of them; needs the same. */
+export const kubeStorage = (): Promise<Tool> => goProgram('kube-storage', '../interop/storage');
+
 async function goProgram(name: string, folder: string): Promise<Tool> {
   if (!(await has('go', 'version'))) return { missing: `Go is not installed, and ${name} needs it` };
   const source = join(here, folder);
