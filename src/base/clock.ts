@@ -154,3 +154,22 @@ export class VirtualClock extends BaseClock {
 export function settle(): Promise<void> {
   return new Promise(resolve => setImmediate(() => setImmediate(resolve)));
 }
+
+let ending: (() => void)[] | undefined;
+
+/**
+ * Calls `fn` once this turn of the event loop has nothing left to do. What several ask for comes in one go, so that who
+ * hears of it hears of it together. It must not throw.
+ */
+export function turnEnd(fn: () => void): void {
+  if (ending) {
+    ending.push(fn);
+    return;
+  }
+  const calls = [fn];
+  ending = calls;
+  setImmediate(() => {
+    ending = undefined;
+    for (const call of calls) call();
+  });
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
+import type { Pod } from '../api/type/core-v1.ts';
 import { RuntimeError } from '../cri/runtime-error.ts';
 import { startTestNode } from './test-node.ts';
 
@@ -34,6 +35,30 @@ test('runs a pod and ends it gracefully', async () => {
     await t.stop();
   }
 });
+
+test('a pod that starts at once is told in one write, one that does not shows what it waits for', async () => {
+  const t = await startTestNode();
+  try {
+    const told: string[] = [];
+    t.client.watch(coreV1.pods, {}, { onEvent: (_, pod) => void told.push(describe(pod)), onClose() {} });
+    await t.createPod({ metadata: { name: 'web' }, spec: { containers: [container] } });
+    assert.deepEqual(told.splice(0), ['Pending', 'Running, ready']);
+    const env = [{ configMapRef: { name: 'missing' } }];
+    await t.createPod({ metadata: { name: 'late' }, spec: { containers: [{ ...container, envFrom: env }] } });
+    assert.deepEqual(told.splice(0), ['Pending', 'Pending: CreateContainerConfigError']);
+    await t.client.create(coreV1.configmaps, { metadata: { name: 'missing', namespace: 'default' }, data: {} });
+    await t.pass(20_000);
+    assert.deepEqual(told, ['Running, ready']);
+  } finally {
+    await t.stop();
+  }
+});
+
+const describe = ({ status }: Pod): string => {
+  const [container] = status?.containerStatuses ?? [];
+  const reason = container?.state?.waiting?.reason;
+  return `${status?.phase}${reason ? `: ${reason}` : ''}${container?.ready ? ', ready' : ''}`;
+};
 
 test('restarts a crashing container with growing back-off', async () => {
   const t = await startTestNode({ simulate: { behaviour: () => ({ exitAfterMs: 1000, exitCode: 3 }) } });

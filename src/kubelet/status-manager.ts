@@ -3,7 +3,7 @@ import { coreV1 } from '../api/refs.ts';
 import { isConflict, isNotFound } from '../api/status.ts';
 import type { Pod, PodStatus } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
-import type { Clock, Timer } from '../base/clock.ts';
+import { type Clock, type Timer, turnEnd } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
 import { ownedConditions } from './kernel/pod-condition.ts';
@@ -39,6 +39,8 @@ export class StatusManager {
   readonly #entries = new Map<string, Entry>();
   readonly #queue: string[] = [];
   #active = 0;
+  /** A pump is about to come. */
+  #due = false;
 
   constructor(options: StatusManagerOptions) {
     this.#o = options;
@@ -109,7 +111,17 @@ export class StatusManager {
     entry.retry?.cancel();
     entry.retry = undefined;
     this.#queue.push(uid);
-    this.#pump();
+    this.#pumpSoon();
+  }
+
+  /** Once nothing is left to do in this turn of the loop: what follows at once is told with it, in one write. */
+  #pumpSoon(): void {
+    if (this.#due || this.#active >= maxConcurrent) return;
+    this.#due = true;
+    turnEnd(() => {
+      this.#due = false;
+      this.#pump();
+    });
   }
 
   #pump(): void {
@@ -125,7 +137,7 @@ export class StatusManager {
         this.#active--;
         entry.pushing = false;
         if (entry.dirty && this.#entries.get(uid) === entry) this.#queue.push(uid);
-        this.#pump();
+        this.#pumpSoon();
       });
     }
   }
