@@ -172,7 +172,12 @@ export function createAccess({ context, client, informers, options, metrics }: A
     roleBindings: informers.informer(rbacV1.rolebindings),
     clusterRoleBindings: informers.informer(rbacV1.clusterrolebindings),
   });
-  const nodes = new NodeAuthorizer(followingGraph(nodeFeeds(informers)), nodeRules());
+  const timed = (operation: string, act: () => void) => {
+    const startMs = clock.monotonic();
+    act();
+    context.counts.graphAction(operation).observe((clock.monotonic() - startMs) / 1000);
+  };
+  const nodes = new NodeAuthorizer(followingGraph(nodeFeeds(informers), timed), nodeRules());
   const authorizer = createAuthorization({
     ...{ context, node: nodes, rbac, webhooks, metrics },
     options: options.authorization,

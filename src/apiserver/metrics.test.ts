@@ -24,6 +24,8 @@ test('requests are counted by the labels of Kubernetes', async () => {
     headers: contentType ? { 'content-type': contentType } : {},
     query: new URLSearchParams(query),
     sentBytes: 2000,
+    sentCode: 200,
+    closed: false,
   });
   observe(info('create'), exchange(), 201, 0);
   observe(info('list'), exchange(), 200, 0);
@@ -45,7 +47,7 @@ test('requests are counted by the labels of Kubernetes', async () => {
 test('names nobody serves do not fill the memory, nor hide those that are', async () => {
   const metrics = createMetrics();
   const { observe } = requestMetrics(metrics, new VirtualClock(0));
-  const exchange = { headers: {}, query: new URLSearchParams(), sentBytes: 0 };
+  const exchange = { headers: {}, query: new URLSearchParams(), sentBytes: 0, sentCode: 200, closed: false };
   const get = (resource: string, code: number) =>
     observe(parseRequest('GET', `/api/v1/namespaces/a/${resource}/x`, exchange.query), exchange, code, 0);
   for (let i = 0; i < 4000; i++) get(`r${i}`, 404);
@@ -54,4 +56,38 @@ test('names nobody serves do not fill the memory, nor hide those that are', asyn
   assert.equal(lines.length, 2502);
   assert.ok(lines.some(l => l.startsWith('apiserver_request_total{verb="other",') && l.endsWith(' 1500')));
   assert.ok(lines.some(l => l.includes('resource="pods"')));
+});
+
+test('an answer that nobody waited for is an abort; a stream that ended is none', async () => {
+  const metrics = createMetrics();
+  const { observe } = requestMetrics(metrics, new VirtualClock(0));
+  const exchange = { headers: {}, query: new URLSearchParams(), sentBytes: 0, sentCode: 0, closed: true };
+  const of = (path: string) => parseRequest('GET', `/api/v1/namespaces/a/${path}`, exchange.query);
+  observe(of('pods'), exchange, 200, 0);
+  observe(of('pods/p/exec'), exchange, 101, 0);
+  observe(of('pods/p'), { ...exchange, sentCode: 200 }, 200, 0);
+  const lines = (await metrics.text()).split('\n').filter(l => l.startsWith('apiserver_request_aborts_total{'));
+  assert.deepEqual(lines, [
+    'apiserver_request_aborts_total{group="",resource="pods",scope="namespace",subresource="",verb="LIST",version="v1"} 1',
+  ]);
+});
+
+test('field validation is counted of writes, by what was asked for', async () => {
+  const metrics = createMetrics();
+  const { observe } = requestMetrics(metrics, new VirtualClock(0));
+  const write = (method: string, query: string) => {
+    const exchange = { headers: {}, query: new URLSearchParams(query), sentBytes: 0, sentCode: 200, closed: false };
+    observe(parseRequest(method, '/api/v1/namespaces/a/pods/x', exchange.query), exchange, 200, 0);
+  };
+  write('PUT', 'fieldValidation=Strict');
+  write('PATCH', 'fieldValidation=toString');
+  write('PUT', '');
+  write('GET', 'fieldValidation=Strict');
+  const lines = (await metrics.text())
+    .split('\n')
+    .filter(l => l.startsWith('field_validation_request_duration_seconds_count'));
+  assert.deepEqual(lines, [
+    'field_validation_request_duration_seconds_count{field_validation="Warn"} 1',
+    'field_validation_request_duration_seconds_count{field_validation="Strict"} 1',
+  ]);
 });

@@ -11,7 +11,7 @@ import type { RequestInfo } from './request-info.ts';
 export interface RequestMetrics {
   observe(
     info: RequestInfo | undefined,
-    exchange: Pick<Exchange, 'headers' | 'query' | 'sentBytes'>,
+    exchange: Pick<Exchange, 'headers' | 'query' | 'sentBytes' | 'sentCode' | 'closed'>,
     code: number,
     startMs: number,
   ): void;
@@ -25,6 +25,8 @@ const latencyBuckets = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
 const sizeBuckets = [1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
+const validationBuckets = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
 /** What is counted of requests that are alike. */
 class Cell {
@@ -78,6 +80,22 @@ export function requestMetrics(
     'apiserver_request_terminations_total',
     '[ALPHA] Number of requests which apiserver terminated in self-defense.',
   );
+  const validations = { Ignore: byValidation('Ignore'), Warn: byValidation('Warn'), Strict: byValidation('Strict') };
+  const fieldValidation = 'field_validation_request_duration_seconds';
+  metrics.source(
+    fieldValidation,
+    '[ALPHA] Response latency distribution in seconds for each field validation value',
+    'histogram',
+    () =>
+      Object.values(validations)
+        .filter(({ seconds }) => seconds.counts.some(n => n > 0))
+        .flatMap(({ labels, seconds }) => bucketSamples(fieldValidation, labels, seconds)),
+  );
+  const aborted = new CellCounter(
+    metrics,
+    'apiserver_request_aborts_total',
+    '[ALPHA] Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope',
+  );
   const running = new Map<string, { readonly labels: Record<string, string>; value: number }>();
   metrics.source(
     'apiserver_longrunning_requests',
@@ -114,6 +132,14 @@ export function requestMetrics(
     return cell;
   }
 
+  /** Nobody waited for the answer. */
+  function abort(info: RequestInfo, verb: string): void {
+    const { group, version, resource, subresource } = info;
+    const scope = scopeOf(info);
+    const labels = () => ({ group, resource, scope, subresource, verb, version });
+    aborted.add(`${verb} ${group} ${version} ${resource} ${subresource} ${scope}`, labels);
+  }
+
   return {
     dropped(info, code) {
       const { group, version, resource, subresource } = info;
@@ -139,9 +165,10 @@ export function requestMetrics(
       counted.value++;
       exchange.onClose(() => counted.value--);
     },
-    observe(info, { headers, query, sentBytes }, code, startMs) {
+    observe(info, { headers, query, sentBytes, sentCode, closed }, code, startMs) {
       if (!info) return;
       const verb = verbOf(info, headers['content-type']);
+      if (sentCode === 0 && closed && code !== 101 && isServed(info)) abort(info, verb);
       const cell = cellOf(
         info,
         verb,
@@ -150,7 +177,12 @@ export function requestMetrics(
       );
       cell.codes.set(code, (cell.codes.get(code) ?? 0) + 1);
       if (info.verb === 'watch') return;
-      cell.seconds.observe((clock.monotonic() - startMs) / 1000);
+      const seconds = (clock.monotonic() - startMs) / 1000;
+      cell.seconds.observe(seconds);
+      if (info.isResource && validating.has(info.verb)) {
+        const asked = (query.size > 0 && query.get('fieldValidation')) || 'Warn';
+        if (Object.hasOwn(validations, asked)) validations[asked as keyof typeof validations].seconds.observe(seconds);
+      }
       if (sentBytes > 0 && (verb === 'GET' || verb === 'LIST')) cell.bytes.observe(sentBytes);
     },
   };
@@ -186,6 +218,13 @@ const overflow = '';
 function without(labels: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([name]) => !names.includes(name)));
 }
+
+const byValidation = (value: string) => ({
+  labels: { field_validation: value },
+  seconds: new BucketCounts(validationBuckets),
+});
+
+const validating = new Set(['create', 'update', 'patch']);
 
 const connected = new Set(['exec', 'attach', 'portforward', 'proxy']);
 const methods: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };

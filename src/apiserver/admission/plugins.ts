@@ -51,17 +51,26 @@ export function admissionPlugins({ context, client, access, options }: Admission
     client: new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver-admission' }),
     metrics: options.metrics && webhookMetrics(options.metrics),
   };
+  const { clock, counts } = context;
+  const timed =
+    <P, B, C>(compile: (policy: P, bindings: readonly B[]) => C) =>
+    (policy: P, bindings: readonly B[]): C => {
+      const startMs = clock.monotonic();
+      const compiled = compile(policy, bindings);
+      counts.celCompilation.observe((clock.monotonic() - startMs) / 1000);
+      return compiled;
+    };
   const registration = (resource: string) => cacheOf('admissionregistration.k8s.io', resource);
   const policies = {
     mutating: new PolicySource(
       registration('mutatingadmissionpolicies'),
       registration('mutatingadmissionpolicybindings'),
-      compileMutating,
+      timed(compileMutating),
     ),
     validating: new PolicySource(
       registration('validatingadmissionpolicies'),
       registration('validatingadmissionpolicybindings'),
-      compileValidating,
+      timed(compileValidating),
     ),
   };
   return [

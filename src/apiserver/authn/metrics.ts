@@ -2,6 +2,7 @@
 import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
 import type { Clock } from '../../base/clock.ts';
 import { exponentialBuckets, type Metrics } from '../../base/metrics.ts';
+import { filterSeconds } from '../observe/filter-seconds.ts';
 import { CredentialError, type UserInfo } from './user.ts';
 
 /** Someone, nobody, a credential that was refused. */
@@ -21,11 +22,13 @@ function labelOf(name: string): string {
 export class AuthenticationMetrics {
   readonly #clock: Clock;
   readonly #seconds = new Map<Result, BucketCounts>(results.map(r => [r, new BucketCounts(buckets)]));
+  readonly #filter: BucketCounts;
   readonly #users = new Map<string, number>();
   readonly #labels = new WeakMap<UserInfo, string>();
 
   constructor(metrics: Metrics, clock: Clock) {
     this.#clock = clock;
+    this.#filter = filterSeconds(metrics, 'authentication');
     const counts = () =>
       [...this.#seconds].map(([result, { counts: each }]) => ({
         labels: { result },
@@ -75,7 +78,9 @@ export class AuthenticationMetrics {
   }
 
   #count(result: Result, startMs: number): void {
-    this.#seconds.get(result)!.observe((this.#clock.monotonic() - startMs) / 1000);
+    const seconds = (this.#clock.monotonic() - startMs) / 1000;
+    this.#seconds.get(result)!.observe(seconds);
+    this.#filter.observe(seconds);
   }
 }
 

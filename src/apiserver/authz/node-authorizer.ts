@@ -26,30 +26,33 @@ export const nodeFeedResources = {
   resourceSlices: resourceV1.resourceslices,
 };
 
+/** Does an action on the graph, `AddPod`, and counts how long it takes. */
+type TimedAction = (operation: string, act: () => void) => void;
+
 /** A graph that follows the feeds. */
-export function followingGraph(feeds: NodeFeeds): NodeGraph {
+export function followingGraph(feeds: NodeFeeds, timed: TimedAction = (_, act) => act()): NodeGraph {
   const graph = new NodeGraph();
   feeds.pods.addHandler({
-    onAdd: pod => graph.setPod(pod),
+    onAdd: pod => timed('AddPod', () => graph.setPod(pod)),
     onUpdate: (pod, old) => {
-      if (!sameReferences(pod, old)) graph.setPod(pod);
+      if (!sameReferences(pod, old)) timed('AddPod', () => graph.setPod(pod));
     },
-    onDelete: pod => graph.removePod(pod.metadata.namespace ?? '', pod.metadata.name ?? ''),
+    onDelete: pod => timed('DeletePod', () => graph.removePod(pod.metadata.namespace ?? '', pod.metadata.name ?? '')),
   });
   feeds.persistentVolumes.addHandler({
-    onAdd: v => graph.setVolume(v),
-    onUpdate: v => graph.setVolume(v),
-    onDelete: v => graph.removeVolume(v.metadata.name ?? ''),
+    onAdd: v => timed('AddPV', () => graph.setVolume(v)),
+    onUpdate: v => timed('AddPV', () => graph.setVolume(v)),
+    onDelete: v => timed('DeletePV', () => graph.removeVolume(v.metadata.name ?? '')),
   });
   feeds.volumeAttachments.addHandler({
-    onAdd: a => graph.setAttachment(a),
-    onUpdate: a => graph.setAttachment(a),
-    onDelete: a => graph.removeAttachment(a.metadata.name ?? ''),
+    onAdd: a => timed('AddVolumeAttachment', () => graph.setAttachment(a)),
+    onUpdate: a => timed('AddVolumeAttachment', () => graph.setAttachment(a)),
+    onDelete: a => timed('DeleteVolumeAttachment', () => graph.removeAttachment(a.metadata.name ?? '')),
   });
   feeds.resourceSlices.addHandler({
-    onAdd: s => graph.setSlice(s),
-    onUpdate: s => graph.setSlice(s),
-    onDelete: s => graph.removeSlice(s.metadata.name ?? ''),
+    onAdd: s => timed('AddResourceSlice', () => graph.setSlice(s)),
+    onUpdate: s => timed('AddResourceSlice', () => graph.setSlice(s)),
+    onDelete: s => timed('DeleteResourceSlice', () => graph.removeSlice(s.metadata.name ?? '')),
   });
   return graph;
 }

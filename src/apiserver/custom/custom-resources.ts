@@ -216,7 +216,12 @@ export class CustomResources {
     const served: Served = { uid: crd.metadata.uid!, prefix, cache, basis, resources: made };
     this.#served.set(name, served);
     for (const resource of made) {
-      const registry = makeRegistry(resource, customStrategy(resource.custom, resource.hasStatus), cache);
+      const strategy = customStrategy(resource.custom, resource.hasStatus, validate => {
+        const startMs = context.clock.monotonic();
+        validate();
+        context.counts.celEvaluation.observe((context.clock.monotonic() - startMs) / 1000);
+      });
+      const registry = makeRegistry(resource, strategy, cache);
       resources.set(resourceId(resource), resource);
       registries.set(resourceId(resource), registry);
       const id = `${resource.group}/${resource.resource}`;

@@ -2,6 +2,7 @@
 import type { Metrics } from '../../base/metrics.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
+import { filterSeconds } from '../observe/filter-seconds.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { dumpPaths } from './dump.ts';
 import { FlowControl } from './flow-control.ts';
@@ -22,7 +23,7 @@ export function createGate(
   const monotonic = () => clock.monotonic();
   const inflight = new Inflight(metrics, monotonic);
   if (options.enablePriorityAndFairness === false)
-    return { gate: plainGate(inflight, { readOnly, mutating }, monotonic), paths: [] };
+    return { gate: timed(plainGate(inflight, { readOnly, mutating }, monotonic), metrics, monotonic), paths: [] };
   const control = new FlowControl({
     clock,
     schemas: registryOf(context, group, 'flowschemas').cache,
@@ -34,5 +35,20 @@ export function createGate(
     requestTimeoutMs,
   });
   reportFlowControl(control, metrics);
-  return { gate: control, paths: [dumpPaths(control, clock)] };
+  return { gate: timed(control, metrics, monotonic), paths: [dumpPaths(control, clock)] };
+}
+
+/** The same gate; how long it keeps requests is counted. */
+function timed(gate: Gate, metrics: Metrics, monotonic: () => number): Gate {
+  const seconds = filterSeconds(metrics, 'priorityandfairness');
+  return {
+    admit(info, user, exchange, nowMs) {
+      const startMs = monotonic();
+      const tell = () => seconds.observe((monotonic() - startMs) / 1000);
+      const passage = gate.admit(info, user, exchange, nowMs);
+      if (passage instanceof Promise) passage.then(tell, tell);
+      else tell();
+      return passage;
+    },
+  };
 }

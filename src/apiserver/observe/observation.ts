@@ -12,6 +12,7 @@ import { metricsPath, type VersionInfo } from '../health.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { reportCaches } from './cache-metrics.ts';
+import { filterSeconds } from './filter-seconds.ts';
 import { reportStorage, reportStore } from './storage-metrics.ts';
 import { createTracer, type Tracer } from './tracer.ts';
 
@@ -89,7 +90,7 @@ function healthMetrics(slis: Metrics): Observation['checked'] {
 
 const results = { allow: 'allowed', deny: 'denied', noOpinion: 'no-opinion' } as const;
 
-/** The same authorizer, its answers counted and timed. */
+/** The same authorizer, its answers counted and timed: those to requests, and to who asks by a review or a rule. */
 export function measuredAuthorizer(inner: () => Authorizer, metrics: Metrics, clock: ApiContext['clock']): Authorizer {
   const attempts = new CellCounter(
     metrics,
@@ -102,11 +103,14 @@ export function measuredAuthorizer(inner: () => Authorizer, metrics: Metrics, cl
     '[ALPHA] Authorization duration in seconds broken out by result.',
     exponentialBuckets(0.001, 2, 15),
   );
+  const filter = filterSeconds(metrics, 'authorization');
   const count = (verdict: Verdict, startMs: number): Verdict => {
     const result = verdict.error && verdict.decision !== 'allow' ? 'error' : results[verdict.decision];
     const labels = () => ({ result });
     attempts.add(result, labels);
-    seconds.cell(result, labels).observe((clock.monotonic() - startMs) / 1000);
+    const took = (clock.monotonic() - startMs) / 1000;
+    seconds.cell(result, labels).observe(took);
+    filter.observe(took);
     return verdict;
   };
   return {

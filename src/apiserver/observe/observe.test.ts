@@ -99,6 +99,41 @@ describe('a server', () => {
     assert.doesNotMatch(text, /apiserver_storage_size_bytes\{/, 'memory lies on no disk');
   });
 
+  test('times its filters, field validation, CEL and the graph that nodes are authorized by', async () => {
+    const post = async (path: string, body: object) => {
+      const { code, body: answer } = await ask(server, path, { method: 'POST', body });
+      assert.equal(code, 201, answer.toString());
+    };
+    const resourceRules = [{ apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'], operations: ['CREATE'] }];
+    const policies = '/apis/admissionregistration.k8s.io/v1';
+    await post(`${policies}/validatingadmissionpolicies`, {
+      metadata: { name: 'p' },
+      spec: { matchConstraints: { resourceRules }, validations: [{ expression: "object.metadata.name != 'no'" }] },
+    });
+    await post(`${policies}/validatingadmissionpolicybindings`, {
+      metadata: { name: 'p' },
+      spec: { policyName: 'p', validationActions: ['Deny'] },
+    });
+    await post('/api/v1/persistentvolumes', {
+      metadata: { name: 'v' },
+      spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/v' } },
+    });
+    await post(`${configMaps}?fieldValidation=Strict`, { metadata: { name: 'c' } });
+    const text = (await ask(server, '/metrics')).body.toString();
+    for (const line of [
+      'apiserver_request_filter_duration_seconds_bucket{filter="authentication",le="0.0001"} ',
+      'apiserver_request_filter_duration_seconds_bucket{filter="authorization",le="0.0003"} ',
+      'apiserver_request_filter_duration_seconds_bucket{filter="priorityandfairness",le="30"} ',
+      'field_validation_request_duration_seconds_bucket{field_validation="Strict",le="0.05"} 1',
+      'field_validation_request_duration_seconds_count{field_validation="Warn"} ',
+      'apiserver_cel_compilation_duration_seconds_count 1',
+      'apiserver_cel_evaluation_duration_seconds_count 1',
+      'node_authorizer_graph_actions_duration_seconds_count{operation="AddPV"} 1',
+      '# TYPE apiserver_request_aborts_total counter',
+    ])
+      assert.ok(text.includes(`\n${line}`), line);
+  });
+
   test('counts who does not get through TLS', async () => {
     const { connect } = await import('node:net');
     const { hostname, port } = new URL(server.url);

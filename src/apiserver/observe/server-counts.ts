@@ -1,7 +1,7 @@
 // What the server counts of requests beside how long they took, held as plain numbers until somebody asks.
 import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
 import { CellCounter, CellHistogram } from '../../base/metric-cells.ts';
-import { exponentialBuckets, linearBuckets, type Metrics } from '../../base/metrics.ts';
+import { defaultBuckets, exponentialBuckets, linearBuckets, type Metrics } from '../../base/metrics.ts';
 import { type RestClientMetrics, restClientMetrics } from '../../client/rest-client-metrics.ts';
 import { AllocationCounts } from '../allocation/allocation-counts.ts';
 
@@ -25,6 +25,11 @@ export class ServerCounts {
   /** Requests to webhooks. */
   readonly clients: RestClientMetrics;
   readonly #repairs: Record<string, CellCounter>;
+  /** Expressions of admission policies made ready, a policy at a time. */
+  readonly celCompilation: BucketCounts;
+  /** Of an expression of an admission policy, or of all of a custom object's rules. */
+  readonly celEvaluation: BucketCounts;
+  readonly #graphActions: CellHistogram;
   /** Connections that did not get through TLS. */
   handshakeErrors = 0;
 
@@ -71,6 +76,20 @@ export class ServerCounts {
       apiserver_clusterip_repair_ip_errors_total: repairs('clusterip_repair_ip', 'clusterips'),
       apiserver_nodeport_repair_port_errors_total: repairs('nodeport_repair_port', 'ports'),
     };
+    const cel = (what: string) => {
+      const name = `apiserver_cel_${what}_duration_seconds`;
+      const counts = new BucketCounts(defaultBuckets);
+      metrics.source(name, `[BETA] CEL ${what} time in seconds.`, 'histogram', () => bucketSamples(name, {}, counts));
+      return counts;
+    };
+    this.celCompilation = cel('compilation');
+    this.celEvaluation = cel('evaluation');
+    this.#graphActions = new CellHistogram(
+      metrics,
+      'node_authorizer_graph_actions_duration_seconds',
+      '[ALPHA] Histogram of duration of graph actions in node authorizer.',
+      exponentialBuckets(0.0001, 2, 12),
+    );
     metrics.source(
       'apiserver_tls_handshake_errors_total',
       "[ALPHA] Number of requests dropped with 'TLS handshake error from' error",
@@ -127,6 +146,11 @@ export class ServerCounts {
     const labels = () => ({ signerName });
     this.#csr.requested.add(signerName, labels);
     if (honored) this.#csr.honored.add(signerName, labels);
+  }
+
+  /** Where an action on the graph that kubelets are authorized by is counted: `AddPod`. */
+  graphAction(operation: string): BucketCounts {
+    return this.#graphActions.cell(operation, () => ({ operation }));
   }
 
   /** A repair loop found something wrong. */

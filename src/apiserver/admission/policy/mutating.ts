@@ -143,7 +143,10 @@ async function mutate(
     const { left } = budget;
     const outcome = await withAnswers(() => {
       budget.left = left;
-      return evaluate(expression, withVariables(policy.variables, policy.variablesType, current), budget);
+      const startMs = context.clock.monotonic();
+      const result = evaluate(expression, withVariables(policy.variables, policy.variablesType, current), budget);
+      context.counts.celEvaluation.observe((context.clock.monotonic() - startMs) / 1000);
+      return result;
     });
     if (outcome.error !== undefined) {
       fail(outcome.error);

@@ -179,6 +179,7 @@ function evaluateBinding(
     const startMs = review.context.clock.monotonic();
     const decision = decide(validation, index, all, budget, policy.failsOpen);
     const seconds = (review.context.clock.monotonic() - startMs) / 1000;
+    review.context.counts.celEvaluation.observe(seconds);
     const failed = decision?.failed ?? false;
     for (const action of decision ? (bound.binding.spec.validationActions ?? []) : ['allow'])
       review.checks.push({ action: action.toLowerCase() as EnforcementAction, failed, seconds });
