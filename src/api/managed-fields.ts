@@ -1,4 +1,5 @@
 // metadata.managedFields: who set which field, kept on every create, update, patch and status update.
+import { type CreatedFields, CreatedFieldsMemo } from './created-fields.ts';
 import { diffFields, type FieldDiff, fieldsOf, type Shape, shapeOf } from './field-diff.ts';
 import {
   difference,
@@ -173,20 +174,36 @@ function zeroOf(typeName: string): KubeObject {
   return zero;
 }
 
+const created = new Map<string, CreatedFieldsMemo>();
+
+function createdBy(typeName: string): CreatedFieldsMemo {
+  let memo = created.get(typeName);
+  if (!memo) {
+    memo = new CreatedFieldsMemo();
+    created.set(typeName, memo);
+  }
+  return memo;
+}
+
 /** What a write changes and takes away, of what can be owned. */
 export function diffObjects(
   update: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource'>,
-): { changed: FieldSet; removed: FieldSet } {
+): CreatedFields {
   const { typeName, updated, subresource } = update;
   const before = update.old ?? (typeName ? zeroOf(typeName) : { metadata: {} });
   const shape = update.shape ?? shapeOf(typeName!);
   const skip = unownedFor(subresource);
-  const body = diffFields(shape, before, updated, skip);
-  const metadata = diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata);
-  return {
-    changed: union(under('f:metadata', metadata?.changed), body?.changed ?? emptySet),
-    removed: union(under('f:metadata', metadata?.removed), body?.removed ?? emptySet),
+  const find = () => {
+    const body = diffFields(shape, before, updated, skip);
+    const metadata = diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata);
+    return {
+      changed: union(under('f:metadata', metadata?.changed), body?.changed ?? emptySet),
+      removed: union(under('f:metadata', metadata?.removed), body?.removed ?? emptySet),
+    };
   };
+  if (update.old || !typeName || subresource !== '') return find();
+  const metadata = { shape: metadataShape, skip: unownedMetadata, before: before.metadata, after: updated.metadata };
+  return createdBy(typeName).of([metadata, { shape, skip, before, after: updated }], find);
 }
 
 const unownedFor = (subresource: string) =>

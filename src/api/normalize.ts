@@ -2,6 +2,7 @@
 // The generated code only notices that something is wrong; decode-fault.ts then finds out what, and words it.
 import { BugError } from '../base/assert.ts';
 import { freeNumber, isInt64, wholeNumber } from '../base/whole-number.ts';
+import { isCanonicalPart } from './canonical-part.ts';
 import { explainFault, findUnknown } from './decode-fault.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { parseQuantity, QuantityError } from './quantity.ts';
@@ -23,7 +24,7 @@ let unknownSeen = false;
 
 /**
  * A private canonical copy: fields in Go's order, map keys sorted, null as absent, unknown fields dropped, omitempty
- * honoured, quantities and times rewritten. `report.unknown` gets the paths of dropped fields. Throws a StatusError
+ * honoured, quantities and times rewritten. Canonical parts stay what they are. `report.unknown` gets the paths of dropped fields. Throws a StatusError
  * (400) when a value has the wrong type.
  */
 export function normalize<T extends KubeObject = KubeObject>(
@@ -120,11 +121,12 @@ const lib = {
     if (typeof x !== 'string') throw fault;
     return canonicalBase64(x);
   },
-  any: copyAny,
+  any: (x: unknown): unknown => (typeof x === 'object' && x !== null && isCanonicalPart(x) ? x : copyAny(x)),
   list(x: unknown, item: Convert, zero: () => unknown): unknown {
     if (!Array.isArray(x)) throw fault;
     const n = x.length;
     if (n === 0) return undefined;
+    if (isCanonicalPart(x)) return x;
     const out = new Array<unknown>(n);
     for (let i = 0; i < n; i++) {
       const v: unknown = x[i];

@@ -2,6 +2,7 @@
 // backwards, from the last field to the first.
 import { BugError } from '../base/assert.ts';
 import type { WholeNumber } from '../base/whole-number.ts';
+import { isCanonicalPart } from './canonical-part.ts';
 import { nothing, type Plain, schemaVariantOf, wireTypeOf, zeroMessage, zeroOf } from './proto-wire-type.ts';
 import { type ProtoWriter, writeField, writeMessage } from './proto-writer.ts';
 import { parseDuration } from './scalar.ts';
@@ -62,7 +63,10 @@ function fieldCode(f: FieldSchema, add: (value: unknown) => string): string {
     const zero = add(zeroOf(type.item) ?? null);
     const tag = number * 8 + wireTypeOf(type.item);
     const item = valueCode(type.item, `(x[i] ?? ${zero})`, add);
-    return `${read} if (x) for (i = x.length - 1; i >= 0; i--) { ${item} w.varint(${tag}); }`;
+    const loop = `for (i = x.length - 1; i >= 0; i--) { ${item} w.varint(${tag}); }`;
+    if (type.item.kind !== 'struct') return `${read} if (x) ${loop}`;
+    const kept = add(new KeptLists());
+    return `${read} if (x && !${kept}.wrote(w, x)) { const from = w.size; ${loop} ${kept}.keep(w, x, from); }`;
   }
   const tag = number * 8 + wireTypeOf(type);
   if (type.kind === 'map') return `${read} if (x) ${add(mapWriter(tag, type.value))}(w, x);`;
@@ -71,6 +75,24 @@ function fieldCode(f: FieldSchema, add: (value: unknown) => string): string {
   const present = `{ ${write} w.varint(${tag}); }`;
   if (pointer || zero === undefined) return `${read} if (x !== undefined && x !== null) ${present}`;
   return `${read} if (x === undefined || x === null) x = ${add(zero)}; ${present}`;
+}
+
+const shortestKept = 4;
+
+/** The bytes of canonical lists, made once. */
+class KeptLists {
+  readonly #bytes = new WeakMap<object, Buffer>();
+
+  /** True when they were there to be written. */
+  wrote(w: ProtoWriter, list: readonly unknown[]): boolean {
+    const bytes = list.length < shortestKept ? undefined : this.#bytes.get(list);
+    if (bytes) w.raw(bytes);
+    return bytes !== undefined;
+  }
+
+  keep(w: ProtoWriter, list: readonly unknown[], from: number): void {
+    if (list.length >= shortestKept && isCanonicalPart(list)) this.#bytes.set(list, w.since(from));
+  }
 }
 
 function valueCode(type: TypeRef, x: string, add: (value: unknown) => string): string {
@@ -91,7 +113,8 @@ function mapWriter(tag: number, value: TypeRef): (w: ProtoWriter, map: Plain) =>
   const valueTag = 2 * 8 + wireTypeOf(value);
   const zero = zeroOf(value);
   return (w, map) => {
-    const keys = Object.keys(map).sort();
+    const keys = Object.keys(map);
+    if (keys.length > 1) keys.sort();
     for (let i = keys.length - 1; i >= 0; i--) {
       const before = w.size;
       write(w, map[keys[i]!] ?? zero);
@@ -137,10 +160,21 @@ const writeTime = sized((w, text: string) => {
   w.varint(8);
 });
 
+const rawBytes = new WeakMap<object, Buffer>();
+
 const writeRaw = sized((w, value) => {
-  w.bytes(value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value)));
+  w.bytes(value instanceof Uint8Array ? value : jsonBytesOf(value));
   w.varint(10);
 });
+
+function jsonBytesOf(value: unknown): Buffer {
+  const kept = typeof value === 'object' && value !== null && isCanonicalPart(value) ? value : undefined;
+  const known = kept && rawBytes.get(kept);
+  if (known) return known;
+  const bytes = Buffer.from(JSON.stringify(value));
+  if (kept) rawBytes.set(kept, bytes);
+  return bytes;
+}
 
 const scalarWriters: Record<string, Write> = {
   string: (w, value: string) => w.string(value),

@@ -22,6 +22,11 @@ export class ProtoWriter {
     return out;
   }
 
+  /** A copy of what was written since there were `size` bytes. */
+  since(size: number): Buffer {
+    return joined([this.#bytes.subarray(this.#at, this.#bytes.length - size)]);
+  }
+
   reset(): void {
     this.#at = this.#bytes.length;
   }

@@ -28,6 +28,32 @@ test('equal parts become one', () => {
   assert.notEqual(a.metadata, b.metadata);
 });
 
+test('custom objects may hold anything where pods hold lists', () => {
+  for (const odd of [null, 3, 'text', {}, { spec: null }, [null, 1, [2]]]) {
+    const spec = { containers: odd, initContainers: odd, volumes: odd, template: odd };
+    const object = { kind: 'X', apiVersion: 'v1', metadata: { name: 'n' }, spec };
+    const before = JSON.stringify(object);
+    const old = { ...object, spec: { ...spec, containers: 1, volumes: null, template: null } };
+    new PartSharer().share(object as unknown as Mutable<KubeObject>, old as unknown as KubeObject);
+    assert.equal(JSON.stringify(object), before);
+  }
+});
+
+test('pods that are to be made get the lists of variables of others, frozen', () => {
+  const sharer = new PartSharer();
+  const env = ['A', 'B', 'C', 'D'].map(name => ({ value: '', name }));
+  const made = () => {
+    const object = pod('a');
+    object.spec.containers[0].env = structuredClone(env);
+    sharer.adoptLists(object);
+    return object.spec.containers[0].env;
+  };
+  const list = made();
+  assert.equal(list, made());
+  assert.deepEqual(list, [{ name: 'A' }, { name: 'B' }, { name: 'C' }, { name: 'D' }]);
+  assert.throws(() => list.push({ name: 'E' }), TypeError);
+});
+
 test('no object changes its content, however many others came between', () => {
   const sharer = new PartSharer(3);
   fc.assert(

@@ -1,19 +1,65 @@
 // Equal parts of objects held once: pods of one template differ in little but names, and every version of an object
 // repeats the last one. Objects are never changed once stored, so parts can belong to many.
+import { isCanonicalPart, markCanonical } from './canonical-part.ts';
 import type { KubeObject, Mutable } from './meta.ts';
+import { normalize } from './normalize.ts';
 
 type Plain = Record<string, unknown>;
 
 const largestKey = 16 << 10;
+// Shorter lists cost less than the search for an equal one.
+const shortestList = 4;
+// A pod's token volume has a name of its own, which its containers mount; all else is the template's.
+const namedWithin: ReadonlySet<string> = new Set(['containers', 'initContainers', 'volumes']);
+const containerType = 'io.k8s.api.core.v1.Container';
 
-/** Remembers the parts it met last, at most two times `capacity`. */
-export class PartSharer {
+/** What was met last, at most two times `capacity`. */
+class Recent {
   readonly #capacity: number;
   #young = new Map<string, object>();
   #old = new Map<string, object>();
 
-  constructor(capacity = 4096) {
+  constructor(capacity: number) {
     this.#capacity = capacity;
+  }
+
+  /** What was met under `key`, or else what `make` makes. */
+  of(key: string, make: () => object): object {
+    const young = this.#young.get(key);
+    if (young) return young;
+    const known = this.#old.get(key) ?? make();
+    this.#young.set(key, known);
+    if (this.#young.size >= this.#capacity) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    return known;
+  }
+}
+
+/** Remembers the parts it met last. */
+export class PartSharer {
+  readonly #parts: Recent;
+  readonly #lists: Recent;
+
+  constructor(capacity = 4096) {
+    this.#parts = new Recent(capacity);
+    this.#lists = new Recent(capacity >> 2);
+  }
+
+  /**
+   * Replaces the lists of variables of a pod that is to be made by canonical ones met before, so that equal ones are
+   * looked into once.
+   */
+  adoptLists(pod: Mutable<KubeObject>): void {
+    const spec = (pod as unknown as { spec?: Record<string, Plain[] | undefined> }).spec;
+    for (const containers of [spec?.initContainers, spec?.containers])
+      for (const container of containers ?? []) {
+        const { env } = container;
+        if (!Array.isArray(env) || env.length < shortestList) continue;
+        const text = JSON.stringify(env);
+        if (text.length <= largestKey) container.env = this.#lists.of(text, () => canonicalEnv(env));
+      }
   }
 
   /** Replaces parts of `object`, in place, by equal ones met before; those it has from `old` may stay. */
@@ -35,16 +81,17 @@ export class PartSharer {
   }
 
   #shareSpec(spec: Plain | undefined, old?: Plain): void {
-    if (typeof spec !== 'object' || spec === null || spec === old) return;
+    if (typeof spec !== 'object' || spec === null || Array.isArray(spec) || spec === old) return;
     for (const key in spec) {
-      if (spec[key] === old?.[key]) continue;
-      if (key === 'containers' || key === 'initContainers') {
-        // A container mounts a volume whose name is the pod's own; all else is the template's.
-        const known = (old?.[key] ?? []) as Plain[];
-        for (const container of spec[key] as Plain[]) if (!known.includes(container)) this.#shareFields(container);
+      const value = spec[key];
+      if (value === old?.[key]) continue;
+      if (namedWithin.has(key) && Array.isArray(value)) {
+        const before = old?.[key];
+        const known: unknown[] = Array.isArray(before) ? before : [];
+        for (const item of value) if (!known.includes(item)) this.#shareFields(item as Plain);
       } else if (key === 'template') {
-        const before = old?.template as Plain | undefined;
-        this.#shareSpec((spec[key] as Plain).spec as Plain | undefined, before?.spec as Plain | undefined);
+        const before = old?.template as Plain | null | undefined;
+        this.#shareSpec((value as Plain | null)?.spec as Plain | undefined, before?.spec as Plain | undefined);
       } else this.#shareField(spec, key);
     }
   }
@@ -62,18 +109,15 @@ export class PartSharer {
   }
 
   #known(part: object): object {
+    if (isCanonicalPart(part)) return part;
     const key = JSON.stringify(part);
-    if (key.length > largestKey) return part;
-    const young = this.#young.get(key);
-    if (young) return young;
-    const known = this.#old.get(key) ?? part;
-    this.#young.set(key, known);
-    if (this.#young.size >= this.#capacity) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    return known;
+    return key.length > largestKey ? part : this.#parts.of(key, () => part);
   }
+}
+
+function canonicalEnv(env: unknown[]): object {
+  const { env: made } = normalize(containerType, { name: '', env }) as unknown as { env: object };
+  return markCanonical(made);
 }
 
 /**

@@ -8,6 +8,7 @@ import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
 
 const generateNameTries = 8;
+const podType = 'io.k8s.api.core.v1.Pod';
 
 /**
  * Creates `draft` (decoded and defaulted, private to this call). Throws StatusError: 400 for a namespace or name that is
@@ -78,6 +79,7 @@ async function createOnce(
   stampNew(draft, clock.now(), random);
   const key = { namespace, name: metadata.name };
   const attributes = registry.attributes('CREATE', context, key, draft, undefined);
+  if (registry.resource.typeName === podType) registry.options.sharer?.adoptLists(draft);
   // Before admission: what plugins fill in is nobody's.
   recordManager(registry, undefined, draft, context);
   const waiting = admission.mutate(attributes);

@@ -1,4 +1,5 @@
 // Environment of a container.
+import { isCanonicalPart } from '../../canonical-part.ts';
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import { isConfigMapKey, isDns1123Label, isDns1123Subdomain, isEnvVarName } from '../../name-rule.ts';
 import type { EnvFromSource, EnvVar, EnvVarSource, FileKeySelector } from '../../type/core-v1.ts';
@@ -12,14 +13,22 @@ export function validateEnv(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  if (!list) return;
+  if (!list || sound.has(list)) return;
+  const before = errors.list.length;
+  let plain = true;
   for (let i = 0; i < list.length; i++) {
     const env = list[i]!;
     if (!env.name) errors.required(at.index(i).child('name'));
     else for (const m of isEnvVarName(env.name)) errors.invalid(at.index(i).child('name'), env.name, m);
-    if (env.valueFrom) validateSource(env, env.valueFrom, volumes, at.index(i).child('valueFrom'), errors);
+    if (!env.valueFrom) continue;
+    plain = false;
+    validateSource(env, env.valueFrom, volumes, at.index(i).child('valueFrom'), errors);
   }
+  if (plain && errors.list.length === before && isCanonicalPart(list)) sound.add(list);
 }
+
+// Canonical lists of plain values found to be valid.
+const sound = new WeakSet<object>();
 
 function validateSource(env: EnvVar, from: EnvVarSource, volumes: Volumes, at: FieldPath, errors: FieldErrors): void {
   let sources = 0;

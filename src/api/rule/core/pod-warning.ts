@@ -1,4 +1,5 @@
 // Warnings about pods and pod templates: things that are accepted and probably not meant.
+import { isCanonicalPart } from '../../canonical-part.ts';
 import { type FieldPath, path } from '../../field-error.ts';
 import { parseIp } from '../../name-rule.ts';
 import type { Container, Pod, PodSpec, PodTemplateSpec, Volume } from '../../type/core-v1.ts';
@@ -157,18 +158,26 @@ function containerWarnings(c: Container, at: FieldPath, warn: Warn): void {
   if (c.ports && c.ports.length > 1) portWarnings(c, at, warn);
 }
 
+// Canonical lists that nothing needs to be said about.
+const quiet = new WeakSet<object>();
+
 function envWarnings(c: Container, at: FieldPath, warn: Warn): void {
+  if (quiet.has(c.env!)) return;
   const seen = new Map<string, string>();
+  let warned = false;
   for (const [i, { name, value }] of c.env!.entries()) {
     const before = seen.get(name);
     // A redefinition that builds on the one before it is meant: PATH=$(PATH):/opt.
-    if (before !== undefined && !value?.includes(`$(${name})`))
+    if (before !== undefined && !value?.includes(`$(${name})`)) {
+      warned = true;
       warn(
         at.child('env').index(i),
         `hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
       );
+    }
     seen.set(name, value ?? '');
   }
+  if (!warned && isCanonicalPart(c.env!)) quiet.add(c.env!);
 }
 
 function portWarnings(c: Container, at: FieldPath, warn: Warn): void {
