@@ -72,6 +72,12 @@ export class StatusError extends Error {
     return this;
   }
 
+  /** The same error with one more response header. */
+  withHeader(name: string, value: string): this {
+    (this as { headers: StatusError['headers'] }).headers = { ...this.headers, [name]: value };
+    return this;
+  }
+
   /** From a Status received over the wire. */
   static from(status: Status): StatusError {
     return new StatusError(
@@ -140,10 +146,10 @@ export const internalError = (cause: unknown) => {
 export const unavailable = (message: string) => new StatusError(503, 'ServiceUnavailable', message);
 export const timeout = (message: string, retryAfterSeconds = 0) =>
   new StatusError(504, 'Timeout', `Timeout: ${message}`, retryAfterSeconds ? { retryAfterSeconds } : {});
-export const tooLargeResourceVersion = (asked: number, current: number) =>
+export const tooLargeResourceVersion = (asked: number, current: number, retryAfterSeconds = 1) =>
   new StatusError(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-    retryAfterSeconds: 1,
+    ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
   });
 export const requestTooLarge = (message: string) =>
   new StatusError(413, 'RequestEntityTooLarge', `Request entity is too large: ${message}`);

@@ -56,6 +56,7 @@ import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { attributesOf } from './request-attributes.ts';
 import type { RequestInfo } from './request-info.ts';
+import { onlyGet } from './respond.ts';
 import type { ApiServerOptions } from './server-options.ts';
 
 export interface Access {
@@ -238,12 +239,14 @@ export function createAccess({ context, client, informers, options, metrics }: A
   }
 
   const jwks: PathHandler = exchange => {
-    const metadata = (contentType: string, document: object) =>
+    const metadata = (contentType: string, document: object) => {
+      onlyGet(exchange);
       exchange.respond(
         200,
         { 'content-type': contentType, 'cache-control': 'public, max-age=3600' },
         JSON.stringify(document),
       );
+    };
     if (exchange.path === '/openid/v1/jwks') metadata('application/jwk-set+json', keys.jsonWebKeySet());
     else if (exchange.path === '/.well-known/openid-configuration')
       metadata('application/json', openidConfiguration(issuers[0]!, jwksUri, keys));

@@ -1,5 +1,5 @@
 // The pipeline of one HTTP request.
-import { methodNotAllowed, StatusError, unauthorized } from '../api/status.ts';
+import { isForbidden, StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
 import type { Auditor } from './audit/auditor.ts';
@@ -12,10 +12,11 @@ import { isLongRunning } from './long-running.ts';
 import type { RequestMetrics } from './metrics.ts';
 import { runTraced } from './observe/trace.ts';
 import type { Tracer } from './observe/tracer.ts';
+import { unknownPath } from './plain-refusal.ts';
 import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
-import { handleResource, noSuchPath } from './resource-handler.ts';
-import { sendStatus, sendText } from './respond.ts';
+import { handleResource } from './resource-handler.ts';
+import { nosniff, sendStatus, sendText } from './respond.ts';
 
 /** Serves a path that is no resource; false when it is not its. */
 export type PathHandler = (exchange: Exchange, user: UserInfo) => boolean | Promise<boolean>;
@@ -82,6 +83,14 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       done(500);
     }
 
+    /** `/apis/GROUP/VERSION/watch`: of what, it does not say. */
+    function failParsing(exchange: Exchange): void {
+      const why = `unable to determine kind and namespace from url, ${exchange.path}`;
+      const uri = JSON.stringify(exchange.path + exchange.rawQuery);
+      sendText(exchange, 500, `Internal Server Error: ${uri}: failed to create RequestInfo: ${why}\n`);
+      done(500);
+    }
+
     function leave(): void {
       const p = passage;
       passage = undefined;
@@ -90,6 +99,10 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
 
     async function serve(): Promise<void> {
       info = parseRequest(exchange.method, exchange.path, exchange.query);
+      if (info.verb === 'watch' && !info.resource) {
+        failParsing(exchange);
+        return;
+      }
       const authenticating = options.authenticate(exchange);
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();
@@ -100,7 +113,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         acting = user;
       } catch (error) {
         await audited?.identify(info, who, who);
-        throw error;
+        throw isForbidden(error) ? unsniffed(error) : error;
       }
       const noted = audited?.identify(info, who, user);
       if (noted) await noted;
@@ -112,8 +125,6 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         throw error;
       }
       trace?.step('authentication and fairness', startMs, context.clock.monotonic());
-      // What is proxied may use any method.
-      if (info.isResource && !info.verb && info.subresource !== 'proxy') throw methodNotAllowed();
       const attributes = attributesOf(info, user, exchange.query);
       const answer = context.authorizer.authorize(attributes);
       const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;
@@ -123,7 +134,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       }
       audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
       audited?.annotate('authorization.k8s.io/reason', reason);
-      if (decision !== 'allow') throw forbiddenError(attributes, reason);
+      if (decision !== 'allow') throw unsniffed(forbiddenError(attributes, reason));
       if (isLongRunning(info)) metrics.began(info, exchange);
       const remote = options.aggregation?.remoteFor(info);
       if (remote) {
@@ -131,7 +142,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         if (info.verb === 'watch') leave();
         await options.aggregation!.serve(remote, exchange, user);
       } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
-      else if (!(await servePath(exchange, user))) throw noSuchPath();
+      else if (!(await servePath(exchange, user))) throw unknownPath(context, exchange.path);
       done(exchange.sentCode || (exchange.upgrade ? 101 : 200));
     }
   };
@@ -140,4 +151,10 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     for (const path of options.paths) if (await path(exchange, user)) return true;
     return false;
   }
+}
+
+/** A refusal to act at all quotes what the client sent: no browser is to take it for a page. */
+function unsniffed(error: StatusError): StatusError {
+  for (const [name, value] of Object.entries(nosniff)) error.withHeader(name, value);
+  return error;
 }

@@ -3,7 +3,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
-import { responseHeaders, sendText } from './respond.ts';
+import { onlyGet, responseHeaders, sendText } from './respond.ts';
 
 export interface HealthCheck {
   readonly name: string;
@@ -21,7 +21,7 @@ export function healthPaths(
 ): PathHandler {
   return exchange => {
     const [, endpoint = '', name, more] = exchange.path.split('/');
-    return endpoints.includes(endpoint) && more === undefined ? look(exchange, endpoint, name) : false;
+    return endpoints.includes(endpoint) && name !== '' && more === undefined ? look(exchange, endpoint, name) : false;
   };
 
   async function look(exchange: Exchange, endpoint: string, name: string | undefined): Promise<boolean> {
@@ -106,6 +106,7 @@ export function versionInfo(k8tsVersion: string): VersionInfo {
 export function versionPath(version: VersionInfo): PathHandler {
   return exchange => {
     if (exchange.path !== '/version' && exchange.path !== '/version/') return false;
+    onlyGet(exchange);
     exchange.respond(200, responseHeaders('application/json', []), JSON.stringify(version, null, 2));
     return true;
   };

@@ -1,9 +1,10 @@
 // From a request about a resource to its verb: `verb/` holds them, over HTTP.
 import type { Resource } from '../api/resource.ts';
-import { methodNotAllowed, methodNotSupported, StatusError } from '../api/status.ts';
+import { badRequest, methodNotAllowed, methodNotSupported, notFound } from '../api/status.ts';
 import { connecting } from './admission/admit-call.ts';
 import { registryFor, servedResource } from './context.ts';
 import { deprecationWarning } from './deprecation.ts';
+import { noSuchPath, pageNotFound, unknownPath } from './plain-refusal.ts';
 import { readObject } from './registry/reading.ts';
 import type { Registry } from './registry/registry.ts';
 import { rendererFor } from './rendering.ts';
@@ -18,48 +19,63 @@ import { handleWrite } from './verb/write.ts';
 
 /** Serves one authorized resource request. Throws StatusError. */
 export async function handleResource(request: ResourceRequest): Promise<void> {
-  const { context, exchange, info } = request;
+  const { context, info } = request;
   const resource = servedResource(context, info);
-  if (!resource) throw noSuchPath();
-  if (info.name && !resource.namespaced && info.namespace && resource.resource !== 'namespaces') throw noSuchPath();
+  if (!resource) throw unknownPath(context, info.path);
+  if (resource.custom) checkCustomPath(resource, info);
+  else checkBuiltinPath(resource, info, request.exchange.method);
   const deprecated = resource.custom ? resource.custom.deprecation : deprecationWarning(resource);
   if (deprecated) request.warnings.push(deprecated);
-  const id = `${resource.group}/${resource.resource}`;
+  const id = `${resource.group}/${resource.resource}${info.subresource ? `/${info.subresource}` : ''}`;
   const registry = registryFor(context, resource);
-  if (info.subresource) {
-    const sub = resource.subresources.get(info.subresource);
-    if (!sub) throw noSuchPath();
-    const stream = context.streams.get(`${id}/${info.subresource}`);
-    if (stream && registry) {
-      if (connecting.has(info.subresource)) await admitStream(request, resource, registry);
-      return stream({ exchange, info, user: request.user, resource, registry });
-    }
-    if (!sub.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
-    const call = context.calls.get(`${id}/${info.subresource}`);
-    if (call) return handleCall(request, resource, registry, call);
-    if (!registry) throw noSuchPath();
-    return handleStored(request, resource, registry);
+  const stream = info.subresource ? context.streams.get(id) : undefined;
+  if (stream && registry) {
+    if (connecting.has(info.subresource)) await admitStream(request, resource, registry);
+    return stream({ exchange: request.exchange, info, user: request.user, resource, registry });
   }
-  if (!resource.verbs.includes(info.verb)) throw methodNotSupported(resource, info.verb);
-  if (resource.namespaced && !info.namespace) refuseEverywhere(info, resource);
-  if (exchange.method === 'HEAD' && !resource.custom) throw methodNotAllowed();
-  // A collection is not replaced or patched, and what has a name in the path is not made.
-  if (info.name ? info.verb === 'create' : info.verb === 'update' || info.verb === 'patch') throw methodNotAllowed();
   const call = context.calls.get(id);
   if (call) return handleCall(request, resource, registry, call);
   if (!registry) throw noSuchPath();
   return handleStored(request, resource, registry);
 }
 
-/** Without a namespace the objects of a namespaced kind can be listed and watched, and nothing else. */
-function refuseEverywhere({ name, verb }: RequestInfo, { verbs, custom }: Resource): void {
-  if (name) throw noSuchPath();
-  if (verb !== 'create' && verb !== 'deletecollection') return;
-  if (verbs.includes('list')) throw custom ? noSuchPath() : methodNotAllowed();
+/** Which paths and methods there are for custom resources: a page that is not found where their handler passes on. */
+function checkCustomPath(resource: Resource, { name, namespace, subresource, verb }: RequestInfo): void {
+  if (resource.namespaced ? !namespace && verb !== 'list' && verb !== 'watch' : namespace) throw pageNotFound();
+  const verbs = subresource ? resource.subresources.get(subresource)?.verbs : resource.verbs;
+  if (!verbs) throw notFound(resource, name);
+  if (!verbs.includes(verb)) throw methodNotSupported(resource, verb);
+  // What is made may have a name in the path, which says nothing.
+  if (!name && (verb === 'update' || verb === 'patch')) throw badRequest('name must be provided');
 }
 
-export const noSuchPath = () =>
-  new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+const ofCollection = ['list', 'create', 'deletecollection'];
+const ofObject = ['get', 'update', 'patch', 'delete'];
+
+/** The same for built-in resources, by what their router knows: first the path, then the method on it. */
+function checkBuiltinPath(resource: Resource, info: RequestInfo, method: string): void {
+  const { name, subresource, verb } = info;
+  const namespace = resource.resource === 'namespaces' && info.namespace === name ? '' : info.namespace;
+  if (namespace && !resource.namespaced) throw noSuchPath();
+  if (subresource) {
+    const sub = resource.subresources.get(subresource);
+    if (!sub) throw noSuchPath();
+    // What is proxied has a path of its own, and may use any method.
+    if (subresource === 'proxy') return;
+    if (info.rest || (resource.namespaced && !namespace)) throw noSuchPath();
+    if (!sub.verbs.includes(verb) || method === 'HEAD') throw methodNotAllowed();
+    return;
+  }
+  const known = name ? ofObject : ofCollection;
+  if ((name && resource.namespaced && !namespace) || !resource.verbs.some(v => known.includes(v))) throw noSuchPath();
+  if (verb === 'watch') {
+    if (!resource.verbs.includes('watch') || method !== 'GET') throw methodNotAllowed();
+    return;
+  }
+  if (!resource.verbs.includes(verb) || !known.includes(verb) || method === 'HEAD') throw methodNotAllowed();
+  // Without a namespace the objects of a namespaced kind can be listed and watched, and nothing else.
+  if (resource.namespaced && !namespace && verb !== 'list' && resource.verbs.includes('list')) throw methodNotAllowed();
+}
 
 async function handleStored(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { exchange, info } = request;

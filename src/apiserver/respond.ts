@@ -1,9 +1,10 @@
 import { gzip } from 'node:zlib';
 import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
-import { internalError, notAcceptable, StatusError } from '../api/status.ts';
+import { internalError, methodNotAllowed, notAcceptable, StatusError } from '../api/status.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type MediaType, negotiate } from './negotiation.ts';
+import { PlainRefusal } from './plain-refusal.ts';
 import { wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { Stored } from './registry/stored.ts';
@@ -17,6 +18,10 @@ export function statusOf(error: unknown): StatusError['status'] {
 
 export function sendStatus(exchange: Exchange, error: unknown, warnings: readonly string[] = []): void {
   const e = error instanceof StatusError ? error : internalError(error);
+  if (e instanceof PlainRefusal) {
+    sendText(exchange, e.code, e.text, undefined, e.headers);
+    return;
+  }
   const mediaType = acceptedOf(exchange) ?? 'application/json';
   const body = documentBody(exchange, statusTypeName, e.status, mediaType);
   exchange.respond(e.code, { ...responseHeaders(mediaType, warnings), ...e.headers }, body);
@@ -50,21 +55,27 @@ const documentTypes: readonly MediaType[] = [
   'application/vnd.kubernetes.protobuf',
 ];
 
+/** Throws 405 for what the router of such documents does not take: everything but GET, HEAD too. */
+export function onlyGet({ method }: Exchange): void {
+  if (method !== 'GET') throw methodNotAllowed();
+}
+
 export function sendJson(exchange: Exchange, code: number, object: unknown, warnings: readonly string[] = []): void {
   exchange.respond(code, responseHeaders('application/json', warnings), `${JSON.stringify(object)}\n`);
 }
+
+/** On text, and on refusals by the authorizer, which quote what the client sent. */
+export const nosniff = { 'x-content-type-options': 'nosniff' };
 
 export function sendText(
   exchange: Exchange,
   code: number,
   text: string,
   contentType = 'text/plain; charset=utf-8',
+  more: Readonly<Record<string, string>> = {},
 ): void {
-  exchange.respond(
-    code,
-    { 'content-type': contentType, 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache, private' },
-    text,
-  );
+  const headers = { 'content-type': contentType, 'cache-control': 'no-cache, private', ...nosniff, ...more };
+  exchange.respond(code, headers, text);
 }
 
 export function sendObject(

@@ -1,17 +1,19 @@
 // What the server tells about itself: discovery and OpenAPI.
-import { StatusError } from '../api/status.ts';
 import type { Aggregation } from './aggregation/aggregation.ts';
 import type { ApiContext } from './context.ts';
 import { publishedSchema } from './custom/published-schema.ts';
 import { discoveryDocument, discoveryPaths, type RemoteGroups, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
-import type { VersionInfo } from './health.ts';
+import type { HealthCheck, VersionInfo } from './health.ts';
 import { documentV3, everyGroupVersion, type Source } from './openapi/documents.ts';
 import { openApiPaths } from './openapi/openapi.ts';
+import { noSuchPath } from './plain-refusal.ts';
+import { responseHeaders } from './respond.ts';
 
 export interface SurfaceOptions {
   readonly context: ApiContext;
   readonly version: VersionInfo;
+  readonly checks: readonly HealthCheck[];
   /** Groups that other servers serve. */
   readonly remote?: RemoteGroups & Pick<Aggregation, 'openApi' | 'serveOpenApi'>;
 }
@@ -22,7 +24,7 @@ export interface Surface {
   local(path: string): unknown;
 }
 
-export function createSurface({ context, version, remote }: SurfaceOptions): Surface {
+export function createSurface({ context, version, remote, checks }: SurfaceOptions): Surface {
   const source = (): Source => ({
     resources: servedBy(context).resources,
     version: version.gitVersion,
@@ -36,12 +38,12 @@ export function createSurface({ context, version, remote }: SurfaceOptions): Sur
         source,
         ...(remote ? { serveRemote: (exchange, user, id) => remote.serveOpenApi(exchange, user, id) } : {}),
       }),
-      rootPath,
+      indexPath(context, checks),
     ],
     local(path) {
       if (path === '/version') return version;
       const document = discoveryDocument(servedBy(context, remote), path, '') ?? openApiDocument(source, path);
-      if (!document) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+      if (!document) throw noSuchPath();
       return document;
     },
   };
@@ -57,21 +59,34 @@ function openApiDocument(source: () => Source, path: string): unknown {
   return served ? documentV3(now, group, version) : undefined;
 }
 
+/** What `/` lists: the paths that have a handler of their own. */
+function indexPath(context: ApiContext, checks: readonly HealthCheck[]): PathHandler {
+  const health = ['healthz', 'livez', 'readyz'].flatMap(endpoint => {
+    const mine = checks.filter(c => endpoint !== 'livez' || c.live);
+    return [`/${endpoint}`, ...mine.map(c => `/${endpoint}/${c.name}`)];
+  });
+  return exchange => {
+    if (exchange.path !== '/' && exchange.path !== '/index.html') return false;
+    const groups = servedBy(context).groups.flatMap(({ name, versions }) =>
+      name ? [`/apis/${name}`, ...versions.map(v => `/apis/${name}/${v.version}`)] : [],
+    );
+    const paths = [...new Set([...roots, ...groups, ...health])].sort();
+    exchange.respond(200, responseHeaders('application/json', []), JSON.stringify({ paths }, null, 2));
+    return true;
+  };
+}
+
 const roots = [
+  '/.well-known/openid-configuration',
   '/api',
   '/api/v1',
   '/apis',
-  '/healthz',
-  '/livez',
+  '/apis/',
   '/metrics',
+  '/metrics/slis',
   '/openapi/v2',
   '/openapi/v3',
-  '/readyz',
+  '/openapi/v3/',
+  '/openid/v1/jwks',
   '/version',
 ];
-
-const rootPath: PathHandler = exchange => {
-  if (exchange.path !== '/') return false;
-  exchange.respond(200, { 'content-type': 'application/json' }, `${JSON.stringify({ paths: roots }, null, 2)}\n`);
-  return true;
-};

@@ -38,7 +38,7 @@ export function createEntrance({ basis, context, client, access, auditor, checks
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
   const aggregation = new Aggregation({ context, client, options, metrics });
   const remoteClients = new RemoteClients(context, aggregation);
-  const surface = createSurface({ context, version, remote: aggregation });
+  const surface = createSurface({ context, version, checks, remote: aggregation });
   const { gate, paths: gatePaths } = createGate(context, options, metrics);
   const observation = createObservation({ context, options, metrics, version, store: options.store });
   const paths: PathHandler[] = [

@@ -5,7 +5,7 @@ import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { sendDocument } from '../respond.ts';
+import { onlyGet, sendDocument } from '../respond.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
 const aggregated =
@@ -69,6 +69,7 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
   const cache = new Map<string, { body: string; etag: string; revision: string }>();
   return exchange => {
     const path = exchange.path.replace(/\/$/, '');
+    if (isRouted(context, path)) onlyGet(exchange);
     if (path === '/api' || path === '/apis') {
       const version = aggregated.exec(exchange.headers.accept ?? '')?.[1] as 'v2' | 'v2beta1' | undefined;
       if (version) {
@@ -85,6 +86,16 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     sendDocument(exchange, document);
     return true;
   };
+
+  /** The aggregator's own documents, and those of custom resources, come by any method. */
+  function isRouted({ resources }: ApiContext, path: string): boolean {
+    const [, prefix, group, version, more] = path.split('/');
+    if (prefix === 'api')
+      return group === undefined || [...resources.values()].some(r => !r.group && r.version === group);
+    if (prefix !== 'apis' || !version || more !== undefined) return false;
+    for (const r of resources.values()) if (r.group === group && r.version === version) return !r.custom;
+    return false;
+  }
 
   function sendAggregated(exchange: Exchange, version: 'v2' | 'v2beta1', core: boolean): void {
     const id = `${core}${version}`;

@@ -70,8 +70,11 @@ async function refusedWhileHeld({
   const { code, headers, object } = await ask();
   assert.equal(code, 429);
   assert.equal(headers['retry-after'], '1');
-  assert.equal(object.reason, 'TooManyRequests');
-  assert.equal(object.message, 'Too many requests, please try again later.');
+  assert.equal(object, 'Too many requests, please try again later.\n');
+  assert.deepEqual(
+    [headers['content-type'], headers['x-content-type-options']],
+    ['text/plain; charset=utf-8', 'nosniff'],
+  );
   const dropped =
     'apiserver_request_terminations_total{code="429",component="apiserver",group="authentication.k8s.io",resource="selfsubjectreviews",scope="resource",subresource="",verb="POST",version="v1"} 1';
   assert.ok((await slow.server.metrics.text()).includes(`\n${dropped}\n`));

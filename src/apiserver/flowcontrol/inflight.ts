@@ -5,6 +5,7 @@ import type { Metrics } from '../../base/metrics.ts';
 import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
+import { PlainRefusal } from '../plain-refusal.ts';
 import type { RequestInfo } from '../request-info.ts';
 
 /** A request that was let in. */
@@ -77,8 +78,10 @@ export class Inflight {
 export const kindOf = ({ verb }: RequestInfo): 'mutating' | 'readOnly' =>
   verb === 'get' || verb === 'list' || verb === 'watch' ? 'readOnly' : 'mutating';
 
+const tooManyText = 'Too many requests, please try again later.';
+
 export const tooMany = (retryAfterSeconds = 1) =>
-  tooManyRequests('Too many requests, please try again later.', retryAfterSeconds);
+  new PlainRefusal(tooManyRequests(tooManyText, retryAfterSeconds), `${tooManyText}\n`);
 
 /** Without priority and fairness: so many that read and so many that write. 0: no limit. */
 export function plainGate(

@@ -69,6 +69,10 @@ export class WatchStream implements WatchSink {
     this.#started = true;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   error(status: unknown): void {
     this.#push(this.#renderer.error(status));
     this.end();

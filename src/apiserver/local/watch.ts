@@ -68,7 +68,7 @@ export function localWatch<T extends KubeObject>(
     ending = resource.custom?.watches;
     ending?.add(onShutdown);
     const rv = options.resourceVersion ?? '';
-    if (rv && Number(rv) > context.dispatcher.revision)
+    if (options.sendInitialEvents && Number(rv) > context.dispatcher.revision)
       throw tooLargeResourceVersion(Number(rv), context.dispatcher.revision);
     const sink = orderedSink(
       registry,
@@ -76,7 +76,7 @@ export function localWatch<T extends KubeObject>(
         onEvent: (type, stored) => give(type, registry.show(stored)),
         onInitial: stored => give('ADDED', registry.show(stored)),
         onBookmark: (revision, initial) => {
-          if (stopped) return;
+          if (stopped || revision < Number(rv)) return;
           const metadata = {
             resourceVersion: String(revision),
             ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),

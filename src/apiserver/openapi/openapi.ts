@@ -90,9 +90,9 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
   }
 
   return async (exchange, user) => {
+    if (!exchange.path.startsWith('/openapi/')) return false;
     const path = exchange.path.replace(/\/$/, '');
-    if (!path.startsWith('/openapi/')) return false;
-    if (path === '/openapi/v2') {
+    if (exchange.path === '/openapi/v2') {
       await serveV2(exchange);
       return true;
     }

@@ -1,5 +1,5 @@
 // Lists: the semantics of resourceVersion, resourceVersionMatch, limit and continue.
-import { badRequest, expired, invalid, StatusError } from '../../api/status.ts';
+import { badRequest, expired, invalid, StatusError, tooLargeResourceVersion } from '../../api/status.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Selection } from './selection.ts';
@@ -30,11 +30,8 @@ export function checkListParameters(p: {
   resourceVersion: string;
   resourceVersionMatch: string;
 }): void {
-  if (p.resourceVersion && !/^\d+$/.test(p.resourceVersion)) {
-    throw badRequest(
-      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(p.resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(p.resourceVersion)}: invalid syntax`,
-    );
-  }
+  const wrong = wrongRevision(p.resourceVersion);
+  if (wrong) throw badRequest(`invalid resource version: ${wrong}`);
   const match = p.resourceVersionMatch;
   if (match) {
     const causes: { reason: string; message: string; field: string }[] = [];
@@ -54,6 +51,15 @@ export function checkListParameters(p: {
   }
 }
 
+/** What is wrong with a resourceVersion, in Go's words; undefined for an empty one and for a number of 64 bits. */
+export function wrongRevision(text: string): string | undefined {
+  const isNumber = /^\d*$/.test(text);
+  if (isNumber && (text.length < 20 || BigInt(text) < 1n << 64n)) return undefined;
+  const quoted = JSON.stringify(text);
+  const why = isNumber ? 'value out of range' : 'invalid syntax';
+  return `resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: ${why}`;
+}
+
 export async function listCache(cache: WatchCache, dispatcher: Dispatcher, request: ListRequest): Promise<ListResult> {
   checkListParameters(request);
   const scope = request.namespace ? `${request.namespace}/` : '';
@@ -70,10 +76,15 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     }
   } else if (request.resourceVersion && request.resourceVersion !== '0') {
     const asked = Number(request.resourceVersion);
+    const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && request.limit > 0);
+    if (exact && asked > revision) {
+      // The store is asked, which knows no such version; one that is behind another server waits first.
+      await dispatcher.freshen();
+      if (asked > dispatcher.revision) throw tooLargeResourceVersion(asked, dispatcher.revision, 0);
+    }
     await dispatcher.reached(asked, cache.counts);
     revision = dispatcher.revision;
     tree = cache.snapshot();
-    const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && request.limit > 0);
     if (exact && asked !== revision) {
       tree = await at(asked);
       revision = asked;

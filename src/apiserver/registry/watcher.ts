@@ -31,6 +31,7 @@ export function startWatch(
   sink: WatchSink,
 ): () => void {
   const { namespace, selection } = request;
+  let until = 0;
   const scope = namespace ? `${namespace}/` : '';
   const fromExisting = request.sendInitialEvents ?? (request.resourceVersion === '' || request.resourceVersion === '0');
   if (fromExisting) {
@@ -50,9 +51,13 @@ export function startWatch(
         ? dispatcher.revision
         : Number(request.resourceVersion);
     for (const event of cache.since(from)) if (event.key.startsWith(scope)) deliver(event, selection, sink);
+    // From a version that is still to come: what comes before it is not told.
+    if (from > dispatcher.revision) until = from;
   }
   return cache.listen({
-    onEvent: event => deliver(event, selection, sink),
+    onEvent: event => {
+      if (event.revision > until) deliver(event, selection, sink);
+    },
     namespace: namespace || undefined,
     name: selection.name,
     node: selection.node,

@@ -1,6 +1,7 @@
 // The list of a collection.
 import type { Resource } from '../../api/resource.ts';
 import { badRequest, invalid, StatusError } from '../../api/status.ts';
+import { wrongRevision } from '../registry/listing.ts';
 import { listObjects } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
 import { parseSelection } from '../registry/selection.ts';
@@ -50,10 +51,8 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
 
 /** Throws unless it is empty or a number; Kubernetes takes this for its own fault when it reads one object or watches. */
 export function checkRevision(text: string): void {
-  if (!text || /^\d+$/.test(text)) return;
-  const quoted = JSON.stringify(text);
-  const why = `strconv.ParseUint: parsing ${quoted}: invalid syntax`;
-  throw new StatusError(500, '', `resourceVersion: Invalid value: ${quoted}: ${why}`);
+  const wrong = wrongRevision(text);
+  if (wrong) throw new StatusError(500, '', wrong);
 }
 
 /** Throws 400, worded as Go words it, unless the parameter is a whole number or absent. */

@@ -19,12 +19,13 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
   const renderer = rendererFor(request, resource, true);
   const parameters = listParameters(request, resource);
   const sendInitial = query.get('sendInitialEvents');
+  const initial = sendInitial !== null && isTrue(sendInitial);
   checkWatchParameters(parameters, sendInitial);
   const rv = parameters.resourceVersion;
   const { dispatcher } = context;
   const { counts } = registry.cache;
   const startMs = context.clock.monotonic();
-  await (rv === '' ? dispatcher.freshen() : rv === '0' ? undefined : dispatcher.reached(Number(rv), counts));
+  if (rv === '') await dispatcher.freshen();
   const unseen = prepareAll(registry, parameters.namespace);
   if (unseen) await unseen;
   if (exchange.closed) return;
@@ -46,7 +47,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
   });
   const bookmarks = isTrue(query.get('allowWatchBookmarks'));
   const timer = context.clock.after(timeout * 1000, () => {
-    if (bookmarks) stream.onBookmark(context.dispatcher.revision, false);
+    if (bookmarks) bookmark();
     finish();
     stream.end();
   });
@@ -60,6 +61,10 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
     exchange.onClose(() => ending.delete(end));
   }
   try {
+    // Who wants to begin with what exists at a version waits for it, with the head of the answer in hand.
+    const behind = initial ? dispatcher.reached(Number(rv), counts) : undefined;
+    if (behind) await behind;
+    if (exchange.closed || stream.ended) return;
     stop = startWatch(
       registry.cache,
       context.dispatcher,
@@ -67,7 +72,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
         namespace: parameters.namespace,
         selection: parameters.selection,
         resourceVersion: rv,
-        sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
+        sendInitialEvents: sendInitial === null ? undefined : initial,
         remote: true,
       },
       orderedSink(registry, stream, error => {
@@ -76,7 +81,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
       }),
     );
     stream.started();
-    if (sendInitial !== null && isTrue(sendInitial)) {
+    if (initial) {
       const scope = info.name ? 'resource' : info.namespace ? 'namespace' : 'cluster';
       context.counts.watchList(resource, scope, (context.clock.monotonic() - startMs) / 1000);
     }
@@ -91,9 +96,14 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
     stream.end();
   }
 
+  // A watch from a version to come has nothing to say before that.
+  function bookmark(): void {
+    if (dispatcher.revision >= Number(rv)) stream.onBookmark(dispatcher.revision, false);
+  }
+
   function everyMinute() {
     return context.clock.after(50_000 + context.random.next() * 10_000, () => {
-      stream.onBookmark(context.dispatcher.revision, false);
+      bookmark();
       ticker = everyMinute();
     });
   }
