@@ -168,10 +168,14 @@ export class EtcdStore implements Store {
 
   // ---- keys
 
-  #keyOf(key: string): Buffer {
+  placeOf(key: string): string {
     if (!key.startsWith(this.#root))
       throw new RangeError(`writing ${JSON.stringify(key)}: keys begin with ${JSON.stringify(this.#root)}`);
-    return Buffer.from(this.#prefix + key.slice(this.#root.length));
+    return this.#prefix + key.slice(this.#root.length);
+  }
+
+  #keyOf(key: string): Buffer {
+    return Buffer.from(this.placeOf(key));
   }
 
   #nameOf(key: Buffer): string {

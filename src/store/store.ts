@@ -72,6 +72,8 @@ export interface Store {
    * watch is told of it, by an event or by onProgress, soon after.
    */
   newestRevision?(): Promise<number>;
+  /** Only of stores whose data may lie below another prefix: what the key is called there. */
+  placeOf?(key: string): string;
   get(key: string): Promise<StoreEntry | undefined>;
   /** Keys that start with `prefix`, in order, at most `limit`, beginning behind key `after`. Rejects StoreCompactedError for a revision that is gone. */
   list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage>;

@@ -9,7 +9,7 @@ import type {
   StoreWatchHandler,
   WriteOptions,
 } from '../../store/store.ts';
-import type { Transformer } from './transformer.ts';
+import type { Transformed, Transformer } from './transformer.ts';
 
 /** The transformer for what lies at a key; undefined where values stay as they are. */
 export type TransformerFor = (key: string) => Transformer | undefined;
@@ -23,6 +23,7 @@ export class EncryptedStore implements Store {
   readonly #for: TransformerFor;
   readonly #own: Own = new WeakMap();
   readonly #onUnreadable: (key: string, error: Error) => void;
+  readonly #placeOf: PlaceOf;
   readonly newestRevision?: () => Promise<number>;
 
   constructor(
@@ -33,6 +34,7 @@ export class EncryptedStore implements Store {
     this.#onUnreadable = onUnreadable;
     this.#inner = inner;
     this.#for = transformerFor;
+    this.#placeOf = inner.placeOf ? key => inner.placeOf!(key) : key => key;
     if (inner.newestRevision) this.newestRevision = () => inner.newestRevision!();
   }
 
@@ -55,7 +57,7 @@ export class EncryptedStore implements Store {
     const entry = transformer && (await this.#inner.get(key));
     if (!entry) return false;
     await transformer.prepare?.(entry.value);
-    return opened(transformer, key, entry.value).stale;
+    return opened(transformer, key, this.#placeOf(key), entry.value).stale;
   }
 
   async list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage> {
@@ -86,7 +88,7 @@ export class EncryptedStore implements Store {
   }
 
   watch(prefix: string, after: number, handler: StoreWatchHandler): StoreWatch {
-    return new OpeningWatch(this.#for, this.#own, handler, this.#onUnreadable).start(h =>
+    return new OpeningWatch(this.#for, this.#placeOf, this.#own, handler, this.#onUnreadable).start(h =>
       this.#inner.watch(prefix, after, h),
     );
   }
@@ -111,7 +113,7 @@ export class EncryptedStore implements Store {
       const value = encode(revision);
       // Nothing is what a store that keeps no final bytes is given.
       if (!value.length) return value;
-      const stored = transformer.toStorage(value, key);
+      const stored = transformer.toStorage(value, this.#placeOf(key));
       this.#own.set(stored, value);
       return stored;
     };
@@ -120,23 +122,38 @@ export class EncryptedStore implements Store {
   #read(entry: StoreEntry): StoreEntry | Promise<StoreEntry> {
     const transformer = this.#for(entry.key);
     if (!transformer) return entry;
-    const read = () => ({ ...entry, value: opened(transformer, entry.key, entry.value).value });
+    const at = this.#placeOf(entry.key);
+    const read = () => ({ ...entry, value: opened(transformer, entry.key, at, entry.value).value });
     const waiting = transformer.prepare?.(entry.value);
-    return waiting ? waiting.then(read, error => Promise.reject(failure(entry.key, error))) : read();
+    return waiting ? waiting.then(read, error => Promise.reject(failure(at, error))) : read();
   }
 }
+
+/** Values are bound to where they lie, which is not what the key is called here when the store has another prefix. */
+type PlaceOf = (key: string) => string;
 
 const nothing = new Uint8Array(0);
 
 const failure = (key: string, error: unknown) =>
   new Error(`unable to transform key ${JSON.stringify(key)}: ${(error as Error).message}`, { cause: error });
 
-function opened(transformer: Transformer, key: string, stored: Uint8Array) {
+function opened(transformer: Transformer, key: string, at: string, stored: Uint8Array): Transformed {
   if (!stored.length) return { value: stored, stale: false };
   try {
-    return transformer.fromStorage(stored, key);
+    return transformer.fromStorage(stored, at);
   } catch (error) {
-    throw failure(key, error);
+    // Bound to the key's name below `/registry`: copied from there, or written when that was so everywhere.
+    const other = at === key ? undefined : ifOpened(transformer, key, stored);
+    if (other) return { value: other.value, stale: true };
+    throw failure(at, error);
+  }
+}
+
+function ifOpened(transformer: Transformer, key: string, stored: Uint8Array): Transformed | undefined {
+  try {
+    return transformer.fromStorage(stored, key);
+  } catch {
+    return undefined;
   }
 }
 
@@ -150,8 +167,10 @@ class OpenedEvent implements StoreEvent {
   readonly failure?: Error;
   readonly #stored: Uint8Array | undefined;
   readonly #transformer: Transformer;
+  readonly #at: string;
 
-  constructor(event: StoreEvent, transformer: Transformer, value: Uint8Array | Error) {
+  constructor(event: StoreEvent, transformer: Transformer, at: string, value: Uint8Array | Error) {
+    this.#at = at;
     this.type = event.type;
     this.key = event.key;
     this.revision = event.revision;
@@ -165,7 +184,7 @@ class OpenedEvent implements StoreEvent {
   }
 
   get previous(): Uint8Array | undefined {
-    return this.#stored && opened(this.#transformer, this.key, this.#stored).value;
+    return this.#stored && opened(this.#transformer, this.key, this.#at, this.#stored).value;
   }
 }
 
@@ -175,6 +194,7 @@ type Own = WeakMap<Uint8Array, Uint8Array>;
 /** Hands events on in their order, also where some must be waited for. */
 class OpeningWatch {
   readonly #for: TransformerFor;
+  readonly #placeOf: PlaceOf;
   readonly #own: Own;
   readonly #handler: StoreWatchHandler;
   readonly #onUnreadable: (key: string, error: Error) => void;
@@ -184,12 +204,14 @@ class OpeningWatch {
 
   constructor(
     transformerFor: TransformerFor,
+    placeOf: PlaceOf,
     own: Own,
     handler: StoreWatchHandler,
     onUnreadable: (key: string, error: Error) => void,
   ) {
     this.#onUnreadable = onUnreadable;
     this.#for = transformerFor;
+    this.#placeOf = placeOf;
     this.#own = own;
     this.#handler = handler;
   }
@@ -232,12 +254,13 @@ class OpeningWatch {
   #open(event: StoreEvent): StoreEvent {
     const transformer = this.#for(event.key);
     if (!transformer) return event;
-    return new OpenedEvent(event, transformer, this.#own.get(event.value) ?? this.#valueOf(event, transformer));
+    const at = this.#placeOf(event.key);
+    return new OpenedEvent(event, transformer, at, this.#own.get(event.value) ?? this.#valueOf(event, transformer, at));
   }
 
-  #valueOf({ key, value }: StoreEvent, transformer: Transformer): Uint8Array | Error {
+  #valueOf({ key, value }: StoreEvent, transformer: Transformer, at: string): Uint8Array | Error {
     try {
-      return opened(transformer, key, value).value;
+      return opened(transformer, key, at, value).value;
     } catch (error) {
       this.#onUnreadable(key, error as Error);
       return error as Error;

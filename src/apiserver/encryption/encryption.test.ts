@@ -343,3 +343,24 @@ test('what cannot be opened stands for itself in lists and watches; what was wri
   assert.equal(own.events[0]?.value, 'mine');
   assert.equal(opened, 0);
 });
+
+test('values are bound to where they lie; what was bound to their name below /registry is read, and renewed', async () => {
+  const inner = memoryStore({ clock: new VirtualClock() });
+  const placeOf = (at: string) => at.replace(/^\/registry/, '/other');
+  const transformer = aesGcm(key(1), systemRandom);
+  const plain = new EncryptedStore(inner, () => transformer);
+  const placed = new EncryptedStore(Object.assign(inner, { placeOf }), () => transformer);
+  const at = '/registry/secrets/default/a';
+  await placed.create(at, () => Buffer.from('hello'));
+  const stored = (await inner.get(at))!.value;
+  assert.equal(Buffer.from(transformer.fromStorage(stored, '/other/secrets/default/a').value).toString(), 'hello');
+  assert.equal(await placed.isStale(at), false);
+  await assert.rejects(plain.get(at), /unable to transform key "\/registry\/secrets\/default\/a": /);
+  const old = '/registry/secrets/default/b';
+  await plain.create(old, () => Buffer.from('old'));
+  assert.equal(Buffer.from((await placed.get(old))!.value).toString(), 'old');
+  assert.equal(await placed.isStale(old), true);
+  const moved = '/registry/secrets/default/c';
+  await inner.create(moved, () => stored);
+  await assert.rejects(placed.get(moved), /unable to transform key "\/other\/secrets\/default\/c": /);
+});

@@ -23,7 +23,7 @@ import (
 type request struct {
 	ID int    `json:"id"`
 	Op string `json:"op"`
-	// Where objects of the kind lie, without `/registry`: `/pods`.
+	// Where objects of the kind lie, behind the prefix of all: `/pods`.
 	Prefix     string `json:"prefix"`
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -58,6 +58,7 @@ type kind struct {
 
 type server struct {
 	etcd       string
+	prefix     string
 	encryption value.ResourceTransformers
 	mu         sync.Mutex
 	kinds      map[string]*kind
@@ -68,11 +69,12 @@ type server struct {
 func serveStore(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("store", flag.ContinueOnError)
 	etcd := flags.String("etcd", "", "URL of etcd")
+	prefix := flags.String("prefix", "/registry", "what all keys begin with")
 	encryption := flags.String("encryption", "", "file of an EncryptionConfiguration")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	s := &server{etcd: *etcd, kinds: map[string]*kind{}, out: json.NewEncoder(os.Stdout)}
+	s := &server{etcd: *etcd, prefix: *prefix, kinds: map[string]*kind{}, out: json.NewEncoder(os.Stdout)}
 	if *encryption != "" {
 		config, err := encryptionconfig.LoadEncryptionConfig(ctx, *encryption, false, "interop")
 		if err != nil {
@@ -108,7 +110,7 @@ func (s *server) tell(r request, a answer) {
 	}
 }
 
-// kindOf opens the storage as kube-apiserver's factory does: prefix /registry, transformer of the resource.
+// kindOf opens the storage as kube-apiserver's factory does, with the transformer of the resource.
 func (s *server) kindOf(r request) (*kind, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +123,7 @@ func (s *server) kindOf(r request) (*kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := storagebackend.NewDefaultConfig("/registry", f.codec)
+	config := storagebackend.NewDefaultConfig(s.prefix, f.codec)
 	config.Transport.ServerList = []string{s.etcd}
 	config.CompactionInterval = 0
 	group := schema.ParseGroupResource(r.Resource)
