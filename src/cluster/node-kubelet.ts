@@ -1,7 +1,7 @@
 // The kubelet of a node with containers, as this cluster wants it.
 
 import { mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { Cgroups } from '../cri/cgroup.ts';
@@ -43,7 +43,9 @@ export function createNodeKubelet(context: NodeContext): Service {
     clusterDomain: config.clusterDomain,
     resolvConf: config.resolvConf,
     maxPods: config.maxPods,
-    cgroups: linuxPodCgroups(cgroups),
+    cgroups: linuxPodCgroups(cgroups, {
+      allocatable: { cpuMilli: availableParallelism() * 1000, memoryBytes: totalmem() },
+    }),
     nodeIps: [config.nodeAddress],
     evictionHard,
     imageGcHighPercent: 100,

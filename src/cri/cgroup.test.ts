@@ -37,6 +37,15 @@ test('creating a group hands controllers down from the root and sets limits', ()
   assert.equal(content('kubepods-a/podu1/memory.max'), '4096');
 });
 
+test('a controller that cannot be handed down is missed only when pods need it', () => {
+  file('cgroup.controllers', 'rdma misc\n');
+  mkdirSync(join(root, 'cgroup.subtree_control'));
+  cgroups().create('/kubepods-a', {});
+  assert.ok(existsSync(join(root, 'kubepods-a')));
+  file('cgroup.controllers', 'cpu rdma\n');
+  assert.throws(() => cgroups().create('/kubepods-a', {}), /write "\+cpu" to .*cgroup\.subtree_control: EISDIR/);
+});
+
 // In the format of a version 2 kernel, for a pod with one container.
 test('stats are read from a version 2 tree', () => {
   const at = 'kubepods-a/burstable/podu2';

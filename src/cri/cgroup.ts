@@ -48,11 +48,16 @@ export class Cgroups {
     return podCgroupPath(this.parent, qos, uid);
   }
 
+  /** Of all pods of a class; guaranteed ones have none between them and the node's group. */
+  classPath(qos: QosClass): string {
+    return qosCgroupPath(this.parent, qos);
+  }
+
   /** Creates the node's group and those of its classes: burstable pods by shares given later, best-effort ones last. */
   createParents(resources: CgroupResources = {}): void {
     this.create(this.parent, resources);
-    this.create(qosCgroupPath(this.parent, 'Burstable'), {});
-    this.create(qosCgroupPath(this.parent, 'BestEffort'), { cpuShares: 2 });
+    this.create(this.classPath('Burstable'), {});
+    this.create(this.classPath('BestEffort'), { cpuShares: 2 });
   }
 
   /** Creates the group and those above it as needed, then sets its resources. */
@@ -149,10 +154,7 @@ export class Cgroups {
   #createV2(path: string): void {
     let at = this.layout.unified!;
     for (const name of path.split('/').filter(Boolean)) {
-      const available = new Set((read(`${at}/cgroup.controllers`) ?? '').trim().split(' ').filter(Boolean));
-      const enabled = new Set((read(`${at}/cgroup.subtree_control`) ?? '').trim().split(' '));
-      const missing = [...available].filter(c => !enabled.has(c)).map(c => `+${c}`);
-      if (missing.length > 0) write(`${at}/cgroup.subtree_control`, missing.join(' '));
+      handDown(at, at === this.layout.unified);
       at = `${at}/${name}`;
       mkdirSync(at, { recursive: true });
     }
@@ -168,6 +170,57 @@ export class Cgroups {
     }
   }
 }
+
+const words = (text: string | undefined) => (text ?? '').trim().split(' ').filter(Boolean);
+
+/** Lets all controllers of a group work in the groups below it. Throws where one does not that pods need. */
+function handDown(group: string, isTop: boolean): void {
+  const file = `${group}/cgroup.subtree_control`;
+  const enabled = new Set(words(read(file)));
+  const missing = words(read(`${group}/cgroup.controllers`)).filter(c => !enabled.has(c));
+  if (missing.length === 0) return;
+  const enable = () => write(file, missing.map(c => `+${c}`).join(' '));
+  try {
+    enable();
+  } catch (error) {
+    // In a container this machine's root is a group like any other: it cannot hold processes and hand down.
+    if (isTop && codeOf(error) === 'EBUSY' && makeRoom(group)) {
+      enable();
+      return;
+    }
+    // One that cannot be handed down (cpu beside real-time processes, rdma) is not to take the others along.
+    for (const controller of missing) {
+      try {
+        write(file, `+${controller}`);
+      } catch (one) {
+        if ((managed as readonly string[]).includes(controller)) throw one;
+      }
+    }
+  }
+}
+
+/** Moves what runs in a group of its own to a group `init` below it, as containers of nested clusters do. */
+function makeRoom(group: string): boolean {
+  const room = `${group}/init`;
+  mkdirSync(room, { recursive: true });
+  let moved = false;
+  // Processes may fork meanwhile.
+  for (let round = 0; round < 10; round++) {
+    const pids = (read(`${group}/cgroup.procs`) ?? '').split('\n').filter(pid => Number(pid) > 0);
+    if (pids.length === 0) return moved;
+    for (const pid of pids) {
+      try {
+        writeFileSync(`${room}/cgroup.procs`, pid);
+        moved = true;
+      } catch {
+        // Gone already, or of another namespace.
+      }
+    }
+  }
+  return moved;
+}
+
+const codeOf = (error: unknown) => ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code;
 
 /** Removes directories from the bottom up; returns what would not go. */
 function removeTree(directory: string): Error[] {

@@ -1,15 +1,32 @@
 import type { Pod } from '../api/type/core-v1.ts';
 import type { Cgroups } from '../cri/cgroup.ts';
 import type { PodCgroups } from './cgroup.ts';
-import { podCgroup, qosClassOf } from './kernel/qos.ts';
+import { cpuShares, podCgroup, podTotal, qosClassOf } from './kernel/qos.ts';
+
+export interface LinuxPodCgroupsOptions {
+  readonly enforceCpuQuota?: boolean;
+  /** What all pods together may use; absent: the node's group has no limits of its own. */
+  readonly allocatable?: { readonly cpuMilli: number; readonly memoryBytes: number };
+}
 
 /** Pod groups by the cgroupfs driver, below the node's own group. */
-export function linuxPodCgroups(cgroups: Cgroups, options: { readonly enforceCpuQuota?: boolean } = {}): PodCgroups {
+export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOptions = {}): PodCgroups {
   const pathOf = (pod: Pod) => cgroups.podPath(qosClassOf(pod), pod.metadata.uid ?? '');
+  /** What each burstable pod requests: their class weighs as much as they do together. */
+  const burstableMilli = new Map<string, number>();
+  let burstableShares: number | undefined;
+  const weighClass = () => {
+    const shares = cpuShares(burstableMilli.values().reduce((sum, milli) => sum + milli, 0));
+    if (shares === burstableShares) return;
+    cgroups.update(cgroups.classPath('Burstable'), { cpuShares: shares });
+    burstableShares = shares;
+  };
   return {
     version: cgroups.layout.version === 'v2' ? 2 : 1,
     async prepare() {
-      cgroups.createParents();
+      const { allocatable: all } = options;
+      cgroups.createParents(all && { cpuShares: cpuShares(all.cpuMilli), memoryLimitBytes: all.memoryBytes });
+      weighClass();
     },
     parentOf: pathOf,
     async ensure(pod) {
@@ -20,9 +37,13 @@ export function linuxPodCgroups(cgroups: Cgroups, options: { readonly enforceCpu
         ...(quota ? { cpuQuotaUs: quota, cpuPeriodUs: r.cpuPeriodUs } : {}),
         ...(r.memoryBytes ? { memoryLimitBytes: r.memoryBytes } : {}),
       });
+      if (qosClassOf(pod) !== 'Burstable') return;
+      burstableMilli.set(pod.metadata.uid ?? '', podTotal(pod.spec, 'requests', 'cpu'));
+      weighClass();
     },
     async remove(uid) {
       for (const found of cgroups.pods()) if (found.uid === uid) await cgroups.remove(found.path);
+      if (burstableMilli.delete(uid)) weighClass();
     },
     async list() {
       return cgroups.pods().map(p => p.uid);

@@ -5,6 +5,7 @@ import { parseQuantity } from '../../../api/quantity.ts';
 import type { Pod } from '../../../api/type/core-v1.ts';
 import type { Clock } from '../../../base/clock.ts';
 import type { Cgroups } from '../../../cri/cgroup.ts';
+import type { CgroupStats } from '../../../cri/kernel/cgroup.ts';
 import type { ContainerStats } from '../../../cri/type.ts';
 import { listContainerStats } from '../../container-stats.ts';
 import type { Host } from '../../host/host.ts';
@@ -137,7 +138,12 @@ export class StatsCollector {
       network: pid ? await netDev(`/proc/${pid}/net/dev`) : [],
       containers: await Promise.all(
         containers.map(async ({ s, observed }) =>
-          containerSample(s, observed, await host.usage(join(logs, observed.name)).catch(() => 0)),
+          containerSample(
+            s,
+            observed,
+            await host.usage(join(logs, observed.name)).catch(() => 0),
+            path && this.#cgroup(`${path}/${observed.id}`),
+          ),
         ),
       ),
       volumes: await this.#volumes(pod),
@@ -175,6 +181,7 @@ export class StatsCollector {
         majorPageFaults: s.majorPageFaults,
         ...present('limitBytes', s.memoryLimitBytes),
         ...present('processes', s.pids),
+        ...present('pressure', pressureOf(s)),
       }
     );
   }
@@ -205,7 +212,16 @@ export class StatsCollector {
 const present = <K extends string, V>(key: K, value: V | undefined | ''): Partial<Record<K, Exclude<V, ''>>> =>
   (value === undefined || value === '' ? {} : { [key]: value }) as Partial<Record<K, Exclude<V, ''>>>;
 
-function containerSample(s: ContainerStats, observed: ObservedContainer, logBytes: number): ContainerSample {
+const pressureOf = ({ cpuPressure: cpu, memoryPressure: memory, ioPressure: io }: CgroupStats) =>
+  cpu || memory || io ? { ...present('cpu', cpu), ...present('memory', memory), ...present('io', io) } : undefined;
+
+/** As the runtime measures it, and what only the group tells. */
+function containerSample(
+  s: ContainerStats,
+  observed: ObservedContainer,
+  logBytes: number,
+  group: ResourceSample | undefined | '',
+): ContainerSample {
   const { cpu, memory, writable_layer: layer } = s;
   return {
     id: observed.id,
@@ -220,6 +236,11 @@ function containerSample(s: ContainerStats, observed: ObservedContainer, logByte
       ...present('rssBytes', memory?.rss_bytes?.value || undefined),
       ...present('pageFaults', memory?.page_faults?.value || undefined),
       ...present('majorPageFaults', memory?.major_page_faults?.value || undefined),
+      ...(group && {
+        ...present('limitBytes', group.limitBytes),
+        ...present('processes', group.processes),
+        ...present('pressure', group.pressure),
+      }),
     },
     rootfsUsedBytes: layer?.used_bytes?.value ?? 0,
     rootfsInodesUsed: layer?.inodes_used?.value ?? 0,

@@ -1,6 +1,11 @@
 // /stats/summary and /metrics with its parts.
-import { createMetrics } from '../../../base/metrics.ts';
+import { X509Certificate } from 'node:crypto';
+import { nodeBuild, reportComponent } from '../../../api/component-metrics.ts';
+import { featureGates } from '../../../api/feature-gates.ts';
+import { createMetrics, type Metrics, type Sample } from '../../../base/metrics.ts';
 import { reportProcess } from '../../../base/process-metrics.ts';
+import type { Host } from '../../host/host.ts';
+import { isStatic } from '../../static-pod.ts';
 import { HttpError } from '../http-error.ts';
 import { answerJson, answerText, type Route, type RouteContext } from '../route.ts';
 import { containerMetrics, resourceMetrics } from './kernel/exposition.ts';
@@ -17,8 +22,21 @@ export function statsRoute(collector: StatsCollector): Route {
   };
 }
 
-export function metricsRoute(context: RouteContext, collector: StatsCollector): Route {
+export interface MetricsOptions {
+  /** Measures the file systems of volumes. */
+  readonly host: Host;
+  /** PEM: what the kubelet shows to who asks. */
+  readonly servingCertificate: string;
+  /** `1.36.2` */
+  readonly version: string;
+}
+
+export function metricsRoute(context: RouteContext, collector: StatsCollector, options: MetricsOptions): Route {
   const own = ownMetrics(context);
+  reportVolumes(own, context, options.host);
+  reportPods(own, context);
+  reportComponent(own, nodeBuild(`v${options.version}`), featureGates());
+  reportCertificate(own, context, options.servingCertificate);
   const slis = sliMetrics();
   return async ({ response, segments }) => {
     const part = segments.slice(1).join('/');
@@ -73,4 +91,75 @@ function ownMetrics({ kubelet, clock }: RouteContext) {
       );
   });
   return metrics;
+}
+
+const volumeStats = [
+  ['available_bytes', 'Number of available bytes in the volume'],
+  ['capacity_bytes', 'Capacity in bytes of the volume'],
+  ['used_bytes', 'Number of used bytes in the volume'],
+  ['inodes', 'Maximum number of inodes in the volume'],
+  ['inodes_free', 'Number of free inodes in the volume'],
+  ['inodes_used', 'Number of used inodes in the volume'],
+] as const;
+
+/** Of the volumes of claims: of the file systems they lie on. */
+function reportVolumes(metrics: Metrics, { kubelet }: RouteContext, host: Host): void {
+  const measure = async (stat: (typeof volumeStats)[number][0]): Promise<Sample[]> => {
+    const found = await Promise.all(
+      kubelet.metrics.times.claims().map(async ({ namespace, claim, path }) => {
+        const disk = await host.disk(path).catch(() => undefined);
+        if (!disk) return [];
+        const values: Record<typeof stat, number> = {
+          available_bytes: disk.availableBytes,
+          capacity_bytes: disk.capacityBytes,
+          used_bytes: disk.capacityBytes - disk.availableBytes,
+          inodes: disk.inodes,
+          inodes_free: disk.inodesFree,
+          inodes_used: disk.inodes - disk.inodesFree,
+        };
+        return [{ labels: { namespace, persistentvolumeclaim: claim }, value: values[stat] }];
+      }),
+    );
+    return found.flat();
+  };
+  for (const [stat, help] of volumeStats)
+    metrics.source(`kubelet_volume_stats_${stat}`, `[ALPHA] ${help}`, 'gauge', () => measure(stat));
+}
+
+/** Pods and containers that the kubelet is to run. */
+function reportPods(metrics: Metrics, { kubelet }: RouteContext): void {
+  const byStatic = (keep: (phase: string | undefined) => boolean) => () =>
+    [true, false].map(own => ({
+      labels: { static: own ? 'true' : '' },
+      value: kubelet.pods().filter(p => isStatic(p) === own && keep(p.status?.phase)).length,
+    }));
+  metrics.source(
+    'kubelet_desired_pods',
+    '[ALPHA] The number of pods the kubelet is being instructed to run. static is true if the pod is not from the apiserver.',
+    'gauge',
+    byStatic(() => true),
+  );
+  metrics.source(
+    'kubelet_active_pods',
+    '[ALPHA] The number of pods the kubelet considers active and which are being considered when admitting new pods. static is true if the pod is not from the apiserver.',
+    'gauge',
+    byStatic(phase => phase !== 'Succeeded' && phase !== 'Failed'),
+  );
+  metrics.source(
+    'kubelet_managed_ephemeral_containers',
+    '[ALPHA] Current number of ephemeral containers in pods managed by this kubelet.',
+    'gauge',
+    () => [{ labels: {}, value: kubelet.pods().reduce((n, p) => n + (p.spec.ephemeralContainers?.length ?? 0), 0) }],
+  );
+}
+
+/** How long the certificate that the kubelet shows is good for. */
+function reportCertificate(metrics: Metrics, { clock }: RouteContext, certificate: string): void {
+  const untilMs = new X509Certificate(certificate).validToDate.getTime();
+  metrics.source(
+    'kubelet_certificate_manager_server_ttl_seconds',
+    "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. The value is in seconds until certificate expiry (negative if already expired). If serving certificate is invalid or unused, the value will be +INF.",
+    'gauge',
+    () => [{ labels: {}, value: (untilMs - clock.now()) / 1000 }],
+  );
 }

@@ -182,6 +182,26 @@ export function containerMetrics(node: NodeSample): string {
     r => r.usageBytes,
   );
   perCgroup('container_memory_working_set_bytes', 'gauge', 'Current working set in bytes.', r => r.workingSetBytes);
+  for (const [name, what] of [
+    ['cpu', 'CPU'],
+    ['io', 'IO'],
+    ['memory', 'memory'],
+  ] as const) {
+    const total = (r: ResourceSample, kind: 'full' | 'some') =>
+      r.pressure?.[name] && (r.pressure[name][kind]?.total ?? 0) / 1e6;
+    perCgroup(
+      `container_pressure_${name}_stalled_seconds_total`,
+      'counter',
+      `Total time duration no tasks in the container could make progress due to ${what} congestion.`,
+      r => total(r, 'full'),
+    );
+    perCgroup(
+      `container_pressure_${name}_waiting_seconds_total`,
+      'counter',
+      `Total time duration tasks in the container have waited due to ${what} congestion.`,
+      r => total(r, 'some'),
+    );
+  }
   perContainer(
     'container_start_time_seconds',
     'gauge',

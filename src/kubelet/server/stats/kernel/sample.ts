@@ -1,4 +1,5 @@
 // What was measured at one moment, and what two such moments tell.
+import type { Pressure } from '../../../../cri/kernel/cgroup.ts';
 
 export interface ResourceSample {
   readonly atMs: number;
@@ -11,6 +12,8 @@ export interface ResourceSample {
   /** Of memory; absent without a limit. */
   readonly limitBytes?: number;
   readonly processes?: number;
+  /** How long tasks waited for each; version 2 of control groups only. */
+  readonly pressure?: { readonly cpu?: Pressure; readonly memory?: Pressure; readonly io?: Pressure };
 }
 
 export interface NetworkSample {

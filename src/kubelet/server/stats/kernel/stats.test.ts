@@ -123,3 +123,21 @@ test('the expositions', () => {
   assert.match(containers, /^machine_cpu_cores 2$/m);
   assert.doesNotMatch(containers, /container_network/);
 });
+
+test('pressure is told for processor, memory and input/output, where the kernel keeps account', () => {
+  const some = { avg10: 1.5, avg60: 0.2, avg300: 0.01, total: 2_500_000 };
+  const pressure = { cpu: { some }, io: { some, full: { ...some, total: 1 } } };
+  const machine = { ...node, resources: { ...at(10_000, 4e9), pressure }, pods: [] };
+  const summary = JSON.parse(JSON.stringify(summaryOf(machine, earlier))).node;
+  assert.deepEqual(summary.cpu.psi, { full: { total: 0, avg10: 0, avg60: 0, avg300: 0 }, some });
+  assert.deepEqual(Object.keys(summary.io), ['time', 'psi']);
+  assert.equal(summary.io.psi.full.total, 1);
+  assert.equal('psi' in summary.memory, false);
+  assert.deepEqual(Object.keys(summary).slice(3, 7), ['cpu', 'memory', 'io', 'network']);
+  const small = JSON.parse(JSON.stringify(summaryOf(machine, earlier, true))).node;
+  assert.deepEqual([small.io, small.cpu.psi.some], [undefined, some]);
+  const text = containerMetrics(machine);
+  assert.match(text, /^container_pressure_cpu_waiting_seconds_total\{.*id="\/".*\} 2\.5 10000$/m);
+  assert.match(text, /^container_pressure_io_stalled_seconds_total\{.*id="\/".*\} 0\.000001 10000$|1e-06 10000$/m);
+  assert.doesNotMatch(text, /container_pressure_memory/);
+});

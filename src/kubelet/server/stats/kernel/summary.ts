@@ -1,5 +1,6 @@
 // /stats/summary: what was measured, in the words of stats/v1alpha1.
 import { formatTime } from '../../../../api/meta.ts';
+import type { Pressure } from '../../../../cri/kernel/cgroup.ts';
 import {
   type ContainerSample,
   type FilesystemSample,
@@ -20,6 +21,18 @@ export const podsKey = 'pods';
 export const podKey = (pod: { readonly uid: string }) => `pod/${pod.uid}`;
 export const containerKey = (container: { readonly id: string }) => `container/${container.id}`;
 
+const noPressure = { total: 0, avg10: 0, avg60: 0, avg300: 0 };
+
+/** Kernels leave out what has no meaning (`full` of a processor); the summary says 0. */
+function psi(pressure: Pressure | undefined) {
+  if (!pressure) return {};
+  const one = ({ total, avg10, avg60, avg300 } = noPressure) => ({ total, avg10, avg60, avg300 });
+  return { psi: { full: one(pressure.full), some: one(pressure.some) } };
+}
+
+const io = (now: ResourceSample | undefined) =>
+  now?.pressure?.io && { time: formatTime(now.atMs), ...psi(now.pressure.io) };
+
 function cpu(now: ResourceSample | undefined, before: ResourceSample | undefined) {
   if (!now) return undefined;
   const usageNanoCores = nanoCores(before, now);
@@ -27,6 +40,7 @@ function cpu(now: ResourceSample | undefined, before: ResourceSample | undefined
     time: formatTime(now.atMs),
     ...(usageNanoCores === undefined ? {} : { usageNanoCores }),
     usageCoreNanoSeconds: now.cpuNanoseconds,
+    ...psi(now.pressure?.cpu),
   };
 }
 
@@ -40,6 +54,7 @@ function memory(now: ResourceSample | undefined, limitBytes = now?.limitBytes) {
     ...(now.rssBytes === undefined ? {} : { rssBytes: now.rssBytes }),
     ...(now.pageFaults === undefined ? {} : { pageFaults: now.pageFaults }),
     ...(now.majorPageFaults === undefined ? {} : { majorPageFaults: now.majorPageFaults }),
+    ...psi(now.pressure?.memory),
   };
 }
 
@@ -70,6 +85,7 @@ function containerOf(c: ContainerSample, node: NodeSample, earlier: Earlier) {
     startTime: formatTime(c.startedAtMs),
     cpu: cpu(c.resources, earlier.of(containerKey(c))),
     memory: memory(c.resources),
+    io: io(c.resources),
     rootfs: filesystem(time, node.imageFilesystem, { usedBytes: c.rootfsUsedBytes, inodesUsed: c.rootfsInodesUsed }),
     logs: filesystem(time, node.filesystem, { usedBytes: c.logBytes }),
   };
@@ -90,6 +106,7 @@ function podOf(pod: PodSample, node: NodeSample, earlier: Earlier) {
     containers: pod.containers.map(c => containerOf(c, node, earlier)),
     cpu: cpu(pod.resources, earlier.of(podKey(pod))),
     memory: memory(pod.resources),
+    io: io(pod.resources),
     network: network(time, pod.network),
     ...(volumes.length ? { volume: volumes } : {}),
     'ephemeral-storage': filesystem(time, node.filesystem, { usedBytes: ephemeral }),
@@ -106,6 +123,7 @@ export function summaryOf(node: NodeSample, earlier: Earlier, onlyCpuAndMemory =
     startTime: formatTime(node.startedAtMs),
     cpu: cpu(node.podResources, earlier.of(podsKey)),
     memory: memory(node.podResources, node.memoryBytes),
+    io: onlyCpuAndMemory ? undefined : io(node.podResources),
   };
   const own = {
     nodeName: node.nodeName,
@@ -120,7 +138,7 @@ export function summaryOf(node: NodeSample, earlier: Earlier, onlyCpuAndMemory =
       pods: pods.map(({ podRef, startTime, containers, cpu, memory }) => ({
         podRef,
         startTime,
-        containers: containers.map(({ rootfs: _, logs: __, ...c }) => c),
+        containers: containers.map(({ rootfs: _, logs: __, io: ___, ...c }) => c),
         cpu,
         memory,
       })),
@@ -128,6 +146,7 @@ export function summaryOf(node: NodeSample, earlier: Earlier, onlyCpuAndMemory =
   return {
     node: {
       ...own,
+      io: io(node.resources),
       network: network(time, node.network),
       fs: filesystem(time, node.filesystem),
       runtime: { imageFs: filesystem(time, node.imageFilesystem), containerFs: filesystem(time, node.imageFilesystem) },
