@@ -58,6 +58,10 @@ export class DraPlugins {
     return found.calls.plugin;
   }
 
+  isThere(driver: string): boolean {
+    return this.#endpoints.get(driver)?.some(e => e.connected) ?? false;
+  }
+
   /**
    * After a start no driver is registered, and some may never be again: pods must not be sent here for what those have
    * published.
@@ -139,7 +143,7 @@ export class DraPlugins {
   }
 
   #checkPresence(driver: string): void {
-    if (this.#stopped || this.#endpoints.get(driver)?.some(e => e.connected) || this.#wiping.has(driver)) return;
+    if (this.#stopped || this.isThere(driver) || this.#wiping.has(driver)) return;
     this.#o.log.warn('DRA driver is gone', { driver, wipeInMs: wipeDelayMs });
     this.#wiping.set(
       driver,
