@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Container, Pod, Volume, VolumeMount } from '../api/type/core-v1.ts';
-import type { Mount, MountPropagation } from '../cri/type.ts';
+import type { Device, Mount, MountPropagation } from '../cri/type.ts';
 import type { Host } from './host/host.ts';
 import { hostNetworkHosts, managedHosts, type PodHostname } from './kernel/dns.ts';
 import { ConfigError } from './kernel/env.ts';
@@ -42,6 +42,16 @@ export async function containerMounts(input: MountInput): Promise<readonly Mount
   const log = await terminationLog(input);
   if (log && !out.some(m => m.container_path === log.container_path)) out.push(log);
   return out;
+}
+
+/** Volumes without a file system, which containers get as devices. Throws ConfigError. */
+export function volumeDevices(container: Container, volumes: ReadonlyMap<string, SetUp>): readonly Device[] {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const setUp = volumes.get(name);
+    if (!setUp?.devicePath)
+      throw new ConfigError(`cannot find volume "${name}" to pass into container "${container.name}"`);
+    return { container_path: devicePath, host_path: setUp.devicePath, permissions: setUp.readOnly ? 'r' : 'mrw' };
+  });
 }
 
 async function volumeMount(input: MountInput, mount: VolumeMount, index: number): Promise<Mount | undefined> {

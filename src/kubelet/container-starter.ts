@@ -17,7 +17,7 @@ import type { ContainerRuntime } from '../cri/runtime.ts';
 import { RuntimeError } from '../cri/runtime-error.ts';
 import type { ContainerConfig, Image, PodSandboxConfig } from '../cri/type.ts';
 import type { ContainerKiller } from './container-killer.ts';
-import { containerMounts } from './container-mounts.ts';
+import { containerMounts, volumeDevices } from './container-mounts.ts';
 import { type HookOptions, runHook } from './hook.ts';
 import type { Host } from './host/host.ts';
 import { ImageError, type ImageManager } from './image-manager.ts';
@@ -269,6 +269,7 @@ export class ContainerStarter {
       imageRef: image.id ?? container.image ?? '',
       env,
       mounts,
+      devices: volumeDevices(container, o.volumes.mounted(uid)),
       volumeGroups: o.volumes.groups(uid),
       ...(targetId ? { targetId } : {}),
       memoryCapacityBytes: o.memoryBytes,

@@ -6,6 +6,11 @@ import type { Informer } from '../client/informer.ts';
 import { noCgroups } from './cgroup.ts';
 import { ContainerKiller } from './container-killer.ts';
 import { ContainerStarter } from './container-starter.ts';
+import { CsiExpansion } from './csi/csi-expansion.ts';
+import { CsiPaths } from './csi/csi-path.ts';
+import { claimedCsi, csiPlugin } from './csi/csi-plugins.ts';
+import { CsiDrivers } from './csi/csi-registration.ts';
+import { CsiVolumes } from './csi/csi-volumes.ts';
 import { EvictionManager } from './eviction-manager.ts';
 import { linuxHost } from './host/linux-host.ts';
 import { ImageCollector } from './image-collector.ts';
@@ -31,7 +36,7 @@ import { SandboxStarter } from './sandbox-starter.ts';
 import { StatusManager } from './status-manager.ts';
 import { TokenManager } from './token-manager.ts';
 import { contentPlugins } from './volume/content-volumes.ts';
-import { claimPlugin, csiPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
+import { claimPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
 import { VolumeManager } from './volume/volume-manager.ts';
 import type { Verdict, WorkerContext } from './worker-context.ts';
 
@@ -65,8 +70,9 @@ export type KubeletParts = Awaited<ReturnType<typeof assembleKubelet>>;
 export async function assembleKubelet(owner: KubeletOwner) {
   const base = await makeBase(owner);
   const { options: o, metrics } = owner;
-  const node: NodeManager = makeNode(owner, base, () => eviction);
-  const volumes = makeVolumes(owner, base, node);
+  const node: NodeManager = makeNode(owner, base, { eviction: () => eviction, csi: () => csi.volumes });
+  const csi = await makeCsi(owner, base, node);
+  const volumes = makeVolumes(owner, base, node, csi);
   const starting = await makeStarting(owner, base, node, volumes);
   const collector = makeCollector(owner, base, starting.images);
   const eviction: EvictionManager = makeEviction(owner, base, node, collector);
@@ -85,7 +91,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
     networkError: () => node.networkError(),
     onGone: uid => owner.gone(uid),
   };
-  return { ...base, probes: starting.probes, node, volumes, collector, eviction, rotation, lease, context };
+  return { ...base, probes: starting.probes, node, volumes, csi, collector, eviction, rotation, lease, context };
 }
 
 type Base = Awaited<ReturnType<typeof makeBase>>;
@@ -119,7 +125,13 @@ async function makeBase(owner: KubeletOwner) {
   };
 }
 
-function makeNode(owner: KubeletOwner, base: Base, eviction: () => EvictionManager): NodeManager {
+/** What is made later than the node and asked by it. */
+interface Later {
+  eviction(): EvictionManager;
+  csi(): CsiVolumes;
+}
+
+function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
   const { options: o } = owner;
   const { nodeName, client, runtime, clock, log } = o;
   return new NodeManager({
@@ -139,14 +151,43 @@ function makeNode(owner: KubeletOwner, base: Base, eviction: () => EvictionManag
     version: o.version ?? 'v1.36.2',
     updateMs: o.nodeStatusUpdateMs ?? 10_000,
     reportMs: o.nodeStatusReportMs ?? 300_000,
-    pressure: () => eviction().pressure,
+    pressure: () => later.eviction().pressure,
+    volumesInUse: () => later.csi().inUse(),
     problems: () => owner.relistProblems(base.cache),
   });
 }
 
-function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager): VolumeManager {
+type Csi = Awaited<ReturnType<typeof makeCsi>>;
+
+async function makeCsi(owner: KubeletOwner, base: Base, node: NodeManager) {
+  const { client, clock, log, nodeName } = owner.options;
+  const { host, tokens, root, plugins, events, recorder } = base;
+  const newestNode = () => newest(node.node, owner.nodes.lister.get(nodeName));
+  const drivers = new CsiDrivers({ client, nodeName, clock, log, root, onChange: () => volumes.wakeAll() });
+  const volumes: CsiVolumes = new CsiVolumes({
+    ...{ client, host, clock, log, nodeName, drivers, tokens },
+    paths: new CsiPaths(owner.paths),
+    nodeVolumes() {
+      const status = newestNode()?.status;
+      return { attached: (status?.volumesAttached ?? []).map(v => v.name), inUse: status?.volumesInUse ?? [] };
+    },
+    inUseChanged: () => node.hasten(),
+    wake: uid => owner.objectChanged(uid),
+  });
+  plugins.registerHandler('CSIPlugin', drivers);
+  const volumesOf = (n: Node) => JSON.stringify([n.status?.volumesAttached, n.status?.volumesInUse]);
+  owner.nodes.addHandler({
+    onUpdate: (now, old) => {
+      if (volumesOf(now) !== volumesOf(old)) volumes.wakeAll();
+    },
+  });
+  await volumes.restore();
+  return { drivers, volumes, expansion: new CsiExpansion({ client, clock, nodeName, events, recorder, volumes }) };
+}
+
+function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager, csi: Csi): VolumeManager {
   const { client, clock, log } = owner.options;
-  const { host, objects, tokens, hostIps, cache, events } = base;
+  const { host, objects, tokens, hostIps, cache, events, root } = base;
   const podIps = (pod: Pod) =>
     pod.spec.hostNetwork ? hostIps : (cache.get(pod.metadata.uid ?? '')?.sandboxes[0]?.ips ?? []);
   const plugins = [
@@ -156,10 +197,10 @@ function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager): Volume
       nodeFields: pod => ({ hostIps, podIps: podIps(pod) }),
       allocatable: () => node.allocatable,
     }),
-    hostPathPlugin(host),
+    hostPathPlugin(host, root),
     imageVolumePlugin,
-    csiPlugin,
-    claimPlugin(client, host),
+    csiPlugin(csi.volumes),
+    claimPlugin(client, host, claimedCsi({ csi: csi.volumes, expansion: csi.expansion, client, clock })),
   ];
   return new VolumeManager({ host, clock, log, events, paths: owner.paths, plugins });
 }

@@ -129,6 +129,7 @@ class NodeKubelet implements Kubelet {
     this.#stopping = true;
     this.#parts?.probes.stop();
     await Promise.all([...this.#workers.values()].map(w => w.stop()));
+    this.#parts?.csi.volumes.stop();
     this.#parts?.statuses.stop();
     this.#parts?.objects.stop();
   }
@@ -154,7 +155,7 @@ class NodeKubelet implements Kubelet {
   }
 
   #services(parts: KubeletParts): readonly Service[] {
-    const { cache, node, lease, host, rotation, collector, eviction, plugins } = parts;
+    const { cache, node, lease, host, rotation, collector, eviction } = parts;
     const { runtime, log } = this.#o;
     const loop = (name: string, run: (signal: AbortSignal) => Promise<void>): Service => ({ name, run });
     return [
@@ -173,8 +174,24 @@ class NodeKubelet implements Kubelet {
       loop('logs', s => rotation.run(s)),
       loop('images', s => collector.run(s)),
       loop('eviction', s => eviction.run(s)),
-      ...((this.#o.nodePlugins ?? !this.#o.host) ? [plugins] : []),
+      ...((this.#o.nodePlugins ?? !this.#o.host) ? [loop('plugins', s => this.#watchPlugins(parts, s))] : []),
     ];
+  }
+
+  async #watchPlugins({ plugins, csi }: KubeletParts, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#o;
+    // The node's own object comes first, drivers have theirs in it.
+    await Promise.race([this.ready(), aborted(signal)]).catch(() => {});
+    for (let tries = 0; !signal.aborted; tries++) {
+      try {
+        await csi.drivers.ensureCsiNode();
+        break;
+      } catch (error) {
+        log.warn('making the CSINode failed', { error });
+        await clock.sleep(Math.min(10_000, 200 * 2 ** tries), signal).catch(() => {});
+      }
+    }
+    await plugins.run(signal);
   }
 
   // ---- where pods come from ----

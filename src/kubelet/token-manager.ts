@@ -38,7 +38,10 @@ export class TokenManager {
   }
 
   /** The token and when to ask again. A token that cannot be renewed is given on while it is valid. */
-  async token(pod: Pod, source: ServiceAccountTokenProjection): Promise<{ token: string; refreshAtMs: number }> {
+  async token(
+    pod: Pod,
+    source: ServiceAccountTokenProjection,
+  ): Promise<{ token: string; refreshAtMs: number; expiresAtMs: number }> {
     const account = pod.spec.serviceAccountName || 'default';
     const audiences = source.audience ? [source.audience] : [];
     const seconds = Number(source.expirationSeconds ?? 3600);

@@ -38,6 +38,8 @@ export interface Host {
   list(path: string): Promise<readonly string[]>;
   /** Unmounts what is mounted below, then removes everything; refuses while a mount remains. */
   remove(path: string): Promise<void>;
+  /** A file, a link or an empty directory; nothing else, and no error where there is nothing. */
+  removeEmpty(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
   readLink(path: string): Promise<string | undefined>;

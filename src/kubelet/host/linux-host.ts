@@ -126,6 +126,11 @@ class LinuxHost implements Host {
     await fs.rm(path, { recursive: true, force: true });
   }
 
+  async removeEmpty(path: string): Promise<void> {
+    const s = await orNothing(fs.lstat(path));
+    if (s) await orNothing(s.isDirectory() ? fs.rmdir(path) : fs.unlink(path));
+  }
+
   rename(from: string, to: string): Promise<void> {
     return fs.rename(from, to);
   }

@@ -69,6 +69,15 @@ export class MemoryHost implements Host {
     this.#notify(at);
   }
 
+  async removeEmpty(path: string): Promise<void> {
+    const at = normalize(path);
+    if (!this.#entries.has(at)) return;
+    for (const p of this.#entries.keys()) if (p.startsWith(`${at}/`)) throw new Error(`ENOTEMPTY: "${path}"`);
+    if (this.#entries.get(at)?.mount) throw new Error(`EBUSY: "${path}" is mounted`);
+    this.#entries.delete(at);
+    this.#notify(at);
+  }
+
   async rename(from: string, to: string): Promise<void> {
     const moved = [...this.#entries].filter(([p]) => p === from || p.startsWith(`${from}/`));
     if (!moved.length) throw new Error(`ENOENT: "${from}" does not exist`);

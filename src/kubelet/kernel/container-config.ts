@@ -1,5 +1,5 @@
 import type { Container, Pod } from '../../api/type/core-v1.ts';
-import type { ContainerConfig, LinuxContainerResources, Mount, Signal } from '../../cri/type.ts';
+import type { ContainerConfig, Device, LinuxContainerResources, Mount, Signal } from '../../cri/type.ts';
 import { expandAll } from './env.ts';
 import { containerAnnotations, containerLabels } from './label.ts';
 import { containerCgroup, oomScoreAdjust } from './qos.ts';
@@ -13,6 +13,7 @@ export interface ContainerInput extends Omit<ContainerSecurityInput, 'container'
   readonly imageRef: string;
   readonly env: readonly EnvPair[];
   readonly mounts: readonly Mount[];
+  readonly devices?: readonly Device[];
   readonly memoryCapacityBytes: number;
   /** Containers without a memory limit of their own may still be killed with their pod. */
   readonly cgroupVersion: 1 | 2;
@@ -35,6 +36,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     working_dir: container.workingDir ?? '',
     envs: env.map(e => ({ key: e.name, value: new TextEncoder().encode(e.value) })),
     mounts: input.mounts,
+    ...(input.devices?.length ? { devices: input.devices } : {}),
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, restartCount),
     log_path: containerLogPath(container.name, restartCount),

@@ -39,6 +39,8 @@ export interface NodeManagerOptions {
   readonly updateMs: number;
   readonly reportMs: number;
   pressure(): Pressure;
+  /** Those that controllers must not detach; undefined while that is not known. */
+  volumesInUse?(): readonly string[] | undefined;
   /** What keeps the node from being ready, besides the runtime's own state. */
   problems(): readonly string[];
 }
@@ -57,6 +59,8 @@ export class NodeManager {
   #node: Node | undefined;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
+  /** Something changed while the status was being published. */
+  #hastened = false;
   #lastReady: string | undefined;
   #lastUnschedulable = false;
   readonly allocatable: Readonly<Record<string, string>>;
@@ -112,6 +116,7 @@ export class NodeManager {
 
   /** Publish the status now, as something of it has changed. */
   hasten(): void {
+    this.#hastened = true;
     this.#wake?.();
   }
 
@@ -157,6 +162,7 @@ export class NodeManager {
   async run(signal: AbortSignal): Promise<void> {
     const first = this.#untilReady(signal);
     while (!signal.aborted) {
+      this.#hastened = false;
       await this.checkRuntime();
       try {
         await this.#publish(false);
@@ -181,6 +187,7 @@ export class NodeManager {
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
+    if (this.#hastened) return;
     const { controller, release } = abortsWith(signal);
     this.#wake = () => controller.abort();
     await this.#o.clock.sleep(this.#o.updateMs, controller.signal).catch(() => {});
@@ -276,7 +283,16 @@ export class NodeManager {
       images: images ?? [],
       ...(handlers.length ? { runtimeHandlers: handlers } : {}),
       ...(policy !== undefined ? { features: { supplementalGroupsPolicy: policy } } : {}),
+      ...this.#volumesInUse(old),
     } as NodeStatus;
+  }
+
+  #volumesInUse(old: NodeStatus | undefined): object {
+    const now = this.#o.volumesInUse?.();
+    if (!now) return {};
+    if (now.length) return { volumesInUse: now };
+    // What the patch takes away.
+    return old?.volumesInUse?.length ? { volumesInUse: null } : {};
   }
 
   async #publish(force: boolean): Promise<void> {

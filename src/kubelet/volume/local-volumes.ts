@@ -1,4 +1,4 @@
-// emptyDir, hostPath, image, claims bound to hostPath or local volumes, and what to say of CSI volumes.
+// emptyDir, hostPath, image, and claims, whose volumes may be hostPath, local or a driver's.
 import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type {
@@ -9,9 +9,11 @@ import type {
   Volume,
 } from '../../api/type/core-v1.ts';
 import type { Client } from '../../client/client.ts';
+import type { ClaimedCsi } from '../csi/csi-plugins.ts';
 import type { Host } from '../host/host.ts';
 import { bytesOf } from '../kernel/amount.ts';
 import { podTotal } from '../kernel/qos.ts';
+import type { KubeletRoot } from '../plugin/kubelet-root.ts';
 import type { SetUp, VolumePlugin } from './volume.ts';
 
 export function emptyDirPlugin(host: Host, memoryBytes: number): VolumePlugin {
@@ -64,13 +66,15 @@ async function checkHostPath(host: Host, source: HostPathVolumeSource): Promise<
   if (info?.kind !== wanted[0]) throw new Error(`hostPath type check failed: ${path} ${wanted[1]}`);
 }
 
-export function hostPathPlugin(host: Host): VolumePlugin {
+/** The usual directory of a kubelet means this kubelet's. */
+export function hostPathPlugin(host: Host, root: KubeletRoot): VolumePlugin {
   return {
     name: 'kubernetes.io/host-path',
     canHandle: v => !!v.hostPath,
     async setUp(_pod, volume) {
-      await checkHostPath(host, volume.hostPath!);
-      return { path: volume.hostPath!.path };
+      const source = { ...volume.hostPath!, path: root.toHost(volume.hostPath!.path) };
+      await checkHostPath(host, source);
+      return { path: source.path };
     },
     async tearDown() {},
   };
@@ -86,28 +90,14 @@ export const imageVolumePlugin: VolumePlugin = {
   async tearDown() {},
 };
 
-/** No driver registers with this node. */
-const noDriver = (driver: string) =>
-  new Error(
-    `kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name ${driver} not found in the list of registered CSI drivers`,
-  );
-
-export const csiPlugin: VolumePlugin = {
-  name: 'kubernetes.io/csi',
-  canHandle: v => !!v.csi,
-  async setUp(_pod, volume) {
-    throw noDriver(volume.csi!.driver);
-  },
-  async tearDown() {},
-};
-
-export function claimPlugin(client: Client, host: Host): VolumePlugin {
+export function claimPlugin(client: Client, host: Host, csi: ClaimedCsi): VolumePlugin {
   return {
     name: 'kubernetes.io/persistent-volume-claim',
     canHandle: v => !!v.persistentVolumeClaim || !!v.ephemeral,
     async setUp(pod, volume): Promise<SetUp> {
-      const volumeOf = await boundVolume(client, pod, volume);
+      const { claim, volume: volumeOf } = await boundVolume(client, pod, volume);
       const { spec } = volumeOf;
+      checkMode(pod, volume.name, spec?.volumeMode ?? 'Filesystem');
       const groups = [volumeOf.metadata.annotations?.['pv.beta.kubernetes.io/gid']].filter(g => g).map(Number);
       const readOnly = volume.persistentVolumeClaim?.readOnly ?? false;
       if (spec?.hostPath) {
@@ -117,16 +107,32 @@ export function claimPlugin(client: Client, host: Host): VolumePlugin {
       if (spec?.local) {
         const info = await host.info(spec.local.path);
         if (!info) throw new Error(`path "${spec.local.path}" does not exist`);
+        if (spec.volumeMode === 'Block') return { devicePath: spec.local.path, readOnly, groups };
         return { path: spec.local.path, readOnly, groups, managesOwnership: !readOnly };
       }
-      if (spec?.csi) throw noDriver(spec.csi.driver);
+      if (spec?.csi) return csi.setUp(pod, claim, volumeOf, readOnly);
       throw new Error('no volume plugin matched');
     },
     async tearDown() {},
   };
 }
 
-async function boundVolume(client: Client, pod: Pod, volume: Volume): Promise<PersistentVolume> {
+/** Containers mount file systems and get devices, each as what it is. */
+function checkMode({ spec }: Pod, name: string, mode: string): void {
+  const containers = [...spec.containers, ...(spec.initContainers ?? [])];
+  const isMounted = containers.some(c => c.volumeMounts?.some(m => m.name === name));
+  const isDevice = containers.some(c => c.volumeDevices?.some(d => d.name === name));
+  if (isMounted && mode === 'Block')
+    throw new Error(`volume ${name} has volumeMode Block, but is specified in volumeMounts`);
+  if (isDevice && mode !== 'Block')
+    throw new Error(`volume ${name} has volumeMode Filesystem, but is specified in volumeDevices`);
+}
+
+async function boundVolume(
+  client: Client,
+  pod: Pod,
+  volume: Volume,
+): Promise<{ readonly claim: PersistentVolumeClaim; readonly volume: PersistentVolume }> {
   const namespace = pod.metadata.namespace ?? '';
   const name = volume.persistentVolumeClaim?.claimName ?? `${pod.metadata.name}-${volume.name}`;
   let claim: PersistentVolumeClaim;
@@ -155,5 +161,5 @@ async function boundVolume(client: Client, pod: Pod, volume: Volume): Promise<Pe
     throw new Error(
       `PV ${volumeName} spec.ClaimRef.UID ${ref?.uid ?? ''} does not match PVC UID ${claim.metadata.uid}`,
     );
-  return found;
+  return { claim, volume: found };
 }

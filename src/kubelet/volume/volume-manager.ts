@@ -8,6 +8,7 @@ import type { PodEvents } from '../pod-event.ts';
 import type { PodPaths } from '../pod-path.ts';
 import { applyFsGroup } from './ownership.ts';
 import type { SetUp, VolumePlugin } from './volume.ts';
+import { VolumeError, VolumeWait } from './volume-error.ts';
 
 export interface VolumeManagerOptions {
   readonly host: Host;
@@ -37,12 +38,17 @@ export interface VolumesState {
 
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
+/** What waits for others is looked at so often beside their word. */
+const waitMs = 1000;
+/** So long a pod waits for its volumes before it is told which are missing. */
+const patienceMs = 123_000;
 /** Contents are looked at again at least so often. */
 const resyncMs = 60_000;
 
 export class VolumeManager {
   readonly #o: VolumeManagerOptions;
   readonly #pods = new Map<string, Map<string, Mounted>>();
+  readonly #missingSinceMs = new Map<string, number>();
 
   constructor(options: VolumeManagerOptions) {
     this.#o = options;
@@ -87,16 +93,32 @@ export class VolumeManager {
     this.#pods.set(uid, known);
     await Promise.all(volumes.map(v => this.#one(pod, uid, known, v)));
     const now = this.#o.clock.now();
+    this.#tellMissing(pod, uid, known, now);
     let againAtMs = Number.POSITIVE_INFINITY;
     let ready = true;
     for (const m of known.values()) {
       if (!m.setUp) {
         ready = false;
         againAtMs = Math.min(againAtMs, m.retryAtMs);
-      } else if (m.plugin.update)
+      } else if (m.plugin.update || m.setUp.update)
         againAtMs = Math.min(againAtMs, m.setUp.refreshAtMs ?? now + resyncMs, now + resyncMs);
     }
     return { ready, ...(againAtMs < Number.POSITIVE_INFINITY ? { againInMs: Math.max(0, againAtMs - now) } : {}) };
+  }
+
+  /** Now and then, while volumes are missing. */
+  #tellMissing(pod: Pod, uid: string, known: ReadonlyMap<string, Mounted>, nowMs: number): void {
+    const missing = [...known.values()].filter(m => !m.setUp);
+    if (!missing.length) {
+      this.#missingSinceMs.delete(uid);
+      return;
+    }
+    if (nowMs - this.#missingSinceMs.getOrInsert(uid, nowMs) < patienceMs) return;
+    this.#missingSinceMs.set(uid, nowMs);
+    const names = (list: readonly Mounted[]) => `[${list.map(m => m.volume.name).sort().join(' ')}]`;
+    const unattached = names(missing.filter(m => m.failures === 0));
+    const message = `Unable to attach or mount volumes: unmounted volumes=${names(missing)}, unattached volumes=${unattached}, failed to process volumes=[]: timed out waiting for the condition`;
+    this.#o.events.pod(pod, 'Warning', 'FailedMount', message);
   }
 
   async #one(pod: Pod, uid: string, known: Map<string, Mounted>, volume: Volume): Promise<void> {
@@ -115,7 +137,8 @@ export class VolumeManager {
     if (!m.setUp && clock.now() < m.retryAtMs) return;
     try {
       if (m.setUp) {
-        if (m.plugin.update) m.setUp = await m.plugin.update(pod, volume, m.dir);
+        if (m.setUp.update) m.setUp = await m.setUp.update();
+        else if (m.plugin.update) m.setUp = await m.plugin.update(pod, volume, m.dir);
         return;
       }
       const setUp = await m.plugin.setUp(pod, volume, m.dir);
@@ -126,9 +149,15 @@ export class VolumeManager {
       m.error = '';
     } catch (error) {
       m.error = messageOf(error);
+      if (error instanceof VolumeWait) {
+        m.retryAtMs = clock.now() + waitMs;
+        return;
+      }
       const delayMs = Math.min(maxRetryMs, firstRetryMs * 2 ** m.failures++);
       m.retryAtMs = clock.now() + delayMs;
-      const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${m.error}`;
+      const [operation, name] =
+        error instanceof VolumeError ? [error.operation, error.volume] : ['MountVolume.SetUp', volume.name];
+      const message = `${operation} failed for volume "${name}" : ${m.error}`;
       events.pod(pod, 'Warning', 'FailedMount', message);
       log.warn('setting up a volume failed', { pod: pod.metadata.name, volume: volume.name, error: m.error });
     }
@@ -138,9 +167,11 @@ export class VolumeManager {
   async tearDown(uid: string): Promise<void> {
     const { host, paths } = this.#o;
     await host.remove(join(paths.pod(uid), 'volume-subpaths'));
+    for (const plugin of this.#o.plugins) await plugin.tearDownPod?.(uid);
     const base = join(paths.pod(uid), 'volumes');
     for (const escaped of await host.list(base)) {
       const plugin = this.#o.plugins.find(p => p.name === escaped.replaceAll('~', '/'));
+      if (plugin?.tearDownPod) continue;
       for (const name of await host.list(join(base, escaped))) {
         const dir = join(base, escaped, name);
         if (plugin?.tearDown) await plugin.tearDown(dir);
@@ -148,6 +179,7 @@ export class VolumeManager {
       }
     }
     this.#pods.delete(uid);
+    this.#missingSinceMs.delete(uid);
   }
 
   /** Pods that have a directory. */
@@ -169,7 +201,7 @@ function mountedVolumes(pod: Pod): readonly Volume[] {
   const { spec } = pod;
   const names = new Set(
     [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])].flatMap(c =>
-      (c.volumeMounts ?? []).map(m => m.name),
+      [...(c.volumeMounts ?? []), ...(c.volumeDevices ?? [])].map(m => m.name),
     ),
   );
   return (spec.volumes ?? []).filter(v => names.has(v.name));

@@ -3,6 +3,8 @@ import type { Pod, Volume } from '../../api/type/core-v1.ts';
 export interface SetUp {
   /** What is mounted into containers; absent for volumes that are not a path of the host (image volumes). */
   readonly path?: string;
+  /** Of a volume without a file system: what containers get as their device. */
+  readonly devicePath?: string;
   /** The volume is the pod's own and its files get the pod's fsGroup. */
   readonly managesOwnership?: boolean;
   readonly readOnly?: boolean;
@@ -10,6 +12,8 @@ export interface SetUp {
   readonly groups?: readonly number[];
   /** Call update again no later. */
   readonly refreshAtMs?: number;
+  /** In place of the plugin's own. */
+  readonly update?: () => Promise<SetUp>;
 }
 
 /** One kind of volume. Everything may be called again for what is already set up, also after a restart. */
@@ -25,6 +29,8 @@ export interface VolumePlugin {
   update?(pod: Pod, volume: Volume, dir: string): Promise<SetUp>;
   /** Absent: what lies in `dir` is removed. */
   tearDown?(dir: string): Promise<void>;
+  /** In place of it, for all volumes of a pod, wherever they lie. */
+  tearDownPod?(podUid: string): Promise<void>;
 }
 
 export const escapePluginName = (name: string) => name.replaceAll('/', '~');
