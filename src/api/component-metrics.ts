@@ -14,6 +14,21 @@ export interface BuildInfo {
   readonly platform: string;
 }
 
+/** Of a component that runs by itself: what there is to tell of a program of Node. */
+export function nodeBuild(gitVersion: string): BuildInfo {
+  return {
+    major: '1',
+    minor: '36',
+    gitVersion,
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: `node${process.versions.node}`,
+    compiler: 'v8',
+    platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+  };
+}
+
 export function reportComponent(metrics: Metrics, build: BuildInfo, featureEnabled: (gate: string) => boolean): void {
   metrics.source(
     'kubernetes_build_info',

@@ -34,6 +34,11 @@ export function reportProcess(metrics: Metrics, clock: Clock): void {
   gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes.', () => statusKilobytes('VmSize'));
   gauge('process_open_fds', 'Number of open file descriptors.', () => readdirSync('/proc/self/fd').length);
   gauge('process_max_fds', 'Maximum number of open file descriptors.', mostFiles);
+  gauge(
+    'go_goroutines',
+    'Number of goroutines that currently exist: here, of what the event loop waits for.',
+    () => process.getActiveResourcesInfo().length,
+  );
   gauge('go_memstats_alloc_bytes', 'Number of bytes allocated and still in use.', () => process.memoryUsage().heapUsed);
   gauge(
     'go_memstats_heap_alloc_bytes',

@@ -27,6 +27,8 @@ export interface ImageManagerOptions {
   readonly clock: Clock;
   readonly events: PodEvents;
   readonly parallelPulls: number;
+  /** Told of each image fetched for a pod, with the monotonic clock's milliseconds before and after. */
+  readonly onPulled?: (podUid: string, fromMs: number, toMs: number) => void;
 }
 
 export interface PullRequest {
@@ -125,6 +127,7 @@ export class ImageManager {
       const startedMs = clock.monotonic();
       const image = await this.#fetch(request, name);
       const now = clock.monotonic();
+      this.#o.onPulled?.(pod.metadata.uid ?? '', queuedMs, now);
       const took = formatDuration(Math.round(now - startedMs));
       const whole = formatDuration(Math.round(now - queuedMs));
       const message = `Successfully pulled image "${wanted}" in ${took} (${whole} including waiting). Image size: ${image.size ?? 0} bytes.`;

@@ -2,8 +2,10 @@
 import type { Container, Pod } from '../api/type/core-v1.ts';
 import { BucketCounts, bucketSamples } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
+import { CellCounter, CellHistogram } from '../base/metric-cells.ts';
 import { createMetrics, defaultBuckets, exponentialBuckets, type Metrics } from '../base/metrics.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
+import { KubeletTimes } from './kubelet-times.ts';
 
 export interface KubeletMetrics {
   /** Of /metrics. */
@@ -20,6 +22,7 @@ export interface KubeletMetrics {
   podStarted(failed: boolean): void;
   containerStarted(kind: string, code?: string): void;
   evicted(signal: string): void;
+  readonly times: KubeletTimes;
   /** The same runtime, its operations counted. */
   counting(runtime: ContainerRuntime): ContainerRuntime;
 }
@@ -60,6 +63,7 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
   return {
     own,
     probes,
+    times: new KubeletTimes(own, clock),
     probed(pod, container, probe_type, result, took) {
       const { name = '', namespace = '', uid = '' } = pod.metadata;
       const of = { probe_type, container: container.name, pod: name, namespace };
@@ -87,6 +91,9 @@ const operationNames: Readonly<Record<string, string>> = {
   ListContainerStats: 'list_container_stats',
 };
 
+const handlerOf = ([request]: readonly unknown[]): string =>
+  (request as { runtime_handler?: string } | undefined)?.runtime_handler ?? '';
+
 interface Operation {
   readonly labels: Readonly<Record<string, string>>;
   total: number;
@@ -109,6 +116,17 @@ function counted(runtime: ContainerRuntime, metrics: Metrics, clock: Clock): Con
     'histogram',
     () => operations.filter(o => o.total > 0).flatMap(o => bucketSamples(seconds, o.labels, o.seconds)),
   );
+  const sandboxSeconds = new CellHistogram(
+    metrics,
+    'kubelet_run_podsandbox_duration_seconds',
+    '[ALPHA] Duration in seconds of the run_podsandbox operations. Broken down by RuntimeClass.Handler.',
+    defaultBuckets,
+  );
+  const sandboxErrors = new CellCounter(
+    metrics,
+    'kubelet_run_podsandbox_errors_total',
+    '[ALPHA] Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.',
+  );
   const buckets = exponentialBuckets(0.005, 2.5, 14);
   const wrapped = new Map<string, unknown>();
   const wrap = (name: string, call: (...args: unknown[]) => Promise<unknown>) => {
@@ -122,9 +140,13 @@ function counted(runtime: ContainerRuntime, metrics: Metrics, clock: Clock): Con
         return await call.apply(runtime, args);
       } catch (error) {
         operation.errors++;
+        if (name === 'RunPodSandbox') sandboxErrors.add(handlerOf(args), () => ({ runtime_handler: handlerOf(args) }));
         throw error;
       } finally {
-        operation.seconds.observe((clock.monotonic() - startedMs) / 1000);
+        const took = (clock.monotonic() - startedMs) / 1000;
+        operation.seconds.observe(took);
+        if (name === 'RunPodSandbox')
+          sandboxSeconds.cell(handlerOf(args), () => ({ runtime_handler: handlerOf(args) })).observe(took);
       }
     };
   };

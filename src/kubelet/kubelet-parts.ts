@@ -98,6 +98,7 @@ type Base = Awaited<ReturnType<typeof makeBase>>;
 
 async function makeBase(owner: KubeletOwner) {
   const { options: o, paths } = owner;
+  const { times } = owner.metrics;
   const { client, runtime, clock, random, log, nodeName } = o;
   const host = o.host ?? linuxHost();
   await host.makeDirectory(paths.root, 0o755);
@@ -108,7 +109,7 @@ async function makeBase(owner: KubeletOwner) {
   const recorder =
     o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
   const root = new KubeletRoot(paths.root);
-  const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000 });
+  const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000, onRelist: times.relisted });
   cache.onChange(uid => owner.runtimeChanged(uid));
   return {
     ...{ host, machine, recorder, cache, root },
@@ -116,9 +117,9 @@ async function makeBase(owner: KubeletOwner) {
     appArmor: o.appArmor ?? (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
     events: podEvents(recorder),
     hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),
-    cgroups: o.cgroups ?? noCgroups,
+    cgroups: o.cgroups ? times.timedCgroups(o.cgroups) : noCgroups,
     network: o.probeNetwork ?? linuxProbeNetwork(clock),
-    statuses: new StatusManager({ client, clock, log, apiPod: uid => owner.apiPod(uid) }),
+    statuses: new StatusManager({ client, clock, log, apiPod: uid => owner.apiPod(uid), onSynced: times.statusSynced }),
     objects: new ObjectCache({ client, clock, log, onChange: uid => owner.objectChanged(uid) }),
     tokens: new TokenManager({ client, clock, random, log }),
     thresholds: o.evictionHard ?? defaultEvictionHard,
@@ -202,7 +203,8 @@ function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager, csi: Cs
     csiPlugin(csi.volumes),
     claimPlugin(client, host, claimedCsi({ csi: csi.volumes, expansion: csi.expansion, client, clock })),
   ];
-  return new VolumeManager({ host, clock, log, events, paths: owner.paths, plugins });
+  const timed = plugins.map(p => owner.metrics.times.timedVolumes(p));
+  return new VolumeManager({ host, clock, log, events, paths: owner.paths, plugins: timed });
 }
 
 /** What starts sandboxes and containers, looks at them and ends them. */
@@ -210,7 +212,10 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const { options: o, paths } = owner;
   const { runtime, client, clock, random, log } = o;
   const { host, events, cgroups, network, hostIps } = base;
-  const images = new ImageManager({ runtime, clock, events, parallelPulls: o.parallelImagePulls ?? 5 });
+  const images = new ImageManager({
+    ...{ runtime, clock, events, parallelPulls: o.parallelImagePulls ?? 5 },
+    onPulled: (uid, fromMs, toMs) => owner.metrics.times.pulled(uid, fromMs, toMs),
+  });
   const hooks = { runtime, network, clock, events };
   const killer = new ContainerKiller({ runtime, clock, log, events, hooks });
   const security = {

@@ -40,6 +40,8 @@ export class PodWorker implements PodView {
   readonly #publisher: StatusPublisher;
   readonly #actions: ActionRunner;
   #dirty = false;
+  /** Of the next step, for metrics; a sync when nothing is said. */
+  #operation: 'create' | 'update' | undefined;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
   #failures = 0;
@@ -111,6 +113,8 @@ export class PodWorker implements PodView {
   update(pod: Pod): void {
     const before = this.#pod;
     this.#pod = pod;
+    if (!before) this.#c.metrics.times.seen(pod);
+    this.#operation ??= before ? 'update' : 'create';
     this.#removed = false;
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     this.#obey(pod);
@@ -190,7 +194,7 @@ export class PodWorker implements PodView {
       this.#dirty = false;
       let againMs: number | undefined;
       try {
-        againMs = await this.#step();
+        againMs = await this.#timedStep();
         this.#failures = 0;
       } catch (error) {
         if (this.#stopped) return;
@@ -220,6 +224,17 @@ export class PodWorker implements PodView {
     if (!pod || this.#removed || this.#verdict || pod.metadata.deletionTimestamp) return true;
     const { phase } = this.#c.statuses.current(pod);
     return phase === 'Succeeded' || phase === 'Failed';
+  }
+
+  async #timedStep(): Promise<number | undefined> {
+    const { metrics, clock } = this.#c;
+    const fromMs = clock.monotonic();
+    const operation = this.#shouldEnd() ? 'kill' : (this.#operation ?? 'sync');
+    this.#operation = undefined;
+    const againMs = await this.#step();
+    metrics.times.worked(this.uid, operation, fromMs);
+    metrics.times.look(this.#pod, this.observed());
+    return againMs;
   }
 
   async #step(): Promise<number | undefined> {
@@ -340,6 +355,7 @@ export class PodWorker implements PodView {
   async #clean(): Promise<number | undefined> {
     const { volumes, cgroups, statuses, objects, tokens, images } = this.#c;
     await volumes.tearDown(this.uid);
+    this.#c.metrics.times.gone(this.uid);
     await cgroups.remove(this.uid);
     this.#resizing.forgetCgroup();
     objects.release(this.uid);

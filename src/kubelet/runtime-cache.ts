@@ -23,6 +23,8 @@ export interface RuntimeCacheOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly relistMs: number;
+  /** Told after each complete relist when it began, by the monotonic clock. */
+  readonly onRelist?: (fromMs: number) => void;
 }
 
 /** What of a pod to ask the runtime about: everything, or only these sandboxes and containers. */
@@ -108,6 +110,7 @@ export class RuntimeCache {
   }
 
   async #relist(): Promise<void> {
+    const fromMs = this.#o.clock.monotonic();
     try {
       const { runtime } = this.#o;
       const [sandboxes, containers] = await Promise.all([
@@ -131,6 +134,7 @@ export class RuntimeCache {
       await Promise.all(changed.map(uid => this.refresh(uid)));
       this.#relistAtMs = this.#o.clock.now();
       this.#error = '';
+      this.#o.onRelist?.(fromMs);
     } catch (error) {
       this.#error = messageOf(error);
       this.#o.log.warn('relist failed', { error: this.#error });

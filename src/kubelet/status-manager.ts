@@ -15,6 +15,8 @@ export interface StatusManagerOptions {
   readonly log: Log;
   /** The API object a pod's status belongs to: the pod, or a static pod's mirror. Undefined while there is none. */
   apiPod(uid: string): Pod | undefined;
+  /** Told when a status is published since when it was another, by the monotonic clock. */
+  onSynced?(fromMs: number): void;
 }
 
 interface Entry {
@@ -24,6 +26,8 @@ interface Entry {
   pushing: boolean;
   dirty: boolean;
   failures: number;
+  /** Since when what is published is not the status; undefined when it is. */
+  changedMs: number | undefined;
   retry: Timer | undefined;
   /** Everything of the pod is undone: its object may go. */
   finished: boolean;
@@ -66,11 +70,15 @@ export class StatusManager {
         pushing: false,
         dirty: false,
         failures: 0,
+        changedMs: this.#o.clock.monotonic(),
         retry: undefined,
         finished: false,
         deleted: false,
       });
-    } else entry.status = status;
+    } else {
+      entry.status = status;
+      entry.changedMs ??= this.#o.clock.monotonic();
+    }
     this.#enqueue(uid);
   }
 
@@ -157,6 +165,10 @@ export class StatusManager {
         );
       }
       entry.failures = 0;
+      if (entry.changedMs !== undefined && !entry.dirty) {
+        if (patch) this.#o.onSynced?.(entry.changedMs);
+        entry.changedMs = undefined;
+      }
       if (entry.finished && !entry.deleted && !entry.dirty && base.metadata.deletionTimestamp)
         await this.#delete(base, key, entry);
     } catch (error) {

@@ -1,5 +1,7 @@
 // /healthz, /livez, /readyz and /metrics of a component, in the clear: for loopback and for those who watch machines.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { nodeBuild, reportComponent } from '../../api/component-metrics.ts';
+import { featureGates } from '../../api/feature-gates.ts';
 import { type DebugOptions, type DebugPaths, debugPaths } from '../../base/debug/debug-paths.ts';
 import { aborted, type Service } from '../../base/lifecycle.ts';
 import { createMetrics, type Metrics } from '../../base/metrics.ts';
@@ -46,7 +48,10 @@ export function createStatusServer({ host, port, metrics, debug }: StatusServerO
     ['name', 'type'],
   );
   state.set({ name: 'ping', type: 'healthz' }, 1);
-  if (debug) reportProcess(metrics, debug.clock);
+  if (debug) {
+    reportProcess(metrics, debug.clock);
+    reportComponent(metrics, nodeBuild(`v${debug.version}`), featureGates());
+  }
   const shown = debug && debugPaths({ ...debug, paths: [...servedPaths] });
   return {
     name: 'status server',

@@ -15,6 +15,7 @@ import type { Kubelet } from '../kubelet.ts';
 import { KubeletAccess } from './access.ts';
 import { containerLogRoute } from './container-log.ts';
 import { attachRoute, execRoute, portForwardRoute, runRoute } from './container-stream.ts';
+import { HttpCounts } from './http-counts.ts';
 import { HttpError } from './http-error.ts';
 import { configRoute, healthRoute, logsRoute, podsRoute, runningPodsRoute } from './node-info.ts';
 import { answerText, type Route, type RouteContext, type RouteRequest } from './route.ts';
@@ -110,6 +111,7 @@ function handler(options: KubeletServerOptions, collector: StatsCollector, signa
   const context: RouteContext = { kubelet, clock, log, signal };
   const access = new KubeletAccess({ client, nodeName: kubelet.nodeName, clock });
   const routes = routesOf(options, context, collector);
+  const counts = new HttpCounts(kubelet.metrics.own, clock);
   return async (request: IncomingMessage, response: ServerResponse, take?: RouteRequest['take']): Promise<void> => {
     response.on('error', () => {});
     const url = request.url ?? '/';
@@ -122,6 +124,7 @@ function handler(options: KubeletServerOptions, collector: StatsCollector, signa
       if (!entry) throw new HttpError(404, '404 page not found\n');
       const method = request.method ?? 'GET';
       if (!entry.methods.includes(method)) throw new HttpError(405, '405: Method Not Allowed');
+      response.once('close', counts.begin(method, segments));
       const query = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
       await entry.route({ request, response, method, path, segments, query, ...(take ? { take } : {}) });
     } catch (error) {
@@ -149,13 +152,22 @@ function routesOf(options: KubeletServerOptions, context: RouteContext, collecto
   add('configz', configRoute(options.config ?? {}));
   add('logs', logsRoute(options.logsDirectory ?? '/var/log'));
   add('stats', statsRoute(collector));
-  add('metrics', metricsRoute(context, collector));
+  add(
+    'metrics',
+    metricsRoute(context, collector, {
+      host: linuxHost(),
+      servingCertificate: options.tls.cert,
+      version: options.version ?? ownVersion,
+    }),
+  );
   const debug = debugRoute(options);
   for (const name of ['statusz', 'flagz', 'debug']) add(name, debug);
   return routes;
 }
 
-function debugRoute({ clock, config = {}, profiling = true, version = '1.36.2' }: KubeletServerOptions): Route {
+const ownVersion = '1.36.2';
+
+function debugRoute({ clock, config = {}, profiling = true, version = ownVersion }: KubeletServerOptions): Route {
   const given = Object.entries(config).filter(([, value]) => typeof value !== 'object');
   const answer = debugPaths({
     component: 'kubelet',
