@@ -90,7 +90,8 @@ export class ActionRunner {
   }
 
   async #startSandbox(pod: Pod, attempt: number): Promise<void> {
-    const { events, metrics, sandboxes } = this.#c;
+    const { events, metrics, sandboxes, devices } = this.#c;
+    await devices?.prepare(pod);
     if (attempt > 0)
       events.pod(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
     metrics.containerStarted('pod_sandbox');

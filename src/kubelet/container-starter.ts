@@ -18,6 +18,8 @@ import { RuntimeError } from '../cri/runtime-error.ts';
 import type { ContainerConfig, Image, PodSandboxConfig } from '../cri/type.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import { containerMounts, volumeDevices } from './container-mounts.ts';
+import { withDevices } from './device/device-options.ts';
+import type { NodeDevices } from './device/node-devices.ts';
 import { type HookOptions, runHook } from './hook.ts';
 import type { Host } from './host/host.ts';
 import { ImageError, type ImageManager } from './image-manager.ts';
@@ -59,6 +61,7 @@ export interface StarterOptions {
   readonly images: ImageManager;
   readonly objects: ObjectCache;
   readonly volumes: VolumeManager;
+  readonly devices: NodeDevices | undefined;
   readonly services: Informer<KubeService>;
   readonly killer: ContainerKiller;
   readonly hooks: HookOptions;
@@ -260,7 +263,8 @@ export class ContainerStarter {
     await o.host.makeDirectory(join(request.sandboxConfig.log_directory ?? '', container.name), 0o755);
     const target = (request.container as EphemeralContainer).targetContainerName;
     const targetId = target ? latestContainer(observed, target)?.id : undefined;
-    return containerConfig({
+    const devices = await o.devices?.options(pod, container);
+    const config = containerConfig({
       ...o.security,
       pod,
       container,
@@ -276,6 +280,7 @@ export class ContainerStarter {
       cgroupVersion: o.cgroupVersion,
       enforceCpuQuota: o.enforceCpuQuota,
     });
+    return withDevices(config, devices);
   }
 
   async #env(pod: Pod, container: Container, podIps: readonly string[]) {

@@ -11,7 +11,9 @@ import { CsiPaths } from './csi/csi-path.ts';
 import { claimedCsi, csiPlugin } from './csi/csi-plugins.ts';
 import { CsiDrivers } from './csi/csi-registration.ts';
 import { CsiVolumes } from './csi/csi-volumes.ts';
+import { NodeDevices } from './device/node-devices.ts';
 import { EvictionManager } from './eviction-manager.ts';
+import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux-host.ts';
 import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
@@ -26,7 +28,7 @@ import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions } from './option.ts';
 import { KubeletRoot } from './plugin/kubelet-root.ts';
 import { PluginWatcher } from './plugin/plugin-watcher.ts';
-import { podEvents } from './pod-event.ts';
+import { type PodEvents, podEvents } from './pod-event.ts';
 import type { PodPaths } from './pod-path.ts';
 import { linuxProbeNetwork } from './probe/linux-network.ts';
 import { ProbeManager } from './probe/probe-manager.ts';
@@ -72,6 +74,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
   const { options: o, metrics } = owner;
   const node: NodeManager = makeNode(owner, base, { eviction: () => eviction, csi: () => csi.volumes });
   const csi = await makeCsi(owner, base, node);
+  base.devices?.onCapacity(() => node.hasten());
   const volumes = makeVolumes(owner, base, node, csi);
   const starting = await makeStarting(owner, base, node, volumes);
   const collector = makeCollector(owner, base, starting.images);
@@ -109,13 +112,16 @@ async function makeBase(owner: KubeletOwner) {
   const recorder =
     o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
   const root = new KubeletRoot(paths.root);
+  const events = podEvents(recorder);
+  const plugins = new PluginWatcher({ directory: join(paths.root, 'plugins_registry'), root, host, clock, log });
   const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000, onRelist: times.relisted });
   cache.onChange(uid => owner.runtimeChanged(uid));
   return {
     ...{ host, machine, recorder, cache, root },
-    plugins: new PluginWatcher({ directory: join(paths.root, 'plugins_registry'), root, host, clock, log }),
+    plugins,
+    devices: (o.nodePlugins ?? !o.host) ? makeDevices(owner, host, events, plugins) : undefined,
     appArmor: o.appArmor ?? (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
-    events: podEvents(recorder),
+    events,
     hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),
     cgroups: o.cgroups ? times.timedCgroups(o.cgroups) : noCgroups,
     network: o.probeNetwork ?? linuxProbeNetwork(clock),
@@ -132,12 +138,24 @@ interface Later {
   csi(): CsiVolumes;
 }
 
+function makeDevices(owner: KubeletOwner, host: Host, events: PodEvents, plugins: PluginWatcher): NodeDevices {
+  const { nodeName, client, clock, log } = owner.options;
+  const devices = new NodeDevices({
+    ...{ root: owner.paths.root, nodeName, client, clock, log, host, events },
+    activePods: () => owner.activePods(),
+    onHealth: uid => owner.runtimeChanged(uid),
+  });
+  devices.handle(plugins);
+  return devices;
+}
+
 function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
   const { options: o } = owner;
   const { nodeName, client, runtime, clock, log } = o;
   return new NodeManager({
     ...{ nodeName, client, runtime, clock, log, machine: base.machine },
     events: base.recorder,
+    ...(base.devices ? { devices: base.devices } : {}),
     maxPods: o.maxPods ?? 110,
     reserved: [o.systemReserved ?? {}, o.kubeReserved ?? {}],
     evictionHard: base.thresholds,
@@ -230,6 +248,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   });
   const starter = new ContainerStarter({
     ...{ runtime, host, clock, random, log, events, paths, images, volumes, killer, hooks, security, hostIps },
+    devices: base.devices,
     cache: base.cache,
     objects: base.objects,
     services: owner.services,
@@ -295,6 +314,7 @@ function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogR
 /** Which pods this node takes on, and which resizes. */
 function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
   const { options: o } = owner;
+  const { devices } = base;
   const admission = (pod: Pod) => ({
     pod,
     others: owner.activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
@@ -303,9 +323,14 @@ function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
     operatingSystem: base.machine.operatingSystem,
     unsafeSysctls: o.allowedUnsafeSysctls ?? [],
     appArmor: base.appArmor,
+    ...(devices ? { heldDevices: devices.held() } : {}),
   });
   return {
-    rejection: (pod: Pod) => rejectionOf(admission(pod)),
+    // Devices come first, as in Kubernetes: who lacks them is told so, and not that the node is full.
+    rejection: (pod: Pod) =>
+      devices?.concerns(pod)
+        ? devices.admit(pod).then(lack => lack ?? rejectionOf(admission(pod)))
+        : rejectionOf(admission(pod)),
     resizeProblem: (pod: Pod) => resizeProblemOf(admission(pod)),
   };
 }

@@ -113,6 +113,7 @@ class NodeKubelet implements Kubelet {
       this.#mirrorPods = new MirrorPods({ client, log, node: () => parts.node.node });
       await parts.cgroups.prepare();
       await parts.host.makeDirectory(this.#paths.pods, 0o750);
+      await parts.devices?.restore();
       await parts.node.checkRuntime();
       await parts.cache.relist();
       await runAll(this.#services(parts), signal);
@@ -155,7 +156,7 @@ class NodeKubelet implements Kubelet {
   }
 
   #services(parts: KubeletParts): readonly Service[] {
-    const { cache, node, lease, host, rotation, collector, eviction } = parts;
+    const { cache, node, lease, host, rotation, collector, eviction, devices } = parts;
     const { runtime, log } = this.#o;
     const loop = (name: string, run: (signal: AbortSignal) => Promise<void>): Service => ({ name, run });
     return [
@@ -174,6 +175,7 @@ class NodeKubelet implements Kubelet {
       loop('logs', s => rotation.run(s)),
       loop('images', s => collector.run(s)),
       loop('eviction', s => eviction.run(s)),
+      ...(devices ? [devices] : []),
       ...((this.#o.nodePlugins ?? !this.#o.host) ? [loop('plugins', s => this.#watchPlugins(parts, s))] : []),
     ];
   }
@@ -346,6 +348,7 @@ class NodeKubelet implements Kubelet {
     for (const pod of parts.cache.pods()) if (!known(pod.uid)) left.add(pod.uid);
     for (const uid of await parts.volumes.podsOnDisk()) if (!known(uid)) left.add(uid);
     for (const uid of await parts.cgroups.list()) if (!known(uid)) left.add(uid);
+    for (const uid of parts.devices?.holders() ?? []) if (!known(uid)) left.add(uid);
     for (const uid of left) this.#worker(uid)?.remove();
   }
 

@@ -247,7 +247,7 @@ export class PodWorker implements PodView {
 
   async #sync(first: Pod): Promise<number | undefined> {
     let observed = await this.#c.cache.known(this.uid);
-    if (!this.#admitted) this.#admit(first, observed);
+    if (!this.#admitted) await this.#admit(first, observed);
     let againMs: number | undefined;
     for (let round = 0; round < maxRounds; round++) {
       await this.#publisher.publishNow();
@@ -274,10 +274,10 @@ export class PodWorker implements PodView {
     return againMs;
   }
 
-  #admit(pod: Pod, observed: ObservedPod): void {
+  async #admit(pod: Pod, observed: ObservedPod): Promise<void> {
     this.#admitted = true;
     if (observed.containers.length || pod.status?.startTime) return;
-    const rejection = this.#c.rejection(pod);
+    const rejection = await this.#c.rejection(pod);
     if (!rejection) return;
     this.#c.events.pod(pod, 'Warning', rejection.reason, rejection.message.replace(/^Pod was rejected: /, ''));
     this.#verdict = { phase: 'Failed', rejected: true, ...rejection };
@@ -346,6 +346,8 @@ export class PodWorker implements PodView {
       }
     }
     probes.remove(this.uid);
+    // Before the status says so: then others may get what the pod had.
+    await this.#c.devices?.unprepare(this.uid);
     this.#stage = 'terminated';
     await this.#publisher.publishNow();
     return this.#clean();

@@ -80,7 +80,7 @@ export class StatusPublisher {
         this.#messages.set(c.id, await terminationMessage(this.#c.host, c));
       if (c.state === 'running') this.#v.waiting.delete(c.name);
     }
-    const { probes, statuses } = this.#c;
+    const { probes, statuses, devices } = this.#c;
     const terminal = stage === 'terminated';
     if (!terminal) probes.sync(pod, observed, stage !== 'sync');
     this.#v.resources.observe(pod, observed);
@@ -97,6 +97,7 @@ export class StatusPublisher {
       ...(verdict ? { verdict } : {}),
       terminal,
       runtimeName: this.#c.runtimeName,
+      ...(devices ? { deviceHealth: c => devices.health(pod, c) } : {}),
       resourcesInForce: id => this.#v.resources.inForce(id),
       resizeConditions: this.#v.resources.conditions(pod, observed),
     });

@@ -6,8 +6,10 @@ import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { PodCgroups } from './cgroup.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import type { ContainerStarter } from './container-starter.ts';
+import type { NodeDevices } from './device/node-devices.ts';
 import type { Host } from './host/host.ts';
 import type { ImageManager } from './image-manager.ts';
+import type { Rejection } from './kernel/admission.ts';
 import type { ResizeProblem } from './kernel/resize.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import type { ObjectCache } from './object-cache.ts';
@@ -40,6 +42,8 @@ export interface WorkerContext {
   readonly images: ImageManager;
   readonly objects: ObjectCache;
   readonly tokens: TokenManager;
+  /** Absent: this node takes no plugins. */
+  readonly devices: NodeDevices | undefined;
   readonly hostIps: readonly string[];
   readonly memoryBytes: number;
   readonly containerLogsDirectory: string | undefined;
@@ -48,7 +52,7 @@ export interface WorkerContext {
   /** Why pods with a network of their own cannot start now; empty when they can. */
   networkError(): string;
   /** Why the pod may not run here at all; asked once, before anything of it is made. */
-  rejection(pod: Pod): { readonly reason: string; readonly message: string } | undefined;
+  rejection(pod: Pod): Rejection | undefined | Promise<Rejection | undefined>;
   /** Why a running pod cannot have the resources it asks now. */
   resizeProblem(pod: Pod): ResizeProblem | undefined;
   /** The pod has left no trace. */

@@ -57,7 +57,7 @@ export function withDevices(config: ContainerConfig, options: DeviceOptions | un
     envs: [...envs, ...(config.envs ?? [])],
     mounts: [...options.mounts, ...(config.mounts ?? [])],
     annotations: { ...options.annotations, ...config.annotations },
-    ...(options.devices.length ? { devices: options.devices } : {}),
+    ...(options.devices.length ? { devices: [...(config.devices ?? []), ...options.devices] } : {}),
     ...(options.cdiDevices.length ? { CDI_devices: options.cdiDevices.map(name => ({ name })) } : {}),
   };
 }

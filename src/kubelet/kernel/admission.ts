@@ -1,4 +1,5 @@
 import { requiredNodeAffinityMatches } from '../../api/node-affinity.ts';
+import { isExtendedResource, isHugePages } from '../../api/rule/core/resource-name.ts';
 import { fitsTaints } from '../../api/toleration.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf } from './amount.ts';
@@ -18,6 +19,8 @@ export interface AdmissionInput {
   readonly others: readonly Pod[];
   readonly allocatable: Readonly<Record<string, string>>;
   readonly node: Node | undefined;
+  /** Devices that are given out: the node has so many, whatever its object says. */
+  readonly heldDevices?: Readonly<Record<string, number>>;
   readonly operatingSystem: string;
   /** Names or prefixes that end in `*`. */
   readonly unsafeSysctls?: readonly string[];
@@ -113,16 +116,38 @@ export function resizeProblemOf(input: AdmissionInput): ResizeProblem | undefine
   return short && { reason: 'Deferred', message: short.message.replace(/^Pod was rejected: /, '') };
 }
 
-function shortage({ pod, others, allocatable }: AdmissionInput): Rejection | undefined {
+function shortage(input: AdmissionInput): Rejection | undefined {
+  const { pod, others, allocatable } = input;
   const maxPods = Number(allocatable.pods ?? 0);
   if (maxPods && others.length + 1 > maxPods) return outOf('pods', 1, others.length, maxPods);
-  for (const name of ['cpu', 'memory'] as const) {
+  for (const name of ['cpu', 'memory', 'ephemeral-storage', ...countedResources(pod)]) {
     const requested = podTotal(pod.spec, 'requests', name);
     const used = others.reduce((sum, p) => sum + podTotal(p.spec, 'requests', name), 0);
-    const capacity = name === 'cpu' ? milliOf(allocatable.cpu) : bytesOf(allocatable.memory);
-    if (requested > 0 && capacity > 0 && requested + used > capacity) return outOf(name, requested, used, capacity);
+    const capacity = capacityFor(input, name);
+    if (requested > 0 && capacity !== undefined && requested + used > capacity)
+      return outOf(name, requested, used, capacity);
   }
   return undefined;
+}
+
+/** Undefined: the node does not know, or the resource is the cluster's and no node's. */
+function capacityFor({ allocatable, node, heldDevices }: AdmissionInput, name: string): number | undefined {
+  if (name === 'cpu') return milliOf(allocatable.cpu) || undefined;
+  if (!isExtendedResource(name)) return bytesOf(allocatable[name]) || (isHugePages(name) ? 0 : undefined);
+  const known = node?.status?.allocatable?.[name];
+  const held = heldDevices?.[name];
+  return known === undefined && held === undefined ? undefined : Math.max(bytesOf(known), held ?? 0);
+}
+
+/** Resources that not every node has. Sorted. */
+function countedResources({ spec }: Pod): readonly string[] {
+  const names = new Set(
+    [...spec.containers, ...(spec.initContainers ?? [])].flatMap(c => [
+      ...Object.keys(c.resources?.requests ?? {}),
+      ...Object.keys(c.resources?.limits ?? {}),
+    ]),
+  );
+  return [...names].filter(n => isExtendedResource(n) || isHugePages(n)).sort();
 }
 
 const outOf = (name: string, requested: number, used: number, capacity: number): Rejection => ({

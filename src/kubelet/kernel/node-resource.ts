@@ -1,3 +1,5 @@
+import { canonicalQuantity } from '../../api/quantity.ts';
+import { isExtendedResource } from '../../api/rule/core/resource-name.ts';
 import type { ContainerImage } from '../../api/type/core-v1.ts';
 import type { Image } from '../../cri/type.ts';
 import { bytesOf, formatKi, formatMilli, milliOf } from './amount.ts';
@@ -49,17 +51,27 @@ export function allocatableOf(size: NodeSize, reserved: readonly Strings[], evic
   };
 }
 
-/** Resources that somebody else advertised in the node's capacity stay, and pods may use all of them. Sorted. */
+type Counts = Readonly<Record<string, number>>;
+const strings = (counts: Counts): Strings =>
+  Object.fromEntries(Object.entries(counts).map(([k, n]) => [k, canonicalQuantity(String(n))]));
+
+/**
+ * Resources that somebody else advertised in the node's capacity stay, and pods may use all of them; those of device
+ * plugins are counted anew. Sorted.
+ */
 export function withExtended(
   old: { readonly capacity?: Strings } | undefined,
   capacity: Strings,
   allocatable: Strings,
+  devices?: { readonly capacity: Counts; readonly allocatable: Counts },
 ): { capacity: Strings; allocatable: Strings } {
   const isExtended = (name: string) => name.includes('/') && !(name in capacity);
   const extended = Object.entries(old?.capacity ?? {}).filter(([name]) => isExtended(name));
-  const sorted = (own: Strings): Strings =>
-    Object.fromEntries([...Object.entries(own), ...extended].sort(([a], [b]) => (a < b ? -1 : 1)));
-  return { capacity: sorted(capacity), allocatable: sorted(allocatable) };
+  const sorted = (own: Strings, counts: Counts = {}): Strings => {
+    const all = Object.entries({ ...Object.fromEntries(extended), ...own, ...strings(counts) });
+    return Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)));
+  };
+  return { capacity: sorted(capacity, devices?.capacity), allocatable: sorted(allocatable, devices?.allocatable) };
 }
 
 const maxImages = 50;
@@ -75,4 +87,10 @@ export function nodeImages(images: readonly Image[]): readonly ContainerImage[] 
       sizeBytes: i.size ?? 0,
     }))
     .filter(i => i.names.length > 0);
+}
+
+/** Amounts of extended resources that are not to be believed any more, as none; undefined where there are none. */
+export function zeroedExtended(status: { readonly capacity?: Strings } | undefined): Strings | undefined {
+  const names = Object.entries(status?.capacity ?? {}).filter(([name, n]) => isExtendedResource(name) && n !== '0');
+  return names.length ? Object.fromEntries(names.map(([name]) => [name, '0'])) : undefined;
 }

@@ -10,6 +10,7 @@ import type {
   PodCondition,
   PodStatus,
   ResourceRequirements,
+  ResourceStatus,
   VolumeMountStatus,
 } from '../../api/type/core-v1.ts';
 import { latestContainer, type ObservedContainer, type ObservedPod } from './observed.ts';
@@ -49,6 +50,8 @@ export interface StatusInput {
   readonly runtimeName: string;
   /** What a running container has, by its id; default what its spec says. */
   resourcesInForce?(containerId: string): ResourceRequirements | undefined;
+  /** Devices of a container and how they are; undefined when it has none. */
+  deviceHealth?(container: Container): readonly ResourceStatus[] | undefined;
   /** Of a pod whose resources change while it runs. */
   readonly resizeConditions?: readonly Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
@@ -151,7 +154,12 @@ function containerStatus(
     ? observedStatus(input, container, latest, before, previous, kind)
     : missingStatus(input, container, previous, kind);
   const mounts = volumeMountStatuses(container, pod, latest?.recursiveReadOnly);
-  return mounts.length && latest ? { ...base, volumeMounts: mounts } : base;
+  const health = input.deviceHealth?.(container) ?? previous?.allocatedResourcesStatus;
+  return {
+    ...base,
+    ...(mounts.length && latest ? { volumeMounts: mounts } : {}),
+    ...(health ? { allocatedResourcesStatus: health } : {}),
+  };
 }
 
 const id = (input: StatusInput, c: ObservedContainer) => `${input.runtimeName}://${c.id}`;

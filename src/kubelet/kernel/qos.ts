@@ -70,7 +70,7 @@ const isSidecar = (c: Container) => c.restartPolicy === 'Always';
  * What a pod asks for: the larger of its running phase (containers and sidecars together) and of each init step
  * (that init container beside the sidecars started before it); pod-level values win; overhead is added.
  */
-export function podTotal(spec: PodSpec, kind: 'requests' | 'limits', resource: 'cpu' | 'memory'): number {
+export function podTotal(spec: PodSpec, kind: 'requests' | 'limits', resource: string): number {
   const read = resource === 'cpu' ? milliOf : bytesOf;
   const of = (c: { readonly resources?: ResourceRequirements }) =>
     read(c.resources?.[kind]?.[resource] ?? (kind === 'requests' ? c.resources?.limits?.[resource] : undefined));

@@ -12,8 +12,16 @@ import type { Client } from '../../client/client.ts';
 import type { EventRecorder } from '../../client/event-recorder.ts';
 import type { ContainerRuntime } from '../../cri/runtime.ts';
 import type { StatusResponse, VersionResponse } from '../../cri/type.ts';
+import type { DeviceCapacity } from '../device/device-manager.ts';
 import { eventOf, nodeConditions, type Pressure, timedConditions } from '../kernel/node-condition.ts';
-import { allocatableOf, capacityOf, type NodeSize, nodeImages, withExtended } from '../kernel/node-resource.ts';
+import {
+  allocatableOf,
+  capacityOf,
+  type NodeSize,
+  nodeImages,
+  withExtended,
+  zeroedExtended,
+} from '../kernel/node-resource.ts';
 import type { MachineInfo } from '../option.ts';
 
 export interface NodeManagerOptions {
@@ -43,6 +51,11 @@ export interface NodeManagerOptions {
   volumesInUse?(): readonly string[] | undefined;
   /** What keeps the node from being ready, besides the runtime's own state. */
   problems(): readonly string[];
+  /** Absent: no device plugins here. */
+  readonly devices?: {
+    capacity(): DeviceCapacity;
+    isNew(): Promise<boolean>;
+  };
 }
 
 /** What the scheduler keeps pods to that need it. Sorted. */
@@ -146,7 +159,7 @@ export class NodeManager {
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
     }
-    const existing = await client.get(coreV1.nodes, { name: nodeName });
+    const existing = await this.#forgetExtended(await client.get(coreV1.nodes, { name: nodeName }));
     this.#node = existing;
     const rebooted = existing.status?.nodeInfo?.bootID;
     if (rebooted && rebooted !== this.#o.machine.bootId)
@@ -157,6 +170,16 @@ export class NodeManager {
       const metadata = { ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) };
       this.#node = await client.patch(coreV1.nodes, { name: nodeName }, { type: 'strategic', body: { metadata } });
     }
+  }
+
+  /** A kubelet that has never had device plugins may be a new machine under an old name. */
+  async #forgetExtended(node: Node): Promise<Node> {
+    const { client, nodeName, devices } = this.#o;
+    const zeroed = zeroedExtended(node.status);
+    if (!zeroed || !(await devices?.isNew())) return node;
+    const status = { capacity: zeroed, allocatable: zeroed };
+    const body = { status };
+    return client.patch(coreV1.nodes, { name: nodeName }, { type: 'strategic', body }, { subresource: 'status' });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -246,7 +269,7 @@ export class NodeManager {
   }
 
   async #makeStatus(old: NodeStatus | undefined): Promise<NodeStatus> {
-    const { machine, version, port, runtime, clock } = this.#o;
+    const { machine, version, port, runtime, clock, devices } = this.#o;
     let images = old?.images;
     try {
       images = nodeImages((await runtime.ListImages({})).images ?? []);
@@ -262,7 +285,7 @@ export class NodeManager {
     }));
     const policy = this.#status.features?.supplemental_groups_policy;
     return {
-      ...withExtended(old, canonical(capacityOf(this.#size)), canonical(this.allocatable)),
+      ...withExtended(old, canonical(capacityOf(this.#size)), canonical(this.allocatable), devices?.capacity()),
       conditions: timedConditions(old?.conditions, this.#conditionsNow(), formatTime(clock.now())),
       addresses: this.#addresses(),
       daemonEndpoints: { kubeletEndpoint: { Port: port } },
