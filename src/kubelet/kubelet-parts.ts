@@ -73,8 +73,8 @@ export async function assembleKubelet(owner: KubeletOwner) {
   const base = await makeBase(owner);
   const { options: o, metrics } = owner;
   const node: NodeManager = makeNode(owner, base, { eviction: () => eviction, csi: () => csi.volumes });
-  const csi = await makeCsi(owner, base, node);
   base.devices?.onCapacity(() => node.hasten());
+  const csi = await makeCsi(owner, base, node);
   const volumes = makeVolumes(owner, base, node, csi);
   const starting = await makeStarting(owner, base, node, volumes);
   const collector = makeCollector(owner, base, starting.images);
@@ -132,12 +132,6 @@ async function makeBase(owner: KubeletOwner) {
   };
 }
 
-/** What is made later than the node and asked by it. */
-interface Later {
-  eviction(): EvictionManager;
-  csi(): CsiVolumes;
-}
-
 function makeDevices(owner: KubeletOwner, host: Host, events: PodEvents, plugins: PluginWatcher): NodeDevices {
   const { nodeName, client, clock, log } = owner.options;
   const devices = new NodeDevices({
@@ -147,6 +141,12 @@ function makeDevices(owner: KubeletOwner, host: Host, events: PodEvents, plugins
   });
   devices.handle(plugins);
   return devices;
+}
+
+/** What is made later than the node and asked by it. */
+interface Later {
+  eviction(): EvictionManager;
+  csi(): CsiVolumes;
 }
 
 function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
