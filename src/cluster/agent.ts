@@ -13,6 +13,7 @@ import { containerdRuntime } from '../cri/containerd.ts';
 import { ContainerdProcess } from '../cri/containerd-process.ts';
 import { ensurePauseImage, pauseImageReference } from '../cri/pause-image.ts';
 import { type NodeContext, nodeParts } from './components.ts';
+import { loadBridgeFilter } from './host/bridge-filter.ts';
 import { createNodeRoutes } from './node-routes.ts';
 import { untilReachable } from './reachable.ts';
 import { type AgentConfig, cniNetworkName, containerdSocket } from './role.ts';
@@ -22,6 +23,8 @@ import type { RunOptions } from './server.ts';
 export async function runAgent(config: AgentConfig, signal: AbortSignal, options: RunOptions): Promise<void> {
   const { clock, random, log, link } = options;
   link?.phase('starting the container runtime');
+  const lacking = await loadBridgeFilter();
+  if (lacking) log.warn('a service may not be reached', { reason: lacking });
   setKernelParameters(log.warn);
   const cniConfDir = join(config.stateDirectory, 'cni');
   const containerd = new ContainerdProcess({

@@ -35,7 +35,7 @@ test('a kernel without bridges, VXLAN and nftables', async () => {
   const { code, stdout, stderr } = await doctor(`${home}:${process.env.PATH}`);
   assert.equal(code, 1);
   assert.match(stdout, /^PROBLEM {2}bridge: .*Operation not supported.* -> modprobe bridge, or a kernel that has it$/m);
-  assert.match(stdout, /^PROBLEM {2}nftables: .*Not supported.* -> modprobe nftables, or a kernel that has it$/m);
+  assert.match(stdout, /^PROBLEM {2}nftables: .*Not supported.* -> modprobe nf_tables, or a kernel that has it$/m);
   // Only clusters of several machines need it.
   assert.match(stdout, /^warning {2}vxlan: /m);
   assert.match(stdout, /^ok {7}veth: works$/m);

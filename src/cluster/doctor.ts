@@ -1,6 +1,7 @@
 // What a machine must have for nodes with containers, looked at one by one.
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { bridgeFilterDirectory } from './host/bridge-filter.ts';
 import { exec } from './host/exec.ts';
 import { readIfThere } from './host/file.ts';
 import { isLabNamespace } from './lab/kernel/lab-plan.ts';
@@ -81,10 +82,10 @@ async function kernel(): Promise<Finding[]> {
       : problem('overlayfs', 'not in this kernel', 'modprobe overlay, or another kernel'),
   );
   if (!isRoot()) return findings;
-  const trial = (name: string, command: readonly string[], input: string, needed: boolean) =>
+  const trial = (name: string, command: readonly string[], input: string, needed: boolean, module = name) =>
     exec('unshare', ['--net', ...command], { input }).then(
       () => ok(name, 'works'),
-      error => (needed ? problem : warning)(name, firstLine(error), `modprobe ${name}, or a kernel that has it`),
+      error => (needed ? problem : warning)(name, firstLine(error), `modprobe ${module}, or a kernel that has it`),
     );
   const link = (type: string, more: string, needed: boolean) =>
     trial(type, ['ip', '-batch', '-'], `link add probe0 type ${type}${more}\n`, needed);
@@ -95,7 +96,7 @@ async function kernel(): Promise<Finding[]> {
     link('bridge', '', true),
     link('veth', ' peer name probe1', true),
     link('vxlan', ' id 1 dstport 4789', false),
-    trial('nftables', ['nft', '-f', '-'], rules, true),
+    trial('nftables', ['nft', '-f', '-'], rules, true, 'nf_tables'),
   ]);
   return [...findings, ...tried];
 }
@@ -103,14 +104,12 @@ async function kernel(): Promise<Finding[]> {
 const firstLine = (error: unknown): string => (error as Error).message.split('\n')[0]!;
 
 async function bridgeFilter(): Promise<Finding[]> {
-  if (existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')) return [ok('br_netfilter', 'loaded')];
-  return [
-    problem(
-      'br_netfilter',
-      'not loaded: pods could not reach a service backed by a neighbour',
-      'modprobe br_netfilter',
-    ),
-  ];
+  if (existsSync(`${bridgeFilterDirectory}/bridge-nf-call-iptables`)) return [ok('br_netfilter', 'loaded')];
+  const why = 'without it pods cannot reach a service backed by a neighbour';
+  const release = (readIfThere('/proc/sys/kernel/osrelease') ?? '').trim();
+  if (/\/br_netfilter\.ko\S*:/.test(readIfThere(`/lib/modules/${release}/modules.dep`) ?? ''))
+    return [ok('br_netfilter', 'not loaded yet: up does that')];
+  return [problem('br_netfilter', `not loaded: ${why}`, 'modprobe br_netfilter, or a kernel that has it')];
 }
 
 const controllers = ['cpu', 'memory', 'pids'];

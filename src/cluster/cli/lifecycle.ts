@@ -2,6 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { forgetCniResults } from '../../cri/cni.ts';
+import { loadBridgeFilter } from '../host/bridge-filter.ts';
 import { LockedError, lockFile, removeDeadTemporaries, writeFileAtomic } from '../host/file.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
 import { contextOf, type KubeconfigCluster, kubeconfigText, mergeKubeconfig, planMerge } from '../kubeconfig-file.ts';
@@ -65,9 +66,10 @@ export async function bringUp(context: CliContext, paths: ClusterPaths, state: C
       clock: context.clock,
       random: context.random,
     };
-    const [made] = await settleAll([prepare(preparation), bringUpLab(state)]);
+    const [made, lacking] = await settleAll([prepare(preparation), bringUpLab(state)]);
     admin = made;
     preparing.done();
+    if (lacking) context.talk.warn(lacking);
   } catch (error) {
     preparing.failed();
     throw error;
@@ -93,13 +95,16 @@ async function settleAll<A, B>(promises: readonly [Promise<A>, Promise<B>]): Pro
   return [a.value, b.value];
 }
 
-async function bringUpLab(state: ClusterState): Promise<void> {
-  if (state.nodeCidr === undefined) return;
+/** What the machine lacks that the lab can do without. */
+async function bringUpLab(state: ClusterState): Promise<string | undefined> {
+  if (state.nodeCidr === undefined) return undefined;
   const plan = labPlanOf(state.config, state.nodeCidr);
-  if (labIsUp(plan) && !state.config.egress) return;
+  const lacking = await loadBridgeFilter({ onlyNamespaces: true });
+  if (labIsUp(plan) && !state.config.egress) return lacking;
   await destroyLab(state.config.name);
   await createLab(state.config.name, plan);
   if (state.setForwarding) writeFileSync(forwardingFile, '1');
+  return lacking;
 }
 
 export const forwardingFile = '/proc/sys/net/ipv4/ip_forward';
