@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { resolveCdi } from './cdi.ts';
 import { watchContainerdEvents } from './containerd-events.ts';
 import descriptor from './cri-v1.json' with { type: 'json' };
 import { GrpcChannel } from './grpc.ts';
@@ -31,7 +32,8 @@ export function containerdRuntime(options: { socket: string; clock: Clock; log: 
   return {
     ...services,
     async CreateContainer(request, call) {
-      const config = request.config && (await images.resolve(request.pod_sandbox_id ?? '', request.config));
+      const { config: wanted } = request;
+      const config = wanted && (await images.resolve(request.pod_sandbox_id ?? '', await resolveCdi(services, wanted)));
       return services.CreateContainer({ ...request, ...(config ? { config } : {}) }, call);
     },
     async RemovePodSandbox(request, call) {
