@@ -94,12 +94,15 @@ describe('containerd of a node', () => {
     const { cgroups } = containerd;
     const pod = await runPod();
     const id = await runContainer(pod, 'while :; do :; done');
-    if (cgroups.layout.version !== 'v2') {
-      const limit = readFileSync(`${cgroups.layout.v1.get('memory')}${pod.path}/memory.limit_in_bytes`, 'utf8');
-      assert.equal(Number(limit), 64 << 20);
-      assert.equal(Number(readFileSync(`${cgroups.layout.v1.get('cpu')}${pod.path}/cpu.shares`, 'utf8')), 512);
-      assert.equal(Number(readFileSync(`${cgroups.layout.v1.get('pids')}${pod.path}/pids.max`, 'utf8')), 100);
-    }
+    const { version, unified, v1 } = cgroups.layout;
+    const text = (controller: string, file: string, path = pod.path) =>
+      readFileSync(`${version === 'v2' ? unified : v1.get(controller)}${path}/${file}`, 'utf8').trim();
+    assert.deepEqual(
+      version === 'v2'
+        ? [text('memory', 'memory.max'), text('cpu', 'cpu.weight'), text('cpu', 'cpu.max'), text('pids', 'pids.max')]
+        : [text('memory', 'memory.limit_in_bytes'), text('cpu', 'cpu.shares'), text('pids', 'pids.max')],
+      version === 'v2' ? [`${64 << 20}`, '20', '50000 100000', '100'] : [`${64 << 20}`, '512', '100'],
+    );
     const container = () => cgroups.stats(`${pod.path}/${id}`)!;
     await until(() => container().cpuUsageNanoseconds > 20e6);
     assert.ok(container().memoryWorkingSetBytes > 0 && container().pids === 1);
@@ -113,11 +116,8 @@ describe('containerd of a node', () => {
       container_id: id,
       linux: { cpu_quota: 20_000, cpu_period: 100_000 },
     });
-    if (cgroups.layout.version !== 'v2')
-      assert.equal(
-        Number(readFileSync(`${cgroups.layout.v1.get('cpu')}${pod.path}/${id}/cpu.cfs_quota_us`, 'utf8')),
-        20_000,
-      );
+    const [file, quota] = version === 'v2' ? ['cpu.max', '20000 100000'] : ['cpu.cfs_quota_us', '20000'];
+    assert.equal(text('cpu', file, `${pod.path}/${id}`), quota);
     // With all processes still in it: they are killed.
     await cgroups.remove(pod.path);
     assert.equal(cgroups.exists(pod.path), false);
