@@ -8,13 +8,18 @@ import { seededRandom } from '../base/random.ts';
 import { fakeClient } from '../client/fake-client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import { runControllers } from '../engine/engine.ts';
+import { attachDetachController } from './attachdetach/attach-detach.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
+import { endpointSliceController } from './endpointslice/endpointslice.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts';
 import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts';
 import { jobController } from './job/job.ts';
+import { nodeIpamController } from './nodeipam/node-ipam.ts';
 import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
+import { resourceClaimController } from './resourceclaim/resourceclaim.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { taintEvictionController } from './tainteviction/taint-eviction.ts';
 import { testNode } from './test-nodes.ts';
@@ -72,6 +77,51 @@ test('metrics are named as documented', async () => {
       }),
       status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
     })),
+    job('ix', {
+      completionMode: 'Indexed',
+      backoffLimitPerIndex: 0,
+      podFailurePolicy: { rules: [{ action: 'FailIndex', onExitCodes: { operator: 'In', values: [3] } }] },
+    }),
+    {
+      ...pod('ix0', {
+        labels: { job: 'ix' },
+        annotations: { 'batch.kubernetes.io/job-completion-index': '0' },
+        finalizers: ['batch.kubernetes.io/job-tracking'],
+        ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'ix', uid: 'ix', controller: true }],
+      }),
+      status: { phase: 'Failed', containerStatuses: [{ name: 'c', state: { terminated: { exitCode: 3 } } }] },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 's', namespace: 'a', uid: 's' },
+      spec: { selector: { set: 'r' }, ports: [{ port: 80 }], ipFamilies: ['IPv4'], clusterIP: '10.96.0.1' },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'm', namespace: 'a', uid: 'm' },
+      spec: { ports: [{ port: 80 }], ipFamilies: ['IPv4'], clusterIP: '10.96.0.2' },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: { name: 'm', namespace: 'a', uid: 'e' },
+      subsets: [{ addresses: [{ ip: '192.0.2.1' }, { ip: '192.0.2.2' }], ports: [{ port: 80 }] }],
+    },
+    {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'VolumeAttachment',
+      metadata: { name: 'at', uid: 'at' },
+      spec: { attacher: 'd', nodeName: 'n', source: { persistentVolumeName: 'v' } },
+      status: { attached: true },
+    },
+    {
+      apiVersion: 'resource.k8s.io/v1',
+      kind: 'ResourceClaim',
+      metadata: { name: 'rc', namespace: 'a', uid: 'rc' },
+      spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'x', adminAccess: true } }] } },
+    },
     {
       apiVersion: 'v1',
       kind: 'PersistentVolume',
@@ -100,6 +150,11 @@ test('metrics are named as documented', async () => {
     rootCaController('ca'),
     volumeBinderController(),
     replicaSetController(),
+    endpointSliceController(),
+    endpointSliceMirroringController(),
+    nodeIpamController({ podCidr: '10.244.0.0/16' }),
+    resourceClaimController(),
+    attachDetachController(),
   ];
   const running = runControllers(controllers, { client, informers, clock, random, log, metrics }, abort.signal);
   const feeding = informers.run(abort.signal);
@@ -130,6 +185,33 @@ test('metrics are named as documented', async () => {
     'replicaset_controller_sorting_deletion_age_ratio_count 2',
     // The youngest and the next, which is 2.5 times as old.
     'replicaset_controller_sorting_deletion_age_ratio_sum 3.5',
+    'endpoint_slice_controller_changes{operation="create"} 1',
+    'endpoint_slice_controller_num_endpoint_slices 1',
+    'endpoint_slice_controller_desired_endpoint_slices 1',
+    'endpoint_slice_controller_endpoints_desired ',
+    'endpoint_slice_controller_endpoints_added_per_sync_bucket{le="2"} ',
+    'endpoint_slice_controller_endpoints_removed_per_sync_count ',
+    'endpoint_slice_controller_endpointslices_changed_per_sync_count{topology="Disabled",traffic_distribution=""} ',
+    'endpoint_slice_mirroring_controller_changes{operation="create"} 1',
+    'endpoint_slice_mirroring_controller_endpoints_added_per_sync_sum 2',
+    'endpoint_slice_mirroring_controller_endpoints_updated_per_sync_count ',
+    'endpoint_slice_mirroring_controller_addresses_skipped_per_sync_count ',
+    'endpoint_slice_mirroring_controller_endpoints_sync_duration_bucket{le="0.001"} ',
+    'endpoint_slice_mirroring_controller_endpoints_desired 2',
+    'node_ipam_controller_cidrset_cidrs_allocations_total{clusterCIDR="10.244.0.0/16"} 2',
+    'node_ipam_controller_cidrset_cidrs_releases_total{clusterCIDR="10.244.0.0/16"} 0',
+    'node_ipam_controller_cidrset_usage_cidrs{clusterCIDR="10.244.0.0/16"} 0.0078125',
+    'node_ipam_controller_cirdset_max_cidrs{clusterCIDR="10.244.0.0/16"} 256',
+    'node_collector_update_node_health_duration_seconds_bucket{le="0.001"} ',
+    'job_controller_job_pods_creation_total{reason="new",status="failed"} ',
+    'job_controller_pod_failures_handled_by_failure_policy_total{action="FailIndex"} 1',
+    'job_controller_terminated_pods_tracking_finalizer_total{event="add"} 2',
+    'job_controller_terminated_pods_tracking_finalizer_total{event="delete"} 2',
+    'job_controller_job_finished_indexes_total{status="failed",backoffLimit="perIndex"} 1',
+    'resourceclaim_controller_resource_claims{allocated="false",admin_access="true",source=""} 1',
+    '# TYPE resourceclaim_controller_creates_total counter',
+    'attachdetach_controller_total_volumes{plugin_name="kubernetes.io/csi:d",state="actual_state_of_world"} ',
+    'storage_count_attachable_volumes_in_use{node="n",volume_plugin="kubernetes.io/csi:d"} ',
     'running_managed_controllers{name="job-controller",manager="kube-controller-manager"} 1',
     'workqueue_adds_total{name="job"} ',
   ])

@@ -18,6 +18,7 @@ import {
 import { type Attempt, attemptResult, firstAttempt, nextAttempt, silenceMs } from './kernel/attempt.ts';
 import { type DetachStep, detachStep } from './kernel/detach-step.ts';
 import { attached, attachFailed, attachTimedOut, multiAttach } from './kernel/message.ts';
+import { countAttachments } from './volume-counts.ts';
 
 export interface Surroundings {
   readonly maxWaitMs: number | undefined;
@@ -61,6 +62,7 @@ export class NodeVolumes implements Reconciler {
       'Number of times the A/D Controller performed a forced detach',
       ['reason'],
     );
+    countAttachments(context);
     context.observe(coreV1.nodes, {
       onAdd: node => this.#lastInUse.delete(node.metadata.name),
       onDelete: node => this.#lastInUse.set(node.metadata.name, node.status?.volumesInUse ?? []),

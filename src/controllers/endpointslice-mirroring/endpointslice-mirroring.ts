@@ -4,8 +4,10 @@ import { coreV1, discoveryV1 } from '../../api/refs.ts';
 import type { Endpoints, Service } from '../../api/type/core-v1.ts';
 import type { EndpointSlice } from '../../api/type/discovery-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import { exponentialBuckets, type HistogramMetric } from '../../base/metrics.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler } from '../../engine/controller.ts';
+import { SliceMetrics } from '../slice-metrics.ts';
 import { SliceSync } from '../slice-sync.ts';
 import { managedByLabel, managerName, mirrorEndpoints, serviceNameLabel, wantsMirroring } from './kernel/mirror.ts';
 
@@ -58,14 +60,43 @@ class MirroringReconciler implements Reconciler {
   readonly #context: ControllerContext;
   readonly #maxPerSubset: number;
   readonly #sync: SliceSync;
+  readonly #metrics: SliceMetrics;
+  readonly #updated: HistogramMetric;
+  readonly #skipped: HistogramMetric;
+  readonly #seconds: HistogramMetric;
 
   constructor(context: ControllerContext, maxPerSubset: number) {
     this.#context = context;
     this.#maxPerSubset = maxPerSubset;
     this.#sync = new SliceSync(context, byEndpoints, endpointsKeyOf);
+    const prefix = 'endpoint_slice_mirroring_controller';
+    this.#metrics = new SliceMetrics(context, prefix, 'Endpoints');
+    const perSync = (name: string, help: string) =>
+      context.metrics.histogram(`${prefix}_${name}_per_sync`, help, [], exponentialBuckets(2, 2, 15));
+    this.#updated = perSync('endpoints_updated', 'Number of endpoints updated on each Endpoints sync');
+    this.#skipped = perSync(
+      'addresses_skipped',
+      'Number of addresses skipped on each Endpoints sync due to being invalid or exceeding MaxEndpointsPerSubset',
+    );
+    this.#seconds = context.metrics.histogram(
+      `${prefix}_endpoints_sync_duration`,
+      'Duration of syncEndpoints() in seconds',
+      [],
+      exponentialBuckets(0.001, 2, 15),
+    );
   }
 
   async reconcile(key: string): Promise<void> {
+    const { clock } = this.#context;
+    const startMs = clock.monotonic();
+    try {
+      await this.#mirror(key);
+    } finally {
+      this.#seconds.observe({}, (clock.monotonic() - startMs) / 1000);
+    }
+  }
+
+  async #mirror(key: string): Promise<void> {
     const endpoints = this.#context.lister(coreV1.endpoints).get(key);
     const service = this.#context.lister(coreV1.services).get(key);
     if (!endpoints) this.#sync.forget(key);
@@ -73,10 +104,14 @@ class MirroringReconciler implements Reconciler {
     if (!slices) return;
     if (!endpoints || !service || hasSelector(service) || !wantsMirroring(endpoints)) {
       const plan = { create: [], update: [], delete: [...slices], unchanged: [] };
-      await this.#sync.write(key, plan, { mayCreate: false, triggerTime: undefined, owner: `Endpoints ${key}` });
+      const options = { mayCreate: false, triggerTime: undefined, owner: `Endpoints ${key}` };
+      this.#metrics.forget(key);
+      await this.#sync.write(key, plan, { ...options, wrote: this.#metrics.changed });
       return;
     }
     const { plan, invalid, skipped } = mirrorEndpoints(endpoints, slices, this.#maxPerSubset);
+    this.#updated.observe({}, this.#metrics.planned(key, plan, slices, this.#maxPerSubset));
+    this.#skipped.observe({}, invalid + skipped);
     const tell = (reason: string, message: string) =>
       this.#context.events.event(referenceTo(endpoints, coreV1.endpoints), 'Warning', reason, message);
     if (invalid > 0)
@@ -91,6 +126,7 @@ class MirroringReconciler implements Reconciler {
         mayCreate: !endpoints.metadata.deletionTimestamp,
         triggerTime: undefined,
         owner: `Endpoints ${key}`,
+        wrote: this.#metrics.changed,
       });
     } catch (error) {
       tell('FailedToUpdateEndpointSlices', `Failed to update EndpointSlices: ${messageOf(error)}`);

@@ -11,6 +11,7 @@ import { selectsPods } from '../kernel/service-pod.ts';
 import type { SlicePlan } from '../kernel/slice-packing.ts';
 import { TriggerTimes } from '../kernel/trigger-time.ts';
 import { podsOf, serviceKeysOfPod } from '../service-of-pod.ts';
+import { SliceMetrics } from '../slice-metrics.ts';
 import { SliceSync } from '../slice-sync.ts';
 import { hasHints } from './kernel/hint.ts';
 import { planSlices } from './kernel/plan-slices.ts';
@@ -60,7 +61,7 @@ class EndpointSliceReconciler implements Reconciler {
   readonly #maxPerSlice: number;
   readonly #triggerTimes = new TriggerTimes();
   readonly #sync: SliceSync;
-  readonly #changes: CounterMetric;
+  readonly #metrics: SliceMetrics;
   readonly #syncs: CounterMetric;
   #zones: ZoneShares | undefined;
   /** Services with a pod on a node that is not known, by the node. */
@@ -73,7 +74,7 @@ class EndpointSliceReconciler implements Reconciler {
     this.#maxPerSlice = maxPerSlice;
     this.#sync = new SliceSync(context, byService, serviceKeyOf);
     const prefix = 'endpoint_slice_controller';
-    this.#changes = context.metrics.counter(`${prefix}_changes`, 'Number of EndpointSlice changes', ['operation']);
+    this.#metrics = new SliceMetrics(context, prefix, 'Service');
     this.#syncs = context.metrics.counter(`${prefix}_syncs`, 'Number of EndpointSlice syncs', ['result']);
     context.observe(coreV1.nodes, {
       onAdd: (node: Node) => {
@@ -92,6 +93,7 @@ class EndpointSliceReconciler implements Reconciler {
     if (!service) {
       this.#triggerTimes.forget(key);
       this.#sync.forget(key);
+      this.#metrics.forget(key);
       return;
     }
     if (!selectsPods(service)) return;
@@ -117,8 +119,11 @@ class EndpointSliceReconciler implements Reconciler {
     const about = referenceTo(service, coreV1.services);
     for (const { type, reason, message } of events) context.events.event(about, type, reason, message);
     this.#tellHintsGone(service, slices);
+    this.#metrics.planned(key, plan, slices, this.#maxPerSlice);
     try {
       await this.#write(key, service, plan, triggerMs);
+      const topology = wantsTopologyHints(service.metadata.annotations) ? 'Auto' : 'Disabled';
+      this.#metrics.changedPerSync(topology, service.spec?.trafficDistribution ?? '', plan);
       for (const { spec } of nodeMissing) this.#wantNode.getOrInsertComputed(spec!.nodeName!, () => new Set()).add(key);
       const [pod] = nodeMissing;
       if (pod)
@@ -138,7 +143,7 @@ class EndpointSliceReconciler implements Reconciler {
       mayCreate: !service.metadata.deletionTimestamp,
       triggerTime: triggerMs === undefined ? undefined : formatTime(triggerMs),
       owner: `Service ${key}`,
-      wrote: operation => this.#changes.inc({ operation }),
+      wrote: this.#metrics.changed,
     });
   }
 

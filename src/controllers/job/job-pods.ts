@@ -38,7 +38,7 @@ export class JobPods {
     job: Job,
     indexes: readonly (number | undefined)[],
     kept: ReadonlyMap<number, Pod>,
-  ): Promise<{ count: number; failure: { error: unknown } | undefined }> {
+  ): Promise<{ count: number; failed: number; failure: { error: unknown } | undefined }> {
     // Where versions are remembered, a pod that came and went unseen is not waited for.
     this.expectations.expectCreations(key, this.#writes.on ? 0 : indexes.length);
     const owner = controllerRef(job, batchV1.jobs);
@@ -52,10 +52,10 @@ export class JobPods {
       this.expectations.creationObserved(key);
     });
     const count = successes - refused;
-    if (successes === indexes.length) return { count, failure: undefined };
+    if (successes === indexes.length) return { count, failed: 0, failure: undefined };
     // Nobody will see what failed, or was not tried.
     this.expectations.creationObserved(key, indexes.length - successes);
-    return { count, failure: { error } };
+    return { count, failed: 1, failure: { error } };
   }
 
   /** With `uncounted` they lose their finalizer first, so that the job does not count them as failed. */

@@ -8,6 +8,7 @@ import { referenceTo } from '../../client/event-recorder.ts';
 import type { Controller, ControllerContext, Reconciler, Result } from '../../engine/controller.ts';
 import { claimObjects, controllerOf } from '../../engine/controller-ref.ts';
 import { OwnWrites } from '../../engine/own-writes.ts';
+import { isPodFinished } from '../kernel/pod.ts';
 import { controlledBy, indexByController, ownedOrOrphan, ownerKey, ownerKeys } from '../pod-owner.ts';
 import { writeStatus } from '../write-status.ts';
 import { JobMetrics } from './job-metrics.ts';
@@ -17,6 +18,7 @@ import { condition, finalCondition, withCondition } from './kernel/condition.ts'
 import { isJobFinished, isManagedElsewhere, isSuspended, isTracked, trackingFinalizer } from './kernel/job-pod.ts';
 import { type JobView, judge, type Verdict } from './kernel/judge.ts';
 import { plan } from './kernel/plan.ts';
+import { matchFailurePolicy } from './kernel/pod-failure-policy.ts';
 import { hasUncounted, settle, type Tracking, track } from './kernel/track.ts';
 
 // Keys of pods that wait for a job that is no more.
@@ -104,6 +106,11 @@ class JobReconciler implements Reconciler {
     this.#metrics = new JobMetrics(context.metrics);
     context.observe(batchV1.jobs, {
       onAdd: job => isManagedElsewhere(job) && this.#metrics.external(job.spec.managedBy!),
+    });
+    context.observe(coreV1.pods, {
+      onAdd: pod => this.#tellTracked(undefined, pod),
+      onUpdate: (pod, old) => this.#tellTracked(old, pod),
+      onDelete: pod => this.#tellTracked(pod, undefined),
     });
     context.observe(coreV1.pods, {
       onAdd: pod => (pod.metadata.deletionTimestamp ? this.#gone(pod, false) : this.#created(pod)),
@@ -207,7 +214,8 @@ class JobReconciler implements Reconciler {
       if (create.length > 0) this.#actions.set(key, 'pods_created');
       if (remove.length > 0) this.#deleted(round, await this.#pods.delete(key, job, remove, true));
       if (create.length > 0) {
-        const { count, failure } = await this.#pods.create(key, job, create, verdict.kept);
+        const { count, failed, failure } = await this.#pods.create(key, job, create, verdict.kept);
+        this.#metrics.podsCreated(job, count, failed);
         round.active += count;
         round.failure = failure;
       }
@@ -277,6 +285,11 @@ class JobReconciler implements Reconciler {
 
   async #finish(key: string, view: JobView, job: Job, tracking: Tracking, round: Round): Promise<void> {
     const { released, failure } = await this.#pods.release(key, tracking.release, job);
+    if (job.spec.podFailurePolicy)
+      for (const pod of tracking.release) {
+        const match = pod.status?.phase === 'Failed' && released.has(pod.metadata.uid) && matchFailurePolicy(job, pod);
+        if (match) this.#metrics.failureHandled(match.action);
+      }
     const held = new Set(
       view.pods
         .filter(p => isTracked(p) && !view.released.has(p.metadata.uid) && !released.has(p.metadata.uid))
@@ -308,6 +321,7 @@ class JobReconciler implements Reconciler {
   #tellEnd(job: Job): void {
     const final = job.status.conditions?.findLast(c => c.type === 'Complete' || c.type === 'Failed');
     if (final) this.#metrics.finished(job, final);
+    this.#metrics.indexesFinished(job);
     const { completions } = job.spec;
     if (final?.type === 'Failed') this.#event(job, 'Warning', final.reason ?? '', final.message ?? '');
     else {
@@ -349,6 +363,11 @@ class JobReconciler implements Reconciler {
     const { failure } = await this.#pods.release(key, [pod], undefined);
     this.#pods.removals.forget(key);
     if (failure) throw failure.error;
+  }
+
+  #tellTracked(old: Pod | undefined, now: Pod | undefined): void {
+    const [before, after] = [old, now].map(pod => pod !== undefined && isTracked(pod) && isPodFinished(pod));
+    if (before !== after) this.#metrics.terminatedTracked(after ? 'add' : 'delete');
   }
 
   #created(pod: Pod): void {

@@ -43,6 +43,7 @@ class RangeAllocator {
   constructor(context: ControllerContext, cidrs: NodeCidrs) {
     this.#context = context;
     this.#cidrs = cidrs;
+    tellUsage(context, cidrs);
     for (const node of context.lister(coreV1.nodes).list()) cidrs.occupy(node.metadata.name, podCidrsOf(node));
     context.observe(coreV1.nodes, {
       onDelete: node => {
@@ -110,4 +111,28 @@ class RangeAllocator {
     const about = { kind: 'Node', apiVersion: apiVersionOf(coreV1.nodes), name, uid };
     this.#context.events.event(about, 'Normal', status, `Node ${name} status is now: ${status}`);
   }
+}
+
+/** Of a later term of leadership, which tells last, the figures count. */
+function tellUsage({ metrics }: ControllerContext, cidrs: NodeCidrs): void {
+  const [labels, prefix] = [['clusterCIDR'], 'node_ipam_controller_'];
+  const counter = (name: string, help: string) => metrics.counter(prefix + name, help, labels);
+  const gauge = (name: string, help: string) => metrics.gauge(prefix + name, help, labels);
+  const allocations = counter('cidrset_cidrs_allocations_total', 'Counter measuring total number of CIDR allocations.');
+  const releases = counter('cidrset_cidrs_releases_total', 'Counter measuring total number of CIDR releases.');
+  const usage = gauge('cidrset_usage_cidrs', 'Gauge measuring percentage of allocated CIDRs.');
+  // As Kubernetes spells it.
+  const most = gauge('cirdset_max_cidrs', 'Maximum number of CIDRs that can be allocated.');
+  const told = new Map<string, { readonly allocations: number; readonly releases: number }>();
+  metrics.onCollect(() => {
+    for (const set of cidrs.usage) {
+      const label = { clusterCIDR: set.cidr };
+      const before = told.get(set.cidr);
+      allocations.inc(label, set.allocations - (before?.allocations ?? 0));
+      releases.inc(label, set.releases - (before?.releases ?? 0));
+      told.set(set.cidr, { allocations: set.allocations, releases: set.releases });
+      usage.set(label, (set.size - set.free) / set.size);
+      most.set(label, set.size);
+    }
+  });
 }

@@ -5,7 +5,7 @@ import { coordinationV1, coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type { Node, NodeCondition } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
-import { exponentialBuckets } from '../../base/metrics.ts';
+import { exponentialBuckets, type HistogramMetric } from '../../base/metrics.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { type HealthOptions, judgeNode, type NodeHealth, type Verdict } from './kernel/health.ts';
 import { type EvictionOptions, judgeDisruption, type ZoneState, zoneOf } from './kernel/zone.ts';
@@ -35,6 +35,7 @@ export class NodeMonitor {
   readonly #health = new Map<string, NodeHealth>();
   /** Nodes whose pods could not all be marked. */
   readonly #retry = new Set<string>();
+  readonly #oneHealth: HistogramMetric;
   #signal: AbortSignal | undefined;
   #zones: ReadonlyMap<string, ZoneState> = new Map();
 
@@ -42,6 +43,12 @@ export class NodeMonitor {
     this.#context = context;
     this.#tainter = tainter;
     this.#o = options;
+    this.#oneHealth = context.metrics.histogram(
+      'node_collector_update_node_health_duration_seconds',
+      'Duration in seconds for NodeController to update the health of a single node.',
+      [],
+      exponentialBuckets(0.001, 4, 8),
+    );
   }
 
   /** The Ready condition that the node had at the last look. */
@@ -96,7 +103,9 @@ export class NodeMonitor {
 
   async #watchOver(listed: Node, zones: Map<string, Ready[]>): Promise<void> {
     const { name } = listed.metadata;
+    const startMs = this.#context.clock.monotonic();
     const judged = await this.#judge(listed);
+    this.#oneHealth.observe({}, (this.#context.clock.monotonic() - startMs) / 1000);
     if (!judged) return;
     const { node, verdict } = judged;
     const { observed, current } = verdict;

@@ -5,6 +5,7 @@ import { isNotFound } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { ResourceClaim } from '../../api/type/resource-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import type { CounterMetric } from '../../base/metrics.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
 import { controllerOf } from '../../engine/controller-ref.ts';
 import {
@@ -86,9 +87,16 @@ function keysOfPod(pod: Pod, old: Pod | undefined, _context: ControllerContext, 
 
 class ResourceClaims {
   readonly #context: ControllerContext;
+  readonly #creates: CounterMetric;
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#creates = context.metrics.counter(
+      'resourceclaim_controller_creates_total',
+      'Number of ResourceClaims creation requests, categorized by creation status and admin access',
+      ['status', 'admin_access'],
+    );
+    tellClaims(context);
   }
 
   reconcile(key: string): Promise<void> {
@@ -141,7 +149,7 @@ class ResourceClaims {
         `resource claim template ${JSON.stringify(templateName)}: resourceclaimtemplate.resource.k8s.io ${JSON.stringify(templateName)} not found`,
       );
     const { labels, annotations } = template.spec.metadata ?? {};
-    const created = await client.create(resourceV1.resourceclaims, {
+    const draft = {
       metadata: {
         generateName: generatedPrefix(name, entry.name),
         namespace,
@@ -150,8 +158,16 @@ class ResourceClaims {
         ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name, uid, controller: true, blockOwnerDeletion: true }],
       },
       spec: template.spec.spec,
-    } as Draft<ResourceClaim>);
-    return created.metadata.name;
+    } as Draft<ResourceClaim>;
+    const admin_access = String(hasAdminAccess(template.spec.spec));
+    try {
+      const created = await client.create(resourceV1.resourceclaims, draft);
+      this.#creates.inc({ status: 'success', admin_access });
+      return created.metadata.name;
+    } catch (error) {
+      this.#creates.inc({ status: 'failure', admin_access });
+      throw error;
+    }
   }
 
   async #tellPod(pod: Pod, made: readonly { name: string; resourceClaimName: string }[]): Promise<void> {
@@ -252,4 +268,41 @@ class ResourceClaims {
         if (!isNotFound(error)) throw error;
       });
   }
+}
+
+const hasAdminAccess = ({ devices }: ResourceClaim['spec']): boolean =>
+  devices?.requests?.some(r => r.exactly?.adminAccess) ?? false;
+
+/** How many claims there are, counted when metrics are asked for. */
+function tellClaims({ metrics, lister }: ControllerContext): void {
+  const gauge = metrics.gauge(
+    'resourceclaim_controller_resource_claims',
+    'Number of ResourceClaims, categorized by allocation status, admin access, and source. Source can be "resource_claim_template" (created from a template), "extended_resource" (extended resources), or empty (manually created by a user).',
+    ['allocated', 'admin_access', 'source'],
+  );
+  let told: Record<string, string>[] = [];
+  metrics.onCollect(() => {
+    const counts = new Map<string, { labels: Record<string, string>; count: number }>();
+    for (const { metadata, spec, status } of lister(resourceV1.resourceclaims).list()) {
+      const { annotations = {} } = metadata;
+      const source =
+        podClaimAnnotation in annotations
+          ? 'resource_claim_template'
+          : annotations['resource.kubernetes.io/extended-resource-claim'] === 'true'
+            ? 'extended_resource'
+            : '';
+      const labels = {
+        allocated: String(status?.allocation !== undefined),
+        admin_access: String(hasAdminAccess(spec)),
+        source,
+      };
+      const key = Object.values(labels).join();
+      counts.getOrInsertComputed(key, () => ({ labels, count: 0 })).count++;
+    }
+    for (const labels of told) gauge.remove(labels);
+    told = [...counts.values()].map(({ labels, count }) => {
+      gauge.set(labels, count);
+      return labels;
+    });
+  });
 }

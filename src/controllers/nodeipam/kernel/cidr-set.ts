@@ -34,6 +34,9 @@ export class CidrSet {
   readonly #count: number;
   readonly #used = new Set<number>();
   #next = 0;
+  /** Since the start, of parts that were free, and of parts that were not. */
+  allocations = 0;
+  releases = 0;
 
   /** Throws when `cidr` is none or is not to be cut into parts of `nodeMask` bits. */
   constructor(cidr: string, nodeMask: number) {
@@ -52,6 +55,11 @@ export class CidrSet {
     this.#count = 2 ** (nodeMask - bits);
   }
 
+  /** Parts there are. */
+  get size(): number {
+    return this.#count;
+  }
+
   /** Parts not given out. */
   get free(): number {
     return this.#count - this.#used.size;
@@ -63,6 +71,7 @@ export class CidrSet {
     while (this.#used.has(this.#next)) this.#next = (this.#next + 1) % this.#count;
     const index = this.#next;
     this.#used.add(index);
+    this.allocations++;
     this.#next = (index + 1) % this.#count;
     const address = this.#range.first + (BigInt(index) << this.#shift);
     return `${formatIp(address, this.#range.bytes)}/${this.#nodeMask}`;
@@ -71,13 +80,16 @@ export class CidrSet {
   /** Takes all parts that `cidr` touches. Throws when it is none or lies outside. */
   occupy(cidr: string): void {
     const [from, to] = this.#partsOf(cidr);
-    for (let i = from; i <= to; i++) this.#used.add(i);
+    for (let i = from; i <= to; i++) {
+      if (!this.#used.has(i)) this.allocations++;
+      this.#used.add(i);
+    }
   }
 
   /** Gives back all parts that `cidr` touches. Throws as `occupy`. */
   release(cidr: string): void {
     const [from, to] = this.#partsOf(cidr);
-    for (let i = from; i <= to; i++) this.#used.delete(i);
+    for (let i = from; i <= to; i++) if (this.#used.delete(i)) this.releases++;
   }
 
   /** True when the ranges share an address. */

@@ -15,6 +15,11 @@ export interface PodCidrOptions {
 export class NodeCidrs {
   readonly #sets: readonly CidrSet[];
 
+  /** For each of the cluster's CIDRs what has become of its parts. */
+  get usage(): readonly Pick<CidrSet, 'cidr' | 'size' | 'free' | 'allocations' | 'releases'>[] {
+    return this.#sets;
+  }
+
   /** Throws when the options make no sense. */
   constructor(options: PodCidrOptions) {
     const { podCidr, serviceCidrs = [], maskIpv4 = 24, maskIpv6 = 64 } = options;
