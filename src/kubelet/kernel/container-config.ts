@@ -2,7 +2,7 @@ import type { Container, Pod } from '../../api/type/core-v1.ts';
 import type { ContainerConfig, Device, LinuxContainerResources, Mount, Signal } from '../../cri/type.ts';
 import { expandAll } from './env.ts';
 import { containerAnnotations, containerLabels } from './label.ts';
-import { containerCgroup, oomScoreAdjust } from './qos.ts';
+import { containerCgroup, oomScoreAdjust, withPodLimits } from './qos.ts';
 import { type ContainerSecurityInput, containerSecurity } from './security.ts';
 import type { EnvPair } from './service-env.ts';
 
@@ -58,7 +58,7 @@ export interface ResourceInput {
 
 export function linuxResources(input: ResourceInput): LinuxContainerResources {
   const { pod, container } = input;
-  const r = containerCgroup(container.resources);
+  const r = containerCgroup(withPodLimits(pod.spec, container.resources));
   return {
     cpu_period: r.cpuPeriodUs,
     cpu_quota: input.enforceCpuQuota === false ? 0 : r.cpuQuotaUs,

@@ -64,6 +64,14 @@ export function containerCgroup(resources: ResourceRequirements | undefined): Cg
   };
 }
 
+/** Where the pod has limits of its own, a container without one is held to the pod's. */
+export function withPodLimits(spec: PodSpec, own: ResourceRequirements | undefined): ResourceRequirements | undefined {
+  const limits = spec.resources?.limits;
+  const lent = counted.filter(name => limits?.[name] !== undefined && numberOf(own?.limits?.[name]) === 0);
+  if (lent.length === 0) return own;
+  return { ...own, limits: { ...own?.limits, ...Object.fromEntries(lent.map(name => [name, limits![name]!])) } };
+}
+
 const isSidecar = (c: Container) => c.restartPolicy === 'Always';
 
 /**

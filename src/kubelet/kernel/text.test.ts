@@ -12,7 +12,7 @@ import { rankForEviction } from './eviction.ts';
 import { expand } from './expansion.ts';
 import { credentialsFor, keyringOf, parseImageName, withDefaultTag } from './image-name.ts';
 import { initialProbeState, nextProbeState } from './probe.ts';
-import { containerCgroup, cpuShares, oomScoreAdjust, podTotal, qosClassOf } from './qos.ts';
+import { containerCgroup, cpuShares, oomScoreAdjust, podTotal, qosClassOf, withPodLimits } from './qos.ts';
 import { verifyNonRoot } from './security.ts';
 import { serviceEnv } from './service-env.ts';
 
@@ -86,6 +86,15 @@ test('classes of service, shares, oom scores', () => {
   assert.equal(qosClassOf(pod({ containers: [limits(undefined, undefined)] })), 'BestEffort');
   assert.deepEqual([cpuShares(0), cpuShares(100), cpuShares(1000)], [2, 102, 1024]);
   assert.equal(containerCgroup({ limits: { cpu: '500m' } }).cpuQuotaUs, 50_000);
+  const podLevel = { containers: [], resources: { limits: { cpu: '600m', memory: '64Mi' } } };
+  assert.deepEqual(containerCgroup(withPodLimits(podLevel, { limits: { memory: '1Mi' }, requests: { cpu: '1' } })), {
+    cpuShares: 1024,
+    cpuQuotaUs: 60_000,
+    cpuPeriodUs: 100_000,
+    memoryBytes: 1 << 20,
+  });
+  assert.equal(containerCgroup(withPodLimits(podLevel, undefined)).memoryBytes, 64 << 20);
+  assert.equal(withPodLimits({ containers: [] }, undefined), undefined);
   const capacity = 4 * 2 ** 30;
   const burstable = pod({ containers: [limits({ memory: '1Gi' }, undefined)] });
   assert.equal(oomScoreAdjust(burstable, burstable.spec.containers[0]!, capacity), 750);
