@@ -10,11 +10,13 @@ export const isEarlyDefinition = (object: { readonly apiVersion?: string; readon
 /** The same definition in v1. */
 export function convertDefinition(object: Mutable<KubeObject>): Mutable<KubeObject> {
   const { spec = {}, ...rest } = object as Plain;
-  const { version, versions, validation, subresources, additionalPrinterColumns, conversion, ...kept } = spec as Plain;
+  const { version, versions, validation, conversion, ...others } = spec as Plain;
+  const { subresources, additionalPrinterColumns, selectableFields, ...kept } = others;
   const shared: Plain = {
     ...(validation ? { schema: validation } : {}),
     ...(subresources ? { subresources } : {}),
     ...(additionalPrinterColumns ? { additionalPrinterColumns } : {}),
+    ...(selectableFields ? { selectableFields } : {}),
   };
   const named: Plain[] = versions?.length ? versions : [{ name: version, served: true, storage: true }];
   const out: Plain = { ...kept, versions: named.map(v => withColumns({ ...shared, ...v })) };

@@ -104,6 +104,7 @@ test('definitions as kube-apiserver has them, in v1beta1, come in v1', () => {
         { name: 'v2', served: true, storage: false, schema: { openAPIV3Schema: { type: 'object', nullable: true } } },
       ],
       additionalPrinterColumns: [{ name: 'Size', type: 'integer', JSONPath: '.size' }],
+      selectableFields: [{ jsonPath: '.size' }],
       conversion: { strategy: 'Webhook', webhookClientConfig: { url: 'https://w' }, conversionReviewVersions: ['v1'] },
       preserveUnknownFields: false,
     },
@@ -119,6 +120,7 @@ test('definitions as kube-apiserver has them, in v1beta1, come in v1', () => {
       schema: { openAPIV3Schema: { type: 'object' } },
       subresources: { status: {} },
       additionalPrinterColumns: [column],
+      selectableFields: [{ jsonPath: '.size' }],
     },
     {
       name: 'v2',
@@ -127,6 +129,7 @@ test('definitions as kube-apiserver has them, in v1beta1, come in v1', () => {
       schema: { openAPIV3Schema: { type: 'object', nullable: true } },
       subresources: { status: {} },
       additionalPrinterColumns: [column],
+      selectableFields: [{ jsonPath: '.size' }],
     },
   ]);
   assert.deepEqual(spec.conversion, {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,6 +28,9 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	name, args := os.Args[1], os.Args[2:]
+	if name != "store" {
+		go endWithInput()
+	}
 	switch name {
 	case "store":
 		return serveStore(ctx, args)
@@ -40,4 +44,10 @@ func run() error {
 		return command.Execute()
 	}
 	return fmt.Errorf("no such program: %q", name)
+}
+
+// endWithInput ends the program when whoever started it has gone, killed tests included.
+func endWithInput() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
 }

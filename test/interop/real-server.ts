@@ -1,0 +1,105 @@
+// API servers made of kube-apiserver's modules, each a process on loopback: they ask a server of k8ts who may do what.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Caller, caller } from '../../src/apiserver/test-caller.ts';
+import { kubectlFor } from '../../src/apiserver/test-request.ts';
+import type { TestServer } from '../../src/apiserver/test-server.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { createCa, issueCertificate } from '../../src/base/x509.ts';
+
+export interface RealServer {
+  readonly api: Caller;
+  stop(): Promise<void>;
+}
+
+export interface RealServerOptions {
+  readonly program: string;
+  /** `definitions`: apiextensions-apiserver; `flunders`: sample-apiserver. */
+  readonly name: 'definitions' | 'flunders';
+  readonly etcd: string;
+  /** Who authenticates, authorizes and has the namespaces. Its superuser is theirs. */
+  readonly home: TestServer;
+}
+
+/** Resolves once it says it is ready. */
+export async function startRealServer({ program, name, etcd, home }: RealServerOptions): Promise<RealServer> {
+  const directory = mkdtempSync(join(tmpdir(), `k8ts-${name}-`));
+  const kubectl = kubectlFor(home);
+  const file = (base: string, text: string) => {
+    const path = join(directory, base);
+    writeFileSync(path, text, { mode: 0o600 });
+    return path;
+  };
+  const certificates = { nowMs: systemClock.now(), random: systemRandom, days: 1 };
+  const ca = await createCa({ commonName: 'real-ca', ...certificates });
+  const serving = await issueCertificate(ca, {
+    subject: { commonName: name, organizations: [] },
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+    usages: 'server',
+    ...certificates,
+  });
+  const port = await freePort();
+  const args = {
+    'bind-address': '127.0.0.1',
+    'secure-port': port,
+    'etcd-servers': etcd,
+    'etcd-prefix': '/registry',
+    'tls-cert-file': file('tls.crt', serving.certificatePem),
+    'tls-private-key-file': file('tls.key', serving.keyPem),
+    'client-ca-file': file('ca.crt', home.ca),
+    kubeconfig: kubectl.config,
+    'authentication-kubeconfig': kubectl.config,
+    'authorization-kubeconfig': kubectl.config,
+  };
+  const flags = Object.entries(args).map(([flag, value]) => `--${flag}=${value}`);
+  const child = spawn(program, [name, ...flags], { cwd: directory, stdio: ['pipe', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on('data', chunk => {
+      output = (output + chunk).slice(-20_000);
+    });
+  const url = `https://127.0.0.1:${port}`;
+  const { certificatePem: cert, keyPem: key } = home.admin;
+  const api = caller({ url, ca: ca.certificatePem, cert, key });
+  const stop = async () => {
+    api.close();
+    await end(child);
+    kubectl.cleanup();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}: ${output}`);
+      const code = await api.send('GET', '/readyz').then(
+        r => r.code,
+        () => 0,
+      );
+      if (code === 200) return { api, stop };
+      await systemClock.sleep(50);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as { port: number };
+  await once(server.close(), 'close');
+  return port;
+}
