@@ -27,14 +27,20 @@ export const systemRandom: Random = {
 /** The same sequence for the same seed (mulberry32). */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
+  /** 32 bits. */
+  const draw = () => {
+    state = (state + 0x6d2b79f5) | 0;
     let t = state;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    return t ^ (t >>> 14);
   };
-  return { next, bytes: n => Uint8Array.from({ length: n }, () => Math.floor(next() * 256)) };
+  const bytes = (count: number) => {
+    const out = new Uint8Array(count);
+    for (let i = 0; i < count; i++) out[i] = draw() >>> 24;
+    return out;
+  };
+  return { next: () => (draw() >>> 0) / 2 ** 32, bytes };
 }
 
 // No vowels and nothing that reads alike: Kubernetes' alphabet for generated names.
@@ -47,12 +53,15 @@ export function randomSuffix(random: Random, length = 5): string {
   return out;
 }
 
+const hex = Array.from({ length: 256 }, (_, x) => x.toString(16).padStart(2, '0'));
+
 /** A version 4 UUID. */
 export function randomUuid(random: Random): string {
   if (random === systemRandom) return crypto.randomUUID();
   const b = random.bytes(16);
   b[6] = (b[6]! & 0x0f) | 0x40;
   b[8] = (b[8]! & 0x3f) | 0x80;
-  const hex = Array.from(b, x => x.toString(16).padStart(2, '0')).join('');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  let out = '';
+  for (let i = 0; i < 16; i++) out += i === 4 || i === 6 || i === 8 || i === 10 ? `-${hex[b[i]!]}` : hex[b[i]!];
+  return out;
 }

@@ -55,9 +55,10 @@ export class EventCorrelator {
 
   /** undefined: too many events about this object, drop it. */
   correlate(event: Event): Correlated | undefined {
-    const [folded, key] = this.#fold(event);
+    const spamKey = spamKeyOf(event);
+    const [folded, key] = this.#fold(event, spamKey);
     const correlated = this.#count(folded, key);
-    return this.#allowed(event) ? correlated : undefined;
+    return this.#allowed(spamKey) ? correlated : undefined;
   }
 
   /** What the server stored for a correlated event. */
@@ -71,15 +72,15 @@ export class EventCorrelator {
   }
 
   /** The tenth message of one kind within ten minutes, and what follows it, becomes one event. */
-  #fold(event: Event): [Event, string] {
-    const groupKey = groupKeyOf(event);
+  #fold(event: Event, spamKey: string): [Event, string] {
+    const groupKey = groupKeyOf(event, spamKey);
     const now = this.#clock.now();
     let record = this.#similar.get(groupKey);
     if (!record || now - record.lastMs > similarIntervalMs) record = { messages: new Set(), lastMs: now };
     record.messages.add(event.message ?? '');
     record.lastMs = now;
     this.#similar.set(groupKey, record);
-    if (record.messages.size < maxSimilar) return [event, keyOf(event)];
+    if (record.messages.size < maxSimilar) return [event, keyOf(event, spamKey)];
     // Bounded: one goes for each that comes.
     record.messages.delete(record.messages.values().next().value!);
     const time = formatTime(now);
@@ -113,8 +114,7 @@ export class EventCorrelator {
     return { event: repeated, patch, key };
   }
 
-  #allowed(event: Event): boolean {
-    const key = spamKeyOf(event);
+  #allowed(key: string): boolean {
     const now = this.#clock.monotonic();
     const bucket = this.#spam.get(key) ?? { tokens: spamBurst, lastMs: now };
     bucket.tokens = Math.min(spamBurst, bucket.tokens + ((now - bucket.lastMs) / 1000) * spamQps);
@@ -127,14 +127,16 @@ export class EventCorrelator {
 }
 
 function spamKeyOf({ source, involvedObject: o }: Event): string {
-  return [source?.component, source?.host, o.kind, o.namespace, o.name, o.uid, o.apiVersion].join('\0');
+  const { kind = '', namespace = '', name = '', uid = '', apiVersion = '' } = o;
+  return `${source?.component ?? ''}\0${source?.host ?? ''}\0${kind}\0${namespace}\0${name}\0${uid}\0${apiVersion}`;
 }
 
-function groupKeyOf(event: Event): string {
-  const { type, reason, reportingComponent, reportingInstance } = event;
-  return [spamKeyOf(event), type, reason, reportingComponent, reportingInstance].join('\0');
+function groupKeyOf(event: Event, spamKey: string): string {
+  const { type = '', reason = '', reportingComponent = '', reportingInstance = '' } = event;
+  return `${spamKey}\0${type}\0${reason}\0${reportingComponent}\0${reportingInstance}`;
 }
 
-function keyOf(event: Event): string {
-  return [spamKeyOf(event), event.involvedObject.fieldPath, event.type, event.reason, event.message, ''].join('\0');
+function keyOf(event: Event, spamKey: string): string {
+  const { type = '', reason = '', message = '' } = event;
+  return `${spamKey}\0${event.involvedObject.fieldPath ?? ''}\0${type}\0${reason}\0${message}\0`;
 }

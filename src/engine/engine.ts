@@ -3,7 +3,7 @@ import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
 import { isConflict, isNotFound, StatusError } from '../api/status.ts';
 import { BugError, messageOf } from '../base/assert.ts';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, turnEnd } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { createMetrics, type Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
@@ -65,8 +65,10 @@ class ControllerRun {
     this.#o = options;
     this.#log = options.log.with({ controller: controller.name });
     const { clock, metrics } = options;
+    // An owner of thousands of pods hears of each: those of one turn are looked at together.
     this.#queue = new WorkQueue({
       clock,
+      again: turnEnd,
       ...(metrics ? { metrics: queueMetrics(metrics, controller.queue ?? controller.name, clock) } : {}),
     });
     for (const watch of controller.watches) this.#register(watch.resource);

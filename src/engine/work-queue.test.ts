@@ -32,6 +32,30 @@ describe('work queue', () => {
     await queue.whenIdle();
   });
 
+  it('queues such a key when it is told to, with all that came meanwhile', async () => {
+    const later: (() => void)[] = [];
+    const queue = new WorkQueue({ clock: new VirtualClock(), again: fn => later.push(fn) });
+    queue.add('a');
+    assert.equal(await queue.get(), 'a');
+    queue.add('a');
+    queue.done('a');
+    queue.add('a');
+    queue.add('b');
+    assert.equal(await queue.get(), 'b', 'others do not wait for it');
+    queue.done('b');
+    let idle = false;
+    const waiting = queue.whenIdle().then(() => {
+      idle = true;
+    });
+    assert.equal(queue.depth, 0);
+    later.shift()!();
+    assert.equal(await queue.get(), 'a');
+    assert.equal(idle, false);
+    queue.done('a');
+    await waiting;
+    assert.equal(later.length, 0);
+  });
+
   it('serves workers that wait, in their order', async () => {
     const queue = new WorkQueue({ clock: new VirtualClock() });
     const got = [queue.get(), queue.get(), queue.get()];

@@ -8,6 +8,8 @@ export interface WorkQueueOptions {
   clock: Clock;
   limiter?: RateLimiter;
   metrics?: QueueMetrics;
+  /** When a key comes again that was added while it was worked on; default at once. */
+  again?: (queue: () => void) => void;
 }
 
 /**
@@ -18,6 +20,7 @@ export class WorkQueue {
   readonly #clock: Clock;
   readonly #limiter: RateLimiter;
   readonly #metrics: QueueMetrics | undefined;
+  readonly #again: WorkQueueOptions['again'];
   readonly #ready = new RingQueue<string>();
   readonly #dirty = new Set<string>();
   readonly #processing = new Set<string>();
@@ -32,6 +35,7 @@ export class WorkQueue {
     this.#clock = options.clock;
     this.#limiter = options.limiter ?? new ControllerRateLimiter(options.clock);
     this.#metrics = options.metrics;
+    this.#again = options.again;
   }
 
   /** Keys ready and not being worked on. */
@@ -87,10 +91,23 @@ export class WorkQueue {
   }
 
   done(key: string): void {
-    this.#processing.delete(key);
     this.#metrics?.done(key);
-    if (this.#dirty.has(key) && !this.#stopped) this.#push(key);
+    if (!this.#dirty.has(key) || this.#stopped) this.#processing.delete(key);
+    else if (this.#again) this.#return(key, this.#again);
+    else {
+      this.#processing.delete(key);
+      this.#push(key);
+    }
     this.#checkIdle();
+  }
+
+  /** It counts as being worked on until it is queued again. */
+  #return(key: string, again: (queue: () => void) => void): void {
+    again(() => {
+      this.#processing.delete(key);
+      if (!this.#stopped) this.#push(key);
+      this.#checkIdle();
+    });
   }
 
   /** Resolves when nothing is ready or being worked on (keys may still wait for their time). */

@@ -1,4 +1,4 @@
-import { dirname, join, normalize, resolve } from 'node:path';
+import { join, normalize, resolve } from 'node:path';
 import type { DiskInfo, FileInfo, Host, WriteOptions } from './host.ts';
 
 interface Entry {
@@ -9,64 +9,83 @@ interface Entry {
   uid: number;
   gid: number;
   mount?: 'tmpfs' | 'bind';
+  /** Of a directory, once there is one. */
+  children: Map<string, Entry> | undefined;
 }
 
-const text = (data: Uint8Array) => new TextDecoder().decode(data);
+/** Where a path leads: its names, and what is there. */
+interface Place {
+  readonly names: readonly string[];
+  readonly entry: Entry | undefined;
+  readonly parent: Entry | undefined;
+}
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+const noBytes = new Uint8Array();
 
 /** Files in memory, for simulated nodes and tests. Mounts are only remembered. */
 export class MemoryHost implements Host {
-  readonly #entries = new Map<string, Entry>([['/', directory(0o755)]]);
+  readonly #root: Entry = directory(0o755);
   readonly #watchers = new Map<string, Set<() => void>>();
 
   async makeDirectory(path: string, mode = 0o755): Promise<void> {
-    this.#make(this.#follow(path), mode);
+    this.#make(this.#follow(path).names, mode);
   }
 
-  #make(path: string, mode: number): void {
-    if (path !== '/' && !this.#entries.has(dirname(path))) this.#make(dirname(path), 0o755);
-    const old = this.#entries.get(path);
-    if (old && old.kind !== 'directory') throw new Error(`EEXIST: "${path}" is a ${old.kind}`);
-    if (old) old.mode = mode;
-    else this.#put(path, directory(mode));
+  #make(names: readonly string[], mode: number): void {
+    const made = this.#directory(names);
+    made.mode = mode;
+  }
+
+  /** What is there, made with its parents when it is not. */
+  #directory(names: readonly string[]): Entry {
+    let at = this.#root;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!;
+      let next = at.children?.get(name);
+      if (!next) {
+        next = directory(0o755);
+        at.children ??= new Map();
+        at.children.set(name, next);
+        this.#notify(names.slice(0, i));
+      } else if (next.kind !== 'directory')
+        throw new Error(`EEXIST: "/${names.slice(0, i + 1).join('/')}" is a ${next.kind}`);
+      at = next;
+    }
+    return at;
   }
 
   async writeFile(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
-    const real = this.#follow(path);
-    if (this.#entries.get(dirname(real))?.kind !== 'directory') throw new Error(`ENOENT: no directory for "${path}"`);
-    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
-    this.#put(real, { kind: 'file', data: bytes, target: '', mode: options.mode ?? 0o644, uid: 0, gid: 0 });
+    const { names, parent } = this.#follow(path);
+    if (parent?.kind !== 'directory') throw new Error(`ENOENT: no directory for "${path}"`);
+    const bytes = typeof data === 'string' ? encoder.encode(data) : data;
+    this.#put(names, entryOf('file', { data: bytes, mode: options.mode ?? 0o644 }));
   }
 
   async readFile(path: string): Promise<string | undefined> {
-    const entry = this.#entries.get(this.#follow(path));
-    return entry?.kind === 'file' ? text(entry.data) : undefined;
+    const { entry } = this.#follow(path);
+    return entry?.kind === 'file' ? decoder.decode(entry.data) : undefined;
   }
 
   async readTail(path: string, bytes: number): Promise<string | undefined> {
-    const entry = this.#entries.get(this.#follow(path));
-    return entry?.kind === 'file' ? text(entry.data.subarray(-bytes)) : undefined;
+    const { entry } = this.#follow(path);
+    return entry?.kind === 'file' ? decoder.decode(entry.data.subarray(-bytes)) : undefined;
   }
 
   async info(path: string, options: { readonly follow?: boolean } = {}): Promise<FileInfo | undefined> {
-    const at =
-      options.follow === false ? join(this.#follow(dirname(path)), path.slice(path.lastIndexOf('/') + 1)) : path;
-    const e = this.#entries.get(options.follow === false ? at : this.#follow(path));
+    const { entry: e } = options.follow === false ? this.#followParent(path) : this.#follow(path);
     return e && { kind: e.kind, mode: e.mode, uid: e.uid, gid: e.gid, sizeBytes: e.data.length };
   }
 
   async list(path: string): Promise<readonly string[]> {
-    const prefix = `${this.#follow(path)}/`.replace('//', '/');
-    const names: string[] = [];
-    for (const p of this.#entries.keys())
-      if (p !== '/' && p.startsWith(prefix) && !p.slice(prefix.length).includes('/'))
-        names.push(p.slice(prefix.length));
-    return names.sort();
+    return [...(this.#follow(path).entry?.children?.keys() ?? [])].sort();
   }
 
   async remove(path: string): Promise<void> {
-    const at = normalize(path);
-    for (const p of [...this.#entries.keys()]) if (p === at || p.startsWith(`${at}/`)) this.#entries.delete(p);
-    this.#notify(at);
+    const { names, parent } = this.#literal(normalize(path));
+    parent?.children?.delete(names.at(-1)!);
+    this.#notify(names.slice(0, -1));
   }
 
   async removeEmpty(path: string): Promise<void> {
@@ -79,56 +98,54 @@ export class MemoryHost implements Host {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const moved = [...this.#entries].filter(([p]) => p === from || p.startsWith(`${from}/`));
-    if (!moved.length) throw new Error(`ENOENT: "${from}" does not exist`);
+    const { names, entry, parent } = this.#literal(from);
+    if (!entry) throw new Error(`ENOENT: "${from}" does not exist`);
     await this.remove(to);
-    for (const [p, e] of moved) {
-      this.#entries.delete(p);
-      this.#put(to + p.slice(from.length), e);
-    }
+    parent?.children?.delete(names.at(-1)!);
+    this.#put(namesOf(to), entry);
   }
 
   async symlink(target: string, path: string): Promise<void> {
-    if (this.#entries.has(path)) throw new Error(`EEXIST: "${path}" exists`);
-    this.#put(path, { kind: 'symlink', data: new Uint8Array(), target, mode: 0o777, uid: 0, gid: 0 });
+    const { names, entry } = this.#literal(path);
+    if (entry) throw new Error(`EEXIST: "${path}" exists`);
+    this.#put(names, entryOf('symlink', { target, mode: 0o777 }));
   }
 
   async readLink(path: string): Promise<string | undefined> {
-    return this.#entries.get(path)?.target || undefined;
+    return this.#literal(path).entry?.target || undefined;
   }
 
   async chmod(path: string, mode: number): Promise<void> {
-    const entry = this.#entries.get(this.#follow(path));
+    const { entry } = this.#follow(path);
     if (entry) entry.mode = mode;
   }
 
   async chown(path: string, uid: number, gid: number): Promise<void> {
-    const entry = this.#entries.get(path);
+    const { entry } = this.#literal(path);
     if (!entry) return;
     if (uid >= 0) entry.uid = uid;
     if (gid >= 0) entry.gid = gid;
   }
 
   async mountTmpfs(path: string): Promise<void> {
-    const entry = this.#entries.get(this.#follow(path));
+    const { entry } = this.#follow(path);
     if (entry) entry.mount = 'tmpfs';
   }
 
   async isMountPoint(path: string): Promise<boolean> {
-    return this.#entries.get(this.#follow(path))?.mount !== undefined;
+    return this.#follow(path).entry?.mount !== undefined;
   }
 
   async unmount(path: string): Promise<void> {
-    const entry = this.#entries.get(this.#follow(path));
+    const { entry } = this.#follow(path);
     if (entry) delete entry.mount;
   }
 
   async bindSubPath(volume: string, subPath: string, target: string, mode: number): Promise<string> {
     if (subPath.split('/').includes('..')) throw new Error(`subpath "${subPath}" contains ".."`);
     const source = this.#follow(join(volume, subPath));
-    if (!this.#entries.has(source)) this.#make(source, mode);
-    this.#make(dirname(target), 0o755);
-    this.#put(target, { ...directory(mode), mount: 'bind' });
+    if (!source.entry) this.#make(source.names, mode);
+    this.#put(namesOf(target), { ...directory(mode), mount: 'bind' });
     return target;
   }
 
@@ -139,9 +156,8 @@ export class MemoryHost implements Host {
   }
 
   async usage(path: string): Promise<number> {
-    let total = 0;
-    for (const [p, e] of this.#entries) if (p.startsWith(`${path}/`)) total += e.data.length;
-    return total;
+    const { entry } = this.#literal(path);
+    return entry?.kind === 'directory' ? bytesIn(entry) : 0;
   }
 
   async compress(path: string): Promise<void> {
@@ -154,36 +170,73 @@ export class MemoryHost implements Host {
     return () => set.delete(onChange);
   }
 
-  #put(path: string, entry: Entry): void {
-    this.#entries.set(path, entry);
-    this.#notify(path);
+  /** In the place of what is there; missing parents are made. */
+  #put(names: readonly string[], entry: Entry): void {
+    const above = names.slice(0, -1);
+    const parent = this.#directory(above);
+    parent.children ??= new Map();
+    parent.children.set(names.at(-1)!, entry);
+    this.#notify(above);
   }
 
-  #notify(path: string): void {
-    for (const fn of this.#watchers.get(dirname(path)) ?? []) fn();
+  #notify(directory: readonly string[]): void {
+    if (this.#watchers.size === 0) return;
+    for (const fn of this.#watchers.get(`/${directory.join('/')}`) ?? []) fn();
+  }
+
+  /** No link is followed. */
+  #literal(path: string): Place {
+    const names = namesOf(path);
+    let parent: Entry | undefined;
+    let entry: Entry | undefined = this.#root;
+    for (const name of names) {
+      parent = entry;
+      entry = entry?.children?.get(name);
+    }
+    return { names, entry, parent };
   }
 
   /** Resolves links along the whole path. */
-  #follow(path: string, depth = 0): string {
-    const names = (untidy.test(path) ? normalize(path) : path).split('/');
-    let at = '';
+  #follow(path: string, depth = 0): Place {
+    const names = namesOf(untidy.test(path) ? normalize(path) : path);
+    let parent: Entry | undefined;
+    let entry: Entry | undefined = this.#root;
     for (let i = 0; i < names.length; i++) {
-      if (names[i] === '') continue;
-      const next = `${at}/${names[i]}`;
-      const entry = this.#entries.get(next);
-      if (entry?.kind === 'symlink' && depth < 20)
-        return this.#follow(join(resolve(at || '/', entry.target), ...names.slice(i + 1)), depth + 1);
-      at = next;
+      const next: Entry | undefined = entry?.children?.get(names[i]!);
+      if (next?.kind === 'symlink' && depth < 20) {
+        const target = resolve(`/${names.slice(0, i).join('/')}`, next.target);
+        return this.#follow(join(target, ...names.slice(i + 1)), depth + 1);
+      }
+      parent = entry;
+      entry = next;
     }
-    return at || '/';
+    return { names, entry, parent };
+  }
+
+  /** The same for all but the last name. */
+  #followParent(path: string): Place {
+    const names = namesOf(path);
+    const name = names.at(-1)!;
+    const above = this.#follow(names.slice(0, -1).join('/'));
+    return { names: [...above.names, name], entry: above.entry?.children?.get(name), parent: above.entry };
   }
 }
 
 /** Has names that stand for other directories. */
 const untidy = /(^|\/)\.\.?(\/|$)/;
 
-function directory(mode: number): Entry {
-  return { kind: 'directory', data: new Uint8Array(), target: '', mode, uid: 0, gid: 0 };
+const namesOf = (path: string): string[] => path.split('/').filter(name => name !== '');
+
+function entryOf(kind: Entry['kind'], more: Partial<Entry>): Entry {
+  return { kind, data: noBytes, target: '', mode: 0, uid: 0, gid: 0, children: undefined, ...more };
+}
+
+const directory = (mode: number): Entry => entryOf('directory', { mode });
+
+function bytesIn({ children }: Entry): number {
+  let total = 0;
+  for (const entry of children?.values() ?? []) total += entry.data.length + bytesIn(entry);
+  return total;
 }
 
 export const memoryHost = (): MemoryHost => new MemoryHost();

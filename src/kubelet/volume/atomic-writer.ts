@@ -4,6 +4,7 @@ import type { Host } from '../host/host.ts';
 import { isInside, type Payload } from '../kernel/payload.ts';
 
 const dataLink = '..data';
+const decoder = new TextDecoder();
 
 /**
  * Writes a payload so that readers see all of the old or all of the new one: files in a directory named by time,
@@ -63,7 +64,7 @@ export async function showsPayload(host: Host, dir: string, payload: Payload): P
   if (shown.length !== roots.size || !shown.every(name => roots.has(name))) return false;
   for (const [path, file] of payload) {
     const text = await host.readFile(join(dir, dataLink, path));
-    if (text === undefined || text !== new TextDecoder().decode(file.data)) return false;
+    if (text === undefined || text !== decoder.decode(file.data)) return false;
   }
   return (await host.readLink(join(dir, dataLink))) !== undefined;
 }

@@ -14,6 +14,7 @@ import {
   type PayloadFile,
   samePayload,
   secretData,
+  utf8,
 } from '../kernel/payload.ts';
 import type { ObjectCache } from '../object-cache.ts';
 import type { TokenManager } from '../token-manager.ts';
@@ -56,8 +57,7 @@ function plugin(
 ): VolumePlugin {
   /** What was written last, so that an unchanged payload touches nothing. */
   const written = new Map<string, Payload>();
-  const update = async (pod: Pod, volume: Volume, dir: string): Promise<SetUp> => {
-    const { payload, refreshAtMs } = await collect(o, pod, volume);
+  const show = async (pod: Pod, { payload, refreshAtMs }: Content, dir: string): Promise<SetUp> => {
     if (!samePayload(written.get(dir), payload)) {
       const gid = nearNumber(pod.spec.securityContext?.fsGroup);
       const readable = gid === undefined ? payload : groupReadable(payload);
@@ -74,14 +74,14 @@ function plugin(
     check: (pod, volume) => collect(o, pod, volume),
     async setUp(pod, volume, dir) {
       // First the content: a directory without it would look set up.
-      await collect(o, pod, volume);
+      const content = await collect(o, pod, volume);
       await o.host.makeDirectory(dir, 0o777);
       if (memory && !(await o.host.isMountPoint(dir))) {
         await o.host.mountTmpfs(dir, undefined);
       }
-      return update(pod, volume, dir);
+      return show(pod, content, dir);
     },
-    update,
+    update: async (pod, volume, dir) => show(pod, await collect(o, pod, volume), dir),
     async tearDown(dir) {
       written.delete(dir);
       await o.host.remove(dir);
@@ -152,7 +152,7 @@ function downwardFiles(
       if (!container) throw new Error(`container ${resourceFieldRef.containerName} not found`);
       text = resourceValue(resourceFieldRef, container, o.allocatable());
     }
-    out.set(path, { data: new TextEncoder().encode(text), mode: mode ?? defaultMode });
+    out.set(path, { data: utf8(text), mode: mode ?? defaultMode });
   }
   return out;
 }
@@ -190,7 +190,7 @@ async function projection(o: ContentOptions, pod: Pod, source: VolumeProjection,
     const uid = commonUser(pod);
     const restricted = uid !== undefined || pod.spec.securityContext?.fsGroup !== undefined;
     const owner = uid === undefined ? {} : { uid };
-    const file = { data: new TextEncoder().encode(token), mode: restricted ? 0o600 : mode, ...owner };
+    const file = { data: utf8(token), mode: restricted ? 0o600 : mode, ...owner };
     return { payload: new Map([[source.serviceAccountToken.path, file]]), refreshAtMs };
   }
   throw new Error('projection source is not supported on this node');
