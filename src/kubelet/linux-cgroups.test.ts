@@ -49,4 +49,10 @@ test('classes and pods weigh what they ask for, in a version 2 tree', async () =
 
   await pods.ensure(pod('b1', { cpu: '1' }, {}));
   assert.equal(content('burstable/cpu.weight'), '98', 'after a resize');
+
+  // Shrinking: the new request beside the limit that is still in force.
+  await pods.ensure(pod('g', { cpu: '300m', memory: '48Mi' }, { cpu: '300m', memory: '64Mi' }));
+  assert.equal(content('podg/cpu.max'), '30000 100000');
+  assert.equal(existsSync(join(root, 'kubepods/burstable/podg')), false, 'a pod keeps its class');
+  assert.equal(content('burstable/cpu.weight'), '98');
 });

@@ -12,6 +12,11 @@ export interface LinuxPodCgroupsOptions {
 /** Pod groups by the cgroupfs driver, below the node's own group. */
 export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOptions = {}): PodCgroups {
   const pathOf = (pod: Pod) => cgroups.podPath(qosClassOf(pod), pod.metadata.uid ?? '');
+  /** While it is resized a pod's resources may be of another class than it is. */
+  const groupOf = (pod: Pod) => {
+    const uid = pod.metadata.uid ?? '';
+    return cgroups.pods().find(p => p.uid === uid) ?? { qos: qosClassOf(pod), path: pathOf(pod) };
+  };
   /** What each burstable pod requests: their class weighs as much as they do together. */
   const burstableMilli = new Map<string, number>();
   let burstableShares: number | undefined;
@@ -32,12 +37,13 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
     async ensure(pod) {
       const r = podCgroup(pod);
       const quota = options.enforceCpuQuota === false ? 0 : r.cpuQuotaUs;
-      cgroups.create(pathOf(pod), {
+      const { path, qos } = groupOf(pod);
+      cgroups.create(path, {
         cpuShares: r.cpuShares,
         ...(quota ? { cpuQuotaUs: quota, cpuPeriodUs: r.cpuPeriodUs } : {}),
         ...(r.memoryBytes ? { memoryLimitBytes: r.memoryBytes } : {}),
       });
-      if (qosClassOf(pod) !== 'Burstable') return;
+      if (qos !== 'Burstable') return;
       burstableMilli.set(pod.metadata.uid ?? '', podTotal(pod.spec, 'requests', 'cpu'));
       weighClass();
     },
