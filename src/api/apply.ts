@@ -4,7 +4,7 @@ import { checkConfiguration, pathText } from './apply-check.ts';
 import { mergeFields, pruneFields } from './apply-merge.ts';
 import type { Shape } from './field-diff.ts';
 import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
-import { diffObjects, fieldSetOf, ownableFields, sortEntries } from './managed-fields.ts';
+import { diffObjects, fieldSetOf, ownableFields, sortEntries, timeOf } from './managed-fields.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { badRequest, StatusError } from './status.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
@@ -84,14 +84,14 @@ function entriesOf({ live, shape, subresource, apiVersion }: ApplyRequest): read
 
 function ownEntry(request: ApplyRequest, own: Entry | undefined, set: FieldSet): Entry | undefined {
   if (isEmptySet(set)) return undefined;
-  const { manager, apiVersion, subresource, time } = request;
+  const { manager, apiVersion, subresource } = request;
   const same = own?.apiVersion === apiVersion && JSON.stringify(own.fieldsV1) === JSON.stringify(set);
   if (own && same) return own;
   return {
     manager,
     operation: 'Apply',
     apiVersion,
-    time,
+    ...timeOf(request),
     fieldsType: 'FieldsV1',
     fieldsV1: set as Entry['fieldsV1'],
     ...(subresource ? { subresource } : {}),

@@ -267,7 +267,7 @@ data: { a: 1, a: 2 }
   for (const [x, y] of ['ab', 'bc', 'cd', 'de', 'ef', 'fg']) bomb.push(`${y}: &${y} [${`*${x},`.repeat(9)}]`);
   assert.match(
     message(() => parseYaml(bomb.join('\n'))),
-    /json parse error/,
+    /^error decoding YAML: error converting YAML to JSON: yaml: /,
   );
   assert.match(
     message(() => parseYaml('a: [')),

@@ -11,6 +11,7 @@ import {
   LineCounter,
   type Node,
   Parser,
+  type Scalar,
   type Tags,
   type YAMLMap,
   YAMLParseError,
@@ -20,7 +21,7 @@ import { parseWideJson, wholeNumber } from '../base/whole-number.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
-import { badRequest, type StatusError } from './status.ts';
+import { badRequest, StatusError } from './status.ts';
 
 export { applyDefaults } from './default.ts';
 export { normalize } from './normalize.ts';
@@ -64,6 +65,7 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   } catch (error) {
     throw refuse(inspectJson(text).error ?? messageOf(error), text, kind);
   }
+  if (sawHugeNumber) refuseInfinite(text, value);
   if (keys === keysIn(value)) return { value, duplicates: [] };
   const inspected = inspectJson(text);
   return { value, duplicates: [...inspected.duplicates], keys: inspected.keys };
@@ -92,8 +94,37 @@ export function unrecognized(kind: string, why: string, body: Uint8Array | strin
 
 const clip = (text: string, max: number) => (text.length <= max ? text : `${text.slice(0, max)} ...`);
 
-// What countKeys saw on its way: 16 digits in a row outside strings.
+/** A number that no 64-bit float holds: 400, as nothing may become null in silence. */
+export class NumberTooLarge extends StatusError {
+  override name = 'NumberTooLarge';
+  readonly number: string;
+  /** What was parsed, with an infinite number in it. */
+  readonly value: unknown;
+
+  constructor(number: string, value: unknown) {
+    super(400, 'BadRequest', cannotHold(number, 'value'));
+    this.number = number;
+    this.value = value;
+  }
+}
+
+/** `what`: how Go names the place, `struct field jsonPatchOp.value` for one. */
+export const cannotHold = (number: string, what: string): string =>
+  `json: cannot unmarshal number ${number} into Go ${what} of type float64`;
+
+/** Throws for the first number that is infinite as a float. */
+function refuseInfinite(text: string, parsed: unknown): void {
+  JSON.parse(text, (_, value, context?: { source?: string }) => {
+    if (value === Infinity || value === -Infinity) throw new NumberTooLarge(context?.source ?? String(value), parsed);
+    return undefined;
+  });
+}
+
+// What countKeys saw on its way: 16 digits in a row outside strings, and a number with a positive exponent or with more
+// digits than a float has.
 let sawLongNumber = false;
+let sawHugeNumber = false;
+const floatDigits = 308;
 
 // The number of keys in the text: colons outside strings. -1 when nesting is too deep. Bytes scan twice as fast as
 // characters: 1 ns each.
@@ -102,6 +133,7 @@ function countKeys(text: Uint8Array): number {
   let keys = 0;
   let depth = 0;
   sawLongNumber = false;
+  sawHugeNumber = false;
   for (let i = 0; i < n; i++) {
     const c = text[i]!;
     if (c === 34) {
@@ -117,7 +149,10 @@ function countKeys(text: Uint8Array): number {
     else if (c >= 48 && c <= 57) {
       const start = i;
       while (i + 1 < n && text[i + 1]! >= 48 && text[i + 1]! <= 57) i++;
-      if (i - start >= 15) sawLongNumber = true;
+      const digits = i + 1 - start;
+      if (digits > 15) sawLongNumber = true;
+      const exponent = text[i + 1] === 69 || text[i + 1] === 101;
+      if (digits > floatDigits || (exponent && text[i + 2] !== 45)) sawHugeNumber = true;
     }
   }
   return keys;
@@ -163,9 +198,16 @@ export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
     const lines = found.map(d => lineCounter.linePos(d.offset).line);
     return { value, duplicates: found.map(d => d.path), lines };
   } catch (cause) {
-    throw refuse(`error converting YAML to JSON: yaml: ${messageOf(cause)}`, text, kind);
+    throw refuseYaml(cause instanceof NoJson ? cause.message : `yaml: ${messageOf(cause)}`, text, kind);
   }
 }
+
+class NoJson extends Error {}
+
+const refuseYaml = (why: string, text: string, kind: string | undefined): StatusError =>
+  kind === undefined
+    ? badRequest(`error decoding YAML: error converting YAML to JSON: ${why}`)
+    : unrecognized(kind, why, text);
 
 // In base 16 2^53 takes 14 digits; past some length all that counts is that it is no 64-bit number.
 const mayHoldLongNumber = (text: string): boolean => /[0-9a-fA-F_]{14}/.test(text) && !/[0-9a-fA-F_]{400}/.test(text);
@@ -196,7 +238,7 @@ function firstDocument(text: string, lineCounter: LineCounter, kind: string | un
     const { line, col } = lineCounter.linePos(error instanceof YAMLParseError ? error.pos[0] : 0);
     const where = error instanceof YAMLParseError ? ` at line ${line}, column ${col}` : '';
     const why = `${messageOf(error).split('\n')[0]}${where}`;
-    throw refuse(`error converting YAML to JSON: yaml: ${why}`, text, kind);
+    throw refuseYaml(`yaml: ${why}`, text, kind);
   }
   return new Document(null);
 }
@@ -240,7 +282,7 @@ function inspectYaml(node: unknown, path: string, depth: number, seen: Inspectio
       throw new RangeError('document contains excessive aliasing');
     return;
   }
-  if (isScalar(node) && typeof node.value === 'bigint') node.value = wholeNumber(node.value);
+  if (isScalar(node)) checkNumber(node);
   const anchor = isNode(node) ? node.anchor : undefined;
   if (anchor) {
     seen.anchors++;
@@ -251,6 +293,20 @@ function inspectYaml(node: unknown, path: string, depth: number, seen: Inspectio
   } else if (isMap(node)) inspectYamlMap(node, path, depth, seen);
   if (anchor) seen.open.delete(anchor);
 }
+
+/** What no float holds is a string to Go's YAML; what JSON has no word for is refused. */
+function checkNumber(node: Scalar): void {
+  const { value, source = '' } = node;
+  if (typeof value === 'bigint') node.value = wholeNumber(value);
+  else if (typeof value === 'string') {
+    // Octal as YAML 1.2 has it, which Go reads too.
+    if (node.type === 'PLAIN' && /^[-+]?0o[0-7]+$/.test(value) && !node.tag) node.value = octal(value);
+  } else if (typeof value !== 'number' || Number.isFinite(value)) return;
+  else if (/\d/.test(source)) node.value = source;
+  else throw new NoJson(`json: unsupported value: ${Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'}`);
+}
+
+const octal = (text: string): number => Number(text.replace(/^[-+]/, '')) * (text.startsWith('-') ? -1 : 1);
 
 function inspectYamlMap(node: YAMLMap, path: string, depth: number, seen: Inspection): void {
   const names = new Set<string>();

@@ -93,12 +93,16 @@ function ownEntry(own: Entry | undefined, update: ManagedFieldsUpdate, changed: 
     manager: update.manager,
     operation: update.operation,
     apiVersion: update.apiVersion,
-    time: update.time,
+    ...timeOf(update),
     fieldsType: 'FieldsV1',
     fieldsV1: set as Entry['fieldsV1'],
     ...(update.subresource ? { subresource: update.subresource } : {}),
   } as Entry;
 }
+
+/** Kubernetes loses the time of what the scale subresource writes, on its way from the Scale to the object. */
+export const timeOf = ({ subresource, time }: { readonly subresource: string; readonly time: string }) =>
+  subresource === 'scale' ? {} : { time };
 
 const isOwn = (e: Entry, u: ManagedFieldsUpdate) =>
   e.manager === u.manager &&

@@ -28,7 +28,7 @@ export function decodeYamlOrJson(body: Uint8Array, contentType: string | undefin
     case 'application/yaml':
     case 'application/x-yaml':
     case 'text/yaml':
-      return parseYaml(body);
+      return parseYaml(body, kind);
     case 'application/vnd.kubernetes.protobuf':
       return { value: decodeAs(body, kind).object, duplicates: [] };
     default:

@@ -1,6 +1,6 @@
 // From request bodies to objects the registry takes.
 
-import { applyDefaults, normalize, strictErrors, unrecognized } from '../api/decode.ts';
+import { applyDefaults, NumberTooLarge, normalize, strictErrors, unrecognized } from '../api/decode.ts';
 import type { KubeObject, Mutable } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
@@ -43,9 +43,30 @@ export function decodeDraft(
   contentType: string | undefined,
   options: DraftOptions,
 ): Mutable<KubeObject> {
-  const decoded: DecodedBody = decodeYamlOrJson(body, contentType, target.kind);
+  const decoded = decodeFor(target, body, contentType);
   if (!isObject(decoded.value)) throw unrecognized(target.kind, noTypeMeta(decoded.value), body);
   return draftFrom(target, strategy, decoded.value, options, decoded);
+}
+
+function decodeFor(target: Target, body: Uint8Array, contentType: string | undefined): DecodedBody {
+  try {
+    return decodeYamlOrJson(body, contentType, target.kind);
+  } catch (error) {
+    if (!(error instanceof NumberTooLarge)) throw error;
+    checkKind(target, error.value);
+    // Where the field takes no float, Go names the field.
+    if (!target.custom) sayingNumber(error, () => normalize(target.typeName, error.value));
+    throw cannotBeHandled(target, error.message);
+  }
+}
+
+function sayingNumber({ number }: NumberTooLarge, decode: () => void): void {
+  try {
+    decode();
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    throw badRequest(error.message.replace(/number -?Infinity/, `number ${number}`));
+  }
 }
 
 /** The same for a value that is parsed already. It is copied, never changed. */

@@ -1,6 +1,6 @@
 // Query parameters and option bodies of requests.
 
-import { normalize } from '../api/decode.ts';
+import { NumberTooLarge, normalize } from '../api/decode.ts';
 import { badRequest, invalid } from '../api/status.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { FieldValidation } from './body.ts';
@@ -98,11 +98,22 @@ const deleteOptionsType = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
 /** The body of a delete; undefined for none. Throws 400 and 415. Of which group and version it says to be is all one. */
 export function deleteOptions(body: Uint8Array, contentType: string | undefined): unknown {
   if (body.length === 0) return undefined;
-  const { value } = decodeYamlOrJson(body, contentType);
+  const { value } = decodeOptions(body, contentType);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const { kind } = value as { kind?: unknown };
   if (kind && kind !== 'DeleteOptions') return value;
   return normalize(deleteOptionsType, value);
+}
+
+function decodeOptions(body: Uint8Array, contentType: string | undefined) {
+  try {
+    return decodeYamlOrJson(body, contentType);
+  } catch (error) {
+    if (!(error instanceof NumberTooLarge)) throw error;
+    // The only number there is.
+    const where = 'struct field DeleteOptions.gracePeriodSeconds of type int64';
+    throw badRequest(`json: cannot unmarshal number ${error.number} into Go ${where}`);
+  }
 }
 
 /** From the body when there is one, else from the query. */

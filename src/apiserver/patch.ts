@@ -1,7 +1,7 @@
 // The PATCH verb: media types to transforms of the current object.
 
 import { applyConfiguration } from '../api/apply.ts';
-import { parseJson, parseYaml, strictErrors } from '../api/decode.ts';
+import { cannotHold, NumberTooLarge, parseJson, parseYaml, strictErrors } from '../api/decode.ts';
 import { shapeOf } from '../api/field-diff.ts';
 import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { goText } from '../api/patch/go-text.ts';
@@ -14,6 +14,7 @@ import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, StatusError, unsupportedMediaType } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
+import { keepKind } from './patched-kind.ts';
 import type { WriteContext } from './registry/registry.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
@@ -86,16 +87,21 @@ export function patchTransform(
   body: Uint8Array,
   contentType: string | undefined,
   options: DraftOptions,
+  subresource: string,
 ) {
   const kind = patchKindOf(contentType, Boolean(resource.typeName));
-  const { value, duplicates } = parsePatch(body, kind === 'strategic' ? '' : 'error decoding patch: ');
-  return patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates);
+  const { value, duplicates } = parsePatch(body, kind);
+  return patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates, subresource);
 }
 
-function parsePatch(body: Uint8Array, saying: string) {
+/** Throws 400 for what is no JSON, worded for the kind of patch. */
+export function parsePatch(body: Uint8Array, kind: PatchKind) {
+  const saying = kind === 'strategic' ? '' : 'error decoding patch: ';
   try {
     return parseJson(body);
   } catch (error) {
+    if (error instanceof NumberTooLarge)
+      throw badRequest(saying + cannotHold(error.number, kind === 'json' ? 'struct field jsonPatchOp.value' : 'value'));
     const why = /json parse error: (.*)$/s.exec((error as Error).message)?.[1];
     throw why ? badRequest(saying + why) : error;
   }
@@ -122,11 +128,15 @@ export function patchOf(
   options: DraftOptions,
   /** Fields the patch gives twice. */
   duplicates: string[] = [],
+  subresource = '',
 ) {
   return (current: KubeObject | undefined): Mutable<KubeObject> => {
     const patched = patchedBy(kind, resource.typeName, current, patch);
     const refuse = refusalOf(kind, patch, patched);
-    return draftFrom(targetOf(resource), strategy, patched, { ...options, refuse }, { duplicates });
+    const target = targetOf(resource);
+    const name = current?.metadata.name ?? '';
+    const kept = keepKind(patched, { target, patch: kind, subresource, name, refuse });
+    return draftFrom(target, strategy, kept, { ...options, refuse }, { duplicates });
   };
 }
 
@@ -139,8 +149,12 @@ export function patchedBy(kind: PatchKind, typeName: string, base: unknown, patc
 /** What a patch makes of an object is invalid rather than a bad request, and quoted; of a strategic one, the patch. */
 export function refusalOf(kind: PatchKind, patch: unknown, patched: unknown): (why: string) => StatusError {
   return why => {
-    const quoted = JSON.stringify(kind === 'strategic' ? goText(patch) : JSON.stringify(patched));
+    const quoted = JSON.stringify(kind === 'strategic' ? goText(patch) : JSON.stringify(inOrder(patched)));
     const message = `Invalid value: ${quoted}: ${why}`;
     return invalid({ group: '', resource: '' }, '', [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
   };
 }
+
+// Go writes the keys of a patched document in order.
+const inOrder = (value: unknown): unknown =>
+  isPlain(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;

@@ -99,7 +99,7 @@ export class FakeStore {
       throw conflict(
         resource,
         old.metadata.name,
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+        `StorageError: invalid object, Code: 4, Key: /registry/${resource.resource}/${keyOf(old)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
       );
     return this.#replace(resource, old, next, subresource, dryRun);
   }

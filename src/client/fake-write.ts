@@ -68,11 +68,15 @@ export function checkPreconditions(
   { preconditions }: DeleteOptions,
 ): void {
   const { uid, resourceVersion, name } = object.metadata;
-  const wrong = (what: string, want: string, have: string) =>
-    conflict(resource, name, `Precondition failed: ${what} in precondition: ${want}, ${what} in object meta: ${have}`);
-  if (preconditions?.uid && preconditions.uid !== uid) throw wrong('UID', preconditions.uid, uid);
+  const wrong = (what: string, want: string, have: string, how: string) => {
+    const why = `the ${what} in the precondition (${want}) does not match the ${what} in record (${have})`;
+    const kind = { group: resource.group, resource: resource.kind };
+    return conflict(kind, name, `${why}. The object might have been ${how}`);
+  };
+  if (preconditions?.uid && preconditions.uid !== uid)
+    throw wrong('UID', preconditions.uid, uid, 'deleted and then recreated');
   if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion)
-    throw wrong('ResourceVersion', preconditions.resourceVersion, resourceVersion);
+    throw wrong('ResourceVersion', preconditions.resourceVersion, resourceVersion, 'modified');
 }
 
 /** Adds and removes those that the propagation policy asks for; gives how many there are. */

@@ -5,6 +5,7 @@ import type { Binding, Pod } from '../../api/type/core-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
+import { otherUid } from '../registry/metadata.ts';
 import type { Registry } from '../registry/registry.ts';
 import { updateObject } from '../registry/update.ts';
 
@@ -51,9 +52,8 @@ function checkTarget(binding: Binding): string {
 function assign(registry: Registry, pod: Pod, binding: Binding, node: string): Mutable<KubeObject> {
   const refuse = (why: string) => conflict({ group: '', resource: 'pods/binding' }, pod.metadata.name, why);
   if (binding.metadata.uid && binding.metadata.uid !== pod.metadata.uid) {
-    throw refuse(
-      `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
-    );
+    const { name, namespace = '', uid } = pod.metadata;
+    throw otherUid(registry, registry.keyOf({ namespace, name }), name, binding.metadata.uid, uid);
   }
   if (pod.metadata.deletionTimestamp)
     throw refuse(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`);

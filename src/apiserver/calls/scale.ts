@@ -5,7 +5,7 @@ import { shapeOf } from '../../api/field-diff.ts';
 import { selectorFromLabelSelector, selectorFromMap } from '../../api/label-selector.ts';
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/ref.ts';
-import { badRequest, conflict, invalid, notFound } from '../../api/status.ts';
+import { badRequest, invalid, notFound } from '../../api/status.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import type { LabelSelector } from '../../api/type/meta-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
@@ -13,7 +13,9 @@ import { checkKind, draftFrom } from '../body.ts';
 import type { DecodedBody } from '../body-format.ts';
 import type { Call, CallResult } from '../context.ts';
 import { applyOf, isApply, patchedBy, patchKindOf, refusalOf } from '../patch.ts';
-import { updateObject } from '../registry/update.ts';
+import { keepKind } from '../patched-kind.ts';
+import { otherUid } from '../registry/metadata.ts';
+import { nameless, updateObject } from '../registry/update.ts';
 import { isTrue } from '../request-info.ts';
 
 const target = { group: 'autoscaling', version: 'v1', kind: 'Scale', typeName: 'io.k8s.api.autoscaling.v1.Scale' };
@@ -79,7 +81,9 @@ export function wantedScale(call: Call, now: Scale, body: DecodedBody, current: 
     const kind = patchKindOf(call.contentType, !call.resource.custom);
     const made = patchedBy(kind, target.typeName, now, value);
     const duplicates = kind === 'json' ? [] : given.duplicates;
-    wanted = draftFrom(target, undefined, made, { ...options, refuse: refusalOf(kind, value, made) }, { duplicates });
+    const refuse = refusalOf(kind, value, made);
+    const kept = keepKind(made, { target, patch: kind, subresource: 'scale', name: call.key.name, refuse });
+    wanted = draftFrom(target, undefined, kept, { ...options, refuse }, { duplicates });
   } else wanted = draftFrom(target, undefined, value, options, given);
   check(call, wanted as Mutable<Scale>, current);
   return wanted as Mutable<Scale>;
@@ -117,7 +121,7 @@ export async function applyScale(call: Call, { value }: DecodedBody, form: Scale
   });
   const transform = async (current: KubeObject | undefined) => {
     if (!current) throw notFound(call.resource, call.key.name);
-    check(call, { ...config, metadata: config.metadata ?? {} }, current);
+    check(call, { ...config, metadata: { ...config.metadata, name: config.metadata?.name ?? call.key.name } }, current);
     const next = apply(current);
     await admitCall(call, 'UPDATE', form.scaleOf(next as KubeObject), form.scaleOf(current));
     return next;
@@ -128,14 +132,13 @@ export async function applyScale(call: Call, { value }: DecodedBody, form: Scale
 
 function check(call: Call, wanted: Mutable<Scale>, current: KubeObject): void {
   const { name, uid } = wanted.metadata;
-  if (name && name !== call.key.name)
+  if (!name) throw nameless(call.key.name);
+  if (name !== call.key.name)
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.key.name})`);
-  if (uid && uid !== current.metadata.uid) {
-    throw conflict(
-      call.resource,
-      call.key.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`,
-    );
+  // A patch has no say in which object it means.
+  if (call.verb === 'update' && uid && uid !== current.metadata.uid) {
+    const registry = call.registry!;
+    throw otherUid(registry, registry.keyOf(call.key), call.key.name, uid, current.metadata.uid);
   }
   const replicas = wanted.spec?.replicas ?? 0;
   if (replicas < 0) {

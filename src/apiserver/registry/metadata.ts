@@ -95,7 +95,8 @@ export function noneWithUid(registry: Registry, key: ObjectKey, uid: string, pat
   return conflict(registry.resource, key.name, why);
 }
 
-const otherUid = (registry: Registry, key: string, name: string, asked: string, is: string): StatusError =>
+/** The refusal of a write that means another object of the name. */
+export const otherUid = (registry: Registry, key: string, name: string, asked: string, is: string): StatusError =>
   conflict(
     registry.resource,
     name,

@@ -143,9 +143,13 @@ async function unchanged(registry: Registry, current: Stored): Promise<Stored> {
   return current;
 }
 
+/** The refusal of an update that does not say of what; `name`: in the path. */
+export const nameless = (name: string) =>
+  badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+
 function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {
   const m = object.metadata;
-  if (!m.name) throw badRequest(`name must be provided`);
+  if (!m.name) throw nameless(key.name);
   if (m.name !== key.name)
     throw badRequest(`the name of the object (${m.name}) does not match the name on the URL (${key.name})`);
   if (!registry.resource.namespaced) {

@@ -5,7 +5,7 @@ import { maxBodyBytes } from '../body.ts';
 import { decodeYamlOrJson } from '../body-format.ts';
 import type { CallHandler, CallResult } from '../context.ts';
 import { writeContext, writeParameters } from '../options.ts';
-import { isApply } from '../patch.ts';
+import { isApply, parsePatch, patchKindOf } from '../patch.ts';
 import type { Registry } from '../registry/registry.ts';
 import { Stored } from '../registry/stored.ts';
 import { rendererFor, sendForm, sendList } from '../rendering.ts';
@@ -42,11 +42,12 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
     contentType,
     fieldValidation: p.fieldValidation,
     // A patch is JSON by any of its media types but that of apply.
-    body: async () =>
-      decodeYamlOrJson(
-        await exchange.readBody(maxBodyBytes),
-        apply ? 'application/yaml' : info.verb === 'patch' ? undefined : contentType,
-      ),
+    body: async () => {
+      const body = await exchange.readBody(maxBodyBytes);
+      return info.verb === 'patch' && !apply
+        ? parsePatch(body, patchKindOf(contentType, !resource.custom))
+        : decodeYamlOrJson(body, apply ? 'application/yaml' : contentType);
+    },
   });
 }
 

@@ -40,7 +40,7 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
       ? decoded
       : apply
         ? applyTransform(resource, versions.strategy, body, applying)
-        : patchTransform(resource, versions.strategy, body, contentType, draftOptions);
+        : patchTransform(resource, versions.strategy, body, contentType, draftOptions, info.subresource);
   // Creating by an update or apply takes the right to create, too.
   const allowed: Transform = current => {
     const waiting = !current && createIfAbsent ? authorizeCreate(request) : undefined;

@@ -1,0 +1,73 @@
+// What a patch may do to an object's kind and apiVersion: nothing, but how that is said differs.
+import { isPlain, jsonKind, type Plain } from '../api/patch/plain.ts';
+import { apiVersionOf } from '../api/ref.ts';
+import { builtinResources } from '../api/resource.ts';
+import { internalError, invalid, type StatusError } from '../api/status.ts';
+import type { Target } from './body.ts';
+import type { PatchKind } from './patch.ts';
+import { nameless } from './registry/update.ts';
+
+// Where Go's registry of types was made, which it tells.
+const scheme = 'in scheme "pkg/runtime/scheme.go:111"';
+
+export interface PatchedKindOptions {
+  readonly target: Target;
+  readonly patch: PatchKind;
+  readonly subresource: string;
+  /** The name in the path. */
+  readonly name: string;
+  refuse(why: string): StatusError;
+}
+
+/** The patched object as one of its kind. Throws 400, 422 and 500 in Kubernetes' words. */
+export function keepKind(patched: unknown, options: PatchedKindOptions): unknown {
+  if (!isPlain(patched)) return patched;
+  const { kind, apiVersion } = patched;
+  const expected = { kind: options.target.kind, apiVersion: apiVersionOf(options.target) };
+  if (kind === expected.kind && apiVersion === expected.apiVersion) return patched;
+  // A strategic patch goes into the struct, whose kind nobody reads.
+  if (options.patch !== 'strategic' || !isText(kind) || !isText(apiVersion)) check(patched, options);
+  return { ...patched, ...expected };
+}
+
+const isText = (value: unknown) => value === undefined || value === null || typeof value === 'string';
+
+function check(patched: Plain, { target, subresource, name, refuse }: PatchedKindOptions): void {
+  const { kind, apiVersion } = patched;
+  for (const field of ['kind', 'apiVersion']) {
+    const value = patched[field];
+    if (isText(value)) continue;
+    const why = `json: cannot unmarshal ${jsonKind(value)} into Go struct field .${field} of type string`;
+    throw refuse(`couldn't get version/kind; json parse error: ${why}`);
+  }
+  if (String(apiVersion ?? '').split('/').length > 2) throw refuse(`unexpected GroupVersion string: ${apiVersion}`);
+  if (target.custom) checkCustom(patched, target, subresource, refuse);
+  else if (!apiVersion && kind) throw nameless(name);
+  else if (kind) checkBuiltin(String(kind), String(apiVersion), target, refuse);
+}
+
+function checkCustom(patched: Plain, target: Target, subresource: string, refuse: (why: string) => StatusError): void {
+  const { kind, apiVersion, metadata } = patched;
+  if (!kind) throw refuse(`Object 'Kind' is missing in '${JSON.stringify(patched)}'`);
+  if (!apiVersion) throw internalError("Object 'apiVersion' is missing in 'object has no apiVersion field'");
+  // Of a write to the status nothing else is looked at.
+  if (subresource === 'status') return;
+  const [group = ''] = String(apiVersion).includes('/') ? String(apiVersion).split('/') : [];
+  const causes = Object.entries({ kind: target.kind, apiVersion: apiVersionOf(target) })
+    .filter(([field, expected]) => patched[field] !== expected)
+    .map(([field, expected]) => {
+      const message = `Invalid value: ${JSON.stringify(patched[field])}: must be ${expected}`;
+      return { reason: 'FieldValueInvalid', message, field };
+    });
+  const name = isPlain(metadata) && typeof metadata.name === 'string' ? metadata.name : '';
+  if (causes.length) throw invalid({ group, resource: String(kind) }, name, causes);
+}
+
+function checkBuiltin(kind: string, apiVersion: string, target: Target, refuse: (why: string) => StatusError): void {
+  if (kind === target.kind && apiVersion === apiVersionOf(target)) return;
+  if (!builtinResources().byKind(apiVersion, kind))
+    throw refuse(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} ${scheme}`);
+  const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
+  const wanted = `${target.group.split('.', 1)[0] || 'core'}.${target.kind}`;
+  throw refuse(`converting (${version}.${kind}) to (${wanted}): unknown conversion`);
+}
