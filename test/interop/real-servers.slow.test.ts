@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { establish } from '../../src/apiserver/custom/test-definition.ts';
-import { type Caller, caller, type Json, mergePatch } from '../../src/apiserver/test-caller.ts';
+import { type Caller, type Json, mergePatch } from '../../src/apiserver/test-caller.ts';
 import { startTestServer, type TestServer } from '../../src/apiserver/test-server.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { type EtcdStore, openEtcdStore } from '../../src/store/etcd-store.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../../src/store/test-etcd.ts';
+import { callerOf } from './cluster-content.ts';
 import { type RealServer, startRealServer } from './real-server.ts';
 import { storageProgram } from './storage-process.ts';
 
@@ -24,8 +25,6 @@ let server: TestServer;
 let ours: Caller;
 let raw: EtcdStore;
 
-const callerOf = ({ url, ca, admin }: TestServer): Caller =>
-  caller({ url, ca, cert: admin.certificatePem, key: admin.keyPem });
 const open = (options: object = {}) =>
   openEtcdStore({ servers: [etcd.url], clock: systemClock, random: systemRandom, log: silentLog, ...options });
 
