@@ -89,12 +89,12 @@ export class MemoryHost implements Host {
   }
 
   async removeEmpty(path: string): Promise<void> {
-    const at = normalize(path);
-    if (!this.#entries.has(at)) return;
-    for (const p of this.#entries.keys()) if (p.startsWith(`${at}/`)) throw new Error(`ENOTEMPTY: "${path}"`);
-    if (this.#entries.get(at)?.mount) throw new Error(`EBUSY: "${path}" is mounted`);
-    this.#entries.delete(at);
-    this.#notify(at);
+    const { names, entry, parent } = this.#literal(normalize(path));
+    if (!entry) return;
+    if (entry.children?.size) throw new Error(`ENOTEMPTY: "${path}"`);
+    if (entry.mount) throw new Error(`EBUSY: "${path}" is mounted`);
+    parent?.children?.delete(names.at(-1)!);
+    this.#notify(names.slice(0, -1));
   }
 
   async rename(from: string, to: string): Promise<void> {
