@@ -29,11 +29,12 @@ export interface ClaimVolume {
   readonly namespace: string;
   readonly claim: string;
   readonly path: string;
+  readonly stats?: SetUp['stats'];
 }
 
 interface PlacedVolume {
   readonly plugin: string;
-  readonly claim: Omit<ClaimVolume, 'path'> | undefined;
+  readonly claim: Omit<ClaimVolume, 'path' | 'stats'> | undefined;
   /** Undefined until it is set up. */
   setUp: SetUp | undefined;
 }
@@ -227,7 +228,8 @@ export class KubeletTimes {
   claims(): ClaimVolume[] {
     const found = new Map<string, ClaimVolume>();
     for (const { claim, setUp } of this.#volumes.values())
-      if (claim && setUp?.path) found.set(`${claim.namespace}/${claim.claim}`, { ...claim, path: setUp.path });
+      if (claim && setUp?.path)
+        found.set(`${claim.namespace}/${claim.claim}`, { ...claim, path: setUp.path, stats: setUp.stats });
     return [...found.values()];
   }
 

@@ -15,6 +15,7 @@ import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
 import { fullNameOf, isMirror, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
+import { type PodVolumeFigures, podVolumeFigures } from './volume/volume-figures.ts';
 
 /** A running kubelet, as its HTTPS server and the node agent see it. */
 export interface Kubelet extends Service {
@@ -30,6 +31,8 @@ export interface Kubelet extends Service {
   observed(pod: Pod): ObservedPod | undefined;
   /** The newest container of that name, or with `previous` the one before it. */
   container(pod: Pod, name: string, previous?: boolean): ObservedContainer | undefined;
+  /** How full its claims and drivers' volumes are. */
+  volumeFigures(pod: Pod): Promise<readonly PodVolumeFigures[]>;
   /** The ready sandbox, for port forwarding. */
   sandboxId(pod: Pod): string | undefined;
   readonly podLogsDirectory: string;
@@ -395,6 +398,11 @@ class NodeKubelet implements Kubelet {
     const observed = this.observed(pod);
     if (!observed) return undefined;
     return previous ? observed.containers.filter(c => c.name === name)[1] : latestContainer(observed, name);
+  }
+
+  async volumeFigures(pod: Pod): Promise<readonly PodVolumeFigures[]> {
+    const parts = this.#parts;
+    return parts ? podVolumeFigures(parts.host, pod, parts.volumes.mounted(pod.metadata.uid ?? '')) : [];
   }
 
   sandboxId(pod: Pod): string | undefined {

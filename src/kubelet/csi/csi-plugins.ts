@@ -20,6 +20,7 @@ const lookMs = 30_000;
 export function csiPlugin(csi: CsiVolumes): VolumePlugin {
   const keep = (pod: Pod, v: CsiVolume, made: SetUp): SetUp => ({
     ...made,
+    stats: () => csi.stats(pod, v),
     ...(made.refreshAtMs === undefined ? {} : { update: async () => keep(pod, v, await csi.update(pod, v, made)) }),
   });
   return {
@@ -50,6 +51,7 @@ export function claimedCsi(o: {
     lookAtMs = clock.now() + lookMs,
   ): SetUp => ({
     ...made,
+    stats: () => csi.stats(pod, v),
     refreshAtMs: Math.min(lookAtMs, made.refreshAtMs ?? lookAtMs),
     async update() {
       const again = await csi.update(pod, v, made);

@@ -14,7 +14,7 @@ import type { Host } from '../host/host.ts';
 import { decodeBase64 } from '../kernel/env.ts';
 import type { TokenManager } from '../token-manager.ts';
 import { applyFsGroup } from '../volume/ownership.ts';
-import type { SetUp } from '../volume/volume.ts';
+import type { SetUp, VolumeFigures } from '../volume/volume.ts';
 import { VolumeError, VolumeWait } from '../volume/volume-error.ts';
 import type { CsiDriver } from './csi-client.ts';
 import { CsiDevices, type Device } from './csi-devices.ts';
@@ -26,6 +26,7 @@ import {
   type CsiVolume,
   capabilityOf,
   type DriverFeatures,
+  figuresOf,
   lifecycleProblem,
   podInfo,
   setsOwnership,
@@ -63,6 +64,7 @@ interface Way {
 }
 
 const republishMs = 60_000;
+const statsMs = 60_000;
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
 /** After these a driver may have done what was asked, or may be doing it. */
@@ -75,6 +77,7 @@ export class CsiVolumes {
   readonly #waiting = new Set<string>();
   /** `uid/volume`: a step was tried in this kubelet's life, so that what lies there says nothing. */
   readonly #tried = new Set<string>();
+  readonly #stats = new Map<string, { readonly atMs: number; readonly figures: Promise<VolumeFigures | undefined> }>();
   #stopped = false;
   #restored = false;
 
@@ -373,6 +376,7 @@ export class CsiVolumes {
   async tearDown(podUid: string): Promise<void> {
     const { host, paths } = this.#o;
     this.#waiting.delete(podUid);
+    for (const key of this.#stats.keys()) if (key.startsWith(`${podUid}/`)) this.#stats.delete(key);
     for (const key of this.#tried) if (key.startsWith(`${podUid}/`)) this.#tried.delete(key);
     for (const name of await host.list(paths.published(podUid))) await this.#unpublish(podUid, name);
     for (const name of await host.list(paths.mapped(podUid))) await this.#unmap(podUid, name);
@@ -495,6 +499,34 @@ export class CsiVolumes {
     const device = this.devices.get(v.driver, v.handle);
     if (!device || !(await driver.can('STAGE_UNSTAGE_VOLUME'))) return '';
     return driver.toDriver(this.devices.staging(device));
+  }
+
+  /** At most a minute old; undefined where the driver does not tell. */
+  async stats(pod: Pod, v: CsiVolume): Promise<VolumeFigures | undefined> {
+    const key = `${pod.metadata.uid}/${v.name}`;
+    const nowMs = this.#o.clock.monotonic();
+    const known = this.#stats.get(key);
+    if (known && nowMs - known.atMs < statsMs) return known.figures;
+    const figures = this.#askStats(pod, v);
+    this.#stats.set(key, { atMs: nowMs, figures });
+    return figures;
+  }
+
+  async #askStats(pod: Pod, v: CsiVolume): Promise<VolumeFigures | undefined> {
+    const driver = this.#o.drivers.get(v.driver);
+    try {
+      if (!driver || !(await driver.can('GET_VOLUME_STATS'))) return undefined;
+      return figuresOf(
+        await driver.node.NodeGetVolumeStats({
+          volume_id: v.handle,
+          volume_path: driver.toDriver(this.path(pod, v)),
+          staging_target_path: await this.stagingPath(v, driver),
+        }),
+      );
+    } catch (error) {
+      this.#o.log.warn('reading the figures of a volume failed', { volume: v.name, error: messageOf(error) });
+      return undefined;
+    }
   }
 
   async expandSecrets(v: CsiVolume): Promise<Texts> {

@@ -4,6 +4,7 @@ import type { Draft } from '../../api/meta.ts';
 import { coreV1, storageV1 } from '../../api/refs.ts';
 import type { PersistentVolumeClaim } from '../../api/type/core-v1.ts';
 import { settle } from '../../base/clock.ts';
+import { podVolumeFigures } from '../volume/volume-figures.ts';
 import {
   type CsiBench,
   claimPod,
@@ -351,4 +352,19 @@ test('what can never be grown is given up', async () => {
   }
   assert.equal(bench.driver.calls.filter(c => c.startsWith('NodeExpand')).length, 1);
   assert.deepEqual(claimStatus(bench)?.allocatedResourceStatuses, { storage: 'NodeResizeInfeasible' });
+});
+
+test('how full a volume is, as its driver says, asked once a minute', async () => {
+  const bench = await csiBench([...storage(), driverObject()]);
+  const pod = claimPod('p');
+  await bench.sync(pod);
+  const figures = () => podVolumeFigures(bench.host, pod, bench.volumes.mounted('p'));
+  const said = { capacityBytes: 100, availableBytes: 60, usedBytes: 40, inodes: 10, inodesFree: 6, inodesUsed: 4 };
+  const claim = { name: 'claim', namespace: 'ns' };
+  assert.deepEqual(await figures(), [{ name: 'data', claim, figures: { ...said, abnormal: true } }]);
+  await figures();
+  await bench.clock.advance(60_000);
+  await figures();
+  const asked = bench.driver.calls.filter(c => c.startsWith('NodeGetVolumeStats'));
+  assert.deepEqual(asked, Array(2).fill(`NodeGetVolumeStats ${handle} ${mountOf('p')}`));
 });

@@ -115,7 +115,11 @@ export class VolumeManager {
     }
     if (nowMs - this.#missingSinceMs.getOrInsert(uid, nowMs) < patienceMs) return;
     this.#missingSinceMs.set(uid, nowMs);
-    const names = (list: readonly Mounted[]) => `[${list.map(m => m.volume.name).sort().join(' ')}]`;
+    const names = (list: readonly Mounted[]) =>
+      `[${list
+        .map(m => m.volume.name)
+        .sort()
+        .join(' ')}]`;
     const unattached = names(missing.filter(m => m.failures === 0));
     const message = `Unable to attach or mount volumes: unmounted volumes=${names(missing)}, unattached volumes=${unattached}, failed to process volumes=[]: timed out waiting for the condition`;
     this.#o.events.pod(pod, 'Warning', 'FailedMount', message);

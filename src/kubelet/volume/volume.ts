@@ -1,5 +1,17 @@
 import type { Pod, Volume } from '../../api/type/core-v1.ts';
 
+/** How full a volume is. */
+export interface VolumeFigures {
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+  readonly usedBytes: number;
+  readonly inodes: number;
+  readonly inodesFree: number;
+  readonly inodesUsed: number;
+  /** What its driver says of its health, where it does. */
+  readonly abnormal?: boolean;
+}
+
 export interface SetUp {
   /** What is mounted into containers; absent for volumes that are not a path of the host (image volumes). */
   readonly path?: string;
@@ -12,6 +24,8 @@ export interface SetUp {
   readonly groups?: readonly number[];
   /** Call update again no later. */
   readonly refreshAtMs?: number;
+  /** Absent: those of the file system at `path`. */
+  readonly stats?: () => Promise<VolumeFigures | undefined>;
   /** In place of the plugin's own. */
   readonly update?: () => Promise<SetUp>;
 }

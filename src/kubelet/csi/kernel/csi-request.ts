@@ -3,7 +3,8 @@ import { formatTime } from '../../../api/meta.ts';
 import type { CSIPersistentVolumeSource, CSIVolumeSource, PersistentVolume, Pod } from '../../../api/type/core-v1.ts';
 import type { CSIDriver } from '../../../api/type/storage-v1.ts';
 import { nearNumber } from '../../../base/whole-number.ts';
-import type { AccessModeName, VolumeCapability } from '../csi-type.ts';
+import type { VolumeFigures } from '../../volume/volume.ts';
+import type { AccessModeName, VolumeCapability, VolumeStats } from '../csi-type.ts';
 
 /** One volume as a pod has it: of a PersistentVolume, or the pod's own. */
 export interface CsiVolume {
@@ -85,6 +86,22 @@ export function setsOwnership(v: CsiVolume, driver: CSIDriver | undefined, pod: 
   if (!fsTypeOf(v)) return false;
   if (v.inline) return true;
   return v.persistent?.volume.spec?.accessModes?.some(m => m === 'ReadWriteOnce' || m === 'ReadWriteOncePod') ?? false;
+}
+
+/** What a driver says of a volume's use. */
+export function figuresOf({ usage, volume_condition }: VolumeStats): VolumeFigures {
+  const of = (unit: string) => usage.find(u => u.unit === unit);
+  const bytes = of('BYTES');
+  const inodes = of('INODES');
+  return {
+    capacityBytes: bytes?.total ?? 0,
+    availableBytes: bytes?.available ?? 0,
+    usedBytes: bytes?.used ?? 0,
+    inodes: inodes?.total ?? 0,
+    inodesFree: inodes?.available ?? 0,
+    inodesUsed: inodes?.used ?? 0,
+    ...(volume_condition ? { abnormal: volume_condition.abnormal } : {}),
+  };
 }
 
 /** Why the driver does not serve volumes of this kind; undefined when it does. */

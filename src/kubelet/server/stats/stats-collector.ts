@@ -21,6 +21,7 @@ import {
   type PodSample,
   type ResourceSample,
   readNetDev,
+  type VolumeSample,
 } from './kernel/sample.ts';
 import { containerKey, type Earlier, nodeKey, podKey, podsKey } from './kernel/summary.ts';
 
@@ -146,8 +147,16 @@ export class StatsCollector {
           ),
         ),
       ),
-      volumes: await this.#volumes(pod),
+      volumes: [...(await this.#volumes(pod)), ...(await this.#figures(pod))],
     };
+  }
+
+  async #figures(pod: Pod): Promise<readonly VolumeSample[]> {
+    const found = await this.#o.kubelet.volumeFigures(pod);
+    return found.map(({ name, claim, figures: { abnormal: _, ...filesystem } }) => ({
+      ...{ name, usedBytes: filesystem.usedBytes, ephemeral: false, filesystem },
+      ...(claim ? { claim } : {}),
+    }));
   }
 
   #volumes(pod: Pod) {

@@ -6,6 +6,7 @@ import { createMetrics, type Metrics, type Sample } from '../../../base/metrics.
 import { reportProcess } from '../../../base/process-metrics.ts';
 import type { Host } from '../../host/host.ts';
 import { isStatic } from '../../static-pod.ts';
+import { diskFigures } from '../../volume/volume-figures.ts';
 import { HttpError } from '../http-error.ts';
 import { answerJson, answerText, type Route, type RouteContext } from '../route.ts';
 import { containerMetrics, resourceMetrics } from './kernel/exposition.ts';
@@ -100,23 +101,29 @@ const volumeStats = [
   ['inodes', 'Maximum number of inodes in the volume'],
   ['inodes_free', 'Number of free inodes in the volume'],
   ['inodes_used', 'Number of used inodes in the volume'],
+  [
+    'health_status_abnormal',
+    'Abnormal volume health status. The count is either 1 or 0. 1 indicates the volume is unhealthy, 0 indicates volume is healthy',
+  ],
 ] as const;
 
-/** Of the volumes of claims: of the file systems they lie on. */
+/** Of the volumes of claims: as their drivers say, or of the file systems they lie on. */
 function reportVolumes(metrics: Metrics, { kubelet }: RouteContext, host: Host): void {
   const measure = async (stat: (typeof volumeStats)[number][0]): Promise<Sample[]> => {
     const found = await Promise.all(
-      kubelet.metrics.times.claims().map(async ({ namespace, claim, path }) => {
-        const disk = await host.disk(path).catch(() => undefined);
-        if (!disk) return [];
-        const values: Record<typeof stat, number> = {
-          available_bytes: disk.availableBytes,
-          capacity_bytes: disk.capacityBytes,
-          used_bytes: disk.capacityBytes - disk.availableBytes,
-          inodes: disk.inodes,
-          inodes_free: disk.inodesFree,
-          inodes_used: disk.inodes - disk.inodesFree,
+      kubelet.metrics.times.claims().map(async ({ namespace, claim, path, stats }) => {
+        const figures = await (stats ? stats() : diskFigures(host, path));
+        if (!figures) return [];
+        const values: Record<typeof stat, number | undefined> = {
+          available_bytes: figures.availableBytes,
+          capacity_bytes: figures.capacityBytes,
+          used_bytes: figures.usedBytes,
+          inodes: figures.inodes,
+          inodes_free: figures.inodesFree,
+          inodes_used: figures.inodesUsed,
+          health_status_abnormal: figures.abnormal === undefined ? undefined : Number(figures.abnormal),
         };
+        if (values[stat] === undefined) return [];
         return [{ labels: { namespace, persistentvolumeclaim: claim }, value: values[stat] }];
       }),
     );

@@ -48,6 +48,16 @@ export interface ContainerSample {
   readonly logBytes: number;
 }
 
+export interface VolumeSample {
+  readonly name: string;
+  readonly usedBytes: number;
+  /** It lies on the node's own disk. */
+  readonly ephemeral: boolean;
+  /** Where it is a file system of its own. */
+  readonly filesystem?: FilesystemSample;
+  readonly claim?: { readonly name: string; readonly namespace: string };
+}
+
 export interface PodSample {
   readonly uid: string;
   readonly name: string;
@@ -56,7 +66,7 @@ export interface PodSample {
   readonly resources?: ResourceSample;
   readonly network: readonly NetworkSample[];
   readonly containers: readonly ContainerSample[];
-  readonly volumes: readonly { readonly name: string; readonly usedBytes: number; readonly ephemeral: boolean }[];
+  readonly volumes: readonly VolumeSample[];
 }
 
 export interface NodeSample {

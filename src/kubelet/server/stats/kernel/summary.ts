@@ -94,8 +94,9 @@ function containerOf(c: ContainerSample, node: NodeSample, earlier: Earlier) {
 function podOf(pod: PodSample, node: NodeSample, earlier: Earlier) {
   const time = formatTime(node.atMs);
   const volumes = pod.volumes.map(v => ({
-    ...filesystem(time, node.filesystem, { usedBytes: v.usedBytes }),
+    ...(v.filesystem ? { time, ...v.filesystem } : filesystem(time, node.filesystem, { usedBytes: v.usedBytes })),
     name: v.name,
+    ...(v.claim ? { pvcRef: v.claim } : {}),
   }));
   const ephemeral =
     pod.containers.reduce((sum, c) => sum + c.rootfsUsedBytes + c.logBytes, 0) +
