@@ -35,12 +35,13 @@ export async function bindPod(c: BindingContext): Promise<Status | undefined> {
   const { extender } = c;
   const status = await profile.timedAsync('Bind', () => (extender ? extender.bind(pod, node) : bindByPlugins(c)));
   if (!status)
-    for (const post of profile.postBind) await guarded(post.name, () => void post.postBind(state, pod, node));
+    for (const post of profile.lineup(state).postBind)
+      await guarded(post.name, () => void post.postBind(state, pod, node));
   return status;
 }
 
 async function prepare({ profile, state, pod, node }: BindingContext): Promise<Status | undefined> {
-  for (const p of profile.preBind) {
+  for (const p of profile.lineup(state).preBind) {
     const status = await guarded(p.name, () => p.preBind(state, pod, node));
     if (status && !isSkip(status)) return status;
   }
@@ -48,7 +49,7 @@ async function prepare({ profile, state, pod, node }: BindingContext): Promise<S
 }
 
 async function bindByPlugins({ profile, state, pod, node }: BindingContext): Promise<Status | undefined> {
-  for (const p of profile.bind) {
+  for (const p of profile.lineup(state).bind) {
     const status = await guarded(p.name, () => p.bind(state, pod, node));
     if (!isSkip(status)) return status;
   }

@@ -28,6 +28,8 @@ export class CycleState {
   readonly skipFilter = new Set<string>();
   /** Set after PreFilter: no filter looks at more than the node and the pod's signature. */
   onlyLocal = false;
+  /** One cycle in ten: its plugins are timed one by one. */
+  sampled = false;
   readonly skipScore = new Set<string>();
 
   read<T extends StateData>(key: string): T | undefined {

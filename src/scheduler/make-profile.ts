@@ -55,6 +55,7 @@ export function makeProfile(config: ProfileConfig, parts: ProfileParts): Profile
     schedulerName,
     clock,
     plugins: config.plugins.map(p => ({ plugin: p.create(handle, p.args), weight: p.weight })),
+    observePlugin: (plugin, point, code, seconds) => metrics.pluginExecution(plugin, point, code, seconds),
     observe: (point, code, seconds) => metrics.extensionPoint(point, code, schedulerName, seconds),
     ...(points ? { points } : {}),
     ...(percentageOfNodesToScore === undefined ? {} : { percentageOfNodesToScore }),

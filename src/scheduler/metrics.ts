@@ -1,4 +1,5 @@
 // The scheduler's metrics, by Kubernetes' names.
+import { CellHistogram } from '../base/metric-cells.ts';
 import { exponentialBuckets, type Metrics } from '../base/metrics.ts';
 
 export type AttemptResult = 'scheduled' | 'unschedulable' | 'error';
@@ -142,6 +143,14 @@ export function schedulerMetrics(m: Metrics | undefined) {
     'Volume scheduling stage error count',
     ['operation'],
   );
+  const executions =
+    m &&
+    new CellHistogram(
+      m,
+      'scheduler_plugin_execution_duration_seconds',
+      '[ALPHA] Duration for running a plugin at a specific extension point.',
+      exponentialBuckets(0.00001, 1.5, 20),
+    );
   const attempt = (result: AttemptResult, profile: string, tookSeconds: number) => {
     attempts?.inc({ result, profile });
     duration?.observe({ result, profile }, tookSeconds);
@@ -156,6 +165,10 @@ export function schedulerMetrics(m: Metrics | undefined) {
     algorithm: (tookSeconds: number) => algorithm?.observe({}, tookSeconds),
     extensionPoint: (point: string, status: string, profile: string, tookSeconds: number) =>
       extensionPoint?.observe({ extension_point: point, status, profile }, tookSeconds),
+    pluginExecution: (plugin: string, extension_point: string, status: string, tookSeconds: number) =>
+      executions
+        ?.cell(`${plugin} ${extension_point} ${status}`, () => ({ extension_point, plugin, status }))
+        .observe(tookSeconds),
     incoming: (queue: string, event: string) => incoming?.inc({ queue, event }),
     permitWait: (result: string, tookSeconds: number) => permitWait?.observe({ result }, tookSeconds),
     eventHandling: (event: string, tookSeconds: number) => eventHandling?.observe({ event }, tookSeconds),

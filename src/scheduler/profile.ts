@@ -7,9 +7,10 @@ import type { CycleState, NodeStatuses, Plugin, PostFilterOutcome, QueuedPod } f
 import type { PodInfo } from './pod-info.ts';
 import { ResultCache, type SignedResults } from './result-cache.ts';
 import { errorStatus, isSkip, type Status, type StatusCode, unresolvable, unschedulable } from './status.ts';
+import { type TellExecution, timedPlugin } from './timed-plugin.ts';
 
 /** A plugin that has this extension point. */
-type With<K extends keyof Plugin> = Plugin & Required<Pick<Plugin, K>>;
+export type With<K extends keyof Plugin> = Plugin & Required<Pick<Plugin, K>>;
 
 /** Plugins by extension point, in order. */
 export type PluginSet = { readonly [P in Point]: readonly Plugin[] };
@@ -55,6 +56,8 @@ export interface ProfileOptions {
   readonly percentageOfNodesToScore?: number;
   /** Called after each extension point with its name, status code and the time it took. */
   readonly observe?: (point: string, code: StatusCode, seconds: number) => void;
+  /** Called after each call of a plugin in a cycle that is sampled. */
+  readonly observePlugin?: TellExecution;
   readonly clock?: Clock;
 }
 
@@ -65,24 +68,52 @@ const count = (map: Map<string, number>, name: string) => map.set(name, (map.get
 
 const successOnly: undefined = undefined;
 
+/** A cycle's plugins by extension point. */
+export interface Lineup {
+  readonly preFilter: readonly With<'preFilter'>[];
+  /** Filters whose result the signature decides, then the others; together the configured order. */
+  readonly localFilter: readonly With<'filter'>[];
+  readonly filter: readonly With<'filter'>[];
+  readonly postFilter: readonly With<'postFilter'>[];
+  readonly preScore: readonly With<'preScore'>[];
+  readonly score: readonly { readonly plugin: With<'score'>; readonly weight: number }[];
+  readonly reserve: readonly With<'reserve'>[];
+  readonly permit: readonly With<'permit'>[];
+  readonly preBind: readonly With<'preBind'>[];
+  readonly bind: readonly With<'bind'>[];
+  readonly postBind: readonly With<'postBind'>[];
+}
+
+function timedLineup(plain: Lineup, clock: Clock, tell: TellExecution): Lineup {
+  const timed = <P extends Plugin>(plugins: readonly P[]): P[] => plugins.map(p => timedPlugin(p, clock, tell));
+  return {
+    preFilter: timed(plain.preFilter),
+    localFilter: timed(plain.localFilter),
+    filter: timed(plain.filter),
+    postFilter: timed(plain.postFilter),
+    preScore: timed(plain.preScore),
+    score: plain.score.map(({ plugin, weight }) => ({ plugin: timedPlugin(plugin, clock, tell), weight })),
+    reserve: timed(plain.reserve),
+    permit: timed(plain.permit),
+    preBind: timed(plain.preBind),
+    bind: timed(plain.bind),
+    postBind: timed(plain.postBind),
+  };
+}
+
+/** As Kubernetes: of a tenth of the cycles it is told how long each plugin took. */
+const cyclesASample = 10;
+
 export class Profile {
   readonly schedulerName: string;
   readonly percentageOfNodesToScore: number | undefined;
   readonly plugins: readonly Plugin[];
   readonly preEnqueue: readonly With<'preEnqueue'>[];
   readonly sort: With<'less'>;
-  readonly #preFilter: readonly With<'preFilter'>[];
-  /** Filters whose result the signature decides, then the others; together the configured order. */
-  readonly #localFilter: readonly With<'filter'>[];
-  readonly #filter: readonly With<'filter'>[];
-  readonly #postFilter: readonly With<'postFilter'>[];
-  readonly #preScore: readonly With<'preScore'>[];
-  readonly #score: readonly { plugin: With<'score'>; weight: number }[];
-  readonly #reserve: readonly With<'reserve'>[];
-  readonly permit: readonly With<'permit'>[];
-  readonly preBind: readonly With<'preBind'>[];
-  readonly bind: readonly With<'bind'>[];
-  readonly postBind: readonly With<'postBind'>[];
+  readonly #plain: Lineup;
+  /** The same plugins, for cycles that are sampled. */
+  readonly #timed: Lineup | undefined;
+  #cycles = 0;
   readonly #signing: readonly With<'sign'>[];
   readonly registered: ReadonlyMap<string, readonly RegisteredEvent[]>;
   /** Since the start. */
@@ -111,26 +142,36 @@ export class Profile {
     if (sort.length !== 1)
       throw new Error(`profile ${this.schedulerName}: one queue sort plugin is needed, there are ${sort.length}`);
     this.sort = sort[0]!;
-    this.#preFilter = at('preFilter');
     const filters = at<'filter'>('filter');
     const firstGlobal = filters.findIndex(p => !p.sign);
     const locals = firstGlobal < 0 ? filters.length : firstGlobal;
-    this.#localFilter = filters.slice(0, locals);
-    this.#filter = filters.slice(locals);
-    this.#postFilter = at('postFilter');
-    this.#preScore = at('preScore');
     const weights = new Map(plugins.map(p => [p.plugin.name, p.weight]));
-    this.#score = at<'score'>('score').map(plugin => ({ plugin, weight: weights.get(plugin.name) ?? 1 }));
-    this.#reserve = at('reserve');
-    this.permit = at('permit');
-    this.preBind = at('preBind');
-    this.bind = at('bind');
-    if (this.bind.length === 0) throw new Error(`profile ${this.schedulerName}: at least one bind plugin is needed`);
-    this.postBind = at('postBind');
+    this.#plain = {
+      preFilter: at('preFilter'),
+      localFilter: filters.slice(0, locals),
+      filter: filters.slice(locals),
+      postFilter: at('postFilter'),
+      preScore: at('preScore'),
+      score: at<'score'>('score').map(plugin => ({ plugin, weight: weights.get(plugin.name) ?? 1 })),
+      reserve: at('reserve'),
+      permit: at('permit'),
+      preBind: at('preBind'),
+      bind: at('bind'),
+      postBind: at('postBind'),
+    };
+    if (this.#plain.bind.length === 0)
+      throw new Error(`profile ${this.schedulerName}: at least one bind plugin is needed`);
+    const { clock, observePlugin } = options;
+    this.#timed = clock && observePlugin && timedLineup(this.#plain, clock, observePlugin);
     this.#signing = this.plugins.filter(p => p.sign) as With<'sign'>[];
     this.registered = new Map(
       this.plugins.filter(p => p.eventsToRegister).map(p => [p.name, p.eventsToRegister!()] as const),
     );
+  }
+
+  /** What runs in the cycle of this state. */
+  lineup(state: CycleState): Lineup {
+    return state.sampled && this.#timed ? this.#timed : this.#plain;
   }
 
   /** Runs an extension point and tells how long it took. */
@@ -155,11 +196,11 @@ export class Profile {
 
   /** Is there something to do before the pod can be bound? */
   needsPreBind(state: CycleState, pod: PodInfo, node: string): boolean {
-    return this.preBind.some(p => !isSkip(p.preBindPreFlight?.(state, pod, node)));
+    return this.#plain.preBind.some(p => !isSkip(p.preBindPreFlight?.(state, pod, node)));
   }
 
   get scores(): boolean {
-    return this.#score.length > 0;
+    return this.#plain.score.length > 0;
   }
 
   less(a: QueuedPod, b: QueuedPod): boolean {
@@ -176,10 +217,12 @@ export class Profile {
   }
 
   preFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterResult {
+    state.sampled = this.#timed !== undefined && this.#cycles++ % cyclesASample === 0;
     const result = this.#runPreFilter(state, pod, nodes);
-    state.onlyLocal = this.#filter.every(p => state.skipFilter.has(p.name));
+    const { localFilter, filter } = this.#plain;
+    state.onlyLocal = filter.every(p => state.skipFilter.has(p.name));
     if (!result.status)
-      for (const filters of [this.#localFilter, this.#filter])
+      for (const filters of [localFilter, filter])
         for (const { name } of filters) if (!state.skipFilter.has(name)) count(this.evaluations.Filter, name);
     return result;
   }
@@ -187,7 +230,7 @@ export class Profile {
   #runPreFilter(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): PreFilterResult {
     let nodeNames: ReadonlySet<string> | undefined;
     const narrowedBy: string[] = [];
-    for (const plugin of this.#preFilter) {
+    for (const plugin of this.lineup(state).preFilter) {
       const outcome = plugin.preFilter(state, pod, nodes);
       const status = outcome?.status;
       if (isSkip(status)) {
@@ -213,31 +256,34 @@ export class Profile {
 
   /** Runs the filters on a node of the cache, reusing results. */
   filterCached(state: CycleState, pod: PodInfo, results: SignedResults, node: NodeInfo): Status | undefined {
+    const lineup = this.lineup(state);
     const status =
       results.filtered[node.slot] === node.generation
         ? results.statuses[node.slot]
-        : results.status(node, () => run(this.#localFilter, state, pod, node));
-    return status ?? (state.onlyLocal ? undefined : run(this.#filter, state, pod, node));
+        : results.status(node, () => run(lineup.localFilter, state, pod, node));
+    return status ?? (state.onlyLocal ? undefined : run(lineup.filter, state, pod, node));
   }
 
   /** Where filterCached and score keep results for this pod. */
   results(pod: PodInfo, slots: number): SignedResults {
     const results = this.#resultsOf(pod);
-    results.reserve(slots, this.#score.filter(s => s.plugin.sign && s.plugin.normalize).length);
+    results.reserve(slots, this.#plain.score.filter(s => s.plugin.sign && s.plugin.normalize).length);
     return results;
   }
 
   /** On any node, a copy that things are tried on too. */
   filter(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
-    return run(this.#localFilter, state, pod, node) ?? run(this.#filter, state, pod, node);
+    const { localFilter, filter } = this.lineup(state);
+    return run(localFilter, state, pod, node) ?? run(filter, state, pod, node);
   }
 
   addPod(state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo): void {
-    for (const p of this.#preFilter) if (p.addPod && !state.skipFilter.has(p.name)) p.addPod(state, pod, added, node);
+    for (const p of this.#plain.preFilter)
+      if (p.addPod && !state.skipFilter.has(p.name)) p.addPod(state, pod, added, node);
   }
 
   removePod(state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo): void {
-    for (const p of this.#preFilter)
+    for (const p of this.#plain.preFilter)
       if (p.removePod && !state.skipFilter.has(p.name)) p.removePod(state, pod, removed, node);
   }
 
@@ -249,9 +295,10 @@ export class Profile {
   ): PostFilterOutcome | undefined | Promise<PostFilterOutcome | undefined> {
     const reasons: string[] = [];
     let outcome: PostFilterOutcome | undefined;
+    const { postFilter } = this.lineup(state);
     const from = (start: number): ReturnType<Profile['postFilter']> => {
-      for (let i = start; i < this.#postFilter.length; i++) {
-        const next = this.#postFilter[i]!.postFilter(state, pod, statuses);
+      for (let i = start; i < postFilter.length; i++) {
+        const next = postFilter[i]!.postFilter(state, pod, statuses);
         if (next instanceof Promise) return next.then(late => (ends(late) ? late : from(i + 1)));
         if (ends(next)) return next;
       }
@@ -282,7 +329,7 @@ export class Profile {
   }
 
   #runPreScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined {
-    for (const plugin of this.#preScore) {
+    for (const plugin of this.lineup(state).preScore) {
       const status = plugin.preScore(state, pod, nodes);
       if (isSkip(status)) {
         state.skipScore.add(plugin.name);
@@ -291,13 +338,13 @@ export class Profile {
       count(this.evaluations.PreScore, plugin.name);
       if (status) return status.from(plugin.name);
     }
-    for (const { plugin } of this.#score)
+    for (const { plugin } of this.#plain.score)
       if (!state.skipScore.has(plugin.name)) count(this.evaluations.Score, plugin.name);
     return undefined;
   }
 
   #sum(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], results: SignedResults): number[] {
-    const active = this.#score.filter(s => !state.skipScore.has(s.plugin.name));
+    const active = this.lineup(state).score.filter(s => !state.skipScore.has(s.plugin.name));
     const normalizing = active.filter(s => s.plugin.sign && s.plugin.normalize);
     const plain = active.filter(s => s.plugin.sign && !s.plugin.normalize);
     const totals: number[] = new Array(nodes.length);
@@ -333,7 +380,7 @@ export class Profile {
   }
 
   reserve(state: CycleState, pod: PodInfo, node: string): Status | undefined {
-    for (const plugin of this.#reserve) {
+    for (const plugin of this.lineup(state).reserve) {
       const status = plugin.reserve(state, pod, node);
       if (status) return status.from(plugin.name);
     }
@@ -341,7 +388,7 @@ export class Profile {
   }
 
   unreserve(state: CycleState, pod: PodInfo, node: string): void {
-    for (const plugin of this.#reserve.toReversed()) plugin.unreserve?.(state, pod, node);
+    for (const plugin of this.#plain.reserve.toReversed()) plugin.unreserve?.(state, pod, node);
   }
 }
 

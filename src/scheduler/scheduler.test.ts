@@ -19,6 +19,23 @@ test('places a pod, tells so, and leaves what others schedule alone', async () =
   assert.match(text, /scheduler_goroutines\{operation="binding"\} 0/);
 });
 
+test('times each plugin in one cycle of ten', async () => {
+  await using b = await schedulerBench({ objects: [testNode('a', { allocatable: { cpu: '100' } })] });
+  const count = async (plugin: string, point: string, status = 'Success') =>
+    new RegExp(
+      `^scheduler_plugin_execution_duration_seconds_count\\{extension_point="${point}",plugin="${plugin}",status="${status}"\\} (\\d+)$`,
+      'm',
+    ).exec(await b.metrics.text())?.[1];
+  for (let i = 0; i < 20; i++) await b.place(testPod(`web-${i}`, { requests: { cpu: '1' } }));
+  assert.equal(await count('NodeAffinity', 'PreFilter', 'Skip'), '2');
+  assert.equal(await count('NodeResourcesFit', 'Filter'), '2');
+  assert.equal(await count('DefaultBinder', 'Bind'), '2');
+  assert.match(
+    await b.metrics.text(),
+    /scheduler_plugin_execution_duration_seconds_bucket\{extension_point="Bind",plugin="DefaultBinder",status="Success",le="0.00001"\} /,
+  );
+});
+
 test('counts the attempts that plugins took part in, and the hints that were asked', async () => {
   await using b = await schedulerBench({ objects: [testNode('a', { allocatable: { cpu: '2' } })] });
   await b.place(testPod('web', { requests: { cpu: '1' } }));

@@ -60,9 +60,9 @@ export class WaitingPods {
   }
 
   /** Asks the permit plugins: undefined, a wait that `verdict` ends, or a refusal. */
-  permit(profile: Pick<Profile, 'permit'>, state: CycleState, pod: PodInfo, node: string): Status | undefined {
+  permit(profile: Pick<Profile, 'lineup'>, state: CycleState, pod: PodInfo, node: string): Status | undefined {
     const timeouts = new Map<string, number>();
-    for (const plugin of profile.permit) {
+    for (const plugin of profile.lineup(state).permit) {
       const answer = plugin.permit(state, pod, node);
       if (!answer?.status) continue;
       if (answer.status.code !== 'Wait') return answer.status.from(plugin.name);
