@@ -79,6 +79,12 @@ export function encodeProtobufWatchEvent(type: string, object: Uint8Array): Uint
   return writer.take();
 }
 
+/** What the envelope says is in it. Throws as decodeProtobuf. */
+export function protobufTypeMeta(bytes: Uint8Array): { apiVersion: string; kind: string } {
+  const { apiVersion, kind } = readEnvelope(new ProtoReader(bytes.subarray(4)));
+  return { apiVersion, kind };
+}
+
 export const isProtobuf = (bytes: Uint8Array): boolean => magic.equals(bytes.subarray(0, 4));
 
 /** Throws a StatusError (400) for bytes that do not decode or a kind that is not known. `typeName` overrides the kind's. */

@@ -12,7 +12,14 @@ import { type EtcdStore, openEtcdStore } from '../../src/store/etcd-store.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../../src/store/test-etcd.ts';
 import { callerOf, contentOfCluster, nameOf, ns, pathOf, sampleOf, shown } from './cluster-content.ts';
 import { annotation, StorageProcess, storageProgram } from './storage-process.ts';
-import { kindOf, masterLeases, rangeAllocations, type StoredKind, storedKinds } from './stored-kinds.ts';
+import {
+  earlierVersions,
+  kindOf,
+  masterLeases,
+  rangeAllocations,
+  type StoredKind,
+  storedKinds,
+} from './stored-kinds.ts';
 
 const program = await storageProgram();
 const missing = (await missingEtcd()) ?? ('missing' in program ? program.missing : undefined);
@@ -70,6 +77,13 @@ function suite(): void {
   });
 
   for (const kind of storedKinds) test(`${kind.resource} that kube-apiserver wrote are served`, () => serves(kind));
+  for (const [apiVersion, ...resources] of earlierVersions)
+    for (const resource of resources)
+      test(
+        `${resource} that lie in ${apiVersion} are served, and written anew in the version of today`,
+        { timeout: 20_000 },
+        () => earlier(kindOf(resource), apiVersion),
+      );
   test('custom resources that kube-apiserver wrote are served, and the other way round', customResources);
   test('node ports that kube-apiserver gave out are not given again, and the other way round', nodePorts);
   test('addresses that kube-apiserver gave out are not given again', addresses);
@@ -115,6 +129,24 @@ async function isRead(kind: StoredKind): Promise<void> {
     return here.metadata.resourceVersion === there.metadata.resourceVersion && { here, there };
   });
   assert.deepEqual(shown(kind, same.there), same.here);
+}
+
+/** `two` of the kind, moved into another version by Go. */
+async function earlier(kind: StoredKind, apiVersion: string): Promise<void> {
+  const own = sampleOf(kind, 'two').metadata.name;
+  const name = kind.namespaced ? `${ns}/${own}` : own;
+  const object = await go.delete(kind, name);
+  delete object.metadata.resourceVersion;
+  const moved = await go.create({ ...kind, apiVersion }, name, { ...object, apiVersion });
+  const path = `${pathOf(kind)}/${own}`;
+  const read = await until(async () => {
+    const { code, object: found } = await api.send('GET', path);
+    return code === 200 && found.metadata.resourceVersion === moved.metadata.resourceVersion && found;
+  });
+  assert.deepEqual(read, shown(kind, moved));
+  assert.deepEqual(read.spec, object.spec);
+  const patched = await api.expect(200, 'PATCH', path, { metadata: { annotations: { now: 'new' } } }, mergePatch);
+  assert.deepEqual(shown(kind, await go.get(kind, name)), patched);
 }
 
 /** What Go does to an object of k8ts, and what k8ts tells of it. */

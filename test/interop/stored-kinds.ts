@@ -153,3 +153,43 @@ export const kindOf = (resource: string): StoredKind => {
   if (!found) throw new Error(`no such kind: ${resource}`);
   return found;
 };
+
+/** Versions objects may lie in since nobody has written them for a while. */
+export const earlierVersions: readonly (readonly [apiVersion: string, ...resources: string[]])[] = [
+  [
+    'admissionregistration.k8s.io/v1beta1',
+    ...['mutatingwebhookconfigurations', 'validatingwebhookconfigurations', 'validatingadmissionpolicies'].map(
+      r => `${r}.admissionregistration.k8s.io`,
+    ),
+  ],
+  ['admissionregistration.k8s.io/v1alpha1', 'mutatingadmissionpolicies.admissionregistration.k8s.io'],
+  ['autoscaling/v2beta2', 'horizontalpodautoscalers.autoscaling'],
+  ['batch/v1beta1', 'cronjobs.batch'],
+  ['certificates.k8s.io/v1beta1', 'certificatesigningrequests.certificates.k8s.io'],
+  ['coordination.k8s.io/v1beta1', 'leases.coordination.k8s.io'],
+  [
+    'flowcontrol.apiserver.k8s.io/v1beta3',
+    'flowschemas.flowcontrol.apiserver.k8s.io',
+    'prioritylevelconfigurations.flowcontrol.apiserver.k8s.io',
+  ],
+  ['networking.k8s.io/v1beta1', 'ipaddresses.networking.k8s.io', 'servicecidrs.networking.k8s.io'],
+  ['node.k8s.io/v1beta1', 'runtimeclasses.node.k8s.io'],
+  ['policy/v1beta1', 'poddisruptionbudgets.policy'],
+  [
+    'rbac.authorization.k8s.io/v1beta1',
+    ...['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'].map(r => `${r}.rbac.authorization.k8s.io`),
+  ],
+  ['resource.k8s.io/v1beta2', 'resourceclaims.resource.k8s.io', 'resourceslices.resource.k8s.io'],
+  ['scheduling.k8s.io/v1beta1', 'priorityclasses.scheduling.k8s.io'],
+  [
+    'storage.k8s.io/v1beta1',
+    ...[
+      'csidrivers',
+      'csinodes',
+      'csistoragecapacities',
+      'storageclasses',
+      'volumeattachments',
+      'volumeattributesclasses',
+    ].map(r => `${r}.storage.k8s.io`),
+  ],
+];

@@ -146,3 +146,22 @@ test('definitions as kube-apiserver has them, in v1beta1, come in v1', () => {
   assert.equal(old.spec.preserveUnknownFields, true);
   assert.equal(old.metadata.resourceVersion, '7');
 });
+
+test('versions that are served no more come in the later one of the same form', () => {
+  const quick = { kind: 'PodDisruptionBudget', apiVersion: 'policy/v1', metadata: { name: 'a', namespace: 'n' } };
+  const budget = normalize('io.k8s.api.policy.v1.PodDisruptionBudget', { ...quick, spec: { minAvailable: 1 } });
+  const early = encodeProtobuf('io.k8s.api.policy.v1.PodDisruptionBudget', {
+    ...budget,
+    apiVersion: 'policy/v1beta1',
+  } as KubeObject);
+  const read = decodeStored(early, 7) as any;
+  assert.deepEqual([read.apiVersion, read.spec.minAvailable], ['policy/v1', 1]);
+  const service = { apiVersion: 'apiregistration.k8s.io/v1beta1', kind: 'APIService', metadata: { name: 'v1.g' } };
+  assert.equal(decodeStored(Buffer.from(JSON.stringify(service)), 7).apiVersion, 'apiregistration.k8s.io/v1');
+  const unknown = encodeProtobuf('io.k8s.api.policy.v1.PodDisruptionBudget', {
+    ...budget,
+    kind: 'PodSecurityPolicy',
+    apiVersion: 'policy/v1beta1',
+  } as KubeObject);
+  assert.throws(() => decodeStored(unknown, 7));
+});

@@ -7,7 +7,7 @@ import { storedVersion } from '../../api/convert.ts';
 import { convertDefinition, isEarlyDefinition } from '../../api/convert-definition.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
-import { decodeProtobuf, encodeProtobuf, isProtobuf } from '../../api/protobuf.ts';
+import { decodeProtobuf, encodeProtobuf, isProtobuf, protobufTypeMeta } from '../../api/protobuf.ts';
 import { builtinResources } from '../../api/resource.ts';
 import { parseExactJson } from '../../base/whole-number.ts';
 import { convertObject } from './versions.ts';
@@ -28,14 +28,55 @@ export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
 
 /** Reads either form, in any version that is known; the result is canonical and has its resourceVersion. */
 export function decodeStored(bytes: Uint8Array, revision: number): Mutable<KubeObject> {
-  if (isProtobuf(bytes)) return withRevision(asKept(decodeProtobuf(bytes).object), revision, true);
+  if (isProtobuf(bytes)) return withRevision(asKept(decodeKnown(bytes)), revision, true);
   const read = parseExactJson(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
   if (read.metadata.resourceVersion) return read;
-  const object = isEarlyDefinition(read) ? convertDefinition(read) : read;
+  const object = isEarlyDefinition(read) ? convertDefinition(read) : inLaterVersion(read);
   const typeName = typeNameOf(object);
   return typeName === undefined
     ? withRevision(object, revision, false)
     : withRevision(asKept(normalize(typeName, object)), revision, true);
+}
+
+// Served no more, and still what an object lies in that nobody has written since: versions in the form of a later one.
+const laterVersions: Readonly<Record<string, string>> = {
+  'admissionregistration.k8s.io/v1beta1': 'admissionregistration.k8s.io/v1',
+  'apiregistration.k8s.io/v1beta1': 'apiregistration.k8s.io/v1',
+  'autoscaling/v2beta2': 'autoscaling/v2',
+  'batch/v1beta1': 'batch/v1',
+  'certificates.k8s.io/v1beta1': 'certificates.k8s.io/v1',
+  'coordination.k8s.io/v1beta1': 'coordination.k8s.io/v1',
+  'flowcontrol.apiserver.k8s.io/v1beta3': 'flowcontrol.apiserver.k8s.io/v1',
+  'node.k8s.io/v1beta1': 'node.k8s.io/v1',
+  'policy/v1beta1': 'policy/v1',
+  'rbac.authorization.k8s.io/v1beta1': 'rbac.authorization.k8s.io/v1',
+  'scheduling.k8s.io/v1beta1': 'scheduling.k8s.io/v1',
+  'storage.k8s.io/v1beta1': 'storage.k8s.io/v1',
+};
+
+/** The later version of a kind that is no resource in this one. */
+function laterVersionOf({ apiVersion = '', kind = '' }: { apiVersion?: string; kind?: string }): string | undefined {
+  const later = laterVersions[apiVersion];
+  if (later === undefined) return undefined;
+  const { byKind } = builtinResources();
+  return byKind(apiVersion, kind) === undefined && byKind(later, kind) !== undefined ? later : undefined;
+}
+
+function inLaterVersion(object: Mutable<KubeObject>): Mutable<KubeObject> {
+  const apiVersion = laterVersionOf(object);
+  return apiVersion ? { ...object, apiVersion } : object;
+}
+
+function decodeKnown(bytes: Uint8Array): Mutable<KubeObject> {
+  try {
+    return inLaterVersion(decodeProtobuf(bytes).object);
+  } catch (error) {
+    const { apiVersion, kind } = protobufTypeMeta(bytes);
+    const later = laterVersionOf({ apiVersion, kind });
+    if (later === undefined) throw error;
+    const { object } = decodeProtobuf(bytes, builtinResources().typeNameOf(later, kind)!);
+    return { ...object, apiVersion: later };
+  }
 }
 
 /** In the version its registry keeps it in. */
