@@ -3,6 +3,7 @@ import { createServer, type Http2Server, type ServerHttp2Session, type ServerHtt
 import { messageOf } from '../base/assert.ts';
 import type { ServiceMethod } from './grpc-service.ts';
 import { grpcCode, RuntimeError } from './runtime-error.ts';
+import { socketPath } from './socket-path.ts';
 
 /** Whoever calls goes away: the signal aborts. */
 export interface ServerCall {
@@ -40,15 +41,22 @@ export async function serveGrpc(
     const known = byPath.get(path);
     void answer(stream, path, known, known && handlers[known.method.name]);
   });
+  const short = socketPath(socket);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(socket, resolve);
+    server.listen(short.path, resolve);
+  }).catch(error => {
+    short.release();
+    throw error;
   });
   return {
     socket,
     close: () =>
       new Promise(resolve => {
-        server.close(() => resolve());
+        server.close(() => {
+          short.release();
+          resolve();
+        });
         for (const session of sessions) session.destroy();
       }),
   };

@@ -7,11 +7,12 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from 'node:http2';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { messageOf } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { MessageCodec } from './protobuf.ts';
 import { RuntimeError } from './runtime-error.ts';
+import { socketPath } from './socket-path.ts';
 import type { CallOptions } from './type.ts';
 
 /** One method of a service, ready to be called. */
@@ -113,7 +114,7 @@ export class GrpcChannel {
     const known = this.#session;
     if (known && !known.closed && !known.destroyed) return known;
     const session = connect('http://localhost', {
-      createConnection: () => createConnection(this.#socket),
+      createConnection: () => connectUnix(this.#socket),
       settings: { enablePush: false, initialWindowSize: windowBytes },
       maxSessionMemory: 256,
     });
@@ -127,6 +128,14 @@ export class GrpcChannel {
     this.#session = session;
     return session;
   }
+}
+
+function connectUnix(path: string): Socket {
+  const short = socketPath(path);
+  const socket = createConnection(short.path);
+  socket.once('connect', short.release);
+  socket.once('close', short.release);
+  return socket;
 }
 
 /** One call from its start to its status. */
