@@ -76,6 +76,17 @@ export class Cgroups {
     }
   }
 
+  /** Version 2 only. Of each page size that the kernel has, in bytes, the group gets what is asked for: 0 when nothing is. */
+  limitHugepages(path: string, bytesOfSize: (pageBytes: number) => number): void {
+    this.#own(path);
+    if (this.layout.version !== 'v2') return;
+    const directory = this.layout.unified + path;
+    for (const file of readdirSync(directory)) {
+      const [, count, unit] = /^hugetlb\.(\d+)([KMG])B\.(?:rsvd\.)?max$/.exec(file) ?? [];
+      if (unit) write(`${directory}/${file}`, String(bytesOfSize(Number(count) * 1024 ** ('KMG'.indexOf(unit) + 1))));
+    }
+  }
+
   /** True when the group exists in any hierarchy. */
   exists(path: string): boolean {
     return this.#roots().some(root => children(root + path) !== undefined);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -55,4 +55,22 @@ test('classes and pods weigh what they ask for, in a version 2 tree', async () =
   assert.equal(content('podg/cpu.max'), '30000 100000');
   assert.equal(existsSync(join(root, 'kubepods/burstable/podg')), false, 'a pod keeps its class');
   assert.equal(content('burstable/cpu.weight'), '98');
+});
+
+test('huge pages are for those that ask for them', async () => {
+  const parent = join(root, 'kubepods');
+  for (const uid of ['podh', 'besteffort/podn']) {
+    mkdirSync(join(parent, uid), { recursive: true });
+    for (const file of ['2MB.max', '2MB.rsvd.max', '1GB.max', '2MB.current'])
+      writeFileSync(join(parent, uid, `hugetlb.${file}`), 'max');
+  }
+  const clock = new VirtualClock();
+  const layout = { version: 'v2', unified: root, v1: new Map() } as const;
+  const pods = linuxPodCgroups(new Cgroups({ parent: '/kubepods', clock, layout }));
+  await pods.ensure(pod('h', { cpu: '1', memory: '64Mi', 'hugepages-2Mi': '8Mi' }));
+  await pods.ensure(pod('n'));
+  const of = (uid: string) =>
+    ['2MB.max', '2MB.rsvd.max', '1GB.max', '2MB.current'].map(f => content(`${uid}/hugetlb.${f}`));
+  assert.deepEqual(of('podh'), ['8388608', '8388608', '0', 'max']);
+  assert.deepEqual(of('besteffort/podn'), ['0', '0', '0', 'max']);
 });

@@ -1,7 +1,7 @@
 import type { Pod } from '../api/type/core-v1.ts';
 import type { Cgroups } from '../cri/cgroup.ts';
 import type { PodCgroups } from './cgroup.ts';
-import { cpuShares, podCgroup, podTotal, qosClassOf } from './kernel/qos.ts';
+import { cpuShares, podCgroup, podHugepages, podTotal, qosClassOf } from './kernel/qos.ts';
 
 export interface LinuxPodCgroupsOptions {
   readonly enforceCpuQuota?: boolean;
@@ -43,6 +43,7 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
         ...(quota ? { cpuQuotaUs: quota, cpuPeriodUs: r.cpuPeriodUs } : {}),
         ...(r.memoryBytes ? { memoryLimitBytes: r.memoryBytes } : {}),
       });
+      cgroups.limitHugepages(path, pageBytes => podHugepages(pod.spec, pageBytes));
       if (qos !== 'Burstable') return;
       burstableMilli.set(pod.metadata.uid ?? '', podTotal(pod.spec, 'requests', 'cpu'));
       weighClass();

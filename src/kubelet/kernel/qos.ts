@@ -98,6 +98,13 @@ export function podTotal(spec: PodSpec, kind: 'requests' | 'limits', resource: s
   return Math.max(total, steps) + overhead;
 }
 
+/** What a pod may have of huge pages of a size, in bytes. */
+export function podHugepages(spec: PodSpec, pageBytes: number): number {
+  const limits = [spec, ...spec.containers, ...(spec.initContainers ?? [])].map(c => c.resources?.limits ?? {});
+  const name = limits.flatMap(Object.keys).find(n => bytesOf(/^hugepages-(.*)$/.exec(n)?.[1]) === pageBytes);
+  return name ? podTotal(spec, 'limits', name as `hugepages-${string}`) : 0;
+}
+
 /** True when each container (and init container) limits the resource, so that the pod as a whole is limited. */
 function allLimited(spec: PodSpec, resource: 'cpu' | 'memory'): boolean {
   if (spec.resources?.limits?.[resource] !== undefined) return true;
