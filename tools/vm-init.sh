@@ -7,6 +7,7 @@ export PATH=/bin HOME=/root TERM=dumb
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
+echo 'vm-test: booted'
 commandLine=$(cat /proc/cmdline)
 option() { echo "$commandLine" | sed -n "s|.*vm\.$1=\([^ ]*\).*|\1|p"; }
 
@@ -37,6 +38,7 @@ mkdir -p "/root/lib/modules/$release"
 layer "/lower$(option kernel)/lib/modules/$release" "/root/lib/modules/$release" modules || fail 'no modules'
 for module in $(option without | tr , ' '); do
   find "/root/lib/modules/$release" -name "$module.ko*" -exec rm {} +
+  sed -i "/\/$module\.ko[^:]*:/d" "/root/lib/modules/$release/modules.dep"
 done
 [ -e /root/sbin/modprobe ] || ln -s /bin/busybox /root/sbin/modprobe
 project=/root$(option project)
