@@ -21,6 +21,9 @@ export const operator = (): Promise<Tool> => goProgram('controller-runtime', 'op
 /** What kube-apiserver's modules do to etcd, and two servers made of them; needs the same. */
 export const kubeStorage = (): Promise<Tool> => goProgram('kube-storage', '../interop/storage');
 
+/** A driver of dynamic resources and a device plugin on Kubernetes' own libraries for them; needs the same. */
+export const devicesProgram = (): Promise<Tool> => goProgram('devices', '../interop/devices');
+
 async function goProgram(name: string, folder: string): Promise<Tool> {
   if (!(await has('go', 'version'))) return { missing: `Go is not installed, and ${name} needs it` };
   const source = join(here, folder);

@@ -100,7 +100,7 @@ func resources(node string) resourceslice.DriverResources {
 type driver struct{ node string }
 
 func specPath(uid types.UID) string {
-	return filepath.Join("/var/run/cdi", fmt.Sprintf("k8ts-test-%s.json", uid))
+	return filepath.Join("/var/run/cdi", fmt.Sprintf("k8ts-interop-%s.json", uid))
 }
 
 func (d *driver) PrepareResourceClaims(
