@@ -54,7 +54,7 @@ test('a claim is found by where its volume lies, for as long as it is set up', a
     const pod = { metadata: { name: 'p', namespace: 'a', uid: 'u' }, spec: { containers: [] } };
     const volume = { name: 'v', persistentVolumeClaim: { claimName: 'data' } };
     await plugin.setUp(pod as never, volume, '/var/lib/kubelet/pods/u/volumes/x/v');
-    assert.deepEqual(times.claims(), [{ namespace: 'a', claim: 'data', path: '/mnt/data' }]);
+    assert.partialDeepStrictEqual(times.claims(), [{ namespace: 'a', claim: 'data', path: '/mnt/data' }]);
     times.gone('other');
     assert.equal(times.claims().length, 1);
     times.gone('u');
