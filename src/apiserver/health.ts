@@ -9,6 +9,8 @@ export interface HealthCheck {
   readonly name: string;
   /** Which endpoints run it; every check is in healthz and readyz. */
   readonly live: boolean;
+  /** What it throws is for everybody who may look; of others kube-apiserver withholds the reason, and so do we. */
+  readonly told?: boolean;
   /** Throws or rejects when not healthy. */
   check(): void | Promise<void>;
 }
@@ -51,10 +53,10 @@ export function healthPaths(
         await c.check();
         checked(c.name, endpoint, true);
         lines.push(`[+]${c.name} ok`);
-      } catch {
+      } catch (error) {
         failed = true;
         checked(c.name, endpoint, false);
-        lines.push(`[-]${c.name} failed: reason withheld`);
+        lines.push(`[-]${c.name} failed: ${c.told ? messageOf(error) : 'reason withheld'}`);
       }
     }
     for (const e of excluded)

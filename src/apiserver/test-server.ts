@@ -30,7 +30,11 @@ async function testStore(clock: Clock): Promise<Store> {
 }
 
 export async function startTestServer(
-  options: Partial<ApiServerOptions> & { store?: Store; clock?: Clock } = {},
+  options: Partial<ApiServerOptions> & {
+    store?: Store;
+    clock?: Clock /** Wait until it is ready: the default. */;
+    whenReady?: boolean;
+  } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? systemClock;
   const certificates = { nowMs: clock.now(), random: systemRandom, days: 1 };
@@ -68,7 +72,8 @@ export async function startTestServer(
   const { port } = await server.listenOn({ host: '127.0.0.1', port: 0 });
   const stopping = new AbortController();
   const running = server.run(stopping.signal);
-  await server.ready;
+  if (options.whenReady ?? true) await server.ready;
+  else running.catch(() => {});
   const url = `https://127.0.0.1:${port}`;
   const clients: { close(): void }[] = [];
   return {
@@ -91,7 +96,9 @@ export async function startTestServer(
     async stop() {
       for (const c of clients) c.close();
       stopping.abort();
-      await running;
+      await running.catch(error => {
+        if (options.whenReady ?? true) throw error;
+      });
       await store.close();
     },
   };

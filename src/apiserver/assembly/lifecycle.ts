@@ -37,6 +37,7 @@ export interface LifecycleDeps {
 }
 
 const longestDrainMs = 5000;
+const slowStartMs = 10_000;
 // As often as kube-apiserver looks after them.
 const serviceAfterMs = 10_000;
 const namespacesAfterMs = 60_000;
@@ -74,16 +75,38 @@ export class Lifecycle {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const telling = this.#tellWaiting();
     try {
       await this.#start(signal);
     } catch (error) {
       this.#ready.reject(error);
+      await this.#stop();
       throw error;
+    } finally {
+      telling.cancel();
     }
     await new Promise<void>(resolve =>
       signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
     );
     await this.#stop();
+  }
+
+  /** A start that takes long says what it waits for: it may wait for ever where what it needs cannot be read. */
+  #tellWaiting(): { cancel(): void } {
+    const { readiness, storage, basis } = this.#deps;
+    readiness.unreadable = () => {
+      const found = storage.dispatcher.unreadable.map(({ prefix, count }) => `${count} below ${prefix}`);
+      return found.length ? `what is stored and cannot be read: ${found.join(', ')}` : '';
+    };
+    let timer = basis.clock.after(slowStartMs, tell);
+    return { cancel: () => timer.cancel() };
+
+    function tell(): void {
+      const why = readiness.waiting('the server is not ready');
+      if (why)
+        basis.log.warn(why, { check: readiness.step === 'informers' ? 'informer-sync' : 'poststarthook/bootstrap' });
+      timer = basis.clock.after(slowStartMs, tell);
+    }
   }
 
   async #start(signal: AbortSignal): Promise<void> {
@@ -94,14 +117,17 @@ export class Lifecycle {
       readiness.storeFailure = error;
     });
     await custom.start();
+    readiness.step = 'informers';
     void informers.run(signal);
     await informers.whenSynced(signal);
+    readiness.step = 'bootstrap objects';
     await bootstrapObjects(client, {
       serviceCidrs: this.#serviceCidrs,
       clientCa: options.tls.clientCa,
       frontProxyCa: options.frontProxyCa,
       requestHeader: options.authentication?.requestHeader,
     });
+    readiness.step = 'authorization and upkeep';
     await Promise.all([
       access.bootstrap(signal),
       options.advertise ? this.#advertise(options.advertise, signal) : undefined,

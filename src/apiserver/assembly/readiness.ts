@@ -1,19 +1,29 @@
 import type { HealthCheck } from '../health.ts';
 
+/** What a start waits for, in order. */
+export type StartStep = 'storage' | 'informers' | 'bootstrap objects' | 'authorization and upkeep';
+
 /** How far the server has come; its health checks read it. */
 export class Readiness {
   phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  step: StartStep = 'storage';
   storeFailure: Error | undefined;
+  /** What is stored and cannot be read, in words; '' when there is nothing. */
+  unreadable: () => string = () => '';
 
   /** In the order they are listed; `more` come before that of the shutdown. */
   checks(more: readonly HealthCheck[]): HealthCheck[] {
-    const starting = (what: string) => () => failIf(this.phase === 'starting' && what);
     return [
       { name: 'ping', live: true, check: () => {} },
       { name: 'log', live: true, check: () => {} },
       { name: 'store', live: true, check: () => failIf(this.storeFailure?.message) },
-      { name: 'poststarthook/bootstrap', live: false, check: starting('not finished') },
-      { name: 'informer-sync', live: false, check: starting('not synced') },
+      { name: 'poststarthook/bootstrap', live: false, told: true, check: () => failIf(this.waiting('not finished')) },
+      {
+        name: 'informer-sync',
+        live: false,
+        told: true,
+        check: () => failIf((this.step === 'storage' || this.step === 'informers') && this.waiting('not synced')),
+      },
       ...more,
       {
         name: 'shutdown',
@@ -21,6 +31,13 @@ export class Readiness {
         check: () => failIf(this.phase === 'stopping' && 'process is shutting down'),
       },
     ];
+  }
+
+  /** `not synced: waits for informers, for … cannot be read`; undefined once the server is ready. */
+  waiting(what: string): string | undefined {
+    if (this.phase !== 'starting') return undefined;
+    const why = this.unreadable();
+    return `${what}: waits for ${this.step}${why ? `, for ${why}` : ''}`;
   }
 }
 

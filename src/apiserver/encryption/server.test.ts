@@ -9,6 +9,7 @@ import { systemClock, VirtualClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { createMetrics } from '../../base/metrics.ts';
 import { memoryStore } from '../../store/memory-store.ts';
+import { superuserOf } from '../test-api.ts';
 import { startTestServer } from '../test-server.ts';
 import { readEncryptionConfiguration } from './configuration.ts';
 import { startTestKms } from './test-kms.ts';
@@ -149,5 +150,51 @@ test('with a wrong key a server starts, says so once, and fails only what it can
     assert.equal((await admin.list(coreV1.secrets, { namespace: 'default' })).items.length, 1);
   } finally {
     await second.stop();
+  }
+});
+
+test('a server that cannot read what it needs says which check waits, and for what', async () => {
+  const clock = new VirtualClock(systemClock.now());
+  const store = memoryStore({ clock });
+  const kept = new Proxy(store, {
+    get: (target, name) => {
+      const value = name === 'close' ? async () => {} : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const begin = (name: string, lines: string[], whenReady: boolean) => {
+    const text = `${header}resources: ${JSON.stringify([{ resources: ['clusterroles.rbac.authorization.k8s.io'], providers: [aes(name)] }])}`;
+    const log = createLog('x', { clock, level: 'warn', write: line => void lines.push(line) });
+    return startTestServer({
+      clock,
+      store: kept,
+      log,
+      whenReady,
+      encryption: { plan: readEncryptionConfiguration(text) },
+    });
+  };
+  const lines: string[] = [];
+  const first = await begin('a', lines, true);
+  await first.stop();
+  assert.ok(!lines.some(line => line.includes('not ready')));
+
+  const second = await begin('b', lines, false);
+  const api = superuserOf(second);
+  try {
+    const why = /waits for informers, for what is stored and cannot be read: \d+ below \/registry\/clusterroles\//;
+    let text = '';
+    while (!why.test(text)) text = String((await api.send('GET', '/readyz?verbose')).object);
+    assert.match(text, /\n\[-\]poststarthook\/bootstrap failed: not finished: waits for informers, for /);
+    assert.match(text, /\n\[-\]informer-sync failed: not synced: waits for informers, for /);
+    assert.match(text, /^\[\+\]ping ok\n/);
+    await clock.advance(10_000);
+    const told = lines.filter(line => line.includes('the server is not ready'));
+    assert.equal(told.length, 1, lines.join(''));
+    assert.match(told[0]!, why);
+    assert.match(told[0]!, /check=informer-sync/);
+  } finally {
+    api.close();
+    await second.stop();
+    await store.close();
   }
 });

@@ -161,6 +161,12 @@ export class Dispatcher {
     }
   }
 
+  /** Below which prefixes something stored cannot be read, and how much of it. */
+  get unreadable(): readonly { readonly prefix: string; readonly count: number }[] {
+    const found = [...this.#caches].map(([prefix, cache]) => ({ prefix, count: cache.unreadable.length }));
+    return found.filter(f => f.count > 0);
+  }
+
   #rereadLater(): void {
     if (this.#stopped || this.#rereading || [...this.#caches.values()].every(c => c.unreadable.length === 0)) return;
     this.#rereading = this.#clock.after(rereadAfterMs, () => {
