@@ -1,6 +1,7 @@
 // Numbers that no float holds, and YAML that JSON has no word for: recorded from k8s.io/apiextensions-apiserver 1.36.2.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { parseYaml } from '../api/decode.ts';
 import { definition, definitions, establish, widget, widgets } from './custom/test-definition.ts';
 import { testApi } from './test-api.ts';
 import { applyPatch, jsonPatch, mergePatch, strategicPatch } from './test-caller.ts';
@@ -85,4 +86,19 @@ test('in YAML they are text, and infinity is refused', async () => {
   }
   const octal = await api.expect(201, 'POST', `${widgets(group)}?dryRun=All`, body('[0o17, -0o17, "0o17", 017]'), yaml);
   assert.deepEqual(octal.spec.n, [15, -15, '0o17', 15]);
+});
+
+test('JSON that is sent as YAML does not pass the YAML reader', () => {
+  const items = Array.from({ length: 20_000 }, (_, i) => ({
+    name: `n${i}`,
+    on: true,
+    none: null,
+    text: 'yes',
+    value: 1.5,
+  }));
+  const { user } = process.threadCpuUsage();
+  const { value, duplicates } = parseYaml(JSON.stringify({ items }));
+  assert.ok(process.threadCpuUsage().user - user < 300_000);
+  assert.deepEqual([value, duplicates], [{ items }, []]);
+  assert.deepEqual(parseYaml('{"a": 1, "a": 2}').duplicates, ['a']);
 });
