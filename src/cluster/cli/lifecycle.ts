@@ -1,8 +1,10 @@
 // Bringing a cluster's machinery up and down; what `up`, `start`, `stop` and `down` have in common.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { messageOf } from '../../base/assert.ts';
 import { forgetCniResults } from '../../cri/cni.ts';
 import { loadBridgeFilter } from '../host/bridge-filter.ts';
+import { exec } from '../host/exec.ts';
 import { LockedError, lockFile, removeDeadTemporaries, writeFileAtomic } from '../host/file.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
 import { contextOf, type KubeconfigCluster, kubeconfigText, mergeKubeconfig, planMerge } from '../kubeconfig-file.ts';
@@ -23,7 +25,7 @@ import { type ClusterPaths, type ClusterState, isRoot, writeState } from '../sta
 import { askSupervisor } from '../supervisor/control.ts';
 import { startSupervisor } from '../supervisor/daemon.ts';
 import type { CliContext } from './context.ts';
-import { CliError } from './exit.ts';
+import { CliError, exitCode } from './exit.ts';
 
 /** Runs `act` while no other command changes this cluster. */
 export async function withLock<T>(paths: ClusterPaths, what: string, act: () => Promise<T>): Promise<T> {
@@ -95,11 +97,22 @@ async function settleAll<A, B>(promises: readonly [Promise<A>, Promise<B>]): Pro
   return [a.value, b.value];
 }
 
+// The kernel loads it by itself where it is a module. Without it no service, not even DNS, could be reached.
+async function checkPacketRules(): Promise<void> {
+  await exec('unshare', ['--net', 'nft', 'list', 'tables']).catch(error => {
+    throw new CliError(
+      `services need nftables, which this kernel refuses: ${messageOf(error).split('\n')[0]}`,
+      exitCode.failure,
+      'modprobe nf_tables, or a kernel that has it; k8ts doctor looks at the rest',
+    );
+  });
+}
+
 /** What the machine lacks that the lab can do without. */
 async function bringUpLab(state: ClusterState): Promise<string | undefined> {
   if (state.nodeCidr === undefined) return undefined;
   const plan = labPlanOf(state.config, state.nodeCidr);
-  const lacking = await loadBridgeFilter({ onlyNamespaces: true });
+  const [lacking] = await Promise.all([loadBridgeFilter({ onlyNamespaces: true }), checkPacketRules()]);
   if (labIsUp(plan) && !state.config.egress) return lacking;
   await destroyLab(state.config.name);
   await createLab(state.config.name, plan);
