@@ -4,7 +4,6 @@ import { apiVersionOf } from '../api/ref.ts';
 import { builtinResources } from '../api/resource.ts';
 import { internalError, invalid, type StatusError } from '../api/status.ts';
 import type { Target } from './body.ts';
-import type { PatchKind } from './patch.ts';
 import { nameless } from './registry/update.ts';
 
 // Where Go's registry of types was made, which it tells.
@@ -12,7 +11,7 @@ const scheme = 'in scheme "pkg/runtime/scheme.go:111"';
 
 export interface PatchedKindOptions {
   readonly target: Target;
-  readonly patch: PatchKind;
+  readonly patch: 'json' | 'merge' | 'strategic';
   readonly subresource: string;
   /** The name in the path. */
   readonly name: string;
