@@ -15,10 +15,6 @@ export class Checkpoint<T> {
     this.#log = log;
   }
 
-  async exists(): Promise<boolean> {
-    return (await this.#host.info(this.path)) !== undefined;
-  }
-
   /** Undefined when there is none, or what is there cannot be trusted. */
   async read(): Promise<T | undefined> {
     const text = await this.#host.readFile(this.path);
@@ -44,6 +40,11 @@ export class Checkpoint<T> {
       });
     this.#writing = next;
     return next;
+  }
+
+  /** Resolves when everything that was to be written is, or has failed. */
+  async idle(): Promise<void> {
+    await this.#writing.catch(() => {});
   }
 }
 

@@ -69,11 +69,6 @@ export class DeviceManager {
     return this.#book;
   }
 
-  /** The node may have been made anew: whatever its object says of extended resources is of somebody else. */
-  async isNew(): Promise<boolean> {
-    return !(await this.#checkpoint.exists());
-  }
-
   /** Takes up what was known before a restart: who holds what, and which resources wait for their plugin. */
   async restore(): Promise<void> {
     const state = await this.#checkpoint.read();
@@ -84,9 +79,10 @@ export class DeviceManager {
     }
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
     for (const { endpoint } of this.#plugins.values()) endpoint?.stop();
+    await this.#checkpoint.idle();
   }
 
   // ---- plugins ----

@@ -39,7 +39,7 @@ beforeEach(async () => {
   await startManager();
 });
 afterEach(async () => {
-  manager.stop();
+  await manager.stop();
   for (const d of drivers) await d.close();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -256,7 +256,7 @@ test('a restarted kubelet knows what is prepared', async () => {
   await claim('one');
   const a = pod('a', ['one'], [{ name: 'one' }]);
   await manager.prepare(a);
-  manager.stop();
+  await manager.stop();
   await startManager();
   assert.deepEqual(cdi(a), ['gpu.example.com/device=one']);
   await manager.prepare(a);

@@ -50,9 +50,10 @@ export class DraManager {
     for (const entry of (await this.#checkpoint.read()) ?? []) this.#book.set(entry);
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.plugins.stop();
     this.#health.stop();
+    await this.#checkpoint.idle();
   }
 
   /** Pods that something is prepared for. */

@@ -82,9 +82,7 @@ export class NodeDevices implements Service {
       ),
     ]);
     await aborted(signal);
-    this.#plugins.stop();
-    this.#dra.stop();
-    await Promise.all(servers.map(s => s?.close()));
+    await Promise.all([this.#plugins.stop(), this.#dra.stop(), ...servers.map(s => s?.close())]);
   }
 
   async #serve(listen: () => Promise<GrpcServer>): Promise<GrpcServer | undefined> {
@@ -104,11 +102,6 @@ export class NodeDevices implements Service {
 
   held(): Counts {
     return this.#plugins.held();
-  }
-
-  /** No kubelet of this directory has had device plugins: amounts of extended resources are not to be believed. */
-  isNew(): Promise<boolean> {
-    return this.#plugins.isNew();
   }
 
   // ---- pods ----

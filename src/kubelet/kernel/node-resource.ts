@@ -1,5 +1,4 @@
 import { canonicalQuantity } from '../../api/quantity.ts';
-import { isExtendedResource } from '../../api/rule/core/resource-name.ts';
 import type { ContainerImage } from '../../api/type/core-v1.ts';
 import type { Image } from '../../cri/type.ts';
 import { bytesOf, formatKi, formatMilli, milliOf } from './amount.ts';
@@ -87,10 +86,4 @@ export function nodeImages(images: readonly Image[]): readonly ContainerImage[] 
       sizeBytes: i.size ?? 0,
     }))
     .filter(i => i.names.length > 0);
-}
-
-/** Amounts of extended resources that are not to be believed any more, as none; undefined where there are none. */
-export function zeroedExtended(status: { readonly capacity?: Strings } | undefined): Strings | undefined {
-  const names = Object.entries(status?.capacity ?? {}).filter(([name, n]) => isExtendedResource(name) && n !== '0');
-  return names.length ? Object.fromEntries(names.map(([name]) => [name, '0'])) : undefined;
 }

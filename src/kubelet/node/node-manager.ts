@@ -14,14 +14,7 @@ import type { ContainerRuntime } from '../../cri/runtime.ts';
 import type { StatusResponse, VersionResponse } from '../../cri/type.ts';
 import type { DeviceCapacity } from '../device/device-manager.ts';
 import { eventOf, nodeConditions, type Pressure, timedConditions } from '../kernel/node-condition.ts';
-import {
-  allocatableOf,
-  capacityOf,
-  type NodeSize,
-  nodeImages,
-  withExtended,
-  zeroedExtended,
-} from '../kernel/node-resource.ts';
+import { allocatableOf, capacityOf, type NodeSize, nodeImages, withExtended } from '../kernel/node-resource.ts';
 import type { MachineInfo } from '../option.ts';
 
 export interface NodeManagerOptions {
@@ -52,10 +45,7 @@ export interface NodeManagerOptions {
   /** What keeps the node from being ready, besides the runtime's own state. */
   problems(): readonly string[];
   /** Absent: no device plugins here. */
-  readonly devices?: {
-    capacity(): DeviceCapacity;
-    isNew(): Promise<boolean>;
-  };
+  readonly devices?: { capacity(): DeviceCapacity };
 }
 
 /** What the scheduler keeps pods to that need it. Sorted. */
@@ -159,7 +149,7 @@ export class NodeManager {
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
     }
-    const existing = await this.#forgetExtended(await client.get(coreV1.nodes, { name: nodeName }));
+    const existing = await client.get(coreV1.nodes, { name: nodeName });
     this.#node = existing;
     const rebooted = existing.status?.nodeInfo?.bootID;
     if (rebooted && rebooted !== this.#o.machine.bootId)
@@ -170,16 +160,6 @@ export class NodeManager {
       const metadata = { ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) };
       this.#node = await client.patch(coreV1.nodes, { name: nodeName }, { type: 'strategic', body: { metadata } });
     }
-  }
-
-  /** A kubelet that has never had device plugins may be a new machine under an old name. */
-  async #forgetExtended(node: Node): Promise<Node> {
-    const { client, nodeName, devices } = this.#o;
-    const zeroed = zeroedExtended(node.status);
-    if (!zeroed || !(await devices?.isNew())) return node;
-    const status = { capacity: zeroed, allocatable: zeroed };
-    const body = { status };
-    return client.patch(coreV1.nodes, { name: nodeName }, { type: 'strategic', body }, { subresource: 'status' });
   }
 
   async run(signal: AbortSignal): Promise<void> {
