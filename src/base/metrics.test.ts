@@ -15,7 +15,7 @@ it('makes each metric once and writes the text format', async () => {
     /# HELP requests_total Requests\.\n# TYPE requests_total counter\nrequests_total\{verb="GET"\} 3\n/,
   );
   assert.match(text, /^depth 7$/m);
-  assert.match(text, /seconds_bucket\{le="1",verb="GET"\} 0\nseconds_bucket\{le="2",verb="GET"\} 1\n/);
+  assert.match(text, /seconds_bucket\{verb="GET",le="1"\} 0\nseconds_bucket\{verb="GET",le="2"\} 1\n/);
   stop();
   depth.set({}, 1);
   assert.match(await metrics.text(), /^depth 1$/m);

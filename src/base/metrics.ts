@@ -1,5 +1,6 @@
 // Prometheus metrics: a thin layer over prom-client that makes each metric once and passes the registry along.
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { BucketCounts, bucketSamples } from './bucket-counts.ts';
 
 export interface CounterMetric {
   inc(labels: Record<string, string>, by?: number): void;
@@ -56,6 +57,39 @@ export function linearBuckets(start: number, width: number, count: number): numb
 /** Prometheus' default buckets, for requests of milliseconds to seconds. */
 export const defaultBuckets: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** Counts in place: what is observed most costs a look at one map. */
+class HistogramCells implements HistogramMetric {
+  readonly #names: readonly string[];
+  readonly #bounds: readonly number[];
+  readonly #cells = new Map<string, { readonly labels: Record<string, string>; readonly counts: BucketCounts }>();
+
+  constructor(names: readonly string[], bounds: readonly number[]) {
+    this.#names = names;
+    this.#bounds = bounds;
+    if (names.length === 0) this.#cell({});
+  }
+
+  observe(labels: Record<string, string>, value: number): void {
+    this.#cell(labels).observe(value);
+  }
+
+  #cell(labels: Record<string, string>): BucketCounts {
+    const names = this.#names;
+    let key = '';
+    for (let i = 0; i < names.length; i++) key = i === 0 ? `${labels[names[i]!]}` : `${key}\0${labels[names[i]!]}`;
+    let cell = this.#cells.get(key);
+    if (!cell) {
+      cell = { labels: { ...labels }, counts: new BucketCounts(this.#bounds) };
+      this.#cells.set(key, cell);
+    }
+    return cell.counts;
+  }
+
+  samples(name: string): Sample[] {
+    return [...this.#cells.values()].flatMap(({ labels, counts }) => bucketSamples(name, labels, counts));
+  }
+}
+
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const made = new Map<string, unknown>();
@@ -63,6 +97,15 @@ export function createMetrics(): Metrics {
   const once = <T>(name: string, make: () => T): T => {
     if (!made.has(name)) made.set(name, make());
     return made.get(name) as T;
+  };
+  const register = (
+    name: string,
+    help: string,
+    type: string,
+    read: () => readonly Sample[] | Promise<readonly Sample[]>,
+  ) => {
+    const metric = { name, help, type, aggregator: 'sum', get: async () => ({ ...metric, values: await read() }) };
+    registry.registerMetric(metric as never);
   };
   return {
     counter: (name, help, labels = []) =>
@@ -82,14 +125,14 @@ export function createMetrics(): Metrics {
       }),
     histogram: (name, help, labels, buckets) =>
       once(name, () => {
-        const h = new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers: [registry] });
-        return { observe: (l, v) => h.observe(l, v) };
+        const cells = new HistogramCells(labels, buckets);
+        register(name, help, 'histogram', () => cells.samples(name));
+        return cells;
       }),
     source: (name, help, type, read) =>
       void once(name, () => {
-        const metric = { name, help, type, aggregator: 'sum', get: async () => ({ ...metric, values: await read() }) };
-        registry.registerMetric(metric as never);
-        return metric;
+        register(name, help, type, read);
+        return read;
       }),
     onCollect(collect) {
       collectors.add(collect);

@@ -11,8 +11,13 @@ export interface Served {
   readonly remote?: readonly RemoteVersion[];
 }
 
+const hashes = new WeakMap<Resource, string | undefined>();
+
+// Controllers ask for all documents twice a minute.
+const storageVersionHash = (r: Resource) => hashes.getOrInsertComputed(r, hashOf);
+
 /** base64 of the first 8 bytes of sha256 of `group/version/kind` as stored. */
-function storageVersionHash(r: Resource): string | undefined {
+function hashOf(r: Resource): string | undefined {
   if (!r.storedAs || (r.custom && r.storedAs !== apiVersionOf(r))) return undefined;
   return createHash('sha256')
     .update(`${r.storedAs.includes('/') ? r.storedAs : `/${r.storedAs}`}/${r.kind}`)
