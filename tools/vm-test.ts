@@ -2,7 +2,7 @@
 //   node tools/vm-test.ts [options] [PATH-PART…]       tools/run-tests.ts root PATH-PART… inside
 //   node tools/vm-test.ts [options] --run 'COMMAND'    a command of sh, in the project's folder
 // The machine's files are shared read-only, what is written goes to a scratch disk; there is no network device.
-// Needs root, /dev/kvm, qemu, busybox-static and a kernel: Debian's linux-image package, unpacked anywhere (dpkg-deb -x).
+// Needs root, qemu, busybox-static, e2fsprogs and a kernel: Debian's linux-image package, unpacked anywhere (dpkg-deb -x).
 import { spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
