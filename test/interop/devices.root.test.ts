@@ -180,6 +180,19 @@ describe('devices', () => {
     },
   );
 
+  withProgram('a device of a driver can be asked for as an extended resource, too', async () => {
+    await gone('pod2');
+    const selectors = [{ cel: { expression: "device.driver == 'gpu.example.com'" } }];
+    const spec = { selectors, extendedResourceName: 'example.com/accelerator' };
+    await access.ask('POST', `${dra}/deviceclasses`, { metadata: { name: 'accelerator' }, spec });
+    const resources = { limits: { 'example.com/accelerator': '1' } };
+    await createPod('plain', { containers: [container('c', { resources }), container('other', {})] });
+    await running('plain');
+    assert.match(await output('plain', 'c'), /^GPU_DEVICE_0=gpu-[01]$/m);
+    assert.doesNotMatch(await output('plain', 'other'), /GPU_DEVICE/);
+    await gone('plain');
+  });
+
   withProgram('an agent that restarts keeps what pods have; the plugins come back by themselves', async () => {
     await lab.k8ts('stop');
     await lab.k8ts('start');

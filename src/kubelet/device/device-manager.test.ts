@@ -112,7 +112,7 @@ test('a container gets what the plugin says of its devices; the pod wins over th
   await plug({
     allocate: ids => ({
       envs: { GPU: ids.join(','), LEVEL: 'plugin' },
-      mounts: [{ container_path: '/lib/gpu', host_path: '/opt/gpu', read_only: true }],
+      mounts: [{ container_path: '/lib/gpu', host_path: '/var/lib/kubelet/gpu', read_only: true }],
       devices: ids.map(id => ({ container_path: `/dev/${id}`, host_path: `/dev/x${id}`, permissions: 'rw' })),
       annotations: { 'example.com/gpu': 'yes', kept: 'plugin' },
       cdi_devices: [{ name: 'example.com/gpu=a' }],
@@ -121,11 +121,17 @@ test('a container gets what the plugin says of its devices; the pod wins over th
   const p = pod('a', [container('c', 2)]);
   assert.equal(manager.concerns(p), true);
   await manager.admit(p);
-  const options = deviceOptions(await manager.allocations(p, p.spec.containers[0]!), ['example.com/gpu=a', 'x/y=b']);
+  const options = deviceOptions(
+    await manager.allocations(p, p.spec.containers[0]!),
+    ['example.com/gpu=a', 'x/y=b'],
+    path => path.replace('/var/lib/kubelet', '/node/root'),
+  );
   const key = (name: string, value: string) => ({ key: name, value: new TextEncoder().encode(value) });
   assert.deepEqual(withDevices({ envs: [key('LEVEL', 'pod')], annotations: { kept: 'pod' } }, options), {
     envs: [key('GPU', 'd1,d2'), key('LEVEL', 'plugin'), key('LEVEL', 'pod')],
-    mounts: [{ container_path: '/lib/gpu', host_path: '/opt/gpu', readonly: true, propagation: 'PROPAGATION_PRIVATE' }],
+    mounts: [
+      { container_path: '/lib/gpu', host_path: '/node/root/gpu', readonly: true, propagation: 'PROPAGATION_PRIVATE' },
+    ],
     devices: [
       { container_path: '/dev/d1', host_path: '/dev/xd1', permissions: 'rw' },
       { container_path: '/dev/d2', host_path: '/dev/xd2', permissions: 'rw' },

@@ -11,10 +11,11 @@ export interface DeviceOptions {
   readonly cdiDevices: readonly string[];
 }
 
-/** Where two want the same variable, path or name, the first one counts. */
+/** Where two want the same variable, path or name, the first one counts. `toHost`: where a path of a plugin's lies. */
 export function deviceOptions(
   allocations: readonly ContainerAllocation[],
   claimedCdiDevices: readonly string[],
+  toHost: (path: string) => string = path => path,
 ): DeviceOptions {
   const envs = new Map<string, string>();
   const mounts = new Map<string, Mount>();
@@ -26,13 +27,14 @@ export function deviceOptions(
     for (const d of a.devices ?? []) {
       const path = d.container_path ?? '';
       const { host_path = '', permissions = '' } = d;
-      if (!devices.has(path)) devices.set(path, { container_path: path, host_path, permissions });
+      if (!devices.has(path)) devices.set(path, { container_path: path, host_path: toHost(host_path), permissions });
     }
     for (const m of a.mounts ?? []) {
       const path = m.container_path ?? '';
       const propagation = 'PROPAGATION_PRIVATE';
       const { host_path = '', read_only: readonly = false } = m;
-      if (!mounts.has(path)) mounts.set(path, { container_path: path, host_path, readonly, propagation });
+      if (!mounts.has(path))
+        mounts.set(path, { container_path: path, host_path: toHost(host_path), readonly, propagation });
     }
     for (const [key, value] of Object.entries(a.annotations ?? {})) annotations[key] ??= value;
     for (const { name } of a.cdi_devices ?? []) if (name) cdiDevices.add(name);

@@ -9,6 +9,7 @@ import type { Client } from '../../client/client.ts';
 import type { GrpcServer } from '../../cri/grpc-server.ts';
 import type { Host } from '../host/host.ts';
 import type { Rejection } from '../kernel/admission.ts';
+import { KubeletRoot } from '../plugin/kubelet-root.ts';
 import type { PluginWatcher } from '../plugin/plugin-watcher.ts';
 import type { PodEvents } from '../pod-event.ts';
 import { type DeviceCapacity, DeviceManager } from './device-manager.ts';
@@ -37,10 +38,12 @@ export class NodeDevices implements Service {
   readonly #o: NodeDevicesOptions;
   readonly #plugins: DeviceManager;
   readonly #dra: DraManager;
+  readonly #root: KubeletRoot;
   #capacityChanged: () => void = () => {};
 
   constructor(options: NodeDevicesOptions) {
     this.#o = options;
+    this.#root = new KubeletRoot(options.root);
     const { root, nodeName, client, host, clock, log, activePods, onHealth } = options;
     const onCapacity = () => this.#capacityChanged();
     const directory = join(root, 'device-plugins');
@@ -146,7 +149,8 @@ export class NodeDevices implements Service {
   async options(pod: Pod, container: Container): Promise<DeviceOptions | undefined> {
     const allocations = await this.#plugins.allocations(pod, container);
     const cdiDevices = this.#dra.cdiDevices(pod, container);
-    return allocations.length || cdiDevices.length ? deviceOptions(allocations, cdiDevices) : undefined;
+    if (!allocations.length && !cdiDevices.length) return undefined;
+    return deviceOptions(allocations, cdiDevices, path => this.#root.toHost(path));
   }
 
   /** Undefined: the container has no devices. */
