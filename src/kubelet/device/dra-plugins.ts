@@ -2,6 +2,7 @@
 import { connect } from 'node:http2';
 import { createConnection } from 'node:net';
 import { resourceV1 } from '../../api/refs.ts';
+import { isNotFound } from '../../api/status.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
@@ -161,6 +162,8 @@ export class DraPlugins {
       await client.deleteCollection(resourceV1.resourceslices, { fieldSelector });
       this.#wiping.delete(driver);
     } catch (error) {
+      // A server that knows no slices has none.
+      if (isNotFound(error)) return void this.#wiping.delete(driver);
       log.warn('deleting resource slices failed', { driver, error: messageOf(error) });
       // It may have come back meanwhile.
       if (this.#stopped || !this.#wiping.has(driver)) return;
