@@ -27,7 +27,11 @@ root.resolveAll();
 
 // Everything at one level: a message within another one gets both names, Outer_Inner.
 const prefix = '.csi.v1.';
-const flatName = (o: protobuf.ReflectionObject) => o.fullName.replace(prefix, '').replace(/^\.google\.protobuf\./, '').replaceAll('.', '_');
+const flatName = (o: protobuf.ReflectionObject) =>
+  o.fullName
+    .replace(prefix, '')
+    .replace(/^\.google\.protobuf\./, '')
+    .replaceAll('.', '_');
 const wanted = ['Identity', 'Controller', 'Node'];
 const out: Record<string, object> = {};
 
@@ -57,7 +61,10 @@ for (const name of wanted) {
     m.resolve();
     addType(m.resolvedRequestType!);
     addType(m.resolvedResponseType!);
-    methods[m.name] = { requestType: flatName(m.resolvedRequestType!), responseType: flatName(m.resolvedResponseType!) };
+    methods[m.name] = {
+      requestType: flatName(m.resolvedRequestType!),
+      responseType: flatName(m.resolvedResponseType!),
+    };
   }
   out[name] = { methods };
 }

@@ -60,7 +60,9 @@ test('YAML reads whole numbers as YAML 1.1 does, exactly', () => {
     [String(past)]: [Number.MAX_SAFE_INTEGER, -16],
     i: '9007199254740993',
   });
-  assert.deepEqual(parseYaml(`a: ${'9'.repeat(500_000)}`).value, { a: Number.POSITIVE_INFINITY });
+  // What no number holds is text.
+  const many = '9'.repeat(500_000);
+  assert.ok((parseYaml(`a: ${many}`).value as { a: unknown }).a === many);
 });
 
 test('what does not fit is refused with its digits', () => {

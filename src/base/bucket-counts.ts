@@ -1,5 +1,12 @@
 // A histogram that is counted in place and read when scraped: no look-up of labels at each observation.
-import type { Sample } from './metrics.ts';
+
+/** One line of a scrape. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  /** Of histograms: the name with its ending. */
+  readonly metricName?: string;
+}
 
 export class BucketCounts {
   readonly bounds: readonly number[];

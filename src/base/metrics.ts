@@ -1,6 +1,8 @@
 // Prometheus metrics: a thin layer over prom-client that makes each metric once and passes the registry along.
 import { Counter, Gauge, Registry } from 'prom-client';
-import { BucketCounts, bucketSamples } from './bucket-counts.ts';
+import { BucketCounts, bucketSamples, type Sample } from './bucket-counts.ts';
+
+export type { Sample } from './bucket-counts.ts';
 
 export interface CounterMetric {
   inc(labels: Record<string, string>, by?: number): void;
@@ -15,14 +17,6 @@ export interface GaugeMetric {
 
 export interface HistogramMetric {
   observe(labels: Record<string, string>, value: number): void;
-}
-
-/** One line of a scrape. */
-export interface Sample {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-  /** Of histograms: the name with its ending. */
-  readonly metricName?: string;
 }
 
 /** Asking twice for a name gives the same metric. Durations are in seconds. */
