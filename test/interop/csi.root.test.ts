@@ -225,7 +225,7 @@ describe('a CSI driver', () => {
       const now = await agent();
       return now.pid !== pid && now.state === 'ready';
     });
-    assert.equal(await c.exec('reader', 'cat /data/file'), 'first\n');
+    await eventually('the kubelet', async () => (await c.exec('reader', 'cat /data/file')) === 'first\n');
     assert.equal((await c.get('reader')).status?.containerStatuses?.[0]?.restartCount, 0);
     assert.ok(!(await c.events('reader')).some(e => e.reason === 'FailedMount'));
     await end('reader');
