@@ -241,6 +241,8 @@ public class Clients {
     // Its restart adds to annotations that must be there.
     web.patch(PatchContext.of(PatchType.JSON_MERGE), "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"a\":\"b\"}}}}}");
     web.waitUntilReady(20, TimeUnit.SECONDS);
+    // It is ready in the middle of a roll-out, too.
+    web.waitUntilCondition(d -> Integer.valueOf(2).equals(d.getStatus().getUpdatedReplicas()) && d.getStatus().getReplicas() == 2, 20, TimeUnit.SECONDS);
     // Pods of the first template may still be ending.
     want("phases", client.pods().inNamespace(namespace).withLabel("app", "web").list().getItems().stream().filter(p -> p.getMetadata().getDeletionTimestamp() == null).map(p -> p.getStatus().getPhase()).toList(), List.of("Running", "Running"));
     web.scale(1);
