@@ -246,9 +246,9 @@ public class Clients {
     // Pods of the first template may still be ending.
     want("phases", client.pods().inNamespace(namespace).withLabel("app", "web").list().getItems().stream().filter(p -> p.getMetadata().getDeletionTimestamp() == null).map(p -> p.getStatus().getPhase()).toList(), List.of("Running", "Running"));
     web.scale(1);
-    web.waitUntilCondition(d -> d.getStatus().getReplicas() == 1, 20, TimeUnit.SECONDS);
+    web.waitUntilCondition(d -> Integer.valueOf(1).equals(d.getStatus().getReplicas()), 20, TimeUnit.SECONDS);
     client.apps().deployments().inNamespace(namespace).withName("web").rolling().restart();
-    web.waitUntilCondition(d -> d.getStatus().getUpdatedReplicas() == 1 && d.getMetadata().getGeneration().equals(d.getStatus().getObservedGeneration()), 20, TimeUnit.SECONDS);
+    web.waitUntilCondition(d -> Integer.valueOf(1).equals(d.getStatus().getUpdatedReplicas()) && d.getMetadata().getGeneration().equals(d.getStatus().getObservedGeneration()), 20, TimeUnit.SECONDS);
     web.delete();
   }
 
