@@ -1,5 +1,6 @@
 // Protocol buffers written from the end to the front, so that every length is known when it is due.
 
+import { BugError } from '../base/assert.ts';
 import { joined } from '../base/bytes.ts';
 import type { WholeNumber } from '../base/whole-number.ts';
 
@@ -61,6 +62,7 @@ export class ProtoWriter {
 
   /** A signed number: negative ones take ten bytes, as int32 and int64 do. */
   int(value: number): void {
+    if (!Number.isSafeInteger(value)) throw new BugError(`protobuf: ${value} is no whole number`);
     if (value >= 0) {
       this.varint(value);
       return;

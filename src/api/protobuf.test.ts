@@ -63,6 +63,14 @@ test('numbers and texts of every size', () => {
   );
 });
 
+test('what is no whole number is not written as one', () => {
+  for (const replicas of [Number.POSITIVE_INFINITY, Number.NaN, 1.5, 1e300])
+    assert.throws(
+      () => encodeProtobuf('io.k8s.api.apps.v1.Deployment', { spec: { replicas } } as never),
+      /is no whole number/,
+    );
+});
+
 test('broken bytes are refused, never more', () => {
   const bytes = encodeProtobuf(podType, normalize(podType, largePod()) as KubeObject);
   fc.assert(
