@@ -162,6 +162,20 @@ test('whose uid and which version an update means', async () => {
   );
 });
 
+test('names longer than the store takes, of kinds whose names have no limit', async () => {
+  const event = (name: string) => ({
+    metadata: { name },
+    involvedObject: { namespace: 'default', kind: 'Pod', name: 'p' },
+  });
+  const path = '/api/v1/namespaces/default/events';
+  const name = 'x'.repeat(2048 - '/registry/events/default/'.length);
+  assert.equal((await api.send('POST', path, event(name))).code, 201);
+  const { code, object } = await api.send('POST', path, event(`${name}x`));
+  assert.equal(code, 422);
+  const message = `Event "${name}x" is invalid: metadata.name: Too long: may not be more than ${name.length} bytes`;
+  assert.equal(object.message, message);
+});
+
 test('patches that are none', async () => {
   await refused([
     [400, 'error decoding patch: unexpected end of JSON input', 'PATCH', one, '{', mergePatch],

@@ -12,6 +12,7 @@ import {
   StoreConflictError,
   type StoreEntry,
   StoreFullError,
+  StoreKeyError,
   type StoreWatch,
   type StoreWatchHandler,
   type WriteOptions,
@@ -399,11 +400,11 @@ export class RevisionStore implements Store {
   }
 }
 
-/** Throws RangeError for what no store takes as a key. */
+/** Throws StoreKeyError for what no store takes as a key. */
 export function checkKey(key: string): void {
   // Three bytes a code unit at most: short keys need no exact count.
   if (key.length === 0 || (key.length * 3 > longestKeyBytes && Buffer.byteLength(key) > longestKeyBytes)) {
-    throw new RangeError(`writing ${JSON.stringify(key)}: a key has 1 to ${longestKeyBytes} bytes`);
+    throw new StoreKeyError(`writing ${JSON.stringify(key)}: a key has 1 to ${longestKeyBytes} bytes`);
   }
-  if (!key.isWellFormed()) throw new RangeError(`writing ${JSON.stringify(key)}: the key is not valid Unicode`);
+  if (!key.isWellFormed()) throw new StoreKeyError(`writing ${JSON.stringify(key)}: the key is not valid Unicode`);
 }

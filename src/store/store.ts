@@ -137,6 +137,11 @@ export class StoreUnavailableError extends Error {
   }
 }
 
+/** No store takes such a key. */
+export class StoreKeyError extends RangeError {
+  override name = 'StoreKeyError';
+}
+
 /** The disk, the map or the quota is full; nothing was written. */
 export class StoreFullError extends Error {
   override name = 'StoreFullError';

@@ -5,12 +5,13 @@ import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
 import type { PartSharer } from '../../api/share.ts';
-import { internalError, modified, notFound, StatusError } from '../../api/status.ts';
+import { internalError, invalid, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
 import { bytesOf } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
-import { type Store, StoreConflictError, StoreFullError } from '../../store/store.ts';
+import { longestKeyBytes } from '../../store/revision-store.ts';
+import { type Store, StoreConflictError, StoreFullError, StoreKeyError } from '../../store/store.ts';
 import type { AdmissionAttributes, AdmissionChain, Operation } from '../admission/admission.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -178,11 +179,21 @@ export class Registry {
       stored ??= this.#written(key, object, revision);
     } catch (error) {
       if (stored) this.cache.dropPending(key, stored.revision);
-      throw storeFailure(error);
+      throw this.#failure(error, key);
     }
     const unseen = this.prepare([stored!]);
     if (unseen) await unseen;
     return this.show(stored!);
+  }
+
+  /** Names have no limit of their own in some kinds. */
+  #failure(error: unknown, key: string): unknown {
+    if (!(error instanceof StoreKeyError && key.isWellFormed())) return storeFailure(error);
+    const { group, kind } = this.resource;
+    const name = key.slice(key.indexOf('/') + 1);
+    const longest = longestKeyBytes - Buffer.byteLength(this.storeKey(key)) + Buffer.byteLength(name);
+    const message = `Too long: may not be more than ${longest} bytes`;
+    return invalid({ group, resource: kind }, name, [{ reason: 'FieldValueTooLong', message, field: 'metadata.name' }]);
   }
 
   /** What a store has written that said its revision afterwards. */
@@ -229,7 +240,7 @@ export class Registry {
       final ??= finish(revision);
     } catch (error) {
       if (final) this.cache.dropPending(key, final.revision);
-      throw storeFailure(error);
+      throw this.#failure(error, key);
     }
     const unseen = this.prepare([final!]);
     if (unseen) await unseen;
