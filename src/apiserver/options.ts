@@ -50,7 +50,7 @@ export function writeParameters(query: URLSearchParams, userAgent: string, optio
   if (at >= 0) {
     causes.push({
       reason: 'FieldValueInvalid',
-      message: `Invalid value: ${goText(manager)}: invalid character ${codePointOf([...manager][at]!)} (at position ${at})`,
+      message: `Invalid value: ${quoted(manager)}: invalid character ${codePointOf([...manager][at]!)} (at position ${at})`,
       field: 'fieldManager',
     });
   }
@@ -76,12 +76,12 @@ const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 const codePointOf = (c: string) => `U+${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
 /** A string as Go's %q writes it, for the texts that clients are shown. */
-const goText = (text: string) =>
+const quoted = (text: string) =>
   JSON.stringify(text).replace(/\\u00([0-9a-f]{2})|[\x7f-\x9f]/g, (c, hex: string | undefined) =>
     hex ? `\\x${hex}` : `\\x${c.charCodeAt(0).toString(16)}`,
   );
 
-const goList = (list: readonly string[]) => `[${list.map(goText).join(' ')}]`;
+const goList = (list: readonly string[]) => `[${list.map(quoted).join(' ')}]`;
 
 export function writeContext(
   user: UserInfo,

@@ -7,7 +7,7 @@ import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { goText } from '../api/patch/go-text.ts';
 import { applyJsonPatch } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
-import { isPlain, jsonKind } from '../api/patch/plain.ts';
+import { isPlain, jsonKind, textOf } from '../api/patch/plain.ts';
 import { applyStrategicMergePatch } from '../api/patch/strategic-merge-patch.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
@@ -53,9 +53,10 @@ function checkType(resource: Resource, value: unknown): void {
     const why = `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`;
     throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${why}`);
   }
-  const { apiVersion = '', kind = '' } = value ?? {};
+  const apiVersion = textOf(value?.apiVersion);
+  const kind = textOf(value?.kind);
   if (apiVersion === apiVersionOf(resource) && kind === resource.kind) return;
-  const version = String(apiVersion).includes('/') ? apiVersion : `/${apiVersion}`;
+  const version = apiVersion.includes('/') ? apiVersion : `/${apiVersion}`;
   throw badRequest(`invalid object type: ${version}, Kind=${kind}`);
 }
 

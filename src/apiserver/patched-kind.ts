@@ -1,5 +1,5 @@
 // What a patch may do to an object's kind and apiVersion: nothing, but how that is said differs.
-import { isPlain, jsonKind, type Plain } from '../api/patch/plain.ts';
+import { isPlain, jsonKind, type Plain, textOf } from '../api/patch/plain.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import { builtinResources } from '../api/resource.ts';
 import { internalError, invalid, type StatusError } from '../api/status.ts';
@@ -39,7 +39,7 @@ function check(patched: Plain, { target, subresource, name, refuse }: PatchedKin
     const why = `json: cannot unmarshal ${jsonKind(value)} into Go struct field .${field} of type string`;
     throw refuse(`couldn't get version/kind; json parse error: ${why}`);
   }
-  if (String(apiVersion ?? '').split('/').length > 2) throw refuse(`unexpected GroupVersion string: ${apiVersion}`);
+  if (textOf(apiVersion).split('/').length > 2) throw refuse(`unexpected GroupVersion string: ${apiVersion}`);
   if (target.custom) checkCustom(patched, target, subresource, refuse);
   else if (!apiVersion && kind) throw nameless(name);
   else if (kind) checkBuiltin(String(kind), String(apiVersion), target, refuse);

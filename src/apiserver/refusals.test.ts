@@ -198,6 +198,14 @@ test('patches that are none', async () => {
       { ...lease(), apiVersion: 'coordination.k8s.io/v7' },
       applyPatch,
     ],
+    [
+      400,
+      'invalid object type: /, Kind=',
+      'PATCH',
+      `${one}?fieldManager=m`,
+      { apiVersion: { toString: null }, kind: [{ toString: null }] },
+      applyPatch,
+    ],
     [415, '415: Unsupported Media Type', 'PATCH', one, {}, { 'content-type': 'application/json' }],
   ]);
   assert.equal((await api.expect(200, 'PATCH', one, 'null', jsonPatch)).metadata.name, 'one');

@@ -40,16 +40,8 @@ const sameNumber = (a: unknown, b: unknown): boolean =>
   (typeof a === 'bigint' && typeof b === 'number' && Number.isInteger(b) && BigInt(b) === a) ||
   (typeof a === 'number' && typeof b === 'bigint' && Number.isInteger(a) && BigInt(a) === b);
 
-/** As Go prints a decoded JSON value: `map[a:1 b:[x y]]`. */
-export function printGo(value: unknown): string {
-  if (value === null || value === undefined) return '<nil>';
-  if (Array.isArray(value)) return `[${value.map(printGo).join(' ')}]`;
-  if (!isPlain(value)) return String(value);
-  const pairs = Object.keys(value)
-    .sort()
-    .map(k => `${k}:${printGo(value[k])}`);
-  return `map[${pairs.join(' ')}]`;
-}
+/** The text a field should hold; empty where another type stands in it, as Kubernetes reads what it has not decoded. */
+export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 export function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';

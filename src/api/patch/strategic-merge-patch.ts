@@ -3,7 +3,8 @@
 import { type FieldSchema, schemaOf, type TypeRef } from '../schema.ts';
 import { badRequest } from '../status.ts';
 import { orderBySetElementOrder, orderMerged } from './element-order.ts';
-import { equalJson, getKey, isPlain, jsonKind, type Plain, printGo, setKey } from './plain.ts';
+import { goText } from './go-text.ts';
+import { equalJson, getKey, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 const patchDirective = '$patch';
 const retainKeysDirective = '$retainKeys';
@@ -51,7 +52,7 @@ function mergeMap(type: TypeRef | undefined, original: Plain, patch: Plain): Pla
   if (directive !== undefined) {
     if (directive === 'replace') return adopt(patch) as Plain;
     if (directive === 'delete') return {};
-    if (directive !== 'merge') throw unexpected(`unknown patch type: ${printGo(directive)} in map: ${printGo(patch)}`);
+    if (directive !== 'merge') throw unexpected(`unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
   }
   const out: Plain = { ...original };
   retainKeys(out, patch);
@@ -156,7 +157,7 @@ function checkOrder(rule: FieldRule, added: readonly unknown[], order: readonly 
     while (at < order.length && !equalJson(idOf(order[at]), idOf(item))) at++;
     if (at >= order.length) {
       throw badRequest(
-        `The order in patch list:\n${printGo(added)}\n doesn't match ${orderPrefix} list:\n${printGo(order)}\n`,
+        `The order in patch list:\n${goText(added)}\n doesn't match ${orderPrefix} list:\n${goText(order)}\n`,
       );
     }
     at++;
@@ -185,7 +186,7 @@ function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonl
 
 function mergeKeyOf(item: unknown, mergeKey: string): unknown {
   const id = isPlain(item) ? getKey(item, mergeKey) : undefined;
-  if (id === undefined) throw unexpected(`map: ${printGo(item)} does not contain declared merge key: ${mergeKey}`);
+  if (id === undefined) throw unexpected(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
   return id;
 }
 
@@ -202,7 +203,7 @@ function applyItemDirectives(original: readonly unknown[], patch: readonly unkno
       kept = kept.filter(k => !(isPlain(k) && equalJson(k[mergeKey], id)));
     } else if (directive === 'replace') replaced = true;
     else if (directive === 'merge') throw unexpected('merging lists cannot yet be specified in the patch');
-    else throw unexpected(`unknown patch type: ${printGo(directive)} in map: ${printGo(item)}`);
+    else throw unexpected(`unknown patch type: ${goText(directive)} in map: ${goText(item)}`);
   }
   return { kept, rest, replaced };
 }

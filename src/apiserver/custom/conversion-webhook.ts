@@ -1,6 +1,6 @@
 // Conversion between versions of a custom kind by a webhook: ConversionReview of apiextensions.k8s.io/v1.
 import type { KubeObject } from '../../api/meta.ts';
-import { equalJson, isPlain, type Plain } from '../../api/patch/plain.ts';
+import { equalJson, isPlain, type Plain, textOf } from '../../api/patch/plain.ts';
 import { StatusError } from '../../api/status.ts';
 import type { CustomResourceDefinition, WebhookClientConfig } from '../../api/type/apiextensions-v1.ts';
 import { messageOf } from '../../base/assert.ts';
@@ -107,7 +107,7 @@ interface Response {
 function readResponse(answer: unknown, uid: string, version: string, fail: (why: string) => Error): Response {
   if (!isPlain(answer) || answer.kind !== 'ConversionReview' || answer.apiVersion !== version)
     throw fail(
-      `expected webhook response of ${version}, Kind=ConversionReview, got ${isPlain(answer) ? `${String(answer.apiVersion)}, Kind=${String(answer.kind)}` : typeof answer}`,
+      `expected webhook response of ${version}, Kind=ConversionReview, got ${isPlain(answer) ? `${textOf(answer.apiVersion)}, Kind=${textOf(answer.kind)}` : typeof answer}`,
     );
   const { response } = answer as { response?: Plain };
   if (!response) throw fail('no response provided');
@@ -119,9 +119,9 @@ function readResponse(answer: unknown, uid: string, version: string, fail: (why:
 function faultIn(converted: unknown, original: KubeObject, apiVersion: string): string | undefined {
   if (!isPlain(converted)) return 'no object';
   if (converted.apiVersion !== apiVersion)
-    return `invalid groupVersion (expected ${apiVersion}, received ${String(converted.apiVersion)})`;
+    return `invalid groupVersion (expected ${apiVersion}, received ${textOf(converted.apiVersion)})`;
   if (converted.kind !== original.kind)
-    return `invalid kind (expected ${original.kind}, received ${String(converted.kind)})`;
+    return `invalid kind (expected ${original.kind}, received ${textOf(converted.kind)})`;
   if (!isPlain(converted.metadata)) return 'no metadata';
   return undefined;
 }

@@ -92,8 +92,6 @@ const goType = (value: unknown): string =>
           ? 'bool'
           : 'string';
 
-const goValue = (value: unknown): string => (typeof value === 'object' ? goText(value) : String(value));
-
 type Errors = Parameters<NonNullable<Strategy['validate']>>[1];
 type Scale = NonNullable<ServedForm['scale']>;
 
@@ -105,7 +103,7 @@ function validateScale(scale: Scale, object: Plain, errors: Errors): void {
       errors.add('FieldValueInvalid', jsonPath, `Invalid value: ${shown}: ${why}`);
     const whole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
     if (!whole)
-      wrong(0, `${jsonPath} accessor error: ${goValue(value)} is of the type ${goType(value)}, expected int64`);
+      wrong(0, `${jsonPath} accessor error: ${goText(value)} is of the type ${goType(value)}, expected int64`);
     else if (value < 0) wrong(value, 'should be a non-negative integer');
     else if (value > 2147483647) wrong(value, 'should be less than or equal to 2147483647');
   };

@@ -170,18 +170,18 @@ async function ofObject(spec: MetricSpec, input: EvaluationInput): Promise<Evalu
     bySharedValue(await read(), averageMilli, input.statusReplicas, input.tolerances),
   );
   const current = { averageValue: quantityOf(proposal.currentMilli) };
-  return said(proposal, `external metric ${metric.name}(${goText(metric.selector)})`, current);
+  return said(proposal, `external metric ${metric.name}(${selectorInWords(metric.selector)})`, current);
 }
 
 async function ofExternal(spec: MetricSpec, input: EvaluationInput): Promise<Evaluation> {
   const { metric, target } = spec.external!;
   const { namespace, source } = input;
   const read = async () => {
-    const words = `unable to get external metric ${namespace}/${metric.name}/${goText(metric.selector)}`;
+    const words = `unable to get external metric ${namespace}/${metric.name}/${selectorInWords(metric.selector)}`;
     const values = await wrapped(words, () => source.external(metric.name, namespace, selectorText(metric.selector)));
     return values.reduce((sum, v) => sum + v, 0);
   };
-  const name = `external metric ${metric.name}(${goText(metric.selector)})`;
+  const name = `external metric ${metric.name}(${selectorInWords(metric.selector)})`;
   const said = (replicas: number, current: object): Evaluation => ({
     replicas,
     name,
@@ -203,7 +203,7 @@ async function ofExternal(spec: MetricSpec, input: EvaluationInput): Promise<Eva
 }
 
 /** A selector as Kubernetes' messages show it. */
-function goText(selector: LabelSelector | undefined): string {
+function selectorInWords(selector: LabelSelector | undefined): string {
   if (!selector) return 'nil';
   const labels = Object.entries(selector.matchLabels ?? {})
     .sort(([a], [b]) => (a < b ? -1 : 1))

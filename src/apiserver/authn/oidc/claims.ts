@@ -1,6 +1,7 @@
 // From the claims of a token that is believed to the user they make.
 import type { CelProgram } from '../../../api/cel/cel.ts';
 import { toJson } from '../../../api/cel/value.ts';
+import { goText } from '../../../api/patch/go-text.ts';
 import { CredentialError, type UserInfo } from '../user.ts';
 import type { CompiledAuthenticator, Rule } from './configuration.ts';
 
@@ -16,7 +17,7 @@ export function userOf(authenticator: CompiledAuthenticator, claims: Claims): Us
     if (value === undefined) throw new CredentialError(`oidc: required claim ${rule.claim} not present in ID token`);
     if (value !== (rule.requiredValue ?? ''))
       throw new CredentialError(
-        `oidc: required claim ${rule.claim} value does not match. Got = ${String(value)}, want = ${rule.requiredValue ?? ''}`,
+        `oidc: required claim ${rule.claim} value does not match. Got = ${goText(value)}, want = ${rule.requiredValue ?? ''}`,
       );
   }
   checkRules(authenticator.claimRules, { claims }, 'claim validation rule');
