@@ -8,6 +8,7 @@ import type { Pod, Service } from '../api/type/core-v1.ts';
 import type { Client } from '../client/client.ts';
 import { memoryStore } from '../store/memory-store.ts';
 import type { Store } from '../store/store.ts';
+import { keptOpen } from '../store/test-kept-open.ts';
 import { startTestServer } from './test-server.ts';
 
 const isRefusal = (error: unknown): error is StatusError => error instanceof StatusError && error.code < 500;
@@ -136,15 +137,4 @@ async function allocates(steps: readonly { makes: (number | undefined)[]; remove
     await server.stop();
     await store.close();
   }
-}
-
-/** The same store, which a server that stops does not close. */
-function keptOpen(store: Store): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      if (name === 'close') return async () => {};
-      const member: unknown = Reflect.get(target, name, target);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
 }

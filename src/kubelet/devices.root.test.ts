@@ -1,79 +1,43 @@
 // Devices in real containers: a device plugin and a driver of dynamic resources on real sockets; the API server is a fake.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cloneDeep, type Draft } from '../api/meta.ts';
 import { coreV1, resourceV1 } from '../api/refs.ts';
 import type { Pod } from '../api/type/core-v1.ts';
 import type { ResourceClaim } from '../api/type/resource-v1.ts';
-import { systemClock, VirtualClock } from '../base/clock.ts';
-import { createLog } from '../base/log.ts';
-import { systemRandom } from '../base/random.ts';
-import { type FakeClient, fakeClient } from '../client/fake-client.ts';
-import { createInformerFactory } from '../client/informer-factory.ts';
-import { busyboxImage, startTestContainerd, type TestContainerd } from '../cri/test-containerd.ts';
+import { busyboxImage } from '../cri/test-containerd.ts';
 import { type TestDevicePlugin, testDevicePlugin } from './device/test-device-plugin.ts';
 import { startTestDraDriver, type TestDraDriver } from './device/test-dra-driver.ts';
-import { createKubelet, type Kubelet } from './kubelet.ts';
-import { linuxPodCgroups } from './linux-cgroups.ts';
+import { type RootNode, startRootNode } from './test-root-node.ts';
 
 const gpu = 'example.com/gpu';
 const driverName = 'dra.example.com';
 const cdiFile = `/var/run/cdi/k8ts-test-${process.pid}.json`;
 const cdiKind = `k8ts-test-${process.pid}.example.com/device`;
-let containerd: TestContainerd;
-let client: FakeClient;
-let kubelet: Kubelet;
-let root: string;
-let stop: (() => Promise<void>) | undefined;
+let node: RootNode;
 let plugin: TestDevicePlugin;
 let driver: TestDraDriver;
 
-async function startKubelet(): Promise<void> {
-  const log = createLog('kubelet', { level: 'warn' });
-  const abort = new AbortController();
-  const informers = createInformerFactory(client, { clock: systemClock, random: systemRandom, log });
-  kubelet = createKubelet({
-    ...{ nodeName: 'node-a', client, informers, runtime: containerd.runtime, clock: systemClock, random: systemRandom },
-    ...{ log, rootDirectory: join(root, 'kubelet'), podLogsDirectory: join(root, 'pods') },
-    clusterDns: ['10.96.0.10'],
-    clusterDomain: 'cluster.local',
-    nodeIps: ['192.0.2.10'],
-    cgroups: linuxPodCgroups(containerd.cgroups),
-    failSwapOn: false,
-    evictionSignals: async () => ({}),
-  });
-  const runs = Promise.all([informers.run(abort.signal), kubelet.run(abort.signal)]);
-  stop = async () => {
-    abort.abort();
-    await runs;
-  };
-  await kubelet.ready();
-}
-
 before(async () => {
-  root = mkdtempSync(join(tmpdir(), 'k8ts-devices-'));
-  containerd = await startTestContainerd();
+  node = await startRootNode();
   // Two nodes of the test's own: /dev/null and /dev/zero under other names.
-  execFileSync('mknod', [join(root, 'sink'), 'c', '1', '3']);
-  execFileSync('mknod', [join(root, 'zeros'), 'c', '1', '5']);
+  execFileSync('mknod', [join(node.root, 'sink'), 'c', '1', '3']);
+  execFileSync('mknod', [join(node.root, 'zeros'), 'c', '1', '5']);
   mkdirSync('/var/run/cdi', { recursive: true });
-  client = fakeClient([], { clock: new VirtualClock(systemClock.now()), random: systemRandom });
-  await startKubelet();
   plugin = testDevicePlugin({
     resource: gpu,
     devices: ['gpu-0', 'gpu-1'],
     allocate: ids => ({
       envs: { GPUS: ids.join(',') },
-      devices: [{ container_path: '/dev/sink', host_path: join(root, 'sink'), permissions: 'rw' }],
+      devices: [{ container_path: '/dev/sink', host_path: join(node.root, 'sink'), permissions: 'rw' }],
       annotations: { 'example.com/gpus': ids.join(',') },
     }),
     preStart() {},
   });
-  const devices = join(root, 'kubelet/device-plugins');
+  const devices = join(node.root, 'kubelet/device-plugins');
   await until("the device plugins' socket", async () => {
     await plugin.start(devices);
     return true;
@@ -81,60 +45,37 @@ before(async () => {
 });
 
 after(async () => {
-  await stop?.();
   await plugin?.close();
   await driver?.close();
-  await containerd?.dispose();
+  await node?.dispose();
   rmSync(cdiFile, { force: true });
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse()) {
-    const point = line.split(' ')[4];
-    if (root && point?.startsWith(root)) execFileSync('umount', ['-l', point]);
-  }
-  if (root) rmSync(root, { recursive: true, force: true });
 });
 
-async function until<T>(what: string, probe: () => Promise<T | undefined | false>, seconds = 30): Promise<T> {
-  const endMs = systemClock.monotonic() + seconds * 1000;
-  for (;;) {
-    let failure: unknown;
-    const value = await probe().catch(error => {
-      failure = error;
-      return undefined;
-    });
-    if (value !== undefined && value !== false) return value;
-    if (systemClock.monotonic() > endMs) {
-      const pods = client.objects(coreV1.pods).map(p => JSON.stringify(p.status));
-      const events = client.objects(coreV1.events).map(e => `${e.reason}: ${e.message}`);
-      throw new Error(`${what} did not come about\n${pods.join('\n')}\n${events.join('\n')}`, { cause: failure });
-    }
-    await systemClock.sleep(50);
-  }
-}
-
-const get = (name: string) => client.object(coreV1.pods, { namespace: 'default', name });
+const until: RootNode['until'] = (what, probe, seconds) => node.until(what, probe, seconds);
+const get = (name: string) => node.get(name);
 
 async function create(name: string, spec: Draft<Pod['spec']>): Promise<string> {
   const pod = {
     metadata: { name, namespace: 'default' },
     spec: { nodeName: 'node-a', terminationGracePeriodSeconds: 0, ...spec },
   } as unknown as Pod;
-  return (await client.create(coreV1.pods, cloneDeep(pod))).metadata.uid;
+  return (await node.client.create(coreV1.pods, cloneDeep(pod))).metadata.uid;
 }
 const running = (name: string) =>
   until(`${name} running`, async () => get(name)?.status?.phase === 'Running' && get(name)!);
 const remove = async (name: string) => {
-  await client.delete(coreV1.pods, { namespace: 'default', name }, { gracePeriodSeconds: 0 });
+  await node.client.delete(coreV1.pods, { namespace: 'default', name }, { gracePeriodSeconds: 0 });
 };
 const sleeper = (name: string, resources: object) => ({
   ...{ name, image: busyboxImage, imagePullPolicy: 'Never' as const, resources },
   command: ['/bin/busybox', 'sleep', '3600'],
 });
 async function exec(pod: string, command: string): Promise<string> {
-  const container_id = kubelet.container(get(pod)!, 'c')!.id;
-  const r = await containerd.runtime.ExecSync({ container_id, cmd: ['/bin/busybox', 'sh', '-c', command] });
+  const container_id = node.kubelet.container(get(pod)!, 'c')!.id;
+  const r = await node.containerd.runtime.ExecSync({ container_id, cmd: ['/bin/busybox', 'sh', '-c', command] });
   return `${Buffer.from(r.stdout ?? []).toString()}${Buffer.from(r.stderr ?? []).toString()}`.trim();
 }
-const allocatable = () => client.object(coreV1.nodes, { name: 'node-a' })?.status?.allocatable?.[gpu];
+const allocatable = () => node.client.object(coreV1.nodes, { name: 'node-a' })?.status?.allocatable?.[gpu];
 const limits = (count: number) => ({ limits: { [gpu]: String(count) }, requests: { [gpu]: String(count) } });
 
 test('a container gets the device node and variables of its device; the node tells what it has', async () => {
@@ -169,10 +110,9 @@ test('a pod that asks for more is turned away; after a restart of the kubelet it
     greedy.status?.message,
     'Pod was rejected: Allocate failed due to requested number of devices unavailable for example.com/gpu. Requested: 2, Available: 1, which is unexpected',
   );
-  await stop!();
-  await startKubelet();
+  await node.restart();
   await until('its devices', async () => {
-    await plugin.start(join(root, 'kubelet/device-plugins'));
+    await plugin.start(join(node.root, 'kubelet/device-plugins'));
     return true;
   });
   plugin.set([
@@ -196,12 +136,17 @@ async function createClaim(name: string, podName: string, podUid: string): Promi
     ...key,
     ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: podName, uid: podUid, controller: true }],
   };
-  await client.create(resourceV1.resourceclaims, { metadata, spec: {} } as Draft<ResourceClaim>);
+  await node.client.create(resourceV1.resourceclaims, { metadata, spec: {} } as Draft<ResourceClaim>);
   const status = {
     allocation: { devices: { results: [{ request: 'dev', driver: driverName, pool: 'node-a', device: 'd0' }] } },
     reservedFor: [{ resource: 'pods', name: podName, uid: podUid }],
   };
-  await client.patch(resourceV1.resourceclaims, key, { type: 'merge', body: { status } }, { subresource: 'status' });
+  await node.client.patch(
+    resourceV1.resourceclaims,
+    key,
+    { type: 'merge', body: { status } },
+    { subresource: 'status' },
+  );
 }
 
 test('a pod with a claim starts when its driver has prepared it, with what the driver described by CDI', async () => {
@@ -212,9 +157,9 @@ test('a pod with a claim starts when its driver has prepared it, with what the d
   await createClaim('claimer-dev', 'claimer', uid);
   const status = { resourceClaimStatuses: [{ name: 'dev', resourceClaimName: 'claimer-dev' }] };
   const key = { namespace: 'default', name: 'claimer' };
-  await client.patch(coreV1.pods, key, { type: 'merge', body: { status } }, { subresource: 'status' });
+  await node.client.patch(coreV1.pods, key, { type: 'merge', body: { status } }, { subresource: 'status' });
   await until('the failure', async () =>
-    client
+    node.client
       .objects(coreV1.events)
       .some(
         e =>
@@ -223,13 +168,13 @@ test('a pod with a claim starts when its driver has prepared it, with what the d
             `Failed to prepare dynamic resources: prepare dynamic resources: DRA driver ${driverName} is not registered`,
       ),
   );
-  const directory = join(root, 'kubelet/plugins_registry');
+  const directory = join(node.root, 'kubelet/plugins_registry');
   driver = await startTestDraDriver({
     ...{ driver: driverName, directory },
     prepare: claim => {
       const containerEdits = {
         env: [`CLAIM=${claim.name}`],
-        deviceNodes: [{ path: '/dev/zeros', hostPath: join(root, 'zeros') }],
+        deviceNodes: [{ path: '/dev/zeros', hostPath: join(node.root, 'zeros') }],
       };
       const device = { name: claim.uid, containerEdits };
       writeFileSync(cdiFile, JSON.stringify({ cdiVersion: '0.6.0', kind: cdiKind, devices: [device] }));
@@ -243,8 +188,8 @@ test('a pod with a claim starts when its driver has prepared it, with what the d
     await exec('claimer', 'echo $CLAIM; /bin/busybox head -c 4 /dev/zeros | /bin/busybox wc -c'),
     'claimer-dev\n4',
   );
-  const without = kubelet.container(get('claimer')!, 'without')!.id;
-  const env = await containerd.runtime.ExecSync({ container_id: without, cmd: ['/bin/busybox', 'env'] });
+  const without = node.kubelet.container(get('claimer')!, 'without')!.id;
+  const env = await node.containerd.runtime.ExecSync({ container_id: without, cmd: ['/bin/busybox', 'env'] });
   assert.doesNotMatch(Buffer.from(env.stdout ?? []).toString(), /CLAIM=/);
   await remove('claimer');
   await until('its end', async () => get('claimer') === undefined);

@@ -1,96 +1,31 @@
 // The kubelet on a real containerd, real files and mounts; the API server is a fake.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cloneDeep, type Draft } from '../api/meta.ts';
 import { coreV1 } from '../api/refs.ts';
 import type { Pod } from '../api/type/core-v1.ts';
-import { systemClock, VirtualClock } from '../base/clock.ts';
-import { createLog } from '../base/log.ts';
-import { systemRandom } from '../base/random.ts';
-import { type FakeClient, fakeClient } from '../client/fake-client.ts';
-import { createInformerFactory } from '../client/informer-factory.ts';
-import { busyboxImage, startTestContainerd, type TestContainerd } from '../cri/test-containerd.ts';
-import { createKubelet, type Kubelet } from './kubelet.ts';
-import { linuxPodCgroups } from './linux-cgroups.ts';
+import { systemClock } from '../base/clock.ts';
+import { busyboxImage } from '../cri/test-containerd.ts';
+import { type RootNode, startRootNode } from './test-root-node.ts';
 
-let containerd: TestContainerd;
-let client: FakeClient;
-let kubelet: Kubelet;
-let root: string;
-let stop: (() => Promise<void>) | undefined;
-
-async function startKubelet(): Promise<void> {
-  const log = createLog('kubelet', { level: 'warn' });
-  const abort = new AbortController();
-  const informers = createInformerFactory(client, { clock: systemClock, random: systemRandom, log });
-  kubelet = createKubelet({
-    nodeName: 'node-a',
-    client,
-    informers,
-    runtime: containerd.runtime,
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    rootDirectory: join(root, 'kubelet'),
-    podLogsDirectory: join(root, 'pods'),
-    containerLogsDirectory: join(root, 'containers'),
-    staticPodPath: join(root, 'manifests'),
-    clusterDns: ['10.96.0.10'],
-    clusterDomain: 'cluster.local',
-    nodeIps: ['192.0.2.10'],
-    cgroups: linuxPodCgroups(containerd.cgroups),
-    failSwapOn: false,
-    evictionSignals: async () => ({}),
-  });
-  const runs = Promise.all([informers.run(abort.signal), kubelet.run(abort.signal)]);
-  stop = async () => {
-    abort.abort();
-    await runs;
-  };
-  await kubelet.ready();
-}
+let node: RootNode;
 
 before(async () => {
-  root = mkdtempSync(join(tmpdir(), 'k8ts-kubelet-'));
-  mkdirSync(join(root, 'manifests'));
-  containerd = await startTestContainerd();
-  // A clock that stands still: the fake's watch time-outs would outlive the test.
-  client = fakeClient([], { clock: new VirtualClock(systemClock.now()), random: systemRandom });
-  await startKubelet();
+  node = await startRootNode(root => {
+    mkdirSync(join(root, 'manifests'), { recursive: true });
+    return { containerLogsDirectory: join(root, 'containers'), staticPodPath: join(root, 'manifests') };
+  });
 });
 
-after(async () => {
-  await stop?.();
-  await containerd?.dispose();
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse()) {
-    const point = line.split(' ')[4];
-    if (root && point?.startsWith(root)) execFileSync('umount', ['-l', point]);
-  }
-  if (root) rmSync(root, { recursive: true, force: true });
-});
+after(() => node?.dispose());
 
-async function until<T>(what: string, probe: () => Promise<T | undefined | false>, seconds = 30): Promise<T> {
-  const endMs = systemClock.monotonic() + seconds * 1000;
-  for (;;) {
-    const value = await probe();
-    if (value !== undefined && value !== false) return value;
-    if (systemClock.monotonic() > endMs) {
-      const pods = client.objects(coreV1.pods).map(p => JSON.stringify(p.status));
-      const events = client.objects(coreV1.events).map(e => `${e.reason}: ${e.message}`);
-      throw new Error(`${what} did not come about\n${pods.join('\n')}\n${events.join('\n')}`);
-    }
-    await systemClock.sleep(50);
-  }
-}
-
-const get = (name: string) => client.object(coreV1.pods, { namespace: 'default', name });
+const until: RootNode['until'] = (what, probe, seconds) => node.until(what, probe, seconds);
+const get = (name: string) => node.get(name);
 
 async function create(name: string, spec: Draft<Pod['spec']>): Promise<void> {
-  await client.create(
+  await node.client.create(
     coreV1.pods,
     cloneDeep({
       kind: 'Pod',
@@ -118,18 +53,18 @@ const shell = (name: string, script: string) => ({
 });
 const logOf = (pod: Pod, container: string, n = 0) => {
   const { namespace, name, uid } = pod.metadata;
-  return readFileSync(join(root, 'pods', `${namespace}_${name}_${uid}`, container, `${n}.log`), 'utf8')
+  return readFileSync(join(node.root, 'pods', `${namespace}_${name}_${uid}`, container, `${n}.log`), 'utf8')
     .split('\n')
     .map(line => line.split(' ').slice(3).join(' '))
     .join('\n');
 };
 
 test('environment, files, mounts and limits of a container', async () => {
-  await client.create(coreV1.configmaps, {
+  await node.client.create(coreV1.configmaps, {
     metadata: { name: 'conf', namespace: 'default' },
     data: { level: 'info', 'a.txt': 'hello' },
   });
-  await client.create(coreV1.secrets, {
+  await node.client.create(coreV1.secrets, {
     metadata: { name: 'pass', namespace: 'default' },
     data: { word: Buffer.from('s3cret').toString('base64') },
   });
@@ -214,18 +149,18 @@ test('exec probes, hooks, graceful end and clean-up', async () => {
   const id = pod.status?.containerStatuses?.[0]?.containerID;
   assert.match(id ?? '', /^containerd:\/\/[0-9a-f]{64}$/);
   assert.equal(pod.status?.containerStatuses?.[0]?.started, true);
-  const logFile = join(root, 'pods', `default_web_${pod.metadata.uid}`, 'app', '0.log');
-  await client.delete(coreV1.pods, { namespace: 'default', name: 'web' }, { gracePeriodSeconds: 10 });
+  const logFile = join(node.root, 'pods', `default_web_${pod.metadata.uid}`, 'app', '0.log');
+  await node.client.delete(coreV1.pods, { namespace: 'default', name: 'web' }, { gracePeriodSeconds: 10 });
   await until('SIGTERM seen', async () =>
     existsSync(logFile) ? /pre-stop[\s\S]*got-term/.test(readFileSync(logFile, 'utf8')) : get('web') === undefined,
   );
   await until('web gone', async () => get('web') === undefined);
   await until(
     'web cleaned up',
-    async () => !existsSync(join(root, 'kubelet/pods', pod.metadata.uid)) && !existsSync(logFile),
+    async () => !existsSync(join(node.root, 'kubelet/pods', pod.metadata.uid)) && !existsSync(logFile),
   );
   assert.equal(
-    containerd.cgroups.pods().some(p => p.uid === pod.metadata.uid),
+    node.containerd.cgroups.pods().some(p => p.uid === pod.metadata.uid),
     false,
   );
 });
@@ -233,14 +168,13 @@ test('exec probes, hooks, graceful end and clean-up', async () => {
 test('a new kubelet leaves running containers alone', async () => {
   await create('steady', { containers: [shell('app', 'trap "exit 0" TERM; while true; do busybox sleep 0.2; done')] });
   const before = await running('steady');
-  await stop?.();
-  await startKubelet();
-  await until('pods taken on', async () => kubelet.pods().some(p => p.metadata.name === 'steady'));
+  await node.restart();
+  await until('pods taken on', async () => node.kubelet.pods().some(p => p.metadata.name === 'steady'));
   await systemClock.sleep(1500);
   const later = get('steady')!;
   assert.deepEqual(later.status?.containerStatuses, before.status?.containerStatuses);
   assert.equal(later.metadata.resourceVersion, before.metadata.resourceVersion);
-  await client.delete(coreV1.pods, { namespace: 'default', name: 'steady' }, { gracePeriodSeconds: 1 });
+  await node.client.delete(coreV1.pods, { namespace: 'default', name: 'steady' }, { gracePeriodSeconds: 1 });
   await until('steady gone', async () => get('steady') === undefined);
 });
 
@@ -251,7 +185,7 @@ test('static pods from the manifest directory', async () => {
     metadata: { name: 'static', namespace: 'default' },
     spec: { terminationGracePeriodSeconds: 1, containers: [shell('app', 'while true; do busybox sleep 0.2; done')] },
   };
-  const file = join(root, 'manifests/static.json');
+  const file = join(node.root, 'manifests/static.json');
   writeFileSync(file, JSON.stringify(manifest));
   await until('mirror running', async () => get('static-node-a')?.status?.phase === 'Running');
   rmSync(file);

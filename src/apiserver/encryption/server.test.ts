@@ -9,6 +9,7 @@ import { systemClock, VirtualClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { createMetrics } from '../../base/metrics.ts';
 import { memoryStore } from '../../store/memory-store.ts';
+import { keptOpen } from '../../store/test-kept-open.ts';
 import { superuserOf } from '../test-api.ts';
 import { startTestServer } from '../test-server.ts';
 import { readEncryptionConfiguration } from './configuration.ts';
@@ -96,20 +97,13 @@ test('secrets lie encrypted; keys change while the server runs; writes that chan
 
 test('with a wrong key a server starts, says so once, and fails only what it cannot read, until it can', async () => {
   const clock = new VirtualClock(systemClock.now());
-  const store = memoryStore({ clock });
-  // Servers that end leave the store open.
-  const kept = new Proxy(store, {
-    get: (target, name) => {
-      const value = name === 'close' ? async () => {} : Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  const store = keptOpen(memoryStore({ clock }));
   const path = join(directory, 'wrong.yaml');
   const begin = async (text: string, lines: string[]) => {
     writeFileSync(path, text);
     const log = createLog('x', { clock, level: 'error', write: line => void lines.push(line) });
     const encryption = { plan: readEncryptionConfiguration(text), file: { path, text } };
-    return startTestServer({ clock, store: kept, log, encryption });
+    return startTestServer({ clock, store, log, encryption });
   };
   const id = { namespace: 'default', name: 's' };
   const first = await begin(documentOf(aes('a')), []);
@@ -155,19 +149,13 @@ test('with a wrong key a server starts, says so once, and fails only what it can
 
 test('a server that cannot read what it needs says which check waits, and for what', async () => {
   const clock = new VirtualClock(systemClock.now());
-  const store = memoryStore({ clock });
-  const kept = new Proxy(store, {
-    get: (target, name) => {
-      const value = name === 'close' ? async () => {} : Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  const store = keptOpen(memoryStore({ clock }));
   const begin = (name: string, lines: string[], whenReady: boolean) => {
     const text = `${header}resources: ${JSON.stringify([{ resources: ['clusterroles.rbac.authorization.k8s.io'], providers: [aes(name)] }])}`;
     const log = createLog('x', { clock, level: 'warn', write: line => void lines.push(line) });
     return startTestServer({
       clock,
-      store: kept,
+      store,
       log,
       whenReady,
       encryption: { plan: readEncryptionConfiguration(text) },
