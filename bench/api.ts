@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect } from 'node:http2';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mainScript } from '../bin/entry.js';
+import { freePort } from '../src/base/test-free-port.ts';
 import { cpuSeconds, type Identity, memoryMb, start, untilOk } from './process.ts';
 import { report } from './report.ts';
 
@@ -64,14 +64,6 @@ export async function benchApi(): Promise<void> {
   } finally {
     rmSync(base, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
 }
 
 async function benchServer(base: string) {

@@ -1,6 +1,6 @@
 // Workloads as people run them, on one cluster of two nodes with real containers, under load and on the real clock.
-import { createServer } from 'node:net';
 import { after, before, describe } from 'node:test';
+import { freePort } from '../src/base/test-free-port.ts';
 import { ClusterAccess } from './cluster-access.ts';
 import { loadBusybox, newLab } from './lab.ts';
 import { autoscalingTests } from './workload/autoscaling.ts';
@@ -15,14 +15,6 @@ const lab = newLab('work');
 const access = new Map<string, ClusterAccess>();
 const sites: Record<string, string> = {};
 let hasEtcd = false;
-
-const freePort = () =>
-  new Promise<number>(done => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
 
 before(async () => {
   const published: string[] = [];

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -11,6 +10,7 @@ import type { Draft } from '../api/meta.ts';
 import { coordinationV1, coreV1, discoveryV1 } from '../api/refs.ts';
 import type { ConfigMap, Service } from '../api/type/core-v1.ts';
 import { systemClock } from '../base/clock.ts';
+import { freePort } from '../base/test-free-port.ts';
 import type { Client } from '../client/client.ts';
 import { httpClient } from '../client/http-client.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../store/test-etcd.ts';
@@ -110,14 +110,6 @@ class Planes {
     await this.etcd.remove();
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as { port: number };
-  await once(server.close(), 'close');
-  return port;
 }
 
 const leaderOf = async (client: Client, name: string) =>

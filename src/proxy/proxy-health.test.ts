@@ -1,23 +1,15 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
 import { test } from 'node:test';
 import type { Node } from '../api/type/core-v1.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
+import { freePort } from '../base/test-free-port.ts';
 import { HealthCheckServers } from './health-check-servers.ts';
 import { proxyHealth } from './proxy-health.ts';
 import { proxyMetrics } from './proxy-metrics.ts';
 
 const host = '127.0.0.1';
-
-const freePort = (): Promise<number> =>
-  new Promise(resolve => {
-    const probe = createServer().listen(0, host, () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 
 /** Asks until somebody listens. */
 async function get(port: number, path: string): Promise<Response> {

@@ -2,11 +2,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock } from '../base/clock.ts';
+import { freePorts } from '../base/test-free-port.ts';
 
 export interface EtcdProcess {
   /** `http://127.0.0.1:PORT` */
@@ -143,12 +143,4 @@ async function startMember(
     },
     remove,
   };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening');
-  const ports = servers.map(server => (server.address() as { port: number }).port);
-  for (const server of servers) await once(server.close(), 'close');
-  return ports;
 }

@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect } from 'node:http2';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
+import { freePort } from '../../src/base/test-free-port.ts';
 
 const compileCache = resolve(import.meta.dirname, '../../.cache/compile');
 const main = resolve(import.meta.dirname, '../../src/cluster/main.ts');
@@ -47,15 +47,6 @@ export function request(session: ClientHttp2Session, method: string, path: strin
     });
     if (body !== undefined) stream.end(JSON.stringify(body));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export interface ServerProcess {

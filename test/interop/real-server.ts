@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Caller, caller } from '../../src/apiserver/test-caller.ts';
@@ -10,6 +9,7 @@ import { kubectlFor } from '../../src/apiserver/test-request.ts';
 import type { TestServer } from '../../src/apiserver/test-server.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
+import { freePort } from '../../src/base/test-free-port.ts';
 import { createCa, issueCertificate } from '../../src/base/x509.ts';
 
 export interface RealServer {
@@ -94,12 +94,4 @@ async function end(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as { port: number };
-  await once(server.close(), 'close');
-  return port;
 }

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
 import { createMetrics } from '../../base/metrics.ts';
+import { freePort } from '../../base/test-free-port.ts';
 import { createStatusServer } from './status-server.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 test('a component shows metrics, health, state, flags and profiles', async () => {
   const port = await freePort();

@@ -26,16 +26,18 @@ export interface PreparedDevice {
   readonly share_id?: string;
 }
 
+/** By the claims' uids. */
+export type ByClaim<T> = Promise<{
+  readonly claims: Readonly<Record<string, (T & { readonly error: string }) | undefined>>;
+}>;
+
+export interface NamedClaims {
+  readonly claims: readonly NamedClaim[];
+}
+
 export interface DraPlugin {
-  NodePrepareResources(request: { readonly claims: readonly NamedClaim[] }): Promise<{
-    /** By the claims' uids. */
-    readonly claims: Readonly<
-      Record<string, { readonly devices: readonly PreparedDevice[]; readonly error: string } | undefined>
-    >;
-  }>;
-  NodeUnprepareResources(request: { readonly claims: readonly NamedClaim[] }): Promise<{
-    readonly claims: Readonly<Record<string, { readonly error: string } | undefined>>;
-  }>;
+  NodePrepareResources(request: NamedClaims): ByClaim<{ readonly devices: readonly PreparedDevice[] }>;
+  NodeUnprepareResources(request: NamedClaims): ByClaim<object>;
 }
 
 export interface DeviceHealthReport {

@@ -8,7 +8,7 @@ import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { Host } from '../host/host.ts';
 import { Checkpoint } from './checkpoint.ts';
-import type { NamedClaim, PreparedDevice } from './dra-api.ts';
+import type { ByClaim, DraPlugin, NamedClaims, PreparedDevice } from './dra-api.ts';
 import { DraHealthBook } from './dra-health.ts';
 import { DraPlugins } from './dra-plugins.ts';
 import { ClaimBook, type ClaimDevice, type ClaimEntry, devicesOf } from './kernel/claim-book.ts';
@@ -102,7 +102,9 @@ export class DraManager {
     const devices = new Map(unprepared.map(e => [e.uid, [] as ClaimDevice[]]));
     for (const driver of drivers) {
       const batch = unprepared.filter(e => e.drivers.includes(driver));
-      await this.#prepareWith(driver, batch, (uid, made) => devices.get(uid)!.push(...made));
+      const prepare = (plugin: DraPlugin, claims: NamedClaims) => plugin.NodePrepareResources(claims);
+      for (const [uid, made] of await this.#ask('NodePrepareResources', driver, batch, prepare))
+        devices.get(uid)!.push(...made.devices.map(d => claimDevice(driver, d)));
     }
     for (const e of unprepared)
       this.#book.set({ ...this.#book.get(e.namespace, e.name)!, prepared: true, devices: devices.get(e.uid)! });
@@ -125,32 +127,6 @@ export class DraManager {
     };
     this.#book.set(entry);
     return entry;
-  }
-
-  async #prepareWith(
-    driver: string,
-    batch: readonly ClaimEntry[],
-    onDevices: (claimUid: string, devices: readonly ClaimDevice[]) => void,
-  ): Promise<void> {
-    const plugin = this.plugins.plugin(driver);
-    let response: Awaited<ReturnType<typeof plugin.NodePrepareResources>>;
-    try {
-      response = await plugin.NodePrepareResources({ claims: batch.map(named) });
-    } catch (error) {
-      throw new Error(`NodePrepareResources: ${messageOf(error)}`, { cause: error });
-    }
-    for (const [uid, result] of Object.entries(response.claims)) {
-      const entry = batch.find(e => e.uid === uid);
-      if (!entry) throw new Error(`NodePrepareResources returned result for unknown claim UID ${uid}`);
-      if (result?.error)
-        throw new Error(`NodePrepareResources failed for ResourceClaim ${entry.name}: ${result.error}`);
-      onDevices(
-        uid,
-        (result?.devices ?? []).map(d => claimDevice(driver, d)),
-      );
-    }
-    const unfinished = batch.length - Object.keys(response.claims).length;
-    if (unfinished) throw new Error(`NodePrepareResources skipped ${unfinished} ResourceClaims`);
   }
 
   /** Everything of it has stopped. Rejects while a driver cannot undo its part. */
@@ -176,30 +152,37 @@ export class DraManager {
     for (const entry of last) this.#book.set({ ...entry, prepared: false });
     await this.#save();
     for (const driver of new Set(last.flatMap(e => e.drivers)))
-      await this.#unprepareWith(
+      await this.#ask(
+        'NodeUnprepareResources',
         driver,
         last.filter(e => e.drivers.includes(driver)),
+        (plugin, claims) => plugin.NodeUnprepareResources(claims),
       );
     for (const entry of last) this.#book.delete(entry);
     await this.#save();
   }
 
-  async #unprepareWith(driver: string, batch: readonly ClaimEntry[]): Promise<void> {
+  /** What the driver answers for each claim, by uid. Rejects when it failed with one or left one out. */
+  async #ask<T>(
+    method: string,
+    driver: string,
+    batch: readonly ClaimEntry[],
+    call: (plugin: DraPlugin, claims: NamedClaims) => ByClaim<T>,
+  ): Promise<readonly (readonly [uid: string, answer: T])[]> {
     const plugin = this.plugins.plugin(driver);
-    let response: Awaited<ReturnType<typeof plugin.NodeUnprepareResources>>;
-    try {
-      response = await plugin.NodeUnprepareResources({ claims: batch.map(named) });
-    } catch (error) {
-      throw new Error(`NodeUnprepareResources: ${messageOf(error)}`, { cause: error });
-    }
-    for (const [uid, result] of Object.entries(response.claims)) {
+    const response = await call(plugin, { claims: batch.map(named) }).catch(error => {
+      throw new Error(`${method}: ${messageOf(error)}`, { cause: error });
+    });
+    const answers: (readonly [string, T])[] = [];
+    for (const [uid, answer] of Object.entries(response.claims)) {
       const entry = batch.find(e => e.uid === uid);
-      if (!entry) throw new Error(`NodeUnprepareResources returned result for unknown claim UID ${uid}`);
-      if (result?.error)
-        throw new Error(`NodeUnprepareResources failed for ResourceClaim ${entry.name}: ${result.error}`);
+      if (!entry) throw new Error(`${method} returned result for unknown claim UID ${uid}`);
+      if (answer?.error) throw new Error(`${method} failed for ResourceClaim ${entry.name}: ${answer.error}`);
+      if (answer) answers.push([uid, answer]);
     }
-    const unfinished = batch.length - Object.keys(response.claims).length;
-    if (unfinished) throw new Error(`NodeUnprepareResources skipped ${unfinished} ResourceClaims`);
+    const unfinished = batch.length - answers.length;
+    if (unfinished) throw new Error(`${method} skipped ${unfinished} ResourceClaims`);
+    return answers;
   }
 
   // ---- what containers have ----
@@ -259,7 +242,7 @@ export class DraManager {
 const driversOf = ({ status }: ResourceClaim): readonly string[] =>
   [...new Set(status?.allocation?.devices?.results?.map(r => r.driver))].sort();
 
-const named = ({ namespace, uid, name }: ClaimEntry): NamedClaim => ({ namespace, uid, name });
+const named = ({ namespace, uid, name }: ClaimEntry) => ({ namespace, uid, name });
 
 const claimDevice = (driver: string, d: PreparedDevice): ClaimDevice => ({
   driver,
