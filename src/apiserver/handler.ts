@@ -2,6 +2,7 @@
 import { isForbidden, StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
+import { auditIdOf } from './audit/audit-id.ts';
 import type { Auditor } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError, type Verdict } from './authz/authorizer.ts';
@@ -45,6 +46,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
   return arrived => {
     const audited = options.auditor?.begin(arrived);
     const exchange = audited?.exchange ?? arrived;
+    if (!audited) exchange.extraHeaders = { 'audit-id': auditIdOf(exchange, context.random) };
     const startMs = context.clock.monotonic();
     let info: RequestInfo | undefined;
     let passage: Passage | undefined;

@@ -1,4 +1,5 @@
 // JSON for people: indented by two spaces.
+import { jsonText } from '../base/json-text.ts';
 import { parseExactJson } from '../base/whole-number.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Renderer } from './render.ts';
@@ -12,8 +13,7 @@ export function wantsPretty({ query, headers }: Exchange): boolean {
   return browsers.test(headers['user-agent'] ?? '');
 }
 
-const indented = (json: Uint8Array): Buffer =>
-  Buffer.from(JSON.stringify(parseExactJson(Buffer.from(json).toString()), null, 2));
+const indented = (json: Uint8Array): Buffer => Buffer.from(jsonText(parseExactJson(Buffer.from(json).toString()), 2));
 
 /** The same objects and lists, indented. Watches stay one event a line. */
 export function prettyRenderer(renderer: Renderer): Renderer {

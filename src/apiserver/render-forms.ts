@@ -2,8 +2,12 @@
 
 import { convert, storedVersion } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
+import { normalize } from '../api/normalize.ts';
 import { apiVersionOf } from '../api/ref.ts';
+import { builtinResources } from '../api/resource.ts';
 import { badRequest } from '../api/status.ts';
+import { lineOf } from '../base/bytes.ts';
+import { jsonText } from '../base/json-text.ts';
 import { parseExactJson } from '../base/whole-number.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
@@ -39,10 +43,23 @@ export function formRenderer(
 }
 
 function partialOf(object: KubeObject, version: string): object {
-  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
+  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: orderedMetadata(object) };
 }
 
-const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+const ordered = new WeakMap<KubeObject, unknown>();
+
+/** Custom resources have their fields in the order of the alphabet, what is said in `meta.k8s.io` in that of the type. */
+function orderedMetadata(object: KubeObject): unknown {
+  if (builtinResources().typeNameOf(object.apiVersion ?? '', object.kind ?? '')) return object.metadata;
+  const made = ordered.get(object) ?? normalize(metadataType, object.metadata);
+  ordered.set(object, made);
+  return made;
+}
+
+const metadataType = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
+
+const bytes = (value: unknown): Buffer => Buffer.from(jsonText(value));
+const line = (value: unknown): Buffer => lineOf(jsonText(value));
 
 function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
   const version = accepted.asVersion;
@@ -50,7 +67,7 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
   return {
     ...base,
     parts: undefined,
-    object: stored => bytes(partialOf(stored.object, version)),
+    object: stored => line(partialOf(stored.object, version)),
     *list(result) {
       yield listHead('PartialObjectMetadataList', `meta.k8s.io/${version}`, result);
       let first = true;
@@ -78,7 +95,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
     );
   }
   const version = accepted.asVersion;
-  const definitions = JSON.stringify(printer.columns);
+  const definitions = jsonText(printer.columns);
   const asStored = storedVersion(resource);
   const row = ({ object }: Stored) => ({
     cells: printer.cells(asStored ? convert(object, asStored) : object, now()),
@@ -88,7 +105,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
       : { object: includeObject === 'Object' ? convert(object, apiVersionOf(resource)) : partialOf(object, version) }),
   });
   const table = (metadata: unknown, rows: readonly unknown[], withColumns: boolean) =>
-    `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(metadata)},"columnDefinitions":${withColumns ? definitions : 'null'},"rows":${JSON.stringify(rows)}}`;
+    `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(metadata)},"columnDefinitions":${withColumns ? definitions : 'null'},"rows":${jsonText(rows)}}`;
   const one = (stored: Stored, withColumns = true) =>
     table({ resourceVersion: stored.object.metadata.resourceVersion }, [row(stored)], withColumns);
   // Only the first table of a watch carries the columns.
@@ -101,7 +118,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
   return {
     ...jsonRenderer(resource),
     parts: undefined,
-    object: stored => Buffer.from(one(stored)),
+    object: stored => lineOf(one(stored)),
     *list(result: ListResult) {
       yield Buffer.from(
         `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(listMetadata(result))},"columnDefinitions":${definitions},"rows":[`,

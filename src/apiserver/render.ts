@@ -1,6 +1,8 @@
 // How objects, lists and watch events are written for one media type and form.
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
+import { lineOf } from '../base/bytes.ts';
+import { jsonText } from '../base/json-text.ts';
 import type { Accepted } from './negotiation.ts';
 import type { ListForm } from './packed-parts.ts';
 import type { ListResult } from './registry/listing.ts';
@@ -49,16 +51,20 @@ export function jsonRenderer(resource: Resource): Renderer {
   const parts: ListParts = {
     name: `json ${resource.custom ? '' : apiVersionOf(resource)}`,
     items: (items, first) => (resource.custom ? wholeItems(items, first) : bareItems(items, first, resource)),
-    ends: result => ({ head: listHead(kind, apiVersionOf(resource), result), tail: end }),
+    ends: result =>
+      resource.custom
+        ? customEnds(kind, apiVersionOf(resource), result)
+        : { head: listHead(kind, apiVersionOf(resource), result), tail: end },
   };
   return {
     contentType: 'application/json',
     streamType: 'application/json',
-    object: stored => stored.json,
+    object: stored => stored.line,
     *list(result) {
-      yield parts.ends(result, 0).head;
+      const { head, tail } = parts.ends(result, 0);
+      yield head;
       yield* parts.items(result.items, true);
-      yield end;
+      yield tail;
     },
     parts,
     frame: (type, stored) => stored.frame(type),
@@ -69,6 +75,16 @@ export function jsonRenderer(resource: Resource): Renderer {
         bookmarkOf({ kind: resource.kind, apiVersion: apiVersionOf(resource) }, revision, initial),
       ),
     error: status => eventFrame('ERROR', status),
+  };
+}
+
+/** Lists of custom resources are maps to Kubernetes: their keys stand in order, and none is left out for being empty. */
+function customEnds(kind: string, apiVersion: string, result: ListResult): { head: Buffer; tail: Buffer } {
+  const { resourceVersion, remainingItemCount } = listMetadata(result);
+  const metadata = { continue: result.continue ?? '', remainingItemCount, resourceVersion };
+  return {
+    head: Buffer.from(`{"apiVersion":"${apiVersion}","items":[`),
+    tail: Buffer.from(`],"kind":"${kind}","metadata":${JSON.stringify(metadata)}}\n`),
   };
 }
 
@@ -108,7 +124,7 @@ export function bookmarkOf(typeMeta: { kind: string; apiVersion: string }, revis
 }
 
 export function eventFrame(type: string, object: unknown): Buffer {
-  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+  return lineOf(jsonText({ type, object }));
 }
 
 /** A list's JSON up to its first item. */

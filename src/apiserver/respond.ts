@@ -2,6 +2,7 @@ import { gzip } from 'node:zlib';
 import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
 import { internalError, methodNotAllowed, notAcceptable, StatusError } from '../api/status.ts';
+import { jsonText } from '../base/json-text.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type MediaType, negotiate } from './negotiation.ts';
 import { PlainRefusal } from './plain-refusal.ts';
@@ -46,7 +47,7 @@ function acceptedOf({ headers }: Exchange): MediaType | undefined {
 function documentBody(exchange: Exchange, typeName: string, document: object, mediaType: MediaType) {
   if (mediaType === 'application/vnd.kubernetes.protobuf') return encodeProtobuf(typeName, document as KubeObject);
   if (mediaType === 'application/yaml') return yamlText(document);
-  return wantsPretty(exchange) ? JSON.stringify(document, null, 2) : `${JSON.stringify(document)}\n`;
+  return wantsPretty(exchange) ? jsonText(document, 2) : `${jsonText(document)}\n`;
 }
 
 const documentTypes: readonly MediaType[] = [
@@ -61,7 +62,7 @@ export function onlyGet({ method }: Exchange): void {
 }
 
 export function sendJson(exchange: Exchange, code: number, object: unknown, warnings: readonly string[] = []): void {
-  exchange.respond(code, responseHeaders('application/json', warnings), `${JSON.stringify(object)}\n`);
+  exchange.respond(code, responseHeaders('application/json', warnings), `${jsonText(object)}\n`);
 }
 
 /** On text, and on refusals by the authorizer, which quote what the client sent. */

@@ -8,6 +8,15 @@ export function bytesOf(text: string): Buffer {
   return bytes;
 }
 
+/** The text in UTF-8 and a newline. */
+export function lineOf(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const bytes = Buffer.allocUnsafeSlow(length + 1);
+  bytes.write(text);
+  bytes[length] = 10;
+  return bytes;
+}
+
 export function joined(parts: readonly Uint8Array[]): Buffer {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -12,6 +12,7 @@ import { decodeYamlOrJson } from '../body-format.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
 import type { RequestInfo } from '../request-info.ts';
+import { auditIdOf } from './audit-id.ts';
 import { AuditedExchange } from './audited-exchange.ts';
 import { includes, type Level, type Recording, recordingOf, type Stage } from './kernel/policy.ts';
 import type { AuditSink } from './sink.ts';
@@ -51,8 +52,6 @@ export interface Audited {
   /** The first value of a key stays. */
   annotate(key: string, value: string): void;
 }
-
-const longest = 64;
 
 export class Auditor {
   readonly #options: AuditorOptions;
@@ -195,8 +194,7 @@ class AuditedRequest implements Audited {
 
   constructor(exchange: Exchange, options: AuditorOptions) {
     this.#options = options;
-    const given = exchange.headers['audit-id'];
-    const auditId = typeof given === 'string' && given && given.length <= longest ? given : randomUuid(options.random);
+    const auditId = auditIdOf(exchange, options.random);
     this.#record = new AuditRecord(options, {
       auditId,
       requestURI: exchange.path + exchange.rawQuery,

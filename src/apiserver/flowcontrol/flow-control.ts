@@ -80,7 +80,7 @@ export class FlowControl implements Gate {
     const schema = this.#memo.find(user, info) ?? this.#schemas.at(-1)!;
     const flow = schema.flowOf(info, user);
     const { counts, level: state } = schema;
-    exchange.extraHeaders = schema.headers;
+    exchange.extraHeaders = { ...exchange.extraHeaders, ...schema.headers };
     const pass = new Pass(this, flow, info, user, this.#widthOf(info, exchange, state, counts));
     counts.width.observe(pass.seats);
     const arrival = state.level.arrive(pass, flow.hand, nowMs);

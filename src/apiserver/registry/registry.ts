@@ -7,8 +7,9 @@ import type { Resource } from '../../api/resource.ts';
 import type { PartSharer } from '../../api/share.ts';
 import { internalError, invalid, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
-import { bytesOf } from '../../base/bytes.ts';
+import { lineOf } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
+import { jsonText } from '../../base/json-text.ts';
 import type { Random } from '../../base/random.ts';
 import { longestKeyBytes } from '../../store/revision-store.ts';
 import { type Store, StoreConflictError, StoreFullError, StoreKeyError } from '../../store/store.ts';
@@ -164,10 +165,10 @@ export class Registry {
     const encode = (revision: number) => {
       if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);
-      const json = bytesOf(JSON.stringify(object));
-      stored = new Stored(key, object as KubeObject, revision, { json });
+      const line = lineOf(jsonText(object));
+      stored = new Stored(key, object as KubeObject, revision, { line });
       this.cache.notePending(key, revision, stored);
-      return json;
+      return stored.json;
     };
     const { store, ttlMs } = this.options;
     const writeOptions = ttlMs ? { ttlMs } : undefined;

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import { encodeProtobufItem, encodeProtobufWatchEvent, protobufEnvelope } from '../../api/protobuf.ts';
-import { bytesOf, joined } from '../../base/bytes.ts';
+import { joined, lineOf } from '../../base/bytes.ts';
+import { jsonText } from '../../base/json-text.ts';
 import type { Keeper, KeptBytes } from './kept-bytes.ts';
 
 const prefix = Buffer.from('{"type":"');
@@ -19,7 +20,7 @@ export class Stored implements Keeper {
   readonly revision: number;
   /** Bytes of its stored form, once it is in the cache. */
   size = 0;
-  #json: Buffer | undefined;
+  #line: Buffer | undefined;
   #kept: KeptBytes | undefined;
   #keptBytes = 0;
   #released = false;
@@ -27,25 +28,30 @@ export class Stored implements Keeper {
   #protobuf: { item: Buffer; message: Buffer } | undefined;
 
   /** `kept`: bounds its bytes, of a version that lives long. */
-  constructor(key: string, object: KubeObject, revision: number, more: { json?: Buffer; kept?: KeptBytes } = {}) {
+  constructor(key: string, object: KubeObject, revision: number, more: { line?: Buffer; kept?: KeptBytes } = {}) {
     this.key = key;
     this.object = object;
     this.revision = revision;
-    this.#json = more.json;
+    this.#line = more.line;
     this.#kept = more.kept;
   }
 
   /** The object's canonical JSON. */
   get json(): Buffer {
-    if (this.#json) return this.#json;
-    const json = bytesOf(JSON.stringify(this.object));
-    if (this.#mayKeep(json.length)) this.#json = json;
-    return json;
+    return this.line.subarray(0, -1);
   }
 
-  /** The same as a string. */
+  /** The same and a newline, as Kubernetes sends an object by itself. */
+  get line(): Buffer {
+    if (this.#line) return this.#line;
+    const line = lineOf(jsonText(this.object));
+    if (this.#mayKeep(line.length)) this.#line = line;
+    return line;
+  }
+
+  /** The canonical JSON as a string. */
   get text(): string {
-    return this.#json ? this.#json.toString() : JSON.stringify(this.object);
+    return this.#line ? this.json.toString() : jsonText(this.object);
   }
 
   /** Bytes its bound counts. */
@@ -56,8 +62,8 @@ export class Stored implements Keeper {
   /** This version is the newest now: its bytes take the place of others. */
   retain(kept: KeptBytes): void {
     this.#kept = kept;
-    if (!this.#json) return;
-    this.#keptBytes = this.#json.length;
+    if (!this.#line) return;
+    this.#keptBytes = this.#line.length;
     kept.insist(this, this.#keptBytes);
   }
 
@@ -72,7 +78,7 @@ export class Stored implements Keeper {
   /** Frees the bytes; they are made again from the object when asked for (6 µs for a 4.7 KB pod). */
   forget(): void {
     this.#keptBytes = 0;
-    this.#json = undefined;
+    this.#line = undefined;
     this.#protobuf = undefined;
     this.#frames = undefined;
   }

@@ -1,6 +1,7 @@
 import { cloneDeep, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
 import { adoptParts } from '../../api/share.ts';
 import { badRequest, modified, notFound, StatusError } from '../../api/status.ts';
+import { jsonText } from '../../base/json-text.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
@@ -113,7 +114,7 @@ async function updateOnce(
   let ordered = canonical(registry, object);
   // Hooks may change the object: it must be all its own then.
   const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
-  const same = adopts ? adoptParts(ordered, old) : JSON.stringify(ordered) === current.text;
+  const same = adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text;
   if (same && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
