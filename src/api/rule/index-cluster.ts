@@ -7,7 +7,9 @@ import { mutatingWebhookStrategy, validatingWebhookStrategy } from './admission/
 import { customResourceDefinitionStrategy } from './apiextensions/custom-resource-definition.ts';
 import { apiServiceStrategy } from './apiregistration/api-service.ts';
 import { podAutoscalerStrategy } from './autoscaling/pod-autoscaler.ts';
+import { podCertificateRequestStrategy } from './certificates/pod-certificate-request.ts';
 import { signingRequestStrategy } from './certificates/signing-request.ts';
+import { trustBundleStrategy } from './certificates/trust-bundle.ts';
 import { leaseStrategy } from './coordination/lease.ts';
 import { claimStrategy } from './core/claim.ts';
 import { configMapStrategy } from './core/config-map.ts';
@@ -88,8 +90,8 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'networking.k8s.io/networkpolicies': networkPolicyStrategy,
   'scheduling.k8s.io/priorityclasses': priorityClassStrategy,
   'certificates.k8s.io/certificatesigningrequests': signingRequestStrategy,
-  'certificates.k8s.io/clustertrustbundles': { nameRule: 'any', allowUnconditionalUpdate: false },
-  'certificates.k8s.io/podcertificaterequests': readFirst,
+  'certificates.k8s.io/clustertrustbundles': trustBundleStrategy,
+  'certificates.k8s.io/podcertificaterequests': podCertificateRequestStrategy,
   'flowcontrol.apiserver.k8s.io/flowschemas': flowSchemaStrategy,
   'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': priorityLevelStrategy,
   'admissionregistration.k8s.io/validatingwebhookconfigurations': validatingWebhookStrategy,

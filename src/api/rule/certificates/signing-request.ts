@@ -1,10 +1,10 @@
 // The rules of CertificateSigningRequests.
 import { type FieldErrors, path } from '../../field-error.ts';
 import { formatTime, type Mutable } from '../../meta.ts';
-import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { CertificateSigningRequest } from '../../type/certificates-v1.ts';
 import { sortedRecord } from '../record.ts';
+import { validateSignerName } from './signer-name.ts';
 
 const SPEC = path('spec');
 const CONDITIONS = path('status.conditions');
@@ -38,25 +38,6 @@ const USAGES = [
 
 type Request = CertificateSigningRequest;
 
-function validateSigner(name: string | undefined, errors: FieldErrors): void {
-  const at = SPEC.child('signerName');
-  if (!name) {
-    errors.required(at);
-    return;
-  }
-  const [domain = '', ...parts] = name.split('/');
-  if (parts.length !== 1) {
-    errors.invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'");
-    return;
-  }
-  for (const m of isDns1123Subdomain(domain))
-    errors.invalid(at, name, `validating label ${JSON.stringify(domain)}: ${m}`);
-  if (domain.split('.').length < 2)
-    errors.invalid(at, name, 'should be a domain with at least two segments separated by dots');
-  for (const label of parts[0]!.split('.'))
-    for (const m of isDns1123Label(label)) errors.invalid(at, name, `validating label ${JSON.stringify(label)}: ${m}`);
-}
-
 function validatePem(request: string | undefined, errors: FieldErrors): void {
   const at = SPEC.child('request');
   let text: string;
@@ -79,7 +60,7 @@ function validateSpec({ spec }: Request, errors: FieldErrors): void {
     if (!USAGES.includes(usage)) errors.notSupported(at.index(i), usage, USAGES.toSorted());
     if (usages.indexOf(usage) < i) errors.duplicate(at.index(i), usage);
   }
-  validateSigner(spec.signerName, errors);
+  validateSignerName(spec.signerName, SPEC.child('signerName'), errors);
   if (spec.expirationSeconds !== undefined && spec.expirationSeconds < MIN_SECONDS)
     errors.invalid(
       SPEC.child('expirationSeconds'),

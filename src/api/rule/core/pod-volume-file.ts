@@ -1,6 +1,5 @@
 // Volumes made of files from the API: keys of secrets and config maps, downward API, projections.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
-import { isDns1123Subdomain } from '../../name-rule.ts';
 import type {
   ClusterTrustBundleProjection,
   DownwardAPIVolumeFile,
@@ -10,6 +9,8 @@ import type {
   ServiceAccountTokenProjection,
   VolumeProjection,
 } from '../../type/core-v1.ts';
+import { isKubernetesSigner, validateSignerName } from '../certificates/signer-name.ts';
+import { validateUserAnnotations } from '../certificates/user-annotation.ts';
 import { validateLabelSelector } from '../meta.ts';
 import { VOLUME_FIELDS, validateFieldSelector, validateResourceFieldSelector } from './pod-field-ref.ts';
 import { FILE_MODE_ERROR, isFileMode, validateNonReservedPath } from './pod-path.ts';
@@ -119,7 +120,7 @@ function validateTrustBundle(bundle: ClusterTrustBundleProjection, at: FieldPath
     if (labelSelector)
       errors.invalid(at.child('labelSelector'), labelSelector, 'labelSelector must be unset if name is specified');
   } else if (signerName !== undefined) {
-    if (signerName === '') errors.required(at.child('signerName'), 'must be a valid signer name');
+    validateSignerName(signerName, at.child('signerName'), errors);
     validateLabelSelector(labelSelector, at.child('labelSelector'), errors);
   } else errors.required(at, 'either name or signerName must be specified');
   if (!path) errors.required(at.child('path'));
@@ -128,21 +129,16 @@ function validateTrustBundle(bundle: ClusterTrustBundleProjection, at: FieldPath
 
 function validateCertificate(certificate: PodCertificateProjection, at: FieldPath, errors: FieldErrors): void {
   const { signerName, keyType, maxExpirationSeconds: seconds } = certificate;
-  if (!signerName) errors.required(at.child('signerName'));
-  else {
-    const slash = signerName.indexOf('/');
-    const complaints =
-      slash <= 0
-        ? ["must be a fully qualified domain and path of the form 'example.com/signer-name'"]
-        : isDns1123Subdomain(signerName.slice(0, slash));
-    for (const m of complaints) errors.invalid(at.child('signerName'), signerName, m);
-  }
+  validateSignerName(signerName, at.child('signerName'), errors);
   if (!keyType) errors.required(at.child('keyType'));
   else if (!KEY_TYPES.includes(keyType)) errors.notSupported(at.child('keyType'), keyType, KEY_TYPES);
+  // Signers of Kubernetes itself give a day at most.
+  const most = isKubernetesSigner(signerName ?? '') ? 86400 : 91 * 86400;
   if (seconds !== undefined && seconds < 3600)
     errors.invalid(at.child('maxExpirationSeconds'), seconds, 'if provided, maxExpirationSeconds must be >= 3600');
-  if (seconds !== undefined && seconds > 91 * 86400)
-    errors.invalid(at.child('maxExpirationSeconds'), seconds, 'if provided, maxExpirationSeconds must be <= 7862400');
+  if (seconds !== undefined && seconds > most)
+    errors.invalid(at.child('maxExpirationSeconds'), seconds, `if provided, maxExpirationSeconds must be <= ${most}`);
+  validateUserAnnotations(certificate.userAnnotations, at.child('userAnnotations'), errors);
   let paths = 0;
   for (const key of ['credentialBundlePath', 'keyPath', 'certificateChainPath'] as const) {
     const path = certificate[key];
