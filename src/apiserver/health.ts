@@ -1,6 +1,7 @@
 // /healthz, /livez, /readyz with ?verbose, ?exclude and a path a check; /version; /metrics.
 import { messageOf } from '../base/assert.ts';
 import type { Metrics } from '../base/metrics.ts';
+import { percentDecoded } from '../base/percent.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { onlyGet, responseHeaders, sendText } from './respond.ts';
@@ -29,7 +30,8 @@ export function healthPaths(
   async function look(exchange: Exchange, endpoint: string, name: string | undefined): Promise<boolean> {
     const mine = checks.filter(c => endpoint !== 'livez' || c.live);
     if (name) {
-      const one = mine.find(c => c.name === decodeURIComponent(name));
+      const wanted = percentDecoded(name);
+      const one = mine.find(c => c.name === wanted);
       if (!one) return false;
       try {
         await one.check();

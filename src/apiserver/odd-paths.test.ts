@@ -54,7 +54,17 @@ test('what no handler knows is a page that is not found', async () => {
     page,
     [
       ...['/foo', '/foo/bar', '/apis/unknown', '/apis/unknown/v1', '/apis/unknown/v1/x', '//apis', '/apis//x'],
-      ...['/healthz/', '/healthz/x', '/readyz/x', '/metrics/', '/openapi', '/openapi/v2/', '/configz', '/swagger.json'],
+      ...[
+        '/healthz/',
+        '/healthz/x',
+        '/healthz/%ff',
+        '/readyz/x',
+        '/metrics/',
+        '/openapi',
+        '/openapi/v2/',
+        '/configz',
+        '/swagger.json',
+      ],
       ...[`/apis/${group}/v9`, `/apis/${group}/v9/widgets`, `/apis/${group}/v1/unknown`],
       ...[`/apis/${group}/v1/widgets/one`, `/apis/${group}/v1/namespaces/default`],
       ...[`/apis/${wide}/v1/namespaces/default/widgets`, `/apis/${wide}/v1/namespaces/default/widgets/x`],

@@ -1,4 +1,5 @@
 // What a request asks for, read off its method, path and query: the only place that knows URL patterns.
+import { percentDecoded } from '../base/percent.ts';
 
 export interface RequestInfo {
   readonly isResource: boolean;
@@ -60,16 +61,16 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
   let namespace = '';
   let resource: string;
   if (parts[0] === 'namespaces' && parts.length > 2 && !namespaceSubresources.has(parts[2]!)) {
-    namespace = decode(parts[1]!);
-    resource = decode(parts[2]!);
+    namespace = percentDecoded(parts[1]!);
+    resource = percentDecoded(parts[2]!);
     parts.splice(0, 3);
   } else {
-    resource = decode(parts.shift() ?? '');
+    resource = percentDecoded(parts.shift() ?? '');
   }
-  const name = parts.length ? decode(parts.shift()!) : '';
+  const name = parts.length ? percentDecoded(parts.shift()!) : '';
   // A request for a namespace object is about that namespace, for authorization as well.
   if (resource === 'namespaces' && group === '' && name) namespace = name;
-  const subresource = parts.length ? decode(parts.shift()!) : '';
+  const subresource = parts.length ? percentDecoded(parts.shift()!) : '';
   if (!name && (verb === 'get' || verb === 'watch'))
     verb = verb === 'watch' || isTrue(query.get('watch')) ? 'watch' : 'list';
   if (!name && verb === 'delete') verb = 'deletecollection';
@@ -91,13 +92,4 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
 /** How query parameters say yes. */
 export function isTrue(value: string | null | undefined): boolean {
   return value !== null && value !== undefined && value !== 'false' && value !== '0';
-}
-
-function decode(part: string): string {
-  if (!part.includes('%')) return part;
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }

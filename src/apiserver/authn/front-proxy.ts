@@ -1,4 +1,5 @@
 // Users named in headers by a proxy that shows a certificate of the front-proxy authority.
+import { percentDecoded } from '../../base/percent.ts';
 import { type Authenticator, type AuthnRequest, CredentialError } from './user.ts';
 
 export interface FrontProxyOptions {
@@ -59,16 +60,8 @@ function extraOf(
     const prefix = prefixes.find(p => header.startsWith(p));
     if (!prefix) continue;
     extra ??= {};
-    const key = decodeKey(header.slice(prefix.length));
+    const key = percentDecoded(header.slice(prefix.length));
     extra[key] = [...(extra[key] ?? []), ...valuesOf(value)];
   }
   return extra;
-}
-
-function decodeKey(key: string): string {
-  try {
-    return decodeURIComponent(key);
-  } catch {
-    return key;
-  }
 }

@@ -1,6 +1,7 @@
 // Impersonate-User, -Group, -Uid and -Extra-*: acting as somebody else, for those who may.
 import type { IncomingHttpHeaders } from 'node:http';
 import { badRequest } from '../../api/status.ts';
+import { percentDecoded } from '../../base/percent.ts';
 import { nodeNameKey } from '../authn/service-account-token.ts';
 import {
   allAuthenticated,
@@ -180,7 +181,8 @@ function asksFor(headers: IncomingHttpHeaders): boolean {
 function extraOf(headers: IncomingHttpHeaders): Map<string, string[]> {
   const extra = new Map<string, string[]>();
   for (const [header, value] of Object.entries(headers)) {
-    if (header.startsWith(extraPrefix)) extra.set(decodeName(header.slice(extraPrefix.length)), many(value));
+    // Names carry escaped what a header's name cannot hold.
+    if (header.startsWith(extraPrefix)) extra.set(percentDecoded(header.slice(extraPrefix.length)), many(value));
   }
   return extra;
 }
@@ -189,12 +191,3 @@ const single = (value: string | string[] | undefined): string => (Array.isArray(
 // Node joins repeated headers with a comma and a space.
 const many = (value: string | string[] | undefined): string[] =>
   value === undefined ? [] : Array.isArray(value) ? value : value.split(', ');
-
-// Header names carry what they cannot hold percent-encoded.
-function decodeName(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw badRequest(`impersonation header ${JSON.stringify(extraPrefix + text)} is not percent-encoded correctly`);
-  }
-}

@@ -11,11 +11,11 @@ const listen = (server: { listen(port: number, host: string, done: () => void): 
 const refused = (port: number) => new Promise(done => connect(port, '127.0.0.1').once('error', done));
 
 /** A gRPC health service that gives these bytes. */
-async function healthServer(message: Buffer, status: string) {
+async function healthServer(message: Buffer, status: string, why = 'no%20such') {
   const server = http2.createServer();
   server.on('stream', (stream: http2.ServerHttp2Stream) => {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status, 'grpc-message': 'no%20such' }));
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status, 'grpc-message': why }));
     stream.end(message);
   });
   const port = await listen(server);
@@ -64,3 +64,13 @@ for (const [name, message, status, result, output] of [
       await server.stop();
     }
   });
+
+test('a gRPC probe reads a reason that is escaped wrongly as it is', async () => {
+  const server = await healthServer(Buffer.alloc(0), '5', '100%zz');
+  try {
+    const { output } = await linuxProbeNetwork(new VirtualClock()).grpc('127.0.0.1', server.port, '', 1000);
+    assert.equal(output, 'error: health rpc probe failed: rpc error: code = NotFound desc = 100%zz');
+  } finally {
+    await server.stop();
+  }
+});

@@ -3,6 +3,7 @@ import * as http2 from 'node:http2';
 import * as https from 'node:https';
 import { connect, isIPv6 } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
+import { percentDecoded } from '../../base/percent.ts';
 import type { HttpProbe, ProbeNetwork, ProbeResult } from './network.ts';
 
 const maxBodyBytes = 10 * 1024;
@@ -183,7 +184,7 @@ function checkHealth(session: http2.ClientHttp2Session, service: string, finish:
   let message = '';
   const read = (h: http2.IncomingHttpHeaders) => {
     if (h['grpc-status'] !== undefined) status = String(h['grpc-status']);
-    if (h['grpc-message'] !== undefined) message = decodeURIComponent(String(h['grpc-message']));
+    if (h['grpc-message'] !== undefined) message = percentDecoded(String(h['grpc-message']));
   };
   stream.on('response', read);
   stream.on('trailers', read);
