@@ -178,7 +178,10 @@ export function createAccess({ context, client, informers, options, metrics }: A
     act();
     context.counts.graphAction(operation).observe((clock.monotonic() - startMs) / 1000);
   };
-  const nodes = new NodeAuthorizer(followingGraph(nodeFeeds(informers), timed), nodeRules());
+  const nodes = new NodeAuthorizer(
+    followingGraph(nodeFeeds(context, informers), timed),
+    nodeRules(bootstrapPolicy(context.featureEnabled)),
+  );
   const authorizer = createAuthorization({
     ...{ context, node: nodes, rbac, webhooks, metrics },
     options: options.authorization,
@@ -345,12 +348,14 @@ function remember(verify: () => PeerCertificate): PeerCertificate | CredentialEr
   }
 }
 
-function nodeFeeds(informers: InformerFactory) {
-  const { pods, persistentVolumes, volumeAttachments, resourceSlices } = nodeFeedResources;
+function nodeFeeds(context: ApiContext, informers: InformerFactory) {
+  const { pods, persistentVolumes, volumeAttachments, resourceSlices, podCertificateRequests } = nodeFeedResources;
+  const certifies = context.registries.has('certificates.k8s.io/podcertificaterequests');
   return {
     pods: informers.informer(pods),
     persistentVolumes: informers.informer(persistentVolumes),
     volumeAttachments: informers.informer(volumeAttachments),
     resourceSlices: informers.informer(resourceSlices),
+    ...(certifies ? { podCertificateRequests: informers.informer(podCertificateRequests) } : {}),
   };
 }

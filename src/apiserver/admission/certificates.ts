@@ -1,8 +1,11 @@
-// Who may approve and sign for which signer, and which subjects nobody gets: CertificateApproval, CertificateSigning,
-// CertificateSubjectRestriction.
+// Who may approve, sign and attest for which signer, and which subjects nobody gets: CertificateApproval,
+// CertificateSigning, CertificateSubjectRestriction, ClusterTrustBundleAttest.
 
-import { forbidden } from '../../api/status.ts';
+import { FieldErrors, path } from '../../api/field-error.ts';
+import { semanticEqual } from '../../api/rule/record.ts';
+import { forbidden, invalid } from '../../api/status.ts';
 import type { CertificateSigningRequest } from '../../api/type/certificates-v1.ts';
+import type { ClusterTrustBundle, PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import { type ParsedCertificateRequest, parseCertificateRequest } from '../../base/x509.ts';
 import { systemPrivilegedGroup, type UserInfo } from '../authn/user.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
@@ -61,6 +64,62 @@ export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
           name,
           `user not permitted to sign requests with signerName ${JSON.stringify(signerName)}`,
         );
+    },
+  };
+}
+
+/** Whoever says what a signer's authorities are must be trusted with that. */
+export function trustBundleAttest(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'ClusterTrustBundleAttest',
+    handles: ({ resource, operation }) =>
+      resource.group === 'certificates.k8s.io' &&
+      resource.resource === 'clustertrustbundles' &&
+      (operation === 'CREATE' || operation === 'UPDATE'),
+    async validate({ resource, name, user, object, old }) {
+      const now = object as unknown as ClusterTrustBundle;
+      const before = old as unknown as ClusterTrustBundle | undefined;
+      const signerName = now.spec?.signerName ?? '';
+      if (before && (before.spec?.signerName ?? '') !== signerName)
+        throw forbidden(resource, name, 'changing signerName is forbidden');
+      if (!signerName || (before && changesOnlyOwnership(now, before))) return;
+      if (!(await mayForSigner(authorizer, user, 'attest', signerName)))
+        throw forbidden(
+          resource,
+          name || now.metadata.name || '',
+          `user not permitted to attest for signerName ${JSON.stringify(signerName)}`,
+        );
+    },
+  };
+}
+
+/** As the garbage collector and storage migration write. */
+function changesOnlyOwnership(now: ClusterTrustBundle, before: ClusterTrustBundle): boolean {
+  const rest = ({ metadata, ...object }: ClusterTrustBundle) => {
+    const { ownerReferences, finalizers, managedFields, resourceVersion, ...others } = metadata;
+    return { ...object, metadata: others };
+  };
+  return semanticEqual(rest(now), rest(before));
+}
+
+/** No admission plugin of its own in Kubernetes: there the rules of the kind ask whether who writes its status may sign. */
+export function podCertificateSigning(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'PodCertificateRequestSigning',
+    handles: ({ resource, operation, subresource }) =>
+      resource.group === 'certificates.k8s.io' &&
+      resource.resource === 'podcertificaterequests' &&
+      operation === 'UPDATE' &&
+      subresource === 'status',
+    async validate({ resource, name, user, object, old }) {
+      const before = old as unknown as PodCertificateRequest;
+      const { signerName } = before.spec;
+      if (semanticEqual((object as unknown as PodCertificateRequest).status, before.status)) return;
+      if (await mayForSigner(authorizer, user, 'sign', signerName)) return;
+      const errors = new FieldErrors();
+      const who = `User ${JSON.stringify(user.name)} is not permitted to "sign" for signer ${JSON.stringify(signerName)}`;
+      errors.forbidden(path('spec.signerName'), who);
+      throw invalid({ group: resource.group, resource: resource.kind }, name, errors.list);
     },
   };
 }

@@ -1,6 +1,7 @@
 // NodeRestriction: a kubelet writes its own Node, its own pods, its own lease, and nothing that would reach further.
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { forbidden } from '../../api/status.ts';
+import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { nodeIdentity } from '../authn/user.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
@@ -11,6 +12,7 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror';
 export interface NodeRestrictionDeps {
   readonly pods: WatchCache;
   readonly nodes: WatchCache;
+  readonly serviceAccounts: WatchCache;
 }
 
 export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
@@ -38,6 +40,8 @@ export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
           return;
         case '/serviceaccounts':
           return checkToken(attributes, nodeName, deps);
+        case 'certificates.k8s.io/podcertificaterequests':
+          return checkCertificateRequest(attributes, nodeName, deps);
         case 'coordination.k8s.io/leases':
           return checkLease(attributes, nodeName);
         case 'storage.k8s.io/csinodes':
@@ -200,6 +204,44 @@ function checkToken(a: AdmissionAttributes, nodeName: string, { pods }: NodeRest
     );
   if (pod.spec.nodeName !== nodeName)
     throw deny(a, `node requested token bound to a pod scheduled on a different node`);
+}
+
+/** A signer must be able to believe all a request says of its pod. */
+function checkCertificateRequest(a: AdmissionAttributes, nodeName: string, deps: NodeRestrictionDeps): void {
+  if (a.operation !== 'CREATE') throw deny(a, `unexpected operation ${a.operation}`);
+  if (a.subresource) throw deny(a, `unexpected subresource ${JSON.stringify(a.subresource)}`);
+  const { spec } = a.object as unknown as PodCertificateRequest;
+  const q = JSON.stringify;
+  if (spec.nodeName !== nodeName)
+    throw deny(
+      a,
+      `PodCertificateRequest.Spec.NodeName=${q(spec.nodeName)}, which is not the requesting node ${q(nodeName)}`,
+    );
+  const pod = deps.pods.latest(`${a.namespace}/${spec.podName}`)?.object as unknown as Pod | undefined;
+  if (!pod) throw deny(a, `pod ${q(spec.podName)} not found`);
+  const differs = (what: string, said: string, is: string | undefined) => {
+    if (said !== (is ?? ''))
+      throw deny(
+        a,
+        `PodCertificateRequest for pod ${q(spec.podName)} contains ${what} (${q(said)}) which differs from the actual ${what} (${q(is ?? '')})`,
+      );
+  };
+  differs('pod UID', spec.podUID, pod.metadata.uid);
+  if (pod.spec.nodeName !== nodeName)
+    throw deny(
+      a,
+      `PodCertificateRequest for pod ${q(spec.podName)}, which is not bound to the requesting node ${q(nodeName)}`,
+    );
+  if (pod.metadata.annotations?.[mirrorAnnotation] !== undefined)
+    throw deny(a, `pod ${q(spec.podName)} is a mirror pod, which must not ask for certificates`);
+  const uidOf = (cache: WatchCache, key: string) => cache.latest(key)?.object.metadata.uid;
+  differs('service account name', spec.serviceAccountName, pod.spec.serviceAccountName);
+  differs(
+    'service account UID',
+    spec.serviceAccountUID,
+    uidOf(deps.serviceAccounts, `${a.namespace}/${spec.serviceAccountName}`),
+  );
+  differs('node UID', spec.nodeUID, uidOf(deps.nodes, nodeName));
 }
 
 const leaseNamespace = 'kube-node-lease';

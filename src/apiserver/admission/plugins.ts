@@ -6,7 +6,13 @@ import { type ApiContext, registryOf } from '../context.ts';
 import { WebhookClient } from '../extension/webhook-client.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import type { AdmissionPlugin } from './admission.ts';
-import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import {
+  certificateApproval,
+  certificateSigning,
+  certificateSubjectRestriction,
+  podCertificateSigning,
+  trustBundleAttest,
+} from './certificates.ts';
 import {
   defaultIngressClass,
   defaultStorageClass,
@@ -77,7 +83,11 @@ export function admissionPlugins({ context, client, access, options }: Admission
     namespaceLifecycle(cacheOf('', 'namespaces')),
     limitRanger(cacheOf('', 'limitranges')),
     serviceAccountAdmission(cacheOf('', 'serviceaccounts'), context.random),
-    nodeRestriction({ pods: cacheOf('', 'pods'), nodes: cacheOf('', 'nodes') }),
+    nodeRestriction({
+      pods: cacheOf('', 'pods'),
+      nodes: cacheOf('', 'nodes'),
+      serviceAccounts: cacheOf('', 'serviceaccounts'),
+    }),
     taintNodesByCondition,
     podSecurity({
       namespaces: cacheOf('', 'namespaces'),
@@ -92,6 +102,8 @@ export function admissionPlugins({ context, client, access, options }: Admission
     runtimeClass(cacheOf('node.k8s.io', 'runtimeclasses')),
     certificateApproval(access.authorizer),
     certificateSigning(access.authorizer),
+    trustBundleAttest(access.authorizer),
+    podCertificateSigning(access.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
     deviceAdminAccess(cacheOf('', 'namespaces')),

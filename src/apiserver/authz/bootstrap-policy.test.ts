@@ -196,3 +196,25 @@ test('the default policy, asked', () => {
   assert.equal(ask(anybody, 'create', 'authorization.k8s.io', 'selfsubjectaccessreviews'), 'allow');
   assert.equal(ask(anybody, 'list', '', 'pods', 'default'), 'noOpinion');
 });
+
+test('gates bring what the facts say of all gates', () => {
+  const facts = readFacts<any>('rbac.json');
+  const gated = ['ClusterTrustBundle', 'ClusterTrustBundleProjection', 'PodCertificateRequest', 'DRADeviceTaintRules'];
+  const withGates = bootstrapPolicy(gate => gated.includes(gate));
+  const rulesOf = (p: typeof policy, name: string) => p.clusterRoles.find(r => r.metadata.name === name)?.rules ?? [];
+  for (const name of ['system:cluster-trust-bundle-discovery', 'system:node', 'system:kube-scheduler']) {
+    const wanted = facts.clusterRolesAllGates.find((r: any) => r.name === name).rules.map((r: any) => [r.g, r.r, r.v]);
+    const ours = rulesOf(withGates, name).map(r => [r.apiGroups, r.resources, r.verbs]);
+    const others = (r: any) => r[0][0] !== 'scheduling.k8s.io';
+    const sorted = (list: any[]) =>
+      list
+        .filter(others)
+        .map(r => JSON.stringify(r))
+        .sort();
+    assert.deepEqual(sorted(ours), sorted(wanted), name);
+  }
+  const bound = withGates.clusterRoleBindings.find(b => b.metadata.name === 'system:cluster-trust-bundle-discovery');
+  assert.equal(bound?.subjects?.[0]?.name, 'system:serviceaccounts');
+  const evicts = 'system:controller:device-taint-eviction-controller';
+  assert.equal(rulesOf(withGates, evicts).length, rulesOf(policy, evicts).length + 2);
+});

@@ -70,6 +70,26 @@ const gatedControllers: Readonly<Record<string, readonly RoleFact[]>> = {
       ],
     },
   ],
+  ClusterTrustBundle: [
+    {
+      name: 'system:controller:kube-apiserver-serving-clustertrustbundle-publisher',
+      rules: [
+        { v: ['attest'], g: ['certificates.k8s.io'], r: ['signers'], n: ['kubernetes.io/kube-apiserver-serving'] },
+        {
+          v: ['create', 'delete', 'get', 'list', 'update', 'watch'],
+          g: ['certificates.k8s.io'],
+          r: ['clustertrustbundles'],
+        },
+        { v: ['create', 'patch', 'update'], g: ['', 'events.k8s.io'], r: ['events'] },
+      ],
+    },
+  ],
+  PodCertificateRequest: [
+    {
+      name: 'system:controller:podcertificaterequestcleaner',
+      rules: [{ v: ['delete', 'get', 'list', 'watch'], g: ['certificates.k8s.io'], r: ['podcertificaterequests'] }],
+    },
+  ],
   StorageVersionMigrator: [
     {
       name: 'system:controller:storage-version-migrator-controller',
@@ -81,10 +101,46 @@ const gatedControllers: Readonly<Record<string, readonly RoleFact[]>> = {
   ],
 };
 
+const readVerbs = ['get', 'list', 'watch'];
+const certificates = ['certificates.k8s.io'];
+
+/** What roles there are and what they may, with a gate that is off by default; roles that exist get the rules besides. */
+const gatedRules: Readonly<Record<string, Readonly<Record<string, readonly RuleFact[]>>>> = {
+  ClusterTrustBundle: {
+    'system:cluster-trust-bundle-discovery': [{ v: readVerbs, g: certificates, r: ['clustertrustbundles'] }],
+  },
+  ClusterTrustBundleProjection: {
+    'system:node': [{ v: readVerbs, g: certificates, r: ['clustertrustbundles'] }],
+  },
+  PodCertificateRequest: {
+    'system:node': [{ v: ['create', ...readVerbs], g: certificates, r: ['podcertificaterequests'] }],
+  },
+  DRADeviceTaintRules: {
+    'system:kube-scheduler': [{ v: readVerbs, g: ['resource.k8s.io'], r: ['devicetaintrules'] }],
+    'system:controller:device-taint-eviction-controller': [
+      { v: readVerbs, g: ['resource.k8s.io'], r: ['devicetaintrules'] },
+      { v: ['patch', 'update'], g: ['resource.k8s.io'], r: ['devicetaintrules/status'] },
+    ],
+  },
+};
+
+const gatedBindings: Readonly<Record<string, readonly BindingFact[]>> = {
+  ClusterTrustBundle: [
+    {
+      name: 'system:cluster-trust-bundle-discovery',
+      role: ['ClusterRole', 'system:cluster-trust-bundle-discovery'],
+      subjects: [['Group', 'system:serviceaccounts']],
+    },
+  ],
+};
+
 /** Built anew at each call: read once at start. */
 export function bootstrapPolicy(featureEnabled: (gate: string) => boolean = () => false): BootstrapPolicy {
   const facts = readFacts<RbacFacts>('rbac.json');
-  const gated = Object.entries(gatedControllers).flatMap(([gate, roles]) => (featureEnabled(gate) ? roles : []));
+  const on = <T>(byGate: Readonly<Record<string, T>>) =>
+    Object.entries(byGate).flatMap(([gate, value]) => (featureEnabled(gate) ? [value] : []));
+  const gated = on(gatedControllers).flat();
+  const clusterRoles = withRules([...facts.clusterRoles, ...facts.controllerRoles, ...gated], on(gatedRules));
   const metadataOf = (f: { name: string; ns?: string; labels?: Record<string, string> }) => ({
     name: f.name,
     ...(f.ns ? { namespace: f.ns } : {}),
@@ -106,13 +162,28 @@ export function bootstrapPolicy(featureEnabled: (gate: string) => boolean = () =
     roleRef: { apiGroup, kind: f.role[0], name: f.role[1] },
   });
   return {
-    clusterRoles: [...facts.clusterRoles, ...facts.controllerRoles, ...gated].map(role('ClusterRole')),
-    clusterRoleBindings: [...facts.clusterRoleBindings, ...facts.controllerRoleBindings, ...gated.map(ownBinding)].map(
-      binding('ClusterRoleBinding'),
-    ),
+    clusterRoles: clusterRoles.map(role('ClusterRole')),
+    clusterRoleBindings: [
+      ...facts.clusterRoleBindings,
+      ...facts.controllerRoleBindings,
+      ...gated.map(ownBinding),
+      ...on(gatedBindings).flat(),
+    ].map(binding('ClusterRoleBinding')),
     roles: facts.roles.map(role('Role')),
     roleBindings: facts.roleBindings.map(binding('RoleBinding')),
   } as unknown as BootstrapPolicy;
+}
+
+function withRules(
+  roles: readonly RoleFact[],
+  additions: readonly Readonly<Record<string, readonly RuleFact[]>>[],
+): readonly RoleFact[] {
+  const byName = new Map(roles.map(r => [r.name, r]));
+  for (const [name, rules] of additions.flatMap(a => Object.entries(a))) {
+    const role = byName.get(name);
+    byName.set(name, role ? { ...role, rules: [...role.rules, ...rules] } : { name, rules: [...rules] });
+  }
+  return [...byName.values()];
 }
 
 /** The rules of ClusterRole system:node, which the Node authorizer applies itself. */

@@ -15,6 +15,7 @@ function world() {
     persistentVolumes: new FakeFeed<any>(),
     volumeAttachments: new FakeFeed<any>(),
     resourceSlices: new FakeFeed<any>(),
+    podCertificateRequests: new FakeFeed<any>(),
   };
   const authorizer = new NodeAuthorizer(followingGraph(feeds as NodeFeeds), nodeRules());
   /** `verb [group/]resource[/sub] [namespace/]name` */
@@ -173,4 +174,20 @@ test('everything else as system:node says', () => {
     errors: ['node authorizer does not support user rule resolution'],
   });
   assert.equal(authorizer.rulesFor({ name: 'x', groups: [] }).incomplete, false);
+});
+
+test('certificate requests: those that name the node', () => {
+  const { feeds, ask } = world();
+  const at = 'podcertificaterequests@certificates.k8s.io';
+  const request = { metadata: { namespace: 'ns', name: 'r' }, spec: { nodeName: 'n1' } };
+  assert.equal(ask(`create ${at} ns/`), 'allow');
+  assert.equal(ask(`get ${at} ns/r`), unrelated);
+  feeds.podCertificateRequests.put(request);
+  assert.equal(ask(`get ${at} ns/r`), 'allow');
+  feeds.podCertificateRequests.remove('ns/r');
+  assert.equal(ask(`get ${at} ns/r`), unrelated);
+  assert.equal(ask(`list ${at}`, { selector: 'spec.nodeName=n1' }), 'allow');
+  assert.match(ask(`watch ${at}`, { selector: 'spec.nodeName=n2' }), /nodeName field selector/);
+  assert.match(ask(`update ${at} ns/r`), /only the following verbs/);
+  assert.match(ask('get podcertificaterequests/status@certificates.k8s.io ns/r'), /cannot authorize/);
 });

@@ -1,5 +1,6 @@
 // What kubelets may do: read what their pods need, write what is their own.
-import { coreV1, resourceV1, storageV1 } from '../../api/refs.ts';
+import { certificatesV1beta1, coreV1, resourceV1, storageV1 } from '../../api/refs.ts';
+import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import type { PersistentVolume, Pod } from '../../api/type/core-v1.ts';
 import type { PolicyRule } from '../../api/type/rbac-v1.ts';
 import type { ResourceSlice } from '../../api/type/resource-v1.ts';
@@ -16,6 +17,8 @@ export interface NodeFeeds {
   readonly persistentVolumes: Feed<PersistentVolume>;
   readonly volumeAttachments: Feed<VolumeAttachment>;
   readonly resourceSlices: Feed<ResourceSlice>;
+  /** Where they are served. */
+  readonly podCertificateRequests?: Feed<PodCertificateRequest>;
 }
 
 /** What NodeFeeds is made of, for whoever starts the informers. */
@@ -24,6 +27,7 @@ export const nodeFeedResources = {
   persistentVolumes: coreV1.persistentvolumes,
   volumeAttachments: storageV1.volumeattachments,
   resourceSlices: resourceV1.resourceslices,
+  podCertificateRequests: certificatesV1beta1.podcertificaterequests,
 };
 
 /** Does an action on the graph, `AddPod`, and counts how long it takes. */
@@ -53,6 +57,14 @@ export function followingGraph(feeds: NodeFeeds, timed: TimedAction = (_, act) =
     onAdd: s => timed('AddResourceSlice', () => graph.setSlice(s)),
     onUpdate: s => timed('AddResourceSlice', () => graph.setSlice(s)),
     onDelete: s => timed('DeleteResourceSlice', () => graph.removeSlice(s.metadata.name ?? '')),
+  });
+  feeds.podCertificateRequests?.addHandler({
+    onAdd: r => timed('AddPodCertificateRequest', () => graph.setCertificateRequest(r)),
+    // What they say of the node cannot change.
+    onDelete: r =>
+      timed('DeletePodCertificateRequest', () =>
+        graph.removeCertificateRequest(r.metadata.namespace ?? '', r.metadata.name ?? ''),
+      ),
   });
   return graph;
 }
@@ -177,6 +189,24 @@ const resourceSlices: Rule = (self, node, a) => {
   }
 };
 
+const certificateRequests: Rule = (self, node, a) => {
+  if (a.subresource) return because('cannot authorize PodCertificateRequest subresources');
+  switch (a.verb) {
+    // For whom, admission looks at.
+    case 'create':
+      return allowed;
+    case 'get':
+      return self.related(node, 'podcertificaterequest', a);
+    case 'list':
+    case 'watch':
+      return selects(a, 'spec.nodeName', node)
+        ? allowed
+        : because('can only list/watch podcertificaterequests with nodeName field selector');
+    default:
+      return because('only the following verbs are allowed for a PodCertificateRequest: create, get, list, watch');
+  }
+};
+
 const nodes: Rule = (_, node, a) => {
   if (a.subresource === 'status') return a.verb === 'update' || a.verb === 'patch' ? allowed : nobody;
   if (a.subresource) return nobody;
@@ -241,4 +271,5 @@ const specialRules = new Map<string, Map<string, Rule>>([
     ]),
   ],
   ['coordination.k8s.io', new Map([['leases', leases]])],
+  ['certificates.k8s.io', new Map([['podcertificaterequests', certificateRequests]])],
 ]);

@@ -1,4 +1,5 @@
 // Which objects a node has to do with: through its pods, their claims, the claims' volumes, the volumes' secrets. Pure.
+import type { PodCertificateRequest } from '../../../api/type/certificates-v1beta1.ts';
 import type { PersistentVolume, Pod } from '../../../api/type/core-v1.ts';
 import type { ResourceSlice } from '../../../api/type/resource-v1.ts';
 import type { VolumeAttachment } from '../../../api/type/storage-v1.ts';
@@ -13,7 +14,8 @@ export type VertexType =
   | 'serviceaccount'
   | 'resourceclaim'
   | 'volumeattachment'
-  | 'resourceslice';
+  | 'resourceslice'
+  | 'podcertificaterequest';
 
 interface PodEntry {
   readonly node: string;
@@ -42,6 +44,7 @@ export class NodeGraph {
   readonly #volumesOfSecret = new Map<string, Set<string>>();
   readonly #attachments = new Map<string, string>();
   readonly #slices = new Map<string, string>();
+  readonly #certificateRequests = new Map<string, string>();
 
   setPod(pod: Pod): void {
     const key = keyOf('pod', pod.metadata.namespace ?? '', pod.metadata.name ?? '');
@@ -99,6 +102,15 @@ export class NodeGraph {
     this.#slices.delete(name);
   }
 
+  setCertificateRequest({ metadata, spec }: PodCertificateRequest): void {
+    const key = keyOf('podcertificaterequest', metadata.namespace ?? '', metadata.name ?? '');
+    this.#certificateRequests.set(key, spec.nodeName);
+  }
+
+  removeCertificateRequest(namespace: string, name: string): void {
+    this.#certificateRequests.delete(keyOf('podcertificaterequest', namespace, name));
+  }
+
   /** Whether the node has to do with the object. `namespace` is '' for cluster-wide ones. */
   isRelated(node: string, type: VertexType, namespace: string, name: string): boolean {
     const key = keyOf(type, namespace, name);
@@ -109,6 +121,8 @@ export class NodeGraph {
         return this.#attachments.get(name) === node;
       case 'resourceslice':
         return this.#slices.get(name) === node;
+      case 'podcertificaterequest':
+        return this.#certificateRequests.get(key) === node;
       case 'pv': {
         const claim = this.#volumes.get(name)?.claim;
         return claim !== undefined && this.#usedBy(node, claim);
