@@ -6,6 +6,7 @@ import { attachDetachController } from './attachdetach/attach-detach.ts';
 import { bootstrapSignerController } from './bootstrapsigner/bootstrap-signer.ts';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificate/certificate.ts';
 import { clusterRoleAggregationController } from './clusterroleaggregation/cluster-role-aggregation.ts';
+import { trustBundlePublisherController } from './clustertrustbundle-publisher/clustertrustbundle-publisher.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
@@ -24,6 +25,7 @@ import { nodeLifecycleController } from './nodelifecycle/node-lifecycle.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
 import { volumeExpanderController } from './persistentvolume-expander/persistentvolume-expander.ts';
 import { horizontalPodAutoscalerController } from './podautoscaler/horizontal-pod-autoscaler.ts';
+import { podCertificateRequestCleanerController } from './podcertificaterequest-cleaner/podcertificaterequest-cleaner.ts';
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
@@ -79,6 +81,8 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     csrApprovingController(),
     ...(options.clusterSigning ? [csrSigningController(options.clusterSigning, tuning.signingTtlMs)] : []),
     csrCleanerController(),
+    ...(featureEnabled('ClusterTrustBundle') ? [trustBundlePublisherController(options.clusterCa)] : []),
+    ...(featureEnabled('PodCertificateRequest') ? [podCertificateRequestCleanerController()] : []),
     validatingAdmissionPolicyStatusController(),
     namespaceController(),
     resourceQuotaController(),
