@@ -2,6 +2,7 @@
 import { parseExactJson } from '../base/whole-number.ts';
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { valueElement } from './field-set.ts';
+import { textOf } from './patch/plain.ts';
 import { StatusError } from './status.ts';
 
 type Plain = Record<string, unknown>;
@@ -19,12 +20,12 @@ export function checkConfiguration({ shape, config, apiVersion }: CheckRequest):
   const faults: string[] = [];
   check(shape, config, '', faults);
   if (!faults.length) return;
-  const { name = '', namespace } = (isPlain(config.metadata) ? config.metadata : {}) as Record<string, string>;
+  const { name, namespace } = isPlain(config.metadata) ? config.metadata : {};
   const what = faults.length === 1 ? faults[0]! : `errors:\n${faults.map(f => `  ${f}`).join('\n')}`;
   throw new StatusError(
     500,
     '',
-    `failed to create typed patch object (${namespace ?? ''}/${name}; ${apiVersion}, Kind=${String(config.kind)}): ${what}`,
+    `failed to create typed patch object (${textOf(namespace)}/${textOf(name)}; ${apiVersion}, Kind=${textOf(config.kind)}): ${what}`,
   );
 }
 

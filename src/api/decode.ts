@@ -200,7 +200,7 @@ export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
     const lines = found.map(d => lineCounter.linePos(d.offset).line);
     return { value, duplicates: found.map(d => d.path), lines };
   } catch (cause) {
-    throw refuseYaml(cause instanceof NoJson ? cause.message : `yaml: ${messageOf(cause)}`, text, kind);
+    throw refuseYaml(cause instanceof NoJson ? cause.message : `yaml: ${yamlFault(cause)}`, text, kind);
   }
 }
 
@@ -222,6 +222,12 @@ function asPlainJson(text: string): object | undefined {
 }
 
 class NoJson extends Error {}
+
+// The library recurses, some 900 levels down until the stack ends.
+const yamlFault = (error: unknown): string => {
+  const [why = ''] = messageOf(error).split('\n');
+  return why.includes('call stack') ? 'exceeded max depth' : why;
+};
 
 const refuseYaml = (why: string, text: string, kind: string | undefined): StatusError =>
   kind === undefined
@@ -256,7 +262,7 @@ function firstDocument(text: string, lineCounter: LineCounter, kind: string | un
   } catch (error) {
     const { line, col } = lineCounter.linePos(error instanceof YAMLParseError ? error.pos[0] : 0);
     const where = error instanceof YAMLParseError ? ` at line ${line}, column ${col}` : '';
-    const why = `${messageOf(error).split('\n')[0]}${where}`;
+    const why = `${yamlFault(error)}${where}`;
     throw refuseYaml(`yaml: ${why}`, text, kind);
   }
   return new Document(null);

@@ -206,6 +206,14 @@ test('patches that are none', async () => {
       { apiVersion: { toString: null }, kind: [{ toString: null }] },
       applyPatch,
     ],
+    [
+      500,
+      'failed to create typed patch object (/; coordination.k8s.io/v1, Kind=Lease): .spec.nonsense: field not declared in schema',
+      'PATCH',
+      `${one}?fieldManager=m`,
+      { ...lease({}, { nonsense: 1 }), metadata: { name: { toString: null }, namespace: 1 } },
+      applyPatch,
+    ],
     [415, '415: Unsupported Media Type', 'PATCH', one, {}, { 'content-type': 'application/json' }],
   ]);
   assert.equal((await api.expect(200, 'PATCH', one, 'null', jsonPatch)).metadata.name, 'one');
