@@ -142,13 +142,13 @@ function adoptFields(fields: Plain, old: Plain, except?: string): boolean {
     if (key === except || !(inOrder || Object.hasOwn(old, key))) continue;
     const before = old[key];
     if (value === before) continue;
-    if (adopted(value, before)) fields[key] = before;
-    else same = false;
+    if (!adopted(value, before)) same = false;
+    else if (!Object.isFrozen(fields)) fields[key] = before;
   }
   return same && at === keys.length;
 }
 
-/** Whether the JSON of both is the same; what is not the same has taken over the parts that are. */
+/** Whether the JSON of both is the same; what is not the same has taken over the parts that are, unless it is frozen. */
 function adopted(value: unknown, old: unknown): boolean {
   if (typeof value !== 'object' || typeof old !== 'object' || value === null || old === null) return value === old;
   if (!Array.isArray(value)) return !Array.isArray(old) && adoptFields(value as Plain, old as Plain);
@@ -156,8 +156,8 @@ function adopted(value: unknown, old: unknown): boolean {
   let same = value.length === old.length;
   for (let i = 0; i < value.length && i < old.length; i++) {
     if (value[i] === old[i]) continue;
-    if (adopted(value[i], old[i])) value[i] = old[i];
-    else same = false;
+    if (!adopted(value[i], old[i])) same = false;
+    else if (!Object.isFrozen(value)) value[i] = old[i];
   }
   return same;
 }
