@@ -6,6 +6,8 @@ import type { Informer } from '../client/informer.ts';
 import { noCgroups } from './cgroup.ts';
 import { ContainerKiller } from './container-killer.ts';
 import { ContainerStarter } from './container-starter.ts';
+import { PodCertificates } from './credential/pod-certificates.ts';
+import { TrustBundles } from './credential/trust-bundles.ts';
 import { CsiExpansion } from './csi/csi-expansion.ts';
 import { CsiPaths } from './csi/csi-path.ts';
 import { claimedCsi, csiPlugin } from './csi/csi-plugins.ts';
@@ -128,6 +130,12 @@ async function makeBase(owner: KubeletOwner) {
     statuses: new StatusManager({ client, clock, log, apiPod: uid => owner.apiPod(uid), onSynced: times.statusSynced }),
     objects: new ObjectCache({ client, clock, log, onChange: uid => owner.objectChanged(uid) }),
     tokens: new TokenManager({ client, clock, random, log }),
+    trustBundles: new TrustBundles({ client, clock, onChange: uid => owner.objectChanged(uid) }),
+    certificates: new PodCertificates({
+      ...{ client, clock, random, log, events, nodeName },
+      nodeUid: () => owner.nodes.lister.get(nodeName)?.metadata.uid ?? '',
+      onChange: uid => owner.objectChanged(uid),
+    }),
     thresholds: o.evictionHard ?? defaultEvictionHard,
   };
 }
@@ -206,13 +214,13 @@ async function makeCsi(owner: KubeletOwner, base: Base, node: NodeManager) {
 
 function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager, csi: Csi): VolumeManager {
   const { client, clock, log } = owner.options;
-  const { host, objects, tokens, hostIps, cache, events, root } = base;
+  const { host, objects, tokens, trustBundles, certificates, hostIps, cache, events, root } = base;
   const podIps = (pod: Pod) =>
     pod.spec.hostNetwork ? hostIps : (cache.get(pod.metadata.uid ?? '')?.sandboxes[0]?.ips ?? []);
   const plugins = [
     emptyDirPlugin(host, base.machine.memoryBytes),
     ...contentPlugins({
-      ...{ host, clock, objects, tokens },
+      ...{ host, clock, objects, tokens, trustBundles, certificates },
       nodeFields: pod => ({ hostIps, podIps: podIps(pod) }),
       allocatable: () => node.allocatable,
     }),

@@ -136,6 +136,8 @@ class NodeKubelet implements Kubelet {
     this.#parts?.csi.volumes.stop();
     this.#parts?.statuses.stop();
     this.#parts?.objects.stop();
+    this.#parts?.trustBundles.stop();
+    this.#parts?.certificates.stop();
   }
 
   // ---- composition ----

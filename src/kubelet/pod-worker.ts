@@ -355,13 +355,15 @@ export class PodWorker implements PodView {
 
   /** Nothing runs any more: volumes, cgroup and, when the object is gone, every other trace. */
   async #clean(): Promise<number | undefined> {
-    const { volumes, cgroups, statuses, objects, tokens, images } = this.#c;
+    const { volumes, cgroups, statuses, objects, tokens, trustBundles, certificates, images } = this.#c;
     await volumes.tearDown(this.uid);
     this.#c.metrics.times.gone(this.uid);
     await cgroups.remove(this.uid);
     this.#resizing.forgetCgroup();
     objects.release(this.uid);
     tokens.release(this.uid);
+    trustBundles.release(this.uid);
+    certificates.release(this.uid);
     images.forgetPod(this.uid);
     statuses.finish(this.uid);
     if (!this.#removed) return undefined;

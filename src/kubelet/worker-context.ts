@@ -6,6 +6,8 @@ import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { PodCgroups } from './cgroup.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import type { ContainerStarter } from './container-starter.ts';
+import type { PodCertificates } from './credential/pod-certificates.ts';
+import type { TrustBundles } from './credential/trust-bundles.ts';
 import type { NodeDevices } from './device/node-devices.ts';
 import type { Host } from './host/host.ts';
 import type { ImageManager } from './image-manager.ts';
@@ -42,6 +44,8 @@ export interface WorkerContext {
   readonly images: ImageManager;
   readonly objects: ObjectCache;
   readonly tokens: TokenManager;
+  readonly trustBundles: TrustBundles;
+  readonly certificates: PodCertificates;
   /** Absent: this node takes no plugins. */
   readonly devices: NodeDevices | undefined;
   readonly hostIps: readonly string[];

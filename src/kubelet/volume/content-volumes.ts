@@ -3,6 +3,8 @@
 import type { DownwardAPIVolumeFile, Pod, Volume, VolumeProjection } from '../../api/type/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import { nearNumber } from '../../base/whole-number.ts';
+import type { PodCertificates } from '../credential/pod-certificates.ts';
+import type { TrustBundles } from '../credential/trust-bundles.ts';
 import type { Host } from '../host/host.ts';
 import { fieldValue, type NodeFields, resourceValue } from '../kernel/downward.ts';
 import {
@@ -26,6 +28,8 @@ export interface ContentOptions {
   readonly clock: Clock;
   readonly objects: ObjectCache;
   readonly tokens: TokenManager;
+  readonly trustBundles: TrustBundles;
+  readonly certificates: PodCertificates;
   nodeFields(pod: Pod): NodeFields;
   allocatable(): Readonly<Record<string, string>>;
 }
@@ -162,9 +166,9 @@ const projectedContent: Collect = async (o, pod, volume) => {
   const payload = new Map<string, PayloadFile>();
   let refreshAtMs: number | undefined;
   const errors: string[] = [];
-  for (const source of sources ?? []) {
+  for (const [i, source] of (sources ?? []).entries()) {
     try {
-      const content = await projection(o, pod, source, defaultMode);
+      const content = await projection(o, pod, source, defaultMode, `${volume.name}/${i}`);
       for (const [path, file] of content.payload) payload.set(path, file);
       if (content.refreshAtMs !== undefined) refreshAtMs = Math.min(refreshAtMs ?? Infinity, content.refreshAtMs);
     } catch (error) {
@@ -175,7 +179,14 @@ const projectedContent: Collect = async (o, pod, volume) => {
   return { payload, ...(refreshAtMs !== undefined ? { refreshAtMs } : {}) };
 };
 
-async function projection(o: ContentOptions, pod: Pod, source: VolumeProjection, mode: number): Promise<Content> {
+/** `place`: of the source, within the pod. */
+async function projection(
+  o: ContentOptions,
+  pod: Pod,
+  source: VolumeProjection,
+  mode: number,
+  place: string,
+): Promise<Content> {
   if (source.configMap) {
     const { name = '', items, optional = false } = source.configMap;
     return { payload: await configMapFiles(o, pod, name, items, mode, optional) };
@@ -187,13 +198,29 @@ async function projection(o: ContentOptions, pod: Pod, source: VolumeProjection,
   if (source.downwardAPI) return { payload: downwardFiles(o, pod, source.downwardAPI.items, mode) };
   if (source.serviceAccountToken) {
     const { token, refreshAtMs } = await o.tokens.token(pod, source.serviceAccountToken);
-    const uid = commonUser(pod);
-    const restricted = uid !== undefined || pod.spec.securityContext?.fsGroup !== undefined;
-    const owner = uid === undefined ? {} : { uid };
-    const file = { data: utf8(token), mode: restricted ? 0o600 : mode, ...owner };
-    return { payload: new Map([[source.serviceAccountToken.path, file]]), refreshAtMs };
+    return { payload: new Map([[source.serviceAccountToken.path, credentialFile(pod, token, mode)]]), refreshAtMs };
+  }
+  if (source.clusterTrustBundle) {
+    const anchors = await o.trustBundles.anchors(pod, source.clusterTrustBundle);
+    return { payload: new Map([[source.clusterTrustBundle.path, credentialFile(pod, anchors, mode)]]) };
+  }
+  if (source.podCertificate) {
+    const { credentialBundlePath, keyPath, certificateChainPath } = source.podCertificate;
+    const { keyPem, chainPem, refreshAtMs } = await o.certificates.credentials(pod, place, source.podCertificate);
+    const payload = new Map<string, PayloadFile>();
+    if (credentialBundlePath) payload.set(credentialBundlePath, credentialFile(pod, keyPem + chainPem, mode));
+    if (keyPath) payload.set(keyPath, credentialFile(pod, keyPem, mode));
+    if (certificateChainPath) payload.set(certificateChainPath, credentialFile(pod, chainPem, mode));
+    return { payload, refreshAtMs };
   }
   throw new Error('projection source is not supported on this node');
+}
+
+/** For the pod's one user alone where there is one, or a group that owns its volumes. */
+function credentialFile(pod: Pod, text: string, mode: number): PayloadFile {
+  const uid = commonUser(pod);
+  const restricted = uid !== undefined || pod.spec.securityContext?.fsGroup !== undefined;
+  return { data: utf8(text), mode: restricted ? 0o600 : mode, ...(uid === undefined ? {} : { uid }) };
 }
 
 /** The one user all containers run as, if the pod says so of each of them. */

@@ -101,7 +101,7 @@ export class VolumeManager {
         ready = false;
         againAtMs = Math.min(againAtMs, m.retryAtMs);
       } else if (m.plugin.update || m.setUp.update)
-        againAtMs = Math.min(againAtMs, m.setUp.refreshAtMs ?? now + resyncMs, now + resyncMs);
+        againAtMs = Math.min(againAtMs, Math.max(m.setUp.refreshAtMs ?? now + resyncMs, m.retryAtMs), now + resyncMs);
     }
     return { ready, ...(againAtMs < Number.POSITIVE_INFINITY ? { againInMs: Math.max(0, againAtMs - now) } : {}) };
   }
@@ -138,11 +138,12 @@ export class VolumeManager {
       }
       known.set(volume.name, m);
     }
-    if (!m.setUp && clock.now() < m.retryAtMs) return;
+    if (clock.now() < m.retryAtMs) return;
     try {
       if (m.setUp) {
         if (m.setUp.update) m.setUp = await m.setUp.update();
         else if (m.plugin.update) m.setUp = await m.plugin.update(pod, volume, m.dir);
+        m.failures = 0;
         return;
       }
       const setUp = await m.plugin.setUp(pod, volume, m.dir);
