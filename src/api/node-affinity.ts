@@ -1,4 +1,5 @@
 // Node selectors: what a pod demands or prefers of a node's labels and name.
+import { own } from '../base/own.ts';
 import type {
   Node,
   NodeSelector,
@@ -35,8 +36,6 @@ export function requirementMatches(r: NodeSelectorRequirement, value: string | u
       return false;
   }
 }
-
-const own = (labels: Labels, key: string) => (Object.hasOwn(labels, key) ? labels[key] : undefined);
 
 /** A term without requirements selects nothing. */
 export function termMatches(term: NodeSelectorTerm, node: Node): boolean {

@@ -61,6 +61,10 @@ test('durations', () => {
   for (const [text, want] of cases) assert.equal(formatDuration(parseDuration(text)), want, text);
   assert.throws(() => parseDuration('3'), { message: 'time: missing unit in duration "3"' });
   assert.throws(() => parseDuration('3d'), { message: 'time: unknown unit "d" in duration "3d"' });
+  for (const word of ['constructor', 'toString', 'valueOf'])
+    assert.throws(() => parseDuration(`3${word}`), {
+      message: `time: unknown unit "${word}" in duration "3${word}"`,
+    });
   assert.throws(() => parseDuration('x'), { message: 'time: invalid duration "x"' });
   fc.assert(fc.property(fc.maxSafeInteger(), ns => assert.equal(parseDuration(formatDuration(ns)), ns === 0 ? 0 : ns)));
 });

@@ -1,4 +1,5 @@
 // Scalars whose JSON text Kubernetes rewrites when it decodes: times, durations, base64.
+import { own } from '../base/own.ts';
 
 export const timeLayout = '2006-01-02T15:04:05Z07:00';
 export const microTimeLayout = '2006-01-02T15:04:05.000000Z07:00';
@@ -113,7 +114,7 @@ export function parseDuration(text: string): number {
   }
   let ns = 0;
   for (const [, number, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)([a-zµμ]+)/gi)) {
-    const size = unitNs[unit!];
+    const size = own(unitNs, unit!);
     if (!size) throw new ScalarError(`time: unknown unit ${quote(unit!)} in duration ${quote(text)}`);
     ns += Number(number) * size;
   }

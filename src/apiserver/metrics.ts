@@ -1,8 +1,10 @@
 // Request metrics by Kubernetes' names, counted in place: nothing is looked up by labels but when they are scraped.
+
 import { BucketCounts, bucketSamples } from '../base/bucket-counts.ts';
 import type { Clock } from '../base/clock.ts';
 import { CellCounter } from '../base/metric-cells.ts';
 import type { Metrics, Sample } from '../base/metrics.ts';
+import { own } from '../base/own.ts';
 import { removedRelease } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
 import { applyMediaType } from './patch.ts';
@@ -237,7 +239,7 @@ function verbOf({ isResource, verb, subresource }: RequestInfo, contentType: str
 
 /** The method of a verb that metrics name. */
 export function methodOf(verb: string, subresource: string): string {
-  return connected.has(subresource) ? 'CONNECT' : (methods[verb] ?? verb.toUpperCase());
+  return connected.has(subresource) ? 'CONNECT' : (own(methods, verb) ?? verb.toUpperCase());
 }
 
 function scopeOf({ isResource, verb, name, namespace }: RequestInfo): string {

@@ -13,6 +13,7 @@ import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, StatusError, unsupportedMediaType } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
+import { own } from '../base/own.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
 import type { WriteContext } from './registry/registry.ts';
@@ -110,7 +111,7 @@ export function parsePatch(body: Uint8Array, kind: PatchKind) {
 
 /** Throws 415 for what is no patch; `strategic`: whether the kind takes strategic merge patches. */
 export function patchKindOf(contentType: string | undefined, strategic: boolean): PatchKind {
-  const kind = mediaTypes[mediaTypeOf(contentType)];
+  const kind = own(mediaTypes, mediaTypeOf(contentType));
   if (kind && (strategic || kind !== 'strategic')) return kind;
   // Kubernetes' router turns what no built-in kind takes away before anything looks at it.
   if (strategic) throw new StatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});

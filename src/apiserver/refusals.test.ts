@@ -215,6 +215,7 @@ test('patches that are none', async () => {
       applyPatch,
     ],
     [415, '415: Unsupported Media Type', 'PATCH', one, {}, { 'content-type': 'application/json' }],
+    [415, '415: Unsupported Media Type', 'PATCH', one, {}, { 'content-type': 'constructor' }],
   ]);
   assert.equal((await api.expect(200, 'PATCH', one, 'null', jsonPatch)).metadata.name, 'one');
 });

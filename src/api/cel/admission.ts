@@ -1,4 +1,5 @@
 // The environments of admission policies and match conditions: what their expressions may name and must give.
+import { own } from '../../base/own.ts';
 import type { CelBindings, CelCompileResult, CelEnvironment } from './cel.ts';
 import { compile } from './compile.ts';
 import type { CelField, CelObjectType, CelType } from './type.ts';
@@ -101,7 +102,7 @@ function openType(name: string): CelObjectType {
 
 const UNESCAPE: Readonly<Record<string, string>> = { underscores: '__', dot: '.', dash: '-', slash: '/' };
 const unescapeName = (name: string): string =>
-  name.replace(/__([a-z]+)__/g, (_, word: string) => UNESCAPE[word] ?? word);
+  name.replace(/__([a-z]+)__/g, (_, word: string) => own(UNESCAPE, word) ?? word);
 
 function mutationType(name: string): CelObjectType | undefined {
   if (name === 'JSONPatch') return JSON_PATCH_TYPE;

@@ -1,4 +1,5 @@
 // Formats of strings that custom resources are held to. Others are let pass.
+import { own } from '../../base/own.ts';
 import { isDns1123Label, isDns1123Subdomain, parseIp } from '../name-rule.ts';
 import { parseDuration, ScalarError } from '../scalar.ts';
 
@@ -115,6 +116,6 @@ const checks: Readonly<Record<string, (text: string) => boolean>> = {
 };
 
 /** Does a string have the format? Unknown formats hold for every string. */
-export const hasFormat = (format: string, text: string): boolean => checks[format]?.(text) ?? true;
+export const hasFormat = (format: string, text: string): boolean => own(checks, format)?.(text) ?? true;
 
 export const isKnownFormat = (format: string): boolean => Object.hasOwn(checks, format);

@@ -1,4 +1,5 @@
 // What the schema of a custom resource must obey to be structural: every field has one type, said in one place.
+import { own } from '../../base/own.ts';
 import { FieldErrors, type FieldPath } from '../field-error.ts';
 import { cloneDeep } from '../meta.ts';
 import { equalJson, isPlain } from '../patch/plain.ts';
@@ -178,11 +179,11 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
       items.type ?? '',
       "must be object if parent array's x-kubernetes-list-type is map",
     );
-  if (keys.some(k => !items.properties?.[k]))
+  if (keys.some(k => !own(items.properties, k)))
     errors.invalid(here, keys, 'entries must all be names of item properties');
   for (const [i, key] of keys.entries()) {
     if (keys.indexOf(key) < i) errors.invalid(here.index(i), key, 'must not contain duplicate entries');
-    const property = items.properties?.[key];
+    const property = own(items.properties, key);
     if (!property) continue;
     const where = below.child('properties').key(key);
     if (!scalars.includes(property.type ?? '') && !property['x-kubernetes-int-or-string'])
@@ -203,7 +204,7 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
 
 function checkMetadata(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const typeOf = (name: string, wanted: string) => {
-    const property = s.properties?.[name];
+    const property = own(s.properties, name);
     if (property && property.type !== wanted)
       errors.invalid(at.child('properties').key(name).child('type'), property.type ?? '', `must be ${wanted}`);
   };
@@ -256,14 +257,14 @@ function checkValueNode(
   if (n['x-kubernetes-list-map-keys']?.length)
     errors.forbidden(at.child('x-kubernetes-list-map-keys'), 'must be empty to be structural');
   for (const [name, property] of Object.entries(n.properties ?? {})) {
-    const own =
-      structure?.properties?.[name] ??
+    const structural =
+      own(structure?.properties, name) ??
       (isSchema(structure?.additionalProperties) ? structure.additionalProperties : undefined);
     const where = at.child('properties').key(name);
     const there = home.child('properties').key(name);
-    if (!own && !structure?.['x-kubernetes-preserve-unknown-fields'])
+    if (!structural && !structure?.['x-kubernetes-preserve-unknown-fields'])
       errors.required(there, `because it is defined in ${where}`);
-    checkValueNode(property, own, where, there, errors);
+    checkValueNode(property, structural, where, there, errors);
   }
   if (isSchema(n.items)) {
     const own = isSchema(structure?.items) ? structure.items : undefined;

@@ -338,6 +338,14 @@ test('refuses schemas that are not structural', () => {
     ),
     ['s.properties[a].x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map'],
   );
+  // Words that every object of JavaScript knows are names of nothing.
+  const keyed = { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['constructor'] };
+  assert.deepEqual(complaints(object({ a: { ...keyed, items: object({ k: { type: 'string' } }) } })), [
+    's.properties[a].x-kubernetes-list-map-keys: Invalid value: ["constructor"]: entries must all be names of item properties',
+  ]);
+  assert.deepEqual(complaints(object({}, { anyOf: [{ properties: { toString: { minLength: 1 } } }] })), [
+    's.properties[toString]: Required value: because it is defined in s.anyOf[0].properties[toString]',
+  ]);
 });
 
 const rule = (text: string, more = {}) => ({ 'x-kubernetes-validations': [{ rule: text, ...more }] });
@@ -455,6 +463,7 @@ test('formats', () => {
     ['uri', 'https://example.com/x'],
     ['email', 'a@example.com'],
     ['unheard-of', '???'],
+    ...['__proto__', 'hasOwnProperty', '__defineGetter__'].map((format): [string, string] => [format, '???']),
   ];
   for (const [format, text] of good) assert.ok(hasFormat(format, text), format);
   const bad: [string, string][] = [

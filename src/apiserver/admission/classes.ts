@@ -1,5 +1,6 @@
 // Objects that name a class, or get the default one: DefaultStorageClass, DefaultIngressClass, RuntimeClass; and the
 // finalizers of StorageObjectInUseProtection.
+
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { canonicalQuantity } from '../../api/quantity.ts';
 import { forbidden } from '../../api/status.ts';
@@ -7,6 +8,7 @@ import type { PersistentVolumeClaim, Pod } from '../../api/type/core-v1.ts';
 import type { Ingress, IngressClass } from '../../api/type/networking-v1.ts';
 import type { RuntimeClass } from '../../api/type/node-v1.ts';
 import type { StorageClass } from '../../api/type/storage-v1.ts';
+import { own } from '../../base/own.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
 
@@ -95,10 +97,10 @@ export function runtimeClass(classes: WatchCache): AdmissionPlugin {
       }
       const { nodeSelector, tolerations } = found?.scheduling ?? {};
       for (const [key, value] of Object.entries(nodeSelector ?? {})) {
-        const own = pod.spec.nodeSelector?.[key];
-        if (own !== undefined && own !== value)
+        const given = own(pod.spec.nodeSelector, key);
+        if (given !== undefined && given !== value)
           throw reject(
-            `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${own}`,
+            `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${given}`,
           );
         pod.spec.nodeSelector = { ...pod.spec.nodeSelector, [key]: value };
       }

@@ -222,3 +222,14 @@ test('another server on the same store serves what is there, and what comes', as
     await first.stop();
   }
 });
+
+test('a definition without versions is invalid, also where it lies about those that are stored', async () => {
+  await establish(call, definition('null.example.com'));
+  const at = `${definitions}/widgets.null.example.com`;
+  const patch = { spec: null, status: { storedVersions: null } };
+  const { message } = await call.expect(422, 'PATCH', at, patch, mergePatch);
+  assert.match(
+    message,
+    /status\.storedVersions\[0\]: Invalid value: "v1": missing from spec\.versions; v1 was previously/,
+  );
+});

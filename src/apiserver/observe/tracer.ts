@@ -1,6 +1,8 @@
 // Follows requests: what took long is told in the log, and what is sampled goes to where traces are collected.
+
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import { own } from '../../base/own.ts';
 import type { Random } from '../../base/random.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -81,7 +83,7 @@ const titles: Readonly<Record<string, string>> = {
 
 function tellSlow(log: Log, { startMs, steps }: RequestTrace, { info, exchange, code, endMs }: Ended): void {
   log.info('a request was slow', {
-    trace: titles[info?.verb ?? ''] ?? 'Request',
+    trace: own(titles, info?.verb ?? '') ?? 'Request',
     method: exchange.method,
     url: exchange.path + exchange.rawQuery,
     userAgent: exchange.headers['user-agent'] ?? '',

@@ -1,4 +1,5 @@
 // What a CustomResourceDefinition must obey.
+import { own } from '../../../base/own.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import { IMMUTABLE, isDns1035Label, isDns1123Subdomain } from '../../name-rule.ts';
 import { equalJson } from '../../patch/plain.ts';
@@ -215,7 +216,7 @@ function simplePath(jsonPath: string): readonly string[] | undefined {
 
 function schemaAtPath(schema: JSONSchemaProps | undefined, fields: readonly string[]): JSONSchemaProps | undefined {
   let at = schema;
-  for (const name of fields) at = at?.properties?.[name];
+  for (const name of fields) at = own(at?.properties, name);
   return at;
 }
 
@@ -287,10 +288,12 @@ function validateApproval(crd: Crd, old: Crd | undefined, errors: FieldErrors): 
 /** Checks on every update, of the object or of its status. */
 export function validateDefinitionStatus({ spec, status }: Crd, errors: FieldErrors): void {
   const stored = status?.storedVersions ?? [];
+  // Of a body it may be null.
+  const versions = spec.versions ?? [];
   const at = STATUS.child('storedVersions');
   if (stored.length === 0) errors.invalid(at, stored, 'must have at least one stored version');
   for (const [i, v] of stored.entries())
-    if (!spec.versions.some(s => s.name === v))
+    if (!versions.some(s => s.name === v))
       errors.invalid(
         at.index(i),
         v,
@@ -299,7 +302,7 @@ export function validateDefinitionStatus({ spec, status }: Crd, errors: FieldErr
           v,
         ),
       );
-  const storage = spec.versions.find(v => v.storage)?.name;
+  const storage = versions.find(v => v.storage)?.name;
   if (storage && stored.length && !stored.includes(storage))
     errors.invalid(at, stored, `must have the storage version ${storage}`);
 }

@@ -11,6 +11,7 @@ import { claimStrategy } from './claim.ts';
 import { configMapStrategy } from './config-map.ts';
 import { endpointsStrategy } from './endpoints.ts';
 import { coreEventStrategy, eventStrategy } from './event.ts';
+import { limitRangeStrategy } from './limit-range.ts';
 import { nodeStrategy } from './node.ts';
 import { secretStrategy } from './secret.ts';
 import { serviceAccountStrategy } from './service-account.ts';
@@ -213,4 +214,11 @@ test('volumes', () => {
     changed(volumeStrategy, { spec: { ...spec, hostPath: { path: '/b' } } }, volume)[0]!,
     /^spec\.persistentvolumesource: Forbidden: spec\.persistentvolumesource is immutable after creation\n- hostPath\.path: "\/a"/,
   );
+});
+
+test('limits of what is named like a word of JavaScript', () => {
+  const limits = [
+    { type: 'Pod', min: { constructor: '1' }, max: { cpu: '1' }, maxLimitRequestRatio: { toString: '2' } },
+  ];
+  for (const error of wrong(limitRangeStrategy, { spec: { limits } })) assert.match(error, /must be a standard/);
 });

@@ -1,4 +1,5 @@
 // The rules of LimitRanges.
+import { own } from '../../../base/own.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { isQualifiedName } from '../../name-rule.ts';
@@ -62,11 +63,11 @@ function validateOrder(item: LimitRangeItem, name: string, at: FieldPath, errors
     highName: string,
     field: (typeof KEYS)[number],
   ) => {
-    const [a, b] = [item[low]?.[name], item[high]?.[name]];
+    const [a, b] = [own(item[low], name), own(item[high], name)];
     if (a === undefined || b === undefined || amount(a).compare(amount(b)) <= 0) return;
     errors.invalid(
       at.child(field).key(name),
-      item[field]![name],
+      own(item[field], name),
       `${lowName} value ${a} is greater than ${highName} value ${b}`,
     );
   };
@@ -77,7 +78,7 @@ function validateOrder(item: LimitRangeItem, name: string, at: FieldPath, errors
   check('min', 'default', 'min', 'default', 'default');
   check('default', 'max', 'default', 'max', 'default');
   validateRatio(item, name, at, errors);
-  const [limit, request] = [item.default?.[name], item.defaultRequest?.[name]];
+  const [limit, request] = [own(item.default, name), own(item.defaultRequest, name)];
   if (limit === undefined || request === undefined || isOvercommitAllowed(name)) return;
   if (amount(limit).compare(amount(request)) !== 0)
     errors.invalid(
@@ -88,12 +89,12 @@ function validateOrder(item: LimitRangeItem, name: string, at: FieldPath, errors
 }
 
 function validateRatio(item: LimitRangeItem, name: string, at: FieldPath, errors: FieldErrors): void {
-  const ratio = item.maxLimitRequestRatio?.[name];
+  const ratio = own(item.maxLimitRequestRatio, name);
   if (ratio === undefined) return;
   const here = at.child('maxLimitRequestRatio').key(name);
   const value = amount(ratio).milliValue();
   if (value < 1000) errors.invalid(here, ratio, `ratio ${ratio} is less than 1`);
-  const [max, min] = [item.max?.[name], item.min?.[name]];
+  const [max, min] = [own(item.max, name), own(item.min, name)];
   if (max === undefined || min === undefined) return;
   const most = amount(max).milliValue() / amount(min).milliValue();
   if (value / 1000 > most) errors.invalid(here, ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`);

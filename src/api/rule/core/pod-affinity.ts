@@ -1,4 +1,5 @@
 // Affinity of a pod to nodes and other pods.
+import { own } from '../../../base/own.ts';
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import { isDns1123Label } from '../../name-rule.ts';
 import type { Affinity, NodeAffinity, PodAffinityTerm, PodAntiAffinity } from '../../type/core-v1.ts';
@@ -69,7 +70,7 @@ export function validateLabelKeys(
   for (const [i, key] of keys.entries()) {
     const here = at.child(field).index(i);
     validateLabelName(key, here, errors);
-    let uses = selector?.matchLabels?.[key] === undefined ? 0 : 2;
+    let uses = own(selector?.matchLabels, key) === undefined ? 0 : 2;
     for (const e of selector?.matchExpressions ?? []) if (e.key === key) uses++;
     if (uses > (merged ? 1 : 0)) errors.invalid(here, key, `exists in both ${field} and labelSelector`);
   }

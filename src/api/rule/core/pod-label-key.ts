@@ -1,4 +1,5 @@
 // matchLabelKeys: at creation the values of the pod's own labels go into its selectors.
+import { own } from '../../../base/own.ts';
 import type { Mutable } from '../../meta.ts';
 import type { Pod, PodAffinityTerm } from '../../type/core-v1.ts';
 import type { LabelSelector } from '../../type/meta-v1.ts';
@@ -32,7 +33,7 @@ function add(
 ): void {
   if (!selector || !keys) return;
   for (const key of keys) {
-    const value = labels[key];
+    const value = own(labels, key);
     if (value === undefined) continue;
     selector.matchExpressions ??= [];
     selector.matchExpressions.push({ key, operator, values: [value] });

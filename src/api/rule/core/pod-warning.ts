@@ -1,4 +1,5 @@
 // Warnings about pods and pod templates: things that are accepted and probably not meant.
+import { own } from '../../../base/own.ts';
 import { isCanonicalPart } from '../../canonical-part.ts';
 import { type FieldPath, path } from '../../field-error.ts';
 import { parseIp } from '../../name-rule.ts';
@@ -51,7 +52,8 @@ function warningsOf(meta: ObjectMeta | undefined, metaAt: FieldPath, spec: PodSp
   const out: string[] = [];
   const warn = (where: FieldPath, text: string) => out.push(`${where}: ${text}`);
   for (const label in spec.nodeSelector) {
-    if (NODE_LABELS[label]) warn(at.child('nodeSelector').key(label), NODE_LABELS[label]!);
+    const text = own(NODE_LABELS, label);
+    if (text) warn(at.child('nodeSelector').key(label), text);
   }
   if (meta?.annotations) annotationWarnings(meta.annotations, metaAt.child('annotations'), warn);
   if (spec.affinity || spec.topologySpreadConstraints) placementWarnings(spec, at, warn);
@@ -101,9 +103,10 @@ function placementWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
     ),
   ];
   for (const [term, where] of terms) {
-    for (const [i, { key }] of (term.matchExpressions ?? []).entries())
-      if (NODE_LABELS[key])
-        warn(where.child('matchExpressions').index(i).child('key'), `${key} is ${NODE_LABELS[key]}`);
+    for (const [i, { key }] of (term.matchExpressions ?? []).entries()) {
+      const text = own(NODE_LABELS, key);
+      if (text) warn(where.child('matchExpressions').index(i).child('key'), `${key} is ${text}`);
+    }
   }
   for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
     const affinity = spec.affinity?.[kind];
@@ -116,8 +119,8 @@ function placementWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
   }
   for (const [i, constraint] of (spec.topologySpreadConstraints ?? []).entries()) {
     const where = at.child('topologySpreadConstraints').index(i);
-    if (NODE_LABELS[constraint.topologyKey])
-      warn(where.child('topologyKey'), `${constraint.topologyKey} is ${NODE_LABELS[constraint.topologyKey]}`);
+    const text = own(NODE_LABELS, constraint.topologyKey);
+    if (text) warn(where.child('topologyKey'), `${constraint.topologyKey} is ${text}`);
     if (!constraint.labelSelector) warn(where.child('labelSelector'), MATCHES_NOTHING);
   }
 }

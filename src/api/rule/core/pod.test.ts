@@ -440,6 +440,26 @@ test('matchLabelKeys go into the selector', () => {
   });
 });
 
+test('labels named like words of JavaScript are labels like others', () => {
+  const key = 'constructor';
+  const term = { topologyKey: key, labelSelector: { matchLabels: { app: 'a' } }, matchLabelKeys: [key] };
+  const match = { matchExpressions: [{ key, operator: 'Exists' }] };
+  const { object, errors } = create(
+    podStrategy,
+    podOf({
+      nodeSelector: { [key]: 'a' },
+      affinity: {
+        podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] },
+        nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [match] } },
+      },
+    }),
+  );
+  assert.deepEqual(errors, []);
+  const terms = object.spec.affinity!.podAffinity!.requiredDuringSchedulingIgnoredDuringExecution!;
+  assert.deepEqual(terms[0]!.labelSelector, { matchLabels: { app: 'a' } });
+  assert.deepEqual(podStrategy.warnings!(object, undefined, ruleContext()), []);
+});
+
 test('an update may change images, deadlines and add tolerations', () => {
   const old = stored({ activeDeadlineSeconds: 10 });
   assert.deepEqual(
