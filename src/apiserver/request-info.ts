@@ -1,4 +1,5 @@
 // What a request asks for, read off its method, path and query: the only place that knows URL patterns.
+import { own } from '../base/own.ts';
 import { percentDecoded } from '../base/percent.ts';
 
 export interface RequestInfo {
@@ -52,7 +53,7 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
     return other(prefix, prefix === 'apis' ? (parts[0] ?? '') : '', parts[prefix === 'api' ? 0 : 1] ?? '');
   const group = prefix === 'apis' ? parts.shift()! : '';
   const version = parts.shift()!;
-  let verb = verbs[method] ?? '';
+  let verb = own(verbs, method) ?? '';
   // The deprecated form of watches: /api/v1/watch/...
   if (parts[0] === 'watch') {
     parts.shift();
