@@ -35,6 +35,7 @@ import { disruptionBudgetStrategy } from './policy/disruption-budget.ts';
 import { clusterRoleBindingStrategy, roleBindingStrategy } from './rbac/binding.ts';
 import { clusterRoleStrategy, roleStrategy } from './rbac/policy-rule.ts';
 import { deviceClassStrategy, resourceSliceStrategy } from './resource/device.ts';
+import { deviceTaintRuleStrategy } from './resource/device-taint.ts';
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource/resource-claim.ts';
 import { priorityClassStrategy } from './scheduling/priority-class.ts';
 import {
@@ -82,6 +83,7 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'resource.k8s.io/resourceclaims': resourceClaimStrategy,
   'resource.k8s.io/resourceclaimtemplates': resourceClaimTemplateStrategy,
   'resource.k8s.io/resourceslices': resourceSliceStrategy,
+  'resource.k8s.io/devicetaintrules': deviceTaintRuleStrategy,
   'networking.k8s.io/servicecidrs': serviceCidrStrategy,
   'networking.k8s.io/ipaddresses': ipAddressStrategy,
   'autoscaling/horizontalpodautoscalers': podAutoscalerStrategy,

@@ -2,7 +2,7 @@
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import { IMMUTABLE, isDns1123Subdomain, isQualifiedName } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
-import type { Device, DeviceAttribute, DeviceClass, DeviceTaint, ResourceSlice } from '../../type/resource-v1.ts';
+import type { Device, DeviceAttribute, DeviceClass, ResourceSlice } from '../../type/resource-v1.ts';
 import { validateNodeSelector } from '../core/node-selector.ts';
 import {
   validateBindingConditions,
@@ -20,6 +20,7 @@ import {
   validateOpaque,
   validateSelectors,
 } from './device-request.ts';
+import { stampTaints, validateTaint } from './device-taint.ts';
 import { dropFromClass, dropFromSlice } from './disabled.ts';
 
 const MAX_CONFIGS = 32;
@@ -61,8 +62,14 @@ function validateExtendedName(name: string, at: FieldPath, errors: FieldErrors):
 export const resourceSliceStrategy: Strategy<ResourceSlice> = {
   nameRule: 'dnsSubdomain',
   allowUnconditionalUpdate: true,
-  prepareForCreate: (now, context) => dropFromSlice(now, undefined, context),
-  prepareForUpdate: dropFromSlice,
+  prepareForCreate(now, context) {
+    dropFromSlice(now, undefined, context);
+    for (const device of now.spec?.devices ?? []) stampTaints(device.taints, context.nowMs);
+  },
+  prepareForUpdate(now, old, context) {
+    dropFromSlice(now, old, context);
+    for (const device of now.spec?.devices ?? []) stampTaints(device.taints, context.nowMs);
+  },
   validate({ spec }, errors) {
     if (!spec) return;
     checkDriver(spec.driver, SPEC.child('driver'), errors);
@@ -184,12 +191,4 @@ function validateAttribute(attribute: DeviceAttribute, at: FieldPath, errors: Fi
     /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
   if (attribute.version !== undefined && !semver.test(attribute.version))
     errors.invalid(at.child('version'), attribute.version, 'must be a string compatible with semver.org spec 2.0.0');
-}
-
-function validateTaint({ key, effect }: DeviceTaint, at: FieldPath, errors: FieldErrors): void {
-  if (!key) errors.required(at.child('key'));
-  else for (const m of isQualifiedName(key)) errors.invalid(at.child('key'), key, m);
-  if (!effect) errors.required(at.child('effect'));
-  else if (!['NoExecute', 'NoSchedule', 'None'].includes(effect))
-    errors.notSupported(at.child('effect'), effect, ['NoExecute', 'NoSchedule', 'None']);
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, ruleContext, update } from '../testing.ts';
 import { deviceClassStrategy, resourceSliceStrategy } from './device.ts';
+import { deviceTaintRuleStrategy } from './device-taint.ts';
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource-claim.ts';
 
 type Any = any;
@@ -270,4 +271,59 @@ test('what belongs to a feature that is off is not written, unless it was there'
   assert.deepEqual((create(resourceSliceStrategy, slice, off).object as Any).spec.devices, [{ name: 'a' }]);
   const kept = update(resourceSliceStrategy, slice, slice, off).object as Any;
   assert.equal(kept.spec.devices[0].allowMultipleAllocations, true);
+});
+
+const taintRule = (taint: object, deviceSelector?: object): Any => ({
+  metadata: { name: 'r' },
+  spec: { taint, ...(deviceSelector ? { deviceSelector } : {}) },
+});
+
+test('a taint rule says when its effect began', () => {
+  const at = (ms: number): Any => ({ ...ruleContext(), nowMs: ms });
+  const time = (ms: number) => new Date(ms).toISOString().replace('.000', '');
+  const none = create(deviceTaintRuleStrategy, taintRule({ key: 'k', effect: 'None' }), at(1000)).object as Any;
+  assert.equal(none.spec.taint.timeAdded, time(1000));
+  const become = (taint: object, ms = 5000) =>
+    (update(deviceTaintRuleStrategy, taintRule({ ...none.spec.taint, ...taint }), none, at(ms)).object as Any).spec
+      .taint;
+  assert.equal(become({ value: 'v' }).timeAdded, time(1000));
+  assert.equal(become({ effect: 'NoExecute' }).timeAdded, time(5000));
+  assert.equal(become({ effect: 'NoExecute', timeAdded: time(3000) }).timeAdded, time(3000));
+  assert.equal(become({ timeAdded: undefined }).timeAdded, time(5000));
+});
+
+test('what is wrong with a taint rule is named', () => {
+  const wrong = taintRule(
+    { key: '', value: '-', effect: 'PreferNoSchedule' },
+    { driver: 'D', pool: '', device: 'a.b' },
+  );
+  const { errors } = create(deviceTaintRuleStrategy, wrong);
+  assert.deepEqual(
+    errors.map(e => e.split(': ').slice(0, 2).join(': ')),
+    [
+      'spec.deviceSelector.driver: Invalid value',
+      'spec.deviceSelector.pool: Required value',
+      'spec.deviceSelector.device: Invalid value',
+      'spec.taint.key: Required value',
+      'spec.taint.value: Invalid value',
+      'spec.taint.effect: Unsupported value',
+    ],
+  );
+  const conditions = Array.from({ length: 9 }, (_, i) => ({
+    ...{ type: `T${i}`, status: 'True', reason: 'R', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' },
+  }));
+  const good = create(deviceTaintRuleStrategy, taintRule({ key: 'k', effect: 'None' }, {})).object as Any;
+  assert.deepEqual(
+    update(deviceTaintRuleStrategy, { ...good, status: { conditions } }, good, ruleContext('status')).errors,
+    ['status.conditions: Too many: 9: must have at most 8 items'],
+  );
+});
+
+test('taints of a slice say when they came', () => {
+  const spec = {
+    ...{ driver: 'd', pool: { name: 'p', generation: 1, resourceSliceCount: 1 }, nodeName: 'n' },
+    devices: [{ name: 'x', taints: [{ key: 'k', effect: 'NoSchedule' }] }],
+  };
+  const made = create(resourceSliceStrategy, { metadata: { name: 's' }, spec }).object as Any;
+  assert.equal(made.spec.devices[0].taints[0].timeAdded, '1970-01-01T00:00:00Z');
 });
