@@ -1,6 +1,7 @@
 // Equal parts of objects held once: pods of one template differ in little but names, and every version of an object
 // repeats the last one. Objects are never changed once stored, so parts can belong to many.
-import { isCanonicalPart, markCanonical } from './canonical-part.ts';
+import { escapeMarkup } from '../base/json-text.ts';
+import { isCanonicalPart, keepPartText, markCanonical, shortestText } from './canonical-part.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { normalize } from './normalize.ts';
 
@@ -111,7 +112,10 @@ export class PartSharer {
   #known(part: object): object {
     if (isCanonicalPart(part)) return part;
     const key = JSON.stringify(part);
-    return key.length > largestKey ? part : this.#parts.of(key, () => part);
+    if (key.length > largestKey) return part;
+    const known = this.#parts.of(key, () => part);
+    if (known !== part && key.length >= shortestText) keepPartText(known, escapeMarkup(key));
+    return known;
   }
 }
 

@@ -7,17 +7,21 @@ import type { ListResult } from './registry/listing.ts';
 import type { ListParts } from './render.ts';
 import { compressBytes, gzipHeaders } from './respond.ts';
 
-const batchItems = 64;
+const batchPieces = 128;
+const batchBytes = 512 << 10;
 
 /** Writes pieces in corked batches, waiting for the client between them: 1 GB/s without stalls over 5 ms. */
 export async function writePieces(out: Writable, pieces: Iterable<Uint8Array>): Promise<void> {
   let n = 0;
+  let bytes = 0;
   out.cork();
   for (const piece of pieces) {
     if (out.destroyed) return;
     const ready = out.write(piece);
-    if (++n < batchItems) continue;
+    bytes += piece.length;
+    if (++n < batchPieces && bytes < batchBytes) continue;
     n = 0;
+    bytes = 0;
     out.uncork();
     if (ready) await new Promise(resolve => setImmediate(resolve));
     else await drained(out);

@@ -1,7 +1,7 @@
 // How objects, lists and watch events are written for one media type and form.
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { lineOf } from '../base/bytes.ts';
+import { bytesOf, lineOf } from '../base/bytes.ts';
 import { jsonText } from '../base/json-text.ts';
 import type { Accepted } from './negotiation.ts';
 import type { ListForm } from './packed-parts.ts';
@@ -39,18 +39,15 @@ export interface RenderOptions {
   readonly now: () => number;
 }
 
-const comma = Buffer.from(',');
 const end = Buffer.from(']}\n');
-const opening = Buffer.from('{');
-const nextOpening = Buffer.from(',{');
-const commaByte = 44;
 
 /** Objects as they are, in JSON: nothing is serialised again. */
 export function jsonRenderer(resource: Resource): Renderer {
   const kind = resource.custom?.listKind ?? `${resource.kind}List`;
+  const typeMeta = resource.custom ? '' : `{"kind":"${resource.kind}","apiVersion":"${apiVersionOf(resource)}",`;
   const parts: ListParts = {
     name: `json ${resource.custom ? '' : apiVersionOf(resource)}`,
-    items: (items, first) => (resource.custom ? wholeItems(items, first) : bareItems(items, first, resource)),
+    items: (items, first) => itemPieces(items, first, typeMeta),
     ends: result =>
       resource.custom
         ? customEnds(kind, apiVersionOf(resource), result)
@@ -88,29 +85,37 @@ function customEnds(kind: string, apiVersion: string, result: ListResult): { hea
   };
 }
 
-function* wholeItems(items: readonly Stored[], begins: boolean): Iterable<Uint8Array> {
+/**
+ * The items of a list, parted by commas. Items of a list of a built-in kind lack `typeMeta`, which the list says of all of
+ * them; it stands first.
+ */
+function* itemPieces(items: readonly Stored[], begins: boolean, typeMeta: string): Iterable<Uint8Array> {
+  const { length } = typeMeta;
+  const typed = Buffer.from(typeMeta);
   let first = begins;
+  // Texts are encoded many at a time.
+  let text = '';
   for (const item of items) {
-    if (!first) yield comma;
+    const json = item.jsonOrText(typeMeta);
+    if (!first) text += ',';
     first = false;
-    yield item.json;
+    if (typeof json === 'string') {
+      text += json;
+      if (text.length < mostText) continue;
+      yield bytesOf(text);
+    } else {
+      const bare = length > 0 && typed.compare(json, 0, length) === 0;
+      if (bare) text += '{';
+      if (text) yield separators.get(text) ?? bytesOf(text);
+      yield bare ? json.subarray(length) : json;
+    }
+    text = '';
   }
+  if (text) yield bytesOf(text);
 }
 
-/** Items of a list of a built-in kind lack what the list says of all of them: kind and apiVersion, which stand first. */
-function* bareItems(items: readonly Stored[], begins: boolean, resource: Resource): Iterable<Uint8Array> {
-  const { kind } = resource;
-  const apiVersion = apiVersionOf(resource);
-  const { length } = `{"kind":"${kind}","apiVersion":"${apiVersion}",`;
-  let first = begins;
-  for (const { json, object } of items) {
-    const bare = object.kind === kind && object.apiVersion === apiVersion && json[length - 1] === commaByte;
-    if (bare) yield first ? opening : nextOpening;
-    else if (!first) yield comma;
-    first = false;
-    yield bare ? json.subarray(length) : json;
-  }
-}
+const mostText = 64 << 10;
+const separators = new Map(['{', ',', ',{'].map(text => [text, Buffer.from(text)]));
 
 /** The object of a BOOKMARK: its kind and how far the watch has come. */
 export function bookmarkOf(typeMeta: { kind: string; apiVersion: string }, revision: number, initial: boolean): object {

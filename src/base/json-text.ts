@@ -11,9 +11,11 @@ const escapes: Readonly<Record<string, string>> = {
 
 /** JSON.stringify, byte for byte as Go. The search costs nothing measurable: one character at a time is vectorised. */
 export function jsonText(value: unknown, indent?: number): string {
-  const text = JSON.stringify(value, undefined, indent);
-  return isMarked(text) ? text.replace(marked, c => escapes[c]!) : text;
+  return escapeMarkup(JSON.stringify(value, undefined, indent));
 }
+
+/** What JSON.stringify gave, as Go writes it. */
+export const escapeMarkup = (text: string): string => (isMarked(text) ? text.replace(marked, c => escapes[c]!) : text);
 
 const isMarked = (text: string): boolean =>
   text.includes('<') || text.includes('>') || text.includes('&') || text.includes('\u2028') || text.includes('\u2029');

@@ -5,6 +5,8 @@ export interface Keeper {
   forget(): void;
 }
 
+const usualBytes = 4096;
+
 /**
  * How many bytes of encoded forms the caches of a server keep in all. What was just written takes the place of what was
  * kept longest; what is only asked for is kept while there is room, so that a list of more than fits does not push out one
@@ -24,6 +26,11 @@ export class KeptBytes {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** For an object of usual size. */
+  get hasRoom(): boolean {
+    return this.#bytes + usualBytes <= this.#budget;
   }
 
   /** It keeps so many bytes from now on; others must go for it. */

@@ -2,6 +2,7 @@
 
 import { storedVersion } from '../../api/convert.ts';
 import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
+import { objectText } from '../../api/object-text.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
 import type { PartSharer } from '../../api/share.ts';
@@ -9,7 +10,6 @@ import { internalError, invalid, modified, notFound, StatusError } from '../../a
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
 import { lineOf } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { jsonText } from '../../base/json-text.ts';
 import type { Random } from '../../base/random.ts';
 import { longestKeyBytes } from '../../store/revision-store.ts';
 import { type Store, StoreConflictError, StoreFullError, StoreKeyError } from '../../store/store.ts';
@@ -165,7 +165,7 @@ export class Registry {
     const encode = (revision: number) => {
       if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);
-      const line = lineOf(jsonText(object));
+      const line = lineOf(objectText(object));
       stored = new Stored(key, object as KubeObject, revision, { line });
       this.cache.notePending(key, revision, stored);
       return stored.json;

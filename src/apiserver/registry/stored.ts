@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../api/meta.ts';
+import { objectText } from '../../api/object-text.ts';
 import { encodeProtobufItem, encodeProtobufWatchEvent, protobufEnvelope } from '../../api/protobuf.ts';
 import { joined, lineOf } from '../../base/bytes.ts';
-import { jsonText } from '../../base/json-text.ts';
 import type { Keeper, KeptBytes } from './kept-bytes.ts';
 
 const prefix = Buffer.from('{"type":"');
@@ -44,14 +44,19 @@ export class Stored implements Keeper {
   /** The same and a newline, as Kubernetes sends an object by itself. */
   get line(): Buffer {
     if (this.#line) return this.#line;
-    const line = lineOf(jsonText(this.object));
+    const line = lineOf(objectText(this.object));
     if (this.#mayKeep(line.length)) this.#line = line;
     return line;
   }
 
+  /** The canonical JSON; where its bytes cannot be kept as text, without the fields `typeMeta` if it begins with them. */
+  jsonOrText(typeMeta: string): Buffer | string {
+    return this.#line || this.#kept?.hasRoom ? this.json : objectText(this.object, typeMeta);
+  }
+
   /** The canonical JSON as a string. */
   get text(): string {
-    return this.#line ? this.json.toString() : jsonText(this.object);
+    return this.#line ? this.json.toString() : objectText(this.object);
   }
 
   /** Bytes its bound counts. */
