@@ -128,6 +128,8 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     attachDetachController(tuning.attachDetach),
     // Devices.
     ...(featureEnabled('DynamicResourceAllocation') ? [resourceClaimController()] : []),
-    ...(featureEnabled('DRADeviceTaints') ? [deviceTaintEvictionController()] : []),
+    ...(featureEnabled('DRADeviceTaints')
+      ? [deviceTaintEvictionController({ usesRules: featureEnabled('DRADeviceTaintRules') })]
+      : []),
   ];
 }
