@@ -256,6 +256,8 @@ export interface Handle {
   readonly nominated: NominatedPods;
   readonly namespaceLabels: NamespaceLabels;
   readonly schedulerName: string;
+  /** Absent: as Kubernetes has them. */
+  readonly featureEnabled?: (gate: string) => boolean;
   /** Aborts when the scheduler stops: what waits must end. */
   readonly stopping: AbortSignal;
   /** Runs the profile's filters, with pods nominated to the node counted in. */

@@ -17,6 +17,7 @@ type Given =
   | 'events'
   | 'informers'
   | 'schedulerName'
+  | 'featureEnabled'
   | 'stopping'
   | 'statuses'
   | 'preemptors';

@@ -33,6 +33,8 @@ export interface SchedulerOptions {
   readonly client: Client;
   /** Run by the caller, after the scheduler has been created. */
   readonly informers: InformerFactory;
+  /** Default: gates as Kubernetes has them. */
+  readonly featureEnabled?: (gate: string) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -198,11 +200,12 @@ class SchedulerService implements Scheduler {
   }
 
   #addProfile(config: ProfileConfig): void {
-    const { client, clock, random, log, informers } = this.#o;
+    const { client, clock, random, log, informers, featureEnabled } = this.#o;
     const { schedulerName } = config;
     const events = createEventRecorder(client, { component: schedulerName, clock, random, log });
     const profile = makeProfile(config, {
       ...{ client, clock, random, log, events, informers, schedulerName },
+      ...(featureEnabled ? { featureEnabled } : {}),
       cache: this.cache,
       queue: this.queue,
       algorithm: this.#algorithm,

@@ -6,10 +6,12 @@ import { ClaimTracker } from './claim-tracker.ts';
 import { DeviceIndex } from './device-index.ts';
 import { SelectorSets } from './device-selector.ts';
 import { ExtendedResources } from './extended-resources.ts';
+import { SliceTracker } from './slice-tracker.ts';
 
 export interface DraState {
   readonly claims: ClaimTracker;
   readonly devices: DeviceIndex;
+  readonly slices: SliceTracker;
   readonly sets: SelectorSets;
   readonly classes: Lister<DeviceClass>;
   readonly extended: ExtendedResources;
@@ -28,14 +30,10 @@ export function draStateOf(informers: InformerFactory): DraState {
 
 function makeState(informers: InformerFactory): DraState {
   const devices = new DeviceIndex();
-  informers.informer(resourceV1.resourceslices).addHandler({
-    onAdd: slice => devices.set(slice),
-    onUpdate: (slice, old) => devices.set(slice, old),
-    onDelete: slice => devices.delete(slice),
-  });
   return {
     claims: new ClaimTracker(informers),
     devices,
+    slices: new SliceTracker(informers, devices),
     sets: new SelectorSets(),
     classes: informers.informer(resourceV1.deviceclasses).lister,
     extended: new ExtendedResources(informers),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Draft } from '../../../api/meta.ts';
-import { coreV1, resourceV1 } from '../../../api/refs.ts';
+import { coreV1, resourceV1, resourceV1beta2 } from '../../../api/refs.ts';
 import type { Device, ResourceClaim } from '../../../api/type/resource-v1.ts';
 import { type SchedulerBench, schedulerBench, testNode, testPod } from '../../test-cluster.ts';
 
@@ -250,4 +250,37 @@ test('two pods that come at once never get one device, nor does a pod whose writ
   await b.settle();
   const all = ['c1', 'c2', 'c3', 'c4'].flatMap(c => given(b, c));
   assert.deepEqual(all.sort(), ['r=a/x', 'r=a/y', 'r=b/x']);
+});
+
+test('rules taint devices: nothing is taken while one stands, and waiting pods hear that it goes', async () => {
+  const taint = (effect: string) => ({ key: 'k', value: 'v', effect });
+  const rule = (effect: string, deviceSelector?: object) => ({
+    ...object('DeviceTaintRule', 'r', { taint: taint(effect), ...(deviceSelector ? { deviceSelector } : {}) }),
+    apiVersion: 'resource.k8s.io/v1beta2',
+  });
+  const rules = resourceV1beta2.devicetaintrules;
+  await using b = await schedulerBench({
+    featureEnabled: gate => gate === 'DRADeviceTaintRules',
+    objects: [
+      ...[...nodes, deviceClass(), slice('a', devices('x', 'y')), rule('NoSchedule', { driver, pool: 'a' })],
+      ...[one('c'), one('d', { tolerations: [{ key: 'k', operator: 'Exists' }] }), one('e')],
+    ],
+  });
+  assert.equal(await b.place(using('p', 'c')), '');
+  assert.equal(await b.place(using('tolerates', 'd')), 'a');
+  assert.deepEqual(given(b, 'd'), ['r=a/x']);
+  b.client.set(rules, rule('None', { driver }));
+  await b.settle();
+  await b.clock.advance(10_000);
+  assert.equal(b.nodeOf('p'), 'a');
+  b.client.set(rules, rule('NoExecute', { device: 'y' }));
+  await b.client.delete(coreV1.pods, { namespace: 'default', name: 'p' }, { gracePeriodSeconds: 0 });
+  const freed = claimNow(b, 'c');
+  b.client.set(resourceV1.resourceclaims, { ...freed, status: {} } as any);
+  await b.settle();
+  assert.equal(await b.place(using('q', 'e')), '');
+  b.client.remove(rules, 'r');
+  await b.settle();
+  await b.clock.advance(10_000);
+  assert.equal(b.nodeOf('q'), 'a');
 });

@@ -1,6 +1,7 @@
 // Gives pods the devices that their claims and extended resources ask for.
 import { formatTime, keyOf } from '../../../api/meta.ts';
 import { nodeSelectorMatches } from '../../../api/node-affinity.ts';
+import { resourceV1beta2 } from '../../../api/refs.ts';
 import type { Pod } from '../../../api/type/core-v1.ts';
 import type { AllocationResult, ResourceClaim } from '../../../api/type/resource-v1.ts';
 import { messageOf } from '../../../base/assert.ts';
@@ -89,6 +90,7 @@ class DynamicResources implements Plugin {
   constructor(handle: Handle, { filterTimeout = '10s', bindingTimeout = '600s' }: DynamicResourcesArgs) {
     this.#handle = handle;
     this.#dra = draStateOf(handle.informers);
+    if (handle.featureEnabled?.('DRADeviceTaintRules')) this.#followRules();
     this.#writer = new ClaimWriter(handle.client, this.#dra.claims);
     this.#filterTimeoutMs = goDurationMs(filterTimeout);
     this.#bindingTimeoutMs = goDurationMs(bindingTimeout);
@@ -96,6 +98,17 @@ class DynamicResources implements Plugin {
     this.#dra.extended.onChange(() => {
       for (const node of handle.cluster.nodes) node.touch();
     });
+  }
+
+  /** A rule that changes is a change of the slices it is about. */
+  #followRules(): void {
+    const { informers } = this.#handle;
+    this.#dra.slices.followRules();
+    const changed = () =>
+      this.#handle.happened({ resource: 'ResourceSlice', actions: action.update, label: 'ResourceSliceUpdate' });
+    informers
+      .informer(resourceV1beta2.devicetaintrules)
+      .addHandler({ onAdd: changed, onUpdate: changed, onDelete: changed });
   }
 
   preEnqueue({ pod }: PodInfo): Status | undefined {
