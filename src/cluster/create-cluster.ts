@@ -14,6 +14,7 @@ import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';
 import { FaultInjector, type Faults } from './fault/faults.ts';
 import { faultyClient } from './fault/faulty-client.ts';
+import { compression } from './kubeconfig-file.ts';
 import type { SchedulerChoice } from './scheduler-settings.ts';
 import { checkPodBehaviour, type PodBehaviour } from './simulation/pod-behaviour.ts';
 
@@ -310,7 +311,12 @@ function kubeconfigOf(url: string, { ca, admin }: ClusterIdentity): string {
     {
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name: 'k8ts', cluster: { server: url, 'certificate-authority-data': base64(ca.certificatePem) } }],
+      clusters: [
+        {
+          name: 'k8ts',
+          cluster: { server: url, 'certificate-authority-data': base64(ca.certificatePem), ...compression(url) },
+        },
+      ],
       users: [
         {
           name: 'k8ts',

@@ -50,6 +50,15 @@ users:
   user: {token: abc}
 `;
 
+test('lists come unpacked from this machine, and packed from others', () => {
+  const packed = (server: string) =>
+    parse(kubeconfigText('x', { ...cluster, server })).clusters[0].cluster['disable-compression'] !== true;
+  const here = ['https://127.0.0.1:6443', 'https://localhost:6443', 'https://[::1]:6443'];
+  const elsewhere = ['https://10.0.0.1:6443', 'https://127.0.0.1.example:6443', 'https://localhost.example'];
+  assert.deepEqual(here.map(packed), [false, false, false]);
+  assert.deepEqual(elsewhere.map(packed), [true, true, true]);
+});
+
 test("the user's own entries and comments stay", async () => {
   const path = join(directory, 'config');
   writeFileSync(path, own);

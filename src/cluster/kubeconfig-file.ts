@@ -133,10 +133,19 @@ function parse(text: string | undefined, path: string): Document.Parsed {
   return document;
 }
 
+/** On one machine packing and unpacking a list takes longer than sending it whole. */
+export const compression = (server: string): { 'disable-compression'?: true } =>
+  /^(127\.[\d.]+|localhost|\[::1\])$/.test(new URL(server).hostname) ? { 'disable-compression': true } : {};
+
 function putEntries(document: Document.Parsed, context: string, cluster: KubeconfigCluster): void {
   const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+  const { server } = cluster;
   put(document, 'clusters', context, {
-    cluster: { 'certificate-authority-data': base64(cluster.certificateAuthority), server: cluster.server },
+    cluster: {
+      'certificate-authority-data': base64(cluster.certificateAuthority),
+      ...compression(server),
+      server,
+    },
   });
   put(document, 'contexts', context, { context: { cluster: context, user: context } });
   put(document, 'users', context, {
