@@ -19,7 +19,7 @@ import {
 import { messageOf } from '../base/assert.ts';
 import { parseWideJson, wholeNumber } from '../base/whole-number.ts';
 import { undecodable } from './decode-fault.ts';
-import { inspectJson } from './json-syntax.ts';
+import { inspectJson, jsonFault } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
 import { badRequest, StatusError } from './status.ts';
 
@@ -55,15 +55,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * should be that kind.
  */
 export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  const text = typeof body === 'string' ? body : decodeUtf8(body, kind);
+  const bytes = typeof body === 'string' ? Buffer.from(body) : asBuffer(body);
+  // As in Go, what is no UTF-8 within a string becomes a replacement character.
+  const text = typeof body === 'string' ? body : (soundText(body) ?? bytes.toString());
   const keys = countKeys(bytes);
-  if (keys < 0) throw refuse('exceeded max depth', text, kind);
+  if (keys < 0) throw refuse('exceeded max depth', bytes, kind);
   let value: unknown;
   try {
     value = sawLongNumber ? parseWideJson(text) : JSON.parse(text);
   } catch (error) {
-    throw refuse(inspectJson(text).error ?? messageOf(error), text, kind);
+    throw refuse(jsonFault(bytes) ?? messageOf(error), bytes, kind);
   }
   if (sawHugeNumber) refuseInfinite(text, value);
   if (keys === keysIn(value)) return { value, duplicates: [] };
@@ -71,24 +72,28 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   return { value, duplicates: [...inspected.duplicates], keys: inspected.keys };
 }
 
-function decodeUtf8(body: Uint8Array, kind: string | undefined): string {
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Undefined for what is no UTF-8. */
+function soundText(body: Uint8Array): string | undefined {
   try {
     return utf8.decode(body);
   } catch {
-    throw refuse('invalid UTF-8', Buffer.from(body).toString('latin1'), kind);
+    return undefined;
   }
 }
 
-function refuse(why: string, text: string, kind: string | undefined): StatusError {
+function refuse(why: string, body: Uint8Array, kind: string | undefined): StatusError {
   const message = `couldn't get version/kind; json parse error: ${why}`;
-  return kind === undefined ? badRequest(message) : unrecognized(kind, message, text);
+  return kind === undefined ? badRequest(message) : unrecognized(kind, message, body);
 }
 
 /** `the object provided is unrecognized (must be of type Pod): … ({"foo": …)`. */
 export function unrecognized(kind: string, why: string, body: Uint8Array | string): StatusError {
   const bytes = Buffer.from(body as string);
   const shown =
-    bytes.length === 0 ? '<empty>' : bytes[0] === 0x7b ? clip(bytes.toString(), 30) : clip(bytes.toString('hex'), 30);
+    bytes.length === 0 ? '<empty>' : bytes[0] === 0x7b ? clip(bytes.toString(), 30) : clip(bytes.toString('hex'), 60);
   return badRequest(`the object provided is unrecognized (must be of type ${kind}): ${why} (${shown})`);
 }
 
@@ -187,7 +192,8 @@ const isUnwanted = (tag: unknown) => {
 
 /** Parses one YAML document (JSON too) as YAML 1.1, as Kubernetes does. Throws a StatusError (400). */
 export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
-  const text = typeof body === 'string' ? body : decodeUtf8(body, kind);
+  const text = typeof body === 'string' ? body : soundText(body);
+  if (text === undefined) throw refuseYaml('yaml: invalid leading UTF-8 octet', body, kind);
   const json = asPlainJson(text);
   if (json) return { value: json, duplicates: [] };
   const lineCounter = new LineCounter();
@@ -229,7 +235,7 @@ const yamlFault = (error: unknown): string => {
   return why.includes('call stack') ? 'exceeded max depth' : why;
 };
 
-const refuseYaml = (why: string, text: string, kind: string | undefined): StatusError =>
+const refuseYaml = (why: string, text: Uint8Array | string, kind: string | undefined): StatusError =>
   kind === undefined
     ? badRequest(`error decoding YAML: error converting YAML to JSON: ${why}`)
     : unrecognized(kind, why, text);

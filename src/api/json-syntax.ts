@@ -24,6 +24,9 @@ export function inspectJson(text: string): SyntaxReport {
   }
 }
 
+/** What is wrong with JSON, as Go says it, which works on bytes; undefined when it is sound. */
+export const jsonFault = (bytes: Buffer): string | undefined => inspectJson(bytes.toString('latin1')).error;
+
 class Walk {
   readonly duplicates: string[] = [];
   readonly keys: string[] = [];
@@ -159,11 +162,9 @@ class Walk {
 
 const isDigit = (c: string) => c >= '0' && c <= '9';
 
-// Go works on bytes: of a character beyond ASCII it names the first byte.
-function quoteByte(c: string): string {
-  if (c === "'") return "'\\''";
-  if (c === '"') return `'"'`;
-  const first = c > '\x7f' ? String.fromCharCode(Buffer.from(c)[0]!) : c;
+function quoteByte(first: string): string {
+  if (first === "'") return "'\\''";
+  if (first === '"') return `'"'`;
   const named = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f', '\v': '\\v', '\x07': '\\a' }[first];
   if (named) return `'${named}'`;
   if (first === '\\') return "'\\\\'";

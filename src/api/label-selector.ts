@@ -182,7 +182,8 @@ interface Token {
   readonly text: string;
 }
 
-const tokenShape = /\s*(?:(==|!=|[!=<>,()])|([^\s=!<>,()]+))/y;
+// Go's reader ends words at a NUL.
+const tokenShape = /[\s\0]*(?:(==|!=|[!=<>,()])|([^\s\0=!<>,()]+))/y;
 
 function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
@@ -263,9 +264,10 @@ class Parser {
     const open = this.#next();
     if (open.type !== '(') throw new SelectorError(`found '${open.text}' expected: '('`);
     const first = this.#peek();
+    // No value is the empty one.
     if (first.type === ')') {
       this.#at++;
-      return [];
+      return [''];
     }
     if (first.type !== 'word' && first.type !== ',') this.#expected(first, "',', ')' or identifier");
     const values: string[] = [];

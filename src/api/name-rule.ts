@@ -147,7 +147,7 @@ export function isQualifiedName(value: string): readonly string[] {
   const name = value.slice(slash + 1);
   if (name.includes('/')) {
     return [
-      `a qualified name ${QUALIFIED_NAME_ERROR} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+      `a valid label key ${QUALIFIED_NAME_ERROR} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
     ];
   }
   const prefix = value.slice(0, slash);

@@ -152,7 +152,7 @@ export const tooLargeResourceVersion = (asked: number, current: number, retryAft
     ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
   });
 export const requestTooLarge = (message: string) =>
-  new StatusError(413, 'RequestEntityTooLarge', `Request entity is too large: ${message}`);
+  new StatusError(413, 'RequestEntityTooLarge', `Request entity too large: ${message}`);
 export const notAcceptable = (accepted: readonly string[]) =>
   new StatusError(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`);
 export const unsupportedMediaType = (accepted: readonly string[]) =>

@@ -102,7 +102,8 @@ describe('bodies', () => {
     ['nothing', '', json, 400, /unexpected end of JSON input \(<empty>\)/],
     ['null', 'null', json, 400, /cannot unmarshal null/],
     ['a list', '[]', json, 400, /cannot unmarshal array/],
-    ['no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), json, 400, /invalid UTF-8/],
+    ['no UTF-8', Buffer.from([0x7b, 0xff]), json, 400, /invalid character 'ÿ' looking for beginning of object key/],
+    ['no UTF-8 in YAML', Buffer.from([0xff]), 'application/yaml', 400, /yaml: invalid leading UTF-8 octet \(ff\)$/],
     ['too deep', `{"data":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, json, 400, /exceeded max depth/],
     [
       'broken YAML',

@@ -7,7 +7,7 @@ import type { Resource } from '../api/resource.ts';
 import { badRequest, StatusError } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
 import type { CustomForm } from '../api/structural/custom-form.ts';
-import { type DecodedBody, decodeYamlOrJson } from './body-format.ts';
+import { type DecodedBody, decodeYamlOrJson, noTypeMeta } from './body-format.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
@@ -131,10 +131,6 @@ const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stri
 
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function noTypeMeta(value: unknown): string {
-  return `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
-}
 
 function cannotBeHandled(target: Target, why: string): StatusError {
   return badRequest(`${target.kind} in version "${target.version}" cannot be handled as a ${target.kind}: ${why}`);

@@ -14,6 +14,7 @@ import type { RequestMetrics } from './metrics.ts';
 import { runTraced } from './observe/trace.ts';
 import type { Tracer } from './observe/tracer.ts';
 import { unknownPath } from './plain-refusal.ts';
+import { checkTimeout } from './query-value.ts';
 import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo } from './request-info.ts';
 import { handleResource } from './resource-handler.ts';
@@ -105,6 +106,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         failParsing(exchange);
         return;
       }
+      if (exchange.query.size > 0 && !isLongRunning(info)) checkTimeout(exchange.query);
       const authenticating = options.authenticate(exchange);
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();

@@ -92,5 +92,5 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
 
 /** How query parameters say yes. */
 export function isTrue(value: string | null | undefined): boolean {
-  return value !== null && value !== undefined && value !== 'false' && value !== '0';
+  return value !== null && value !== undefined && value !== '0' && value.toLowerCase() !== 'false';
 }

@@ -8,7 +8,7 @@ import type { Eviction, PodDisruptionBudget } from '../../api/type/policy-v1.ts'
 import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
-import { deleteRequest } from '../options.ts';
+import { deleteRequest } from '../delete-options.ts';
 import { deleteObject } from '../registry/delete.ts';
 import type { Registry } from '../registry/registry.ts';
 import { updateObject } from '../registry/update.ts';
@@ -36,7 +36,7 @@ export async function evict(call: Call, pods: Registry, budgets: Registry): Prom
   if (name && name !== call.key.name) throw badRequest('name in URL does not match name in Eviction object');
   const pod = pods.get(call.key).object as unknown as Pod;
   await admitCall({ ...call, registry: pods }, 'CREATE', eviction);
-  const request = deleteRequest(eviction.deleteOptions, new URLSearchParams());
+  const request = deleteRequest({ ...eviction.deleteOptions });
   const context = { ...call.context, subresource: '', admitted: true, dryRun: call.context.dryRun || request.dryRun };
   // A pod that does not run disrupts nobody.
   if (!ignoresBudgets(pod)) await takeFromBudget(call, pod, budgets, context.dryRun);

@@ -4,6 +4,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Writable } from 'node:stream';
 import { badRequest, requestTooLarge, timeout } from '../../api/status.ts';
 import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
+import { queryOf } from '../query-value.ts';
 import type { PeerIdentity } from './peer.ts';
 
 export interface Exchange {
@@ -41,9 +42,11 @@ export interface Exchange {
 
 function split(url: string): [path: string, query: URLSearchParams, rawQuery: string] {
   const at = url.indexOf('?');
-  return at < 0 ? [url, emptyQuery, ''] : [url.slice(0, at), new URLSearchParams(url.slice(at + 1)), url.slice(at)];
+  return at < 0 ? [url, emptyQuery, ''] : [url.slice(0, at), queryOf(url.slice(at + 1)), url.slice(at)];
 }
 const emptyQuery = new URLSearchParams();
+
+const isWaiting = ({ expect }: IncomingHttpHeaders): boolean => expect?.toLowerCase() === '100-continue';
 
 /** How long a client may be silent in the middle of a body. */
 const silentMs = 60_000;
@@ -123,6 +126,7 @@ export class Http2Exchange implements Exchange {
   }
 
   readBody(maxBytes: number): Promise<Buffer> {
+    if (isWaiting(this.headers) && !this.input.headersSent) this.input.additionalHeaders({ ':status': 100 });
     return collect(this.input, maxBytes, this.headers['content-length'], this.stalledMs);
   }
 
@@ -182,6 +186,7 @@ export class Http1Exchange implements Exchange {
   }
 
   readBody(maxBytes: number): Promise<Buffer> {
+    if (isWaiting(this.headers)) this.#response.writeContinue();
     return collect(this.input, maxBytes, this.headers['content-length'], this.stalledMs);
   }
 

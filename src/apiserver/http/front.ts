@@ -1,5 +1,10 @@
 // One TLS port that speaks HTTP/2 and HTTP/1.1.
-import { createServer as createHttp1Server, type Server as Http1Server, type IncomingMessage } from 'node:http';
+import {
+  createServer as createHttp1Server,
+  type Server as Http1Server,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -32,10 +37,21 @@ export interface Front {
 
 const windowBytes = 64 << 20;
 
-const refusals: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+const unsupportedEncoding = 'Unsupported transfer encoding';
+
+// By the code of Node's error: status and text, as Go's server words them.
+const refusals: Readonly<Record<string, readonly [status: string, text: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', '431 Request Header Fields Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', '408 Request Timeout'],
+  HPE_INVALID_TRANSFER_ENCODING: ['501 Not Implemented', unsupportedEncoding],
 };
+const badRequest = ['400 Bad Request', '400 Bad Request'] as const;
+
+function refuse(socket: Duplex, [status, text]: readonly [string, string]): void {
+  const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n`;
+  if (socket.writable) socket.end(head + text);
+  else socket.destroy();
+}
 
 // To plain HTTP, as Go's server words it.
 const plainAnswer = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
@@ -49,6 +65,8 @@ export function createFront(options: FrontOptions): Front {
   const sockets = new Set<TLSSocket>();
   const sessions = new Set<ServerHttp2Session>();
   const peers = new WeakMap<object, PeerIdentity>();
+  // The last answer begun on each connection.
+  const answering = new WeakMap<object, ServerResponse>();
 
   const http2: Http2Server = createHttp2Server({
     settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
@@ -76,14 +94,24 @@ export function createFront(options: FrontOptions): Front {
     shouldUpgradeCallback: isStreamUpgrade,
   });
   http1.keepAliveTimeout = 90_000;
-  http1.on('request', (request, response) =>
-    options.handle(new Http1Exchange(request, response, peerOf(request.socket))),
-  );
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const encoding = request.headers['transfer-encoding'];
+    if (encoding !== undefined && encoding.toLowerCase() !== 'chunked')
+      return refuse(request.socket, refusals.HPE_INVALID_TRANSFER_ENCODING!);
+    answering.set(request.socket, response);
+    options.handle(new Http1Exchange(request, response, peerOf(request.socket)));
+  };
+  http1.on('request', serve);
+  // Who waits to be told to send the body is told when somebody reads it.
+  http1.on('checkContinue', serve);
   http1.on('upgrade', (request, socket, head) => options.upgrade(request, socket, head, peerOf(request.socket)));
   http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const status = refusals[error.code ?? ''] ?? '400 Bad Request';
-    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
-    else socket.destroy();
+    // What comes behind the last request is nothing to us.
+    if (error.code === 'HPE_CLOSED_CONNECTION') return;
+    const before = answering.get(socket);
+    const answer = () => refuse(socket, refusals[error.code ?? ''] ?? badRequest);
+    if (before?.req.complete && !before.writableFinished && !before.destroyed) before.once('finish', answer);
+    else answer();
   });
   const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
 

@@ -84,10 +84,11 @@ function markForDeletion(
   const grace = strategy.gracePeriodSeconds?.(old, request.gracePeriodSeconds);
   const mark = (seconds: WholeNumber) => {
     if (m.deletionTimestamp === undefined) {
-      if (countsGeneration(registry) && m.generation !== undefined) m.generation += 1;
+      if (!strategy.holdsDeletion && countsGeneration(registry) && m.generation !== undefined) m.generation += 1;
       m.deletionTimestamp = timeAfter(nowMs, seconds);
     }
-    m.deletionGracePeriodSeconds = toInt64(seconds);
+    // Namespaces and definitions mark themselves, and have no grace to tell of.
+    if (!strategy.holdsDeletion) m.deletionGracePeriodSeconds = toInt64(seconds);
     strategy.markDeleted?.(object);
   };
   if (grace !== undefined && grace > 0) {

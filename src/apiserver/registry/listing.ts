@@ -47,6 +47,7 @@ export function checkListParameters(p: {
     if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', causes);
   }
   if (p.continue && p.resourceVersion && p.resourceVersion !== '0') {
+    decodeContinue(p.continue);
     throw badRequest('specifying resource version is not allowed when using continue');
   }
 }
@@ -93,8 +94,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
   return page();
 
   async function at(asked: number, gone?: () => StatusError) {
-    if (asked > dispatcher.revision)
-      throw badRequest(`continue key is not valid: its revision ${asked} lies in the future`);
+    if (asked > dispatcher.revision) throw tooLargeResourceVersion(asked, dispatcher.revision, 0);
     if (asked < dispatcher.listableFrom) throw gone?.() ?? tooOld();
     try {
       return cache.snapshotAt(asked);

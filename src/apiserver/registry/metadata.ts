@@ -183,8 +183,8 @@ export function checkPreconditions(
       m.name,
       `the ${what} in the precondition (${asked}) does not match the ${what} in record (${is}). The object might have been ${what === 'UID' ? 'deleted and then recreated' : 'modified'}`,
     );
-  if (preconditions.uid && preconditions.uid !== m.uid) throw fail('UID', preconditions.uid, m.uid);
-  if (preconditions.resourceVersion && preconditions.resourceVersion !== m.resourceVersion) {
+  if (typeof preconditions.uid === 'string' && preconditions.uid !== m.uid) throw fail('UID', preconditions.uid, m.uid);
+  if (typeof preconditions.resourceVersion === 'string' && preconditions.resourceVersion !== m.resourceVersion) {
     throw fail('ResourceVersion', preconditions.resourceVersion, m.resourceVersion);
   }
 }

@@ -19,6 +19,8 @@ export interface WatchRequest {
   /** '' or '0': begin with what exists. */
   readonly resourceVersion: string;
   readonly sendInitialEvents: boolean | undefined;
+  /** Whether the client takes bookmarks, that of the end of the initial events too. Default: it does. */
+  readonly bookmarks?: boolean;
   /** For a client over the network. */
   readonly remote?: boolean;
 }
@@ -44,7 +46,7 @@ export function startWatch(
       }
       return undefined;
     });
-    if (request.sendInitialEvents) sink.onBookmark(dispatcher.revision, true);
+    if (request.sendInitialEvents && request.bookmarks !== false) sink.onBookmark(dispatcher.revision, true);
   } else {
     const from =
       request.resourceVersion === '' || request.resourceVersion === '0'

@@ -11,7 +11,7 @@ import { Stored } from '../registry/stored.ts';
 import { rendererFor, sendForm, sendList } from '../rendering.ts';
 import { sendObject } from '../respond.ts';
 import { annotating, keyOf, type ResourceRequest } from './resource-request.ts';
-import { checkApplyParameters, optionsKind } from './write.ts';
+import { optionsKind } from './write.ts';
 
 export async function handleCall(
   request: ResourceRequest,
@@ -24,14 +24,14 @@ export async function handleCall(
 
 function runCall(request: ResourceRequest, resource: Resource, registry: Registry | undefined, handler: CallHandler) {
   const { exchange, info, user, warnings } = request;
+  const contentType = exchange.headers['content-type'];
+  const apply = info.verb === 'patch' && isApply(contentType);
   const p = writeParameters(
     exchange.query,
     exchange.headers['user-agent'] ?? '',
     optionsKind[info.verb] ?? 'CreateOptions',
+    apply,
   );
-  const contentType = exchange.headers['content-type'];
-  const apply = info.verb === 'patch' && isApply(contentType);
-  checkApplyParameters(exchange.query, apply, info.verb);
   return handler({
     verb: info.verb,
     resource,

@@ -1,6 +1,7 @@
 // The delete of an object, and of a collection.
 import type { Resource } from '../../api/resource.ts';
-import { deleteOptions, deleteRequest, writeContext } from '../options.ts';
+import { deleteOptions, deleteRequest } from '../delete-options.ts';
+import { writeContext } from '../options.ts';
 import { deleteObject } from '../registry/delete.ts';
 import { deleteCollection } from '../registry/delete-collection.ts';
 import { listObjects } from '../registry/reading.ts';
@@ -9,7 +10,7 @@ import type { Stored } from '../registry/stored.ts';
 import { rendererFor, sendForm, sendList } from '../rendering.ts';
 import { sendObject } from '../respond.ts';
 import { returnsDeleted } from '../returns-deleted.ts';
-import { listParameters } from './list.ts';
+import { checkNoInitialEvents, listParameters } from './list.ts';
 import { annotating, countedBody, keyOf, type ResourceRequest } from './resource-request.ts';
 
 export async function handleDelete(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
@@ -44,6 +45,7 @@ export async function handleDeleteCollection(
   registry: Registry,
 ): Promise<void> {
   const { asked, context } = await readDelete(request, resource);
+  checkNoInitialEvents(request.exchange.query);
   const parameters = listParameters(request, resource);
   const renderer = rendererFor(request, resource);
   const listed = await listObjects(registry, request.context.dispatcher, parameters);
@@ -54,13 +56,13 @@ export async function handleDeleteCollection(
 async function readDelete(request: ResourceRequest, resource: Resource) {
   const { exchange, user, warnings } = request;
   const body = await countedBody(request, resource);
-  const options = deleteOptions(body, exchange.headers['content-type']);
-  const asked = deleteRequest(options, exchange.query);
+  const options = deleteOptions(body, exchange.headers['content-type'], exchange.query);
+  const asked = deleteRequest(options);
   const context = writeContext(
     user,
     { dryRun: asked.dryRun, fieldManager: '', fieldValidation: 'Ignore' },
     '',
-    { ...(options as object) },
+    body.length ? options : {},
     m => void warnings.push(m),
   );
   return { asked, context: { ...context, ...annotating(request) } };

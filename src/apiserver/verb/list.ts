@@ -1,6 +1,7 @@
 // The list of a collection.
 import type { Resource } from '../../api/resource.ts';
-import { badRequest, invalid, StatusError } from '../../api/status.ts';
+import { invalid, StatusError } from '../../api/status.ts';
+import { queryInteger } from '../query-value.ts';
 import { wrongRevision } from '../registry/listing.ts';
 import { listObjects } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -11,13 +12,17 @@ import type { ResourceRequest } from './resource-request.ts';
 export async function handleList(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context } = request;
   const renderer = rendererFor(request, resource);
-  if (request.exchange.query.has('sendInitialEvents')) {
-    const message = 'Forbidden: sendInitialEvents is forbidden for list';
-    const cause = { reason: 'FieldValueForbidden', message, field: 'sendInitialEvents' };
-    throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [cause]);
-  }
+  checkNoInitialEvents(request.exchange.query);
   const result = await listObjects(registry, context.dispatcher, listParameters(request, resource));
   await sendList(request, renderer, result);
+}
+
+/** Throws 422: they are part of a watch. */
+export function checkNoInitialEvents(query: URLSearchParams): void {
+  if (!query.has('sendInitialEvents')) return;
+  const message = 'Forbidden: sendInitialEvents is forbidden for list';
+  const cause = { reason: 'FieldValueForbidden', message, field: 'sendInitialEvents' };
+  throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [cause]);
 }
 
 /** What a list, a watch or the delete of a collection is about. */
@@ -33,10 +38,9 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
       resourceVersionMatch: '',
     };
   }
-  checkInteger('timeoutSeconds', query);
-  checkInteger('limit', query);
+  queryInteger('timeoutSeconds', query);
   // Nothing is more than no items: a negative limit is none.
-  const limit = Math.max(0, Number(query.get('limit') ?? 0));
+  const limit = Math.max(0, Number(queryInteger('limit', query) ?? 0));
   let fields = query.get('fieldSelector');
   if (info.name) fields = fields ? `${fields},metadata.name=${info.name}` : `metadata.name=${info.name}`;
   return {
@@ -53,11 +57,4 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
 export function checkRevision(text: string): void {
   const wrong = wrongRevision(text);
   if (wrong) throw new StatusError(500, '', wrong);
-}
-
-/** Throws 400, worded as Go words it, unless the parameter is a whole number or absent. */
-export function checkInteger(name: string, query: URLSearchParams): void {
-  const text = query.get(name);
-  if (text && !/^[+-]?\d+$/.test(text))
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }

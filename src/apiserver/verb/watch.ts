@@ -73,6 +73,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
         selection: parameters.selection,
         resourceVersion: rv,
         sendInitialEvents: sendInitial === null ? undefined : initial,
+        bookmarks,
         remote: true,
       },
       orderedSink(registry, stream, error => {
@@ -110,26 +111,22 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
 }
 
 function checkWatchParameters(
-  p: { resourceVersion: string; resourceVersionMatch: string },
+  { continue: token, resourceVersion, resourceVersionMatch: match }: ReturnType<typeof listParameters>,
   sendInitial: string | null,
 ): void {
   const field = 'resourceVersionMatch';
-  const forbidden = (why: string) => ({ reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field });
-  const wrong = (...causes: { reason: string; message: string; field: string }[]) =>
-    invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', causes);
-  if (sendInitial === null) {
-    if (p.resourceVersionMatch)
-      throw wrong(forbidden('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
-    checkRevision(p.resourceVersion);
-    return;
+  const causes: { reason: string; message: string; field: string }[] = [];
+  const forbid = (why: string) => causes.push({ reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field });
+  if (sendInitial !== null) {
+    if (match !== 'NotOlderThan') forbid('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+  } else if (match) forbid('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  if (match && match !== 'NotOlderThan') {
+    const message = `Unsupported value: ${JSON.stringify(match)}: supported values: "NotOlderThan"`;
+    causes.push({ reason: 'FieldValueNotSupported', message, field });
   }
-  if (p.resourceVersionMatch !== 'NotOlderThan') {
-    const given = p.resourceVersionMatch;
-    const unsupported = `Unsupported value: ${JSON.stringify(given)}: supported values: "NotOlderThan"`;
-    throw wrong(
-      forbidden('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
-      ...(given ? [{ reason: 'FieldValueNotSupported', message: unsupported, field }] : []),
-    );
-  }
-  checkRevision(p.resourceVersion);
+  // A watch that names no version begins with what exists, as if it said so.
+  const begins = sendInitial === null && (resourceVersion === '' || resourceVersion === '0');
+  if (token && (match || begins)) forbid('resourceVersionMatch is forbidden when continue is provided');
+  if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', causes);
+  checkRevision(resourceVersion);
 }

@@ -1,6 +1,5 @@
 // Create, update, patch and apply.
 import type { Resource } from '../../api/resource.ts';
-import { invalid } from '../../api/status.ts';
 import { requireAllowed } from '../authz/authorizer.ts';
 import { decodeDraft, targetOf } from '../body.ts';
 import { writeContext, writeParameters } from '../options.ts';
@@ -21,7 +20,6 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   const contentType = exchange.headers['content-type'];
   const apply = info.verb === 'patch' && isApply(contentType);
   const { context, draftOptions } = writingOf(request, resource, registry, apply);
-  checkApplyParameters(exchange.query, apply, info.verb);
   const body = await countedBody(request, resource);
   await request.context.turns.next();
   const versions = requestVersion(resource, registry);
@@ -57,7 +55,7 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
 function writingOf(request: ResourceRequest, resource: Resource, registry: Registry, apply: boolean) {
   const { exchange, info, user, warnings } = request;
   const { query } = exchange;
-  const p = writeParameters(query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!);
+  const p = writeParameters(query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!, apply);
   const warn = (m: string) => void warnings.push(m);
   const context = {
     ...writeContext(user, p, info.subresource, writeOptions(query, apply), warn),
@@ -80,17 +78,6 @@ function writeOptions(query: URLSearchParams, apply: boolean): Record<string, un
 
 function authorizeCreate({ context, info, user }: ResourceRequest): Promise<void> | undefined {
   return requireAllowed(context.authorizer, attributesOf({ ...info, verb: 'create' }, user));
-}
-
-/** Throws when a patch's parameters do not go with its being an apply or not. */
-export function checkApplyParameters(query: URLSearchParams, apply: boolean, verb: string): void {
-  if (verb !== 'patch') return;
-  const wrong = (reason: string, field: string, message: string) =>
-    invalid({ group: 'meta.k8s.io', resource: 'PatchOptions' }, '', [{ reason, field, message }]);
-  if (apply && !query.get('fieldManager'))
-    throw wrong('FieldValueRequired', 'fieldManager', 'Required value: is required for apply patch');
-  if (!apply && query.has('force'))
-    throw wrong('FieldValueForbidden', 'force', 'Forbidden: may not be specified for non-apply patch');
 }
 
 export const optionsKind: Record<string, string> = {
