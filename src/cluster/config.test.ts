@@ -82,3 +82,19 @@ test('files of the API server are named by absolute paths', () => {
   assert.throws(() => config('{auditLogPath: audit.log}'), /spec.apiServer.auditLogPath: .*must be an absolute path/);
   assert.throws(() => config('{auditLog: x}'), /unknown field "spec.apiServer.auditLog"/);
 });
+
+test('what is served besides the defaults, and gates', () => {
+  const runtimeConfig = { 'certificates.k8s.io/v1beta1': true, 'api/alpha': false };
+  const featureGates = { ClusterTrustBundle: true };
+  assert.deepEqual(
+    parse(
+      'spec: {runtimeConfig: {certificates.k8s.io/v1beta1: true, api/alpha: false}, featureGates: {ClusterTrustBundle: true}}',
+    ),
+    { runtimeConfig, featureGates },
+  );
+  assert.throws(() => parse('spec: {runtimeConfig: {no/v1: true}}'), /spec\.runtimeConfig: .*unknown api "no\/v1"/);
+  assert.throws(
+    () => parse('spec: {runtimeConfig: {api/all: 1}}'),
+    /spec\.runtimeConfig\[api\/all\]: .*must be a boolean/,
+  );
+});

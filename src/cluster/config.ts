@@ -3,7 +3,9 @@ import { isAbsolute } from 'node:path';
 import { parseDocument } from 'yaml';
 import { featureGates } from '../api/feature-gates.ts';
 import { FieldErrors, type FieldPath, path } from '../api/field-error.ts';
+import { builtinResources } from '../api/resource.ts';
 import { parseDuration } from '../api/scalar.ts';
+import { servedResources } from '../apiserver/runtime-config.ts';
 import { messageOf } from '../base/assert.ts';
 import { type ApiServerFiles, apiServerFields, type FieldKind } from './api-server-fields.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
@@ -45,6 +47,8 @@ export interface ClusterConfig {
   /** Which controllers run, as --controllers of Kubernetes. */
   readonly controllers?: readonly string[];
   readonly featureGates?: Readonly<Record<string, boolean>>;
+  /** Versions and kinds to serve or not, as --runtime-config of Kubernetes: `api/beta`, `group/version/resource`. */
+  readonly runtimeConfig?: Readonly<Record<string, boolean>>;
   /** Files that configure the API server. */
   readonly apiServer?: ApiServerFiles;
   /** Files that configure the scheduler. */
@@ -168,6 +172,7 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
     'kubelet',
     'controllers',
     'featureGates',
+    'runtimeConfig',
     'apiServer',
     'scheduler',
   ]);
@@ -187,6 +192,7 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   set(config, 'maxPods', reader.integer(kubelet.maxPods, at.child('kubelet', 'maxPods'), 1, 1000));
   set(config, 'controllers', readNames(reader, spec.controllers, at.child('controllers')));
   set(config, 'featureGates', readGates(reader, spec.featureGates, at.child('featureGates')));
+  set(config, 'runtimeConfig', readRuntimeConfig(reader, spec.runtimeConfig, at.child('runtimeConfig')));
   set(config, 'apiServer', readApiServer(reader, spec.apiServer, at.child('apiServer')));
   set(config, 'scheduler', readScheduler(reader, spec.scheduler, at.child('scheduler')));
   return config;
@@ -270,19 +276,35 @@ function readNames(reader: Reader, value: unknown, at: FieldPath): string[] | un
 
 function readGates(reader: Reader, value: unknown, at: FieldPath): Record<string, boolean> | undefined {
   if (value === undefined || value === null) return undefined;
-  const gates: Record<string, boolean> = {};
-  if (!isMap(value)) reader.errors.typeInvalid(at, value, 'must be a map');
-  else
-    for (const [name, v] of Object.entries(value)) {
-      const on = reader.typed<boolean>(v, at.key(name), 'boolean');
-      if (on !== undefined) gates[name] = on;
-    }
+  const gates = readSwitches(reader, value, at);
   try {
     featureGates(gates);
   } catch (error) {
     reader.errors.invalid(at, gates, messageOf(error));
   }
   return gates;
+}
+
+function readRuntimeConfig(reader: Reader, value: unknown, at: FieldPath): Record<string, boolean> | undefined {
+  if (value === undefined || value === null) return undefined;
+  const switches = readSwitches(reader, value, at);
+  try {
+    servedResources(builtinResources().resources, switches, () => true);
+  } catch (error) {
+    reader.errors.invalid(at, switches, messageOf(error));
+  }
+  return switches;
+}
+
+function readSwitches(reader: Reader, value: unknown, at: FieldPath): Record<string, boolean> {
+  const switches: Record<string, boolean> = {};
+  if (!isMap(value)) reader.errors.typeInvalid(at, value, 'must be a map');
+  else
+    for (const [name, v] of Object.entries(value)) {
+      const on = reader.typed<boolean>(v, at.key(name), 'boolean');
+      if (on !== undefined) switches[name] = on;
+    }
+  return switches;
 }
 
 function set<K extends keyof ClusterConfig>(

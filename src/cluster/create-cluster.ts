@@ -35,6 +35,8 @@ export interface CreateClusterOptions {
   readonly scheduler?: SchedulerChoice;
   /** Switched by hand; others are as Kubernetes has them. */
   readonly featureGates?: Readonly<Record<string, boolean>>;
+  /** Which versions and kinds are served besides Kubernetes' own, as --runtime-config: `certificates.k8s.io/v1beta1`. */
+  readonly runtimeConfig?: Readonly<Record<string, boolean>>;
   /** Where objects are kept. Default: in memory. */
   readonly store?: Store;
   readonly log?: Log;
@@ -108,6 +110,7 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     },
     serviceAccountKeys: identity.serviceAccount,
     ...(options.featureGates ? { featureGates: options.featureGates } : {}),
+    ...(options.runtimeConfig ? { runtimeConfig: options.runtimeConfig } : {}),
   });
   const nodes = options.nodes ?? 0;
   const manyNodes = (typeof nodes === 'number' ? nodes : nodes.count) > 250;

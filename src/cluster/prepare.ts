@@ -89,6 +89,7 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     maxPods: config.maxPods,
     ...(config.controllers ? { controllers: config.controllers } : {}),
     ...(config.featureGates ? { featureGates: config.featureGates } : {}),
+    ...(config.runtimeConfig ? { runtimeConfig: config.runtimeConfig } : {}),
     ...(config.apiServer ? { apiServer: config.apiServer } : {}),
     ...(config.scheduler ? { scheduler: config.scheduler } : {}),
   };

@@ -31,6 +31,8 @@ export interface ServerConfig {
   readonly controllers?: readonly string[];
   /** Switched by hand; others are as Kubernetes has them. */
   readonly featureGates?: Readonly<Record<string, boolean>>;
+  /** As --runtime-config of Kubernetes. */
+  readonly runtimeConfig?: Readonly<Record<string, boolean>>;
   /** Files that configure the API server. */
   readonly apiServer?: ApiServerFiles;
   /** Files that configure the scheduler. */

@@ -67,6 +67,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,
       ...(config.featureGates ? { featureGates: config.featureGates } : {}),
+      ...(config.runtimeConfig ? { runtimeConfig: config.runtimeConfig } : {}),
       ...files.options,
     });
     if (config.listen) await listenOn(api, config.listen);

@@ -52,9 +52,11 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
   elected(common(program.command('scheduler').description('run the scheduler beside any API server'), 10259))
     .option('--config <file>', 'KubeSchedulerConfiguration')
     .option('--plugin <module>', 'a module with plugins; repeatable', collect)
+    .option('--feature-gates <gates>', 'NAME=true or NAME=false, parted by commas; repeatable', collect)
     .action(async (flags: Flags) => {
       const { runSchedulerAlone } = await import('../component/component.ts');
-      await runSchedulerAlone({ ...flags, ...settled(flags) } as SchedulerOptions, surroundings('scheduler'), stop());
+      const options = { ...flags, ...settled(flags), ...gates(flags) } as SchedulerOptions;
+      await runSchedulerAlone(options, surroundings('scheduler'), stop());
     });
   common(program.command('proxy').description('run the service proxy of this machine'), 0)
     .requiredOption('--node-name <name>', "this node's name")

@@ -49,6 +49,7 @@ export interface SchedulerOptions extends CommonOptions {
   readonly config?: string;
   /** Modules with plugins. */
   readonly plugin?: readonly string[];
+  readonly featureGates?: Readonly<Record<string, boolean>>;
 }
 
 export interface ProxyOptions extends CommonOptions {
@@ -132,7 +133,8 @@ export async function runSchedulerAlone(
   await runAlone('kube-scheduler', options, context, signal, (client, metrics) => {
     const { clock, random, log } = context;
     const informers = createInformerFactory(client, { clock, random, log });
-    const scheduler = createScheduler({ client, informers, clock, random, log, metrics, ...settings });
+    const featureEnabled = featureGates(options.featureGates);
+    const scheduler = createScheduler({ client, informers, clock, random, log, metrics, featureEnabled, ...settings });
     const dump = dumpOnSignal(() => scheduler.dump(), log);
     return [scheduler, dump, { name: 'informers', run: s => informers.run(s) }];
   });
