@@ -26,7 +26,7 @@ import {
   withCondition,
 } from './conditions.ts';
 import { converterOf, type WebhookConverter } from './conversion.ts';
-import { type CustomResource, groupOf, resourcesOf, storagePrefixOf } from './resource.ts';
+import { type CustomResource, groupOf, resourcesOf, storagePrefixOf, storedResourceOf } from './resource.ts';
 import { customScale } from './scale.ts';
 import { customStrategy } from './strategy.ts';
 
@@ -197,7 +197,7 @@ export class CustomResources {
   }
 
   async #serve(crd: Crd): Promise<void> {
-    const { context, makeCache, makeRegistry, registries, resources, webhook } = this.#options;
+    const { context, makeCache, registries, resources, webhook } = this.#options;
     const { name } = crd.metadata;
     const basis = createHash('sha256')
       .update(JSON.stringify([crd.spec, crd.status?.acceptedNames]))
@@ -216,12 +216,7 @@ export class CustomResources {
     const served: Served = { uid: crd.metadata.uid!, prefix, cache, basis, resources: made };
     this.#served.set(name, served);
     for (const resource of made) {
-      const strategy = customStrategy(resource.custom, resource.hasStatus, validate => {
-        const startMs = context.clock.monotonic();
-        validate();
-        context.counts.celEvaluation.observe((context.clock.monotonic() - startMs) / 1000);
-      });
-      const registry = makeRegistry(resource, strategy, cache);
+      const registry = this.#registryOf(resource, cache);
       resources.set(resourceId(resource), resource);
       registries.set(resourceId(resource), registry);
       const id = `${resource.group}/${resource.resource}`;
@@ -229,6 +224,16 @@ export class CustomResources {
       if (resource.subresources.has('scale')) context.calls.set(`${id}/scale`, customScale);
     }
     this.#regroup(crd.spec.group);
+  }
+
+  #registryOf(resource: CustomResource, cache: WatchCache): Registry {
+    const { context, makeRegistry } = this.#options;
+    const strategy = customStrategy(resource.custom, resource.hasStatus, validate => {
+      const startMs = context.clock.monotonic();
+      validate();
+      context.counts.celEvaluation.observe((context.clock.monotonic() - startMs) / 1000);
+    });
+    return makeRegistry(resource, strategy, cache);
   }
 
   /** Takes no new objects any more; watches go on. */
@@ -253,13 +258,13 @@ export class CustomResources {
   }
 
   #drop(name: string): void {
+    const group = this.#named.get(name)?.spec.group;
     this.#named.delete(name);
     const served = this.#served.get(name);
     if (!served) return;
     this.#served.delete(name);
     this.#withdraw(served);
     this.#options.context.dispatcher.remove(served.prefix);
-    const group = served.resources[0]?.group;
     if (group) this.#regroup(group);
     // A name it held may be what another waits for.
     for (const [other, crd] of this.#named) if (crd.spec.group === group) this.#enqueue(other);
@@ -280,8 +285,8 @@ export class CustomResources {
   async #empty(crd: Crd): Promise<void> {
     const { name } = crd.metadata;
     const served = this.#served.get(name);
-    const registry = served && this.#options.registries.get(resourceId(served.resources[0]!));
-    if (served && registry && served.cache.size > 0) {
+    if (served && served.cache.size > 0) {
+      const registry = this.#anyRegistry(crd, served);
       const items: Stored[] = [];
       served.cache.snapshot().scan('', undefined, stored => {
         if (stored.object.metadata.deletionTimestamp === undefined) items.push(stored);
@@ -297,6 +302,12 @@ export class CustomResources {
       const left = (object.metadata.finalizers ?? []).filter(f => f !== cleanupFinalizer);
       object.metadata.finalizers = left;
     });
+  }
+
+  /** Also when no version is served any more. */
+  #anyRegistry(crd: Crd, { resources: [first], cache }: Served): Registry {
+    const found = first && this.#options.registries.get(resourceId(first));
+    return found ?? this.#registryOf(storedResourceOf(crd, converterOf(crd, this.#options.webhook)), cache);
   }
 
   #whenEmpty(name: string, cache: WatchCache): () => void {

@@ -9,6 +9,7 @@ import {
   definition,
   definitions,
   establish,
+  established,
   isTrue,
   objectSchema as object,
   widget,
@@ -232,4 +233,25 @@ test('a definition without versions is invalid, also where it lies about those t
     message,
     /status\.storedVersions\[0\]: Invalid value: "v1": missing from spec\.versions; v1 was previously/,
   );
+});
+
+test('a definition none of whose versions is served goes with its objects, and others get the names it held', async () => {
+  const group = 'unserved.example.com';
+  const crd = await establish(call, definition(group));
+  await call.expect(201, 'POST', widgets(group), widget(group, 'one'));
+  const names = { plural: 'gizmos', kind: 'Widget' };
+  const rival = definition(group, [{}], { names });
+  await call.expect(201, 'POST', definitions, { ...rival, metadata: { name: `gizmos.${group}` } });
+  const at = `${definitions}/widgets.${group}`;
+  const versions = crd.spec.versions.map((v: Json) => ({ ...v, served: false }));
+  await call.expect(200, 'PATCH', at, { spec: { versions } }, mergePatch);
+  while ((await call.send('GET', widgets(group))).code !== 404) await new Promise(setImmediate);
+  const watching = await call.watch(`${definitions}?watch=1`);
+  await call.expect(200, 'DELETE', at);
+  await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === crd.metadata.name);
+  await watching.next(e => e.object.metadata.name === `gizmos.${group}` && isTrue(e.object, 'Established'));
+  watching.stop();
+  await call.expect(201, 'POST', definitions, definition(group, [{}], { names: { plural: 'widgets', kind: 'Thing' } }));
+  await established(call, `widgets.${group}`);
+  assert.deepEqual((await call.expect(200, 'GET', widgets(group))).items, []);
 });

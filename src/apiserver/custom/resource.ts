@@ -16,44 +16,58 @@ const subVerbs = ['get', 'patch', 'update'];
 export const storagePrefixOf = ({ spec }: CustomResourceDefinition): string =>
   `/registry/${spec.group}/${spec.names.plural}`;
 
+/** Those that are served. */
 export function resourcesOf(definition: CustomResourceDefinition, converter: Converter): CustomResource[] {
+  return recordsOf(definition, converter, v => v.served);
+}
+
+/** That of the version objects are stored in, served or not. */
+export function storedResourceOf(definition: CustomResourceDefinition, converter: Converter): CustomResource {
+  return recordsOf(definition, converter, v => v.name === storageVersionOf(definition))[0]!;
+}
+
+const storageVersionOf = ({ spec }: CustomResourceDefinition): string =>
+  spec.versions.find(v => v.storage)?.name ?? spec.versions[0]!.name;
+
+function recordsOf(
+  definition: CustomResourceDefinition,
+  converter: Converter,
+  which: (version: CustomResourceDefinition['spec']['versions'][number]) => boolean,
+): CustomResource[] {
   const { spec, status, metadata } = definition;
   const names = { ...spec.names, ...status?.acceptedNames };
-  const stored = spec.versions.find(v => v.storage)?.name ?? spec.versions[0]!.name;
+  const stored = storageVersionOf(definition);
   const dying = metadata.deletionTimestamp !== undefined;
-  return spec.versions
-    .filter(v => v.served)
-    .map(version => {
-      const subresources = new Map<string, Subresource>();
-      if (version.subresources?.status)
-        subresources.set('status', { name: 'status', kind: names.kind, verbs: subVerbs });
-      if (version.subresources?.scale)
-        subresources.set('scale', { name: 'scale', kind: 'Scale', apiVersion: 'autoscaling/v1', verbs: subVerbs });
-      return {
-        group: spec.group,
-        version: version.name,
-        resource: names.plural,
-        kind: names.kind,
-        namespaced: spec.scope === 'Namespaced',
-        singular: names.singular ?? '',
-        shortNames: names.shortNames ?? [],
-        categories: names.categories ?? [],
-        verbs: dying ? dyingVerbs : verbs,
-        subresources,
-        hasStatus: version.subresources?.status !== undefined,
-        typeName: '',
-        storagePrefix: storagePrefixOf(definition),
-        storedAs: `${spec.group}/${stored}`,
-        fieldSelectors: new Map(
-          (version.selectableFields ?? []).map(({ jsonPath }) => {
-            const path = parseJsonPath(jsonPath).fields?.join('.') ?? jsonPath.replace(/^\./, '');
-            return [path, path] as const;
-          }),
-        ),
-        onByDefault: true,
-        custom: createForm({ definition, version, converter }),
-      };
-    });
+  return spec.versions.filter(which).map(version => {
+    const subresources = new Map<string, Subresource>();
+    if (version.subresources?.status) subresources.set('status', { name: 'status', kind: names.kind, verbs: subVerbs });
+    if (version.subresources?.scale)
+      subresources.set('scale', { name: 'scale', kind: 'Scale', apiVersion: 'autoscaling/v1', verbs: subVerbs });
+    return {
+      group: spec.group,
+      version: version.name,
+      resource: names.plural,
+      kind: names.kind,
+      namespaced: spec.scope === 'Namespaced',
+      singular: names.singular ?? '',
+      shortNames: names.shortNames ?? [],
+      categories: names.categories ?? [],
+      verbs: dying ? dyingVerbs : verbs,
+      subresources,
+      hasStatus: version.subresources?.status !== undefined,
+      typeName: '',
+      storagePrefix: storagePrefixOf(definition),
+      storedAs: `${spec.group}/${stored}`,
+      fieldSelectors: new Map(
+        (version.selectableFields ?? []).map(({ jsonPath }) => {
+          const path = parseJsonPath(jsonPath).fields?.join('.') ?? jsonPath.replace(/^\./, '');
+          return [path, path] as const;
+        }),
+      ),
+      onByDefault: true,
+      custom: createForm({ definition, version, converter }),
+    };
+  });
 }
 
 /** Stable versions first, then beta, then alpha; of each kind the higher first; other names last, by name. */
