@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatTime } from '../api/meta.ts';
-import { certificatesV1beta1, coreV1, resourceV1, resourceV1beta2 } from '../api/refs.ts';
+import { certificatesV1beta1, coreV1, resourceV1, resourceV1alpha3, resourceV1beta2 } from '../api/refs.ts';
 import { readCertificateRequest } from '../base/certificate-request.ts';
 import { systemRandom } from '../base/random.ts';
 import { createCa, signCertificate } from '../base/x509.ts';
@@ -75,8 +75,8 @@ test('a pod starts with a certificate from a signer and the authorities of the A
 test('a rule drives pods off the devices it taints, and keeps others away', async () => {
   const cluster = await createCluster({
     ...{ nodes: 1, clock: virtualClock(), seed: 6 },
-    featureGates: { DRADeviceTaintRules: true },
-    runtimeConfig: { 'resource.k8s.io/v1beta2': true },
+    featureGates: { DRADeviceTaintRules: true, DRAResourcePoolStatus: true },
+    runtimeConfig: { 'resource.k8s.io/v1beta2': true, 'resource.k8s.io/v1alpha3': true },
   });
   const client = cluster.client as Any;
   const driver = 'gpu.example.com';
@@ -105,6 +105,10 @@ test('a rule drives pods off the devices it taints, and keeps others away', asyn
     const find = (name: string) => client.get(coreV1.pods, { namespace, name }).catch(() => undefined);
     await pod('a');
     await cluster.until(async () => (await find('a')).status.phase === 'Running');
+    const question = resourceV1alpha3.resourcepoolstatusrequests;
+    await client.create(question, { metadata: { name: 'q' }, spec: { driver } });
+    const { pools } = await cluster.until(async () => (await client.get(question, { name: 'q' })).status);
+    assert.deepEqual([pools[0].totalDevices, pools[0].availableDevices], [2, 1]);
     const rules = resourceV1beta2.devicetaintrules;
     const made = await client.create(rules, {
       metadata: { name: 'broken' },

@@ -29,6 +29,7 @@ import { podCertificateRequestCleanerController } from './podcertificaterequest-
 import { podGcController } from './podgc/pod-gc.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { replicationControllerController } from './replicaset/replication-controller.ts';
+import { resourcePoolStatusRequestController } from './resource-pool-status-request/resource-pool-status-request.ts';
 import { resourceClaimController } from './resourceclaim/resourceclaim.ts';
 import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
@@ -131,5 +132,6 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     ...(featureEnabled('DRADeviceTaints')
       ? [deviceTaintEvictionController({ usesRules: featureEnabled('DRADeviceTaintRules') })]
       : []),
+    ...(featureEnabled('DRAResourcePoolStatus') ? [resourcePoolStatusRequestController()] : []),
   ];
 }

@@ -36,6 +36,7 @@ import { clusterRoleBindingStrategy, roleBindingStrategy } from './rbac/binding.
 import { clusterRoleStrategy, roleStrategy } from './rbac/policy-rule.ts';
 import { deviceClassStrategy, resourceSliceStrategy } from './resource/device.ts';
 import { deviceTaintRuleStrategy } from './resource/device-taint.ts';
+import { poolStatusRequestStrategy } from './resource/pool-status-request.ts';
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource/resource-claim.ts';
 import { priorityClassStrategy } from './scheduling/priority-class.ts';
 import {
@@ -84,6 +85,7 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'resource.k8s.io/resourceclaimtemplates': resourceClaimTemplateStrategy,
   'resource.k8s.io/resourceslices': resourceSliceStrategy,
   'resource.k8s.io/devicetaintrules': deviceTaintRuleStrategy,
+  'resource.k8s.io/resourcepoolstatusrequests': poolStatusRequestStrategy,
   'networking.k8s.io/servicecidrs': serviceCidrStrategy,
   'networking.k8s.io/ipaddresses': ipAddressStrategy,
   'autoscaling/horizontalpodautoscalers': podAutoscalerStrategy,

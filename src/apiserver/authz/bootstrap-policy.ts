@@ -90,6 +90,20 @@ const gatedControllers: Readonly<Record<string, readonly RoleFact[]>> = {
       rules: [{ v: ['delete', 'get', 'list', 'watch'], g: ['certificates.k8s.io'], r: ['podcertificaterequests'] }],
     },
   ],
+  DRAResourcePoolStatus: [
+    {
+      name: 'system:controller:resource-pool-status-request-controller',
+      rules: [
+        {
+          v: ['delete', 'get', 'list', 'watch'],
+          g: ['resource.k8s.io'],
+          r: ['resourcepoolstatusrequests'],
+        },
+        { v: ['patch', 'update'], g: ['resource.k8s.io'], r: ['resourcepoolstatusrequests/status'] },
+        { v: ['get', 'list', 'watch'], g: ['resource.k8s.io'], r: ['resourceclaims', 'resourceslices'] },
+      ],
+    },
+  ],
   StorageVersionMigrator: [
     {
       name: 'system:controller:storage-version-migrator-controller',

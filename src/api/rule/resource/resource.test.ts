@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { create, ruleContext, update } from '../testing.ts';
 import { deviceClassStrategy, resourceSliceStrategy } from './device.ts';
 import { deviceTaintRuleStrategy } from './device-taint.ts';
+import { poolStatusRequestStrategy } from './pool-status-request.ts';
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource-claim.ts';
 
 type Any = any;
@@ -326,4 +327,33 @@ test('taints of a slice say when they came', () => {
   };
   const made = create(resourceSliceStrategy, { metadata: { name: 's' }, spec }).object as Any;
   assert.equal(made.spec.devices[0].taints[0].timeAdded, '1970-01-01T00:00:00Z');
+});
+
+test('a question about pools stays as it was asked, and its answer as it was given', () => {
+  const ask = (spec: object, status?: object): Any => ({
+    metadata: { name: 'r' },
+    spec,
+    ...(status ? { status } : {}),
+  });
+  const asked = create(poolStatusRequestStrategy, ask({ driver: 'D.example' }, { poolCount: 1 })).object as Any;
+  assert.equal(asked.status, undefined);
+  assert.deepEqual(create(poolStatusRequestStrategy, ask({ driver: '', poolName: '', limit: 1001 })).errors, [
+    'spec.driver: Required value',
+    'spec.poolName: Required value',
+    'spec.limit: Invalid value: 1001: must be less than or equal to 1000',
+  ]);
+  assert.deepEqual(update(poolStatusRequestStrategy, ask({ driver: 'e' }), asked).errors, [
+    'spec: Invalid value: {"driver":"e"}: field is immutable',
+  ]);
+  const answer = (now: object, old: Any) =>
+    update(poolStatusRequestStrategy, ask(asked.spec, now), old, ruleContext('status')).errors;
+  const pool = { driver: 'd', poolName: 'p', generation: 1, totalDevices: -1, resourceSliceCount: 0 };
+  assert.deepEqual(answer({ pools: [pool] }, asked), [
+    'status.poolCount: Required value',
+    'status.pools[0].totalDevices: Invalid value: -1: must be greater than or equal to 0',
+    'status.pools[0].resourceSliceCount: Invalid value: 0: must be greater than or equal to 1',
+  ]);
+  const answered = ask(asked.spec, { poolCount: 0 });
+  assert.deepEqual(answer({ poolCount: 0 }, answered), []);
+  assert.deepEqual(answer({ poolCount: 1 }, answered), ['status: Invalid value: {"poolCount":1}: field is immutable']);
 });
