@@ -72,3 +72,20 @@ test('HTTP/2: only the stream that stops is given up', async () => {
   session.destroy();
   server.close();
 });
+
+test('HTTP/2: an answer without a body ends a stream on which more is sent than anybody reads', async () => {
+  const server = createHttp2();
+  server.on('stream', (stream: ServerHttp2Stream, headers) =>
+    new Http2Exchange(stream, headers, nobody).respond(405, {}),
+  );
+  const session = connectHttp2(`http://127.0.0.1:${await listening(server)}`);
+  for (const method of ['HEAD', 'POST']) {
+    const stream = session.request({ ':method': method, ':path': '/' }, { endStream: false });
+    // Beyond the windows of the stream and of the session.
+    stream.end(Buffer.alloc(2 << 20));
+    stream.resume();
+    await once(stream, 'close', { signal: AbortSignal.timeout(5000) });
+  }
+  session.close();
+  server.close();
+});

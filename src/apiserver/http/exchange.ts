@@ -136,6 +136,8 @@ export class Http2Exchange implements Exchange {
     this.sentCode = code;
     if (body === undefined || this.method === 'HEAD') {
       stream.respond({ ':status': code, ...headers, ...this.extraHeaders }, { endStream: true });
+      // Node lets a client that still sends go only after an answer with a body.
+      stream.resume();
       return;
     }
     stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
