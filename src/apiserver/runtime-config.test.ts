@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { builtinResources } from '../api/resource.ts';
-import { servedResources } from './runtime-config.ts';
+import { gatesWithoutKind, servedResources } from './runtime-config.ts';
 import { type Caller, caller, mergePatch } from './test-caller.ts';
 import { startTestServer } from './test-server.ts';
 
@@ -29,6 +29,16 @@ test('the more exact item decides; gates keep what they guard', () => {
   );
   assert.ok(!names({ 'batch/v1': false }).includes('batch/v1/jobs'));
   assert.throws(() => names({ 'no/v1': true }), /unknown api "no\/v1"/);
+});
+
+test('gates whose kind is not served are named', () => {
+  const on = (gate: string) => gate === 'ClusterTrustBundle' || gate === 'DRADeviceTaintRules';
+  const lacking = (config: Record<string, boolean>) =>
+    gatesWithoutKind(servedResources(all, config, on), on).map(l => `${l.gate} ${l.kind}`);
+  assert.deepEqual(lacking({ 'certificates.k8s.io/v1beta1': true }), [
+    'DRADeviceTaintRules resource.k8s.io/v1beta2/devicetaintrules',
+  ]);
+  assert.deepEqual(lacking({ 'api/beta': true }), []);
 });
 
 test('a version that is switched on shows and takes the objects of the other', async () => {

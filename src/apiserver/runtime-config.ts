@@ -26,3 +26,22 @@ export function servedResources(
     return said === undefined ? r.versionOnByDefault === true : config[said]!;
   });
 }
+
+/** What components ask for as soon as a gate is on, and wait for. */
+const kindsOfGates: Readonly<Record<string, string>> = {
+  ClusterTrustBundle: 'certificates.k8s.io/v1beta1/clustertrustbundles',
+  PodCertificateRequest: 'certificates.k8s.io/v1beta1/podcertificaterequests',
+  DRADeviceTaintRules: 'resource.k8s.io/v1beta2/devicetaintrules',
+  DRAResourcePoolStatus: 'resource.k8s.io/v1alpha3/resourcepoolstatusrequests',
+};
+
+/** Gates that are on without their kind being served: who needs it waits. */
+export function gatesWithoutKind(
+  served: readonly Resource[],
+  featureEnabled: (gate: string) => boolean,
+): { readonly gate: string; readonly kind: string }[] {
+  const names = new Set(served.map(r => `${apiVersionOf(r)}/${r.resource}`));
+  return Object.entries(kindsOfGates)
+    .filter(([gate, kind]) => featureEnabled(gate) && !names.has(kind))
+    .map(([gate, kind]) => ({ gate, kind }));
+}

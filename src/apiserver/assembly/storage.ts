@@ -14,7 +14,7 @@ import { KeptBytes } from '../registry/kept-bytes.ts';
 import { Registry, type RegistryHooks } from '../registry/registry.ts';
 import { decodeStored } from '../registry/stored-form.ts';
 import { WatchCache } from '../registry/watch-cache.ts';
-import { servedResources } from '../runtime-config.ts';
+import { gatesWithoutKind, servedResources } from '../runtime-config.ts';
 import type { Basis } from './basis.ts';
 
 export interface Storage {
@@ -82,6 +82,8 @@ export function createStorage({ options, clock, random, log, metrics, table, fea
   }
 
   const served = servedResources(table.resources, options.runtimeConfig ?? {}, featureEnabled);
+  for (const lack of gatesWithoutKind(served, featureEnabled))
+    log.warn('a feature gate is on whose kind is not served: add it to the runtime configuration', lack);
   const resources = new Map(served.map(r => [resourceId(r), r]));
   const built = builtinRegistries(served, { makeCache, makeRegistry });
   return { store, encryption, dispatcher, resources, ...built, plugins, hooks, makeCache, makeRegistry };
