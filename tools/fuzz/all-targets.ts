@@ -1,4 +1,5 @@
-import { FuzzedServer, requestTarget } from './server-targets.ts';
+import { FuzzedServer } from './fuzzed-server.ts';
+import { requestTarget } from './server-targets.ts';
 import type { Target } from './target.ts';
 import { valueTargets } from './value-targets.ts';
 import { wireTargets } from './wire-targets.ts';

@@ -1,14 +1,15 @@
-// A minute of fuzzing, with another seed each time: an hour is started as docs/fuzzing.md says.
+// A minute of fuzzing. The seed stays, so that what is red was made so by a change and not by chance; with another one
+// (K8TS_FUZZ_SEED) new ground is covered, as docs/fuzzing.md says.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allTargets } from './all-targets.ts';
 import { describeFinding, fuzz } from './run.ts';
 
 test('nothing breaks in a minute of fuzzing', async () => {
-  const seed = Number(process.env.K8TS_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 32));
+  const seed = Number(process.env.K8TS_FUZZ_SEED ?? 20261122);
   const targets = allTargets();
   try {
-    const findings = await fuzz(targets, { seed, seconds: 60 / targets.length });
+    const findings = await fuzz(targets, { seed, seconds: 60 });
     assert.equal(findings.map(describeFinding).join('\n'), '', `seed ${seed}`);
   } finally {
     for (const target of targets) await target.close?.();

@@ -88,7 +88,9 @@ function changeJson(c: Chance, holder: Record<string, unknown>, key: string): vo
       return;
     case 4:
       if (typeof value === 'object' && value && !Array.isArray(value))
-        (value as Record<string, unknown>)[`${c.pick(oddTexts)}x`] = anyValue(c);
+        Object.defineProperty(value, c.once(2) ? c.pick(oddTexts) : `${c.pick(oddTexts)}x`, {
+          ...{ value: anyValue(c), enumerable: true, configurable: true, writable: true },
+        });
       else holder[key] = { [key]: value };
       return;
     case 5:

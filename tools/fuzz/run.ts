@@ -14,7 +14,7 @@ export interface Finding {
 
 export interface FuzzOptions {
   readonly seed: number;
-  /** Of each target. */
+  /** In all, shared by the targets as they weigh. */
   readonly seconds: number;
   /** Only this case. */
   readonly only?: number | undefined;
@@ -35,7 +35,11 @@ export async function fuzz(targets: readonly Target[], options: FuzzOptions): Pr
   process.on('unhandledRejection', onStray);
   process.on('uncaughtException', onStray);
   try {
-    for (const target of targets) findings.push(...(await fuzzOne(target, options, stray)));
+    const weights = targets.reduce((sum, target) => sum + weightOf(target), 0);
+    for (const target of targets) {
+      const seconds = (options.seconds * weightOf(target)) / weights;
+      findings.push(...(await fuzzOne(target, { ...options, seconds }, stray)));
+    }
   } finally {
     process.off('unhandledRejection', onStray);
     process.off('uncaughtException', onStray);
@@ -43,12 +47,19 @@ export async function fuzz(targets: readonly Target[], options: FuzzOptions): Pr
   return findings;
 }
 
+const weightOf = ({ weight = 1 }: Target): number => weight;
+
 async function fuzzOne(target: Target, options: FuzzOptions, stray: unknown[]): Promise<Finding[]> {
   const { seed, only, seconds, mostFindings = 10, report } = options;
   const findings: Finding[] = [];
   const kinds = new Set<string>();
   const until = performance.now() + seconds * 1000;
   let number = only ?? 0;
+  const found = (error: unknown, input: unknown) => {
+    const finding = { target: target.name, seed, number, error, input };
+    findings.push(finding);
+    report?.(describeFinding(finding));
+  };
   for (; performance.now() < until && findings.length < mostFindings; number++) {
     let input: unknown;
     try {
@@ -65,15 +76,16 @@ async function fuzzOne(target: Target, options: FuzzOptions, stray: unknown[]): 
       if (stray.length) throw stray.shift();
     } catch (error) {
       const kind = kindOf(error);
-      if (!kinds.has(kind)) findings.push({ target: target.name, seed, number, error, input });
+      if (!kinds.has(kind)) found(error, input);
       kinds.add(kind);
     }
     if (only !== undefined) break;
   }
   await new Promise(setImmediate);
   await target.check?.().catch(error => stray.push(error));
-  for (const error of stray.splice(0)) findings.push({ target: target.name, seed, number, error, input: undefined });
-  report?.(`${target.name}: ${number} cases, ${findings.length} findings, ${(memoryUsage.rss() / 2 ** 20) | 0} MiB`);
+  for (const error of stray.splice(0)) found(error, undefined);
+  const counts = `${number} cases, ${findings.length} findings, ${(memoryUsage.rss() / 2 ** 20) | 0} MiB`;
+  report?.(`${target.name}: ${counts}${target.summary ? `; ${target.summary()}` : ''}`);
   return findings;
 }
 

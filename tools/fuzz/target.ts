@@ -3,10 +3,14 @@ import type { Chance } from './chance.ts';
 /** What is fuzzed. */
 export interface Target {
   readonly name: string;
+  /** Its share of the time; default: 1. */
+  readonly weight?: number;
   /** One case, all of it from `chance`. Throws or rejects when something is wrong; `note` remembers the input. */
   run(chance: Chance, note: (input: unknown) => void): void | Promise<void>;
   /** Looks at the whole between cases: does it still answer, did anything leak? */
   check?(): Promise<void>;
+  /** What came of the cases, in a few words: do they still reach what they are for? */
+  summary?(): string;
   close?(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 // Values made from the schemas of kinds: most fields as the type says, now and then not.
 import { type FieldSchema, type Scalar, schemaOf, type TypeRef } from '../../src/api/schema.ts';
-import { anyValue, type Chance, oddNumbers, oddTexts } from './chance.ts';
+import { anyValue, type Chance, expressions, fitTexts, oddNumbers, oddTexts } from './chance.ts';
 
 const names = ['a', 'b', 'web', 'default', 'kube-system', 'example.com/x', 'c'];
 const samples: Readonly<Partial<Record<Scalar, readonly unknown[]>>> = {
@@ -33,7 +33,8 @@ function fieldValue(c: Chance, field: FieldSchema, depth: number, sparse: number
   return typedValue(c, field.type, depth, sparse);
 }
 
-function typedValue(c: Chance, type: TypeRef, depth: number, sparse: number): unknown {
+/** A value of the type; nothing in it is deeper than `depth`. */
+export function typedValue(c: Chance, type: TypeRef, depth: number, sparse: number): unknown {
   switch (type.kind) {
     case 'scalar':
       return scalarValue(c, type.scalar);
@@ -47,7 +48,7 @@ function typedValue(c: Chance, type: TypeRef, depth: number, sparse: number): un
     case 'map':
       return Object.fromEntries(
         Array.from({ length: depth <= 0 ? 0 : c.below(3) }, () => [
-          c.once(6) ? `${c.pick(oddTexts)}k` : c.pick([...names, 'cpu', 'memory', 'storage', 'app']),
+          c.once(4) ? c.pick(oddTexts) : c.pick([...names, 'cpu', 'memory', 'storage', 'app']),
           typedValue(c, type.value, depth - 1, sparse),
         ]),
       );
@@ -60,5 +61,7 @@ function scalarValue(c: Chance, scalar: Scalar): unknown {
   if (fit) return c.pick(fit);
   if (scalar === 'bool') return c.once(2);
   if (scalar === 'any' || scalar === 'object' || scalar === 'RawExtension') return anyValue(c, 2);
+  if (c.once(4)) return c.pick(fitTexts);
+  if (c.once(12)) return c.pick(expressions);
   return c.once(3) ? c.pick(oddTexts) : c.pick(names);
 }

@@ -14,6 +14,7 @@ import { builtinResources } from '../../src/api/resource.ts';
 import { StatusError } from '../../src/api/status.ts';
 import { anyValue, type Chance, oddTexts } from './chance.ts';
 import { crossTexts, mutateBytes, mutateJson, mutateText } from './mutate.ts';
+import { fieldCorpus, fieldWords, labelCorpus, labelWords } from './selector-corpus.ts';
 import { allow, type Target, within } from './target.ts';
 import { typedObject } from './typed-value.ts';
 
@@ -104,8 +105,6 @@ function decodable(typeName: string, object: object): object | undefined {
   }
 }
 
-const labelCorpus = ['a=b,c!=d', 'e in (f,g),!h', 'i notin (j)', 'k', 'example.com/l==m', 'n>1,o<2', 'x in (,)'];
-const labelWords = ['=', '==', '!=', '!', ' in ', ' notin ', '(', ')', ',', '>', '<', ' ', 'a', '/', '.', '-'];
 const labels: Target = {
   name: 'label-selector',
   run(c, note) {
@@ -121,11 +120,10 @@ const labels: Target = {
   },
 };
 
-const fieldCorpus = ['metadata.name=a', 'spec.nodeName!=b,status.phase==Running', 'a=b\\,c', 'x\\==y', '', ','];
 const fields: Target = {
   name: 'field-selector',
   run(c, note) {
-    const text = crossTexts(c, fieldCorpus, ['=', '==', '!=', ',', '\\', '\\,', '\\=', 'a']);
+    const text = crossTexts(c, fieldCorpus, fieldWords);
     note(text);
     within(limitMs, 'reading a selector', () => allow([FieldSelectorError], () => void parseFieldSelector(text)));
   },

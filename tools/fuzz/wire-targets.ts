@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Chance, oddTexts } from './chance.ts';
+import type { FuzzedServer } from './fuzzed-server.ts';
 import { crossTexts, mutateBytes } from './mutate.ts';
-import type { FuzzedServer } from './server-targets.ts';
 import type { Target } from './target.ts';
 
 // Of a connection on which nothing more comes.
@@ -74,6 +74,7 @@ const words = [
 
 const http1 = (server: FuzzedServer): Target => ({
   name: 'http1',
+  weight: 2,
   async run(c, note) {
     let text = '';
     for (let i = c.below(3); i >= 0; i--) text += crossTexts(c, requests, words);
@@ -150,6 +151,7 @@ function someFrame(c: Chance, stream: number): Buffer {
 
 const http2 = (server: FuzzedServer): Target => ({
   name: 'http2',
+  weight: 2,
   async run(c, note) {
     const frames: Buffer[] = [frame(4, 0, 0, Buffer.alloc(0))];
     let stream = 1;
