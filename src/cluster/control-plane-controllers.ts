@@ -22,12 +22,14 @@ export function createControllers(context: ControlPlaneContext): Service {
     ...(context.serviceAccountKey ? { serviceAccountKey: context.serviceAccountKey } : {}),
   });
   const select = longControllerNames(context.config.controllers ?? ['*']);
+  // As kubeadm has it: what serves joining nodes runs.
+  const offByDefault = ['selinux-warning-controller'];
   const engine: Service = {
     name: 'controllers',
     run: signal =>
       runControllers(
         controllers,
-        { client, informers, clock, random, log, metrics, select, known: knownControllers },
+        { client, informers, clock, random, log, metrics, select, offByDefault, known: knownControllers },
         signal,
       ),
   };

@@ -33,6 +33,7 @@ import { resourcePoolStatusRequestController } from './resource-pool-status-requ
 import { resourceClaimController } from './resourceclaim/resourceclaim.ts';
 import { resourceQuotaController } from './resourcequota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
+import { selinuxWarningController } from './selinux-warning/selinux-warning.ts';
 import { serviceCidrsController } from './service-cidrs/service-cidrs.ts';
 import { serviceLbController } from './service-lb/service-lb.ts';
 import { serviceAccountController } from './serviceaccount/service-account.ts';
@@ -127,6 +128,7 @@ export function allControllers(options: AllControllersOptions): Controller[] {
     ephemeralVolumeController(),
     volumeExpanderController(),
     attachDetachController(tuning.attachDetach),
+    selinuxWarningController(),
     // Devices.
     ...(featureEnabled('DynamicResourceAllocation') ? [resourceClaimController()] : []),
     ...(featureEnabled('DRADeviceTaints')
