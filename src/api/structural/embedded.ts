@@ -32,20 +32,52 @@ function decodeMeta(value: unknown, report: { unknown: string[] }): Plain {
   }
 }
 
-/** Coerces the metadata of embedded resources in place. */
+/** Coerces the metadata of embedded resources in place. Throws as `coerceMetadata`. */
 export function coerceEmbedded(s: Structural, value: unknown, at: string, unknown?: string[]): void {
+  eachEmbedded(s, value, at, (resource, here) => {
+    if (isPlain(resource.metadata))
+      resource.metadata = coerceMetadata(resource.metadata, here ? `${here}.metadata` : 'metadata', unknown);
+  });
+}
+
+/** The same for what is stored, perhaps under another schema: fields of the wrong type are dropped. */
+export function repairEmbedded(s: Structural, value: unknown): void {
+  eachEmbedded(s, value, '', resource => {
+    for (const field of ['apiVersion', 'kind']) if (typeof resource[field] !== 'string') delete resource[field];
+    if (!isPlain(resource.metadata)) delete resource.metadata;
+    else resource.metadata = repairedMetadata(resource.metadata);
+  });
+}
+
+function repairedMetadata(given: Plain): Plain {
+  try {
+    return coerceMetadata(given, '');
+  } catch {
+    return coerceMetadata(Object.fromEntries(Object.entries(given).filter(isSoundField)), '');
+  }
+}
+
+function isSoundField(field: [string, unknown]): boolean {
+  try {
+    coerceMetadata(Object.fromEntries([field]), '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function eachEmbedded(s: Structural, value: unknown, at: string, visit: (resource: Plain, at: string) => void): void {
   if (!s.hasEmbedded) return;
   if (Array.isArray(value)) {
     const { items } = s;
-    if (items) value.forEach((item, i) => void coerceEmbedded(items, item, `${at}[${i}]`, unknown));
+    if (items) value.forEach((item, i) => void eachEmbedded(items, item, `${at}[${i}]`, visit));
     return;
   }
   if (!isPlain(value)) return;
-  if (s.embedded && isPlain(value.metadata))
-    value.metadata = coerceMetadata(value.metadata, at ? `${at}.metadata` : 'metadata', unknown);
+  if (s.embedded) visit(value, at);
   for (const key of Object.keys(value)) {
     const child = schemaAt(s, key);
-    if (child) coerceEmbedded(child, value[key], at ? `${at}.${key}` : key, unknown);
+    if (child) eachEmbedded(child, value[key], at ? `${at}.${key}` : key, visit);
   }
 }
 

@@ -289,3 +289,24 @@ test('status is applied and tracked; lists come as metadata only', async () => {
   });
   assert.ok(String(list).includes('PartialObjectMetadataList'));
 });
+
+test('what a resource embedded in a stored object has of the wrong type is dropped where it is shown', async () => {
+  const group = 'embedded.example.com';
+  const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const pod = { ...open, 'x-kubernetes-embedded-resource': true };
+  const versions = [
+    { schema: specOf({ pod, list: { type: 'array', items: pod } }) },
+    { name: 'v2', storage: false, schema: object({ spec: open }) },
+  ];
+  await establish(call, definition(group, versions));
+  const metadata = { name: { a: 1 }, labels: { a: 1 }, annotations: { b: 'c' }, odd: 1 };
+  const spec = { pod: { apiVersion: 1, kind: 'Pod', metadata }, list: [{ kind: 'Pod', metadata: [1] }] };
+  await call.expect(201, 'POST', widgets(group, 'v2'), widget(group, 'one', { spec }, 'v2'));
+  const shown = { list: [{ kind: 'Pod' }], pod: { kind: 'Pod', metadata: { annotations: { b: 'c' } } } };
+  const one = `${widgets(group)}/one`;
+  assert.deepEqual((await call.expect(200, 'GET', one)).spec, shown);
+  assert.deepEqual((await call.expect(200, 'GET', widgets(group))).items[0].spec, shown);
+  // What a client sends is not mended.
+  await call.expect(400, 'POST', widgets(group), widget(group, 'two', { spec }));
+  await call.expect(200, 'DELETE', one);
+});

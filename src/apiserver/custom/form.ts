@@ -4,7 +4,7 @@ import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { equalJson, isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
 import type { CustomForm } from '../../api/structural/custom-form.ts';
 import { applyStructuralDefaults } from '../../api/structural/default.ts';
-import { coerceEmbedded, coerceMetadata } from '../../api/structural/embedded.ts';
+import { coerceEmbedded, coerceMetadata, repairEmbedded } from '../../api/structural/embedded.ts';
 import { prune } from '../../api/structural/prune.ts';
 import { shapeOfStructural } from '../../api/structural/shape.ts';
 import { compileStructural, preserveAll, type Structural } from '../../api/structural/structural.ts';
@@ -56,7 +56,9 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
 
   function showNow(converted: KubeObject): KubeObject {
     const object = sortedCopy(converted) as Plain;
-    settle(object);
+    prune(structural(), object);
+    repairEmbedded(structural(), object);
+    applyStructuralDefaults(structural(), object);
     return equalJson(object, converted) ? converted : (sorted(object) as unknown as KubeObject);
   }
 

@@ -89,3 +89,21 @@ test('HTTP/2: an answer without a body ends a stream on which more is sent than 
   session.close();
   server.close();
 });
+
+test('an answer that has begun and is refused then is cut off', async () => {
+  const fail = (exchange: Exchange) => {
+    exchange.open(200, {}).write('{"items":[');
+    exchange.respond(500, {}, 'no');
+  };
+  const two = createHttp2();
+  two.on('stream', (stream: ServerHttp2Stream, headers) => fail(new Http2Exchange(stream, headers, nobody)));
+  const session = connectHttp2(`http://127.0.0.1:${await listening(two)}`);
+  const stream = session.request({ ':path': '/' });
+  await assert.rejects(stream.toArray(), /NGHTTP2_INTERNAL_ERROR/);
+  session.close();
+  two.close();
+  const one = createHttp1((request, response) => fail(new Http1Exchange(request, response, nobody)));
+  const { body } = await fetch(`http://127.0.0.1:${await listening(one)}`).catch(() => ({ body: undefined }));
+  if (body) await assert.rejects(Array.fromAsync(body), /terminated/);
+  one.close();
+});

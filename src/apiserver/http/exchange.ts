@@ -1,6 +1,6 @@
 // One HTTP request and its answer, the same for HTTP/2 and HTTP/1.1.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Writable } from 'node:stream';
 import { badRequest, requestTooLarge, timeout } from '../../api/status.ts';
 import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
@@ -21,7 +21,7 @@ export interface Exchange {
   readonly protocol: string;
   /** The body, once. Throws 413 beyond `maxBytes`; 400 when the client stops half-way, 504 when it says nothing more. */
   readBody(maxBytes: number): Promise<Buffer>;
-  /** Sends everything at once. */
+  /** Sends everything at once. An answer that has begun already is cut off: it cannot be ended any more. */
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void;
   /** Sends the head; the body follows on the returned stream. */
   open(code: number, headers: Record<string, string | readonly string[]>): Writable;
@@ -132,6 +132,7 @@ export class Http2Exchange implements Exchange {
 
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {
     const stream = this.input;
+    if (stream.headersSent && !stream.writableEnded) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     if (stream.destroyed || stream.headersSent) return;
     this.sentCode = code;
     if (body === undefined || this.method === 'HEAD') {
@@ -194,6 +195,7 @@ export class Http1Exchange implements Exchange {
 
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void {
     const response = this.#response;
+    if (response.headersSent && !response.writableEnded) response.destroy();
     if (response.headersSent || response.destroyed) return;
     // What is left of a refused body must not be taken for the next request.
     if (!this.input.complete) response.shouldKeepAlive = false;
