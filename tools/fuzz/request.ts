@@ -19,6 +19,8 @@ export interface Course {
   readonly name: string;
   readonly subresource: string;
   readonly path: string;
+  /** Where such objects are made. */
+  readonly home: string;
   /** It is to change what is there, so that has to be read first. */
   readonly reads: boolean;
 }
@@ -59,7 +61,9 @@ export function courseOf(c: Chance): Course {
   if (c.once(60)) path += '/watch';
   if (kind.namespaced ? !c.once(25) : c.once(80)) path += `/namespaces/${encodeURIComponent(namespaceOf(c, kind))}`;
   path += `/${kind.resource}`;
-  const ofCollection = method === 'POST' ? !subresource : !['PUT', 'PATCH'].includes(method) && c.once(3);
+  const home = path;
+  const ofCollection =
+    method === 'POST' ? !subresource : !['PUT', 'PATCH'].includes(method) && c.once(method === 'DELETE' ? 12 : 3);
   const collection = ofCollection !== c.once(100);
   if (!collection) path += `/${inPath}${subresource ? `/${subresource}` : ''}`;
   if (streamed.has(subresource) && c.once(3)) path += `/${c.pick(['..', 'a/b', '%zz', '//x', '?'])}`;
@@ -70,7 +74,7 @@ export function courseOf(c: Chance): Course {
     !streamed.has(subresource) &&
     ['PUT', 'PATCH'].includes(method) &&
     !c.once(3);
-  return { kind, method, name, subresource, path, reads };
+  return { kind, method, name, subresource, path, home, reads };
 }
 
 function methodOf(c: Chance, { subresources, resourceRow }: AskedKind, subresource: string): string {

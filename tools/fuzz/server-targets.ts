@@ -34,7 +34,10 @@ async function sweep(server: FuzzedServer): Promise<void> {
 async function makeRequest(c: Chance, server: FuzzedServer): Promise<Request> {
   if (c.once(25)) return pageRequest(c);
   const course = courseOf(c);
-  return requestOf(c, course, course.reads ? await currentOf(server, course) : undefined);
+  const current = course.reads ? await currentOf(server, course) : undefined;
+  // What is not there to be changed is made.
+  const missing = course.reads && !current && !c.once(8);
+  return requestOf(c, missing ? { ...course, method: 'POST', path: course.home, subresource: '' } : course, current);
 }
 
 async function currentOf(server: FuzzedServer, { path }: Course): Promise<Record<string, unknown> | undefined> {

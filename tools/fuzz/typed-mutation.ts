@@ -10,10 +10,10 @@ interface Place {
   readonly field: FieldSchema | undefined;
 }
 
-/** A copy of the object with one to five values of a type given, left out, repeated, moved or emptied. */
+/** A copy of the object with one value or a few of a type given, left out, repeated, moved or emptied. */
 export function mutateTyped<T extends object>(c: Chance, typeName: string, object: T): T {
   const copy = structuredClone(object);
-  for (let i = c.below(5); i >= 0; i--) {
+  for (let i = c.once(3) ? c.below(5) : 0; i >= 0; i--) {
     const places: Place[] = [];
     ofStruct(typeName, copy as never, places);
     // What is there is mended more often than something added that is not.
