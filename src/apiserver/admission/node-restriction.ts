@@ -4,6 +4,7 @@ import { forbidden } from '../../api/status.ts';
 import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { nodeIdentity } from '../authn/user.ts';
+import { apiReference } from '../authz/kernel/pod-references.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
 
@@ -82,19 +83,8 @@ function checkPod(a: AdmissionAttributes, nodeName: string, { pods, nodes }: Nod
     const uid = nodes.latest(nodeName)?.object.metadata.uid;
     if (uid !== owner.uid)
       throw deny(a, `node ${JSON.stringify(nodeName)} UID mismatch: expected ${owner.uid} got ${uid ?? ''}`);
-    const { spec } = pod;
-    if (spec.serviceAccountName)
-      throw deny(a, `node ${JSON.stringify(nodeName)} can not create pods that reference a service account`);
-    for (const v of spec.volumes ?? []) {
-      const kind = v.secret
-        ? 'secrets'
-        : v.configMap
-          ? 'configmaps'
-          : v.persistentVolumeClaim
-            ? 'persistentvolumeclaims'
-            : '';
-      if (kind) throw deny(a, `node ${JSON.stringify(nodeName)} can not create pods that reference ${kind}`);
-    }
+    const reference = apiReference(pod);
+    if (reference) throw deny(a, `node ${JSON.stringify(nodeName)} can not create pods that reference ${reference}`);
     return;
   }
   if (a.operation === 'DELETE') {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { NodeGraph, type VertexType } from './node-graph.ts';
-import { podReferences, sameReferences, volumeSecrets } from './pod-references.ts';
+import { apiReference, podReferences, sameReferences, volumeSecrets } from './pod-references.ts';
 
 const ref = (name: string) => ({ name });
 
@@ -195,3 +195,17 @@ function naive(objects: any[], node: string, type: VertexType, namespace: string
     }
   }
 }
+
+test('what a mirror pod must not refer to is named', () => {
+  const of = (spec: object) => apiReference({ metadata: {}, spec } as any);
+  const projected = (source: object) => of({ volumes: [{ name: 'v', projected: { sources: [source] } }] });
+  assert.equal(of({ volumes: [{ name: 'v', emptyDir: {} }], containers: [{}] }), undefined);
+  assert.equal(of({ serviceAccountName: 'sa' }), 'a service account');
+  assert.equal(of({ containers: [{ envFrom: [{ secretRef: ref('s') }] }] }), 'secrets');
+  assert.equal(projected({ configMap: ref('c') }), 'configmaps');
+  assert.equal(of({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] }), 'persistentvolumeclaims');
+  assert.equal(projected({ serviceAccountToken: {} }), 'serviceaccounts');
+  assert.equal(projected({ clusterTrustBundle: {} }), 'clustertrustbundles');
+  assert.equal(projected({ podCertificate: {} }), 'podcertificates');
+  assert.equal(of({ resourceClaims: [{ name: 'r', resourceClaimTemplateName: 't' }] }), 'resourceclaims');
+});

@@ -14,8 +14,31 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror';
  * to widen its own rights.
  */
 export function podReferences(pod: Pod): Reference[] {
-  const { namespace = '', name: podName = '', annotations } = pod.metadata;
-  if (annotations?.[mirrorAnnotation] !== undefined) return [];
+  return pod.metadata.annotations?.[mirrorAnnotation] === undefined ? referencesIn(pod) : [];
+}
+
+/** The resource of an object that the pod could not run without the API for; undefined when there is none. */
+export function apiReference(pod: Pod): string | undefined {
+  const [first] = referencesIn(pod);
+  if (first) return plurals[first.type];
+  for (const source of (pod.spec.volumes ?? []).flatMap(v => v.projected?.sources ?? [])) {
+    if (source.serviceAccountToken) return 'serviceaccounts';
+    if (source.clusterTrustBundle) return 'clustertrustbundles';
+    if (source.podCertificate) return 'podcertificates';
+  }
+  return pod.spec.resourceClaims?.length ? 'resourceclaims' : undefined;
+}
+
+const plurals: Readonly<Record<Reference['type'], string>> = {
+  serviceaccount: 'a service account',
+  secret: 'secrets',
+  configmap: 'configmaps',
+  pvc: 'persistentvolumeclaims',
+  resourceclaim: 'resourceclaims',
+};
+
+function referencesIn(pod: Pod): Reference[] {
+  const { namespace = '', name: podName = '' } = pod.metadata;
   const out: Reference[] = [];
   const add = (type: Reference['type'], name: string | undefined) => {
     if (name) out.push({ type, namespace, name });
