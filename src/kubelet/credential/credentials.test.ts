@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatTime } from '../../api/meta.ts';
-import { certificatesV1beta1, coreV1 } from '../../api/refs.ts';
+import { certificatesV1alpha1, certificatesV1beta1, coreV1 } from '../../api/refs.ts';
 import { notFound } from '../../api/status.ts';
 import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import { readCertificateRequest } from '../../base/certificate-request.ts';
@@ -82,6 +82,20 @@ describe('clusterTrustBundle', () => {
     assert.equal(await phase(second), 'Running');
     assert.equal(await file(second, 'ca.pem'), '');
     await second.stop();
+  });
+
+  it('takes bundles of v1alpha1 where the server has no other', async () => {
+    const node = await startTestNode();
+    node.client.react(a =>
+      a.resource.resource === 'clustertrustbundles' && a.resource.version === 'v1beta1'
+        ? notFound(bundles, '')
+        : undefined,
+    );
+    await node.client.create(certificatesV1alpha1.clustertrustbundles, bundle('b', anchor(1)));
+    await node.createPod(pod([source({ name: 'b' })]));
+    await node.pass(2000);
+    assert.equal(await file(node, 'ca.pem'), anchor(1));
+    await node.stop();
   });
 
   it('matches nothing without a selector, and says when the kind is not served', async () => {
