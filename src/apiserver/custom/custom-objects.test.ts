@@ -310,3 +310,32 @@ test('what a resource embedded in a stored object has of the wrong type is dropp
   await call.expect(400, 'POST', widgets(group), widget(group, 'two', { spec }));
   await call.expect(200, 'DELETE', one);
 });
+
+test('a scale has whole numbers only, whatever another version let in', async () => {
+  const group = 'whole.example.com';
+  const any = object({ spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } });
+  const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' };
+  const versions = [
+    { schema: any, more: { subresources: { scale } } },
+    { name: 'v2', storage: false, schema: any },
+  ];
+  await establish(call, definition(group, versions));
+  const wrong = (text: string) => `.spec.replicas accessor error: ${text}, expected int64`;
+  for (const [name, replicas, said] of [
+    ['a', 1.5, wrong('1.5 is of the type float64')],
+    ['b', 'x', wrong('x is of the type string')],
+    ['c', { a: 1 }, wrong('map[a:1] is of the type map[string]interface {}')],
+    ['d', null, wrong('<nil> is of the type <nil>')],
+    ['e', 1e100, wrong('1e+100 is of the type float64')],
+  ] as const) {
+    await call.expect(201, 'POST', widgets(group, 'v2'), widget(group, name, { spec: { replicas } }, 'v2'));
+    for (const method of ['GET', 'PATCH'])
+      assert.equal((await call.expect(500, method, `${widgets(group)}/${name}/scale`, {}, mergePatch)).message, said);
+    const own = await call.expect(422, 'POST', widgets(group), widget(group, `${name}1`, { spec: { replicas } }));
+    assert.match(own.message, /spec\.replicas: Invalid value: 0: \.spec\.replicas accessor error: /);
+  }
+  // Of more than Scale's 32 bits the lower ones are told.
+  const many = { spec: { replicas: 2 ** 40 + 5 } };
+  await call.expect(201, 'POST', widgets(group, 'v2'), widget(group, 'f', many, 'v2'));
+  assert.equal((await call.expect(200, 'GET', `${widgets(group)}/f/scale`)).spec.replicas, 5);
+});

@@ -1,7 +1,7 @@
 // The scale subresource of a custom kind: autoscaling/v1 Scale over the fields its definition names.
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
-import { internalError, methodNotSupported, notFound } from '../../api/status.ts';
+import { internalError, methodNotSupported, notFound, StatusError } from '../../api/status.ts';
 import { parseJsonPath } from '../../api/structural/json-path.ts';
 import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
@@ -11,11 +11,17 @@ import type { Call, CallResult } from '../context.ts';
 import { isApply } from '../patch.ts';
 import { readObject } from '../registry/reading.ts';
 import { updateObject } from '../registry/update.ts';
+import { AccessorError, wholeAt } from './whole-at.ts';
 
-const numberAt = (object: KubeObject, jsonPath: string): number | undefined => {
-  const [value] = parseJsonPath(jsonPath).find(object);
-  return typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : undefined;
-};
+/** As Scale holds it, of 32 bits. Throws StatusError 500, as Kubernetes does, for what is no whole number. */
+function numberAt(object: KubeObject, jsonPath: string): number | undefined {
+  try {
+    const value = wholeAt(object, jsonPath);
+    return value === undefined ? undefined : Number(BigInt.asIntN(32, BigInt(value)));
+  } catch (error) {
+    throw error instanceof AccessorError ? new StatusError(500, '', error.message) : error;
+  }
+}
 
 function scaleOf(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {
   const { metadata: m } = object;

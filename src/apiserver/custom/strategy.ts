@@ -1,15 +1,14 @@
 // The rules of a custom kind, made from its schema.
 
 import type { KubeObject, Mutable } from '../../api/meta.ts';
-import { goText } from '../../api/patch/go-text.ts';
 import { isPlain } from '../../api/patch/plain.ts';
 import type { Strategy } from '../../api/strategy.ts';
 import { validateRules } from '../../api/structural/cel-rule.ts';
 import { validateEmbedded } from '../../api/structural/embedded.ts';
-import { parseJsonPath } from '../../api/structural/json-path.ts';
 import { validateListTypes } from '../../api/structural/list-type.ts';
 import { compileValidator, type ValueValidator } from '../../api/structural/value-rule.ts';
 import type { ServedForm } from './form.ts';
+import { AccessorError, wholeAt } from './whole-at.ts';
 
 type Plain = Record<string, unknown>;
 
@@ -81,30 +80,22 @@ function keepMetadata(object: Mutable<KubeObject>, old: KubeObject): void {
   else delete object.metadata.managedFields;
 }
 
-const goType = (value: unknown): string =>
-  Array.isArray(value)
-    ? '[]interface {}'
-    : typeof value === 'object'
-      ? 'map[string]interface {}'
-      : typeof value === 'number'
-        ? 'float64'
-        : typeof value === 'boolean'
-          ? 'bool'
-          : 'string';
-
 type Errors = Parameters<NonNullable<Strategy['validate']>>[1];
 type Scale = NonNullable<ServedForm['scale']>;
 
 function validateScale(scale: Scale, object: Plain, errors: Errors): void {
   const count = (jsonPath: string) => {
-    const [value] = parseJsonPath(jsonPath).find(object);
-    if (value === undefined) return;
     const wrong = (shown: unknown, why: string) =>
       errors.add('FieldValueInvalid', jsonPath, `Invalid value: ${shown}: ${why}`);
-    const whole = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
-    if (!whole)
-      wrong(0, `${jsonPath} accessor error: ${goText(value)} is of the type ${goType(value)}, expected int64`);
-    else if (value < 0) wrong(value, 'should be a non-negative integer');
+    let value: number | bigint | undefined;
+    try {
+      value = wholeAt(object, jsonPath);
+    } catch (error) {
+      if (!(error instanceof AccessorError)) throw error;
+      wrong(0, error.message);
+    }
+    if (value === undefined) return;
+    if (value < 0) wrong(value, 'should be a non-negative integer');
     else if (value > 2147483647) wrong(value, 'should be less than or equal to 2147483647');
   };
   count(scale.specReplicasPath);
