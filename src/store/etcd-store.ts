@@ -10,8 +10,10 @@ import type { Random } from '../base/random.ts';
 import { compareTarget, etcd, type KeyValue, type TxnRequest, type TxnResponse } from './etcd-api.ts';
 import { EtcdChannel, type EtcdTls, isCompacted } from './etcd-channel.ts';
 import { EtcdCompaction } from './etcd-compaction.ts';
+import { EtcdKeys } from './etcd-keys.ts';
 import { EtcdLeases } from './etcd-leases.ts';
 import { EtcdWatch } from './etcd-watch.ts';
+import { EtcdWatches } from './etcd-watches.ts';
 import { checkKey } from './revision-store.ts';
 import {
   type Encode,
@@ -44,9 +46,6 @@ export interface EtcdStoreOptions {
 const compactEveryMs = 300_000;
 const keysAtOnce = 500;
 const openTimeoutMs = 60_000;
-// Most revisions are events of our own, on their way already.
-const progressAfterMs = 20;
-const markAfterMs = 500;
 
 /** Resolves once etcd answers; rejects with StoreUnavailableError when it has not for a minute. */
 export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
@@ -97,18 +96,15 @@ export class EtcdStore implements Store {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Log;
-  readonly #prefix: string;
-  readonly #root: string;
+  readonly #keys: EtcdKeys;
   readonly #leases: EtcdLeases;
   readonly #compaction: EtcdCompaction;
-  readonly #tellsProgress: boolean;
-  readonly #watches = new Map<EtcdWatch, string>();
+  readonly #watches: EtcdWatches;
   #revision: number;
   #compacted: number;
   #inFlight = 0;
   #idle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  #hastening = false;
 
   constructor(
     options: EtcdStoreOptions,
@@ -119,13 +115,16 @@ export class EtcdStore implements Store {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.log;
-    this.#root = options.root ?? '/registry';
-    // As kube-apiserver joins paths: one slash in front, none behind.
-    this.#prefix = `/${options.prefix ?? 'registry'}`.replace(/^\/+/, '/').replace(/\/+$/, '');
+    this.#keys = new EtcdKeys(options);
     this.#leases = new EtcdLeases(channel, options.clock);
     this.#revision = state.revision;
     this.#compacted = state.compacted;
-    this.#tellsProgress = tellsProgress(state.version);
+    this.#watches = new EtcdWatches({
+      clock: options.clock,
+      tellsProgress: tellsProgress(state.version),
+      revision: () => this.#revision,
+      mark: () => this.#mark(),
+    });
     const everyMs = options.compactEveryMs ?? compactEveryMs;
     this.#compaction = new EtcdCompaction({
       channel,
@@ -166,35 +165,15 @@ export class EtcdStore implements Store {
     if (this.#closing) throw new StoreClosedError();
   }
 
-  // ---- keys
-
   placeOf(key: string): string {
-    if (!key.startsWith(this.#root))
-      throw new RangeError(`writing ${JSON.stringify(key)}: keys begin with ${JSON.stringify(this.#root)}`);
-    return this.#prefix + key.slice(this.#root.length);
-  }
-
-  #keyOf(key: string): Buffer {
-    return Buffer.from(this.placeOf(key));
-  }
-
-  #nameOf(key: Buffer): string {
-    return this.#root + key.toString().slice(this.#prefix.length);
-  }
-
-  #rangeOf(prefix: string): { key: Buffer; rangeEnd: Buffer } {
-    const key = Buffer.from(this.#prefix + (prefix.slice(this.#root.length) || '/'));
-    const rangeEnd = Buffer.from(key);
-    // No key's last byte is 0xff: they are UTF-8.
-    rangeEnd[rangeEnd.length - 1]! += 1;
-    return { key, rangeEnd };
+    return this.#keys.placeOf(key);
   }
 
   // ---- reads
 
   get(key: string): Promise<StoreEntry | undefined> {
     return this.#run(async () => {
-      const answer = await this.#channel.call(etcd.range, { key: this.#keyOf(key) });
+      const answer = await this.#channel.call(etcd.range, { key: this.#keys.of(key) });
       this.#note(answer.header?.revision);
       const kv = answer.kvs[0];
       return kv && this.#entryOf(kv);
@@ -202,7 +181,7 @@ export class EtcdStore implements Store {
   }
 
   #entryOf({ key, value, modRevision }: KeyValue): StoreEntry {
-    return { key: this.#nameOf(key), value, revision: modRevision };
+    return { key: this.#keys.nameOf(key), value, revision: modRevision };
   }
 
   list(prefix: string, options: { limit?: number; after?: string; revision?: number } = {}): Promise<ListPage> {
@@ -222,10 +201,10 @@ export class EtcdStore implements Store {
   }
 
   async #list(prefix: string, options: { limit?: number; after?: string; revision?: number }): Promise<ListPage> {
-    const { rangeEnd, ...range } = this.#rangeOf(prefix);
+    const { rangeEnd, ...range } = this.#keys.rangeOf(prefix);
     let key = range.key;
     if (options.after !== undefined) {
-      const behind = Buffer.concat([this.#keyOf(options.after), zero]);
+      const behind = Buffer.concat([this.#keys.of(options.after), zero]);
       if (behind.compare(key) > 0) key = behind;
     }
     const limit = options.limit || Number.POSITIVE_INFINITY;
@@ -250,35 +229,17 @@ export class EtcdStore implements Store {
 
   async newestRevision(): Promise<number> {
     const revision = await this.#run(async () => {
-      const { key } = this.#rangeOf('');
+      const { key } = this.#keys.rangeOf('');
       const answer = await this.#channel.call(etcd.range, { key, keysOnly: true });
       return answer.header!.revision;
     });
     this.#note(revision);
-    if (this.#behind()) this.#hasten();
+    this.#watches.hasten();
     return revision;
   }
 
-  #behind(): boolean {
-    return [...this.#watches.keys()].some(watch => watch.position < this.#revision);
-  }
-
-  // Revisions that are not ours to see (other prefixes) reach a watch by a notice of progress alone.
-  #hasten(): void {
-    if (this.#hastening) return;
-    this.#hastening = true;
-    this.#clock.after(this.#tellsProgress ? progressAfterMs : markAfterMs, () => {
-      this.#hastening = false;
-      if (this.#closing || !this.#behind()) return;
-      if (this.#tellsProgress) for (const watch of this.#watches.keys()) watch.requestProgress();
-      else this.#mark();
-      this.#hasten();
-    });
-  }
-
-  // Where etcd's notices cannot be trusted, a write of ours is the notice.
   #mark(): void {
-    const key = this.#keyOf(`${this.#root}/k8ts.dev/progress`);
+    const key = this.#keys.of(`${this.#keys.root}/k8ts.dev/progress`);
     this.#run(() => this.#channel.call(etcd.txn, { success: [{ put: { key, value: zero } }] })).catch(error =>
       this.#log.debug('writing a mark for watches failed', { error }),
     );
@@ -297,7 +258,7 @@ export class EtcdStore implements Store {
   #put(key: string, ifRevision: number, encode: Encode, options: WriteOptions = {}): Promise<number> {
     return this.#run(async () => {
       checkKey(key);
-      const at = this.#keyOf(key);
+      const at = this.#keys.of(key);
       const value = encode(0);
       const { ttlMs } = options;
       for (let tries = 0; ; tries++) {
@@ -315,7 +276,7 @@ export class EtcdStore implements Store {
   delete(key: string, ifRevision: number, encode?: Encode): Promise<number> {
     return this.#run(async () => {
       checkKey(key);
-      const at = this.#keyOf(key);
+      const at = this.#keys.of(key);
       encode?.(0);
       return await this.#write(key, at, ifRevision || noRevision, { delete: { key: at } });
     });
@@ -331,33 +292,16 @@ export class EtcdStore implements Store {
     const revision = answer.header!.revision;
     this.#note(revision);
     if (!answer.succeeded || ifRevision === noRevision) throw await this.#conflict(key, answer);
-    await this.#told(key, revision);
+    await this.#watches.told(key, revision);
     return revision;
   }
 
   async #conflict(key: string, answer: TxnResponse): Promise<StoreConflictError> {
     const current = answer.responses[0]?.range?.kvs[0]?.modRevision ?? 0;
-    if (current > 0) await this.#told(key, current);
-    else {
-      // Deleted: when, nobody tells; by now.
-      const revision = answer.header!.revision;
-      const all = [...this.#watches].filter(([, prefix]) => prefix.length <= this.#root.length);
-      const waiting = all.map(([watch]) => watch.reached(revision)).filter(w => w !== undefined);
-      if (waiting.length > 0) {
-        this.#hasten();
-        await Promise.all(waiting);
-      }
-    }
+    if (current > 0) await this.#watches.told(key, current);
+    // Deleted: when, nobody tells; by now.
+    else await this.#watches.toldAll(this.#keys.root, answer.header!.revision);
     return new StoreConflictError(key, current);
-  }
-
-  /** Resolves when those who watch the key have been told of its change. */
-  async #told(key: string, revision: number): Promise<void> {
-    for (const [watch, prefix] of this.#watches) {
-      if (!key.startsWith(prefix)) continue;
-      const waiting = watch.reached(revision);
-      if (waiting) await waiting;
-    }
   }
 
   // ---- watches
@@ -370,15 +314,15 @@ export class EtcdStore implements Store {
       clock: this.#clock,
       random: this.#random,
       log: this.#log,
-      range: this.#rangeOf(prefix),
+      range: this.#keys.rangeOf(prefix),
       after,
       handler,
-      keyOf: key => this.#nameOf(key),
+      keyOf: key => this.#keys.nameOf(key),
       onRevision: revision => this.#note(revision),
       onCompacted: revision => this.#noteCompacted(revision),
       onEnd: () => this.#watches.delete(watch),
     });
-    this.#watches.set(watch, prefix);
+    this.#watches.add(watch, prefix);
     return watch;
   }
 
@@ -432,8 +376,9 @@ export class EtcdStore implements Store {
 
   async #close(): Promise<void> {
     this.#compaction.stop();
+    this.#watches.stop();
     if (this.#inFlight > 0) await new Promise<void>(resolve => (this.#idle = resolve));
-    for (const watch of [...this.#watches.keys()]) watch.fail(new StoreClosedError());
+    this.#watches.close();
     this.#channel.close();
   }
 }
