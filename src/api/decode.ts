@@ -1,30 +1,15 @@
 // Bytes to objects and back. Every write passes here.
-import {
-  Composer,
-  Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  Lexer,
-  LineCounter,
-  type Node,
-  Parser,
-  type Scalar,
-  type Tags,
-  type YAMLMap,
-  YAMLParseError,
-} from 'yaml';
 import { messageOf } from '../base/assert.ts';
-import { parseWideJson, wholeNumber } from '../base/whole-number.ts';
+import { parseWideJson } from '../base/whole-number.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson, jsonFault } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
 import { badRequest, StatusError } from './status.ts';
+import { maxDepth, readYaml, YamlFault } from './yaml-reader.ts';
 
 export { applyDefaults } from './default.ts';
 export { normalize } from './normalize.ts';
+export { maxDepth } from './yaml-reader.ts';
 
 /** What strict decoding reports: paths of fields given twice and of fields the type does not have. */
 export interface DecodeReport {
@@ -44,9 +29,6 @@ export interface Parsed {
   /** Of YAML with duplicates: the line each of them stands in. */
   readonly lines?: readonly number[];
 }
-
-/** Deeper documents are refused: everything that walks a value recurses. */
-export const maxDepth = 1000;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -181,32 +163,36 @@ function keysIn(value: unknown): number {
   return keys;
 }
 
-// Go's YAML reads dates, binary and base-60 numbers as strings.
-const withoutTags = new Set(['binary', 'omap', 'pairs', 'set', 'timestamp', 'intTime', 'floatTime']);
-const tagName = (tag: unknown) => (typeof tag === 'string' ? tag : String((tag as { tag?: unknown }).tag ?? ''));
-const isUnwanted = (tag: unknown) => {
-  if (typeof tag === 'string') return withoutTags.has(tag);
-  const { format, tag: uri } = tag as { format?: string; tag: string };
-  return format === 'TIME' || /:(binary|omap|pairs|set|timestamp)$/.test(uri) || withoutTags.has(tagName(tag));
-};
+// What was read of bodies before they are asked for.
+const readAhead = new WeakMap<Uint8Array, Parsed | YamlFault>();
+
+/** What parseYaml is to find in this body. */
+export function noteYaml(body: Uint8Array, content: Parsed | YamlFault): void {
+  readAhead.set(body, content);
+}
+
+/** Reads a body in YAML whose text is plain JSON; false when only the slow reader can tell. */
+export function readPlainYaml(body: Uint8Array): boolean {
+  const text = soundText(body);
+  if (text === undefined) return true;
+  const value = asPlainJson(text);
+  if (value) noteYaml(body, { value, duplicates: [] });
+  return value !== undefined;
+}
 
 /** Parses one YAML document (JSON too) as YAML 1.1, as Kubernetes does. Throws a StatusError (400). */
 export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
+  const known = typeof body === 'string' ? undefined : readAhead.get(body);
+  if (known instanceof YamlFault) throw refuseYaml(known.message, body, kind);
+  if (known) return known;
   const text = typeof body === 'string' ? body : soundText(body);
   if (text === undefined) throw refuseYaml('yaml: invalid leading UTF-8 octet', body, kind);
   const json = asPlainJson(text);
   if (json) return { value: json, duplicates: [] };
-  const lineCounter = new LineCounter();
-  const document = firstDocument(text, lineCounter, kind);
-  const found: Duplicate[] = [];
   try {
-    inspectYaml(document.contents, '', 0, { duplicates: found, open: new Set(), anchors: 0, aliases: 0 });
-    const value: unknown = document.toJS({ maxAliasCount: 100, mapAsMap: false });
-    if (found.length === 0) return { value, duplicates: [] };
-    const lines = found.map(d => lineCounter.linePos(d.offset).line);
-    return { value, duplicates: found.map(d => d.path), lines };
-  } catch (cause) {
-    throw refuseYaml(cause instanceof NoJson ? cause.message : `yaml: ${yamlFault(cause)}`, text, kind);
+    return readYaml(text);
+  } catch (error) {
+    throw error instanceof YamlFault ? refuseYaml(error.message, body, kind) : error;
   }
 }
 
@@ -227,129 +213,10 @@ function asPlainJson(text: string): object | undefined {
   }
 }
 
-class NoJson extends Error {}
-
-// The library recurses, some 900 levels down until the stack ends.
-const yamlFault = (error: unknown): string => {
-  const [why = ''] = messageOf(error).split('\n');
-  return why.includes('call stack') ? 'exceeded max depth' : why;
-};
-
 const refuseYaml = (why: string, text: Uint8Array | string, kind: string | undefined): StatusError =>
   kind === undefined
     ? badRequest(`error decoding YAML: error converting YAML to JSON: ${why}`)
     : unrecognized(kind, why, text);
-
-// In base 16 2^53 takes 14 digits; past some length all that counts is that it is no 64-bit number.
-const mayHoldLongNumber = (text: string): boolean => /[0-9a-fA-F_]{14}/.test(text) && !/[0-9a-fA-F_]{400}/.test(text);
-
-/** Others than the first are not looked at, as Kubernetes does not. Ends with the first error: there may be millions. */
-function firstDocument(text: string, lineCounter: LineCounter, kind: string | undefined): Document {
-  const options = {
-    version: '1.1',
-    intAsBigInt: mayHoldLongNumber(text),
-    uniqueKeys: false,
-    customTags: (tags: Tags) => tags.filter(tag => !isUnwanted(tag)),
-    logLevel: 'silent',
-    prettyErrors: false,
-  } as const;
-  const composer = new Composer(options);
-  const inner = composer as unknown as { onError(...given: unknown[]): void; errors: YAMLParseError[] };
-  const { onError } = inner;
-  inner.onError = (...given) => {
-    onError(...given);
-    if (inner.errors[0]) throw inner.errors[0];
-  };
-  try {
-    for (const document of composer.compose(yamlTokens(text, lineCounter), true, text.length)) {
-      if (document.errors[0]) throw document.errors[0];
-      return document as Document;
-    }
-  } catch (error) {
-    const { line, col } = lineCounter.linePos(error instanceof YAMLParseError ? error.pos[0] : 0);
-    const where = error instanceof YAMLParseError ? ` at line ${line}, column ${col}` : '';
-    const why = `${yamlFault(error)}${where}`;
-    throw refuseYaml(`yaml: ${why}`, text, kind);
-  }
-  return new Document(null);
-}
-
-// A second's worth.
-const mostTokens = 1_000_000;
-
-function* yamlTokens(text: string, lineCounter: LineCounter) {
-  const parser = new Parser(lineCounter.addNewLine);
-  lineCounter.addNewLine(0);
-  let tokens = 0;
-  for (const lexeme of new Lexer().lex(text)) {
-    if (++tokens > mostTokens) throw new RangeError('document has too many parts');
-    yield* parser.next(lexeme);
-  }
-  yield* parser.end();
-}
-
-interface Duplicate {
-  readonly path: string;
-  readonly offset: number;
-}
-
-interface Inspection {
-  readonly duplicates: Duplicate[];
-  /** Anchors of the nodes around. */
-  readonly open: Set<string>;
-  anchors: number;
-  aliases: number;
-}
-
-// The library looks at every anchor and alias for each alias: a thousandth of a second for some 20,000 looks.
-const mostAliasLooks = 4_000_000;
-
-function inspectYaml(node: unknown, path: string, depth: number, seen: Inspection): void {
-  if (depth > maxDepth) throw new RangeError('exceeded max depth');
-  if (isAlias(node)) {
-    if (seen.open.has(node.source)) throw new RangeError(`anchor '${node.source}' value contains itself`);
-    seen.aliases++;
-    if ((seen.anchors + seen.aliases) * seen.aliases > mostAliasLooks)
-      throw new RangeError('document contains excessive aliasing');
-    return;
-  }
-  if (isScalar(node)) checkNumber(node);
-  const anchor = isNode(node) ? node.anchor : undefined;
-  if (anchor) {
-    seen.anchors++;
-    seen.open.add(anchor);
-  }
-  if (isSeq(node)) {
-    for (const [i, item] of node.items.entries()) inspectYaml(item, `${path}[${i}]`, depth + 1, seen);
-  } else if (isMap(node)) inspectYamlMap(node, path, depth, seen);
-  if (anchor) seen.open.delete(anchor);
-}
-
-/** What no float holds is a string to Go's YAML; what JSON has no word for is refused. */
-function checkNumber(node: Scalar): void {
-  const { value, source = '' } = node;
-  if (typeof value === 'bigint') node.value = wholeNumber(value);
-  else if (typeof value === 'string') {
-    // Octal as YAML 1.2 has it, which Go reads too.
-    if (node.type === 'PLAIN' && /^[-+]?0o[0-7]+$/.test(value) && !node.tag) node.value = octal(value);
-  } else if (typeof value !== 'number' || Number.isFinite(value)) return;
-  else if (/\d/.test(source)) node.value = source;
-  else throw new NoJson(`json: unsupported value: ${Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'}`);
-}
-
-const octal = (text: string): number => Number(text.replace(/^[-+]/, '')) * (text.startsWith('-') ? -1 : 1);
-
-function inspectYamlMap(node: YAMLMap, path: string, depth: number, seen: Inspection): void {
-  const names = new Set<string>();
-  for (const { key, value } of node.items) {
-    if (!isScalar(key)) inspectYaml(key, path, depth + 1, seen);
-    const name = isScalar(key) ? String(key.value) : String(key);
-    const child = path ? `${path}.${name}` : name;
-    if (names.has(name) && name !== '<<') seen.duplicates.push({ path: child, offset: (key as Node).range?.[0] ?? 0 });
-    names.add(name);
-    inspectYaml(value, child, depth + 1, seen);
-  }
-}
 
 /** Canonical bytes of an object that `normalize` made. */
 export function encodeJson(object: unknown): Buffer {

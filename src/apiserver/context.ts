@@ -20,6 +20,7 @@ import type { Registry, WriteContext } from './registry/registry.ts';
 import type { Stored } from './registry/stored.ts';
 import type { Renderer, RenderOptions } from './render.ts';
 import type { RequestInfo } from './request-info.ts';
+import type { YamlThread } from './yaml-thread.ts';
 
 /** A call of a subresource, or of a resource that is not stored; the same for HTTP and in-process callers. */
 export interface Call {
@@ -83,6 +84,8 @@ export interface ApiContext {
   readonly packedParts: PackedParts;
   /** Called when the server stops: ends watches so that clients turn elsewhere. */
   readonly onShutdown: Set<() => void>;
+  /** Reads large bodies in YAML. */
+  readonly yaml: YamlThread;
   readonly featureEnabled: (gate: string) => boolean;
 }
 

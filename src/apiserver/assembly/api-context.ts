@@ -9,6 +9,7 @@ import { protobufRenderer } from '../protobuf-renderer.ts';
 import { KeptBytes } from '../registry/kept-bytes.ts';
 import { formRenderer } from '../render-forms.ts';
 import { printerOf } from '../table/printers.ts';
+import { YamlThread } from '../yaml-thread.ts';
 import type { Basis } from './basis.ts';
 import type { Storage } from './storage.ts';
 
@@ -19,6 +20,7 @@ const packedBytes = 16 << 20;
 export function createContext(basis: Basis, storage: Storage, authorizer: () => Authorizer): ApiContext {
   const { clock, random, log, metrics, table, featureEnabled } = basis;
   const { dispatcher, resources, registries } = storage;
+  const yaml = new YamlThread(clock);
   return {
     clock,
     random,
@@ -41,7 +43,8 @@ export function createContext(basis: Basis, storage: Storage, authorizer: () => 
         ),
     ],
     packedParts: new PackedParts(new KeptBytes(packedBytes)),
-    onShutdown: new Set(),
+    onShutdown: new Set([() => yaml.close()]),
+    yaml,
     featureEnabled,
     authorizer: measuredAuthorizer(authorizer, metrics, clock),
   };

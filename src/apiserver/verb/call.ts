@@ -1,7 +1,6 @@
 // What is not read and written as an object: subresources with code of their own, and resources that are not stored.
 import type { Resource } from '../../api/resource.ts';
 import { admitConnect } from '../admission/admit-call.ts';
-import { maxBodyBytes } from '../body.ts';
 import { decodeYamlOrJson } from '../body-format.ts';
 import type { CallHandler, CallResult } from '../context.ts';
 import { writeContext, writeParameters } from '../options.ts';
@@ -10,7 +9,7 @@ import type { Registry } from '../registry/registry.ts';
 import { Stored } from '../registry/stored.ts';
 import { rendererFor, sendForm, sendList } from '../rendering.ts';
 import { sendObject } from '../respond.ts';
-import { annotating, keyOf, type ResourceRequest } from './resource-request.ts';
+import { annotating, keyOf, type ResourceRequest, readBody } from './resource-request.ts';
 import { optionsKind } from './write.ts';
 
 export async function handleCall(
@@ -43,7 +42,7 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
     fieldValidation: p.fieldValidation,
     // A patch is JSON by any of its media types but that of apply.
     body: async () => {
-      const body = await exchange.readBody(maxBodyBytes);
+      const body = await readBody(request);
       return info.verb === 'patch' && !apply
         ? parsePatch(body, patchKindOf(contentType, !resource.custom))
         : decodeYamlOrJson(body, apply ? 'application/yaml' : contentType);

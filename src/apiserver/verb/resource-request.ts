@@ -30,8 +30,18 @@ export function keyOf(info: RequestInfo): ObjectKey {
 }
 
 /** The body, counted by its length. */
-export async function countedBody({ context, exchange, info }: ResourceRequest, resource: Resource): Promise<Buffer> {
+export async function countedBody(request: ResourceRequest, resource: Resource): Promise<Buffer> {
+  const body = await readBody(request);
+  request.context.counts.body(resource, request.info.verb, body.length);
+  return body;
+}
+
+const isYaml = /^\s*application\/(?:apply-patch\+)?yaml/i;
+
+/** The body; a large one in YAML has been read. */
+export async function readBody({ context, exchange }: ResourceRequest): Promise<Buffer> {
   const body = await exchange.readBody(maxBodyBytes);
-  context.counts.body(resource, info.verb, body.length);
+  const reading = isYaml.test(exchange.headers['content-type'] ?? '') ? context.yaml.ahead(body) : undefined;
+  if (reading) await reading;
   return body;
 }
