@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { coreV1 } from '../api/refs.ts';
 import { startTestNode } from './test-node.ts';
 
 const container = { name: 'app', image: 'example.com/app:1' };
@@ -59,6 +60,29 @@ test('static pods run, have a mirror, and go with their manifest', async () => {
     await t.pass(60_000);
     assert.equal(await t.podExists('etcd-node-a'), false);
     assert.deepEqual((await t.runtime.ListContainers({})).containers, []);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a manifest that refers to objects of the API is not run', async () => {
+  const t = await startTestNode({ staticPodPath: '/etc/kubernetes/manifests' });
+  try {
+    await t.host.makeDirectory('/etc/kubernetes/manifests');
+    const manifest = (name: string, more: string) =>
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}}\nspec:\n  containers: [{name: c, image: example.com/c:1${more}}]\n`;
+    const plain = manifest('plain', '');
+    const volumes = '  volumes: [{name: v, projected: {sources: [{clusterTrustBundle: {name: b, path: p}}]}}]\n';
+    await t.host.writeFile('/etc/kubernetes/manifests/a.yaml', plain);
+    await t.host.writeFile('/etc/kubernetes/manifests/b.yaml', manifest('env', ', envFrom: [{secretRef: {name: s}}]'));
+    await t.host.writeFile('/etc/kubernetes/manifests/c.yaml', `${manifest('bundle', '')}${volumes}`);
+    await t.pass(30_000);
+    const { items } = await t.client.list(coreV1.pods, {});
+    assert.deepEqual(
+      items.map(p => p.metadata.name),
+      ['plain-node-a'],
+    );
+    assert.equal((await t.runtime.ListContainers({})).containers?.length, 1);
   } finally {
     await t.stop();
   }

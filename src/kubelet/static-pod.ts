@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { cloneDeep, formatMicroTime } from '../api/meta.ts';
+import { apiReference } from '../api/pod-reference.ts';
 import { coreV1 } from '../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../api/status.ts';
 import type { Node, Pod } from '../api/type/core-v1.ts';
@@ -104,6 +105,9 @@ export class StaticPodSource {
         throw new Error(`invalid pod: expected v1 Pod, got ${value.apiVersion} ${value.kind}`);
       if (!value.metadata?.name || !value.spec?.containers?.length)
         throw new Error('invalid pod: metadata.name and spec.containers are required');
+      // Nobody has checked whether who wrote the manifest may read it.
+      const reference = apiReference(value);
+      if (reference) throw new Error(`static pods may not reference ${reference}`);
       out.push(this.#pod(file, value));
     }
     return out;

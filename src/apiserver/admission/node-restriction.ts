@@ -1,10 +1,10 @@
 // NodeRestriction: a kubelet writes its own Node, its own pods, its own lease, and nothing that would reach further.
 import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { apiReference } from '../../api/pod-reference.ts';
 import { forbidden } from '../../api/status.ts';
 import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { nodeIdentity } from '../authn/user.ts';
-import { apiReference } from '../authz/kernel/pod-references.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { apiReference } from '../../../api/pod-reference.ts';
 import { NodeGraph, type VertexType } from './node-graph.ts';
-import { apiReference, podReferences, sameReferences, volumeSecrets } from './pod-references.ts';
+import { podReferences, sameReferences, volumeSecrets } from './pod-references.ts';
 
 const ref = (name: string) => ({ name });
 
