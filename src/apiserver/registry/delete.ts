@@ -1,6 +1,7 @@
 // Deletion: at once, after a grace period, or when the last finalizer is gone.
 
 import { cloneDeep, formatTime, type KubeObject, type Mutable, type ObjectKey, parseTime } from '../../api/meta.ts';
+import { adoptParts } from '../../api/share.ts';
 import { isNotFound, notFound } from '../../api/status.ts';
 import { toInt64, type WholeNumber } from '../../base/whole-number.ts';
 import { StoreConflictError } from '../../store/store.ts';
@@ -60,7 +61,10 @@ async function deleteOnce(
     return { stored: await registry.remove(current.key, current), deleted: true };
   }
   if (dryRun) return { stored: new Stored(current.key, marked as KubeObject, current.revision), deleted: false };
-  return { stored: await registry.put(current.key, marked, current.revision), deleted: false };
+  const adopts = registry.storesAsShown;
+  if (adopts) adoptParts(marked, current.object);
+  const stored = await registry.put(current.key, marked, current.revision, adopts ? current.object : undefined);
+  return { stored, deleted: false };
 }
 
 const lastMs = Date.parse('9999-12-31T23:59:59Z');
@@ -75,7 +79,10 @@ function markForDeletion(
 ): Mutable<KubeObject> | 'remove' | 'unchanged' {
   const { strategy } = registry;
   const nowMs = registry.options.clock.now();
-  const object = cloneDeep(old) as Mutable<KubeObject>;
+  // A built-in kind's mark is in its metadata, but where its rules say more.
+  const object = (
+    strategy.markDeleted || registry.resource.custom ? cloneDeep(old) : { ...old, metadata: { ...old.metadata } }
+  ) as Mutable<KubeObject>;
   const m = object.metadata as Meta;
   const finalizers = deletionFinalizers(registry, old, request);
   const finalizersChanged = finalizers.join() !== (old.metadata.finalizers ?? []).join();
