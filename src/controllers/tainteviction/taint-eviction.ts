@@ -1,6 +1,7 @@
 // taint-eviction-controller: deletes pods from nodes with NoExecute taints, as soon as they no longer tolerate them.
 // Keys: `node`, and `namespace/pod`.
 import { keyOf, parseKey } from '../../api/meta.ts';
+import { equalJson } from '../../api/patch/plain.ts';
 import { coreV1 } from '../../api/refs.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import type { CounterMetric, HistogramMetric } from '../../base/metrics.ts';
@@ -9,7 +10,6 @@ import { evictPod } from '../evict-pod.ts';
 import { executeTaints, tolerationMs } from './kernel/toleration-time.ts';
 
 const podsByNode = 'taint-eviction/node';
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 export function taintEvictionController(): Controller {
   return {
@@ -19,13 +19,13 @@ export function taintEvictionController(): Controller {
       {
         resource: coreV1.nodes,
         keys: (node: Node, old, _context, deleted) =>
-          deleted || !same(executeTaints(old), executeTaints(node)) ? [node.metadata.name] : [],
+          deleted || !equalJson(executeTaints(old), executeTaints(node)) ? [node.metadata.name] : [],
       },
       {
         resource: coreV1.pods,
         keys: (pod: Pod, old, _context, deleted) => {
           const changed =
-            pod.spec?.nodeName !== old?.spec?.nodeName || !same(pod.spec?.tolerations, old?.spec?.tolerations);
+            pod.spec?.nodeName !== old?.spec?.nodeName || !equalJson(pod.spec?.tolerations, old?.spec?.tolerations);
           return deleted || changed ? [keyOf(pod)] : [];
         },
       },
