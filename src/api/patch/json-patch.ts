@@ -1,6 +1,7 @@
 // RFC 6902, as the API server applies it.
+import { own } from '../../base/own.ts';
 import { badRequest, requestTooLarge, StatusError } from '../status.ts';
-import { equalJson, getKey, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
+import { equalJson, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 export const maxOperations = 10_000;
 /** Bytes of JSON that copy operations of one patch may add. */
@@ -177,7 +178,7 @@ class Document {
         const i = index(key, at.length, path);
         at = at[i] = this.#own(at[i], path, op);
       } else {
-        const child = this.#own(getKey(at, key), path, op);
+        const child = this.#own(own(at, key), path, op);
         setKey(at, key, child);
         at = child;
       }

@@ -1,6 +1,7 @@
 // RFC 7386.
+import { own } from '../../base/own.ts';
 import { badRequest } from '../status.ts';
-import { getKey, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
+import { isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 /** A new document; the input stays as it is and shares what did not change. Throws a StatusError (400) for what is no object. */
 export function applyMergePatch<T = unknown>(object: T, patch: unknown): T {
@@ -19,7 +20,7 @@ function merge(target: unknown, patch: unknown): unknown {
   for (const key of Object.keys(patch)) {
     const value = patch[key];
     if (value === null || value === undefined) delete out[key];
-    else setKey(out, key, merge(getKey(out, key), value));
+    else setKey(out, key, merge(own(out, key), value));
   }
   return out;
 }

@@ -5,9 +5,7 @@ export type Plain = Record<string, unknown>;
 export const isPlain = (value: unknown): value is Plain =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The own value under a key; `__proto__` is a key like any other. */
-export const getKey = (object: Plain, key: string): unknown => (Object.hasOwn(object, key) ? object[key] : undefined);
-
+/** `__proto__` is a key like any other. */
 export function setKey(object: Plain, key: string, value: unknown): void {
   if (key === '__proto__') {
     Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });

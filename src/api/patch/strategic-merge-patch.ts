@@ -1,10 +1,11 @@
 // Strategic merge patch: a merge patch that knows from the schema which lists merge and by which key, with the directives
 // $patch, $retainKeys, $deleteFromPrimitiveList/… and $setElementOrder/….
+import { own } from '../../base/own.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from '../schema.ts';
 import { badRequest } from '../status.ts';
 import { orderBySetElementOrder, orderMerged } from './element-order.ts';
 import { goText } from './go-text.ts';
-import { equalJson, getKey, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
+import { equalJson, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 const patchDirective = '$patch';
 const retainKeysDirective = '$retainKeys';
@@ -48,7 +49,7 @@ function ruleOf(type: TypeRef | undefined, key: string): FieldRule {
 const itemType = (type: TypeRef | undefined) => (type?.kind === 'list' ? type.item : undefined);
 
 function mergeMap(type: TypeRef | undefined, original: Plain, patch: Plain): Plain {
-  const directive = getKey(patch, patchDirective);
+  const directive = own(patch, patchDirective);
   if (directive !== undefined) {
     if (directive === 'replace') return adopt(patch) as Plain;
     if (directive === 'delete') return {};
@@ -70,7 +71,7 @@ function mergeField(rule: FieldRule, out: Plain, key: string, value: unknown): v
     delete out[key];
     return;
   }
-  const before = getKey(out, key);
+  const before = own(out, key);
   if (isPlain(before) && isPlain(value)) {
     setKey(out, key, rule.replaces ? adopt(value) : mergeMap(rule.type, before, value));
   } else if (Array.isArray(before) && Array.isArray(value) && rule.merges) {
@@ -98,7 +99,7 @@ const isDirective = (key: string) =>
   key === patchDirective || key === retainKeysDirective || key.startsWith(deletePrefix) || key.startsWith(orderPrefix);
 
 function retainKeys(out: Plain, patch: Plain): void {
-  const keys = getKey(patch, retainKeysDirective);
+  const keys = own(patch, retainKeysDirective);
   if (keys === undefined) return;
   if (!Array.isArray(keys)) throw badRequest('invalid patch format of retainKeys');
   const retained = new Set(keys);
@@ -110,7 +111,7 @@ function retainKeys(out: Plain, patch: Plain): void {
 
 function deletePrimitives(out: Plain, key: string, values: unknown): void {
   if (!Array.isArray(values)) throw badRequest('invalid patch format of primitive list');
-  const before = getKey(out, key);
+  const before = own(out, key);
   if (before === undefined || before === null) return;
   if (!Array.isArray(before)) throw badRequest('invalid patch format of primitive list');
   setKey(
@@ -128,18 +129,18 @@ function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain):
     const key = directive.slice(orderPrefix.length);
     const order = patch[directive];
     const rule = ruleOf(type, key);
-    const [before, added] = [getKey(out, key), getKey(patch, key)];
+    const [before, added] = [own(out, key), own(patch, key)];
     if (!Array.isArray(order) || (added !== undefined && added !== null && !Array.isArray(added)))
       throw badRequest('invalid patch format of setElementOrder list');
     if (added === null) continue;
-    const removed = getKey(patch, deletePrefix + key);
+    const removed = own(patch, deletePrefix + key);
     if (removed !== undefined) {
       deletePrimitives(out, key, removed);
       done.add(deletePrefix + key);
     }
     if (!Array.isArray(before) && !Array.isArray(added)) continue;
     const live = Array.isArray(before) ? before : [];
-    const kept = (getKey(out, key) as unknown[] | undefined | null) ?? [];
+    const kept = (own(out, key) as unknown[] | undefined | null) ?? [];
     const merged = Array.isArray(added) ? mergeList(rule, kept, added) : kept;
     checkOrder(rule, added ?? [], order);
     setKey(out, key, orderBySetElementOrder(merged, order, live, rule.mergeKey));
@@ -185,7 +186,7 @@ function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonl
 }
 
 function mergeKeyOf(item: unknown, mergeKey: string): unknown {
-  const id = isPlain(item) ? getKey(item, mergeKey) : undefined;
+  const id = isPlain(item) ? own(item, mergeKey) : undefined;
   if (id === undefined) throw unexpected(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
   return id;
 }
@@ -196,7 +197,7 @@ function applyItemDirectives(original: readonly unknown[], patch: readonly unkno
   let replaced = false;
   const rest: unknown[] = [];
   for (const item of patch) {
-    const directive = isPlain(item) ? getKey(item, patchDirective) : undefined;
+    const directive = isPlain(item) ? own(item, patchDirective) : undefined;
     if (directive === undefined) rest.push(item);
     else if (directive === 'delete') {
       const id = mergeKeyOf(item, mergeKey);
