@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cloneDeep } from '../api/meta.ts';
 import { coreV1 } from '../api/refs.ts';
 import { StatusError } from '../api/status.ts';
 import { schedulerBench, testNode, testPod } from './test-cluster.ts';
@@ -134,6 +135,20 @@ test('a binding that fails gives the room back and the pod another try', async (
   await b.settle();
   assert.equal(b.nodeOf('web'), 'a');
   assert.equal(b.scheduler.cache.node('a')!.requested.milliCpu, 1000);
+});
+
+test('a binding whose answer is lost is a binding', async () => {
+  await using b = await schedulerBench({ objects: [testNode('a', { allocatable: { cpu: '1' } })] });
+  const stop = b.client.react(a => {
+    if (a.subresource !== 'binding') return undefined;
+    stop();
+    const bound = cloneDeep(b.client.object(coreV1.pods, 'default/web')!);
+    b.client.set(coreV1.pods, { ...bound, spec: { ...bound.spec, nodeName: 'a' } });
+    return new Error('socket hang up');
+  });
+  assert.equal(await b.place(testPod('web', { requests: { cpu: '1' } })), 'a');
+  assert.deepEqual(b.events('web'), ['Normal Scheduled: Successfully assigned default/web to a']);
+  assert.equal(b.condition('web')?.reason, undefined);
 });
 
 test('by priority, then by age', async () => {

@@ -1,4 +1,5 @@
 import { coreV1 } from '../../api/refs.ts';
+import { StatusError } from '../../api/status.ts';
 import type { Handle, Plugin } from '../framework.ts';
 import { errorStatus } from '../status.ts';
 
@@ -19,7 +20,15 @@ export const defaultBinder = ({ client }: Handle): Plugin => ({
       });
       return undefined;
     } catch (error) {
+      // The room of a pod that is bound without our knowing would be given away until its watch event comes.
+      if (mayHaveHappened(error)) {
+        const live = await client.get(coreV1.pods, key).catch(() => undefined);
+        if (live?.metadata.uid === uid && live?.spec.nodeName === nodeName) return undefined;
+      }
       return errorStatus(name, error);
     }
   },
 });
+
+/** No answer came, or one that says nothing about the write. */
+const mayHaveHappened = (error: unknown): boolean => !(error instanceof StatusError) || error.code >= 500;
