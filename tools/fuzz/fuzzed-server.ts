@@ -1,5 +1,5 @@
 // The API server that is fuzzed, and how it is asked.
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { startTestServer, type TestServer } from '../../src/apiserver/test-server.ts';
 import { createLog } from '../../src/base/log.ts';
 import { customGroup, definitions } from './custom-kinds.ts';
@@ -84,16 +84,14 @@ export class FuzzedServer {
       let contentType = '';
       let text = '';
       let whole = false;
-      let timer = setTimeout(() => {
-        stream.close();
+      const timer = setTimeout(() => {
+        stream.destroy();
         reject(new Error(`no answer within ${answerMs} ms`));
       }, answerMs);
       stream.on('response', head => {
         code = Number(head[':status']);
         contentType = String(head['content-type'] ?? '');
-        if (!endless) return;
-        clearTimeout(timer);
-        timer = setTimeout(() => stream.close(), listenMs);
+        if (endless) setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), listenMs);
       });
       stream.setEncoding('utf8');
       stream.on('data', (piece: string) => {

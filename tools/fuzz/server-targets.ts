@@ -7,7 +7,7 @@ import type { Target } from './target.ts';
 /** Kubernetes takes these faults of clients for its own, so they are answered alike. */
 const isKubernetesFault = (code: number, text: string): boolean =>
   code === 500 &&
-  /resourceVersion should not be set on objects to be created|strconv.ParseUint: parsing|failed to create typed patch object|no preferred addresses found|failed calling webhook|Object 'apiVersion' is missing in 'object has no|the spec replicas field .* does not exist/.test(
+  /resourceVersion should not be set on objects to be created|strconv.ParseUint: parsing|failed to create typed patch object|no preferred addresses found|failed calling webhook|Object 'apiVersion' is missing in 'object has no|the spec replicas field .* does not exist|accessor error: /.test(
     text,
   );
 
@@ -25,6 +25,7 @@ const inTheWay = [
   '/api/v1/namespaces/policed/limitranges',
 ];
 const sweepEvery = 400;
+const mostRead = 50_000;
 
 async function sweep(server: FuzzedServer): Promise<void> {
   for (const path of inTheWay) await server.send({ ':method': 'DELETE', ':path': path });
@@ -42,7 +43,8 @@ async function makeRequest(c: Chance, server: FuzzedServer): Promise<Request> {
 
 async function currentOf(server: FuzzedServer, { path }: Course): Promise<Record<string, unknown> | undefined> {
   const { code, text } = await server.send({ ':method': 'GET', ':path': path });
-  return code === 200 ? JSON.parse(text) : undefined;
+  // What grew large would grow with every change.
+  return code === 200 && text.length < mostRead ? JSON.parse(text) : undefined;
 }
 
 function judge({ headers, body, endless }: Request, { code, text, contentType, whole }: Answer): void {
