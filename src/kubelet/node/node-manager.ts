@@ -1,5 +1,6 @@
 // This node's Node object: registration and status.
 import { cloneDeep, formatTime } from '../../api/meta.ts';
+import { equalJson } from '../../api/patch/plain.ts';
 import { canonicalQuantity } from '../../api/quantity.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
@@ -59,6 +60,7 @@ export class NodeManager {
   #version: VersionResponse = {};
   #status: StatusResponse = {};
   #runtimeError = 'container runtime status check may not have completed yet';
+  #networkError = '';
   #node: Node | undefined;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #wake: (() => void) | undefined;
@@ -97,9 +99,7 @@ export class NodeManager {
 
   /** Why the pod network is not ready; empty when it is. */
   networkError(): string {
-    const c = this.#status.status?.conditions?.find(x => x.type === 'NetworkReady');
-    if (!c || c.status) return '';
-    return `container runtime network not ready: NetworkReady=false reason:${c.reason ?? ''} message:${c.message ?? ''}`;
+    return this.#networkError;
   }
 
   /** Asks the runtime who and how it is. Never rejects. */
@@ -107,14 +107,16 @@ export class NodeManager {
     try {
       this.#version = await this.#o.runtime.Version({});
       this.#status = await this.#o.runtime.Status({});
-      const ready = this.#status.status?.conditions?.find(c => c.type === 'RuntimeReady');
-      this.#runtimeError =
-        ready && !ready.status
-          ? `container runtime not ready: RuntimeReady=false reason:${ready.reason ?? ''} message:${ready.message ?? ''}`
-          : '';
+      this.#runtimeError = this.#lack('RuntimeReady', 'container runtime');
+      this.#networkError = this.#lack('NetworkReady', 'container runtime network');
     } catch (error) {
       this.#runtimeError = `container runtime is down: ${messageOf(error)}`;
     }
+  }
+
+  #lack(type: string, what: string): string {
+    const c = this.#status.status?.conditions?.find(x => x.type === type);
+    return c && !c.status ? `${what} not ready: ${type}=false reason:${c.reason ?? ''} message:${c.message ?? ''}` : '';
   }
 
   /** Publish the status now, as something of it has changed. */
@@ -388,4 +390,4 @@ const canonical = (list: Readonly<Record<string, string>>): Record<string, strin
 
 // An empty list is stored as none.
 const isSame = (a: unknown, b: unknown): boolean =>
-  (a === undefined && Array.isArray(b) && b.length === 0) || JSON.stringify(a) === JSON.stringify(b);
+  (a === undefined && Array.isArray(b) && b.length === 0) || equalJson(a, b);
