@@ -1,7 +1,17 @@
 // Shapes of values as ownership sees them: what a schema says of who can own what.
 
 /** How ownership sees a value: as one piece, or by its parts. `deduced` is free JSON: objects by field, lists whole. */
-export type Shape = { readonly kind: 'leaf' } | { readonly kind: 'set' } | MapShape | ListShape;
+export type Shape = LeafShape | { readonly kind: 'set'; readonly item?: Shape } | MapShape | ListShape;
+
+/** Owned as one piece; what is in it may have types of its own. */
+export interface LeafShape {
+  readonly kind: 'leaf';
+  readonly scalar?: 'string' | 'numeric' | 'boolean';
+  /** Of a list. */
+  readonly item?: Shape;
+  /** Of a map. */
+  readonly whole?: Shape;
+}
 
 export type MapShape =
   | { readonly kind: 'struct'; readonly field: (name: string) => Shape | undefined }

@@ -16,41 +16,57 @@ export interface Accepted {
 const plain: Accepted = { mediaType: 'application/json', as: '', asVersion: 'v1', pretty: false };
 const cache = new Map<string, Accepted | null>();
 
+export interface Negotiated {
+  readonly offered: readonly MediaType[];
+  /** The forms of meta.k8s.io are not to be had. */
+  readonly plainOnly?: boolean;
+  /** There is protobuf for them alone. */
+  readonly protobufOfForms?: boolean;
+}
+
 /** Throws 406 when nothing fits. */
-export function negotiate(accept: string | undefined, offered: readonly MediaType[]): Accepted {
+export function negotiate(accept: string | undefined, asked: Negotiated): Accepted {
   if (!accept || accept === '*/*' || accept === 'application/json') return plain;
-  const id = `${offered.length}${accept}`;
+  const id = `${asked.offered.length}${asked.plainOnly ?? false}${asked.protobufOfForms ?? false}${accept}`;
   let found = cache.get(id);
   if (found === undefined) {
-    found = choose(accept, offered) ?? null;
+    found = choose(accept, asked) ?? null;
     if (cache.size < 1000) cache.set(id, found);
   }
-  if (!found) throw notAcceptable(offered);
+  if (!found) throw notAcceptable(asked.offered);
   return found;
 }
 
-function choose(accept: string, offered: readonly MediaType[]): Accepted | undefined {
+/** A q that is no number counts as none, and one of 0 comes last, as in Kubernetes. */
+function weightOf(text: string | undefined): number {
+  const q = text ? Number(text) : 1;
+  return Number.isNaN(q) ? 1 : q;
+}
+
+function choose(accept: string, { offered, plainOnly, protobufOfForms }: Negotiated): Accepted | undefined {
   const clauses = accept.split(',').map((text, order) => {
     const [type = '', ...parameters] = text.split(';').map(s => s.trim());
     const map = new Map(
       parameters.map(p => [p.slice(0, p.indexOf('=')).trim(), p.slice(p.indexOf('=') + 1).trim()] as const),
     );
-    return { type: type.toLowerCase(), map, q: Number(map.get('q') ?? 1), order };
+    return { type, map, q: weightOf(map.get('q')), order };
   });
   clauses.sort((a, b) => b.q - a.q || a.order - b.order);
-  for (const { type, map, q } of clauses) {
-    if (!(q > 0)) continue;
+  for (const { type, map } of clauses) {
     const mediaType = offered.find(o => type === o || type === '*/*' || type === 'application/*');
     if (!mediaType) continue;
+    const isProtobuf = mediaType === 'application/vnd.kubernetes.protobuf';
     const as = map.get('as') ?? '';
     const version = map.get('v');
     if (as) {
+      if (plainOnly) continue;
       if (as !== 'Table' && as !== 'PartialObjectMetadata' && as !== 'PartialObjectMetadataList') continue;
       // A Table has no protobuf form.
-      if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue;
+      if (as === 'Table' && isProtobuf) continue;
       if (map.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
       return { mediaType, as, asVersion: version, pretty: map.get('pretty') === '1' };
     }
+    if (isProtobuf && protobufOfForms) continue;
     return { mediaType, as: '', asVersion: 'v1', pretty: map.get('pretty') === '1' };
   }
   return undefined;

@@ -17,6 +17,7 @@ import { own } from '../base/own.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
 import type { WriteContext } from './registry/registry.ts';
+import { checkName } from './registry/update.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
 
@@ -67,8 +68,8 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
   checkType(resource, value);
   const { metadata, ...rest } = value as Record<string, unknown>;
   const config = { ...rest, metadata: { name, ...(metadata as object) } };
-  return (live: KubeObject | undefined): Mutable<KubeObject> =>
-    applyConfiguration({
+  return (live: KubeObject | undefined): Mutable<KubeObject> => {
+    const object = applyConfiguration({
       shape: resource.custom?.shape ?? shapeOf(resource.typeName),
       ...(resource.custom ? {} : { typeName: resource.typeName }),
       live,
@@ -80,6 +81,9 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
       time: formatTime(options.now()),
       complete: merged => draftFrom(targetOf(resource), strategy, merged, draft),
     });
+    checkName(object as KubeObject, name);
+    return object;
+  };
 }
 
 /** Throws 415 for a media type the resource does not take; the transform throws 400 and 422 for a patch that does not fit. */

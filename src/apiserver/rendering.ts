@@ -19,9 +19,6 @@ import { acceptsGzip, responseHeaders, sendObject } from './respond.ts';
 
 const protobuf: MediaType = 'application/vnd.kubernetes.protobuf';
 const offered: readonly MediaType[] = ['application/json', 'application/yaml', protobuf];
-const withoutProtobuf: readonly MediaType[] = ['application/json', 'application/yaml'];
-const streamed: readonly MediaType[] = ['application/json', protobuf];
-const streamedJson: readonly MediaType[] = ['application/json'];
 
 interface Asked {
   readonly context: ApiContext;
@@ -33,11 +30,8 @@ interface Asked {
 /** Throws 406 when the client takes nothing the kind can be written as. */
 export function rendererFor({ context, exchange, info }: Asked, resource: Resource, streaming = false): Renderer {
   const { accept } = exchange.headers;
-  let accepted = negotiateFor(resource, accept, streaming, info?.verb);
+  const accepted = negotiateFor(resource, accept, streaming, info?.verb);
   if (info && accepted.as.startsWith('Partial')) checkPartial(accepted.as, info.verb, resource);
-  // A custom resource has no protobuf form of its own.
-  if (accepted.mediaType === protobuf && !accepted.as && !resource.typeName)
-    accepted = negotiate(accept, streaming ? streamedJson : withoutProtobuf);
   const pretty = !streaming && accepted.mediaType === 'application/json' && (accepted.pretty || wantsPretty(exchange));
   const plain = plainRenderer(context, exchange, resource, accepted);
   // A Table's cells are made of the stored form.
@@ -49,7 +43,10 @@ export function rendererFor({ context, exchange, info }: Asked, resource: Resour
 /** As `negotiate`; Kubernetes' router words the refusal for built-in kinds. */
 function negotiateFor(resource: Resource, accept: string | undefined, streaming: boolean, verb = ''): Accepted {
   try {
-    return negotiate(accept, streaming ? streamed : offered);
+    // A custom resource has no protobuf form of its own.
+    const accepted = negotiate(accept, { offered, protobufOfForms: !resource.typeName });
+    if (streaming && accepted.mediaType === 'application/yaml') throw notAcceptable(streams);
+    return accepted;
   } catch (error) {
     if (resource.custom || routable.test(accept ?? '')) throw error;
     const list = streaming || verb === 'list';

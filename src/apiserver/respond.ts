@@ -4,7 +4,7 @@ import { encodeProtobuf } from '../api/protobuf.ts';
 import { internalError, methodNotAllowed, notAcceptable, StatusError } from '../api/status.ts';
 import { jsonText } from '../base/json-text.ts';
 import type { Exchange } from './http/exchange.ts';
-import { type MediaType, negotiate } from './negotiation.ts';
+import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
 import { PlainRefusal } from './plain-refusal.ts';
 import { wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
@@ -23,31 +23,36 @@ export function sendStatus(exchange: Exchange, error: unknown, warnings: readonl
     sendText(exchange, e.code, e.text, undefined, e.headers);
     return;
   }
-  const mediaType = acceptedOf(exchange) ?? 'application/json';
-  const body = documentBody(exchange, statusTypeName, e.status, mediaType);
-  exchange.respond(e.code, { ...responseHeaders(mediaType, warnings), ...e.headers }, body);
+  // Who takes no form that a Status has is answered in JSON for people.
+  const accepted = acceptedOf(exchange) ?? fallback;
+  const body = documentBody(exchange, statusTypeName, e.status, accepted);
+  exchange.respond(e.code, { ...responseHeaders(accepted.mediaType, warnings), ...e.headers }, body);
 }
 
 /** Answers with a document of meta/v1 in the form the client accepts; throws 406 when it accepts none of ours. */
 export function sendDocument(exchange: Exchange, document: object): void {
-  const mediaType = acceptedOf(exchange);
-  if (!mediaType) throw notAcceptable(documentTypes);
+  const accepted = acceptedOf(exchange);
+  if (!accepted) throw notAcceptable(documentTypes);
   const typeName = `io.k8s.apimachinery.pkg.apis.meta.v1.${(document as KubeObject).kind}`;
-  exchange.respond(200, responseHeaders(mediaType, []), documentBody(exchange, typeName, document, mediaType));
+  exchange.respond(200, responseHeaders(accepted.mediaType, []), documentBody(exchange, typeName, document, accepted));
 }
 
-function acceptedOf({ headers }: Exchange): MediaType | undefined {
+type Form = Pick<Accepted, 'mediaType' | 'pretty'>;
+
+const fallback: Form = { mediaType: 'application/json', pretty: true };
+
+function acceptedOf({ headers }: Exchange): Form | undefined {
   try {
-    return negotiate(headers.accept, documentTypes).mediaType;
+    return negotiate(headers.accept, { offered: documentTypes, plainOnly: true });
   } catch {
     return undefined;
   }
 }
 
-function documentBody(exchange: Exchange, typeName: string, document: object, mediaType: MediaType) {
+function documentBody(exchange: Exchange, typeName: string, document: object, { mediaType, pretty }: Form) {
   if (mediaType === 'application/vnd.kubernetes.protobuf') return encodeProtobuf(typeName, document as KubeObject);
   if (mediaType === 'application/yaml') return yamlText(document);
-  return wantsPretty(exchange) ? jsonText(document, 2) : `${jsonText(document)}\n`;
+  return pretty || wantsPretty(exchange) ? jsonText(document, 2) : `${jsonText(document)}\n`;
 }
 
 const documentTypes: readonly MediaType[] = [

@@ -42,7 +42,7 @@ async function send(method: string, path: string, body: unknown, type = json, ac
 
 const get = (path: string, accept: string) => ask(server, path, { headers: { accept } });
 
-test('the best that both know is sent: quality before order, what is refused never', async () => {
+test('the best that both know is sent: quality before order, a quality of nothing last', async () => {
   const types: [accept: string, type: string | number][] = [
     [`${yaml};q=0.5, ${json};q=0.9`, json],
     [`${json};q=0.1,${yaml}`, yaml],
@@ -54,7 +54,8 @@ test('the best that both know is sent: quality before order, what is refused nev
     [`${json};as=Nothing;v=v1;g=meta.k8s.io,${yaml}`, yaml],
     [`${json};as=Table;v=v2;g=meta.k8s.io`, 406],
     ['text/html', 406],
-    [`${json};q=0`, 406],
+    [`${json};q=0`, json],
+    [`${json};q=0,${yaml};q=0.1`, yaml],
   ];
   for (const [accept, expected] of types) {
     const { code, headers } = await get(`${maps}/one`, accept);

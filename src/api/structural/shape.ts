@@ -15,11 +15,17 @@ function shapeAt(s: Structural): Shape {
   if (s.intOrString) return leaf;
   switch (s.type) {
     case 'object':
-      return s.mapType === 'atomic' ? leaf : mapShape(s, s.embedded);
+      return s.mapType === 'atomic' ? { kind: 'leaf', whole: mapShape(s, s.embedded) } : mapShape(s, s.embedded);
     case 'array':
       return listShape(s);
     case '':
       return s.properties.size ? mapShape(s, s.embedded) : deduced;
+    case 'string':
+    case 'boolean':
+      return { kind: 'leaf', scalar: s.type };
+    case 'integer':
+    case 'number':
+      return { kind: 'leaf', scalar: 'numeric' };
     default:
       return leaf;
   }
@@ -42,9 +48,10 @@ function mapShape(s: Structural, resource: boolean): Shape {
 }
 
 function listShape(s: Structural): Shape {
-  if (s.listType === 'set') return { kind: 'set' };
   const { items } = s;
-  if (s.listType !== 'map' || !items) return leaf;
+  const item = items ? shapeAt(items) : deduced;
+  if (s.listType === 'set') return { kind: 'set', item };
+  if (s.listType !== 'map' || !items) return { kind: 'leaf', item };
   const keys = s.listKeys.toSorted().map(name => ({ name, default: items.properties.get(name)?.default }));
-  return { kind: 'list', keys, item: shapeAt(items) };
+  return { kind: 'list', keys, item };
 }

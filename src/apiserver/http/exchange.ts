@@ -40,7 +40,8 @@ export interface Exchange {
   readonly upgrade?: PendingUpgrade;
 }
 
-function split(url: string): [path: string, query: URLSearchParams, rawQuery: string] {
+function split(target: string): [path: string, query: URLSearchParams, rawQuery: string] {
+  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/, '');
   const at = url.indexOf('?');
   return at < 0 ? [url, emptyQuery, ''] : [url.slice(0, at), queryOf(url.slice(at + 1)), url.slice(at)];
 }

@@ -148,11 +148,16 @@ async function unchanged(registry: Registry, current: Stored): Promise<Stored> {
 export const nameless = (name: string) =>
   badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
 
+/** Throws 400 when the object says it is another than the one in the path. */
+export function checkName({ metadata }: KubeObject, name: string): void {
+  if (metadata.name !== name)
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+}
+
 function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {
   const m = object.metadata;
   if (!m.name) throw nameless(key.name);
-  if (m.name !== key.name)
-    throw badRequest(`the name of the object (${m.name}) does not match the name on the URL (${key.name})`);
+  checkName(object as KubeObject, key.name);
   if (!registry.resource.namespaced) {
     delete m.namespace;
     return;

@@ -1,0 +1,97 @@
+// What clients say they accept, and in which form they are answered: recorded from k8s.io/apiextensions-apiserver 1.36.2.
+import assert from 'node:assert/strict';
+import { request } from 'node:https';
+import { after, before, test } from 'node:test';
+import { definition, establish, widget, widgets } from './custom/test-definition.ts';
+import { superuserOf } from './test-api.ts';
+import type { Caller } from './test-caller.ts';
+import { startTestServer, type TestServer } from './test-server.ts';
+
+const group = 'accepts.example.com';
+const path = widgets(group);
+const watch = `${path}?watch=1&timeoutSeconds=1&resourceVersion=0`;
+const [json, yaml, protobuf] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const table = 'as=Table;g=meta.k8s.io;v=v1';
+let server: TestServer;
+let api: Caller;
+before(async () => {
+  server = await startTestServer();
+  api = superuserOf(server);
+  await establish(api, definition(group));
+  await api.expect(201, 'POST', path, widget(group, 'one'));
+});
+after(async () => {
+  api.close();
+  await server.stop();
+});
+
+function get(url: string, accept: string): Promise<{ code: number; type: string; text: string }> {
+  const { ca, admin } = server;
+  const options = { ca, cert: admin.certificatePem, key: admin.keyPem, headers: { accept } };
+  const target = url.startsWith('/') ? `${server.url}${url}` : server.url;
+  return new Promise((resolve, reject) => {
+    const sent = request(target, { ...options, ...(url.startsWith('/') ? {} : { path: url }) }, async message => {
+      let text = '';
+      for await (const chunk of message.setEncoding('utf8')) text += chunk;
+      resolve({ code: message.statusCode ?? 0, type: String(message.headers['content-type']), text });
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+async function answers(url: string, cases: Readonly<Record<string, readonly [code: number, type: string]>>) {
+  for (const [accept, expected] of Object.entries(cases)) {
+    const { code, type } = await get(url, accept);
+    assert.deepEqual([code, type], expected, `${url} ${accept}`);
+  }
+}
+
+test('weights', async () => {
+  await answers(`${path}/one`, {
+    [`${json};q=0`]: [200, json],
+    [`${json};q=x`]: [200, json],
+    [`${json};q=0.1,${yaml};q=0.9`]: [200, yaml],
+    [`${protobuf};q=0.5,${yaml};q=0.4`]: [200, yaml],
+    'APPLICATION/JSON': [406, json],
+    'text/html': [406, json],
+    'text/html,*/*;q=0.1': [200, json],
+  });
+});
+
+test('a custom resource has no protobuf of its own, whoever has asked before', async () => {
+  await answers(watch, { [protobuf]: [406, protobuf], [`${protobuf},${json}`]: [200, json] });
+  await answers(path, { [protobuf]: [406, protobuf], [`${protobuf},${json}`]: [200, json] });
+  const partial = `${protobuf};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`;
+  await answers(path, { [partial]: [200, protobuf] });
+});
+
+test('what is first accepted must be fit for a watch', async () => {
+  await answers(watch, {
+    [`${yaml},${json}`]: [406, yaml],
+    [`${json};q=0.1,${yaml};q=0.9`]: [406, yaml],
+    [`application/cbor,${json}`]: [200, json],
+  });
+  const { text } = await get(watch, `${yaml},${json}`);
+  assert.match(text, /accepted: application\/json;stream=watch,\s+application\/vnd.kubernetes.protobuf;stream=watch/);
+});
+
+test('who takes no form a Status has is answered in JSON for people', async () => {
+  for (const accept of ['text/html', `${json};${table}`, `${json};pretty=1`]) {
+    const { text, type } = await get(`${path}/none`, accept);
+    assert.equal(type, json);
+    assert.equal(text, JSON.stringify(JSON.parse(text), undefined, 2), accept);
+  }
+  const { text } = await get(`${path}/none`, `${json};${table},${json}`);
+  assert.match(text, /"code":404\}\n$/);
+});
+
+test('documents of discovery have no tables, and may be for people', async () => {
+  await answers(`/apis/${group}/v1`, { [`${json};${table}`]: [406, json], [`${json};as=Foo,${yaml}`]: [200, yaml] });
+  const { text } = await get(`/apis/${group}`, `${json};pretty=1`);
+  assert.match(text, /^\{\n {2}"kind": "APIGroup",\n/);
+});
+
+test('the path may come with the name of the server', async () => {
+  assert.equal((await get(`http://127.0.0.1${path}/one`, '*/*')).code, 200);
+});
