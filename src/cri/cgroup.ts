@@ -5,14 +5,13 @@ import type { Clock } from '../base/clock.ts';
 import {
   type CgroupLayout,
   type CgroupResources,
-  type CgroupStats,
   cgroupLayout,
   planWrites,
   podCgroupPath,
   type QosClass,
   qosCgroupPath,
-  readStats,
 } from './kernel/cgroup.ts';
+import { type CgroupStats, readStats } from './kernel/cgroup-stats.ts';
 
 export interface CgroupsOptions {
   /** The node's own group: `/kubepods`, or `/kubepods-<name>` where nodes share a machine. */

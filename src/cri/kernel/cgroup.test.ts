@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { cgroupLayout, cpuWeight, parsePressure, planWrites, podCgroupPath, readStats } from './cgroup.ts';
+import { cgroupLayout, cpuWeight, planWrites, podCgroupPath } from './cgroup.ts';
+import { parsePressure, readStats } from './cgroup-stats.ts';
 
 const line = (mount: string, type: string, options: string) =>
   `33 31 0:30 / ${mount} rw,nosuid shared:9 - ${type} ${type} ${options}`;
@@ -71,6 +72,41 @@ test('an absent group has no stats, and the working set is never negative', () =
     'memory.stat': 'anon 60\ninactive_file 300\n',
   };
   assert.equal(readStats('v2', (_, file) => files[file])!.memoryWorkingSetBytes, 0);
+});
+
+test('throttling is told of groups with a limit, disks by device, cache and swap where they are kept', () => {
+  const v1: Record<string, string> = {
+    'cpuacct.usage': '7\n',
+    'memory.usage_in_bytes': '100\n',
+    'memory.stat': 'cache 1\ntotal_cache 40\ntotal_swap 4\n',
+    'cpu.cfs_quota_us': '50000\n',
+    'cpu.cfs_period_us': '100000\n',
+    'cpu.stat': 'nr_periods 10\nnr_throttled 3\nthrottled_time 2500\n',
+    'blkio.throttle.io_service_bytes_recursive': '8:0 Read 4096\n8:0 Write 512\n8:0 Total 4608\nTotal 4608\n',
+    'blkio.throttle.io_serviced_recursive': '8:0 Read 2\n8:0 Write 1\n8:0 Total 3\nTotal 3\n',
+  };
+  const v2: Record<string, string> = {
+    'cpu.stat': 'usage_usec 5\nnr_periods 10\nnr_throttled 3\nthrottled_usec 2\n',
+    'cpu.max': '50000 100000\n',
+    'memory.current': '100\n',
+    'memory.stat': 'anon 60\nfile 40\n',
+    'memory.swap.current': '4\n',
+    'io.stat': '8:0 rbytes=4096 wbytes=512 rios=2 wios=1 dbytes=0 dios=0\n7:0 \n',
+  };
+  const limit = { quotaUs: 50_000, periodUs: 100_000, periods: 10, throttledPeriods: 3 };
+  const disks = [{ device: '8:0', readBytes: 4096, writtenBytes: 512, reads: 2, writes: 1 }];
+  for (const [version, files, throttledNanoseconds] of [
+    ['v1', v1, 2500],
+    ['v2', v2, 2000],
+  ] as const) {
+    const stats = readStats(version, (_, file) => files[file])!;
+    assert.deepEqual(stats.throttling, { ...limit, throttledNanoseconds });
+    assert.deepEqual(stats.disks, disks);
+    assert.deepEqual([stats.memoryCacheBytes, stats.memorySwapBytes], [40, 4]);
+  }
+  const free = { ...v1, 'cpu.cfs_quota_us': '-1\n' };
+  assert.equal(readStats('v1', (_, file) => free[file as keyof typeof free])!.throttling, undefined);
+  assert.equal(readStats('v2', (_, f) => (f === 'cpu.max' ? 'max 100000\n' : v2[f]))!.throttling, undefined);
 });
 
 test('pressure is read a line a kind', () => {

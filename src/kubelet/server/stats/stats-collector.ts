@@ -1,11 +1,12 @@
 // Measures the node, its pods and containers: cgroups where they are known, the runtime for the rest.
+import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseQuantity } from '../../../api/quantity.ts';
 import type { Pod } from '../../../api/type/core-v1.ts';
 import type { Clock } from '../../../base/clock.ts';
 import type { Cgroups } from '../../../cri/cgroup.ts';
-import type { CgroupStats } from '../../../cri/kernel/cgroup.ts';
+import type { CgroupStats, DiskStats } from '../../../cri/kernel/cgroup-stats.ts';
 import type { ContainerStats } from '../../../cri/type.ts';
 import { listContainerStats } from '../../container-stats.ts';
 import type { Host } from '../../host/host.ts';
@@ -46,6 +47,7 @@ export class StatsCollector {
   #older = new Map<string, ResourceSample>();
   #newer = new Map<string, ResourceSample>();
   #newerMs = Number.NEGATIVE_INFINITY;
+  readonly #devices = new Map<string, string>();
 
   constructor(options: StatsCollectorOptions) {
     this.#o = options;
@@ -190,9 +192,21 @@ export class StatsCollector {
         majorPageFaults: s.majorPageFaults,
         ...present('limitBytes', s.memoryLimitBytes),
         ...present('processes', s.pids),
+        ...present('cacheBytes', s.memoryCacheBytes),
+        ...present('swapBytes', s.memorySwapBytes),
+        ...present('throttling', s.throttling),
+        ...present('disks', s.disks && this.#named(s.disks)),
         ...present('pressure', pressureOf(s)),
       }
     );
+  }
+
+  // A device keeps its number while it is there.
+  #named(disks: readonly DiskStats[]): readonly DiskStats[] {
+    return disks.map(disk => ({
+      ...disk,
+      device: this.#devices.getOrInsertComputed(disk.device, () => deviceFile(disk.device)),
+    }));
   }
 
   async #disk(path: string): Promise<FilesystemSample | undefined> {
@@ -248,6 +262,10 @@ function containerSample(
       ...(group && {
         ...present('limitBytes', group.limitBytes),
         ...present('processes', group.processes),
+        ...present('cacheBytes', group.cacheBytes),
+        ...present('swapBytes', group.swapBytes),
+        ...present('throttling', group.throttling),
+        ...present('disks', group.disks),
         ...present('pressure', group.pressure),
       }),
     },
@@ -255,6 +273,15 @@ function containerSample(
     rootfsInodesUsed: layer?.inodes_used?.value ?? 0,
     logBytes,
   };
+}
+
+/** Of a device by its numbers; empty where the kernel does not tell. */
+function deviceFile(numbers: string): string {
+  try {
+    return `/dev/${basename(readlinkSync(`/sys/dev/block/${numbers}`))}`;
+  } catch {
+    return '';
+  }
 }
 
 const netDev = async (path: string): Promise<NetworkSample[]> =>

@@ -1,4 +1,5 @@
 // The same measurements as Prometheus reads them: /metrics/resource and /metrics/cadvisor.
+import type { DiskStats, Throttling } from '../../../../cri/kernel/cgroup-stats.ts';
 import type { ContainerSample, NodeSample, PodSample, ResourceSample } from './sample.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -144,6 +145,47 @@ export function containerMetrics(node: NodeSample): string {
     r => seconds(r.cpuNanoseconds),
     { cpu: 'total' },
   );
+  for (const [name, help, value] of [
+    ['periods_total', 'Number of elapsed enforcement period intervals.', t => t.periods],
+    ['throttled_periods_total', 'Number of throttled period intervals.', t => t.throttledPeriods],
+    [
+      'throttled_seconds_total',
+      'Total time duration the container has been throttled.',
+      t => seconds(t.throttledNanoseconds),
+    ],
+  ] as const satisfies readonly (readonly [string, string, (t: Throttling) => number])[])
+    perContainer(
+      `container_cpu_cfs_${name}`,
+      'counter',
+      help,
+      c => c.resources.throttling && value(c.resources.throttling),
+    );
+  perContainer(
+    'container_spec_cpu_period',
+    'gauge',
+    'CPU period of the container.',
+    c => c.resources.throttling?.periodUs,
+  );
+  perContainer(
+    'container_spec_cpu_quota',
+    'gauge',
+    'CPU quota of the container.',
+    c => c.resources.throttling?.quotaUs,
+  );
+  for (const [name, help, value] of [
+    ['reads_bytes_total', 'Cumulative count of bytes read', d => d.readBytes],
+    ['reads_total', 'Cumulative count of reads completed', d => d.reads],
+    ['writes_bytes_total', 'Cumulative count of bytes written', d => d.writtenBytes],
+    ['writes_total', 'Cumulative count of writes completed', d => d.writes],
+  ] as const satisfies readonly (readonly [string, string, (d: DiskStats) => number])[])
+    out.add(
+      `container_fs_${name}`,
+      'counter',
+      help,
+      containers.flatMap(({ c, labels, atMs }) =>
+        (c.resources.disks ?? []).map(d => [{ ...labels, device: d.device }, value(d), atMs] as const),
+      ),
+    );
   perContainer(
     'container_fs_usage_bytes',
     'gauge',
@@ -174,6 +216,8 @@ export function containerMetrics(node: NodeSample): string {
     'Memory limit for the container.',
     c => c.resources.limitBytes ?? 0,
   );
+  perCgroup('container_memory_cache', 'gauge', 'Number of bytes of page cache memory.', r => r.cacheBytes);
+  perCgroup('container_memory_swap', 'gauge', 'Container swap usage in bytes.', r => r.swapBytes);
   perCgroup('container_memory_rss', 'gauge', 'Size of RSS in bytes.', r => r.rssBytes);
   perCgroup(
     'container_memory_usage_bytes',

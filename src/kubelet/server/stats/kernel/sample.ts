@@ -1,5 +1,5 @@
 // What was measured at one moment, and what two such moments tell.
-import type { Pressure } from '../../../../cri/kernel/cgroup.ts';
+import type { DiskStats, Pressure, Throttling } from '../../../../cri/kernel/cgroup-stats.ts';
 
 export interface ResourceSample {
   readonly atMs: number;
@@ -12,6 +12,12 @@ export interface ResourceSample {
   /** Of memory; absent without a limit. */
   readonly limitBytes?: number;
   readonly processes?: number;
+  readonly cacheBytes?: number;
+  readonly swapBytes?: number;
+  /** Of a container with a limit of processor time. */
+  readonly throttling?: Throttling;
+  /** `device` is the name of its file, as `/dev/sda`. */
+  readonly disks?: readonly DiskStats[];
   /** How long tasks waited for each; version 2 of control groups only. */
   readonly pressure?: { readonly cpu?: Pressure; readonly memory?: Pressure; readonly io?: Pressure };
 }

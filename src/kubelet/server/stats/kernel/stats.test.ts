@@ -124,6 +124,36 @@ test('the expositions', () => {
   assert.doesNotMatch(containers, /container_network/);
 });
 
+test('throttling, disks, cache and swap of containers', () => {
+  const throttling = {
+    quotaUs: 50_000,
+    periodUs: 100_000,
+    periods: 10,
+    throttledPeriods: 3,
+    throttledNanoseconds: 5e8,
+  };
+  const disks = [{ device: '/dev/sda', readBytes: 4096, writtenBytes: 512, reads: 2, writes: 1 }];
+  const [pod] = node.pods;
+  const [container] = pod!.containers;
+  const resources = { ...container!.resources, throttling, disks, cacheBytes: 40, swapBytes: 4 };
+  const text = containerMetrics({ ...node, pods: [{ ...pod!, containers: [{ ...container!, resources }] }] });
+  const value = (name: string) => new RegExp(`^${name}\\{container="c",[^}]*\\} (\\S+) 9000$`, 'm').exec(text)?.[1];
+  assert.deepEqual(
+    ['periods_total', 'throttled_periods_total', 'throttled_seconds_total'].map(n => value(`container_cpu_cfs_${n}`)),
+    ['10', '3', '0.5'],
+  );
+  assert.deepEqual(
+    ['reads_bytes', 'reads', 'writes_bytes', 'writes'].map(n => value(`container_fs_${n}_total`)),
+    ['4096', '2', '512', '1'],
+  );
+  assert.match(text, /^container_fs_reads_total\{.*device="\/dev\/sda"\}/m);
+  assert.deepEqual(
+    ['spec_cpu_quota', 'spec_cpu_period', 'memory_cache', 'memory_swap'].map(n => value(`container_${n}`)),
+    ['50000', '100000', '40', '4'],
+  );
+  assert.doesNotMatch(containerMetrics(node), /cfs|spec_cpu|fs_reads/);
+});
+
 test('pressure is told for processor, memory and input/output, where the kernel keeps account', () => {
   const some = { avg10: 1.5, avg60: 0.2, avg300: 0.01, total: 2_500_000 };
   const pressure = { cpu: { some }, io: { some, full: { ...some, total: 1 } } };

@@ -1,6 +1,6 @@
 // /stats/summary: what was measured, in the words of stats/v1alpha1.
 import { formatTime } from '../../../../api/meta.ts';
-import type { Pressure } from '../../../../cri/kernel/cgroup.ts';
+import type { Pressure } from '../../../../cri/kernel/cgroup-stats.ts';
 import {
   type ContainerSample,
   type FilesystemSample,
