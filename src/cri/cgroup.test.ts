@@ -62,6 +62,7 @@ test('stats are read from a version 2 tree', () => {
     memoryRssBytes: 41_943_040,
     pageFaults: 912,
     majorPageFaults: 3,
+    memoryCacheBytes: 29_360_128,
     memoryLimitBytes: 134_217_728,
     pids: 4,
     cpuPressure: { some: { avg10: 0, avg60: 0.11, avg300: 0.02, total: 9001 } },
