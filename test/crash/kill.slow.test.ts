@@ -31,6 +31,7 @@ const known = new Map<string, Known>();
 const revisions = new Map<number, string>();
 const count = { answered: 0, unanswered: 0, expired: 0, events: 0 };
 let newest = 0;
+let texts = 0;
 
 const server: ServerProcess = await serverProcess();
 after(() => server.dispose());
@@ -40,7 +41,7 @@ const seenOf = (object: any): Seen => ({ revision: Number(object.metadata.resour
 
 function answered(name: string, revision: number, text: string | undefined): void {
   count.answered++;
-  assert.equal(revisions.get(revision), undefined, `revision ${revision} was given twice`);
+  assert.equal(revisions.get(revision), undefined, `revision ${revision} was given twice, now to ${name}`);
   revisions.set(revision, name);
   assert.ok(revision > (known.get(name)?.revision ?? 0), `the revision of ${name} went back`);
   known.set(name, { revision, text, pending: [] });
@@ -49,11 +50,12 @@ function answered(name: string, revision: number, text: string | undefined): voi
 
 /** One client: creates, updates and deletes objects of its own until the server is gone. */
 async function write(session: ClientHttp2Session, own: number, random: Random): Promise<void> {
-  for (let n = 0; ; n++) {
+  for (;;) {
     const name = `w-${own}-${Math.floor(random.next() * 8)}`;
     const state = known.get(name);
     const there = state?.text !== undefined;
-    const text = there && random.next() < 0.25 ? undefined : `${name}/${n}/`.padEnd(random.next() * 6000, 'x');
+    // No two are the same: an update that changes nothing has the revision that was.
+    const text = there && random.next() < 0.25 ? undefined : `${name}/${texts++}/`.padEnd(random.next() * 6000, 'x');
     const method = text === undefined ? 'DELETE' : there ? 'PUT' : 'POST';
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { text } };
     try {
