@@ -3,7 +3,10 @@
 // N seconds in all, shared by the targets as they weigh. The seed is printed: with it and the number of a case everything happens again.
 import { parseArgs } from 'node:util';
 import { allTargets } from './fuzz/all-targets.ts';
+import { loopbackOnly } from './fuzz/loopback-only.ts';
 import { fuzz } from './fuzz/run.ts';
+
+loopbackOnly();
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

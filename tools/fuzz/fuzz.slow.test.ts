@@ -3,7 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allTargets } from './all-targets.ts';
+import { loopbackOnly } from './loopback-only.ts';
 import { describeFinding, fuzz } from './run.ts';
+
+// For good: what a fuzzed server still tries when it is stopped must not get out, either.
+loopbackOnly();
 
 test('nothing breaks in a minute of fuzzing', async () => {
   const seed = Number(process.env.K8TS_FUZZ_SEED ?? 20261122);
