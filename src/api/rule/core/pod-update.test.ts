@@ -1,0 +1,164 @@
+// What may change of a pod, and how.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cloneDeep, type Mutable } from '../../meta.ts';
+import type { Pod } from '../../type/core-v1.ts';
+import { ruleContext, update } from '../testing.ts';
+import { podStrategy } from './pod.ts';
+
+import { changed, stored } from './test-pod.ts';
+
+test('an update may change images, deadlines and add tolerations', () => {
+  const old = stored({ activeDeadlineSeconds: 10 });
+  assert.deepEqual(
+    changed(old, p => {
+      p.spec.containers[0]!.image = 'nginx:2';
+      p.spec.activeDeadlineSeconds = 5;
+      p.spec.tolerations = [{ key: 'a', operator: 'Exists' }];
+    }),
+    [],
+  );
+});
+
+test('an update may change nothing else', () => {
+  const out = changed(stored(), p => {
+    p.spec.containers[0]!.command = ['sh'];
+  });
+  assert.equal(out.length, 1);
+  assert.equal(
+    out[0],
+    'spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n+ containers[0].command: ["sh"]\n',
+  );
+  assert.deepEqual(
+    changed(stored(), p => p.spec.containers.push({ name: 'd', image: 'x' })),
+    ['spec.containers: Forbidden: pod updates may not add or remove containers'],
+  );
+  assert.deepEqual(
+    changed(stored({ tolerations: [{ key: 'a', operator: 'Exists' }] }), p => {
+      p.spec.tolerations = [];
+    }),
+    ['spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds'],
+  );
+  assert.deepEqual(
+    changed(stored({ activeDeadlineSeconds: 5 }), p => {
+      p.spec.activeDeadlineSeconds = 6;
+    }),
+    ['spec.activeDeadlineSeconds: Invalid value: 6: must be less than or equal to previous value'],
+  );
+  assert.deepEqual(
+    changed(stored(), p => {
+      p.spec.schedulingGates = [{ name: 'x/y' }];
+    }),
+    ["spec.schedulingGates[0]: Forbidden: only deletion is allowed, but found new scheduling gate 'x/y'"],
+  );
+});
+
+test('gated pods may narrow where they go', () => {
+  const old = stored({ schedulingGates: [{ name: 'a/b' }], nodeSelector: { a: '1' } });
+  assert.deepEqual(
+    changed(old, p => {
+      p.spec.nodeSelector = { a: '1', b: '2' };
+    }),
+    [],
+  );
+  assert.equal(
+    changed(old, p => {
+      p.spec.nodeSelector = { a: '2' };
+    }).length,
+    1,
+  );
+});
+
+test('debug containers are added and stay', () => {
+  const old = stored();
+  const add = (p: Mutable<Pod>) => {
+    p.spec.ephemeralContainers = [{ name: 'd', image: 'busybox' }];
+  };
+  assert.deepEqual(changed(old, add, 'ephemeralcontainers'), []);
+  const pod = cloneDeep(old);
+  add(pod);
+  const { object } = update(podStrategy, pod, old, ruleContext('ephemeralcontainers'));
+  assert.equal(object.spec.ephemeralContainers![0]!.imagePullPolicy, 'Always');
+  assert.deepEqual(
+    changed(
+      object,
+      p => {
+        p.spec.ephemeralContainers = [];
+      },
+      'ephemeralcontainers',
+    ),
+    ['spec.ephemeralContainers: Forbidden: existing ephemeral containers "d" may not be removed\n'],
+  );
+  assert.deepEqual(
+    changed(
+      old,
+      p => {
+        p.spec.ephemeralContainers = [
+          { name: 'c', image: 'x', ports: [{ containerPort: 1 }], targetContainerName: 'z' },
+        ];
+      },
+      'ephemeralcontainers',
+    ),
+    [
+      'spec.ephemeralContainers[0].name: Duplicate value: "c"',
+      'spec.ephemeralContainers[0].targetContainerName: Not found: "z"',
+      'spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container',
+    ],
+  );
+});
+
+test('resizing changes cpu and memory, not the class of service', () => {
+  const old = stored({}, { resources: { requests: { cpu: '1' } } });
+  const resize = (resources: object) =>
+    changed(
+      old,
+      p => {
+        p.spec.containers[0]!.resources = resources as object;
+        p.spec.containers[0]!.command = ['ignored'];
+      },
+      'resize',
+    );
+  assert.deepEqual(resize({ requests: { cpu: '2' } }), []);
+  assert.deepEqual(resize({}), [
+    'spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed',
+    'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing',
+  ]);
+  assert.match(
+    resize({ requests: { cpu: '1', 'ephemeral-storage': '1Gi' } }).join(),
+    /^spec: Forbidden: only cpu and memory resources are mutable\n/,
+  );
+});
+
+test('status updates keep what is decided', () => {
+  const terminated = {
+    name: 'c',
+    ready: false,
+    restartCount: 0,
+    image: '',
+    imageID: '',
+    state: { terminated: { exitCode: 0 } },
+  };
+  const old = stored(
+    { restartPolicy: 'Never' },
+    {},
+    {
+      status: { phase: 'Running', qosClass: 'BestEffort', containerStatuses: [terminated] },
+    },
+  );
+  assert.deepEqual(
+    changed(
+      old,
+      p => {
+        p.status.containerStatuses = [{ ...terminated, state: { running: {} } }] as any;
+        p.status.qosClass = 'Burstable';
+        p.status.podIPs = [{ ip: '10.0.0.1' }, { ip: '10.0.0.2' }];
+      },
+      'status',
+    ),
+    [
+      'status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state',
+      'status.qosClass: Invalid value: "Burstable": field is immutable',
+      'status.podIPs: Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}]: may specify no more than one IP for each IP family',
+    ],
+  );
+});
