@@ -1,34 +1,24 @@
 // What clients say they accept, and in which form they are answered: recorded from k8s.io/apiextensions-apiserver 1.36.2.
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
-import { superuserOf } from './test-api.ts';
-import type { Caller } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { fileServer } from './test-file-server.ts';
 
 const group = 'accepts.example.com';
 const path = widgets(group);
 const watch = `${path}?watch=1&timeoutSeconds=1&resourceVersion=0`;
 const [json, yaml, protobuf] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 const table = 'as=Table;g=meta.k8s.io;v=v1';
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = superuserOf(server);
+const on = fileServer(async api => {
   await establish(api, definition(group));
   await api.expect(201, 'POST', path, widget(group, 'one'));
 });
-after(async () => {
-  api.close();
-  await server.stop();
-});
 
 function get(url: string, accept: string): Promise<{ code: number; type: string; text: string }> {
-  const { ca, admin } = server;
+  const { ca, admin } = on.server;
   const options = { ca, cert: admin.certificatePem, key: admin.keyPem, headers: { accept } };
-  const target = url.startsWith('/') ? `${server.url}${url}` : server.url;
+  const target = url.startsWith('/') ? `${on.server.url}${url}` : on.server.url;
   return new Promise((resolve, reject) => {
     const sent = request(target, { ...options, ...(url.startsWith('/') ? {} : { path: url }) }, async message => {
       let text = '';

@@ -1,28 +1,17 @@
 // Bodies as they come over HTTP/1.1: recorded from k8s.io/apiextensions-apiserver 1.36.2 and Go's server.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { connect } from 'node:tls';
-import { superuserOf } from './test-api.ts';
-import type { Caller } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { fileServer } from './test-file-server.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const body = (name: string) => JSON.stringify({ metadata: { name } });
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = superuserOf(server);
-});
-after(async () => {
-  api.close();
-  await server.stop();
-});
+const on = fileServer();
 
 /** All that comes back for these bytes, until the server ends the connection. */
 async function exchange(head: string, ...lines: string[]): Promise<string> {
-  const { ca, admin, url } = server;
+  const { ca, admin, url } = on.server;
   const socket = connect({ port: Number(new URL(url).port), ca, cert: admin.certificatePem, key: admin.keyPem });
   let told = '';
   socket.setEncoding('utf8').on('data', text => {
@@ -82,7 +71,7 @@ test('who waits to be told to go on is told when the body is read', async () => 
 
 test('types of content', async () => {
   const send = async (type: string) =>
-    (await api.send('POST', `${maps}?dryRun=All`, body('typed'), { 'content-type': type })).code;
+    (await on.api.send('POST', `${maps}?dryRun=All`, body('typed'), { 'content-type': type })).code;
   for (const type of ['Application/JSON', 'application/json;', 'application/json; charset="x;y"', 'application/yaml'])
     assert.equal(await send(type), 201, type);
   for (const type of ['application/json; x', ';', '*/*', 'application/*', 'text/yaml', 'application/x-yaml', 'json'])
@@ -93,7 +82,7 @@ test('types of content', async () => {
 
 test('text that is no UTF-8', async () => {
   const send = (bytes: Buffer) =>
-    api.send('POST', `${maps}?dryRun=All`, bytes.toString('latin1'), { 'content-type': 'application/json' });
+    on.api.send('POST', `${maps}?dryRun=All`, bytes.toString('latin1'), { 'content-type': 'application/json' });
   const { object } = await send(Buffer.from([0x1f, 0x8b, 0x08]));
   assert.match(object.message, /json parse error: invalid character '\\x1f' looking for beginning of value \(1f/);
 });

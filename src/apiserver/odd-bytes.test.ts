@@ -1,28 +1,18 @@
 // Answers byte for byte: recorded from k8s.io/apiextensions-apiserver 1.36.2.
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
-import { superuserOf } from './test-api.ts';
-import type { Caller } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { fileServer } from './test-file-server.ts';
 
 const group = 'bytes.example.com';
 const path = widgets(group);
 const maps = '/api/v1/namespaces/default/configmaps';
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = superuserOf(server);
+const on = fileServer(async api => {
   await establish(api, definition(group));
   await api.expect(201, 'POST', path, widget(group, 'one', { spec: { a: '<b>&\u2028' } }));
   await api.expect(201, 'POST', path, widget(group, 'two'));
   await api.expect(201, 'POST', maps, { metadata: { name: 'm' }, data: { k: '<&>' } });
-});
-after(async () => {
-  api.close();
-  await server.stop();
 });
 
 interface Sent {
@@ -31,10 +21,10 @@ interface Sent {
 }
 
 function send(method: string, url: string, headers: Record<string, string> = {}, body?: string): Promise<Sent> {
-  const { ca, admin } = server;
+  const { ca, admin } = on.server;
   const options = { method, ca, cert: admin.certificatePem, key: admin.keyPem, headers };
   return new Promise((resolve, reject) => {
-    const sent = request(`${server.url}${url}`, options, async message => {
+    const sent = request(`${on.server.url}${url}`, options, async message => {
       let text = '';
       for await (const chunk of message.setEncoding('utf8')) text += chunk;
       resolve({ text, auditId: message.headers['audit-id'] });
@@ -75,7 +65,7 @@ test('a list of custom resources is a map', async () => {
   assert.equal(blurred((await send('GET', path)).text), all);
   const first = list(one, '"continue":"MORE","remainingItemCount":1,"resourceVersion":"RV"');
   assert.equal(blurred((await send('GET', `${path}?limit=1`)).text), first);
-  const packed = await api.send('GET', path, undefined, { 'accept-encoding': 'gzip' });
+  const packed = await on.api.send('GET', path, undefined, { 'accept-encoding': 'gzip' });
   assert.equal(packed.object.kind, 'WidgetList');
 });
 

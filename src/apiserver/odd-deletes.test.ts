@@ -1,27 +1,17 @@
 // What a delete is told in its body and its query: recorded from k8s.io/apiextensions-apiserver 1.36.2.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
-import { superuserOf } from './test-api.ts';
-import type { Caller } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { fileServer } from './test-file-server.ts';
 
 const group = 'deletes.example.com';
 const path = widgets(group);
 const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const yaml = { 'content-type': 'application/yaml' };
 const protobuf = { 'content-type': 'application/vnd.kubernetes.protobuf' };
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = superuserOf(server);
+const on = fileServer(async api => {
   await establish(api, definition(group));
   await api.expect(201, 'POST', path, widget(group, 'one'));
-});
-after(async () => {
-  api.close();
-  await server.stop();
 });
 
 const notAnObject = (kind: string) =>
@@ -56,7 +46,7 @@ test('bodies that are no options', async () => {
     ],
   ];
   for (const [body, message, headers] of cases) {
-    const { object } = await api.send('DELETE', `${path}/one`, body, headers);
+    const { object } = await on.api.send('DELETE', `${path}/one`, body, headers);
     assert.deepEqual([object.code, object.message], [400, message], body);
   }
 });
@@ -82,19 +72,19 @@ test('options that are refused', async () => {
     ],
   ];
   for (const [code, body, query, message] of cases) {
-    const { object } = await api.send('DELETE', `${path}/one${query}`, body);
+    const { object } = await on.api.send('DELETE', `${path}/one${query}`, body);
     assert.equal(object.code, code, `${body} ${query}`);
     if (typeof message === 'string') assert.equal(object.message, message);
     else assert.match(object.message, message);
   }
-  const { object } = await api.send('DELETE', `${path}?sendInitialEvents=true`);
+  const { object } = await on.api.send('DELETE', `${path}?sendInitialEvents=true`);
   assert.match(object.message, /sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list$/);
 });
 
 test('the query counts only where there is no body', async () => {
   const gone = async (body: unknown, query: string, headers?: Record<string, string>) => {
-    await api.expect(201, 'POST', path, widget(group, 'two'));
-    const { status } = await api.expect(200, 'DELETE', `${path}/two${query}`, body, headers);
+    await on.api.expect(201, 'POST', path, widget(group, 'two'));
+    const { status } = await on.api.expect(200, 'DELETE', `${path}/two${query}`, body, headers);
     assert.equal(status, 'Success');
   };
   await gone({}, '?propagationPolicy=Nope');
@@ -104,15 +94,15 @@ test('the query counts only where there is no body', async () => {
   // Protobuf that does not say what it is.
   await gone('k8s\0\x12\x02\x08\0', '', protobuf);
   await gone(undefined, '?orphanDependents=False');
-  await api.expect(201, 'POST', path, widget(group, 'two'));
+  await on.api.expect(201, 'POST', path, widget(group, 'two'));
   for (const yes of ['x', '', '1']) {
-    const { metadata } = await api.expect(200, 'DELETE', `${path}/two?dryRun=All&orphanDependents=${yes}`);
+    const { metadata } = await on.api.expect(200, 'DELETE', `${path}/two?dryRun=All&orphanDependents=${yes}`);
     assert.deepEqual(metadata.finalizers, ['orphan']);
   }
 });
 
 test('a definition that is to go has no grace, and no new generation', async () => {
-  const { metadata } = await api.expect(200, 'DELETE', `${definitions}/widgets.${group}?dryRun=All`);
+  const { metadata } = await on.api.expect(200, 'DELETE', `${definitions}/widgets.${group}?dryRun=All`);
   assert.deepEqual([metadata.generation, metadata.deletionGracePeriodSeconds], [1, undefined]);
   assert.ok(metadata.deletionTimestamp);
 });

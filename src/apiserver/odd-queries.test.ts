@@ -1,29 +1,20 @@
 // Query parameters nobody should send: recorded from k8s.io/apiextensions-apiserver 1.36.2.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
-import { superuserOf } from './test-api.ts';
-import { applyPatch, type Caller, mergePatch } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { applyPatch, mergePatch } from './test-caller.ts';
+import { fileServer } from './test-file-server.ts';
 
 const group = 'queries.example.com';
 const path = widgets(group);
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = superuserOf(server);
+const on = fileServer(async api => {
   await establish(api, definition(group));
   await api.expect(201, 'POST', path, widget(group, 'one'));
-});
-after(async () => {
-  api.close();
-  await server.stop();
 });
 
 async function refused(code: number, cases: Readonly<Record<string, string>>): Promise<void> {
   for (const [query, message] of Object.entries(cases)) {
-    const { object } = await api.send('GET', `${path}?${query}`);
+    const { object } = await on.api.send('GET', `${path}?${query}`);
     assert.deepEqual([object.code, object.message], [code, message], query);
   }
 }
@@ -39,12 +30,12 @@ test('numbers', async () => {
     'timeoutSeconds=': parsing(''),
     'timeoutSeconds=-9223372036854775809': parsing('-9223372036854775809', 'value out of range'),
   });
-  await api.expect(200, 'GET', `${path}?limit=%2B1&timeoutSeconds=9223372036854775807`);
+  await on.api.expect(200, 'GET', `${path}?limit=%2B1&timeoutSeconds=9223372036854775807`);
 });
 
 test('what is written wrongly is not there', async () => {
   for (const query of ['limit=%zz', 'limit=x;continue=y', '%zz=1&limit=5', ';', '=&&'])
-    await api.expect(200, 'GET', `${path}?${query}`);
+    await on.api.expect(200, 'GET', `${path}?${query}`);
 });
 
 test('timeouts', async () => {
@@ -53,7 +44,7 @@ test('timeouts', async () => {
     'timeout=x': `${wrong} invalid duration "x"`,
     'timeout=1': `${wrong} missing unit in duration "1"`,
   });
-  for (const text of ['1s', '0', '', '-1s']) await api.expect(200, 'GET', `${path}?timeout=${text}`);
+  for (const text of ['1s', '0', '', '-1s']) await on.api.expect(200, 'GET', `${path}?timeout=${text}`);
 });
 
 test('continue tokens of nobody', async () => {
@@ -77,15 +68,15 @@ test('continue tokens of nobody', async () => {
     [`${token({ v, rv: 5, start: 'a' })}&resourceVersion=5`]:
       'specifying resource version is not allowed when using continue',
   });
-  const { object } = await api.send('GET', `${path}?${token({ v, rv: 99_999_999, start: 'a' })}`);
+  const { object } = await on.api.send('GET', `${path}?${token({ v, rv: 99_999_999, start: 'a' })}`);
   assert.equal(object.code, 504);
   assert.match(object.message, /^Timeout: Too large resource version: 99999999, current: \d+$/);
 });
 
 test('selectors', async () => {
-  assert.deepEqual((await api.expect(200, 'GET', `${path}?labelSelector=a%20in%20()`)).items, []);
-  assert.equal((await api.expect(200, 'GET', `${path}?labelSelector=%00`)).items.length, 1);
-  const { object } = await api.send('GET', `${path}?labelSelector=a/b/c`);
+  assert.deepEqual((await on.api.expect(200, 'GET', `${path}?labelSelector=a%20in%20()`)).items, []);
+  assert.equal((await on.api.expect(200, 'GET', `${path}?labelSelector=%00`)).items.length, 1);
+  const { object } = await on.api.send('GET', `${path}?labelSelector=a/b/c`);
   assert.match(object.message, /Invalid value: "a\/b\/c": a valid label key must consist of alphanumeric/);
 });
 
@@ -105,7 +96,7 @@ test('watches that go on where a list ended', async () => {
 
 test('who takes no bookmarks is told none, not even that of the end of what there was', async () => {
   const begin = `${path}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1`;
-  const watching = await api.watch(begin);
+  const watching = await on.api.watch(begin);
   await watching.ended;
   assert.deepEqual(
     watching.events.map(e => e.type),
@@ -133,7 +124,7 @@ test('options of writes, in the order Kubernetes looks at them', async () => {
   ];
   for (const [method, query, headers, faults] of sent) {
     const url = method === 'POST' ? path : `${path}/one`;
-    const { object } = await api.send(method, `${url}?${query}`, widget(group, 'two'), headers);
+    const { object } = await on.api.send(method, `${url}?${query}`, widget(group, 'two'), headers);
     const kind = method === 'POST' ? 'CreateOptions' : 'PatchOptions';
     const told = faults.length === 1 ? faults[0] : `[${faults.join(', ')}]`;
     assert.equal(object.message, `${kind}.meta.k8s.io "" is invalid: ${told}`, query);

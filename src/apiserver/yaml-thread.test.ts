@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { parseYaml } from '../api/decode.ts';
 import { systemClock, VirtualClock } from '../base/clock.ts';
-import { superuserOf } from './test-api.ts';
-import { applyPatch, type Caller } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { applyPatch } from './test-caller.ts';
+import { fileServer } from './test-file-server.ts';
 import { YamlThread } from './yaml-thread.ts';
 
 const padding = `  # ${'x'.repeat(80)}\n`;
@@ -66,25 +65,16 @@ test('a thread that was closed, or ended for being idle, costs nobody an answer'
   assert.equal(threads.ahead(body()), undefined);
 });
 
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = superuserOf(server);
-});
-after(async () => {
-  api.close();
-  await server.stop();
-});
+const on = fileServer();
 
 test('objects and applied configurations in large YAML', async () => {
   const maps = '/api/v1/namespaces/default/configmaps';
   const of = (name: string) =>
     large(i => `  key-${i}: "value ${i}"`, `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata:\n`);
   const yaml = { 'content-type': 'application/yaml' };
-  const made = await api.expect(201, 'POST', maps, of('posted').toString(), yaml);
+  const made = await on.api.expect(201, 'POST', maps, of('posted').toString(), yaml);
   assert.equal(made.data['key-999'], 'value 999');
-  const applied = await api.expect(
+  const applied = await on.api.expect(
     201,
     'PATCH',
     `${maps}/applied?fieldManager=m`,
@@ -92,7 +82,7 @@ test('objects and applied configurations in large YAML', async () => {
     applyPatch,
   );
   assert.deepEqual(applied.data, made.data);
-  const broken = await api.send('POST', maps, `${of('broken')}\t- : :`, yaml);
+  const broken = await on.api.send('POST', maps, `${of('broken')}\t- : :`, yaml);
   assert.equal(broken.code, 400);
   assert.match(broken.object.message, /^the object provided is unrecognized \(must be of type ConfigMap\): yaml: /);
 });
