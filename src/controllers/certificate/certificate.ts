@@ -1,7 +1,6 @@
 // The controllers of certificate signing requests: approving kubelets' own, signing what has been approved, cleaning up.
 import { cloneDeep, type Draft, formatTime } from '../../api/meta.ts';
 import { authorizationV1, certificatesV1 } from '../../api/refs.ts';
-import { isNotFound } from '../../api/status.ts';
 import type { SubjectAccessReview } from '../../api/type/authorization-v1.ts';
 import type { CertificateSigningRequest } from '../../api/type/certificates-v1.ts';
 import { messageOf } from '../../base/assert.ts';
@@ -12,6 +11,7 @@ import {
   signCertificate,
 } from '../../base/x509.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
+import { cleanerController } from '../cleaner.ts';
 import { certificateUsages, hasCondition, kubeletClientSigner, lifetime, refusal, signers } from './kernel/signer.ts';
 import { isStale } from './kernel/stale.ts';
 
@@ -156,37 +156,14 @@ async function sign(
 }
 
 /** Deletes requests that have been answered, or left without an answer, long ago. */
-export function csrCleanerController(): Controller {
-  return {
+export const csrCleanerController = (): Controller =>
+  cleanerController({
     name: 'certificatesigningrequest-cleaner-controller',
     serviceAccount,
-    watches: [],
-    reads: [certificatesV1.certificatesigningrequests],
-    writes: ['certificatesigningrequests'],
-    workers: 0,
-    create: context => ({
-      async reconcile() {},
-      async run(signal) {
-        while (!signal.aborted) {
-          await clean(context);
-          await context.clock.sleep(cleanMs, signal).catch(() => {});
-        }
-      },
-    }),
-  };
-}
-
-async function clean({ client, clock, lister, log }: ControllerContext): Promise<void> {
-  for (const csr of lister(certificatesV1.certificatesigningrequests).list()) {
-    const { name, uid } = csr.metadata;
-    try {
-      if (!isStale(csr, certificateEndMs(csr), clock.now())) continue;
-      await client.delete(certificatesV1.certificatesigningrequests, { name }, { preconditions: { uid: uid! } });
-    } catch (error) {
-      if (!isNotFound(error)) log.error('cleaning up a certificate request failed', { name, error: messageOf(error) });
-    }
-  }
-}
+    resource: certificatesV1.certificatesigningrequests,
+    everyMs: cleanMs,
+    isDone: (csr, nowMs) => isStale(csr, certificateEndMs(csr), nowMs),
+  });
 
 function certificateEndMs(csr: CertificateSigningRequest): number | undefined {
   try {
