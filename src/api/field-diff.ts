@@ -56,13 +56,9 @@ function fieldShape(field: FieldSchema): Shape {
   if (field.listType === 'set') return setShape;
   if (field.listType !== 'map' || type.item.kind !== 'struct') return wholeShape;
   const item = schemaOf(type.item.name);
-  const keys = field.keys.toSorted().map(name => ({ name, default: keyDefault(item.byName.get(name)) }));
+  const keys = field.keys.toSorted().map(name => ({ name, default: item.byName.get(name)?.default }));
   return { kind: 'list', keys, item: typeShape(type.item) };
 }
-
-// An empty default says nothing about a key that is missing.
-const keyDefault = (field: FieldSchema | undefined): unknown =>
-  field?.default === '' || field?.default === 0 ? undefined : field?.default;
 
 function typeShape(type: TypeRef): Shape {
   if (type.kind !== 'struct') return wholeShape;

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { jsonText } from '../base/json-text.ts';
 import { keepPartText, markCanonical, partText } from './canonical-part.ts';
-import { objectText } from './object-text.ts';
+import { joinedText, objectPieces } from './object-text.ts';
+
+const objectText = (object: object) => joinedText(objectPieces(object));
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 8 }),

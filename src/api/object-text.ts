@@ -13,15 +13,18 @@ const lists: ReadonlySet<string> = new Set(['containers', 'initContainers', 'man
 const mostItems = 16;
 const deepest = 4;
 
-/** The same as `jsonText`; without the fields `typeMeta` (`{"kind":"Pod","apiVersion":"v1",`) where it begins with them. */
-export function objectText(object: object, typeMeta = ''): string {
+/** The same as `jsonText`, in pieces: by turns text of its own and that of a part it shares with others. */
+export function objectPieces(object: object): readonly string[] {
   const parts: string[] = [];
-  const rest = bare(jsonText(without(object as Plain, parts, 0)), typeMeta);
-  return parts.length ? (spliced(rest, parts) ?? bare(jsonText(object), typeMeta)) : rest;
+  const rest = jsonText(without(object as Plain, parts, 0));
+  return parts.length ? (spliced(rest, parts) ?? [jsonText(object)]) : [rest];
 }
 
-const bare = (text: string, typeMeta: string): string =>
-  typeMeta && text.startsWith(typeMeta) ? `{${text.slice(typeMeta.length)}` : text;
+export function joinedText(pieces: readonly string[]): string {
+  let text = '';
+  for (const piece of pieces) text += piece;
+  return text;
+}
 
 /** `value` with marks in place of the parts it shares; itself when it has none. */
 function without(value: Plain, parts: string[], depth: number): Plain {
@@ -58,13 +61,15 @@ function itemsWithout(items: readonly unknown[], parts: string[], depth: number)
 }
 
 /** Undefined when the object itself has a string like the mark. */
-function spliced(text: string, parts: readonly string[]): string | undefined {
-  let out = '';
+function spliced(text: string, parts: readonly string[]): string[] | undefined {
+  const pieces: string[] = [];
   let from = 0;
   for (const part of parts) {
     const at = text.indexOf(written, from);
-    out += text.slice(from, at) + part;
+    pieces.push(text.slice(from, at), part);
     from = at + written.length;
   }
-  return text.includes(written, from) ? undefined : out + text.slice(from);
+  if (text.includes(written, from)) return undefined;
+  pieces.push(text.slice(from));
+  return pieces;
 }

@@ -78,3 +78,35 @@ test('a configuration of another name', async () => {
   assert.equal(object.message, 'the name of the object (other) does not match the name on the URL (one)');
   await api.expect(404, 'GET', `${widgets(group)}/other`);
 });
+
+// Keys of lists default to the empty text: client-go's own schemas say so of every field that is always written.
+test('items without the key of their list are told by the rules of the kind, not by the schema', async () => {
+  const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'a' };
+  const object = widget(group, 'two', { spec: {} });
+  Object.assign(object.metadata as object, { ownerReferences: [owner] });
+  const custom = await api.send('PATCH', `${widgets(group)}/two?fieldManager=m`, object, applyPatch);
+  assert.deepEqual(
+    [custom.code, custom.object.details.causes],
+    [
+      422,
+      [
+        {
+          reason: 'FieldValueInvalid',
+          message: 'Invalid value: "": must not be empty',
+          field: 'metadata.ownerReferences.uid',
+        },
+      ],
+    ],
+  );
+  const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ image: 'i' }] } };
+  const set = { kind: 'ReplicaSet', apiVersion: 'apps/v1', metadata: { name: 'r' } };
+  const replicaSet = { ...set, spec: { selector: { matchLabels: { a: 'b' } }, template } };
+  const path = '/apis/apps/v1/namespaces/default/replicasets/r?fieldManager=m';
+  const builtIn = await api.send('PATCH', path, replicaSet, applyPatch);
+  const message = 'Required value';
+  const field = 'spec.template.spec.containers[0].name';
+  assert.deepEqual(
+    [builtIn.code, builtIn.object.details.causes],
+    [422, [{ reason: 'FieldValueRequired', message, field }]],
+  );
+});

@@ -96,11 +96,13 @@ function* itemPieces(items: readonly Stored[], begins: boolean, typeMeta: string
   // Texts are encoded many at a time.
   let text = '';
   for (const item of items) {
-    const json = item.jsonOrText(typeMeta);
+    const json = item.jsonOrPieces;
     if (!first) text += ',';
     first = false;
-    if (typeof json === 'string') {
-      text += json;
+    if (!Buffer.isBuffer(json)) {
+      const [head = '', ...others] = json;
+      text += length > 0 && head.startsWith(typeMeta) ? `{${head.slice(length)}` : head;
+      for (const other of others) text += other;
       if (text.length < mostText) continue;
       yield bytesOf(text);
     } else {

@@ -1,19 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { markCanonical } from '../../api/canonical-part.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { Stored } from './stored.ts';
 
-const version = (n: number, revision: number) =>
+const env = markCanonical([{ name: 'A', value: 'x'.repeat(1000) }]);
+
+/** With a part that others have too, if `shared`. */
+const version = (n: number, revision: number, shared = false) =>
   new Stored(
     `k${n}`,
     {
       kind: 'Pod',
       apiVersion: 'v1',
       metadata: { name: 'x'.repeat(n), uid: '', resourceVersion: '', creationTimestamp: '' },
-    },
+      ...(shared ? { spec: { containers: [{ name: 'c', env }] } } : {}),
+    } as KubeObject,
     revision,
   );
+
+const textOf = (json: Buffer | readonly string[]) => (Buffer.isBuffer(json) ? json.toString() : json.join(''));
 
 test('counts what is kept, keeps to its budget, and holds nothing that was released', () => {
   const budget = 2000;
@@ -25,12 +33,18 @@ test('counts what is kept, keeps to its budget, and holds nothing that was relea
         const all: Stored[] = [];
         for (const [deed, n] of deeds) {
           if (deed === 'write') {
-            const stored = version(n, all.length);
+            const stored = version(n, all.length, n % 2 === 0);
             stored.json;
             stored.retain(kept);
             all.push(stored);
-          } else if (deed === 'ask' && all.length) assert.ok(all[n % all.length]!.json.length > 0);
-          else if (all.length) all[n % all.length]!.release();
+          } else if (deed === 'ask' && all.length) {
+            const asked = all[n % all.length]!;
+            const text = JSON.stringify(asked.object);
+            if (n % 3 === 0) asked.releaseFrames();
+            if (n % 5 === 0) assert.equal(textOf(asked.jsonOrPieces), text);
+            assert.equal(asked.json.toString(), text);
+            assert.equal(asked.text, text);
+          } else if (all.length) all[n % all.length]!.release();
           assert.equal(
             kept.bytes,
             all.reduce((sum, s) => sum + s.keptBytes, 0),
@@ -59,4 +73,21 @@ test('what was written last is kept; what is asked for only while there is room'
   c.release();
   a.json;
   assert.notEqual(a.keptBytes, 0);
+});
+
+test('of an object with parts that others have its own text is kept, and once its watchers have it no more', () => {
+  const kept = new KeptBytes(10_000);
+  const stored = version(5, 1, true);
+  const { line } = stored;
+  stored.retain(kept);
+  assert.equal(stored.line, line);
+  assert.ok(line.length > 1000 && kept.bytes < 500, `${kept.bytes} of ${line.length}`);
+  const { bytes } = kept;
+  stored.releaseFrames();
+  assert.notEqual(stored.line, line);
+  assert.deepEqual(stored.line, line);
+  assert.equal(kept.bytes, bytes);
+  assert.ok(!Buffer.isBuffer(stored.jsonOrPieces));
+  stored.release();
+  assert.equal(kept.bytes, 0);
 });

@@ -2,13 +2,11 @@
 
 import { storedVersion } from '../../api/convert.ts';
 import type { KubeObject, Mutable, ObjectKey } from '../../api/meta.ts';
-import { objectText } from '../../api/object-text.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
 import type { PartSharer } from '../../api/share.ts';
 import { internalError, invalid, modified, notFound, StatusError } from '../../api/status.ts';
 import type { RuleContext, Strategy } from '../../api/strategy.ts';
-import { lineOf } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import { longestKeyBytes } from '../../store/revision-store.ts';
@@ -165,8 +163,7 @@ export class Registry {
     const encode = (revision: number) => {
       if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);
-      const line = lineOf(objectText(object));
-      stored = new Stored(key, object as KubeObject, revision, { line });
+      stored = new Stored(key, object as KubeObject, revision);
       this.cache.notePending(key, revision, stored);
       return stored.json;
     };

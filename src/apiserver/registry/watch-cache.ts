@@ -323,7 +323,7 @@ export class WatchCache {
       .filter(e => !e.failure)
       .map(e => {
         const key = e.key.slice(prefix.length);
-        const stored = new Stored(key, decode(e.value, e.revision), e.revision, { kept: this.#kept });
+        const stored = new Stored(key, decode(e.value, e.revision), e.revision, this.#kept);
         stored.size = e.value.length;
         return [key, stored] as const;
       });
