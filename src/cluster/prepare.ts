@@ -169,7 +169,7 @@ function supervisorConfig(p: Preparation, plan: LabPlan | undefined, serverFile:
     },
   ];
   for (const node of plan?.nodes ?? []) {
-    const args = [youngGenerationMb(1), main, 'agent', '--config', nodePaths(paths, node.name).config];
+    const args = [youngGenerationMb(2), main, 'agent', '--config', nodePaths(paths, node.name).config];
     children.push({ name: node.name, args, namespace: namespacePath(node.namespace) });
   }
   if (config.ports.length > 0 && plan) {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -21,6 +21,13 @@ export interface CgroupsOptions {
   readonly layout?: CgroupLayout;
 }
 
+export interface PodGroup {
+  readonly uid: string;
+  readonly qos: QosClass;
+  readonly path: string;
+}
+
+const classes = ['Guaranteed', 'Burstable', 'BestEffort'] as const;
 const managed = ['cpu', 'cpuacct', 'memory', 'pids'] as const;
 const removeTimeoutMs = 10_000;
 
@@ -88,7 +95,7 @@ export class Cgroups {
 
   /** True when the group exists in any hierarchy. */
   exists(path: string): boolean {
-    return this.#roots().some(root => children(root + path) !== undefined);
+    return this.#roots().some(root => existsSync(root + path));
   }
 
   /**
@@ -108,10 +115,20 @@ export class Cgroups {
     }
   }
 
+  /** The pod's group in the first class that has one of it, in whichever hierarchy. */
+  pod(uid: string): PodGroup | undefined {
+    const roots = this.#roots();
+    for (const qos of classes) {
+      const path = this.podPath(qos, uid);
+      if (roots.some(root => existsSync(root + path))) return { uid, qos, path };
+    }
+    return undefined;
+  }
+
   /** The pods that have a group, in whichever hierarchy. */
-  pods(): { uid: string; qos: QosClass; path: string }[] {
-    const found = new Map<string, { uid: string; qos: QosClass; path: string }>();
-    for (const qos of ['Guaranteed', 'Burstable', 'BestEffort'] as const) {
+  pods(): PodGroup[] {
+    const found = new Map<string, PodGroup>();
+    for (const qos of classes) {
       const above = qosCgroupPath(this.parent, qos);
       for (const root of this.#roots())
         for (const name of children(root + above) ?? [])
@@ -127,6 +144,21 @@ export class Cgroups {
       const root = this.#root(controller);
       return root === undefined ? undefined : read(posix.join(root, path, file));
     });
+  }
+
+  /** One of the processes in the group or below it. */
+  process(path: string): number | undefined {
+    const first = (directory: string): number | undefined => {
+      const here = Number.parseInt(read(`${directory}/cgroup.procs`) ?? '', 10);
+      if (here > 0) return here;
+      for (const name of children(directory) ?? []) {
+        const below = first(`${directory}/${name}`);
+        if (below) return below;
+      }
+      return undefined;
+    };
+    const root = this.#root('memory');
+    return root === undefined ? undefined : first(root + path);
   }
 
   /** Processes in the group and below it. */

@@ -41,6 +41,7 @@ import { StatusManager } from './status-manager.ts';
 import { TokenManager } from './token-manager.ts';
 import { contentPlugins } from './volume/content-volumes.ts';
 import { claimPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
+import { MemoryDirectories } from './volume/memory-directories.ts';
 import { VolumeManager } from './volume/volume-manager.ts';
 import type { Verdict, WorkerContext } from './worker-context.ts';
 
@@ -215,12 +216,13 @@ async function makeCsi(owner: KubeletOwner, base: Base, node: NodeManager) {
 function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager, csi: Csi): VolumeManager {
   const { client, clock, log } = owner.options;
   const { host, objects, tokens, trustBundles, certificates, hostIps, cache, events, root } = base;
+  const memory = new MemoryDirectories({ host, root: join(owner.paths.root, 'memory'), pods: owner.paths.pods });
   const podIps = (pod: Pod) =>
     pod.spec.hostNetwork ? hostIps : (cache.get(pod.metadata.uid ?? '')?.sandboxes[0]?.ips ?? []);
   const plugins = [
     emptyDirPlugin(host, base.machine.memoryBytes),
     ...contentPlugins({
-      ...{ host, clock, objects, tokens, trustBundles, certificates },
+      ...{ host, clock, objects, tokens, trustBundles, certificates, memory },
       nodeFields: pod => ({ hostIps, podIps: podIps(pod) }),
       allocatable: () => node.allocatable,
     }),

@@ -15,7 +15,7 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
   /** While it is resized a pod's resources may be of another class than it is. */
   const groupOf = (pod: Pod) => {
     const uid = pod.metadata.uid ?? '';
-    return cgroups.pods().find(p => p.uid === uid) ?? { qos: qosClassOf(pod), path: pathOf(pod) };
+    return cgroups.pod(uid) ?? { qos: qosClassOf(pod), path: pathOf(pod) };
   };
   /** What each burstable pod requests: their class weighs as much as they do together. */
   const burstableMilli = new Map<string, number>();

@@ -21,6 +21,7 @@ import {
 import type { ObjectCache } from '../object-cache.ts';
 import type { TokenManager } from '../token-manager.ts';
 import { showsPayload, writePayload } from './atomic-writer.ts';
+import type { MemoryDirectories } from './memory-directories.ts';
 import type { SetUp, VolumePlugin } from './volume.ts';
 
 export interface ContentOptions {
@@ -30,6 +31,7 @@ export interface ContentOptions {
   readonly tokens: TokenManager;
   readonly trustBundles: TrustBundles;
   readonly certificates: PodCertificates;
+  readonly memory: MemoryDirectories;
   nodeFields(pod: Pod): NodeFields;
   allocatable(): Readonly<Record<string, string>>;
 }
@@ -43,12 +45,22 @@ const defaultFileMode = 0o644;
 
 export function contentPlugins(o: ContentOptions): readonly VolumePlugin[] {
   return [
-    plugin(o, 'kubernetes.io/configmap', v => !!v.configMap, configMapContent, false),
-    plugin(o, 'kubernetes.io/secret', v => !!v.secret, secretContent, true),
-    plugin(o, 'kubernetes.io/downward-api', v => !!v.downwardAPI, downwardContent, true),
-    plugin(o, 'kubernetes.io/projected', v => !!v.projected, projectedContent, true),
+    plugin(o, 'kubernetes.io/configmap', v => !!v.configMap, configMapContent, onDisk(o.host)),
+    plugin(o, 'kubernetes.io/secret', v => !!v.secret, secretContent, o.memory),
+    plugin(o, 'kubernetes.io/downward-api', v => !!v.downwardAPI, downwardContent, o.memory),
+    plugin(o, 'kubernetes.io/projected', v => !!v.projected, projectedContent, o.memory),
   ];
 }
+
+type Directories = Pick<MemoryDirectories, 'make' | 'remove'>;
+
+const onDisk = (host: Host): Directories => ({
+  async make(dir) {
+    await host.makeDirectory(dir, 0o777);
+    return dir;
+  },
+  remove: dir => host.remove(dir),
+});
 
 type Collect = (o: ContentOptions, pod: Pod, volume: Volume) => Promise<Content>;
 
@@ -57,10 +69,19 @@ function plugin(
   name: string,
   canHandle: (v: Volume) => boolean,
   collect: Collect,
-  memory: boolean,
+  directories: Directories,
 ): VolumePlugin {
   /** What was written last, so that an unchanged payload touches nothing. */
   const written = new Map<string, Payload>();
+  /** Where directories lie that are made. */
+  const places = new Map<string, string>();
+  const made = async (dir: string): Promise<string> => {
+    const known = places.get(dir);
+    if (known !== undefined) return known;
+    const place = await directories.make(dir);
+    places.set(dir, place);
+    return place;
+  };
   const show = async (pod: Pod, { payload, refreshAtMs }: Content, dir: string): Promise<SetUp> => {
     if (!samePayload(written.get(dir), payload)) {
       const gid = nearNumber(pod.spec.securityContext?.fsGroup);
@@ -79,16 +100,13 @@ function plugin(
     async setUp(pod, volume, dir) {
       // First the content: a directory without it would look set up.
       const content = await collect(o, pod, volume);
-      await o.host.makeDirectory(dir, 0o777);
-      if (memory && !(await o.host.isMountPoint(dir))) {
-        await o.host.mountTmpfs(dir, undefined);
-      }
-      return show(pod, content, dir);
+      return show(pod, content, await made(dir));
     },
-    update: async (pod, volume, dir) => show(pod, await collect(o, pod, volume), dir),
+    update: async (pod, volume, dir) => show(pod, await collect(o, pod, volume), await made(dir)),
     async tearDown(dir) {
-      written.delete(dir);
-      await o.host.remove(dir);
+      written.delete(places.get(dir) ?? dir);
+      places.delete(dir);
+      await directories.remove(dir);
     },
   };
 }

@@ -131,7 +131,7 @@ export class StatsCollector {
       const observed = running.find(c => c.id === s.attributes?.id);
       return observed ? [{ s, observed }] : [];
     });
-    const pid = path && !pod.spec.hostNetwork ? cgroups!.processes(path)[0] : undefined;
+    const pid = path && !pod.spec.hostNetwork ? cgroups!.process(path) : undefined;
     return {
       uid,
       name,
