@@ -100,6 +100,10 @@ const cni = (options: ContainerdOptions) => ({
   max_conf_num: 1,
 });
 
+// With the default, 0.02, containerd looks some hundred times a second for something to collect, also where nothing ever
+// happens: half of what it takes when idle.
+const collection = { 'io.containerd.gc.v1.scheduler': { pause_threshold: 0.001 } };
+
 function pluginsV2(options: ContainerdOptions): Toml {
   return {
     'io.containerd.grpc.v1.cri': {
@@ -113,6 +117,7 @@ function pluginsV2(options: ContainerdOptions): Toml {
       registry: { config_path: options.registryDir ?? '' },
     },
     'io.containerd.monitor.v1.cgroups': { no_prometheus: true },
+    ...collection,
   };
 }
 
@@ -132,6 +137,7 @@ function pluginsV3(options: ContainerdOptions): Toml {
     },
     'io.containerd.grpc.v1.cri': streaming,
     'io.containerd.monitor.task.v1.cgroups': { no_prometheus: true },
+    ...collection,
     // Its socket is one for the whole machine.
     'io.containerd.nri.v1.nri': { disable: true },
   };
