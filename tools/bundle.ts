@@ -28,6 +28,8 @@ export async function bundle(entry: string, folder: string): Promise<void> {
     platform: 'node',
     target: 'node26',
     external: outside,
+    // Named exports of packages of the older kind are not seen by imports that wait.
+    mainFields: ['module', 'main'],
     // What packages of the older kind ask for when they run.
     banner: {
       js: "import { createRequire as requireOf } from 'node:module';const require = requireOf(import.meta.url);",
