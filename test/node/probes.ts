@@ -11,6 +11,8 @@ const web = (files: string) => sh(`mkdir -p /www/cgi-bin; cd /www; ${files}; htt
 export function probeTests(c: () => ClusterAccess): void {
   test('liveness: exec, http and tcp that fail restart the container, those that do not leave it alone', async () => {
     const quick = { periodSeconds: 1, failureThreshold: 1 };
+    // A busy machine starts and answers late.
+    const patient = { failureThreshold: 10, timeoutSeconds: 10 };
     const live = (name: string, command: string[], probe: object) =>
       c().pod(name, {
         restartPolicy: 'Always',
@@ -19,9 +21,9 @@ export function probeTests(c: () => ClusterAccess): void {
     const exec = { exec: { command: ['cat', '/tmp/health'] } };
     const get = { httpGet: { path: '/healthz', port: 8080 } };
     await Promise.all([
-      live('live-exec', sh(`touch /tmp/health; ${waiting}`), exec),
-      live('live-http', web('touch healthz'), { ...get, initialDelaySeconds: 1 }),
-      live('live-tcp', web('true'), { tcpSocket: { port: 8080 }, initialDelaySeconds: 1 }),
+      live('live-exec', sh(`touch /tmp/health; ${waiting}`), { ...exec, ...patient }),
+      live('live-http', web('touch healthz'), { ...get, ...patient }),
+      live('live-tcp', web('true'), { tcpSocket: { port: 8080 }, ...patient }),
       live('dead-exec', sh(`touch /tmp/health; sleep 1; rm /tmp/health; ${waiting}`), exec),
       live('dead-http', web('true'), { ...get, initialDelaySeconds: 1 }),
       live('dead-tcp', sh(waiting), { tcpSocket: { port: 8080 } }),

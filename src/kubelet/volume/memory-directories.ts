@@ -33,7 +33,8 @@ export class MemoryDirectories {
       throw error;
     });
     const real = this.#real(dir);
-    await host.makeDirectory(real, 0o777);
+    // As a mount of its own would have it.
+    await host.makeDirectory(real, 0o1777);
     if (there?.kind === 'symlink') return real;
     if (there) await host.remove(dir);
     await host.makeDirectory(dirname(dir));
