@@ -66,20 +66,25 @@ export class RevisionIndex {
   /** The write happens at `revision`, which is the next one. */
   decide(key: string, type: 'put' | 'delete', revision: number): void {
     this.decided = revision;
+    this.#stateOf(key).decided = type === 'put' ? revision : 0;
+  }
+
+  #stateOf(key: string): KeyState {
     let state = this.#states.get(key);
     if (!state) {
       state = { durable: 0, decided: 0 };
       this.#states.set(key, state);
       this.#keys.add(key);
     }
-    state.decided = type === 'put' ? revision : 0;
+    return state;
   }
 
   /** A decided write is on disk. In order of revision. */
   commit(entry: LogEntry): void {
     this.durable = entry.revision;
     this.#log.push(entry);
-    const state = this.#states.get(entry.key)!;
+    // Forgotten by now when the key was deleted, made and deleted again before the first delete was durable.
+    const state = this.#stateOf(entry.key);
     state.durable = entry.type === 'put' ? entry.revision : 0;
     this.#forgetIfGone(entry.key, state);
   }

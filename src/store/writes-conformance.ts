@@ -50,6 +50,27 @@ export function writes(check: Check): void {
   });
 
   check(
+    'a key made and deleted again and again before any of it is durable',
+    async ({ store }) => {
+      const writes: Promise<number>[] = [];
+      for (let revision = 1; revision <= 5; revision += 2) {
+        writes.push(store.create('/a', bytes(String(revision))));
+        writes.push(store.delete('/a', revision));
+      }
+      assert.deepEqual(await Promise.all(writes), [1, 2, 3, 4, 5, 6]);
+      assert.equal(await store.get('/a'), undefined);
+      assert.deepEqual((await store.list('/')).entries, []);
+      assert.equal((await store.list('/', { revision: 5 })).entries[0]?.revision, 5);
+      assert.equal(await store.create('/a', bytes('7')), 7);
+      assert.deepEqual(
+        (await store.list('/')).entries.map(e => e.revision),
+        [7],
+      );
+    },
+    atOnce,
+  );
+
+  check(
     'encode is called at once with the revision the write gets',
     async ({ store }) => {
       const seen: number[] = [];
