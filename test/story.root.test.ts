@@ -41,6 +41,9 @@ async function tell(kubectl: string, label: string, blur?: (output: string) => s
   const shell = shellWith(kubectl, label);
   // Of an earlier telling; those of nodes belong to this one too.
   await shell('kubectl delete events --field-selector=involvedObject.kind!=Node');
+  // The kubelet sees a cordon of the telling before if it looks in time.
+  for (const reason of ['NodeNotSchedulable', 'NodeSchedulable'])
+    await shell(`kubectl delete events --field-selector=reason=${reason}`);
   for (const chapter of chapters) {
     await test(`${label}: ${chapter}`, async () => {
       const differences = await playTranscript(join(scripts, chapter), shell, { record: record && !blur, blur });

@@ -2,7 +2,7 @@
 //   tools/bundle.ts          for this repository, into .cache/bundle/ (bin/entry.js runs it while it fits the sources)
 import { createHash } from 'node:crypto';
 import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { bundleFolder, sourceState } from '../bin/entry.js';
 
@@ -73,12 +73,13 @@ async function bundleRepository(): Promise<void> {
   const name = createHash('sha256')
     .update(JSON.stringify(state))
     .update(readFileSync(import.meta.filename))
-    .digest('hex');
-  const folder = join(bundleFolder, name.slice(0, 16));
+    .digest('hex')
+    .slice(0, 16);
+  const folder = join(bundleFolder, name);
   await bundle(join(root, 'src/cluster/main.ts'), folder);
   mkdirSync(bundleFolder, { recursive: true });
   const manifest = join(bundleFolder, 'current.json');
-  writeFileSync(`${manifest}.new`, JSON.stringify({ folder: basename(folder), ...state }));
+  writeFileSync(`${manifest}.new`, JSON.stringify({ folder: name, ...state }));
   renameSync(`${manifest}.new`, manifest);
   for (const main of globSync('*/main.js', { cwd: bundleFolder })) {
     const age = Date.now() - statSync(join(bundleFolder, main)).mtimeMs;

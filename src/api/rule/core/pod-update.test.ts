@@ -5,7 +5,6 @@ import { cloneDeep, type Mutable } from '../../meta.ts';
 import type { Pod } from '../../type/core-v1.ts';
 import { ruleContext, update } from '../testing.ts';
 import { podStrategy } from './pod.ts';
-
 import { changed, stored } from './test-pod.ts';
 
 test('an update may change images, deadlines and add tolerations', () => {
