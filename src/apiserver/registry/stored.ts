@@ -44,8 +44,10 @@ export class Stored implements Keeper {
 
   /** The same and a newline, as Kubernetes sends an object by itself. */
   get line(): Buffer {
-    if (this.#line) return this.#line;
-    const pieces = this.#pieces ?? objectPieces(this.object);
+    return this.#line ?? this.#lineOf(this.#pieces ?? objectPieces(this.object));
+  }
+
+  #lineOf(pieces: readonly string[]): Buffer {
     const line = lineOf(joinedText(pieces));
     if (!this.#kept) {
       this.#line = line;
@@ -62,7 +64,7 @@ export class Stored implements Keeper {
     if (this.#line) return this.json;
     const pieces = objectPieces(this.object);
     if (pieces.length > 1) this.#keepPieces(pieces);
-    else if (this.#kept?.hasRoom) return this.json;
+    else if (this.#kept?.hasRoom) return this.#lineOf(pieces).subarray(0, -1);
     return pieces;
   }
 
