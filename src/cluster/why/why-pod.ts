@@ -7,6 +7,7 @@ import { isForbidden, isNotFound } from '../../api/status.ts';
 import type { Event, Pod } from '../../api/type/core-v1.ts';
 import type { OwnerReference } from '../../api/type/meta-v1.ts';
 import type { Clock } from '../../base/clock.ts';
+import { own } from '../../base/own.ts';
 import type { Client } from '../../client/client.ts';
 import type { Decisions, Facts, Owner } from './kernel/fact.ts';
 
@@ -85,7 +86,7 @@ async function ownersOf(client: Client, pod: Pod): Promise<Owner[]> {
   // Owners may go in a circle.
   while (of && owners.length < 5) {
     const owner: OwnerReference | undefined = of.metadata.ownerReferences?.find(o => o.controller);
-    const resource: ResourceRef<KubeObject> | undefined = owner && ownerKinds[owner.kind];
+    const resource: ResourceRef<KubeObject> | undefined = owner && own(ownerKinds, owner.kind);
     of =
       owner && resource
         ? await ifAllowed(client.get(resource, { namespace: namespace!, name: owner.name }))

@@ -1,3 +1,4 @@
+import { labelOf } from '../label.ts';
 import type { PodInfo } from '../pod-info.ts';
 import type { NodeInfo } from './node-info.ts';
 
@@ -58,7 +59,7 @@ export class PodCounter {
     if (!sums) {
       sums = new Map();
       for (const node of nodes()) {
-        const value = node.node && node.labels[label];
+        const value = node.node && labelOf(node.labels, label);
         if (value !== undefined) sums.set(value, (sums.get(value) ?? 0) + (counts.get(node.name) ?? 0));
       }
       domains.set(label, sums);
@@ -78,7 +79,7 @@ export class PodCounter {
       if (!c.matches(pod)) continue;
       bump(c.counts, node.name, by);
       for (const [label, sums] of c.domains) {
-        const value = node.node && node.labels[label];
+        const value = node.node && labelOf(node.labels, label);
         if (value !== undefined) sums.set(value, (sums.get(value) ?? 0) + by);
       }
     }

@@ -1,3 +1,4 @@
+import { labelOf } from '../label.ts';
 import type { AffinityTerm, PodInfo } from '../pod-info.ts';
 import type { NodeInfo } from './node-info.ts';
 
@@ -60,7 +61,7 @@ export class TermIndex {
     if (amount > 0) entry.perNode.set(node.name, amount);
     else entry.perNode.delete(node.name);
     if (entry.perNode.size === 0) entries.delete(id);
-    const value = node.node && node.labels[term.topologyKey];
+    const value = node.node && labelOf(node.labels, term.topologyKey);
     if (entry.sums && value !== undefined) entry.sums.set(value, (entry.sums.get(value) ?? 0) + by);
   }
 
@@ -68,7 +69,7 @@ export class TermIndex {
     const sums = new Map<string, number>();
     for (const [name, amount] of perNode) {
       const node = this.#node(name);
-      const value = node?.node && node.labels[term.topologyKey];
+      const value = node?.node && labelOf(node.labels, term.topologyKey);
       if (value !== undefined) sums.set(value, (sums.get(value) ?? 0) + amount);
     }
     return sums;

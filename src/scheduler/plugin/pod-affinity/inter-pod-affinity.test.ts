@@ -73,3 +73,23 @@ test('preferences, its own and those of placed pods, decide between equals', asy
     assert.notEqual(await b.place(testPod('q', preferred('podAntiAffinity', term('db')))), 'c');
   }
 });
+
+test('a topology key that every JavaScript object knows is a label like any other', async () => {
+  const key = 'constructor';
+  await using b = await schedulerBench({ objects: [...nodes, on('a', 'web', 'web')] });
+  const apart = required('podAntiAffinity', term('web', key));
+  assert.notEqual(await b.place(testPod('apart', apart)), '', 'no node is in any domain');
+  await b.place(testPod('beside', required('podAffinity', term('web', key))));
+  assert.match(b.condition('beside')!.message!, /3 node\(s\) didn't match pod affinity rules/);
+  const spread = { maxSkew: 1, topologyKey: key, whenUnsatisfiable: 'DoNotSchedule', labelSelector: {} };
+  await b.place(testPod('spread', { spec: { topologySpreadConstraints: [spread] } }));
+  assert.match(
+    b.condition('spread')!.message!,
+    /3 node\(s\) didn't match pod topology spread constraints \(missing required label\)/,
+  );
+  b.client.set(coreV1.nodes, testNode('b', { labels: { [zone]: 'z1', [key]: 'x' } }));
+  await b.settle();
+  assert.equal(b.nodeOf('spread'), 'b');
+  const owner = { apiVersion: 'example.com/v1', kind: key, name: 'o', uid: 'u', controller: true };
+  assert.notEqual(await b.place(testPod('owned', { metadata: { ownerReferences: [owner] } })), '');
+});

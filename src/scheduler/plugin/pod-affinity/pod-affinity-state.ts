@@ -1,5 +1,6 @@
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { StateData } from '../../framework.ts';
+import { labelOf } from '../../label.ts';
 import type { AffinityTerm, NamespaceLabels, PodInfo } from '../../pod-info.ts';
 import { TopologyCounts } from './topology-counts.ts';
 
@@ -53,7 +54,7 @@ export class PodAffinityState implements StateData {
   #affinityHolds(pod: PodInfo, labels: NodeInfo['labels']): boolean {
     let there = true;
     for (const t of pod.requiredAffinity) {
-      if (labels[t.topologyKey] === undefined) return false;
+      if (labelOf(labels, t.topologyKey) === undefined) return false;
       if (this.affinity.get(t.topologyKey, labels) <= 0) there = false;
     }
     // The first of a group that wants to be together may go anywhere.

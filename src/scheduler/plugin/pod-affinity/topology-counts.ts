@@ -1,3 +1,5 @@
+import { labelOf } from '../../label.ts';
+
 type Labels = Readonly<Record<string, string>>;
 
 interface Shared {
@@ -32,7 +34,7 @@ export class TopologyCounts {
 
   /** To the domain that the node is in; a node without the label is in none. */
   add(key: string, labels: Labels, by: number): void {
-    const value = labels[key];
+    const value = labelOf(labels, key);
     if (value === undefined) return;
     const values = this.#own.getOrInsertComputed(key, () => new Map());
     values.set(value, (values.get(value) ?? 0) + by);
@@ -40,7 +42,7 @@ export class TopologyCounts {
   }
 
   get(key: string, labels: Labels): number {
-    const value = labels[key];
+    const value = labelOf(labels, key);
     return value === undefined ? 0 : this.#at(key, value);
   }
 
@@ -79,10 +81,10 @@ export class TopologyCounts {
   sumAt(labels: Labels): number {
     let sum = 0;
     for (const { key, sums, factor } of this.#shared) {
-      const value = labels[key];
+      const value = labelOf(labels, key);
       if (value !== undefined) sum += factor * (sums.get(value) ?? 0);
     }
-    for (const [key, values] of this.#own) sum += values.get(labels[key] ?? '') ?? 0;
+    for (const [key, values] of this.#own) sum += values.get(labelOf(labels, key) ?? '') ?? 0;
     return sum;
   }
 }

@@ -3,6 +3,7 @@ import { type Selector, selectorFromLabelSelector } from '../../../api/label-sel
 import { requiredNodeAffinityMatches } from '../../../api/node-affinity.ts';
 import { untoleratedTaint } from '../../../api/toleration.ts';
 import type { Node, Pod, TopologySpreadConstraint } from '../../../api/type/core-v1.ts';
+import { labelOf } from '../../label.ts';
 import type { PodInfo } from '../../pod-info.ts';
 
 export const hostnameLabel = 'kubernetes.io/hostname';
@@ -65,6 +66,6 @@ export const includesAll = (c: Constraint, pod: Pod): boolean =>
   !c.honorsTaints && !(c.honorsAffinity && (pod.spec.nodeSelector || pod.spec.affinity?.nodeAffinity));
 
 export function hasAllLabels(constraints: readonly Constraint[], labels: Readonly<Record<string, string>>): boolean {
-  for (const c of constraints) if (labels[c.topologyKey] === undefined) return false;
+  for (const c of constraints) if (labelOf(labels, c.topologyKey) === undefined) return false;
   return true;
 }

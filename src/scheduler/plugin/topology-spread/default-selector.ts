@@ -1,5 +1,6 @@
 import { type Selector, selectorFromLabelSelector, selectorOf } from '../../../api/label-selector.ts';
 import { appsV1, coreV1 } from '../../../api/refs.ts';
+import { own } from '../../../base/own.ts';
 import type { InformerFactory, Lister } from '../../../client/informer.ts';
 import type { PodInfo } from '../../pod-info.ts';
 
@@ -21,7 +22,7 @@ export function defaultSelector(informers: InformerFactory): DefaultSelector {
       if (Object.entries(selector).every(([k, v]) => pod.labels[k] === v)) Object.assign(labels, selector);
     }
     const owner = pod.pod.metadata.ownerReferences?.find(o => o.controller);
-    const object = owner && sources[owner.kind]?.get(`${pod.namespace}/${owner.name}`);
+    const object = owner && own(sources, owner.kind)?.get(`${pod.namespace}/${owner.name}`);
     const found = object?.spec?.selector;
     const byLabels = found && owner?.kind === 'ReplicationController';
     if (byLabels) Object.assign(labels, found);

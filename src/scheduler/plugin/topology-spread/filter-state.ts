@@ -1,5 +1,6 @@
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { ClusterView, StateData } from '../../framework.ts';
+import { labelOf } from '../../label.ts';
 import type { PodInfo } from '../../pod-info.ts';
 import { type Constraint, counts, hasAllLabels, includesAll, isIncluded } from './constraint.ts';
 
@@ -65,7 +66,7 @@ export class FilterState implements StateData {
       for (let i = 0; i < constraints.length; i++) {
         const c = constraints[i]!;
         if (!isIncluded(c, pod.pod, node.node!)) continue;
-        const domain = node.labels[c.topologyKey]!;
+        const domain = labelOf(node.labels, c.topologyKey)!;
         sums[i]!.set(domain, (sums[i]!.get(domain) ?? 0) + (perNode[i]!.get(node.name) ?? 0));
       }
     }
@@ -90,14 +91,14 @@ export class FilterState implements StateData {
     for (let i = 0; i < this.#constraints.length; i++) {
       const c = this.#constraints[i]!;
       if (other.terminating || !c.selector.matches(other.labels) || !isIncluded(c, pod.pod, node.node)) continue;
-      this.#domains[i]!.add(node.labels[c.topologyKey]!, by);
+      this.#domains[i]!.add(labelOf(node.labels, c.topologyKey)!, by);
     }
   }
 
   check(_pod: PodInfo, node: NodeInfo): 'unlabelled' | 'skewed' | undefined {
     for (let i = 0; i < this.#constraints.length; i++) {
       const c = this.#constraints[i]!;
-      const domain = node.labels[c.topologyKey];
+      const domain = labelOf(node.labels, c.topologyKey);
       if (domain === undefined) return 'unlabelled';
       const domains = this.#domains[i]!;
       const skew = domains.get(domain) + this.#self[i]! - domains.least(c.minDomains);

@@ -1,6 +1,7 @@
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { NodeCounts } from '../../cache/pod-counter.ts';
 import type { ClusterView, StateData } from '../../framework.ts';
+import { labelOf } from '../../label.ts';
 import type { PodInfo } from '../../pod-info.ts';
 import { type Constraint, counts, hasAllLabels, includesAll, isIncluded } from './constraint.ts';
 
@@ -51,7 +52,7 @@ export class ScoreState implements StateData {
   ): ReadonlyMap<string, number> {
     const { countKey, topologyKey } = constraint;
     const domains = new Map<string, number>();
-    for (const n of nodes) if (!this.#ignored.has(n)) domains.set(n.labels[topologyKey] ?? '', 0);
+    for (const n of nodes) if (!this.#ignored.has(n)) domains.set(labelOf(n.labels, topologyKey) ?? '', 0);
     if (includesAll(constraint, pod.pod) && (!needsAll || constraints.length === 1)) {
       const sums = cluster.countByDomain(countKey, [pod.namespace], counts(constraint), topologyKey);
       for (const domain of domains.keys()) domains.set(domain, sums.get(domain) ?? 0);
@@ -60,7 +61,7 @@ export class ScoreState implements StateData {
     for (const [name, count] of cluster.count(countKey, [pod.namespace], counts(constraint))) {
       const node = cluster.node(name);
       if (!node || (needsAll && !hasAllLabels(constraints, node.labels))) continue;
-      const domain = node.labels[topologyKey] ?? '';
+      const domain = labelOf(node.labels, topologyKey) ?? '';
       const sum = domains.get(domain);
       if (sum !== undefined && isIncluded(constraint, pod.pod, node.node!)) domains.set(domain, sum + count);
     }
@@ -71,7 +72,7 @@ export class ScoreState implements StateData {
     if (this.#ignored.has(node)) return 0;
     let sum = 0;
     for (const { constraint, perNode, domains, weight } of this.#weighed) {
-      const domain = node.labels[constraint.topologyKey];
+      const domain = labelOf(node.labels, constraint.topologyKey);
       if (domain === undefined) continue;
       const count = (constraint.perNode ? perNode.get(node.name) : domains.get(domain)) ?? 0;
       sum += count * weight + (constraint.maxSkew - 1);

@@ -3,6 +3,7 @@ import type { NodeInfo } from '../../cache/node-info.ts';
 import { action } from '../../cluster-event.ts';
 import type { CycleState, Handle, Plugin } from '../../framework.ts';
 import { isSame } from '../../hint.ts';
+import { labelOf } from '../../label.ts';
 import { type PodInfo, podInfoOf } from '../../pod-info.ts';
 import { type Status, skip, unresolvable, unschedulable } from '../../status.ts';
 import {
@@ -134,7 +135,7 @@ class PodTopologySpread implements Plugin {
     if (!old || !now || inDomain(old) !== inDomain(now)) return 'Queue';
     const moved = constraints.some(
       c =>
-        old.metadata.labels?.[c.topologyKey] !== now.metadata.labels?.[c.topologyKey] ||
+        labelOf(old.metadata.labels, c.topologyKey) !== labelOf(now.metadata.labels, c.topologyKey) ||
         isIncluded(c, pod, old) !== isIncluded(c, pod, now),
     );
     return moved ? 'Queue' : 'Skip';

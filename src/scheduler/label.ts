@@ -1,0 +1,8 @@
+/**
+ * The value of a label that users name, a topology key for one. The words every object knows (`constructor`) are no
+ * labels; their values are no strings.
+ */
+export function labelOf(labels: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+  const value: unknown = labels?.[key];
+  return typeof value === 'string' ? value : undefined;
+}
