@@ -17,7 +17,8 @@ import { report } from './report.ts';
 
 const name = `bench-${process.pid}`;
 const root = join(import.meta.dirname, '..');
-const one = 7;
+const first = 7;
+const later = 15;
 const many = 100;
 const script = 'while :; do sleep 3600; done';
 const command = ['/bin/busybox', 'sh', '-c', script];
@@ -56,8 +57,9 @@ export async function benchLab(): Promise<void> {
     k8ts('image', 'load', join(base, 'busybox.tar'));
     const lab = open(env.KUBECONFIG);
     await weigh();
-    await oneAtATime(lab);
+    await oneAtATime(lab, 'first', first);
     await manyAtOnce(lab);
+    await oneAtATime(lab, `after ${first + 2 * many} others`, later);
     for (const r of lab.runtimes) r.close();
     lab.client.close();
   } finally {
@@ -139,16 +141,16 @@ async function weigh(): Promise<void> {
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
-async function oneAtATime({ client, runtimes }: Lab): Promise<void> {
+async function oneAtATime({ client, runtimes }: Lab, when: string, count: number): Promise<void> {
   const raw: number[] = [];
   const own: number[] = [];
-  for (let i = 0; i < one; i++) {
+  for (let i = 0; i < count; i++) {
     raw.push(await timed(() => bare(runtimes[0]!, `raw-${i}`)));
     own.push(await timed(() => createAndAwait(client, [`one-${i}`])));
   }
   report({
     bench: 'lab',
-    what: 'pod create → Ready, one at a time',
+    what: `pod create → Ready, one at a time, ${when}`,
     value: median(own),
     raw: median(raw),
     unit: 'ms',
@@ -163,21 +165,19 @@ async function manyAtOnce({ client, runtimes }: Lab): Promise<void> {
     raw.push(await timed(() => Promise.all(runtimes.map((r, n) => bareMany(r, `many-${n}`, many / 2, atOnce)))));
     await cleanUp(client, runtimes);
   }
-  const own = await timed(() =>
-    createAndAwait(
-      client,
-      Array.from({ length: many }, (_, i) => `many-${i}`),
-    ),
-  );
-  report({
-    bench: 'lab',
-    what: `${many} pods at once on two nodes, all Ready`,
-    value: own / 1000,
-    raw: Math.min(...raw) / 1000,
-    unit: 's',
-    aim: '≤ 1.15 ×',
-  });
-  await cleanUp(client, runtimes);
+  const names = Array.from({ length: many }, (_, i) => `many-${i}`);
+  for (const when of ['first', 'again']) {
+    const own = await timed(() => createAndAwait(client, names));
+    report({
+      bench: 'lab',
+      what: `${many} pods at once on two nodes, all Ready, ${when}`,
+      value: own / 1000,
+      raw: Math.min(...raw) / 1000,
+      unit: 's',
+      aim: '≤ 1.15 ×',
+    });
+    await cleanUp(client, runtimes);
+  }
 }
 
 async function timed(act: () => Promise<unknown>): Promise<number> {
@@ -251,6 +251,8 @@ async function cleanUp(client: Lab['client'], runtimes: readonly ContainerRuntim
       await runtime.StopPodSandbox({ pod_sandbox_id: id });
       await runtime.RemovePodSandbox({ pod_sandbox_id: id });
     }
+    // The kubelet still ends what the API has forgotten.
+    while ((await runtime.ListPodSandbox({})).items?.length) await systemClock.sleep(100);
   }
   rmSync(`/tmp/${name}`, { recursive: true, force: true });
   removeCgroups();
