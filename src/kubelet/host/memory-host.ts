@@ -3,7 +3,8 @@ import type { DiskInfo, FileInfo, Host, WriteOptions } from './host.ts';
 
 interface Entry {
   kind: 'file' | 'directory' | 'symlink';
-  data: Uint8Array;
+  /** As it was written. */
+  data: string | Uint8Array;
   target: string;
   mode: number;
   uid: number;
@@ -21,8 +22,6 @@ interface Place {
 }
 
 const decoder = new TextDecoder();
-const encoder = new TextEncoder();
-const noBytes = new Uint8Array();
 
 /** Files in memory, for simulated nodes and tests. Mounts are only remembered. */
 export class MemoryHost implements Host {
@@ -59,23 +58,22 @@ export class MemoryHost implements Host {
   async writeFile(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
     const { names, parent } = this.#follow(path);
     if (parent?.kind !== 'directory') throw new Error(`ENOENT: no directory for "${path}"`);
-    const bytes = typeof data === 'string' ? encoder.encode(data) : data;
-    this.#put(names, entryOf('file', { data: bytes, mode: options.mode ?? 0o644 }));
+    this.#put(names, entryOf('file', { data, mode: options.mode ?? 0o644 }));
   }
 
   async readFile(path: string): Promise<string | undefined> {
     const { entry } = this.#follow(path);
-    return entry?.kind === 'file' ? decoder.decode(entry.data) : undefined;
+    return entry?.kind === 'file' ? textOf(entry) : undefined;
   }
 
   async readTail(path: string, bytes: number): Promise<string | undefined> {
     const { entry } = this.#follow(path);
-    return entry?.kind === 'file' ? decoder.decode(entry.data.subarray(-bytes)) : undefined;
+    return entry?.kind === 'file' ? decoder.decode(Buffer.from(entry.data).subarray(-bytes)) : undefined;
   }
 
   async info(path: string, options: { readonly follow?: boolean } = {}): Promise<FileInfo | undefined> {
     const { entry: e } = options.follow === false ? this.#followParent(path) : this.#follow(path);
-    return e && { kind: e.kind, mode: e.mode, uid: e.uid, gid: e.gid, sizeBytes: e.data.length };
+    return e && { kind: e.kind, mode: e.mode, uid: e.uid, gid: e.gid, sizeBytes: Buffer.byteLength(e.data) };
   }
 
   async list(path: string): Promise<readonly string[]> {
@@ -228,14 +226,16 @@ const untidy = /(^|\/)\.\.?(\/|$)/;
 const namesOf = (path: string): string[] => path.split('/').filter(name => name !== '');
 
 function entryOf(kind: Entry['kind'], more: Partial<Entry>): Entry {
-  return { kind, data: noBytes, target: '', mode: 0, uid: 0, gid: 0, children: undefined, ...more };
+  return { kind, data: '', target: '', mode: 0, uid: 0, gid: 0, children: undefined, ...more };
 }
 
 const directory = (mode: number): Entry => entryOf('directory', { mode });
 
+const textOf = ({ data }: Entry): string => (typeof data === 'string' ? data : decoder.decode(data));
+
 function bytesIn({ children }: Entry): number {
   let total = 0;
-  for (const entry of children?.values() ?? []) total += entry.data.length + bytesIn(entry);
+  for (const entry of children?.values() ?? []) total += Buffer.byteLength(entry.data) + bytesIn(entry);
   return total;
 }
 
