@@ -1,6 +1,6 @@
 // What a client can do at most: a bare TLS and HTTP/2 server that answers the requests of shared/apibench with bytes made
 // once, and puts what is written durably into LMDB as it came. `node bench/client-limit.ts` prints a kubeconfig for it and
-// runs until it is ended; then `apibench -kubeconfig FILE -only create,get,list,patch,apply`.
+// runs until it is ended; then `apibench -kubeconfig FILE -only create,get,list,patch,apply,watch`.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { KubeObject } from '../src/api/meta.ts';
-import { encodeProtobuf } from '../src/api/protobuf.ts';
+import { encodeProtobuf, encodeProtobufWatchEvent } from '../src/api/protobuf.ts';
+import { lengthDelimited } from '../src/apiserver/registry/stored.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { systemRandom } from '../src/base/random.ts';
 import { kubeconfigText } from '../src/cluster/kubeconfig-file.ts';
@@ -137,13 +138,26 @@ function podOf(): KubeObject {
 
 let count = 0;
 
+const watching = new Set<ServerHttp2Stream>();
+
 async function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
   const path = String(headers[':path']);
   const method = headers[':method'];
   if (method !== 'GET') {
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
-    await db.put(Buffer.from(`/registry/${count++}`), Buffer.concat(chunks));
+    const body = Buffer.concat(chunks);
+    await db.put(Buffer.from(`/registry/${count++}`), body);
+    if (watching.size > 0 && method === 'POST') {
+      const frame = lengthDelimited(encodeProtobufWatchEvent('ADDED', body));
+      for (const watcher of watching) watcher.write(frame);
+    }
+  }
+  if (path.includes('watch=true')) {
+    stream.respond({ ':status': 200, 'content-type': 'application/vnd.kubernetes.protobuf;stream=watch' });
+    watching.add(stream);
+    stream.on('close', () => watching.delete(stream));
+    return;
   }
   stream.respond({ ':status': method === 'POST' ? 201 : 200, 'content-type': 'application/vnd.kubernetes.protobuf' });
   if (/\/pods\?/.test(path) && method === 'GET') return writeList(stream);

@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
+import { defaultClusterName } from '../../src/cluster/config.ts';
 import { findProgram } from '../../src/cri/command.ts';
 import { registryHosts } from '../../src/cri/containerd-config.ts';
 import { buildImages } from './images.ts';
@@ -116,7 +117,7 @@ function nodesOf(cluster: string): { nodes: { name: string; address: string }[];
 }
 
 if (import.meta.main) {
-  const [cluster = 'k8ts'] = process.argv.slice(2);
+  const [cluster = defaultClusterName] = process.argv.slice(2);
   const registry = await startRegistry(cluster, line => console.error(line));
   console.error(`serving cluster ${cluster}; interrupt to end`);
   const stop = new AbortController();
