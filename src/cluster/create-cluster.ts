@@ -15,6 +15,7 @@ import { parseDuration } from './duration.ts';
 import { FaultInjector, type Faults } from './fault/faults.ts';
 import { faultyClient } from './fault/faulty-client.ts';
 import { compression } from './kubeconfig-file.ts';
+import { checkNodeVersion } from './node-version.ts';
 import type { SchedulerChoice } from './scheduler-settings.ts';
 import { checkPodBehaviour, type PodBehaviour } from './simulation/pod-behaviour.ts';
 
@@ -79,6 +80,7 @@ const certificateDays = 365;
 
 /** Resolves when the API server is ready and has settled; rejects when a part, which it names, cannot be started. */
 export async function createCluster(options: CreateClusterOptions = {}): Promise<Cluster> {
+  checkNodeVersion();
   const clock = options.clock ?? systemClock;
   const random = options.seed === undefined ? systemRandom : seededRandom(options.seed);
   const log = options.log ?? silentLog;
