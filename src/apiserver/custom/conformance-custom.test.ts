@@ -67,7 +67,14 @@ const foo = spec({
 test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD with validation schema', async () => {
   const group = 'schema.example.com';
   await establish(call, definition(group, [{ schema: foo }]));
-  assert.deepEqual(bare((await published())[named(group, 'v1')]), foo);
+  const all = await published();
+  const schema = all[named(group, 'v1')];
+  assert.deepEqual(bare(schema), foo);
+  // What the official test looks for in what kubectl explains.
+  const { properties } = all['io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'];
+  assert.match(schema.properties.apiVersion.description, /^APIVersion defines/);
+  assert.match(schema.properties.metadata.description, /^Standard object's metadata/);
+  assert.match(properties.creationTimestamp.description, /^CreationTimestamp is a timestamp/);
 });
 
 test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD without validation schema', async () => {

@@ -55,6 +55,15 @@ test('apply, get, explain, scale and delete', async () => {
   assert.match(await run('apply -f -', widget({ schedule: '@hourly' })), /configured/);
   assert.match(await run('get wd'), /NAME\s+SCHEDULE\na\s+@hourly/);
   assert.match(await run('get all'), new RegExp(`widget.${group}/a`));
+  // [sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD with validation schema
+  assert.match(
+    await run('explain wd'),
+    /DESCRIPTION:.*Something to try.*FIELDS:.*apiVersion.*<string>.*APIVersion defines.*spec.*<Object>.*What is wanted/s,
+  );
+  assert.match(
+    await run('explain wd.metadata'),
+    /DESCRIPTION:.*Standard object's metadata.*FIELDS:.*creationTimestamp.*<string>.*CreationTimestamp is a timestamp/s,
+  );
   assert.match(
     await run('explain wd.spec'),
     /What is wanted\.[\s\S]*replicas\s+<integer>[\s\S]*schedule\s+<string> -required-\n\s+When to run\./,

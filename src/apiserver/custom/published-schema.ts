@@ -23,20 +23,19 @@ export function publishedSchema(form: CustomForm, openApi: 2 | 3): Json {
   return schema;
 }
 
+// People and the official suite look for how these begin in what kubectl explains.
 const typeMeta: Json = {
   apiVersion: {
     type: 'string',
-    description: 'Version of the form the object is written in: its group and version.',
+    description: 'APIVersion defines the form the object is written in: its group and version.',
   },
   kind: { type: 'string', description: 'Name of the REST resource the object stands for.' },
 };
 
 function withTypeMeta(schema: Json, openApi: 2 | 3): Json {
   const ref = { $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${objectMeta}` };
-  const metadata =
-    openApi === 2
-      ? { description: 'Standard metadata of an object.', ...ref }
-      : { description: 'Standard metadata of an object.', allOf: [ref] };
+  const description = "Standard object's metadata.";
+  const metadata = openApi === 2 ? { description, ...ref } : { description, allOf: [ref] };
   const properties = isPlain(schema.properties) ? schema.properties : {};
   return { ...schema, properties: { ...properties, ...typeMeta, metadata } };
 }
