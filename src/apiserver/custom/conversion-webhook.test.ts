@@ -43,7 +43,7 @@ after(async () => {
   await server.stop();
 });
 
-async function make(group: string): Promise<Json> {
+async function make(group: string, selectable = false): Promise<Json> {
   answer = success;
   const schema = (fields: readonly string[]) => ({
     type: 'object',
@@ -56,10 +56,12 @@ async function make(group: string): Promise<Json> {
       conversionReviewVersions: ['v1', 'v1beta1'],
     },
   };
-  const versions = [
-    { name: 'v1', schema: schema(['hostPort']) },
-    { name: 'v2', storage: false, schema: schema(['host', 'port']) },
-  ];
+  const version = (name: string, fields: readonly string[]) => ({
+    name,
+    schema: schema(fields),
+    ...(selectable ? { more: { selectableFields: fields.map(f => ({ jsonPath: `.${f}` })) } } : {}),
+  });
+  const versions = [version('v1', ['hostPort']), { ...version('v2', ['host', 'port']), storage: false }];
   const crd = await establish(call, definition(group, versions, { conversion }));
   reviews = [];
   return crd;
@@ -103,6 +105,38 @@ test('[sig-api-machinery] CustomResourceConversionWebhook [Privileged:ClusterAdm
     second.items.map((i: Json) => `${i.host}:${i.port}`),
     ['a:1', 'b:2'],
   );
+});
+
+test('[sig-api-machinery] CustomResourceFieldSelectors [Privileged:ClusterAdmin] CustomResourceFieldSelectors MUST list and watch custom resources matching the field selector', async () => {
+  const group = 'selected.example.com';
+  await make(group, true);
+  const [v1, v2] = ['v1', 'v2'].map(v => `${widgets(group, v)}?fieldSelector=`);
+  const everywhere = `/apis/${group}/v2/widgets?fieldSelector=`;
+  const early = await call.watch(`${v2}host=host1&watch=1`);
+  const first = await call.watch(`${v1}hostPort=host1:80&watch=1`);
+  for (const [name, hostPort] of Object.entries({ a: 'host1:80', b: 'host1:8080', c: 'host2:80' }))
+    await call.expect(201, 'POST', widgets(group), widget(group, name, { hostPort }));
+  const names = async (query: string) =>
+    (await call.expect(200, 'GET', query)).items.map((i: Json) => i.metadata.name).join();
+  assert.equal(await names(`${v2}host=host1`), 'a,b');
+  assert.equal(await names(`${everywhere}host=host1`), 'a,b');
+  assert.equal(await names(`${v2}host=host1,port=80`), 'a');
+  assert.equal(await names(`${v2}host!=host1`), 'c');
+  assert.equal(await names(`${v1}hostPort=host1:80`), 'a');
+  await call.expect(400, 'GET', `${v1}host=host1`);
+  const late = await call.watch(`${v2}host=host1&watch=1`);
+  await call.expect(200, 'PATCH', `${widgets(group)}/b`, { hostPort: 'host3:8080' }, mergePatch);
+  await call.expect(200, 'DELETE', `${widgets(group)}/a`);
+  for (const watching of [early, late]) {
+    await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === 'a');
+    const seen = watching.events.map(e => `${e.type} ${e.object.metadata.name} ${e.object.host}`);
+    assert.deepEqual(seen, ['ADDED a host1', 'ADDED b host1', 'DELETED b host1', 'DELETED a host1']);
+  }
+  await first.next(e => e.type === 'DELETED');
+  const seen = first.events.map(e => `${e.type} ${e.object.metadata.name} ${e.object.hostPort}`);
+  assert.deepEqual(seen, ['ADDED a host1:80', 'DELETED a host1:80']);
+  await call.expect(200, 'DELETE', `${v2}host=host2`);
+  assert.equal(await names(widgets(group)), 'b');
 });
 
 test('watches show converted objects, in order', async () => {

@@ -49,21 +49,31 @@ export async function listObjects(
 export function orderedSink(registry: Registry, sink: WatchSink, onFailure: (error: Error) => void): WatchSink {
   if (!registry.resource.custom) return sink;
   let queue: Promise<void> | undefined;
-  const inOrder = (unseen: Promise<void> | undefined, tell: () => void) => {
-    if (!queue && !unseen) return tell();
-    const turn: Promise<void> = (queue ?? Promise.resolve())
-      .then(() => unseen)
-      .then(tell)
-      .catch(onFailure)
-      .finally(() => {
-        if (queue === turn) queue = undefined;
-      });
+  const inOrder = (unseen: Promise<void> | undefined, tell: () => void | Promise<void>) => {
+    const told = queue || unseen ? (queue ?? Promise.resolve()).then(() => unseen).then(tell) : tell();
+    if (!told) return;
+    const turn: Promise<void> = told.catch(onFailure).finally(() => {
+      if (queue === turn) queue = undefined;
+    });
     queue = turn;
     unseen?.catch(() => {});
   };
+  const onBookmark: WatchSink['onBookmark'] = (revision, initial) =>
+    inOrder(undefined, () => sink.onBookmark(revision, initial));
   return {
     onEvent: (type, stored) => inOrder(registry.prepare([stored]), () => sink.onEvent(type, stored)),
     onInitial: stored => inOrder(registry.prepare([stored]), () => sink.onInitial(stored)),
-    onBookmark: (revision, initial) => inOrder(undefined, () => sink.onBookmark(revision, initial)),
+    onBookmark,
+    whenSeen: (items, tell) =>
+      inOrder(registry.prepare(items), () => {
+        // What leaves a selection is told of by a copy, to be converted as well before the next turn.
+        let late: Promise<void> | undefined;
+        const onEvent: WatchSink['onEvent'] = (type, stored) => {
+          late = registry.prepare([stored])?.then(() => sink.onEvent(type, stored));
+          if (!late) sink.onEvent(type, stored);
+        };
+        tell({ onEvent, onInitial: stored => sink.onInitial(stored), onBookmark });
+        return late;
+      }),
   };
 }

@@ -11,6 +11,8 @@ export interface WatchSink {
   onInitial(stored: Stored): void;
   /** `initial`: everything that existed at the start has been told. */
   onBookmark(revision: number, initial: boolean): void;
+  /** Where these have to be converted before a selection can look at them: calls back when they are, in order. */
+  whenSeen?(items: readonly Stored[], tell: (sink: WatchSink) => void): void;
 }
 
 export interface WatchRequest {
@@ -40,10 +42,11 @@ export function startWatch(
     cache.checkReadable(scope);
     const { counts } = cache;
     cache.snapshot().scan(scope, undefined, stored => {
-      if (selection.everything || selection.matches(stored.object)) {
+      look(sink, selection, [stored], to => {
+        if (!selection.everything && !selection.matches(stored.object)) return;
         counts.initialEvents++;
-        sink.onInitial(stored);
-      }
+        to.onInitial(stored);
+      });
       return undefined;
     });
     if (request.sendInitialEvents && request.bookmarks !== false) sink.onBookmark(dispatcher.revision, true);
@@ -73,10 +76,18 @@ function deliver(event: CacheEvent, selection: Selection, sink: WatchSink): void
     return;
   }
   if (selection.name !== undefined && !event.key.endsWith(selection.name)) return;
-  const before = event.previous !== undefined && selection.matches(event.previous.object);
-  const after = event.type !== 'DELETED' && selection.matches(event.stored.object);
-  if (after) sink.onEvent(before ? 'MODIFIED' : 'ADDED', event.stored);
-  else if (before) sink.onEvent('DELETED', event.type === 'DELETED' ? event.stored : lastSeen(event));
+  const { type, stored, previous } = event;
+  look(sink, selection, previous ? [previous, stored] : [stored], to => {
+    const before = previous !== undefined && selection.matches(previous.object);
+    const after = type !== 'DELETED' && selection.matches(stored.object);
+    if (after) to.onEvent(before ? 'MODIFIED' : 'ADDED', stored);
+    else if (before) to.onEvent('DELETED', type === 'DELETED' ? stored : lastSeen(event));
+  });
+}
+
+function look(sink: WatchSink, selection: Selection, items: readonly Stored[], tell: (sink: WatchSink) => void): void {
+  if (selection.everything || !sink.whenSeen) tell(sink);
+  else sink.whenSeen(items, tell);
 }
 
 const departed = new WeakMap<CacheEvent, Stored>();
