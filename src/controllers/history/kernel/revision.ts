@@ -4,7 +4,7 @@ import { semanticEqual } from '../../../api/rule/record.ts';
 import type { ControllerRevision } from '../../../api/type/apps-v1.ts';
 import type { PodTemplateSpec } from '../../../api/type/core-v1.ts';
 import type { OwnerReference } from '../../../api/type/meta-v1.ts';
-import { hashOf } from '../../kernel/hash.ts';
+import { hashOf, stableText } from '../../kernel/hash.ts';
 
 /** The label by which pods, and a DaemonSet's revisions, carry their revision. */
 export const revisionLabel = 'controller-revision-hash';
@@ -34,7 +34,8 @@ export interface RevisionInput {
 export function newRevision(input: RevisionInput): Draft<ControllerRevision> {
   const { owner, template, hashLabel, revision, collisionCount } = input;
   const { name, namespace, annotations } = owner.metadata;
-  const data = templatePatch(template);
+  // Keys in order: clients find the present revision by comparing its bytes with those they make of the template.
+  const data = JSON.parse(stableText(templatePatch(template))) as object;
   const hash = hashOf(data, collisionCount);
   return {
     metadata: {
