@@ -6,7 +6,7 @@ import { conformanceBench, webPod as pod, selecting, simulate } from './test-con
 
 type Any = any;
 
-const { client, until, namespace, podsOf, get, patch, gone, ready } = conformanceBench('v', 19);
+const { cluster, client, until, namespace, podsOf, get, patch, gone, ready } = conformanceBench('v', 19);
 
 test('[sig-apps] Deployment should run the lifecycle of a Deployment', async () => {
   const ns = await namespace();
@@ -184,6 +184,8 @@ test('[sig-apps] ControllerRevision [Serial] should manage the lifecycle of a Co
     data: initial.data,
     revision: initial.revision + 1,
   });
+  await cluster.settled();
+  assert.equal((await client.list(cr, { namespace: ns })).items.length, 2);
   await client.delete(cr, { namespace: ns, name: initial.metadata.name });
   await until(() => gone(get(cr, ns, initial.metadata.name)));
   const read = await get(cr, ns, copy.metadata.name);

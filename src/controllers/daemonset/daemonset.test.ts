@@ -284,10 +284,11 @@ describe('daemonset-controller', () => {
       revision: 2,
     } as never);
     await finish(bench);
-    assert.deepEqual(
-      revisions(bench).map(r => r.metadata.name),
-      ['d-twin'],
-    );
+    const names = () => revisions(bench).map(r => r.metadata.name);
+    assert.deepEqual(names(), [first!.metadata.name, 'd-twin'], 'not because there is another');
+    await patch(bench, { revisionHistoryLimit: 9 });
+    await finish(bench);
+    assert.deepEqual(names(), ['d-twin']);
     assert.equal(pods(bench)[0]!.metadata.labels!['controller-revision-hash'], 'twin');
   });
 

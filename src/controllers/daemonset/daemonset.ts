@@ -5,6 +5,7 @@ import { semanticEqual } from '../../api/rule/record.ts';
 import type { DaemonSet } from '../../api/type/apps-v1.ts';
 import type { Node } from '../../api/type/core-v1.ts';
 import type { Controller, ControllerContext } from '../../engine/controller.ts';
+import { controllerOf } from '../../engine/controller-ref.ts';
 import { indexByController, ownerKeys } from '../pod-owner.ts';
 import { workloadSelector } from '../workload-selector.ts';
 import { DaemonReconciler } from './daemon-reconciler.ts';
@@ -18,6 +19,7 @@ export interface DaemonSetOptions {
 export function daemonSetController({ waitsForOwnWrites = true }: DaemonSetOptions = {}): Controller {
   const selects = (ds: DaemonSet, labels: Readonly<Record<string, string>> | undefined) =>
     workloadSelector(ds).matches(labels);
+  const keysOfRevision = ownerKeys<DaemonSet>(appsV1.daemonsets, selects);
   return {
     name: 'daemonset-controller',
     queue: 'daemonset',
@@ -26,7 +28,11 @@ export function daemonSetController({ waitsForOwnWrites = true }: DaemonSetOptio
     watches: [
       { resource: appsV1.daemonsets, keys: (ds: DaemonSet) => [keyOf(ds)] },
       { resource: coreV1.pods, keys: ownerKeys<DaemonSet>(appsV1.daemonsets, selects) },
-      { resource: appsV1.controllerrevisions, keys: ownerKeys<DaemonSet>(appsV1.daemonsets, selects) },
+      {
+        resource: appsV1.controllerrevisions,
+        // What joins a set's revisions changes nothing about the set. A copy of one would go at once if it were looked at.
+        keys: (r, old, at, deleted) => (!old && !deleted && controllerOf(r) ? [] : keysOfRevision(r, old, at, deleted)),
+      },
       { resource: coreV1.nodes, keys: concernedBy },
     ],
     indexes: [indexByController(coreV1.pods), indexByController(appsV1.controllerrevisions)],
