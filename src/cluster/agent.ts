@@ -52,7 +52,8 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     });
   const kubeletClient = connect(config.kubelet, 'kubelet');
   const proxyClient = connect(config.proxy, 'kube-proxy');
-  const runtime = containerdRuntime({ socket: containerdSocket(config.runDirectory), clock, log });
+  const network = cniNetworkName(config.cluster, config.nodeName);
+  const runtime = containerdRuntime({ socket: containerdSocket(config.runDirectory), clock, log, network });
   const context: NodeContext = {
     config,
     clock,

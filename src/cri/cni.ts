@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runProgram } from './command.ts';
 
 export interface CniNetwork {
   /** One word a node: names the network, its address leases and cached results on a machine with several nodes. */
@@ -82,6 +83,29 @@ export async function forgetCniResults(networkName: string, cacheDir = cniCacheD
 export async function forgetSandboxResults(ids: readonly string[], cacheDir = cniCacheDir): Promise<void> {
   for (const name of await cached(cacheDir))
     if (ids.some(id => name.includes(`-${id}-`))) await rm(join(cacheDir, name), { force: true });
+}
+
+/** What containerd calls a pod's interface. */
+const podInterface = 'eth0';
+
+// Setting the address that is there already makes the kernel tell the link of it.
+const announce = `for f in ipv4/conf/${podInterface}/arp_notify ipv6/conf/${podInterface}/ndisc_notify; do
+  echo 1 > /proc/sys/net/$f
+done 2> /dev/null
+exec ip link set ${podInterface} address "$1"`;
+
+/**
+ * Tells the node and its pods whose address it is now. The bridge plugin lets the kernel do that when the interface
+ * comes up, which is before the bridge forwards for it: who had spoken with an earlier pod of the same address went on
+ * sending to that one, for up to a minute. Nothing to do for a sandbox on the node's network.
+ */
+export async function announceAddresses(networkName: string, sandboxId: string, cacheDir = cniCacheDir): Promise<void> {
+  const file = join(cacheDir, `${networkName}-${sandboxId}-${podInterface}`);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return;
+  const { result } = JSON.parse(text) as { result?: { interfaces?: { sandbox?: string; mac?: string }[] } };
+  for (const { sandbox, mac } of result?.interfaces ?? [])
+    if (sandbox && mac) await runProgram('nsenter', [`--net=${sandbox}`, 'sh', '-c', announce, 'sh', mac]);
 }
 
 const cached = (cacheDir: string) => readdir(cacheDir).catch(() => []);

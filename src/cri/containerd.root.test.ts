@@ -97,6 +97,24 @@ describe('containerd of a node', () => {
     assert.equal(link(`/proc/${containerdPid()}/ns/net`), link(containerd.networkNamespace));
   });
 
+  test('a new pod makes its address known to who spoke with the one that had it before', async () => {
+    const ip = (...args: string[]) => execFileSync('ip', ['-n', basename(containerd.networkNamespace), ...args]);
+    const addressOf = async ({ id }: { id: string }) =>
+      (await containerd.runtime.PodSandboxStatus({ pod_sandbox_id: id })).status?.network?.ip ?? '';
+    const first = await runPod();
+    const parts = (await addressOf(first)).split('.');
+    // host-local gives out one address after the other.
+    const address = [...parts.slice(0, 3), Number(parts[3]) + 1].join('.');
+    const before = '02:00:00:00:00:01';
+    ip('neigh', 'replace', address, 'lladdr', before, 'dev', 'cni0', 'nud', 'stale');
+    const second = await runPod();
+    assert.equal(await addressOf(second), address);
+    const [neighbour] = JSON.parse(String(ip('-json', 'neigh', 'show', address)));
+    assert.match(neighbour.lladdr, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+    assert.notEqual(neighbour.lladdr, before);
+    for (const pod of [first, second]) await removePod(pod);
+  });
+
   test("a pod's group holds its limits, tells its usage, and goes with everything in it", async () => {
     const { cgroups } = containerd;
     const pod = await runPod();

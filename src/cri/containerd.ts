@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { resolveCdi } from './cdi.ts';
+import { announceAddresses } from './cni.ts';
 import { watchContainerdEvents } from './containerd-events.ts';
 import descriptor from './cri-v1.json' with { type: 'json' };
 import { GrpcChannel } from './grpc.ts';
@@ -11,13 +12,21 @@ import type { CallOptions, ImageService, RuntimeService } from './type.ts';
 
 const defaultTimeoutMs = 120_000;
 
+export interface ContainerdOptions {
+  readonly socket: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Name of the CNI network whose new pods are announced to their neighbours. */
+  readonly network?: string;
+}
+
 /**
  * containerd's CRI over its socket. Nothing connects before the first call; calls fail with RuntimeError
  * (Unavailable) while containerd is away and work again when it is back. A call is given up after 2 minutes,
  * PullImage and streams never; `timeoutMs` in the call's options overrides that (0: no limit).
  */
-export function containerdRuntime(options: { socket: string; clock: Clock; log: Log }): ContainerRuntime {
-  const { socket, clock, log } = options;
+export function containerdRuntime(options: ContainerdOptions): ContainerRuntime {
+  const { socket, clock, log, network } = options;
   const channel = new GrpcChannel(socket, clock);
   const calls: Record<string, unknown> = {};
   for (const { method, stream } of methods()) {
@@ -31,6 +40,15 @@ export function containerdRuntime(options: { socket: string; clock: Clock; log: 
   const images = new ImageMounts(services, channel, socket);
   return {
     ...services,
+    async RunPodSandbox(request, call) {
+      const response = await services.RunPodSandbox(request, call);
+      // The pod can do without.
+      if (network)
+        await announceAddresses(network, response.pod_sandbox_id ?? '').catch(error =>
+          log.warn("announcing a sandbox's addresses failed", { sandbox: response.pod_sandbox_id, error }),
+        );
+      return response;
+    },
     async CreateContainer(request, call) {
       const { config: wanted } = request;
       const config = wanted && (await images.resolve(request.pod_sandbox_id ?? '', await resolveCdi(services, wanted)));

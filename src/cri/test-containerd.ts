@@ -73,7 +73,7 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     log,
   };
   const containerd = new ContainerdProcess(options);
-  const runtime = containerdRuntime({ socket, clock: systemClock, log });
+  const runtime = containerdRuntime({ socket, clock: systemClock, log, network: name });
   let running: Promise<void> | undefined;
   const remove = async () => {
     await containerd.destroyContainers();
