@@ -1,4 +1,5 @@
 // Every error that reaches a client is a Status made here: codes, reasons and messages as Kubernetes words them.
+import { quote } from '../base/quote.ts';
 import type { ListMeta, Status, StatusCause } from './type/meta-v1.ts';
 
 export type StatusReason =
@@ -97,14 +98,14 @@ const detail = (r: GroupResource, name: string) => ({
 });
 
 export const notFound = (r: GroupResource, name: string) =>
-  new StatusError(404, 'NotFound', `${qualified(r)} "${name}" not found`, detail(r, name));
+  new StatusError(404, 'NotFound', `${qualified(r)} ${quote(name)} not found`, detail(r, name));
 export const alreadyExists = (r: GroupResource, name: string) =>
-  new StatusError(409, 'AlreadyExists', `${qualified(r)} "${name}" already exists`, detail(r, name));
+  new StatusError(409, 'AlreadyExists', `${qualified(r)} ${quote(name)} already exists`, detail(r, name));
 export const conflict = (r: GroupResource, name: string, why: string) =>
   new StatusError(
     409,
     'Conflict',
-    `Operation cannot be fulfilled on ${qualified(r)} "${name}": ${why}`,
+    `Operation cannot be fulfilled on ${qualified(r)} ${quote(name)}: ${why}`,
     detail(r, name),
   );
 export const modified = (r: GroupResource, name: string) =>
@@ -113,7 +114,7 @@ export const forbidden = (r: GroupResource, name: string, why: string) =>
   new StatusError(
     403,
     'Forbidden',
-    !r.resource ? `forbidden: ${why}` : `${qualified(r)} ${name ? `"${name}" ` : ''}is forbidden: ${why}`,
+    !r.resource ? `forbidden: ${why}` : `${qualified(r)} ${name ? `${quote(name)} ` : ''}is forbidden: ${why}`,
     detail(r, name),
   );
 export const unauthorized = () => new StatusError(401, 'Unauthorized', 'Unauthorized');
@@ -172,7 +173,7 @@ export const invalid = (
   return new StatusError(
     422,
     'Invalid',
-    `${kind.resource}${kind.group ? `.${kind.group}` : ''} "${name}" is invalid${parts.length ? `: ${list}` : ''}`,
+    `${kind.resource}${kind.group ? `.${kind.group}` : ''} ${quote(name)} is invalid${parts.length ? `: ${list}` : ''}`,
     {
       ...(name ? { name } : {}),
       ...(kind.group ? { group: kind.group } : {}),

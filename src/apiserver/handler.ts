@@ -16,7 +16,7 @@ import type { Tracer } from './observe/tracer.ts';
 import { unknownPath } from './plain-refusal.ts';
 import { checkTimeout } from './query-value.ts';
 import { attributesOf } from './request-attributes.ts';
-import { parseRequest, type RequestInfo } from './request-info.ts';
+import { parseRequest, type RequestInfo, trimSlashes } from './request-info.ts';
 import { handleResource } from './resource-handler.ts';
 import { nosniff, sendStatus, sendText } from './respond.ts';
 
@@ -81,16 +81,17 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     /** Nobody allowed it, and somebody could not be asked. */
     function failAuthorization(exchange: Exchange, error: string): void {
       audited?.annotate('authorization.k8s.io/reason', 'internal error');
-      const uri = JSON.stringify(exchange.path + exchange.rawQuery);
+      const uri = JSON.stringify(exchange.uri);
       sendText(exchange, 500, `Internal Server Error: ${uri}: ${error}\n`);
       done(500);
     }
 
     /** `/apis/GROUP/VERSION/watch`: of what, it does not say. */
     function failParsing(exchange: Exchange): void {
-      const why = `unable to determine kind and namespace from url, ${exchange.path}`;
-      const uri = JSON.stringify(exchange.path + exchange.rawQuery);
-      sendText(exchange, 500, `Internal Server Error: ${uri}: failed to create RequestInfo: ${why}\n`);
+      const why = `unable to determine kind and namespace from url, ${exchange.uri}`;
+      const uri = JSON.stringify(exchange.uri);
+      const headers = { 'content-type': 'text/plain; charset=utf-8', ...nosniff };
+      exchange.respond(500, headers, `Internal Server Error: ${uri}: failed to create RequestInfo: ${why}\n`);
       done(500);
     }
 
@@ -102,7 +103,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
 
     async function serve(): Promise<void> {
       info = parseRequest(exchange.method, exchange.path, exchange.query);
-      if (info.verb === 'watch' && !info.resource) {
+      if (info.verb === 'watch' && trimSlashes(exchange.path).endsWith('/watch') && !info.resource) {
         failParsing(exchange);
         return;
       }

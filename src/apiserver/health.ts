@@ -1,7 +1,6 @@
 // /healthz, /livez, /readyz with ?verbose, ?exclude and a path a check; /version; /metrics.
 import { messageOf } from '../base/assert.ts';
 import type { Metrics } from '../base/metrics.ts';
-import { percentDecoded } from '../base/percent.ts';
 import type { PathHandler } from './handler.ts';
 import type { Exchange } from './http/exchange.ts';
 import { onlyGet, responseHeaders, sendText } from './respond.ts';
@@ -23,20 +22,20 @@ export function healthPaths(
   checked: (name: string, endpoint: string, healthy: boolean) => void = () => {},
 ): PathHandler {
   return exchange => {
-    const [, endpoint = '', name, more] = exchange.path.split('/');
-    return endpoints.includes(endpoint) && name !== '' && more === undefined ? look(exchange, endpoint, name) : false;
+    const [, endpoint = ''] = exchange.path.split('/', 2);
+    const name = exchange.path === `/${endpoint}` ? undefined : exchange.path.slice(endpoint.length + 2);
+    return endpoints.includes(endpoint) && name !== '' ? look(exchange, endpoint, name) : false;
   };
 
   async function look(exchange: Exchange, endpoint: string, name: string | undefined): Promise<boolean> {
     const mine = checks.filter(c => endpoint !== 'livez' || c.live);
     if (name) {
-      const wanted = percentDecoded(name);
-      const one = mine.find(c => c.name === wanted);
+      const one = mine.find(c => c.name === name);
       if (!one) return false;
       try {
         await one.check();
         checked(one.name, endpoint, true);
-        sendText(exchange, 200, 'ok');
+        exchange.respond(200, responseHeaders('text/plain; charset=utf-8', []), 'ok');
       } catch (error) {
         checked(one.name, endpoint, false);
         sendText(exchange, 500, `internal server error: ${messageOf(error)}\n`);
@@ -109,7 +108,7 @@ export function versionInfo(k8tsVersion: string): VersionInfo {
 
 export function versionPath(version: VersionInfo): PathHandler {
   return exchange => {
-    if (exchange.path !== '/version' && exchange.path !== '/version/') return false;
+    if (exchange.path !== '/version' && !/^\/version\/+$/.test(exchange.path)) return false;
     onlyGet(exchange);
     exchange.respond(200, responseHeaders('application/json', []), JSON.stringify(version, null, 2));
     return true;

@@ -1,6 +1,7 @@
 // Query parameters of writes.
 
 import { invalid } from '../api/status.ts';
+import { printable, quote } from '../base/quote.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { FieldValidation } from './body.ts';
 import type { WriteContext } from './registry/registry.ts';
@@ -48,7 +49,7 @@ export function writeParameters(
   if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
     causes.push({
       reason: 'FieldValueNotSupported',
-      message: `Unsupported value: ${quoted(validation)}: supported values: "", "Ignore", "Strict", "Warn"`,
+      message: `Unsupported value: ${quote(validation)}: supported values: "", "Ignore", "Strict", "Warn"`,
       field: 'fieldValidation',
     });
   }
@@ -78,34 +79,18 @@ function managerFaults(manager: string): Cause[] {
   const at = [...manager].findIndex(c => !printable.test(c));
   if (at >= 0) {
     const which = `${codePointOf([...manager][at]!)} (at position ${at})`;
-    fault('FieldValueInvalid', `Invalid value: ${quoted(manager)}: invalid character ${which}`);
+    fault('FieldValueInvalid', `Invalid value: ${quote(manager)}: invalid character ${which}`);
   }
   return causes;
 }
 
 export function dryRunFaults(dryRun: readonly string[]): Cause[] {
   if (dryRun.every(v => v === 'All')) return [];
-  const message = `Unsupported value: [${dryRun.map(quoted).join()}]: supported values: "All"`;
+  const message = `Unsupported value: [${dryRun.map(quote).join()}]: supported values: "All"`;
   return [{ reason: 'FieldValueNotSupported', message, field: 'dryRun' }];
 }
 
-// As Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols and the plain space.
-const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
-
 const codePointOf = (c: string) => `U+${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
-
-/** A string as Go's %q writes it, for the texts that clients are shown. */
-const quoted = (text: string) =>
-  [...JSON.stringify(text).replace(/\\u00([01][0-9a-f])/g, '\\x$1')]
-    .map(c => (printable.test(c) ? c : escaped(c.codePointAt(0)!)))
-    .join('');
-
-const escaped = (code: number): string =>
-  code < 0x80
-    ? `\\x${code.toString(16)}`
-    : code < 0x1_0000
-      ? `\\u${code.toString(16).padStart(4, '0')}`
-      : `\\U${code.toString(16).padStart(8, '0')}`;
 
 export function writeContext(
   user: UserInfo,

@@ -26,6 +26,7 @@ const roots = ['/api', '/version', '/openid/v1/jwks', '/.well-known/openid-confi
  * resources last, and is a page that is not found.
  */
 export function unknownPath({ resources }: ApiContext, path: string): StatusError {
+  if (path.startsWith('//')) return pageNotFound();
   if (roots.some(root => path === root || path.startsWith(`${root}/`))) return noSuchPath();
   const [, prefix, group] = path.split('/');
   if (prefix !== 'apis' || !group) return pageNotFound();

@@ -1,6 +1,5 @@
 // What a request asks for, read off its method, path and query: the only place that knows URL patterns.
 import { own } from '../base/own.ts';
-import { percentDecoded } from '../base/percent.ts';
 
 export interface RequestInfo {
   readonly isResource: boolean;
@@ -29,7 +28,7 @@ const verbs: Record<string, string> = {
 };
 const namespaceSubresources = new Set(['status', 'finalize']);
 
-/** `path` is the raw path without the query. */
+/** `path`: decoded, without the query. As in Kubernetes it is split afterwards: `a%2Fb` are two parts of it. */
 export function parseRequest(method: string, path: string, query: URLSearchParams): RequestInfo {
   const other = (prefix = '', group = '', version = ''): RequestInfo => ({
     isResource: false,
@@ -44,11 +43,9 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
     rest: '',
     path,
   });
-  const parts = path.split('/');
-  parts.shift();
+  const parts = trimSlashes(path).split('/');
   const prefix = parts.shift();
   if (prefix !== 'api' && prefix !== 'apis') return other();
-  if (parts.at(-1) === '') parts.pop();
   if (parts.length < (prefix === 'api' ? 2 : 3))
     return other(prefix, prefix === 'apis' ? (parts[0] ?? '') : '', parts[prefix === 'api' ? 0 : 1] ?? '');
   const group = prefix === 'apis' ? parts.shift()! : '';
@@ -62,16 +59,16 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
   let namespace = '';
   let resource: string;
   if (parts[0] === 'namespaces' && parts.length > 2 && !namespaceSubresources.has(parts[2]!)) {
-    namespace = percentDecoded(parts[1]!);
-    resource = percentDecoded(parts[2]!);
+    namespace = parts[1]!;
+    resource = parts[2]!;
     parts.splice(0, 3);
   } else {
-    resource = percentDecoded(parts.shift() ?? '');
+    resource = parts.shift() ?? '';
   }
-  const name = parts.length ? percentDecoded(parts.shift()!) : '';
+  const name = parts.shift() ?? '';
   // A request for a namespace object is about that namespace, for authorization as well.
   if (resource === 'namespaces' && group === '' && name) namespace = name;
-  const subresource = parts.length ? percentDecoded(parts.shift()!) : '';
+  const subresource = parts.shift() ?? '';
   if (!name && (verb === 'get' || verb === 'watch'))
     verb = verb === 'watch' || isTrue(query.get('watch')) ? 'watch' : 'list';
   if (!name && verb === 'delete') verb = 'deletecollection';
@@ -88,6 +85,14 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
     rest: parts.join('/'),
     path,
   };
+}
+
+/** Without the slashes it begins and ends with. */
+export function trimSlashes(path: string): string {
+  let [start, end] = [0, path.length];
+  while (path[start] === '/') start++;
+  while (end > start && path[end - 1] === '/') end--;
+  return path.slice(start, end);
 }
 
 /** How query parameters say yes. */

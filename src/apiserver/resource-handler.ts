@@ -1,6 +1,8 @@
 // From a request about a resource to its verb: `verb/` holds them, over HTTP.
+import { isPathSegmentName } from '../api/name-rule.ts';
 import type { Resource } from '../api/resource.ts';
-import { badRequest, methodNotAllowed, methodNotSupported, notFound } from '../api/status.ts';
+import { badRequest, methodNotAllowed, methodNotSupported, notFound, StatusError } from '../api/status.ts';
+import { quote } from '../base/quote.ts';
 import { connecting } from './admission/admit-call.ts';
 import { registryFor, servedResource } from './context.ts';
 import { deprecationWarning } from './deprecation.ts';
@@ -8,7 +10,7 @@ import { noSuchPath, pageNotFound, unknownPath } from './plain-refusal.ts';
 import { readObject } from './registry/reading.ts';
 import type { Registry } from './registry/registry.ts';
 import { rendererFor } from './rendering.ts';
-import type { RequestInfo } from './request-info.ts';
+import { type RequestInfo, trimSlashes } from './request-info.ts';
 import { sendObject } from './respond.ts';
 import { admitStream, handleCall } from './verb/call.ts';
 import { handleDelete, handleDeleteCollection } from './verb/delete.ts';
@@ -20,10 +22,12 @@ import { handleWrite } from './verb/write.ts';
 /** Serves one authorized resource request. Throws StatusError. */
 export async function handleResource(request: ResourceRequest): Promise<void> {
   const { context, info } = request;
-  const resource = servedResource(context, info);
+  // Handlers are found by how the path begins.
+  const resource = info.path.startsWith('//') ? undefined : servedResource(context, info);
   if (!resource) throw unknownPath(context, info.path);
   if (resource.custom) checkCustomPath(resource, info);
   else checkBuiltinPath(resource, info, request.exchange.method);
+  checkSegments(resource, info);
   const deprecated = resource.custom ? resource.custom.deprecation : deprecationWarning(resource);
   if (deprecated) request.warnings.push(deprecated);
   const id = `${resource.group}/${resource.resource}${info.subresource ? `/${info.subresource}` : ''}`;
@@ -49,6 +53,20 @@ function checkCustomPath(resource: Resource, { name, namespace, subresource, ver
   if (!name && (verb === 'update' || verb === 'patch')) throw badRequest('name must be provided');
 }
 
+/** Names that would lead to other keys of the store. */
+function checkSegments(resource: Resource, { name, namespace, subresource, verb }: RequestInfo): void {
+  if (name && (verb !== 'create' || subresource)) {
+    const wrong = isPathSegmentName(name);
+    if (wrong.length) throw badRequest(`Name parameter invalid: ${quote(name)}: ${wrong.join(';')}`);
+  }
+  // Where something is made, admission asks for the namespace first.
+  if (!resource.namespaced || verb === 'create' || !isUpwards(namespace)) return;
+  const key = [resource.storagePrefix.replace('/registry', ''), namespace, ...(name ? [name] : [])].join('/');
+  throw new StatusError(500, '', `invalid key: ${quote(key)}`);
+}
+
+const isUpwards = (segment: string) => segment === '.' || segment === '..';
+
 const ofCollection = ['list', 'create', 'deletecollection'];
 const ofObject = ['get', 'update', 'patch', 'delete'];
 
@@ -66,15 +84,25 @@ function checkBuiltinPath(resource: Resource, info: RequestInfo, method: string)
     if (!sub.verbs.includes(verb) || method === 'HEAD') throw methodNotAllowed();
     return;
   }
+  // A namespace without a name: `/api/v1/namespaces//pods`.
+  const nowhere = !namespace && trimSlashes(info.path).includes('/namespaces//');
+  if (nowhere && !resource.namespaced) throw noSuchPath();
   const known = name ? ofObject : ofCollection;
-  if ((name && resource.namespaced && !namespace) || !resource.verbs.some(v => known.includes(v))) throw noSuchPath();
+  if (
+    info.rest ||
+    (name && resource.namespaced && !namespace && !nowhere) ||
+    !resource.verbs.some(v => known.includes(v))
+  )
+    throw noSuchPath();
   if (verb === 'watch') {
     if (!resource.verbs.includes('watch') || method !== 'GET') throw methodNotAllowed();
     return;
   }
   if (!resource.verbs.includes(verb) || !known.includes(verb) || method === 'HEAD') throw methodNotAllowed();
+  if (nowhere && verb !== 'list' && verb !== 'create') throw badRequest('Namespace parameter required.');
   // Without a namespace the objects of a namespaced kind can be listed and watched, and nothing else.
-  if (resource.namespaced && !namespace && verb !== 'list' && resource.verbs.includes('list')) throw methodNotAllowed();
+  if (resource.namespaced && !namespace && !nowhere && verb !== 'list' && resource.verbs.includes('list'))
+    throw methodNotAllowed();
 }
 
 async function handleStored(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {

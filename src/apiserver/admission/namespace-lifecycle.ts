@@ -1,6 +1,8 @@
 // NamespaceLifecycle: nothing is created in a namespace that is absent or being deleted; the system's own stay.
-import { forbidden, notFound, StatusError } from '../../api/status.ts';
+import { isPathSegmentName } from '../../api/name-rule.ts';
+import { forbidden, internalError, notFound, StatusError } from '../../api/status.ts';
 import type { Namespace } from '../../api/type/core-v1.ts';
+import { quote } from '../../base/quote.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionPlugin } from './admission.ts';
 
@@ -23,7 +25,7 @@ export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
       }
       if (accessReviews.has(resource.resource)) return;
       const stored = namespaces.latest(namespace);
-      if (!stored) throw notFound({ group: '', resource: 'namespaces' }, namespace);
+      if (!stored) throw absent(namespace);
       const { metadata, status } = stored.object as unknown as Namespace;
       if (status.phase !== 'Terminating' && metadata.deletionTimestamp === undefined) return;
       const error = forbidden(
@@ -42,4 +44,11 @@ export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
       throw error;
     },
   };
+}
+
+/** Kubernetes asks its own server for the namespace; its client refuses names that make no path. */
+function absent(namespace: string): StatusError {
+  const wrong = isPathSegmentName(namespace);
+  if (!wrong.length) return notFound({ group: '', resource: 'namespaces' }, namespace);
+  return internalError(`invalid resource name ${quote(namespace)}: [${wrong.join(' ')}]`);
 }

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import { dialError } from '../../base/http/upgrade-request.ts';
+import { pathEncoded } from '../../base/percent.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -39,7 +40,7 @@ export async function proxyTo({ context, servers, service, exchange, user, path 
   }
   const { target, authority } = location;
   const life = lifetimeOf(context, exchange);
-  const full = (path ?? exchange.path) + exchange.rawQuery;
+  const full = pathEncoded(path ?? exchange.path) + exchange.rawQuery;
   const headers = { ...forwarded(exchange), ...identityHeaders(user), host: authority };
   try {
     if (exchange.upgrade) return await passUpgrade({ context, exchange, target, path: full, life }, headers);

@@ -1,6 +1,7 @@
 // What an aggregated server answers to an in-process client's GET.
 import { StatusError, type StatusReason, unavailable } from '../../api/status.ts';
 import { messageOf } from '../../base/assert.ts';
+import { pathDecoded } from '../../base/percent.ts';
 import type { UserInfo } from '../authn/user.ts';
 import { requireAllowed } from '../authz/authorizer.ts';
 import type { ApiContext } from '../context.ts';
@@ -25,7 +26,7 @@ export async function readRemote(
   const at = path.indexOf('?');
   const plain = at < 0 ? path : path.slice(0, at);
   if (!plain.startsWith('/apis/')) return undefined;
-  const info = parseRequest('GET', plain, new URLSearchParams(at < 0 ? '' : path.slice(at + 1)));
+  const info = parseRequest('GET', pathDecoded(plain) ?? plain, new URLSearchParams(at < 0 ? '' : path.slice(at + 1)));
   if (!info.isResource && !info.version) return undefined;
   const service = aggregation.remoteFor(info);
   if (!service) return undefined;

@@ -2,6 +2,7 @@
 import type { KubeObject, ObjectKey } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
 import { internalError, StatusError } from '../../api/status.ts';
+import { pathDecoded } from '../../base/percent.ts';
 import type { Client, WatchHandle, WatchHandler, WatchOptions } from '../../client/client.ts';
 import { deleteBody, listQuery, pathOf, type Query, watchQuery, withQuery, writeQuery } from '../../client/request.ts';
 import { serviceAccountUser, type UserInfo } from '../authn/user.ts';
@@ -30,7 +31,11 @@ export function auditedClient(inner: Client, auditor: Auditor, identity: Identit
   function begin({ method, path, query }: Asking): AuditRecord | undefined {
     const requestURI = withQuery(path, query ?? {});
     const [, asked = ''] = requestURI.split('?');
-    return auditor.call({ requestURI, userAgent }, parseRequest(method, path, new URLSearchParams(asked)), user);
+    return auditor.call(
+      { requestURI, userAgent },
+      parseRequest(method, pathDecoded(path) ?? path, new URLSearchParams(asked)),
+      user,
+    );
   }
 
   async function run<R>(asking: Asking, act: () => Promise<R>): Promise<R> {

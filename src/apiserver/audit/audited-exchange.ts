@@ -45,6 +45,9 @@ export class AuditedExchange implements Exchange {
   get rawQuery() {
     return this.#inner.rawQuery;
   }
+  get uri() {
+    return this.#inner.uri;
+  }
   get headers() {
     return this.#inner.headers;
   }

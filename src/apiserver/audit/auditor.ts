@@ -197,7 +197,7 @@ class AuditedRequest implements Audited {
     const auditId = auditIdOf(exchange, options.random);
     this.#record = new AuditRecord(options, {
       auditId,
-      requestURI: exchange.path + exchange.rawQuery,
+      requestURI: exchange.uri,
       userAgent: exchange.headers['user-agent'],
       sourceIPs: sourcesOf(exchange),
     });

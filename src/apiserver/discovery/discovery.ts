@@ -5,6 +5,7 @@ import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { trimSlashes } from '../request-info.ts';
 import { onlyGet, sendDocument } from '../respond.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
@@ -54,7 +55,7 @@ function withCustom(groups: readonly Group[], custom: ReadonlyMap<string, Group>
 
 /** The document at `path`, or undefined. */
 export function discoveryDocument(served: Served, path: string, host: string): object | undefined {
-  const parts = path.replace(/\/$/, '').split('/').slice(1);
+  const parts = path.split('/').slice(1);
   if (parts[0] === 'api') {
     if (parts.length === 1) return apiVersions(host);
     return parts.length === 2 ? resourceList(served, '', parts[1]!) : undefined;
@@ -68,7 +69,10 @@ export function discoveryDocument(served: Served, path: string, host: string): o
 export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): PathHandler {
   const cache = new Map<string, { body: string; etag: string; revision: string }>();
   return exchange => {
-    const path = exchange.path.replace(/\/$/, '');
+    // Slashes at the end are nothing, but to the aggregator's own list: `/apis//` is a group without a name.
+    const trimmed = trimSlashes(exchange.path);
+    const path = trimmed === 'apis' ? exchange.path.replace(/^\/apis\/$/, '/apis') : `/${trimmed}`;
+    if (exchange.path.startsWith('//') || path.startsWith('/apis//')) return false;
     if (isRouted(context, path)) onlyGet(exchange);
     if (path === '/api' || path === '/apis') {
       const version = aggregated.exec(exchange.headers.accept ?? '')?.[1] as 'v2' | 'v2beta1' | undefined;

@@ -4,16 +4,18 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex, Writable } from 'node:stream';
 import { badRequest, requestTooLarge, timeout } from '../../api/status.ts';
 import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
-import { queryOf } from '../query-value.ts';
 import type { PeerIdentity } from './peer.ts';
+import { splitUri } from './request-uri.ts';
 
 export interface Exchange {
   readonly method: string;
-  /** Path without the query, still percent-encoded. */
+  /** Path without the query, its percent escapes read. */
   readonly path: string;
   readonly query: URLSearchParams;
   /** The query as it was sent, with its question mark; '' without one. */
   readonly rawQuery: string;
+  /** What was asked for, as it was sent. */
+  readonly uri: string;
   /** By lower-case name. */
   readonly headers: IncomingHttpHeaders;
   readonly peer: PeerIdentity;
@@ -39,13 +41,6 @@ export interface Exchange {
   /** Of a request to go on with another protocol: the way to do so. */
   readonly upgrade?: PendingUpgrade;
 }
-
-function split(target: string): [path: string, query: URLSearchParams, rawQuery: string] {
-  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/, '');
-  const at = url.indexOf('?');
-  return at < 0 ? [url, emptyQuery, ''] : [url.slice(0, at), queryOf(url.slice(at + 1)), url.slice(at)];
-}
-const emptyQuery = new URLSearchParams();
 
 const isWaiting = ({ expect }: IncomingHttpHeaders): boolean => expect?.toLowerCase() === '100-continue';
 
@@ -103,6 +98,7 @@ export class Http2Exchange implements Exchange {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly rawQuery: string;
+  readonly uri: string;
   readonly headers: IncomingHttpHeaders;
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/2.0';
@@ -122,7 +118,8 @@ export class Http2Exchange implements Exchange {
     this.headers = headers;
     this.peer = peer;
     this.method = headers[':method'] ?? 'GET';
-    [this.path, this.query, this.rawQuery] = split(headers[':path'] ?? '/');
+    this.uri = headers[':path'] ?? '/';
+    [this.path, this.query, this.rawQuery] = splitUri(this.uri);
     stream.on('error', () => {});
   }
 
@@ -168,6 +165,7 @@ export class Http1Exchange implements Exchange {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly rawQuery: string;
+  readonly uri: string;
   readonly headers: IncomingHttpHeaders;
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/1.1';
@@ -185,7 +183,8 @@ export class Http1Exchange implements Exchange {
     this.headers = request.headers;
     this.peer = peer;
     this.method = request.method ?? 'GET';
-    [this.path, this.query, this.rawQuery] = split(request.url ?? '/');
+    this.uri = request.url ?? '/';
+    [this.path, this.query, this.rawQuery] = splitUri(this.uri);
     response.on('error', () => {});
   }
 

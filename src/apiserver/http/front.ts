@@ -5,12 +5,20 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  constants,
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
 import { PeerIdentity } from './peer.ts';
+import { isReadableUri } from './request-uri.ts';
 
 export interface FrontOptions {
   readonly cert: string;
@@ -39,15 +47,18 @@ const windowBytes = 64 << 20;
 
 const unsupportedEncoding = 'Unsupported transfer encoding';
 
-// By the code of Node's error: status and text, as Go's server words them.
-const refusals: Readonly<Record<string, readonly [status: string, text: string]>> = {
+// As Go's server words them.
+type Refusal = readonly [status: string, text: string];
+
+// By the code of Node's error.
+const refusals: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', '431 Request Header Fields Too Large'],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', '408 Request Timeout'],
   HPE_INVALID_TRANSFER_ENCODING: ['501 Not Implemented', unsupportedEncoding],
 };
-const badRequest = ['400 Bad Request', '400 Bad Request'] as const;
+const badRequest: Refusal = ['400 Bad Request', '400 Bad Request'];
 
-function refuse(socket: Duplex, [status, text]: readonly [string, string]): void {
+function refuse(socket: Duplex, [status, text]: Refusal): void {
   const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n`;
   if (socket.writable) socket.end(head + text);
   else socket.destroy();
@@ -79,11 +90,19 @@ export function createFront(options: FrontOptions): Front {
     const peer = arriving ?? new PeerIdentity(undefined);
     // Node's default window makes p99 of concurrent writes 100 ms and more.
     session.setLocalWindowSize(windowBytes);
-    session.on('stream', (stream, headers) => options.handle(new Http2Exchange(stream, headers, peer)));
+    session.on('stream', (stream, headers) => serveStream(stream, headers, peer));
     session.on('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
   });
   http2.on('sessionError', () => {});
+
+  function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: PeerIdentity): void {
+    const { ':method': method, ':path': uri = '/' } = headers as Record<string, string>;
+    stream.on('error', () => {});
+    if (!isReadableUri(uri)) stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+    else if (method === 'OPTIONS' && uri === '*') stream.respond({ ':status': 200 }, { endStream: true });
+    else options.handle(new Http2Exchange(stream, headers, peer));
+  }
 
   const http1: Http1Server = createHttp1Server({
     keepAlive: true,
@@ -98,21 +117,31 @@ export function createFront(options: FrontOptions): Front {
     const encoding = request.headers['transfer-encoding'];
     if (encoding !== undefined && encoding.toLowerCase() !== 'chunked')
       return refuse(request.socket, refusals.HPE_INVALID_TRANSFER_ENCODING!);
+    if (!isReadableUri(request.url!)) return refuseBehind(request.socket, badRequest);
+    if (request.method === 'OPTIONS' && request.url === '*') return void response.end();
     answering.set(request.socket, response);
     options.handle(new Http1Exchange(request, response, peerOf(request.socket)));
   };
   http1.on('request', serve);
   // Who waits to be told to send the body is told when somebody reads it.
   http1.on('checkContinue', serve);
-  http1.on('upgrade', (request, socket, head) => options.upgrade(request, socket, head, peerOf(request.socket)));
+  http1.on('upgrade', (request, socket, head) => {
+    if (isReadableUri(request.url!)) options.upgrade(request, socket, head, peerOf(request.socket));
+    else refuse(socket, badRequest);
+  });
   http1.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // What comes behind the last request is nothing to us.
     if (error.code === 'HPE_CLOSED_CONNECTION') return;
+    refuseBehind(socket, refusals[error.code ?? ''] ?? badRequest);
+  });
+
+  /** The answer to the request before comes first. */
+  function refuseBehind(socket: Duplex, refusal: Refusal): void {
     const before = answering.get(socket);
-    const answer = () => refuse(socket, refusals[error.code ?? ''] ?? badRequest);
+    const answer = () => refuse(socket, refusal);
     if (before?.req.complete && !before.writableFinished && !before.destroyed) before.once('finish', answer);
     else answer();
-  });
+  }
   const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
 
   const tls = createTlsServer({

@@ -228,6 +228,7 @@ test('requests over half a second are told in the log with what took long', () =
     method: 'POST',
     path: configMaps,
     rawQuery: '?x=1',
+    uri: `${configMaps}?x=1`,
     headers: { 'user-agent': 'u' },
   } as unknown as Exchange;
   const info = parseRequest('POST', configMaps, new URLSearchParams());

@@ -85,7 +85,7 @@ function tellSlow(log: Log, { startMs, steps }: RequestTrace, { info, exchange, 
   log.info('a request was slow', {
     trace: own(titles, info?.verb ?? '') ?? 'Request',
     method: exchange.method,
-    url: exchange.path + exchange.rawQuery,
+    url: exchange.uri,
     userAgent: exchange.headers['user-agent'] ?? '',
     code,
     totalMs: Math.round(endMs - startMs),

@@ -7,6 +7,7 @@ import { createDeflate, createGunzip, createGzip, createInflate } from 'node:zli
 import { badRequest, notFound, unavailable } from '../../api/status.ts';
 import type { Node, Pod, Service } from '../../api/type/core-v1.ts';
 import { authorityOf, dialError, type HttpTarget } from '../../base/http/upgrade-request.ts';
+import { pathEncoded } from '../../base/percent.ts';
 import { type ApiContext, registryOf, type StreamHandler } from '../context.ts';
 import { readyAddresses } from '../extension/service-endpoint.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -47,8 +48,8 @@ export function proxyHandlers(context: ApiContext, kubelets: KubeletTargets): Re
       try {
         if (exchange.upgrade) {
           await passUpgrade(
-            { ...request, path: (path || '/') + exchange.rawQuery },
-            forwarded(exchange, target, kubelet),
+            { ...request, path: sentPath(path) + exchange.rawQuery },
+            forwarded(exchange, target, path, kubelet),
           );
         } else await forward({ ...request, kubelet, agent: kubelet ? kubelets.agent : agents[target.protocol] });
       } finally {
@@ -142,8 +143,8 @@ async function forward(request: Forward): Promise<void> {
   }
   const answer = await requestBackend(target, {
     method: exchange.method,
-    path: (path || '/') + query,
-    headers: { ...forwarded(exchange, target, request.kubelet), ...bodyHeaders(exchange) },
+    path: sentPath(path) + query,
+    headers: { ...forwarded(exchange, target, path, request.kubelet), ...bodyHeaders(exchange) },
     agent: request.agent,
     ...(hasBody(exchange) ? { body: exchange.input } : {}),
     signal: life.signal,
@@ -152,17 +153,24 @@ async function forward(request: Forward): Promise<void> {
     throw unavailable(`error trying to reach service: ${dialError(target, error)}`);
   });
   const rule = {
-    prefix: own.slice(0, own.length - path.length),
+    prefix: prefixOf(own, path),
     hosts: [authorityOf(target), target.host, hostOf(exchange)],
   };
   await sendBack(exchange, answer, rule);
 }
+
+const sentPath = (path: string): string => pathEncoded(path || '/');
+
+/** The way to what was proxied, so far as the path that was asked for says so. */
+const prefixOf = (own: string, path: string): string =>
+  own.endsWith(path) ? own.slice(0, own.length - path.length) : own;
 
 const hostOf = (exchange: Exchange): string => String(exchange.headers[':authority'] ?? exchange.headers.host ?? '');
 
 function forwarded(
   exchange: Exchange,
   target: HttpTarget,
+  path: string,
   kubelet: boolean,
 ): Record<string, string | readonly string[]> {
   const headers = forwardedHeaders(exchange.headers);
@@ -172,7 +180,7 @@ function forwarded(
     ...headers,
     host: kubelet ? authorityOf(target) : hostOf(exchange),
     'x-forwarded-for': before ? `${before}, ${client}` : client,
-    'x-forwarded-uri': exchange.path,
+    'x-forwarded-uri': pathEncoded(prefixOf(exchange.path, path) + path),
     'x-forwarded-host': hostOf(exchange),
     'x-forwarded-proto': 'https',
   };

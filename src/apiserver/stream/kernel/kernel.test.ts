@@ -65,7 +65,9 @@ test('splits names of proxied things', () => {
   for (const bad of ['', ':n', 'ftp:n:80', 'n:0', 'n:70000', 'n:a_b', 'a:b:c:d', 'https::80'])
     assert.equal(parseProxyName(bad), undefined, bad);
   assert.equal(proxiedPath('/api/v1/namespaces/x/pods/p:80/proxy'), '');
-  assert.equal(proxiedPath('/api/v1/namespaces/x/pods/p:80/proxy/a%2Fb//c/'), '/a%2Fb//c/');
+  assert.equal(proxiedPath('/api/v1/namespaces/x/pods/p:80/proxy/a%2Fb//c/'), '/a%2Fb/c/');
+  assert.equal(proxiedPath('/api/v1/nodes/n/proxy//'), '/');
+  assert.equal(proxiedPath('/api/v1/nodes/n/proxy/../a/./b/../..c/'), '/a/..c/');
   assert.equal(proxiedPath('/api/v1/nodes/n/proxy/proxy/x'), '/proxy/x');
   for (const good of ['10.0.0.1', '192.168.1.1', 'fd00::1']) assert.equal(isProxyable(good), true, good);
   for (const bad of ['127.0.0.1', '169.254.169.254', '0.0.0.0', '224.0.0.1', '::1', 'fe80::1', 'host', ''])

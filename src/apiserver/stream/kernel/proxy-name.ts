@@ -28,9 +28,15 @@ function isPort(text: string): boolean {
 
 const pattern = /^\/api\/v1\/(?:namespaces\/[^/]+\/)?[^/]+\/[^/]+\/proxy(\/.*)?$/;
 
-/** What follows `proxy` in a path, as it was sent: '' or with its slash. */
+/** What follows `proxy` in a decoded path, made straight: '' or with its slash. */
 export function proxiedPath(path: string): string {
-  return pattern.exec(path)?.[1] ?? '';
+  const asked = pattern.exec(path)?.[1];
+  if (asked === undefined) return '';
+  const parts: string[] = [];
+  for (const part of asked.split('/'))
+    if (part === '..') parts.pop();
+    else if (part && part !== '.') parts.push(part);
+  return `/${parts.join('/')}${parts.length && asked.endsWith('/') ? '/' : ''}`;
 }
 
 /**

@@ -1,0 +1,26 @@
+// What a request line asks for, as Go's servers read it.
+import { pathDecoded } from '../../base/percent.ts';
+import { queryOf } from '../query-value.ts';
+
+// `http://user@host:port` of a client that takes this server for a proxy.
+const origin = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?@]*@)?(?:\[[^\]/?]*\]|[^[\]:/?]*)(?::\d*)?(?=[/?]|$)/i;
+
+function withoutOrigin(uri: string): string {
+  return uri.startsWith('/') ? uri : uri.replace(origin, '');
+}
+
+/** Go's servers refuse any other before they look at the method. */
+export function isReadableUri(uri: string): boolean {
+  const [path = ''] = withoutOrigin(uri).split('?', 1);
+  return (path === '' || path === '*' || path.startsWith('/')) && pathDecoded(path) !== undefined;
+}
+
+/** Of a readable URI: the path decoded, the query with its question mark as it was sent. */
+export function splitUri(uri: string): [path: string, query: URLSearchParams, rawQuery: string] {
+  const url = withoutOrigin(uri);
+  const at = url.indexOf('?');
+  const path = at < 0 ? url : url.slice(0, at);
+  return [pathDecoded(path) ?? path, at < 0 ? emptyQuery : queryOf(url.slice(at + 1)), at < 0 ? '' : url.slice(at)];
+}
+
+const emptyQuery = new URLSearchParams();

@@ -1,0 +1,20 @@
+// As Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols and the plain space.
+export const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
+
+const plain = /^[ !#-[\]-~]*$/;
+
+/** A string as Go's %q writes it, for the texts that clients are shown. */
+export function quote(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
+  const json = JSON.stringify(text).replace(/\\u00([01][0-9a-f])/g, (_, hex: string) => short[hex] ?? `\\x${hex}`);
+  return [...json].map(c => (printable.test(c) ? c : escaped(c.codePointAt(0)!))).join('');
+}
+
+const short: Readonly<Record<string, string>> = { '07': '\\a', '0b': '\\v' };
+
+const escaped = (code: number): string =>
+  code < 0x80
+    ? `\\x${code.toString(16)}`
+    : code < 0x1_0000
+      ? `\\u${code.toString(16).padStart(4, '0')}`
+      : `\\U${code.toString(16).padStart(8, '0')}`;
