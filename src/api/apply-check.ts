@@ -22,7 +22,6 @@ export function checkConfiguration({ shape, config, apiVersion }: CheckRequest):
   const faults: string[] = [];
   check(shape, config, '', faults);
   if (!faults.length) return;
-  faults.sort();
   const { name, namespace } = isPlain(config.metadata) ? config.metadata : {};
   const what = faults.length === 1 ? faults[0]! : `errors:\n${faults.map(f => `  ${f}`).join('\n')}`;
   throw new StatusError(
@@ -36,28 +35,26 @@ function check(shape: Shape, value: unknown, path: string, faults: string[]): vo
   if (value === null || value === undefined) return;
   if (shape.kind === 'struct') {
     if (!isPlain(value)) return void faults.push(`${path || '.'}: expected map, got ${describe(value)}`);
-    for (const key of Object.keys(value)) {
+    for (const key of Object.keys(value).sort()) {
       const child = shape.field(key);
       if (child) check(child, value[key], `${path}.${key}`, faults);
       else faults.push(`${path}.${key}: field not declared in schema`);
     }
   } else if (shape.kind === 'map') {
     if (!isPlain(value)) return void faults.push(`${path}: expected map, got ${describe(value)}`);
-    for (const key of Object.keys(value)) check(shape.value, value[key], `${path}.${key}`, faults);
+    for (const key of Object.keys(value).sort()) check(shape.value, value[key], `${path}.${key}`, faults);
   } else if (shape.kind === 'leaf') checkLeaf(shape, value, path, faults);
-  else if (shape.kind === 'set') {
-    checkItems(value, path, valueElement, faults);
-    if (Array.isArray(value)) for (const [i, v] of value.entries()) checkMember(shape.item, v, i, path, faults);
-  } else if (shape.kind === 'list') {
-    checkItems(value, path, item => elementOf(shape, item), faults);
-    if (Array.isArray(value)) value.forEach((item, i) => void checkItem(shape, item, i, path, faults));
-  }
+  else if (shape.kind === 'set')
+    checkItems(value, { path, item: shape.item, wrong: wrongMember, name: valueElement }, faults);
+  else if (shape.kind === 'list') {
+    const wrong = (item: unknown) => wrongItem(shape, item);
+    checkItems(value, { path, item: shape.item, wrong, name: item => elementOf(shape, item) }, faults);
+  } else if (shape.map && !isPlain(value)) faults.push(`${path}: expected map, got ${describe(value)}`);
 }
 
-function checkMember(shape: Shape | undefined, value: unknown, index: number, path: string, faults: string[]): void {
-  if (isPlain(value))
-    faults.push(`${path}: element ${index}: associative list without keys has an element that's a map type`);
-  else if (shape) check(shape, value, path + elementText(valueElement(value)), faults);
+function wrongMember(value: unknown): string | undefined {
+  if (value !== null && !isPlain(value)) return undefined;
+  return `associative list without keys has an element that's ${value === null ? 'an explicit null' : 'a map type'}`;
 }
 
 function checkLeaf({ scalar, item, whole }: LeafShape, value: unknown, path: string, faults: string[]): void {
@@ -70,6 +67,8 @@ function checkLeaf({ scalar, item, whole }: LeafShape, value: unknown, path: str
     if (typeof value !== 'string') fault('string', `&value.valueUnstructured{Value:${goSyntax(value)}}`);
   } else if (scalar === 'boolean') {
     if (typeof value !== 'boolean') fault('boolean', describe(value));
+  } else if (scalar === 'any') {
+    if (typeof value === 'object') fault('any scalar', describe(value));
   } else if (scalar === 'numeric' && typeof value !== 'number' && typeof value !== 'bigint')
     fault('numeric (int or float)', goType(value));
 }
@@ -91,24 +90,36 @@ function goSyntax(value: unknown): string {
   return `map[string]interface {}{${members.join(', ')}}`;
 }
 
-function checkItem(shape: ListShape, item: unknown, index: number, path: string, faults: string[]): void {
-  const missing = shape.keys.filter(k => isPlain(item) && item[k.name] === undefined && k.default === undefined);
-  if (shape.keys.length && missing.length === shape.keys.length) {
-    faults.push(
-      `${path}: element ${index}: associative list with keys has an element that omits key field ${JSON.stringify(missing[0]!.name)} (and doesn't have default value)`,
-    );
-    return;
-  }
-  check(shape.item, item, path + elementText(elementOf(shape, item)), faults);
+function wrongItem({ keys }: ListShape, item: unknown): string | undefined {
+  const what = 'associative list with keys';
+  if (item === null) return `${what} may not have a null element`;
+  if (!isPlain(item)) return `${what} may not have non-map elements`;
+  if (!keys.length || keys.some(k => item[k.name] !== undefined || k.default !== undefined)) return undefined;
+  const names = keys.map(k => JSON.stringify(k.name)).join(' ');
+  return `${what} has an element that omits all key fields [${names}] (and doesn't have default values for any key fields)`;
 }
 
-function checkItems(value: unknown, path: string, name: (item: unknown) => string, faults: string[]): void {
+interface Items {
+  readonly path: string;
+  readonly item: Shape | undefined;
+  /** What is wrong with an item before it has a name. */
+  readonly wrong: (item: unknown) => string | undefined;
+  readonly name: (item: unknown) => string;
+}
+
+function checkItems(value: unknown, { path, item: shape, wrong, name }: Items, faults: string[]): void {
   if (!Array.isArray(value)) return void faults.push(`${path}: expected list, got ${describe(value)}`);
   const seen = new Set<string>();
-  for (const item of value) {
+  for (const [i, item] of value.entries()) {
+    const why = wrong(item);
+    if (why) {
+      faults.push(`${path}: element ${i}: ${why}`);
+      continue;
+    }
     const id = name(item);
     if (seen.has(id)) faults.push(`${path}: duplicate entries for key ${elementText(id)}`);
     seen.add(id);
+    if (shape) check(shape, item, path + elementText(id), faults);
   }
 }
 

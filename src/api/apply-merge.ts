@@ -9,6 +9,8 @@ const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null 
 const deduced: Shape = { kind: 'deduced' };
 const leaf: Shape = { kind: 'leaf' };
 
+const isMap = (shape: Shape, value: unknown): boolean => shape.kind !== 'leaf' && isPlain(value);
+
 function childShape(shape: Shape, key: string): Shape {
   if (shape.kind === 'struct') return shape.field(key) ?? leaf;
   if (shape.kind === 'map') return shape.value;
@@ -18,7 +20,16 @@ function childShape(shape: Shape, key: string): Shape {
 /** `config` over `live`; neither is changed, parts are shared. */
 export function mergeFields(shape: Shape, live: unknown, config: unknown): unknown {
   if (config === undefined) return live;
-  if (live === undefined || live === null || config === null) return config;
+  if (live === undefined || live === null) return config;
+  // Of what is merged by its parts null states none.
+  if (config === null)
+    return shape.kind === 'set' || shape.kind === 'list'
+      ? Array.isArray(live)
+        ? live
+        : null
+      : isMap(shape, live)
+        ? live
+        : null;
   if (shape.kind === 'set' && Array.isArray(live) && Array.isArray(config))
     return interleave(live, config, valueElement, (_, now) => now);
   if (shape.kind === 'list' && Array.isArray(live) && Array.isArray(config)) {

@@ -39,8 +39,9 @@ const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
  */
 export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const { shape, live, config, subresource } = request;
-  if ((config.metadata as Plain | undefined)?.managedFields) throw badRequest('metadata.managedFields must be nil');
   checkConfiguration(request);
+  const given = (config.metadata as Plain | undefined)?.managedFields;
+  if (given !== undefined && given !== null) throw badRequest('metadata.managedFields must be nil');
   const entries = entriesOf(request);
   const own = entries.find(e => isOwn(e, request));
   const others = entries.filter(e => !isOwn(e, request));
@@ -63,7 +64,9 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
     if (kept === set) return [entry];
     return isEmptySet(kept) ? [] : [{ ...entry, fieldsV1: kept as Entry['fieldsV1'] }];
   });
-  const mine = ownEntry(request, own, asked);
+  // Who changes nothing of the object has no time of a change.
+  const isSame = live !== undefined && isEmptySet(changed) && isEmptySet(removed);
+  const mine = ownEntry(request, own, asked, isSame ? own?.time : request.time);
   const managedFields = sortEntries(mine ? [...rest, mine] : rest);
   (object.metadata as { managedFields?: unknown }).managedFields = managedFields;
   return object;
@@ -82,7 +85,12 @@ function entriesOf({ live, shape, subresource, apiVersion }: ApplyRequest): read
   return [{ manager: beforeFirstApply, operation: 'Update', apiVersion, fieldsType: 'FieldsV1', fieldsV1 } as Entry];
 }
 
-function ownEntry(request: ApplyRequest, own: Entry | undefined, set: FieldSet): Entry | undefined {
+function ownEntry(
+  request: ApplyRequest,
+  own: Entry | undefined,
+  set: FieldSet,
+  time: string | undefined,
+): Entry | undefined {
   if (isEmptySet(set)) return undefined;
   const { manager, apiVersion, subresource } = request;
   const same = own?.apiVersion === apiVersion && JSON.stringify(own.fieldsV1) === JSON.stringify(set);
@@ -91,7 +99,7 @@ function ownEntry(request: ApplyRequest, own: Entry | undefined, set: FieldSet):
     manager,
     operation: 'Apply',
     apiVersion,
-    ...timeOf(request),
+    ...(time === undefined ? {} : timeOf({ subresource, time })),
     fieldsType: 'FieldsV1',
     fieldsV1: set as Entry['fieldsV1'],
     ...(subresource ? { subresource } : {}),

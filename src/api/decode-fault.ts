@@ -1,4 +1,5 @@
 // Finds what is wrong with a value that does not fit its type, and says it as Kubernetes does. Slow; only for faults.
+import { own } from '../base/own.ts';
 import { isInt64 } from '../base/whole-number.ts';
 import { parseQuantity, QuantityError, quantityFormatError } from './quantity.ts';
 import { canonicalBase64, canonicalMicroTime, canonicalTime, parseDuration, ScalarError } from './scalar.ts';
@@ -112,14 +113,25 @@ class Walk {
 function mismatchText(type: TypeRef, value: unknown, at: Place): string {
   if (type.kind === 'scalar') {
     if (type.scalar === 'Quantity') return quantityFormatError;
-    // These decode themselves, outside any struct.
-    if (['Time', 'MicroTime', 'Duration'].includes(type.scalar))
-      return `json: cannot unmarshal ${jsonKind(value)} into Go value of type string`;
-    if (type.scalar === 'IntOrString') return `json: cannot unmarshal ${numberText(value)} into Go value of type int32`;
   }
-  const shown = type.kind === 'scalar' && type.scalar !== 'string' ? numberText(value) : jsonKind(value);
-  return `json: cannot unmarshal ${shown} into Go struct field ${at.struct}.${at.goPath} of type ${goType(type, at.field)}`;
+  const shown = type.kind === 'scalar' && !texts.has(type.scalar) ? numberText(value) : jsonKind(value);
+  const wanted = type.kind === 'scalar' ? own(readAs, type.scalar) : undefined;
+  return `json: cannot unmarshal ${shown} into Go struct field ${at.struct}.${at.goPath} of type ${wanted ?? uidOf(at) ?? goType(type, at.field)}`;
 }
+
+// These decode themselves, from another type.
+const readAs: Readonly<Record<string, string>> = {
+  Time: 'string',
+  MicroTime: 'string',
+  Duration: 'string',
+  IntOrString: 'int32',
+};
+const texts = new Set(['string', 'Time', 'MicroTime', 'Duration']);
+
+const withUid = new Set(['ObjectMeta', 'OwnerReference', 'ObjectReference', 'Preconditions']);
+
+const uidOf = ({ struct, field }: Place): string | undefined =>
+  field?.name === 'uid' && withUid.has(struct) ? 'types.UID' : undefined;
 
 function fits(scalar: string, value: unknown): boolean {
   switch (scalar) {

@@ -206,7 +206,21 @@ test('wrong types are refused in Kubernetes words', () => {
       'parsing time "now" as "2006-01-02T15:04:05Z07:00": cannot parse "now" as "2006"',
     ],
     [core('Secret'), { data: { a: '%%' } }, 'illegal base64 data at input byte 0'],
-    [core('Service'), { spec: { ports: [{ targetPort: true }] } }, 'cannot unmarshal bool into Go value of type int32'],
+    [
+      core('Service'),
+      { spec: { ports: [{ targetPort: true }] } },
+      'cannot unmarshal bool into Go struct field ServicePort.spec.ports.targetPort of type int32',
+    ],
+    [
+      core('Pod'),
+      { metadata: { creationTimestamp: 5 } },
+      'cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string',
+    ],
+    [
+      core('Pod'),
+      { metadata: { ownerReferences: [{ uid: 5 }] } },
+      'cannot unmarshal number into Go struct field OwnerReference.metadata.ownerReferences.uid of type types.UID',
+    ],
     [core('Pod'), [], 'cannot unmarshal array into Go value of type v1.Pod'],
     [core('Pod'), { spec: { terminationGracePeriodSeconds: 2 ** 60 } }, 'cannot unmarshal number 1152921504606846976'],
   ];

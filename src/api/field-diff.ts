@@ -1,4 +1,5 @@
 // Which fields an object has, and which differ between two, by the list and map types of the schema.
+import { own } from '../base/own.ts';
 import { type FieldSet, keyElement, leaf, nodeOf, valueElement } from './field-set.ts';
 import { equalJson } from './patch/plain.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
@@ -15,7 +16,6 @@ export interface FieldDiff {
 type Plain = Record<string, unknown>;
 
 const wholeShape: Shape = { kind: 'leaf' };
-const setShape: Shape = { kind: 'set' };
 const deducedShape: Shape = { kind: 'deduced' };
 const structShapes = new Map<string, Shape>();
 
@@ -48,22 +48,47 @@ function fieldShape(field: FieldSchema): Shape {
   if (type.kind === 'struct') {
     // What the field says goes before what its type says.
     if (field.structType === 'granular') return shapeOf(type.name);
-    return field.structType === 'atomic' ? wholeShape : typeShape(type);
+    return field.structType === 'atomic' ? { kind: 'leaf', whole: shapeOf(type.name) } : typeShape(type);
   }
-  if (type.kind === 'map')
-    return field.mapType === 'atomic' ? wholeShape : { kind: 'map', value: typeShape(type.value) };
-  if (type.kind !== 'list') return wholeShape;
-  if (field.listType === 'set') return setShape;
-  if (field.listType !== 'map' || type.item.kind !== 'struct') return wholeShape;
+  if (type.kind === 'map') {
+    const map: Shape = { kind: 'map', value: typeShape(type.value) };
+    return field.mapType === 'atomic' ? { kind: 'leaf', whole: map } : map;
+  }
+  if (type.kind !== 'list') return typeShape(type);
+  const members = typeShape(type.item);
+  if (field.listType === 'set') return { kind: 'set', item: members };
+  if (field.listType !== 'map' || type.item.kind !== 'struct') return { kind: 'leaf', item: members };
   const item = schemaOf(type.item.name);
   const keys = field.keys.toSorted().map(name => ({ name, default: item.byName.get(name)?.default }));
-  return { kind: 'list', keys, item: typeShape(type.item) };
+  return { kind: 'list', keys, item: members };
 }
 
 function typeShape(type: TypeRef): Shape {
-  if (type.kind !== 'struct') return wholeShape;
-  return schemaOf(type.name).structType === 'atomic' ? wholeShape : shapeOf(type.name);
+  if (type.kind === 'list') return { kind: 'leaf', item: typeShape(type.item) };
+  if (type.kind === 'map') return { kind: 'leaf', whole: { kind: 'map', value: typeShape(type.value) } };
+  if (type.kind === 'scalar') return own(scalarShapes, type.scalar) ?? wholeShape;
+  const shape = shapeOf(type.name);
+  return schemaOf(type.name).structType === 'atomic' ? { kind: 'leaf', whole: shape } : shape;
 }
+
+const numeric: Shape = { kind: 'leaf', scalar: 'numeric' };
+const text: Shape = { kind: 'leaf', scalar: 'string' };
+// Read from more than one form.
+const anyScalar: Shape = { kind: 'leaf', scalar: 'any' };
+
+const scalarShapes: Readonly<Record<string, Shape>> = {
+  string: text,
+  bytes: text,
+  Duration: text,
+  bool: { kind: 'leaf', scalar: 'boolean' },
+  int32: numeric,
+  int64: numeric,
+  double: numeric,
+  Time: anyScalar,
+  MicroTime: anyScalar,
+  Quantity: anyScalar,
+  IntOrString: anyScalar,
+};
 
 const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
 

@@ -6,7 +6,7 @@ export type Shape = LeafShape | { readonly kind: 'set'; readonly item?: Shape } 
 /** Owned as one piece; what is in it may have types of its own. */
 export interface LeafShape {
   readonly kind: 'leaf';
-  readonly scalar?: 'string' | 'numeric' | 'boolean';
+  readonly scalar?: 'string' | 'numeric' | 'boolean' | 'any';
   /** Of a list. */
   readonly item?: Shape;
   /** Of a map. */
@@ -16,7 +16,8 @@ export interface LeafShape {
 export type MapShape =
   | { readonly kind: 'struct'; readonly field: (name: string) => Shape | undefined }
   | { readonly kind: 'map'; readonly value: Shape }
-  | { readonly kind: 'deduced' };
+  /** `map`: of a map for certain. */
+  | { readonly kind: 'deduced'; readonly map?: true };
 
 export interface ListShape {
   readonly kind: 'list';

@@ -84,7 +84,7 @@ test('what does not fit is refused with its digits', () => {
   );
   const service = 'io.k8s.api.core.v1.Service';
   assert.throws(() => normalize(service, parseJson(`{"spec":{"ports":[{"targetPort":${past}}]}}`).value), {
-    message: /json: cannot unmarshal number 9007199254740993 into Go value of type int32$/,
+    message: /number 9007199254740993 into Go struct field ServicePort\.spec\.ports\.targetPort of type int32$/,
   });
 });
 

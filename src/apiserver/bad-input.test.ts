@@ -100,7 +100,7 @@ describe('bodies', () => {
     ],
     ['broken JSON', '{"metadata":a}', json, 400, /invalid character 'a' looking for beginning of value/],
     ['nothing', '', json, 400, /unexpected end of JSON input \(<empty>\)/],
-    ['null', 'null', json, 400, /cannot unmarshal null/],
+    ['null', 'null', json, 422, /metadata\.name: Required value: name or generateName is required$/],
     ['a list', '[]', json, 400, /cannot unmarshal array/],
     ['no UTF-8', Buffer.from([0x7b, 0xff]), json, 400, /invalid character 'ÿ' looking for beginning of object key/],
     ['no UTF-8 in YAML', Buffer.from([0xff]), 'application/yaml', 400, /yaml: invalid leading UTF-8 octet \(ff\)$/],

@@ -1,4 +1,5 @@
 import { type Parsed, parseJson, parseYaml, unrecognized } from '../api/decode.ts';
+import { jsonKind } from '../api/patch/plain.ts';
 import { decodeProtobuf } from '../api/protobuf.ts';
 import { badRequest, unsupportedMediaType } from '../api/status.ts';
 import { mediaTypeOf } from './media-type.ts';
@@ -40,5 +41,5 @@ export function decodeYamlOrJson(
 
 /** Of JSON that is no object. */
 export function noTypeMeta(value: unknown): string {
-  return `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
+  return `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(value)} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`;
 }

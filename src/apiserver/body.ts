@@ -2,11 +2,13 @@
 
 import { applyDefaults, NumberTooLarge, normalize, strictErrors, unrecognized } from '../api/decode.ts';
 import type { KubeObject, Mutable } from '../api/meta.ts';
+import { jsonKind, textOf } from '../api/patch/plain.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
-import { badRequest, StatusError } from '../api/status.ts';
+import { badRequest, invalid, StatusError } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
 import type { CustomForm } from '../api/structural/custom-form.ts';
+import { quote } from '../base/quote.ts';
 import { type DecodedBody, decodeYamlOrJson, noTypeMeta } from './body-format.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -33,6 +35,8 @@ export interface DraftOptions {
   warn(message: string): void;
   /** Words the refusal of a value that does not decode; default: as that of a body. */
   refuse?(why: string): StatusError;
+  /** It is made of an applied configuration. */
+  readonly applied?: boolean;
 }
 
 /** Decodes, checks against the schema and defaults. Throws 400, 415. */
@@ -44,8 +48,31 @@ export function decodeDraft(
   options: DraftOptions,
 ): Mutable<KubeObject> {
   const decoded = decodeFor(target, body, contentType);
-  if (!isObject(decoded.value)) throw unrecognized(target.kind, noTypeMeta(decoded.value), body);
-  return draftFrom(target, strategy, decoded.value, options, decoded);
+  // Null is an object without fields.
+  const value = decoded.value ?? {};
+  const wrong = isObject(value) ? wrongTypeMeta(value) : noTypeMeta(value);
+  if (wrong) throw unrecognized(target.kind, wrong, body);
+  if (target.custom) requireTypeMeta(target, value, body);
+  return draftFrom(target, strategy, value, options, decoded);
+}
+
+function wrongTypeMeta(value: object): string | undefined {
+  for (const [name, given] of Object.entries(value))
+    if ((name === 'kind' || name === 'apiVersion') && given !== null && typeof given !== 'string')
+      return `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(given)} into Go struct field .${name} of type string`;
+  return undefined;
+}
+
+/** Custom resources say what they are; of built-in ones the path says it. */
+function requireTypeMeta(target: Target, value: unknown, body: Uint8Array): void {
+  const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
+  if (!kind) throw unrecognized(target.kind, `Object 'Kind' is missing in '${Buffer.from(body).toString()}'`, body);
+  if (apiVersion !== apiVersionOf(target)) throw otherVersion(target, textOf(apiVersion));
+  if (kind === target.kind) return;
+  const message = `Invalid value: ${quote(textOf(kind))}: must be ${target.kind}`;
+  const { name } = (value as { metadata?: { name?: unknown } }).metadata ?? {};
+  const resource = { group: target.group, resource: textOf(kind) };
+  throw invalid(resource, textOf(name), [{ reason: 'FieldValueInvalid', message, field: 'kind' }]);
 }
 
 function decodeFor(target: Target, body: Uint8Array, contentType: string | undefined): DecodedBody {
@@ -83,7 +110,7 @@ export function draftFrom(
   let object: Mutable<KubeObject>;
   try {
     object = target.custom
-      ? target.custom.decode(value as Record<string, unknown>, report?.unknown)
+      ? target.custom.decode(value as Record<string, unknown>, report?.unknown, options.applied)
       : normalize(target.typeName, value, report);
   } catch (error) {
     if (!(error instanceof StatusError) || error.code !== 400) throw error;
@@ -108,18 +135,21 @@ export function draftFrom(
   return object;
 }
 
+const otherVersion = (target: Target, given: string): StatusError =>
+  badRequest(
+    `the API version in the data (${given}) does not match the expected API version (${apiVersionOf(target)})`,
+  );
+
 export function checkKind(target: Target, value: unknown): void {
   if (!isObject(value)) {
     throw badRequest(`the object provided is unrecognized (must be of type ${target.kind}): ${noTypeMeta(value)}`);
   }
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
   const expected = apiVersionOf(target);
-  if (apiVersion !== undefined && apiVersion !== '' && apiVersion !== expected) {
-    throw badRequest(
-      `the API version in the data (${shown(apiVersion)}) does not match the expected API version (${expected})`,
-    );
+  if (apiVersion && apiVersion !== expected) {
+    throw otherVersion(target, shown(apiVersion));
   }
-  if (kind !== undefined && kind !== '' && kind !== target.kind) {
+  if (kind && kind !== target.kind) {
     throw badRequest(
       `${shown(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${shown(kind)}) does not match the expected kind (${target.kind})`,
     );

@@ -15,6 +15,16 @@ const schema = specSchema({
   i: { type: 'integer' },
   list: { type: 'array', items: string },
   set: { type: 'array', 'x-kubernetes-list-type': 'set', items: string },
+  keyed: {
+    type: 'array',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['k'],
+    items: objectSchema({ k: string, v: string }, { required: ['k'] }),
+  },
+  free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+  nothing: { type: 'string', nullable: true },
+  filled: { type: 'string', default: 'x' },
+  inner: objectSchema({ s: string }),
   map: { type: 'object', additionalProperties: string },
   atomic: objectSchema({ s: string }, { 'x-kubernetes-map-type': 'atomic' }),
 });
@@ -49,6 +59,18 @@ const cases: readonly [spec: unknown, why: string][] = [
   [{ set: { a: { b: [1] } } }, '.spec.set: expected list, got &{map[a:map[b:[1]]]}'],
   [{ set: [1] }, `.spec.set[=1]: expected string, got ${go('1')}`],
   [{ set: [{}] }, ".spec.set: element 0: associative list without keys has an element that's a map type"],
+  [{ set: [null] }, ".spec.set: element 0: associative list without keys has an element that's an explicit null"],
+  [
+    { set: [1, 1] },
+    `errors:\n  .spec.set[=1]: expected string, got ${go('1')}\n  .spec.set: duplicate entries for key [=1]\n  .spec.set[=1]: expected string, got ${go('1')}`,
+  ],
+  [{ keyed: ['x'] }, '.spec.keyed: element 0: associative list with keys may not have non-map elements'],
+  [{ keyed: [null] }, '.spec.keyed: element 0: associative list with keys may not have a null element'],
+  [
+    { keyed: [{ v: 'x' }] },
+    '.spec.keyed: element 0: associative list with keys has an element that omits all key fields ["k"] (and doesn\'t have default values for any key fields)',
+  ],
+  [{ free: 'x' }, '.spec.free: expected map, got &{x}'],
   [{ map: { a: 1 } }, `.spec.map.a: expected string, got ${go('1')}`],
   [{ map: [] }, '.spec.map: expected map, got &{[]}'],
   [{ atomic: { s: 1 } }, `.spec.atomic.s: expected string, got ${go('1')}`],
@@ -71,6 +93,135 @@ test('configurations that do not fit their schema, of what is not there and of w
   await api.expect(201, 'POST', widgets(group), widget(group, 'one', { spec: { s: 'x', b: true, i: 1 } }));
   // Before any conflict.
   await refuseAll();
+});
+
+const typed = (who: string, why: string) =>
+  `failed to create typed patch object (${who}; ${group}/v1, Kind=Widget): ${why}`;
+
+test('metadata of other types', async () => {
+  const one = '/one';
+  const wrong: readonly [metadata: unknown, who: string, why: string][] = [
+    [[], '/', '.metadata: expected map, got &{[]}'],
+    ['x', '/', '.metadata: expected map, got &{x}'],
+    [{ name: 5 }, '/', `.metadata.name: expected string, got ${go('5')}`],
+    [{ labels: { a: 1 } }, one, `.metadata.labels.a: expected string, got ${go('1')}`],
+    [{ finalizers: [1] }, one, `.metadata.finalizers[=1]: expected string, got ${go('1')}`],
+    [
+      { ownerReferences: ['x'] },
+      one,
+      '.metadata.ownerReferences: element 0: associative list with keys may not have non-map elements',
+    ],
+    [{ ownerReferences: [{ uid: 5 }] }, one, `.metadata.ownerReferences[uid=5].uid: expected string, got ${go('5')}`],
+    [{ creationTimestamp: {} }, one, '.metadata.creationTimestamp: expected any scalar, got &{map[]}'],
+    [{ generation: 'x' }, one, '.metadata.generation: expected numeric (int or float), got string'],
+    [{ managedFields: [{ manager: 5 }] }, one, `.metadata.managedFields[0].manager: expected string, got ${go('5')}`],
+  ];
+  const send = (metadata: unknown) => {
+    const given = Array.isArray(metadata) || typeof metadata !== 'object' ? metadata : { name: 'one', ...metadata };
+    const body = { apiVersion: `${group}/v1`, kind: 'Widget', ...(metadata === undefined ? {} : { metadata: given }) };
+    return api.send('PATCH', `${widgets(group)}/one?fieldManager=m&dryRun=All`, body, applyPatch);
+  };
+  for (const [metadata, who, why] of wrong) {
+    const { object } = await send(metadata);
+    assert.deepEqual([object.code, object.message], [500, typed(who, why)]);
+  }
+  assert.equal((await send({ managedFields: [] })).object.message, 'metadata.managedFields must be nil');
+  // What the server keeps by itself, nobody reads.
+  for (const metadata of [{ creationTimestamp: 'x' }, { creationTimestamp: 5 }, { generation: 1.5 }])
+    assert.equal((await send(metadata)).code, 200);
+});
+
+test('a configuration without a name', async () => {
+  const body = { apiVersion: `${group}/v1`, kind: 'Widget' };
+  for (const metadata of [undefined, null, {}, { name: null }]) {
+    const { object } = await api.send(
+      'PATCH',
+      `${widgets(group)}/new?fieldManager=m`,
+      { ...body, metadata },
+      applyPatch,
+    );
+    const why = 'the name of the object (new based on URL) was undeterminable: name must be provided';
+    assert.deepEqual([object.code, object.message], [400, why]);
+  }
+});
+
+test('nulls are values: refused where there may be none, and of what has parts none of them', async () => {
+  const on = (name: string, spec: unknown) =>
+    api.send('PATCH', `${widgets(group)}/${name}?fieldManager=m&dryRun=All`, widget(group, name, { spec }), applyPatch);
+  const refused = ['s', 'i', 'list', 'set', 'keyed', 'map', 'atomic', 'inner', 'free'];
+  for (const field of refused) {
+    const { object } = await on('absent', { [field]: null });
+    assert.equal(object.code, 422, field);
+    assert.match(
+      object.message,
+      new RegExp(`: spec\\.${field}: Invalid value: "null": spec\\.${field} in body must be of`),
+    );
+  }
+  const kept = await on('absent', { nothing: null, filled: null, free: { a: null } });
+  assert.deepEqual(kept.object.spec, { nothing: null, filled: 'x', free: { a: null } });
+  // What is not applied drops them.
+  const spec = { s: null, map: { a: null } };
+  const made = await api.expect(201, 'POST', `${widgets(group)}?dryRun=All`, widget(group, 'absent', { spec }));
+  assert.deepEqual(made.spec, { filled: 'x', map: {} });
+  const full = { s: 'x', map: { a: 'b' }, inner: { s: 'x' }, free: { a: 1 } };
+  await api.expect(
+    201,
+    'PATCH',
+    `${widgets(group)}/full?fieldManager=m`,
+    widget(group, 'full', { spec: full }),
+    applyPatch,
+  );
+  for (const [field, left] of Object.entries({ map: {}, inner: {}, free: {} })) {
+    const { object } = await on('full', { [field]: null });
+    assert.deepEqual(object.spec, { filled: 'x', [field]: left }, field);
+  }
+  assert.equal((await on('full', { s: null })).code, 422);
+});
+
+test('who applies what is there already has changed nothing at any time', async () => {
+  const apply = async (manager: string, spec: unknown) => {
+    const url = `${widgets(group)}/same?fieldManager=${manager}`;
+    const { object } = await api.send('PATCH', url, widget(group, 'same', { spec }), applyPatch);
+    return object.metadata.managedFields.map((f: { manager: string; time?: string }) => [f.manager, !!f.time]);
+  };
+  assert.deepEqual(await apply('first', { s: 'a' }), [['first', true]]);
+  assert.deepEqual(await apply('second', { s: 'a' }), [
+    ['second', false],
+    ['first', true],
+  ]);
+  assert.deepEqual(await apply('second', { s: 'a', b: true }), [
+    ['first', true],
+    ['second', true],
+  ]);
+});
+
+test('built-in kinds: the form first, then the values', async () => {
+  const url = '/api/v1/namespaces/default/pods/p?fieldManager=m';
+  const apply = async (more: object) => {
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, ...more };
+    const { object } = await api.send('PATCH', url, pod, applyPatch);
+    return [object.code, object.message];
+  };
+  const form = (why: string) => [500, `failed to create typed patch object (/p; v1, Kind=Pod): ${why}`];
+  const container = { name: 'c', image: 'i' };
+  assert.deepEqual(
+    await apply({ spec: { containers: [{ ...container, tty: 'x', command: [1] }], priority: 'x' } }),
+    form(
+      `errors:\n  .spec.containers[name="c"].command[0]: expected string, got ${go('1')}\n  .spec.containers[name="c"].tty: expected boolean, got &{x}\n  .spec.priority: expected numeric (int or float), got string`,
+    ),
+  );
+  const value = (why: string) => [
+    500,
+    `failed to convert new object (/p; v1, Kind=Pod) to proper version: unable to convert unstructured object to v1, Kind=Pod: ${why}`,
+  ];
+  const parsing = 'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"';
+  const spec = { containers: [container] };
+  assert.deepEqual(await apply({ metadata: { name: 'p', creationTimestamp: 'x' }, spec }), value(parsing));
+  assert.deepEqual(
+    await apply({ metadata: { name: 'p', creationTimestamp: 5 }, spec }),
+    value('json: cannot unmarshal number into Go value of type string'),
+  );
+  assert.deepEqual(await apply({ spec: { ...spec, priority: 1.5 } }), value('cannot convert float64 to int32'));
 });
 
 test('a configuration of another name', async () => {

@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
+import { definition, establish, widget, widgets } from './custom/test-definition.ts';
+import { mergePatch } from './test-caller.ts';
 import { fileServer } from './test-file-server.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const body = (name: string) => JSON.stringify({ metadata: { name } });
-const on = fileServer();
+const group = 'bodies.example.com';
+const on = fileServer(api => establish(api, definition(group)));
 
 /** All that comes back for these bytes, until the server ends the connection. */
 async function exchange(head: string, ...lines: string[]): Promise<string> {
@@ -85,4 +88,81 @@ test('text that is no UTF-8', async () => {
     on.api.send('POST', `${maps}?dryRun=All`, bytes.toString('latin1'), { 'content-type': 'application/json' });
   const { object } = await send(Buffer.from([0x1f, 0x8b, 0x08]));
   assert.match(object.message, /json parse error: invalid character '\\x1f' looking for beginning of value \(1f/);
+});
+
+test('what is wrong with a whole object is told before whether there is one; of a patch, afterwards', async () => {
+  const refusal = async (method: string, body: unknown, headers = {}) => {
+    const { object } = await on.api.send(method, `${widgets(group)}/none`, body, headers);
+    return [object.code, object.message];
+  };
+  const gone = [404, `widgets.${group} "none" not found`];
+  assert.deepEqual(await refusal('PUT', widget(group, 'none')), gone);
+  assert.deepEqual(await refusal('PUT', '{'), [
+    400,
+    `the object provided is unrecognized (must be of type Widget): couldn't get version/kind; json parse error: unexpected end of JSON input ({)`,
+  ]);
+  assert.deepEqual(await refusal('PUT', widget(group, 'other')), [
+    400,
+    'the name of the object (other) does not match the name on the URL (none)',
+  ]);
+  for (const patch of ['{', '[]']) assert.deepEqual(await refusal('PATCH', patch, mergePatch), gone);
+});
+
+test('custom resources say what they are', async () => {
+  const version = `${group}/v1`;
+  const refusal = async (body: string, type = 'application/json') => {
+    const { object } = await on.api.send('POST', widgets(group), body, { 'content-type': type });
+    return [object.code, object.message];
+  };
+  const unrecognized = (why: string) => [400, `the object provided is unrecognized (must be of type Widget): ${why}`];
+  const missing = (body: string, shown: string) => unrecognized(`Object 'Kind' is missing in '${body}' (${shown})`);
+  for (const body of ['{}', '{"metadata":{"name":"x"}}', '{"kind":"","metadata":{}}'])
+    assert.deepEqual(await refusal(body), missing(body, body));
+  assert.deepEqual(await refusal('null'), missing('null', '6e756c6c'));
+  assert.deepEqual(await refusal('a: 1\n', 'application/yaml'), missing('a: 1\n', '613a20310a'));
+  const other = (given: string) => [
+    400,
+    `the API version in the data (${given}) does not match the expected API version (${version})`,
+  ];
+  assert.deepEqual(await refusal('{"kind":"Widget"}'), other(''));
+  assert.deepEqual(await refusal('{"kind":"X","apiVersion":"v1"}'), other('v1'));
+  assert.deepEqual(await refusal(`{"kind":"X","apiVersion":"${version}","metadata":{"name":"x"}}`), [
+    422,
+    `X.${group} "x" is invalid: kind: Invalid value: "X": must be Widget`,
+  ]);
+  const typed = (field: string, what: string, shown: string) =>
+    unrecognized(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${what} into Go struct field .${field} of type string (${shown})`,
+    );
+  assert.deepEqual(await refusal('{"kind":[]}'), typed('kind', 'array', '{"kind":[]}'));
+  assert.deepEqual(await refusal('{"apiVersion":true}'), typed('apiVersion', 'bool', '{"apiVersion":true}'));
+  // Of built-in kinds the path says it.
+  const made = await on.api.send('POST', `${maps}?dryRun=All`, {
+    kind: null,
+    apiVersion: null,
+    metadata: { name: 'x' },
+  });
+  assert.equal(made.code, 201);
+});
+
+test('wrong values of a custom resource, told by all that look at them', async () => {
+  const items = { type: 'object', properties: { k: { type: 'string' } }, required: ['k'] };
+  const list = { type: 'array', items, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'] };
+  const of = 'values.example.com';
+  await establish(
+    on.api,
+    definition(of, [{ schema: { type: 'object', properties: { whole: { type: 'integer' }, list } } }]),
+  );
+  const causes = async (more: object) =>
+    (await on.api.expect(422, 'POST', widgets(of), widget(of, 'a', more))).details.causes.map(
+      (c: { field: string; message: string }) => [c.field, c.message],
+    );
+  assert.deepEqual(await causes({ whole: 1.5 }), [
+    ['whole', 'Invalid value: "number": whole in body must be of type integer: "number"'],
+    ['<nil>', 'Invalid value: "": Checked value must be of type integer (default format) in whole'],
+  ]);
+  assert.deepEqual(await causes({ list: ['x'] }), [
+    ['list[0]', 'Invalid value: "string": list[0] in body must be of type object: "string"'],
+    ['list[0]', 'Invalid value: "x": must be an object for an array of list-type map'],
+  ]);
 });

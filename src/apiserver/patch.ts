@@ -7,7 +7,7 @@ import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { goText } from '../api/patch/go-text.ts';
 import { applyJsonPatch } from '../api/patch/json-patch.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
-import { isPlain, jsonKind, textOf } from '../api/patch/plain.ts';
+import { isPlain, jsonKind, setKey, textOf } from '../api/patch/plain.ts';
 import { applyStrategicMergePatch } from '../api/patch/strategic-merge-patch.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
@@ -17,7 +17,7 @@ import { own } from '../base/own.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
 import type { WriteContext } from './registry/registry.ts';
-import { checkName } from './registry/update.ts';
+import { checkName, nameless } from './registry/update.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
 
@@ -67,7 +67,9 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
   const { context, name, force, draft } = options;
   checkType(resource, value);
   const { metadata, ...rest } = value as Record<string, unknown>;
-  const config = { ...rest, metadata: { name, ...(metadata as object) } };
+  const config = metadata === null || metadata === undefined ? rest : { ...rest, metadata };
+  const target = targetOf(resource);
+  const refusing = resource.custom ? {} : { refuse: (why: string) => inconvertible(resource, config, why) };
   return (live: KubeObject | undefined): Mutable<KubeObject> => {
     const object = applyConfiguration({
       shape: resource.custom?.shape ?? shapeOf(resource.typeName),
@@ -79,14 +81,31 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
       subresource: context.subresource,
       force,
       time: formatTime(options.now()),
-      complete: merged => draftFrom(targetOf(resource), strategy, merged, draft),
+      complete: merged => draftFrom(target, strategy, merged, { ...draft, applied: true, ...refusing }),
     });
+    if (!object.metadata.name) throw nameless(name);
     checkName(object as KubeObject, name);
     return object;
   };
 }
 
-/** Throws 415 for a media type the resource does not take; the transform throws 400 and 422 for a patch that does not fit. */
+/** Of a configuration that has the form of its kind, and values that its fields do not take. */
+function inconvertible(resource: Resource, { metadata }: { readonly metadata?: unknown }, why: string): StatusError {
+  const { name, namespace } = isPlain(metadata) ? metadata : {};
+  const kind = `${apiVersionOf(resource)}, Kind=${resource.kind}`;
+  // Values are converted one by one, from no text and into no struct.
+  const told = why
+    .replace(/^json: cannot unmarshal number .* of type (u?int\d+)$/, 'cannot convert float64 to $1')
+    .replace(/ into Go struct field \S+ of type string$/, ' into Go value of type string')
+    .replace(/^illegal base64/, 'error decoding from json: $&');
+  return new StatusError(
+    500,
+    '',
+    `failed to convert new object (${textOf(namespace)}/${textOf(name)}; ${kind}) to proper version: unable to convert unstructured object to ${kind}: ${told}`,
+  );
+}
+
+/** Throws 415 for a media type the resource does not take; the transform throws 400 and 422 for a patch that is none, or does not fit. */
 export function patchTransform(
   resource: Resource,
   strategy: Strategy,
@@ -96,8 +115,14 @@ export function patchTransform(
   subresource: string,
 ) {
   const kind = patchKindOf(contentType, Boolean(resource.typeName));
-  const { value, duplicates } = parsePatch(body, kind);
-  return patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates, subresource);
+  let patch: ReturnType<typeof patchOf> | undefined;
+  return (current: KubeObject | undefined) => {
+    if (!patch) {
+      const { value, duplicates } = parsePatch(body, kind);
+      patch = patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates, subresource);
+    }
+    return patch(current);
+  };
 }
 
 /** Throws 400 for what is no JSON, worded for the kind of patch. */
@@ -162,5 +187,10 @@ export function refusalOf(kind: PatchKind, patch: unknown, patched: unknown): (w
 }
 
 // Go writes the keys of a patched document in order.
-const inOrder = (value: unknown): unknown =>
-  isPlain(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (!isPlain(value)) return value;
+  const out: Record<string, unknown> = {};
+  for (const key of Object.keys(value).sort()) setKey(out, key, inOrder(value[key]));
+  return out;
+}

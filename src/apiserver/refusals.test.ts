@@ -208,7 +208,10 @@ test('patches that are none', async () => {
     ],
     [
       500,
-      'failed to create typed patch object (/; coordination.k8s.io/v1, Kind=Lease): .spec.nonsense: field not declared in schema',
+      `failed to create typed patch object (/; coordination.k8s.io/v1, Kind=Lease): errors:
+  .metadata.name: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"toString":interface {}(nil)}}
+  .metadata.namespace: expected string, got &value.valueUnstructured{Value:1}
+  .spec.nonsense: field not declared in schema`,
       'PATCH',
       `${one}?fieldManager=m`,
       { ...lease({}, { nonsense: 1 }), metadata: { name: { toString: null }, namespace: 1 } },

@@ -23,9 +23,10 @@ export interface CustomForm {
   readonly watches: Set<() => void>;
   /**
    * A private copy with keys in order: metadata coerced, pruned, defaulted. `unknown` gets the paths of dropped fields.
-   * Throws a StatusError (400) when metadata has fields of a wrong type.
+   * Throws a StatusError (400) when metadata has fields of a wrong type. What was `applied` keeps its nulls, and may have
+   * any time in metadata.
    */
-  decode(value: Readonly<Record<string, unknown>>, unknown?: string[]): Mutable<KubeObject>;
+  decode(value: Readonly<Record<string, unknown>>, unknown?: string[], applied?: boolean): Mutable<KubeObject>;
   /** An object under construction as it is to be stored: keys in order wherever others put theirs. */
   canonical(object: Mutable<KubeObject>): Mutable<KubeObject>;
   /** Converts stored objects by webhook where that is needed, so that `show` can answer. Undefined: nothing to do. */

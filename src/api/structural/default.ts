@@ -3,13 +3,13 @@ import { cloneDeep } from '../meta.ts';
 import { isPlain, type Plain, setKey } from '../patch/plain.ts';
 import { type Structural, schemaAt } from './structural.ts';
 
-/** Fills in defaults in place, where a field is absent or null though it may not be; other such nulls go. Idempotent. */
+/** Fills in defaults in place, and drops nulls. Idempotent. */
 export function applyStructuralDefaults(schema: Structural, value: Plain): void {
   if (schema.hasDefaults) fill(schema, value);
   dropNulls(schema, value);
 }
 
-/** Defaults within a value that is itself a default. */
+/** Fills in defaults in place, where a field is absent or null though it may not be. */
 export function fillDefaults(schema: Structural, value: unknown): void {
   if (schema.hasDefaults) fill(schema, value);
 }
@@ -40,7 +40,8 @@ function fill(s: Structural, value: unknown): void {
   }
 }
 
-function dropNulls(s: Structural, value: unknown): void {
+/** Drops, in place, nulls that may not be. */
+export function dropNulls(s: Structural, value: unknown): void {
   if (Array.isArray(value)) {
     if (s.items) for (const item of value) dropNulls(s.items, item);
     return;

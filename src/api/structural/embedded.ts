@@ -66,6 +66,14 @@ function isSoundField(field: [string, unknown]): boolean {
   }
 }
 
+const bookkeeping = ['creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation'];
+
+/** Drops, in place, what nobody can read of what the server keeps by itself: in applied metadata that is no fault. */
+export function dropUnreadable(metadata: Plain): void {
+  for (const field of bookkeeping)
+    if (metadata[field] !== undefined && !isSoundField([field, metadata[field]])) delete metadata[field];
+}
+
 function eachEmbedded(s: Structural, value: unknown, at: string, visit: (resource: Plain, at: string) => void): void {
   if (!s.hasEmbedded) return;
   if (Array.isArray(value)) {

@@ -17,6 +17,9 @@ function walk(s: Structural, value: unknown, path: FieldPath | undefined, errors
     const here = path ?? fieldPath('');
     if (s.listType === 'set') findTwins(value, here, valueElement, item => item, errors);
     else if (s.listType === 'map') {
+      for (const [i, item] of value.entries())
+        if (item !== null && !isPlain(item))
+          errors.invalid(here.index(i), item, 'must be an object for an array of list-type map');
       const keyOf = (item: unknown) =>
         Object.fromEntries(
           s.listKeys.flatMap(k => (isPlain(item) && item[k] !== undefined ? [[k, item[k]] as const] : [])),

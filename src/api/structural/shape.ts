@@ -4,6 +4,7 @@ import { isTypeMeta, type Structural } from './structural.ts';
 
 const leaf: Shape = { kind: 'leaf' };
 const deduced: Shape = { kind: 'deduced' };
+const deducedMap: Shape = { kind: 'deduced', map: true };
 const metadata = (): Shape => shapeOf('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
 
 /** The shape of a resource with this schema; without one, of free JSON. */
@@ -34,7 +35,7 @@ function shapeAt(s: Structural): Shape {
 function mapShape(s: Structural, resource: boolean): Shape {
   if (!resource && s.properties.size === 0) {
     if (typeof s.additional === 'object') return { kind: 'map', value: shapeAt(s.additional) };
-    if (s.additional === true || s.preserve) return deduced;
+    if (s.additional === true || s.preserve) return s.type === 'object' ? deducedMap : deduced;
   }
   const known = new Map<string, Shape>();
   const open = s.preserve || s.additional === true ? deduced : undefined;

@@ -127,7 +127,11 @@ class Node implements ValueValidator {
   }
 
   #checkNumber(value: number | bigint, path: FieldPath | undefined, found: Found): void {
-    const { maximum, minimum, multipleOf, exclusiveMaximum, exclusiveMinimum } = this.#s;
+    const { maximum, minimum, multipleOf, exclusiveMaximum, exclusiveMinimum, type, format } = this.#s;
+    if (type === 'integer' && typeOf(value) === 'number')
+      found.whole(
+        `Checked value must be of type integer ${format ? `with format ${format}` : '(default format)'} in ${path ?? ''}`,
+      );
     if (multipleOf !== undefined && !isMultiple(value, multipleOf))
       found.invalid(path, value, `should be a multiple of ${goFloat(multipleOf)}`);
     if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum))

@@ -197,7 +197,7 @@ test('hostile definitions and objects are answered, not suffered', async () => {
     201,
     'POST',
     widgets(group),
-    `{"metadata":{"name":"p"},"__proto__":{"x":1},"constructor":1}`,
+    `{"apiVersion":"${group}/v1","kind":"Widget","metadata":{"name":"p"},"__proto__":{"x":1},"constructor":1}`,
   );
   assert.deepEqual(Object.keys(odd), ['apiVersion', 'kind', 'metadata']);
 });

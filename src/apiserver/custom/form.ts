@@ -3,8 +3,8 @@
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { equalJson, isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
 import type { CustomForm } from '../../api/structural/custom-form.ts';
-import { applyStructuralDefaults } from '../../api/structural/default.ts';
-import { coerceEmbedded, coerceMetadata, repairEmbedded } from '../../api/structural/embedded.ts';
+import { applyStructuralDefaults, dropNulls, fillDefaults } from '../../api/structural/default.ts';
+import { coerceEmbedded, coerceMetadata, dropUnreadable, repairEmbedded } from '../../api/structural/embedded.ts';
 import { prune } from '../../api/structural/prune.ts';
 import { shapeOfStructural } from '../../api/structural/shape.ts';
 import { compileStructural, preserveAll, type Structural } from '../../api/structural/structural.ts';
@@ -39,10 +39,12 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
   const shape = once(() => shapeOfStructural(structural()));
   const shown = new WeakMap<KubeObject, KubeObject>();
 
-  function decode(value: Readonly<Plain>, unknown?: string[]): Mutable<KubeObject> {
+  function decode(value: Readonly<Plain>, unknown?: string[], applied = false): Mutable<KubeObject> {
     const object = sortedCopy(value) as Plain;
+    if (applied && isPlain(object.metadata)) dropUnreadable(object.metadata);
     object.metadata = coerceMetadata(object.metadata, 'metadata', unknown);
     settle(object, unknown);
+    if (!applied) dropNulls(structural(), object);
     return sorted(object) as unknown as Mutable<KubeObject>;
   }
 
@@ -51,7 +53,7 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
     prune(structural(), object, unknown && found);
     unknown?.push(...found.sort());
     coerceEmbedded(structural(), object, '', unknown);
-    applyStructuralDefaults(structural(), object);
+    fillDefaults(structural(), object);
   }
 
   function showNow(converted: KubeObject): KubeObject {

@@ -154,7 +154,8 @@ export function checkName({ metadata }: KubeObject, name: string): void {
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
 }
 
-function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {
+/** Throws 400 for an object that is not the one of the key; one without a namespace gets the key's. */
+export function checkIdentity(registry: Registry, key: ObjectKey, object: Mutable<KubeObject>): void {
   const m = object.metadata;
   if (!m.name) throw nameless(key.name);
   checkName(object as KubeObject, key.name);

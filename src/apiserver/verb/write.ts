@@ -6,7 +6,7 @@ import { writeContext, writeParameters } from '../options.ts';
 import { applyTransform, isApply, patchTransform } from '../patch.ts';
 import { createObject } from '../registry/create.ts';
 import type { Registry } from '../registry/registry.ts';
-import { type Transform, updateObject } from '../registry/update.ts';
+import { checkIdentity, type Transform, updateObject } from '../registry/update.ts';
 import { rendererFor } from '../rendering.ts';
 import { attributesOf } from '../request-attributes.ts';
 import { isTrue } from '../request-info.ts';
@@ -33,9 +33,17 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   const force = isTrue(exchange.query.get('force'));
   const now = () => registry.options.clock.now();
   const applying = { context, name: info.name, force, draft: draftOptions, now };
+  // What is wrong with the whole object is told before whether there is one to change.
+  let first = info.verb === 'update' ? decoded() : undefined;
+  if (first) checkIdentity(registry, keyOf(info), first);
+  const draft = () => {
+    const made = first ?? decoded();
+    first = undefined;
+    return made;
+  };
   const transform =
     info.verb === 'update'
-      ? decoded
+      ? draft
       : apply
         ? applyTransform(resource, versions.strategy, body, applying)
         : patchTransform(resource, versions.strategy, body, contentType, draftOptions, info.subresource);
