@@ -52,7 +52,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     });
   const kubeletClient = connect(config.kubelet, 'kubelet');
   const proxyClient = connect(config.proxy, 'kube-proxy');
-  const network = cniNetworkName(config.cluster, config.nodeName);
+  const network = networkOf(config);
   const runtime = containerdRuntime({ socket: containerdSocket(config.runDirectory), clock, log, network });
   const context: NodeContext = {
     config,
@@ -140,6 +140,11 @@ async function watchOwnNode(
   off();
 }
 
+const networkOf = ({ cluster, nodeName, stateDirectory }: AgentConfig) => ({
+  name: cniNetworkName(cluster, nodeName),
+  leaseDir: join(stateDirectory, 'leases'),
+});
+
 function createCniConfig(context: NodeContext, confDir: string): Service {
   const { config, log } = context;
   let written = '';
@@ -150,9 +155,7 @@ function createCniConfig(context: NodeContext, confDir: string): Service {
         const podCidrs = node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : []);
         if (podCidrs.length === 0 || podCidrs.join() === written) return;
         written = podCidrs.join();
-        const name = cniNetworkName(config.cluster, config.nodeName);
-        const leaseDir = join(config.stateDirectory, 'leases');
-        writeCniConfig(confDir, { name, bridge: 'cni0', podCidrs, mtu: 1500, leaseDir }).catch(error => {
+        writeCniConfig(confDir, { ...networkOf(config), bridge: 'cni0', podCidrs, mtu: 1500 }).catch(error => {
           written = '';
           log.error('writing the CNI configuration failed', { error });
         });

@@ -95,17 +95,45 @@ done 2> /dev/null
 exec ip link set ${podInterface} address "$1"`;
 
 /**
- * Tells the node and its pods whose address it is now. The bridge plugin lets the kernel do that when the interface
- * comes up, which is before the bridge forwards for it: who had spoken with an earlier pod of the same address went on
- * sending to that one, for up to a minute. Nothing to do for a sandbox on the node's network.
+ * Tells the node and its pods whose address it is now, where another pod may have had it before. The bridge plugin lets
+ * the kernel do that when the interface comes up, which is before the bridge forwards for it: who had spoken with the
+ * earlier pod went on sending to that one, for up to a minute. Nothing to do for a sandbox on the node's network.
  */
-export async function announceAddresses(networkName: string, sandboxId: string, cacheDir = cniCacheDir): Promise<void> {
-  const file = join(cacheDir, `${networkName}-${sandboxId}-${podInterface}`);
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return;
-  const { result } = JSON.parse(text) as { result?: { interfaces?: { sandbox?: string; mac?: string }[] } };
-  for (const { sandbox, mac } of result?.interfaces ?? [])
-    if (sandbox && mac) await runProgram('nsenter', [`--net=${sandbox}`, 'sh', '-c', announce, 'sh', mac]);
+export class AddressAnnouncer {
+  readonly #network: string;
+  readonly #cacheDir: string;
+  // All that pods had so far; undefined where there were pods before.
+  readonly #had: Set<string> | undefined;
+
+  constructor({ name, leaseDir }: Pick<CniNetwork, 'name' | 'leaseDir'>, cacheDir = cniCacheDir) {
+    this.#network = name;
+    this.#cacheDir = cacheDir;
+    this.#had = existsSync(join(leaseDir, name)) ? undefined : new Set();
+  }
+
+  async announce(sandboxId: string): Promise<void> {
+    const file = join(this.#cacheDir, `${this.#network}-${sandboxId}-${podInterface}`);
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    if (text === undefined) return;
+    const { result } = JSON.parse(text) as { result?: CniResult };
+    if (this.#areNew(result?.ips ?? [])) return;
+    for (const { sandbox, mac } of result?.interfaces ?? [])
+      if (sandbox && mac) await runProgram('nsenter', [`--net=${sandbox}`, 'sh', '-c', announce, 'sh', mac]);
+  }
+
+  #areNew(ips: readonly { readonly address: string }[]): boolean {
+    const had = this.#had;
+    if (!had) return false;
+    const known = ips.some(ip => had.has(ip.address));
+    for (const { address } of ips) had.add(address);
+    return !known;
+  }
+}
+
+interface CniResult {
+  readonly interfaces?: readonly { readonly sandbox?: string; readonly mac?: string }[];
+  /** With the length of their range. */
+  readonly ips?: readonly { readonly address: string }[];
 }
 
 const cached = (cacheDir: string) => readdir(cacheDir).catch(() => []);

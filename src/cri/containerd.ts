@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { resolveCdi } from './cdi.ts';
-import { announceAddresses } from './cni.ts';
+import { AddressAnnouncer, type CniNetwork } from './cni.ts';
 import { watchContainerdEvents } from './containerd-events.ts';
 import descriptor from './cri-v1.json' with { type: 'json' };
 import { GrpcChannel } from './grpc.ts';
@@ -16,8 +16,8 @@ export interface ContainerdOptions {
   readonly socket: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Name of the CNI network whose new pods are announced to their neighbours. */
-  readonly network?: string;
+  /** The CNI network whose new pods are announced to their neighbours. */
+  readonly network?: Pick<CniNetwork, 'name' | 'leaseDir'>;
 }
 
 /**
@@ -28,6 +28,7 @@ export interface ContainerdOptions {
 export function containerdRuntime(options: ContainerdOptions): ContainerRuntime {
   const { socket, clock, log, network } = options;
   const channel = new GrpcChannel(socket, clock);
+  const announcer = network && new AddressAnnouncer(network);
   const calls: Record<string, unknown> = {};
   for (const { method, stream } of methods()) {
     calls[method.name] = stream
@@ -43,10 +44,12 @@ export function containerdRuntime(options: ContainerdOptions): ContainerRuntime 
     async RunPodSandbox(request, call) {
       const response = await services.RunPodSandbox(request, call);
       // The pod can do without.
-      if (network)
-        await announceAddresses(network, response.pod_sandbox_id ?? '').catch(error =>
-          log.warn("announcing a sandbox's addresses failed", { sandbox: response.pod_sandbox_id, error }),
-        );
+      if (announcer)
+        await announcer
+          .announce(response.pod_sandbox_id ?? '')
+          .catch(error =>
+            log.warn("announcing a sandbox's addresses failed", { sandbox: response.pod_sandbox_id, error }),
+          );
       return response;
     },
     async CreateContainer(request, call) {

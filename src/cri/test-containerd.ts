@@ -73,7 +73,8 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
     log,
   };
   const containerd = new ContainerdProcess(options);
-  const runtime = containerdRuntime({ socket, clock: systemClock, log, network: name });
+  const leaseDir = join(directory, 'leases');
+  const runtime = containerdRuntime({ socket, clock: systemClock, log, network: { name, leaseDir } });
   let running: Promise<void> | undefined;
   const remove = async () => {
     await containerd.destroyContainers();
@@ -97,7 +98,6 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
   try {
     await runProgram('ip', ['netns', 'add', name]);
     await runProgram('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
-    const leaseDir = join(directory, 'leases');
     await writeCniConfig(join(directory, 'cni'), {
       name,
       bridge: 'cni0',
