@@ -54,6 +54,11 @@ test('[sig-api-machinery] CustomResourceDefinition Watch [Privileged:ClusterAdmi
 const named = (group: string, version: string, kind = 'Widget') =>
   `${group.split('.').reverse().join('.')}.${version}.${kind}`;
 const published = async () => (await call.expect(200, 'GET', '/openapi/v2')).definitions;
+const publishedV3 = async (group: string) =>
+  (await call.expect(200, 'GET', `/openapi/v3/apis/${group}/v1`)).components.schemas[named(group, 'v1')];
+const kindOf = (group: string) => ({
+  'x-kubernetes-group-version-kind': [{ group, kind: 'Widget', version: 'v1' }],
+});
 const bare = ({ properties: { apiVersion, kind, metadata, ...properties }, ...schema }: Json) => {
   assert.ok(apiVersion && kind && metadata);
   const { 'x-kubernetes-group-version-kind': gvk, ...rest } = schema;
@@ -80,22 +85,27 @@ test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin]
 test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD without validation schema', async () => {
   const group = 'bare.example.com';
   await establish(call, definition(group));
-  const schema = (await published())[named(group, 'v1')];
-  assert.deepEqual(bare(schema), { type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
+  assert.deepEqual((await published())[named(group, 'v1')], { type: 'object', ...kindOf(group) });
+  const open = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  assert.deepEqual(bare(await publishedV3(group)), open);
 });
 
 test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD preserving unknown fields at the schema root', async () => {
   const group = 'root.example.com';
   const schema = { ...foo, 'x-kubernetes-preserve-unknown-fields': true };
   await establish(call, definition(group, [{ schema }]));
-  assert.deepEqual(bare((await published())[named(group, 'v1')]), schema);
+  // Clients of version 2 would refuse what is not described.
+  assert.deepEqual((await published())[named(group, 'v1')], { type: 'object', ...kindOf(group) });
+  assert.deepEqual(bare(await publishedV3(group)), schema);
 });
 
 test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for CRD preserving unknown fields in an embedded object', async () => {
   const group = 'nested.example.com';
-  const schema = spec({ dummy: { type: 'object' } }, { 'x-kubernetes-preserve-unknown-fields': true });
+  const open = { 'x-kubernetes-preserve-unknown-fields': true };
+  const schema = spec({ dummy: { type: 'object' } }, open);
   await establish(call, definition(group, [{ schema }]));
-  assert.deepEqual(bare((await published())[named(group, 'v1')]), schema);
+  assert.deepEqual(bare((await published())[named(group, 'v1')]), { type: 'object', properties: { spec: open } });
+  assert.deepEqual(bare(await publishedV3(group)), schema);
   const made = await call.expect(
     201,
     'POST',
@@ -103,6 +113,38 @@ test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin]
     widget(group, 'a', { spec: { any: 1 } }),
   );
   assert.deepEqual(made.spec, { any: 1 });
+});
+
+test('version 2 of OpenAPI shows of a schema what its clients understand', async () => {
+  const group = 'version2.example.com';
+  const embedded = { type: 'object', 'x-kubernetes-embedded-resource': true };
+  const text = { type: 'string' };
+  const maybe = { type: 'object', nullable: true, properties: { a: text } };
+  const schema = {
+    type: 'object',
+    required: ['maybe', 'list'],
+    properties: {
+      maybe,
+      list: { type: 'array', items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      map: { type: 'object', additionalProperties: { type: 'string', nullable: true } },
+      one: { type: 'object', required: ['a'], properties: { a: text, b: text }, oneOf: [{ required: ['b'] }] },
+      closed: { ...embedded, properties: { spec: { type: 'object' } } },
+      open: { ...embedded, 'x-kubernetes-preserve-unknown-fields': true },
+    },
+  };
+  await establish(call, definition(group, [{ schema }]));
+  const { required, properties } = bare((await published())[named(group, 'v1')]);
+  assert.deepEqual(required, ['list']);
+  const { closed, ...rest } = properties;
+  assert.deepEqual(rest, {
+    maybe: {},
+    list: { type: 'array', items: { 'x-kubernetes-preserve-unknown-fields': true } },
+    map: { type: 'object', additionalProperties: {} },
+    one: { type: 'object', required: ['a'], properties: { a: text, b: text } },
+    open: { 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true },
+  });
+  assert.deepEqual(closed.required, ['kind', 'apiVersion']);
+  assert.deepEqual(Object.keys(closed.properties).sort(), ['apiVersion', 'kind', 'metadata', 'spec']);
 });
 
 test('[sig-api-machinery] CustomResourcePublishOpenAPI [Privileged:ClusterAdmin] works for multiple CRDs of different groups', async () => {

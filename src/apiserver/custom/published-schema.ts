@@ -5,6 +5,7 @@ import type { CustomForm } from '../../api/structural/custom-form.ts';
 type Json = Record<string, unknown>;
 
 const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
+const preserves = 'x-kubernetes-preserve-unknown-fields';
 const made = new WeakMap<CustomForm, Map<2 | 3, Json>>();
 
 /** With kind, apiVersion and metadata. Made once for each form. */
@@ -16,8 +17,7 @@ export function publishedSchema(form: CustomForm, openApi: 2 | 3): Json {
   }
   let schema = known.get(openApi);
   if (!schema) {
-    const own = (openApi === 2 ? forVersion2(form.schema as Json, true) : form.schema) as Json;
-    schema = withTypeMeta(withEmbedded(own, openApi), openApi);
+    schema = openApi === 2 ? makeVersion2(form.schema as Json) : withTypeMeta(withEmbedded(form.schema as Json, 3), 3);
     known.set(openApi, schema);
   }
   return schema;
@@ -32,6 +32,12 @@ const typeMeta: Json = {
   kind: { type: 'string', description: 'Name of the REST resource the object stands for.' },
 };
 
+// A property that is told of would make clients of version 2 refuse all others.
+function makeVersion2(schema: Json): Json {
+  if (schema[preserves] === true) return { type: 'object' };
+  return withTypeMeta(withEmbedded(forVersion2(schema, true), 2), 2);
+}
+
 function withTypeMeta(schema: Json, openApi: 2 | 3): Json {
   const ref = { $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${objectMeta}` };
   const description = "Standard object's metadata.";
@@ -41,9 +47,11 @@ function withTypeMeta(schema: Json, openApi: 2 | 3): Json {
 }
 
 function withEmbedded(schema: Json, openApi: 2 | 3): Json {
-  let out = mapChildren(schema, child => withEmbedded(child, openApi));
-  if (schema['x-kubernetes-embedded-resource'] === true) out = withTypeMeta(out, openApi);
-  return out;
+  const out = mapChildren(schema, child => withEmbedded(child, openApi));
+  if (schema['x-kubernetes-embedded-resource'] !== true || (openApi === 2 && schema[preserves] === true)) return out;
+  const required = Array.isArray(schema.required) ? schema.required : [];
+  const missing = ['kind', 'apiVersion'].filter(name => !required.includes(name));
+  return { ...withTypeMeta(out, openApi), required: [...required, ...missing] };
 }
 
 function mapChildren(schema: Json, change: (child: Json) => Json): Json {
@@ -57,12 +65,20 @@ function mapChildren(schema: Json, change: (child: Json) => Json): Json {
   return out;
 }
 
-// Version 2 has neither composites nor null.
+// Version 2 has neither composites nor null, and its clients take what is described for all there may be.
 function forVersion2(schema: Json, root = false): Json {
   const { allOf: _, anyOf: __, oneOf: ___, not: ____, nullable, ...rest } = schema;
-  if (nullable === true && !root) {
-    const { type: _type, properties: _properties, items: _items, ...bare } = rest;
-    return bare;
+  const maybeNull = nullable === true && !root;
+  if (maybeNull || rest[preserves] === true) {
+    delete rest.properties;
+    delete rest.items;
+    if (maybeNull || rest.type === 'object' || rest.type === 'array') delete rest.type;
+  } else if (Array.isArray(rest.required)) {
+    const properties = isPlain(rest.properties) ? rest.properties : {};
+    rest.required = rest.required.filter(name => !isNullable(properties[name]));
+    if (isNullable(rest.additionalProperties) || !(rest.required as unknown[]).length) delete rest.required;
   }
   return mapChildren(rest, child => forVersion2(child));
 }
+
+const isNullable = (schema: unknown): boolean => isPlain(schema) && schema.nullable === true;
