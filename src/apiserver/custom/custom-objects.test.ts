@@ -189,6 +189,12 @@ test('[sig-api-machinery] CustomResourceFieldSelectors [Privileged:ClusterAdmin]
   assert.equal(gone.object.metadata.name, 'a');
   const { message } = await call.expect(400, 'GET', `${widgets(group)}?fieldSelector=spec.other=x`);
   assert.equal(message, 'field label not supported: spec.other');
+  const { definitions } = await call.expect(200, 'GET', '/openapi/v2');
+  for (const kind of ['Widget', 'WidgetList'])
+    assert.deepEqual(definitions[`com.example.select.v1.${kind}`]['x-kubernetes-selectable-fields'], [
+      { fieldPath: 'spec.color' },
+      { fieldPath: 'spec.big' },
+    ]);
 });
 
 test('validation rules run on create and update', async () => {

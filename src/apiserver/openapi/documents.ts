@@ -50,11 +50,13 @@ function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3)
 
 function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, openApi: 2 | 3): void {
   const name = typeNameOf(r);
-  const gvk = (kind: string) => ({
+  const selectable = [...r.fieldSelectors.values()].map(fieldPath => ({ fieldPath }));
+  const extensions = (kind: string) => ({
     'x-kubernetes-group-version-kind': [{ group: r.group, kind, version: r.version }],
+    ...(selectable.length ? { 'x-kubernetes-selectable-fields': selectable } : {}),
   });
   const ref = (to: string) => ({ $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${to}` });
-  schemas.set(name, { type: 'object', ...source.customSchema?.(r, openApi), ...gvk(r.kind) });
+  schemas.set(name, { type: 'object', ...source.customSchema?.(r, openApi), ...extensions(r.kind) });
   schemas.set(`${name}List`, {
     type: 'object',
     required: ['items'],
@@ -64,7 +66,7 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
       metadata: openApi === 2 ? ref(`${meta}ListMeta`) : { allOf: [ref(`${meta}ListMeta`)] },
       items: { type: 'array', items: ref(name) },
     },
-    ...gvk(`${r.kind}List`),
+    ...extensions(`${r.kind}List`),
   });
   if (schemas.has(`${meta}ObjectMeta`) && schemas.has(`${meta}ListMeta`)) return;
   for (const [known, schema] of definitions(

@@ -181,7 +181,8 @@ function makeHash(id: string, { customSchema, version, remote = [] }: Source, re
   if (everything) for (const r of remote) hash.update(`${r.id} ${r.hash}\n`);
   for (const r of resources) {
     hash.update(`${r.group}/${r.version}/${r.resource}/${r.kind} ${r.verbs} ${[...r.subresources.keys()]}\n`);
-    if (!r.typeName && customSchema) hash.update(hashOfSchema(customSchema(r, 3)));
+    if (r.typeName || !customSchema) continue;
+    hash.update(`${hashOfSchema(customSchema(r, 3))} ${[...r.fieldSelectors.values()]}`);
   }
   return hash.digest('hex').toUpperCase();
 }
