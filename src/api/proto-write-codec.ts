@@ -1,6 +1,7 @@
 // How objects become protobuf: a function for each type, put together from the type facts on first use. Writers run
 // backwards, from the last field to the first.
 import { BugError } from '../base/assert.ts';
+import { jsonText } from '../base/json-text.ts';
 import type { WholeNumber } from '../base/whole-number.ts';
 import { isCanonicalPart } from './canonical-part.ts';
 import { nothing, type Plain, schemaVariantOf, wireTypeOf, zeroMessage, zeroOf } from './proto-wire-type.ts';
@@ -171,7 +172,7 @@ function jsonBytesOf(value: unknown): Buffer {
   const kept = typeof value === 'object' && value !== null && isCanonicalPart(value) ? value : undefined;
   const known = kept && rawBytes.get(kept);
   if (known) return known;
-  const bytes = Buffer.from(JSON.stringify(value));
+  const bytes = Buffer.from(jsonText(value));
   if (kept) rawBytes.set(kept, bytes);
   return bytes;
 }

@@ -114,3 +114,12 @@ test('bytes that are null are empty', () => {
   const again = decodeProtobuf(encodeProtobuf('io.k8s.api.core.v1.Secret', secret)).object;
   assert.deepEqual((again as { data?: unknown }).data, { k: '' });
 });
+
+test('raw objects are written as in JSON: clients compare their bytes with what Go makes', () => {
+  const type = 'io.k8s.api.apps.v1.ControllerRevision';
+  const data = { args: ['a && b > c', '\u2028'] };
+  const object = normalize(type, { kind: 'ControllerRevision', apiVersion: 'apps/v1', data, revision: 1 });
+  const bytes = encodeProtobuf(type, object);
+  assert.ok(Buffer.from(bytes).includes('{"args":["a \\u0026\\u0026 b \\u003e c","\\u2028"]}'));
+  assert.deepEqual((decodeProtobuf(bytes).object as { data?: unknown }).data, data);
+});
