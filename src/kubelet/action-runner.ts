@@ -106,7 +106,7 @@ export class ActionRunner {
   }
 
   async #kill(pod: Pod, observed: ObservedPod, action: Action<'kill'>): Promise<void> {
-    if (action.reason !== 'unknown') this.#p.starts.killedToRestart.add(action.observed.id);
+    if (action.restarts) this.#p.starts.killedToRestart.add(action.observed.id);
     await this.#c.killer.kill({
       pod,
       observed: action.observed,

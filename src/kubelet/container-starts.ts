@@ -62,7 +62,9 @@ export class ContainerStarts {
     const held = this.#held.get(container.name);
     if (held?.hash === hash && held.untilMs > clock.now()) return held.untilMs - clock.now();
     if (failedAtMs !== undefined) this.#countFailure(hash, failedAtMs);
-    this.forgetKills(observed, container.name);
+    // The one killed is told from one that has ended for good until its successor is seen.
+    for (const id of this.killedToRestart)
+      if (!observed.containers.some(c => c.id === id)) this.killedToRestart.delete(id);
     const type = containerTypes[action.kind];
     this.#c.metrics.containerStarted(type);
     try {

@@ -281,6 +281,36 @@ test('a failing liveness probe restarts the container, readiness takes it out', 
   }
 });
 
+test('killed for its liveness, a container that ends well starts again unless its pod runs once', async () => {
+  let alive = true;
+  const answer = async () => ({ result: alive ? ('success' as const) : ('failure' as const), output: '' });
+  const t = await startTestNode({
+    simulate: { behaviour: () => ({ stopExitCode: 0 }) },
+    probeNetwork: { http: answer, tcp: answer, grpc: answer },
+  });
+  try {
+    const livenessProbe = { tcpSocket: { port: 80 }, initialDelaySeconds: 5, periodSeconds: 1, failureThreshold: 1 };
+    for (const restartPolicy of ['OnFailure', 'Never'] as const)
+      await t.createPod({
+        metadata: { name: restartPolicy.toLowerCase() },
+        spec: { restartPolicy, containers: [{ ...container, livenessProbe }] },
+      });
+    await t.pass(7000);
+    alive = false;
+    await t.pass(2000);
+    alive = true;
+    await t.pass(1000);
+    const said = async (name: string) => {
+      const { status } = await t.getPod(name);
+      return [status?.phase, status?.containerStatuses?.[0]?.restartCount];
+    };
+    assert.deepEqual(await said('onfailure'), ['Running', 1]);
+    assert.deepEqual(await said('never'), ['Succeeded', 0]);
+  } finally {
+    await t.stop();
+  }
+});
+
 test('what the runtime says of a container it cannot start is told without the words of gRPC', async () => {
   const t = await startTestNode();
   try {

@@ -87,6 +87,10 @@ export class PodWorker implements PodView {
     return this.#starts.waiting;
   }
 
+  get killedToRestart(): ReadonlySet<string> {
+    return this.#starts.killedToRestart;
+  }
+
   get resources(): PodResources {
     return this.#resizing.resources;
   }

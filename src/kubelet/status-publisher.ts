@@ -16,6 +16,7 @@ export interface PodView {
   readonly removed: boolean;
   readonly stopped: boolean;
   readonly waiting: Map<string, WaitingReason>;
+  readonly killedToRestart: ReadonlySet<string>;
   readonly resources: PodResources;
   observed(): ObservedPod;
 }
@@ -90,6 +91,7 @@ export class StatusPublisher {
       observed,
       nowMs: this.#c.clock.now(),
       waiting: this.#v.waiting,
+      killedToRestart: this.#v.killedToRestart,
       isStarted: (c, o) => probes.isStarted(uid, c, o),
       isReady: (c, o) => probes.isReady(uid, c, o),
       terminationMessages: this.#messages,

@@ -151,6 +151,15 @@ test('back-off counts from the exit, not for containers killed to restart', () =
   assert.equal(plan(changed, observed('a:exited:1'), { backOff }), 'start a#1');
 });
 
+test('what was killed to restart starts again whatever its exit code and the policy', () => {
+  const killedToRestart = new Set(['a-0', 'i-0']);
+  for (const spec of [onFailure, never]) {
+    assert.equal(plan(pod(spec), observed('a:exited:0'), { killedToRestart }), 'start a#1');
+    assert.equal(plan(pod({ ...spec, ...init }), observed('i:exited:0'), { killedToRestart }), 'start i#1');
+  }
+  assert.equal(plan(pod(onFailure), observed('a:exited:0', dead), { killedToRestart }), 'sandbox 1');
+});
+
 test('RestartAllContainers begins the pod again', () => {
   const rule = { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [9] } };
   const p = pod({ ...init, containers: [container('a', { restartPolicyRules: [rule] }), container('b')] });

@@ -36,6 +36,8 @@ export type PodAction =
       readonly container: Container;
       readonly reason: KillReason;
       readonly message: string;
+      /** Another is to take its place, however this one ends. */
+      readonly restarts: boolean;
     }
   | {
       readonly type: 'back-off';
@@ -61,7 +63,10 @@ export interface PlanInput {
   readonly verdicts: ReadonlyMap<string, { readonly startup?: Verdict; readonly liveness?: Verdict }>;
   /** By container hash: a container with another image starts anew. */
   readonly backOff: ReadonlyMap<string, BackOffEntry>;
-  /** Containers the kubelet killed in order to restart them, and has not held back since: they do not wait for their own end. */
+  /**
+   * Ids of containers the kubelet killed in order to restart them, and has not held back since: they do not wait for
+   * their own end, and start again whatever their exit code.
+   */
   readonly killedToRestart: ReadonlySet<string>;
   /** By container name: the resources in force, where known. */
   readonly actualResources?: ReadonlyMap<string, ResourceRequirements>;
@@ -108,14 +113,16 @@ function isUsable(pod: Pod, observed: ObservedPod): boolean {
   return latest.hostNetwork === hostNetwork && (hostNetwork || latest.ips.length > 0);
 }
 
-function planSandbox({ pod, observed }: PlanInput, latest: ObservedSandbox | undefined): PodPlan {
+function planSandbox(input: PlanInput, latest: ObservedSandbox | undefined): PodPlan {
+  const { observed } = input;
   const leftovers = hasRunning(observed) || observed.sandboxes.some(s => s.ready);
   const kill: readonly PodAction[] = leftovers ? [{ type: 'kill-pod' }] : [];
-  if (!needsSandbox(pod, observed)) return { actions: kill };
+  if (!needsSandbox(input)) return { actions: kill };
   return { actions: [...kill, { type: 'create-sandbox', attempt: latest ? latest.attempt + 1 : 0 }] };
 }
 
-function needsSandbox(pod: Pod, observed: ObservedPod): boolean {
+function needsSandbox(input: PlanInput): boolean {
+  const { pod, observed } = input;
   const { spec } = pod;
   if (observed.containers.length === 0) return true;
   const anyMayRestart =
@@ -123,8 +130,13 @@ function needsSandbox(pod: Pod, observed: ObservedPod): boolean {
   if (!anyMayRestart || hasFailedForGood(pod, observed)) return false;
   return spec.containers.some(c => {
     const last = latestContainer(observed, c.name);
-    return last?.state !== 'exited' || restartsAfter(pod, c, last.exitCode, false);
+    return last?.state !== 'exited' || startsAgain(input, c, last, false);
   });
+}
+
+/** Whether a container that has exited is to run again. */
+function startsAgain(p: PlanInput, container: Container, last: ObservedContainer, isInit: boolean): boolean {
+  return p.killedToRestart.has(last.id) || restartsAfter(p.pod, container, last.exitCode, isInit);
 }
 
 function hasFailedForGood(pod: Pod, observed: ObservedPod): boolean {
@@ -152,7 +164,8 @@ function killForRestartAll(pod: Pod, observed: ObservedContainer): readonly PodA
   const container = init ?? pod.spec.containers.find(c => c.name === observed.name);
   if (!container) return [];
   const message = `Container ${observed.name} is being killed because all containers of the pod restart`;
-  return [{ type: 'kill', observed, kind: init ? 'init' : 'main', container, reason: 'restart-all', message }];
+  const kind = init ? 'init' : 'main';
+  return [{ type: 'kill', observed, kind, container, reason: 'restart-all', message, restarts: true }];
 }
 
 const inRound = (p: Planning, name: string) => p.current.find(c => c.name === name);
@@ -200,8 +213,8 @@ function runOnce(p: Planning, container: Container): 'passed' | 'pending' | 'fai
     killUnknown(p, 'init', container, status);
     return 'pending';
   }
-  if (status.state === 'exited' && status.exitCode === 0) return 'passed';
-  if (status.state === 'exited' && !restartsAfter(p.pod, container, status.exitCode, true)) return 'failed';
+  if (status.state === 'exited' && status.exitCode === 0 && !p.killedToRestart.has(status.id)) return 'passed';
+  if (status.state === 'exited' && !startsAgain(p, container, status, true)) return 'failed';
   start(p, 'init', container);
   return 'pending';
 }
@@ -237,7 +250,7 @@ function planMain(p: Planning): void {
     } else if (status?.state === 'unknown') {
       killUnknown(p, 'main', container, status);
       kept++;
-    } else if (last?.state !== 'exited' || restartsAfter(p.pod, container, last.exitCode, false)) {
+    } else if (last?.state !== 'exited' || startsAgain(p, container, last, false)) {
       start(p, 'main', container);
     }
   }
@@ -256,7 +269,8 @@ function latestFromEarlierSandbox(p: Planning, name: string): ObservedContainer 
 /** Starts the container, or notes how long its back-off still lasts. */
 function start(p: Planning, kind: ContainerKind, container: Container): void {
   const dead = p.observed.containers.filter(c => c.name === container.name && c.state === 'exited');
-  const failure = dead.find(c => !p.killedToRestart.has(c.id));
+  const last = latestContainer(p.observed, container.name);
+  const failure = dead.find(c => c !== last || !p.killedToRestart.has(c.id));
   // One killed to restart waits for the failure before its own; without its remains, for when that was recovered from.
   const failedAtMs = failure
     ? failure.finishedAtMs || failure.createdAtMs
@@ -274,7 +288,6 @@ function start(p: Planning, kind: ContainerKind, container: Container): void {
       return;
     }
   }
-  const last = latestContainer(p.observed, container.name);
   p.actions.push({
     type: 'start',
     kind,
@@ -298,6 +311,7 @@ function killIfUnfit(p: Planning, kind: ContainerKind, container: Container, obs
       container,
       reason,
       message: again ? `${message}, will be restarted` : message,
+      restarts: again,
     });
     return true;
   };
@@ -309,7 +323,7 @@ function killIfUnfit(p: Planning, kind: ContainerKind, container: Container, obs
 
 function killUnknown(p: Planning, kind: ContainerKind, container: Container, observed: ObservedContainer): void {
   const message = `${kind === 'init' ? 'Init container' : 'Container'} is in "unknown" state, try killing it before restart`;
-  p.actions.push({ type: 'kill', observed, kind, container, reason: 'unknown', message });
+  p.actions.push({ type: 'kill', observed, kind, container, reason: 'unknown', message, restarts: false });
 }
 
 function planResize(p: Planning, kind: ContainerKind, container: Container, observed: ObservedContainer): void {
@@ -322,6 +336,6 @@ function planResize(p: Planning, kind: ContainerKind, container: Container, obse
   );
   if (restart) {
     const message = `Container ${container.name} resize requires restart, will be restarted`;
-    p.actions.push({ type: 'kill', observed, kind, container, reason: 'resize', message });
+    p.actions.push({ type: 'kill', observed, kind, container, reason: 'resize', message, restarts: true });
   } else p.actions.push({ type: 'resize', container, observed });
 }

@@ -35,6 +35,8 @@ export interface StatusInput {
   /** Whether probes let a running container count as started and ready. */
   isStarted(container: Container, observed: ObservedContainer): boolean;
   isReady(container: Container, observed: ObservedContainer): boolean;
+  /** Ids of containers killed so that another takes their place. */
+  readonly killedToRestart: ReadonlySet<string>;
   /** By container id. */
   readonly terminationMessages: ReadonlyMap<string, string>;
   readonly hostIps: readonly string[];
@@ -194,19 +196,18 @@ function observedStatus(
   const { pod } = input;
   const waiting = input.waiting.get(container.name);
   const running = latest.state === 'running';
-  const restarting =
-    latest.state === 'exited' &&
-    kind !== 'ephemeral' &&
-    !input.terminal &&
-    restartsAfter(pod, container, latest.exitCode, kind === 'init');
+  const mayRestart = latest.state === 'exited' && kind !== 'ephemeral' && !input.terminal;
+  const restarting = mayRestart && restartsAfter(pod, container, latest.exitCode, kind === 'init');
+  // The API server holds an end that the policy calls final to be final: what begins again all the same must not show it.
+  const replaced = mayRestart && !restarting && input.killedToRestart.has(latest.id);
   let state: ContainerState;
   let lastState = lastStateOf(input, before, previous);
   if (running)
     state = { running: { ...(timeOf(latest.startedAtMs) ? { startedAt: timeOf(latest.startedAtMs)! } : {}) } };
   else if (latest.state === 'exited') {
     const terminated = terminatedState(input, latest);
-    if (waiting && restarting) {
-      state = { waiting };
+    if (replaced || (waiting && restarting)) {
+      state = waiting ? { waiting } : defaultWaiting(pod);
       lastState = { terminated };
     } else state = { terminated };
   } else if (waiting) state = { waiting };
