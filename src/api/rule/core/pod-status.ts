@@ -1,7 +1,7 @@
 // What a status update of a pod may say.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import { IMMUTABLE, isDns1123Subdomain, isIpAddress, isQualifiedName } from '../../name-rule.ts';
-import type { ContainerStatus, Pod } from '../../type/core-v1.ts';
+import type { Container, ContainerStatus, Pod } from '../../type/core-v1.ts';
 
 const STATUS = path('status');
 
@@ -31,8 +31,9 @@ function validateConditions(pod: Pod, errors: FieldErrors): void {
   }
 }
 
-// A terminated container stays so, unless its policy starts it again.
+// A terminated container stays so, unless its policy starts it again, or another's end starts all of them.
 function validateTransitions(pod: Pod, old: Pod, errors: FieldErrors): void {
+  if (containersOf(pod).some(c => c.restartPolicyRules?.some(r => r.action === 'RestartAllContainers'))) return;
   const check = (now: readonly ContainerStatus[] = [], was: readonly ContainerStatus[] = [], at: FieldPath) => {
     for (const before of was) {
       const ended = before.state?.terminated;
@@ -47,8 +48,10 @@ function validateTransitions(pod: Pod, old: Pod, errors: FieldErrors): void {
   check(pod.status.initContainerStatuses, old.status.initContainerStatuses, STATUS.child('initContainerStatuses'));
 }
 
+const containersOf = ({ spec }: Pod): readonly Container[] => [...spec.containers, ...(spec.initContainers ?? [])];
+
 const mayRestart = (pod: Pod, name: string): boolean =>
-  [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some(
+  containersOf(pod).some(
     c =>
       c.name === name &&
       (c.restartPolicy === 'Always' || c.restartPolicy === 'OnFailure' || c.restartPolicyRules?.length),

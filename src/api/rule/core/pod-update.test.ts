@@ -160,4 +160,21 @@ test('status updates keep what is decided', () => {
       'status.podIPs: Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}]: may specify no more than one IP for each IP family',
     ],
   );
+  // The end of one container may start all of them again.
+  const rules = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [9] } }];
+  const spec = { restartPolicy: 'Never', containers: ['c', 'd'].map(name => ({ ...old.spec.containers[0], name })) };
+  const again = (d: object) =>
+    changed(
+      stored(
+        { ...spec, containers: [spec.containers[0], { ...spec.containers[1], restartPolicy: 'Never', ...d }] },
+        {},
+        { status: old.status },
+      ),
+      p => {
+        p.status.containerStatuses = [{ ...terminated, state: { running: {} } }] as any;
+      },
+      'status',
+    );
+  assert.deepEqual(again({ restartPolicyRules: rules }), []);
+  assert.equal(again({ restartPolicyRules: rules.map(r => ({ ...r, action: 'Restart' })) }).length, 1);
 });
