@@ -73,7 +73,9 @@ async function run(c: ClusterAccess, user: User, mine: readonly Row[]) {
   const name = `volumes-${user.uid}${user.fsGroup ? '-grouped' : ''}${user.resources ? '-limited' : ''}`;
   const { uid: runAsUser, fsGroup } = user;
   const { uid: _, fsGroup: __, ...container } = user;
-  const securityContext = { runAsUser, ...(fsGroup ? { fsGroup } : {}) };
+  // As the official pods of emptyDir and subpaths have it; without SELinux it means nothing.
+  const seLinuxOptions = { level: 's0:c0,c1' };
+  const securityContext = { runAsUser, seLinuxOptions, ...(fsGroup ? { fsGroup } : {}) };
   const main = { name: 'main', command: sh(`exec 2>&1\n${lines.join('\n')}`), volumeMounts, ...container };
   await c.pod(name, { securityContext, volumes, containers: [main] });
   const pod = await c.ended(name);
