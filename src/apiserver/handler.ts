@@ -7,6 +7,7 @@ import type { Auditor } from './audit/auditor.ts';
 import type { UserInfo } from './authn/user.ts';
 import { forbiddenError, type Verdict } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
+import { Deadline } from './deadline.ts';
 import type { Gate, Passage } from './flowcontrol/inflight.ts';
 import type { Exchange } from './http/exchange.ts';
 import { isLongRunning } from './long-running.ts';
@@ -14,7 +15,7 @@ import type { RequestMetrics } from './metrics.ts';
 import { runTraced } from './observe/trace.ts';
 import type { Tracer } from './observe/tracer.ts';
 import { unknownPath } from './plain-refusal.ts';
-import { checkTimeout } from './query-value.ts';
+import { timeoutMs } from './query-value.ts';
 import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo, trimSlashes } from './request-info.ts';
 import { handleResource } from './resource-handler.ts';
@@ -53,6 +54,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     let passage: Passage | undefined;
     const warnings: string[] = [];
     let acting: UserInfo | undefined;
+    let deadline: Deadline | undefined;
     const trace = tracer?.begin(exchange, startMs, () => acting);
     (trace ? runTraced(trace, serve) : serve()).catch(error => {
       if (!(error instanceof StatusError)) {
@@ -72,7 +74,9 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       done(error instanceof StatusError ? error.code : 500);
     });
 
-    function done(code: number): void {
+    function done(answered: number): void {
+      deadline?.end();
+      const code = deadline?.isPast ? 504 : answered;
       metrics.observe(info, exchange, code, startMs);
       if (trace) tracer!.end(trace, { info, exchange, code, endMs: context.clock.monotonic() });
       leave();
@@ -107,7 +111,12 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         failParsing(exchange);
         return;
       }
-      if (exchange.query.size > 0 && !isLongRunning(info)) checkTimeout(exchange.query);
+      const givenMs = exchange.query.size > 0 && !isLongRunning(info) ? timeoutMs(exchange.query) : undefined;
+      if (givenMs !== undefined) deadline = new Deadline(exchange, context.clock, startMs, givenMs);
+      if (deadline?.isPast) {
+        done(504);
+        return;
+      }
       const authenticating = options.authenticate(exchange);
       const who = authenticating instanceof Promise ? await authenticating : authenticating;
       if (!who) throw unauthorized();
@@ -146,7 +155,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         // Nobody here sees where a watch elsewhere stops beginning.
         if (info.verb === 'watch') leave();
         await options.aggregation!.serve(remote, exchange, user);
-      } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited });
+      } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited, deadline });
       else if (!(await servePath(exchange, user))) throw unknownPath(context, exchange.path);
       done(exchange.sentCode || (exchange.upgrade ? 101 : 200));
     }

@@ -1,5 +1,7 @@
 // Query parameters nobody should send: recorded from k8s.io/apiextensions-apiserver 1.36.2.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
 import { applyPatch, mergePatch } from './test-caller.ts';
@@ -44,7 +46,50 @@ test('timeouts', async () => {
     'timeout=x': `${wrong} invalid duration "x"`,
     'timeout=1': `${wrong} missing unit in duration "1"`,
   });
-  for (const text of ['1s', '0', '', '-1s']) await on.api.expect(200, 'GET', `${path}?timeout=${text}`);
+  for (const text of ['1m', '0', '', '-1s', '999999h']) await on.api.expect(200, 'GET', `${path}?timeout=${text}`);
+});
+
+const late = {
+  metadata: {},
+  status: 'Failure',
+  message: 'Timeout: request did not complete within the allotted timeout',
+  reason: 'Timeout',
+  details: {},
+  code: 504,
+};
+
+test('a request whose time is over is answered without its handler', async () => {
+  const waits = `${path}?resourceVersion=99999999&timeout=100ms`;
+  for (const url of [waits, `${path}?timeout=1ns&limit=x`, '/healthz?timeout=1ns', '/nowhere?timeout=1ns']) {
+    const { code, headers, object } = await on.api.send('GET', url);
+    assert.deepEqual([code, typeof object === 'string' ? JSON.parse(object) : object], [504, late], url);
+    assert.equal(headers['content-type'], 'text/plain; charset=utf-8', url);
+    assert.equal(headers['x-content-type-options'], undefined, url);
+  }
+  assert.equal((await on.api.send('HEAD', waits.replace('100ms', '1ns'))).code, 504);
+});
+
+test('what comes after its time is not written', async () => {
+  const { ca, admin, url } = on.server;
+  const session = connect(url, { ca, cert: admin.certificatePem, key: admin.keyPem });
+  const post = (query: string) =>
+    session.request({ ':method': 'POST', ':path': `${path}${query}`, 'content-type': 'application/json' });
+  const body = JSON.stringify(widget(group, 'late'));
+  const slow = post('?timeout=100ms');
+  slow.write(body.slice(0, 5));
+  const [head] = await once(slow, 'response');
+  assert.equal(head[':status'], 504);
+  assert.deepEqual(JSON.parse((await slow.setEncoding('utf8').toArray()).join('')), late);
+  slow.end(body.slice(5));
+  // Streams of one connection are served in turn.
+  for (const name of ['next', 'last']) {
+    const made = post('?dryRun=All');
+    made.end(JSON.stringify(widget(group, name)));
+    assert.equal((await once(made, 'response'))[0][':status'], 201);
+    made.resume();
+  }
+  await on.api.expect(404, 'GET', `${path}/late`);
+  session.close();
 });
 
 test('continue tokens of nobody', async () => {

@@ -14,12 +14,13 @@ export function queryInteger(name: string, query: URLSearchParams): WholeNumber 
   return typeof value === 'bigint' ? wholeNumber(value) : value;
 }
 
-/** Throws 400 for a `timeout` that is no duration; how long the server works on a request it decides itself. */
-export function checkTimeout(query: URLSearchParams): void {
+/** How long the client gives its request; undefined when it does not say, as with nothing and less. Throws 400. */
+export function timeoutMs(query: URLSearchParams): number | undefined {
   const text = query.get('timeout');
-  if (!text) return;
+  if (!text) return undefined;
   try {
-    parseDuration(text);
+    const ns = parseDuration(text);
+    return ns > 0 ? ns / 1e6 : undefined;
   } catch (error) {
     if (!(error instanceof ScalarError)) throw error;
     throw badRequest(`invalid timeout specified in the request URL - ${error.message}`);

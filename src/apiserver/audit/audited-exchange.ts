@@ -89,6 +89,7 @@ export class AuditedExchange implements Exchange {
   }
 
   respond(code: number, headers: Headers, body?: Uint8Array | string): void {
+    if (this.#ended) return;
     if (body !== undefined && this.#watcher.recordsResponse(code)) this.#note(headers, [Buffer.from(body)]);
     this.#code = code;
     const noted = this.#end(code);
@@ -99,6 +100,7 @@ export class AuditedExchange implements Exchange {
 
   open(code: number, headers: Headers): Writable {
     const out = this.#inner.open(code, this.#marked(headers));
+    if (this.#ended) return out;
     this.#watcher.onStart(code);
     if (this.#watcher.recordsResponse(code)) this.#tee(out, headers);
     const end = () => this.#end(code);

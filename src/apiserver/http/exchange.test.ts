@@ -107,3 +107,24 @@ test('an answer that has begun and is refused then is cut off', async () => {
   if (body) await assert.rejects(Array.fromAsync(body), /terminated/);
   one.close();
 });
+
+test('what follows an answer goes nowhere', async () => {
+  const twice = (exchange: Exchange) => {
+    exchange.respond(504, {}, 'late');
+    exchange.respond(200, {}, 'no');
+    const out = exchange.open(200, {});
+    out.write('{"items":[');
+    out.end();
+    assert.equal(exchange.sentCode, 504);
+  };
+  const two = createHttp2();
+  two.on('stream', (stream: ServerHttp2Stream, headers) => twice(new Http2Exchange(stream, headers, nobody)));
+  const session = connectHttp2(`http://127.0.0.1:${await listening(two)}`);
+  assert.equal((await session.request({ ':path': '/' }).setEncoding('utf8').toArray()).join(''), 'late');
+  session.close();
+  two.close();
+  const one = createHttp1((request, response) => twice(new Http1Exchange(request, response, nobody)));
+  const answer = await fetch(`http://127.0.0.1:${await listening(one)}`);
+  assert.deepEqual([answer.status, await answer.text()], [504, 'late']);
+  one.close();
+});

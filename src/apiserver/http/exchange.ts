@@ -1,7 +1,7 @@
 // One HTTP request and its answer, the same for HTTP/2 and HTTP/1.1.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import type { Duplex, Writable } from 'node:stream';
+import { type Duplex, Writable } from 'node:stream';
 import { badRequest, requestTooLarge, timeout } from '../../api/status.ts';
 import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
 import type { PeerIdentity } from './peer.ts';
@@ -25,7 +25,7 @@ export interface Exchange {
   readBody(maxBytes: number): Promise<Buffer>;
   /** Sends everything at once. An answer that has begun already is cut off: it cannot be ended any more. */
   respond(code: number, headers: Record<string, string | readonly string[]>, body?: Uint8Array | string): void;
-  /** Sends the head; the body follows on the returned stream. */
+  /** Sends the head; the body follows on the returned stream. What follows an answer goes nowhere. */
   open(code: number, headers: Record<string, string | readonly string[]>): Writable;
   /** The request body as a stream, for what is passed on. */
   readonly input: Duplex | IncomingMessage;
@@ -41,6 +41,9 @@ export interface Exchange {
   /** Of a request to go on with another protocol: the way to do so. */
   readonly upgrade?: PendingUpgrade;
 }
+
+/** Takes what is written behind an answer that is complete. */
+const nowhere = () => new Writable({ write: (_chunk, _encoding, done) => done() });
 
 const isWaiting = ({ expect }: IncomingHttpHeaders): boolean => expect?.toLowerCase() === '100-continue';
 
@@ -146,6 +149,7 @@ export class Http2Exchange implements Exchange {
 
   open(code: number, headers: Record<string, string | readonly string[]>): Writable {
     const stream = this.input;
+    if (stream.headersSent && stream.writableEnded) return nowhere();
     this.sentCode = code;
     if (!stream.destroyed && !stream.headersSent) stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
     return stream;
@@ -211,6 +215,7 @@ export class Http1Exchange implements Exchange {
   }
 
   open(code: number, headers: Record<string, string | readonly string[]>): Writable {
+    if (this.#response.writableEnded) return nowhere();
     this.sentCode = code;
     if (!this.#response.headersSent) {
       this.#response.writeHead(code, { ...(headers as Record<string, string>), ...this.extraHeaders });

@@ -106,6 +106,7 @@ async function createOnce(
     return new Stored(id, object as KubeObject, 0);
   }
   try {
+    context.checkDeadline?.();
     return await registry.put(id, object, 0);
   } catch (error) {
     undo?.();

@@ -43,6 +43,7 @@ export async function deleteObject(
       await registry.options.admission.mutate(attributes);
       await registry.options.admission.validate(attributes);
     }
+    context.checkDeadline?.();
     return deleteOnce(registry, current, request, context.dryRun);
   });
 }

@@ -37,6 +37,8 @@ export interface WriteContext {
   readonly admitted?: boolean;
   /** Adds to the request's audit event. */
   annotate?(key: string, value: string): void;
+  /** Throws once the request's time is over: nothing is to be written any more. */
+  checkDeadline?(): void;
   warn(message: string): void;
 }
 

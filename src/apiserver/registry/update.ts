@@ -126,6 +126,7 @@ async function updateOnce(
     return new Stored(current.key, ordered as KubeObject, current.revision);
   }
   try {
+    context.checkDeadline?.();
     const stored = await registry.put(current.key, ordered, current.revision, adopts ? old : undefined);
     const after = hooks?.afterUpdate?.(stored.object, old);
     if (after) await after;

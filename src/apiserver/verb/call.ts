@@ -9,7 +9,7 @@ import type { Registry } from '../registry/registry.ts';
 import { Stored } from '../registry/stored.ts';
 import { rendererFor, sendForm, sendList } from '../rendering.ts';
 import { sendObject } from '../respond.ts';
-import { annotating, keyOf, type ResourceRequest, readBody } from './resource-request.ts';
+import { keyOf, ofRequest, type ResourceRequest, readBody } from './resource-request.ts';
 import { optionsKind } from './write.ts';
 
 export async function handleCall(
@@ -36,7 +36,7 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
     resource,
     registry,
     key: keyOf(info),
-    context: { ...writeContext(user, p, info.subresource, {}, m => void warnings.push(m)), ...annotating(request) },
+    context: { ...writeContext(user, p, info.subresource, {}, m => void warnings.push(m)), ...ofRequest(request) },
     query: exchange.query,
     contentType,
     fieldValidation: p.fieldValidation,

@@ -11,7 +11,7 @@ import { rendererFor, sendForm, sendList } from '../rendering.ts';
 import { sendObject } from '../respond.ts';
 import { returnsDeleted } from '../returns-deleted.ts';
 import { checkNoInitialEvents, listParameters } from './list.ts';
-import { annotating, countedBody, keyOf, type ResourceRequest } from './resource-request.ts';
+import { countedBody, keyOf, ofRequest, type ResourceRequest } from './resource-request.ts';
 
 export async function handleDelete(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { asked, context } = await readDelete(request, resource);
@@ -65,5 +65,5 @@ async function readDelete(request: ResourceRequest, resource: Resource) {
     body.length ? options : {},
     m => void warnings.push(m),
   );
-  return { asked, context: { ...context, ...annotating(request) } };
+  return { asked, context: { ...context, ...ofRequest(request) } };
 }

@@ -5,6 +5,7 @@ import type { Audited } from '../audit/auditor.ts';
 import type { UserInfo } from '../authn/user.ts';
 import { maxBodyBytes } from '../body.ts';
 import type { ApiContext } from '../context.ts';
+import type { Deadline } from '../deadline.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { RequestInfo } from '../request-info.ts';
 
@@ -17,11 +18,14 @@ export interface ResourceRequest {
   readonly warnings: string[];
   /** The request's audit event. */
   readonly audited?: Pick<Audited, 'annotate'> | undefined;
+  readonly deadline?: Pick<Deadline, 'check'> | undefined;
 }
 
-/** What a write tells the request's audit event. */
-export const annotating = ({ audited }: ResourceRequest) =>
-  audited ? { annotate: (key: string, value: string) => audited.annotate(key, value) } : {};
+/** What a write has of its request: its audit event and its deadline. */
+export const ofRequest = ({ audited, deadline }: ResourceRequest) => ({
+  ...(audited ? { annotate: (key: string, value: string) => audited.annotate(key, value) } : {}),
+  ...(deadline ? { checkDeadline: () => deadline.check() } : {}),
+});
 
 export function keyOf(info: RequestInfo): ObjectKey {
   return info.namespace && info.resource !== 'namespaces'

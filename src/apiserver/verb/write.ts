@@ -12,7 +12,7 @@ import { attributesOf } from '../request-attributes.ts';
 import { isTrue } from '../request-info.ts';
 import { requestVersion } from '../request-version.ts';
 import { sendObject } from '../respond.ts';
-import { annotating, countedBody, keyOf, type ResourceRequest } from './resource-request.ts';
+import { countedBody, keyOf, ofRequest, type ResourceRequest } from './resource-request.ts';
 
 export async function handleWrite(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { exchange, info } = request;
@@ -67,7 +67,7 @@ function writingOf(request: ResourceRequest, resource: Resource, registry: Regis
   const warn = (m: string) => void warnings.push(m);
   const context = {
     ...writeContext(user, p, info.subresource, writeOptions(query, apply), warn),
-    ...annotating(request),
+    ...ofRequest(request),
     ...(apply ? { applied: true } : {}),
     ...(resource === registry.resource ? {} : { requested: resource }),
   };
