@@ -224,6 +224,14 @@ test('built-in kinds: the form first, then the values', async () => {
   assert.deepEqual(await apply({ spec: { ...spec, priority: 1.5 } }), value('cannot convert float64 to int32'));
 });
 
+test('a Scale whose name is no text', async () => {
+  const url = '/api/v1/namespaces/default/replicationcontrollers/two/scale?fieldManager=m';
+  const scale = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name: [{}] }, spec: { replicas: 1 } };
+  const { object } = await api.send('PATCH', url, scale, applyPatch);
+  assert.equal(object.code, 500);
+  assert.match(object.message, /\.metadata\.name: expected string, got &value\.valueUnstructured\{Value:\[\]interface/);
+});
+
 test('a configuration of another name', async () => {
   const { object } = await apply({}, 'other');
   assert.equal(object.message, 'the name of the object (other) does not match the name on the URL (one)');
