@@ -13,7 +13,7 @@ const isKubernetesFault = (code: number, text: string): boolean =>
 
 // Words no answer has unless the request said them: a value was put into a text as JavaScript would, or a bug was told.
 const slips =
-  /\[object \w+\]|Cannot (read|set|convert|mix)|is not (a function|iterable|defined|a constructor)|call stack/;
+  /\[object [A-Z]\w*\]|Cannot (read|set|convert|mix)|is not (a function|iterable|defined|a constructor)|call stack/;
 
 // What stops others from being written, or waits for somebody who is not there.
 const inTheWay = [
