@@ -6,6 +6,8 @@ export interface Sample {
   readonly value: number;
   /** Of histograms: the name with its ending. */
   readonly metricName?: string;
+  /** Of buckets: the bound, the last label. */
+  readonly le?: string;
 }
 
 export class BucketCounts {
@@ -32,15 +34,16 @@ export class BucketCounts {
 /** The lines of a histogram in the text format. */
 export function bucketSamples(name: string, labels: Readonly<Record<string, string>>, counted: BucketCounts): Sample[] {
   const { bounds, counts, sum } = counted;
+  const bucket = `${name}_bucket`;
   const samples: Sample[] = [];
   let total = 0;
   for (const [i, bound] of bounds.entries()) {
     total += counts[i]!;
-    samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: String(bound) }, value: total });
+    samples.push({ metricName: bucket, labels, le: String(bound), value: total });
   }
   total += counts[bounds.length]!;
   samples.push(
-    { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: total },
+    { metricName: bucket, labels, le: '+Inf', value: total },
     { metricName: `${name}_sum`, labels, value: sum },
     { metricName: `${name}_count`, labels, value: total },
   );

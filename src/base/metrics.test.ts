@@ -22,6 +22,40 @@ it('makes each metric once and writes the text format', async () => {
   assert.match(metrics.contentType, /^text\/plain/);
 });
 
+it('writes what its owner counts: labels escaped, others of what is no number, long ones in turns', async () => {
+  const metrics = createMetrics();
+  metrics.source('a', 'Back\\slash.\nLine.', 'gauge', () => [
+    { labels: { b: 'x"y\\z\n', none: undefined as never }, value: Number.NaN },
+    { labels: {}, value: Number.NEGATIVE_INFINITY },
+  ]);
+  const labels = { c: 'd' };
+  metrics.source('long', 'Long.', 'counter', () => Array.from({ length: 5000 }, (_, value) => ({ labels, value })));
+  const empty = metrics.histogram('empty', 'Empty.', [], [1]);
+  empty.observe({}, Number.POSITIVE_INFINITY);
+  let turns = 0;
+  const counting = setInterval(() => turns++, 0);
+  const long = Array.from({ length: 5000 }, (_, i) => `long{c="d"} ${i}\n`).join('');
+  const head = String.raw`# HELP a Back\\slash.\nLine.
+# TYPE a gauge
+a{b="x\"y\\z\n"} NaN
+a -Inf
+
+# HELP long Long.
+# TYPE long counter
+`;
+  const tail = `
+# HELP empty Empty.
+# TYPE empty histogram
+empty_bucket{le="1"} 0
+empty_bucket{le="+Inf"} 1
+empty_sum +Inf
+empty_count 1
+`;
+  assert.equal(await metrics.text(), head + long + tail);
+  clearInterval(counting);
+  assert.ok(turns > 0);
+});
+
 it('spaces buckets', () => {
   assert.deepEqual(exponentialBuckets(1, 2, 4), [1, 2, 4, 8]);
   assert.deepEqual(linearBuckets(1, 2, 3), [1, 3, 5]);

@@ -1,6 +1,7 @@
 // Prometheus metrics: a thin layer over prom-client that makes each metric once and passes the registry along.
 import { Counter, Gauge, Registry } from 'prom-client';
 import { BucketCounts, bucketSamples, type Sample } from './bucket-counts.ts';
+import { metricText } from './metric-text.ts';
 
 export type { Sample } from './bucket-counts.ts';
 
@@ -88,6 +89,7 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   const made = new Map<string, unknown>();
   const collectors = new Set<() => void>();
+  const sources = new Map<string, () => Promise<string>>();
   const once = <T>(name: string, make: () => T): T => {
     if (!made.has(name)) made.set(name, make());
     return made.get(name) as T;
@@ -98,8 +100,9 @@ export function createMetrics(): Metrics {
     type: string,
     read: () => readonly Sample[] | Promise<readonly Sample[]>,
   ) => {
-    const metric = { name, help, type, aggregator: 'sum', get: async () => ({ ...metric, values: await read() }) };
-    registry.registerMetric(metric as never);
+    sources.set(name, async () => metricText({ name, help, type }, await read()));
+    // Keeps the name and the place in order.
+    registry.registerMetric({ name } as never);
   };
   return {
     counter: (name, help, labels = []) =>
@@ -132,9 +135,12 @@ export function createMetrics(): Metrics {
       collectors.add(collect);
       return () => collectors.delete(collect);
     },
-    text() {
+    async text() {
       for (const collect of collectors) collect();
-      return registry.metrics();
+      const texts: string[] = [];
+      for (const { name } of registry.getMetricsAsArray())
+        texts.push(await (sources.get(name)?.() ?? registry.getSingleMetricAsString(name)));
+      return `${texts.join('\n\n')}\n`;
     },
     contentType: registry.contentType,
   };
