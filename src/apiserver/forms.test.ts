@@ -47,6 +47,23 @@ test('an object, a list and a Status in protobuf', async () => {
   assert.ok(metadata.items.some(i => i.metadata.name === 'one'));
 });
 
+test('aggregated discovery in protobuf', async () => {
+  const parameters = ';g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+  const answer = (type: string) => ask(server, '/apis', { headers: { accept: `${type}${parameters},${type}` } });
+  const [binary, text] = [await answer(protobuf), await answer('application/json')];
+  assert.equal(binary.headers['content-type'], protobuf + parameters);
+  assert.equal(binary.headers.etag, text.headers.etag);
+  const type = 'io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList';
+  const { typeMeta, object } = decodeProtobuf(binary.body, type);
+  const json = JSON.parse(text.body.toString());
+  assert.deepEqual(typeMeta, { apiVersion: json.apiVersion, kind: json.kind });
+  const items = (object as unknown as { items: any[] }).items.map(i => ({ name: i.metadata.name, ...i.versions[0] }));
+  assert.deepEqual(
+    items,
+    json.items.map((i: any) => ({ name: i.metadata.name, ...i.versions[0] })),
+  );
+});
+
 test('a list in protobuf with a continue token longer than a byte can count', async () => {
   const list = await ask(server, '/api/v1/namespaces?limit=1', { headers: { accept: protobuf } });
   const { metadata, items } = decodeProtobuf(list.body).object as unknown as { metadata: any; items: any[] };

@@ -1,5 +1,7 @@
 // /api, /apis and below: which resources there are.
 import { createHash } from 'node:crypto';
+import type { KubeObject } from '../../api/meta.ts';
+import { encodeProtobuf } from '../../api/protobuf.ts';
 import type { Group } from '../../api/resource.ts';
 import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
 import type { ApiContext } from '../context.ts';
@@ -10,7 +12,10 @@ import { onlyGet, sendDocument } from '../respond.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
 const aggregated =
-  /application\/json;(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
+  /(application\/(?:json|vnd\.kubernetes\.protobuf));(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
+
+// The fields of v2beta1 have the same numbers.
+const aggregatedType = 'io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList';
 
 /** Group versions that other servers serve. */
 export interface RemoteGroups {
@@ -67,7 +72,7 @@ export function discoveryDocument(served: Served, path: string, host: string): o
 }
 
 export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): PathHandler {
-  const cache = new Map<string, { body: string; etag: string; revision: string }>();
+  const cache = new Map<string, { document: object; body: string; etag: string; revision: string }>();
   return exchange => {
     // Slashes at the end are nothing, but to the aggregator's own list: `/apis//` is a group without a name.
     const trimmed = trimSlashes(exchange.path);
@@ -75,9 +80,9 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     if (exchange.path.startsWith('//') || path.startsWith('/apis//')) return false;
     if (isRouted(context, path)) onlyGet(exchange);
     if (path === '/api' || path === '/apis') {
-      const version = aggregated.exec(exchange.headers.accept ?? '')?.[1] as 'v2' | 'v2beta1' | undefined;
-      if (version) {
-        sendAggregated(exchange, version, path === '/api');
+      const asked = aggregated.exec(exchange.headers.accept ?? '');
+      if (asked) {
+        sendAggregated(exchange, asked[1]!, asked[2] as 'v2' | 'v2beta1', path === '/api');
         return true;
       }
     }
@@ -101,23 +106,25 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     return false;
   }
 
-  function sendAggregated(exchange: Exchange, version: 'v2' | 'v2beta1', core: boolean): void {
+  function sendAggregated(exchange: Exchange, mediaType: string, version: 'v2' | 'v2beta1', core: boolean): void {
     const id = `${core}${version}`;
     let made = cache.get(id);
     const revision = `${context.surface.revision} ${remote?.revision}`;
     if (made?.revision !== revision) {
-      const body = `${JSON.stringify(aggregatedDiscovery(servedBy(context, remote), core, version))}\n`;
+      const document = aggregatedDiscovery(servedBy(context, remote), core, version);
+      const body = `${JSON.stringify(document)}\n`;
       const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
-      made = { body, etag, revision };
+      made = { document, body, etag, revision };
       cache.set(id, made);
     }
     const headers = {
-      'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+      'content-type': `${mediaType};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
       etag: made.etag,
       vary: 'Accept',
       'cache-control': 'public',
     };
     if (exchange.headers['if-none-match'] === made.etag) exchange.respond(304, headers);
-    else exchange.respond(200, headers, made.body);
+    else if (mediaType === 'application/json') exchange.respond(200, headers, made.body);
+    else exchange.respond(200, headers, encodeProtobuf(aggregatedType, made.document as KubeObject));
   }
 }
