@@ -122,6 +122,9 @@ export function draftFrom(
   if (report) {
     const problems = strictErrors({ ...given, unknown: report.unknown });
     if (problems.length && options.fieldValidation === 'Strict') {
+      // The reader of YAML tells of all its keys at once.
+      const twice = given.lines ? problems.splice(0, given.lines.length) : [];
+      if (twice.length) problems.unshift(`yaml: unmarshal errors:${twice.map(p => `\n  ${p}`).join('')}`);
       const why = `strict decoding error: ${problems.join(', ')}`;
       throw options.refuse?.(why) ?? cannotBeHandled(target, why);
     }

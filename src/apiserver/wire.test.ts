@@ -282,6 +282,19 @@ test('patches under strict validation: what they say twice and what does not exi
   assert.match(String(headers.warning), /299 - "duplicate field \\"data.a\\"".*299 - "unknown field \\"spex\\""/);
 });
 
+test('an object in YAML that says fields twice', async () => {
+  const raw =
+    'kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: yam\n  name: yam\nspex: 1\ndata:\n  a: "1"\n  a: "2"\n';
+  const headers = { 'content-type': 'application/yaml' };
+  const strict = await ask(server, `${maps}?fieldValidation=Strict`, { method: 'POST', raw, headers });
+  assert.equal(strict.code, 400);
+  const keys = 'yaml: unmarshal errors:\n  line 5: key "name" already set in map\n  line 9: key "a" already set in map';
+  assert.equal(
+    JSON.parse(strict.body.toString()).message,
+    `ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: ${keys}, unknown field "spex"`,
+  );
+});
+
 test('an apply that says a field twice', async () => {
   const twice = 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: one }\ndata:\n  a: "1"\n  a: "2"\n';
   const apply = (validation: string) =>
