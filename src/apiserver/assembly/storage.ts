@@ -12,7 +12,7 @@ import { MeasuredStore } from '../observe/measured-store.ts';
 import { Dispatcher } from '../registry/dispatcher.ts';
 import { KeptBytes } from '../registry/kept-bytes.ts';
 import { Registry, type RegistryHooks } from '../registry/registry.ts';
-import { decodeStored } from '../registry/stored-form.ts';
+import { decodeStored, undecodable } from '../registry/stored-form.ts';
 import { WatchCache } from '../registry/watch-cache.ts';
 import { gatesWithoutKind, servedResources } from '../runtime-config.ts';
 import type { Basis } from './basis.ts';
@@ -58,7 +58,19 @@ export function createStorage({ options, clock, random, log, metrics, table, fea
   const plugins: AdmissionPlugin[] = [];
   const hooks = new Map<string, RegistryHooks>();
   const admission = new AdmissionChain(plugins, admissionMeter(metrics, clock));
-  const makeCache = (prefix: string) => new WatchCache({ prefix, clock, decode, kept });
+  const builtin = new Set(Array.from(table.resources, r => `${r.storagePrefix}/`));
+  const makeCache = (prefix: string) =>
+    new WatchCache({
+      ...{ prefix, clock, kept },
+      decode(bytes, revision) {
+        try {
+          return decode(bytes, revision);
+        } catch (error) {
+          throw undecodable(bytes, !builtin.has(prefix), error);
+        }
+      },
+      onUndecodable: (key, error) => log.error('what is stored cannot be decoded', { key, error: error.message }),
+    });
 
   function makeRegistry(resource: Resource, strategy: Strategy, cache: WatchCache): Registry {
     const id = `${resource.group}/${resource.resource}`;

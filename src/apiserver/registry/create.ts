@@ -91,6 +91,8 @@ async function createOnce(
   if (checking) await checking;
   // A webhook may have named it.
   const id = registry.keyOf({ namespace, name: metadata.name });
+  const unreadable = registry.cache.unreadableAt(id);
+  if (unreadable) throw new StoreConflictError(id, unreadable);
   // It may be gone by now, through another server.
   if (registry.cache.latest(id)) await registry.freshen();
   const there = registry.cache.latest(id);
@@ -116,7 +118,8 @@ async function createOnce(
 
 function taken(registry: Registry, key: string, name: string): StatusError {
   const e = alreadyExists(registry.resource, name);
-  const deleting = registry.cache.latest(key)?.object.metadata.deletionTimestamp !== undefined;
+  const { cache } = registry;
+  const deleting = !cache.unreadableAt(key) && cache.latest(key)?.object.metadata.deletionTimestamp !== undefined;
   return deleting
     ? new StatusError(409, 'AlreadyExists', `object is being deleted: ${e.message}`, e.status.details)
     : e;

@@ -5,10 +5,14 @@
 
 import { storedVersion } from '../../api/convert.ts';
 import { convertDefinition, isEarlyDefinition } from '../../api/convert-definition.ts';
+import { parseJson } from '../../api/decode.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
+import { isPlain } from '../../api/patch/plain.ts';
 import { decodeProtobuf, encodeProtobuf, isProtobuf, protobufTypeMeta } from '../../api/protobuf.ts';
 import { builtinResources } from '../../api/resource.ts';
+import { StatusError } from '../../api/status.ts';
+import { messageOf } from '../../base/assert.ts';
 import { parseExactJson } from '../../base/whole-number.ts';
 import { convertObject } from './versions.ts';
 
@@ -30,12 +34,31 @@ export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
 export function decodeStored(bytes: Uint8Array, revision: number): Mutable<KubeObject> {
   if (isProtobuf(bytes)) return withRevision(asKept(decodeKnown(bytes)), revision, true);
   const read = parseExactJson(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
+  if (!read.kind) throw new TypeError('a stored object has no kind');
   if (read.metadata.resourceVersion) return read;
   const object = isEarlyDefinition(read) ? convertDefinition(read) : inLaterVersion(read);
   const typeName = typeNameOf(object);
   return typeName === undefined
     ? withRevision(object, revision, false)
     : withRevision(asKept(normalize(typeName, object)), revision, true);
+}
+
+/**
+ * The refusal of a stored value that is no object, as kube-apiserver words it; what custom resources lie in has no form to
+ * be recognized.
+ */
+export function undecodable(bytes: Uint8Array, custom: boolean, error: unknown): StatusError {
+  const refusal = (why: string) => new StatusError(500, '', why);
+  if (isProtobuf(bytes)) return refusal(messageOf(error));
+  try {
+    const { value } = parseJson(bytes);
+    return refusal(
+      isPlain(value) && !value.kind ? `Object 'Kind' is missing in '${Buffer.from(bytes)}'` : messageOf(error),
+    );
+  } catch (syntax) {
+    const why = messageOf(syntax);
+    return refusal(custom ? why.replace(/^couldn't get version\/kind; json parse error: /, '') : why);
+  }
 }
 
 // Served no more, and still what an object lies in that nobody has written since: versions in the form of a later one.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KubeObject } from '../../api/meta.ts';
-import { isExpired } from '../../api/status.ts';
+import { isExpired, StatusError } from '../../api/status.ts';
 import { VirtualClock } from '../../base/clock.ts';
 import { Stored } from './stored.ts';
 import { type CacheEvent, WatchCache } from './watch-cache.ts';
@@ -99,4 +99,40 @@ test('events, contents now and then, and what writes build on, against a plain a
     }),
     { numRuns: 150 },
   );
+});
+
+test('what cannot be decoded is refused, not left out, until it is written anew or gone', () => {
+  const undecodable: string[] = [];
+  const cache = new WatchCache({
+    prefix,
+    clock: new VirtualClock(0),
+    decode(bytes, revision) {
+      if (!bytes.length) throw new StatusError(500, '', 'no object');
+      return objectAt(Buffer.from(bytes).toString(), revision);
+    },
+    onUndecodable: key => undecodable.push(key),
+  });
+  const entry = (key: string, revision: number, text = key) => ({
+    ...{ key: prefix + key, value: Buffer.from(text), revision, createRevision: revision, previousRevision: 0 },
+    type: 'put' as const,
+  });
+  const refuses = (read: () => unknown) => assert.throws(read, { code: 500, message: 'no object' });
+  cache.load([entry('a/x', 1), entry('a/y', 2, '')], 2);
+  assert.equal(cache.get('a/x')?.revision, 1);
+  refuses(() => cache.get('a/y'));
+  refuses(() => cache.checkReadable('a/'));
+  cache.checkReadable('b/');
+  assert.deepEqual([cache.unreadableAt('a/y'), cache.unreadableAt('a/x')], [2, 0]);
+  // Read again, and still none.
+  cache.restore(entry('a/y', 2, ''));
+  refuses(() => cache.get('a/y'));
+  cache.apply(entry('a/y', 3));
+  assert.equal(cache.get('a/y')?.revision, 3);
+  cache.apply(entry('a/x', 4, ''));
+  refuses(() => cache.get('a/x'));
+  cache.apply({ ...entry('a/x', 5), type: 'delete' });
+  assert.equal(cache.get('a/x'), undefined);
+  cache.checkReadable('a/');
+  refuses(() => cache.treeOf([entry('a/z', 6, '')]));
+  assert.deepEqual(undecodable, [`${prefix}a/y`, `${prefix}a/y`, `${prefix}a/x`]);
 });

@@ -1,7 +1,7 @@
 // Everything of one resource in memory, current with the store: gets, lists at any revision in its window, watches.
 
 import type { KubeObject } from '../../api/meta.ts';
-import { internalError, resourceExpired } from '../../api/status.ts';
+import { internalError, resourceExpired, StatusError } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
 import { CacheCounts } from './cache-counts.ts';
@@ -35,8 +35,10 @@ export interface WatchCacheOptions {
   /** `/registry/pods/` */
   readonly prefix: string;
   readonly clock: Clock;
-  /** Parses stored bytes that this process did not write itself. */
+  /** Parses stored bytes that this process did not write itself. Throws for what is no object. */
   decode(bytes: Uint8Array, revision: number): KubeObject;
+  /** Told of each that could not be decoded, with the key in the store. */
+  onUndecodable?(key: string, error: Error): void;
   /** Events kept for watches that resume and lists at old revisions. */
   readonly window?: number;
   /** Bounds the encoded forms kept beside the objects, of several caches together. */
@@ -69,7 +71,7 @@ export class WatchCache {
   #events: CacheEvent[] = [];
   #windowStart = 0;
   #bytes = 0;
-  /** What lies in the store and cannot be read, by key: none but where encryption is not what it was. */
+  /** What lies in the store and cannot be read, by key: none but where encryption is not what it was, or others write. */
   readonly #unreadable = new Map<string, Unreadable>();
   readonly #window: number;
   readonly #everywhere = new Set<CacheListener>();
@@ -129,12 +131,28 @@ export class WatchCache {
   /** Throws 500 when something that begins with `scope` cannot be read: what is left out must not look as if it were gone. */
   checkReadable(scope: string): void {
     if (this.#unreadable.size === 0) return;
-    for (const [key, { failure }] of this.#unreadable) if (key.startsWith(scope)) throw internalError(failure);
+    for (const [key, { failure }] of this.#unreadable) if (key.startsWith(scope)) throw told(failure);
   }
 
   #checkKey(key: string): void {
     const found = this.#unreadable.get(key);
-    if (found) throw internalError(found.failure);
+    if (found) throw told(found.failure);
+  }
+
+  /** The revision of what lies there and cannot be read; 0 for all else. */
+  unreadableAt(key: string): number {
+    return this.#unreadable.get(key)?.revision ?? 0;
+  }
+
+  /** Undefined, and noted, for what is no object. */
+  #decode(storeKey: string, bytes: Uint8Array, revision: number): KubeObject | undefined {
+    try {
+      return this.#options.decode(bytes, revision);
+    } catch (error) {
+      this.#options.onUndecodable?.(storeKey, error as Error);
+      this.#note(this.#keyOf(storeKey), error as Error, revision);
+      return undefined;
+    }
   }
 
   #note(key: string, failure: Error, revision: number): void {
@@ -150,8 +168,9 @@ export class WatchCache {
   restore(entry: StoreEntry): void {
     const key = this.#keyOf(entry.key);
     if (entry.failure || this.#unreadable.get(key)?.revision !== entry.revision) return;
+    const stored = this.#storedOf(entry);
+    if (!stored) return;
     this.#unreadable.delete(key);
-    const [, stored] = this.#pairsOf([entry])[0]!;
     this.#bytes += stored.size - (this.#byKey.get(key)?.size ?? 0);
     this.#byKey.set(key, stored);
     this.#tree = this.#tree.set(key, stored);
@@ -202,8 +221,9 @@ export class WatchCache {
     const pending = this.#takePending(key, event.revision);
     const previous = this.#byKey.get(key);
     if (event.type === 'put') {
-      const stored =
-        pending?.stored ?? new Stored(key, this.#options.decode(event.value, event.revision), event.revision);
+      const object = pending?.stored?.object ?? this.#decode(event.key, event.value, event.revision);
+      if (!object) return;
+      const stored = pending?.stored ?? new Stored(key, object, event.revision);
       stored.size = event.value.length;
       this.#bytes += stored.size - (previous?.size ?? 0);
       previous?.release();
@@ -312,21 +332,31 @@ export class WatchCache {
 
   /** What the store showed at a revision out of the window. */
   treeOf(entries: readonly StoreEntry[]): SortedTree<Stored> {
+    const { decode } = this.#options;
     const failed = entries.find(e => e.failure);
-    if (failed) throw internalError(failed.failure);
-    return SortedTree.from(this.#pairsOf(entries));
+    if (failed) throw told(failed.failure!);
+    return SortedTree.from(
+      entries.map(e => {
+        const stored = new Stored(this.#keyOf(e.key), decode(e.value, e.revision), e.revision, this.#kept);
+        stored.size = e.value.length;
+        return [stored.key, stored] as const;
+      }),
+    );
   }
 
   #pairsOf(entries: readonly StoreEntry[]): (readonly [string, Stored])[] {
-    const { prefix, decode } = this.#options;
-    return entries
-      .filter(e => !e.failure)
-      .map(e => {
-        const key = e.key.slice(prefix.length);
-        const stored = new Stored(key, decode(e.value, e.revision), e.revision, this.#kept);
-        stored.size = e.value.length;
-        return [key, stored] as const;
-      });
+    return entries.flatMap(e => {
+      const stored = e.failure ? undefined : this.#storedOf(e);
+      return stored ? [[stored.key, stored] as const] : [];
+    });
+  }
+
+  #storedOf({ key, value, revision }: StoreEntry): Stored | undefined {
+    const object = this.#decode(key, value, revision);
+    if (!object) return undefined;
+    const stored = new Stored(this.#keyOf(key), object, revision, this.#kept);
+    stored.size = value.length;
+    return stored;
   }
 
   /** Changes that a watch may resume behind. */
@@ -344,6 +374,9 @@ export class WatchCache {
     return this.#windowStart;
   }
 }
+
+// What cannot be decoded says so itself.
+const told = (failure: Error): StatusError => (failure instanceof StatusError ? failure : internalError(failure));
 
 // A delete by another process: watchers get the last state at the revision of the delete.
 function withRevision(object: KubeObject, key: string, revision: number): Stored {
