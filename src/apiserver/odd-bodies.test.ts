@@ -148,10 +148,11 @@ test('custom resources say what they are', async () => {
 test('wrong values of a custom resource, told by all that look at them', async () => {
   const items = { type: 'object', properties: { k: { type: 'string' } }, required: ['k'] };
   const list = { type: 'array', items, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'] };
+  const some = { type: 'string', nullable: true, enum: ['a'] };
   const of = 'values.example.com';
   await establish(
     on.api,
-    definition(of, [{ schema: { type: 'object', properties: { whole: { type: 'integer' }, list } } }]),
+    definition(of, [{ schema: { type: 'object', properties: { whole: { type: 'integer' }, list, some } } }]),
   );
   const causes = async (more: object) =>
     (await on.api.expect(422, 'POST', widgets(of), widget(of, 'a', more))).details.causes.map(
@@ -161,6 +162,7 @@ test('wrong values of a custom resource, told by all that look at them', async (
     ['whole', 'Invalid value: "number": whole in body must be of type integer: "number"'],
     ['<nil>', 'Invalid value: "": Checked value must be of type integer (default format) in whole'],
   ]);
+  assert.deepEqual(await causes({ some: null }), [['some', 'Unsupported value: null: supported values: "a"']]);
   assert.deepEqual(await causes({ list: ['x'] }), [
     ['list[0]', 'Invalid value: "string": list[0] in body must be of type object: "string"'],
     ['list[0]', 'Invalid value: "x": must be an object for an array of list-type map'],

@@ -80,7 +80,8 @@ class Node implements ValueValidator {
     if (old && equalJson(value, old.value)) return;
     this.#checkType(value, path, found);
     if (value === null || value === undefined) {
-      if (value === null && !this.#s.nullable) this.#checkEnum(value, path, found);
+      // An enum without null refuses it where the type does not.
+      if (value === null) this.#checkEnum(value, path, found);
       return;
     }
     this.#checkComposites(value, path, old, found);
@@ -113,8 +114,7 @@ class Node implements ValueValidator {
     const allowed = this.#s.enum;
     if (!allowed?.length || allowed.some(a => equalJson(a, value))) return;
     const list = allowed.map(a => JSON.stringify(typeof a === 'string' ? a : JSON.stringify(a))).join(', ');
-    const shown = JSON.stringify(value === null ? 'null' : value);
-    found.add('FieldValueNotSupported', path, `Unsupported value: ${shown}: supported values: ${list}`);
+    found.add('FieldValueNotSupported', path, `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`);
   }
 
   #checkString(value: string, path: FieldPath | undefined, found: Found): void {

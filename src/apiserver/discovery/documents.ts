@@ -125,7 +125,8 @@ export function resourceList(served: Served, group: string, version: string): ob
         verbs: s.verbs,
       };
     });
-    return [own, ...subs.toSorted((a, b) => (a.name < b.name ? -1 : 1))];
+    // Those of custom resources: status, then scale.
+    return [own, ...(r.custom ? subs : subs.toSorted((a, b) => (a.name < b.name ? -1 : 1)))];
   });
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf({ group, version }), resources };
 }
