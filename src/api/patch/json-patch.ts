@@ -116,10 +116,8 @@ class Document {
     }
     const { parent, key } = this.#open(path, 'replace');
     if (Array.isArray(parent)) parent[index(key, parent.length, path)] = value;
-    else {
-      if (!Object.hasOwn(parent, key)) throw missing('replace', path);
-      setKey(parent, key, value);
-    }
+    // The API server's library does not ask whether there was one.
+    else setKey(parent, key, value);
   }
 
   #move(from: string, path: string): void {
@@ -132,7 +130,7 @@ class Document {
   }
 
   #copy(from: string, path: string): void {
-    const value = this.#get(from, 'copy');
+    const value = this.#get(from, 'copy', true);
     this.#copiedBytes += (JSON.stringify(value) ?? '').length;
     if (this.#copiedBytes > maxCopyBytes) {
       throw requestTooLarge(
@@ -157,11 +155,14 @@ class Document {
       throw new OperationError(`testing value ${path} failed: test failed`);
   }
 
-  #get(path: string, op: string): unknown {
+  /** `orNull`: a missing member of what there is is null. */
+  #get(path: string, op: string, orNull = false): unknown {
     let at: unknown = this.root;
-    for (const key of split(path)) {
+    const keys = split(path);
+    for (const [i, key] of keys.entries()) {
       if (Array.isArray(at)) at = at[index(key, at.length, path)];
       else if (isPlain(at) && Object.hasOwn(at, key)) at = at[key];
+      else if (orNull && isPlain(at) && i === keys.length - 1) return null;
       else throw missing(op, path);
     }
     return at;

@@ -58,6 +58,9 @@ test('JSON patch: the examples of RFC 6902', () => {
     ],
     [{ foo: ['bar'] }, [{ op: 'add', path: '/foo/-', value: ['abc', 'def'] }], { foo: ['bar', ['abc', 'def']] }],
     [{ a: 1 }, [{ op: 'replace', path: '', value: { b: 2 } }], { b: 2 }],
+    // As the API server's library does, not as RFC 6902 has it.
+    [{ a: {} }, [{ op: 'replace', path: '/a/b', value: 1 }], { a: { b: 1 } }],
+    [{ a: {} }, [{ op: 'copy', from: '/a/b', path: '/a/c' }], { a: { c: null } }],
     [{ a: [1, 2] }, [{ op: 'remove', path: '/a/-1' }], { a: [1] }],
     [
       { a: { b: 1 } },
@@ -83,7 +86,8 @@ test('JSON patch: what does not apply is 422, what is no patch is 400, too much 
     message: 'the server rejected our request due to an error in our request',
     cause: 'remove operation does not apply: doc is missing path: /x: missing value',
   });
-  assert.equal(bad([{ op: 'replace', path: '/x', value: 1 }]).code, 422);
+  for (const path of ['/x/y', '/a/1', '/a/-']) assert.equal(bad([{ op: 'replace', path, value: 1 }]).code, 422);
+  for (const from of ['/x/y', '/a/1']) assert.equal(bad([{ op: 'copy', from, path: '/b/x' }]).code, 422);
   assert.equal(bad([{ op: 'add', path: '/a/2', value: 1 }]).code, 422);
   assert.equal(bad([{ op: 'add', path: '/x/y', value: 1 }]).code, 422);
   assert.equal(bad([{ op: 'test', path: '/b', value: { c: 1 } }]).code, 422);
@@ -142,6 +146,11 @@ function naiveJsonPatch(doc: unknown, patch: { op: string; path: string; from?: 
     if (!Object.hasOwn(at, k) || k === 'length') throw 0;
     return at[k];
   };
+  // A missing member is null to who copies it.
+  const got = (pointer: string) => {
+    const [at, k] = locate(pointer);
+    return Array.isArray(at) || Object.hasOwn(at, k) ? get(pointer) : null;
+  };
   const remove = (pointer: string) => {
     const value = get(pointer);
     if (pointer === '') throw 0;
@@ -163,10 +172,10 @@ function naiveJsonPatch(doc: unknown, patch: { op: string; path: string; from?: 
       if (o.op === 'add') add(o.path, cloneDeep(o.value));
       else if (o.op === 'remove') remove(o.path);
       else if (o.op === 'replace') {
-        get(o.path);
         const [at, k] = locate(o.path);
+        if (Array.isArray(at)) get(o.path);
         at[k] = cloneDeep(o.value);
-      } else if (o.op === 'copy') add(o.path, cloneDeep(get(o.from!)));
+      } else if (o.op === 'copy') add(o.path, cloneDeep(got(o.from!)));
       else if (o.op === 'move') {
         if (o.from === o.path) get(o.from);
         else if (o.path.startsWith(`${o.from}/`)) throw 0;
