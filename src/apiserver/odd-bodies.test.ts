@@ -152,7 +152,14 @@ test('wrong values of a custom resource, told by all that look at them', async (
   const of = 'values.example.com';
   await establish(
     on.api,
-    definition(of, [{ schema: { type: 'object', properties: { whole: { type: 'integer' }, list, some } } }]),
+    definition(of, [
+      {
+        schema: {
+          type: 'object',
+          properties: { whole: { type: 'integer' }, small: { type: 'integer', format: 'int32' }, list, some },
+        },
+      },
+    ]),
   );
   const causes = async (more: object) =>
     (await on.api.expect(422, 'POST', widgets(of), widget(of, 'a', more))).details.causes.map(
@@ -161,6 +168,9 @@ test('wrong values of a custom resource, told by all that look at them', async (
   assert.deepEqual(await causes({ whole: 1.5 }), [
     ['whole', 'Invalid value: "number": whole in body must be of type integer: "number"'],
     ['<nil>', 'Invalid value: "": Checked value must be of type integer (default format) in whole'],
+  ]);
+  assert.deepEqual(await causes({ small: 2 ** 31 }), [
+    ['<nil>', 'Invalid value: "": Checked value must be of type integer with format int32 in small'],
   ]);
   assert.deepEqual(await causes({ some: null }), [['some', 'Unsupported value: null: supported values: "a"']]);
   assert.deepEqual(await causes({ list: ['x'] }), [

@@ -128,7 +128,7 @@ class Node implements ValueValidator {
 
   #checkNumber(value: number | bigint, path: FieldPath | undefined, found: Found): void {
     const { maximum, minimum, multipleOf, exclusiveMaximum, exclusiveMinimum, type, format } = this.#s;
-    if (type === 'integer' && typeOf(value) === 'number')
+    if (type === 'integer' && (typeOf(value) === 'number' || (format === 'int32' && !isInt32(value))))
       found.whole(
         `Checked value must be of type integer ${format ? `with format ${format}` : '(default format)'} in ${path ?? ''}`,
       );
@@ -239,6 +239,8 @@ function attempts(nodes: readonly Node[], value: unknown, path: FieldPath | unde
 }
 
 const best = (tried: readonly Found[]): Found => tried.reduce((a, b) => (b.count < a.count ? b : a));
+
+const isInt32 = (value: number | bigint): boolean => BigInt.asIntN(32, BigInt(value)) === BigInt(value);
 
 function typeOf(value: unknown): string {
   if (value === null || value === undefined) return 'null';
