@@ -30,10 +30,8 @@ export async function metricText(head: MetricHead, samples: readonly Sample[]): 
 
 function labelText(labels: Sample['labels']): string {
   let text = '';
-  for (const name in labels) {
-    const value = labels[name];
-    if (value !== undefined) text += `${text && ','}${name}="${escaped(value).replaceAll('"', '\\"')}"`;
-  }
+  for (const [name, value] of Object.entries(labels))
+    text += `${text && ','}${name}="${escaped(value).replaceAll('"', '\\"')}"`;
   return text;
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { createMetrics, exponentialBuckets, linearBuckets } from './metrics.ts';
+import { createMetrics, exponentialBuckets, linearBuckets, type Sample } from './metrics.ts';
 
 it('makes each metric once and writes the text format', async () => {
   const metrics = createMetrics();
@@ -24,10 +24,11 @@ it('makes each metric once and writes the text format', async () => {
 
 it('writes what its owner counts: labels escaped, others of what is no number, long ones in turns', async () => {
   const metrics = createMetrics();
-  metrics.source('a', 'Back\\slash.\nLine.', 'gauge', () => [
-    { labels: { b: 'x"y\\z\n', none: undefined as never }, value: Number.NaN },
+  const samples: Sample[] = [
+    { labels: { b: 'x"y\\z\n' }, value: Number.NaN },
     { labels: {}, value: Number.NEGATIVE_INFINITY },
-  ]);
+  ];
+  metrics.source('a', 'Back\\slash.\nLine.', 'gauge', () => samples);
   const labels = { c: 'd' };
   metrics.source('long', 'Long.', 'counter', () => Array.from({ length: 5000 }, (_, value) => ({ labels, value })));
   const empty = metrics.histogram('empty', 'Empty.', [], [1]);
