@@ -232,6 +232,17 @@ test('a Scale whose name is no text', async () => {
   assert.match(object.message, /\.metadata\.name: expected string, got &value\.valueUnstructured\{Value:\[\]interface/);
 });
 
+test('a scale says what it is', async () => {
+  const path = '/apis/apps/v1/namespaces/default/replicasets';
+  const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+  const spec = { selector: { matchLabels: { a: 'b' } }, template };
+  await api.expect(201, 'POST', path, { metadata: { name: 'scaled' }, spec });
+  const url = `${path}/scaled/scale?fieldManager=m`;
+  const { object } = await api.send('PATCH', url, {}, applyPatch);
+  assert.deepEqual([object.code, object.message], [400, 'invalid object type: /, Kind=']);
+  await api.expect(200, 'PATCH', url, { apiVersion: 'autoscaling/v1', kind: 'Scale' }, applyPatch);
+});
+
 test('a configuration of another name', async () => {
   const { object } = await apply({}, 'other');
   assert.equal(object.message, 'the name of the object (other) does not match the name on the URL (one)');

@@ -50,7 +50,8 @@ export function applyTransform(resource: Resource, strategy: Strategy, body: Uin
   return applyOf(resource, strategy, value, options);
 }
 
-function checkType(resource: Resource, value: unknown): void {
+/** Throws 400 for a configuration of something else. */
+export function checkType(resource: Pick<Resource, 'group' | 'version' | 'kind'>, value: unknown): void {
   if (!isPlain(value) && value !== null) {
     const why = `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`;
     throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${why}`);

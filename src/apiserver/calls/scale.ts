@@ -9,10 +9,10 @@ import { badRequest, invalid, notFound } from '../../api/status.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import type { LabelSelector } from '../../api/type/meta-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
-import { checkKind, draftFrom } from '../body.ts';
+import { draftFrom } from '../body.ts';
 import type { DecodedBody } from '../body-format.ts';
 import type { Call, CallResult } from '../context.ts';
-import { applyOf, isApply, patchedBy, patchKindOf, refusalOf } from '../patch.ts';
+import { applyOf, checkType, isApply, patchedBy, patchKindOf, refusalOf } from '../patch.ts';
 import { keepKind } from '../patched-kind.ts';
 import { otherUid } from '../registry/metadata.ts';
 import { nameless, updateObject } from '../registry/update.ts';
@@ -100,7 +100,7 @@ export interface ScaleForm {
 export async function applyScale(call: Call, { value }: DecodedBody, form: ScaleForm): Promise<CallResult> {
   const registry = call.registry!;
   const context = { ...call.context, applied: true, admitted: true };
-  checkKind(target, value);
+  checkType(target, value);
   const config = value as Mutable<Scale>;
   const shape = shapeOf(target.typeName);
   checkConfiguration({ shape, config: config as unknown as Record<string, unknown>, apiVersion: apiVersionOf(target) });
