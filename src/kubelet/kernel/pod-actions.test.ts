@@ -131,6 +131,8 @@ test('liveness, startup and definition end a container', () => {
   assert.equal(say({ liveness: 'success', startup: 'success' }), '');
   const changed = pod({ containers: [container('a', { image: 'other' })] });
   assert.equal(plan(changed, o), 'kill a (Container a definition changed, will be restarted)');
+  const other = pod({ initContainers: [container('i', { image: 'other' })] });
+  assert.equal(plan(other, observed('i:running')), '', 'an init container comes to its end');
 });
 
 test('a sidecar with a startup probe holds back what follows until it has started', () => {

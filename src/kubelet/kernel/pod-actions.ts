@@ -205,10 +205,8 @@ function planInit(p: Planning): 'done' | 'pending' | 'failed' {
 
 function runOnce(p: Planning, container: Container): 'passed' | 'pending' | 'failed' {
   const status = inRound(p, container.name)!;
-  if (status.state === 'running') {
-    killIfUnfit(p, 'init', container, status);
-    return 'pending';
-  }
+  // One that runs comes to its end whatever has become of its definition.
+  if (status.state === 'running') return 'pending';
   if (status.state === 'unknown') {
     killUnknown(p, 'init', container, status);
     return 'pending';
