@@ -7,7 +7,7 @@ import type { Target } from './target.ts';
 /** Kubernetes takes these faults of clients for its own, so they are answered alike. */
 const isKubernetesFault = (code: number, text: string): boolean =>
   code === 500 &&
-  /resourceVersion should not be set on objects to be created|strconv.ParseUint: parsing|failed to create typed patch object|no preferred addresses found|failed calling webhook|Object 'apiVersion' is missing in 'object has no|the spec replicas field .* does not exist|accessor error: /.test(
+  /resourceVersion should not be set on objects to be created|strconv.ParseUint: parsing|failed to create typed patch object|failed to convert new object|no preferred addresses found|failed calling webhook|Object 'apiVersion' is missing in 'object has no|the spec replicas field .* does not exist|accessor error: /.test(
     text,
   );
 
@@ -47,9 +47,13 @@ async function currentOf(server: FuzzedServer, { path }: Course): Promise<Record
   return code === 200 && text.length < mostRead ? JSON.parse(text) : undefined;
 }
 
+const isReadable = (path = ''): boolean => !/%(?![0-9a-f]{2})/i.test(path.split('?')[0]!);
+
 function judge({ headers, body, endless }: Request, { code, text, contentType, whole }: Answer): void {
   // Of a HEAD nobody hears why.
   if (isKubernetesFault(code, text) || (headers[':method'] === 'HEAD' && code === 500)) return;
+  // A stream whose path cannot be read is reset, as by Go's server.
+  if (code === 0 && !isReadable(headers[':path'])) return;
   // 501, 503 and 504 say what they are; 507 that a limit is reached.
   if (code === 500 || code === 502 || code === 0) throw new Error(`answered ${code}: ${text.slice(0, 500)}`);
   const slip = code >= 400 ? slips.exec(text) : undefined;
