@@ -30,12 +30,12 @@ it('writes what its owner counts: labels escaped, others of what is no number, l
   ];
   metrics.source('a', 'Back\\slash.\nLine.', 'gauge', () => samples);
   const labels = { c: 'd' };
-  metrics.source('long', 'Long.', 'counter', () => Array.from({ length: 5000 }, (_, value) => ({ labels, value })));
+  metrics.source('long', 'Long.', 'counter', () => Array.from({ length: 9000 }, (_, value) => ({ labels, value })));
   const empty = metrics.histogram('empty', 'Empty.', [], [1]);
   empty.observe({}, Number.POSITIVE_INFINITY);
   let turns = 0;
   const counting = setInterval(() => turns++, 0);
-  const long = Array.from({ length: 5000 }, (_, i) => `long{c="d"} ${i}\n`).join('');
+  const long = Array.from({ length: 9000 }, (_, i) => `long{c="d"} ${i}\n`).join('');
   const head = String.raw`# HELP a Back\\slash.\nLine.
 # TYPE a gauge
 a{b="x\"y\\z\n"} NaN
