@@ -6,7 +6,10 @@ const plain = /^[ !#-[\]-~]*$/;
 /** A string as Go's %q writes it, for the texts that clients are shown. */
 export function quote(text: string): string {
   if (plain.test(text)) return `"${text}"`;
-  const json = JSON.stringify(text).replace(/\\u00([01][0-9a-f])/g, (_, hex: string) => short[hex] ?? `\\x${hex}`);
+  // Escapes whole, so that a backslash of the text itself begins none.
+  const json = JSON.stringify(text).replace(/\\(?:u00([01][0-9a-f])|.)/g, (whole, hex?: string) =>
+    hex === undefined ? whole : (short[hex] ?? `\\x${hex}`),
+  );
   return [...json].map(c => (printable.test(c) ? c : escaped(c.codePointAt(0)!))).join('');
 }
 
