@@ -1,13 +1,7 @@
 // The downward API: pod fields and container resources as text.
-import type { Container, Pod, ResourceFieldSelector } from '../../api/type/core-v1.ts';
+import type { Container, Pod, PodSpec, ResourceFieldSelector } from '../../api/type/core-v1.ts';
+import { quote } from '../../base/quote.ts';
 import { bytesOf, milliOf, numberOf } from './amount.ts';
-
-/** A string in Go's %q form. */
-export function quote(text: string): string {
-  return JSON.stringify(text)
-    .replace(/\\u00([0-9a-f]{2})/g, '\\x$1')
-    .replace(/\\b/g, '\\b');
-}
 
 /** `key="value"` lines, sorted. */
 export function formatMap(map: Readonly<Record<string, string>> | undefined): string {
@@ -59,15 +53,23 @@ export function fieldValue(pod: Pod, path: string, node: NodeFields): string {
 
 type Allocatable = Readonly<Record<string, string>>;
 
-/** The value of a resourceFieldRef, rounded up to its divisor. Limits that are not set mean what the node can allocate. */
-export function resourceValue(selector: ResourceFieldSelector, container: Container, allocatable: Allocatable): string {
+/**
+ * The value of a resourceFieldRef, rounded up to its divisor. A container's limit that is not set means the pod's,
+ * and without one what the node can allocate.
+ */
+export function resourceValue(
+  selector: ResourceFieldSelector,
+  spec: PodSpec,
+  container: Container,
+  allocatable: Allocatable,
+): string {
   const { resource } = selector;
   const dot = resource.indexOf('.');
   const kind = resource.slice(0, dot);
   const name = resource.slice(dot + 1);
   if ((kind !== 'limits' && kind !== 'requests') || !/^(cpu|memory|ephemeral-storage|hugepages-.+)$/.test(name))
     throw new Error(`unsupported container resource : ${resource}`);
-  const amount = effective(container, kind, name, allocatable);
+  const amount = effective(spec, container, kind, name, allocatable);
   if (name === 'cpu') {
     const divisor = milliOf(selector.divisor) || 1000;
     return String(Math.ceil(milliOf(amount) / divisor));
@@ -76,8 +78,16 @@ export function resourceValue(selector: ResourceFieldSelector, container: Contai
   return String(Math.ceil(bytesOf(amount) / divisor));
 }
 
-function effective(container: Container, kind: 'limits' | 'requests', name: string, allocatable: Allocatable) {
+function effective(
+  spec: PodSpec,
+  container: Container,
+  kind: 'limits' | 'requests',
+  name: string,
+  allocatable: Allocatable,
+): string | undefined {
   const r = container.resources;
-  if (kind === 'limits') return numberOf(r?.limits?.[name]) ? r!.limits![name] : allocatable[name];
-  return r?.requests?.[name] ?? r?.limits?.[name];
+  if (kind === 'requests') return r?.requests?.[name] ?? r?.limits?.[name];
+  // Huge pages are never overcommitted: a container without a limit has none.
+  if (name.startsWith('hugepages-')) return r?.limits?.[name];
+  return [r?.limits, spec.resources?.limits].map(l => l?.[name]).find(l => numberOf(l)) ?? allocatable[name];
 }

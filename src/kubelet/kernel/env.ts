@@ -104,7 +104,7 @@ function resourceFieldValue(
   const name = selector.containerName || input.container.name;
   const { spec } = input.pod;
   const container = [...spec.containers, ...(spec.initContainers ?? [])].find(c => c.name === name) ?? input.container;
-  return resourceValue(selector, container, input.allocatable);
+  return resourceValue(selector, spec, container, input.allocatable);
 }
 
 /** KEY='value' lines of an env file; only single-quoted values, `#` comments. */

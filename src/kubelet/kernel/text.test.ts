@@ -7,6 +7,7 @@ import type { Container, Pod, Service } from '../../api/type/core-v1.ts';
 import { formatDuration, milliOf, numberOf } from './amount.ts';
 import { containerBackOff, nextBackOff, remainingBackOff } from './back-off.ts';
 import { parseResolvConf, podDns, podHostname } from './dns.ts';
+import { formatMap, resourceValue } from './downward.ts';
 import { makeEnv } from './env.ts';
 import { rankForEviction } from './eviction.ts';
 import { expand } from './expansion.ts';
@@ -232,6 +233,39 @@ test('what env names and does not find', () => {
   assert.throws(() => makeEnv(input([from('m', 'x')])), { message: "couldn't find key x in ConfigMap n/m" });
   assert.throws(() => makeEnv(input([from('q', 'x')])), { message: 'configmap "q" not found' });
   assert.deepEqual(makeEnv(input([from('q', 'x', true)])), []);
+});
+
+test('annotations as text: quoted as Go does', () => {
+  const map = { b: 'tab\t\x01\u2028', a: '{"k":"\\u003c\\u0001"}' };
+  assert.deepEqual(formatMap(map).split('\n'), [
+    String.raw`a="{\"k\":\"\\u003c\\u0001\"}"`,
+    String.raw`b="tab\t\x01\u2028"`,
+  ]);
+});
+
+test("resources as text: the container's, else the pod's limit, else what the node can allocate", () => {
+  const { spec } = pod({ resources: { limits: { cpu: '1500m', memory: '64Mi' } } });
+  const own = limits({ cpu: '250m' }, { memory: '32Mi', 'hugepages-2Mi': '4Mi' });
+  const none = limits(undefined, undefined);
+  const allocatable = { cpu: '4', memory: '8Gi', 'ephemeral-storage': '10Gi', 'hugepages-2Mi': '1Gi' };
+  const value = (resource: string, container: Container, ofPod = spec) =>
+    resourceValue({ resource, divisor: '1' }, ofPod, container, allocatable);
+  const bare = pod({}).spec;
+  assert.deepEqual(
+    [value('limits.memory', own), value('limits.memory', none), value('limits.memory', none, bare)],
+    [String(32 << 20), String(64 << 20), String(8 * 2 ** 30)],
+  );
+  assert.deepEqual(
+    [
+      value('limits.cpu', own),
+      value('limits.cpu', none, bare),
+      value('requests.cpu', own),
+      value('requests.cpu', none),
+    ],
+    ['2', '4', '1', '0'],
+  );
+  assert.equal(value('limits.ephemeral-storage', none), String(10 * 2 ** 30));
+  assert.deepEqual([value('limits.hugepages-2Mi', own), value('limits.hugepages-2Mi', none)], [String(4 << 20), '0']);
 });
 
 test('runAsNonRoot', () => {

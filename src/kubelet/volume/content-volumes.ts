@@ -172,7 +172,7 @@ function downwardFiles(
         c => c.name === resourceFieldRef.containerName,
       );
       if (!container) throw new Error(`container ${resourceFieldRef.containerName} not found`);
-      text = resourceValue(resourceFieldRef, container, o.allocatable());
+      text = resourceValue(resourceFieldRef, pod.spec, container, o.allocatable());
     }
     out.set(path, { data: utf8(text), mode: mode ?? defaultMode });
   }
