@@ -5,6 +5,8 @@ import { isInside, type Payload } from '../kernel/payload.ts';
 
 const dataLink = '..data';
 const decoder = new TextDecoder();
+/** What bytes that are no UTF-8 decode to. */
+const noText = '\ufffd';
 
 /**
  * Writes a payload so that readers see all of the old or all of the new one: files in a directory named by time,
@@ -57,16 +59,22 @@ async function giveDirectories(host: Host, dir: string, fresh: string, payload: 
   }
 }
 
-/** Whether the directory shows just this payload already, as far as its text tells. */
+/** Whether the directory shows just this payload already. Of what is no text nothing is known. */
 export async function showsPayload(host: Host, dir: string, payload: Payload): Promise<boolean> {
   const roots = new Set([...payload.keys()].map(p => p.split('/')[0]!));
   const shown = (await host.list(dir)).filter(name => !name.startsWith('..'));
   if (shown.length !== roots.size || !shown.every(name => roots.has(name))) return false;
   for (const [path, file] of payload) {
     const text = await host.readFile(join(dir, dataLink, path));
-    if (text === undefined || text !== decoder.decode(file.data)) return false;
+    if (text === undefined || text !== decoder.decode(file.data) || text.includes(noText)) return false;
   }
-  return (await host.readLink(join(dir, dataLink))) !== undefined;
+  return (await countFiles(host, join(dir, dataLink))) === payload.size;
+}
+
+async function countFiles(host: Host, dir: string): Promise<number> {
+  const paths = (await host.list(dir)).map(name => join(dir, name));
+  const counts = paths.map(async path => ((await host.info(path))?.kind === 'directory' ? countFiles(host, path) : 1));
+  return (await Promise.all(counts)).reduce((sum, n) => sum + n, 0);
 }
 
 async function freshName(host: Host, dir: string, base: string): Promise<string> {
