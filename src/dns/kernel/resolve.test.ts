@@ -83,6 +83,16 @@ test('named ports have SRV records', () => {
   assert.deepEqual(ask(zone, '_http._udp.web.default.svc.cluster.local', 'SRV'), ['NXDOMAIN']);
   assert.deepEqual(ask(zone, '_tcp.web.default.svc.cluster.local', 'SRV'), ['NOERROR']);
   assert.deepEqual(ask(zone, '_sctp.web.default.svc.cluster.local', 'SRV'), ['NXDOMAIN']);
+  const ports = [
+    { name: 'dns', port: 53, protocol: 'UDP' },
+    { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+  ];
+  const both = zoneOf([service('both', { clusterIP: '10.96.1.2', ports })]);
+  assert.deepEqual(ask(both, 'both.default.svc.cluster.local', 'SRV'), [
+    'NOERROR',
+    'SRV 0 100 53 both.default.svc.cluster.local',
+    '+both.default.svc.cluster.local A 10.96.1.2',
+  ]);
 });
 
 test('a headless service has the ready endpoints', () => {

@@ -160,9 +160,11 @@ function whole(query: ServiceQuery, wanted: (port: Port) => boolean): Answer {
   const ports = all.filter(wanted);
   if (ports.length === 0) return negative(zone, 'NXDOMAIN');
   if (type !== 'SRV') return ofFamily(zone, addresses(name, own), type);
-  const weight = Math.floor(100 / ports.length);
-  const records = ports.map(
-    (p): ResourceRecord => ({ name, type: 'SRV', ttl, data: { priority: 0, weight, port: p.port, target: base } }),
+  // A port of two protocols would be the same record twice, which no answer may hold.
+  const numbers = [...new Set(ports.map(p => p.port))];
+  const weight = Math.floor(100 / numbers.length);
+  const records = numbers.map(
+    (port): ResourceRecord => ({ name, type: 'SRV', ttl, data: { priority: 0, weight, port, target: base } }),
   );
   return positive(records, addresses(base, own));
 }
