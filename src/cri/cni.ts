@@ -71,18 +71,28 @@ export function findCniBinDir(
 
 const cniCacheDir = '/var/lib/cni/results';
 
-/** Removes what libcni remembers of the network's attachments, for a node that goes away without taking them down. */
+/**
+ * Removes what libcni remembers of the network's attachments, for a node that goes away without taking them down; and
+ * of the attachments of the same sandboxes to loopback, which no node's name is in.
+ */
 export async function forgetCniResults(networkName: string, cacheDir = cniCacheDir): Promise<void> {
+  const ids: string[] = [];
   for (const name of (await cached(cacheDir)).filter(n => n.startsWith(`${networkName}-`))) {
     const text = await readFile(join(cacheDir, name), 'utf8').catch(() => '');
-    if (text.includes(`"networkName":"${networkName}"`)) await rm(join(cacheDir, name), { force: true });
+    if (!text.includes(`"networkName":"${networkName}"`)) continue;
+    await rm(join(cacheDir, name), { force: true });
+    const id = /"containerId":"([0-9a-f]+)"/.exec(text)?.[1];
+    if (id) ids.push(id);
   }
+  await forgetSandboxResults(ids, cacheDir);
 }
 
 /** The same for the sandboxes of these ids, on whichever network (each also has one on loopback). */
 export async function forgetSandboxResults(ids: readonly string[], cacheDir = cniCacheDir): Promise<void> {
+  if (ids.length === 0) return;
+  const gone = new Set(ids);
   for (const name of await cached(cacheDir))
-    if (ids.some(id => name.includes(`-${id}-`))) await rm(join(cacheDir, name), { force: true });
+    if (gone.has(name.split('-').at(-2) ?? '')) await rm(join(cacheDir, name), { force: true });
 }
 
 /** What containerd calls a pod's interface. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -109,12 +109,21 @@ test('the configuration is written, results are forgotten by network, missing pl
     await writeCniConfig(directory, network);
     const written = JSON.parse(readFileSync(join(directory, '10-k8ts.conflist'), 'utf8'));
     assert.equal(written.name, 'n1');
-    const result = (name: string) => `{"kind":"cniCacheV1","networkName":"${name}"}`;
-    writeFileSync(join(directory, 'n1-aa-eth0'), result('n1'));
-    writeFileSync(join(directory, 'n1-b-cc-eth0'), result('n1-b'));
+    const remember = (name: string, id: string, device: string) =>
+      writeFileSync(
+        join(directory, `${name}-${id}-${device}`),
+        `{"kind":"cniCacheV1","containerId":"${id}","networkName":"${name}"}`,
+      );
+    for (const [name, id] of [
+      ['n1', 'aa'],
+      ['n1-b', 'cc'],
+    ] as const) {
+      remember(name, id, 'eth0');
+      remember('cni-loopback', id, 'lo');
+    }
     await forgetCniResults('n1', directory);
-    assert.throws(() => readFileSync(join(directory, 'n1-aa-eth0')));
-    assert.ok(readFileSync(join(directory, 'n1-b-cc-eth0')));
+    const left = readdirSync(directory).filter(file => file.includes('-cc-') || file.includes('-aa-'));
+    assert.deepEqual(left.sort(), ['cni-loopback-cc-lo', 'n1-b-cc-eth0']);
     assert.throws(() => findCniBinDir([directory]), /install containernetworking-plugins/);
   } finally {
     rmSync(directory, { recursive: true, force: true });
