@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
 import type { Pod } from '../api/type/core-v1.ts';
@@ -59,6 +60,37 @@ const describe = ({ status }: Pod): string => {
   const reason = container?.state?.waiting?.reason;
   return `${status?.phase}${reason ? `: ${reason}` : ''}${container?.ready ? ', ready' : ''}`;
 };
+
+test('with a dead container go what was rotated of its log and the link to it', async () => {
+  const containerLogsDirectory = '/var/log/containers';
+  const t = await startTestNode({
+    containerLogsDirectory,
+    simulate: { behaviour: () => ({ exitAfterMs: 1000, exitCode: 3 }) },
+  });
+  try {
+    await t.createPod({ metadata: { name: 'crash' }, spec: { containers: [container] } });
+    const [first] = (await t.runtime.ListContainers({})).containers ?? [];
+    const { status } = await t.runtime.ContainerStatus({ container_id: first?.id ?? '' });
+    const log = status?.log_path ?? '';
+    const directory = dirname(log);
+    await t.host.makeDirectory(directory);
+    for (const name of [
+      '0.log',
+      '0.log.20300101-000000.gz',
+      '0.log.20300101-001000',
+      '10.log',
+      '10.log.20300101-000000',
+    ])
+      await t.host.writeFile(join(directory, name), 'words\n');
+    assert.equal(log, join(directory, '0.log'));
+    await t.pass(60_000);
+    assert.deepEqual(await t.host.list(directory), ['10.log', '10.log.20300101-000000']);
+    const kept = ((await t.runtime.ListContainers({})).containers ?? []).map(c => `crash_default_app-${c.id}.log`);
+    assert.deepEqual(await t.host.list(containerLogsDirectory), kept.sort());
+  } finally {
+    await t.stop();
+  }
+});
 
 test('restarts a crashing container with growing back-off', async () => {
   const t = await startTestNode({ simulate: { behaviour: () => ({ exitAfterMs: 1000, exitCode: 3 }) } });

@@ -1,7 +1,8 @@
 // What one pod leaves on its node: sandboxes, dead containers, logs and directories; and how it goes.
+import { basename, dirname, join } from 'node:path';
 import type { Pod } from '../api/type/core-v1.ts';
 import { isRuntimeNotFound } from '../cri/runtime-error.ts';
-import type { ObservedPod } from './kernel/observed.ts';
+import type { ObservedContainer, ObservedPod } from './kernel/observed.ts';
 import { identityOf } from './pod-path.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -36,35 +37,43 @@ export class PodTraces {
     const kept = new Set(observed.containers.filter(c => !dead.includes(c)).map(c => c.sandboxId));
     const sandboxes = observed.sandboxes.slice(1).filter(s => !s.ready && !kept.has(s.id));
     if (!dead.length && !sandboxes.length) return;
-    await Promise.all(dead.map(c => this.#removeContainer(c.id, c.logPath)));
+    await Promise.all(dead.map(c => this.#removeWithLogs(c, observed)));
     await Promise.all(sandboxes.map(s => ignoreMissing(this.#c.runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
     await this.#c.cache.refresh(this.#uid);
   }
 
-  async #removeContainer(id: string, logPath: string): Promise<void> {
+  async #removeContainer(id: string): Promise<void> {
     await ignoreMissing(this.#c.runtime.RemoveContainer({ container_id: id }));
     this.#onRemoved(id);
-    if (logPath) await this.#c.host.remove(logPath);
+  }
+
+  /** With all that was rotated of its log: a pod that goes on crashing would fill the disk. */
+  async #removeWithLogs(container: ObservedContainer, observed: ObservedPod): Promise<void> {
+    const { host } = this.#c;
+    await this.#removeContainer(container.id);
+    await this.#removeLogLink(container, observed);
+    if (!container.logPath) return;
+    const [directory, log] = [dirname(container.logPath), basename(container.logPath)];
+    for (const name of await host.list(directory))
+      if (name === log || name.startsWith(`${log}.`)) await host.remove(join(directory, name));
   }
 
   /** Every trace of a pod whose object is gone. */
   async removeAll(pod: Pod | undefined): Promise<void> {
     const { runtime, cache, host, paths } = this.#c;
     const observed = await cache.refresh(this.#uid);
-    await Promise.all(observed.containers.map(c => this.#removeContainer(c.id, '')));
+    await Promise.all(observed.containers.map(c => this.#removeContainer(c.id)));
     await Promise.all(observed.sandboxes.map(s => ignoreMissing(runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
     const identity = pod ? identityOf(pod) : observed;
     if (identity.name) await host.remove(paths.podLogs(identity));
-    await this.#removeLogLinks(observed);
+    for (const c of observed.containers) await this.#removeLogLink(c, observed);
     await host.remove(paths.pod(this.#uid));
     await cache.refresh(this.#uid);
   }
 
-  async #removeLogLinks(observed: ObservedPod): Promise<void> {
+  async #removeLogLink(container: ObservedContainer, { name, namespace }: ObservedPod): Promise<void> {
     const dir = this.#c.containerLogsDirectory;
-    if (!dir) return;
-    for (const c of observed.containers)
-      await this.#c.host.remove(`${dir}/${observed.name}_${observed.namespace}_${c.name}-${c.id}.log`);
+    if (dir) await this.#c.host.remove(join(dir, `${name}_${namespace}_${container.name}-${container.id}.log`));
   }
 }
 
