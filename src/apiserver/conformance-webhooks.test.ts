@@ -110,6 +110,7 @@ describe('admission webhooks', { concurrency: true }, () => {
     const { reason, message } = await create(500, ns, 'configmaps', { metadata: { name: 'foo' } });
     assert.equal(reason, 'InternalError');
     assert.match(message, /failed calling webhook "fail-closed.k8s.io": failed to call webhook: Post/);
+    assert.match(message, /x509: certificate signed by unknown authority$/);
   });
 
   test('[sig-api-machinery] AdmissionWebhook [Privileged:ClusterAdmin] should mutate configmap', async () => {

@@ -3,6 +3,7 @@ import { type ClientRequestArgs, type IncomingMessage, request as requestPlain }
 import { request as requestTls } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
+import { certificateError } from './certificate-error.ts';
 
 export interface HttpTarget {
   readonly protocol: 'http:' | 'https:';
@@ -104,7 +105,7 @@ export function dialError(target: HttpTarget, error: unknown): string {
   if (known) return `dial tcp ${authorityOf(target)}: ${known}`;
   if (code === 'ECONNRESET') return message === 'socket hang up' ? 'EOF' : 'read: connection reset by peer';
   if (code === 'ENOTFOUND') return `dial tcp: lookup ${target.host}: no such host`;
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || /CERT|SIGNATURE|ISSUER/.test(code))
-    return `tls: failed to verify certificate: x509: ${message}`;
-  return message;
+  if (code === 'EPROTO' && message.includes('wrong version number'))
+    return 'http: server gave HTTP response to HTTPS client';
+  return certificateError(error) ?? message;
 }
