@@ -9,11 +9,12 @@ import { findProgram, runProgram } from './command.ts';
 import { containerdRuntime } from './containerd.ts';
 import { type DestroyOptions, destroyContainers, stopContainers } from './containerd-cleanup.ts';
 import { type ContainerdOptions, containerdConfig, restrictOomScoreAdj, snapshotterFor } from './containerd-config.ts';
+import { rotateOpenLog } from './open-log.ts';
 
 export interface ContainerdProcessOptions extends ContainerdOptions {
   /** The network namespace it and its containers' host network live in, as a path; the current one when absent. */
   readonly networkNamespace?: string;
-  /** Appended to; `containerd.log` in the state directory when absent. */
+  /** Appended to, and kept below some 10 MB; `containerd.log` in the state directory when absent. */
   readonly logFile?: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -23,6 +24,7 @@ const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const healthyMs = 60_000;
 const longestDelayMs = 30_000;
+const logCheckMs = 60_000;
 
 /**
  * A containerd of this node's own: written its configuration, started, restarted with back-off when it dies, stopped on
@@ -48,8 +50,11 @@ export class ContainerdProcess implements Service {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     this.#running = true;
+    const ended = new AbortController();
+    let logKept: Promise<void> | undefined;
     try {
       const command = await this.#prepare();
+      logKept = this.#keepLogShort(AbortSignal.any([signal, ended.signal]));
       for (let delayMs = 1000; !signal.aborted; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
         const startedMs = clock.monotonic();
         await this.#runOnce(command, signal);
@@ -62,6 +67,8 @@ export class ContainerdProcess implements Service {
       this.#ready.reject(error);
       throw error;
     } finally {
+      ended.abort();
+      await logKept;
       this.#running = false;
     }
     this.#ready.reject(new Error('containerd was stopped before it answered'));
@@ -135,6 +142,17 @@ export class ContainerdProcess implements Service {
       return /(^|\/)(containerd|nsenter)$/.test(program ?? '') && args.includes(this.#configFile);
     } catch {
       return false;
+    }
+  }
+
+  // It writes two lines for each container that ends, for months.
+  async #keepLogShort(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      await rotateOpenLog(this.#logFile).catch(error =>
+        log.warn("rotating containerd's log failed", { error: messageOf(error) }),
+      );
+      await clock.sleep(logCheckMs, signal).catch(() => {});
     }
   }
 

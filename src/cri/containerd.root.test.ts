@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -351,6 +351,24 @@ describe('containerd of a node', () => {
       assert.deepEqual(shimPids(socket), []);
       assert.deepEqual(mountPointsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), [root, state]), []);
     } finally {
+      await own.dispose();
+    }
+  });
+
+  test('a log that has grown long is put aside', async () => {
+    const own = await startTestContainerd();
+    const log = join(own.options.state, 'containerd.log');
+    const stop = new AbortController();
+    try {
+      await own.stop();
+      writeFileSync(log, Buffer.alloc(11 << 20, 'x'));
+      const running = new ContainerdProcess(own.options).run(stop.signal);
+      await until(() => existsSync(`${log}.1`) && statSync(log).size < 1 << 20);
+      stop.abort();
+      await running;
+      assert.equal(statSync(`${log}.1`).size, 11 << 20);
+    } finally {
+      stop.abort();
       await own.dispose();
     }
   });
