@@ -232,11 +232,11 @@ test('requests over half a second are told in the log with what took long', () =
     headers: { 'user-agent': 'u' },
   } as unknown as Exchange;
   const info = parseRequest('POST', configMaps, new URLSearchParams());
-  const end = (endMs: number) => {
+  const end = (endMs: number, of = info) => {
     const trace = tracer.begin(exchange, 0, () => undefined);
     trace.step('store create', 100, 580);
     trace.step('admission A', 90, 95);
-    tracer.end(trace, { info, exchange, code: 201, endMs });
+    tracer.end(trace, { info: of, exchange, code: 201, endMs });
   };
   end(499);
   assert.deepEqual(lines, []);
@@ -246,6 +246,10 @@ test('requests over half a second are told in the log with what took long', () =
     lines[0]!,
     /a request was slow trace=Create method=POST .*totalMs=600 steps=\["store create: 480ms \(at 100ms\)"\]/,
   );
+  // What lasts as long as its client likes is not slow.
+  for (const stream of ['exec', 'attach', 'portforward', 'log', 'proxy'])
+    end(60_000, parseRequest('GET', `/api/v1/namespaces/n/pods/p/${stream}`, new URLSearchParams()));
+  assert.equal(lines.length, 1);
 });
 
 test('trace context is read and passed on as W3C says; strangers do not decide what is sampled', () => {

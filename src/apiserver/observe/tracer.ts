@@ -6,6 +6,7 @@ import { own } from '../../base/own.ts';
 import type { Random } from '../../base/random.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { isLongRunning } from '../long-running.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { OtlpExporter } from './otlp.ts';
 import type { Span } from './span.ts';
@@ -62,7 +63,7 @@ export function createTracer(
     begin: ({ headers }, startMs, user) => new RequestTrace(startMs, tracing && (() => identify(headers, user()))),
     end(trace, ended) {
       const { info, endMs } = ended;
-      if (endMs - trace.startMs >= slowMs && info?.verb !== 'watch') tellSlow(log, trace, ended);
+      if (endMs - trace.startMs >= slowMs && !(info && isLongRunning(info))) tellSlow(log, trace, ended);
       if (!tracing || !trace.context?.sampled) return;
       const context = trace.context;
       const wallMs = clock.now() - clock.monotonic();
