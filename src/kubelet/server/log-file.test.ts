@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +64,21 @@ test('follows across a rotation and ends with the container', async t => {
   appendFileSync(path, line('five'));
   assert.equal(String((await last).value), 'five\n');
   assert.equal((await source.next()).done, true);
+});
+
+test('following leaves nothing behind for what it has waited for', async t => {
+  const path = logFile(t);
+  writeFileSync(path, '');
+  const { signal } = new AbortController();
+  const source = read(path, { follow: true, isRunning: () => true, signal });
+  t.after(() => source.return(undefined));
+  for (const text of ['one', 'two', 'three', 'four']) {
+    const next = source.next();
+    while (getEventListeners(signal, 'abort').length === 0) await new Promise(resolve => setImmediate(resolve));
+    appendFileSync(path, line(text));
+    assert.equal(String((await next).value), `${text}\n`);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  }
 });
 
 test('following ends when nobody listens any more', async t => {

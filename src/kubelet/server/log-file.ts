@@ -121,15 +121,15 @@ class FileChange {
 
   async wait(signal: AbortSignal): Promise<void> {
     if (this.#seen || signal.aborted) return;
-    await new Promise<void>(resolve => {
-      const timer = this.#clock.after(checkMs, resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      this.#wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#clock.after(checkMs, resolve);
+    // One for each wait would add up while a log is followed for days.
+    signal.addEventListener('abort', resolve as () => void, { once: true });
+    this.#wake = resolve;
+    await promise;
     this.#wake = undefined;
+    timer.cancel();
+    signal.removeEventListener('abort', resolve as () => void);
   }
 
   close(): void {
