@@ -1,6 +1,7 @@
 import type { Container, Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { aborted, abortsWith } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import { nearNumber } from '../base/whole-number.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
@@ -78,7 +79,8 @@ export class ContainerKiller {
     this.#hooked.add(observed.id);
     const { clock } = this.#o;
     const startedMs = clock.monotonic();
-    const limit = new AbortController();
+    // Not AbortSignal.any: with a listener left it would stay, and the pod with it, for as long as the kubelet runs.
+    const { controller: limit, release } = abortsWith(signal);
     const timer = clock.after(graceSeconds * 1000, () => limit.abort(new Error('preStop hook timed out')));
     const target = {
       pod: pod ?? ({ metadata: {}, spec: { containers: [] }, status: {} } as unknown as Pod),
@@ -86,21 +88,15 @@ export class ContainerKiller {
       containerId: observed.id,
       podIp: request.podIp,
     };
-    const both = AbortSignal.any([signal, limit.signal]);
-    let stop: (() => void) | undefined;
-    const expired = new Promise<void>(done => {
-      stop = done;
-      both.addEventListener('abort', () => done(), { once: true });
-    });
-    const hook = runHook(this.#o.hooks, handler, target, both).catch(error => {
-      if (both.aborted) return;
+    const hook = runHook(this.#o.hooks, handler, target, limit.signal).catch(error => {
+      if (limit.signal.aborted) return;
       this.#o.log.warn('preStop hook failed', { container: observed.name, error: messageOf(error) });
       if (pod && container)
         this.#o.events.container(pod, container, 'Warning', 'FailedPreStopHook', 'PreStopHook failed');
     });
-    await Promise.race([hook, expired]);
-    stop?.();
+    await Promise.race([hook, aborted(limit.signal)]);
     timer.cancel();
+    release();
     return (clock.monotonic() - startedMs) / 1000;
   }
 
