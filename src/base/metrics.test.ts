@@ -22,6 +22,22 @@ it('makes each metric once and writes the text format', async () => {
   assert.match(metrics.contentType, /^text\/plain/);
 });
 
+it('forgets the labels it is told to', async () => {
+  const metrics = createMetrics();
+  const counter = metrics.counter('requests_total', 'Requests.', ['verb', 'code']);
+  const histogram = metrics.histogram('seconds', 'Seconds.', ['verb'], [1]);
+  for (const verb of ['GET', 'PUT']) {
+    counter.inc({ verb, code: '200' });
+    histogram.observe({ verb }, 2);
+  }
+  counter.remove({ code: '200', verb: 'GET' });
+  histogram.remove({ verb: 'GET' });
+  const text = await metrics.text();
+  assert.doesNotMatch(text, /GET/);
+  assert.match(text, /requests_total\{verb="PUT",code="200"\} 1/);
+  assert.match(text, /seconds_count\{verb="PUT"\} 1/);
+});
+
 it('writes what its owner counts: labels escaped, others of what is no number, long ones in turns', async () => {
   const metrics = createMetrics();
   const samples: Sample[] = [

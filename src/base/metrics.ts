@@ -7,6 +7,7 @@ export type { Sample } from './bucket-counts.ts';
 
 export interface CounterMetric {
   inc(labels: Record<string, string>, by?: number): void;
+  remove(labels: Record<string, string>): void;
 }
 
 export interface GaugeMetric {
@@ -18,6 +19,7 @@ export interface GaugeMetric {
 
 export interface HistogramMetric {
   observe(labels: Record<string, string>, value: number): void;
+  remove(labels: Record<string, string>): void;
 }
 
 /** Asking twice for a name gives the same metric. Durations are in seconds. */
@@ -68,10 +70,19 @@ class HistogramCells implements HistogramMetric {
     this.#cell(labels).observe(value);
   }
 
-  #cell(labels: Record<string, string>): BucketCounts {
+  remove(labels: Record<string, string>): void {
+    this.#cells.delete(this.#keyOf(labels));
+  }
+
+  #keyOf(labels: Record<string, string>): string {
     const names = this.#names;
     let key = '';
     for (let i = 0; i < names.length; i++) key = i === 0 ? `${labels[names[i]!]}` : `${key}\0${labels[names[i]!]}`;
+    return key;
+  }
+
+  #cell(labels: Record<string, string>): BucketCounts {
+    const key = this.#keyOf(labels);
     let cell = this.#cells.get(key);
     if (!cell) {
       cell = { labels: { ...labels }, counts: new BucketCounts(this.#bounds) };
@@ -108,7 +119,7 @@ export function createMetrics(): Metrics {
     counter: (name, help, labels = []) =>
       once(name, () => {
         const c = new Counter({ name, help, labelNames: [...labels], registers: [registry] });
-        return { inc: (l, by = 1) => c.inc(l, by) };
+        return { inc: (l, by = 1) => c.inc(l, by), remove: l => c.remove(l) };
       }),
     gauge: (name, help, labels = []) =>
       once(name, () => {

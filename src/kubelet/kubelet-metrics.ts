@@ -19,6 +19,8 @@ export interface KubeletMetrics {
     result: 'successful' | 'failed' | 'unknown',
     seconds: number,
   ): void;
+  /** The pod is probed no more: what was counted of its probes goes, or a node's metrics grow with all it ever ran. */
+  probedNoMore(uid: string): void;
   podStarted(failed: boolean): void;
   containerStarted(kind: string, code?: string): void;
   evicted(signal: string): void;
@@ -42,6 +44,8 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
     ['probe_type', 'container', 'pod', 'namespace'],
     defaultBuckets,
   );
+  // Labels of `total`, by pod uid.
+  const probed = new Map<string, Map<string, Record<string, string>>>();
   const pods = own.counter('kubelet_started_pods_total', '[ALPHA] Cumulative number of pods started');
   const podErrors = own.counter(
     'kubelet_started_pods_errors_total',
@@ -67,8 +71,17 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
     probed(pod, container, probe_type, result, took) {
       const { name = '', namespace = '', uid = '' } = pod.metadata;
       const of = { probe_type, container: container.name, pod: name, namespace };
-      total.inc({ ...of, pod_uid: uid, result });
+      const counted = { ...of, pod_uid: uid, result };
+      total.inc(counted);
       seconds.observe(of, took);
+      probed.getOrInsertComputed(uid, () => new Map()).set(`${container.name} ${probe_type} ${result}`, counted);
+    },
+    probedNoMore(uid) {
+      for (const counted of probed.get(uid)?.values() ?? []) {
+        total.remove(counted);
+        seconds.remove(counted);
+      }
+      probed.delete(uid);
     },
     podStarted: failed => (failed ? podErrors : pods).inc({}),
     containerStarted(container_type, code) {

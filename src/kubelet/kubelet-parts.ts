@@ -282,6 +282,7 @@ function makeProbes({ options: o, metrics, ...owner }: KubeletOwner, base: Base)
     onVerdict: uid => owner.probed(uid),
     onProbe: (pod, container, kind, result, seconds) =>
       metrics.probed(pod, container, probeTypes[kind], probeResults[result], seconds),
+    onGone: uid => metrics.probedNoMore(uid),
   });
 }
 

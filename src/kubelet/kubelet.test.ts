@@ -61,6 +61,25 @@ const describe = ({ status }: Pod): string => {
   return `${status?.phase}${reason ? `: ${reason}` : ''}${container?.ready ? ', ready' : ''}`;
 };
 
+test('what was counted of the probes of a pod goes with it', async () => {
+  const t = await startTestNode();
+  try {
+    const probe = { exec: { command: ['true'] }, periodSeconds: 1 };
+    const probed = { ...container, readinessProbe: probe, livenessProbe: probe };
+    for (const name of ['gone', 'stays']) await t.createPod({ metadata: { name }, spec: { containers: [probed] } });
+    await t.pass(5000);
+    const series = async (name: string) =>
+      (await t.kubelet.metrics.probes.text()).split('\n').filter(line => line.includes(`pod="${name}"`)).length;
+    const [gone, stays] = [await series('gone'), await series('stays')];
+    assert.ok(gone > 20, String(gone));
+    await t.deletePod('gone');
+    await t.pass(5000);
+    assert.deepEqual([await t.podExists('gone'), await series('gone'), await series('stays')], [false, 0, stays]);
+  } finally {
+    await t.stop();
+  }
+});
+
 test('with a dead container go what was rotated of its log and the link to it', async () => {
   const containerLogsDirectory = '/var/log/containers';
   const t = await startTestNode({

@@ -27,6 +27,8 @@ export interface ProbeManagerOptions {
   onVerdict(uid: string): void;
   /** Told of each attempt and how long it took. */
   onProbe?(pod: Pod, container: Container, kind: ProbeKind, result: ProbeResult['result'], seconds: number): void;
+  /** The pod is probed no more, and of no attempt of its own is told from now on. */
+  onGone?(uid: string): void;
 }
 
 const kinds: readonly ProbeKind[] = ['startup', 'liveness', 'readiness'];
@@ -87,6 +89,7 @@ export class ProbeManager {
   remove(uid: string): void {
     for (const worker of this.#pods.get(uid)?.values() ?? []) worker.timer?.cancel();
     this.#pods.delete(uid);
+    this.#o.onGone?.(uid);
   }
 
   stop(): void {
@@ -160,12 +163,15 @@ export class ProbeManager {
     if (!container || !probe) return;
     const startedMs = this.#o.clock.monotonic();
     const answer = await this.#attempt(worker, container, probe);
-    const stillWanted = this.#pods.get(uidOf(worker.pod))?.get(`${worker.containerId} ${worker.kind}`);
-    if (stillWanted !== worker) return;
+    if (!this.#isWanted(worker)) return;
     if (answer) this.#record(worker, probe, answer);
     if (worker.done) return;
     const took = this.#o.clock.monotonic() - startedMs;
     this.#schedule(worker, Math.max(0, periodMs(probe) - took));
+  }
+
+  #isWanted(worker: Worker): boolean {
+    return this.#pods.get(uidOf(worker.pod))?.get(`${worker.containerId} ${worker.kind}`) === worker;
   }
 
   async #attempt(worker: Worker, container: Container, probe: Probe): Promise<'success' | 'failure' | undefined> {
@@ -173,7 +179,8 @@ export class ProbeManager {
     const target = { container, containerId: worker.containerId, podIp: worker.podIp };
     const startedMs = this.#o.clock.monotonic();
     const answer = await this.#o.prober.probe(probe, target);
-    this.#o.onProbe?.(pod, container, kind, answer.result, (this.#o.clock.monotonic() - startedMs) / 1000);
+    if (this.#isWanted(worker))
+      this.#o.onProbe?.(pod, container, kind, answer.result, (this.#o.clock.monotonic() - startedMs) / 1000);
     switch (answer.result) {
       case 'success':
         return 'success';
