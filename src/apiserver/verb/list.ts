@@ -41,14 +41,18 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
   queryInteger('timeoutSeconds', query);
   // Nothing is more than no items: a negative limit is none.
   const limit = Math.max(0, Number(queryInteger('limit', query) ?? 0));
+  const resourceVersion = query.get('resourceVersion') ?? '';
+  const token = query.get('continue') ?? '';
+  // What may be of any age comes whole from Kubernetes' cache, which events have none of.
+  const isWhole = resourceVersion === '0' && !token && resource.resource !== 'events';
   let fields = query.get('fieldSelector');
   if (info.name) fields = fields ? `${fields},metadata.name=${info.name}` : `metadata.name=${info.name}`;
   return {
     namespace: info.namespace,
     selection: parseSelection(resource, query.get('labelSelector'), fields),
-    limit,
-    continue: query.get('continue') ?? '',
-    resourceVersion: query.get('resourceVersion') ?? '',
+    limit: isWhole ? 0 : limit,
+    continue: token,
+    resourceVersion,
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
   };
 }
