@@ -1,7 +1,7 @@
 // Keeps routes to the other nodes' pods, from Node objects. Nodes must share a link.
 import { coreV1 } from '../api/refs.ts';
 import type { Node } from '../api/type/core-v1.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import type { Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { InformerFactory } from '../client/informer.ts';
@@ -24,6 +24,8 @@ export interface NodeRoutesOptions {
   readonly informers: InformerFactory;
   readonly clock: Clock;
   readonly log: Log;
+  /** What runs `nft` and `ip`; tests pass their own. */
+  readonly exec?: typeof exec;
 }
 
 const retryMs = 5_000;
@@ -34,12 +36,17 @@ export function createNodeRoutes(options: NodeRoutesOptions): Service {
 
 class NodeRoutes {
   readonly #o: NodeRoutesOptions;
+  readonly #exec: typeof exec;
   /** What the kernel has of ours; undefined when unknown. */
   #have: Routes | undefined;
+  /** What could not be set, until it is to be tried again: every heartbeat of a node wakes this. */
+  #refused: Routes | undefined;
+  #retry: Timer | undefined;
   #wake = Promise.withResolvers<void>();
 
   constructor(options: NodeRoutesOptions) {
     this.#o = options;
+    this.#exec = options.exec ?? exec;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -49,34 +56,41 @@ class NodeRoutes {
     const off = nodes.addHandler({ onAdd: wake, onUpdate: wake, onDelete: wake });
     signal.addEventListener('abort', wake, { once: true });
     try {
-      await exec('nft', ['-f', '-'], { input: masqueradeRules(podCidr, nodeCidr) });
+      await this.#exec('nft', ['-f', '-'], { input: masqueradeRules(podCidr, nodeCidr) });
       // Routes of an earlier life stay until it is known which are still wanted.
       await nodes.whenSynced(signal).catch(() => {});
       while (!signal.aborted) {
         this.#wake = Promise.withResolvers<void>();
-        if (!(await this.#sync(nodes.lister.list()))) this.#o.clock.after(retryMs, wake);
+        await this.#sync(nodes.lister.list());
         await this.#wake.promise;
       }
     } finally {
       off();
+      this.#retry?.cancel();
     }
   }
 
-  /** False when it has to be tried again. */
-  async #sync(nodes: readonly Node[]): Promise<boolean> {
-    const want = planRoutes(nodes, this.#o.nodeName);
+  async #sync(nodes: readonly Node[]): Promise<void> {
+    const { nodeName, link, clock, log } = this.#o;
+    const want = planRoutes(nodes, nodeName);
+    if (this.#refused && routeChanges(this.#refused, want, link).length === 0) return;
+    this.#retry?.cancel();
+    this.#refused = undefined;
     try {
-      this.#have ??= parseRouteList(await exec('ip', ['-json', 'route', 'show', 'proto', String(routeProtocol)]));
-      const lines = routeChanges(this.#have, want, this.#o.link);
-      if (lines.length === 0) return true;
-      await exec('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+      this.#have ??= parseRouteList(await this.#exec('ip', ['-json', 'route', 'show', 'proto', String(routeProtocol)]));
+      const lines = routeChanges(this.#have, want, link);
+      if (lines.length === 0) return;
+      await this.#exec('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
       this.#have = want;
-      this.#o.log.info('routes to other nodes changed', { changes: lines.length, routes: want.size });
-      return true;
+      log.info('routes to other nodes changed', { changes: lines.length, routes: want.size });
     } catch (error) {
       this.#have = undefined;
-      this.#o.log.warn('setting routes to other nodes failed', { error });
-      return false;
+      this.#refused = want;
+      this.#retry = clock.after(retryMs, () => {
+        this.#refused = undefined;
+        this.#wake.resolve();
+      });
+      log.warn('setting routes to other nodes failed', { error });
     }
   }
 }

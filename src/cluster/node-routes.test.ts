@@ -1,0 +1,63 @@
+// What a node asks of `ip` while nodes come, go and report.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Node } from '../api/type/core-v1.ts';
+import { settle, VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import { createNodeRoutes } from './node-routes.ts';
+
+const node = (name: string, podCIDR: string, address: string) =>
+  ({
+    metadata: { name },
+    spec: { podCIDR, podCIDRs: [podCIDR] },
+    status: { addresses: [{ type: 'InternalIP', address }] },
+  }) as unknown as Node;
+
+test('a node that no route can lead to is tried again at its time, not at every report of a node', async () => {
+  const clock = new VirtualClock();
+  const tried: string[][] = [];
+  let nodes = [node('n1', '10.244.0.0/24', '10.8.0.10'), node('far', '10.244.9.0/24', '10.1.1.1')];
+  let report = () => {};
+  const nodesInformer = {
+    addHandler: ({ onUpdate }: { onUpdate(): void }) => {
+      report = onUpdate;
+      return () => {};
+    },
+    whenSynced: async () => {},
+    lister: { list: () => nodes },
+  };
+  const exec = async (_: string, args: readonly string[], options: { input?: string } = {}) => {
+    if (!args.includes('-batch')) return '[]';
+    const lines = (options.input ?? '').trim().split('\n');
+    tried.push(lines.map(line => line.split(' ')[2]!));
+    if (lines.some(line => line.includes('10.1.1.1'))) throw new Error('Nexthop has invalid gateway.');
+    return '';
+  };
+  const ending = new AbortController();
+  const informers = { informer: () => nodesInformer } as unknown as InformerFactory;
+  const options = { nodeName: 'n1', link: 'eth0', podCidr: '10.244.0.0/16', log: silentLog, informers, clock, exec };
+  const running = createNodeRoutes(options).run(ending.signal);
+  await settle();
+  assert.deepEqual(tried.splice(0), [['10.244.9.0/24']]);
+
+  for (let second = 1; second <= 20; second++) {
+    report();
+    await clock.advance(1_000);
+  }
+  assert.equal(tried.splice(0).length, 4, 'once in five seconds');
+
+  nodes = [...nodes, node('n2', '10.244.1.0/24', '10.8.0.11')];
+  report();
+  await settle();
+  assert.deepEqual(tried.splice(0), [['10.244.9.0/24', '10.244.1.0/24']], 'another node does not wait');
+
+  nodes = nodes.filter(n => n.metadata.name !== 'far');
+  report();
+  await settle();
+  assert.deepEqual(tried.splice(0), [['10.244.1.0/24']]);
+  await clock.advance(60_000);
+  assert.deepEqual(tried, [], 'nothing is left to try');
+  ending.abort();
+  await running;
+});
