@@ -1,7 +1,7 @@
 // Makes, repairs and deletes a StatefulSet's pods and their claims, with the events that tell of it.
 import { cloneDeep, type Draft } from '../../api/meta.ts';
 import { appsV1, coreV1 } from '../../api/refs.ts';
-import { isAlreadyExists, isNotFound } from '../../api/status.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
 import type { StatefulSet } from '../../api/type/apps-v1.ts';
 import type { PersistentVolumeClaim, Pod } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
@@ -124,16 +124,28 @@ export class StatefulPodControl {
   }
 
   async #own(set: StatefulSet, pod: Pod, ordinal: number, claims: readonly PersistentVolumeClaim[]): Promise<void> {
-    for (const claim of claims) {
-      if (claim.metadata.deletionTimestamp) continue;
-      const ownerReferences = wantedOwners(claim, set, pod, ordinal);
-      if (!ownerReferences) continue;
-      if (hasOtherController(claim, set, pod)) this.#tellConflict(set, claim.metadata.name);
-      const draft = cloneDeep(claim);
-      const next = { ...draft, metadata: { ...draft.metadata, ownerReferences } } as Draft<PersistentVolumeClaim>;
-      const written = await this.#context.client.update(coreV1.persistentvolumeclaims, next);
-      this.#writes.wrote(set, coreV1.persistentvolumeclaims, written);
-    }
+    for (const claim of claims)
+      try {
+        await this.#ownClaim(set, pod, ordinal, claim);
+      } catch (error) {
+        // The scheduler and the binder write to a claim as soon as they see its pod.
+        if (!isConflict(error)) throw error;
+        const { namespace, name } = claim.metadata;
+        const key = { namespace: namespace!, name };
+        const now = await this.#context.client.get(coreV1.persistentvolumeclaims, key);
+        await this.#ownClaim(set, pod, ordinal, now);
+      }
+  }
+
+  async #ownClaim(set: StatefulSet, pod: Pod, ordinal: number, claim: PersistentVolumeClaim): Promise<void> {
+    if (claim.metadata.deletionTimestamp) return;
+    const ownerReferences = wantedOwners(claim, set, pod, ordinal);
+    if (!ownerReferences) return;
+    if (hasOtherController(claim, set, pod)) this.#tellConflict(set, claim.metadata.name);
+    const draft = cloneDeep(claim);
+    const next = { ...draft, metadata: { ...draft.metadata, ownerReferences } } as Draft<PersistentVolumeClaim>;
+    const written = await this.#context.client.update(coreV1.persistentvolumeclaims, next);
+    this.#writes.wrote(set, coreV1.persistentvolumeclaims, written);
   }
 
   #tellConflict(set: StatefulSet, claim: string): void {

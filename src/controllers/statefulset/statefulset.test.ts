@@ -209,6 +209,35 @@ describe('statefulset-controller', () => {
     assert.deepEqual(leaving(off), ['db-4']);
   });
 
+  it('gives a claim its owner although the scheduler writes to it meanwhile, and tells of no failure', async () => {
+    const persistentVolumeClaimRetentionPolicy = { whenDeleted: 'Delete', whenScaled: 'Retain' };
+    await using bench = await start(
+      statefulSet(0, { volumeClaimTemplates: [claimTemplate], persistentVolumeClaimRetentionPolicy }),
+    );
+    bench.client.react(async a => {
+      if (a.verb !== 'create' || a.resource.resource !== 'pods') return;
+      const body = { metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n' } } };
+      const key = { namespace: 'a', name: `data-${a.body.metadata.name}` };
+      await bench.client.patch(coreV1.persistentvolumeclaims, key, { type: 'merge', body });
+    });
+    await patch(bench, { replicas: 2 });
+    await finish(bench);
+    assert.deepEqual(
+      claims(bench).map(({ metadata: m }) => [m.ownerReferences?.[0]?.name, Object.values(m.annotations ?? {})]),
+      [
+        ['db', ['n']],
+        ['db', ['n']],
+      ],
+    );
+    const told = bench.events();
+    assert.deepEqual(
+      told.filter(e => e.startsWith('Warning')),
+      [],
+    );
+    for (const n of [0, 1])
+      assert.ok(told.includes(`Normal SuccessfulCreate: create Pod db-${n} in StatefulSet db successful`));
+  });
+
   it('lets claims go with the set or the pods as the policy says', async () => {
     const persistentVolumeClaimRetentionPolicy = { whenDeleted: 'Delete', whenScaled: 'Delete' };
     await using bench = await start(
