@@ -35,23 +35,26 @@ export async function ensureDnsAccess(client: Client): Promise<void> {
       if (!isAlreadyExists(error)) throw error;
     });
   const inNamespace = { name: controllerRole, namespace: dnsNamespace };
-  await ensure(coreV1.serviceaccounts, { metadata: { name: dnsServiceAccount, namespace: dnsNamespace } });
-  await ensure(rbacV1.clusterroles, { metadata: { name: controllerRole }, rules: clusterRules });
-  await ensure(rbacV1.roles, { metadata: inNamespace, rules });
-  await ensure(rbacV1.clusterrolebindings, {
-    metadata: { name: controllerRole },
-    roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: controllerRole },
-    subjects: subject,
-  });
-  await ensure(rbacV1.rolebindings, {
-    metadata: inNamespace,
-    roleRef: { apiGroup: rbac, kind: 'Role', name: controllerRole },
-    subjects: subject,
-  });
-  await ensure(rbacV1.clusterroles, { metadata: { name: nodeRole }, rules: nodeRules });
-  await ensure(rbacV1.clusterrolebindings, {
-    metadata: { name: nodeRole },
-    roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: nodeRole },
-    subjects: [{ apiGroup: rbac, kind: 'User', name: 'system:kube-proxy' }],
-  });
+  await Promise.all([
+    // The nodes ask first.
+    ensure(rbacV1.clusterroles, { metadata: { name: nodeRole }, rules: nodeRules }),
+    ensure(rbacV1.clusterrolebindings, {
+      metadata: { name: nodeRole },
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: nodeRole },
+      subjects: [{ apiGroup: rbac, kind: 'User', name: 'system:kube-proxy' }],
+    }),
+    ensure(coreV1.serviceaccounts, { metadata: { name: dnsServiceAccount, namespace: dnsNamespace } }),
+    ensure(rbacV1.clusterroles, { metadata: { name: controllerRole }, rules: clusterRules }),
+    ensure(rbacV1.roles, { metadata: inNamespace, rules }),
+    ensure(rbacV1.clusterrolebindings, {
+      metadata: { name: controllerRole },
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: controllerRole },
+      subjects: subject,
+    }),
+    ensure(rbacV1.rolebindings, {
+      metadata: inNamespace,
+      roleRef: { apiGroup: rbac, kind: 'Role', name: controllerRole },
+      subjects: subject,
+    }),
+  ]);
 }
