@@ -46,6 +46,14 @@ test('a token is asked for once, and again at four fifths of its life', async ()
   ]);
 });
 
+test('a token that comes when its pod has been released is not kept', async () => {
+  const { tokens, token } = bench();
+  const late = token({ expirationSeconds: 600 });
+  tokens.release('u');
+  assert.equal(await late, 't1');
+  assert.equal(await token({ expirationSeconds: 600 }), 't2');
+});
+
 test('a long-lived token is renewed after a day; audiences and pods have tokens of their own', async () => {
   const { clock, token } = bench();
   assert.equal(await token({ expirationSeconds: 10 * 86_400 }), 't1');

@@ -59,16 +59,19 @@ export class TokenManager {
   }
 
   async #ask(key: string, request: () => Promise<Held>): Promise<Held> {
-    let asking = this.#asking.get(key);
-    if (!asking) {
-      asking = request()
-        .then(fresh => {
-          this.#held.set(key, fresh);
-          return fresh;
-        })
-        .finally(() => this.#asking.delete(key));
-      this.#asking.set(key, asking);
-    }
+    const before = this.#asking.get(key);
+    if (before) return before;
+    // Not once the pod has been released: nobody would take away what came after.
+    const isWanted = () => this.#asking.get(key) === asking;
+    const asking = request()
+      .then(fresh => {
+        if (isWanted()) this.#held.set(key, fresh);
+        return fresh;
+      })
+      .finally(() => {
+        if (isWanted()) this.#asking.delete(key);
+      });
+    this.#asking.set(key, asking);
     return asking;
   }
 
@@ -100,6 +103,7 @@ export class TokenManager {
 
   release(podUid: string): void {
     const prefix = keyPrefix(podUid);
-    for (const key of this.#held.keys()) if (key.startsWith(prefix)) this.#held.delete(key);
+    for (const tokens of [this.#held, this.#asking])
+      for (const key of tokens.keys()) if (key.startsWith(prefix)) tokens.delete(key);
   }
 }
