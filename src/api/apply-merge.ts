@@ -9,7 +9,11 @@ const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null 
 const deduced: Shape = { kind: 'deduced' };
 const leaf: Shape = { kind: 'leaf' };
 
-const isMap = (shape: Shape, value: unknown): boolean => shape.kind !== 'leaf' && isPlain(value);
+/** Whether the value is of those that are merged by their parts. */
+function hasParts(shape: Shape, value: unknown): boolean {
+  if (shape.kind === 'set' || shape.kind === 'list') return Array.isArray(value);
+  return shape.kind !== 'leaf' && isPlain(value);
+}
 
 function childShape(shape: Shape, key: string): Shape {
   if (shape.kind === 'struct') return shape.field(key) ?? leaf;
@@ -22,14 +26,7 @@ export function mergeFields(shape: Shape, live: unknown, config: unknown): unkno
   if (config === undefined) return live;
   if (live === undefined || live === null) return config;
   // Of what is merged by its parts null states none.
-  if (config === null)
-    return shape.kind === 'set' || shape.kind === 'list'
-      ? Array.isArray(live)
-        ? live
-        : null
-      : isMap(shape, live)
-        ? live
-        : null;
+  if (config === null) return hasParts(shape, live) ? live : null;
   if (shape.kind === 'set' && Array.isArray(live) && Array.isArray(config))
     return interleave(live, config, valueElement, (_, now) => now);
   if (shape.kind === 'list' && Array.isArray(live) && Array.isArray(config)) {

@@ -111,9 +111,7 @@ class Walk {
 }
 
 function mismatchText(type: TypeRef, value: unknown, at: Place): string {
-  if (type.kind === 'scalar') {
-    if (type.scalar === 'Quantity') return quantityFormatError;
-  }
+  if (type.kind === 'scalar' && type.scalar === 'Quantity') return quantityFormatError;
   const shown = type.kind === 'scalar' && !texts.has(type.scalar) ? numberText(value) : jsonKind(value);
   const wanted = type.kind === 'scalar' ? own(readAs, type.scalar) : undefined;
   return `json: cannot unmarshal ${shown} into Go struct field ${at.struct}.${at.goPath} of type ${wanted ?? uidOf(at) ?? goType(type, at.field)}`;

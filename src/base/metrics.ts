@@ -110,11 +110,7 @@ export function createMetrics(): Metrics {
     help: string,
     type: string,
     read: () => readonly Sample[] | Promise<readonly Sample[]>,
-  ) => {
-    sources.set(name, async () => metricText({ name, help, type }, await read()));
-    // Keeps the name and the place in order.
-    registry.registerMetric({ name } as never);
-  };
+  ) => sources.set(name, async () => metricText({ name, help, type }, await read()));
   return {
     counter: (name, help, labels = []) =>
       once(name, () => {
@@ -149,7 +145,7 @@ export function createMetrics(): Metrics {
     async text() {
       for (const collect of collectors) collect();
       const texts: string[] = [];
-      for (const { name } of registry.getMetricsAsArray())
+      for (const name of made.keys())
         texts.push(await (sources.get(name)?.() ?? registry.getSingleMetricAsString(name)));
       return `${texts.join('\n\n')}\n`;
     },

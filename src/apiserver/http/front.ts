@@ -98,10 +98,15 @@ export function createFront(options: FrontOptions): Front {
 
   function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: PeerIdentity): void {
     const { ':method': method, ':path': uri = '/' } = headers as Record<string, string>;
+    const isReadable = isReadableUri(uri);
+    const asksServer = method === 'OPTIONS' && uri === '*';
+    if (isReadable && !asksServer) {
+      options.handle(new Http2Exchange(stream, headers, peer));
+      return;
+    }
     stream.on('error', () => {});
-    if (!isReadableUri(uri)) stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
-    else if (method === 'OPTIONS' && uri === '*') stream.respond({ ':status': 200 }, { endStream: true });
-    else options.handle(new Http2Exchange(stream, headers, peer));
+    if (asksServer) stream.respond({ ':status': 200 }, { endStream: true });
+    else stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
   }
 
   const http1: Http1Server = createHttp1Server({

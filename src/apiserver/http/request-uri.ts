@@ -11,6 +11,7 @@ function withoutOrigin(uri: string): string {
 
 /** Go's servers refuse any other before they look at the method. */
 export function isReadableUri(uri: string): boolean {
+  if (uri.startsWith('/') && !uri.includes('%')) return true;
   const [path = ''] = withoutOrigin(uri).split('?', 1);
   return (path === '' || path === '*' || path.startsWith('/')) && pathDecoded(path) !== undefined;
 }

@@ -337,8 +337,7 @@ export class WatchCache {
     if (failed) throw told(failed.failure!);
     return SortedTree.from(
       entries.map(e => {
-        const stored = new Stored(this.#keyOf(e.key), decode(e.value, e.revision), e.revision, this.#kept);
-        stored.size = e.value.length;
+        const stored = this.#storedAs(e, decode(e.value, e.revision));
         return [stored.key, stored] as const;
       }),
     );
@@ -351,9 +350,12 @@ export class WatchCache {
     });
   }
 
-  #storedOf({ key, value, revision }: StoreEntry): Stored | undefined {
-    const object = this.#decode(key, value, revision);
-    if (!object) return undefined;
+  #storedOf(entry: StoreEntry): Stored | undefined {
+    const object = this.#decode(entry.key, entry.value, entry.revision);
+    return object && this.#storedAs(entry, object);
+  }
+
+  #storedAs({ key, value, revision }: StoreEntry, object: KubeObject): Stored {
     const stored = new Stored(this.#keyOf(key), object, revision, this.#kept);
     stored.size = value.length;
     return stored;

@@ -41,12 +41,14 @@ export function startWatch(
   if (fromExisting) {
     cache.checkReadable(scope);
     const { counts } = cache;
+    const tellInitial = (stored: Stored, to: WatchSink) => {
+      if (!selection.everything && !selection.matches(stored.object)) return;
+      counts.initialEvents++;
+      to.onInitial(stored);
+    };
     cache.snapshot().scan(scope, undefined, stored => {
-      look(sink, selection, [stored], to => {
-        if (!selection.everything && !selection.matches(stored.object)) return;
-        counts.initialEvents++;
-        to.onInitial(stored);
-      });
+      if (selection.everything || !sink.whenSeen) tellInitial(stored, sink);
+      else sink.whenSeen([stored], to => tellInitial(stored, to));
       return undefined;
     });
     if (request.sendInitialEvents && request.bookmarks !== false) sink.onBookmark(dispatcher.revision, true);
@@ -76,18 +78,16 @@ function deliver(event: CacheEvent, selection: Selection, sink: WatchSink): void
     return;
   }
   if (selection.name !== undefined && !event.key.endsWith(selection.name)) return;
-  const { type, stored, previous } = event;
-  look(sink, selection, previous ? [previous, stored] : [stored], to => {
-    const before = previous !== undefined && selection.matches(previous.object);
-    const after = type !== 'DELETED' && selection.matches(stored.object);
-    if (after) to.onEvent(before ? 'MODIFIED' : 'ADDED', stored);
-    else if (before) to.onEvent('DELETED', type === 'DELETED' ? stored : lastSeen(event));
-  });
+  const { stored, previous } = event;
+  if (!sink.whenSeen) tellSelected(event, selection, sink);
+  else sink.whenSeen(previous ? [previous, stored] : [stored], to => tellSelected(event, selection, to));
 }
 
-function look(sink: WatchSink, selection: Selection, items: readonly Stored[], tell: (sink: WatchSink) => void): void {
-  if (selection.everything || !sink.whenSeen) tell(sink);
-  else sink.whenSeen(items, tell);
+function tellSelected(event: CacheEvent, selection: Selection, sink: WatchSink): void {
+  const before = event.previous !== undefined && selection.matches(event.previous.object);
+  const after = event.type !== 'DELETED' && selection.matches(event.stored.object);
+  if (after) sink.onEvent(before ? 'MODIFIED' : 'ADDED', event.stored);
+  else if (before) sink.onEvent('DELETED', event.type === 'DELETED' ? event.stored : lastSeen(event));
 }
 
 const departed = new WeakMap<CacheEvent, Stored>();
