@@ -61,7 +61,7 @@ export function createStorage({ options, clock, random, log, metrics, table, fea
   const builtin = new Set(Array.from(table.resources, r => `${r.storagePrefix}/`));
   const makeCache = (prefix: string) =>
     new WatchCache({
-      ...{ prefix, clock, kept },
+      ...{ prefix, kept },
       decode(bytes, revision) {
         try {
           return decode(bytes, revision);

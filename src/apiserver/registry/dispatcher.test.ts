@@ -37,7 +37,7 @@ async function shared() {
     },
   } as unknown as Store;
   await inner.create(`${prefix}n/old`, value('1'));
-  const cache = new WatchCache({ prefix, clock, decode: (bytes, revision) => decodeStored(bytes, revision) as never });
+  const cache = new WatchCache({ prefix, decode: (bytes, revision) => decodeStored(bytes, revision) as never });
   const dispatcher = new Dispatcher(store, clock, silentLog);
   await dispatcher.start(new Map([[prefix, cache]]), error => assert.fail(error));
   const told: string[] = [];
@@ -85,4 +85,19 @@ test('a fresh read waits for what the store has and the cache has not', async ()
   const waiting = assert.rejects(Promise.resolve(dispatcher.freshen()), { code: 504 });
   await clock.advance(3000);
   await waiting;
+});
+
+test('watches resume behind changes of the last five minutes, and behind older ones where few came', async () => {
+  const { dispatcher, inner, cache, clock } = await shared();
+  const change = async (times: number) => {
+    for (let i = 0; i < times; i++) await inner.update(`${prefix}n/old`, inner.revision, value(`${i}`));
+  };
+  await change(300);
+  const early = dispatcher.revision;
+  await clock.advance(300_000);
+  assert.equal(cache.windowStart, 0);
+  await change(50);
+  await clock.advance(300_000);
+  assert.deepEqual([cache.windowStart, dispatcher.listableFrom], [early - 50, early]);
+  dispatcher.stop();
 });

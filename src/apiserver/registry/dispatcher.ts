@@ -191,6 +191,7 @@ export class Dispatcher {
   #age(next: number): void {
     const seen = this.revision;
     this.listableFrom = next;
+    for (const cache of this.#caches.values()) cache.forget(next);
     this.#aging = this.#clock.after(compactEveryMs, () => this.#age(seen));
   }
 

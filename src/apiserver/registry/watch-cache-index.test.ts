@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KubeObject } from '../../api/meta.ts';
-import { VirtualClock } from '../../base/clock.ts';
 import { type CacheEvent, type CacheListener, WatchCache } from './watch-cache.ts';
 
 const nodeOf = (o: unknown): string => (o as { spec?: { nodeName?: string } } | undefined)?.spec?.nodeName ?? '';
@@ -31,7 +30,6 @@ test('listeners found by name, node and namespace hear what asking each of them 
     fc.property(fc.array(listener, { maxLength: 8 }), fc.array(write, { maxLength: 30 }), (listeners, writes) => {
       const cache = new WatchCache({
         prefix: '/registry/pods/',
-        clock: new VirtualClock(),
         decode: bytes => JSON.parse(Buffer.from(bytes).toString()) as KubeObject,
       });
       const all: CacheEvent[] = [];

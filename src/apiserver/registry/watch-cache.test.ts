@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { KubeObject } from '../../api/meta.ts';
 import { isExpired, StatusError } from '../../api/status.ts';
-import { VirtualClock } from '../../base/clock.ts';
+import type { StoreEvent } from '../../store/store.ts';
 import { Stored } from './stored.ts';
 import { type CacheEvent, WatchCache } from './watch-cache.ts';
 
@@ -45,7 +45,7 @@ test('events, contents now and then, and what writes build on, against a plain a
   fc.assert(
     fc.property(fc.array(write, { maxLength: 60 }), fc.integer({ min: 1, max: 40 }), (writes, window) => {
       const decode = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString()) as KubeObject;
-      const cache = new WatchCache({ prefix, clock: new VirtualClock(), decode, window });
+      const cache = new WatchCache({ prefix, decode, window });
       const all: CacheEvent[] = [];
       cache.listen({ onEvent: e => all.push(e) });
       const live = new Map<string, number>();
@@ -101,11 +101,37 @@ test('events, contents now and then, and what writes build on, against a plain a
   );
 });
 
+test('old changes are forgotten but for the newest hundred: what was there before them is expired, what came after is not', () => {
+  const cache = new WatchCache({ prefix, decode: () => assert.fail('not asked for') });
+  const put = (revision: number) => {
+    const stored = new Stored('n/x', objectAt('n/x', revision), revision);
+    cache.notePending('n/x', revision, stored);
+    const event = {
+      type: 'put',
+      key: `${prefix}n/x`,
+      revision,
+      value: Buffer.from('{}'),
+      previousRevision: revision - 1,
+    };
+    cache.apply(event as StoreEvent);
+  };
+  for (let revision = 1; revision <= 250; revision++) put(revision);
+  cache.forget(0);
+  assert.equal(cache.since(0).length, 250);
+  cache.forget(60);
+  assert.throws(() => cache.since(59), isExpired);
+  assert.deepEqual([cache.windowStart, cache.since(60).length, shown(cache.snapshotAt(60))], [60, 190, [['n/x', 60]]]);
+  cache.forget(240);
+  assert.throws(() => cache.snapshotAt(149), isExpired);
+  assert.deepEqual([cache.windowStart, cache.since(150).length], [150, 100]);
+  put(251);
+  assert.deepEqual([cache.windowStart, cache.since(150).at(-1)?.revision], [150, 251]);
+});
+
 test('what cannot be decoded is refused, not left out, until it is written anew or gone', () => {
   const undecodable: string[] = [];
   const cache = new WatchCache({
     prefix,
-    clock: new VirtualClock(0),
     decode(bytes, revision) {
       if (!bytes.length) throw new StatusError(500, '', 'no object');
       return objectAt(Buffer.from(bytes).toString(), revision);

@@ -2,7 +2,6 @@
 
 import type { KubeObject } from '../../api/meta.ts';
 import { internalError, resourceExpired, StatusError } from '../../api/status.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
 import { CacheCounts } from './cache-counts.ts';
 import { KeptBytes } from './kept-bytes.ts';
@@ -34,7 +33,6 @@ export interface CacheListener {
 export interface WatchCacheOptions {
   /** `/registry/pods/` */
   readonly prefix: string;
-  readonly clock: Clock;
   /** Parses stored bytes that this process did not write itself. Throws for what is no object. */
   decode(bytes: Uint8Array, revision: number): KubeObject;
   /** Told of each that could not be decoded, with the key in the store. */
@@ -47,6 +45,8 @@ export interface WatchCacheOptions {
 
 // How many changes keep their watch frames.
 const framesKept = 64;
+// Of changes that are old: what a watch may resume behind where little happens, as in Kubernetes.
+const eventsKept = 100;
 
 interface Unreadable {
   readonly failure: Error;
@@ -252,13 +252,22 @@ export class WatchCache {
     return found;
   }
 
+  /** Lets go of the changes up to `revision`, but for the newest `eventsKept`: they may hold objects long gone. */
+  forget(revision: number): void {
+    const most = this.#events.length - eventsKept;
+    let old = 0;
+    while (old < most && this.#events[old]!.revision <= revision) old++;
+    if (old > 0) this.#drop(old);
+  }
+
+  #drop(oldest: number): void {
+    this.#windowStart = this.#events[oldest - 1]!.revision;
+    this.#events = this.#events.slice(oldest);
+  }
+
   #publish(event: CacheEvent): void {
     this.#events.push(event);
-    if (this.#events.length > this.#window * 1.25) {
-      const drop = this.#events.length - this.#window;
-      this.#windowStart = this.#events[drop - 1]!.revision;
-      this.#events = this.#events.slice(drop);
-    }
+    if (this.#events.length > this.#window * 1.25) this.#drop(this.#events.length - this.#window);
     this.counts.dispatched++;
     this.#noteFramed(event.stored);
     for (const listener of this.#everywhere) listener.onEvent(event);
