@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { installSteps, missingNeeds, type Need, needs, packageManager } from './setup.ts';
+import { etcdNeeds, installSteps, missingNeeds, type Need, needs, packageManager } from './setup.ts';
 
 const missing = needs.filter(n => ['containerd', 'conntrack', 'containernetworking-plugins'].includes(n.package));
 
@@ -14,6 +14,14 @@ test('each package manager gets its own names, apt its lists first unless they a
   assert.equal(commands('apt-get', true).length, 1);
   assert.deepEqual(commands('apk', false), ['apk add containerd cni-plugins conntrack-tools']);
   assert.deepEqual(commands('dnf', false), ['dnf -y install containerd containernetworking-plugins conntrack-tools']);
+});
+
+test('etcd brings its client, in one package or in two', () => {
+  const packages = (manager: Parameters<typeof installSteps>[0]) =>
+    installSteps(manager, etcdNeeds, true).map(s => s.title);
+  assert.deepEqual(packages('apt-get'), ['installing etcd-server, etcd-client']);
+  assert.deepEqual(packages('apk'), ['installing etcd, etcd-ctl']);
+  assert.deepEqual(packages('dnf'), ['installing etcd']);
 });
 
 test('only what is absent is missing', () => {

@@ -59,13 +59,21 @@ export const needs: readonly Need[] = [
   },
 ];
 
-/** Not for running a cluster: tests of the store in etcd are left out without it. */
-export const etcdNeed: Need = {
-  package: 'etcd-server',
-  why: 'is what the store in etcd is tested on',
-  elsewhere: { dnf: 'etcd', apk: 'etcd', pacman: 'etcd', zypper: 'etcd' },
-  present: program('etcd'),
-};
+/** Not for running a cluster: tests of the store in etcd, and of etcd in pods, are left out without it. */
+export const etcdNeeds: readonly Need[] = [
+  {
+    package: 'etcd-server',
+    why: 'is what the store in etcd is tested on',
+    elsewhere: { dnf: 'etcd', apk: 'etcd', pacman: 'etcd', zypper: 'etcd' },
+    present: program('etcd'),
+  },
+  {
+    package: 'etcd-client',
+    why: 'asks an etcd that runs in pods',
+    elsewhere: { dnf: 'etcd', apk: 'etcd-ctl', pacman: 'etcd', zypper: 'etcdctl' },
+    present: program('etcdctl'),
+  },
+];
 
 export const missingNeeds = (all: readonly Need[] = needs): Need[] => all.filter(n => !n.present());
 
@@ -83,7 +91,7 @@ export interface Step {
 
 /** The commands that install `missing`, the package lists first where they have to be fetched. */
 export function installSteps(manager: PackageManager, missing: readonly Need[], listsFresh: boolean): Step[] {
-  const names = missing.map(n => n.elsewhere?.[manager] ?? n.package);
+  const names = [...new Set(missing.map(n => n.elsewhere?.[manager] ?? n.package))];
   const title = `installing ${names.join(', ')}`;
   switch (manager) {
     case 'apt-get': {

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { messageOf } from '../../base/assert.ts';
-import { aptListsThere, etcdNeed, installSteps, missingNeeds, packageManager, runStep, type Step } from '../setup.ts';
+import { aptListsThere, etcdNeeds, installSteps, missingNeeds, packageManager, runStep, type Step } from '../setup.ts';
 import { isRoot } from '../state.ts';
 import type { CliContext } from './context.ts';
 import { CliError, exitCode } from './exit.ts';
@@ -14,14 +14,14 @@ export interface SetupOptions {
 /** Installs what is missing; nothing missing: nothing said. */
 export async function setup(context: CliContext, options: SetupOptions): Promise<void> {
   await setupNodes(context, options);
-  if (options.etcd && !etcdNeed.present()) await setupEtcd(context);
+  if (options.etcd && missingNeeds(etcdNeeds).length > 0) await setupEtcd(context);
 }
 
 async function setupEtcd(context: CliContext): Promise<void> {
   const manager = packageManager();
   try {
     if (!manager || !isRoot()) throw new CliError('it takes root and a package manager known to k8ts');
-    await runSteps(context, installSteps(manager, [etcdNeed], aptListsThere()), true);
+    await runSteps(context, installSteps(manager, missingNeeds(etcdNeeds), aptListsThere()), true);
   } catch (error) {
     if (context.signal.aborted) throw error;
     context.talk.say(`No etcd: ${messageOf(error)}. Its tests are left out.`);
