@@ -4,8 +4,8 @@
  *   images.ts DIRECTORY http://HOST  pushes what was built
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { hostArchitecture } from '../../src/cri/oci-image.ts';
 import { type TarEntry, writeTar } from '../../src/cri/tar.ts';
 import { fetchPackages, layerOf, unpackPackages } from './packages.ts';
@@ -82,39 +82,42 @@ async function buildImage(plan: ImagePlan, directory: string): Promise<void> {
   const root = join(directory, `${plan.name}.root`);
   await unpackPackages(plan.packages, root);
   await layerOf(root, `${root}.tar`);
+  const base = readFileSync(`${root}.tar`);
+  for (const tag of plan.tags)
+    writeImage(directory, `${plan.name}:${tag}`, [base, writeTar(plan.files(tag))], plan.config);
+}
+
+/** Where `pushImages` finds it. `reference` is NAME:TAG, `layers` are archives in the clear, `config` as in OCI's `config`. */
+export function writeImage(
+  directory: string,
+  reference: string,
+  layers: readonly Buffer[],
+  config: Readonly<Record<string, unknown>>,
+): void {
+  const file = join(directory, `${reference}.json`);
+  mkdirSync(dirname(file), { recursive: true });
   const put = (mediaType: string, bytes: Buffer): Blob => {
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     writeFileSync(join(directory, digest), bytes);
     return { mediaType, digest, size: bytes.length };
   };
-  const base = put(ociLayer, readFileSync(`${root}.tar`));
-  for (const tag of plan.tags) {
-    const layers = [base, put(ociLayer, writeTar(plan.files(tag)))];
-    const config = put(
-      ociConfig,
-      Buffer.from(
-        JSON.stringify({
-          architecture: hostArchitecture(),
-          os: 'linux',
-          config: plan.config,
-          rootfs: { type: 'layers', diff_ids: layers.map(l => l.digest) },
-        }),
-      ),
-    );
-    const manifest = { schemaVersion: 2, mediaType: ociManifest, config, layers };
-    writeFileSync(join(directory, `${plan.name}:${tag}.json`), JSON.stringify(manifest));
-  }
+  const blobs = layers.map(layer => put(ociLayer, layer));
+  const rootfs = { type: 'layers', diff_ids: blobs.map(l => l.digest) };
+  const image = { architecture: hostArchitecture(), os: 'linux', config, rootfs };
+  const described = put(ociConfig, Buffer.from(JSON.stringify(image)));
+  const manifest = { schemaVersion: 2, mediaType: ociManifest, config: described, layers: blobs };
+  writeFileSync(file, JSON.stringify(manifest));
 }
 
-/** Pushes every image to a registry in the clear. */
+/** Pushes every image in the directory to a registry in the clear. */
 export async function pushImages(directory: string, registry: string): Promise<void> {
-  for (const { name, tags } of plans) {
-    for (const tag of tags) {
-      const text = readFileSync(join(directory, `${name}:${tag}.json`));
-      const { config, layers } = JSON.parse(text.toString());
-      for (const blob of [config, ...layers]) await pushBlob(`${registry}/v2/${name}`, directory, blob.digest);
-      await send(`${registry}/v2/${name}/manifests/${tag}`, 'PUT', text, ociManifest);
-    }
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter(f => f.endsWith('.json'));
+  for (const file of files) {
+    const [name, tag] = file.slice(0, -'.json'.length).split(':');
+    const text = readFileSync(join(directory, file));
+    const { config, layers } = JSON.parse(text.toString());
+    for (const blob of [config, ...layers]) await pushBlob(`${registry}/v2/${name}`, directory, blob.digest);
+    await send(`${registry}/v2/${name}/manifests/${tag}`, 'PUT', text, ociManifest);
   }
 }
 

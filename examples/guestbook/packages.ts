@@ -16,9 +16,13 @@ export async function fetchPackages(names: readonly string[]): Promise<string[]>
   };
   const missing = find().flatMap((file, i) => (file ? [] : [names[i]!]));
   if (missing.length > 0) {
-    await execute('apt-get', ['download', '-q', ...missing], { cwd: cache }).catch(error => {
-      throw new Error(`fetch ${missing.join(', ')}: ${error.stderr ?? error}`);
-    });
+    const download = () => execute('apt-get', ['download', '-q', ...missing], { cwd: cache });
+    // Package lists may be absent or stale.
+    await download()
+      .catch(() => execute('apt-get', ['-q', 'update']).then(download))
+      .catch(error => {
+        throw new Error(`fetch ${missing.join(', ')}: ${error.stderr ?? error}`);
+      });
   }
   return find().map(file => join(cache, file!));
 }

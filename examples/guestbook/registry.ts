@@ -45,28 +45,14 @@ export async function startRegistry(cluster: string, say: (line: string) => void
   try {
     say('building images from Debian packages');
     const images = join(directory, 'images');
-    const [program] = await Promise.all([registryProgram(directory), buildImages(images)]);
-    const inside = [`--net=/run/netns/k8ts-${cluster}-node-1`];
+    await buildImages(images);
+    const namespace = `/run/netns/k8ts-${cluster}-node-1`;
     const { nodes, state } = nodesOf(cluster);
     const address = `${nodes[0]!.address}:5000`;
-    const config = join(directory, 'registry.json');
-    writeFileSync(
-      config,
-      JSON.stringify({
-        version: 0.1,
-        log: { level: 'error', accesslog: { disabled: true } },
-        storage: { filesystem: { rootdirectory: join(directory, 'storage') } },
-        http: { addr: address },
-      }),
-    );
-    // It takes every question for a missing blob as an error of its own.
-    const log = openSync(join(directory, 'registry.log'), 'a');
-    child = spawn('nsenter', [...inside, program, 'serve', config], { stdio: ['ignore', log, log] });
-    closeSync(log);
-    say(`pushing them to ${registryName}`);
     const url = `http://${address}`;
-    await insideNetwork(inside, ['-e', untilListening, url]);
-    await insideNetwork(inside, [join(import.meta.dirname, 'images.ts'), images, url]);
+    child = await serveRegistry({ directory, namespace, address });
+    say(`pushing them to ${registryName}`);
+    await pushInside(namespace, images, url);
     for (const { name } of nodes) {
       const mirror = join(state, name, 'registry', registryName);
       mkdirSync(mirror, { recursive: true });
@@ -79,6 +65,46 @@ export async function startRegistry(cluster: string, say: (line: string) => void
   }
 }
 
+interface RegistryPlace {
+  /** For its configuration, log and images. */
+  readonly directory: string;
+  /** `/run/netns/NAME` */
+  readonly namespace: string;
+  /** `HOST:PORT` to listen on there. */
+  readonly address: string;
+}
+
+/** Debian's docker-registry in a network namespace, in the clear. Resolves when it answers. */
+export async function serveRegistry({ directory, namespace, address }: RegistryPlace): Promise<ChildProcess> {
+  const config = join(directory, 'registry.json');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      version: 0.1,
+      log: { level: 'error', accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: join(directory, 'storage') } },
+      http: { addr: address },
+    }),
+  );
+  const program = await registryProgram(directory);
+  // It takes every question for a missing blob as an error of its own.
+  const log = openSync(join(directory, 'registry.log'), 'a');
+  const child = spawn('nsenter', [`--net=${namespace}`, program, 'serve', config], { stdio: ['ignore', log, log] });
+  closeSync(log);
+  try {
+    await insideNetwork(namespace, ['--input-type=module', '-e', untilListening, `http://${address}`]);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  return child;
+}
+
+/** Pushes what `writeImage` wrote to the registry at `url`. */
+export function pushInside(namespace: string, directory: string, url: string): Promise<void> {
+  return insideNetwork(namespace, [join(import.meta.dirname, 'images.ts'), directory, url]);
+}
+
 const untilListening = `
   const url = process.argv.at(-1);
   for (let i = 0; ; i++) {
@@ -86,13 +112,13 @@ const untilListening = `
     await new Promise(done => setTimeout(done, 50));
   }`;
 
-function insideNetwork(inside: readonly string[], args: readonly string[]): Promise<void> {
+function insideNetwork(namespace: string, args: readonly string[]): Promise<void> {
   return new Promise((done, reject) => {
-    const flags = args[0] === '-e' ? ['--input-type=module'] : [];
-    const stdio = ['ignore', 'inherit', 'inherit'] as const;
-    const child = spawn('nsenter', [...inside, process.execPath, ...flags, ...args], { stdio: [...stdio] });
+    const child = spawn('nsenter', [`--net=${namespace}`, process.execPath, ...args], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
     child.once('error', reject);
-    child.once('exit', code => (code === 0 ? done() : reject(new Error(`push the images: exit ${code}`))));
+    child.once('exit', code => (code === 0 ? done() : reject(new Error(`${args.at(-1)}: exit ${code}`))));
   });
 }
 

@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { writeImage } from '../../examples/guestbook/images.ts';
+import { pushInside, serveRegistry } from '../../examples/guestbook/registry.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { destroyContainers, shimPids } from './containerd-cleanup.ts';
@@ -301,20 +303,17 @@ describe('containerd of a node', () => {
   });
 
   test('images are pulled from a registry, by its own name and as a mirror of another', async () => {
-    const { directory, networkNamespace, runtime } = containerd;
-    const registryConfig = join(directory, 'registry.yml');
-    const storage = { filesystem: { rootdirectory: join(directory, 'registry-data') } };
-    writeFileSync(registryConfig, JSON.stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:5000' } }));
+    const { networkNamespace: namespace, runtime } = containerd;
+    const [directory, url] = [join(containerd.directory, 'registry'), 'http://127.0.0.1:5000'];
     mkdirSync(join(containerd.registryDir, 'images.example'), { recursive: true });
-    const hosts = registryHosts('https://images.example', ['http://127.0.0.1:5000']);
+    const hosts = registryHosts('https://images.example', [url]);
     writeFileSync(join(containerd.registryDir, 'images.example/hosts.toml'), hosts);
-    const inside = [`--net=${networkNamespace}`];
-    const registry = spawn('nsenter', [...inside, 'docker-registry', 'serve', registryConfig], { stdio: 'ignore' });
+    const pushed = join(directory, 'pushed');
+    writeImage(pushed, 'team/app:1', [writeTar([{ name: 'app', content: Buffer.from('app') }])], {});
+    const registry = await serveRegistry({ directory, namespace, address: '127.0.0.1:5000' });
     const ended = new Promise(resolve => registry.once('exit', resolve));
     try {
-      writeFileSync(join(directory, 'pushed.tar'), busyboxArchive('k8ts.local/pushed:1'));
-      const copy = ['skopeo', 'copy', '-q', '--dest-tls-verify=false', `oci-archive:${join(directory, 'pushed.tar')}`];
-      await until(() => spawnSync('nsenter', [...inside, ...copy, 'docker://127.0.0.1:5000/team/app:1']).status === 0);
+      await pushInside(namespace, pushed, url);
       for (const image of ['127.0.0.1:5000/team/app:1', 'images.example/team/app:1']) {
         const { image_ref: pulled } = await runtime.PullImage({ image: { image } });
         assert.equal((await runtime.ImageStatus({ image: { image } })).image?.id, pulled);
