@@ -3,6 +3,7 @@ import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { recordManager } from './managers.ts';
 import { canonical, countsGeneration, generateName, stampNew } from './metadata.ts';
+import { pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -73,6 +74,7 @@ async function createOnce(
   const { admission, clock, random, hooks } = registry.options;
   const { strategy } = registry;
   const { metadata } = draft;
+  const { bytes = 0 } = context;
   if (!metadata.name) throw nameRequired(registry);
   if (metadata.resourceVersion)
     throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
@@ -82,11 +84,15 @@ async function createOnce(
   if (registry.resource.typeName === podType) registry.options.sharer?.adoptLists(draft);
   // Before admission: what plugins fill in is nobody's.
   recordManager(registry, undefined, draft, context);
+  const owned = pause(bytes);
+  if (owned) await owned;
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));
   if (countsGeneration(registry)) metadata.generation = 1;
   validateObject(registry, draft as KubeObject, undefined, context);
+  const valid = pause(bytes);
+  if (valid) await valid;
   const checking = admission.validate(attributes);
   if (checking) await checking;
   // A webhook may have named it.
@@ -102,6 +108,8 @@ async function createOnce(
   }
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
   const object = canonical(registry, draft);
+  const ordered = pause(bytes);
+  if (ordered) await ordered;
   if (context.dryRun) {
     undo?.();
     delete (object.metadata as { resourceVersion?: string }).resourceVersion;

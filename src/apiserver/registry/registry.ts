@@ -35,6 +35,8 @@ export interface WriteContext {
   readonly requested?: Resource;
   /** Admission has decided already, about what the client sent instead of the object: a Binding, a Scale. */
   readonly admitted?: boolean;
+  /** Length of the request's body. */
+  readonly bytes?: number;
   /** Adds to the request's audit event. */
   annotate?(key: string, value: string): void;
   /** Throws once the request's time is over: nothing is to be written any more. */

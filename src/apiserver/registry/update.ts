@@ -7,6 +7,7 @@ import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
 import { canonical, carryOver, checkIdentityOf, countsGeneration, noneWithUid } from './metadata.ts';
+import { pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -100,7 +101,12 @@ async function updateOnce(
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   keepOtherHalf(registry, object, old, context.subresource);
   const attributes = registry.attributes('UPDATE', context, key, object, old);
+  const bytes = Math.max(context.bytes ?? 0, current.size);
+  const made = pause(bytes);
+  if (made) await made;
   recordManager(registry, old, object, context);
+  const owned = pause(bytes);
+  if (owned) await owned;
   const waiting = context.admitted ? undefined : admission.mutate(attributes);
   if (waiting) await waiting;
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
@@ -108,6 +114,8 @@ async function updateOnce(
     (object.metadata as { generation?: number }).generation = Number(old.metadata.generation ?? 0) + 1;
   }
   validateObject(registry, object as KubeObject, old, context);
+  const valid = pause(bytes);
+  if (valid) await valid;
   const checking = context.admitted ? undefined : admission.validate(attributes);
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
@@ -116,6 +124,8 @@ async function updateOnce(
   const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
   const same = adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text;
   if (same && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
+  const compared = pause(bytes);
+  if (compared) await compared;
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
     undo = await hooks.beforeUpdate(ordered, old, context);
