@@ -26,17 +26,17 @@ function newUser() {
   homes.push(home);
   const state = join(home, 'state');
   const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: state };
-  const k8ts = (...args: string[]) =>
+  const run = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
     new Promise<Outcome>(resolve => {
-      execFile(process.execPath, [main, ...args], { env }, (error, stdout, stderr) =>
+      execFile(process.execPath, [main, ...args], { env: { ...env, ...more } }, (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
       );
     });
-  return { home, state, k8ts };
+  return { home, state, run, k8ts: (...args: string[]) => run(args) };
 }
 
 test('two up at once: one makes the cluster, the other is told who is at it or finds it running', async () => {
-  const { k8ts, home } = newUser();
+  const { k8ts, run, home } = newUser();
   try {
     const outcomes = await Promise.all([1, 2].map(() => k8ts('up', '--simulate', '--timeout', '60s')));
     const failed = outcomes.filter(o => o.code !== 0);
@@ -51,6 +51,14 @@ test('two up at once: one makes the cluster, the other is told who is at it or f
     const { code, stdout, stderr } = await k8ts('up', '-o', 'json');
     assert.equal(code, 0, stderr);
     assert.equal(JSON.parse(stdout).alreadyRunning, true);
+    // kubectl is the user's own; without it the next steps do not work.
+    const bin = join(home, 'bin');
+    mkdirSync(bin);
+    const noKubectl = /There is no kubectl on the PATH/;
+    assert.match((await run(['up', '--simulate'], { PATH: bin })).stderr, noKubectl);
+    writeFileSync(join(bin, 'kubectl'), '', { mode: 0o755 });
+    assert.doesNotMatch((await run(['up', '--simulate'], { PATH: bin })).stderr, noKubectl);
+    rmSync(bin, { recursive: true });
     // It keeps what it was made with, and says what differs.
     const changed = await k8ts('up', '--simulate', '3');
     assert.equal(changed.code, 1);

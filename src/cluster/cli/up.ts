@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { formatTime } from '../../api/meta.ts';
+import { findProgram } from '../../cri/command.ts';
 import {
   type ClusterConfig,
   ConfigError,
@@ -301,4 +302,6 @@ function tell(
   talk.say('  kubectl create deployment web --image=IMAGE --replicas=2');
   if (!config.simulate) talk.say(`  k8ts image load IMAGE.tar${name}     # an image without a registry`);
   talk.say(`  k8ts status${name}                       # and: k8ts logs, k8ts stop, k8ts down`);
+  if (!findProgram('kubectl', context.env.PATH))
+    talk.say('There is no kubectl on the PATH: https://kubernetes.io/docs/tasks/tools/ tells how to install it.');
 }
