@@ -16,6 +16,7 @@ import { EtcdWatch } from './etcd-watch.ts';
 import { EtcdWatches } from './etcd-watches.ts';
 import { checkKey } from './revision-store.ts';
 import {
+  bytesOf,
   type Encode,
   type ListPage,
   type Store,
@@ -259,7 +260,7 @@ export class EtcdStore implements Store {
     return this.#run(async () => {
       checkKey(key);
       const at = this.#keys.of(key);
-      const value = encode(0);
+      const value = bytesOf(encode(0));
       const { ttlMs } = options;
       for (let tries = 0; ; tries++) {
         const lease = ttlMs === undefined ? {} : { lease: await this.#leases.take(ttlMs) };

@@ -6,7 +6,7 @@ import { messageOf } from '../base/assert.ts';
 import { dataFile } from './lmdb-directory.ts';
 import { decodeRow, decodeRowValue, encodeRow, type Row } from './row-codec.ts';
 import type { Commit, Rows, RowsState } from './rows.ts';
-import { StoreFullError } from './store.ts';
+import { bytesOf, StoreFullError } from './store.ts';
 import { StoreDamagedError } from './store-error.ts';
 
 type Table = Database<Buffer, Buffer>;
@@ -171,7 +171,7 @@ export class LmdbRows implements Rows {
     const committed = this.#batch(() => {
       for (const write of writes) {
         const row = encodeRow(write);
-        if (write.type === 'put') cost += costOf(write.value.byteLength + write.key.length);
+        if (write.type === 'put') cost += costOf(bytesOf(write.value).byteLength + write.key.length);
         void this.#revisions.put(this.#key(write.revision), row);
         const key = Buffer.from(write.key);
         if (write.type === 'delete') void this.#keys.remove(key);

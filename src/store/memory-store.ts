@@ -5,7 +5,7 @@ import { ExpiryQueue } from './expiry-queue.ts';
 import { RevisionIndex } from './revision-index.ts';
 import { RevisionStore } from './revision-store.ts';
 import type { Commit, Rows } from './rows.ts';
-import type { Store } from './store.ts';
+import { bytesOf, type Store, type StoreValue } from './store.ts';
 
 /** Log entries kept for watches and old lists unless asked otherwise. */
 // Twice what caches replay after a start; in between they have windows of their own.
@@ -19,13 +19,15 @@ export interface MemoryStoreOptions {
 }
 
 class MemoryRows implements Rows {
-  readonly #values = new Map<number, Uint8Array>();
+  readonly inMemory = true;
+  readonly #values = new Map<number, StoreValue>();
   readonly #keys = new Map<string, number>();
   #revision = 0;
   readonly readsAtOnce = Number.POSITIVE_INFINITY;
 
   read(revision: number): Uint8Array | undefined {
-    return this.#values.get(revision);
+    const value = this.#values.get(revision);
+    return value && bytesOf(value);
   }
 
   admit(): void {}
@@ -48,7 +50,7 @@ class MemoryRows implements Rows {
   async snapshot(file: string): Promise<void> {
     const lines = [JSON.stringify({ revision: this.#revision })];
     for (const [key, revision] of this.#keys) {
-      const value = Buffer.from(this.#values.get(revision)!).toString('base64');
+      const value = Buffer.from(this.read(revision)!).toString('base64');
       lines.push(JSON.stringify({ key, revision, value }));
     }
     await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });

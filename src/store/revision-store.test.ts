@@ -7,7 +7,7 @@ import { ExpiryQueue } from './expiry-queue.ts';
 import { RevisionIndex } from './revision-index.ts';
 import { RevisionStore } from './revision-store.ts';
 import type { Commit, Rows } from './rows.ts';
-import { StoreConflictError, StoreFullError } from './store.ts';
+import { bytesOf, StoreConflictError, StoreFullError } from './store.ts';
 import { bytes, Recorder } from './test-store.ts';
 
 /** Rows whose commits end when and how the test says. */
@@ -26,7 +26,7 @@ class StagedRows implements Rows {
     return new Promise((resolve, reject) => {
       const end = (error?: Error) => {
         if (error) return reject(error);
-        for (const write of commit.writes) this.values.set(write.revision, write.value);
+        for (const write of commit.writes) this.values.set(write.revision, bytesOf(write.value));
         resolve();
       };
       this.commits.push({ commit, end });

@@ -5,6 +5,7 @@ import type { ExpiryQueue } from './expiry-queue.ts';
 import { type Found, type RevisionIndex, unreferencedRows } from './revision-index.ts';
 import type { Commit, DecidedWrite, Rows } from './rows.ts';
 import {
+  bytesOf,
   type Encode,
   type ListPage,
   type Store,
@@ -13,6 +14,7 @@ import {
   type StoreEntry,
   StoreFullError,
   StoreKeyError,
+  type StoreValue,
   type StoreWatch,
   type StoreWatchHandler,
   type WriteOptions,
@@ -81,7 +83,7 @@ export class RevisionStore implements Store {
   #compactions: PendingCompaction[] = [];
   #conflicts: PendingConflict[] = [];
   // Values of writes that are decided, not durable.
-  readonly #undurable = new Map<number, Uint8Array>();
+  readonly #undurable = new Map<number, StoreValue>();
   // Revisions that reads under way still show: rows they need stay.
   readonly #pins = new Set<{ revision: number }>();
   #flushing = false;
@@ -199,9 +201,10 @@ export class RevisionStore implements Store {
       if (current !== ifRevision) return this.#conflict(key);
       if (type === 'put') this.#rows.admit(0);
       const revision = this.#index.decided + 1;
-      const value = encode(revision);
+      const given = encode(revision);
+      const value = this.#rows.inMemory ? given : bytesOf(given);
       assert(this.#index.decided === revision - 1, `writing ${JSON.stringify(key)}: encode wrote to the store`);
-      if (type === 'put') this.#rows.admit(value.byteLength + key.length);
+      if (type === 'put') this.#rows.admit(sizeOf(value) + key.length);
       this.#index.decide(key, type, revision);
       this.#undurable.set(revision, value);
       const expiresAtMs = ttlMs === undefined ? 0 : this.#clock.now() + ttlMs;
@@ -302,7 +305,7 @@ export class RevisionStore implements Store {
   #takeWrites(): PendingWrite[] {
     let count = 0;
     for (let bytes = 0; count < this.#pending.length && count < commitWrites && bytes < commitBytes; count++) {
-      bytes += this.#pending[count]!.value.byteLength;
+      bytes += sizeOf(this.#pending[count]!.value);
     }
     return this.#pending.splice(0, count);
   }
@@ -399,6 +402,9 @@ export class RevisionStore implements Store {
     this.#armExpiry();
   }
 }
+
+/** Of bytes that are to be made, nothing: only what is written somewhere is bounded. */
+const sizeOf = (value: StoreValue): number => (value instanceof Uint8Array ? value.byteLength : 0);
 
 /** Throws StoreKeyError for what no store takes as a key. */
 export function checkKey(key: string): void {

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { DecidedWrite } from './rows.ts';
+import { bytesOf } from './store.ts';
 
 // crc of all that follows, type, key length, previous revision, expiry; then key and value.
 const crcAt = 0;
@@ -20,13 +21,14 @@ export interface Row {
 
 export function encodeRow(write: DecidedWrite): Buffer {
   const keyBytes = Buffer.byteLength(write.key);
-  const row = Buffer.allocUnsafe(headerBytes + keyBytes + write.value.byteLength);
+  const value = bytesOf(write.value);
+  const row = Buffer.allocUnsafe(headerBytes + keyBytes + value.byteLength);
   row.writeUInt16LE(write.type === 'put' ? 1 : 2, typeAt);
   row.writeUInt16LE(keyBytes, keyLengthAt);
   row.writeDoubleLE(write.previousRevision, previousAt);
   row.writeDoubleLE(write.expiresAtMs, expiryAt);
   row.write(write.key, headerBytes);
-  row.set(write.value, headerBytes + keyBytes);
+  row.set(value, headerBytes + keyBytes);
   row.writeUInt32LE(crc32(row.subarray(typeAt)), crcAt);
   return row;
 }

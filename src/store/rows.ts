@@ -1,10 +1,13 @@
-/** A write that has been decided: its revision is given out, its bytes are known. */
+import type { StoreValue } from './store.ts';
+
+/** A write that has been decided: its revision is given out, its bytes are known or can be made. */
 export interface DecidedWrite {
   readonly type: 'put' | 'delete';
   readonly key: string;
   readonly revision: number;
   readonly previousRevision: number;
-  readonly value: Uint8Array;
+  /** Bytes, unless the rows are kept in memory. */
+  readonly value: StoreValue;
   /** When the store deletes the key, in milliseconds since the epoch; 0: never. */
   readonly expiresAtMs: number;
 }
@@ -28,6 +31,8 @@ export interface RowsState {
 
 /** Where the values of a store lie: one immutable row a revision. */
 export interface Rows {
+  /** Values may stay unmade until they are read. */
+  readonly inMemory?: boolean;
   /** The value written at a revision; undefined when removed. */
   read(revision: number): Uint8Array | undefined;
   /** Throws StoreFullError when `bytes` more may not be written. */

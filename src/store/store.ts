@@ -12,13 +12,22 @@ export interface StoreEntry {
   readonly failure?: Error;
 }
 
+/** Bytes that are made when they are asked for, the same each time: a store that keeps all in memory may never need them. */
+export interface LateBytes {
+  readonly bytes: Uint8Array;
+}
+
+export type StoreValue = Uint8Array | LateBytes;
+
+export const bytesOf = (value: StoreValue): Uint8Array => (value instanceof Uint8Array ? value : value.bytes);
+
 /**
  * Gives the bytes to store for a write that was decided to happen at `revision`. Embedded stores (lmdb, memory) call it
  * synchronously inside create/update/delete, before those return: whoever passes it learns the revision, and that the
  * write will be next on this key, without waiting for the disk. A store that cannot know the revision beforehand (etcd)
  * passes 0.
  */
-export type Encode = (revision: number) => Uint8Array;
+export type Encode = (revision: number) => StoreValue;
 
 export interface StoreEvent {
   readonly type: 'put' | 'delete';

@@ -2,7 +2,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Log } from '../base/log.ts';
 import type { LogEntry, RevisionIndex } from './revision-index.ts';
 import type { DecidedWrite } from './rows.ts';
-import type { StoreEvent, StoreWatch, StoreWatchHandler } from './store.ts';
+import { bytesOf, type StoreEvent, type StoreValue, type StoreWatch, type StoreWatchHandler } from './store.ts';
 
 export interface WatchHubOptions {
   readonly index: RevisionIndex;
@@ -14,22 +14,26 @@ export interface WatchHubOptions {
   readonly log: Log;
 }
 
-/** An event whose value before is read only when asked for: most watchers remember it themselves. */
+/** An event whose values are read only when asked for: most watchers have them, and remember the one before. */
 class Event implements StoreEvent {
   readonly type: 'put' | 'delete';
   readonly key: string;
   readonly revision: number;
-  readonly value: Uint8Array;
   readonly previousRevision: number;
+  readonly #value: StoreValue;
   readonly #read: WatchHubOptions['read'];
 
-  constructor(entry: LogEntry, value: Uint8Array, read: WatchHubOptions['read']) {
+  constructor(entry: LogEntry, value: StoreValue, read: WatchHubOptions['read']) {
     this.type = entry.type;
     this.key = entry.key;
     this.revision = entry.revision;
-    this.value = value;
+    this.#value = value;
     this.previousRevision = entry.previousRevision;
     this.#read = read;
+  }
+
+  get value(): Uint8Array {
+    return bytesOf(this.#value);
   }
 
   get previous(): Uint8Array | undefined {

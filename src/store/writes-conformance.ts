@@ -1,7 +1,7 @@
 // The sentences of the Store contract on how stores write: compare and swap, conflicts, revisions.
 import assert from 'node:assert/strict';
 import { StoreConflictError } from './store.ts';
-import { atOnce, bytes, type Check, conflict } from './test-store.ts';
+import { atOnce, bytes, type Check, conflict, Recorder } from './test-store.ts';
 
 export function writes(check: Check): void {
   check('a new store is at revision 0 and empty', async ({ store }) => {
@@ -32,6 +32,28 @@ export function writes(check: Check): void {
       (await store.list('/')).entries.map(entry => entry.value.byteLength),
       [0, 3 << 20],
     );
+  });
+
+  check('values may be given as what makes their bytes', async ({ store }) => {
+    const late = (text: string) => () => ({ bytes: Buffer.from(text) });
+    const seen = new Recorder(store, '/', 0);
+    await store.create('/a', late('1'));
+    await store.update('/a', 1, late('22'));
+    await store.create('/b', late('3'));
+    await store.delete('/b', 3);
+    assert.equal(Buffer.from((await store.get('/a'))!.value).toString(), '22');
+    assert.equal(Buffer.from((await store.list('/')).entries[0]!.value).toString(), '22');
+    await seen.until(() => seen.events.length === 4);
+    assert.deepEqual(
+      seen.events.map(e => [e.value, e.previous]),
+      [
+        ['1', undefined],
+        ['22', '1'],
+        ['3', undefined],
+        ['3', '3'],
+      ],
+    );
+    seen.watch.stop();
   });
 
   check('create rejects an existing key, update and delete another revision', async ({ store }) => {

@@ -1,13 +1,14 @@
 // A store whose values are changed on the way in and out, by what their key says they are.
-import type {
-  Encode,
-  ListPage,
-  Store,
-  StoreEntry,
-  StoreEvent,
-  StoreWatch,
-  StoreWatchHandler,
-  WriteOptions,
+import {
+  bytesOf,
+  type Encode,
+  type ListPage,
+  type Store,
+  type StoreEntry,
+  type StoreEvent,
+  type StoreWatch,
+  type StoreWatchHandler,
+  type WriteOptions,
 } from '../../store/store.ts';
 import type { Transformed, Transformer } from './transformer.ts';
 
@@ -110,7 +111,7 @@ export class EncryptedStore implements Store {
     const transformer = this.#for(key);
     if (!transformer) return encode;
     return revision => {
-      const value = encode(revision);
+      const value = bytesOf(encode(revision));
       // Nothing is what a store that keeps no final bytes is given.
       if (!value.length) return value;
       const stored = transformer.toStorage(value, this.#placeOf(key));
@@ -237,10 +238,10 @@ class OpeningWatch {
 
   #events(events: readonly StoreEvent[]): void {
     const waits: Promise<void>[] = [];
-    for (const { key, value, previous } of events) {
-      const transformer = this.#for(key);
+    for (const event of events) {
+      const transformer = this.#for(event.key);
       if (!transformer?.prepare) continue;
-      for (const stored of [value, previous]) {
+      for (const stored of [event.value, event.previous]) {
         // What cannot be opened fails when it is.
         const wait =
           stored?.length && !this.#own.has(stored) ? transformer.prepare(stored)?.catch(() => {}) : undefined;

@@ -169,7 +169,7 @@ export class Registry {
       object.metadata.resourceVersion = String(revision);
       stored = new Stored(key, object as KubeObject, revision);
       this.cache.notePending(key, revision, stored);
-      return stored.json;
+      return stored;
     };
     const { store, ttlMs } = this.options;
     const writeOptions = ttlMs ? { ttlMs } : undefined;
@@ -233,9 +233,9 @@ export class Registry {
     };
     const encode = (revision: number) => {
       if (revision === 0) return nothing;
-      const { json } = finish(revision);
-      this.cache.notePending(key, revision, undefined, final);
-      return json;
+      const last = finish(revision);
+      this.cache.notePending(key, revision, undefined, last);
+      return last;
     };
     try {
       const revision = await this.options.store.delete(this.storeKey(key), current.revision, encode);

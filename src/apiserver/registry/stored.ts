@@ -2,6 +2,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { joinedText, objectPieces } from '../../api/object-text.ts';
 import { encodeProtobufItem, encodeProtobufWatchEvent, protobufEnvelope } from '../../api/protobuf.ts';
 import { joined, lineOf } from '../../base/bytes.ts';
+import type { LateBytes } from '../../store/store.ts';
 import type { Keeper, KeptBytes } from './kept-bytes.ts';
 
 const prefix = Buffer.from('{"type":"');
@@ -13,13 +14,12 @@ const suffix = Buffer.from('}\n');
  * bytes and watch frames.
  * Shared by the watch cache, lists, watchers and in-process clients.
  */
-export class Stored implements Keeper {
+export class Stored implements Keeper, LateBytes {
   /** `namespace/name` or `name`. */
   readonly key: string;
   readonly object: KubeObject;
   readonly revision: number;
-  /** Bytes of its stored form, once it is in the cache. */
-  size = 0;
+  #size: number | undefined;
   // Of an object with parts that others have too, its own text is what lives long: a quarter of the whole.
   #pieces: readonly string[] | undefined;
   #line: Buffer | undefined;
@@ -29,12 +29,28 @@ export class Stored implements Keeper {
   #frames: Map<string, Buffer> | undefined;
   #protobuf: { item: Buffer; message: Buffer } | undefined;
 
-  /** `kept`: bounds its bytes, of a version that lives long. */
-  constructor(key: string, object: KubeObject, revision: number, kept?: KeptBytes) {
+  /** `kept`: bounds its bytes, of a version that lives long. `size`: the bytes of its stored form, where it was read. */
+  constructor(key: string, object: KubeObject, revision: number, kept?: KeptBytes, size?: number) {
     this.key = key;
     this.object = object;
     this.revision = revision;
     this.#kept = kept;
+    this.#size = size;
+  }
+
+  /** What a store is given: its JSON. */
+  get bytes(): Buffer {
+    return this.json;
+  }
+
+  /** Whether its size is known without encoding it. */
+  get isMeasured(): boolean {
+    return this.#size !== undefined;
+  }
+
+  /** Bytes of its stored form. */
+  get size(): number {
+    return this.#size ?? this.json.length;
   }
 
   /** The object's canonical JSON. */
@@ -49,6 +65,7 @@ export class Stored implements Keeper {
 
   #lineOf(pieces: readonly string[]): Buffer {
     const line = lineOf(joinedText(pieces));
+    this.#size ??= line.length - 1;
     if (!this.#kept) {
       this.#line = line;
       if (pieces.length > 1) this.#pieces = pieces;

@@ -71,6 +71,8 @@ export class WatchCache {
   #events: CacheEvent[] = [];
   #windowStart = 0;
   #bytes = 0;
+  /** Some have never been encoded: what is counted is not all. */
+  #isUnmeasured = false;
   /** What lies in the store and cannot be read, by key: none but where encryption is not what it was, or others write. */
   readonly #unreadable = new Map<string, Unreadable>();
   readonly #window: number;
@@ -109,7 +111,10 @@ export class WatchCache {
 
   /** Of all objects, as they are stored. */
   get bytes(): number {
-    return this.#bytes;
+    if (!this.#isUnmeasured) return this.#bytes;
+    let bytes = 0;
+    for (const stored of this.#byKey.values()) bytes += stored.size;
+    return bytes;
   }
 
   /** The newest durable version. */
@@ -223,9 +228,9 @@ export class WatchCache {
     if (event.type === 'put') {
       const object = pending?.stored?.object ?? this.#decode(event.key, event.value, event.revision);
       if (!object) return;
-      const stored = pending?.stored ?? new Stored(key, object, event.revision);
-      stored.size = event.value.length;
-      this.#bytes += stored.size - (previous?.size ?? 0);
+      const stored = pending?.stored ?? new Stored(key, object, event.revision, undefined, event.value.length);
+      if (!stored.isMeasured) this.#isUnmeasured = true;
+      if (!this.#isUnmeasured) this.#bytes += stored.size - (previous?.size ?? 0);
       previous?.release();
       this.#byKey.set(key, stored);
       this.#tree = this.#tree.set(key, stored);
@@ -233,7 +238,7 @@ export class WatchCache {
       this.#publish({ type: previous ? 'MODIFIED' : 'ADDED', key, revision: event.revision, stored, previous });
     } else {
       this.#byKey.delete(key);
-      this.#bytes -= previous?.size ?? 0;
+      if (!this.#isUnmeasured) this.#bytes -= previous?.size ?? 0;
       this.#tree = this.#tree.delete(key);
       const last = () => previous?.object ?? this.#options.decode(event.value, event.revision);
       previous?.release();
@@ -365,9 +370,7 @@ export class WatchCache {
   }
 
   #storedAs({ key, value, revision }: StoreEntry, object: KubeObject): Stored {
-    const stored = new Stored(this.#keyOf(key), object, revision, this.#kept);
-    stored.size = value.length;
-    return stored;
+    return new Stored(this.#keyOf(key), object, revision, this.#kept, value.length);
   }
 
   /** Changes that a watch may resume behind. */
