@@ -1,5 +1,5 @@
 // Looks at all nodes every few seconds: who is alive, who has come and gone, and how the zones are.
-import { cloneDeep, formatTime } from '../../api/meta.ts';
+import { cloneDeep } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import { coordinationV1, coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
@@ -26,6 +26,11 @@ const retryMs = 20;
 const nodesAtOnce = 8;
 
 type Ready = NodeCondition | undefined;
+
+interface Judged {
+  readonly node: Node;
+  readonly verdict: Verdict;
+}
 
 export class NodeMonitor {
   readonly #context: ControllerContext;
@@ -71,7 +76,10 @@ export class NodeMonitor {
     const zones = new Map<string, Ready[]>();
     const rest = nodes.values();
     const work = async () => {
-      for (const node of rest) await this.#watchOver(node, zones);
+      for (const node of rest) {
+        const writing = this.#watchOver(node, zones);
+        if (writing) await writing;
+      }
     };
     await Promise.all(Array.from({ length: nodesAtOnce }, work));
     await this.#judgeZones(nodes, zones);
@@ -80,17 +88,18 @@ export class NodeMonitor {
 
   /** Greets new nodes and forgets those that are gone. */
   async #meet(nodes: readonly Node[]): Promise<void> {
-    const names = new Set<string>();
     for (const node of nodes) {
       const { name } = node.metadata;
-      names.add(name);
       const old = this.#known.get(name);
+      if (old === node) continue;
       this.#known.set(name, node);
       if (old && zoneOf(old) !== zoneOf(node)) this.#tainter.forget(old);
       if (old) continue;
       this.#tell(node, 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`);
       await this.#attempt('removing taints of a new node', node, () => this.#tainter.clear(node));
     }
+    if (this.#known.size === nodes.length) return;
+    const names = new Set(nodes.map(node => node.metadata.name));
     for (const [name, node] of this.#known) {
       if (names.has(name)) continue;
       this.#tell(node, 'RemovingNode', `Node ${name} event: Removing Node ${name} from Controller`);
@@ -101,20 +110,37 @@ export class NodeMonitor {
     }
   }
 
-  async #watchOver(listed: Node, zones: Map<string, Ready[]>): Promise<void> {
-    const { name } = listed.metadata;
+  /** A promise only where something has to be written: nodes that are well are looked at in one go. */
+  #watchOver(listed: Node, zones: Map<string, Ready[]>): Promise<void> | undefined {
     const startMs = this.#context.clock.monotonic();
-    const judged = await this.#judge(listed);
+    const verdict = this.#verdictOn(listed);
+    if (verdict.conditions) return this.#judge(listed).then(judged => this.#conclude(judged, zones, startMs));
+    this.#health.set(listed.metadata.name, verdict.health);
+    return this.#conclude({ node: listed, verdict }, zones, startMs);
+  }
+
+  #conclude(judged: Judged | undefined, zones: Map<string, Ready[]>, startMs: number): Promise<void> | undefined {
     this.#oneHealth.observe({}, (this.#context.clock.monotonic() - startMs) / 1000);
-    if (!judged) return;
+    if (!judged) return undefined;
     const { node, verdict } = judged;
-    const { observed, current } = verdict;
+    const { current } = verdict;
     if (!(excludeLabel in (node.metadata.labels ?? {}))) {
       const zone = zoneOf(node);
       if (!zones.has(zone)) zones.set(zone, []);
       zones.get(zone)!.push(current);
     }
-    if (!current) return;
+    if (!current) return undefined;
+    // Nothing was written, so that is how it was before.
+    if (current.status === 'True' && !this.#tainter.concerns(node)) {
+      this.#retry.delete(node.metadata.name);
+      return undefined;
+    }
+    return this.#actOn(judged, current);
+  }
+
+  async #actOn({ node, verdict }: Judged, current: NodeCondition): Promise<void> {
+    const { observed } = verdict;
+    const { name } = node.metadata;
     await this.#attempt('tainting the node', node, () => this.#settleTaints(node, observed.status));
     const newlySilent = current.status !== 'True' && observed.status === 'True';
     if (newlySilent) this.#tell(node, 'NodeNotReady', `Node ${name} status is now: NodeNotReady`);
@@ -134,14 +160,12 @@ export class NodeMonitor {
   }
 
   /** Undefined when the node is gone or its status cannot be written. */
-  async #judge(listed: Node): Promise<{ node: Node; verdict: Verdict } | undefined> {
+  async #judge(listed: Node): Promise<Judged | undefined> {
     const { client, clock } = this.#context;
     const { name } = listed.metadata;
     let node = listed;
     for (let tries = 1; ; tries++) {
-      const ms = clock.now();
-      const lease = this.#context.lister(coordinationV1.leases).get(`${leaseNamespace}/${name}`);
-      const verdict = judgeNode(node, lease, this.#health.get(name), { ms, text: formatTime(ms) }, this.#o);
+      const verdict = this.#verdictOn(node);
       try {
         if (verdict.conditions) node = await this.#writeConditions(node, verdict.conditions);
         this.#health.set(name, verdict.health);
@@ -160,6 +184,12 @@ export class NodeMonitor {
         return undefined;
       }
     }
+  }
+
+  #verdictOn(node: Node): Verdict {
+    const { name } = node.metadata;
+    const lease = this.#context.lister(coordinationV1.leases).get(`${leaseNamespace}/${name}`);
+    return judgeNode(node, lease, this.#health.get(name), this.#context.clock.now(), this.#o);
   }
 
   #writeConditions(node: Node, conditions: readonly NodeCondition[]): Promise<Node> {

@@ -43,6 +43,12 @@ export class ZoneTainter {
     if (queue.add(node.metadata.name)) this.#wake.resolve();
   }
 
+  /** Whether the node has one of the taints, or waits for one. */
+  concerns(node: Node): boolean {
+    if (node.spec?.taints?.length && (hasTaint(node, unreachableTaint) || hasTaint(node, notReadyTaint))) return true;
+    return this.#queues.get(zoneOf(node))?.has(node.metadata.name) ?? false;
+  }
+
   /** The node is ready, or not to be judged: it loses both taints and its place in the queue. */
   async clear(node: Node): Promise<void> {
     if (hasTaint(node, unreachableTaint) || hasTaint(node, notReadyTaint))

@@ -1,4 +1,5 @@
 // Is a node still alive? Judged by when this controller saw its status or lease change, never by the node's own clock.
+import { formatTime } from '../../../api/meta.ts';
 import type { Lease } from '../../../api/type/coordination-v1.ts';
 import type { Node, NodeCondition } from '../../../api/type/core-v1.ts';
 
@@ -38,7 +39,7 @@ export function judgeNode(
   node: Node,
   lease: Lease | undefined,
   known: NodeHealth | undefined,
-  now: { readonly ms: number; readonly text: string },
+  nowMs: number,
   options: HealthOptions,
 ): Verdict {
   const ready = nodeCondition(node, 'Ready');
@@ -49,10 +50,10 @@ export function judgeNode(
     lastHeartbeatTime: created,
     lastTransitionTime: created,
   };
-  const health = withLease(look(node, ready, known, now.ms), lease, known, now.ms);
-  if (now.ms <= health.probeMs + (ready ? options.graceMs : options.startupGraceMs))
+  const health = withLease(look(node, ready, known, nowMs), lease, known, nowMs);
+  if (nowMs <= health.probeMs + (ready ? options.graceMs : options.startupGraceMs))
     return { health, observed, current: ready };
-  const conditions = silentConditions(node, now.text);
+  const conditions = silentConditions(node, formatTime(nowMs));
   const current = conditions.find(c => c.type === 'Ready')!;
   if (ready?.status === 'Unknown') return { health, observed, current };
   return { health: { ...health, ready: current }, observed, current, conditions };
@@ -64,7 +65,8 @@ function look(node: Node, ready: NodeCondition | undefined, known: NodeHealth | 
     return { ready, probeMs: ready || Number.isNaN(createdMs) ? nowMs : createdMs, renewTime: undefined };
   }
   const alive = !ready !== !known.ready || ready?.lastHeartbeatTime !== known.ready?.lastHeartbeatTime;
-  return alive ? { ...known, ready, probeMs: nowMs } : { ...known, ready };
+  if (alive) return { ...known, ready, probeMs: nowMs };
+  return ready === known.ready ? known : { ...known, ready };
 }
 
 /** A kubelet that renews its lease is alive, whatever it posts. */

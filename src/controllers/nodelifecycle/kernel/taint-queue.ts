@@ -34,6 +34,11 @@ export class TaintQueue {
     return this.#waiting.length;
   }
 
+  /** Whether the node waits, or has had its turn. */
+  has(node: string): boolean {
+    return this.#known.has(node);
+  }
+
   /** False when the node waits already or has had its turn. */
   add(node: string): boolean {
     if (this.#known.has(node)) return false;
