@@ -20,7 +20,7 @@ export interface SurfaceOptions {
 
 export interface Surface {
   readonly paths: readonly PathHandler[];
-  /** The same documents for in-process clients. Throws 404. */
+  /** The same documents for in-process clients: the same object while nothing changes. Throws 404. */
   local(path: string): unknown;
 }
 
@@ -31,6 +31,18 @@ export function createSurface({ context, version, remote, checks }: SurfaceOptio
     ...(remote ? { remote: remote.openApi() } : {}),
     customSchema: ({ custom }, openApi) => custom && publishedSchema(custom, openApi),
   });
+  // Controllers ask for all of them twice a minute: what has not changed is the same object.
+  const kept = { revision: '', documents: new Map<string, object>() };
+  const discovery = (path: string): object | undefined => {
+    const revision = `${context.surface.revision} ${context.resources.size} ${remote?.revision}`;
+    if (revision !== kept.revision) kept.documents.clear();
+    kept.revision = revision;
+    const known = kept.documents.get(path);
+    if (known) return known;
+    const document = discoveryDocument(servedBy(context, remote), path, '');
+    if (document) kept.documents.set(path, document);
+    return document;
+  };
   return {
     paths: [
       discoveryPaths(context, remote),
@@ -42,7 +54,7 @@ export function createSurface({ context, version, remote, checks }: SurfaceOptio
     ],
     local(path) {
       if (path === '/version') return version;
-      const document = discoveryDocument(servedBy(context, remote), path, '') ?? openApiDocument(source, path);
+      const document = discovery(path) ?? openApiDocument(source, path);
       if (!document) throw noSuchPath();
       return document;
     },

@@ -15,6 +15,8 @@ test('custom resources go with their namespace and with their owner', async () =
   const cluster = await createCluster({ clock: virtualClock(), seed: 1 });
   try {
     const { client } = cluster;
+    const groups = await client.raw('/apis');
+    assert.equal(await client.raw('/apis'), groups, 'the same while nothing has changed');
     await client.create(apiextensionsV1.customresourcedefinitions, {
       metadata: { name: 'gadgets.example.com' },
       spec: {
@@ -40,6 +42,12 @@ test('custom resources go with their namespace and with their owner', async () =
       const crd = await client.get(apiextensionsV1.customresourcedefinitions, { name: 'gadgets.example.com' });
       return crd.status?.conditions?.some(c => c.type === 'Established' && c.status === 'True');
     });
+    assert.notDeepEqual(await client.raw('/apis'), groups);
+    const { resources } = (await client.raw('/apis/example.com/v1')) as { resources: { name: string }[] };
+    assert.deepEqual(
+      resources.map(r => r.name),
+      ['gadgets'],
+    );
     await client.create(coreV1.namespaces, { metadata: { name: 'doomed' } });
     await client.create(gadgets, { metadata: { name: 'g', namespace: 'doomed' }, spec: { size: 1 } });
     const owner = await client.create(coreV1.configmaps, { metadata: { name: 'owner', namespace: 'default' } });

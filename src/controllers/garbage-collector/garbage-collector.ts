@@ -43,6 +43,10 @@ export function garbageCollectorController(options: GarbageCollectorOptions = {}
 
 const orphanPrefix = 'orphan ';
 
+/** The very same: in process, what has not changed is not made again. */
+const isSame = (a: FetchedLists['lists'], b: FetchedLists['lists']) =>
+  a.length > 0 && a.length === b.length && a.every((list, i) => list === b[i]);
+
 class GarbageCollector implements Reconciler {
   readonly #context: ControllerContext;
   readonly #discover: (client: Client) => Promise<FetchedLists>;
@@ -55,6 +59,8 @@ class GarbageCollector implements Reconciler {
   /** Keys that have an owner of a kind nobody knows. */
   readonly #puzzling = new Set<string>();
   #known: Collectable = { watched: new Map(), byKind: new Map() };
+  /** What that was made of, when all of it answered. */
+  #lists: FetchedLists['lists'] = [];
 
   constructor(context: ControllerContext, discover: (client: Client) => Promise<FetchedLists>) {
     this.#context = context;
@@ -136,6 +142,9 @@ class GarbageCollector implements Reconciler {
   async #rediscover(): Promise<FetchedLists> {
     const found = await this.#discover(this.#context.client);
     const { lists, failed } = found;
+    const same = failed.size === 0 && isSame(lists, this.#lists);
+    this.#lists = failed.size === 0 ? lists : [];
+    if (same) return found;
     const unknown = new Set([...failed.keys()].map(gv => (gv.includes('/') ? gv.slice(0, gv.indexOf('/')) : '')));
     const now = collectable(lists);
     const byKind = new Map(now.byKind);

@@ -62,6 +62,13 @@ export class SurfaceChanges {
 
   /** Whether discovery is as far as the definitions: the server learns of them by a watch of its own. */
   shownBy({ lists, failed }: FetchedLists): boolean {
+    const { lister } = this.#context;
+    const wanted = lister(apiextensionsV1.customresourcedefinitions).list().flatMap(served);
+    const elsewhere = lister(apiregistrationV1.apiservices)
+      .list()
+      .filter(service => service.spec.service && isAvailable(service))
+      .map(({ spec }) => `${spec.group}/${spec.version}`);
+    if (wanted.length === 0 && elsewhere.length === 0 && this.#gone.size === 0) return true;
     const shown = new Set(
       lists.flatMap(({ groupVersion, resources = [] }) => resources.map(r => `${r.name} ${groupVersion}`)),
     );
@@ -69,20 +76,9 @@ export class SurfaceChanges {
     for (const name of this.#gone) if (!names.has(name)) this.#gone.delete(name);
     if (this.#gone.size > 0) return false;
     const groupVersions = new Set(lists.map(l => l.groupVersion));
-    const { lister } = this.#context;
     return (
-      lister(apiextensionsV1.customresourcedefinitions)
-        .list()
-        .every(d => served(d).every(s => shown.has(s) || failed.has(s.slice(s.indexOf(' ') + 1)))) &&
-      lister(apiregistrationV1.apiservices)
-        .list()
-        .every(
-          ({ spec, ...rest }) =>
-            !spec.service ||
-            !isAvailable({ spec, ...rest }) ||
-            groupVersions.has(`${spec.group}/${spec.version}`) ||
-            failed.has(`${spec.group}/${spec.version}`),
-        )
+      wanted.every(s => shown.has(s) || failed.has(s.slice(s.indexOf(' ') + 1))) &&
+      elsewhere.every(groupVersion => groupVersions.has(groupVersion) || failed.has(groupVersion))
     );
   }
 }
