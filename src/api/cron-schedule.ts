@@ -46,8 +46,21 @@ const DESCRIPTORS: Readonly<Record<string, string>> = {
 };
 const DURATION_UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
-/** Throws CronError with the reason. */
+// Validation and controller read the same few schedules again and again.
+const mostRemembered = 512;
+const remembered = new Map<string, CronSchedule>();
+
+/** The same object for the same text, mostly. Throws CronError with the reason. */
 export function parseCron(text: string): CronSchedule {
+  const known = remembered.get(text);
+  if (known) return known;
+  const schedule = parse(text);
+  if (remembered.size >= mostRemembered) remembered.clear();
+  remembered.set(text, schedule);
+  return schedule;
+}
+
+function parse(text: string): CronSchedule {
   if (text.length === 0) throw new CronError('empty spec string');
   let spec = text;
   let timeZone: string | undefined;

@@ -74,6 +74,12 @@ test('finds what looking at every minute finds', () => {
         const found = nextTimeMs(schedule, from, zone)!;
         const wanted = naive(schedule, from, zone);
         assert.equal(formatInZone(found, zone), formatInZone(wanted, zone));
+        // What was found answers for a while, and no longer; before it nothing is known.
+        for (const later of [wanted - 1, wanted, from - 3_600_000]) {
+          const next = nextTimeMs(schedule, later, zone)!;
+          assert.equal(formatInZone(next, zone), formatInZone(naive(schedule, later, zone), zone));
+        }
+        assert.equal(nextTimeMs(schedule, from, 'Asia/Kolkata'), naive(schedule, from, 'Asia/Kolkata'));
       },
     ),
     { numRuns: 60 },

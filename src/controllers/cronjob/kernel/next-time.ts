@@ -13,6 +13,17 @@ const names = (bits: bigint, value: number): boolean => ((bits >> BigInt(value))
 /** The first moment after `afterMs` at which the schedule fires, in milliseconds since the epoch; undefined for none. */
 export function nextTimeMs(schedule: CronSchedule, afterMs: number, zone: string): number | undefined {
   if (schedule.everyMs !== undefined) return Math.floor(afterMs / 1000) * 1000 + schedule.everyMs;
+  const known = found.get(schedule);
+  if (known && known.zone === zone && afterMs >= known.afterMs && afterMs < known.atMs) return known.atMs;
+  const atMs = findNext(schedule, afterMs, zone);
+  if (atMs !== undefined) found.set(schedule, { zone, afterMs, atMs });
+  return atMs;
+}
+
+/** What was found last: until that moment it is the next one. */
+const found = new WeakMap<CronSchedule, { readonly zone: string; readonly afterMs: number; readonly atMs: number }>();
+
+function findNext(schedule: CronSchedule, afterMs: number, zone: string): number | undefined {
   const endMs = afterMs + horizonMs;
   let ms = Math.floor(afterMs / minuteMs) * minuteMs + minuteMs;
   while (ms <= endMs) {
