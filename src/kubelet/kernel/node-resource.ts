@@ -66,11 +66,22 @@ export function withExtended(
 ): { capacity: Strings; allocatable: Strings } {
   const isExtended = (name: string) => name.includes('/') && !(name in capacity);
   const extended = Object.entries(old?.capacity ?? {}).filter(([name]) => isExtended(name));
-  const sorted = (own: Strings, counts: Counts = {}): Strings => {
-    const all = Object.entries({ ...Object.fromEntries(extended), ...own, ...strings(counts) });
-    return Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)));
-  };
-  return { capacity: sorted(capacity, devices?.capacity), allocatable: sorted(allocatable, devices?.allocatable) };
+  if (extended.length === 0 && !devices) return { capacity: sorted(capacity), allocatable: sorted(allocatable) };
+  const all = (own: Strings, counts: Counts = {}): Strings =>
+    sorted({ ...Object.fromEntries(extended), ...own, ...strings(counts) });
+  return { capacity: all(capacity, devices?.capacity), allocatable: all(allocatable, devices?.allocatable) };
+}
+
+const inOrder = new WeakMap<Strings, Strings>();
+
+/** A node has the same of its own each time. */
+function sorted(own: Strings): Strings {
+  let made = inOrder.get(own);
+  if (!made) {
+    made = Object.fromEntries(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)));
+    inOrder.set(own, made);
+  }
+  return made;
 }
 
 const maxImages = 50;

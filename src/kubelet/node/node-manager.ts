@@ -4,7 +4,7 @@ import { equalJson } from '../../api/patch/plain.ts';
 import { canonicalQuantity } from '../../api/quantity.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
-import type { Node, NodeAddress, NodeStatus, Taint } from '../../api/type/core-v1.ts';
+import type { Node, NodeAddress, NodeCondition, NodeStatus, Taint } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { abortsWith } from '../../base/lifecycle.ts';
@@ -69,12 +69,16 @@ export class NodeManager {
   #lastReady: string | undefined;
   #lastUnschedulable = false;
   readonly allocatable: Readonly<Record<string, string>>;
-  readonly #size: NodeSize;
+  /** As the API server keeps them: what is written differently would be reported as a change each time. */
+  readonly #capacity: Readonly<Record<string, string>>;
+  readonly #allocatable: Readonly<Record<string, string>>;
 
   constructor(options: NodeManagerOptions) {
     this.#o = options;
-    this.#size = { ...options.machine, maxPods: options.maxPods };
-    this.allocatable = allocatableOf(this.#size, options.reserved, options.evictionHard);
+    const size: NodeSize = { ...options.machine, maxPods: options.maxPods };
+    this.allocatable = allocatableOf(size, options.reserved, options.evictionHard);
+    this.#capacity = canonical(capacityOf(size));
+    this.#allocatable = canonical(this.allocatable);
   }
 
   /** The registered object as last seen. */
@@ -267,7 +271,7 @@ export class NodeManager {
     }));
     const policy = this.#status.features?.supplemental_groups_policy;
     return {
-      ...withExtended(old, canonical(capacityOf(this.#size)), canonical(this.allocatable), devices?.capacity()),
+      ...withExtended(old, this.#capacity, this.#allocatable, devices?.capacity()),
       conditions: timedConditions(old?.conditions, this.#conditionsNow(), formatTime(clock.now())),
       addresses: this.#addresses(),
       daemonEndpoints: { kubeletEndpoint: { Port: port } },
@@ -365,28 +369,31 @@ function changed(
   return Object.keys(out).length ? out : undefined;
 }
 
-type Conditions = NodeStatus['conditions'];
-
 /** A strategic-merge patch of what differs; conditions go along with any change, and with `always` even alone. */
 function statusChanges(old: NodeStatus, next: NodeStatus, always: boolean): object | undefined {
   const out: Record<string, unknown> = {};
   const before = old as Record<string, unknown>;
-  for (const [key, value] of Object.entries(next)) {
+  for (const key in next) {
+    const value = next[key as keyof NodeStatus];
     if (key === 'conditions' || isSame(before[key], value)) continue;
-    out[key] = key === 'addresses' ? [{ $patch: 'replace' }, ...(value as object[])] : value;
+    out[key] = key === 'addresses' ? [{ $patch: 'replace' }, ...(value as readonly object[])] : value;
   }
-  const strip = (list: Conditions) => (list ?? []).map(c => [c.type, c.status, c.reason, c.message]);
-  const ours = (old.conditions ?? []).filter(c => next.conditions?.some(n => n.type === c.type));
-  if (always || Object.keys(out).length || JSON.stringify(strip(ours)) !== JSON.stringify(strip(next.conditions))) {
+  const conditions = next.conditions ?? [];
+  const ours = (old.conditions ?? []).filter(c => conditions.some(n => n.type === c.type));
+  const same = ours.length === conditions.length && ours.every((c, i) => saysSame(c, conditions[i]!));
+  if (always || !same || Object.keys(out).length) {
     out.conditions = next.conditions;
     return out;
   }
   return undefined;
 }
 
-// As the API server keeps them: what is written differently would be reported as a change each time.
 const canonical = (list: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(list).map(([name, q]) => [name, canonicalQuantity(q)]));
+
+/** But for its times. */
+const saysSame = (a: NodeCondition, b: NodeCondition): boolean =>
+  a.type === b.type && a.status === b.status && a.reason === b.reason && a.message === b.message;
 
 // An empty list is stored as none.
 const isSame = (a: unknown, b: unknown): boolean =>
