@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { isCanonicalPart } from './canonical-part.ts';
 import { applyDefaults, normalize } from './decode.ts';
 import { fieldsOf, shapeOf } from './field-diff.ts';
 import {
@@ -305,4 +306,18 @@ test('random writes keep each field in one entry, and every field of the object 
       }
     }),
   );
+});
+
+test('equal sets of updates are one object, also in the next version', () => {
+  const written = (replicas: number[]) => {
+    const server = new Server(deployment, 'apps/v1');
+    server.write('maker', { metadata: { name: 'web' }, spec: { paused: true } });
+    for (const n of replicas)
+      server.write('scaler', { metadata: { name: 'web' }, spec: { paused: true, replicas: n } });
+    return server.object!.metadata.managedFields!.map(e => e.fieldsV1);
+  };
+  const [a, b] = [written([2]), written([3, 4])];
+  assert.deepEqual(a, [{ 'f:spec': { 'f:paused': {} } }, { 'f:spec': { 'f:replicas': {} } }]);
+  assert.equal(a[1], b[1]);
+  assert.ok(isCanonicalPart(a[1]!));
 });

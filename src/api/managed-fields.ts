@@ -1,4 +1,5 @@
 // metadata.managedFields: who set which field, kept on every create, update, patch and status update.
+import { isCanonicalPart, markCanonical } from './canonical-part.ts';
 import { type CreatedFields, CreatedFieldsMemo } from './created-fields.ts';
 import { diffFields, type FieldDiff, fieldsOf, type Shape, shapeOf } from './field-diff.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './field-set.ts';
 import type { KubeObject } from './meta.ts';
 import { normalize } from './normalize.ts';
+import { Recent } from './recent.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 
 export interface ManagedFieldsUpdate {
@@ -74,9 +76,9 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
       continue;
     }
     const set = fieldSetOf(entry);
-    const kept = difference(difference(set, changed), removed);
-    if (kept === set) next.push(entry);
-    else if (!isEmptySet(kept)) next.push(withSet(entry, kept));
+    const left = difference(difference(set, changed), removed);
+    if (left === set) next.push(entry);
+    else if (!isEmptySet(left)) next.push(withSet(entry, left));
   }
   const mine = ownEntry(own, update, changed, removed);
   if (mine) next.push(mine);
@@ -95,7 +97,7 @@ function ownEntry(own: Entry | undefined, update: ManagedFieldsUpdate, changed: 
     apiVersion: update.apiVersion,
     ...timeOf(update),
     fieldsType: 'FieldsV1',
-    fieldsV1: set as Entry['fieldsV1'],
+    fieldsV1: kept(set),
     ...(update.subresource ? { subresource: update.subresource } : {}),
   } as Entry;
 }
@@ -110,7 +112,21 @@ const isOwn = (e: Entry, u: ManagedFieldsUpdate) =>
   e.apiVersion === u.apiVersion &&
   (e.subresource ?? '') === u.subresource;
 
-const withSet = (entry: Entry, set: FieldSet): Entry => ({ ...entry, fieldsV1: set as Entry['fieldsV1'] });
+const withSet = (entry: Entry, set: FieldSet): Entry => ({ ...entry, fieldsV1: kept(set) });
+
+// Longer ones belong to one object.
+const longestShared = 16 << 10;
+const mostShared = 1024;
+const shared = new Recent<FieldSet>(mostShared);
+
+/** Equal sets are one object, in canonical form: it is copied, compared, read and written once, whatever writes follow. */
+function kept(set: FieldSet): Entry['fieldsV1'] {
+  if (isCanonicalPart(set)) return set as Entry['fieldsV1'];
+  const key = JSON.stringify(set);
+  const held = key.length > longestShared ? set : shared.of(key, () => markCanonical(set));
+  known.set(held, held);
+  return held as Entry['fieldsV1'];
+}
 
 /** The entries to start from: a client may edit them, except through a subresource, but not lose them by leaving them out. */
 function currentEntries({ old, updated, subresource }: ManagedFieldsUpdate): readonly Entry[] {

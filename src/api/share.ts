@@ -4,6 +4,7 @@ import { escapeMarkup } from '../base/json-text.ts';
 import { isCanonicalPart, keepPartText, markCanonical, shortestText } from './canonical-part.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { normalize } from './normalize.ts';
+import { Recent } from './recent.ts';
 
 type Plain = Record<string, unknown>;
 
@@ -14,34 +15,10 @@ const shortestList = 4;
 const namedWithin: ReadonlySet<string> = new Set(['containers', 'initContainers', 'volumes']);
 const containerType = 'io.k8s.api.core.v1.Container';
 
-/** What was met last, at most two times `capacity`. */
-class Recent {
-  readonly #capacity: number;
-  #young = new Map<string, object>();
-  #old = new Map<string, object>();
-
-  constructor(capacity: number) {
-    this.#capacity = capacity;
-  }
-
-  /** What was met under `key`, or else what `make` makes. */
-  of(key: string, make: () => object): object {
-    const young = this.#young.get(key);
-    if (young) return young;
-    const known = this.#old.get(key) ?? make();
-    this.#young.set(key, known);
-    if (this.#young.size >= this.#capacity) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    return known;
-  }
-}
-
 /** Remembers the parts it met last. */
 export class PartSharer {
-  readonly #parts: Recent;
-  readonly #lists: Recent;
+  readonly #parts: Recent<object>;
+  readonly #lists: Recent<object>;
 
   constructor(capacity = 4096) {
     this.#parts = new Recent(capacity);
