@@ -101,7 +101,7 @@ async function updateOnce(
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   keepOtherHalf(registry, object, old, context.subresource);
   const attributes = registry.attributes('UPDATE', context, key, object, old);
-  const bytes = Math.max(context.bytes ?? 0, current.size);
+  const bytes = Math.max(context.bytes ?? 0, current.isMeasured ? current.size : 0);
   const made = pause(bytes);
   if (made) await made;
   recordManager(registry, old, object, context);
