@@ -41,7 +41,9 @@ export function regexError(message: string, format: string, ...examples: string[
   return `${message} (e.g. ${examples.map(e => `'${e}', `).join(' or ')}regex used for validation is '${format}')`;
 }
 
-export const maxLengthError = (bytes: number): string => `must be no more than ${bytes} bytes`;
+// Bytes both: Kubernetes words it one way for names and the other for labels and qualified names.
+const maxLengthError = (length: number): string => `must be no more than ${length} characters`;
+const maxBytesError = (length: number): string => `must be no more than ${length} bytes`;
 export const inclusiveRangeError = (low: number, high: number): string =>
   `must be between ${low} and ${high}, inclusive`;
 export const NOT_NEGATIVE = 'must be greater than or equal to 0';
@@ -111,10 +113,16 @@ export function longerThan(value: string, bytes: number): boolean {
   return value.length * 3 > bytes && encoder.encode(value).length > bytes;
 }
 
-function matching(value: string, maxBytes: number, re: RegExp, error: string): readonly string[] {
+function matching(
+  value: string,
+  maxBytes: number,
+  re: RegExp,
+  error: string,
+  tooLong = maxLengthError,
+): readonly string[] {
   if (value.length <= maxBytes && re.test(value)) return NONE;
   const out: string[] = [];
-  if (longerThan(value, maxBytes)) out.push(maxLengthError(maxBytes));
+  if (longerThan(value, maxBytes)) out.push(tooLong(maxBytes));
   if (!re.test(value)) out.push(error);
   return out;
 }
@@ -128,6 +136,9 @@ export function isDns1123Label(value: string): readonly string[] {
 export const isDns1123Subdomain = (value: string): readonly string[] =>
   matching(value, 253, DNS_SUBDOMAIN_RE, DNS_SUBDOMAIN_ERROR);
 
+const isPrefix = (value: string): readonly string[] =>
+  matching(value, 253, DNS_SUBDOMAIN_RE, DNS_SUBDOMAIN_ERROR, maxBytesError);
+
 /** Labels may begin with an underscore: DNS search paths. */
 export const isDns1123SubdomainWithUnderscore = (value: string): readonly string[] =>
   matching(value, 253, DNS_SUBDOMAIN_UNDERSCORE_RE, DNS_SUBDOMAIN_UNDERSCORE_ERROR);
@@ -138,7 +149,7 @@ export const isDns1035Label = (value: string): readonly string[] =>
 export const isWildcardDns = (value: string): readonly string[] => matching(value, 253, WILDCARD_RE, WILDCARD_ERROR);
 
 export const isLabelValue = (value: string): readonly string[] =>
-  matching(value, 63, LABEL_VALUE_RE, LABEL_VALUE_ERROR);
+  matching(value, 63, LABEL_VALUE_RE, LABEL_VALUE_ERROR, maxBytesError);
 
 /** A name with an optional DNS prefix: label keys, annotation keys, resource names, finalizers. */
 export function isQualifiedName(value: string): readonly string[] {
@@ -151,7 +162,7 @@ export function isQualifiedName(value: string): readonly string[] {
     ];
   }
   const prefix = value.slice(0, slash);
-  const complaints = prefix === '' ? ['must be non-empty'] : isDns1123Subdomain(prefix);
+  const complaints = prefix === '' ? ['must be non-empty'] : isPrefix(prefix);
   if (complaints.length === 0) return qualifiedPart(name);
   return [...complaints.map(m => `prefix part ${m}`), ...qualifiedPart(name)];
 }
@@ -160,7 +171,7 @@ function qualifiedPart(name: string): readonly string[] {
   if (name.length > 0 && name.length <= 63 && QUALIFIED_NAME_RE.test(name)) return NONE;
   const out: string[] = [];
   if (name === '') out.push('name part must be non-empty');
-  else if (longerThan(name, 63)) out.push(`name part ${maxLengthError(63)}`);
+  else if (longerThan(name, 63)) out.push(`name part ${maxBytesError(63)}`);
   if (!QUALIFIED_NAME_RE.test(name)) out.push(`name part ${QUALIFIED_NAME_ERROR}`);
   return out;
 }
