@@ -75,11 +75,12 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
 const isOwn = (e: Entry, r: ApplyRequest) =>
   e.operation === 'Apply' && e.manager === r.manager && (e.subresource ?? '') === r.subresource;
 
-/** An object nobody tracked is taken to be as it is by a manager of its own. */
-function entriesOf({ live, shape, subresource, apiVersion }: ApplyRequest): readonly Entry[] {
+/** An object nobody tracked is taken to be made as it is by a manager of its own. */
+function entriesOf(request: ApplyRequest): readonly Entry[] {
+  const { live, apiVersion } = request;
   const entries = live?.metadata.managedFields ?? [];
   if (!live || entries.length) return entries;
-  const set = ownableFields(shape, live as unknown as Plain, subresource);
+  const set = diffObjects({ ...request, old: undefined, updated: live }).changed;
   if (isEmptySet(set)) return [];
   const fieldsV1 = set as Entry['fieldsV1'];
   return [{ manager: beforeFirstApply, operation: 'Update', apiVersion, fieldsType: 'FieldsV1', fieldsV1 } as Entry];

@@ -233,7 +233,7 @@ const unownedFor = (subresource: string) =>
 export function ownableFields(shape: Shape, value: Record<string, unknown>, subresource: string): FieldSet {
   const body = fieldsOf(shape, value, unownedFor(subresource)) ?? emptySet;
   const metadata = value.metadata === undefined ? undefined : fieldsOf(metadataShape, value.metadata, unownedMetadata);
-  return union(under('f:metadata', metadata), body);
+  return union(metadata && !isEmptySet(metadata) ? under('f:metadata', metadata) : emptySet, body);
 }
 
 const under = (element: string, node: FieldDiff['changed']): FieldSet => (node ? { [element]: node } : emptySet);

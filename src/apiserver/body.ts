@@ -2,7 +2,7 @@
 
 import { applyDefaults, NumberTooLarge, normalize, strictErrors, unrecognized } from '../api/decode.ts';
 import type { KubeObject, Mutable } from '../api/meta.ts';
-import { jsonKind, textOf } from '../api/patch/plain.ts';
+import { textOf } from '../api/patch/plain.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, StatusError } from '../api/status.ts';
@@ -10,6 +10,7 @@ import type { Strategy } from '../api/strategy.ts';
 import type { CustomForm } from '../api/structural/custom-form.ts';
 import { quote } from '../base/quote.ts';
 import { type DecodedBody, decodeYamlOrJson, noTypeMeta } from './body-format.ts';
+import { groupVersionOf, otherKind, plainVersion, unreadableKind } from './body-kind.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
@@ -50,24 +51,17 @@ export function decodeDraft(
   const decoded = decodeFor(target, body, contentType);
   // Null is an object without fields.
   const value = decoded.value ?? {};
-  const wrong = isObject(value) ? wrongTypeMeta(value) : noTypeMeta(value);
+  const wrong = isObject(value) ? unreadableKind(value) : noTypeMeta(value);
   if (wrong) throw unrecognized(target.kind, wrong, body);
   if (target.custom) requireTypeMeta(target, value, body);
   return draftFrom(target, strategy, value, options, decoded);
-}
-
-function wrongTypeMeta(value: object): string | undefined {
-  for (const [name, given] of Object.entries(value))
-    if ((name === 'kind' || name === 'apiVersion') && given !== null && typeof given !== 'string')
-      return `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(given)} into Go struct field .${name} of type string`;
-  return undefined;
 }
 
 /** Custom resources say what they are; of built-in ones the path says it. */
 function requireTypeMeta(target: Target, value: unknown, body: Uint8Array): void {
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
   if (!kind) throw unrecognized(target.kind, `Object 'Kind' is missing in '${Buffer.from(body).toString()}'`, body);
-  if (apiVersion !== apiVersionOf(target)) throw otherVersion(target, textOf(apiVersion));
+  if (apiVersion !== apiVersionOf(target)) throw otherVersion(target, plainVersion(textOf(apiVersion)));
   if (kind === target.kind) return;
   const message = `Invalid value: ${quote(textOf(kind))}: must be ${target.kind}`;
   const { name } = (value as { metadata?: { name?: unknown } }).metadata ?? {};
@@ -148,19 +142,18 @@ export function checkKind(target: Target, value: unknown): void {
     throw badRequest(`the object provided is unrecognized (must be of type ${target.kind}): ${noTypeMeta(value)}`);
   }
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
-  const expected = apiVersionOf(target);
-  if (apiVersion && apiVersion !== expected) {
-    throw otherVersion(target, shown(apiVersion));
-  }
-  if (kind && kind !== target.kind) {
-    throw badRequest(
-      `${shown(kind)} in version "${target.version}" cannot be handled as a ${target.kind}: the kind in the data (${shown(kind)}) does not match the expected kind (${target.kind})`,
-    );
-  }
+  const said = {
+    kind: textOf(kind) || target.kind,
+    apiVersion: plainVersion(textOf(apiVersion)) || apiVersionOf(target),
+  };
+  if (said.kind === target.kind && said.apiVersion === apiVersionOf(target)) return;
+  const { version } = groupVersionOf(said.apiVersion);
+  const why = version
+    ? otherKind(said.kind, said.apiVersion, target)
+    : `Object 'apiVersion' is missing in '${JSON.stringify(value)}'`;
+  if (!why) throw otherVersion(target, said.apiVersion);
+  throw badRequest(`${said.kind} in version ${quote(version)} cannot be handled as a ${target.kind}: ${why}`);
 }
-
-// An object may have a toString of its own that is no function.
-const shown = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

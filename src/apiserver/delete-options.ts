@@ -1,8 +1,9 @@
 // What is asked of a delete: in its body, or else in its query.
 import { NumberTooLarge, normalize } from '../api/decode.ts';
-import { jsonKind } from '../api/patch/plain.ts';
+import { textOf } from '../api/patch/plain.ts';
 import { badRequest, invalid, StatusError } from '../api/status.ts';
 import { decodeYamlOrJson, noTypeMeta } from './body-format.ts';
+import { notRegistered, unreadableKind } from './body-kind.ts';
 import { dryRunFaults } from './options.ts';
 import { queryInteger } from './query-value.ts';
 import type { DeleteRequest } from './registry/delete.ts';
@@ -51,18 +52,12 @@ const metaKinds = new Set([
 
 /** Of which group and version options say to be is all one. */
 function checkKind({ kind, apiVersion }: Options): void {
-  for (const [field, given] of Object.entries({ kind, apiVersion })) {
-    if (given === undefined || given === null || typeof given === 'string') continue;
-    const why = `json: cannot unmarshal ${jsonKind(given)} into Go struct field .${field} of type string`;
-    throw badRequest(`couldn't get version/kind; json parse error: ${why}`);
-  }
-  const version = String(apiVersion ?? '');
-  if (version.split('/').length > 2) throw badRequest(`unexpected GroupVersion string: ${version}`);
+  const unreadable = unreadableKind({ kind, apiVersion });
+  if (unreadable) throw badRequest(unreadable);
   if (!kind || kind === 'DeleteOptions') return;
   if (metaKinds.has(String(kind)))
     throw badRequest(`converting (v1.${kind}) to (v1.DeleteOptions): unknown conversion`);
-  const registered = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(version)}`;
-  throw badRequest(`${registered} in scheme "pkg/runtime/scheme.go:111"`);
+  throw badRequest(notRegistered(String(kind), textOf(apiVersion)));
 }
 
 function queryOptions(query: URLSearchParams): Options {

@@ -59,6 +59,7 @@ export function checkType(resource: Pick<Resource, 'group' | 'version' | 'kind'>
   const apiVersion = textOf(value?.apiVersion);
   const kind = textOf(value?.kind);
   if (apiVersion === apiVersionOf(resource) && kind === resource.kind) return;
+  if (apiVersion.split('/').length > 2) throw badRequest('invalid object type: /, Kind=');
   const version = apiVersion.includes('/') ? apiVersion : `/${apiVersion}`;
   throw badRequest(`invalid object type: ${version}, Kind=${kind}`);
 }

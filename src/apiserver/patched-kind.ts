@@ -1,13 +1,10 @@
 // What a patch may do to an object's kind and apiVersion: nothing, but how that is said differs.
-import { isPlain, jsonKind, type Plain, textOf } from '../api/patch/plain.ts';
+import { isPlain, type Plain } from '../api/patch/plain.ts';
 import { apiVersionOf } from '../api/ref.ts';
-import { builtinResources } from '../api/resource.ts';
 import { internalError, invalid, type StatusError } from '../api/status.ts';
 import type { Target } from './body.ts';
+import { otherKind, unreadableKind } from './body-kind.ts';
 import { nameless } from './registry/update.ts';
-
-// Where Go's registry of types was made, which it tells.
-const scheme = 'in scheme "pkg/runtime/scheme.go:111"';
 
 export interface PatchedKindOptions {
   readonly target: Target;
@@ -33,13 +30,8 @@ const isText = (value: unknown) => value === undefined || value === null || type
 
 function check(patched: Plain, { target, subresource, name, refuse }: PatchedKindOptions): void {
   const { kind, apiVersion } = patched;
-  for (const field of ['kind', 'apiVersion']) {
-    const value = patched[field];
-    if (isText(value)) continue;
-    const why = `json: cannot unmarshal ${jsonKind(value)} into Go struct field .${field} of type string`;
-    throw refuse(`couldn't get version/kind; json parse error: ${why}`);
-  }
-  if (textOf(apiVersion).split('/').length > 2) throw refuse(`unexpected GroupVersion string: ${apiVersion}`);
+  const unreadable = unreadableKind(patched);
+  if (unreadable) throw refuse(unreadable);
   if (target.custom) checkCustom(patched, target, subresource, refuse);
   else if (!apiVersion && kind) throw nameless(name);
   else if (kind) checkBuiltin(String(kind), String(apiVersion), target, refuse);
@@ -63,10 +55,6 @@ function checkCustom(patched: Plain, target: Target, subresource: string, refuse
 }
 
 function checkBuiltin(kind: string, apiVersion: string, target: Target, refuse: (why: string) => StatusError): void {
-  if (kind === target.kind && apiVersion === apiVersionOf(target)) return;
-  if (!builtinResources().byKind(apiVersion, kind))
-    throw refuse(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} ${scheme}`);
-  const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
-  const wanted = `${target.group.split('.', 1)[0] || 'core'}.${target.kind}`;
-  throw refuse(`converting (${version}.${kind}) to (${wanted}): unknown conversion`);
+  const why = otherKind(kind, apiVersion, target);
+  if (why) throw refuse(why);
 }

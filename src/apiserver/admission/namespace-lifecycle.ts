@@ -23,7 +23,8 @@ export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
         if (immortal.has(name)) throw forbidden(resource, name, 'this namespace may not be deleted');
         return;
       }
-      if (accessReviews.has(resource.resource)) return;
+      // An object without a namespace is validation's to refuse.
+      if (!namespace || accessReviews.has(resource.resource)) return;
       const stored = namespaces.latest(namespace);
       if (!stored) throw absent(namespace);
       const { metadata, status } = stored.object as unknown as Namespace;

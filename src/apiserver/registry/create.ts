@@ -54,11 +54,11 @@ export async function createObject(
 }
 
 function settleNamespace(registry: Registry, namespace: string, draft: Mutable<KubeObject>): void {
-  if (!registry.resource.namespaced) {
+  // Where the path has none neither has the object, and validation says so.
+  if (!registry.resource.namespaced || !namespace) {
     delete draft.metadata.namespace;
     return;
   }
-  if (!namespace) throw badRequest('an empty namespace may not be set during creation');
   if (!draft.metadata.namespace) draft.metadata.namespace = namespace;
   if (draft.metadata.namespace !== namespace) {
     throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
@@ -75,7 +75,6 @@ async function createOnce(
   const { strategy } = registry;
   const { metadata } = draft;
   const { bytes = 0 } = context;
-  if (!metadata.name) throw nameRequired(registry);
   if (metadata.resourceVersion)
     throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
   stampNew(draft, clock.now(), random);
@@ -131,19 +130,4 @@ function taken(registry: Registry, key: string, name: string): StatusError {
   return deleting
     ? new StatusError(409, 'AlreadyExists', `object is being deleted: ${e.message}`, e.status.details)
     : e;
-}
-
-function nameRequired(registry: Registry): StatusError {
-  const { group, kind } = registry.resource;
-  const message = 'Required value: name or generateName is required';
-  return new StatusError(
-    422,
-    'Invalid',
-    `${kind}${group ? `.${group}` : ''} "" is invalid: metadata.name: ${message}`,
-    {
-      ...(group ? { group } : {}),
-      kind,
-      causes: [{ reason: 'FieldValueRequired', message, field: 'metadata.name' }],
-    },
-  );
 }

@@ -20,7 +20,7 @@ export function validateObject(
   strategy.validate?.(object, errors, rule);
   if (old) strategy.validateUpdate?.(object, old, errors, rule);
   if (!errors.empty)
-    throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name, dedupe(errors.list));
+    throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name ?? '', dedupe(errors.list));
   for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
 }
 
