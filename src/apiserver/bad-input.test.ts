@@ -124,7 +124,13 @@ describe('bodies', () => {
       `${handled}json: cannot unmarshal number into Go struct field ConfigMap.data of type string`,
     ],
     ['a number for a name', configMap(7), json, 400, /Go struct field ObjectMeta\.metadata\.name of type string/],
-    ['another kind', JSON.stringify({ kind: 'Pod' }), json, 400, /: converting \(v1\.Pod\) to \(core\.ConfigMap\): unknown/],
+    [
+      'another kind',
+      JSON.stringify({ kind: 'Pod' }),
+      json,
+      400,
+      /: converting \(v1\.Pod\) to \(core\.ConfigMap\): unknown/,
+    ],
     [
       'more than 1 MiB of data',
       configMap('big', { data: { a: 'x'.repeat(1500 << 10) } }),

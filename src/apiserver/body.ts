@@ -49,12 +49,23 @@ export function decodeDraft(
   options: DraftOptions,
 ): Mutable<KubeObject> {
   const decoded = decodeFor(target, body, contentType);
+  const value = objectIn(decoded, target.kind, body);
+  if (target.custom) requireTypeMeta(target, value, body);
+  return draftFrom(target, strategy, value, options, decoded);
+}
+
+function objectIn(decoded: DecodedBody, kind: string, body: Uint8Array): object {
   // Null is an object without fields.
   const value = decoded.value ?? {};
   const wrong = isObject(value) ? unreadableKind(value) : noTypeMeta(value);
-  if (wrong) throw unrecognized(target.kind, wrong, body);
-  if (target.custom) requireTypeMeta(target, value, body);
-  return draftFrom(target, strategy, value, options, decoded);
+  if (wrong) throw unrecognized(kind, wrong, body);
+  return value as object;
+}
+
+/** A body that should be an object of the kind, as it came. Throws 400 and 415. */
+export function decodeWhole(kind: string, body: Uint8Array, contentType: string | undefined): DecodedBody {
+  const decoded = decodeYamlOrJson(body, contentType, kind);
+  return { ...decoded, value: objectIn(decoded, kind, body) };
 }
 
 /** Custom resources say what they are; of built-in ones the path says it. */

@@ -5,7 +5,7 @@ import { shapeOf } from '../../api/field-diff.ts';
 import { selectorFromLabelSelector, selectorFromMap } from '../../api/label-selector.ts';
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/ref.ts';
-import { badRequest, invalid, notFound } from '../../api/status.ts';
+import { invalid, notFound } from '../../api/status.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import type { LabelSelector } from '../../api/type/meta-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
@@ -15,7 +15,7 @@ import type { Call, CallResult } from '../context.ts';
 import { applyOf, checkType, isApply, patchedBy, patchKindOf, refusalOf } from '../patch.ts';
 import { keepKind } from '../patched-kind.ts';
 import { otherUid } from '../registry/metadata.ts';
-import { nameless, updateObject } from '../registry/update.ts';
+import { checkIdentity, updateObject } from '../registry/update.ts';
 import { isTrue } from '../request-info.ts';
 
 const target = { group: 'autoscaling', version: 'v1', kind: 'Scale', typeName: 'io.k8s.api.autoscaling.v1.Scale' };
@@ -53,13 +53,14 @@ export async function scale(call: Call): Promise<CallResult> {
   const body = await call.body();
   if (call.verb === 'patch' && isApply(call.contentType))
     return applyScale(call, body, { scaleOf, withReplicas: replicas => ({ spec: { replicas } }) });
+  const asked = call.verb === 'patch' ? body : placedScale(call, decodeScale(call, body));
   const { stored } = await updateObject(
     registry,
     call.key,
     async current => {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
-      const wanted = wantedScale(call, now, body, current);
+      const wanted = wantedScale(call, now, asked, current);
       await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
       next.spec.replicas = wanted.spec?.replicas ?? 0;
@@ -72,21 +73,38 @@ export async function scale(call: Call): Promise<CallResult> {
   return { code: 200, object: scaleOf(stored.object) };
 }
 
-/** The Scale a write asks for, checked; `now` is what it starts from. Throws 400, 409, 415 and 422. */
-export function wantedScale(call: Call, now: Scale, body: DecodedBody, current: KubeObject): Mutable<Scale> {
-  const { value, ...given } = body;
-  const options = { fieldValidation: call.fieldValidation, warn: call.context.warn };
-  let wanted: unknown;
-  if (call.verb === 'patch') {
-    const kind = patchKindOf(call.contentType, !call.resource.custom);
-    const made = patchedBy(kind, target.typeName, now, value);
-    const duplicates = kind === 'json' ? [] : given.duplicates;
-    const refuse = refusalOf(kind, value, made);
-    const kept = keepKind(made, { target, patch: kind, subresource: 'scale', name: call.key.name, refuse });
-    wanted = draftFrom(target, undefined, kept, { ...options, refuse }, { duplicates });
-  } else wanted = draftFrom(target, undefined, value, options, given);
-  check(call, wanted as Mutable<Scale>, current);
-  return wanted as Mutable<Scale>;
+const draftOptions = ({ fieldValidation, context }: Call) => ({ fieldValidation, warn: context.warn });
+
+/** The Scale a whole body is. Throws 400. */
+export const decodeScale = (call: Call, { value, ...given }: DecodedBody): Mutable<Scale> =>
+  draftFrom(target, undefined, value, draftOptions(call), given) as unknown as Mutable<Scale>;
+
+/** Throws 400 for a Scale of another object than the path's. */
+export function placedScale(call: Call, scale: Mutable<Scale>): Mutable<Scale> {
+  checkIdentity(call.registry!, call.key, scale as unknown as Mutable<KubeObject>);
+  return scale;
+}
+
+/** The Scale a write asks for, checked; `now` is what a patch starts from. Throws 400, 409, 415 and 422. */
+export function wantedScale(
+  call: Call,
+  now: Scale,
+  asked: DecodedBody | Mutable<Scale>,
+  current: KubeObject,
+): Mutable<Scale> {
+  const wanted = 'duplicates' in asked ? placedScale(call, patchedScale(call, now, asked)) : cloneDeep(asked);
+  check(call, wanted, current);
+  return wanted;
+}
+
+function patchedScale(call: Call, now: Scale, { value, ...given }: DecodedBody): Mutable<Scale> {
+  const kind = patchKindOf(call.contentType, !call.resource.custom);
+  const made = patchedBy(kind, target.typeName, now, value);
+  const duplicates = kind === 'json' ? [] : given.duplicates;
+  const refuse = refusalOf(kind, value, made);
+  const kept = keepKind(made, { target, patch: kind, subresource: 'scale', name: call.key.name, refuse });
+  const options = { ...draftOptions(call), refuse };
+  return draftFrom(target, undefined, kept, options, { duplicates }) as unknown as Mutable<Scale>;
 }
 
 /** How a kind keeps its replicas. */
@@ -121,7 +139,8 @@ export async function applyScale(call: Call, { value }: DecodedBody, form: Scale
   });
   const transform = async (current: KubeObject | undefined) => {
     if (!current) throw notFound(call.resource, call.key.name);
-    check(call, { ...config, metadata: { ...config.metadata, name: config.metadata?.name ?? call.key.name } }, current);
+    const metadata = { ...config.metadata, name: config.metadata?.name ?? call.key.name };
+    check(call, placedScale(call, { ...config, metadata }), current);
     const next = apply(current);
     await admitCall(call, 'UPDATE', form.scaleOf(next as KubeObject), form.scaleOf(current));
     return next;
@@ -131,17 +150,15 @@ export async function applyScale(call: Call, { value }: DecodedBody, form: Scale
 }
 
 function check(call: Call, wanted: Mutable<Scale>, current: KubeObject): void {
-  const { name, uid } = wanted.metadata;
-  if (!name) throw nameless(call.key.name);
-  if (name !== call.key.name)
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.key.name})`);
+  const { uid } = wanted.metadata;
   // A patch has no say in which object it means.
   if (call.verb === 'update' && uid && uid !== current.metadata.uid) {
     const registry = call.registry!;
     throw otherUid(registry, registry.keyOf(call.key), call.key.name, uid, current.metadata.uid);
   }
   const replicas = wanted.spec?.replicas ?? 0;
-  if (replicas < 0) {
+  // Custom resources say themselves what their replicas may be.
+  if (replicas < 0 && !call.resource.custom) {
     throw invalid({ group: 'autoscaling', resource: 'Scale' }, call.key.name, [
       {
         reason: 'FieldValueInvalid',

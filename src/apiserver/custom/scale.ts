@@ -1,17 +1,17 @@
 // The scale subresource of a custom kind: autoscaling/v1 Scale over the fields its definition names.
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
-import { internalError, methodNotSupported, notFound, StatusError } from '../../api/status.ts';
+import { badRequest, internalError, methodNotSupported, notFound, StatusError } from '../../api/status.ts';
 import { parseJsonPath } from '../../api/structural/json-path.ts';
 import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
-import { applyScale, wantedScale } from '../calls/scale.ts';
+import { applyScale, decodeScale, placedScale, wantedScale } from '../calls/scale.ts';
 import type { Call, CallResult } from '../context.ts';
 import { isApply } from '../patch.ts';
 import { readObject } from '../registry/reading.ts';
 import { updateObject } from '../registry/update.ts';
-import { AccessorError, wholeAt } from './whole-at.ts';
+import { AccessorError, wholeAt } from './value-at.ts';
 
 /** As Scale holds it, of 32 bits. Throws StatusError 500, as Kubernetes does, for what is no whole number. */
 function numberAt(object: KubeObject, jsonPath: string): number | undefined {
@@ -53,8 +53,8 @@ export async function customScale(call: Call): Promise<CallResult> {
   if (!registry || !paths) throw methodNotSupported(resource, call.verb);
   if (call.verb === 'get') return { code: 200, object: scaleOf((await readObject(registry, call.key)).object, paths) };
   const fields = parseJsonPath(paths.specReplicasPath).fields ?? [];
-  const body = await call.body();
   if (call.verb === 'patch' && isApply(call.contentType)) {
+    const body = await call.body();
     const withReplicas = (replicas: number) => {
       const out: Plain = {};
       setAt(out, fields, replicas);
@@ -62,13 +62,14 @@ export async function customScale(call: Call): Promise<CallResult> {
     };
     return applyScale(call, body, { scaleOf: object => scaleOrZero(object, paths), withReplicas });
   }
+  const asked = call.verb === 'patch' ? await call.body() : placedScale(call, await wholeScale(call));
   const { stored } = await updateObject(
     registry,
     call.key,
     async current => {
       if (!current) throw notFound(resource, call.key.name);
       const now = scaleOrZero(current, paths);
-      const wanted = wantedScale(call, now, body, current);
+      const wanted = wantedScale(call, now, asked, current);
       await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<KubeObject>;
       setAt(next as unknown as Plain, fields, wanted.spec?.replicas ?? 0);
@@ -78,6 +79,16 @@ export async function customScale(call: Call): Promise<CallResult> {
     { ...call.context, admitted: true },
   );
   return { code: 200, object: scaleOf(stored.object, paths) };
+}
+
+/** Of a Scale that does not decode the server tells only that it has no such type among those of custom resources. */
+async function wholeScale(call: Call): Promise<Mutable<Scale>> {
+  try {
+    return decodeScale(call, await call.body());
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.code !== 400) throw error;
+    throw badRequest('no kind is registered for the type v1.Scale in scheme "pkg/runtime/scheme.go:111"');
+  }
 }
 
 // The first scale may set what is not there yet.

@@ -8,7 +8,7 @@ import { validateEmbedded } from '../../api/structural/embedded.ts';
 import { validateListTypes } from '../../api/structural/list-type.ts';
 import { compileValidator, type ValueValidator } from '../../api/structural/value-rule.ts';
 import type { ServedForm } from './form.ts';
-import { AccessorError, wholeAt } from './whole-at.ts';
+import { AccessorError, textAt, wholeAt } from './value-at.ts';
 
 type Plain = Record<string, unknown>;
 
@@ -84,20 +84,24 @@ type Errors = Parameters<NonNullable<Strategy['validate']>>[1];
 type Scale = NonNullable<ServedForm['scale']>;
 
 function validateScale(scale: Scale, object: Plain, errors: Errors): void {
-  const count = (jsonPath: string) => {
-    const wrong = (shown: unknown, why: string) =>
-      errors.add('FieldValueInvalid', jsonPath, `Invalid value: ${shown}: ${why}`);
-    let value: number | bigint | undefined;
+  const wrong = (jsonPath: string, shown: unknown, why: string) =>
+    errors.add('FieldValueInvalid', jsonPath, `Invalid value: ${shown}: ${why}`);
+  const read = <T>(at: (object: Plain, jsonPath: string) => T, jsonPath: string, shown: unknown): T | undefined => {
     try {
-      value = wholeAt(object, jsonPath);
+      return at(object, jsonPath);
     } catch (error) {
       if (!(error instanceof AccessorError)) throw error;
-      wrong(0, error.message);
+      wrong(jsonPath, shown, error.message);
+      return undefined;
     }
+  };
+  const count = (jsonPath: string) => {
+    const value = read(wholeAt, jsonPath, 0);
     if (value === undefined) return;
-    if (value < 0) wrong(value, 'should be a non-negative integer');
-    else if (value > 2147483647) wrong(value, 'should be less than or equal to 2147483647');
+    if (value < 0) wrong(jsonPath, value, 'should be a non-negative integer');
+    else if (value > 2147483647) wrong(jsonPath, value, 'should be less than or equal to 2147483647');
   };
   count(scale.specReplicasPath);
   if (isPlain(object.status)) count(scale.statusReplicasPath);
+  if (scale.labelSelectorPath) read(textAt, scale.labelSelectorPath, '""');
 }

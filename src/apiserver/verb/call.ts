@@ -1,6 +1,7 @@
 // What is not read and written as an object: subresources with code of their own, and resources that are not stored.
 import type { Resource } from '../../api/resource.ts';
 import { admitConnect } from '../admission/admit-call.ts';
+import { decodeWhole } from '../body.ts';
 import { decodeYamlOrJson } from '../body-format.ts';
 import type { CallHandler, CallResult } from '../context.ts';
 import { writeContext, writeParameters } from '../options.ts';
@@ -43,9 +44,9 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
     // A patch is JSON by any of its media types but that of apply.
     body: async () => {
       const body = await readBody(request);
-      return info.verb === 'patch' && !apply
-        ? parsePatch(body, patchKindOf(contentType, !resource.custom))
-        : decodeYamlOrJson(body, apply ? 'application/yaml' : contentType);
+      if (apply) return decodeYamlOrJson(body, 'application/yaml');
+      if (info.verb === 'patch') return parsePatch(body, patchKindOf(contentType, !resource.custom));
+      return decodeWhole(resource.subresources.get(info.subresource)?.kind ?? resource.kind, body, contentType);
     },
   });
 }
