@@ -18,7 +18,9 @@ import {
   YAMLParseError,
 } from 'yaml';
 import { messageOf } from '../base/assert.ts';
+import { quote } from '../base/quote.ts';
 import { wholeNumber } from '../base/whole-number.ts';
+import { yamlFault } from './yaml-fault.ts';
 
 /** Deeper documents are refused: everything that walks a value recurses. */
 export const maxDepth = 1000;
@@ -38,11 +40,13 @@ export interface YamlContent {
 
 /** Reads the first document as YAML 1.1, as Kubernetes does. Throws YamlFault. */
 export function readYaml(text: string): YamlContent {
+  const fault = yamlFault(text);
+  if (fault) throw new YamlFault(`yaml: ${fault}`);
   const lineCounter = new LineCounter();
   const document = firstDocument(text, lineCounter);
   const found: Duplicate[] = [];
   try {
-    inspectYaml(document.contents, '', 0, { duplicates: found, open: new Set(), anchors: 0, aliases: 0 });
+    inspectYaml(document.contents, '', 0, { document, duplicates: found, open: new Set(), anchors: 0, aliases: 0 });
     const value: unknown = document.toJS({ maxAliasCount: 100, mapAsMap: false });
     if (found.length === 0) return { value, duplicates: [] };
     const lines = found.map(d => lineCounter.linePos(d.offset).line);
@@ -122,6 +126,7 @@ interface Duplicate {
 }
 
 interface Inspection {
+  readonly document: Document;
   readonly duplicates: Duplicate[];
   /** Anchors of the nodes around. */
   readonly open: Set<string>;
@@ -165,12 +170,38 @@ function checkNumber(node: Scalar): void {
   else throw new NoJson(`json: unsupported value: ${Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'}`);
 }
 
+/** A key is a scalar, and a text to JSON. */
+function checkKey(key: unknown, value: unknown, document: Document): void {
+  const node = isAlias(key) ? key.resolve(document) : key;
+  const shown = (n: unknown) => goSyntax(isNode(n) ? n.toJS(document, { mapAsMap: true, maxAliasCount: 100 }) : n);
+  if (isMap(node) || isSeq(node)) throw new NoJson(`yaml: invalid map key: ${shown(node)}`);
+  if (!isScalar(node) || node.value !== null) return;
+  const told = shown(value).replace(/^interface \{\}\(nil\)$/, '<nil>');
+  throw new NoJson(`unsupported map key of type: %!s(<nil>), key: <nil>, value: ${told}`);
+}
+
+/** What Go's YAML reader makes of a node, as Go writes it in source (`%#v`). */
+function goSyntax(value: unknown): string {
+  if (value === null || value === undefined) return 'interface {}(nil)';
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(', ')}}`;
+  if (!(value instanceof Map)) return typeof value === 'string' ? quote(value) : String(value);
+  const members = [...value]
+    .map(([k, v]) => [k, `${goSyntax(k)}:${goSyntax(v)}`] as const)
+    .sort(([a], [b]) => byKind(a, b));
+  return `map[interface {}]interface {}{${members.map(([, text]) => text).join(', ')}}`;
+}
+
+const kinds = ['object', 'string', 'number', 'bigint', 'boolean'];
+const byKind = (a: unknown, b: unknown): number =>
+  kinds.indexOf(typeof a) - kinds.indexOf(typeof b) || (String(a) < String(b) ? -1 : 1);
+
 const octal = (text: string): number => Number(text.replace(/^[-+]/, '')) * (text.startsWith('-') ? -1 : 1);
 
 function inspectYamlMap(node: YAMLMap, path: string, depth: number, seen: Inspection): void {
   const names = new Set<string>();
   for (const { key, value } of node.items) {
     if (!isScalar(key)) inspectYaml(key, path, depth + 1, seen);
+    checkKey(key, value, seen.document);
     const name = isScalar(key) ? String(key.value) : String(key);
     const child = path ? `${path}.${name}` : name;
     if (names.has(name) && name !== '<<') seen.duplicates.push({ path: child, offset: (key as Node).range?.[0] ?? 0 });
