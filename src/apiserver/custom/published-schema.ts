@@ -24,7 +24,7 @@ export function publishedSchema(form: CustomForm, openApi: 2 | 3): Json {
 }
 
 // People and the official suite look for how these begin in what kubectl explains.
-const typeMeta: Json = {
+export const typeMeta: Json = {
   apiVersion: {
     type: 'string',
     description: 'APIVersion defines the form the object is written in: its group and version.',
@@ -65,9 +65,9 @@ function mapChildren(schema: Json, change: (child: Json) => Json): Json {
   return out;
 }
 
-// Version 2 has neither composites nor null, and its clients take what is described for all there may be.
+// Version 2 has neither composites, defaults nor null, and its clients take what is described for all there may be.
 function forVersion2(schema: Json, root = false): Json {
-  const { allOf: _, anyOf: __, oneOf: ___, not: ____, nullable, ...rest } = schema;
+  const { allOf: _, anyOf: __, oneOf: ___, not: ____, default: _____, nullable, ...rest } = schema;
   const maybeNull = nullable === true && !root;
   if (maybeNull || rest[preserves] === true) {
     delete rest.properties;

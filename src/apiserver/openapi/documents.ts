@@ -3,6 +3,8 @@ import { createDescriber } from '../../api/description.ts';
 import type { Resource } from '../../api/resource.ts';
 import { isTypeName } from '../../api/schema.ts';
 import { mergeInto, type RemoteOpenApi } from '../aggregation/kernel/remote-openapi.ts';
+import { typeMeta } from '../custom/published-schema.ts';
+import { builtinForms, customForms, type Forms } from './operation.ts';
 import { pathsOf } from './paths.ts';
 import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
 
@@ -22,9 +24,19 @@ const described = 'Bearer token of the request.';
 const referenced = /"#\/components\/schemas\/([^"]+)"/g;
 
 /** `com.example.v1.Widget` for a custom kind. */
-function typeNameOf({ typeName, group, version, kind }: Resource): string {
-  return typeName || `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+const typeNameOf = (resource: Resource): string => resource.typeName || customName(resource, resource.kind);
+
+function listNameOf(resource: Resource): string {
+  const { typeName } = resource;
+  if (!typeName) return customName(resource, listKindOf(resource));
+  // What is listed in no list of its own.
+  return isTypeName(`${typeName}List`) ? `${typeName}List` : typeName;
 }
+
+const customName = ({ group, version }: Resource, kind: string): string =>
+  `${group.split('.').reverse().join('.')}.${version}.${kind}`;
+
+const listKindOf = ({ custom, kind }: Resource): string => custom?.listKind ?? `${kind}List`;
 
 export function everyGroupVersion(resources: readonly Resource[]): EveryGroupVersion {
   const all = new Map(resources.map(r => [`${r.group}/${r.version}`, { group: r.group, version: r.version }]));
@@ -39,7 +51,8 @@ interface Parts {
 function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3): Parts {
   const describe = createDescriber();
   const paths = new Map<string, Json>();
-  for (const r of resources) for (const [path, item] of pathsOf(r, { describe, typeNameOf })) paths.set(path, item);
+  for (const r of resources)
+    for (const [path, item] of pathsOf(r, { describe, typeNameOf, listNameOf })) paths.set(path, item);
   const used = new Set<string>();
   for (const item of paths.values()) for (const [, name] of JSON.stringify(item).matchAll(referenced)) used.add(name!);
   const known = [...used].filter(isTypeName);
@@ -57,16 +70,19 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
   });
   const ref = (to: string) => ({ $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${to}` });
   schemas.set(name, { type: 'object', ...source.customSchema?.(r, openApi), ...extensions(r.kind) });
-  schemas.set(`${name}List`, {
+  schemas.set(listNameOf(r), {
+    description: `Some ${r.resource}, and what is to be known of them together.`,
     type: 'object',
     required: ['items'],
     properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
-      metadata: openApi === 2 ? ref(`${meta}ListMeta`) : { allOf: [ref(`${meta}ListMeta`)] },
-      items: { type: 'array', items: ref(name) },
+      ...typeMeta,
+      metadata: {
+        description: "Standard list's metadata.",
+        ...(openApi === 2 ? ref(`${meta}ListMeta`) : { allOf: [ref(`${meta}ListMeta`)] }),
+      },
+      items: { description: `The ${r.resource}.`, type: 'array', items: ref(name) },
     },
-    ...extensions(`${r.kind}List`),
+    ...extensions(listKindOf(r)),
   });
   if (schemas.has(`${meta}ObjectMeta`) && schemas.has(`${meta}ListMeta`)) return;
   for (const [known, schema] of definitions(
@@ -93,7 +109,8 @@ export function documentV3(source: Source, group: string, version: string): Json
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: source.version },
-    paths: { [root]: resourceList, ...Object.fromEntries(paths) },
+    // What resources a group of custom ones has is told elsewhere.
+    paths: { ...(mine.some(r => r.typeName) ? { [root]: resourceList } : {}), ...Object.fromEntries(paths) },
     components: {
       schemas: Object.fromEntries(schemas),
       securitySchemes: {
@@ -124,14 +141,14 @@ export function* slicesV2(source: Source): Generator<PartV2> {
     const definitions = new Map([...schemas].filter(([name]) => !seen.has(name)));
     for (const name of definitions.keys()) seen.add(name);
     const items = [...paths].filter(([path]) => !first.paths.has(path));
-    yield { head: {}, paths: new Map(items.map(([path, item]) => [path, itemV2(item)])), definitions };
+    yield { head: {}, paths: new Map(items.map(([path, item]) => [path, itemV2(item, customForms)])), definitions };
   }
 }
 
 function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
   const builtin = source.resources.filter(r => r.typeName);
   const { paths, schemas } = partsOf(builtin, source, 2);
-  const items = new Map([...paths].map(([path, item]) => [path, itemV2(item)]));
+  const items = new Map([...paths].map(([path, item]) => [path, itemV2(item, builtinForms)]));
   for (const remote of source.remote ?? []) mergeInto(items, schemas, remote);
   return {
     head: {
@@ -149,11 +166,15 @@ function partsV2(source: Source): { head: Json; paths: Map<string, Json>; defini
 
 const methods = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch']);
 
-function itemV2(item: Json): Json {
+function itemV2(item: Json, forms: Forms): Json {
   return Object.fromEntries(
     Object.entries(item).map(([key, value]) => [
       key,
-      methods.has(key) ? operationV2(value as Json) : key === 'parameters' ? (value as Json[]).map(parameterV2) : value,
+      methods.has(key)
+        ? operationV2(value as Json, forms)
+        : key === 'parameters'
+          ? (value as Json[]).map(parameterV2)
+          : value,
     ]),
   );
 }
@@ -167,7 +188,7 @@ const inDefinitions = (schema: Json): Json =>
 
 type Content = Record<string, { schema: Json }>;
 
-function operationV2(operation: Json): Json {
+function operationV2(operation: Json, forms: Forms): Json {
   const { requestBody, parameters, responses, ...rest } = operation as {
     requestBody?: { content: Content; required?: boolean };
     parameters?: Json[];
@@ -185,7 +206,7 @@ function operationV2(operation: Json): Json {
   const produces = Object.keys(Object.values(responses)[0]?.content ?? {});
   return {
     ...rest,
-    consumes: body ? body.map(([type]) => type) : ['*/*'],
+    consumes: body ? body.map(([type]) => type) : forms.body,
     ...(produces.length ? { produces } : {}),
     schemes: ['https'],
     ...(all.length ? { parameters: all } : {}),

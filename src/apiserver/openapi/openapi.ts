@@ -215,4 +215,4 @@ function factsHash(): string {
 }
 
 /** To be raised when documents change for another reason than the facts. */
-const generation = 2;
+const generation = 3;

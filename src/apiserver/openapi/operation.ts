@@ -1,11 +1,9 @@
 // What operations are put together from: parameters, bodies, answers.
 import type { Describer } from '../../api/description.ts';
-import { isTypeName, schemaOf } from '../../api/schema.ts';
+import { schemaOf } from '../../api/schema.ts';
 import type { Json } from './schema.ts';
 
 export const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
-export const objectTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
-export const streamTypes = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
 const patchTypes = [
   'application/json-patch+json',
   'application/merge-patch+json',
@@ -13,8 +11,34 @@ const patchTypes = [
   'application/apply-patch+yaml',
 ];
 
-// Clients take from this what they may send.
-const customPatchTypes = patchTypes.filter(t => !t.includes('strategic'));
+/** The media types of a resource's operations. */
+export interface Forms {
+  /** What a body may come as. */
+  readonly body: readonly string[];
+  readonly object: readonly string[];
+  /** What a list or a watch may come as besides. */
+  readonly stream: readonly string[];
+  readonly patch: readonly string[];
+  /** Of a patch. */
+  readonly patched: readonly number[];
+}
+
+export const builtinForms: Forms = {
+  body: ['*/*'],
+  object: ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'],
+  stream: ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'],
+  patch: patchTypes,
+  patched: [200, 201],
+};
+
+/** Clients take from this what they may send. */
+export const customForms: Forms = {
+  body: ['application/json', 'application/yaml'],
+  object: ['application/json', 'application/yaml'],
+  stream: [],
+  patch: patchTypes.filter(t => !t.includes('strategic')),
+  patched: [200],
+};
 
 const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 
@@ -23,7 +47,7 @@ const content = (name: string, types: readonly string[]): Json =>
 
 const codeTexts: Record<number, string> = { 200: 'OK', 201: 'Created', 202: 'Accepted' };
 
-export const answers = (name: string, codes: readonly number[], types: readonly string[] = objectTypes): Json => ({
+export const answers = (name: string, codes: readonly number[], types: readonly string[]): Json => ({
   ...Object.fromEntries(codes.map(c => [String(c), { description: codeTexts[c], content: content(name, types) }])),
   401: { description: 'Unauthorized' },
 });
@@ -68,20 +92,30 @@ export function queryOf(typeName: string, describe: Describer, leave: readonly s
 }
 
 /** Creates and replacements of `body`, by the name of their options type. */
-export const writing = (options: 'CreateOptions' | 'UpdateOptions', body: string, describe: Describer): Json => ({
+export const writing = (
+  options: 'CreateOptions' | 'UpdateOptions',
+  body: string,
+  describe: Describer,
+  forms: Forms,
+): Json => ({
   parameters: queryOf(meta + options, describe),
-  requestBody: { content: content(body, ['*/*']), required: true },
-  responses: answers(body, options === 'CreateOptions' ? [200, 201, 202] : [200, 201]),
+  requestBody: { content: content(body, forms.body), required: true },
+  responses: answers(body, options === 'CreateOptions' ? [200, 201, 202] : [200, 201], forms.object),
 });
 
-export const patching = (answer: string, describe: Describer): Json => ({
+export const patching = (answer: string, describe: Describer, forms: Forms): Json => ({
   parameters: queryOf(`${meta}PatchOptions`, describe),
-  requestBody: { content: content(`${meta}Patch`, isTypeName(answer) ? patchTypes : customPatchTypes), required: true },
-  responses: answers(answer, [200, 201]),
+  requestBody: { content: content(`${meta}Patch`, forms.patch), required: true },
+  responses: answers(answer, forms.patched, forms.object),
 });
 
-export const deleting = (answer: string, codes: readonly number[], parameters: readonly Json[]): Json => ({
+export const deleting = (
+  answer: string,
+  codes: readonly number[],
+  parameters: readonly Json[],
+  forms: Forms,
+): Json => ({
   parameters,
-  requestBody: { content: content(`${meta}DeleteOptions`, ['*/*']) },
-  responses: answers(answer, codes),
+  requestBody: { content: content(`${meta}DeleteOptions`, forms.body) },
+  responses: answers(answer, codes, forms.object),
 });

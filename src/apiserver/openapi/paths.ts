@@ -7,14 +7,15 @@ import { isTypeName } from '../../api/schema.ts';
 import { returnsDeleted } from '../returns-deleted.ts';
 import {
   answers,
+  builtinForms,
+  customForms,
   deleting,
+  type Forms,
   meta,
-  objectTypes,
   patching,
   pathParameter,
   pretty,
   queryOf,
-  streamTypes,
   textAnswer,
   writing,
 } from './operation.ts';
@@ -24,6 +25,7 @@ export interface PathsOptions {
   readonly describe: Describer;
   /** The schema of a resource's kind: an OpenAPI name. */
   typeNameOf(resource: Resource): string;
+  listNameOf(resource: Resource): string;
 }
 
 const title = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
@@ -48,6 +50,9 @@ interface Shared {
   readonly resource: Resource;
   readonly describe: Describer;
   readonly typeName: string;
+  readonly listName: string;
+  readonly custom: boolean;
+  readonly forms: Forms;
   /** `/apis/apps/v1` */
   readonly base: string;
   /** Path of the collection within its namespace. */
@@ -62,8 +67,9 @@ interface Shared {
   operation(text: string, action: string, id: string, more: Json, kind?: string, gv?: GroupVersion): Json;
 }
 
-function sharedOf(resource: Resource, { describe, typeNameOf }: PathsOptions): Shared {
+function sharedOf(resource: Resource, { describe, typeNameOf, listNameOf }: PathsOptions): Shared {
   const { group, version, kind, namespaced } = resource;
+  const custom = !resource.typeName;
   const base = group ? `/apis/${group}/${version}` : `/api/${version}`;
   const groupName = groupTitle(group);
   const tags = [`${groupName.charAt(0).toLowerCase()}${groupName.slice(1)}_${version}`];
@@ -71,6 +77,9 @@ function sharedOf(resource: Resource, { describe, typeNameOf }: PathsOptions): S
     resource,
     describe,
     typeName: typeNameOf(resource),
+    listName: listNameOf(resource),
+    custom,
+    forms: custom ? customForms : builtinForms,
     base,
     collection: `${base}${namespaced ? '/namespaces/{namespace}' : ''}/${resource.resource}`,
     prefix: `${groupName}${title(version)}`,
@@ -99,25 +108,27 @@ export function pathsOf(resource: Resource, options: PathsOptions): Map<string, 
     if (connecting.has(sub.name)) addConnection(out, shared, sub);
     else addSubresource(out, shared, sub);
   }
-  if (resource.verbs.includes('watch')) addWatches(out, shared);
+  if (resource.verbs.includes('watch') && !shared.custom) addWatches(out, shared);
   return out;
 }
 
 const watchOnly = ['watch', 'allowWatchBookmarks'];
 
 function addCollection(out: Map<string, Json>, shared: Shared): void {
-  const { resource: r, describe, typeName, base, collection, prefix, scoped, listQuery, operation } = shared;
-  const listName = isTypeName(`${typeName}List`) || !isTypeName(typeName) ? `${typeName}List` : typeName;
+  const { resource: r, describe, typeName, base, collection, prefix, scoped, listQuery, forms, operation } = shared;
   const listing = (id: string): Json =>
-    operation('list or watch', 'list', id, { responses: answers(listName, [200], [...objectTypes, ...streamTypes]) });
+    operation('list or watch', 'list', id, {
+      responses: answers(shared.listName, [200], [...forms.object, ...forms.stream]),
+    });
   const item: Json = {};
   if (r.verbs.includes('list')) item.get = { ...listing(`list${prefix}${scoped}`), parameters: listQuery };
-  if (r.verbs.includes('create'))
-    item.post = operation('create', 'post', `create${prefix}${scoped}`, writing('CreateOptions', typeName, describe));
+  if (r.verbs.includes('create')) {
+    const more = writing('CreateOptions', typeName, describe, forms);
+    item.post = operation('create', 'post', `create${prefix}${scoped}`, more);
+  }
   if (r.verbs.includes('deletecollection')) {
-    const query = [...queryOf(`${meta}DeleteOptions`, describe), ...queryOf(`${meta}ListOptions`, describe, watchOnly)];
     const id = `delete${prefix}Collection${scoped}`;
-    item.delete = operation('delete a collection of', 'deletecollection', id, deleting(`${meta}Status`, [200], query));
+    item.delete = operation('delete a collection of', 'deletecollection', id, deletingAll(shared));
   }
   if (Object.keys(item).length) out.set(collection, { ...item, parameters: [...shared.namespace, pretty] });
   if (r.namespaced && r.verbs.includes('list'))
@@ -127,20 +138,37 @@ function addCollection(out: Map<string, Json>, shared: Shared): void {
     });
 }
 
+function deletingAll({ describe, listQuery, custom, forms }: Shared): Json {
+  const status = `${meta}Status`;
+  if (custom) return { parameters: listQuery, responses: answers(status, [200], forms.object) };
+  const query = [...queryOf(`${meta}DeleteOptions`, describe), ...queryOf(`${meta}ListOptions`, describe, watchOnly)];
+  return deleting(status, [200], query, forms);
+}
+
+/** Of a custom resource one may read a version. */
+function reading({ custom, listQuery, forms }: Shared, typeName: string): Json {
+  const parameters = custom ? { parameters: listQuery.filter(p => p.name === 'resourceVersion') } : {};
+  return { ...parameters, responses: answers(typeName, [200], forms.object) };
+}
+
 function addObject(out: Map<string, Json>, shared: Shared): void {
-  const { resource: r, describe, typeName, collection, prefix, scoped, operation } = shared;
+  const { resource: r, describe, typeName, collection, prefix, scoped, forms, operation } = shared;
   const item: Json = {};
   const id = `${prefix}${scoped}`;
   if (r.verbs.includes('get'))
-    item.get = operation('read the specified', 'get', `read${id}`, { responses: answers(typeName, [200]) });
-  if (r.verbs.includes('update'))
-    item.put = operation('replace the specified', 'put', `replace${id}`, writing('UpdateOptions', typeName, describe));
-  if (r.verbs.includes('patch'))
-    item.patch = operation('partially update the specified', 'patch', `patch${id}`, patching(typeName, describe));
+    item.get = operation('read the specified', 'get', `read${id}`, reading(shared, typeName));
+  if (r.verbs.includes('update')) {
+    const more = writing('UpdateOptions', typeName, describe, forms);
+    item.put = operation('replace the specified', 'put', `replace${id}`, more);
+  }
+  if (r.verbs.includes('patch')) {
+    const more = patching(typeName, describe, forms);
+    item.patch = operation('partially update the specified', 'patch', `patch${id}`, more);
+  }
   if (r.verbs.includes('delete')) {
     const answer = returnsDeleted.has(`${r.group}/${r.resource}`) ? typeName : `${meta}Status`;
     const query = queryOf(`${meta}DeleteOptions`, describe);
-    item.delete = operation('delete', 'delete', `delete${id}`, deleting(answer, [200, 202], query));
+    item.delete = operation('delete', 'delete', `delete${id}`, deleting(answer, [200, 202], query, forms));
   }
   if (Object.keys(item).length)
     out.set(`${collection}/{name}`, { ...item, parameters: [shared.name, ...shared.namespace, pretty] });
@@ -183,34 +211,40 @@ function addConnection(out: Map<string, Json>, shared: Shared, sub: Subresource)
 }
 
 function addSubresource(out: Map<string, Json>, shared: Shared, sub: Subresource): void {
-  const { describe, collection, prefix, scoped, operation } = shared;
+  const { describe, collection, prefix, scoped, forms, operation } = shared;
   const type = subresourceType(shared, sub);
   const id = `${prefix}${scoped}${title(sub.name)}`;
+  // The scale of a custom resource goes by the name of the resource's own kind.
+  const of: [kind: string, gv: GroupVersion] = shared.custom
+    ? [shared.resource.kind, shared.resource]
+    : [sub.kind, type];
   const make = (text: string, action: string, verb: string, more: Json) =>
-    operation(text, action, `${verb}${id}`, more, sub.kind, type);
+    operation(text, action, `${verb}${id}`, more, ...of);
   const item: Json = { parameters: [shared.name, ...shared.namespace, pretty] };
   if (sub.verbs.includes('get')) {
     const log = { parameters: queryOf('io.k8s.api.core.v1.PodLogOptions', describe), responses: textAnswer };
-    const more = sub.name === 'log' ? log : { responses: answers(type.typeName, [200]) };
+    const more = sub.name === 'log' ? log : reading(shared, type.typeName);
     item.get = make(`read ${sub.name} of the specified`, 'get', 'read', more);
   }
   if (sub.verbs.includes('update')) {
-    const more = writing('UpdateOptions', type.typeName, describe);
+    const more = writing('UpdateOptions', type.typeName, describe, forms);
     item.put = make(`replace ${sub.name} of the specified`, 'put', 'replace', more);
   }
   if (sub.verbs.includes('patch')) {
-    const more = patching(type.typeName, describe);
+    const more = patching(type.typeName, describe, forms);
     item.patch = make(`partially update ${sub.name} of the specified`, 'patch', 'patch', more);
   }
-  if (sub.verbs.includes('create'))
-    item.post = make(`create ${sub.name} of`, 'post', 'create', writing('CreateOptions', type.typeName, describe));
+  if (sub.verbs.includes('create')) {
+    const more = writing('CreateOptions', type.typeName, describe, forms);
+    item.post = make(`create ${sub.name} of`, 'post', 'create', more);
+  }
   out.set(`${collection}/{name}/${sub.name}`, item);
 }
 
 // The older form of watches, a path of their own.
 function addWatches(out: Map<string, Json>, shared: Shared): void {
-  const { resource: r, base, collection, prefix, scoped, name, namespace, listQuery, operation } = shared;
-  const responses = answers(`${meta}WatchEvent`, [200], [...objectTypes, ...streamTypes]);
+  const { resource: r, base, collection, prefix, scoped, name, namespace, listQuery, forms, operation } = shared;
+  const responses = answers(`${meta}WatchEvent`, [200], [...forms.object, ...forms.stream]);
   const lists = (id: string) => operation('watch individual changes to a list of', 'watchlist', id, { responses });
   const at = (path: string) => path.replace(base, `${base}/watch`);
   out.set(at(collection), {
