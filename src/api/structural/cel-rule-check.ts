@@ -1,8 +1,10 @@
 // The rules of a schema when a definition is written: do they compile, and can they be afforded?
+import { own } from '../../base/own.ts';
 import { nearNumber } from '../../base/whole-number.ts';
 import { ESTIMATED_CRD_LIMIT, ESTIMATED_RULE_LIMIT, estimateExcess } from '../cel/cel.ts';
 import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
 import type { FieldErrors, FieldPath } from '../field-error.ts';
+import { isPlain } from '../patch/plain.ts';
 import type { JSONSchemaProps, ValidationRule } from '../type/apiextensions-v1.ts';
 import { type CompiledRule, rulesOf } from './cel-rule.ts';
 import { JsonPathError, parseJsonPath } from './json-path.ts';
@@ -72,29 +74,24 @@ function checkRule(
   errors: FieldErrors,
 ): number {
   const { rule, program } = compiled;
-  checkTexts(rule, at, errors);
-  if (!rule.rule.trim()) {
-    errors.required(at.child('rule'), 'rule is not specified');
-    return 0;
-  }
+  if (rule.optionalOldSelf !== undefined && !compiled.usesOldSelf)
+    errors.invalid(at.child('optionalOldSelf'), rule.optionalOldSelf, 'may not be set if oldSelf is not used in rule');
   if (!program) {
-    errors.invalid(at.child('rule'), rule, complaint('compilation failed', compiled.fault, 'a bool'));
+    const why = complaint('compilation failed', compiled.fault, 'cel expression must evaluate to a bool');
+    errors.invalid(at.child('rule'), shown(rule), why);
     return 0;
   }
-  if (rule.messageExpression && !compiled.message)
-    errors.invalid(
-      at.child('messageExpression'),
-      rule,
-      complaint('messageExpression compilation failed', compiled.messageFault, 'a string'),
-    );
+  if (rule.messageExpression && !compiled.message) {
+    const wanted = 'messageExpression must evaluate to a string';
+    const why = complaint('messageExpression compilation failed', compiled.messageFault, wanted);
+    errors.invalid(at.child('messageExpression'), shown(rule), why);
+  }
   if (compiled.usesOldSelf && uncorrelated)
     errors.invalid(
       at.child('rule'),
       rule.rule,
       `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`,
     );
-  if (rule.optionalOldSelf !== undefined && !compiled.usesOldSelf)
-    errors.invalid(at.child('optionalOldSelf'), rule.optionalOldSelf, 'may not be set if oldSelf is not used in rule');
   const often = times ?? mostOf(s);
   const cost = price(program.estimateCost().max, often);
   afford(cost, at.child('rule'), 'estimated rule cost', errors);
@@ -104,6 +101,16 @@ function checkRule(
   return cost + more;
 }
 
+/** As Go's server has it within, which it tells. */
+const shown = ({ rule, message, messageExpression, reason, fieldPath, optionalOldSelf }: ValidationRule) => ({
+  Rule: rule,
+  Message: message ?? '',
+  MessageExpression: messageExpression ?? '',
+  Reason: reason ?? null,
+  FieldPath: fieldPath ?? '',
+  OptionalOldSelf: optionalOldSelf ?? null,
+});
+
 const price = (cost: number, times: number) => Math.min(cost * times, Number.MAX_VALUE);
 
 function afford(cost: number, at: FieldPath, what: string, errors: FieldErrors): void {
@@ -112,36 +119,51 @@ function afford(cost: number, at: FieldPath, what: string, errors: FieldErrors):
 }
 
 function complaint(what: string, fault: string, wanted: string): string {
-  if (/expected type|must evaluate/.test(fault) && !fault.includes('ERROR'))
-    return `cel expression must evaluate to ${wanted}`;
+  if (/expected type|must evaluate/.test(fault) && !fault.includes('ERROR')) return wanted;
   return `${what}: ${fault}`;
 }
 
 const reasons = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
 
-function checkTexts(rule: ValidationRule, at: FieldPath, errors: FieldErrors): void {
+/** What a rule says besides the expression itself. */
+export function checkTexts(rule: ValidationRule, schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const { message, messageExpression, reason, fieldPath } = rule;
+  if (!rule.rule.trim()) errors.required(at.child('rule'), 'rule is not specified');
   if (message !== undefined) {
-    if (/[\n\r]/.test(message)) errors.invalid(at.child('message'), message, 'message must not contain line breaks');
+    if (/[\n\r]/.test(message)) errors.invalid(at.child('message'), message, 'must not contain line breaks');
     else if (message !== '' && !message.trim())
-      errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
+      errors.invalid(at.child('message'), message, 'must be non-empty if specified');
   }
   if (/[\n\r]/.test(rule.rule.trim()) && !message)
     errors.required(at.child('message'), 'message must be specified if rule contains line breaks');
   if (messageExpression !== undefined && !messageExpression.trim())
-    errors.required(at.child('messageExpression'), 'must be non-empty if specified');
+    errors.required(at.child('messageExpression'), 'messageExpression must be non-empty if specified');
   if (reason !== undefined && !reasons.includes(reason)) errors.notSupported(at.child('reason'), reason, reasons);
-  if (fieldPath !== undefined) checkFieldPath(fieldPath, at.child('fieldPath'), errors);
+  if (fieldPath !== undefined) checkFieldPath(fieldPath, schema, at.child('fieldPath'), errors);
 }
 
-function checkFieldPath(text: string, at: FieldPath, errors: FieldErrors): void {
-  const invalid = () => errors.invalid(at, text, 'fieldPath must be a valid path');
-  if (!text.trim()) return void errors.invalid(at, text, 'must be non-empty if specified');
-  if (/[\n\r]/.test(text)) return void errors.invalid(at, text, 'must not contain line breaks');
+function checkFieldPath(text: string, schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  if (!text.trim()) errors.invalid(at, text, 'must be non-empty if specified');
+  else if (/[\n\r]/.test(text)) errors.invalid(at, text, 'must not contain line breaks');
+  else if (!hasField(schema, text)) errors.invalid(at, text, 'must be a valid path');
+}
+
+function hasField(schema: JSONSchemaProps, text: string): boolean {
+  const fields = fieldsOf(text);
+  let node: unknown = fields && schema;
+  for (const name of fields ?? []) {
+    if (!isPlain(node)) return false;
+    const { properties, additionalProperties } = node as JSONSchemaProps;
+    node = own(properties, name) ?? additionalProperties;
+  }
+  return isPlain(node);
+}
+
+function fieldsOf(text: string): readonly string[] | undefined {
   try {
-    if (!/^[.[]/.test(text) || !parseJsonPath(text).fields) invalid();
+    return /^[.[]/.test(text) ? parseJsonPath(text).fields : undefined;
   } catch (error) {
-    if (!(error instanceof JsonPathError)) throw error;
-    invalid();
+    if (error instanceof JsonPathError) return undefined;
+    throw error;
   }
 }

@@ -1,10 +1,10 @@
 // What the schema of a custom resource must obey to be structural: every field has one type, said in one place.
 import { own } from '../../base/own.ts';
-import { FieldErrors, type FieldPath } from '../field-error.ts';
+import { FieldErrors, type FieldPath, path } from '../field-error.ts';
 import { cloneDeep } from '../meta.ts';
 import { equalJson, isPlain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
-import { checkRules } from './cel-rule-check.ts';
+import { checkRules, checkTexts } from './cel-rule-check.ts';
 import { fillDefaults } from './default.ts';
 import { compilePattern } from './pattern.ts';
 import { prunePart } from './prune.ts';
@@ -16,49 +16,75 @@ type Level = 'root' | 'item' | 'field';
 /** What keeps a schema from being structural; '' when nothing does. */
 export function structuralFaults(schema: JSONSchemaProps, at: FieldPath): string[] {
   const errors = new FieldErrors();
-  checkNode(schema, at, 'root', false, errors);
+  checkStructure(schema, at, 'root', false, errors);
+  checkForm(schema, at, errors);
   return errors.list.map(e => `${e.field}: ${e.message}`);
 }
 
-/** Complains about a schema of a version: `spec.versions[0].schema.openAPIV3Schema`. */
+/**
+ * Complains about a schema of a version: `spec.versions[0].schema.openAPIV3Schema`. What has no structure is told of
+ * nothing else, defaults are looked at in a sound structure, and rules are compiled when all else is well.
+ */
 export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  if (schema.nullable) errors.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
-  checkNode(schema, at, 'root', false, errors);
-  if (!errors.empty) return;
-  checkDefaults(schema, at, errors);
-  checkRules(schema, at, errors);
+  const [structure, form] = [new FieldErrors(), new FieldErrors()];
+  if (schema.nullable) structure.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
+  checkForm(schema, at, form);
+  if (hasStructure(schema)) {
+    checkStructure(schema, at, 'root', false, structure);
+    if (structure.empty) checkDefaults(schema, at, structure);
+  }
+  errors.list.push(...structure.list, ...form.list);
+  if (structure.empty && form.empty) checkRules(schema, at, errors);
 }
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 const scalars = ['boolean', 'integer', 'number', 'string'];
 
-const unsupported = ['$ref', 'definitions', 'dependencies', 'patternProperties', 'additionalItems'] as const;
+const unsupported = ['$ref', 'definitions', 'dependencies', 'id', 'patternProperties', 'additionalItems'] as const;
+const preserve = 'x-kubernetes-preserve-unknown-fields';
 
-function checkNode(s: JSONSchemaProps, at: FieldPath, level: Level, embedded: boolean, errors: FieldErrors): void {
+/** Every schema below that stands for a part of the value. */
+function parts(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at: FieldPath, level: Level][] {
+  const found: ReturnType<typeof parts> = Object.entries(s.properties ?? {}).map(([name, property]) => [
+    property,
+    at.child('properties').key(name),
+    'field',
+  ]);
+  if (isSchema(s.items)) found.push([s.items, at.child('items'), 'item']);
+  if (isSchema(s.additionalProperties)) found.push([s.additionalProperties, at.child('additionalProperties'), 'field']);
+  return found;
+}
+
+/** What no schema may say, whatever stands around it. */
+function checkForm(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   checkSupported(s, at, errors);
-  checkType(s, at, level, errors);
-  checkExtensions(s, at, errors);
+  const { type } = s;
+  if (type && !types.includes(type)) errors.notSupported(at.child('type'), type, types);
+  if (type === 'null') errors.forbidden(at.child('type'), 'type cannot be set to null, use nullable as an alternative');
+  if (s[preserve] === false) errors.invalid(at.child(preserve), false, 'must be true or undefined');
   checkLists(s, at, errors);
-  checkMaps(s, at, level, errors);
+  checkMapType(s, at, errors);
+  for (const [i, rule] of (s['x-kubernetes-validations'] ?? []).entries())
+    checkTexts(rule, s, at.child('x-kubernetes-validations').index(i), errors);
+  for (const [child, where] of parts(s, at)) checkForm(child, where, errors);
+}
+
+/** Is there nothing in it that has no place in a structure at all? */
+const hasStructure = (s: JSONSchemaProps): boolean =>
+  !unsupported.some(field => s[field]) &&
+  !Array.isArray(s.items) &&
+  s[preserve] !== false &&
+  parts(s, path('')).every(([child]) => hasStructure(child));
+
+function checkStructure(s: JSONSchemaProps, at: FieldPath, level: Level, embedded: boolean, errors: FieldErrors): void {
+  checkType(s, at, level, errors);
+  checkEmbedded(s, at, errors);
+  checkPattern(s, at, errors);
+  if (level === 'root' && s.additionalProperties !== undefined)
+    errors.forbidden(at.child('additionalProperties'), 'must not be used at the root');
   if (level === 'root' || embedded) checkMetadata(s, at, errors);
-  for (const [name, property] of Object.entries(s.properties ?? {}))
-    checkNode(
-      property,
-      at.child('properties').key(name),
-      'field',
-      property['x-kubernetes-embedded-resource'] === true,
-      errors,
-    );
-  if (isSchema(s.items))
-    checkNode(s.items, at.child('items'), 'item', s.items['x-kubernetes-embedded-resource'] === true, errors);
-  if (isSchema(s.additionalProperties))
-    checkNode(
-      s.additionalProperties,
-      at.child('additionalProperties'),
-      'field',
-      s.additionalProperties['x-kubernetes-embedded-resource'] === true,
-      errors,
-    );
+  for (const [child, where, below] of parts(s, at))
+    checkStructure(child, where, below, child['x-kubernetes-embedded-resource'] === true, errors);
   checkComposites(s, s, at, errors);
 }
 
@@ -73,20 +99,17 @@ function checkSupported(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors):
       'uniqueItems cannot be set to true since the runtime complexity becomes quadratic',
     );
   if (Array.isArray(s.items)) errors.forbidden(at.child('items'), 'items must be a schema object and not an array');
-  if (s.additionalProperties === false)
-    errors.forbidden(at.child('additionalProperties'), 'additionalProperties cannot be set to false');
   if (s.additionalProperties !== undefined && s.properties)
     errors.forbidden(at.child('additionalProperties'), 'additionalProperties and properties are mutual exclusive');
-  if (s.pattern) {
-    try {
-      compilePattern(s.pattern);
-    } catch (error) {
-      errors.invalid(
-        at.child('pattern'),
-        s.pattern,
-        `must be a valid regular expression, but isn't: ${(error as Error).message}`,
-      );
-    }
+}
+
+function checkPattern({ pattern }: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  if (!pattern) return;
+  try {
+    compilePattern(pattern);
+  } catch (error) {
+    const why = `must be a valid regular expression, but isn't: ${(error as Error).message}`;
+    errors.invalid(at.child('pattern'), pattern, why);
   }
 }
 
@@ -99,36 +122,27 @@ const emptyType: Readonly<Record<Level, string>> = {
 function checkType(s: JSONSchemaProps, at: FieldPath, level: Level, errors: FieldErrors): void {
   const here = at.child('type');
   const { type } = s;
-  if (type === 'null') errors.forbidden(here, 'type cannot be set to null, use nullable as an alternative');
-  else if (type && !types.includes(type)) errors.notSupported(here, type, types);
   if (level === 'root') {
     if (!type) errors.required(here, emptyType.root);
     else if (type !== 'object') errors.invalid(here, type, 'must be object at the root');
-  } else if (!type && !s['x-kubernetes-int-or-string'] && !s['x-kubernetes-preserve-unknown-fields'])
-    errors.required(here, emptyType[level]);
-  if (s['x-kubernetes-int-or-string'] && type)
-    errors.forbidden(here, 'must be empty if x-kubernetes-int-or-string is true');
-  if (type === 'array' && s.items === undefined && !s['x-kubernetes-preserve-unknown-fields'])
+  } else if (!type && !s['x-kubernetes-int-or-string'] && !s[preserve]) errors.required(here, emptyType[level]);
+  if (type === 'array' && s.items === undefined && !s[preserve])
     errors.required(at.child('items'), 'must be specified');
 }
 
-function checkExtensions(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  const preserve = 'x-kubernetes-preserve-unknown-fields';
-  if (s[preserve] === false) errors.invalid(at.child(preserve), false, 'must be true or undefined');
+function checkEmbedded(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   if (!s['x-kubernetes-embedded-resource']) return;
   const must = 'must be object if x-kubernetes-embedded-resource is true';
-  if (!s.type) errors.required(at.child('type'), must);
-  else if (s.type !== 'object') errors.invalid(at.child('type'), s.type, must);
   if (!s.properties && !s[preserve])
     errors.required(
       at.child('properties'),
       `must not be empty if x-kubernetes-embedded-resource is true without ${preserve}`,
     );
+  if (!s.type) errors.required(at.child('type'), must);
+  else if (s.type !== 'object') errors.invalid(at.child('type'), s.type, must);
 }
 
-function checkMaps(s: JSONSchemaProps, at: FieldPath, level: Level, errors: FieldErrors): void {
-  if (level === 'root' && s.additionalProperties !== undefined)
-    errors.forbidden(at.child('additionalProperties'), 'must not be used at the root');
+function checkMapType(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const mapType = s['x-kubernetes-map-type'];
   if (mapType === undefined) return;
   if (mapType !== 'atomic' && mapType !== 'granular')
@@ -138,6 +152,8 @@ function checkMaps(s: JSONSchemaProps, at: FieldPath, level: Level, errors: Fiel
   else if (s.type !== 'object') errors.invalid(at.child('type'), s.type, must);
 }
 
+const listTypes = ['atomic', 'set', 'map'];
+
 function checkLists(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const listType = s['x-kubernetes-list-type'];
   const keys = s['x-kubernetes-list-map-keys'] ?? [];
@@ -146,7 +162,7 @@ function checkLists(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): voi
     const must = 'must be array if x-kubernetes-list-type is specified';
     if (!s.type) errors.required(at.child('type'), must);
     else if (s.type !== 'array') errors.invalid(at.child('type'), s.type, must);
-    if (!['atomic', 'map', 'set'].includes(listType)) errors.notSupported(here, listType, ['atomic', 'map', 'set']);
+    if (!listTypes.includes(listType)) errors.notSupported(here, listType, listTypes);
   }
   const keysNeedMap = 'must be map if x-kubernetes-list-map-keys is non-empty';
   if (keys.length && listType === undefined) errors.required(here, keysNeedMap);
@@ -173,32 +189,30 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
   }
   const { items } = s;
   const below = at.child('items');
-  if (items.type !== 'object')
-    errors.invalid(
-      below.child('type'),
-      items.type ?? '',
-      "must be object if parent array's x-kubernetes-list-type is map",
-    );
+  if (items.type !== 'object') {
+    const must = "must be object if parent array's x-kubernetes-list-type is map";
+    errors.invalid(below.child('type'), items.type ?? '', must);
+    return;
+  }
+  for (const key of new Set(keys)) checkKey(items, key, below, errors);
+  if (new Set(keys).size < keys.length) errors.invalid(here, keys, 'must not contain duplicate entries');
   if (keys.some(k => !own(items.properties, k)))
     errors.invalid(here, keys, 'entries must all be names of item properties');
-  for (const [i, key] of keys.entries()) {
-    if (keys.indexOf(key) < i) errors.invalid(here.index(i), key, 'must not contain duplicate entries');
-    const property = own(items.properties, key);
-    if (!property) continue;
-    const where = below.child('properties').key(key);
-    if (!scalars.includes(property.type ?? '') && !property['x-kubernetes-int-or-string'])
-      errors.invalid(
-        where.child('type'),
-        property.type ?? '',
-        `must be a scalar type if parent array's x-kubernetes-list-type is map`,
-      );
-    if (property.nullable)
-      errors.forbidden(where.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');
-    if (property.default === undefined && !items.required?.includes(key))
-      errors.required(
-        where.child('default'),
-        'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',
-      );
+}
+
+function checkKey(items: JSONSchemaProps, key: string, at: FieldPath, errors: FieldErrors): void {
+  const property = own(items.properties, key);
+  if (!property) return;
+  const where = at.child('properties').key(key);
+  if (!scalars.includes(property.type ?? '') && !property['x-kubernetes-int-or-string']) {
+    const must = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+    errors.invalid(where.child('type'), property.type ?? '', must);
+  }
+  if (property.nullable)
+    errors.forbidden(where.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');
+  if (property.default === undefined && !items.required?.includes(key)) {
+    const must = 'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property';
+    errors.required(where.child('default'), must);
   }
 }
 
@@ -248,11 +262,11 @@ function checkValueNode(
   errors: FieldErrors,
 ): void {
   const intOrString = structure?.['x-kubernetes-int-or-string'];
+  for (const field of mustBeUndefined)
+    if (n[field] !== undefined) errors.forbidden(at.child(field), 'must be undefined to be structural');
   for (const field of mustBeEmpty)
     if (n[field] && !(field === 'type' && intOrString))
       errors.forbidden(at.child(field), 'must be empty to be structural');
-  for (const field of mustBeUndefined)
-    if (n[field] !== undefined) errors.forbidden(at.child(field), 'must be undefined to be structural');
   for (const field of mustBeFalse) if (n[field]) errors.forbidden(at.child(field), 'must be false to be structural');
   if (n['x-kubernetes-list-map-keys']?.length)
     errors.forbidden(at.child('x-kubernetes-list-map-keys'), 'must be empty to be structural');
@@ -287,12 +301,13 @@ function checkDefault(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): v
   const structural = compileStructural(s);
   const value = cloneDeep(s.default) as unknown;
   prunePart(structural, value);
-  if (!equalJson(value, s.default)) {
-    errors.invalid(at, s.default, 'must not have unknown fields');
-    return;
-  }
+  if (!equalJson(value, s.default)) errors.invalid(at, s.default, 'must not have unknown fields');
   fillDefaults(structural, value);
   const found = new FieldErrors();
-  compileValidator(s).validate(value, at, undefined, found);
-  errors.list.push(...found.list);
+  compileValidator(s).validate(value, undefined, undefined, found);
+  // The place is told before; within the message the value is all there is.
+  for (const cause of found.list) {
+    const below = cause.field === '<nil>' ? '' : cause.field;
+    errors.list.push({ ...cause, field: `${at}${below && `.${below}`}` });
+  }
 }

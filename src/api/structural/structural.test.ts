@@ -330,7 +330,7 @@ test('refuses schemas that are not structural', () => {
     's.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified',
   ]);
   assert.deepEqual(complaints(object({ a: { type: 'string', default: 1 } })), [
-    's.properties[a].default: Invalid value: "integer": s.properties[a].default in body must be of type string: "integer"',
+    's.properties[a].default: Invalid value: "integer":  in body must be of type string: "integer"',
   ]);
   assert.deepEqual(
     complaints(

@@ -1,6 +1,6 @@
 // How the versions of a CustomResourceDefinition are converted: the webhook must be one that can be called.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
-import { isDns1035Label, isPathSegmentName } from '../../name-rule.ts';
+import { isDns1035Label, isDns1123Subdomain } from '../../name-rule.ts';
 import type { CustomResourceConversion } from '../../type/apiextensions-v1.ts';
 
 const acceptedReviews = ['v1', 'v1beta1'];
@@ -15,16 +15,19 @@ export function validateConversion(
   if (!strategy) errors.required(at.child('strategy'));
   else if (strategy !== 'None' && strategy !== 'Webhook')
     errors.notSupported(at.child('strategy'), strategy, ['None', 'Webhook']);
+  // Named as Go's server has them within.
+  const config = at.child('webhookClientConfig');
+  const here = at.child('conversionReviewVersions');
+  const versions = webhook?.conversionReviewVersions ?? [];
   if (strategy !== 'Webhook') {
-    if (webhook) errors.forbidden(at.child('webhook'), 'should not be set when strategy is not set to Webhook');
+    const never = 'should not be set when strategy is not set to Webhook';
+    if (webhook?.clientConfig) errors.forbidden(config, never);
+    if (versions.length) errors.forbidden(here, never);
     return;
   }
-  if (!webhook?.clientConfig) {
-    errors.required(at.child('webhook', 'clientConfig'), 'required when strategy is set to Webhook');
-  } else validateClientConfig(webhook.clientConfig, at.child('webhook', 'clientConfig'), errors);
-  const versions = webhook?.conversionReviewVersions ?? [];
-  const here = at.child('webhook', 'conversionReviewVersions');
-  if (!versions.length) errors.required(here, 'must specify at least one');
+  if (!webhook?.clientConfig) errors.required(config, 'required when strategy is set to Webhook');
+  else validateClientConfig(webhook.clientConfig, config, errors);
+  if (!versions.length) errors.required(here);
   const seen = new Set<string>();
   for (const [i, v] of versions.entries()) {
     if (seen.has(v)) errors.invalid(here.index(i), v, 'duplicate version');
@@ -46,8 +49,8 @@ function validateClientConfig({ url, service }: ClientConfig, at: FieldPath, err
   if (url !== undefined) validateUrl(url, at.child('url'), errors);
   else if (service) {
     const here = at.child('service');
-    if (!service.name) errors.required(here.child('name'), 'service name is required');
-    if (!service.namespace) errors.required(here.child('namespace'), 'service namespace is required');
+    if (!service.name) errors.required(here.child('name'));
+    if (!service.namespace) errors.required(here.child('namespace'));
     const port = service.port ?? 443;
     if (port < 1 || port > 65535)
       errors.invalid(here.child('port'), port, 'port is not valid: must be between 1 and 65535, inclusive');
@@ -69,21 +72,21 @@ function validateUrl(url: string, at: FieldPath, errors: FieldErrors): void {
     errors.invalid(at, parsed.protocol.slice(0, -1), `'https' is the only allowed URL scheme${urlForm}`);
   if (!parsed.host) errors.invalid(at, parsed.host, `host must be specified${urlForm}`);
   if (parsed.username || parsed.password)
-    errors.invalid(at, parsed.username, 'user information is not permitted in the URL');
+    errors.invalid(
+      at,
+      parsed.password ? `${parsed.username}:${parsed.password}` : parsed.username,
+      'user information is not permitted in the URL',
+    );
   if (parsed.hash) errors.invalid(at, parsed.hash.slice(1), 'fragments are not permitted in the URL');
   if (parsed.search) errors.invalid(at, parsed.search.slice(1), 'query parameters are not permitted in the URL');
 }
 
 function validateUrlPath(text: string, at: FieldPath, errors: FieldErrors): void {
   if (text === '/') return;
-  if (!text.startsWith('/')) {
-    errors.invalid(at, text, "must start with a '/'");
-    return;
-  }
-  const steps = text.slice(1).split('/');
-  if (steps.at(-1) === '') steps.pop();
+  if (!text.startsWith('/')) errors.invalid(at, text, "must start with a '/'");
+  const steps = text.slice(1).replace(/\/$/, '').split('/');
   for (const [i, step] of steps.entries()) {
     if (step === '') errors.invalid(at, text, `segment[${i}] may not be empty`);
-    else for (const wrong of isPathSegmentName(step)) errors.invalid(at, text, `segment[${i}]: ${wrong}`);
+    else for (const wrong of isDns1123Subdomain(step)) errors.invalid(at, text, `segment[${i}]: ${wrong}`);
   }
 }

@@ -1,6 +1,8 @@
 // Rules of CustomResourceDefinitions.
 import { cloneDeep, type KubeObject, type Mutable } from '../../meta.ts';
+import { equalJson } from '../../patch/plain.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
+import { unrecognizedFormats } from '../../structural/unrecognized-format.ts';
 import type { CustomResourceDefinition } from '../../type/apiextensions-v1.ts';
 import { validateDefinition, validateDefinitionStatus, validateDefinitionUpdate } from './definition-validation.ts';
 
@@ -10,7 +12,8 @@ const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
   statusKeeps: 'metadata',
-  nameRule: 'dnsSubdomain',
+  // validateDefinition says what the name must be.
+  nameRule: 'any',
   allowUnconditionalUpdate: false,
   default(object) {
     const { names, conversion } = object.spec ?? {};
@@ -23,7 +26,7 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
     if (service && service.port === undefined) service.port = 443;
   },
   prepareForCreate(object) {
-    object.status = { storedVersions: storageVersions(object) } as Mutable<Crd['status']>;
+    object.status = { storedVersions: storageVersions(object).slice(0, 1) } as Mutable<Crd['status']>;
   },
   prepareForUpdate(object, old, { subresource }: RuleContext) {
     if (subresource === 'status') {
@@ -38,10 +41,10 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
   },
   validate(object, errors, context) {
     validateDefinition(object, errors, context);
-    if (context.old) validateDefinitionStatus(object, errors);
+    validateDefinitionStatus(object, errors);
   },
   validateUpdate: validateDefinitionUpdate,
-  warnings: () => [],
+  warnings: ({ spec }, old) => formatWarnings(spec ?? {}, old?.spec),
   // Its objects go first: a definition to be deleted is marked, and its finalizer keeps it.
   holdsDeletion: object => object.metadata.deletionTimestamp === undefined,
   markDeleted(object) {
@@ -62,6 +65,16 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
     object.status = status;
   },
 };
+
+// Of schemas that were there already nobody is told again.
+function formatWarnings({ versions }: Partial<Crd['spec']>, old: Partial<Crd['spec']> | undefined): string[] {
+  const found = new Set<string>();
+  for (const { name, schema } of versions ?? []) {
+    const was = old?.versions?.find(v => v.name === name)?.schema;
+    if (schema?.openAPIV3Schema && !(was && equalJson(schema, was))) unrecognizedFormats(schema.openAPIV3Schema, found);
+  }
+  return [...found].map(format => `unrecognized format ${JSON.stringify(format)}`);
+}
 
 const storageVersions = (object: { spec: Crd['spec'] }): string[] =>
   (object.spec?.versions ?? []).filter(v => v.storage).map(v => v.name);

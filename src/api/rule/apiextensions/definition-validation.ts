@@ -24,8 +24,11 @@ export function validateDefinition(crd: Crd, errors: FieldErrors, context: RuleC
   const old = context.old as Crd | undefined;
   const { spec } = crd;
   const wanted = `${spec.names?.plural ?? ''}.${spec.group ?? ''}`;
-  if (crd.metadata.name !== wanted)
-    errors.invalid(path('metadata').child('name'), crd.metadata.name, 'must be spec.names.plural+"."+spec.group');
+  for (const field of ['generateName', 'name'] as const) {
+    const given = crd.metadata[field];
+    if (given && given !== wanted)
+      errors.invalid(path('metadata').child(field), given, 'must be spec.names.plural+"."+spec.group');
+  }
   validateGroup(spec.group ?? '', errors);
   validateScope(spec.scope, errors);
   if (spec.preserveUnknownFields && !old?.spec.preserveUnknownFields)
@@ -71,13 +74,35 @@ function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErro
       errors,
     );
   }
-  if (!unique) errors.invalid(at, versions, 'must contain unique version names');
+  const shown = spec.versions ? versions.map((v, i) => internal(v, placesOf(versions, i, at))) : null;
+  if (!unique) errors.invalid(at, shown, 'must contain unique version names');
   if (versions.filter(v => v.storage).length !== 1)
-    errors.invalid(at, versions, 'must have exactly one version marked as storage version');
+    errors.invalid(at, shown, 'must have exactly one version marked as storage version');
+  // Within, the first version is that of the definition.
+  const first = versions[0]?.name;
+  const wrong = first ? isDns1035Label(first) : [];
+  if (wrong.length) errors.invalid(SPEC.child('version'), first, wrong.join(','));
+}
+
+/** A version as Go's server has it within, which it tells: what all versions share is not there. */
+function internal(version: CustomResourceDefinitionVersion, { isShared }: Places): object {
+  const part = (name: Part) => (isShared(name) ? null : (version[name] ?? null));
+  return {
+    Name: version.name,
+    Served: version.served,
+    Storage: version.storage,
+    Deprecated: version.deprecated ?? false,
+    DeprecationWarning: version.deprecationWarning ?? null,
+    Schema: part('schema'),
+    Subresources: part('subresources'),
+    AdditionalPrinterColumns: part('additionalPrinterColumns'),
+    SelectableFields: part('selectableFields'),
+  };
 }
 
 interface Places {
   readonly version: FieldPath;
+  isShared(part: Part): boolean;
   /** Undefined: said of an earlier version already. */
   place(part: Part): FieldPath | undefined;
 }
@@ -89,6 +114,7 @@ function placesOf(versions: readonly CustomResourceDefinitionVersion[], i: numbe
   const shared = (part: Part) => versions.every(v => equalJson(v[part], versions[0]?.[part]));
   return {
     version,
+    isShared: shared,
     place(part) {
       const below = (at: FieldPath, holder: string) =>
         part === 'schema' ? at.child(holder, 'openAPIV3Schema') : at.child(part);
@@ -139,14 +165,14 @@ function validateDeprecation(
       errors.invalid(
         here,
         text,
-        `must only contain printable UTF-8 characters; non-printable character found at index ${text.indexOf(c)}`,
+        `must only contain printable UTF-8 characters; non-printable character found at index ${Buffer.byteLength(text.slice(0, text.indexOf(c)))}`,
       );
       break;
     }
 }
 
 const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
-const columnFormats = ['int32', 'int64', 'float', 'double', 'byte', 'date', 'date-time', 'password'];
+const columnFormats = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'];
 
 function validateColumn(
   column: NonNullable<CustomResourceDefinitionVersion['additionalPrinterColumns']>[number],
@@ -160,7 +186,7 @@ function validateColumn(
   if (column.format && !columnFormats.includes(column.format))
     errors.invalid(at.child('format'), column.format, `must be one of ${columnFormats.join(',')}`);
   if (!column.jsonPath) errors.required(at.child('JSONPath'));
-  else if (!column.jsonPath.startsWith('.') && !column.jsonPath.startsWith('['))
+  else if (!column.jsonPath.startsWith('.'))
     errors.invalid(at.child('JSONPath'), column.jsonPath, `must be a simple json path starting with .`);
   else
     try {
@@ -183,41 +209,39 @@ function validateSelectable(version: CustomResourceDefinitionVersion, at: FieldP
       errors.required(here);
       continue;
     }
-    if (seen.has(jsonPath)) errors.duplicate(here, jsonPath);
+    const wrong = selectableFault(version, jsonPath);
+    if (wrong) errors.invalid(here, jsonPath, wrong);
+    else if (seen.has(jsonPath)) errors.duplicate(here, jsonPath);
     seen.add(jsonPath);
-    const simple = simplePath(jsonPath);
-    if (!simple) {
-      errors.invalid(here, jsonPath, 'is an invalid path: must be a simple path of fields');
-      continue;
-    }
-    if (simple[0] === 'metadata') {
-      errors.invalid(here, jsonPath, 'must not point to fields in metadata');
-      continue;
-    }
-    const target = schemaAtPath(version.schema?.openAPIV3Schema, simple);
-    if (!target) errors.invalid(here, jsonPath, `is an invalid path: does not refer to a valid field`);
-    else if (!['boolean', 'integer', 'string'].includes(target.type ?? ''))
-      errors.invalid(
-        here,
-        jsonPath,
-        'must point to a field of type boolean, string or integer. Enum string fields and strings with formats are allowed.',
-      );
   }
 }
 
-function simplePath(jsonPath: string): readonly string[] | undefined {
-  try {
-    return jsonPath.startsWith('.') ? parseJsonPath(jsonPath).fields : undefined;
-  } catch (error) {
-    if (error instanceof JsonPathError) return undefined;
-    throw error;
-  }
+function selectableFault(version: CustomResourceDefinitionVersion, jsonPath: string): string | undefined {
+  const wrong = (why: string) => `is an invalid path: ${why}`;
+  if (!/^[.[]/.test(jsonPath)) return wrong(`expected [ or . but got: ${/^[^.[]+/.exec(jsonPath)?.[0] ?? ''}`);
+  if (jsonPath.includes('[')) return wrong('array notation is not allowed');
+  if (jsonPath.endsWith('.')) return wrong('unexpected end of JSON path');
+  const fields = jsonPath.slice(1).split('.');
+  const target = fields[0] === 'metadata' ? undefined : schemaAtPath(version.schema?.openAPIV3Schema, fields);
+  if (!target) return wrong('does not refer to a valid field');
+  if (['boolean', 'integer', 'string'].includes(target.type ?? '')) return undefined;
+  return 'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.';
 }
 
 function schemaAtPath(schema: JSONSchemaProps | undefined, fields: readonly string[]): JSONSchemaProps | undefined {
   let at = schema;
   for (const name of fields) at = own(at?.properties, name);
   return at;
+}
+
+/** Of what Go's server takes, what a scale can be read and written by. */
+function isServed(jsonPath: string): boolean {
+  try {
+    return parseJsonPath(jsonPath).fields !== undefined;
+  } catch (error) {
+    if (error instanceof JsonPathError) return false;
+    throw error;
+  }
 }
 
 function validateSubresources(
@@ -234,11 +258,16 @@ function validateSubresources(
       if (field !== 'labelSelectorPath') errors.required(here.child(field));
       return;
     }
-    const fields = simplePath(value);
-    const prefixes = below.map(b => `.${b}`).join(' or ');
-    if (!fields) errors.invalid(here.child(field), value, 'should be a json path without array notation');
-    else if (!below.includes(fields[0]!) || fields.length < 2)
-      errors.invalid(here.child(field), value, `should be a json path under ${prefixes}`);
+    const at = here.child(field);
+    const prefixes = below.map(b => `.${b}`);
+    if (!value.startsWith('.')) errors.invalid(at, value, 'must be a simple json path starting with .');
+    else if (!prefixes.some(p => value.startsWith(`${p}.`)))
+      errors.invalid(
+        at,
+        value,
+        `should be a json path under ${below.length > 1 ? 'either ' : ''}${prefixes.join(' or ')}`,
+      );
+    else if (!isServed(value)) errors.invalid(at, value, 'should be a json path without array notation');
   };
   check('specReplicasPath', ['spec']);
   check('statusReplicasPath', ['status']);
@@ -248,16 +277,17 @@ function validateSubresources(
 const mixedCase = (wrong: readonly string[]) => `may have mixed case, but should otherwise match: ${wrong.join(',')}`;
 
 export function validateNames(names: CustomResourceDefinitionNames, at: FieldPath, errors: FieldErrors): void {
-  const label = (field: string, value: string) => {
-    const wrong = isDns1035Label(value);
-    if (wrong.length) errors.invalid(at.child(field), value, wrong.join(','));
+  const check = (field: 'plural' | 'singular' | 'kind' | 'listKind', word: (wrong: readonly string[]) => string) => {
+    const value = names[field];
+    if (!value) errors.required(at.child(field));
+    const wrong = value ? isDns1035Label(word === mixedCase ? value.toLowerCase() : value) : [];
+    if (wrong.length) errors.invalid(at.child(field), value, word(wrong));
   };
-  label('plural', names.plural ?? '');
-  if (names.singular) label('singular', names.singular);
-  const kind = isDns1035Label((names.kind ?? '').toLowerCase());
-  if (kind.length) errors.invalid(at.child('kind'), names.kind ?? '', mixedCase(kind));
-  const listKind = names.listKind ? isDns1035Label(names.listKind.toLowerCase()) : [];
-  if (listKind.length) errors.invalid(at.child('listKind'), names.listKind, mixedCase(listKind));
+  const joined = (wrong: readonly string[]) => wrong.join(',');
+  check('plural', joined);
+  check('singular', joined);
+  check('kind', mixedCase);
+  check('listKind', mixedCase);
   for (const [i, name] of (names.shortNames ?? []).entries()) {
     const wrong = isDns1035Label(name);
     if (wrong.length) errors.invalid(at.child('shortNames').index(i), name, wrong.join(','));
@@ -291,7 +321,7 @@ export function validateDefinitionStatus({ spec, status }: Crd, errors: FieldErr
   // Of a body it may be null.
   const versions = spec.versions ?? [];
   const at = STATUS.child('storedVersions');
-  if (stored.length === 0) errors.invalid(at, stored, 'must have at least one stored version');
+  if (stored.length === 0) errors.invalid(at, null, 'must have at least one stored version');
   for (const [i, v] of stored.entries())
     if (!versions.some(s => s.name === v))
       errors.invalid(
@@ -302,7 +332,7 @@ export function validateDefinitionStatus({ spec, status }: Crd, errors: FieldErr
           v,
         ),
       );
-  const storage = versions.find(v => v.storage)?.name;
+  const storage = versions.findLast(v => v.storage)?.name;
   if (storage && stored.length && !stored.includes(storage))
     errors.invalid(at, stored, `must have the storage version ${storage}`);
 }
