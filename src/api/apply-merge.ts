@@ -10,7 +10,7 @@ const deduced: Shape = { kind: 'deduced' };
 const leaf: Shape = { kind: 'leaf' };
 
 /** Whether the value is of those that are merged by their parts. */
-function hasParts(shape: Shape, value: unknown): boolean {
+function hasParts(shape: Shape, value: unknown): value is object {
   if (shape.kind === 'set' || shape.kind === 'list') return Array.isArray(value);
   return shape.kind !== 'leaf' && isPlain(value);
 }
@@ -25,8 +25,8 @@ function childShape(shape: Shape, key: string): Shape {
 export function mergeFields(shape: Shape, live: unknown, config: unknown): unknown {
   if (config === undefined) return live;
   if (live === undefined || live === null) return config;
-  // Of what is merged by its parts null states none.
-  if (config === null) return hasParts(shape, live) ? live : null;
+  // Of what is merged by its parts null states none; where there are none either it is a value.
+  if (config === null) return hasParts(shape, live) && Object.keys(live).length > 0 ? live : null;
   if (shape.kind === 'set' && Array.isArray(live) && Array.isArray(config))
     return interleave(live, config, valueElement, (_, now) => now);
   if (shape.kind === 'list' && Array.isArray(live) && Array.isArray(config)) {
@@ -89,7 +89,12 @@ function pruneMap(shape: Shape, value: Plain, last: FieldSet, owned: FieldSet | 
     // A field the schema names is there for what lies in it; an entry of a map is a thing of its own.
     const named = shape.kind === 'struct';
     if ((named || isMember(was)) && !(now && (named || isMember(now)))) delete out[key];
-    else out[key] = pruneFields(childShape(shape, key), value[key], was, now);
+    else {
+      const left = pruneFields(childShape(shape, key), value[key], was, now);
+      // A list goes with the last of its items.
+      if (left !== value[key] && Array.isArray(left) && left.length === 0) delete out[key];
+      else out[key] = left;
+    }
   }
   return out;
 }

@@ -176,6 +176,27 @@ test('nulls are values: refused where there may be none, and of what has parts n
     assert.deepEqual(object.spec, { filled: 'x', [field]: left }, field);
   }
   assert.equal((await on('full', { s: null })).code, 422);
+  // What has no parts left is refused by then, and a list is gone with its items.
+  await api.expect(
+    200,
+    'PATCH',
+    `${widgets(group)}/full?fieldManager=m`,
+    widget(group, 'full', { spec: { map: null } }),
+    applyPatch,
+  );
+  assert.equal((await on('full', { map: null })).code, 422);
+  const lists = { s: 'x', set: ['a', 'b'], keyed: [{ k: 'a', v: '1' }] };
+  await api.expect(
+    201,
+    'PATCH',
+    `${widgets(group)}/lists?fieldManager=m`,
+    widget(group, 'lists', { spec: lists }),
+    applyPatch,
+  );
+  for (const value of [null, []]) {
+    assert.deepEqual((await on('lists', { s: 'x', set: value })).object.spec, { filled: 'x', s: 'x' });
+    assert.deepEqual((await on('lists', { s: 'x', keyed: value })).object.spec, { filled: 'x', s: 'x' });
+  }
 });
 
 test('who applies what is there already has changed nothing at any time', async () => {
