@@ -10,8 +10,9 @@ export function mediaTypeOf(contentType: string): string | undefined {
   type.lastIndex = 0;
   const name = type.exec(contentType)?.[1];
   if (name === undefined) return undefined;
-  const seen = new Set<string>();
   let at = type.lastIndex;
+  if (at === contentType.length) return name.toLowerCase();
+  const seen = new Set<string>();
   while (at < contentType.length) {
     parameter.lastIndex = at;
     const key = parameter.exec(contentType)?.[1]?.toLowerCase();

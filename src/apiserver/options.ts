@@ -10,14 +10,20 @@ const longestManager = 128;
 
 /** The name before the first slash of the user agent, as `kubectl` in `kubectl/v1.36.2 (linux/amd64)`. */
 export function managerFromUserAgent(agent: string): string {
+  if (agent === lastAgent) return lastManager;
   const name = agent.split('/', 1)[0]!;
-  return (
+  lastAgent = agent;
+  lastManager =
     [...name]
       .filter(c => c >= ' ' && c !== '\x7f')
       .join('')
-      .slice(0, longestManager) || 'unknown'
-  );
+      .slice(0, longestManager) || 'unknown';
+  return lastManager;
 }
+
+// A client writes more than once.
+let lastAgent: string | undefined;
+let lastManager = '';
 
 export interface WriteParameters {
   readonly dryRun: boolean;
@@ -38,6 +44,8 @@ export function writeParameters(
   optionsKind: string,
   apply = false,
 ): WriteParameters {
+  if (query.size === 0 && !apply)
+    return { dryRun: false, fieldManager: managerFromUserAgent(userAgent), fieldValidation: 'Warn' };
   const manager = query.get('fieldManager') ?? '';
   const dryRun = query.getAll('dryRun');
   const validation = query.get('fieldValidation') || 'Warn';

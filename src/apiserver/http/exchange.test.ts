@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttp1 } from 'node:http';
-import { connect as connectHttp2, createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
+import {
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  createServer as createHttp2,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { type AddressInfo, connect, type Server } from 'node:net';
 import { test } from 'node:test';
 import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
@@ -127,4 +132,33 @@ test('what follows an answer goes nowhere', async () => {
   const answer = await fetch(`http://127.0.0.1:${await listening(one)}`);
   assert.deepEqual([answer.status, await answer.text()], [504, 'late']);
   one.close();
+});
+
+test('a body that is there at once needs no timer', async () => {
+  const server = createHttp2();
+  const timers: number[] = [];
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const set = stream.setTimeout.bind(stream);
+    stream.setTimeout = (ms, then) => {
+      if (ms > 0) timers.push(ms);
+      return set(ms, then);
+    };
+    void echo(new Http2Exchange(stream, headers, nobody));
+  });
+  const session = connectHttp2(`http://127.0.0.1:${await listening(server)}`);
+  const ask = async (send: (stream: ClientHttp2Stream) => void) => {
+    const stream = session.request({ ':method': 'POST', ':path': '/' }).setEncoding('utf8');
+    send(stream);
+    return (await stream.toArray()).join('');
+  };
+  assert.equal(await ask(stream => stream.end(whole)), whole);
+  assert.deepEqual(timers, []);
+  const slow = ask(stream => {
+    stream.write('01234');
+    setTimeout(() => stream.end('56789'), 20);
+  });
+  assert.equal(await slow, whole);
+  assert.deepEqual(timers, [60_000]);
+  session.close();
+  server.close();
 });

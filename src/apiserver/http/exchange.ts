@@ -2,7 +2,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type Duplex, Writable } from 'node:stream';
-import { badRequest, requestTooLarge, timeout } from '../../api/status.ts';
+import { badRequest, requestTooLarge, type StatusError, timeout } from '../../api/status.ts';
+import { turnEnd } from '../../base/clock.ts';
 import type { PendingUpgrade } from '../../base/http/upgrade-exchange.ts';
 import type { PeerIdentity } from './peer.ts';
 import { splitUri } from './request-uri.ts';
@@ -51,24 +52,12 @@ const isWaiting = ({ expect }: IncomingHttpHeaders): boolean => expect?.toLowerC
 const silentMs = 60_000;
 
 /** Collects chunks up to a limit. */
-async function collect(
+function collect(
   source: ServerHttp2Stream | IncomingMessage,
   maxBytes: number,
   declared: string | undefined,
   stalledMs: number,
 ): Promise<Buffer> {
-  const stalled = Promise.withResolvers<never>();
-  const give = () => stalled.reject(timeout('request did not complete within requested timeout'));
-  source.setTimeout(stalledMs, give);
-  try {
-    return await Promise.race([gather(source, maxBytes, declared), stalled.promise]);
-  } finally {
-    source.removeListener('timeout', give);
-    source.setTimeout(0);
-  }
-}
-
-function gather(source: Duplex | IncomingMessage, maxBytes: number, declared: string | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (declared && Number(declared) > maxBytes) {
       source.resume();
@@ -76,23 +65,41 @@ function gather(source: Duplex | IncomingMessage, maxBytes: number, declared: st
     }
     const chunks: Buffer[] = [];
     let size = 0;
-    let ended = false;
+    let settled = false;
+    let watched = false;
+    const settle = () => {
+      settled = true;
+      if (!watched) return;
+      source.removeListener('timeout', give);
+      source.setTimeout(0);
+    };
+    const fail = (why: StatusError) => {
+      if (settled) return;
+      settle();
+      reject(why);
+    };
+    const give = () => fail(timeout('request did not complete within requested timeout'));
     source.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBytes) {
         chunks.length = 0;
-        reject(requestTooLarge(`limit is ${maxBytes}`));
+        fail(requestTooLarge(`limit is ${maxBytes}`));
       } else chunks.push(chunk);
     });
     source.on('end', () => {
-      ended = true;
+      if (settled) return;
+      settle();
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     });
-    const early = () => {
-      if (!ended) reject(badRequest('the request body ended early'));
-    };
+    const early = () => fail(badRequest('the request body ended early'));
     source.on('error', early);
     source.on('close', early);
+    // Most bodies are there within the turn: a timer of their own would cost more than reading them.
+    turnEnd(() => {
+      if (settled) return;
+      watched = true;
+      source.setTimeout(stalledMs, give);
+    });
   });
 }
 
