@@ -78,7 +78,7 @@ function fieldCode(f: FieldSchema, add: (value: unknown) => string): string {
   return `${read} if (x === undefined || x === null) x = ${add(zero)}; ${present}`;
 }
 
-const shortestKept = 4;
+const shortestKept = 2;
 
 /** The bytes of canonical lists, made once. */
 class KeptLists {

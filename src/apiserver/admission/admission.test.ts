@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { isCanonicalPart } from '../../api/canonical-part.ts';
 import type { Draft } from '../../api/meta.ts';
+import { normalize } from '../../api/normalize.ts';
 import { coreV1, rbacV1, resourceV1, storageV1 } from '../../api/refs.ts';
 import { StatusError } from '../../api/status.ts';
 import type { Pod, ResourceQuota } from '../../api/type/core-v1.ts';
@@ -216,4 +218,19 @@ test('a quota limits the devices that claims ask for', async () => {
     await message(claim('more', 2)),
     `resourceclaims.resource.k8s.io "more" is forbidden: exceeded quota: q, requested: ${gpus}=2, used: ${gpus}=2, limited: ${gpus}=3`,
   );
+});
+
+test('what every pod is given is held once, and is in canonical form', async () => {
+  const namespace = await newNamespace();
+  const [a, b] = [
+    await client.create(coreV1.pods, podIn(namespace, {}, 'a')),
+    await client.create(coreV1.pods, podIn(namespace, {}, 'b')),
+  ];
+  const sources = (pod: typeof a) => pod.spec.volumes?.[0]?.projected?.sources;
+  assert.ok(isCanonicalPart(a.spec.tolerations!) && isCanonicalPart(sources(a)!));
+  assert.equal(a.spec.tolerations, b.spec.tolerations);
+  assert.equal(sources(a), sources(b));
+  // A copy that is looked into.
+  const copy = JSON.parse(JSON.stringify(a)) as object;
+  assert.equal(JSON.stringify(normalize('io.k8s.api.core.v1.Pod', copy)), JSON.stringify(a));
 });

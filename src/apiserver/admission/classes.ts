@@ -104,8 +104,9 @@ export function runtimeClass(classes: WatchCache): AdmissionPlugin {
           );
         pod.spec.nodeSelector = { ...pod.spec.nodeSelector, [key]: value };
       }
+      if (!tolerations?.length) return;
       const known = new Set((pod.spec.tolerations ?? []).map(t => JSON.stringify(t)));
-      const added = (tolerations ?? []).filter(t => !known.has(JSON.stringify(t)));
+      const added = tolerations.filter(t => !known.has(JSON.stringify(t)));
       if (added.length)
         pod.spec.tolerations = [...(pod.spec.tolerations ?? []), ...added] as typeof pod.spec.tolerations;
     },

@@ -1,4 +1,5 @@
 // Small plugins that complete pods and nodes: DefaultTolerationSeconds, Priority, TaintNodesByCondition.
+import { markCanonical } from '../../api/canonical-part.ts';
 import type { Mutable } from '../../api/meta.ts';
 import { forbidden } from '../../api/status.ts';
 import type { Node, Pod, Toleration } from '../../api/type/core-v1.ts';
@@ -22,13 +23,25 @@ export const defaultTolerationSeconds: AdmissionPlugin = {
   handles: a => isPod(a) && (a.operation === 'CREATE' || a.operation === 'UPDATE'),
   mutate({ object }) {
     const { spec } = object as unknown as Mutable<Pod>;
-    const tolerations = spec.tolerations ?? [];
-    const added = [notReady, unreachable]
-      .filter(key => !tolerates(tolerations, key))
-      .map(key => ({ key, operator: 'Exists' as const, effect: 'NoExecute' as const, tolerationSeconds: 300 }));
-    if (added.length) spec.tolerations = [...tolerations, ...added] as typeof spec.tolerations;
+    const { tolerations } = spec;
+    if (!tolerations?.length) {
+      spec.tolerations = usual;
+      return;
+    }
+    const added = usual.filter(({ key = '' }) => !tolerates(tolerations, key));
+    if (added.length) spec.tolerations = [...tolerations, ...added];
   },
 };
+
+// Most pods share it: nobody looks into it twice. In canonical form.
+const usual = markCanonical<NonNullable<Mutable<Pod>['spec']['tolerations']>>(
+  [notReady, unreachable].map(key => ({
+    key,
+    operator: 'Exists',
+    effect: 'NoExecute',
+    tolerationSeconds: 300,
+  })),
+);
 
 const highestUserPriority = 1_000_000_000;
 

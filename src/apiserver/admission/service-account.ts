@@ -1,4 +1,5 @@
 // ServiceAccount: every pod runs as an account that exists, and gets its token mounted.
+import { markCanonical } from '../../api/canonical-part.ts';
 import type { Mutable } from '../../api/meta.ts';
 import { forbidden, StatusError } from '../../api/status.ts';
 import type { Container, Pod, ServiceAccount, Volume } from '../../api/type/core-v1.ts';
@@ -80,20 +81,18 @@ function mountToken(pod: Mutable<Pod>, random: Random): void {
   if (used && !existing) pod.spec.volumes = [...(pod.spec.volumes ?? []), tokenVolume(name)];
 }
 
-function tokenVolume(name: string): Mutable<Volume> {
-  return {
-    name,
-    projected: {
-      sources: [
-        { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
-        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-        {
-          downwardAPI: {
-            items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
-          },
-        },
-      ],
-      defaultMode: 420,
+// All pods share it: nobody looks into it twice. In canonical form.
+const tokenSources = markCanonical<NonNullable<NonNullable<Mutable<Volume>['projected']>['sources']>>([
+  { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
+  { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+  {
+    downwardAPI: {
+      items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
     },
-  };
-}
+  },
+]);
+
+const tokenVolume = (name: string): Mutable<Volume> => ({
+  name,
+  projected: { sources: tokenSources, defaultMode: 420 },
+});

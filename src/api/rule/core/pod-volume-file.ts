@@ -1,4 +1,5 @@
 // Volumes made of files from the API: keys of secrets and config maps, downward API, projections.
+import { isCanonicalPart } from '../../canonical-part.ts';
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import type {
   ClusterTrustBundleProjection,
@@ -45,17 +46,21 @@ export function validateDownwardFile(file: DownwardAPIVolumeFile, at: FieldPath,
 }
 
 /** Sources of a projected volume; no two may write one path. */
-export function validateProjected(projected: ProjectedVolumeSource, at: FieldPath, errors: FieldErrors): void {
+export function validateProjected({ sources = [] }: ProjectedVolumeSource, at: FieldPath, errors: FieldErrors): void {
+  if (sound.has(sources)) return;
+  const before = errors.list.length;
   const paths = new Set<string>();
   const claim = (path: string | undefined, named: string) => {
     if (!path) return;
     if (paths.has(path)) errors.invalid(at, named, 'conflicting duplicate paths');
     else paths.add(path);
   };
-  for (const [i, source] of (projected.sources ?? []).entries()) {
-    validateProjection(source, at.child('sources').index(i), errors, claim);
-  }
+  for (const [i, source] of sources.entries()) validateProjection(source, at.child('sources').index(i), errors, claim);
+  if (errors.list.length === before && isCanonicalPart(sources)) sound.add(sources);
 }
+
+// Canonical lists found to be valid.
+const sound = new WeakSet<object>();
 
 function validateProjection(
   source: VolumeProjection,
