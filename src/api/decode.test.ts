@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { largePod } from '../../bench/large-pod.ts';
 import { applyDefaults, normalize, parseJson, parseYaml, strictErrors } from './decode.ts';
 import { inspectJson } from './json-syntax.ts';
+import type { KubeObject } from './meta.ts';
 import { schemaOf, typeNames } from './schema.ts';
 import { StatusError } from './status.ts';
 
@@ -314,4 +315,15 @@ test('YAML that would take forever is refused at once', () => {
     assert.ok(process.cpuUsage(before).user < 20e6, message.source);
   }
   assert.deepEqual(parseYaml('---\na: &x [1]\nb: *x\n---\nc: 1').value, { a: [1], b: [1] });
+});
+
+test('what is kept stays what it is, in its place', () => {
+  const pod = normalize(core('Pod'), largePod()) as KubeObject & { spec: object };
+  const { spec, ...rest } = pod;
+  const { object, report } = { object: { spec, ...rest, strange: 1 }, report: { unknown: [] as string[] } };
+  const again = normalize(core('Pod'), object, report, spec) as typeof pod;
+  assert.equal(again.spec, spec);
+  assert.equal(JSON.stringify(again), JSON.stringify(pod));
+  assert.deepEqual(report.unknown, ['strange']);
+  assert.notEqual((normalize(core('Pod'), object) as typeof pod).spec, spec);
 });

@@ -24,15 +24,18 @@ let unknownSeen = false;
 
 /**
  * A private canonical copy: fields in Go's order, map keys sorted, null as absent, unknown fields dropped, omitempty
- * honoured, quantities and times rewritten. Canonical parts stay what they are. `report.unknown` gets the paths of dropped fields. Throws a StatusError
- * (400) when a value has the wrong type.
+ * honoured, quantities and times rewritten. Canonical parts stay what they are, and so does `kept`, a struct that was
+ * made here before. `report.unknown` gets the paths of dropped fields. Throws a StatusError (400) when a value has the
+ * wrong type.
  */
 export function normalize<T extends KubeObject = KubeObject>(
   typeName: string,
   value: unknown,
   report?: { unknown: string[] },
+  kept?: unknown,
 ): Mutable<T> {
   unknownSeen = false;
+  lib.kept = kept ?? none;
   try {
     const out = typeOf(typeName).convert(value);
     if (unknownSeen && report) findUnknown(typeName, value, report.unknown);
@@ -41,8 +44,13 @@ export function normalize<T extends KubeObject = KubeObject>(
     if (error === fault || error instanceof ScalarError || error instanceof QuantityError)
       throw explainFault(typeName, value);
     throw error;
+  } finally {
+    lib.kept = none;
   }
 }
+
+// No value is this.
+const none = Symbol('none');
 
 /** A type's converter. Compiled on first use, which also lets types contain themselves. */
 class Holder {
@@ -70,6 +78,7 @@ function typeOf(typeName: string): Holder {
 // Helpers the generated code calls.
 const lib = {
   fault,
+  kept: none as unknown,
   unknown() {
     unknownSeen = true;
   },
@@ -193,7 +202,7 @@ const constant: Record<string, string> = { any: 'any', object: 'any', RawExtensi
 
 /** The expression that converts `x`. */
 function convertExpression(type: TypeRef, scope: Scope, x: string): string {
-  if (type.kind === 'struct') return `${scope.add(typeOf(type.name))}.convert(${x})`;
+  if (type.kind === 'struct') return `${x} === lib.kept ? ${x} : ${scope.add(typeOf(type.name))}.convert(${x})`;
   if (type.kind === 'list') {
     return `lib.list(${x}, ${scope.add(converterOf(type.item))}, ${scope.add(zeroItemOf(type.item))})`;
   }

@@ -1,8 +1,11 @@
 // How objects are read from protobuf: a function for each type, put together from the type facts on first use.
 import { BugError } from '../base/assert.ts';
+import { markCanonical } from './canonical-part.ts';
+import { normalize } from './normalize.ts';
 import { setKey } from './patch/plain.ts';
 import { messageReader, type ProtoReader, readFields, runsPast } from './proto-reader.ts';
 import { type Plain, schemaVariantOf, wireTypeOf, zeroMessage, zeroOf } from './proto-wire-type.ts';
+import { Recent } from './recent.ts';
 import { formatDuration } from './scalar.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
 import { badRequest } from './status.ts';
@@ -82,6 +85,8 @@ export class ProtoReadCodecs {
     const item = isList ? type.item : type;
     const tag = f.proto![0] * 8 + wireTypeOf(item);
     const value = this.#code(item, add);
+    if (isList && item.kind === 'struct' && item.name === variableType)
+      return `case ${tag}: ${target} = ${add(new MetLists(this.of(item.name)))}.next(r, ${tag}, end, ${target}); break;`;
     return isList
       ? `case ${tag}: (${target} ??= []).push(${value}); break;`
       : `case ${tag}: ${target} = ${value}; break;`;
@@ -155,6 +160,49 @@ export class ProtoReadCodecs {
     };
   }
 }
+
+const variableType = 'io.k8s.api.core.v1.EnvVar';
+const containerType = 'io.k8s.api.core.v1.Container';
+// Shorter lists are read as fast as they are looked for.
+const leastItems = 4;
+const mostBytes = 4 << 10;
+const mostLists = 128;
+
+/** Lists of variables met before, by their bytes: those of the pods of one template are read once. */
+class MetLists {
+  readonly #item: ProtoReadCodec;
+  readonly #met = new Recent<unknown[]>(mostLists);
+
+  constructor(item: ProtoReadCodec) {
+    this.#item = item;
+  }
+
+  /** `before` with the item that comes next, or all that come next: a canonical list, where their values are plain texts. */
+  next(r: ProtoReader, tag: number, end: number, before: unknown[] = []): unknown[] {
+    const bytes = before.length > 0 ? '' : r.run(tag, end, leastItems, mostBytes);
+    const met = bytes === '' ? unfit : this.#met.of(bytes, () => this.#find(r, tag, bytes.length));
+    if (met !== unfit) {
+      r.pass(bytes.length);
+      return met;
+    }
+    const list = Object.isFrozen(before) ? [...before] : before;
+    list.push(this.#item.read(r, r.end()));
+    return list;
+  }
+
+  /** Looks at what comes next. What is not plain may have to be completed in place. */
+  #find(r: ProtoReader, tag: number, bytes: number): unknown[] {
+    const from = r.at;
+    const env: Plain[] = [];
+    do env.push(this.#item.read(r, r.end()));
+    while (r.at < from + bytes && r.varint() === tag);
+    r.pass(from - r.at);
+    if (env.some(variable => variable.valueFrom !== undefined)) return unfit;
+    return markCanonical((normalize(containerType, { name: '', env }) as unknown as { env: unknown[] }).env);
+  }
+}
+
+const unfit: unknown[] = [];
 
 // Of the years that RFC 3339 can write.
 const firstSecond = -62_167_219_200;

@@ -92,6 +92,31 @@ export class ProtoReader {
     return this.#at + size;
   }
 
+  /**
+   * The bytes of fields that follow one another with the same tag, the first of which has been read; '' when there are
+   * fewer than `least` before `end`, or more bytes than `most`. What has been read stays the same.
+   */
+  run(tag: number, end: number, least: number, most: number): string {
+    const start = this.#at;
+    let count = 0;
+    let at = start;
+    try {
+      do {
+        this.#at = this.end();
+        at = this.#at;
+        count++;
+      } while (at < end && at - start <= most && this.varint() === tag);
+    } finally {
+      this.#at = start;
+    }
+    return count >= least && at <= end && at - start <= most ? this.#bytes.toString('latin1', start, at) : '';
+  }
+
+  /** Leaves out bytes that are known. */
+  pass(bytes: number): void {
+    this.#at += bytes;
+  }
+
   skip(wireType: number): void {
     if (wireType === 0) this.varint();
     else if (wireType === 1) this.#advance(8);

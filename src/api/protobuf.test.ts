@@ -6,7 +6,7 @@ import { normalize } from './decode.ts';
 import type { KubeObject } from './meta.ts';
 import { ProtoReader } from './proto-reader.ts';
 import { ProtoWriter } from './proto-writer.ts';
-import { decodeProtobuf, encodeProtobuf, isProtobuf } from './protobuf.ts';
+import { decodeProtobuf, encodeProtobuf, isProtobuf, protobufEnvelope } from './protobuf.ts';
 import { StatusError } from './status.ts';
 
 const podType = 'io.k8s.api.core.v1.Pod';
@@ -122,4 +122,66 @@ test('raw objects are written as in JSON: clients compare their bytes with what 
   const bytes = encodeProtobuf(type, object);
   assert.ok(Buffer.from(bytes).includes('{"args":["a \\u0026\\u0026 b \\u003e c","\\u2028"]}'));
   assert.deepEqual((decodeProtobuf(bytes).object as { data?: unknown }).data, data);
+});
+
+const variables = (n: number, more: object = {}) =>
+  Array.from({ length: n }, (_, i) => ({ name: `N${i}`, value: 'v', ...more }));
+
+const podWith = (name: string, env: object[]) =>
+  normalize(podType, {
+    kind: 'Pod',
+    apiVersion: 'v1',
+    metadata: { name },
+    spec: { containers: [{ name: 'c', env, resources: { limits: { cpu: '1' } } }] },
+  }) as KubeObject;
+
+const envOf = (object: unknown) => (object as { spec: { containers: { env: object[] }[] } }).spec.containers[0]!.env;
+
+test('equal lists of variables are read once', () => {
+  const read = (pod: KubeObject) => decodeProtobuf(encodeProtobuf(podType, pod)).object;
+  const [a, b] = ['a', 'b'].map(name => read(podWith(name, variables(5))));
+  assert.equal(JSON.stringify(b), JSON.stringify(podWith('b', variables(5))));
+  assert.equal(envOf(a), envOf(b));
+  assert.ok(Object.isFrozen(envOf(a)) && Object.isFrozen(envOf(a)[0]));
+  assert.notEqual(envOf(read(podWith('c', variables(6)))), envOf(a));
+});
+
+test('variables whose defaults are still to come are each pod its own', () => {
+  const pod = podWith('a', variables(5, { value: undefined, valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }));
+  const bytes = encodeProtobuf(podType, pod);
+  const [a, b] = [decodeProtobuf(bytes).object, decodeProtobuf(bytes).object];
+  assert.equal(JSON.stringify(a), JSON.stringify(pod));
+  assert.notEqual(envOf(a), envOf(b));
+  assert.ok(!Object.isFrozen(envOf(a)[0]));
+});
+
+test('a list of variables that stands in two places is one', () => {
+  const w = new ProtoWriter();
+  const run = (names: string[]) => {
+    for (const name of names.toReversed()) {
+      const before = w.size;
+      w.string(name);
+      w.varint(10);
+      w.varint(w.size - before);
+      w.varint(7 * 8 + 2);
+    }
+  };
+  const names = variables(10).map(v => v.name);
+  run(names.slice(5));
+  w.string('i');
+  w.varint(2 * 8 + 2);
+  run(names.slice(0, 5));
+  const container = w.take();
+  w.bytes(container);
+  w.varint(2 * 8 + 2);
+  const spec = w.take();
+  w.bytes(spec);
+  w.varint(2 * 8 + 2);
+  const raw = w.take();
+  const { head, tail } = protobufEnvelope({ apiVersion: 'v1', kind: 'Pod' }, raw.length);
+  const { object } = decodeProtobuf(Buffer.concat([head, raw, tail]));
+  assert.deepEqual(
+    envOf(object).map(v => (v as { name: string }).name),
+    names,
+  );
 });

@@ -3,7 +3,7 @@ import { parseJson } from './decode.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { normalize } from './normalize.ts';
 import { ProtoReadCodecs } from './proto-read-codec.ts';
-import { ProtoReader, readFields } from './proto-reader.ts';
+import { ProtoReader, runsPast } from './proto-reader.ts';
 import type { Plain } from './proto-wire-type.ts';
 import { writeCodecOf } from './proto-write-codec.ts';
 import { ProtoWriter, writeField, writeMessage } from './proto-writer.ts';
@@ -87,11 +87,14 @@ export function protobufTypeMeta(bytes: Uint8Array): { apiVersion: string; kind:
 
 export const isProtobuf = (bytes: Uint8Array): boolean => magic.equals(bytes.subarray(0, 4));
 
-/** Throws a StatusError (400) for bytes that do not decode or a kind that is not known. `typeName` overrides the kind's. */
+/**
+ * The object is canonical and all the caller's. Throws a StatusError (400) for bytes that do not decode or a kind that is
+ * not known. `typeName` overrides the kind's.
+ */
 export function decodeProtobuf(
   bytes: Uint8Array,
   typeName?: string,
-): { typeMeta: { apiVersion: string; kind: string }; object: Mutable<KubeObject> } {
+): { typeMeta: { apiVersion: string; kind: string }; typeName: string; object: Mutable<KubeObject> } {
   if (!isProtobuf(bytes))
     throw badRequest('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]');
   const { apiVersion, kind, raw } = readEnvelope(new ProtoReader(bytes.subarray(4)));
@@ -104,7 +107,7 @@ export function decodeProtobuf(
     // The only kind with messages in messages of the same type.
     if (kind === 'CustomResourceDefinition') checkDepth(fields, 0);
     const object = normalize(name, { kind, apiVersion, ...fields });
-    return { typeMeta: { apiVersion, kind }, object };
+    return { typeMeta: { apiVersion, kind }, typeName: name, object };
   } catch (error) {
     throw error instanceof RangeError ? badRequest('exceeded max depth') : error;
   } finally {
@@ -112,6 +115,7 @@ export function decodeProtobuf(
   }
 }
 
+const nothing = Buffer.alloc(0);
 const readCodecs = new ProtoReadCodecs(bytes =>
   isProtobuf(bytes) ? decodeProtobuf(bytes).object : parseJson(bytes).value,
 );
@@ -129,19 +133,28 @@ function checkDepth(value: unknown, depth: number): void {
   }
 }
 
+// Tags of the envelope, and of the type in it: all are strings or bytes.
+const [typeMetaTag, rawTag, apiVersionTag, kindTag] = [1 * 8 + 2, 2 * 8 + 2, 1 * 8 + 2, 2 * 8 + 2];
+
 function readEnvelope(r: ProtoReader): { apiVersion: string; kind: string; raw: Buffer } {
-  const out: { apiVersion: string; kind: string; raw: Buffer } = { apiVersion: '', kind: '', raw: Buffer.alloc(0) };
-  readFields(r, r.length, (number, wire) => {
-    if (number === 1 && wire === 2) {
-      readFields(r, r.end(), (inner, innerWire) => {
-        if (inner === 1) out.apiVersion = r.string();
-        else if (inner === 2) out.kind = r.string();
-        else r.skip(innerWire);
-      });
-    } else if (number === 2 && wire === 2) out.raw = r.bytes();
-    else r.skip(wire);
-  });
+  const out: { apiVersion: string; kind: string; raw: Buffer } = { apiVersion: '', kind: '', raw: nothing };
+  while (r.at < r.length) {
+    const tag = r.varint();
+    if (tag === typeMetaTag) readTypeMeta(r, r.end(), out);
+    else if (tag === rawTag) out.raw = r.bytes();
+    else r.skip(tag & 7);
+  }
   return out;
+}
+
+function readTypeMeta(r: ProtoReader, end: number, out: { apiVersion: string; kind: string }): void {
+  while (r.at < end) {
+    const tag = r.varint();
+    if (tag === apiVersionTag) out.apiVersion = r.string();
+    else if (tag === kindTag) out.kind = r.string();
+    else r.skip(tag & 7);
+  }
+  if (r.at !== end) throw runsPast();
 }
 
 function typeNameOf(apiVersion: string, kind: string): string {

@@ -1,5 +1,5 @@
 /** What was met last, at most two times `capacity`. */
-export class Recent<T extends object> {
+export class Recent<T> {
   readonly #capacity: number;
   #young = new Map<string, T>();
   #old = new Map<string, T>();

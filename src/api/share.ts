@@ -34,7 +34,7 @@ export class PartSharer {
     for (const containers of [spec?.initContainers, spec?.containers])
       for (const container of containers ?? []) {
         const { env } = container;
-        if (!Array.isArray(env) || env.length < shortestList) continue;
+        if (!Array.isArray(env) || env.length < shortestList || isCanonicalPart(env)) continue;
         const text = JSON.stringify(env);
         if (text.length <= largestKey) container.env = this.#lists.of(text, () => canonicalEnv(env));
       }

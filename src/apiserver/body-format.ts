@@ -4,17 +4,21 @@ import { decodeProtobuf } from '../api/protobuf.ts';
 import { badRequest, unsupportedMediaType } from '../api/status.ts';
 import { mediaTypeOf } from './media-type.ts';
 
-export type DecodedBody = Parsed;
+export interface DecodedBody extends Parsed {
+  /** The value is a canonical object of this type, and all the caller's. */
+  readonly typeName?: string;
+}
 
 const accepted = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 
-function decodeAs(body: Uint8Array, kind: string | undefined, typeName: string | undefined) {
+function decodeAs(body: Uint8Array, kind: string | undefined, typeName: string | undefined): DecodedBody {
   if (kind !== undefined && !startsAsProtobuf(body)) {
     const why = 'provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]';
     throw unrecognized(kind, why, body);
   }
   if (body.length === 4 && startsAsProtobuf(body)) throw badRequest('empty body');
-  return decodeProtobuf(body, typeName);
+  const decoded = decodeProtobuf(body, typeName);
+  return { value: decoded.object, typeName: decoded.typeName, duplicates: [] };
 }
 
 const startsAsProtobuf = (body: Uint8Array) =>
@@ -33,7 +37,7 @@ export function decodeYamlOrJson(
     case 'application/yaml':
       return parseYaml(body, kind);
     case 'application/vnd.kubernetes.protobuf':
-      return { value: decodeAs(body, kind, typeName).object, duplicates: [] };
+      return decodeAs(body, kind, typeName);
     default:
       throw unsupportedMediaType(accepted);
   }

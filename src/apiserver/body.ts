@@ -38,6 +38,8 @@ export interface DraftOptions {
   refuse?(why: string): StatusError;
   /** It is made of an applied configuration. */
   readonly applied?: boolean;
+  /** A spec that was stored: the value has it still, and so will what is made of it, though nobody may change it. */
+  readonly heldSpec?: unknown;
 }
 
 /** Decodes, checks against the schema and defaults. Throws 400, 415. */
@@ -101,7 +103,7 @@ function sayingNumber({ number }: NumberTooLarge, decode: () => void): void {
   }
 }
 
-/** The same for a value that is parsed already. It is copied, never changed. */
+/** The same for a value that is parsed already. It is copied, never changed, unless it is said to be the caller's. */
 export function draftFrom(
   target: Target,
   strategy: Strategy | undefined,
@@ -116,7 +118,9 @@ export function draftFrom(
   try {
     object = target.custom
       ? target.custom.decode(value as Record<string, unknown>, report?.unknown, options.applied)
-      : normalize(target.typeName, value, report);
+      : given.typeName !== undefined && given.typeName === target.typeName
+        ? (value as Mutable<KubeObject>)
+        : normalize(target.typeName, value, report, options.heldSpec);
   } catch (error) {
     if (!(error instanceof StatusError) || error.code !== 400) throw error;
     // Built-in types say it in full themselves.
@@ -138,8 +142,13 @@ export function draftFrom(
   (object as { kind?: string }).kind = target.kind;
   (object as { apiVersion?: string }).apiVersion = apiVersionOf(target);
   (object as { metadata?: unknown }).metadata ??= {};
+  const holder = object as { spec?: unknown };
+  const holds = options.heldSpec !== undefined && holder.spec === options.heldSpec;
+  // Defaults are written in place.
+  if (holds) holder.spec = (normalize(target.typeName, {}) as { spec?: unknown }).spec;
   if (!target.custom) applyDefaults(target.typeName, object);
   strategy?.default?.(object);
+  if (holds) holder.spec = options.heldSpec;
   return object;
 }
 

@@ -169,9 +169,14 @@ export function patchOf(
     const target = targetOf(resource);
     const name = current?.metadata.name ?? '';
     const kept = keepKind(patched, { target, patch: kind, subresource, name, refuse });
-    return draftFrom(target, strategy, kept, { ...options, refuse }, { duplicates });
+    const heldSpec = subresource === 'status' && isPod(resource) ? specOf(current) : undefined;
+    return draftFrom(target, strategy, kept, { ...options, refuse, heldSpec }, { duplicates });
   };
 }
+
+// Of other kinds the defaults may look from one half of the object at the other.
+const isPod = ({ typeName }: Resource) => typeName === 'io.k8s.api.core.v1.Pod';
+const specOf = (object: KubeObject | undefined) => (object as { readonly spec?: object } | undefined)?.spec;
 
 /** Throws 400 and 422 for a patch that does not fit. */
 export function patchedBy(kind: PatchKind, typeName: string, base: unknown, patch: unknown): unknown {

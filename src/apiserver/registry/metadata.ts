@@ -141,13 +141,23 @@ const order = [
 
 /**
  * The object as it is to be stored: in Kubernetes' field order whatever admission and rules added, with room for the
- * resourceVersion. Only such objects can be compared by their JSON.
+ * resourceVersion. Only such objects can be compared by their JSON. A spec or status that is `old`'s stays what it is.
  */
-export function canonical({ resource }: Registry, object: Mutable<KubeObject>): Mutable<KubeObject> {
+export function canonical({ resource }: Registry, object: Mutable<KubeObject>, old?: KubeObject): Mutable<KubeObject> {
   if (resource.custom) return resource.custom.canonical(object);
   if (!resource.typeName) return inOrder(object);
   if (!object.metadata.resourceVersion) object.metadata.resourceVersion = '0';
-  return normalize(resource.typeName, object);
+  return normalize(resource.typeName, object, undefined, halfOf(object as Halves, old as Halves | undefined));
+}
+
+interface Halves {
+  readonly spec?: object | undefined;
+  readonly status?: object | undefined;
+}
+
+function halfOf(object: Halves, old: Halves | undefined): object | undefined {
+  if (object.spec && object.spec === old?.spec) return object.spec;
+  return object.status === old?.status ? object.status : undefined;
 }
 
 function inOrder(object: Mutable<KubeObject>): Mutable<KubeObject> {

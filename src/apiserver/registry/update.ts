@@ -119,9 +119,9 @@ async function updateOnce(
   const checking = context.admitted ? undefined : admission.validate(attributes);
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
-  let ordered = canonical(registry, object);
   // Hooks may change the object: it must be all its own then.
   const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
+  let ordered = canonical(registry, object, adopts ? old : undefined);
   const same = adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text;
   if (same && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
   const compared = pause(bytes);
