@@ -2,8 +2,8 @@
 //   tools/bundle.ts          for this repository, into .cache/bundle/ (bin/entry.js runs it while it fits the sources)
 import { createHash } from 'node:crypto';
 import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { basename, dirname, extname, join, relative } from 'node:path';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { bundleFolder, sourceState } from '../bin/entry.js';
 
 const root = join(import.meta.dirname, '..');
@@ -13,29 +13,68 @@ const keptMs = 30 * 24 * 3600 * 1000;
 // What brings a program for each platform, or is loaded by its place.
 const outside = ['lmdb', 'node'];
 
+// What these hold is one script each, because only of a script can the code be kept that V8 makes while it runs.
+const scripts = ['server-role', 'agent-role'];
+
 /** Bundles `entry` and all it imports into `folder`, but for builtin modules and the packages of `outside`. */
 export async function bundle(entry: string, folder: string): Promise<void> {
-  await build({
+  const common: BuildOptions = {
     absWorkingDir: root,
-    entryPoints: [entry],
     outdir: folder,
     bundle: true,
-    splitting: true,
     minifyWhitespace: true,
     minifySyntax: true,
     lineLimit: 160,
-    format: 'esm',
     platform: 'node',
     target: 'node26',
     external: outside,
     // Named exports of packages of the older kind are not seen by imports that wait.
     mainFields: ['module', 'main'],
+  };
+  const extension = extname(entry);
+  await build({
+    ...common,
+    entryPoints: scripts.map(name => join(dirname(entry), `${name}${extension}`)),
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    define: { 'import.meta.url': 'scriptUrl' },
+    banner: { js: '(function(require,module,exports,scriptUrl){"use strict";' },
+    footer: { js: '})' },
+    plugins: [keepPlaces(folder), plainHttp],
+  });
+  await build({
+    ...common,
+    entryPoints: [entry],
+    splitting: true,
+    format: 'esm',
     // What packages of the older kind ask for when they run.
     banner: {
       js: "import { createRequire as requireOf } from 'node:module';const require = requireOf(import.meta.url);",
     },
-    plugins: [keepPlaces(folder), plainHttp],
+    plugins: [fromScripts(entry, folder), keepPlaces(folder), plainHttp],
   });
+}
+
+/** What `entry` imports of a script is loaded by `code-cache`. */
+function fromScripts(entry: string, folder: string): Plugin {
+  const loader = join(dirname(entry), `code-cache${extname(entry)}`);
+  return {
+    name: 'from-scripts',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\/[a-z]+-role\.[jt]s$/ }, ({ path }) => {
+        const name = basename(path, extname(path));
+        return scripts.includes(name) ? { path: name, namespace: 'from-scripts' } : undefined;
+      });
+      onLoad({ filter: /./, namespace: 'from-scripts' }, ({ path }) => {
+        const content = createHash('sha256')
+          .update(readFileSync(join(folder, `${path}.cjs`)))
+          .digest('hex');
+        const contents = `import { loadScript } from ${JSON.stringify(loader)};
+          export const { run } = loadScript(new URL('${path}.cjs', import.meta.url).href, '${content}');`;
+        return { contents, resolveDir: root };
+      });
+    },
+  };
 }
 
 /** Data files lie beside the module that reads them, also when that module's code has moved. */

@@ -5,7 +5,6 @@ import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { collectGarbage } from './collect-garbage.ts';
-import type { ServerConfig } from './role.ts';
 import { type ChildLink, childLink } from './supervisor/child-link.ts';
 
 // By then all parts run.
@@ -22,17 +21,12 @@ const surroundings = (name: string, link: ChildLink) => ({
 
 const roles: Record<string, Role> = {
   async server(file, signal, link, flags) {
-    const [{ runServer }, { readRoleConfig }, { readServerFlags }] = await Promise.all([
-      import('./server.ts'),
-      import('./role.ts'),
-      import('./store-config.ts'),
-    ]);
-    const config = { ...readRoleConfig<ServerConfig>(file), ...readServerFlags(flags) };
-    await runServer(config, signal, surroundings('server', link));
+    const { run } = await import('./server-role.ts');
+    await run(file, signal, surroundings('server', link), flags);
   },
   async agent(file, signal, link) {
-    const [{ runAgent }, { readRoleConfig }] = await Promise.all([import('./agent.ts'), import('./role.ts')]);
-    await runAgent(readRoleConfig(file), signal, surroundings('agent', link));
+    const { run } = await import('./agent-role.ts');
+    await run(file, signal, surroundings('agent', link));
   },
   async forward(file, signal, link) {
     const [{ runForwards }, { readRoleConfig }] = await Promise.all([import('./forwarder.ts'), import('./role.ts')]);
@@ -43,6 +37,13 @@ const roles: Record<string, Role> = {
     await runSupervisor(file, signal, systemClock);
   },
 };
+
+// In this order: functions that have not run for a while may lose their code when garbage is collected.
+async function settle(): Promise<void> {
+  const { keepCode } = await import('./code-cache.ts');
+  keepCode();
+  collectGarbage();
+}
 
 /** Runs a daemon until SIGTERM, SIGINT or the end of its supervisor; a second signal ends it at once. */
 async function runRole(name: string, role: Role, file: string, flags: readonly string[]): Promise<void> {
@@ -58,7 +59,7 @@ async function runRole(name: string, role: Role, file: string, flags: readonly s
   // A terminal that closes does not end a daemon.
   process.on('SIGHUP', () => {});
   if (name !== 'supervisor') link.orphaned.addEventListener('abort', () => stop.abort(link.orphaned.reason));
-  if (name === 'server' || name === 'agent') systemClock.after(settledMs, collectGarbage);
+  if (name === 'server' || name === 'agent') systemClock.after(settledMs, () => void settle());
   try {
     await role(file, stop.signal, link, flags);
     process.exit(0);
