@@ -40,7 +40,7 @@ export async function bundle(entry: string, folder: string): Promise<void> {
     define: { 'import.meta.url': 'scriptUrl' },
     banner: { js: '(function(require,module,exports,scriptUrl){"use strict";' },
     footer: { js: '})' },
-    plugins: [keepPlaces(folder), plainHttp],
+    plugins: [keepPlaces(folder), leaner],
   });
   await build({
     ...common,
@@ -51,7 +51,7 @@ export async function bundle(entry: string, folder: string): Promise<void> {
     banner: {
       js: "import { createRequire as requireOf } from 'node:module';const require = requireOf(import.meta.url);",
     },
-    plugins: [fromScripts(entry, folder), keepPlaces(folder), plainHttp],
+    plugins: [fromScripts(entry, folder), keepPlaces(folder), leaner],
   });
 }
 
@@ -93,19 +93,39 @@ function keepPlaces(folder: string): Plugin {
   };
 }
 
-/**
- * An import of `node:http` makes Node read all it exports, its WebSocket too, which loads a whole HTTP client: a tenth of
- * the API server's start.
- */
-const plainHttp: Plugin = {
-  name: 'plain-http',
+// What takes time to load and is not used.
+const lean: Record<string, string> = {
+  // An import of it makes Node read all it exports, its WebSocket too, which loads a whole HTTP client: a tenth of the API
+  // server's start.
+  http: "module.exports = process.getBuiltinModule('node:http');",
+  // Without what pushes metrics, gathers those of a cluster of processes, and watches the process.
+  'prom-client': ['Counter', 'Gauge', 'Registry']
+    .map(name => `exports.${name} = require('prom-client/lib/${name.toLowerCase()}');`)
+    .join('\n'),
+};
+
+// What few starts use, which is run when something of it is first asked for.
+const late = ['@grpc/grpc-js', 'yaml'];
+
+const leaner: Plugin = {
+  name: 'leaner',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?http$/ }, () => ({ path: 'http', namespace: 'plain-http' }));
-    onLoad({ filter: /./, namespace: 'plain-http' }, () => ({
-      contents: "module.exports = process.getBuiltinModule('node:http');",
-    }));
+    onResolve({ filter: /./ }, ({ path, namespace }) => {
+      const name = path.replace(/^node:/, '');
+      const ours = namespace !== 'leaner' && (Object.hasOwn(lean, name) || late.includes(name));
+      return ours ? { path: name, namespace: 'leaner' } : undefined;
+    });
+    onLoad({ filter: /./, namespace: 'leaner' }, async ({ path }) => {
+      const contents = lean[path] ?? whenAsked(path, Object.keys(await import(path)));
+      return { contents, resolveDir: root };
+    });
   },
 };
+
+function whenAsked(name: string, exported: readonly string[]): string {
+  const getters = exported.map(key => `get ${JSON.stringify(key)}() { return load()[${JSON.stringify(key)}]; }`);
+  return `let loaded; const load = () => (loaded ??= require('${name}')); module.exports = {${getters.join(',')}};`;
+}
 
 async function bundleRepository(): Promise<void> {
   const state = sourceState();

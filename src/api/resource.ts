@@ -71,13 +71,25 @@ interface Facts {
   resources: ResourceFact[];
 }
 
+interface TypeFacts {
+  types: Record<string, { gvk?: [string, string, string][] | '*' }>;
+}
+
 /** Reads one of the fact files. */
 export function readFacts<T>(file: string): T {
   return JSON.parse(readFileSync(new URL(`fact/${file}`, import.meta.url), 'utf8')) as T;
 }
 
+let types: unknown;
+
+/** What types.json says, which is large: read once. */
+export function typeFacts<T>(): T {
+  types ??= readFacts('types.json');
+  return types as T;
+}
+
 /** OpenAPI names by group, version and kind. */
-function typeNames(types: Record<string, { gvk?: [string, string, string][] | '*' }>): Map<string, string> {
+function typeNames({ types }: TypeFacts): Map<string, string> {
   const names = new Map<string, string>();
   for (const [name, { gvk }] of Object.entries(types)) {
     if (!Array.isArray(gvk)) continue;
@@ -104,8 +116,7 @@ let builtin: ResourceTable | undefined;
 export function builtinResources(): ResourceTable {
   if (builtin) return builtin;
   const facts = readFacts<Facts>('resources.json');
-  const { types } = readFacts<{ types: Record<string, { gvk?: [string, string, string][] | '*' }> }>('types.json');
-  const names = typeNames(types);
+  const names = typeNames(typeFacts<TypeFacts>());
   const resources = facts.resources.map((f): Resource => {
     const sub = Object.entries(f.sub ?? {}).map(([name, s]): [string, Subresource] => [
       name,

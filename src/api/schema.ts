@@ -1,6 +1,6 @@
 // What the API facts say about each type, in the shape codecs, patches and field sets want it.
 import { BugError } from '../base/assert.ts';
-import { readFacts } from './resource.ts';
+import { typeFacts } from './resource.ts';
 
 export type Scalar =
   | 'string'
@@ -126,13 +126,9 @@ interface Facts {
   consts: Record<string, { v: string[]; enum?: 1 }>;
 }
 
-let facts: Facts | undefined;
 const cache = new Map<string, TypeSchema>();
 
-function load(): Facts {
-  facts ??= readFacts<Facts>('types.json');
-  return facts;
-}
+const load = (): Facts => typeFacts<Facts>();
 
 export const isTypeName = (typeName: string): boolean => Object.hasOwn(load().types, typeName);
 

@@ -6,6 +6,10 @@ export interface Random {
   bytes(bytes: number): Uint8Array;
 }
 
+// Not the global `crypto`, which loads all of Web Crypto; and not before it is asked for, because some processes never do.
+let loaded: typeof import('node:crypto') | undefined;
+const crypto = () => (loaded ??= process.getBuiltinModule('node:crypto'));
+
 // Asking for many numbers costs hardly more than for one.
 const pool = new Uint32Array(1024);
 let used = pool.length;
@@ -14,13 +18,13 @@ let used = pool.length;
 export const systemRandom: Random = {
   next() {
     if (used === pool.length) {
-      crypto.getRandomValues(pool);
+      crypto().randomFillSync(pool);
       used = 0;
     }
     return pool[used++]! / 2 ** 32;
   },
   bytes(bytes) {
-    return crypto.getRandomValues(new Uint8Array(bytes));
+    return crypto().randomFillSync(new Uint8Array(bytes));
   },
 };
 
@@ -57,7 +61,7 @@ const hex = Array.from({ length: 256 }, (_, x) => x.toString(16).padStart(2, '0'
 
 /** A version 4 UUID. */
 export function randomUuid(random: Random): string {
-  if (random === systemRandom) return crypto.randomUUID();
+  if (random === systemRandom) return crypto().randomUUID();
   const b = random.bytes(16);
   b[6] = (b[6]! & 0x0f) | 0x40;
   b[8] = (b[8]! & 0x3f) | 0x80;

@@ -4,7 +4,6 @@ import { messageOf } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import { collectGarbage } from './collect-garbage.ts';
 import { type ChildLink, childLink } from './supervisor/child-link.ts';
 
 // By then all parts run.
@@ -40,7 +39,10 @@ const roles: Record<string, Role> = {
 
 // In this order: functions that have not run for a while may lose their code when garbage is collected.
 async function settle(): Promise<void> {
-  const { keepCode } = await import('./code-cache.ts');
+  const [{ keepCode }, { collectGarbage }] = await Promise.all([
+    import('./code-cache.ts'),
+    import('./collect-garbage.ts'),
+  ]);
   keepCode();
   collectGarbage();
 }
