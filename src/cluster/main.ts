@@ -37,19 +37,24 @@ const roles: Record<string, Role> = {
   },
 };
 
+async function keepCode(): Promise<void> {
+  (await import('./code-cache.ts')).keepCode();
+}
+
 // In this order: functions that have not run for a while may lose their code when garbage is collected.
 async function settle(): Promise<void> {
-  const [{ keepCode }, { collectGarbage }] = await Promise.all([
-    import('./code-cache.ts'),
-    import('./collect-garbage.ts'),
-  ]);
-  keepCode();
-  collectGarbage();
+  await keepCode();
+  (await import('./collect-garbage.ts')).collectGarbage();
 }
 
 /** Runs a daemon until SIGTERM, SIGINT or the end of its supervisor; a second signal ends it at once. */
 async function runRole(name: string, role: Role, file: string, flags: readonly string[]): Promise<void> {
   const link = childLink();
+  let ready = false;
+  const toldReady = () => {
+    ready = true;
+    link.ready();
+  };
   const stop = new AbortController();
   let signals = 0;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -63,7 +68,8 @@ async function runRole(name: string, role: Role, file: string, flags: readonly s
   if (name !== 'supervisor') link.orphaned.addEventListener('abort', () => stop.abort(link.orphaned.reason));
   if (name === 'server' || name === 'agent') systemClock.after(settledMs, () => void settle());
   try {
-    await role(file, stop.signal, link, flags);
+    await role(file, stop.signal, { ...link, ready: toldReady }, flags);
+    if (ready) await keepCode();
     process.exit(0);
   } catch (error) {
     link.failed(messageOf(error));
