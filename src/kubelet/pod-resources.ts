@@ -72,6 +72,11 @@ export class PodResources {
     return wider.size ? withGrants(granted, wider) : granted;
   }
 
+  /** No resize is asked for, refused or under way. */
+  get isSettled(): boolean {
+    return !this.#problem && !this.#error && !this.#underWay;
+  }
+
   get deferred(): boolean {
     return this.#problem !== undefined;
   }

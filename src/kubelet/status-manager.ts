@@ -38,6 +38,11 @@ const maxConcurrent = 10;
 const maxRetryMs = 10_000;
 const owned = new Set<string>(ownedConditions);
 
+export interface StatusSources {
+  readonly api: Pod | undefined;
+  readonly own: PodStatus | undefined;
+}
+
 export class StatusManager {
   readonly #o: StatusManagerOptions;
   readonly #entries = new Map<string, Entry>();
@@ -48,6 +53,11 @@ export class StatusManager {
 
   constructor(options: StatusManagerOptions) {
     this.#o = options;
+  }
+
+  /** What the API is known to have of the pod, and the last status set. */
+  sourcesOf(uid: string): StatusSources {
+    return { api: this.#newest(uid), own: this.#entries.get(uid)?.status };
   }
 
   /** The last status set, or the published one, with the conditions others have written since. */

@@ -1,8 +1,9 @@
 // Makes one pod's status of all that is known of it, and hands it on; changes meanwhile go together.
-import type { Pod, PodStatus } from '../api/type/core-v1.ts';
+import type { Container, Pod, PodStatus } from '../api/type/core-v1.ts';
 import type { ObservedPod } from './kernel/observed.ts';
 import { makePodStatus, type WaitingReason } from './kernel/pod-status.ts';
 import type { PodResources } from './pod-resources.ts';
+import type { StatusSources } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
 import type { Stage, Verdict, WorkerContext } from './worker-context.ts';
 
@@ -28,6 +29,8 @@ export class StatusPublisher {
   readonly #messages = new Map<string, string>();
   #publishing: Promise<void> | undefined;
   #publishAgain = false;
+  /** Of what the last status was made, if it was simple. */
+  #made: (StatusSources & { readonly pod: Pod; readonly observed: ObservedPod }) | undefined;
 
   constructor(context: WorkerContext, view: PodView) {
     this.#c = context;
@@ -76,6 +79,7 @@ export class StatusPublisher {
     const { pod, uid, stage, verdict } = this.#v;
     if (!pod || this.#v.removed) return;
     const observed = this.#v.observed();
+    if (this.#isMade(pod, observed)) return;
     for (const c of observed.containers) {
       if (c.state === 'exited' && !this.#messages.has(c.id))
         this.#messages.set(c.id, await terminationMessage(this.#c.host, c));
@@ -103,9 +107,38 @@ export class StatusPublisher {
       resourcesInForce: id => this.#v.resources.inForce(id),
       resizeConditions: this.#v.resources.conditions(pod, observed),
     });
-    statuses.set(uid, verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status);
+    const made = verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status;
+    statuses.set(uid, made);
+    this.#made = this.#isSimple(pod, observed)
+      ? { pod, observed, api: statuses.sourcesOf(uid).api, own: made }
+      : undefined;
+  }
+
+  /** Whether the status is the one made last: a start is looked at twice, when the runtime tells and when the step ends. */
+  #isMade(pod: Pod, observed: ObservedPod): boolean {
+    const made = this.#made;
+    if (made?.pod !== pod || made.observed !== observed || !this.#isSimple(pod, observed)) return false;
+    const { api, own } = this.#c.statuses.sourcesOf(this.#v.uid);
+    return api === made.api && own === made.own;
+  }
+
+  /** Whether nothing but the pod and what is observed of it goes into its status. */
+  #isSimple(pod: Pod, observed: ObservedPod): boolean {
+    const { stage, verdict, waiting, killedToRestart, resources } = this.#v;
+    return (
+      stage === 'sync' &&
+      !verdict &&
+      waiting.size === 0 &&
+      killedToRestart.size === 0 &&
+      resources.isSettled &&
+      !this.#c.devices &&
+      observed.containers.every(c => c.state !== 'exited') &&
+      ![...(pod.spec.initContainers ?? []), ...pod.spec.containers].some(isProbed)
+    );
   }
 }
+
+const isProbed = (c: Container): boolean => !!(c.startupProbe ?? c.readinessProbe ?? c.livenessProbe);
 
 function withCondition(status: PodStatus, condition: NonNullable<Verdict['condition']>, nowMs: number): PodStatus {
   if (status.conditions?.some(c => c.type === condition.type && c.status === condition.status)) return status;
