@@ -58,7 +58,7 @@ export class MemoryHost implements Host {
   async writeFile(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
     const { names, parent } = this.#follow(path);
     if (parent?.kind !== 'directory') throw new Error(`ENOENT: no directory for "${path}"`);
-    this.#put(names, entryOf('file', { data, mode: options.mode ?? 0o644 }));
+    this.#put(names, entryOf('file', { data, mode: options.mode ?? 0o644 }), parent);
   }
 
   async readFile(path: string): Promise<string | undefined> {
@@ -169,12 +169,10 @@ export class MemoryHost implements Host {
   }
 
   /** In the place of what is there; missing parents are made. */
-  #put(names: readonly string[], entry: Entry): void {
-    const above = names.slice(0, -1);
-    const parent = this.#directory(above);
+  #put(names: readonly string[], entry: Entry, parent = this.#directory(names.slice(0, -1))): void {
     parent.children ??= new Map();
     parent.children.set(names.at(-1)!, entry);
-    this.#notify(above);
+    if (this.#watchers.size > 0) this.#notify(names.slice(0, -1));
   }
 
   #notify(directory: readonly string[]): void {
@@ -196,7 +194,7 @@ export class MemoryHost implements Host {
 
   /** Resolves links along the whole path. */
   #follow(path: string, depth = 0): Place {
-    const names = namesOf(untidy.test(path) ? normalize(path) : path);
+    const names = namesOf(path.includes('.') && untidy.test(path) ? normalize(path) : path);
     let parent: Entry | undefined;
     let entry: Entry | undefined = this.#root;
     for (let i = 0; i < names.length; i++) {
@@ -223,7 +221,10 @@ export class MemoryHost implements Host {
 /** Has names that stand for other directories. */
 const untidy = /(^|\/)\.\.?(\/|$)/;
 
-const namesOf = (path: string): string[] => path.split('/').filter(name => name !== '');
+const namesOf = (path: string): string[] =>
+  path.length > 1 && path.startsWith('/') && !path.endsWith('/') && !path.includes('//')
+    ? path.slice(1).split('/')
+    : path.split('/').filter(name => name !== '');
 
 function entryOf(kind: Entry['kind'], more: Partial<Entry>): Entry {
   return { kind, data: '', target: '', mode: 0, uid: 0, gid: 0, children: undefined, ...more };

@@ -27,3 +27,31 @@ test('bytes that are no text are never taken for the same', async () => {
   await writePayload(host, new VirtualClock(), dir, payload({ bin: Uint8Array.of(0xde) }));
   assert.equal(await showsPayload(host, dir, payload({ bin: Uint8Array.of(0xca) })), false);
 });
+
+test('a volume that is new is asked for nothing but what is there', async () => {
+  const host = new MemoryHost();
+  await host.makeDirectory(dir);
+  const calls: string[] = [];
+  const counting = new Proxy(host, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        calls.push(String(name));
+        return value.apply(target, args);
+      };
+    },
+  });
+  const clock = new VirtualClock();
+  await writePayload(counting, clock, dir, payload({ token: utf8('1'), 'd/ca': utf8('2') }));
+  assert.deepEqual(calls.splice(0).sort(), [
+    ...['list', 'makeDirectory', 'makeDirectory', 'rename', 'symlink', 'symlink', 'symlink', 'writeFile', 'writeFile'],
+  ]);
+  // Left by a writer that was killed: a link on its way, and a directory named by this very time.
+  await host.symlink('..nowhere', `${dir}/..data_tmp`);
+  await host.writeFile(`${dir}/stray`, 'x');
+  await writePayload(counting, clock, dir, payload({ token: utf8('3') }));
+  assert.deepEqual(await host.list(dir), ['..2026_01_01_00_00_00.000000000.1', '..data', 'token']);
+  assert.equal(await host.readLink(`${dir}/token`), '..data/token');
+  assert.equal(await host.readFile(`${dir}/token`), '3');
+});

@@ -4,6 +4,7 @@ import type { Host } from '../host/host.ts';
 import { isInside, type Payload } from '../kernel/payload.ts';
 
 const dataLink = '..data';
+const temporaryLink = '..data_tmp';
 const decoder = new TextDecoder();
 /** What bytes that are no UTF-8 decode to. */
 const noText = '\ufffd';
@@ -20,9 +21,10 @@ export async function writePayload(
   owner: { readonly gid?: number } = {},
 ): Promise<void> {
   for (const path of payload.keys()) if (!isInside(path)) throw new Error(`path "${path}" must stay inside the volume`);
-  const old = await host.readLink(join(dir, dataLink));
-  const name = await freshName(host, dir, stamp(clock.now()));
-  const fresh = join(dir, name);
+  const there = new Set(await host.list(dir));
+  const old = there.has(dataLink) ? await host.readLink(`${dir}/${dataLink}`) : undefined;
+  const name = freshName(there, stamp(clock.now()));
+  const fresh = `${dir}/${name}`;
   await host.makeDirectory(fresh, 0o755);
   for (const [path, file] of payload) {
     const target = join(fresh, path);
@@ -32,19 +34,17 @@ export async function writePayload(
     if (file.uid !== undefined || owner.gid !== undefined) await host.chown(target, file.uid ?? -1, owner.gid ?? -1);
   }
   if (owner.gid !== undefined) await giveDirectories(host, dir, fresh, payload, owner.gid);
-  const temporary = join(dir, '..data_tmp');
-  await host.remove(temporary);
+  const temporary = `${dir}/${temporaryLink}`;
+  if (there.has(temporaryLink)) await host.remove(temporary);
   await host.symlink(name, temporary);
-  await host.rename(temporary, join(dir, dataLink));
+  await host.rename(temporary, `${dir}/${dataLink}`);
   const roots = new Set([...payload.keys()].map(p => p.split('/')[0]!));
   for (const root of roots) {
-    if ((await host.readLink(join(dir, root))) === undefined)
-      await host.symlink(`${dataLink}/${root}`, join(dir, root));
+    const link = `${dir}/${root}`;
+    if (!there.has(root) || (await host.readLink(link)) === undefined) await host.symlink(`${dataLink}/${root}`, link);
   }
-  for (const entry of await host.list(dir)) {
-    if (entry.startsWith('..') ? entry !== dataLink && entry !== name && entry === old : !roots.has(entry))
-      await host.remove(join(dir, entry));
-  }
+  for (const entry of there)
+    if (entry.startsWith('..') ? entry === old : !roots.has(entry)) await host.remove(`${dir}/${entry}`);
 }
 
 /** The directories go to the group as well, and hand it on. */
@@ -77,10 +77,10 @@ async function countFiles(host: Host, dir: string): Promise<number> {
   return (await Promise.all(counts)).reduce((sum, n) => sum + n, 0);
 }
 
-async function freshName(host: Host, dir: string, base: string): Promise<string> {
+function freshName(taken: ReadonlySet<string>, base: string): string {
   for (let n = 0; ; n++) {
     const name = n ? `${base}.${n}` : base;
-    if (!(await host.info(join(dir, name), { follow: false }))) return name;
+    if (!taken.has(name)) return name;
   }
 }
 
