@@ -4,8 +4,8 @@ import { type Log, silentLog } from '../base/log.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { RevisionIndex } from './revision-index.ts';
 import { RevisionStore } from './revision-store.ts';
-import type { Commit, Rows } from './rows.ts';
-import { bytesOf, type Store, type StoreValue } from './store.ts';
+import type { Commit, DecidedWrite, Rows } from './rows.ts';
+import { bytesOf, type Store } from './store.ts';
 
 /** Log entries kept for watches and old lists unless asked otherwise. */
 // Twice what caches replay after a start; in between they have windows of their own.
@@ -20,25 +20,20 @@ export interface MemoryStoreOptions {
 
 class MemoryRows implements Rows {
   readonly inMemory = true;
-  readonly #values = new Map<number, StoreValue>();
-  readonly #keys = new Map<string, number>();
+  readonly #rows = new Map<number, Pick<DecidedWrite, 'type' | 'key' | 'value'>>();
   #revision = 0;
   readonly readsAtOnce = Number.POSITIVE_INFINITY;
 
   read(revision: number): Uint8Array | undefined {
-    const value = this.#values.get(revision);
-    return value && bytesOf(value);
+    const row = this.#rows.get(revision);
+    return row && bytesOf(row.value);
   }
 
   admit(): void {}
 
   async commit({ writes, removed, state }: Commit): Promise<void> {
-    for (const write of writes) {
-      this.#values.set(write.revision, write.value);
-      if (write.type === 'put') this.#keys.set(write.key, write.revision);
-      else this.#keys.delete(write.key);
-    }
-    for (const revision of removed) this.#values.delete(revision);
+    for (const { type, key, value, revision } of writes) this.#rows.set(revision, { type, key, value });
+    for (const revision of removed) this.#rows.delete(revision);
     this.#revision = state.revision;
   }
 
@@ -49,7 +44,12 @@ class MemoryRows implements Rows {
   /** One JSON object a line: `{revision}`, then `{key, revision, value}` for each key, the value in base64. */
   async snapshot(file: string): Promise<void> {
     const lines = [JSON.stringify({ revision: this.#revision })];
-    for (const [key, revision] of this.#keys) {
+    // What a row replaces or deletes comes before it, if it is still there.
+    const newest = new Map<string, number>();
+    for (const [revision, { type, key }] of this.#rows)
+      if (type === 'put') newest.set(key, revision);
+      else newest.delete(key);
+    for (const [key, revision] of newest) {
       const value = Buffer.from(this.read(revision)!).toString('base64');
       lines.push(JSON.stringify({ key, revision, value }));
     }
@@ -57,8 +57,7 @@ class MemoryRows implements Rows {
   }
 
   async close(): Promise<void> {
-    this.#values.clear();
-    this.#keys.clear();
+    this.#rows.clear();
   }
 }
 

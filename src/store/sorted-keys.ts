@@ -22,9 +22,15 @@ function compareUnits(a: string, b: string): number {
 const wide = /[\ud800-\uffff]/;
 const chunkKeys = 512;
 
+// Keys that are new are put in their places together: an eighth of what it costs to do so one by one.
+const mostFresh = 2048;
+const splitKeys = 384;
+
 /** A set of strings in UTF-8 order: short sorted runs, so that an insertion moves few keys. */
 export class SortedKeys {
   readonly #chunks: string[][] = [];
+  /** In no place yet. */
+  readonly #fresh = new Set<string>();
   // Comparing natively is several times faster; the first key that needs the real order switches for good. Keys already
   // there keep their places, since both orders agree on them.
   #compare = compareUnits;
@@ -38,20 +44,45 @@ export class SortedKeys {
   add(key: string): void {
     if (this.#compare === compareUnits && wide.test(key)) this.#compare = compareUtf8;
     this.#size++;
-    if (this.#chunks.length === 0) {
-      this.#chunks.push([key]);
-      return;
+    this.#fresh.add(key);
+    if (this.#fresh.size >= mostFresh) this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#fresh.size === 0) return;
+    const keys = [...this.#fresh];
+    // Without a function it is their order of units, found natively.
+    if (this.#compare === compareUnits) keys.sort();
+    else keys.sort(this.#compare);
+    this.#fresh.clear();
+    for (let from = 0; from < keys.length; ) {
+      const at = this.#chunkOf(keys[from]!);
+      const next = this.#chunks[at + 1]?.[0];
+      let to = next === undefined ? keys.length : from + 1;
+      while (to < keys.length && this.#compare(keys[to]!, next!) < 0) to++;
+      const run = this.#merged(this.#chunks[at] ?? [], keys.slice(from, to));
+      this.#chunks.splice(at, 1, ...(run.length > chunkKeys ? split(run) : [run]));
+      from = to;
     }
-    const at = this.#chunkOf(key);
-    const chunk = this.#chunks[at]!;
-    // Appending is what a load in order and names with counters do.
-    if (this.#compare(chunk[chunk.length - 1]!, key) < 0) chunk.push(key);
-    else chunk.splice(this.#lowerBound(chunk, key), 0, key);
-    if (chunk.length > chunkKeys) this.#split(at, chunk);
+  }
+
+  #merged(old: readonly string[], more: readonly string[]): string[] {
+    const out: string[] = [];
+    let i = 0;
+    for (const key of more) {
+      while (i < old.length && this.#compare(old[i]!, key) < 0) out.push(old[i++]!);
+      out.push(key);
+    }
+    while (i < old.length) out.push(old[i++]!);
+    return out;
   }
 
   delete(key: string): void {
-    if (this.#chunks.length === 0) return;
+    if (this.#fresh.delete(key)) this.#size--;
+    else if (this.#chunks.length > 0) this.#remove(key);
+  }
+
+  #remove(key: string): void {
     const at = this.#chunkOf(key);
     const chunk = this.#chunks[at]!;
     const i = this.#lowerBound(chunk, key);
@@ -63,6 +94,7 @@ export class SortedKeys {
 
   /** Visits, in order, keys that start with `prefix` and lie behind `after`, until `visit` returns false. */
   visit(prefix: string, after: string | undefined, visit: (key: string) => boolean): void {
+    this.#settle();
     if (this.#chunks.length === 0) return;
     const from = after !== undefined && this.#compare(after, prefix) >= 0 ? after : prefix;
     let at = this.#chunkOf(from);
@@ -75,12 +107,6 @@ export class SortedKeys {
         if (!key.startsWith(prefix) || !visit(key)) return;
       }
     }
-  }
-
-  // Appended runs stay full: the split leaves the left one nearly so.
-  #split(at: number, chunk: string[]): void {
-    const last = at === this.#chunks.length - 1;
-    this.#chunks.splice(at + 1, 0, chunk.splice(last ? chunkKeys - 32 : chunkKeys / 2));
   }
 
   // The last run whose first key is not behind `key`.
@@ -105,4 +131,11 @@ export class SortedKeys {
     }
     return low;
   }
+}
+
+function split(run: readonly string[]): string[][] {
+  const length = Math.ceil(run.length / Math.ceil(run.length / splitKeys));
+  const parts: string[][] = [];
+  for (let i = 0; i < run.length; i += length) parts.push(run.slice(i, i + length));
+  return parts;
 }

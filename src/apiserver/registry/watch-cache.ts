@@ -43,6 +43,8 @@ export interface WatchCacheOptions {
   readonly kept?: KeptBytes;
 }
 
+// So many changes wait for being put in order at most, of caches that are not much larger.
+const mostUnsorted = 1024;
 // How many changes keep their watch frames.
 const framesKept = 64;
 // Of changes that are old: what a watch may resume behind where little happens, as in Kubernetes.
@@ -65,7 +67,9 @@ export class WatchCache {
   readonly counts = new CacheCounts();
   readonly #options: WatchCacheOptions;
   readonly #byKey = new Map<string, Stored>();
+  /** The content when somebody last asked for it in order, and what has changed since: undefined is gone. */
   #tree = SortedTree.empty<Stored>();
+  readonly #changed = new Map<string, Stored | undefined>();
   readonly #pending = new Map<string, Pending[]>();
   // A ring of the newest events: #events[#head] is the oldest.
   #events: CacheEvent[] = [];
@@ -178,7 +182,7 @@ export class WatchCache {
     this.#unreadable.delete(key);
     this.#bytes += stored.size - (this.#byKey.get(key)?.size ?? 0);
     this.#byKey.set(key, stored);
-    this.#tree = this.#tree.set(key, stored);
+    this.#change(key, stored);
   }
 
   /** Whether that is all there is to do about the event. */
@@ -233,18 +237,24 @@ export class WatchCache {
       if (!this.#isUnmeasured) this.#bytes += stored.size - (previous?.size ?? 0);
       previous?.release();
       this.#byKey.set(key, stored);
-      this.#tree = this.#tree.set(key, stored);
+      this.#change(key, stored);
       stored.retain(this.#kept);
       this.#publish({ type: previous ? 'MODIFIED' : 'ADDED', key, revision: event.revision, stored, previous });
     } else {
       this.#byKey.delete(key);
       if (!this.#isUnmeasured) this.#bytes -= previous?.size ?? 0;
-      this.#tree = this.#tree.delete(key);
+      this.#change(key, undefined);
       const last = () => previous?.object ?? this.#options.decode(event.value, event.revision);
       previous?.release();
       const final = pending?.final ?? withRevision(last(), key, event.revision);
       this.#publish({ type: 'DELETED', key, revision: event.revision, stored: final, previous });
     }
+  }
+
+  /** Nobody may ever ask for the order of what changes all the time: leases, events. */
+  #change(key: string, stored: Stored | undefined): void {
+    this.#changed.set(key, stored);
+    if (this.#changed.size > Math.max(mostUnsorted, this.#tree.size >> 2)) this.snapshot();
   }
 
   #takePending(key: string, revision: number): Pending | undefined {
@@ -330,12 +340,16 @@ export class WatchCache {
 
   /** The present content: an immutable snapshot. */
   snapshot(): SortedTree<Stored> {
+    if (this.#changed.size > 0) {
+      this.#tree = this.#tree.changed(this.#changed);
+      this.#changed.clear();
+    }
     return this.#tree;
   }
 
   /** The content as it was at `revision`. Throws 410 Expired when that is out of the window. */
   snapshotAt(revision: number): SortedTree<Stored> {
-    let tree = this.#tree;
+    let tree = this.snapshot();
     const later = this.since(revision);
     for (let i = later.length - 1; i >= 0; i--) {
       const { key, previous } = later[i]!;

@@ -23,6 +23,8 @@ test('behaves like a sorted map, and snapshots stay as they were', () => {
     fc.property(fc.array(operation, { maxLength: 600 }), key, key, (operations, prefix, after) => {
       const twin = new Map<string, number>();
       let tree = SortedTree.empty<number>();
+      let late = SortedTree.empty<number>();
+      const changes = new Map<string, number | undefined>();
       const snapshots: [SortedTree<number>, [string, number][]][] = [];
       const sorted = () => [...twin].sort(([a], [b]) => (a < b ? -1 : 1));
       operations.forEach((o, i) => {
@@ -33,7 +35,15 @@ test('behaves like a sorted map, and snapshots stay as they were', () => {
           twin.delete(o.key);
           tree = tree.delete(o.key);
         }
-        if (i % 50 === 0) snapshots.push([tree, sorted()]);
+        changes.set(o.key, o.kind === 'set' ? o.value : undefined);
+        // Few at a time, and more than there is.
+        if (i % 7 === 0 || i % 300 > 280) {
+          late = late.changed(changes);
+          changes.clear();
+          assert.deepEqual(entries(late), sorted());
+          assert.equal(late.size, twin.size);
+        }
+        if (i % 50 === 0) snapshots.push([tree, sorted()], [late.changed(changes), sorted()]);
       });
       assert.equal(tree.size, twin.size);
       assert.deepEqual(entries(tree), sorted());

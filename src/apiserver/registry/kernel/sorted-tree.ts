@@ -114,6 +114,27 @@ export class SortedTree<V> {
     );
   }
 
+  /** With these values; undefined deletes. Many changes cost what looking at all entries does. */
+  changed(changes: ReadonlyMap<string, V | undefined>): SortedTree<V> {
+    if (changes.size < this.size >> 4) {
+      let tree: SortedTree<V> = this;
+      for (const [key, value] of changes) tree = value === undefined ? tree.delete(key) : tree.set(key, value);
+      return tree;
+    }
+    const entries: (readonly [string, V])[] = [];
+    const put = (key: string, value: V | undefined) => value !== undefined && entries.push([key, value]);
+    const keys = [...changes.keys()].sort();
+    let i = 0;
+    this.scan('', undefined, (value, key) => {
+      while (i < keys.length && keys[i]! < key) put(keys[i]!, changes.get(keys[i++]!));
+      if (keys[i] === key) put(key, changes.get(keys[i++]!));
+      else entries.push([key, value]);
+      return undefined;
+    });
+    while (i < keys.length) put(keys[i]!, changes.get(keys[i++]!));
+    return SortedTree.from(entries);
+  }
+
   /** Values of keys that start with `prefix` and follow `after`, in order, until `visit` returns false. */
   scan(prefix: string, after: string | undefined, visit: (value: V, key: string) => boolean | undefined): void {
     const from = after !== undefined && after >= prefix ? after : prefix;
