@@ -2,31 +2,13 @@
 import { formatTime } from '../api/meta.ts';
 import type { Event } from '../api/type/core-v1.ts';
 import type { Clock } from '../base/clock.ts';
+import { Lru } from './lru.ts';
 
 const cacheEntries = 4096;
 const maxSimilar = 10;
 const similarIntervalMs = 600_000;
 const spamBurst = 25;
 const spamQps = 1 / 300;
-
-/** Keeps what was used last. */
-class Lru<V> {
-  readonly #map = new Map<string, V>();
-
-  get(key: string): V | undefined {
-    const value = this.#map.get(key);
-    if (value === undefined) return undefined;
-    this.#map.delete(key);
-    this.#map.set(key, value);
-    return value;
-  }
-
-  set(key: string, value: V): void {
-    this.#map.delete(key);
-    this.#map.set(key, value);
-    if (this.#map.size > cacheEntries) this.#map.delete(this.#map.keys().next().value!);
-  }
-}
 
 interface Observed {
   readonly count: number;
@@ -45,9 +27,9 @@ export interface Correlated {
 
 export class EventCorrelator {
   readonly #clock: Clock;
-  readonly #similar = new Lru<{ messages: Set<string>; lastMs: number }>();
-  readonly #observed = new Lru<Observed>();
-  readonly #spam = new Lru<{ tokens: number; lastMs: number }>();
+  readonly #similar = new Lru<{ messages: Set<string>; lastMs: number }>(cacheEntries);
+  readonly #observed = new Lru<Observed>(cacheEntries);
+  readonly #spam = new Lru<{ tokens: number; lastMs: number }>(cacheEntries);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -76,10 +58,12 @@ export class EventCorrelator {
     const groupKey = groupKeyOf(event, spamKey);
     const now = this.#clock.now();
     let record = this.#similar.get(groupKey);
-    if (!record || now - record.lastMs > similarIntervalMs) record = { messages: new Set(), lastMs: now };
+    if (!record || now - record.lastMs > similarIntervalMs) {
+      record = { messages: new Set(), lastMs: now };
+      this.#similar.set(groupKey, record);
+    }
     record.messages.add(event.message ?? '');
     record.lastMs = now;
-    this.#similar.set(groupKey, record);
     if (record.messages.size < maxSimilar) return [event, keyOf(event, spamKey)];
     // Bounded: one goes for each that comes.
     record.messages.delete(record.messages.values().next().value!);
@@ -116,10 +100,13 @@ export class EventCorrelator {
 
   #allowed(key: string): boolean {
     const now = this.#clock.monotonic();
-    const bucket = this.#spam.get(key) ?? { tokens: spamBurst, lastMs: now };
+    let bucket = this.#spam.get(key);
+    if (!bucket) {
+      bucket = { tokens: spamBurst, lastMs: now };
+      this.#spam.set(key, bucket);
+    }
     bucket.tokens = Math.min(spamBurst, bucket.tokens + ((now - bucket.lastMs) / 1000) * spamQps);
     bucket.lastMs = now;
-    this.#spam.set(key, bucket);
     if (bucket.tokens < 1) return false;
     bucket.tokens--;
     return true;

@@ -13,15 +13,25 @@ const names = (bits: bigint, value: number): boolean => ((bits >> BigInt(value))
 /** The first moment after `afterMs` at which the schedule fires, in milliseconds since the epoch; undefined for none. */
 export function nextTimeMs(schedule: CronSchedule, afterMs: number, zone: string): number | undefined {
   if (schedule.everyMs !== undefined) return Math.floor(afterMs / 1000) * 1000 + schedule.everyMs;
-  const known = found.get(schedule);
-  if (known && known.zone === zone && afterMs >= known.afterMs && afterMs < known.atMs) return known.atMs;
+  const known = found.getOrInsertComputed(schedule, () => []);
+  for (const k of known) if (k.zone === zone && afterMs >= k.afterMs && afterMs < k.atMs) return k.atMs;
   const atMs = findNext(schedule, afterMs, zone);
-  if (atMs !== undefined) found.set(schedule, { zone, afterMs, atMs });
+  if (atMs === undefined) return undefined;
+  if (known.length === mostFound) known.shift();
+  known.push({ zone, afterMs, atMs });
   return atMs;
 }
 
+interface Found {
+  readonly zone: string;
+  readonly afterMs: number;
+  readonly atMs: number;
+}
+
+// A look at a CronJob asks what comes after its last start, after that, and after now.
+const mostFound = 4;
 /** What was found last: until that moment it is the next one. */
-const found = new WeakMap<CronSchedule, { readonly zone: string; readonly afterMs: number; readonly atMs: number }>();
+const found = new WeakMap<CronSchedule, Found[]>();
 
 function findNext(schedule: CronSchedule, afterMs: number, zone: string): number | undefined {
   const endMs = afterMs + horizonMs;
