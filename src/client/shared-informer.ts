@@ -40,7 +40,7 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
 
   addHandler(handler: InformerHandler<T>): () => void {
     this.#handlers = [...this.#handlers, handler];
-    if (handler.onAdd) for (const object of this.lister.list()) this.#call(() => handler.onAdd?.(object), object);
+    if (handler.onAdd) for (const object of this.lister.list()) this.#tell(handler, { type: 'add', object });
     return () => {
       this.#handlers = this.#handlers.filter(h => h !== handler);
     };
@@ -101,16 +101,15 @@ export class SharedInformer<T extends KubeObject> implements Informer<T>, Reflec
   }
 
   #notify(change: Change<T>): void {
-    for (const handler of this.#handlers) {
-      if (change.type === 'add') this.#call(() => handler.onAdd?.(change.object), change.object);
-      else if (change.type === 'delete') this.#call(() => handler.onDelete?.(change.object), change.object);
-      else this.#call(() => handler.onUpdate?.(change.object, change.old), change.object);
-    }
+    for (const handler of this.#handlers) this.#tell(handler, change);
   }
 
-  #call(fn: () => void, object: T): void {
+  #tell(handler: InformerHandler<T>, change: Change<T>): void {
+    const { type, object } = change;
     try {
-      fn();
+      if (type === 'add') handler.onAdd?.(object);
+      else if (type === 'delete') handler.onDelete?.(object);
+      else handler.onUpdate?.(object, change.old);
     } catch (error) {
       this.#log.error('informer handler failed', {
         resource: this.resource.resource,

@@ -55,6 +55,8 @@ class ControllerRun {
   readonly #log: Log;
   readonly #queue: WorkQueue;
   readonly #informers = new Map<string, Informer<any>>();
+  /** The same by the references asked with, which are few objects: a controller asks thousands of times a second. */
+  readonly #byRef = new WeakMap<ResourceRef<any>, Informer<any>>();
   readonly #removals: (() => void)[] = [];
   readonly #context: ControllerContext;
   /** The last message logged for a key that keeps failing. */
@@ -108,9 +110,12 @@ class ControllerRun {
   }
 
   #informer<T extends KubeObject>(resource: ResourceRef<T>): Informer<T> {
+    const known = this.#byRef.get(resource);
+    if (known) return known as Informer<T>;
     const informer = this.#informers.get(idOf(resource));
     if (!informer)
       throw new BugError(`${this.#controller.name} does not declare that it watches or reads ${idOf(resource)}`);
+    this.#byRef.set(resource, informer);
     return informer as Informer<T>;
   }
 
