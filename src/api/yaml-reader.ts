@@ -20,7 +20,6 @@ import {
 import { messageOf } from '../base/assert.ts';
 import { quote } from '../base/quote.ts';
 import { wholeNumber } from '../base/whole-number.ts';
-import { yamlFault } from './yaml-fault.ts';
 
 /** Deeper documents are refused: everything that walks a value recurses. */
 export const maxDepth = 1000;
@@ -40,8 +39,6 @@ export interface YamlContent {
 
 /** Reads the first document as YAML 1.1, as Kubernetes does. Throws YamlFault. */
 export function readYaml(text: string): YamlContent {
-  const fault = yamlFault(text);
-  if (fault) throw new YamlFault(`yaml: ${fault}`);
   const lineCounter = new LineCounter();
   const document = firstDocument(text, lineCounter);
   const found: Duplicate[] = [];

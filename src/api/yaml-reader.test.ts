@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readYaml } from './yaml-reader.ts';
+
+test('keys that are no texts are refused in the words of sigs.k8s.io/yaml: a template nobody filled in is no object', () => {
+  const told = (text: string, message: string) => assert.throws(() => readYaml(text), { name: 'YamlFault', message });
+  told('{{ .Values.x }}\n', 'yaml: invalid map key: map[interface {}]interface {}{".Values.x":interface {}(nil)}');
+  told(
+    '? {b: [1, ~, true, 1.5, "s"], a: {x: null}}\n: b\n',
+    'yaml: invalid map key: map[interface {}]interface {}{"a":map[interface {}]interface {}{"x":interface {}(nil)}, "b":[]interface {}{1, interface {}(nil), true, 1.5, "s"}}',
+  );
+  told('x: &a {b: c}\n*a : d\n', 'yaml: invalid map key: map[interface {}]interface {}{"b":"c"}');
+  told('null: x\n', 'unsupported map key of type: %!s(<nil>), key: <nil>, value: "x"');
+  told('~:\n', 'unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>');
+});
