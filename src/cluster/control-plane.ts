@@ -23,12 +23,13 @@ export async function runControlPlane(
     );
   const chosen = controlPlaneParts.filter(part => components?.includes(part.name) ?? true);
   const elect = context.config.leaderElect ?? context.config.store?.type === 'etcd';
+  // One in a turn of the loop: who waits for the API server to be ready is answered in between.
+  let turn: Promise<unknown> = api.ready.catch(() => {});
   const parts = chosen.map(part => {
     const create = () => make(part, context);
     const lease = elect ? leaseOf[part.name] : undefined;
-    return afterReady(part.name, api.ready, async () =>
-      lease ? electedPart(part.name, lease, context, create) : create(),
-    );
+    turn = turn.then(() => new Promise(resolve => setImmediate(resolve)));
+    return inTurn(part.name, turn, async () => (lease ? electedPart(part.name, lease, context, create) : create()));
   });
   await runAll([{ name: 'apiserver', run: s => api.run(s) }, ...parts, idle], signal);
 }
@@ -37,11 +38,11 @@ export async function runControlPlane(
 const idle: Service = { name: 'idle', run: aborted };
 
 // Loading a part's code would keep the API server from being ready.
-function afterReady(name: string, ready: Promise<void>, create: () => Promise<Service>): Service {
+function inTurn(name: string, turn: Promise<unknown>, create: () => Promise<Service>): Service {
   return {
     name,
     async run(signal) {
-      await Promise.race([ready.catch(() => {}), aborted(signal)]);
+      await Promise.race([turn, aborted(signal)]);
       if (signal.aborted) return;
       const service = await named(`starting the part ${JSON.stringify(name)}`, create());
       if (!signal.aborted) await named(`running the part ${JSON.stringify(name)}`, service.run(signal));
