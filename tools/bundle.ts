@@ -38,9 +38,11 @@ export async function bundle(entry: string, folder: string): Promise<void> {
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
     define: { 'import.meta.url': 'scriptUrl' },
-    banner: { js: '(function(require,module,exports,scriptUrl){"use strict";' },
+    // Those of builtin modules become calls of require; a script's own need an experiment of Node's.
+    supported: { 'dynamic-import': false },
+    banner: { js: '(function(require,module,exports,scriptUrl,importModule){"use strict";' },
     footer: { js: '})' },
-    plugins: [keepPlaces(folder), leaner],
+    plugins: [keepPlaces(folder, true), leaner],
   });
   await build({
     ...common,
@@ -77,17 +79,21 @@ function fromScripts(entry: string, folder: string): Plugin {
   };
 }
 
-/** Data files lie beside the module that reads them, also when that module's code has moved. */
-function keepPlaces(folder: string): Plugin {
+/**
+ * Data files lie beside the module that reads them, also when that module's code has moved. In a script, what is not known
+ * by name is imported by `code-cache`.
+ */
+function keepPlaces(folder: string, inScript = false): Plugin {
   return {
     name: 'keep-places',
     setup({ onLoad }) {
       onLoad({ filter: /\.[jt]s$/ }, ({ path }) => {
         const text = readFileSync(path, 'utf8');
-        if (!text.includes('import.meta.url')) return undefined;
         const place = JSON.stringify(relative(folder, path));
-        const contents = text.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`);
-        return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
+        const placed = text.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`);
+        const ours = inScript && !path.includes('/node_modules/');
+        const contents = ours ? placed.replaceAll(/\bimport\((?!['"])/g, 'importModule(') : placed;
+        return contents === text ? undefined : { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
       });
     },
   };

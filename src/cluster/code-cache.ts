@@ -4,16 +4,22 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire, getCompileCacheDir } from 'node:module';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
 
-type Body = (require: NodeJS.Require, module: { exports: object }, exports: object, url: string) => void;
+type Body = (
+  require: NodeJS.Require,
+  module: { exports: object },
+  exports: object,
+  url: string,
+  importModule: (url: string) => Promise<unknown>,
+) => void;
 
 let keep: (() => void) | undefined;
 
 /**
- * Runs a script that is a function of (require, module, exports, url) and gives its exports. `content` tells it from
- * other versions of the same script: code kept of one of those is not taken. V8 itself refuses that of another V8.
+ * Runs a script that is a function as `Body` and gives its exports. `content` tells it from other versions of the same
+ * script: code kept of one of those is not taken. V8 itself refuses that of another V8.
  */
 export function loadScript(url: string, content: string, folder: string | undefined = getCompileCacheDir()): object {
   const path = fileURLToPath(url);
@@ -21,13 +27,12 @@ export function loadScript(url: string, content: string, folder: string | undefi
   const cachedData = file ? readCode(file, content) : undefined;
   const script = new Script(readFileSync(path, 'latin1'), {
     filename: path,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData ? { cachedData } : {}),
   });
   const kept = cachedData && !script.cachedDataRejected;
   keep = file && !kept ? () => writeCode(file, content, script.createCachedData()) : undefined;
   const module = { exports: {} };
-  (script.runInThisContext() as Body)(createRequire(url), module, module.exports, url);
+  (script.runInThisContext() as Body)(createRequire(url), module, module.exports, url, found => import(found));
   return module.exports;
 }
 
