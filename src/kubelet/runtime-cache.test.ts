@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
 import { seededRandom } from '../base/random.ts';
 import { RuntimeError } from '../cri/runtime-error.ts';
 import { simulatedRuntime } from '../cri/simulated.ts';
+import { RuntimeCache } from './runtime-cache.ts';
 import { startTestNode } from './test-node.ts';
 
 /** Counts the calls of a runtime by name; `failing` names calls that fail. */
@@ -63,4 +65,55 @@ test('what a failed call has left behind is found before the next try', async ()
   } finally {
     await t.stop();
   }
+});
+
+test('of all that is listed again only pods that differ are asked for', async () => {
+  const labels = (uid: string) => ({ 'io.kubernetes.pod.uid': uid, 'io.kubernetes.pod.name': uid });
+  const sandboxes = new Map(['a', 'b'].map(uid => [`${uid}0`, { uid, state: 'SANDBOX_READY' }]));
+  const containers = new Map(['a', 'b'].map(uid => [`${uid}1`, { uid, state: 'CONTAINER_RUNNING' }]));
+  const asked: string[] = [];
+  const list = (of: typeof sandboxes, filter?: { label_selector: Record<string, string> }) => {
+    const uid = filter?.label_selector['io.kubernetes.pod.uid'];
+    if (uid) asked.push(uid);
+    const items = [...of].filter(([, item]) => !uid || item.uid === uid);
+    return items.map(([id, item]) => ({
+      id,
+      state: item.state,
+      labels: labels(item.uid),
+      pod_sandbox_id: `${item.uid}0`,
+    }));
+  };
+  type Asked = { filter?: { label_selector: Record<string, string> } };
+  const clock = new VirtualClock();
+  const cache = new RuntimeCache({
+    runtime: {
+      ListPodSandbox: async ({ filter }: Asked) => ({ items: list(sandboxes, filter) }),
+      ListContainers: async ({ filter }: Asked) => ({ containers: list(containers, filter) }),
+      PodSandboxStatus: async ({ pod_sandbox_id: id }: { pod_sandbox_id: string }) => ({
+        status: { id, state: sandboxes.get(id)!.state, network: { ip: '10.0.0.1' } },
+      }),
+      ContainerStatus: async ({ container_id: id }: { container_id: string }) => ({
+        status: { id, state: containers.get(id)!.state, metadata: { name: 'c' } },
+      }),
+    },
+    clock,
+    log: silentLog,
+    relistMs: 1000,
+  } as unknown as ConstructorParameters<typeof RuntimeCache>[0]);
+  const relisted = async (change: () => unknown = () => {}) => {
+    asked.length = 0;
+    change();
+    await cache.relist();
+    return [...new Set(asked)].join();
+  };
+  assert.equal(await relisted(), 'a,b');
+  assert.equal(await relisted(), '');
+  assert.equal(await relisted(() => (containers.get('b1')!.state = 'CONTAINER_EXITED')), 'b');
+  assert.equal(cache.get('b')?.containers[0]?.state, 'exited');
+  assert.equal(await relisted(() => containers.set('a2', { uid: 'a', state: 'CONTAINER_CREATED' })), 'a');
+  assert.equal(await relisted(() => (sandboxes.get('a0')!.state = 'SANDBOX_NOTREADY')), 'a');
+  assert.equal(await relisted(() => containers.delete('a1')), 'a');
+  assert.equal(await relisted(() => [sandboxes.delete('b0'), containers.delete('b1')]), 'b');
+  assert.deepEqual([cache.get('b'), cache.get('a')?.containers.length], [undefined, 1]);
+  assert.equal(await relisted(), '');
 });

@@ -117,20 +117,7 @@ export class RuntimeCache {
         runtime.ListPodSandbox({}, { timeoutMs: 120_000 }),
         runtime.ListContainers({}, { timeoutMs: 120_000 }),
       ]);
-      const summaries = new Map<string, string[]>();
-      const note = (item: PodSandbox | Container, state: unknown) => {
-        const identity = podIdentityOf(item);
-        if (!identity) return;
-        this.#owners.set(item.id ?? '', identity);
-        summaries.getOrInsertComputed(identity.uid, () => []).push(`${item.id}:${state}`);
-      };
-      for (const item of sandboxes.items ?? []) note(item, item.state === 'SANDBOX_READY');
-      for (const item of containers.containers ?? []) note(item, observedStateOf(item.state));
-      const changed: string[] = [];
-      for (const uid of new Set([...summaries.keys(), ...this.#pods.keys()])) {
-        const summary = (summaries.get(uid) ?? []).sort().join();
-        if (summary !== this.#summaryOf(uid)) changed.push(uid);
-      }
+      const changed = this.#compare(sandboxes.items ?? [], containers.containers ?? []);
       await Promise.all(changed.map(uid => this.refresh(uid)));
       this.#relistAtMs = this.#o.clock.now();
       this.#error = '';
@@ -141,11 +128,34 @@ export class RuntimeCache {
     }
   }
 
-  #summaryOf(uid: string): string {
-    const pod = this.#pods.get(uid);
-    if (!pod) return '';
-    const sandboxes = pod.sandboxes.map(s => `${s.id}:${s.ready}`);
-    return [...sandboxes, ...pod.containers.map(c => `${c.id}:${c.state}`)].sort().join();
+  /** The pods of which not everything is listed as it is known, or not everything listed is known. */
+  #compare(sandboxes: readonly PodSandbox[], containers: readonly Container[]): readonly string[] {
+    /** By uid how many listed are as known; -1 when one is not. */
+    const seen = new Map<string, number>();
+    const note = (item: PodSandbox | Container, isKnown: (pod: ObservedPod) => boolean) => {
+      const identity = podIdentityOf(item);
+      if (!identity) return;
+      const { uid } = identity;
+      this.#owners.set(item.id ?? '', identity);
+      const pod = this.#pods.get(uid);
+      const count = seen.get(uid) ?? 0;
+      seen.set(uid, count >= 0 && pod && isKnown(pod) ? count + 1 : -1);
+    };
+    for (const item of sandboxes) {
+      const ready = item.state === 'SANDBOX_READY';
+      note(item, pod => pod.sandboxes.some(s => s.id === item.id && s.ready === ready));
+    }
+    for (const item of containers) {
+      const state = observedStateOf(item.state);
+      note(item, pod => pod.containers.some(c => c.id === item.id && c.state === state));
+    }
+    const changed: string[] = [];
+    for (const [uid, count] of seen) {
+      const pod = this.#pods.get(uid);
+      if (count !== (pod ? pod.sandboxes.length + pod.containers.length : 0)) changed.push(uid);
+    }
+    for (const uid of this.#pods.keys()) if (!seen.has(uid)) changed.push(uid);
+    return changed;
   }
 
   #onEvent(event: RuntimeEvent): void {
