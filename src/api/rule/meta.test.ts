@@ -46,7 +46,10 @@ test('owner references name one controller', () => {
   const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'a', uid: '1', controller: true };
   const out = create({ ownerReferences: [owner, { ...owner, name: 'b' }] });
   assert.equal(out.length, 1);
-  assert.match(out[0]!, /Only one reference can have Controller set to true\. Found "true" in references for a and b$/);
+  assert.match(
+    out[0]!,
+    /Only one reference can have Controller set to true\. Found "true" in references for ReplicaSet\/a and ReplicaSet\/b$/,
+  );
   assert.deepEqual(create({ ownerReferences: [{ ...owner, apiVersion: '', uid: '' }] }), [
     'metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty',
     'metadata.ownerReferences.uid: Invalid value: "": must not be empty',

@@ -164,24 +164,34 @@ function validateOwnerReferences(owners: readonly OwnerReference[], at: FieldPat
     if (controller !== undefined) {
       errors.invalid(
         at,
-        owners,
-        `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${owner.name}`,
+        owners.map(inOrder),
+        `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${owner.kind}/${owner.name}`,
       );
-    } else controller = owner.name;
+    } else controller = `${owner.kind}/${owner.name}`;
   }
 }
 
+/** With its fields in Kubernetes' order, which custom resources need not have. */
+const inOrder = ({ apiVersion, kind, name, uid, controller, blockOwnerDeletion }: OwnerReference) => ({
+  apiVersion,
+  kind,
+  name,
+  uid,
+  controller,
+  blockOwnerDeletion,
+});
+
 function validateOwnerReference(owner: OwnerReference, at: FieldPath, errors: FieldErrors): void {
   const { apiVersion = '', kind = '', name = '', uid = '' } = owner;
-  const slashes = apiVersion.split('/').length - 1;
-  const version = slashes === 0 ? apiVersion : apiVersion.slice(apiVersion.indexOf('/') + 1);
-  if (slashes > 1) errors.invalid(at.child('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
-  else if (version === '') errors.invalid(at.child('apiVersion'), apiVersion, 'version must not be empty');
+  const parts = apiVersion.split('/');
+  // What cannot be read has none either.
+  if (parts.length > 2 || parts.at(-1) === '')
+    errors.invalid(at.child('apiVersion'), apiVersion, 'version must not be empty');
   if (kind === '') errors.invalid(at.child('kind'), kind, 'must not be empty');
   if (name === '') errors.invalid(at.child('name'), name, 'must not be empty');
   if (uid === '') errors.invalid(at.child('uid'), uid, 'must not be empty');
   if (apiVersion === 'v1' && kind === 'Event')
-    errors.invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner');
+    errors.invalid(at, inOrder(owner), '/v1, Kind=Event is disallowed from being an owner');
 }
 
 // Kinds of Kubernetes itself know their unqualified finalizers; other kinds may have any.

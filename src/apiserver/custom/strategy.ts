@@ -55,7 +55,7 @@ function finalizerWarnings({ metadata }: KubeObject, old: KubeObject | undefined
     .filter(f => !f.includes('/') && !known.has(f) && !standard.has(f))
     .map(
       f =>
-        `metadata.finalizers: ${JSON.stringify(f)}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers`,
+        `metadata.finalizers: ${JSON.stringify(f)}: prefer a domain-qualified finalizer name ${f.includes('.') ? 'including a path (/) ' : ''}to avoid accidental conflicts with other finalizer writers`,
     );
 }
 

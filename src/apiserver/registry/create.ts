@@ -3,6 +3,7 @@ import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { recordManager } from './managers.ts';
 import { canonical, countsGeneration, generateName, stampNew } from './metadata.ts';
+import { dedupeOwners } from './owners.ts';
 import { pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
@@ -24,6 +25,7 @@ export async function createObject(
 ): Promise<Stored> {
   settleNamespace(registry, namespace, draft);
   if (name && !draft.metadata.name) draft.metadata.name = name;
+  dedupeOwners(draft, context.warn, 'sent');
   const generated = !draft.metadata.name && draft.metadata.generateName ? draft.metadata.generateName : undefined;
   for (let tries = 1; ; tries++) {
     if (generated) draft.metadata.name = generateName(generated, registry.options.random);
@@ -87,6 +89,7 @@ async function createOnce(
   if (owned) await owned;
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
+  dedupeOwners(draft, context.warn, 'admitted');
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));
   if (countsGeneration(registry)) metadata.generation = 1;
   validateObject(registry, draft as KubeObject, undefined, context);

@@ -7,6 +7,7 @@ import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
 import { canonical, carryOver, checkIdentityOf, countsGeneration, noneWithUid } from './metadata.ts';
+import { dedupeOwners } from './owners.ts';
 import { pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
@@ -100,6 +101,7 @@ async function updateOnce(
   // An update that names no version is one of the newest.
   object.metadata.resourceVersion = old.metadata.resourceVersion;
   keepOtherHalf(registry, object, old, context.subresource);
+  if (!patch) dedupeOwners(object, context.warn, 'sent');
   const attributes = registry.attributes('UPDATE', context, key, object, old);
   const bytes = Math.max(context.bytes ?? 0, current.isMeasured ? current.size : 0);
   const made = pause(bytes);
@@ -109,6 +111,7 @@ async function updateOnce(
   if (owned) await owned;
   const waiting = context.admitted ? undefined : admission.mutate(attributes);
   if (waiting) await waiting;
+  dedupeOwners(object, context.warn, 'admitted');
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
   if (countsGeneration(registry) && counted(context.subresource) && specChanged(object, old)) {
     (object.metadata as { generation?: number }).generation = Number(old.metadata.generation ?? 0) + 1;
