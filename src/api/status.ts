@@ -51,9 +51,10 @@ export class StatusError extends Error {
       apiVersion: 'v1',
       metadata: {},
       status: 'Failure',
-      message,
+      // What a client sent may be no text.
+      message: message.toWellFormed(),
       ...(reason ? { reason } : {}),
-      ...(details ? { details } : {}),
+      ...(details ? { details: details.name ? { ...details, name: details.name.toWellFormed() } : details } : {}),
       code,
     };
     this.headers = details?.retryAfterSeconds ? { 'retry-after': String(details.retryAfterSeconds) } : {};

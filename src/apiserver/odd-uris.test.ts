@@ -139,6 +139,17 @@ test('names that lead out of their place', async () => {
   await refuses(404, 'configmaps "a\\x00\\n" not found', [`${maps}/a%00%0a`]);
 });
 
+test('names that are no UTF-8', async () => {
+  await refuses(404, 'configmaps "a\\xff\\xfeb" not found', [`${maps}/a%ff%feb`]);
+  await refuses(404, `widgets.${group} "\\xed\\xa0\\x80é" not found`, [`${widgets(group)}/%ed%a0%80%c3%a9`]);
+  const told = await ask(`${maps}/%ff`);
+  assert.equal(JSON.parse(told.text).details.name, '\ufffd');
+  // Not the name that such bytes are shown as.
+  const config = JSON.stringify({ metadata: { name: '\ufffd' } });
+  const { message } = JSON.parse((await ask(`${maps}/%ff`, 'PUT', config)).text);
+  assert.equal(message, 'the name of the object (\ufffd) does not match the name on the URL (\ufffd)');
+});
+
 test('paths that cannot be read: a refusal without a handler, and a stream that is reset', async () => {
   for (const path of ['/zz%zz', '/%', `${maps}/%4`, '/healthz%zz?x']) {
     assert.equal((await ask(path)).code, 0, path);

@@ -4,7 +4,11 @@ import { pathDecoded, pathEncoded } from './percent.ts';
 
 test('paths are read byte by byte', () => {
   assert.equal(pathDecoded('/a%2Fb%20c%25/%C3%a4+;'), '/a/b c%/ä+;');
-  assert.equal(pathDecoded('/%ff/%41'), '/\ufffd/A');
+  // What is no UTF-8 stays apart, and is written as it came.
+  for (const path of ['/%FF/A', '/%C3%28', '/a%ED%A0%80', '/%F5%80', '/%C3%A4%C3', '/%F0%9F%98%80%80'])
+    assert.equal(pathEncoded(pathDecoded(path)!), path);
+  assert.equal(pathDecoded('/%ff/%41'), '/\udcff/A');
+  assert.equal(pathDecoded('/%C3%A4%C3'), '/ä\udcc3');
   for (const wrong of ['/%', '/%4', '/a%zzb', '/%25%%']) assert.equal(pathDecoded(wrong), undefined, wrong);
 });
 

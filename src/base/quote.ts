@@ -7,12 +7,14 @@ const plain = /^[ !#-[\]-~]*$/;
 export function quote(text: string): string {
   if (plain.test(text)) return `"${text}"`;
   // Escapes whole, so that a backslash of the text itself begins none.
-  const json = JSON.stringify(text).replace(/\\(?:u00([01][0-9a-f])|.)/g, (whole, hex?: string) =>
-    hex === undefined ? whole : (short[hex] ?? `\\x${hex}`),
+  const json = JSON.stringify(text).replace(jsonEscape, (whole, hex?: string, stray?: string) =>
+    stray ? `\\x${stray}` : hex === undefined ? whole : (short[hex] ?? `\\x${hex}`),
   );
   return [...json].map(c => (printable.test(c) ? c : escaped(c.codePointAt(0)!))).join('');
 }
 
+// Of JSON; the second kind is a byte that is no UTF-8, as base/percent.ts keeps it.
+const jsonEscape = /\\(?:u00([01][0-9a-f])|udc([89a-f][0-9a-f])|.)/g;
 const short: Readonly<Record<string, string>> = { '07': '\\a', '0b': '\\v' };
 
 const escaped = (code: number): string =>
