@@ -59,7 +59,8 @@ export function parseFieldSelector(text: string): FieldSelector {
   const terms: FieldTerm[] = [];
   for (const part of splitTerms(text)) {
     if (part === '') continue;
-    const m = /^((?:\\.|[^\\=!]|!(?!=))*?)(==|!=|=)(.*)$/s.exec(part);
+    // A backslash escapes nothing in the name of a field.
+    const m = /^(.*?)(==|!=|=)(.*)$/s.exec(part);
     if (!m) throw new FieldSelectorError(`invalid selector: '${text}'; can't understand '${part}'`);
     terms.push({ field: m[1]!, op: m[2] === '!=' ? '!=' : '=', value: unescapeFieldValue(m[3]!) });
   }
@@ -92,7 +93,7 @@ function unescapeFieldValue(value: string): string {
         throw new FieldSelectorError(`invalid field selector: invalid escape sequence: \\${next}`);
       out += next;
     } else if (c === ',' || c === '=')
-      throw new FieldSelectorError(`invalid field selector: unescaped character in value: ${c}`);
+      throw new FieldSelectorError(`invalid field selector: unescaped character in value: ${c.codePointAt(0)}`);
     else out += c;
   }
   return out;

@@ -101,6 +101,23 @@ test('methods that a path does not have', async () => {
     assert.equal((await api.send('POST', url)).code, 200, url);
 });
 
+test('subresources of nobody', async () => {
+  const nobody = [
+    '/api/v1/namespaces/default/pods//status',
+    '/api/v1/nodes//status',
+    '/apis/apps/v1/namespaces/default/deployments//scale',
+  ];
+  await answers(400, 'name must be provided', [
+    ...nobody.flatMap(p => [`GET ${p}`, `PUT ${p}`, `PATCH ${p}`]),
+    `POST ${maps.replace('configmaps', 'pods')}//eviction`,
+  ]);
+  await answers(
+    405,
+    method,
+    nobody.flatMap(p => [`DELETE ${p}`, `POST ${p}`]),
+  );
+});
+
 test('methods and paths of custom resources', async () => {
   const one = `${widgets(group)}/one`;
   const unsupported = (verb: string) => `${verb} is not supported on resources of kind "widgets.${group}"`;

@@ -125,6 +125,10 @@ test('selectors', async () => {
   assert.match(object.message, /Invalid value: "a\/b\/c": a valid label key must consist of alphanumeric/);
 });
 
+test('names of fields have no escapes', async () => {
+  await refused(400, { 'fieldSelector=a%5C%3Db%3Dc': 'invalid field selector: unescaped character in value: 61' });
+});
+
 test('watches that go on where a list ended', async () => {
   const match = 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch:';
   const forbidden = 'Forbidden: resourceVersionMatch is forbidden when continue is provided';

@@ -70,6 +70,9 @@ const isUpwards = (segment: string) => segment === '.' || segment === '..';
 const ofCollection = ['list', 'create', 'deletecollection'];
 const ofObject = ['get', 'update', 'patch', 'delete'];
 
+// What a method means for an object, by what it means where there is no name: `pods//status`.
+const ofNobody: Readonly<Record<string, string>> = { list: 'get', deletecollection: 'delete' };
+
 /** The same for built-in resources, by what their router knows: first the path, then the method on it. */
 function checkBuiltinPath(resource: Resource, info: RequestInfo, method: string): void {
   const { name, subresource, verb } = info;
@@ -81,7 +84,8 @@ function checkBuiltinPath(resource: Resource, info: RequestInfo, method: string)
     // What is proxied has a path of its own, and may use any method.
     if (subresource === 'proxy') return;
     if (info.rest || (resource.namespaced && !namespace)) throw noSuchPath();
-    if (!sub.verbs.includes(verb) || method === 'HEAD') throw methodNotAllowed();
+    if (!sub.verbs.includes(name ? verb : (ofNobody[verb] ?? verb)) || method === 'HEAD') throw methodNotAllowed();
+    if (!name) throw badRequest('name must be provided');
     return;
   }
   // A namespace without a name: `/api/v1/namespaces//pods`.
