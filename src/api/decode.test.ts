@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { largePod } from '../../bench/large-pod.ts';
+import { markCanonical } from './canonical-part.ts';
 import { applyDefaults, normalize, parseJson, parseYaml, strictErrors } from './decode.ts';
 import { inspectJson } from './json-syntax.ts';
 import type { KubeObject } from './meta.ts';
@@ -326,4 +327,12 @@ test('what is kept stays what it is, in its place', () => {
   assert.equal(JSON.stringify(again), JSON.stringify(pod));
   assert.deepEqual(report.unknown, ['strange']);
   assert.notEqual((normalize(core('Pod'), object) as typeof pod).spec, spec);
+});
+
+test('a struct in canonical form stays what it is', () => {
+  const projected = markCanonical({ sources: [{ configMap: { name: 'c' } }], defaultMode: 420 });
+  const spec = (p: object) => ({ spec: { containers: [], volumes: [{ name: 'v', projected: p }] } });
+  const made = normalize(core('Pod'), spec(projected)) as unknown as ReturnType<typeof spec>;
+  assert.equal(made.spec.volumes[0]!.projected, projected);
+  assert.deepEqual(made, normalize(core('Pod'), spec({ ...projected })));
 });

@@ -79,6 +79,7 @@ function typeOf(typeName: string): Holder {
 const lib = {
   fault,
   kept: none as unknown,
+  isCanonicalPart,
   unknown() {
     unknownSeen = true;
   },
@@ -202,7 +203,8 @@ const constant: Record<string, string> = { any: 'any', object: 'any', RawExtensi
 
 /** The expression that converts `x`. */
 function convertExpression(type: TypeRef, scope: Scope, x: string): string {
-  if (type.kind === 'struct') return `${x} === lib.kept ? ${x} : ${scope.add(typeOf(type.name))}.convert(${x})`;
+  if (type.kind === 'struct')
+    return `${x} === lib.kept || lib.isCanonicalPart(${x}) ? ${x} : ${scope.add(typeOf(type.name))}.convert(${x})`;
   if (type.kind === 'list') {
     return `lib.list(${x}, ${scope.add(converterOf(type.item))}, ${scope.add(zeroItemOf(type.item))})`;
   }

@@ -70,3 +70,13 @@ test('a string like the mark leaves all as it is', () => {
     ])
       assert.equal(objectText(object), JSON.stringify(object));
 });
+
+test('what volumes have in common is held once', () => {
+  const projected = markCanonical({ sources: [{ configMap: { name: 'x'.repeat(200) } }] });
+  const pod = { kind: 'Pod', spec: { volumes: [{ name: 'a', projected }] } };
+  assert.deepEqual(objectPieces(pod), [
+    '{"kind":"Pod","spec":{"volumes":[{"name":"a","projected":',
+    partText(projected),
+    '}]}}',
+  ]);
+});

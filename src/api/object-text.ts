@@ -9,7 +9,7 @@ type Plain = Record<string, unknown>;
 const mark = '\u0001';
 const written = JSON.stringify(mark);
 // Whose items are looked into, not only taken as a whole.
-const lists: ReadonlySet<string> = new Set(['containers', 'initContainers', 'managedFields']);
+const lists: ReadonlySet<string> = new Set(['containers', 'initContainers', 'managedFields', 'volumes']);
 const mostItems = 16;
 const deepest = 4;
 

@@ -115,7 +115,7 @@ function mapWriter(tag: number, value: TypeRef): (w: ProtoWriter, map: Plain) =>
   const zero = zeroOf(value);
   return (w, map) => {
     const keys = Object.keys(map);
-    if (keys.length > 1) keys.sort();
+    if (!inOrder(keys)) keys.sort();
     for (let i = keys.length - 1; i >= 0; i--) {
       const before = w.size;
       write(w, map[keys[i]!] ?? zero);
@@ -126,6 +126,12 @@ function mapWriter(tag: number, value: TypeRef): (w: ProtoWriter, map: Plain) =>
       w.varint(tag);
     }
   };
+}
+
+// As they are in canonical objects.
+function inOrder(keys: readonly string[]): boolean {
+  for (let i = 1; i < keys.length; i++) if (keys[i]! < keys[i - 1]!) return false;
+  return true;
 }
 
 /** A list in a message of its own: `{ 1: items }`. */
@@ -152,14 +158,21 @@ function sized(content: Write): Write {
 }
 
 const writeTime = sized((w, text: string) => {
-  const ms = Date.parse(text);
-  const seconds = Math.floor(ms / 1000);
-  const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
-  w.int(Number(fraction.padEnd(9, '0').slice(0, 9)));
+  if (text !== parsed.text) parsed = parseTime(text);
+  w.int(parsed.nanos);
   w.varint(16);
-  w.int(seconds);
+  w.int(parsed.seconds);
   w.varint(8);
 });
+
+// The last one: an object has the time of its creation more than once, and the next is made in the same second.
+let parsed = { text: '', seconds: 0, nanos: 0 };
+
+function parseTime(text: string): typeof parsed {
+  const seconds = Math.floor(Date.parse(text) / 1000);
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? '';
+  return { text, seconds, nanos: Number(fraction.padEnd(9, '0').slice(0, 9)) };
+}
 
 const rawBytes = new WeakMap<object, Buffer>();
 

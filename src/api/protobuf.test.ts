@@ -6,7 +6,14 @@ import { normalize } from './decode.ts';
 import type { KubeObject } from './meta.ts';
 import { ProtoReader } from './proto-reader.ts';
 import { ProtoWriter } from './proto-writer.ts';
-import { decodeProtobuf, encodeProtobuf, isProtobuf, protobufEnvelope } from './protobuf.ts';
+import {
+  decodeProtobuf,
+  encodeProtobuf,
+  encodeProtobufItem,
+  encodeProtobufObject,
+  isProtobuf,
+  protobufEnvelope,
+} from './protobuf.ts';
 import { StatusError } from './status.ts';
 
 const podType = 'io.k8s.api.core.v1.Pod';
@@ -184,4 +191,16 @@ test('a list of variables that stands in two places is one', () => {
     envOf(object).map(v => (v as { name: string }).name),
     names,
   );
+});
+
+test('the item of a list is a part of the whole', () => {
+  const pod = normalize(podType, largePod()) as KubeObject;
+  const { whole, item } = encodeProtobufObject(podType, pod);
+  assert.ok(whole.equals(encodeProtobuf(podType, pod)));
+  assert.ok(item.equals(encodeProtobufItem(podType, pod)));
+  assert.equal(item.buffer, whole.buffer);
+  const { kind = '', apiVersion = '' } = pod;
+  const message = item.subarray(item.length - new ProtoReader(item.subarray(1)).varint());
+  const { head, tail } = protobufEnvelope({ kind, apiVersion }, message.length);
+  assert.ok(Buffer.concat([head, message, tail]).equals(whole));
 });

@@ -13,41 +13,62 @@ import { badRequest } from './status.ts';
 
 const magic = Buffer.from('k8s\0');
 const writer = new ProtoWriter();
+// Tags of the envelope, and of the type in it: all are strings or bytes.
+const [typeMetaTag, rawTag, apiVersionTag, kindTag] = [1 * 8 + 2, 2 * 8 + 2, 1 * 8 + 2, 2 * 8 + 2];
 
-/** The object in its envelope. `object` is canonical (see normalize); its kind and apiVersion go into the envelope. */
-export function encodeProtobuf(typeName: string, object: KubeObject): Uint8Array {
+/** An object in its envelope. */
+export interface EncodedObject {
+  readonly whole: Buffer;
+  /** A view of the part that is an item of the object's list (field 2) as well: tag, length, message. */
+  readonly item: Buffer;
+}
+
+const itemTag = 2 * 8 + 2;
+
+/** `object` is canonical (see normalize); its kind and apiVersion go into the envelope. */
+export function encodeProtobufObject(typeName: string, object: KubeObject): EncodedObject {
   try {
-    writeField(writer, 4, () => writer.varint(0));
-    writeField(writer, 3, () => writer.varint(0));
-    writeMessage(writer, 2, () => writeCodecOf(typeName).write(writer, object as unknown as Plain));
-    writeMessage(writer, 1, () => {
-      writeField(writer, 2, () => writer.string(object.kind ?? ''));
-      writeField(writer, 1, () => writer.string(object.apiVersion ?? ''));
-    });
-    writer.raw(magic);
+    writer.raw(envelopeTail);
+    writeItem(typeName, object);
+    const end = writer.size;
+    writeHead(object);
+    const whole = writer.take();
+    return { whole, item: whole.subarray(whole.length - end, whole.length - envelopeTail.length) };
+  } finally {
+    writer.reset();
+  }
+}
+
+/** The object in its envelope. */
+export const encodeProtobuf = (typeName: string, object: KubeObject): Buffer =>
+  encodeProtobufObject(typeName, object).whole;
+
+/** The object as an item of its list, bare. */
+export function encodeProtobufItem(typeName: string, object: KubeObject): Buffer {
+  try {
+    writeItem(typeName, object);
     return writer.take();
   } finally {
     writer.reset();
   }
 }
 
-const itemTag = 2 * 8 + 2;
+function writeItem(typeName: string, object: KubeObject): void {
+  const before = writer.size;
+  writeCodecOf(typeName).write(writer, object as unknown as Plain);
+  writer.varint(writer.size - before);
+  writer.varint(itemTag);
+}
 
-/**
- * The object as an item of its list (field 2), bare: tag, length, message. `message` is a view of the message alone, to
- * be put into an envelope.
- */
-export function encodeProtobufItem(typeName: string, object: KubeObject): { item: Buffer; message: Buffer } {
-  try {
-    writeCodecOf(typeName).write(writer, object as unknown as Plain);
-    const size = writer.size;
-    writer.varint(size);
-    writer.varint(itemTag);
-    const item = writer.take();
-    return { item, message: item.subarray(item.length - size) };
-  } finally {
-    writer.reset();
-  }
+function writeHead({ kind = '', apiVersion = '' }: Pick<KubeObject, 'kind' | 'apiVersion'>): void {
+  const before = writer.size;
+  writer.string(kind);
+  writer.varint(kindTag);
+  writer.string(apiVersion);
+  writer.varint(apiVersionTag);
+  writer.varint(writer.size - before);
+  writer.varint(typeMetaTag);
+  writer.raw(magic);
 }
 
 /** What stands around a message of `size` bytes that is written elsewhere. */
@@ -57,12 +78,8 @@ export function protobufEnvelope(
 ): { head: Buffer; tail: Buffer } {
   try {
     writer.varint(size);
-    writer.varint(2 * 8 + 2);
-    writeMessage(writer, 1, () => {
-      writeField(writer, 2, () => writer.string(typeMeta.kind));
-      writeField(writer, 1, () => writer.string(typeMeta.apiVersion));
-    });
-    writer.raw(magic);
+    writer.varint(rawTag);
+    writeHead(typeMeta);
     return { head: writer.take(), tail: envelopeTail };
   } finally {
     writer.reset();
@@ -132,9 +149,6 @@ function checkDepth(value: unknown, depth: number): void {
     if (typeof child === 'object' && child !== null) checkDepth(child, depth + 1);
   }
 }
-
-// Tags of the envelope, and of the type in it: all are strings or bytes.
-const [typeMetaTag, rawTag, apiVersionTag, kindTag] = [1 * 8 + 2, 2 * 8 + 2, 1 * 8 + 2, 2 * 8 + 2];
 
 function readEnvelope(r: ProtoReader): { apiVersion: string; kind: string; raw: Buffer } {
   const out: { apiVersion: string; kind: string; raw: Buffer } = { apiVersion: '', kind: '', raw: nothing };

@@ -65,7 +65,7 @@ function protobufEnds(
   bytes: number,
   metadataTag = 1 * 8 + 2,
 ): { head: Buffer; tail: Buffer } {
-  const metadata = encodeProtobufItem(`${metaTypes}ListMeta`, listMetadata(result) as unknown as KubeObject).item;
+  const metadata = encodeProtobufItem(`${metaTypes}ListMeta`, listMetadata(result) as unknown as KubeObject);
   metadata[0] = metadataTag;
   const envelope = protobufEnvelope(typeMeta, metadata.length + bytes);
   return { head: Buffer.concat([envelope.head, metadata]), tail: envelope.tail };
@@ -77,7 +77,7 @@ function partialRenderer(version: 'v1' | 'v1beta1'): Renderer {
   const partial = ({ object }: Stored): KubeObject => ({ ...typeMeta, metadata: object.metadata });
   const old = version === 'v1beta1';
   const item = (stored: Stored) => {
-    const bytes = encodeProtobufItem(typeName, partial(stored)).item;
+    const bytes = encodeProtobufItem(typeName, partial(stored));
     // The older list holds its items in field 1 and its metadata in field 2.
     if (old) bytes[0] = 1 * 8 + 2;
     return bytes;

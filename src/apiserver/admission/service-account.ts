@@ -82,17 +82,17 @@ function mountToken(pod: Mutable<Pod>, random: Random): void {
 }
 
 // All pods share it: nobody looks into it twice. In canonical form.
-const tokenSources = markCanonical<NonNullable<NonNullable<Mutable<Volume>['projected']>['sources']>>([
-  { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
-  { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-  {
-    downwardAPI: {
-      items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+const projected = markCanonical<NonNullable<Mutable<Volume>['projected']>>({
+  sources: markCanonical([
+    { serviceAccountToken: { expirationSeconds: tokenSeconds, path: 'token' } },
+    { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+    {
+      downwardAPI: {
+        items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+      },
     },
-  },
-]);
-
-const tokenVolume = (name: string): Mutable<Volume> => ({
-  name,
-  projected: { sources: tokenSources, defaultMode: 420 },
+  ]),
+  defaultMode: 420,
 });
+
+const tokenVolume = (name: string): Mutable<Volume> => ({ name, projected });

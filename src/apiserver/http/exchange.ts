@@ -73,17 +73,17 @@ function collect(
       source.removeListener('timeout', give);
       source.setTimeout(0);
     };
-    const fail = (why: StatusError) => {
+    const fail = (why: () => StatusError) => {
       if (settled) return;
       settle();
-      reject(why);
+      reject(why());
     };
-    const give = () => fail(timeout('request did not complete within requested timeout'));
+    const give = () => fail(() => timeout('request did not complete within requested timeout'));
     source.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBytes) {
         chunks.length = 0;
-        fail(requestTooLarge(`limit is ${maxBytes}`));
+        fail(() => requestTooLarge(`limit is ${maxBytes}`));
       } else chunks.push(chunk);
     });
     source.on('end', () => {
@@ -91,7 +91,7 @@ function collect(
       settle();
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     });
-    const early = () => fail(badRequest('the request body ended early'));
+    const early = () => fail(() => badRequest('the request body ended early'));
     source.on('error', early);
     source.on('close', early);
     // Most bodies are there within the turn: a timer of their own would cost more than reading them.

@@ -91,3 +91,12 @@ test('of an object with parts that others have its own text is kept, and once it
   stored.release();
   assert.equal(kept.bytes, 0);
 });
+
+test('the protobuf of an object is made once, its item in a list a part of it', () => {
+  const stored = version(1, 1, true);
+  const type = 'io.k8s.api.core.v1.Pod';
+  const whole = stored.protobuf(type);
+  assert.equal(stored.protobuf(type), whole);
+  assert.equal(stored.protobufItem(type).buffer, whole.buffer);
+  assert.ok(whole.includes(stored.protobufItem(type)));
+});

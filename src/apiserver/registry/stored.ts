@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../api/meta.ts';
 import { joinedText, objectPieces } from '../../api/object-text.ts';
-import { encodeProtobufItem, encodeProtobufWatchEvent, protobufEnvelope } from '../../api/protobuf.ts';
+import { type EncodedObject, encodeProtobufObject, encodeProtobufWatchEvent } from '../../api/protobuf.ts';
 import { joined, lineOf } from '../../base/bytes.ts';
 import type { LateBytes } from '../../store/store.ts';
 import type { Keeper, KeptBytes } from './kept-bytes.ts';
@@ -27,7 +27,7 @@ export class Stored implements Keeper, LateBytes {
   #keptBytes = 0;
   #released = false;
   #frames: Map<string, Buffer> | undefined;
-  #protobuf: { item: Buffer; message: Buffer } | undefined;
+  #protobuf: EncodedObject | undefined;
 
   /** `kept`: bounds its bytes, of a version that lives long. `size`: the bytes of its stored form, where it was read. */
   constructor(key: string, object: KubeObject, revision: number, kept?: KeptBytes, size?: number) {
@@ -159,19 +159,16 @@ export class Stored implements Keeper, LateBytes {
     return this.#encoded(typeName).item;
   }
 
-  #encoded(typeName: string): { item: Buffer; message: Buffer } {
+  #encoded(typeName: string): EncodedObject {
     if (this.#protobuf) return this.#protobuf;
-    const encoded = encodeProtobufItem(typeName, this.object);
-    if (this.#mayKeep(encoded.item.length)) this.#protobuf = encoded;
+    const encoded = encodeProtobufObject(typeName, this.object);
+    if (this.#mayKeep(encoded.whole.length)) this.#protobuf = encoded;
     return encoded;
   }
 
   /** The object in protobuf, in its envelope. */
   protobuf(typeName: string): Buffer {
-    const { message } = this.#encoded(typeName);
-    const { apiVersion = '', kind = '' } = this.object;
-    const { head, tail } = protobufEnvelope({ apiVersion, kind }, message.length);
-    return Buffer.concat([head, message, tail]);
+    return this.#encoded(typeName).whole;
   }
 
   /** A watch frame in protobuf, behind its length in four bytes; made once like `frame`. */
