@@ -91,6 +91,29 @@ test('another kind for a built-in resource', async () => {
   await answers(422, none('Scale', 'apps/v1'), `${one}/scale`, [{ apiVersion: 'apps/v1' }, mergePatch]);
 });
 
+test('a strategic patch of other types is told of as of a struct', async () => {
+  const cases: [patch: object, shown: string, why: string][] = [
+    [{ metadata: { generation: 'x' } }, 'metadata:map[generation:x]', 'unrecognized type: int64'],
+    [{ metadata: { generation: 1.5 } }, 'metadata:map[generation:1.5]', 'cannot convert float64 to int64'],
+    [{ metadata: { labels: { a: 1 } } }, 'metadata:map[labels:map[a:1]]', 'cannot convert int64 to string'],
+    [{ metadata: { labels: { a: 1.5 } } }, 'metadata:map[labels:map[a:1.5]]', 'unrecognized type: string'],
+    [{ metadata: { labels: [] } }, 'metadata:map[labels:[]]', 'cannot restore map from slice'],
+    [{ metadata: { finalizers: 1.5 } }, 'metadata:map[finalizers:1.5]', 'cannot restore slice from float64'],
+    [{ metadata: { ownerReferences: [1] } }, 'metadata:map[ownerReferences:[1]]', 'cannot restore struct from: int64'],
+    [{ metadata: true }, 'metadata:true', 'cannot restore struct from: bool'],
+    [{ immutable: 5 }, 'immutable:5', 'unrecognized type: bool'],
+    [
+      { metadata: { creationTimestamp: 5 } },
+      'metadata:map[creationTimestamp:5]',
+      'json: cannot unmarshal number into Go value of type string',
+    ],
+  ];
+  for (const [patch, shown, why] of cases) {
+    const { object } = await api.send('PATCH', map, patch, strategicPatch);
+    assert.deepEqual([object.code, object.details.causes[0].message], [422, `Invalid value: "map[${shown}]": ${why}`]);
+  }
+});
+
 test('who set the scale of a custom resource, at no time', async () => {
   const scale = (spec: object, metadata: object = {}) => ({ metadata: { name: 'one', ...metadata }, spec });
   await api.expect(200, 'PUT', `${one}/scale?fieldManager=a`, scale({ replicas: 2 }));

@@ -18,6 +18,7 @@ import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
 import type { WriteContext } from './registry/registry.ts';
 import { checkName, nameless } from './registry/update.ts';
+import { strategicFault } from './strategic-fault.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
 
@@ -188,7 +189,7 @@ export function patchedBy(kind: PatchKind, typeName: string, base: unknown, patc
 export function refusalOf(kind: PatchKind, patch: unknown, patched: unknown): (why: string) => StatusError {
   return why => {
     const quoted = JSON.stringify(kind === 'strategic' ? goText(patch) : JSON.stringify(inOrder(patched)));
-    const message = `Invalid value: ${quoted}: ${why}`;
+    const message = `Invalid value: ${quoted}: ${kind === 'strategic' ? strategicFault(why, patch) : why}`;
     return invalid({ group: '', resource: '' }, '', [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
   };
 }
