@@ -91,6 +91,17 @@ test('another kind for a built-in resource', async () => {
   await answers(422, none('Scale', 'apps/v1'), `${one}/scale`, [{ apiVersion: 'apps/v1' }, mergePatch]);
 });
 
+test('a JSON patch adds, copies and moves no whole document', async () => {
+  const adding = [{}, 5, null].map(value => ({ op: 'add', path: '', value }));
+  for (const operation of [...adding, { op: 'copy', from: '', path: '/data' }, { op: 'move', from: '', path: '' }]) {
+    const { object } = await api.send('PATCH', map, [operation], jsonPatch);
+    assert.deepEqual(
+      [object.code, object.message],
+      [422, 'the server rejected our request due to an error in our request'],
+    );
+  }
+});
+
 test('a strategic patch of other types is told of as of a struct', async () => {
   const cases: [patch: object, shown: string, why: string][] = [
     [{ metadata: { generation: 'x' } }, 'metadata:map[generation:x]', 'unrecognized type: int64'],

@@ -75,9 +75,11 @@ class Document {
         this.#replace(path, operation.value);
         return;
       case 'move':
+        if (operation.from === '') throw missing(op, '');
         this.#move(operation.from!, path);
         return;
       case 'copy':
+        if (operation.from === '') throw missing(op, '');
         this.#copy(operation.from!, path);
         return;
       case 'test':
@@ -89,10 +91,8 @@ class Document {
   }
 
   #add(path: string, value: unknown, op: string): void {
-    if (path === '') {
-      this.root = value;
-      return;
-    }
+    // The API server's library replaces and tests a whole document, and does nothing else with it.
+    if (path === '') throw missing(op, path);
     const { parent, key } = this.#open(path, op);
     if (Array.isArray(parent))
       parent.splice(key === '-' ? parent.length : index(key, parent.length + 1, path), 0, value);

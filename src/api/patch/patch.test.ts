@@ -153,7 +153,6 @@ function naiveJsonPatch(doc: unknown, patch: { op: string; path: string; from?: 
   };
   const remove = (pointer: string) => {
     const value = get(pointer);
-    if (pointer === '') throw 0;
     const [at, k] = locate(pointer);
     if (Array.isArray(at)) at.splice(Number(k), 1);
     else delete at[k];
@@ -169,6 +168,8 @@ function naiveJsonPatch(doc: unknown, patch: { op: string; path: string; from?: 
   };
   try {
     for (const o of patch) {
+      // A whole document is replaced and tested only.
+      if (o.op !== 'replace' && o.op !== 'test' && (o.path === '' || o.from === '')) throw 0;
       if (o.op === 'add') add(o.path, cloneDeep(o.value));
       else if (o.op === 'remove') remove(o.path);
       else if (o.op === 'replace') {
