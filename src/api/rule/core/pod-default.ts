@@ -1,4 +1,5 @@
 // Defaults of pods and pod templates beyond those the schema states.
+import { isCanonicalPart } from '../../canonical-part.ts';
 import { defaultPullPolicy } from '../../image-name.ts';
 import type { Mutable } from '../../meta.ts';
 import { parseQuantity } from '../../quantity.ts';
@@ -76,7 +77,8 @@ function containerDefaults(container: Mutable<Container>): void {
   container.terminationMessagePath ||= '/dev/termination-log';
   container.terminationMessagePolicy ||= 'File';
   if (container.ports) for (const port of container.ports) port.protocol ||= 'TCP';
-  if (container.env) {
+  // A list that is held by many has its defaults.
+  if (container.env && !isCanonicalPart(container.env)) {
     for (const env of container.env) {
       const from = env.valueFrom;
       if (!from) continue;

@@ -1,6 +1,6 @@
 // Fields whose feature is switched off are dropped, unless the stored object already uses them.
 import type { Mutable } from '../../meta.ts';
-import type { PodSpec, PodTemplateSpec } from '../../type/core-v1.ts';
+import type { Container, PodSpec, PodTemplateSpec } from '../../type/core-v1.ts';
 
 type Enabled = (gate: string) => boolean;
 
@@ -39,11 +39,19 @@ function dropContainerFields(spec: Mutable<PodSpec>, old: PodSpec | undefined, e
     if (c.restartPolicyRules && !enabled('ContainerRestartRules')) {
       if (!all(old).some(o => o.restartPolicyRules)) delete (c as { restartPolicyRules?: unknown }).restartPolicyRules;
     }
-    for (const env of c.env ?? []) {
-      if (env.valueFrom?.fileKeyRef && !enabled('EnvFiles'))
-        delete (env.valueFrom as { fileKeyRef?: unknown }).fileKeyRef;
-    }
+    // Lists of variables may be held by many.
+    if (c.env && !enabled('EnvFiles') && c.env.some(usesFile))
+      c.env = c.env.map(env => (usesFile(env) ? withoutFile(env) : env));
   }
+}
+
+type Variable = NonNullable<Mutable<Container>['env']>[number];
+
+const usesFile = ({ valueFrom }: Variable): boolean => Boolean(valueFrom?.fileKeyRef);
+
+function withoutFile(env: Variable): Variable {
+  const { fileKeyRef: _, ...valueFrom } = env.valueFrom!;
+  return { ...env, valueFrom };
 }
 
 function dropVolumeFields(spec: Mutable<PodSpec>, old: PodSpec | undefined, enabled: Enabled): void {
