@@ -43,8 +43,8 @@ export interface WatchCacheOptions {
   readonly kept?: KeptBytes;
 }
 
-// So many changes wait for being put in order at most, of caches that are not much larger.
-const mostUnsorted = 1024;
+// So many changes wait for being put in order at most: all together take a few milliseconds.
+const mostUnsorted = 512;
 // How many changes keep their watch frames.
 const framesKept = 64;
 // Of changes that are old: what a watch may resume behind where little happens, as in Kubernetes.
@@ -254,7 +254,7 @@ export class WatchCache {
   /** Nobody may ever ask for the order of what changes all the time: leases, events. */
   #change(key: string, stored: Stored | undefined): void {
     this.#changed.set(key, stored);
-    if (this.#changed.size > Math.max(mostUnsorted, this.#tree.size >> 2)) this.snapshot();
+    if (this.#changed.size > mostUnsorted) this.snapshot();
   }
 
   #takePending(key: string, revision: number): Pending | undefined {
