@@ -2,6 +2,7 @@
 // k8s.io/sample-apiserver 1.36.2.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { builtinResources } from '../api/resource.ts';
 import { definition, establish, widgets } from './custom/test-definition.ts';
 import { fileServer } from './test-file-server.ts';
 
@@ -118,6 +119,18 @@ test('what has no name is told with all else that is wrong', async () => {
     /^ConfigMap "" is invalid: \[metadata.name: Required value: name or generateName is required, data\[a\/b\]: /,
   );
   assert.equal(details.name, undefined);
+});
+
+test('no kind fails for want of a name', async () => {
+  const rubbish = { spec: { template: {} }, status: {}, data: {}, rules: [], subjects: [] };
+  for (const { group, version, resource, namespaced, verbs } of builtinResources().resources) {
+    if (!verbs.includes('create')) continue;
+    const path = `${group ? `/apis/${group}` : '/api'}/${version}${namespaced ? '/namespaces/default' : ''}/${resource}`;
+    for (const body of [{}, { metadata: {} }, rubbish]) {
+      const { code } = await on.api.send('POST', `${path}?dryRun=All&fieldValidation=Ignore`, body);
+      assert.ok(code < 500, `${path}: ${code}`);
+    }
+  }
 });
 
 test('what is made in no namespace', async () => {
