@@ -115,7 +115,7 @@ test('patches that grow, and patches without end, are too large', async () => {
   await ask(server, configMaps, { method: 'POST', body: { metadata: { name: 'p' }, data: { a: 'b' } } });
   const patch = (operations: readonly object[]) =>
     send('PATCH', `${configMaps}/p`, JSON.stringify(operations), { 'content-type': 'application/json-patch+json' });
-  const doubling = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '', path: `/x${i}` }));
+  const doubling = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '/data', path: `/data/x${i}` }));
   const grown = await patch([{ op: 'add', path: '/data/a', value: 'x'.repeat(1000) }, ...doubling]);
   assert.deepEqual([grown.code, grown.status.reason], [413, 'RequestEntityTooLarge']);
   const many = await patch(Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/data/a', value: 'b' })));
