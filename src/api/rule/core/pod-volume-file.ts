@@ -46,7 +46,9 @@ export function validateDownwardFile(file: DownwardAPIVolumeFile, at: FieldPath,
 }
 
 /** Sources of a projected volume; no two may write one path. */
-export function validateProjected({ sources = [] }: ProjectedVolumeSource, at: FieldPath, errors: FieldErrors): void {
+export function validateProjected(projected: ProjectedVolumeSource, at: FieldPath, errors: FieldErrors): void {
+  // No sources are written as null.
+  const sources = projected.sources ?? [];
   if (sound.has(sources)) return;
   const before = errors.list.length;
   const paths = new Set<string>();

@@ -443,6 +443,11 @@ test('labels named like words of JavaScript are labels like others', () => {
   assert.deepEqual(podStrategy.warnings!(object, undefined, ruleContext()), []);
 });
 
+test('a projected volume may have no sources, however that is said', () => {
+  for (const projected of [{}, { sources: null }, { sources: [] }])
+    assert.deepEqual(causes({ volumes: [{ name: 'v', projected }] }), []);
+});
+
 test('grace is for pods that run', () => {
   const grace = (spec: object, status: object, requested?: number) =>
     podStrategy.gracePeriodSeconds!({ spec, status } as Pod, requested);
