@@ -1,5 +1,7 @@
 // Cron schedules in the five-field form, with the usual abbreviations. Pure: parsing, and what a moment must match.
 
+import { Recent } from './recent.ts';
+
 /** A parsed schedule: which minutes, hours, days, months and weekdays it names, as bit sets. */
 export interface CronSchedule {
   readonly minute: bigint;
@@ -47,18 +49,10 @@ const DESCRIPTORS: Readonly<Record<string, string>> = {
 const DURATION_UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
 // Validation and controller read the same few schedules again and again.
-const mostRemembered = 512;
-const remembered = new Map<string, CronSchedule>();
+const remembered = new Recent<CronSchedule>(256);
 
 /** The same object for the same text, mostly. Throws CronError with the reason. */
-export function parseCron(text: string): CronSchedule {
-  const known = remembered.get(text);
-  if (known) return known;
-  const schedule = parse(text);
-  if (remembered.size >= mostRemembered) remembered.clear();
-  remembered.set(text, schedule);
-  return schedule;
-}
+export const parseCron = (text: string): CronSchedule => remembered.of(text, () => parse(text));
 
 function parse(text: string): CronSchedule {
   if (text.length === 0) throw new CronError('empty spec string');

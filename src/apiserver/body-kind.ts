@@ -4,8 +4,8 @@ import { apiVersionOf } from '../api/ref.ts';
 import { builtinResources } from '../api/resource.ts';
 import { quote } from '../base/quote.ts';
 
-// Where that registry was made, which it tells.
-const scheme = 'in scheme "pkg/runtime/scheme.go:111"';
+/** Where that registry was made, which it tells. */
+export const scheme = 'in scheme "pkg/runtime/scheme.go:111"';
 
 /** `no kind "Foo" is registered for version "v1" in scheme "…"`. */
 export const notRegistered = (kind: string, apiVersion: string): string =>

@@ -163,36 +163,24 @@ test('nulls are values: refused where there may be none, and of what has parts n
   const spec = { s: null, map: { a: null } };
   const made = await api.expect(201, 'POST', `${widgets(group)}?dryRun=All`, widget(group, 'absent', { spec }));
   assert.deepEqual(made.spec, { filled: 'x', map: {} });
-  const full = { s: 'x', map: { a: 'b' }, inner: { s: 'x' }, free: { a: 1 } };
-  await api.expect(
-    201,
-    'PATCH',
-    `${widgets(group)}/full?fieldManager=m`,
-    widget(group, 'full', { spec: full }),
-    applyPatch,
-  );
+  const applied = (code: number, name: string, state: object) =>
+    api.expect(
+      code,
+      'PATCH',
+      `${widgets(group)}/${name}?fieldManager=m`,
+      widget(group, name, { spec: state }),
+      applyPatch,
+    );
+  await applied(201, 'full', { s: 'x', map: { a: 'b' }, inner: { s: 'x' }, free: { a: 1 } });
   for (const [field, left] of Object.entries({ map: {}, inner: {}, free: {} })) {
     const { object } = await on('full', { [field]: null });
     assert.deepEqual(object.spec, { filled: 'x', [field]: left }, field);
   }
   assert.equal((await on('full', { s: null })).code, 422);
   // What has no parts left is refused by then, and a list is gone with its items.
-  await api.expect(
-    200,
-    'PATCH',
-    `${widgets(group)}/full?fieldManager=m`,
-    widget(group, 'full', { spec: { map: null } }),
-    applyPatch,
-  );
+  await applied(200, 'full', { map: null });
   assert.equal((await on('full', { map: null })).code, 422);
-  const lists = { s: 'x', set: ['a', 'b'], keyed: [{ k: 'a', v: '1' }] };
-  await api.expect(
-    201,
-    'PATCH',
-    `${widgets(group)}/lists?fieldManager=m`,
-    widget(group, 'lists', { spec: lists }),
-    applyPatch,
-  );
+  await applied(201, 'lists', { s: 'x', set: ['a', 'b'], keyed: [{ k: 'a', v: '1' }] });
   for (const value of [null, []]) {
     assert.deepEqual((await on('lists', { s: 'x', set: value })).object.spec, { filled: 'x', s: 'x' });
     assert.deepEqual((await on('lists', { s: 'x', keyed: value })).object.spec, { filled: 'x', s: 'x' });

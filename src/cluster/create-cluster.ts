@@ -163,16 +163,14 @@ export async function createCluster(options: CreateClusterOptions = {}): Promise
     return { name: service.name, run: signal => service.run(signal).catch(fail) };
   });
   running.catch(() => {});
-  const hasFailed = () => failed;
-  const healthy = async () => void (failed && (await running));
+  const failure = () => (failed ? running : undefined);
   const cluster = facade({
     api,
     context,
     store,
     stopping,
     running,
-    hasFailed,
-    healthy,
+    failure,
     identity,
     faults,
     inMemory: !options.store,
@@ -228,9 +226,8 @@ interface Running {
   readonly store: Store;
   readonly stopping: AbortController;
   readonly running: Promise<void>;
-  hasFailed(): boolean;
-  /** Rejects when a part has failed. */
-  healthy(): Promise<void>;
+  /** Rejects with why a part has failed; undefined while all run. */
+  failure(): Promise<void> | undefined;
   readonly identity: ClusterIdentity;
   readonly faults: FaultInjector;
   readonly inMemory: boolean;
@@ -240,34 +237,22 @@ interface Running {
 const quietTurns = 8;
 const pollMs = 20;
 
-function facade({
-  api,
-  context,
-  store,
-  stopping,
-  running,
-  hasFailed,
-  healthy,
-  identity,
-  faults,
-  inMemory,
-}: Running): Cluster {
+function facade({ api, context, store, stopping, running, failure, identity, faults, inMemory }: Running): Cluster {
   const { clock } = context;
 
   let listening = false;
 
   function settled(): Promise<void> {
-    return inMemory && !listening ? settledInMemory() : calm().then(healthy);
+    return inMemory && !listening ? settledInMemory() : calm().then(failure);
   }
 
   // With nothing but memory to wait for, all has run that does not wait for an immediate itself. One promise: a day of a
   // hundred nodes settles a million times.
   const settledInMemory = () =>
-    new Promise<void>((resolve, reject) => {
+    new Promise<void>(resolve => {
       const look = () => {
         if (process.getActiveResourcesInfo().includes('Immediate')) setImmediate(look);
-        else if (hasFailed()) healthy().then(resolve, reject);
-        else resolve();
+        else resolve(failure());
       };
       setImmediate(look);
     });

@@ -6,6 +6,7 @@ import { parseJsonPath } from '../../api/structural/json-path.ts';
 import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
+import { scheme } from '../body-kind.ts';
 import { applyScale, decodeScale, placedScale, wantedScale } from '../calls/scale.ts';
 import type { Call, CallResult } from '../context.ts';
 import { isApply } from '../patch.ts';
@@ -87,7 +88,7 @@ async function wholeScale(call: Call): Promise<Mutable<Scale>> {
     return decodeScale(call, await call.body());
   } catch (error) {
     if (!(error instanceof StatusError) || error.code !== 400) throw error;
-    throw badRequest('no kind is registered for the type v1.Scale in scheme "pkg/runtime/scheme.go:111"');
+    throw badRequest(`no kind is registered for the type v1.Scale ${scheme}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { StoreConflictError } from '../../store/store.ts';
 import { recordManager } from './managers.ts';
 import { canonical, countsGeneration, generateName, stampNew } from './metadata.ts';
 import { dedupeOwners } from './owners.ts';
-import { pause } from './pace.ts';
+import { isLarge, pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -76,7 +76,7 @@ async function createOnce(
   const { admission, clock, random, hooks } = registry.options;
   const { strategy } = registry;
   const { metadata } = draft;
-  const { bytes = 0 } = context;
+  const large = isLarge(context.bytes ?? 0);
   if (metadata.resourceVersion)
     throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
   // Validation refuses it with all else that is wrong; until then rules read its name as a text.
@@ -87,16 +87,14 @@ async function createOnce(
   if (registry.resource.typeName === podType) registry.options.sharer?.adoptLists(draft);
   // Before admission: what plugins fill in is nobody's.
   recordManager(registry, undefined, draft, context);
-  const owned = pause(bytes);
-  if (owned) await owned;
+  if (large) await pause();
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
   dedupeOwners(draft, context.warn, 'admitted');
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));
   if (countsGeneration(registry)) metadata.generation = 1;
   validateObject(registry, draft as KubeObject, undefined, context);
-  const valid = pause(bytes);
-  if (valid) await valid;
+  if (large) await pause();
   const checking = admission.validate(attributes);
   if (checking) await checking;
   // A webhook may have named it.
@@ -112,8 +110,7 @@ async function createOnce(
   }
   const undo = hooks?.beforeCreate && (await hooks.beforeCreate(draft, context));
   const object = canonical(registry, draft);
-  const ordered = pause(bytes);
-  if (ordered) await ordered;
+  if (large) await pause();
   if (context.dryRun) {
     undo?.();
     delete (object.metadata as { resourceVersion?: string }).resourceVersion;

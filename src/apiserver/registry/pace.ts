@@ -1,10 +1,8 @@
 // Some 15,000 fields: what takes tens of milliseconds in all.
 const largeBytes = 128 << 10;
 
-/**
- * Undefined for all but large objects: a write of one takes long in several steps, and between these others have their
- * turn of the event loop. `bytes` of the larger of body and stored object.
- */
-export function pause(bytes: number): Promise<void> | undefined {
-  return bytes < largeBytes ? undefined : new Promise(resolve => void setImmediate(resolve));
-}
+/** Whether a write is done in steps with `pause` between them. `bytes` of the larger of body and stored object. */
+export const isLarge = (bytes: number): boolean => bytes >= largeBytes;
+
+/** Others have their turn of the event loop. */
+export const pause = (): Promise<void> => new Promise(resolve => void setImmediate(resolve));

@@ -8,7 +8,7 @@ import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
 import { canonical, carryOver, checkIdentityOf, countsGeneration, noneWithUid } from './metadata.ts';
 import { dedupeOwners } from './owners.ts';
-import { pause } from './pace.ts';
+import { isLarge, pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { Stored } from './stored.ts';
 import { validateObject } from './validation.ts';
@@ -103,12 +103,10 @@ async function updateOnce(
   keepOtherHalf(registry, object, old, context.subresource);
   if (!patch) dedupeOwners(object, context.warn, 'sent');
   const attributes = registry.attributes('UPDATE', context, key, object, old);
-  const bytes = Math.max(context.bytes ?? 0, current.isMeasured ? current.size : 0);
-  const made = pause(bytes);
-  if (made) await made;
+  const large = isLarge(Math.max(context.bytes ?? 0, current.isMeasured ? current.size : 0));
+  if (large) await pause();
   recordManager(registry, old, object, context);
-  const owned = pause(bytes);
-  if (owned) await owned;
+  if (large) await pause();
   const waiting = context.admitted ? undefined : admission.mutate(attributes);
   if (waiting) await waiting;
   dedupeOwners(object, context.warn, 'admitted');
@@ -117,8 +115,7 @@ async function updateOnce(
     (object.metadata as { generation?: number }).generation = Number(old.metadata.generation ?? 0) + 1;
   }
   validateObject(registry, object as KubeObject, old, context);
-  const valid = pause(bytes);
-  if (valid) await valid;
+  if (large) await pause();
   const checking = context.admitted ? undefined : admission.validate(attributes);
   if (checking) await checking;
   object.metadata.resourceVersion = old.metadata.resourceVersion;
@@ -127,8 +124,7 @@ async function updateOnce(
   let ordered = canonical(registry, object, adopts ? old : undefined);
   const same = adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text;
   if (same && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
-  const compared = pause(bytes);
-  if (compared) await compared;
+  if (large) await pause();
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
     undo = await hooks.beforeUpdate(ordered, old, context);

@@ -5,7 +5,7 @@ import { decodeDraft, targetOf } from '../body.ts';
 import { writeContext, writeParameters } from '../options.ts';
 import { applyTransform, isApply, patchTransform } from '../patch.ts';
 import { createObject } from '../registry/create.ts';
-import { pause } from '../registry/pace.ts';
+import { isLarge, pause } from '../registry/pace.ts';
 import type { Registry } from '../registry/registry.ts';
 import { checkIdentity, type Transform, updateObject } from '../registry/update.ts';
 import { rendererFor } from '../rendering.ts';
@@ -20,16 +20,15 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   const renderer = rendererFor(request, resource);
   const contentType = exchange.headers['content-type'];
   const apply = info.verb === 'patch' && isApply(contentType);
-  const { context: asked, draftOptions } = writingOf(request, resource, registry, apply);
+  const { context, draftOptions } = writingOf(request, resource, registry, apply);
   const body = await countedBody(request, resource);
-  const context = { ...asked, bytes: body.length };
+  context.bytes = body.length;
   await request.context.turns.next();
   const versions = requestVersion(resource, registry);
   const decoded = () => decodeDraft(targetOf(resource), versions.strategy, body, contentType, draftOptions);
   if (info.verb === 'create') {
     const draft = versions.settle(decoded());
-    const decodedLarge = pause(body.length);
-    if (decodedLarge) await decodedLarge;
+    if (isLarge(body.length)) await pause();
     return sendObject(request, 201, renderer, await createObject(registry, info.namespace, draft, context));
   }
   const createIfAbsent =
@@ -73,6 +72,8 @@ function writingOf(request: ResourceRequest, resource: Resource, registry: Regis
     ...writeContext(user, p, info.subresource, writeOptions(query, apply), warn),
     ...ofRequest(request),
     ...(apply ? { applied: true } : {}),
+    // Known when the body has come.
+    bytes: 0,
     ...(resource === registry.resource ? {} : { requested: resource }),
   };
   return { context, draftOptions: { fieldValidation: p.fieldValidation, warn } };
