@@ -21,6 +21,7 @@ import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
 import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard } from './kernel/eviction.ts';
+import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import { LogRotation } from './log-rotation.ts';
 import { globalAddresses, readMachine } from './node/machine.ts';
@@ -246,8 +247,10 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   });
   const hooks = { runtime, network, clock, events };
   const killer = new ContainerKiller({ runtime, clock, log, events, hooks });
+  await host.writeFile(paths.sandboxSeccomp, sandboxSeccomp, { atomic: true });
   const security = {
     seccompRoot: paths.seccomp,
+    sandboxSeccomp: paths.sandboxSeccomp,
     appArmor: base.appArmor,
     seccompDefault: o.seccompDefault ?? false,
   };

@@ -25,6 +25,10 @@ export class PodPaths {
     return `${join(this.root, 'seccomp')}/`;
   }
 
+  get sandboxSeccomp(): string {
+    return join(this.root, 'sandbox-seccomp.json');
+  }
+
   pod(uid: string): string {
     return join(this.pods, uid);
   }

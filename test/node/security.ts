@@ -95,6 +95,26 @@ export function securityTests(c: () => ClusterAccess): void {
     assert.equal(writable, 'x\n');
   });
 
+  test("a pod's seccomp profile is its containers', not the sandbox's, which has one of its own", async () => {
+    const pause = await output(
+      'pause-seccomp',
+      'grep ^Seccomp: /proc/1/status',
+      {},
+      {
+        shareProcessNamespace: true,
+      },
+    );
+    assert.equal(pause, 'Seccomp:\t2\n');
+    await c().pod('seccomp-missing', {
+      securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'none.json' } },
+      containers: [{ name: 'main', command: ['true'] }],
+    });
+    const waiting = await waitingOf('seccomp-missing');
+    assert.equal(waiting?.reason, 'CreateContainerError');
+    assert.match(waiting?.message ?? '', /kubelet\/seccomp\/none\.json: no such file or directory/);
+    assert.ok((await c().get('seccomp-missing')).status?.podIP);
+  });
+
   // [sig-node] Sysctls [LinuxOnly] [NodeConformance] should support sysctls [Environment:NotInUserNS]
   // [sig-node] Sysctls [LinuxOnly] [NodeConformance] should reject invalid sysctls
   test('sysctls: safe ones are set, others refused', async () => {

@@ -59,6 +59,8 @@ function profileOf(
 export interface SecurityOptions {
   /** Directory of Localhost seccomp profiles, with a slash at its end. */
   readonly seccompRoot: string;
+  /** File with the filter of sandboxes. */
+  readonly sandboxSeccomp: string;
   /** The host enforces AppArmor. */
   readonly appArmor: boolean;
   /** Pods without a seccomp profile get RuntimeDefault. */
@@ -82,7 +84,8 @@ export function sandboxSecurity(pod: Pod, options: SecurityOptions): LinuxSandbo
   );
   return {
     privileged,
-    seccomp: profileOf(s?.seccompProfile, options.seccompRoot) ?? { profile_type: 'RuntimeDefault' },
+    // Not the pod's: that is made for its containers, and may lack what the pause program needs.
+    seccomp: { profile_type: 'Localhost', localhost_ref: options.sandboxSeccomp },
     namespace_options: namespaceOptions(pod),
     supplemental_groups: supplementalGroups(pod),
     ...(s?.supplementalGroupsPolicy ? { supplemental_groups_policy: s.supplementalGroupsPolicy } : {}),
