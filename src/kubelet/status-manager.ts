@@ -29,6 +29,8 @@ interface Entry {
   /** Since when what is published is not the status; undefined when it is. */
   changedMs: number | undefined;
   retry: Timer | undefined;
+  /** When a status that can wait is published. */
+  held: Timer | undefined;
   /** Everything of the pod is undone: its object may go. */
   finished: boolean;
   deleted: boolean;
@@ -36,6 +38,7 @@ interface Entry {
 
 const maxConcurrent = 10;
 const maxRetryMs = 10_000;
+const maxHeldMs = 1000;
 const owned = new Set<string>(ownedConditions);
 
 export interface StatusSources {
@@ -71,7 +74,8 @@ export class StatusManager {
     return { ...own, conditions: [...kept, ...foreign.filter(f => !kept.some(k => k.type === f.type))] };
   }
 
-  set(uid: string, status: PodStatus): void {
+  /** `next`: another status is about to follow, which may be told with it. */
+  set(uid: string, status: PodStatus, next = false): void {
     const entry = this.#entries.get(uid);
     if (!entry) {
       this.#entries.set(uid, {
@@ -82,19 +86,25 @@ export class StatusManager {
         failures: 0,
         changedMs: this.#o.clock.monotonic(),
         retry: undefined,
+        held: undefined,
         finished: false,
         deleted: false,
       });
     } else {
       entry.status = status;
       entry.changedMs ??= this.#o.clock.monotonic();
+      if (next) {
+        entry.held ??= this.#o.clock.after(maxHeldMs, () => this.#enqueue(uid));
+        return;
+      }
     }
     this.#enqueue(uid);
   }
 
   /** The API object changed or came to be: what is published may have to be corrected. */
   reconcile(uid: string): void {
-    if (this.#entries.has(uid)) this.#enqueue(uid);
+    const entry = this.#entries.get(uid);
+    if (entry && !entry.held) this.#enqueue(uid);
   }
 
   /** Nothing of the pod is left on the node: once its last status is published, a pod being deleted is deleted. */
@@ -106,7 +116,9 @@ export class StatusManager {
   }
 
   forget(uid: string): void {
-    this.#entries.get(uid)?.retry?.cancel();
+    const entry = this.#entries.get(uid);
+    entry?.retry?.cancel();
+    if (entry) release(entry);
     this.#entries.delete(uid);
   }
 
@@ -123,7 +135,9 @@ export class StatusManager {
 
   #enqueue(uid: string): void {
     const entry = this.#entries.get(uid);
-    if (!entry || entry.dirty) return;
+    if (!entry) return;
+    release(entry);
+    if (entry.dirty) return;
     entry.dirty = true;
     if (entry.pushing) return;
     entry.retry?.cancel();
@@ -151,6 +165,7 @@ export class StatusManager {
       this.#active++;
       entry.pushing = true;
       entry.dirty = false;
+      release(entry);
       void this.#push(uid, entry).finally(() => {
         this.#active--;
         entry.pushing = false;
@@ -198,6 +213,11 @@ export class StatusManager {
     });
     entry.deleted = true;
   }
+}
+
+function release(entry: Entry): void {
+  entry.held?.cancel();
+  entry.held = undefined;
 }
 
 const revision = (pod: Pod) => Number(pod.metadata.resourceVersion ?? 0) || 0;

@@ -108,7 +108,7 @@ export class StatusPublisher {
       resizeConditions: this.#v.resources.conditions(pod, observed),
     });
     const made = verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status;
-    statuses.set(uid, made);
+    statuses.set(uid, made, !verdict && this.#startsContainers(observed));
     this.#made = this.#isSimple(pod, observed)
       ? { pod, observed, api: statuses.sourcesOf(uid).api, own: made }
       : undefined;
@@ -120,6 +120,12 @@ export class StatusPublisher {
     if (made?.pod !== pod || made.observed !== observed || !this.#isSimple(pod, observed)) return false;
     const { api, own } = this.#c.statuses.sourcesOf(this.#v.uid);
     return api === made.api && own === made.own;
+  }
+
+  /** Whether a sandbox is all there is so far: what comes of its first container follows, mostly at once. */
+  #startsContainers({ sandboxes, containers }: ObservedPod): boolean {
+    const { stage, waiting } = this.#v;
+    return stage === 'sync' && sandboxes.length > 0 && containers.length === 0 && waiting.size === 0;
   }
 
   /** Whether nothing but the pod and what is observed of it goes into its status. */
