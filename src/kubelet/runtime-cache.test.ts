@@ -117,3 +117,46 @@ test('of all that is listed again only pods that differ are asked for', async ()
   assert.deepEqual([cache.get('b'), cache.get('a')?.containers.length], [undefined, 1]);
   assert.equal(await relisted(), '');
 });
+
+test('that a container has started is left to who made it; that it has ended is not', async () => {
+  const calls: string[] = [];
+  let tell = (_: { type: string; id: string }) => {};
+  const labels = { 'io.kubernetes.pod.uid': 'u', 'io.kubernetes.pod.name': 'p', 'io.kubernetes.pod.namespace': 'n' };
+  const item = { id: '1', state: 'CONTAINER_EXITED', labels, pod_sandbox_id: '0' };
+  const cache = new RuntimeCache({
+    runtime: {
+      watchEvents: async (handler: { onEvent: typeof tell }, signal: AbortSignal) => {
+        tell = handler.onEvent;
+        await new Promise(resolve => signal.addEventListener('abort', resolve));
+      },
+      ListPodSandbox: async () => ({ items: [] }),
+      ListContainers: async () => ({ containers: calls.push('list') > 1 ? [item] : [] }),
+      ContainerStatus: async () => {
+        calls.push('look');
+        return { status: { ...item, metadata: { name: 'c' } } };
+      },
+    },
+    clock: new VirtualClock(),
+    log: silentLog,
+    relistMs: 60_000,
+  } as unknown as ConstructorParameters<typeof RuntimeCache>[0]);
+  const stopping = new AbortController();
+  const running = cache.run(stopping.signal);
+  await turns();
+  await cache.making({ uid: 'u', name: 'p', namespace: 'n' }, async () => '1');
+  tell({ type: 'started', id: '1' });
+  await turns();
+  assert.deepEqual(calls, ['list']);
+  tell({ type: 'exited', id: '1' });
+  await turns();
+  assert.deepEqual(calls, ['list', 'list', 'look']);
+  assert.equal(cache.get('u')?.containers[0]?.state, 'exited');
+  await cache.lookAtContainer('u', '1', '0');
+  tell({ type: 'started', id: '1' });
+  await turns();
+  assert.deepEqual(calls, ['list', 'list', 'look', 'look', 'look'], 'it is not being made any more');
+  stopping.abort();
+  await running;
+});
+
+const turns = () => new Promise<void>(resolve => void setTimeout(resolve, 5));

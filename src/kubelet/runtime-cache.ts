@@ -54,6 +54,8 @@ export class RuntimeCache {
   #unknownTimer: Timer | undefined;
   /** Workers that are making a sandbox or container whose id they do not know yet. */
   #making = 0;
+  /** Ids of what workers have made and not looked at yet; they do once it has started. */
+  readonly #made = new Set<string>();
   #relisting: Promise<void> | undefined;
 
   constructor(options: RuntimeCacheOptions) {
@@ -161,6 +163,7 @@ export class RuntimeCache {
   #onEvent(event: RuntimeEvent): void {
     const owner = this.#owners.get(event.id);
     if (owner) {
+      if (event.type === 'started' && this.#made.has(event.id)) return;
       const pod = this.#pods.get(owner.uid);
       const container = pod?.containers.find(c => c.id === event.id);
       if (event.type === 'started' && container?.state === 'running') return;
@@ -187,6 +190,7 @@ export class RuntimeCache {
     try {
       const id = await make();
       this.#owners.set(id, owner);
+      this.#made.add(id);
       return id;
     } catch (error) {
       // What it has left behind must be known before the next try.
@@ -199,11 +203,13 @@ export class RuntimeCache {
 
   /** Asks about one sandbox. */
   async lookAtSandbox(uid: string, id: string): Promise<void> {
+    this.#made.delete(id);
     await this.#ask(uid, { ...nothing(), sandboxes: new Set([id]) });
   }
 
   /** Asks about one container. */
   async lookAtContainer(uid: string, id: string, sandboxId: string): Promise<void> {
+    this.#made.delete(id);
     await this.#ask(uid, { ...nothing(), containers: new Map([[id, sandboxId]]) });
   }
 
