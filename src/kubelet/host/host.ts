@@ -28,6 +28,8 @@ export interface WriteOptions {
 
 /** Paths are absolute. What does not exist reads as undefined or empty; everything else that fails rejects. */
 export interface Host {
+  /** The same, for paths on a file system in memory: what is small is done at once. */
+  readonly inMemory: Host;
   /** With its parents; sets the mode also when it exists. */
   makeDirectory(path: string, mode?: number): Promise<void>;
   writeFile(path: string, data: string | Uint8Array, options?: WriteOptions): Promise<void>;

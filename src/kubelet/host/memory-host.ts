@@ -25,6 +25,7 @@ const decoder = new TextDecoder();
 
 /** Files in memory, for simulated nodes and tests. Mounts are only remembered. */
 export class MemoryHost implements Host {
+  readonly inMemory = this;
   readonly #root: Entry = directory(0o755);
   readonly #watchers = new Map<string, Set<() => void>>();
 

@@ -52,9 +52,10 @@ export function contentPlugins(o: ContentOptions): readonly VolumePlugin[] {
   ];
 }
 
-type Directories = Pick<MemoryDirectories, 'make' | 'remove'>;
+type Directories = Pick<MemoryDirectories, 'host' | 'make' | 'remove'>;
 
 const onDisk = (host: Host): Directories => ({
+  host,
   async make(dir) {
     await host.makeDirectory(dir, 0o777);
     return dir;
@@ -87,8 +88,8 @@ function plugin(
       const gid = nearNumber(pod.spec.securityContext?.fsGroup);
       const readable = gid === undefined ? payload : groupReadable(payload);
       // A kubelet that has just started leaves alone what its predecessor wrote.
-      const unchanged = !written.has(dir) && (await showsPayload(o.host, dir, readable));
-      if (!unchanged) await writePayload(o.host, o.clock, dir, readable, gid === undefined ? {} : { gid });
+      const unchanged = !written.has(dir) && (await showsPayload(directories.host, dir, readable));
+      if (!unchanged) await writePayload(directories.host, o.clock, dir, readable, gid === undefined ? {} : { gid });
       written.set(dir, payload);
     }
     return { path: dir, readOnly: true, ...(refreshAtMs !== undefined ? { refreshAtMs } : {}) };

@@ -21,6 +21,11 @@ export class MemoryDirectories {
     this.#o = options;
   }
 
+  /** Through which their files are written. */
+  get host(): Host {
+    return this.#o.host.inMemory;
+  }
+
   /** Makes `dir` unless it is there; returns where its files lie. */
   async make(dir: string): Promise<string> {
     const { host } = this.#o;
@@ -34,7 +39,7 @@ export class MemoryDirectories {
     });
     const real = this.#real(dir);
     // As a mount of its own would have it.
-    await host.makeDirectory(real, 0o1777);
+    await this.host.makeDirectory(real, 0o1777);
     if (there?.kind === 'symlink') return real;
     if (there) await host.remove(dir);
     await host.makeDirectory(dirname(dir));
