@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MetricSpec } from '../../api/type/autoscaling-v2.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { ref } from '../../api/ref.ts';
+import type { MetricSpec, MetricTarget } from '../../api/type/autoscaling-v2.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import { VirtualClock } from '../../base/clock.ts';
 import { fakeClient } from '../../client/fake-client.ts';
@@ -26,6 +28,7 @@ const raw = {
   [`${custom}/ingresses.networking.k8s.io/main/hits`]: { items: [{ value: '10k' }] },
   [`${external}/depth?labelSelector=queue%3Djobs`]: { items: [{ value: '30' }, { value: '60' }] },
 };
+const podUsage = ref<KubeObject>('metrics.k8s.io', 'v1beta1', 'pods', 'PodMetrics', true);
 const pods = ['p0', 'p1'].map(
   name =>
     ({
@@ -35,15 +38,16 @@ const pods = ['p0', 'p1'].map(
     }) as unknown as Pod,
 );
 
-function evaluate(spec: MetricSpec) {
+function evaluate(spec: MetricSpec, of = pods, usage: readonly object[] = []) {
   const clock = new VirtualClock();
   const client = fakeClient([], { raw, clock });
+  for (const item of usage) client.set(podUsage, item as never);
   return evaluateMetric(spec, {
     namespace: 'a',
     selector: 'app=x',
     currentReplicas: 2,
     statusReplicas: 2,
-    pods,
+    pods: of,
     tolerances: { up: 0.1, down: 0.1 },
     delays: defaultDelays,
     nowMs: clock.now(),
@@ -61,6 +65,56 @@ test('metrics of pods', async () => {
     name: 'pods metric requests',
     status: { type: 'Pods', pods: { metric: { name: 'requests' }, current: { averageValue: '200' } } },
   });
+});
+
+test('metrics of one container in each pod', async () => {
+  const container = { name: 'app', resources: { requests: { cpu: '100m' } } };
+  const sidecar = { name: 'sidecar', resources: { requests: { cpu: '900m' } } };
+  const startTime = '2025-12-31T00:00:00Z';
+  const both = pods.map(p => {
+    const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: startTime }];
+    return {
+      ...p,
+      spec: { containers: [container, sidecar] },
+      status: { ...p.status, startTime, conditions },
+    } as unknown as Pod;
+  });
+  const usage = pods.map(({ metadata: { name } }) => ({
+    apiVersion: 'metrics.k8s.io/v1beta1',
+    kind: 'PodMetrics',
+    metadata: { name, namespace: 'a', labels: { app: 'x' } },
+    timestamp: '2026-01-01T00:00:00Z',
+    window: '30s',
+    containers: [
+      { name: 'app', usage: { cpu: '150m', memory: '1Mi' } },
+      { name: 'sidecar', usage: { cpu: '1m', memory: '1Mi' } },
+    ],
+  }));
+  const resource = (name: string, target: MetricTarget): MetricSpec => ({
+    type: 'ContainerResource',
+    containerResource: { name: 'cpu', container: name, target },
+  });
+  const used = await evaluate(resource('app', { type: 'Utilization', averageUtilization: 50 }), both, usage);
+  assert.deepEqual(used, {
+    replicas: 6,
+    name: 'cpu container resource utilization (percentage of request)',
+    status: {
+      type: 'ContainerResource',
+      containerResource: {
+        name: 'cpu',
+        container: 'app',
+        current: { averageUtilization: 150, averageValue: '150m' },
+      },
+    },
+  });
+  const average = await evaluate(resource('app', { type: 'AverageValue', averageValue: '100m' }), both, usage);
+  assert.deepEqual([average.replicas, average.name], [3, 'cpu resource']);
+  await assert.rejects(
+    evaluate(resource('none', { type: 'AverageValue', averageValue: '1' }), both, usage),
+    error =>
+      (error as { reason?: string }).reason === 'FailedGetContainerResourceMetric' &&
+      /container none not present in metrics for pod a\/p0/.test((error as Error).message),
+  );
 });
 
 test('metrics of an object', async () => {

@@ -122,7 +122,7 @@ async function ofResource(name: string, target: MetricTarget, container: string,
   );
   return {
     replicas: proposal.replicas,
-    name: `${name} resource utilization (percentage of request)`,
+    name: `${name} ${container ? 'container ' : ''}resource utilization (percentage of request)`,
     current: { averageUtilization: proposal.utilization!, averageValue: quantityOf(proposal.currentMilli) },
   };
 }
