@@ -63,6 +63,9 @@ export interface RegistryOptions {
   readonly sharer?: PartSharer;
 }
 
+// Somebody else has always gone on by then, so this is no end of patience but of what would never end.
+const mostTries = 1000;
+
 /** What some kinds do besides storing: allocate addresses and ports, issue, release. */
 export interface RegistryHooks {
   /** After validation, before the write; returns an undo for when the write fails. May change the object. */
@@ -274,10 +277,13 @@ export class Registry {
 
   async #retry<T>(key: ObjectKey, attempt: (current: Stored | undefined) => Promise<T>): Promise<T> {
     const id = this.keyOf(key);
+    /** As the store had it after another server came first. */
+    let read: Stored | undefined;
     for (let tries = 0; ; tries++) {
       const undurable = this.cache.undurable(id);
       try {
-        const current = this.cache.latest(id);
+        const latest = this.cache.latest(id);
+        const current = read && read.revision > (latest?.revision ?? 0) ? read : latest;
         const unseen = current && this.prepare([current]);
         if (unseen) await unseen;
         const done = await attempt(current && this.show(current));
@@ -288,9 +294,18 @@ export class Registry {
           if (undurable) await this.whenDurable(id, undurable);
           throw error;
         }
-        if (tries >= 20) throw modified(this.resource, key.name);
+        if (tries >= mostTries) throw modified(this.resource, key.name);
+        if (this.shared) read = await this.#read(id);
       }
     }
+  }
+
+  /** What the store has, which may not have come to the cache yet; when it has nothing, the cache shall know. */
+  async #read(id: string): Promise<Stored | undefined> {
+    const entry = await this.options.store.get(this.storeKey(id));
+    if (entry) return this.cache.storedOf(entry);
+    await this.freshen();
+    return undefined;
   }
 
   /**

@@ -373,9 +373,14 @@ export class WatchCache {
 
   #pairsOf(entries: readonly StoreEntry[]): (readonly [string, Stored])[] {
     return entries.flatMap(e => {
-      const stored = e.failure ? undefined : this.#storedOf(e);
+      const stored = this.storedOf(e);
       return stored ? [[stored.key, stored] as const] : [];
     });
+  }
+
+  /** What a read of the store has brought, as the cache would have it; undefined when it cannot be read. */
+  storedOf(entry: StoreEntry): Stored | undefined {
+    return entry.failure ? undefined : this.#storedOf(entry);
   }
 
   #storedOf(entry: StoreEntry): Stored | undefined {
