@@ -6,9 +6,16 @@ import type { Log } from '../base/log.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import { listContainerStats } from './container-stats.ts';
 import type { Host } from './host/host.ts';
-import { formatKi } from './kernel/amount.ts';
-import { breaches, conditionOf, type PodUse, rankForEviction, resourceOf, type Signals } from './kernel/eviction.ts';
-import { podUidLabel } from './kernel/label.ts';
+import {
+  breaches,
+  conditionOf,
+  evictionMessage,
+  type PodUse,
+  rankForEviction,
+  resourceOf,
+  type Signals,
+} from './kernel/eviction.ts';
+import { containerNameLabel, podUidLabel } from './kernel/label.ts';
 import type { Pressure } from './kernel/node-condition.ts';
 import { exceededLimit } from './local-limit.ts';
 import { availableMemory, pidUse } from './node/machine.ts';
@@ -32,6 +39,8 @@ export interface EvictionOptions {
   /** Tries to free disk before pods have to go. */
   reclaimDisk(): Promise<void>;
   onPressure(): void;
+  /** A threshold is met: the node's resource is about to be reclaimed. */
+  onReclaim(resource: string): void;
   onEviction?(signal: string): void;
   /** Between two looks; default 10 seconds. */
   readonly everyMs?: number;
@@ -85,6 +94,7 @@ export class EvictionManager {
     const first = met.find(b => conditionOf(b.signal) === 'memory') ?? met[0];
     if (!first) return;
     const resource = resourceOf(first.signal);
+    this.#o.onReclaim(resource);
     if (conditionOf(first.signal) === 'disk') {
       await this.#o.reclaimDisk();
       const again = breaches(await (this.#o.signals ?? (() => this.#machineSignals()))(), thresholds);
@@ -93,8 +103,7 @@ export class EvictionManager {
     if (resource === 'pids') return;
     const [victim] = rankForEviction(await this.#uses(resource), resource);
     if (!victim) return;
-    const message = `The node was low on resource: ${resource}. Threshold quantity: ${first.threshold}, available: ${formatKi(Math.floor(first.available / 1024) * 1024)}. `;
-    await this.#evict(victim.pod, message, 1, first.signal);
+    await this.#evict(victim.pod, evictionMessage(resource, first, victim), 1, first.signal);
   }
 
   async #evict(pod: Pod, message: string, graceSeconds: number, signal: string): Promise<void> {
@@ -136,12 +145,15 @@ export class EvictionManager {
         })),
       );
     const stats = await listContainerStats(this.#o.runtime);
-    const bytes = new Map<string, number>();
+    const used = new Map<string, Map<string, number>>();
     for (const s of stats) {
-      const uid = s.attributes?.labels?.[podUidLabel] ?? '';
-      bytes.set(uid, (bytes.get(uid) ?? 0) + (s.memory?.working_set_bytes?.value ?? 0));
+      const of = used.getOrInsertComputed(s.attributes?.labels?.[podUidLabel] ?? '', () => new Map<string, number>());
+      of.set(s.attributes?.labels?.[containerNameLabel] ?? '', s.memory?.working_set_bytes?.value ?? 0);
     }
-    return pods.map(pod => ({ pod, bytes: bytes.get(pod.metadata.uid ?? '') ?? 0 }));
+    return pods.map(pod => {
+      const containers = used.get(pod.metadata.uid ?? '') ?? new Map<string, number>();
+      return { pod, containers, bytes: containers.values().reduce((sum, bytes) => sum + bytes, 0) };
+    });
   }
 
   async #machineSignals(): Promise<Signals> {

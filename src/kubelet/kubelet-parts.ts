@@ -311,6 +311,7 @@ function makeEviction(owner: KubeletOwner, base: Base, node: NodeManager, collec
     evict: async (pod, verdict, grace) => owner.evict(pod, verdict, grace),
     reclaimDisk: () => collector.collect(true),
     onPressure: () => node.hasten(),
+    onReclaim: resource => node.warn('EvictionThresholdMet', `Attempting to reclaim ${resource}`),
     onEviction: signal => owner.metrics.evicted(signal),
   });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { networkingV1 } from '../../api/refs.ts';
+import { internalError } from '../../api/status.ts';
 import { controllerBench } from '../../engine/controller-bench.ts';
 import { isInRange } from './kernel/range.ts';
 import { serviceCidrsController } from './service-cidrs.ts';
@@ -36,6 +37,20 @@ it('makes a range ready, keeps it while addresses need it, lets it go after a gr
   await bench.settle();
   await bench.advance(11_000);
   assert.equal(a(), undefined);
+});
+
+it('tells when it cannot say that a range serves, and tries again', async () => {
+  await using bench = await controllerBench([serviceCidrsController()], {
+    objects: [range('a', '10.1.0.0/24')],
+    prepare: client =>
+      client.failNext('patch', networkingV1.servicecidrs, internalError('no'), { subresource: 'status' }),
+  });
+  await bench.settle();
+  await bench.advance(1000);
+  assert.deepEqual(bench.events(), [
+    'Warning KubernetesServiceCIDRError: The ServiceCIDR Status can not be set to Ready=True',
+  ]);
+  assert.equal(bench.client.object(networkingV1.servicecidrs, 'a')!.status.conditions![0]!.status, 'True');
 });
 
 it('lets a range go whose addresses another range holds', async () => {

@@ -26,7 +26,7 @@ export function serviceCidrsController(): Controller {
         keys: (address: IPAddress, _old, context, deleted) => (deleted ? goingAround(address, context) : []),
       },
     ],
-    writes: ['servicecidrs', 'servicecidrs/status'],
+    writes: ['servicecidrs', 'servicecidrs/status', 'events'],
     create: context => ({ reconcile: name => reconcile(name, context) }),
   };
 }
@@ -85,21 +85,24 @@ async function letGo(range: ServiceCIDR, context: ControllerContext): Promise<Re
 }
 
 async function setReady(
-  { metadata }: ServiceCIDR,
+  range: ServiceCIDR,
   status: 'True' | 'False',
   reason: string,
   message: string,
-  { client, clock }: ControllerContext,
+  { client, clock, events }: ControllerContext,
 ): Promise<void> {
   const condition = { type: 'Ready', status, reason, message, lastTransitionTime: formatTime(clock.now()) };
   try {
     await client.patch(
       networkingV1.servicecidrs,
-      { name: metadata.name },
+      { name: range.metadata.name },
       { type: 'strategic', body: { status: { conditions: [condition] } } },
       { subresource: 'status' },
     );
   } catch (error) {
-    if (!isNotFound(error)) throw error;
+    if (isNotFound(error)) return;
+    const message = 'The ServiceCIDR Status can not be set to Ready=True';
+    if (status === 'True') events.event(range, 'Warning', 'KubernetesServiceCIDRError', message);
+    throw error;
   }
 }

@@ -1,6 +1,8 @@
 // Which pressure a node is under, and who goes first.
+
+import { Quantity } from '../../api/quantity.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
-import { bytesOf } from './amount.ts';
+import { bytesOf, formatKi } from './amount.ts';
 import { thresholdBytes } from './node-resource.ts';
 import { podTotal } from './qos.ts';
 
@@ -54,6 +56,25 @@ export const resourceOf = (signal: string) =>
 export interface PodUse {
   readonly pod: Pod;
   readonly bytes: number;
+  /** By container, where that is known. */
+  readonly containers?: ReadonlyMap<string, number>;
+}
+
+/** What is told of an eviction: what was lacking, and which containers took more of it than they asked for. */
+export function evictionMessage(
+  resource: string,
+  { threshold, available }: Breach,
+  { pod, containers }: PodUse,
+): string {
+  const left = formatKi(Math.floor(available / 1024) * 1024);
+  let message = `The node was low on resource: ${resource}. Threshold quantity: ${threshold}, available: ${left}. `;
+  for (const { name, resources } of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]) {
+    const used = containers?.get(name) ?? 0;
+    const request = resources?.requests?.[resource] ?? '0';
+    if (used > bytesOf(request))
+      message += `Container ${name} was using ${Quantity.of(used, 'BinarySI')}, request is ${request}, has larger consumption of ${resource}. `;
+  }
+  return message;
 }
 
 const criticalPriority = 2_000_000_000;

@@ -349,6 +349,11 @@ export class NodeManager {
     this.#o.events.event(nodeReference(this.#o.nodeName), type, reason, message);
   }
 
+  /** An event of the node. */
+  warn(reason: string, message: string): void {
+    this.#event('Warning', reason, message);
+  }
+
   /** The events of a start, as Kubernetes tells them. */
   announce(): void {
     const { nodeName } = this.#o;

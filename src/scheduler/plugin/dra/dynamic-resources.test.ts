@@ -214,6 +214,9 @@ test('devices with binding conditions hold their pod back until they are ready, 
     objects: [nodes[0]!, deviceClass(), slice('a', [{ name: 'x', ...conditions }]), one('c')],
   });
   assert.equal(await b.place(using('p', 'c')), '');
+  assert.deepEqual(b.events('p'), [
+    'Normal BindingConditionsPending: waiting for binding conditions for device on node a',
+  ]);
   const report = async (type: string) => {
     const now = claimNow(b, 'c');
     b.client.set(resourceV1.resourceclaims, {

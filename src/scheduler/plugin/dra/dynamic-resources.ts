@@ -310,7 +310,7 @@ class DynamicResources implements Plugin {
       await this.#writer.tellPod(pod, made, plan.extended);
       bound.push(made);
     }
-    return this.#whenReady(bound);
+    return this.#whenReady(pod, nodeName, bound);
   }
 
   async #create(pod: PodInfo, extended: readonly ExtendedRequest[]): Promise<ResourceClaim> {
@@ -325,10 +325,12 @@ class DynamicResources implements Plugin {
     }
   }
 
-  async #whenReady(bound: readonly ResourceClaim[]): Promise<Status | undefined> {
+  async #whenReady(pod: PodInfo, nodeName: string, bound: readonly ResourceClaim[]): Promise<Status | undefined> {
     const now = () => bound.map(c => this.#dra.claims.get(keyOf(c))).filter(c => c !== undefined);
     const waiting = now().filter(needsBinding);
     if (waiting.length === 0) return undefined;
+    const message = `waiting for binding conditions for device on node ${nodeName}`;
+    this.#handle.events.event(pod.reference, 'Normal', 'BindingConditionsPending', message);
     const why = await whenReady(this.#handle, waiting, this.#bindingTimeoutMs);
     if (!why) return undefined;
     for (const claim of now().filter(needsBinding))
