@@ -27,6 +27,7 @@ import { nodeRestriction } from './node-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
 import { EvaluationCounts } from './pod-security/evaluation-counts.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
+import { podTopologyLabels } from './pod-topology-labels.ts';
 import { compileMutating, compileValidating, PolicySource } from './policy/compiled.ts';
 import { policyMetrics } from './policy/metrics.ts';
 import { mutatingPolicies } from './policy/mutating.ts';
@@ -106,6 +107,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     podCertificateSigning(access.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
+    ...(context.featureEnabled('PodTopologyLabelsAdmission') ? [podTopologyLabels(cacheOf('', 'nodes'))] : []),
     deviceAdminAccess(cacheOf('', 'namespaces')),
     ...(context.featureEnabled('DRAResourceClaimGranularStatusAuthorization')
       ? [claimStatusAuthorization(access.authorizer)]

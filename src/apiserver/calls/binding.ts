@@ -65,6 +65,8 @@ function assign(registry: Registry, pod: Pod, binding: Binding, node: string): M
   delete bound.status.nominatedNodeName;
   if (binding.metadata.annotations)
     bound.metadata.annotations = { ...bound.metadata.annotations, ...binding.metadata.annotations };
+  if (binding.metadata.labels && registry.options.featureEnabled('PodTopologyLabelsAdmission'))
+    bound.metadata.labels = { ...bound.metadata.labels, ...binding.metadata.labels };
   const scheduled = {
     type: 'PodScheduled',
     status: 'True',
