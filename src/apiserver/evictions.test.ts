@@ -1,27 +1,21 @@
 // Evictions: what a PodDisruptionBudget allows, refuses and remembers.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { type Caller, caller, type Json, mergePatch } from './test-caller.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { test } from 'node:test';
+import { testApi } from './test-api.ts';
+import { type Json, mergePatch } from './test-caller.ts';
 
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
-  await api.expect(201, 'POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
-});
-after(async () => {
-  api.close();
-  await server.stop();
-});
+const api = testApi();
+let account: Promise<Json> | undefined;
 
-const pods = '/api/v1/namespaces/default/pods';
+const namespace = '/api/v1/namespaces/default';
+const pods = `${namespace}/pods`;
 const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
 const refused = "Cannot evict pod as it would violate the pod's disruption budget.";
 
 /** A pod labelled by its own name, which nothing waits for when it is deleted. */
 async function makePod(name: string, status: object): Promise<void> {
+  account ??= api.expect(201, 'POST', `${namespace}/serviceaccounts`, { metadata: { name: 'default' } });
+  await account;
   await api.expect(201, 'POST', pods, {
     metadata: { name, labels: { app: name } },
     spec: { containers: [{ name: 'c', image: 'i' }], nodeName: 'none', terminationGracePeriodSeconds: 0 },

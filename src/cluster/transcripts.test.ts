@@ -102,6 +102,12 @@ const template = (image: string, behaviour: object = { startDelayMs: 1000 }, mor
   metadata: { labels, annotations: simulate(behaviour) },
   spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'c', image }], ...more },
 });
+/** Makes a workload of these pods. */
+const run = (cluster: Cluster, resource: Any, name: string, more: object = {}) =>
+  cluster.client.create(resource, {
+    metadata: { name, namespace: ns },
+    spec: { selector: { matchLabels: labels }, template: template(`${name}:1`), ...more },
+  } as Any);
 const image = (cluster: Cluster, resource: Any, name: string, to: string) =>
   cluster.client.patch(resource, key(name), {
     type: 'strategic',
@@ -109,15 +115,8 @@ const image = (cluster: Cluster, resource: Any, name: string, to: string) =>
   });
 
 transcript('a deployment rolls out, and back', 3, async (cluster, mark) => {
-  await cluster.client.create(appsV1.deployments, {
-    metadata: { name: 'web', namespace: ns },
-    spec: {
-      replicas: 3,
-      selector: { matchLabels: labels },
-      strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } },
-      template: template('web:1'),
-    },
-  } as Any);
+  const strategy = { rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } };
+  await run(cluster, appsV1.deployments, 'web', { replicas: 3, strategy });
   await cluster.advance('10s');
   mark('web:2');
   await image(cluster, appsV1.deployments, 'web', 'web:2');
@@ -128,16 +127,8 @@ transcript('a deployment rolls out, and back', 3, async (cluster, mark) => {
 });
 
 transcript('a stateful set comes up, is updated down to its partition, and shrinks', 3, async (cluster, mark) => {
-  await cluster.client.create(appsV1.statefulsets, {
-    metadata: { name: 'db', namespace: ns },
-    spec: {
-      replicas: 3,
-      serviceName: 'db',
-      selector: { matchLabels: labels },
-      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 1 } },
-      template: template('db:1'),
-    },
-  } as Any);
+  const updateStrategy = { type: 'RollingUpdate', rollingUpdate: { partition: 1 } };
+  await run(cluster, appsV1.statefulsets, 'db', { replicas: 3, serviceName: 'db', updateStrategy });
   await cluster.advance('15s');
   mark('db:2, partition 1');
   await image(cluster, appsV1.statefulsets, 'db', 'db:2');
@@ -148,10 +139,7 @@ transcript('a stateful set comes up, is updated down to its partition, and shrin
 });
 
 transcript('a daemon set is updated node by node', 3, async (cluster, mark) => {
-  await cluster.client.create(appsV1.daemonsets, {
-    metadata: { name: 'log', namespace: ns },
-    spec: { selector: { matchLabels: labels }, template: template('log:1') },
-  } as Any);
+  await run(cluster, appsV1.daemonsets, 'log');
   await cluster.advance('10s');
   mark('log:2');
   await image(cluster, appsV1.daemonsets, 'log', 'log:2');

@@ -148,7 +148,9 @@ export class EvictionManager {
     const used = new Map<string, Map<string, number>>();
     for (const s of stats) {
       const of = used.getOrInsertComputed(s.attributes?.labels?.[podUidLabel] ?? '', () => new Map<string, number>());
-      of.set(s.attributes?.labels?.[containerNameLabel] ?? '', s.memory?.working_set_bytes?.value ?? 0);
+      const name = s.attributes?.labels?.[containerNameLabel] ?? '';
+      // One that has ended may still be listed beside its successor.
+      of.set(name, (of.get(name) ?? 0) + (s.memory?.working_set_bytes?.value ?? 0));
     }
     return pods.map(pod => {
       const containers = used.get(pod.metadata.uid ?? '') ?? new Map<string, number>();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Caller, caller } from '../test-caller.ts';
+import { superuserOf } from '../test-api.ts';
+import type { Caller } from '../test-caller.ts';
 import { startTestServer } from '../test-server.ts';
 
 const pods = '/api/v1/namespaces/default/pods';
@@ -9,7 +10,7 @@ const region = 'topology.kubernetes.io/region';
 
 async function withServer(act: (api: Caller) => Promise<void>, featureGates: Record<string, boolean> = {}) {
   const server = await startTestServer({ featureGates });
-  const api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+  const api = superuserOf(server);
   try {
     await api.expect(201, 'POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
     for (const [name, labels] of Object.entries({

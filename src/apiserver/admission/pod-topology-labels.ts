@@ -17,7 +17,8 @@ export function podTopologyLabels(nodes: WatchCache): AdmissionPlugin {
       (subresource === '' || subresource === 'binding'),
     mutate({ object, subresource }) {
       const node = subresource === 'binding' ? nodeOf(object!) : (object as unknown as Pod).spec.nodeName;
-      const labels = node ? (nodes.get(node)?.object.metadata.labels ?? {}) : {};
+      const labels = node ? nodes.get(node)?.object.metadata.labels : undefined;
+      if (!labels) return;
       const found = copied.filter(key => labels[key] !== undefined).map(key => [key, labels[key]!] as const);
       if (found.length) object!.metadata.labels = { ...object!.metadata.labels, ...Object.fromEntries(found) };
     },

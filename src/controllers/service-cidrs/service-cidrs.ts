@@ -101,8 +101,13 @@ async function setReady(
     );
   } catch (error) {
     if (isNotFound(error)) return;
-    const message = 'The ServiceCIDR Status can not be set to Ready=True';
-    if (status === 'True') events.event(range, 'Warning', 'KubernetesServiceCIDRError', message);
+    if (status === 'True')
+      events.event(
+        range,
+        'Warning',
+        'KubernetesServiceCIDRError',
+        'The ServiceCIDR Status can not be set to Ready=True',
+      );
     throw error;
   }
 }
