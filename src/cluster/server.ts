@@ -86,10 +86,16 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       client: identity => api.client(identity),
     };
     link?.phase('starting the API server');
-    api.ready.then(
-      () => link?.ready(),
-      () => {},
-    );
+    const told = async () => {
+      await api.ready;
+      if (config.simulatedNodes > 0) {
+        link?.phase('starting the simulated nodes');
+        const { simulatedNodesReady } = await import('./simulated-nodes.ts');
+        await simulatedNodesReady(context, signal);
+      }
+      link?.ready();
+    };
+    told().catch(() => {});
     const dump = dumpOnSignal(() => decisions.dump?.(), log.with({ part: 'scheduler' }));
     await runAll([dump, { name: 'control plane', run: s => runControlPlane(api, context, s) }], signal);
   } finally {

@@ -1,4 +1,6 @@
 // Nodes without containers: real kubelets over a runtime, files and probes in memory, in the control plane's process.
+import { coreV1 } from '../api/refs.ts';
+import type { Node } from '../api/type/core-v1.ts';
 import { aborted, abortsWith, runAll, type Service } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
@@ -68,6 +70,22 @@ export function createSimulatedNodes(context: ControlPlaneContext): Service {
   });
   const services: Service[] = [...nodes, { name: 'informers', run: signal => informers.run(signal) }];
   return { name: 'simulated nodes', run: signal => runAll(services, signal) };
+}
+
+/** Resolves when as many nodes are Ready as the cluster is configured with; rejects when the signal aborts before. */
+export async function simulatedNodesReady(context: ControlPlaneContext, signal: AbortSignal): Promise<void> {
+  const { config, clock, random, log } = context;
+  const informers = createInformerFactory(context.client({ userAgent: 'readiness' }), { clock, random, log });
+  const { controller, release } = abortsWith(signal);
+  const waiting = new Set(Array.from({ length: config.simulatedNodes }, (_, i) => nodeNameOf(i)));
+  const see = ({ metadata, status }: Node) => {
+    if (status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True')) waiting.delete(metadata.name);
+    if (waiting.size === 0) controller.abort();
+  };
+  informers.informer<Node>(coreV1.nodes).addHandler({ onAdd: see, onUpdate: see });
+  await informers.run(controller.signal);
+  release();
+  signal.throwIfAborted();
 }
 
 /** A machine with a kubelet that can lose its power and get it back. */

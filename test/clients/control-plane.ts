@@ -63,7 +63,8 @@ export function run(program: string, args: readonly string[], options: RunOption
       stderr += chunk;
     });
     child.on('error', error => resolve({ code: -1, stdout, stderr: stderr + error.message }));
-    child.on('close', code => resolve({ code: code ?? -1, stdout, stderr }));
+    const late = `\n${program} was ended: it took longer than ${timeoutMs / 1000} s`;
+    child.on('close', code => resolve({ code: code ?? -1, stdout, stderr: child.killed ? stderr + late : stderr }));
   });
 }
 

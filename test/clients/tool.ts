@@ -10,6 +10,9 @@ const cache = resolve(here, '../../.cache/clients');
 /** A program to run, or why this machine cannot have it. */
 export type Tool = { readonly command: readonly [string, ...string[]] } | { readonly missing: string };
 
+/** What fetches or compiles for the first time on a machine takes minutes, a quarter of an hour where all is busy. */
+const firstTime = { timeoutMs: 1_800_000 } as const;
+
 const has = async (program: string, ...args: string[]): Promise<boolean> => (await run(program, args)).code === 0;
 
 /** client-go: needs Go, and its modules from the Go proxy or the module cache. */
@@ -27,11 +30,11 @@ export const devicesProgram = (): Promise<Tool> => goProgram('devices', '../inte
 async function goProgram(name: string, folder: string): Promise<Tool> {
   if (!(await has('go', 'version'))) return { missing: `Go is not installed, and ${name} needs it` };
   const source = join(here, folder);
-  const fetched = await run('go', ['mod', 'download'], { cwd: source });
+  const fetched = await run('go', ['mod', 'download'], { cwd: source, ...firstTime });
   if (fetched.code !== 0) return { missing: `the modules of ${name} cannot be fetched: ${lastLine(fetched.stderr)}` };
   mkdirSync(cache, { recursive: true });
   const binary = join(cache, name);
-  const built = await run('go', ['build', '-o', binary, '.'], { cwd: source, timeoutMs: 300_000 });
+  const built = await run('go', ['build', '-o', binary, '.'], { cwd: source, ...firstTime });
   if (built.code !== 0) throw new Error(`building the ${name} program: ${built.stderr}`);
   return { command: [binary] };
 }
@@ -50,7 +53,7 @@ export async function pythonClient(): Promise<Tool> {
     const made = await run('python3', ['-m', 'venv', home]);
     if (made.code !== 0) throw new Error(`making a Python environment: ${made.stderr}`);
     const packages = ['-m', 'pip', 'install', '--quiet', '-r', join(here, 'python', 'requirements.txt')];
-    const installed = await run(python, packages);
+    const installed = await run(python, packages, firstTime);
     if (installed.code !== 0)
       return { missing: `the Python client cannot be installed from PyPI: ${lastLine(installed.stderr)}` };
     writeFileSync(complete, '');
@@ -68,7 +71,7 @@ export async function javaClient(): Promise<Tool> {
   const complete = join(home, 'complete');
   if (!existsSync(complete)) {
     const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${home}`, '-DincludeScope=runtime'];
-    const fetched = await run('mvn', ['-B', '-q', ...goal], { cwd: source, timeoutMs: 300_000 });
+    const fetched = await run('mvn', ['-B', '-q', ...goal], { cwd: source, ...firstTime });
     if (fetched.code !== 0)
       return {
         missing: `the libraries of the Java client cannot be fetched with Maven: ${firstError(fetched.stdout)}`,

@@ -4,7 +4,11 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { VirtualClock } from '../../base/clock.ts';
+import { coreV1 } from '../../api/refs.ts';
+import type { Node } from '../../api/type/core-v1.ts';
+import { systemClock, VirtualClock } from '../../base/clock.ts';
+import { httpClient } from '../../client/http-client.ts';
+import { accessTo, loadKubeconfig } from '../../client/kubeconfig.ts';
 import { completionEntries, completionScript } from './completion.ts';
 import { parseDuration } from './context.ts';
 import { createProgram } from './program.ts';
@@ -22,6 +26,17 @@ function k8ts(...args: string[]): Promise<{ code: number; stdout: string; stderr
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
     );
   });
+}
+
+async function readyNodes(): Promise<string[]> {
+  const client = httpClient(accessTo(loadKubeconfig({ path: join(home, 'config') }), systemClock));
+  try {
+    const { items } = await client.list<Node>(coreV1.nodes);
+    const ready = items.filter(n => n.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True'));
+    return ready.map(n => n.metadata.name ?? '');
+  } finally {
+    client.close();
+  }
 }
 
 test('exit codes and messages of wrong usage', async () => {
@@ -86,6 +101,7 @@ test('a simulated cluster, from up to down', async () => {
     assert.deepEqual([nodes, simulated], [2, true]);
     assert.match(server, /^https:\/\/127\.0\.0\.1:\d+$/);
     assert.match(up.stderr, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ preparing keys \(\d+\.\d s\)$/m);
+    assert.deepEqual(await readyNodes(), ['node-1', 'node-2']);
     const status = await k8ts('status');
     assert.deepEqual([status.code, /dev +running +2 \(simulated\)/.test(status.stdout)], [0, true]);
     assert.match((await k8ts('list')).stdout, /dev +running +2/);
