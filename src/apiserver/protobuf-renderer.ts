@@ -26,6 +26,7 @@ export function protobufRenderer({ resource, accepted }: RenderOptions): Rendere
   };
   return {
     ...streams,
+    isProtobuf: true,
     object: stored => stored.protobuf(typeName),
     list: result => protobufList(parts.ends, result, [...parts.items(result.items, true)]),
     parts,

@@ -13,6 +13,8 @@ export interface Renderer {
   /** Content type of a watch. */
   readonly streamType: string;
   object(stored: Stored): Uint8Array;
+  /** Those bytes are the stored object's own protobuf. */
+  readonly isProtobuf?: boolean | undefined;
   /** Pieces in order: head, items parted as needed, tail. */
   list(result: ListResult): Iterable<Uint8Array>;
   /** The same list in parts, where an item's bytes depend on nothing but the item. */

@@ -77,6 +77,7 @@ function versioned(renderer: Renderer, resource: Resource): Renderer {
   const show = (stored: Stored) => (custom ? showCustom(stored, custom) : showAs(stored, apiVersionOf(resource)));
   return {
     ...renderer,
+    isProtobuf: undefined,
     parts: undefined,
     object: stored => renderer.object(show(stored)),
     list: result => renderer.list({ ...result, items: result.items.map(show) }),

@@ -118,7 +118,7 @@ async function createOnce(
   }
   try {
     context.checkDeadline?.();
-    return await registry.put(id, object, 0);
+    return await registry.put(id, object, 0, context);
   } catch (error) {
     undo?.();
     throw error;

@@ -64,7 +64,10 @@ async function deleteOnce(
   if (dryRun) return { stored: new Stored(current.key, marked as KubeObject, current.revision), deleted: false };
   const adopts = registry.storesAsShown;
   if (adopts) adoptParts(marked, current.object);
-  const stored = await registry.put(current.key, marked, current.revision, adopts ? current.object : undefined);
+  const stored = await registry.put(current.key, marked, current.revision, {
+    old: adopts ? current.object : undefined,
+    protobuf: current.protobufType !== undefined,
+  });
   return { stored, deleted: false };
 }
 

@@ -100,3 +100,17 @@ test('the protobuf of an object is made once, its item in a list a part of it', 
   assert.equal(stored.protobufItem(type).buffer, whole.buffer);
   assert.ok(whole.includes(stored.protobufItem(type)));
 });
+
+test('what lies in the store as protobuf is kept as that, and counted', () => {
+  const { key, object } = version(50, 1);
+  const stored = new Stored(key, object, 1, { protobufType: 'io.k8s.api.core.v1.Pod' });
+  const { bytes } = stored;
+  const kept = new KeptBytes(1000);
+  stored.retain(kept);
+  assert.deepEqual([stored.size, kept.bytes, stored.bytes], [bytes.length, bytes.length, bytes]);
+  stored.json;
+  assert.equal(kept.bytes, bytes.length + stored.line.length);
+  assert.equal(stored.size, bytes.length);
+  stored.release();
+  assert.equal(kept.bytes, 0);
+});

@@ -37,6 +37,8 @@ export interface WriteContext {
   readonly admitted?: boolean;
   /** Length of the request's body. */
   readonly bytes?: number;
+  /** The answer is the object in protobuf: it may lie in the store as the same bytes. Absent: as it did before. */
+  readonly protobuf?: boolean;
   /** Adds to the request's audit event. */
   annotate?(key: string, value: string): void;
   /** Throws once the request's time is over: nothing is to be written any more. */
@@ -156,21 +158,27 @@ export class Registry {
 
   /**
    * Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first.
-   * `old` is what it has taken parts from.
+   * `old` is what it has taken parts from, `protobuf` whether it is stored as that, where the kind may be.
    */
-  async put(key: string, shown: Mutable<KubeObject>, ifRevision: number, old?: KubeObject): Promise<Stored> {
+  async put(
+    key: string,
+    shown: Mutable<KubeObject>,
+    ifRevision: number,
+    { old, protobuf }: { old?: KubeObject | undefined; protobuf?: boolean } = {},
+  ): Promise<Stored> {
     const { custom } = this.resource;
     const object = custom
       ? await custom.store(shown)
       : this.#storedAs
         ? convertObject(shown as KubeObject, this.#storedAs)
         : shown;
+    const form = { protobufType: protobuf && this.storesAsShown ? this.resource.typeName : undefined };
     let stored: Stored | undefined;
     this.options.sharer?.share(object, old);
     const encode = (revision: number) => {
       if (revision === 0) return encodeWithoutRevision(object);
       object.metadata.resourceVersion = String(revision);
-      stored = new Stored(key, object as KubeObject, revision);
+      stored = new Stored(key, object as KubeObject, revision, form);
       this.cache.notePending(key, revision, stored);
       return stored;
     };
@@ -231,6 +239,7 @@ export class Registry {
         key,
         { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } },
         revision,
+        { protobufType: current.protobufType },
       );
       return final;
     };

@@ -1,4 +1,5 @@
-// How objects lie in a store. Embedded stores hold the canonical JSON that clients get, revision inside. A store that
+// How objects lie in a store. Embedded stores hold what the client of the last write got, revision inside: canonical
+// JSON, or protobuf where the answer was that and shows the object as it is kept. A store that
 // other servers use (etcd) holds what kube-apiserver writes: protobuf for built-in kinds, JSON for all others and for the
 // kinds of its two extension servers, and no resourceVersion, which is the key's own revision. A kind may lie there in
 // another version than the one it is kept in here: what is new in a release stays readable for the release before.

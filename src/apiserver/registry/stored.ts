@@ -9,6 +9,14 @@ const prefix = Buffer.from('{"type":"');
 const middle = Buffer.from('","object":');
 const suffix = Buffer.from('}\n');
 
+export interface StoredOptions {
+  readonly protobufType?: string | undefined;
+  /** Bounds its bytes, of a version that lives long. */
+  readonly kept?: KeptBytes;
+  /** The bytes of its stored form, where it was read. */
+  readonly size?: number;
+}
+
 /**
  * One version of one object: the frozen object and, made once when first asked for, its JSON and protobuf
  * bytes and watch frames.
@@ -19,6 +27,8 @@ export class Stored implements Keeper, LateBytes {
   readonly key: string;
   readonly object: KubeObject;
   readonly revision: number;
+  /** The message that a store is given; absent: its JSON. */
+  readonly protobufType: string | undefined;
   #size: number | undefined;
   // Of an object with parts that others have too, its own text is what lives long: a quarter of the whole.
   #pieces: readonly string[] | undefined;
@@ -29,18 +39,20 @@ export class Stored implements Keeper, LateBytes {
   #frames: Map<string, Buffer> | undefined;
   #protobuf: EncodedObject | undefined;
 
-  /** `kept`: bounds its bytes, of a version that lives long. `size`: the bytes of its stored form, where it was read. */
-  constructor(key: string, object: KubeObject, revision: number, kept?: KeptBytes, size?: number) {
+  constructor(key: string, object: KubeObject, revision: number, { protobufType, kept, size }: StoredOptions = {}) {
     this.key = key;
     this.object = object;
     this.revision = revision;
+    this.protobufType = protobufType;
     this.#kept = kept;
     this.#size = size;
   }
 
-  /** What a store is given: its JSON. */
+  /** What a store is given. */
   get bytes(): Buffer {
-    return this.json;
+    const bytes = this.protobufType ? this.protobuf(this.protobufType) : this.json;
+    this.#size ??= bytes.length;
+    return bytes;
   }
 
   /** Whether its size is known without encoding it. */
@@ -50,7 +62,7 @@ export class Stored implements Keeper, LateBytes {
 
   /** Bytes of its stored form. */
   get size(): number {
-    return this.#size ?? this.json.length;
+    return this.#size ?? this.bytes.length;
   }
 
   /** The object's canonical JSON. */
@@ -65,7 +77,7 @@ export class Stored implements Keeper, LateBytes {
 
   #lineOf(pieces: readonly string[]): Buffer {
     const line = lineOf(joinedText(pieces));
-    this.#size ??= line.length - 1;
+    if (!this.protobufType) this.#size ??= line.length - 1;
     if (!this.#kept) {
       this.#line = line;
       if (pieces.length > 1) this.#pieces = pieces;
@@ -98,9 +110,9 @@ export class Stored implements Keeper, LateBytes {
   /** This version is the newest now: its bytes take the place of others. */
   retain(kept: KeptBytes): void {
     this.#kept = kept;
-    if (!this.#line) return;
-    this.#keptBytes = this.#pieces ? ownBytes(this.#pieces) : this.#line.length;
-    kept.insist(this, this.#keptBytes);
+    const json = this.#pieces ? ownBytes(this.#pieces) : (this.#line?.length ?? 0);
+    this.#keptBytes = json + (this.#protobuf?.whole.length ?? 0);
+    if (this.#keptBytes > 0) kept.insist(this, this.#keptBytes);
   }
 
   #keepPieces(pieces: readonly string[]): void {

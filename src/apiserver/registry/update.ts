@@ -136,7 +136,10 @@ async function updateOnce(
   }
   try {
     context.checkDeadline?.();
-    const stored = await registry.put(current.key, ordered, current.revision, adopts ? old : undefined);
+    const stored = await registry.put(current.key, ordered, current.revision, {
+      old: adopts ? old : undefined,
+      protobuf: context.protobuf ?? current.protobufType !== undefined,
+    });
     const after = hooks?.afterUpdate?.(stored.object, old);
     if (after) await after;
     return (await finishDeletion(registry, stored)) ?? stored;

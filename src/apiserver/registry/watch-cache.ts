@@ -1,12 +1,14 @@
 // Everything of one resource in memory, current with the store: gets, lists at any revision in its window, watches.
 
 import type { KubeObject } from '../../api/meta.ts';
+import { isProtobuf } from '../../api/protobuf.ts';
+import { builtinResources } from '../../api/resource.ts';
 import { internalError, resourceExpired, StatusError } from '../../api/status.ts';
 import type { StoreEntry, StoreEvent } from '../../store/store.ts';
 import { CacheCounts } from './cache-counts.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { SortedTree } from './kernel/sorted-tree.ts';
-import { Stored } from './stored.ts';
+import { Stored, type StoredOptions } from './stored.ts';
 
 /** A durable change, in order of revision. */
 export interface CacheEvent {
@@ -232,7 +234,7 @@ export class WatchCache {
     if (event.type === 'put') {
       const object = pending?.stored?.object ?? this.#decode(event.key, event.value, event.revision);
       if (!object) return;
-      const stored = pending?.stored ?? new Stored(key, object, event.revision, undefined, event.value.length);
+      const stored = pending?.stored ?? new Stored(key, object, event.revision, formOf(object, event.value));
       if (!stored.isMeasured) this.#isUnmeasured = true;
       if (!this.#isUnmeasured) this.#bytes += stored.size - (previous?.size ?? 0);
       previous?.release();
@@ -389,7 +391,7 @@ export class WatchCache {
   }
 
   #storedAs({ key, value, revision }: StoreEntry, object: KubeObject): Stored {
-    return new Stored(this.#keyOf(key), object, revision, this.#kept, value.length);
+    return new Stored(this.#keyOf(key), object, revision, { ...formOf(object, value), kept: this.#kept });
   }
 
   /** Changes that a watch may resume behind. */
@@ -406,6 +408,12 @@ export class WatchCache {
   get windowStart(): number {
     return this.#windowStart;
   }
+}
+
+/** What is known of an object by the bytes it lies in. */
+function formOf({ apiVersion = '', kind = '' }: KubeObject, value: Uint8Array): StoredOptions {
+  const protobufType = isProtobuf(value) ? builtinResources().typeNameOf(apiVersion, kind) : undefined;
+  return { protobufType, size: value.length };
 }
 
 // What cannot be decoded says so itself.

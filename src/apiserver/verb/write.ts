@@ -8,6 +8,7 @@ import { createObject } from '../registry/create.ts';
 import { isLarge, pause } from '../registry/pace.ts';
 import type { Registry } from '../registry/registry.ts';
 import { checkIdentity, type Transform, updateObject } from '../registry/update.ts';
+import type { Renderer } from '../render.ts';
 import { rendererFor } from '../rendering.ts';
 import { attributesOf } from '../request-attributes.ts';
 import { isTrue } from '../request-info.ts';
@@ -20,7 +21,7 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   const renderer = rendererFor(request, resource);
   const contentType = exchange.headers['content-type'];
   const apply = info.verb === 'patch' && isApply(contentType);
-  const { context, draftOptions } = writingOf(request, resource, registry, apply);
+  const { context, draftOptions } = writingOf(request, resource, registry, apply, renderer);
   const body = await countedBody(request, resource);
   context.bytes = body.length;
   await request.context.turns.next();
@@ -63,7 +64,13 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   return sendObject(request, created ? 201 : 200, renderer, stored);
 }
 
-function writingOf(request: ResourceRequest, resource: Resource, registry: Registry, apply: boolean) {
+function writingOf(
+  request: ResourceRequest,
+  resource: Resource,
+  registry: Registry,
+  apply: boolean,
+  { isProtobuf = false }: Renderer,
+) {
   const { exchange, info, user, warnings } = request;
   const { query } = exchange;
   const p = writeParameters(query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!, apply);
@@ -74,6 +81,7 @@ function writingOf(request: ResourceRequest, resource: Resource, registry: Regis
     ...(apply ? { applied: true } : {}),
     // Known when the body has come.
     bytes: 0,
+    protobuf: isProtobuf,
     ...(resource === registry.resource ? {} : { requested: resource }),
   };
   return { context, draftOptions: { fieldValidation: p.fieldValidation, warn } };
