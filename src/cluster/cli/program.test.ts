@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +20,9 @@ const home = mkdtempSync(join(tmpdir(), 'k8ts-cli-'));
 after(() => rmSync(home, { recursive: true }));
 const main = join(import.meta.dirname, '..', 'main.ts');
 
+const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: join(home, 'state') };
+
 function k8ts(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: join(home, 'state') };
   return new Promise(resolve => {
     execFile(process.execPath, [main, ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
@@ -126,6 +128,33 @@ test('a simulated cluster, from up to down', async () => {
     readdirSync(home).filter(f => f !== 'c.yaml' && f !== 'state'),
     [],
   );
+});
+
+test('a cluster goes on starting for who does not wait, or no longer', async () => {
+  const up = await k8ts('up', '--simulate', '--no-wait', '--name', 'later');
+  try {
+    assert.deepEqual(
+      [up.code, /^Cluster later is starting: 1 simulated node, /m.test(up.stderr)],
+      [0, true],
+      up.stderr,
+    );
+    const args = [main, 'up', '--simulate', '500', '--name', 'soon'];
+    const waiting = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const closed = once(waiting, 'close');
+    let told = '';
+    for await (const chunk of waiting.stderr) {
+      told += chunk;
+      if (/preparing keys/.test(told) && !waiting.killed) waiting.kill('SIGINT');
+    }
+    assert.match(told, /k8ts: interrupted; the cluster goes on starting\n {2}remove it: k8ts down --name soon\n/);
+    assert.deepEqual(await closed, [130, null]);
+    for (const name of ['later', 'soon']) {
+      const again = await k8ts('up', '--name', name, '--timeout', '60s');
+      assert.deepEqual([again.code, /^Cluster \w+ is already running: /m.test(again.stderr)], [0, true], again.stderr);
+    }
+  } finally {
+    for (const name of ['later', 'soon']) assert.equal((await k8ts('down', '--name', name)).code, 0);
+  }
 });
 
 test('completion knows every command', () => {
