@@ -7,6 +7,8 @@ import { test } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../api/status.ts';
 import { openLmdbStore } from '../store/lmdb-store.ts';
+import { memoryStore } from '../store/memory-store.ts';
+import type { Store } from '../store/store.ts';
 import { startTestServer } from './test-server.ts';
 
 const key = { namespace: 'default', name: 'a' };
@@ -40,4 +42,32 @@ test('an answer that rests on a write under way comes when that write can be rea
     if (refusal && isNotFound(refusal)) await assert.rejects(client.get(coreV1.configmaps, key), isNotFound);
     await deleted;
   }
+});
+
+test('what waits for a write to be seen when the server stops is told so', async () => {
+  const inner = memoryStore();
+  let muted = false;
+  const watch: Store['watch'] = (prefix, after, handler) =>
+    inner.watch(prefix, after, {
+      onEvents: events => void (muted || handler.onEvents(events)),
+      onError: error => handler.onError(error),
+    });
+  const store = new Proxy(inner, {
+    get(target, name) {
+      if (name === 'watch') return watch;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const server = await startTestServer({ store });
+  const client = server.server.client({ userAgent: 'test' });
+  await client.get(coreV1.namespaces, { name: 'default' });
+  muted = true;
+  await client.create(coreV1.configmaps, object);
+  const refused = assert.rejects(client.create(coreV1.configmaps, object), {
+    code: 503,
+    message: 'the API server is shutting down',
+  });
+  await server.stop();
+  await refused;
 });

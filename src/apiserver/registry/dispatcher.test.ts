@@ -87,6 +87,17 @@ test('a fresh read waits for what the store has and the cache has not', async ()
   await waiting;
 });
 
+test('who waits when the caches stop is told so, and who asks afterwards', async () => {
+  const { dispatcher, inner, mute } = await shared();
+  mute();
+  await inner.create(`${prefix}n/unseen`, value('1'));
+  const waiting = assert.rejects(Promise.resolve(dispatcher.freshen()), { code: 503 });
+  await settle();
+  dispatcher.stop();
+  await waiting;
+  await assert.rejects(Promise.resolve(dispatcher.waitFor(dispatcher.revision + 1)), { code: 503 });
+});
+
 test('watches resume behind changes of the last five minutes, and behind older ones where few came', async () => {
   const { dispatcher, inner, cache, clock } = await shared();
   const change = async (times: number) => {

@@ -1,6 +1,6 @@
 // One watch on the store feeds every resource's cache in order of revision.
 
-import { tooLargeResourceVersion } from '../../api/status.ts';
+import { StatusError, tooLargeResourceVersion } from '../../api/status.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { type ListPage, type Store, StoreCompactedError, type StoreEvent, type StoreWatch } from '../../store/store.ts';
@@ -45,7 +45,7 @@ export class Dispatcher {
   listableFrom = 0;
   #aging: { cancel(): void } | undefined;
   #rereading: Timer | undefined;
-  #waiters: { revision: number; resolve(): void }[] = [];
+  #waiters: { revision: number; resolve(): void; reject(error: Error): void }[] = [];
   #onFailure: (error: Error) => void = () => {};
 
   constructor(store: Store, clock: Clock, log: Log) {
@@ -133,7 +133,7 @@ export class Dispatcher {
       });
       if (this.revision >= newest) resolve();
       else {
-        this.#waiters.push({ revision: newest, resolve });
+        this.#waiters.push({ revision: newest, resolve, reject });
         // The newest revision may be none of ours: asked for it, the store says when the watch is past it.
         this.#store.newestRevision?.().catch(() => {});
       }
@@ -318,9 +318,13 @@ export class Dispatcher {
     return undefined;
   }
 
-  /** Resolves when `revision` is dispatched; rejects with 504 ResourceVersionTooLarge after 3 seconds. */
+  /**
+   * Resolves when `revision` is dispatched; rejects with 504 ResourceVersionTooLarge after 3 seconds, with 503 when the
+   * server stops before.
+   */
   waitFor(revision: number): Promise<void> | undefined {
     if (revision <= this.revision) return undefined;
+    if (this.#stopped) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
       const timer = this.#clock.after(3000, () => {
         this.#waiters = this.#waiters.filter(w => w !== waiter);
@@ -331,6 +335,10 @@ export class Dispatcher {
         resolve: () => {
           timer.cancel();
           resolve();
+        },
+        reject: (error: Error) => {
+          timer.cancel();
+          reject(error);
         },
       };
       this.#waiters.push(waiter);
@@ -368,5 +376,12 @@ export class Dispatcher {
     this.#rereading?.cancel();
     this.#homelessEnd?.cancel();
     this.#watch?.stop();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
   }
 }
+
+const shuttingDown = () => new StatusError(503, 'ServiceUnavailable', 'the API server is shutting down');

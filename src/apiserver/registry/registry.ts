@@ -319,12 +319,15 @@ export class Registry {
 
   /**
    * Resolves when the write decided at `revision` can be read, or is lost. An answer that rests on it, a refusal too, waits
-   * for this: nobody may learn of what a read just after does not show and a crash may undo.
+   * for this: nobody may learn of what a read just after does not show and a crash may undo. Rejects with 503 when the
+   * server stops before.
    */
   async whenDurable(key: string, revision: number): Promise<void> {
     const { dispatcher } = this.options;
     while (dispatcher.revision < revision && this.cache.undurable(key) >= revision)
-      await dispatcher.waitFor(revision)?.catch(() => {});
+      await dispatcher.waitFor(revision)?.catch(error => {
+        if (dispatcher.stopped) throw error;
+      });
   }
 }
 
