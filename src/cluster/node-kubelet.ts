@@ -28,6 +28,13 @@ export function createNodeKubelet(context: NodeContext): Service {
   const staticPodPath = join(config.stateDirectory, 'manifests');
   // There from the start, so that it can be watched.
   mkdirSync(staticPodPath, { recursive: true });
+  const imageVerification = {
+    imagePullCredentialsVerificationPolicy:
+      config.imagePullCredentialsVerificationPolicy ?? 'NeverVerifyPreloadedImages',
+    ...(config.preloadedImagesVerificationAllowlist
+      ? { preloadedImagesVerificationAllowlist: config.preloadedImagesVerificationAllowlist }
+      : {}),
+  } as const;
   const kubelet = createKubelet({
     nodeName: config.nodeName,
     client: context.kubeletClient,
@@ -50,6 +57,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     evictionHard,
     imageGcHighPercent: 100,
     failSwapOn: false,
+    ...imageVerification,
   });
   const server = createKubeletServer({
     kubelet,
@@ -71,6 +79,7 @@ export function createNodeKubelet(context: NodeContext): Service {
       cgroupDriver: 'cgroupfs',
       cgroupRoot: config.cgroup,
       failSwapOn: false,
+      ...imageVerification,
       authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
       authorization: { mode: 'Webhook' },
     },

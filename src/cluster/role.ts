@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { KubeletOptions } from '../kubelet/option.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
 import type { SchedulerFiles } from './scheduler-settings.ts';
 import type { PodBehaviour } from './simulation/pod-behaviour.ts';
@@ -76,6 +77,9 @@ export interface AgentConfig {
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly maxPods: number;
+  /** As in Kubernetes' KubeletConfiguration. */
+  readonly imagePullCredentialsVerificationPolicy?: KubeletOptions['imagePullCredentialsVerificationPolicy'];
+  readonly preloadedImagesVerificationAllowlist?: readonly string[];
 }
 
 /** Connections to `listener` (handed over by the supervisor) go to `port` of `host`. */

@@ -8,7 +8,11 @@ import type * as cri from './type.ts';
 export interface SimulatedImageOptions {
   readonly clock: Clock;
   /** By image reference: PullImage takes so long, or fails with this error. Default: at once. */
-  readonly pull?: (image: string, sandbox?: cri.PodSandboxConfig) => { delayMs?: number; error?: RuntimeError };
+  readonly pull?: (
+    image: string,
+    sandbox?: cri.PodSandboxConfig,
+    auth?: cri.AuthConfig,
+  ) => { delayMs?: number; error?: RuntimeError };
 }
 
 /** The images of a simulated runtime: whatever is pulled exists. */
@@ -24,7 +28,7 @@ export class SimulatedImages {
 
   async PullImage(request: cri.PullImageRequest): Promise<cri.PullImageResponse> {
     const wanted = request.image?.image ?? '';
-    const { delayMs, error } = this.#options.pull?.(wanted, request.sandbox_config) ?? {};
+    const { delayMs, error } = this.#options.pull?.(wanted, request.sandbox_config, request.auth) ?? {};
     if (delayMs) await this.#clock.sleep(delayMs);
     if (error) throw error;
     const known = this.find(wanted);

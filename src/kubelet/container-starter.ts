@@ -220,7 +220,8 @@ export class ContainerStarter {
         const secret = await this.#o.objects.secret(pod, name);
         const key = secret?.type === 'kubernetes.io/dockercfg' ? '.dockercfg' : '.dockerconfigjson';
         const data = secret?.data?.[key];
-        if (data) out.push(keyringOf(secret?.type, new TextDecoder().decode(decodeBase64(data))));
+        const source = { uid: secret?.metadata.uid ?? '', namespace: pod.metadata.namespace ?? '', name };
+        if (data) out.push(keyringOf(secret?.type, new TextDecoder().decode(decodeBase64(data)), source));
         else missing.push(name);
       } catch {
         missing.push(name);

@@ -73,6 +73,7 @@ export class ImageCollector {
 
   async #unused(): Promise<readonly Image[]> {
     const { runtime, images, clock } = this.#o;
+    const askedMs = clock.now();
     const [list, containers] = await Promise.all([runtime.ListImages({}), runtime.ListContainers({})]);
     const used = new Set((containers.containers ?? []).flatMap(c => [c.image_ref, c.image_id, c.image?.image]));
     const now = clock.now();
@@ -85,6 +86,7 @@ export class ImageCollector {
       const oldEnough = now - Math.max(this.#firstSeenMs.get(id)!, images.usedAtMs(id)) >= minAgeMs;
       return !i.pinned && !names.some(n => used.has(n)) && oldEnough;
     });
+    images.records.prune(present, askedMs);
     for (const id of this.#firstSeenMs.keys()) if (!present.has(id)) this.#firstSeenMs.delete(id);
     return free.sort((a, b) => images.usedAtMs(a.id ?? '') - images.usedAtMs(b.id ?? ''));
   }

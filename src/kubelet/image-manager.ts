@@ -3,9 +3,16 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { Image, PodSandboxConfig } from '../cri/type.ts';
+import { type ImagePullRecords, pullSecretOf } from './image/image-pull-records.ts';
 import { formatDuration } from './kernel/amount.ts';
 import { type BackOffEntry, imageBackOff, nextBackOff, remainingBackOff } from './kernel/back-off.ts';
-import { credentialsFor, type Keyring, parseImageName, withDefaultTag } from './kernel/image-name.ts';
+import {
+  credentialsFor,
+  type Keyring,
+  parseImageName,
+  type SourcedCredential,
+  withDefaultTag,
+} from './kernel/image-name.ts';
 import type { PodEvents } from './pod-event.ts';
 
 /** Why an image cannot be used, in the words of the container's waiting state. */
@@ -26,6 +33,7 @@ export interface ImageManagerOptions {
   readonly runtime: ContainerRuntime;
   readonly clock: Clock;
   readonly events: PodEvents;
+  readonly records: ImagePullRecords;
   readonly parallelPulls: number;
   /** Told of each image fetched for a pod, with the monotonic clock's milliseconds before and after. */
   readonly onPulled?: (podUid: string, fromMs: number, toMs: number) => void;
@@ -58,12 +66,24 @@ export class ImageManager {
     this.#o = options;
   }
 
+  get records(): ImagePullRecords {
+    return this.#o.records;
+  }
+
   usedAtMs(imageId: string): number {
     return this.#usedAtMs.get(imageId) ?? 0;
   }
 
   forgetPod(uid: string): void {
     for (const key of this.#failures.keys()) if (key.startsWith(`${uid}_`)) this.#failures.delete(key);
+  }
+
+  /** What earlier runs have noted of pulls. */
+  async restore(): Promise<void> {
+    await this.#o.records.restore(async image => {
+      const found = await this.#o.runtime.ImageStatus({ image: { image: withDefaultTag(image) } });
+      return found.image?.id || undefined;
+    });
   }
 
   /** Brings the image by the container's pull policy. Rejects with ImageError. */
@@ -79,7 +99,8 @@ export class ImageManager {
     const name = withDefaultTag(wanted);
     const present = await this.#inspect(request, name);
     const policy = container.imagePullPolicy ?? (name.endsWith(':latest') ? 'Always' : 'IfNotPresent');
-    if (present && policy !== 'Always') {
+    const mayUse = present && policy !== 'Always' && !this.#mustPull(request, wanted, present);
+    if (mayUse) {
       const message = `Container image "${wanted}" already present on machine and can be accessed by the pod`;
       this.#o.events.container(pod, container, 'Normal', 'Pulled', message);
       return this.#used(present);
@@ -90,6 +111,10 @@ export class ImageManager {
       throw new ImageError('ErrImageNeverPull', message);
     }
     return this.#used(await this.#pull(request, wanted, name));
+  }
+
+  #mustPull({ keyrings }: PullRequest, wanted: string, { id = '' }: Image): boolean {
+    return this.#o.records.mustPull(wanted, id, () => credentialsFor(wanted, keyrings));
   }
 
   #used(image: Image): Image {
@@ -125,7 +150,7 @@ export class ImageManager {
     const release = await this.#slot(request.signal);
     try {
       const startedMs = clock.monotonic();
-      const image = await this.#fetch(request, name);
+      const image = await this.#fetch(request, wanted, name);
       const now = clock.monotonic();
       this.#o.onPulled?.(pod.metadata.uid ?? '', queuedMs, now);
       const took = formatDuration(Math.round(now - startedMs));
@@ -160,11 +185,26 @@ export class ImageManager {
   }
 
   /** Tries each credential that fits, none when none does. */
-  async #fetch({ keyrings, sandboxConfig, signal, runtimeHandler }: PullRequest, name: string): Promise<Image> {
-    const { runtime } = this.#o;
+  async #fetch(request: PullRequest, wanted: string, name: string): Promise<Image> {
+    const credentials = credentialsFor(name, request.keyrings);
+    if (credentials.length === 0) return this.#fetchWith(request, wanted, name, [undefined]);
+    const { records } = this.#o;
+    await records.intend(wanted);
+    try {
+      return await this.#fetchWith(request, wanted, name, credentials);
+    } finally {
+      records.settle(wanted);
+    }
+  }
+
+  async #fetchWith(
+    { sandboxConfig, signal, runtimeHandler }: PullRequest,
+    wanted: string,
+    name: string,
+    attempts: readonly (SourcedCredential | undefined)[],
+  ): Promise<Image> {
+    const { runtime, records } = this.#o;
     const spec = { image: name, ...(runtimeHandler ? { runtime_handler: runtimeHandler } : {}) };
-    const credentials = credentialsFor(name, keyrings);
-    const attempts = credentials.length ? credentials : [undefined];
     const errors: unknown[] = [];
     for (const c of attempts) {
       try {
@@ -179,7 +219,9 @@ export class ImageManager {
           { signal },
         );
         const { image } = await runtime.ImageStatus({ image: spec });
-        return image?.id ? image : { id: pulled.image_ref ?? '' };
+        const brought: Image = image?.id ? image : { id: pulled.image_ref ?? '' };
+        records.pulled(wanted, brought.id ?? '', c && pullSecretOf(c));
+        return brought;
       } catch (error) {
         if (signal.aborted) throw error;
         errors.push(error);

@@ -17,10 +17,12 @@ import { NodeDevices } from './device/node-devices.ts';
 import { EvictionManager } from './eviction-manager.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux-host.ts';
+import { ImagePullRecords } from './image/image-pull-records.ts';
 import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
 import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard } from './kernel/eviction.ts';
+import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import { LogRotation } from './log-rotation.ts';
@@ -241,8 +243,9 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const { options: o, paths } = owner;
   const { runtime, client, clock, random, log } = o;
   const { host, events, cgroups, network, hostIps } = base;
+  const records = makePullRecords(owner, host);
   const images = new ImageManager({
-    ...{ runtime, clock, events, parallelPulls: o.parallelImagePulls ?? 5 },
+    ...{ runtime, clock, events, records, parallelPulls: o.parallelImagePulls ?? 5 },
     onPulled: (uid, fromMs, toMs) => owner.metrics.times.pulled(uid, fromMs, toMs),
   });
   const hooks = { runtime, network, clock, events };
@@ -274,6 +277,14 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
     recursiveReadOnly: handler => node.handlerFeatures(handler)?.recursive_read_only_mounts ?? false,
   });
   return { images, killer, sandboxes, starter, probes: makeProbes(owner, base) };
+}
+
+function makePullRecords({ options: o, paths }: KubeletOwner, host: Host): ImagePullRecords {
+  const policy = o.imagePullCredentialsVerificationPolicy ?? 'NeverVerifyPreloadedImages';
+  const allowlist = o.preloadedImagesVerificationAllowlist ?? [];
+  checkVerification(policy, allowlist);
+  const { clock, log } = o;
+  return new ImagePullRecords({ directory: join(paths.root, 'image_manager'), host, clock, log, policy, allowlist });
 }
 
 function makeProbes({ options: o, metrics, ...owner }: KubeletOwner, base: Base): ProbeManager {

@@ -119,6 +119,7 @@ class NodeKubelet implements Kubelet {
       await parts.devices?.restore();
       await parts.node.checkRuntime();
       await parts.cache.relist();
+      await parts.context.images.restore();
       await runAll(this.#services(parts), signal);
     } catch (error) {
       this.#ready.reject(error);
@@ -133,6 +134,7 @@ class NodeKubelet implements Kubelet {
     this.#stopping = true;
     this.#parts?.probes.stop();
     await Promise.all([...this.#workers.values()].map(w => w.stop()));
+    await this.#parts?.context.images.records.idle();
     this.#parts?.csi.volumes.stop();
     this.#parts?.statuses.stop();
     this.#parts?.objects.stop();

@@ -9,6 +9,7 @@ import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { PodCgroups } from './cgroup.ts';
 import type { Host } from './host/host.ts';
 import type { Signals } from './kernel/eviction.ts';
+import type { VerificationPolicy } from './kernel/image-access.ts';
 import type { ProbeNetwork } from './probe/network.ts';
 
 export interface MachineInfo {
@@ -100,6 +101,10 @@ export interface KubeletOptions {
   readonly relistMs?: number;
   /** How often leftovers, log sizes and pressure are looked at; default 10 seconds. */
   readonly upkeepMs?: number;
+  /** Who must show credentials for images that are there. Default NeverVerifyPreloadedImages: images a kubelet has pulled. */
+  readonly imagePullCredentialsVerificationPolicy?: VerificationPolicy;
+  /** With NeverVerifyAllowlistedImages: names without tag, or what they begin with and `/*`. */
+  readonly preloadedImagesVerificationAllowlist?: readonly string[];
   /** Default 5. */
   readonly parallelImagePulls?: number;
   readonly imageGcHighPercent?: number;

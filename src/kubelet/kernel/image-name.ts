@@ -41,6 +41,12 @@ export function qualifiedRepository(repository: string): string {
   return `docker.io/${repository}`;
 }
 
+export interface SecretCoordinates {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
 export interface RegistryCredential {
   readonly username?: string;
   readonly password?: string;
@@ -49,7 +55,13 @@ export interface RegistryCredential {
   readonly registryToken?: string;
 }
 
+/** A credential, and the secret it comes from. */
+export interface SourcedCredential extends RegistryCredential {
+  readonly secret?: SecretCoordinates;
+}
+
 export interface Keyring {
+  readonly secret?: SecretCoordinates;
   /** Registry or registry/path, perhaps with wildcards in the host, to credential. */
   readonly entries: readonly (readonly [pattern: string, credential: RegistryCredential])[];
 }
@@ -84,10 +96,11 @@ function credentialOf(auth: DockerAuth): RegistryCredential {
 }
 
 /** From the decoded text of `.dockerconfigjson` or `.dockercfg`. Throws on what is not JSON. */
-export function keyringOf(type: string | undefined, text: string): Keyring {
+export function keyringOf(type: string | undefined, text: string, secret?: SecretCoordinates): Keyring {
   const parsed = JSON.parse(text) as { auths?: Record<string, DockerAuth> } & Record<string, DockerAuth>;
   const auths = type === 'kubernetes.io/dockercfg' ? parsed : (parsed.auths ?? {});
   return {
+    ...(secret ? { secret } : {}),
     entries: Object.entries(auths).map(([host, auth]) => [
       host
         .replace(/^https?:\/\//, '')
@@ -132,12 +145,12 @@ function hostMatches(pattern: string, host: string): boolean {
 }
 
 /** Credentials to try for an image, the most specific first. */
-export function credentialsFor(image: string, keyrings: readonly Keyring[]): readonly RegistryCredential[] {
+export function credentialsFor(image: string, keyrings: readonly Keyring[]): readonly SourcedCredential[] {
   const parsed = parseImageName(image);
   if ('error' in parsed) return [];
   const repository = qualifiedRepository(parsed.repository);
   return keyrings
-    .flatMap(k => k.entries)
+    .flatMap(({ entries, secret }) => entries.map(([pattern, c]) => [pattern, secret ? { ...c, secret } : c] as const))
     .filter(([pattern]) => matches(pattern, repository))
     .sort(([a], [b]) => (a < b ? 1 : a > b ? -1 : 0))
     .map(([, credential]) => credential);
