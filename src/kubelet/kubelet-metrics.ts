@@ -24,6 +24,7 @@ export interface KubeletMetrics {
   podStarted(failed: boolean): void;
   containerStarted(kind: string, code?: string): void;
   evicted(signal: string): void;
+  preempted(resource: string): void;
   readonly times: KubeletTimes;
   /** The same runtime, its operations counted. */
   counting(runtime: ContainerRuntime): ContainerRuntime;
@@ -64,6 +65,11 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
   const evictions = own.counter('kubelet_evictions', '[ALPHA] Cumulative number of pod evictions by eviction signal', [
     'eviction_signal',
   ]);
+  const preemptions = own.counter(
+    'kubelet_preemptions',
+    '[ALPHA] Cumulative number of pod preemptions by preemption resource',
+    ['preemption_signal'],
+  );
   return {
     own,
     probes,
@@ -88,6 +94,7 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
       if (code === undefined) containers.inc({ container_type });
       else containerErrors.inc({ container_type, code });
     },
+    preempted: preemption_signal => preemptions.inc({ preemption_signal }),
     evicted: eviction_signal => evictions.inc({ eviction_signal }),
     counting: runtime => counted(runtime, own, clock),
   };

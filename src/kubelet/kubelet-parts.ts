@@ -20,7 +20,7 @@ import { linuxHost } from './host/linux-host.ts';
 import { ImagePullRecords } from './image/image-pull-records.ts';
 import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
-import { rejectionOf, resizeProblemOf } from './kernel/admission.ts';
+import { resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard } from './kernel/eviction.ts';
 import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
@@ -33,6 +33,7 @@ import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions } from './option.ts';
 import { KubeletRoot } from './plugin/kubelet-root.ts';
 import { PluginWatcher } from './plugin/plugin-watcher.ts';
+import { PodAdmission } from './pod-admission.ts';
 import { type PodEvents, podEvents } from './pod-event.ts';
 import type { PodPaths } from './pod-path.ts';
 import { linuxProbeNetwork } from './probe/linux-network.ts';
@@ -351,12 +352,15 @@ function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
     appArmor: base.appArmor,
     ...(devices ? { heldDevices: devices.held() } : {}),
   });
+  const pods = new PodAdmission({
+    ...{ log: o.log, events: base.events, input: admission },
+    evict: (pod, verdict) => owner.evict(pod, verdict),
+    onPreemption: resource => owner.metrics.preempted(resource),
+  });
   return {
     // Devices come first, as in Kubernetes: who lacks them is told so, and not that the node is full.
     rejection: (pod: Pod) =>
-      devices?.concerns(pod)
-        ? devices.admit(pod).then(lack => lack ?? rejectionOf(admission(pod)))
-        : rejectionOf(admission(pod)),
+      devices?.concerns(pod) ? devices.admit(pod).then(lack => lack ?? pods.rejection(pod)) : pods.rejection(pod),
     resizeProblem: (pod: Pod) => resizeProblemOf(admission(pod)),
   };
 }

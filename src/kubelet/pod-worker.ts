@@ -146,10 +146,11 @@ export class PodWorker implements PodView {
 
   /** Ends the pod for good: eviction, pressure, rejection. Resolves when nothing of it runs. */
   async fail(verdict: Verdict, graceSeconds?: number): Promise<void> {
-    if (this.#stage !== 'sync' || this.#verdict) return;
-    this.#verdict = verdict;
-    this.#end(graceSeconds);
-    this.wake();
+    if (this.#stage === 'sync' && !this.#verdict) {
+      this.#verdict = verdict;
+      this.#end(graceSeconds);
+      this.wake();
+    }
     while (this.stage !== 'terminated' && this.#running) await this.#running;
   }
 

@@ -3,6 +3,7 @@ import { isExtendedResource, isHugePages } from '../../api/rule/core/resource-na
 import { fitsTaints } from '../../api/toleration.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf } from './amount.ts';
+import { hasCriticalPriority, isStatic } from './critical-pod.ts';
 import { podTotal } from './qos.ts';
 import type { ResizeProblem } from './resize.ts';
 import { isSidecar } from './restart-policy.ts';
@@ -28,11 +29,11 @@ export interface AdmissionInput {
   readonly appArmor?: boolean;
 }
 
-const criticalPriority = 2_000_000_000;
-const isStatic = (pod: Pod) => (pod.metadata.annotations?.['kubernetes.io/config.source'] ?? 'api') !== 'api';
-
 /** What the scheduler should have seen: whether the pod may run here. Undefined when it may. */
-export function rejectionOf(input: AdmissionInput): Rejection | undefined {
+export const rejectionOf = (input: AdmissionInput): Rejection | undefined => misfitOf(input) ?? outOf(input);
+
+/** Why the pod may not run here, however much room there is. */
+export function misfitOf(input: AdmissionInput): Rejection | undefined {
   const { pod, node } = input;
   const os = pod.spec.os?.name;
   if (os && os !== input.operatingSystem)
@@ -54,12 +55,8 @@ export function rejectionOf(input: AdmissionInput): Rejection | undefined {
     return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
   if (node && !isStatic(pod) && !fitsTaints(pod.spec.tolerations ?? [], node, ['NoExecute']))
     return { reason: 'TaintToleration', message: 'Pod was rejected: Predicate TaintToleration failed' };
-  // Critical static pods run even where nothing is left.
-  const critical = isStatic(pod) && (pod.spec.priority ?? 0) >= criticalPriority;
-  if (!critical && portConflict(pod, input.others))
+  if (!(isStatic(pod) && hasCriticalPriority(pod)) && portConflict(pod, input.others))
     return { reason: 'NodePorts', message: 'Pod was rejected: Predicate NodePorts failed' };
-  const short = critical ? undefined : shortage(input);
-  if (short) return short;
   if (!input.appArmor && wantsAppArmor(pod))
     return {
       reason: 'AppArmor',
@@ -112,20 +109,30 @@ export function resizeProblemOf(input: AdmissionInput): ResizeProblem | undefine
         message: `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`,
       };
   }
-  const short = shortage(input);
+  const short = outOf(input);
   return short && { reason: 'Deferred', message: short.message.replace(/^Pod was rejected: /, '') };
 }
 
-function shortage(input: AdmissionInput): Rejection | undefined {
+export interface Shortage {
+  readonly name: string;
+  readonly requested: number;
+  readonly used: number;
+  readonly capacity: number;
+  /** So much has to go for the pod to have room. */
+  readonly lacking: number;
+}
+
+/** The resources that the node has not enough of. */
+export function* shortagesOf(input: AdmissionInput): Generator<Shortage, undefined> {
   const { pod, others, allocatable } = input;
   const maxPods = Number(allocatable.pods ?? 0);
-  if (maxPods && others.length + 1 > maxPods) return outOf('pods', 1, others.length, maxPods);
+  if (maxPods && others.length + 1 > maxPods) yield shortage('pods', 1, others.length, maxPods);
   for (const name of ['cpu', 'memory', 'ephemeral-storage', ...countedResources(pod)]) {
     const requested = podTotal(pod.spec, 'requests', name);
     const used = others.reduce((sum, p) => sum + podTotal(p.spec, 'requests', name), 0);
     const capacity = capacityFor(input, name);
     if (requested > 0 && capacity !== undefined && requested + used > capacity)
-      return outOf(name, requested, used, capacity);
+      yield shortage(name, requested, used, capacity);
   }
   return undefined;
 }
@@ -150,7 +157,17 @@ function countedResources({ spec }: Pod): readonly string[] {
   return [...names].filter(n => isExtendedResource(n) || isHugePages(n)).sort();
 }
 
-const outOf = (name: string, requested: number, used: number, capacity: number): Rejection => ({
-  reason: `OutOf${name}`,
-  message: `Pod was rejected: Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+const shortage = (name: string, requested: number, used: number, capacity: number): Shortage => ({
+  ...{ name, requested, used, capacity },
+  lacking: requested + used - capacity,
 });
+
+function outOf(input: AdmissionInput): Rejection | undefined {
+  const short = shortagesOf(input).next().value;
+  return (
+    short && {
+      reason: `OutOf${short.name}`,
+      message: `Pod was rejected: Node didn't have enough resource: ${short.name}, requested: ${short.requested}, used: ${short.used}, capacity: ${short.capacity}`,
+    }
+  );
+}

@@ -3,6 +3,7 @@
 import { Quantity } from '../../api/quantity.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import { bytesOf, formatKi } from './amount.ts';
+import { isCritical } from './critical-pod.ts';
 import { thresholdBytes } from './node-resource.ts';
 import { podTotal } from './qos.ts';
 
@@ -77,22 +78,16 @@ export function evictionMessage(
   return message;
 }
 
-const criticalPriority = 2_000_000_000;
-const isStatic = (pod: Pod) => pod.metadata.annotations?.['kubernetes.io/config.source'] === 'file';
-
-/** Never evicted: static pods and critical ones. */
-export const isExempt = (pod: Pod) => isStatic(pod) || (pod.spec.priority ?? 0) >= criticalPriority;
-
 function requestOf(pod: Pod, resource: string): number {
   if (resource === 'memory') return podTotal(pod.spec, 'requests', 'memory');
   return pod.spec.containers.reduce((n, c) => n + bytesOf(c.resources?.requests?.['ephemeral-storage']), 0);
 }
 
-/** Who goes first: above its request before below, low priority before high, then who exceeds the most. */
+/** Who goes first, critical pods left out: above its request before below, low priority before high, then who exceeds the most. */
 export function rankForEviction(uses: readonly PodUse[], resource: string): readonly PodUse[] {
   const over = (u: PodUse) => u.bytes - requestOf(u.pod, resource);
   return uses
-    .filter(u => !isExempt(u.pod))
+    .filter(u => !isCritical(u.pod))
     .sort((a, b) => {
       const exceeds = Number(over(b) > 0) - Number(over(a) > 0);
       return exceeds || (a.pod.spec.priority ?? 0) - (b.pod.spec.priority ?? 0) || over(b) - over(a);

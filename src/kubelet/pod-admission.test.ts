@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestNode } from './test-node.ts';
+
+const critical = { priority: 2_000_001_000, priorityClassName: 'system-node-critical' };
+const specOf = (cpu: string, more: object = {}) => ({
+  containers: [{ name: 'app', image: 'example.com/app:1', resources: { requests: { cpu } } }],
+  ...more,
+});
+
+test('a critical pod gets the room of others, which are told and end in their own time', async () => {
+  const behaviour = () => ({ ignoresTerm: true });
+  const t = await startTestNode({ simulate: { behaviour } });
+  try {
+    await t.createPod({ metadata: { name: 'large' }, spec: specOf('2', { terminationGracePeriodSeconds: 5 }) });
+    await t.createPod({ metadata: { name: 'small' }, spec: specOf('1', { terminationGracePeriodSeconds: 5 }) });
+    await t.createPod({ metadata: { name: 'agent' }, spec: specOf('2', critical) });
+    assert.equal((await t.getPod('agent')).status?.phase, 'Pending');
+    await t.pass(6000);
+    assert.equal((await t.getPod('agent')).status?.phase, 'Running', (await t.events('agent')).join('\n'));
+    assert.equal((await t.getPod('large')).status?.phase, 'Running');
+    const { status } = await t.getPod('small');
+    const target = status?.conditions?.find(c => c.type === 'DisruptionTarget');
+    assert.deepEqual(
+      [status?.phase, status?.reason, status?.message],
+      ['Failed', 'Preempting', 'Preempted in order to admit critical pod'],
+    );
+    assert.deepEqual(
+      [target?.status, target?.reason, target?.message],
+      ['True', 'TerminationByKubelet', 'Pod was preempted by Kubelet to accommodate a critical pod.'],
+    );
+    assert.ok((await t.events('small')).includes('Preempting: Preempted in order to admit critical pod'));
+    assert.match(await t.kubelet.metrics.own.text(), /kubelet_preemptions\{preemption_signal="cpu"\} 1/);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a critical pod that nobody can make room for is turned away, and nobody goes', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'other' }, spec: specOf('3') });
+    await t.createPod({ metadata: { name: 'agent' }, spec: specOf('5', critical) });
+    const { status } = await t.getPod('agent');
+    const message =
+      'Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 4000), ]';
+    assert.deepEqual(
+      [status?.phase, status?.reason, status?.message],
+      ['Failed', 'UnexpectedAdmissionError', `Pod was rejected: ${message}`],
+    );
+    assert.ok((await t.events('agent')).includes(`UnexpectedAdmissionError: ${message}`));
+    assert.equal((await t.getPod('other')).status?.phase, 'Running');
+    // Nor where the room is not what is wrong.
+    const elsewhere = { ...critical, nodeSelector: { zone: 'elsewhere' } };
+    await t.createPod({ metadata: { name: 'astray' }, spec: specOf('2', elsewhere) });
+    assert.equal((await t.getPod('astray')).status?.reason, 'NodeAffinity');
+    assert.equal((await t.getPod('other')).status?.phase, 'Running');
+  } finally {
+    await t.stop();
+  }
+});
+
+test('pods that are not critical make nobody go', async () => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'other' }, spec: specOf('3') });
+    await t.createPod({ metadata: { name: 'high' }, spec: specOf('2', { priority: 1_000_000_000 }) });
+    assert.equal((await t.getPod('high')).status?.reason, 'OutOfcpu');
+    assert.equal((await t.getPod('other')).status?.phase, 'Running');
+  } finally {
+    await t.stop();
+  }
+});
