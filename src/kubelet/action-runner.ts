@@ -119,7 +119,7 @@ export class ActionRunner {
 
   async #killPod(pod: Pod, observed: ObservedPod): Promise<void> {
     await this.#c.killer.killPod(pod, observed, undefined, this.#p.signal);
-    await this.#p.traces.stopSandboxes(observed);
+    await this.#p.traces.stopSandboxes(pod, observed);
   }
 }
 

@@ -119,8 +119,14 @@ export class ContainerKiller {
       );
       return this.kill({ ...request, graceSeconds: total === 0 ? 0 : left });
     };
-    await allOrFirstError(others.map(kill));
-    for (const name of order.toReversed()) await allOrFirstError(sidecars.filter(c => c.name === name).map(kill));
+    try {
+      await allOrFirstError(others.map(kill));
+      for (const name of order.toReversed()) await allOrFirstError(sidecars.filter(c => c.name === name).map(kill));
+    } catch (error) {
+      if (pod && !signal.aborted)
+        this.#o.events.pod(pod, 'Warning', 'FailedKillPod', `error killing pod: ${messageOf(error)}`);
+      throw error;
+    }
   }
 }
 

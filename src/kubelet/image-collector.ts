@@ -54,7 +54,12 @@ export class ImageCollector {
     const disk = mountpoint ? await host.disk(mountpoint) : undefined;
     let toFree = Number.POSITIVE_INFINITY;
     if (!all) {
-      if (!disk || disk.capacityBytes === 0) return;
+      if (!disk) return;
+      if (disk.capacityBytes === 0) {
+        const message = 'invalid capacity 0 on image filesystem';
+        this.#o.events.event(nodeReference(this.#o.nodeName), 'Warning', 'InvalidDiskCapacity', message);
+        throw new Error(message);
+      }
       const usedPercent = 100 - Math.floor((disk.availableBytes * 100) / disk.capacityBytes);
       if (usedPercent < highPercent) return;
       toFree = (disk.capacityBytes * (100 - lowPercent)) / 100 - disk.availableBytes;

@@ -197,7 +197,7 @@ async function makeCsi(owner: KubeletOwner, base: Base, node: NodeManager) {
   const newestNode = () => newest(node.node, owner.nodes.lister.get(nodeName));
   const drivers = new CsiDrivers({ client, nodeName, clock, log, root, onChange: () => volumes.wakeAll() });
   const volumes: CsiVolumes = new CsiVolumes({
-    ...{ client, host, clock, log, nodeName, drivers, tokens },
+    ...{ client, host, clock, log, events, nodeName, drivers, tokens },
     paths: new CsiPaths(owner.paths),
     nodeVolumes() {
       const status = newestNode()?.status;

@@ -10,12 +10,15 @@ import { latestContainer, type ObservedContainer, type ObservedPod } from './ker
 import { type KubeletMetrics, kubeletMetrics } from './kubelet-metrics.ts';
 import { assembleKubelet, type KubeletParts } from './kubelet-parts.ts';
 import { tellPodRange } from './node/pod-range.ts';
+import { readStartWarnings } from './node/start-warnings.ts';
 import type { KubeletOptions } from './option.ts';
 import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
 import { fullNameOf, isMirror, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
 import { type PodVolumeFigures, podVolumeFigures } from './volume/volume-figures.ts';
+import { withinGrace } from './within-grace.ts';
+import type { Verdict } from './worker-context.ts';
 
 /** A running kubelet, as its HTTPS server and the node agent see it. */
 export interface Kubelet extends Service {
@@ -156,7 +159,7 @@ class NodeKubelet implements Kubelet {
       runtimeChanged: uid => this.#runtimeChanged(uid),
       objectChanged: uid => this.#objectChanged(uid),
       probed: uid => this.#workers.get(uid)?.wake(),
-      evict: (pod, verdict, grace) => this.#workers.get(pod.metadata.uid ?? '')?.fail(verdict, grace),
+      evict: (pod, verdict, grace) => this.#evict(pod, verdict, grace),
       gone: uid => this.#gone(uid),
       relistProblems: cache => this.#relistProblems(cache),
     });
@@ -170,6 +173,7 @@ class NodeKubelet implements Kubelet {
       loop('runtime', s => cache.run(s)),
       loop('node', async s => {
         node.announce();
+        for (const w of await readStartWarnings(this.#o, parts)) node.warn(w.reason, w.message);
         if (this.#o.registerNode ?? true) await node.register(s);
         this.#ready.resolve();
         await node.run(s);
@@ -185,6 +189,11 @@ class NodeKubelet implements Kubelet {
       ...(devices ? [devices] : []),
       ...((this.#o.nodePlugins ?? !this.#o.host) ? [loop('plugins', s => this.#watchPlugins(parts, s))] : []),
     ];
+  }
+
+  #evict(pod: Pod, verdict: Verdict, graceSeconds?: number): Promise<void> | undefined {
+    const ended = this.#workers.get(pod.metadata.uid ?? '')?.fail(verdict, graceSeconds);
+    return ended && withinGrace(this.#o.clock, this.#parts!.events, pod, graceSeconds, ended);
   }
 
   async #watchPlugins({ plugins, csi }: KubeletParts, signal: AbortSignal): Promise<void> {

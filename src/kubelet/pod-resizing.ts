@@ -37,7 +37,11 @@ export class PodResizing {
       await this.#c.cgroups.ensure(pod);
       this.#cgroupFor = pod.spec;
     } catch (error) {
-      if (!this.#cgroupFor) throw error;
+      if (!this.#cgroupFor) {
+        const message = `unable to ensure pod container exists: ${messageOf(error)}`;
+        this.#c.events.pod(pod, 'Warning', 'FailedCreatePodContainer', message);
+        throw error;
+      }
       this.#c.log.debug('shrinking the cgroup of a pod waits', { pod: nameOf(pod), error: messageOf(error) });
     }
   }

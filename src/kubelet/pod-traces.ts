@@ -1,6 +1,7 @@
 // What one pod leaves on its node: sandboxes, dead containers, logs and directories; and how it goes.
 import { basename, dirname, join } from 'node:path';
 import type { Pod } from '../api/type/core-v1.ts';
+import { messageOf } from '../base/assert.ts';
 import { isRuntimeNotFound } from '../cri/runtime-error.ts';
 import type { ObservedContainer, ObservedPod } from './kernel/observed.ts';
 import { identityOf } from './pod-path.ts';
@@ -17,12 +18,18 @@ export class PodTraces {
     this.#onRemoved = onRemoved;
   }
 
-  async stopSandboxes(observed: ObservedPod): Promise<void> {
-    await Promise.all(
-      observed.sandboxes
-        .filter(s => s.ready)
-        .map(s => this.#c.runtime.StopPodSandbox({ pod_sandbox_id: s.id }, { timeoutMs: 120_000 })),
-    );
+  async stopSandboxes(pod: Pod | undefined, observed: ObservedPod): Promise<void> {
+    const { runtime, events } = this.#c;
+    try {
+      await Promise.all(
+        observed.sandboxes
+          .filter(s => s.ready)
+          .map(s => runtime.StopPodSandbox({ pod_sandbox_id: s.id }, { timeoutMs: 120_000 })),
+      );
+    } catch (error) {
+      if (pod) events.pod(pod, 'Warning', 'FailedKillPod', `error killing pod: ${messageOf(error)}`);
+      throw error;
+    }
   }
 
   /** Keeps one dead container a name and the last sandbox; what is older goes. */

@@ -251,7 +251,10 @@ export class PodWorker implements PodView {
   // ---- the pod should run ----
 
   async #sync(first: Pod): Promise<number | undefined> {
-    let observed = await this.#c.cache.known(this.uid);
+    let observed = await this.#c.cache.known(this.uid).catch(error => {
+      this.#c.events.pod(first, 'Warning', 'FailedSync', `error determining status: ${messageOf(error)}`);
+      throw error;
+    });
     if (!this.#admitted) await this.#admit(first, observed);
     let againMs: number | undefined;
     for (let round = 0; round < maxRounds; round++) {
@@ -339,7 +342,7 @@ export class PodWorker implements PodView {
       const observed = await cache.refresh(this.uid);
       await this.#publisher.publishNow();
       if (!hasRunning(observed)) {
-        await this.#traces.stopSandboxes(observed);
+        await this.#traces.stopSandboxes(this.#pod, observed);
         await cache.refresh(this.uid);
         break;
       }

@@ -139,7 +139,8 @@ export async function csiBench(objects: readonly object[] = [], said: string | n
       onChange: () => csi.wakeAll(),
     });
     const csi: CsiVolumes = new CsiVolumes({
-      ...{ client, host, clock, log: silentLog, nodeName: 'node-a', drivers, paths: new CsiPaths(paths) },
+      ...{ client, host, clock, log: silentLog, events: podEvents, nodeName: 'node-a', drivers },
+      paths: new CsiPaths(paths),
       tokens,
       nodeVolumes: () => ({
         attached: (statusOf()?.volumesAttached ?? []).map(v => v.name),

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { Host } from '../host/host.ts';
+import type { PodEvents } from '../pod-event.ts';
 import type { TokenManager } from '../token-manager.ts';
 import type { CsiDevices } from './csi-devices.ts';
 import { type CsiPaths, dataFile } from './csi-path.ts';
@@ -16,6 +17,7 @@ export interface CsiVolumesOptions {
   readonly host: Host;
   readonly clock: Clock;
   readonly log: Log;
+  readonly events: PodEvents;
   readonly nodeName: string;
   readonly drivers: CsiDrivers;
   readonly paths: CsiPaths;

@@ -90,7 +90,8 @@ export class CsiPublisher {
     }
     if (!told.attached.includes(name)) throw new VolumeWait('Volume not attached according to node status');
     const id = attachmentName(v.handle, v.driver, nodeName);
-    const failed = (why: string) => new VolumeError('MountVolume.WaitForAttach', v.name, why);
+    const operation = v.block ? 'MapVolume.WaitForAttach' : 'MountVolume.WaitForAttach';
+    const failed = (why: string) => new VolumeError(operation, v.name, why);
     let attachment: VolumeAttachment | undefined;
     try {
       attachment = await orNothing(client.get(storageV1.volumeattachments, { name: id }));
@@ -155,14 +156,15 @@ export class CsiPublisher {
       });
       if (v.block) await this.#link(path, join(directory, v.name));
       else if (setsOwnership(v, object, pod) && !way.features.mountGroup) await this.#own(pod, v, path);
-      return { ...setUpOf(v, path), ...(refreshAtMs === undefined ? {} : { refreshAtMs }) };
+      const mapped = v.block ? { mapped: { volume: v.name, path: directory } } : {};
+      return { ...setUpOf(v, path), ...mapped, ...(refreshAtMs === undefined ? {} : { refreshAtMs }) };
     } catch (error) {
       throw new VolumeError(operation, v.name, messageOf(error), { cause: error });
     }
   }
 
   async #own(pod: Pod, v: CsiVolume, path: string): Promise<void> {
-    await applyFsGroup(this.#c.host, pod, path, v.readOnly).catch(error => {
+    await applyFsGroup(this.#c, pod, path, v.readOnly).catch(error => {
       throw new Error(`applyFSGroup failed for vol ${v.handle}: ${messageOf(error)}`, { cause: error });
     });
   }

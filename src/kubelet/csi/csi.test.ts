@@ -251,6 +251,10 @@ test('a device instead of a file system', async () => {
   assert.equal(published(bench).volume_capability.mount, undefined);
   assert.equal(bench.volumes.mounted('p').get('data')?.devicePath, `${base}/publish/pv/p`);
   assert.equal(await bench.host.readLink('/k/pods/p/volumeDevices/kubernetes.io~csi/pv'), `${base}/publish/pv/p`);
+  await bench.sync(pod);
+  assert.deepEqual(bench.events, [
+    'SuccessfulMountVolume: MapVolume.MapPodDevice succeeded for volume "pv" volumeMapPath "/k/pods/p/volumeDevices/kubernetes.io~csi"',
+  ]);
   await bench.restart();
   await bench.registerDriver();
   await bench.volumes.tearDown('p');
@@ -260,6 +264,16 @@ test('a device instead of a file system', async () => {
     `NodeUnstageVolume ${handle} ${base}/staging/pv`,
   ]);
   assert.deepEqual(await bench.host.list('/k/pods/p/volumeDevices/kubernetes.io~csi'), []);
+});
+
+test('a device that fails says which step of which volume', async () => {
+  const bench = await csiBench([...storage({}, { volumeMode: 'Block' }), driverObject()]);
+  const containers = [{ name: 'c', volumeDevices: [{ name: 'data', devicePath: '/dev/data' }] }];
+  bench.driver.failNext('NodeStageVolume', 'Internal', 'no disk');
+  await bench.sync(claimPod('p', { containers }));
+  assert.deepEqual(bench.events, [
+    'FailedMapVolume: MapVolume.SetUpDevice failed for volume "pv" : rpc error: code = Internal desc = no disk',
+  ]);
 });
 
 test('a volume is mounted or a device as it is made', async () => {

@@ -8,8 +8,8 @@ export interface ResolvConf {
 }
 
 const maxNameservers = 3;
-const maxSearches = 32;
-const maxSearchChars = 2048;
+export const maxSearches = 32;
+export const maxSearchChars = 2048;
 
 export function parseResolvConf(text: string): ResolvConf {
   const nameservers: string[] = [];

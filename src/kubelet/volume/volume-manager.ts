@@ -7,7 +7,7 @@ import type { Host } from '../host/host.ts';
 import type { PodEvents } from '../pod-event.ts';
 import type { PodPaths } from '../pod-path.ts';
 import { applyFsGroup } from './ownership.ts';
-import type { SetUp, VolumePlugin } from './volume.ts';
+import type { MappedVolume, SetUp, VolumePlugin } from './volume.ts';
 import { VolumeError, VolumeWait } from './volume-error.ts';
 
 export interface VolumeManagerOptions {
@@ -147,9 +147,9 @@ export class VolumeManager {
         return;
       }
       const setUp = await m.plugin.setUp(pod, volume, m.dir);
-      if (setUp.managesOwnership && setUp.path)
-        await applyFsGroup(this.#o.host, pod, setUp.path, setUp.readOnly ?? false);
+      if (setUp.managesOwnership && setUp.path) await applyFsGroup(this.#o, pod, setUp.path, setUp.readOnly ?? false);
       m.setUp = setUp;
+      if (setUp.mapped) events.pod(pod, 'Normal', 'SuccessfulMountVolume', mappedMessage(setUp.mapped));
       m.failures = 0;
       m.error = '';
     } catch (error) {
@@ -163,7 +163,8 @@ export class VolumeManager {
       const [operation, name] =
         error instanceof VolumeError ? [error.operation, error.volume] : ['MountVolume.SetUp', volume.name];
       const message = `${operation} failed for volume "${name}" : ${m.error}`;
-      events.pod(pod, 'Warning', 'FailedMount', message);
+      const reason = operation.startsWith('MapVolume') ? 'FailedMapVolume' : 'FailedMount';
+      events.pod(pod, 'Warning', reason, message);
       log.warn('setting up a volume failed', { pod: pod.metadata.name, volume: volume.name, error: m.error });
     }
   }
@@ -192,6 +193,9 @@ export class VolumeManager {
     return this.#o.host.list(this.#o.paths.pods);
   }
 }
+
+const mappedMessage = ({ volume, path }: MappedVolume) =>
+  `MapVolume.MapPodDevice succeeded for volume "${volume}" volumeMapPath "${path}"`;
 
 const unsupported: VolumePlugin = {
   name: 'unsupported',

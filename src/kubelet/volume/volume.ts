@@ -12,11 +12,19 @@ export interface VolumeFigures {
   readonly abnormal?: boolean;
 }
 
+/** A device that has a link below a pod's directory. */
+export interface MappedVolume {
+  readonly volume: string;
+  readonly path: string;
+}
+
 export interface SetUp {
   /** What is mounted into containers; absent for volumes that are not a path of the host (image volumes). */
   readonly path?: string;
   /** Of a volume without a file system: what containers get as their device. */
   readonly devicePath?: string;
+  /** Just now, as the pod is to be told. */
+  readonly mapped?: MappedVolume;
   /** The volume is the pod's own and its files get the pod's fsGroup. */
   readonly managesOwnership?: boolean;
   readonly readOnly?: boolean;
