@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Container, Pod, Volume, VolumeMount } from '../api/type/core-v1.ts';
-import type { Device, Mount, MountPropagation } from '../cri/type.ts';
+import type { Device, IDMapping, Mount, MountPropagation } from '../cri/type.ts';
 import type { Host } from './host/host.ts';
 import { hostNetworkHosts, managedHosts, type PodHostname } from './kernel/dns.ts';
 import { ConfigError } from './kernel/env.ts';
@@ -20,6 +20,8 @@ export interface MountInput {
   readonly hostname: PodHostname;
   /** The runtime can make mounts within a mount read-only as well. */
   readonly recursiveReadOnly: boolean;
+  /** Of a pod with a user namespace of its own: whom the owners of a volume's files are to its containers. */
+  readonly users: IDMapping | undefined;
   /** Names the termination log: never used before for this container. */
   readonly unique: string;
 }
@@ -73,6 +75,7 @@ async function volumeMount(input: MountInput, mount: VolumeMount, index: number)
     selinux_relabel: false,
     propagation: propagation[mount.mountPropagation ?? 'None'] ?? 'PROPAGATION_PRIVATE',
     ...(isRecursiveReadOnly(input, mount) ? { recursive_read_only: true } : {}),
+    ...(input.users ? { uidMappings: [input.users], gidMappings: [input.users] } : {}),
   };
 }
 

@@ -249,6 +249,8 @@ export class ContainerStarter {
     verifyNonRoot(pod, container, user);
     const podIps = pod.spec.hostNetwork ? o.hostIps : (observed.sandboxes[0]?.ips ?? []);
     const env = await this.#env(pod, container, podIps);
+    // As of the sandbox that the container joins.
+    const users = request.sandboxConfig.linux?.security_context?.namespace_options?.userns_options?.uids?.[0];
     const mounts = await containerMounts({
       host: o.host,
       paths: o.paths,
@@ -259,6 +261,7 @@ export class ContainerStarter {
       podIps,
       hostname: podHostname(pod, o.clusterDomain),
       recursiveReadOnly: o.recursiveReadOnly(request.runtimeHandler ?? ''),
+      users,
       unique: randomUuid(o.random).slice(0, 8),
     });
     await o.host.makeDirectory(join(request.sandboxConfig.log_directory ?? '', container.name), 0o755);
@@ -269,6 +272,7 @@ export class ContainerStarter {
       ...o.security,
       pod,
       container,
+      users,
       restartCount,
       image: user,
       imageRef: image.id ?? container.image ?? '',

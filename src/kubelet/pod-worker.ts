@@ -1,7 +1,6 @@
 // One pod's life: asks the kernel what to do next, does it, publishes what came of it. Steps of one pod never overlap.
 
 import { parseTime } from '../api/meta.ts';
-import { equalJson } from '../api/patch/plain.ts';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
@@ -10,6 +9,7 @@ import { ActionRunner, least, resizeRetryMs } from './action-runner.ts';
 import { ContainerStarts } from './container-starts.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
 import { planPod } from './kernel/pod-actions.ts';
+import { actsAlike } from './kernel/pod-change.ts';
 import type { WaitingReason } from './kernel/pod-status.ts';
 import { identityOf } from './pod-path.ts';
 import { PodResizing } from './pod-resizing.ts';
@@ -376,6 +376,7 @@ export class PodWorker implements PodView {
     statuses.finish(this.uid);
     if (!this.#removed) return undefined;
     await this.#traces.removeAll(this.#pod);
+    this.#c.sandboxes.forgetPod(this.uid);
     statuses.forget(this.uid);
     this.#stopped = true;
     this.#c.onGone(this.uid);
@@ -386,18 +387,3 @@ export class PodWorker implements PodView {
     this.#publisher.publish();
   }
 }
-
-/** Whether both ask for the same actions; a status the kubelet itself wrote has no part in it. */
-function actsAlike(a: Pod, b: Pod): boolean {
-  const [m, n] = [a.metadata, b.metadata];
-  return (
-    m.generation === n.generation &&
-    m.deletionTimestamp === n.deletionTimestamp &&
-    hasEnded(a) === hasEnded(b) &&
-    equalJson(m.labels, n.labels) &&
-    equalJson(m.annotations, n.annotations) &&
-    equalJson(a.spec, b.spec)
-  );
-}
-
-const hasEnded = ({ status }: Pod): boolean => status?.phase === 'Failed' || status?.phase === 'Succeeded';

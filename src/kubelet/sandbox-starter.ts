@@ -14,6 +14,7 @@ import type { SecurityOptions } from './kernel/security.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
+import { UserNamespaces } from './user-namespaces.ts';
 
 export interface SandboxStarterOptions {
   readonly runtime: ContainerRuntime;
@@ -34,18 +35,25 @@ export interface SandboxStarterOptions {
 
 export class SandboxStarter {
   readonly #o: SandboxStarterOptions;
+  readonly #users: UserNamespaces;
 
   constructor(options: SandboxStarterOptions) {
     this.#o = options;
+    this.#users = new UserNamespaces(options.host, options.paths);
+  }
+
+  /** The pod has left no trace. */
+  forgetPod(uid: string): void {
+    this.#users.release(uid);
   }
 
   /** Makes and starts the pod's sandbox. Rejects after a FailedCreatePodSandBox event. */
   async start(pod: Pod, attempt: number): Promise<void> {
     try {
-      const config = await this.config(pod, attempt, true);
-      await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
       const handler = await this.runtimeHandler(pod);
       if (pod.spec.hostUsers === false) this.#requireUserNamespaces(handler);
+      const config = await this.config(pod, attempt, true);
+      await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
       const { runtime, cache } = this.#o;
       const id = await cache.making(identityOf(pod), async () => {
         const made = await runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000 });
@@ -69,6 +77,7 @@ export class SandboxStarter {
     return sandboxConfig({
       ...this.#o.security,
       pod,
+      ...(pod.spec.hostUsers === false ? { users: await this.#users.mappingOf(pod) } : {}),
       attempt,
       hostname,
       dns: dns.config,

@@ -5,10 +5,9 @@ import type { ResolvConf } from './dns.ts';
 import { sandboxAnnotations, sandboxLabels } from './label.ts';
 import { cpuQuota, cpuShares, podTotal } from './qos.ts';
 import { isSidecar } from './restart-policy.ts';
-import { type SecurityOptions, sandboxSecurity } from './security.ts';
+import { type SandboxSecurityInput, sandboxSecurity } from './security.ts';
 
-export interface SandboxInput extends SecurityOptions {
-  readonly pod: Pod;
+export interface SandboxInput extends SandboxSecurityInput {
   readonly attempt: number;
   readonly hostname: string;
   readonly dns: ResolvConf;
@@ -40,7 +39,7 @@ export function sandboxConfig(input: SandboxInput): PodSandboxConfig {
     annotations: sandboxAnnotations(pod),
     linux: {
       cgroup_parent: input.cgroupParent,
-      security_context: sandboxSecurity(pod, input),
+      security_context: sandboxSecurity(input),
       sysctls: Object.fromEntries((spec.securityContext?.sysctls ?? []).map(s => [s.name, s.value])),
       overhead: {
         cpu_shares: spec.overhead?.cpu ? cpuShares(milliOf(spec.overhead.cpu)) : 0,

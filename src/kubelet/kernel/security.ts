@@ -1,6 +1,7 @@
 // Security contexts of pod and container to what the runtime is told.
 import type { Container, Pod, SELinuxOptions, SeccompProfile, SecurityContext } from '../../api/type/core-v1.ts';
 import type {
+  IDMapping,
   LinuxContainerSecurityContext,
   LinuxSandboxSecurityContext,
   NamespaceOption,
@@ -32,14 +33,15 @@ export function effectiveSecurity(pod: Pod, container: Container): SecurityConte
   };
 }
 
-export function namespaceOptions(pod: Pod, targetId?: string): NamespaceOption {
+/** `users`: of a pod with a user namespace of its own. */
+export function namespaceOptions(pod: Pod, users: IDMapping | undefined, targetId?: string): NamespaceOption {
   const { spec } = pod;
   return {
     network: spec.hostNetwork ? 'NODE' : 'POD',
     ipc: spec.hostIPC ? 'NODE' : 'POD',
     pid: targetId ? 'TARGET' : spec.hostPID ? 'NODE' : spec.shareProcessNamespace ? 'POD' : 'CONTAINER',
     ...(targetId ? { target_id: targetId } : {}),
-    ...(spec.hostUsers === false ? { userns_options: { mode: 'POD' as const } } : {}),
+    ...(users ? { userns_options: { mode: 'POD' as const, uids: [users], gids: [users] } } : {}),
   };
 }
 
@@ -77,7 +79,13 @@ export function supplementalGroups(pod: Pod, fromVolumes: readonly number[] = []
   );
 }
 
-export function sandboxSecurity(pod: Pod, options: SecurityOptions): LinuxSandboxSecurityContext {
+export interface SandboxSecurityInput extends SecurityOptions {
+  readonly pod: Pod;
+  /** Absent: those of the machine. */
+  readonly users?: IDMapping | undefined;
+}
+
+export function sandboxSecurity({ pod, users, sandboxSeccomp }: SandboxSecurityInput): LinuxSandboxSecurityContext {
   const s = pod.spec.securityContext;
   const privileged = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some(
     c => c.securityContext?.privileged,
@@ -85,8 +93,8 @@ export function sandboxSecurity(pod: Pod, options: SecurityOptions): LinuxSandbo
   return {
     privileged,
     // Not the pod's: that is made for its containers, and may lack what the pause program needs.
-    seccomp: { profile_type: 'Localhost', localhost_ref: options.sandboxSeccomp },
-    namespace_options: namespaceOptions(pod),
+    seccomp: { profile_type: 'Localhost', localhost_ref: sandboxSeccomp },
+    namespace_options: namespaceOptions(pod, users),
     supplemental_groups: supplementalGroups(pod),
     ...(s?.supplementalGroupsPolicy ? { supplemental_groups_policy: s.supplementalGroupsPolicy } : {}),
     ...(s?.runAsUser !== undefined ? { run_as_user: int(s.runAsUser) } : {}),
@@ -136,8 +144,7 @@ const maskedPaths = [
 ];
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
-export interface ContainerSecurityInput extends SecurityOptions {
-  readonly pod: Pod;
+export interface ContainerSecurityInput extends SandboxSecurityInput {
   readonly container: Container;
   readonly image: ImageUser;
   readonly volumeGroups?: readonly number[];
@@ -174,7 +181,7 @@ export function containerSecurity(input: ContainerSecurityInput): LinuxContainer
       drop_capabilities: s.capabilities?.drop ?? [],
     },
     no_new_privs: noNewPrivs(s),
-    namespace_options: namespaceOptions(pod, input.targetId),
+    namespace_options: namespaceOptions(pod, input.users, input.targetId),
     supplemental_groups: groups,
     ...(policy ? { supplemental_groups_policy: policy } : {}),
     masked_paths: unmasked ? [] : maskedPaths,
