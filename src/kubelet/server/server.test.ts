@@ -1,9 +1,9 @@
 // The kubelet's port with pods of the test's own: who gets in, and what the paths without containers answer.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
@@ -12,6 +12,7 @@ import { systemRandom } from '../../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../../base/x509.ts';
 import type { Client } from '../../client/client.ts';
 import { RuntimeError } from '../../cri/runtime-error.ts';
+import type { CheckpointContainerRequest } from '../../cri/type.ts';
 import type { Kubelet } from '../kubelet.ts';
 import { kubeletMetrics } from '../kubelet-metrics.ts';
 import { createKubeletServer } from './server.ts';
@@ -50,7 +51,8 @@ const pod = {
 };
 let problems: string[] = [];
 /** What the kubelet last saw of containers that streams ask for; the runtime knows that all have ended. */
-const states: Record<string, string> = { over: 'exited', ending: 'running' };
+const states: Record<string, string> = { over: 'exited', ending: 'running', c: 'running' };
+const checkpoints: CheckpointContainerRequest[] = [];
 const kubelet = {
   nodeName: 'n',
   ready: () => Promise.reject(new Error('never')),
@@ -58,8 +60,14 @@ const kubelet = {
   pods: () => [pod],
   pod: (_: string, name: string) => (name === 'p' ? pod : undefined),
   observed: () => ({ containers: [{ id: 'id1', name: 'c', state: 'running', logPath: join(directory, '0.log') }] }),
-  container: (_: unknown, name: string) => states[name] && { id: 'id1', name, state: states[name] },
+  container: (_: unknown, name: string) =>
+    states[name] && { id: name === 'ending' ? 'id2' : 'id1', name, state: states[name] },
+  rootDirectory: join(directory, 'kubelet'),
   runtime: {
+    async CheckpointContainer(asked: CheckpointContainerRequest) {
+      if (asked.container_id !== 'id1') throw new RuntimeError('CheckpointContainer', 'Unimplemented', 'no criu');
+      checkpoints.push(asked);
+    },
     Exec: () => Promise.reject(new RuntimeError('Exec', 'Unknown', 'container is in CONTAINER_EXITED state')),
     Attach: () => Promise.reject(new RuntimeError('Attach', 'Unknown', 'container is in CONTAINER_EXITED state')),
   },
@@ -165,6 +173,29 @@ test('streams without an upgrade, and for containers that are not there', async 
   }
   assert.equal((await get('/nothing'))[0], 404);
   assert.equal((await get('/pods', { method: 'DELETE' }))[0], 405);
+});
+
+test('a container is checkpointed into an archive of its name', async () => {
+  const post = (path: string, more: object = {}) => get(path, { method: 'POST', ...more });
+  const [code, body] = await post('/checkpoint/default/p/c?timeout=7');
+  const [archive] = JSON.parse(body).items;
+  assert.equal(code, 200);
+  assert.match(archive, /\/kubelet\/checkpoints\/checkpoint-p_default-c-[0-9]{4}-[0-9-]+T[0-9:]+Z\.tar$/);
+  assert.equal(statSync(dirname(archive)).mode & 0o777, 0o700);
+  assert.deepEqual(checkpoints, [{ container_id: 'id1', location: archive, timeout: 7 }]);
+  assert.deepEqual(await post('/checkpoint/default/q/c'), [404, 'pod does not exist']);
+  for (const name of ['absent', 'over'])
+    assert.deepEqual(await post(`/checkpoint/default/p/${name}`), [404, `container ${name} does not exist`]);
+  assert.equal((await post('/checkpoint/default/p/c?timeout=soon'))[0], 400);
+  assert.deepEqual(await post('/checkpoint/default/p/ending'), [
+    500,
+    'checkpointing of default/p/ending failed (rpc error: code = Unimplemented desc = no criu)',
+  ]);
+  assert.equal((await get('/checkpoint/default/p/c'))[0], 405);
+  assert.deepEqual(await post('/checkpoint/default/p/c', { as: null, token: 'good' }), [
+    403,
+    'Forbidden (user=viewer, verb=create, resource=nodes, subresource(s)=[checkpoint])\n',
+  ]);
 });
 
 test('health, configuration, files below the log directory only', async () => {

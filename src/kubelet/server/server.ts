@@ -13,6 +13,7 @@ import type { Cgroups } from '../../cri/cgroup.ts';
 import { linuxHost } from '../host/linux-host.ts';
 import type { Kubelet } from '../kubelet.ts';
 import { KubeletAccess } from './access.ts';
+import { checkpointRoute } from './checkpoint-route.ts';
 import { containerLogRoute } from './container-log.ts';
 import { attachRoute, execRoute, portForwardRoute, runRoute } from './container-stream.ts';
 import { HttpCounts } from './http-counts.ts';
@@ -146,6 +147,7 @@ function routesOf(options: KubeletServerOptions, context: RouteContext, collecto
   add('attach', attachRoute(context), streaming);
   add('portForward', portForwardRoute(context), streaming);
   add('run', runRoute(context), ['POST']);
+  add('checkpoint', checkpointRoute(context), ['POST']);
   add('pods', podsRoute(context));
   add('runningpods', runningPodsRoute(context));
   add('healthz', healthRoute(context));
