@@ -2,9 +2,10 @@
 import type { Container, Pod, ResourceRequirements } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { linuxResources } from './kernel/container-config.ts';
+import { podUidLabel } from './kernel/label.ts';
 import type { ObservedPod } from './kernel/observed.ts';
 import type { PodAction } from './kernel/pod-actions.ts';
-import { memoryProblem, shrinksMemory } from './kernel/resize.ts';
+import { memoryProblem, podMemoryProblem, shrinksMemory } from './kernel/resize.ts';
 import { PodResources } from './pod-resources.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -24,8 +25,7 @@ export class PodResizing {
     if (problem)
       this.#c.events.pod(pod, 'Warning', `Resize${problem.reason}`, `Pod resize ${problem.reason}: ${problem.message}`);
     if (begun) this.#c.events.pod(pod, 'Normal', 'ResizeStarted', `Pod resize started: ${resourcesText(pod)}`);
-    if (this.resources.completed(pod, observed))
-      this.#c.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${resourcesText(pod)}`);
+    this.#tellCompleted(pod, observed);
     return this.resources.granted(pod);
   }
 
@@ -34,8 +34,12 @@ export class PodResizing {
     const pod = this.resources.covering(granted, observed);
     if (this.#cgroupFor === pod.spec) return;
     try {
+      const problem = await this.#wholeProblem(granted);
+      if (problem) return this.#fail(granted, problem);
       await this.#c.cgroups.ensure(pod);
       this.#cgroupFor = pod.spec;
+      this.resources.applyWhole(granted.spec.resources ?? {});
+      this.#tellCompleted(granted, observed);
     } catch (error) {
       if (!this.#cgroupFor) {
         const message = `unable to ensure pod container exists: ${messageOf(error)}`;
@@ -44,6 +48,24 @@ export class PodResizing {
       }
       this.#c.log.debug('shrinking the cgroup of a pod waits', { pod: nameOf(pod), error: messageOf(error) });
     }
+  }
+
+  #tellCompleted(pod: Pod, observed: ObservedPod): void {
+    if (this.resources.completed(pod, observed))
+      this.#c.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${resourcesText(pod)}`);
+  }
+
+  #fail(pod: Pod, message: string): void {
+    if (this.resources.fail(message)) this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${message}`);
+  }
+
+  /** Why the pod's own memory limit cannot be lowered now. */
+  async #wholeProblem({ metadata, spec }: Pod): Promise<string | undefined> {
+    if (!shrinksMemory(this.resources.wholeInForce, spec.resources) || !this.resources.wholeInForce) return undefined;
+    const filter = { label_selector: { [podUidLabel]: metadata.uid } };
+    const { stats = [] } = await this.#c.runtime.ListContainerStats({ filter });
+    const usedBytes = stats.reduce((sum, s) => sum + (s.memory?.working_set_bytes?.value ?? 0), 0);
+    return podMemoryProblem(spec, usedBytes);
   }
 
   /** The cgroup is gone. */
@@ -76,8 +98,7 @@ export class PodResizing {
       this.resources.apply(observed.id, container.resources ?? {});
       return true;
     } catch (error) {
-      if (this.resources.fail(messageOf(error)))
-        this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${messageOf(error)}`);
+      this.#fail(pod, messageOf(error));
       return false;
     }
   }
@@ -91,5 +112,8 @@ export class PodResizing {
 
 const nameOf = ({ metadata: m }: Pod) => `${m.namespace}/${m.name}`;
 
-const resourcesText = (pod: Pod) =>
-  JSON.stringify({ containers: pod.spec.containers.map(c => ({ name: c.name, resources: c.resources ?? {} })) });
+const resourcesText = ({ spec }: Pod) =>
+  JSON.stringify({
+    ...(spec.resources ? { resources: spec.resources } : {}),
+    containers: spec.containers.map(c => ({ name: c.name, resources: c.resources ?? {} })),
+  });

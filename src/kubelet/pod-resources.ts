@@ -18,6 +18,8 @@ export class PodResources {
   #grants: Grants | undefined;
   /** By container id. */
   readonly #inForce = new Map<string, ResourceRequirements>();
+  /** What the pod as a whole has. */
+  #whole: ResourceRequirements | undefined;
   #problem: ResizeProblem | undefined;
   #error = '';
   #underWay = false;
@@ -77,8 +79,19 @@ export class PodResources {
     return !this.#problem && !this.#error && !this.#underWay;
   }
 
+  /** It has to be tried again. */
   get deferred(): boolean {
-    return this.#problem !== undefined;
+    return this.#problem !== undefined || this.#error !== '';
+  }
+
+  /** Of the pod itself, once its group is made. */
+  get wholeInForce(): ResourceRequirements | undefined {
+    return this.#whole;
+  }
+
+  applyWhole(resources: ResourceRequirements): void {
+    if (this.#whole && changedResources(this.#whole, resources).length > 0) this.#error = '';
+    this.#whole = resources;
   }
 
   inForce(containerId: string): ResourceRequirements | undefined {
@@ -115,7 +128,9 @@ export class PodResources {
   }
 
   #pendingOf(pod: Pod, observed: ObservedPod): boolean {
-    return resizableContainers(this.granted(pod)).some(c => {
+    const granted = this.granted(pod);
+    if (this.#whole && changedResources(this.#whole, granted.spec.resources).length > 0) return true;
+    return resizableContainers(granted).some(c => {
       const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
       const has = now && this.#inForce.get(now.id);
       return has !== undefined && changedResources(has, c.resources).length > 0;

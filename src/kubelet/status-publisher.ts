@@ -104,6 +104,7 @@ export class StatusPublisher {
       terminal,
       runtimeName: this.#c.runtimeName,
       ...(devices ? { deviceHealth: c => devices.health(pod, c) } : {}),
+      podResourcesInForce: this.#v.resources.wholeInForce,
       resourcesInForce: id => this.#v.resources.inForce(id),
       resizeConditions: this.#v.resources.conditions(pod, observed),
     });

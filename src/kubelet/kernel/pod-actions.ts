@@ -206,7 +206,10 @@ function planInit(p: Planning): 'done' | 'pending' | 'failed' {
 function runOnce(p: Planning, container: Container): 'passed' | 'pending' | 'failed' {
   const status = inRound(p, container.name)!;
   // One that runs comes to its end whatever has become of its definition.
-  if (status.state === 'running') return 'pending';
+  if (status.state === 'running') {
+    if (resizeOf(p, container).length) p.actions.push({ type: 'resize', container, observed: status });
+    return 'pending';
+  }
   if (status.state === 'unknown') {
     killUnknown(p, 'init', container, status);
     return 'pending';
@@ -324,10 +327,14 @@ function killUnknown(p: Planning, kind: ContainerKind, container: Container, obs
   p.actions.push({ type: 'kill', observed, kind, container, reason: 'unknown', message, restarts: false });
 }
 
-function planResize(p: Planning, kind: ContainerKind, container: Container, observed: ObservedContainer): void {
+/** What of a container that runs differs from what it was granted. */
+function resizeOf(p: Planning, container: Container): readonly ('cpu' | 'memory')[] {
   const actual = p.actualResources?.get(container.name);
-  if (!actual) return;
-  const changed = changedResources(actual, container.resources);
+  return actual ? changedResources(actual, container.resources) : [];
+}
+
+function planResize(p: Planning, kind: ContainerKind, container: Container, observed: ObservedContainer): void {
+  const changed = resizeOf(p, container);
   if (!changed.length) return;
   const restart = container.resizePolicy?.some(
     r => r.restartPolicy === 'RestartContainer' && changed.includes(r.resourceName as 'cpu' | 'memory'),

@@ -51,6 +51,8 @@ export interface StatusInput {
   readonly terminal: boolean;
   readonly runtimeName: string;
   /** What a running container has, by its id; default what its spec says. */
+  /** Of the pod itself; absent while its group is not made. */
+  readonly podResourcesInForce?: ResourceRequirements | undefined;
   resourcesInForce?(containerId: string): ResourceRequirements | undefined;
   /** Devices of a container and how they are; undefined when it has none. */
   deviceHealth?(container: Container): readonly ResourceStatus[] | undefined;
@@ -92,6 +94,9 @@ export function makePodStatus(input: StatusInput): PodStatus {
     qosClass: previous.qosClass ?? qosClassOf(pod),
     ...(ephemeral.length ? { ephemeralContainerStatuses: ephemeral } : {}),
     ...(previous.resourceClaimStatuses ? { resourceClaimStatuses: previous.resourceClaimStatuses } : {}),
+    ...(spec.resources
+      ? { allocatedResources: spec.resources.requests ?? {}, resources: input.podResourcesInForce ?? spec.resources }
+      : {}),
   };
 }
 

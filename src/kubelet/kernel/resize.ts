@@ -1,15 +1,16 @@
 // Resizing a pod in place: what its spec asks, what it was granted, what its containers have.
-import type { Container, Pod, ResourceRequirements } from '../../api/type/core-v1.ts';
+import type { Container, ContainerStatus, Pod, PodSpec, ResourceRequirements } from '../../api/type/core-v1.ts';
 import { bytesOf, numberOf } from './amount.ts';
-import { isSidecar } from './restart-policy.ts';
 
 export interface ResizeProblem {
   readonly reason: 'Infeasible' | 'Deferred';
   readonly message: string;
 }
 
-/** By container name. */
+/** By container name; `ofPod` for what the pod as a whole has. */
 export type Grants = ReadonlyMap<string, ResourceRequirements>;
+
+export const ofPod = '';
 
 const kinds = ['requests', 'limits'] as const;
 const resizable = ['cpu', 'memory'] as const;
@@ -17,7 +18,7 @@ const resizable = ['cpu', 'memory'] as const;
 /** Containers whose resources may change while they run. */
 export const resizableContainers = (pod: Pod): readonly Container[] => [
   ...pod.spec.containers,
-  ...(pod.spec.initContainers ?? []).filter(isSidecar),
+  ...(pod.spec.initContainers ?? []),
 ];
 
 /** Which of cpu and memory differ, in requests or limits. */
@@ -29,31 +30,45 @@ export function changedResources(
 }
 
 export const askedResources = (pod: Pod): Grants =>
-  new Map(resizableContainers(pod).map(c => [c.name, c.resources ?? {}]));
+  new Map([
+    ...resizableContainers(pod).map(c => [c.name, c.resources ?? {}] as const),
+    [ofPod, pod.spec.resources ?? {}],
+  ]);
 
 /** What a former kubelet granted, as far as the published status of its containers tells. */
 export function publishedGrants(pod: Pod): Grants {
   const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
-  return new Map(
+  const published = ({ resources, allocatedResources }: Published): ResourceRequirements => ({
+    ...resources,
+    ...(allocatedResources ? { requests: allocatedResources } : {}),
+  });
+  const grants = new Map(
     resizableContainers(pod).map(c => {
       const s = statuses.find(o => o.name === c.name);
-      if (!s?.containerID || !s.resources) return [c.name, c.resources ?? {}];
-      return [c.name, { ...s.resources, ...(s.allocatedResources ? { requests: s.allocatedResources } : {}) }];
+      return [c.name, s?.containerID && s.resources ? published(s) : (c.resources ?? {})];
     }),
   );
+  return grants.set(ofPod, pod.status?.resources ? published(pod.status) : (pod.spec.resources ?? {}));
 }
+
+type Published = Pick<ContainerStatus, 'resources' | 'allocatedResources'>;
 
 /** The pod with the cpu and memory it was granted; the very same object when that is what it asks. */
 export function withGrants(pod: Pod, grants: Grants): Pod {
-  const differs = resizableContainers(pod).some(c => changedResources(c.resources, grants.get(c.name)).length > 0);
+  const whole = grants.get(ofPod);
+  const differs =
+    resizableContainers(pod).some(c => changedResources(c.resources, grants.get(c.name)).length > 0) ||
+    (whole !== undefined && changedResources(pod.spec.resources, whole).length > 0);
   if (!differs) return pod;
   const apply = (c: Container): Container => {
     const granted = grants.get(c.name);
     return granted ? { ...c, resources: merge(c.resources, granted) } : c;
   };
   const { containers, initContainers } = pod.spec;
-  const init = initContainers ? { initContainers: initContainers.map(c => (isSidecar(c) ? apply(c) : c)) } : {};
-  return { ...pod, spec: { ...pod.spec, containers: containers.map(apply), ...init } };
+  const init = initContainers ? { initContainers: initContainers.map(apply) } : {};
+  const own =
+    whole && (pod.spec.resources || Object.keys(whole).length) ? { resources: merge(pod.spec.resources, whole) } : {};
+  return { ...pod, spec: { ...pod.spec, containers: containers.map(apply), ...init, ...own } };
 }
 
 function merge(asked: ResourceRequirements | undefined, granted: ResourceRequirements): ResourceRequirements {
@@ -76,6 +91,13 @@ export function shrinksMemory(from: ResourceRequirements | undefined, to: Resour
   const limit = to?.limits?.memory;
   const before = from?.limits?.memory;
   return limit !== undefined && (before === undefined || bytesOf(limit) < bytesOf(before));
+}
+
+/** The same of the limit of a whole pod. */
+export function podMemoryProblem(spec: PodSpec, usedBytes: number): string | undefined {
+  const limitBytes = bytesOf(spec.resources?.limits?.memory);
+  if (usedBytes < limitBytes) return undefined;
+  return `cannot decrease memory limits: attempting to set pod memory limit (${limitBytes}) below current usage (${usedBytes})`;
 }
 
 /** Why a container may not have this memory limit now: the kernel would kill what it cannot shrink. */

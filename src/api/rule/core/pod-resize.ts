@@ -57,11 +57,7 @@ export function validatePodResize(pod: Pod, old: Pod, errors: FieldErrors): void
     }
     for (const [i, c] of now.entries()) {
       const here = SPEC.child(list).index(i).child('resources');
-      const sidecar = c.restartPolicy === 'Always';
-      if (list === 'initContainers' && !sidecar) {
-        if (!semanticEqual(c.resources, was[i]!.resources))
-          errors.forbidden(here, 'non-sidecar init containers cannot be resized');
-      } else validateResized(c.resources ?? {}, was[i]!.resources ?? {}, here, errors);
+      validateResized(c.resources ?? {}, was[i]!.resources ?? {}, here, errors);
     }
   }
   if (pod.spec.resources || old.spec.resources)

@@ -128,6 +128,24 @@ test('resizing changes cpu and memory, not the class of service', () => {
   );
 });
 
+test('init containers are resized like others', () => {
+  const resources = { requests: { cpu: '1' } };
+  const setup = { name: 'setup', image: 'x', resources };
+  const old = stored({ initContainers: [setup] }, { resources });
+  const resize = (requests: Record<string, string>) =>
+    changed(
+      old,
+      p => {
+        p.spec.initContainers![0]!.resources = { requests };
+      },
+      'resize',
+    );
+  assert.deepEqual(resize({ cpu: '2' }), []);
+  assert.deepEqual(resize({}), [
+    'spec.initContainers[0].resources.requests: Forbidden: resource requests cannot be removed',
+  ]);
+});
+
 test('status updates keep what is decided', () => {
   const terminated = {
     name: 'c',

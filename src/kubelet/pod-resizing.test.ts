@@ -1,0 +1,125 @@
+// Resizes of init containers and of pods as a whole.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cloneDeep } from '../api/meta.ts';
+import { coreV1 } from '../api/refs.ts';
+import type { Pod } from '../api/type/core-v1.ts';
+import type { UpdateContainerResourcesRequest } from '../cri/type.ts';
+import { noCgroups } from './cgroup.ts';
+import { podCgroup } from './kernel/qos.ts';
+import { startTestNode, type TestNode, type TestNodeOptions } from './test-node.ts';
+
+const image = 'example.com/app:1';
+const both = (cpu: string, memory: string) => ({
+  requests: { cpu, memory },
+  limits: { cpu, memory },
+});
+type Resources = ReturnType<typeof both>;
+
+async function startNode(options: TestNodeOptions = {}) {
+  const updates: UpdateContainerResourcesRequest[] = [];
+  const groups: number[] = [];
+  const ensure = async (pod: Pod) => void groups.push(podCgroup(pod).memoryBytes / 2 ** 20);
+  const t = await startTestNode({ ...options, cgroups: { ...noCgroups, version: 2, ensure } });
+  const update = t.runtime.UpdateContainerResources.bind(t.runtime);
+  t.runtime.UpdateContainerResources = request => {
+    updates.push(request);
+    return update(request);
+  };
+  return { t, updates, groups };
+}
+
+async function change(t: TestNode, name: string, edit: (spec: any) => void): Promise<void> {
+  const pod = cloneDeep(await t.getPod(name));
+  edit(pod.spec);
+  pod.metadata.generation = Number(pod.metadata.generation ?? 1) + 1;
+  await t.client.update(coreV1.pods, pod);
+  await t.pass(100);
+}
+
+const resizeEvents = async (t: TestNode, name: string) =>
+  (await t.events(name)).filter(e => e.startsWith('Resize')).map(e => e.split(':')[0]);
+
+test('an init container that runs is resized as it runs', async () => {
+  const { t, updates } = await startNode();
+  try {
+    const setup = { name: 'setup', image, resources: both('1', '64Mi') };
+    const app = { name: 'app', image, resources: both('1', '64Mi') };
+    await t.createPod({ metadata: { name: 'p' }, spec: { initContainers: [setup], containers: [app] } });
+    await change(t, 'p', spec => {
+      spec.initContainers[0].resources = both('2', '64Mi');
+    });
+    const [status] = (await t.getPod('p')).status?.initContainerStatuses ?? [];
+    assert.equal(status?.resources?.limits?.cpu, '2');
+    assert.deepEqual(
+      updates.map(u => u.linux?.cpu_quota),
+      [200_000],
+    );
+    assert.deepEqual(await resizeEvents(t, 'p'), ['ResizeStarted', 'ResizeCompleted']);
+  } finally {
+    await t.stop();
+  }
+});
+
+const podLevel = (resources: Resources) => ({ resources, containers: [{ name: 'app', image }] });
+
+test('a pod with resources of its own is resized as a whole', async () => {
+  const { t, groups } = await startNode();
+  try {
+    await t.createPod({ metadata: { name: 'p' }, spec: podLevel(both('1', '64Mi')) });
+    const resourcesOf = async () => {
+      const { resources, allocatedResources } = (await t.getPod('p')).status ?? {};
+      return { resources, allocatedResources };
+    };
+    const told = (resources: Resources) => ({ resources, allocatedResources: resources.requests });
+    assert.deepEqual(await resourcesOf(), told(both('1', '64Mi')));
+    await change(t, 'p', spec => {
+      spec.resources = both('1', '128Mi');
+    });
+    assert.deepEqual(groups, [64, 128]);
+    assert.deepEqual(await resourcesOf(), told(both('1', '128Mi')));
+    assert.deepEqual(await resizeEvents(t, 'p'), ['ResizeStarted', 'ResizeCompleted']);
+    await change(t, 'p', spec => {
+      spec.resources = both('9', '128Mi');
+    });
+    const { conditions } = (await t.getPod('p')).status!;
+    const pending = conditions?.find(c => c.type === 'PodResizePending');
+    assert.equal(pending?.reason, 'Infeasible');
+    assert.deepEqual(await resourcesOf(), told(both('1', '128Mi')));
+    await t.restart();
+    await t.pass(1000);
+    assert.deepEqual(await resourcesOf(), told(both('1', '128Mi')), 'what was granted stays');
+    assert.deepEqual([...new Set(groups.slice(1))], [128]);
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a pod does not get less memory than it uses', async () => {
+  let memoryBytes = 100 * 2 ** 20;
+  const behaviour = () => ({
+    get memoryBytes() {
+      return memoryBytes;
+    },
+  });
+  const { t, groups } = await startNode({ simulate: { behaviour } });
+  try {
+    await t.createPod({ metadata: { name: 'p' }, spec: podLevel(both('1', '128Mi')) });
+    await change(t, 'p', spec => {
+      spec.resources = both('1', '64Mi');
+    });
+    await t.pass(20_000);
+    assert.deepEqual(groups, [128]);
+    const progress = async () => (await t.getPod('p')).status?.conditions?.find(c => c.type === 'PodResizeInProgress');
+    const message =
+      'cannot decrease memory limits: attempting to set pod memory limit (67108864) below current usage (104857600)';
+    assert.deepEqual([(await progress())?.reason, (await progress())?.message], ['Error', message]);
+    assert.deepEqual(await resizeEvents(t, 'p'), ['ResizeStarted', 'ResizeError']);
+    memoryBytes = 2 ** 20;
+    await t.pass(6000);
+    assert.deepEqual([groups, await progress()], [[128, 64], undefined]);
+    assert.deepEqual(await resizeEvents(t, 'p'), ['ResizeStarted', 'ResizeError', 'ResizeCompleted']);
+  } finally {
+    await t.stop();
+  }
+});
