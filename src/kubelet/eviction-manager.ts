@@ -18,7 +18,7 @@ import {
 import { containerNameLabel, podUidLabel } from './kernel/label.ts';
 import type { Pressure } from './kernel/node-condition.ts';
 import { exceededLimit } from './local-limit.ts';
-import { availableMemory, pidUse } from './node/machine.ts';
+import { MachineSignals } from './node/machine-signals.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
 import type { Verdict } from './worker-context.ts';
@@ -56,11 +56,14 @@ const kinds = ['memory', 'disk', 'pid'] as const;
 
 export class EvictionManager {
   readonly #o: EvictionOptions;
+  readonly #signals: () => Promise<Signals>;
   readonly #seenAtMs = new Map<string, number>();
   #pressure: Pressure = { memory: false, disk: false, pid: false };
 
   constructor(options: EvictionOptions) {
     this.#o = options;
+    const machine = new MachineSignals({ ...options, root: options.paths.root });
+    this.#signals = options.signals ?? (() => machine.read());
   }
 
   get pressure(): Pressure {
@@ -81,7 +84,7 @@ export class EvictionManager {
   async check(): Promise<void> {
     const { thresholds, clock } = this.#o;
     await this.#localLimits();
-    const signals = await (this.#o.signals ?? (() => this.#machineSignals()))();
+    const signals = await this.#signals();
     const met = breaches(signals, thresholds);
     const now = clock.now();
     for (const b of met) this.#seenAtMs.set(conditionOf(b.signal), now);
@@ -97,7 +100,7 @@ export class EvictionManager {
     this.#o.onReclaim(resource);
     if (conditionOf(first.signal) === 'disk') {
       await this.#o.reclaimDisk();
-      const again = breaches(await (this.#o.signals ?? (() => this.#machineSignals()))(), thresholds);
+      const again = breaches(await this.#signals(), thresholds);
       if (!again.some(b => conditionOf(b.signal) === 'disk')) return;
     }
     if (resource === 'pids') return;
@@ -156,21 +159,5 @@ export class EvictionManager {
       const containers = used.get(pod.metadata.uid ?? '') ?? new Map<string, number>();
       return { pod, containers, bytes: containers.values().reduce((sum, bytes) => sum + bytes, 0) };
     });
-  }
-
-  async #machineSignals(): Promise<Signals> {
-    const { host, paths, memoryBytes } = this.#o;
-    const disk = await host.disk(paths.root);
-    const pid = await pidUse();
-    return {
-      'memory.available': { available: await availableMemory(), capacity: memoryBytes },
-      ...(disk
-        ? {
-            'nodefs.available': { available: disk.availableBytes, capacity: disk.capacityBytes },
-            ...(disk.inodes ? { 'nodefs.inodesFree': { available: disk.inodesFree, capacity: disk.inodes } } : {}),
-          }
-        : {}),
-      'pid.available': { available: pid.max - pid.used, capacity: pid.max },
-    };
   }
 }
