@@ -26,9 +26,11 @@ import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import { LogRotation } from './log-rotation.ts';
+import { kernelRecords, oomKills } from './node/kernel-log.ts';
 import { globalAddresses, readMachine } from './node/machine.ts';
 import { NodeLease } from './node/node-lease.ts';
 import { NodeManager } from './node/node-manager.ts';
+import { OomWatch } from './node/oom-watch.ts';
 import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions } from './option.ts';
 import { KubeletRoot } from './plugin/kubelet-root.ts';
@@ -87,6 +89,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
   const collector = makeCollector(owner, base, starting.images);
   const eviction: EvictionManager = makeEviction(owner, base, node, collector);
   const rotation = makeRotation(owner, base);
+  const oom = makeOomWatch(owner, node);
   const { client, clock, log, nodeName } = o;
   const lease = new NodeLease({ client, clock, log, nodeName, durationSeconds: o.leaseDurationSeconds ?? 40 });
   const context: WorkerContext = {
@@ -101,7 +104,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
     networkError: () => node.networkError(),
     onGone: uid => owner.gone(uid),
   };
-  return { ...base, probes: starting.probes, node, volumes, csi, collector, eviction, rotation, lease, context };
+  return { ...base, probes: starting.probes, node, volumes, csi, collector, eviction, rotation, oom, lease, context };
 }
 
 type Base = Awaited<ReturnType<typeof makeBase>>;
@@ -326,6 +329,14 @@ function makeEviction(owner: KubeletOwner, base: Base, node: NodeManager, collec
     onReclaim: resource => node.warn('EvictionThresholdMet', `Attempting to reclaim ${resource}`),
     onEviction: signal => owner.metrics.evicted(signal),
   });
+}
+
+/** Only of a machine that is this one. */
+function makeOomWatch({ options: { host, log } }: KubeletOwner, node: NodeManager): OomWatch | undefined {
+  if (host) return undefined;
+  const onOom = (process: string, pid: number) =>
+    node.warn('SystemOOM', `System OOM encountered, victim process: ${process}, pid: ${pid}`);
+  return new OomWatch({ log, kills: oomKills, records: kernelRecords, onOom });
 }
 
 function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogRotation {

@@ -291,6 +291,7 @@ class NodeKubelet implements Kubelet {
       log,
       path: staticPodPath,
       nodeName,
+      onInvalid: (pod, why) => this.#parts?.events.pod(pod, 'Warning', 'FailedValidation', why),
       onChange: pods => this.#staticsChanged(pods),
     });
     await source.read();
@@ -350,6 +351,7 @@ class NodeKubelet implements Kubelet {
     await this.#podInformer.whenSynced(signal).catch(() => {});
     while (!signal.aborted) {
       if (this.#staticsRead) await this.#cleanUp().catch(error => this.#o.log.warn('housekeeping failed', { error }));
+      await this.#parts?.oom?.look();
       for (const pod of this.#statics.values()) void this.#ensureMirror(fullNameOf(pod));
       for (const name of this.#mirrors.keys()) void this.#ensureMirror(name);
       await this.#o.clock.sleep(this.#o.upkeepMs ?? housekeepingMs, signal).catch(() => {});

@@ -28,6 +28,8 @@ export interface StaticPodOptions {
   readonly log: Log;
   readonly path: string;
   readonly nodeName: string;
+  /** A pod that is left alone, and why. */
+  onInvalid(pod: Pod, message: string): void;
   /** All static pods there are now. */
   onChange(pods: readonly Pod[]): void;
 }
@@ -81,7 +83,10 @@ export class StaticPodSource {
     const digest = pods.map(p => p.metadata.uid).join();
     if (digest === this.#last) return;
     this.#last = digest;
-    this.#o.onChange(pods);
+    const byName = new Map<string, Pod>();
+    for (const pod of pods)
+      if (byName.getOrInsert(fullNameOf(pod), pod) !== pod) this.#o.onInvalid(pod, duplicateMessage(pod));
+    this.#o.onChange([...byName.values()]);
   }
 
   async #files(): Promise<readonly string[]> {
@@ -144,6 +149,10 @@ export class StaticPodSource {
       status: { phase: 'Pending' },
     };
   }
+}
+
+function duplicateMessage({ metadata: { name, namespace, uid } }: Pod): string {
+  return `Error validating pod ${name}_${namespace}(${uid}) from file due to duplicate pod name "${name}", ignoring`;
 }
 
 export interface MirrorOptions {

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startTestNode } from './test-node.ts';
+
+test('of two manifests of one name the second is told and left alone', async () => {
+  const t = await startTestNode({ staticPodPath: '/manifests' });
+  try {
+    const manifest = (image: string) =>
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'web' },
+        spec: { containers: [{ name: 'app', image }] },
+      });
+    await t.host.makeDirectory('/manifests');
+    await t.host.writeFile('/manifests/a.json', manifest('example.com/a:1'));
+    await t.host.writeFile('/manifests/b.json', manifest('example.com/b:1'));
+    await t.pass(30_000);
+    const { containers = [] } = await t.runtime.ListContainers({});
+    assert.deepEqual(
+      containers.map(c => c.image?.user_specified_image),
+      ['example.com/a:1'],
+    );
+    const said = (await t.events('web-node-a')).filter(e => e.startsWith('FailedValidation'));
+    assert.equal(said.length, 1);
+    assert.match(
+      said[0]!,
+      /^FailedValidation: Error validating pod web-node-a_default\([0-9a-f]{32}\) from file due to duplicate pod name "web-node-a", ignoring$/,
+    );
+    await t.host.remove('/manifests/a.json');
+    await t.pass(60_000);
+    const running = (await t.runtime.ListContainers({ filter: { state: { state: 'CONTAINER_RUNNING' } } })).containers;
+    assert.deepEqual(
+      running?.map(c => c.image?.user_specified_image),
+      ['example.com/b:1'],
+    );
+  } finally {
+    await t.stop();
+  }
+});
