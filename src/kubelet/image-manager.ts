@@ -99,7 +99,7 @@ export class ImageManager {
     const name = withDefaultTag(wanted);
     const present = await this.#inspect(request, name);
     const policy = container.imagePullPolicy ?? (name.endsWith(':latest') ? 'Always' : 'IfNotPresent');
-    const mayUse = present && policy !== 'Always' && !this.#mustPull(request, wanted, present);
+    const mayUse = present && policy !== 'Always' && !this.#mustPull(request, parsed.repository, present);
     if (mayUse) {
       const message = `Container image "${wanted}" already present on machine and can be accessed by the pod`;
       this.#o.events.container(pod, container, 'Normal', 'Pulled', message);
@@ -113,8 +113,9 @@ export class ImageManager {
     return this.#used(await this.#pull(request, wanted, name));
   }
 
-  #mustPull({ keyrings }: PullRequest, wanted: string, { id = '' }: Image): boolean {
-    return this.#o.records.mustPull(wanted, id, () => credentialsFor(wanted, keyrings));
+  #mustPull({ container, keyrings }: PullRequest, repository: string, { id = '' }: Image): boolean {
+    const { image = '' } = container;
+    return this.#o.records.mustPull(image, repository, id, () => credentialsFor(image, keyrings));
   }
 
   #used(image: Image): Image {

@@ -85,6 +85,10 @@ test('a pod with resources of its own is resized as a whole', async () => {
     const { conditions } = (await t.getPod('p')).status!;
     const pending = conditions?.find(c => c.type === 'PodResizePending');
     assert.equal(pending?.reason, 'Infeasible');
+    await t.pass(10_000);
+    const written = groups.length;
+    await t.pass(60_000);
+    assert.equal(groups.length, written, 'nothing is written again and again while it waits');
     assert.deepEqual(await resourcesOf(), told(both('1', '128Mi')));
     await t.restart();
     await t.pass(1000);

@@ -4,6 +4,7 @@ import {
   askedResources,
   changedResources,
   type Grants,
+  ofPod,
   publishedGrants,
   type ResizeProblem,
   resizableContainers,
@@ -16,6 +17,8 @@ export type ResizeCondition = Pick<PodCondition, 'type' | 'status' | 'reason' | 
 /** What one pod was granted of the node, and what its running containers have got of that. */
 export class PodResources {
   #grants: Grants | undefined;
+  /** Asked for again and again, of every pod when one comes. */
+  #granted: { readonly asked: Pod; readonly by: Grants; readonly pod: Pod } | undefined;
   /** By container id. */
   readonly #inForce = new Map<string, ResourceRequirements>();
   /** What the pod as a whole has. */
@@ -27,7 +30,9 @@ export class PodResources {
   /** The pod with what it was granted in place of what it asks. */
   granted(pod: Pod): Pod {
     this.#grants ??= publishedGrants(pod);
-    return withGrants(pod, this.#grants);
+    if (this.#granted?.asked !== pod || this.#granted.by !== this.#grants)
+      this.#granted = { asked: pod, by: this.#grants, pod: withGrants(pod, this.#grants) };
+    return this.#granted.pod;
   }
 
   /** Call after each look at the runtime: a container that is new has got what the pod was granted. */
@@ -71,6 +76,7 @@ export class PodResources {
       const memory = has.limits?.memory;
       wider.set(c.name, { ...c.resources, limits: { ...limits, ...(memory ? { memory } : {}) } });
     }
+    if (wider.size && granted.spec.resources) wider.set(ofPod, granted.spec.resources);
     return wider.size ? withGrants(granted, wider) : granted;
   }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { cloneDeep } from '../../api/meta.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { RuntimeError } from '../../cri/runtime-error.ts';
-import { checkVerification, needsVerification } from '../kernel/image-access.ts';
+import { checkVerification, needsVerification, recordedName } from '../kernel/image-access.ts';
 import { startTestNode, type TestNode, type TestNodeOptions } from '../test-node.ts';
 
 const image = 'registry.example.com/team/private:1';
@@ -211,7 +211,7 @@ test('an allowlist names images, or what they begin with', () => {
   const list = ['example.com/org/app', 'example.com/public/*', 'host:5000/*'];
   checkVerification('NeverVerifyAllowlistedImages', list);
   const needs = (wanted: string, byKubelet = false) =>
-    needsVerification('NeverVerifyAllowlistedImages', list, wanted, byKubelet);
+    needsVerification('NeverVerifyAllowlistedImages', list, recordedName(wanted), byKubelet);
   for (const free of ['example.com/org/app:1', 'example.com/public/a/b', 'host:5000/x'])
     assert.equal(needs(free), false, free);
   for (const guarded of ['example.com/org/app2', 'example.com/public', 'example.com/publicity/a', 'host/x'])

@@ -80,13 +80,12 @@ export class ImagePullRecords {
   }
 
   /** Whether a pod must pull an image that is here to show that it may. `credentials`: its own for that image. */
-  mustPull(image: string, id: string, credentials: () => readonly SourcedCredential[]): boolean {
+  mustPull(image: string, name: string, id: string, credentials: () => readonly SourcedCredential[]): boolean {
     const { policy, allowlist } = this.#o;
     const record = this.#pulled.get(id);
     const unreadable = this.#unreadable.size > 0 && this.#unreadable.has(fileOf(id));
     const pulledByKubelet = record !== undefined || unreadable || this.#pulling.has(image);
-    if (!needsVerification(policy, allowlist, image, pulledByKubelet)) return false;
-    const name = recordedName(image);
+    if (!needsVerification(policy, allowlist, name, pulledByKubelet)) return false;
     const known = credentialsOf(record, name);
     if (!record || !known) return true;
     if (known.nodePodsAccessible) return false;

@@ -41,16 +41,16 @@ export function recordedName(image: string): string {
   return 'error' in parsed ? image : parsed.repository;
 }
 
-/** Whether a pod has to show credentials for an image that the kubelet has pulled or that was there without it. */
+/** Whether a pod has to show credentials for an image of that name (recordedName) that the kubelet has pulled or that was there without it. */
 export function needsVerification(
   policy: VerificationPolicy,
   allowlist: readonly string[],
-  image: string,
+  name: string,
   pulledByKubelet: boolean,
 ): boolean {
   if (policy === 'NeverVerify') return false;
   if (policy === 'AlwaysVerify' || pulledByKubelet) return true;
-  return policy === 'NeverVerifyAllowlistedImages' && !isAllowlisted(allowlist, recordedName(image));
+  return policy === 'NeverVerifyAllowlistedImages' && !isAllowlisted(allowlist, name);
 }
 
 const isAllowlisted = (allowlist: readonly string[], name: string): boolean =>

@@ -7,7 +7,7 @@ export interface ResizeProblem {
   readonly message: string;
 }
 
-/** By container name; `ofPod` for what the pod as a whole has. */
+/** By container name; `ofPod` for what the pod as a whole has, where it has something. */
 export type Grants = ReadonlyMap<string, ResourceRequirements>;
 
 export const ofPod = '';
@@ -30,10 +30,10 @@ export function changedResources(
 }
 
 export const askedResources = (pod: Pod): Grants =>
-  new Map([
-    ...resizableContainers(pod).map(c => [c.name, c.resources ?? {}] as const),
-    [ofPod, pod.spec.resources ?? {}],
-  ]);
+  withWhole(new Map(resizableContainers(pod).map(c => [c.name, c.resources ?? {}])), pod.spec.resources);
+
+const withWhole = (grants: Map<string, ResourceRequirements>, whole: ResourceRequirements | undefined): Grants =>
+  whole ? grants.set(ofPod, whole) : grants;
 
 /** What a former kubelet granted, as far as the published status of its containers tells. */
 export function publishedGrants(pod: Pod): Grants {
@@ -48,7 +48,7 @@ export function publishedGrants(pod: Pod): Grants {
       return [c.name, s?.containerID && s.resources ? published(s) : (c.resources ?? {})];
     }),
   );
-  return grants.set(ofPod, pod.status?.resources ? published(pod.status) : (pod.spec.resources ?? {}));
+  return withWhole(grants, pod.status?.resources ? published(pod.status) : pod.spec.resources);
 }
 
 type Published = Pick<ContainerStatus, 'resources' | 'allocatedResources'>;
@@ -58,7 +58,7 @@ export function withGrants(pod: Pod, grants: Grants): Pod {
   const whole = grants.get(ofPod);
   const differs =
     resizableContainers(pod).some(c => changedResources(c.resources, grants.get(c.name)).length > 0) ||
-    (whole !== undefined && changedResources(pod.spec.resources, whole).length > 0);
+    (whole !== pod.spec.resources && changedResources(pod.spec.resources, whole).length > 0);
   if (!differs) return pod;
   const apply = (c: Container): Container => {
     const granted = grants.get(c.name);
@@ -66,8 +66,7 @@ export function withGrants(pod: Pod, grants: Grants): Pod {
   };
   const { containers, initContainers } = pod.spec;
   const init = initContainers ? { initContainers: initContainers.map(apply) } : {};
-  const own =
-    whole && (pod.spec.resources || Object.keys(whole).length) ? { resources: merge(pod.spec.resources, whole) } : {};
+  const own = whole || pod.spec.resources ? { resources: merge(pod.spec.resources, whole ?? {}) } : {};
   return { ...pod, spec: { ...pod.spec, containers: containers.map(apply), ...init, ...own } };
 }
 
