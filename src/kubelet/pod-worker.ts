@@ -252,7 +252,8 @@ export class PodWorker implements PodView {
 
   async #sync(first: Pod): Promise<number | undefined> {
     let observed = await this.#c.cache.known(this.uid).catch(error => {
-      this.#c.events.pod(first, 'Warning', 'FailedSync', `error determining status: ${messageOf(error)}`);
+      if (!this.#stopped)
+        this.#c.events.pod(first, 'Warning', 'FailedSync', `error determining status: ${messageOf(error)}`);
       throw error;
     });
     if (!this.#admitted) await this.#admit(first, observed);
