@@ -16,7 +16,7 @@ export class QuantityError extends Error {
 const nanoPerMilli = 1_000_000n;
 const nanoPerOne = 1_000_000_000n;
 const maxSafe = Number.MAX_SAFE_INTEGER;
-// What Kubernetes caps values at that it cannot keep in 64 bits.
+// What Kubernetes caps values at that are written with binary suffixes.
 const maxNano = (2n ** 63n - 1n) * nanoPerOne;
 
 const decimalExponent: Record<string, number> = { n: -9, u: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 };
@@ -230,9 +230,18 @@ function parse(text: string): Quantity {
     const shift = exponent - fraction.length + 9;
     nano = shift >= 0 ? digits * 10n ** BigInt(shift) : divideAway(digits, 10n ** BigInt(-shift));
   }
-  const fits = base === 10 && whole.length + fraction.length <= 18 && exponent - fraction.length >= -9;
-  if (!fits && nano > maxNano) nano = maxNano;
+  if (base === 2 && nano > maxNano) nano = maxNano;
   return Quantity.ofNano(sign * nano, base === 2 && nano < nanoPerOne ? 'DecimalSI' : format);
+}
+
+/** Whether Kubernetes reads a quantity, in range or not, into a whole number rather than a decimal of any size. */
+export function isWholeText(text: string): boolean {
+  const [, , digits = '', fraction = '', suffix = ''] = shape.exec(text)!;
+  const { base, exponent } = parseSuffix(suffix);
+  const length = digits.replace(/^0+/, '').length;
+  // Ten bits are three digits, of fifteen in all.
+  if (base === 2) return fraction === '' && length + exponent * 3 <= 14;
+  return length + fraction.length <= 18 && exponent >= fraction.length;
 }
 
 function extreme(digits: string, large: boolean, sign: bigint, format: QuantityFormat): Quantity {

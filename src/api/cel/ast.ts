@@ -17,7 +17,8 @@ export type FoldKind =
   | 'filter'
   | 'transformList'
   | 'transformMap'
-  | 'transformMapEntry';
+  | 'transformMapEntry'
+  | 'sortBy';
 
 export interface Const extends Base {
   readonly k: 'const';

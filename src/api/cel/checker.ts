@@ -35,6 +35,17 @@ const OPERATOR_ARITY = /^(?:_.+_|@in|!_|-_)$/;
 const isOptional = (type: CelType): type is CelType & { kind: 'opaque'; params: readonly CelType[] } =>
   type.kind === 'opaque' && type.name === 'optional_type';
 
+/** What messages call types that have longer names as values. */
+const SHORT: Readonly<Record<string, string>> = {
+  'google.protobuf.Timestamp': 'timestamp',
+  'google.protobuf.Duration': 'duration',
+};
+const WELL_KNOWN = /google\.protobuf\.(?:Timestamp|Duration)/g;
+
+const SORTABLE: ReadonlySet<string> = new Set(
+  'dyn param int uint double bool duration timestamp string bytes'.split(' '),
+);
+
 export class Checker {
   readonly issues: CheckIssue[] = [];
   /** Variables of the environment that the expression names. */
@@ -42,6 +53,8 @@ export class Checker {
   readonly #environment: CheckEnvironment;
   readonly #bindings = new Bindings();
   #scopes: { name: string; type: CelType }[] = [];
+  /** Inside of how many calls whose arguments may be literals of mixed types. */
+  #mixing = 0;
 
   constructor(environment: CheckEnvironment) {
     this.#environment = environment;
@@ -156,10 +169,16 @@ export class Checker {
       }
     }
     const nodes = node.target ? [node.target, ...node.args] : node.args;
-    if (node.fn === '_?_:_') return this.#conditional(node.args);
+    if (node.fn === '_?_:_') return this.#conditional(node);
     if (node.fn === '_&&_' || node.fn === '_||_') return this.#logical(node);
     if (node.fn === '_[_]' || node.fn === '_[?_]') return this.#index(node);
-    return this.#resolve(node, node.fn, nodes, node.target !== undefined);
+    if (node.fn !== 'format' || !node.target) return this.#resolve(node, node.fn, nodes, node.target !== undefined);
+    this.#mixing++;
+    try {
+      return this.#resolve(node, node.fn, nodes, true);
+    } finally {
+      this.#mixing--;
+    }
   }
 
   #resolve(node: Node & { k: 'call' }, name: string, nodes: readonly Node[], member: boolean): CelType {
@@ -186,19 +205,19 @@ export class Checker {
   }
 
   #noOverload(at: number, name: string, args: readonly CelType[], member: boolean): CelType {
-    const texts = args.map(a => typeText(this.#bindings.substitute(a)));
+    const texts = args.map(a => typeText(this.#bindings.substitute(a)).replace(WELL_KNOWN, name => SHORT[name]!));
     const applied = member ? `${texts[0]}.(${texts.slice(1).join(', ')})` : `(${texts.join(', ')})`;
     return this.#error(at, `found no matching overload for '${name}' applied to '${applied}'`);
   }
 
-  #conditional(args: readonly Node[]): CelType {
+  #conditional({ args, at }: Node & { k: 'call' }): CelType {
     const [condition, yes, no] = args.map(n => this.#visit(n)) as [CelType, CelType, CelType];
     if (!this.#bindings.assignable(condition, t.bool))
-      return this.#noOverload(args[0]!.at, '_?_:_', [condition, yes, no], false);
+      return this.#noOverload(at, '_?_:_', [condition, yes, no], false);
     const [a, b] = [this.#bindings.resolve(yes), this.#bindings.resolve(no)];
     if (a.kind === 'dyn' || b.kind === 'dyn') return t.dyn;
     if (a.kind === 'null' && this.#bindings.assignable(a, b)) return b;
-    if (!this.#bindings.assignable(b, a)) return this.#noOverload(args[0]!.at, '_?_:_', [condition, yes, no], false);
+    if (!this.#bindings.assignable(b, a)) return this.#noOverload(at, '_?_:_', [condition, yes, no], false);
     return (b.maxSize ?? Infinity) > (a.maxSize ?? Infinity) ? b : a;
   }
 
@@ -245,7 +264,7 @@ export class Checker {
     if (a.kind === 'dyn' || b.kind === 'dyn') return t.dyn;
     if (a.kind === 'null' && this.#bindings.assignable(a, b)) return b;
     if (this.#bindings.assignable(b, a)) return (b.maxSize ?? 0) > (a.maxSize ?? 0) ? b : a;
-    if (this.#environment.mixedLiterals) return t.dyn;
+    if (this.#environment.mixedLiterals || this.#mixing > 0) return t.dyn;
     const [expected, found] = [a, b].map(x => typeText(this.#bindings.substitute(x)));
     return this.#error(at, `expected type '${expected}' but found '${found}'`);
   }
@@ -339,6 +358,8 @@ export class Checker {
       case 'filter':
         this.#mustBeBool(node.body, node, body);
         return t.list(range.kind === 'list' ? range.item : range.kind === 'map' ? range.key : t.dyn, maxSize);
+      case 'sortBy':
+        return this.#sorted(node, range, body);
       case 'map':
       case 'transformList':
         return t.list(body, maxSize);
@@ -355,6 +376,14 @@ export class Checker {
         );
       }
     }
+  }
+
+  #sorted(node: Fold, range: CelType, body: CelType): CelType {
+    const key = this.#bindings.resolve(body);
+    if (SORTABLE.has(key.kind)) return range.kind === 'list' ? range : t.list(t.dyn);
+    const [items, keys] = [range, t.list(key)].map(type => typeText(this.#bindings.substitute(type)));
+    const why = `found no matching overload for '@sortByAssociatedKeys' applied to '${items}.(${keys})'`;
+    return this.#error(node.at, why);
   }
 
   #bind(node: Node & { k: 'bind' }): CelType {

@@ -1,6 +1,6 @@
 // compile(): source to program.
 
-import { childrenOf, type Node } from './ast.ts';
+import { type Call, childrenOf, type Node } from './ast.ts';
 import type {
   CelBindings,
   CelCompileResult,
@@ -15,6 +15,7 @@ import { Checker } from './checker.ts';
 import { estimate } from './estimate.ts';
 import type { Frame, Step } from './frame.ts';
 import { SyntaxFault } from './lexer.ts';
+import { checkFormat } from './lib/format-string.ts';
 import { functions } from './lib/index.ts';
 import { COST_EXCEEDED, meter } from './overload.ts';
 import { parse } from './parser.ts';
@@ -38,7 +39,7 @@ export function compile(expression: string, environment: CelEnvironment): CelCom
     root = parse(expression);
     checkDepth(root);
     type = checker.check(root);
-    checkLiterals(root, checker.issues);
+    checkLiterals(root, checker);
   } catch (error) {
     if (error instanceof SyntaxFault) return { error: describe(expression, [error]) };
     if (error instanceof RangeError)
@@ -77,11 +78,14 @@ const LITERALS: Readonly<Record<string, (text: string) => unknown>> = {
 };
 
 // Literal patterns, durations and times are checked here rather than on every evaluation.
-function checkLiterals(root: Node, issues: Issue[]): void {
+function checkLiterals(root: Node, checker: Checker): void {
+  const { issues } = checker;
   const stack = [root];
   for (let node = stack.pop(); node; node = stack.pop()) {
     stack.push(...childrenOf(node));
-    if (node.k !== 'call' || !Object.hasOwn(LITERALS, node.fn)) continue;
+    if (node.k !== 'call') continue;
+    if (node.fn === 'format') checkFormatCall(node, checker);
+    if (!Object.hasOwn(LITERALS, node.fn)) continue;
     const argument = node.args.at(-1);
     if (argument?.k !== 'const' || typeof argument.value !== 'string') continue;
     try {
@@ -90,6 +94,14 @@ function checkLiterals(root: Node, issues: Issue[]): void {
       issues.push({ message: `invalid ${node.fn} argument`, at: argument.at });
     }
   }
+}
+
+function checkFormatCall({ target, args, at }: Call, checker: Checker): void {
+  const [list] = args;
+  if (target?.k !== 'const' || typeof target.value !== 'string' || list?.k !== 'list') return;
+  const types = list.items.map(item => checker.typeOf(item));
+  const found = checkFormat(target.value, types);
+  if (found) checker.issues.push({ message: found.message, at: list.items[found.argument]?.at ?? at });
 }
 
 function describe(source: string, issues: readonly Issue[]): { issues: CelIssue[]; message: string } {

@@ -98,13 +98,42 @@ function failure(v: Vector): string | undefined {
   return equals(result.value, wanted) ? undefined : `gives ${String(result.value)}`;
 }
 
+// Kubernetes has an older version of the extension for strings, of which kubernetes.test.ts knows what it gives: numbers
+// are written as in English, what lies in lists and maps as it is written in an expression, and who searches behind the
+// end finds nothing.
+const otherwise: ReadonlySet<string> = new Set([
+  'string_ext/format/NaN support for decimal',
+  'string_ext/format/NaN support for scientific notation',
+  'string_ext/format/default precision for scientific notation',
+  'string_ext/format/dyntype NaN/infinity support',
+  'string_ext/format/dyntype support for lists',
+  'string_ext/format/dyntype support for maps',
+  'string_ext/format/dyntype support for scientific notation',
+  'string_ext/format/list support for string',
+  'string_ext/format/map support (all key types)',
+  'string_ext/format/map support for string',
+  'string_ext/format/negative infinity support for decimal',
+  'string_ext/format/negative infinity support for fixed-point',
+  'string_ext/format/negative infinity support for scientific notation',
+  'string_ext/format/positive infinity support for decimal',
+  'string_ext/format/positive infinity support for fixed-point',
+  'string_ext/format/positive infinity support for scientific notation',
+  'string_ext/format/scientific notation formatting clause',
+  'string_ext/format/scientific notation formatting clause in a string variable',
+  'string_ext/value_errors/indexof_out_of_range',
+  'string_ext/value_errors/lastindexof_out_of_range',
+]);
+
 test('all vectors that need no functions of their own pass', () => {
   const all = JSON.parse(readFileSync(new URL('testdata/conformance.json', import.meta.url), 'utf8')) as Vector[];
   const vectors = all.filter(v => !v.typeEnv?.some(e => e.function));
+  const nameOf = (v: Vector) => `${v.suite}/${v.name}`;
   const failed = vectors.flatMap(v => {
     const why = failure(v);
-    return why === undefined ? [] : [`${v.suite}/${v.name}: ${v.expr}: ${why}`];
+    return why === undefined || otherwise.has(nameOf(v)) ? [] : [`${nameOf(v)}: ${v.expr}: ${why}`];
   });
   assert.deepEqual(failed, []);
+  const deviating = vectors.filter(v => otherwise.has(nameOf(v)) && failure(v) !== undefined);
+  assert.deepEqual(new Set(deviating.map(nameOf)), otherwise);
   assert.equal(vectors.length, 1310);
 });

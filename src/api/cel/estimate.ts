@@ -87,20 +87,29 @@ function call(node: Node & { k: 'call' }, typed: Range, visit: (n: Node) => Esti
       return { cost: plus(...costs, ONE), size: typed };
     default:
   }
-  const own = (node.overloads ?? []).map(o => overloadCost(o, args));
+  const own = (node.overloads ?? []).map(o => overloadCost(o, args, nodes));
   const [first = { cost: ONE, size: typed }, ...rest] = own;
   const worst = rest.reduce((a, b) => ({ cost: widest(a.cost, b.cost), size: widest(a.size, b.size) }), first);
   const size = typed.max < worst.size.max ? typed : worst.size;
   return { cost: plus(...costs, worst.cost), size };
 }
 
-function overloadCost(overload: Overload, args: readonly Estimate[]): Estimate {
+function overloadCost(overload: Overload, args: readonly Estimate[], nodes: readonly Node[]): Estimate {
+  if (overload.sizeFrom !== undefined) {
+    const size = sizeStated(nodes[overload.sizeFrom]!);
+    return { cost: plus(exactly(overload.cost!(() => 1)), size), size };
+  }
   const at = (bound: 'min' | 'max') => (i: number) => args[i]?.size[bound] ?? 1;
   const cost = overload.cost ? { min: safe(overload.cost(at('min'))), max: safe(overload.cost(at('max'))) } : ONE;
   const size = overload.resultSize
     ? { min: safe(overload.resultSize(at('min'))), max: safe(overload.resultSize(at('max'))) }
     : sizeOfType(overload.result);
   return { cost, size };
+}
+
+function sizeStated(node: Node): Range {
+  if (node.k !== 'const' || typeof node.value !== 'bigint') return { min: 0, max: Number.POSITIVE_INFINITY };
+  return exactly(Math.max(0, Number(node.value)));
 }
 
 const safe = (n: number): number => (Number.isNaN(n) ? Number.POSITIVE_INFINITY : n);
@@ -114,7 +123,10 @@ const ROUND: Readonly<Record<Fold['kind'], [number, number]>> = {
   transformList: [12, 11],
   transformMap: [2, 31],
   transformMapEntry: [2, 31],
+  sortBy: [12, 11],
 };
+
+const sortEstimate = ({ min, max }: Range): Range => ({ min: 23 + 2 * min ** 2, max: 23 + 2 * max ** 2 });
 
 function fold(node: Fold, typed: Range, visit: (n: Node) => Estimate): Estimate {
   const range = visit(node.range);
@@ -124,8 +136,12 @@ function fold(node: Fold, typed: Range, visit: (n: Node) => Estimate): Estimate 
   const decides = node.kind === 'all' || node.kind === 'exists' || node.kind === 'exists_one';
   const size = decides
     ? ONE
-    : node.kind === 'map' || node.kind.startsWith('transform')
+    : node.kind === 'map' || node.kind === 'sortBy' || node.kind.startsWith('transform')
       ? range.size
       : { min: 0, max: range.size.max };
-  return { cost: plus(range.cost, rounds, exactly(once)), size: size.max <= typed.max || decides ? size : typed };
+  const sorting = node.kind === 'sortBy' ? sortEstimate(range.size) : ZERO;
+  return {
+    cost: plus(range.cost, rounds, exactly(once), sorting),
+    size: size.max <= typed.max || decides ? size : typed,
+  };
 }

@@ -1,6 +1,7 @@
 // Folds: what the macros over lists and maps do at run time.
 import type { Fold } from './ast.ts';
 import type { Frame, Step } from './frame.ts';
+import { sortedBy } from './lib/list-extension.ts';
 import { spend, step } from './overload.ts';
 import { CelFault, CelList, CelMap, CelUint, type CelValue, ValueMap } from './value.ts';
 
@@ -13,7 +14,7 @@ export function setEntry(map: ValueMap, key: CelValue, value: CelValue): void {
   const simple =
     typeof key === 'string' || typeof key === 'bigint' || typeof key === 'boolean' || key instanceof CelUint;
   if (!simple) throw new CelFault('unsupported key type');
-  if (map.has(key)) throw new CelFault(`Failed with repeated key`);
+  if (map.has(key)) throw new CelFault('Failed with repeated key');
   map.set(key, value);
 }
 
@@ -102,6 +103,21 @@ function collectList(value: (fold: FoldParts, frame: Frame, item: CelValue) => C
   };
 }
 
+// What comes on top of making a list of the keys.
+const sortCost = (size: number): number => 3 + 2 * size ** 2;
+
+const sortBy: FoldRun = (range, fold, frame) => {
+  if (!(range instanceof CelList)) throw new CelFault('no such overload');
+  spend(LIST_COST + 1 + sortCost(range.size));
+  const keys: CelValue[] = [];
+  each(range, fold, frame, () => {
+    spend(APPEND_ROUND);
+    keys.push(fold.body(frame));
+    return true;
+  });
+  return sortedBy([...range], keys);
+};
+
 function collectMap(add: (out: ValueMap, key: CelValue, value: CelValue) => void): FoldRun {
   return (range, fold, frame) => {
     spend(MAP_COST);
@@ -130,6 +146,7 @@ export const FOLDS: Readonly<Record<Fold['kind'], FoldRun>> = {
     spend(2);
     return found === 1;
   },
+  sortBy,
   map: collectList((fold, frame) => fold.body(frame)),
   transformList: collectList((fold, frame) => fold.body(frame)),
   filter: collectList((fold, frame, item) => (asBool(fold.body(frame)) ? item : undefined)),

@@ -9,6 +9,7 @@ const ONE_VARIABLE: Readonly<Record<string, FoldKind>> = {
   existsOne: 'exists_one',
   map: 'map',
   filter: 'filter',
+  sortBy: 'sortBy',
 };
 const TWO_VARIABLES: Readonly<Record<string, FoldKind>> = {
   all: 'all',
@@ -56,6 +57,7 @@ function variable(node: Node, message = 'argument must be a simple name'): strin
 }
 
 function oneVariable(fn: string, range: Node, args: readonly Node[], at: number): Node | undefined {
+  if (fn === 'sortBy' && args.length === 2) checkSorted(range, args[0]!);
   const kind = Object.hasOwn(ONE_VARIABLE, fn) ? ONE_VARIABLE[fn]! : undefined;
   if (!kind || fn === 'existsOne' || (args.length !== 2 && !(kind === 'map' && args.length === 3))) return undefined;
   return {
@@ -68,6 +70,15 @@ function oneVariable(fn: string, range: Node, args: readonly Node[], at: number)
     filter: args.length === 3 ? args[1] : undefined,
     body: args.at(-1)!,
   };
+}
+
+function checkSorted(range: Node, name: Node): void {
+  if (range.k === 'const' || range.k === 'map' || range.k === 'struct')
+    throw new SyntaxFault(
+      'sortBy can only be applied to a list, identifier, comprehension, call or select expression',
+      range.at,
+    );
+  variable(name, 'argument is not an identifier');
 }
 
 function twoVariables(fn: string, range: Node, args: readonly Node[], at: number): Node | undefined {

@@ -135,6 +135,8 @@ export class Planner {
   }
 
   #list(items: readonly Node[], optional: ReadonlySet<number>): Step {
+    const made = constantList(items, optional);
+    if (made) return () => made;
     const steps = items.map(i => this.plan(i));
     return frame => {
       spend(LIST_COST);
@@ -228,6 +230,19 @@ export class Planner {
       return kind === 'optMap' ? new CelOptional(result) : result;
     };
   }
+}
+
+/** Lists of nothing but constants are made once, and cost nothing. */
+function constantList(items: readonly Node[], optional: ReadonlySet<number>): CelList | undefined {
+  if (optional.size) return undefined;
+  const values: CelValue[] = [];
+  for (const item of items) {
+    const value =
+      item.k === 'const' ? item.value : item.k === 'list' ? constantList(item.items, item.optional) : undefined;
+    if (value === undefined) return undefined;
+    values.push(value);
+  }
+  return CelList.of(values);
 }
 
 // Nodes below: what one round of a fold costs here, counted by Kubernetes or not.

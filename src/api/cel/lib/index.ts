@@ -2,6 +2,7 @@
 import type { Overload } from '../overload.ts';
 import { authorizers } from './authorizer.ts';
 import { formats, jsonPatches, quantities, semvers } from './kinds.ts';
+import { listExtension } from './list-extension.ts';
 import { lists, regexes, sets } from './lists.ts';
 import { cidrs, ips, urls } from './net.ts';
 import { optionals } from './optional.ts';
@@ -23,6 +24,7 @@ export const functions: ReadonlyMap<string, readonly Overload[]> = byName(
   optionals,
   strings,
   lists,
+  listExtension,
   sets,
   regexes,
   urls,

@@ -67,7 +67,8 @@ export const lists: Library = [
   fn('list<T>::lastIndexOf(T): int', lastIndexOf, each),
 ];
 
-const pairs = { cost: (s: SizeOf) => s(0) * s(1) || 1 };
+const pairs = { cost: (s: SizeOf) => 1 + s(0) * s(1) };
+const pairsTwice = { cost: (s: SizeOf) => 1 + 2 * s(0) * s(1) };
 const containsAll = (a: CelList, b: CelList): boolean => {
   for (const v of b) {
     step(1);
@@ -82,7 +83,7 @@ const intersects = (a: CelList, b: CelList): boolean => {
 
 export const sets: Library = [
   fn('sets.contains(list<T>, list<T>): bool', containsAll, pairs),
-  fn('sets.equivalent(list<T>, list<T>): bool', (a, b) => containsAll(a, b) && containsAll(b, a), pairs),
+  fn('sets.equivalent(list<T>, list<T>): bool', (a, b) => containsAll(a, b) && containsAll(b, a), pairsTwice),
   fn('sets.intersects(list<T>, list<T>): bool', intersects, pairs),
 ];
 

@@ -53,12 +53,37 @@ function mask(bytes: Uint8Array, bits: number): Uint8Array {
 }
 
 function parse(text: string): CelIp | string {
-  if (text.includes('%')) return `IP Address "${text}" with zone value is not allowed`;
-  const bytes = parseIp(text);
-  if (!bytes || (bytes.length === 4 && /(^|\.)0\d/.test(text)))
-    return `IP Address ${JSON.stringify(text)} parse error during conversion from string: ParseAddr(${JSON.stringify(text)}): unable to parse IP`;
+  if (/^[^.]*:.*%/.test(text)) return `IP address ${JSON.stringify(text)} with zone value is not allowed`;
+  const bytes = addressOf(text);
+  if (typeof bytes === 'string')
+    return `IP Address ${JSON.stringify(text)} parse error during conversion from string: ${bytes}`;
   if (bytes.length === 16 && isMapped(bytes)) return `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`;
   return new CelIp(bytes);
+}
+
+/** The bytes, or what is wrong. */
+function addressOf(text: string): Uint8Array | string {
+  const bytes = parseIp(text);
+  if (bytes && !(bytes.length === 4 && /(^|\.)0\d/.test(text))) return bytes;
+  const why = /^[^:%]*\./.test(text) ? whyNoIpv4(text) : 'unable to parse IP';
+  return `ParseAddr(${JSON.stringify(text)}): ${why}`;
+}
+
+function whyNoIpv4(text: string): string {
+  let dots = 0;
+  let digits = '';
+  for (let i = 0; i < text.length; i++) {
+    const here = `(at ${JSON.stringify(text.slice(i))})`;
+    if (/\d/.test(text[i]!)) {
+      if (digits === '0') return 'IPv4 field has octet with leading zero';
+      digits += text[i];
+      if (Number(digits) > 255) return 'IPv4 field has value >255';
+    } else if (text[i] !== '.') return `unexpected character ${here}`;
+    else if (digits === '' || i === text.length - 1) return `IPv4 field must have at least one digit ${here}`;
+    else if (++dots === 4) return 'IPv4 address too long';
+    else digits = '';
+  }
+  return 'IPv4 address too short';
 }
 
 const isMapped = (b: Uint8Array): boolean => b.subarray(0, 10).every(x => x === 0) && b[10] === 255 && b[11] === 255;
@@ -69,22 +94,32 @@ function ip(text: string): CelIp {
   return parsed;
 }
 
-function tryCidr(text: string): CelCidr | undefined {
+function parseCidr(text: string): CelCidr | string {
   const slash = text.lastIndexOf('/');
-  const bits = text.slice(slash + 1);
-  const address = slash < 0 ? 'none' : parse(text.slice(0, slash));
-  if (typeof address === 'string' || !/^(0|[1-9]\d{0,2})$/.test(bits) || Number(bits) > address.bytes.length * 8)
-    return undefined;
-  return new CelCidr(address, Number(bits));
+  const refused = (why: string) => `${CIDR_FAULT}netip.ParsePrefix(${JSON.stringify(text)}): ${why}`;
+  if (slash < 0) return refused("no '/'");
+  const [address, bits] = [text.slice(0, slash), text.slice(slash + 1)];
+  if (/^[^.]*:.*%/.test(address)) return refused('IPv6 zones cannot be present in a prefix');
+  const bytes = addressOf(address);
+  if (typeof bytes === 'string') return refused(bytes);
+  if (!/^(0|[1-9]\d*)$/.test(bits)) return refused(`bad bits after slash: ${JSON.stringify(bits)}`);
+  if (Number(bits) > bytes.length * 8) return refused('prefix length out of range');
+  if (bytes.length === 16 && isMapped(bytes)) return `IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`;
+  return new CelCidr(new CelIp(bytes), Number(bits));
 }
 
+const CIDR_FAULT = 'network address parse error during conversion from string: ';
+
 function cidr(text: string): CelCidr {
-  const parsed = tryCidr(text);
-  if (!parsed)
-    throw new CelFault(
-      `network address parse error during conversion from string: netip.ParsePrefix(${JSON.stringify(text)}): no '/'`,
-    );
+  const parsed = parseCidr(text);
+  if (typeof parsed === 'string') throw new CelFault(CIDR_FAULT + parsed);
   return parsed;
+}
+
+function containsText(network: CelCidr, text: string): boolean {
+  const address = parse(text);
+  if (typeof address === 'string') throw new CelFault('no such overload');
+  return network.containsIp(address);
 }
 
 const isLinkLocal = ({ bytes: b }: CelIp): boolean =>
@@ -104,7 +139,7 @@ const canonical = (text: string): boolean => ip(text).text === text;
 export const ips: Library = [
   fn('ip(string): net.IP', ip, reading),
   fn('isIP(string): bool', (s: string) => typeof parse(s) !== 'string', reading),
-  fn('ip.isCanonical(string): bool', canonical, reading),
+  fn('ip.isCanonical(string): bool', canonical, { cost: s => Math.ceil(s(0) * 0.2) }),
   fn('string(net.IP): string', (a: CelIp) => a.text),
   fn('net.IP::family(): int', family),
   fn('net.IP::isUnspecified(): bool', isUnspecified),
@@ -117,12 +152,14 @@ export const ips: Library = [
 const containsCidr = (a: CelCidr, b: CelCidr): boolean => b.bits >= a.bits && a.containsIp(b.ip);
 export const cidrs: Library = [
   fn('cidr(string): net.CIDR', cidr, reading),
-  fn('isCIDR(string): bool', (s: string) => tryCidr(s) !== undefined, reading),
+  fn('isCIDR(string): bool', (s: string) => typeof parseCidr(s) !== 'string', reading),
   fn('string(net.CIDR): string', (c: CelCidr) => c.text),
   fn('net.CIDR::containsIP(net.IP): bool', (c: CelCidr, a: CelIp) => c.containsIp(a)),
-  fn('net.CIDR::containsIP(string): bool', (c: CelCidr, a: string) => c.containsIp(ip(a)), { cost: reads(1) }),
+  fn('net.CIDR::containsIP(string): bool', containsText, { cost: s => Math.ceil(s(1) * 0.2) }),
   fn('net.CIDR::containsCIDR(net.CIDR): bool', containsCidr),
-  fn('net.CIDR::containsCIDR(string): bool', (c: CelCidr, o: string) => containsCidr(c, cidr(o)), { cost: reads(1) }),
+  fn('net.CIDR::containsCIDR(string): bool', (c: CelCidr, o: string) => containsCidr(c, cidr(o)), {
+    cost: s => 1 + Math.ceil(s(1) * 0.3),
+  }),
   fn('net.CIDR::ip(): net.IP', (c: CelCidr) => c.ip),
   fn('net.CIDR::masked(): net.CIDR', (c: CelCidr) => c.masked()),
   fn('net.CIDR::prefixLength(): int', (c: CelCidr) => BigInt(c.bits)),
@@ -135,13 +172,13 @@ class CelUrl extends CelOpaque {
   readonly host: string;
   readonly path: string;
   readonly query: string;
-  constructor(text: string, parts: RegExpExecArray) {
+  constructor(text: string, scheme: string, authority: string, path: string, query: string) {
     super();
     this.text = text;
-    this.scheme = (parts[1] ?? '').toLowerCase();
-    this.host = (parts[2] ?? '').replace(/^.*@/, '');
-    this.path = parts[3] ?? '';
-    this.query = parts[4] ?? '';
+    this.scheme = scheme.toLowerCase();
+    this.host = authority.replace(/^.*@/s, '').replace(/%25/, '%');
+    this.path = path;
+    this.query = query;
   }
   get hostname(): string {
     const inside = /^\[([^\]]*)\]/.exec(this.host);
@@ -155,27 +192,55 @@ class CelUrl extends CelOpaque {
   }
 }
 
-// An absolute URI, or a path from the root, as Go's ParseRequestURI takes them.
-const URI = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(?:\/\/([^/?]*))?([^?]*)(?:\?(.*))?$/s;
+/** The host of an authority whose escapes stand for nothing but bytes beyond ASCII; what is wrong otherwise. */
+function hostFault(authority: string): string {
+  const user = authority.lastIndexOf('@');
+  if (/[^A-Za-z0-9\-._:~!$&'()*+,;=%@]/.test(authority.slice(0, Math.max(0, user)))) return 'net/url: invalid userinfo';
+  const host = authority.slice(user + 1);
+  const literal = host.startsWith('[') ? host.lastIndexOf(']') : -1;
+  if (host.startsWith('[') && literal < 0) return "missing ']' in host";
+  const port = literal >= 0 ? host.slice(literal + 1) : (/:[^:]*$/.exec(host)?.[0] ?? '');
+  if (!/^(?::\d*)?$/.test(port)) return `invalid port ${JSON.stringify(port)} after host`;
+  const zone = literal >= 0 ? host.indexOf('%25') : -1;
+  const name = zone >= 0 ? host.slice(0, zone) : host;
+  const badEscape = /%(?![89A-Fa-f][0-9A-Fa-f]).{0,2}/s.exec(name)?.[0];
+  if (badEscape) return `invalid URL escape ${JSON.stringify(badEscape)}`;
+  const odd = /[^A-Za-z0-9\-_.~!$&'()*+,;=:[\]<>"%\u0080-\uffff]/.exec(name)?.[0];
+  return odd ? `invalid character ${JSON.stringify(odd)} in host name` : '';
+}
 
-function tryUrl(text: string): CelUrl | undefined {
-  const m = URI.exec(text);
-  if (!m || text === '' || /[\x00-\x1f\x7f]/.test(text)) return undefined;
-  const [scheme, host, path] = [m[1], m[2], m[3]!];
-  if (!scheme && !text.startsWith('/')) return undefined;
-  if (scheme && host === undefined && !path.startsWith('/')) return undefined;
-  if (host !== undefined && !/^(?:[^@]*@)?(?:\[[0-9a-fA-F:.%]+\]|[^\s[\]<>"^`{|}\\:]*)(?::\d*)?$/.test(host))
-    return undefined;
-  if (/%(?![0-9a-fA-F]{2})/.test(path)) return undefined;
-  return new CelUrl(text, m);
+// As Go's ParseRequestURI takes them: an absolute URI, or a path from the root.
+function parseUrl(text: string): CelUrl | string {
+  if (text === '') return 'empty url';
+  if (/[\x00-\x1f\x7f]/.test(text)) return 'net/url: invalid control character in URL';
+  const scheme = /^[a-zA-Z][a-zA-Z0-9+.-]*(?=:)/.exec(text)?.[0];
+  if (text.startsWith(':')) return 'missing protocol scheme';
+  const rest = scheme === undefined ? text : text.slice(scheme.length + 1);
+  const [, before, query = ''] = /^([^?]*)(?:\?(.*))?$/s.exec(rest)!;
+  if (text === '*') return new CelUrl(text, '', '', '*', '');
+  if (!before!.startsWith('/'))
+    return scheme === undefined ? 'invalid URI for request' : new CelUrl(text, scheme, '', '', query);
+  const authority = scheme === undefined ? undefined : /^\/\/([^/]*)/.exec(before!)?.[1];
+  const fault = authority === undefined ? '' : hostFault(authority);
+  if (fault) return fault;
+  const path = authority === undefined ? before! : before!.slice(2 + authority.length);
+  const badEscape = /%(?![0-9a-fA-F]{2}).{0,2}/s.exec(path)?.[0];
+  if (badEscape) return `invalid URL escape ${JSON.stringify(badEscape)}`;
+  return new CelUrl(text, scheme ?? '', authority ?? '', path, query);
+}
+
+const faultText = (text: string, why: string): string => `parse ${JSON.stringify(text)}: ${why}`;
+
+/** Why a text is no URL; '' when it is one. */
+export function urlFault(text: string): string {
+  const parsed = parseUrl(text);
+  return typeof parsed === 'string' ? faultText(text, parsed) : '';
 }
 
 function url(text: string): CelUrl {
-  const parsed = tryUrl(text);
-  if (!parsed)
-    throw new CelFault(
-      `URL parse error during conversion from string: parse ${JSON.stringify(text)}: invalid URI for request`,
-    );
+  const parsed = parseUrl(text);
+  if (typeof parsed === 'string')
+    throw new CelFault(`URL parse error during conversion from string: ${faultText(text, parsed)}`);
   return parsed;
 }
 
@@ -209,7 +274,7 @@ function escapedPath(path: string): string {
 
 export const urls: Library = [
   fn('url(string): kubernetes.URL', url, reading),
-  fn('isURL(string): bool', (s: string) => tryUrl(s) !== undefined, reading),
+  fn('isURL(string): bool', (s: string) => typeof parseUrl(s) !== 'string'),
   fn('kubernetes.URL::getScheme(): string', (u: CelUrl) => u.scheme),
   fn('kubernetes.URL::getHost(): string', (u: CelUrl) => u.host),
   fn('kubernetes.URL::getHostname(): string', (u: CelUrl) => u.hostname),

@@ -330,7 +330,7 @@ const DURATION_PARTS: Readonly<Record<string, (ns: bigint) => bigint>> = {
   getHours: ns => ns / (3600n * NS),
   getMinutes: ns => ns / (60n * NS),
   getSeconds: ns => ns / NS,
-  getMilliseconds: ns => (ns % NS) / 1_000_000n,
+  getMilliseconds: ns => ns / 1_000_000n,
 };
 const times: Library = [
   ...Object.entries(PARTS).flatMap(([name, part]) => [

@@ -20,8 +20,12 @@ function charAt(text: string, index: bigint): string {
   return simple(text) ? text[i]! : points(text)[i]!;
 }
 
-function substring(text: string, from: bigint, to: bigint = BigInt(codePoints(text))): string {
+function substring(text: string, from: bigint, to?: bigint): string {
   const size = codePoints(text);
+  if (to === undefined) {
+    if (at(from) > size) rangeError(from);
+    return substring(text, from, BigInt(size));
+  }
   const [a, b] = [at(from), at(to)];
   if (a > b) throw new CelFault(`invalid substring range. start: ${a}, end: ${b}`);
   if (a < 0 || a > size) rangeError(from);
@@ -31,8 +35,9 @@ function substring(text: string, from: bigint, to: bigint = BigInt(codePoints(te
 
 function indexOf(text: string, part: string, from = 0n): bigint {
   const start = at(from);
-  if (part === '') return BigInt(Math.min(start, codePoints(text)));
-  if (start < 0 || (start >= codePoints(text) && start !== 0)) rangeError(from);
+  if (part === '') return from;
+  if (start < 0) rangeError(from);
+  if (start >= codePoints(text)) return -1n;
   if (simple(text)) return BigInt(text.indexOf(part, start));
   const offset = points(text).slice(0, start).join('').length;
   const found = text.indexOf(part, offset);
@@ -42,7 +47,8 @@ function indexOf(text: string, part: string, from = 0n): bigint {
 function lastIndexOf(text: string, part: string, from?: bigint): bigint {
   const size = codePoints(text);
   if (part === '') return from ?? BigInt(size);
-  if (from !== undefined && (from < 0n || at(from) >= size)) rangeError(from);
+  if (from !== undefined && from < 0n) rangeError(from);
+  if (from !== undefined && at(from) >= size) return -1n;
   const limit = from === undefined ? Number.POSITIVE_INFINITY : points(text).slice(0, at(from)).join('').length;
   const found = text.lastIndexOf(part, limit);
   return found < 0 ? -1n : BigInt(codePoints(text.slice(0, found)));
