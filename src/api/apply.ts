@@ -2,9 +2,18 @@
 import { parseExactJson } from '../base/whole-number.ts';
 import { checkConfiguration, pathText } from './apply-check.ts';
 import { mergeFields, pruneFields } from './apply-merge.ts';
+import type { CreatedFields } from './created-fields.ts';
 import type { Shape } from './field-diff.ts';
 import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
-import { diffObjects, fieldSetOf, ownableFields, sortEntries, timeOf } from './managed-fields.ts';
+import {
+  changesIn,
+  diffObjects,
+  fieldSetOf,
+  ownableFields,
+  sortEntries,
+  timeOf,
+  type WrittenIn,
+} from './managed-fields.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { badRequest, StatusError } from './status.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
@@ -25,6 +34,8 @@ export interface ApplyRequest {
   readonly force: boolean;
   /** RFC 3339, of now. */
   readonly time: string;
+  /** A write as another version of the kind shows it. */
+  readonly inVersion?: (apiVersion: string, live: KubeObject | undefined, object: KubeObject) => WrittenIn | undefined;
   /** Decodes and defaults the merged object, a private copy. */
   complete(merged: Plain): Mutable<KubeObject>;
 }
@@ -54,13 +65,26 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const { changed, removed } = diffObjects({ ...request, old: live, updated: object as KubeObject });
   // A zero value that the kind leaves out (`paused: false`) changes a field although the merged object lacks it.
   const altered = union(changed, intersection(removed, asked));
+  const versions = new Map<string, CreatedFields>();
+  const written = {
+    ...request,
+    old: live,
+    updated: object as KubeObject,
+    inVersion: (version: string) => request.inVersion?.(version, live, object as KubeObject),
+  };
+  const changesFor = ({ apiVersion }: Entry) =>
+    apiVersion === request.apiVersion ? { changed, removed } : changesIn(written, apiVersion, versions);
   const contested = others
-    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), altered) }))
+    .map(entry => {
+      const fields = entry.apiVersion === request.apiVersion ? altered : changesFor(entry).changed;
+      return { entry, fields: intersection(fieldSetOf(entry), fields) };
+    })
     .filter(({ fields }) => !isEmptySet(fields));
   if (contested.length && !request.force && !onlyFormerApply(request, contested)) throw applyConflict(contested);
   const rest = others.flatMap(entry => {
     const set = fieldSetOf(entry);
-    const kept = difference(live ? difference(set, changed) : set, removed);
+    const theirs = changesFor(entry);
+    const kept = difference(live ? difference(set, theirs.changed) : set, theirs.removed);
     if (kept === set) return [entry];
     return isEmptySet(kept) ? [] : [{ ...entry, fieldsV1: kept as Entry['fieldsV1'] }];
   });

@@ -17,6 +17,13 @@ import { normalize } from './normalize.ts';
 import { Recent } from './recent.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 
+/** A write in one version of its kind. */
+export interface WrittenIn {
+  readonly typeName: string;
+  readonly old: KubeObject | undefined;
+  readonly updated: KubeObject;
+}
+
 export interface ManagedFieldsUpdate {
   /** OpenAPI name of a built-in type. Without one, `shape` says what there is to own. */
   readonly typeName?: string;
@@ -25,6 +32,8 @@ export interface ManagedFieldsUpdate {
   readonly old: KubeObject | undefined;
   /** The object as the client asks for it, defaults filled in: before admission and before the strategy prepares it. */
   readonly updated: KubeObject;
+  /** The same write as another version of the kind shows it: who wrote in that one owns its fields. */
+  readonly inVersion?: (apiVersion: string) => WrittenIn | undefined;
   readonly manager: string;
   readonly operation: 'Update';
   readonly apiVersion: string;
@@ -66,7 +75,9 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
   const entries = currentEntries(update);
   // An object that is not tracked stays untracked: this is how tracking is switched off for it.
   if (old && !entries.length) return entries;
-  const { changed, removed } = diffObjects(update);
+  const mine = diffObjects(update);
+  const { changed, removed } = mine;
+  const versions = new Map<string, CreatedFields>();
   if (isEmptySet(changed) && isEmptySet(removed)) return entries;
   const next: Entry[] = [];
   let own: Entry | undefined;
@@ -76,13 +87,29 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
       continue;
     }
     const set = fieldSetOf(entry);
-    const left = difference(difference(set, changed), removed);
+    const theirs = entry.apiVersion === update.apiVersion ? mine : changesIn(update, entry.apiVersion, versions);
+    const left = difference(difference(set, theirs.changed), theirs.removed);
     if (left === set) next.push(entry);
     else if (!isEmptySet(left)) next.push(withSet(entry, left));
   }
-  const mine = ownEntry(own, update, changed, removed);
-  if (mine) next.push(mine);
+  const entry = ownEntry(own, update, changed, removed);
+  if (entry) next.push(entry);
   return sortEntries(capEntries(next));
+}
+
+/** What a write changes and takes away, in the terms of an entry's version; each version is looked at once. */
+export function changesIn(
+  update: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource' | 'inVersion'>,
+  apiVersion = '',
+  versions: Map<string, CreatedFields>,
+): CreatedFields {
+  let found = versions.get(apiVersion);
+  if (!found) {
+    const written = update.inVersion?.(apiVersion);
+    found = diffObjects(written ? { ...written, subresource: update.subresource } : update);
+    versions.set(apiVersion, found);
+  }
+  return found;
 }
 
 function ownEntry(own: Entry | undefined, update: ManagedFieldsUpdate, changed: FieldSet, removed: FieldSet) {

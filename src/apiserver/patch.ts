@@ -16,6 +16,7 @@ import type { Strategy } from '../api/strategy.ts';
 import { own } from '../base/own.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
+import { inVersion } from './registry/managers.ts';
 import type { WriteContext } from './registry/registry.ts';
 import { checkName, nameless } from './registry/update.ts';
 import { strategicFault } from './strategic-fault.ts';
@@ -76,7 +77,7 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
   return (live: KubeObject | undefined): Mutable<KubeObject> => {
     const object = applyConfiguration({
       shape: resource.custom?.shape ?? shapeOf(resource.typeName),
-      ...(resource.custom ? {} : { typeName: resource.typeName }),
+      ...(resource.custom ? {} : { typeName: resource.typeName, inVersion }),
       live,
       config,
       manager: context.fieldManager,

@@ -100,3 +100,71 @@ test('an autoscaler is read and changed in either version', async () => {
     assert.deepEqual(cells.slice(1, 5), ['Deployment/d', 'cpu: <unknown>/75%', '1', 9]);
   }
 });
+
+test('who writes an autoscaler in one version owns its fields in that version, whoever writes in the other', async () => {
+  const scaleTargetRef = { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' };
+  const made = await send('POST', `${hpa('v1')}?fieldManager=first`, {
+    metadata: { name: 'owned' },
+    spec: { scaleTargetRef, maxReplicas: 4, targetCPUUtilizationPercentage: 60 },
+  });
+  const entries = (object: { metadata: { managedFields: Record<string, any>[] } }) =>
+    Object.fromEntries(
+      object.metadata.managedFields.map(e => [
+        `${e.manager} ${e.operation} ${e.apiVersion}`,
+        Object.keys(e.fieldsV1['f:spec']).toSorted(),
+      ]),
+    );
+  assert.deepEqual(entries(made.object), {
+    'first Update autoscaling/v1': [
+      'f:maxReplicas',
+      'f:minReplicas',
+      'f:scaleTargetRef',
+      'f:targetCPUUtilizationPercentage',
+    ],
+  });
+  const metric = (averageUtilization: number) => ({
+    metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } } }],
+  });
+  const config = (version: string, spec: object) => ({
+    apiVersion: `autoscaling/${version}`,
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'owned' },
+    spec,
+  });
+  const apply = (version: string, spec: object, more = '') =>
+    send('PATCH', `${hpa(version)}/owned?fieldManager=second${more}`, config(version, spec), {
+      'content-type': 'application/apply-patch+yaml',
+    });
+  const conflict = await apply('v2', metric(70));
+  assert.equal(conflict.code, 409);
+  assert.equal(
+    conflict.object.message,
+    'Apply failed with 1 conflict: conflict with "first" using autoscaling/v1: .spec.targetCPUUtilizationPercentage',
+  );
+  const forced = await apply('v2', metric(70), '&force=true');
+  assert.deepEqual(entries(forced.object), {
+    'second Apply autoscaling/v2': ['f:metrics'],
+    'first Update autoscaling/v1': ['f:maxReplicas', 'f:minReplicas', 'f:scaleTargetRef'],
+  });
+  const updated = await send(
+    'PATCH',
+    `${hpa('v1')}/owned?fieldManager=third`,
+    { spec: { targetCPUUtilizationPercentage: 75 } },
+    { 'content-type': 'application/merge-patch+json' },
+  );
+  assert.deepEqual(entries(updated.object), {
+    'first Update autoscaling/v1': ['f:maxReplicas', 'f:minReplicas', 'f:scaleTargetRef'],
+    'third Update autoscaling/v1': ['f:targetCPUUtilizationPercentage'],
+  });
+  const applied = await send(
+    'PATCH',
+    `${hpa('v1')}/owned?fieldManager=fourth`,
+    config('v1', { targetCPUUtilizationPercentage: 75, maxReplicas: 4 }),
+    { 'content-type': 'application/apply-patch+yaml' },
+  );
+  assert.equal(applied.code, 200, JSON.stringify(applied.object));
+  assert.deepEqual(entries(applied.object)['fourth Apply autoscaling/v1'], [
+    'f:maxReplicas',
+    'f:targetCPUUtilizationPercentage',
+  ]);
+});

@@ -1,8 +1,10 @@
-import { updateManagedFields } from '../../api/managed-fields.ts';
+import { updateManagedFields, type WrittenIn } from '../../api/managed-fields.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { formatTime } from '../../api/meta.ts';
 import { apiVersionOf } from '../../api/ref.ts';
+import { builtinResources } from '../../api/resource.ts';
 import type { Registry, WriteContext } from './registry.ts';
+import { convertObject } from './versions.ts';
 
 /** Keeps metadata.managedFields true for a create, update, patch or status update by `context.fieldManager`. */
 export function recordManager(
@@ -14,17 +16,32 @@ export function recordManager(
   const { resource } = registry;
   // Nobody manages what a binding writes.
   if (!(resource.typeName || resource.custom) || context.applied || context.subresource === 'binding') return;
+  const updated = object as KubeObject;
+  const { requested } = context;
+  const apiVersion = apiVersionOf(requested ?? resource);
   const managedFields = updateManagedFields({
-    ...(resource.custom ? { shape: resource.custom.shape } : { typeName: resource.typeName }),
-    old,
-    updated: object as KubeObject,
+    ...(resource.custom
+      ? { shape: resource.custom.shape, old, updated }
+      : {
+          ...((requested && inVersion(apiVersion, old, updated)) ?? { typeName: resource.typeName, old, updated }),
+          inVersion: version => inVersion(version, old, updated),
+        }),
     manager: context.fieldManager,
     operation: 'Update',
-    apiVersion: apiVersionOf(resource),
+    apiVersion,
     subresource: context.subresource,
     time: formatTime(registry.options.clock.now()),
   });
   if (managedFields.length)
     object.metadata.managedFields = managedFields as Mutable<KubeObject>['metadata']['managedFields'];
   else delete object.metadata.managedFields;
+}
+
+/** A write as a version of its kind shows it; undefined for a version nobody knows. */
+export function inVersion(apiVersion: string, old: KubeObject | undefined, updated: KubeObject): WrittenIn | undefined {
+  const typeName = builtinResources().typeNameOf(apiVersion, updated.kind ?? '');
+  if (!typeName) return undefined;
+  const as = (object: KubeObject) =>
+    object.apiVersion === apiVersion ? object : (convertObject(object, apiVersion) as KubeObject);
+  return { typeName, old: old && as(old), updated: as(updated) };
 }
