@@ -1,5 +1,5 @@
 // The Pod Security Standards: what a pod may not do at the levels baseline and restricted.
-import type { Container, PodSpec, SecurityContext } from '../../../../api/type/core-v1.ts';
+import type { Container, PodSpec, SeccompProfile, SecurityContext } from '../../../../api/type/core-v1.ts';
 import type { ObjectMeta } from '../../../../api/type/meta-v1.ts';
 
 export type Level = 'privileged' | 'baseline' | 'restricted';
@@ -20,6 +20,8 @@ type Check = (pod: CheckedPod, minor: number) => Violation | undefined;
 interface NamedCheck {
   readonly id: string;
   readonly level: 'baseline' | 'restricted';
+  /** Minor version of the first policy that has it. */
+  readonly since: number;
   readonly check: Check;
   /** Of the baseline check that this one makes needless. */
   readonly overrides?: string;
@@ -92,7 +94,8 @@ const capabilitiesBaseline: Check = pod => {
   };
 };
 
-const capabilitiesRestricted: Check = pod => {
+const capabilitiesRestricted: Check = (pod, minor) => {
+  if (isWindows(pod, minor)) return undefined;
   const noDrop = bad(pod, s => !s?.capabilities?.drop?.includes('ALL'));
   const added = (s: SecurityContext | undefined) => (s?.capabilities?.add ?? []).filter(c => c !== 'NET_BIND_SERVICE');
   const adding = bad(pod, s => added(s).length > 0);
@@ -123,54 +126,49 @@ const hostPorts: Check = pod => {
   };
 };
 
-const allowedAppArmor = (type: string | undefined) =>
-  type === undefined || type === 'RuntimeDefault' || type === 'Localhost';
+const allowedAppArmor = (profile: { readonly type?: string } | undefined) =>
+  profile === undefined || profile.type === 'RuntimeDefault' || profile.type === 'Localhost';
+
+const appArmorNote = 'container.apparmor.security.beta.kubernetes.io/';
 
 const appArmor: Check = pod => {
-  const values: string[] = [];
-  const setters: string[] = [];
-  const podType = pod.spec.securityContext?.appArmorProfile?.type;
-  if (!allowedAppArmor(podType)) {
-    setters.push('pod');
-    values.push(`${podType}`);
-  }
-  const names = bad(pod, s => !allowedAppArmor(s?.appArmorProfile?.type));
-  if (names.length) setters.push(containerList(names));
-  for (const c of containersOf(pod)) {
-    const type = c.securityContext?.appArmorProfile?.type;
-    if (!allowedAppArmor(type)) values.push(`${type}`);
-  }
-  if (setters.length) {
-    return {
-      reason: 'forbidden AppArmor profile',
-      detail: `${setters.join(' and ')} must not set AppArmor profile type to ${quoted(unique(values))}`,
-    };
-  }
-  const prefix = 'container.apparmor.security.beta.kubernetes.io/';
+  const ofPod = pod.spec.securityContext?.appArmorProfile;
+  const names = bad(pod, s => !allowedAppArmor(s?.appArmorProfile));
   const notes = Object.entries(pod.metadata.annotations ?? {}).filter(
-    ([k, v]) => k.startsWith(prefix) && v !== '' && v !== 'runtime/default' && !v.startsWith('localhost/'),
+    ([k, v]) => k.startsWith(appArmorNote) && v !== '' && v !== 'runtime/default' && !v.startsWith('localhost/'),
   );
-  if (!notes.length) return undefined;
-  const list = notes.map(([k, v]) => `${k}=${JSON.stringify(v)}`).sort();
+  const setters = [
+    !allowedAppArmor(ofPod) && 'pod',
+    names.length > 0 && containerList(names),
+    notes.length > 0 && plural(notes.length, 'annotation', 'annotations'),
+  ].filter(Boolean);
+  if (!setters.length) return undefined;
+  const profiles = [ofPod, ...containersOf(pod).map(c => c.securityContext?.appArmorProfile)];
+  const values = [
+    ...unique(profiles.flatMap(profile => (allowedAppArmor(profile) ? [] : [profile!.type ?? '']))),
+    ...unique(notes.map(([k, v]) => `${k}=${JSON.stringify(v)}`)),
+  ];
   return {
-    reason: plural(list.length, 'forbidden AppArmor profile', 'forbidden AppArmor profiles'),
-    detail: `${plural(list.length, 'annotation', 'annotations')} ${list.join(', ')}`,
+    reason: plural(values.length, 'forbidden AppArmor profile', 'forbidden AppArmor profiles'),
+    detail: `${setters.join(' and ')} must not set AppArmor profile type to ${values.map(v => `"${v}"`).join(', ')}`,
   };
 };
 
-const seLinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t']);
+const seLinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t']);
+const engineTypeSince = 31;
 
-const seLinux: Check = pod => {
+const seLinux: Check = (pod, minor) => {
+  const isOdd = (type = '') => !seLinuxTypes.has(type) && !(type === 'container_engine_t' && minor >= engineTypeSince);
   const options = [
     pod.spec.securityContext?.seLinuxOptions,
     ...containersOf(pod).map(c => c.securityContext?.seLinuxOptions),
   ];
-  const types = unique(options.map(o => o?.type ?? '').filter(t => !seLinuxTypes.has(t)));
+  const types = unique(options.map(o => o?.type ?? '').filter(isOdd));
   const user = options.some(o => o?.user);
   const role = options.some(o => o?.role);
   if (!types.length && !user && !role) return undefined;
   const wrong = (o: { type?: string; user?: string; role?: string } | undefined) =>
-    !seLinuxTypes.has(o?.type ?? '') || Boolean(o?.user) || Boolean(o?.role);
+    isOdd(o?.type) || Boolean(o?.user) || Boolean(o?.role);
   const names = bad(pod, s => wrong(s?.seLinuxOptions));
   const setters = [wrong(options[0]) && 'pod', names.length > 0 && containerList(names)].filter(Boolean).join(' and ');
   const what = [
@@ -184,7 +182,14 @@ const seLinux: Check = pod => {
   };
 };
 
-const procMount: Check = pod => {
+// Who is root in a user namespace of its own is nobody outside.
+const userNamespacesSince = 35;
+const isMapped = ({ spec }: CheckedPod, minor: number): boolean =>
+  minor >= userNamespacesSince && spec.hostUsers === false;
+
+const procMount: Check = (pod, minor) => (isMapped(pod, minor) ? undefined : anyProcMount(pod, minor));
+
+const anyProcMount: Check = pod => {
   const odd = (s: SecurityContext | undefined) => s?.procMount !== undefined && s.procMount !== 'Default';
   const names = bad(pod, odd);
   if (!names.length) return undefined;
@@ -199,26 +204,46 @@ const procMount: Check = pod => {
 
 const seccompAllowed = (type: string | undefined) => type === 'RuntimeDefault' || type === 'Localhost';
 
-const seccompBaseline: Check = pod => {
-  const isOdd = (type: string | undefined) => type !== undefined && !seccompAllowed(type);
-  const podType = pod.spec.securityContext?.seccompProfile?.type;
-  const names = bad(pod, s => isOdd(s?.seccompProfile?.type));
-  const setters = [isOdd(podType) && 'pod', names.length > 0 && containerList(names)].filter(Boolean).join(' and ');
+const seccompFieldsSince = 19;
+const seccompPodNote = 'seccomp.security.alpha.kubernetes.io/pod';
+const seccompNote = 'container.seccomp.security.alpha.kubernetes.io/';
+
+// Before there were fields.
+function seccompNotes(pod: CheckedPod): Violation | undefined {
+  const notes = pod.metadata.annotations ?? {};
+  const keys = [seccompPodNote, ...containersOf(pod).map(c => seccompNote + c.name)];
+  const isOdd = (value: string) =>
+    value !== 'runtime/default' && value !== 'docker/default' && !value.startsWith('localhost/');
+  const odd = keys.filter(key => notes[key] !== undefined && isOdd(notes[key]));
+  if (!odd.length) return undefined;
+  const list = unique(odd.map(key => `${key}=${JSON.stringify(notes[key])}`));
+  return {
+    reason: 'seccompProfile',
+    detail: `forbidden ${plural(list.length, 'annotation', 'annotations')} ${list.join(', ')}`,
+  };
+}
+
+const seccompBaseline: Check = (pod, minor) => {
+  if (minor < seccompFieldsSince) return seccompNotes(pod);
+  const isOdd = (profile: SeccompProfile | undefined) => profile !== undefined && !seccompAllowed(profile.type);
+  const ofPod = pod.spec.securityContext?.seccompProfile;
+  const names = bad(pod, s => isOdd(s?.seccompProfile));
+  const setters = [isOdd(ofPod) && 'pod', names.length > 0 && containerList(names)].filter(Boolean).join(' and ');
   if (!setters) return undefined;
-  const values = unique(
-    [podType, ...containersOf(pod).map(c => c.securityContext?.seccompProfile?.type)].filter(isOdd).map(String),
-  );
+  const profiles = [ofPod, ...containersOf(pod).map(c => c.securityContext?.seccompProfile)];
+  const values = unique(profiles.filter(isOdd).map(profile => profile!.type ?? ''));
   return {
     reason: 'seccompProfile',
     detail: `${setters} must not set securityContext.seccompProfile.type to ${quoted(values)}`,
   };
 };
 
-const seccompRestricted: Check = pod => {
-  const odd = seccompBaseline(pod, Number.POSITIVE_INFINITY);
+const seccompRestricted: Check = (pod, minor) => {
+  if (isWindows(pod, minor)) return undefined;
+  const odd = seccompBaseline(pod, minor);
   if (odd) return odd;
   if (seccompAllowed(pod.spec.securityContext?.seccompProfile?.type)) return undefined;
-  const names = bad(pod, s => s?.seccompProfile?.type === undefined);
+  const names = bad(pod, s => s?.seccompProfile === undefined);
   return names.length
     ? {
         reason: 'seccompProfile',
@@ -227,24 +252,26 @@ const seccompRestricted: Check = pod => {
     : undefined;
 };
 
-const safeSysctls = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
+/** Minor versions of the first policies that allow them. */
+const safeSysctls: ReadonlyMap<string, number> = new Map([
+  ['kernel.shm_rmid_forced', 0],
+  ['net.ipv4.ip_local_port_range', 0],
+  ['net.ipv4.ip_unprivileged_port_start', 0],
+  ['net.ipv4.ping_group_range', 0],
+  ['net.ipv4.tcp_syncookies', 0],
+  ['net.ipv4.ip_local_reserved_ports', 27],
+  ['net.ipv4.tcp_fin_timeout', 29],
+  ['net.ipv4.tcp_keepalive_intvl', 29],
+  ['net.ipv4.tcp_keepalive_probes', 29],
+  ['net.ipv4.tcp_keepalive_time', 29],
+  ['net.ipv4.tcp_rmem', 32],
+  ['net.ipv4.tcp_wmem', 32],
 ]);
 
-const sysctls: Check = ({ spec }) => {
-  const names = (spec.securityContext?.sysctls ?? []).map(s => s.name).filter(n => !safeSysctls.has(n));
-  return names.length ? { reason: 'forbidden sysctls', detail: names.join(', ') } : undefined;
+const sysctls: Check = ({ spec }, minor) => {
+  const names = (spec.securityContext?.sysctls ?? []).map(s => s.name);
+  const odd = names.filter(n => (safeSysctls.get(n) ?? Number.POSITIVE_INFINITY) > minor || !safeSysctls.has(n));
+  return odd.length ? { reason: 'forbidden sysctls', detail: odd.join(', ') } : undefined;
 };
 
 const hostProcess: Check = pod => {
@@ -256,15 +283,12 @@ const hostProcess: Check = pod => {
     : undefined;
 };
 
-const hostProbesSince = 34;
-
-const hostProbes: Check = (pod, minor) => {
-  if (minor < hostProbesSince) return undefined;
+const hostProbes: Check = pod => {
   const hosts = (c: Container) =>
     [c.livenessProbe, c.readinessProbe, c.startupProbe, c.lifecycle?.postStart, c.lifecycle?.preStop]
       .flatMap(h => [h?.httpGet?.host, h?.tcpSocket?.host])
       .filter((h): h is string => Boolean(h));
-  const names = bad(pod, (_, c) => hosts(c).length > 0);
+  const names = unique(bad(pod, (_, c) => hosts(c).length > 0));
   if (!names.length) return undefined;
   const all = unique(containersOf(pod).flatMap(hosts));
   return {
@@ -287,8 +311,8 @@ const allowedVolumes = new Set([
 
 const restrictedVolumes: Check = ({ spec }) => {
   const odd = (spec.volumes ?? []).flatMap(v => {
-    const type = Object.keys(v).find(k => k !== 'name');
-    return type && !allowedVolumes.has(type) ? [{ name: v.name, type }] : [];
+    const type = Object.keys(v).find(k => k !== 'name') ?? 'unknown';
+    return allowedVolumes.has(type) ? [] : [{ name: v.name, type }];
   });
   if (!odd.length) return undefined;
   const types = unique(odd.map(v => v.type));
@@ -298,10 +322,11 @@ const restrictedVolumes: Check = ({ spec }) => {
   };
 };
 
-const isWindows = (pod: CheckedPod) => pod.spec.os?.name === 'windows';
+const osSince = 25;
+const isWindows = (pod: CheckedPod, minor: number) => minor >= osSince && pod.spec.os?.name === 'windows';
 
-const privilegeEscalation: Check = pod => {
-  const names = isWindows(pod) ? [] : bad(pod, s => s?.allowPrivilegeEscalation !== false);
+const privilegeEscalation: Check = (pod, minor) => {
+  const names = isWindows(pod, minor) ? [] : bad(pod, s => s?.allowPrivilegeEscalation !== false);
   return names.length
     ? {
         reason: 'allowPrivilegeEscalation != false',
@@ -310,13 +335,14 @@ const privilegeEscalation: Check = pod => {
     : undefined;
 };
 
-const runAsNonRoot: Check = pod => {
+const runAsNonRoot: Check = (pod, minor) => {
+  if (isMapped(pod, minor)) return undefined;
   const ofPod = pod.spec.securityContext?.runAsNonRoot;
   const explicit = bad(pod, s => s?.runAsNonRoot === false);
   const setters = [ofPod === false && 'pod', explicit.length > 0 && containerList(explicit)]
     .filter(Boolean)
     .join(' and ');
-  if (setters && (explicit.length > 0 || bad(pod, s => s?.runAsNonRoot !== true).length > 0))
+  if (setters)
     return { reason: 'runAsNonRoot != true', detail: `${setters} must not set securityContext.runAsNonRoot=false` };
   if (ofPod === true) return undefined;
   const names = bad(pod, s => s?.runAsNonRoot === undefined);
@@ -328,7 +354,8 @@ const runAsNonRoot: Check = pod => {
     : undefined;
 };
 
-const runAsUser: Check = pod => {
+const runAsUser: Check = (pod, minor) => {
+  if (isMapped(pod, minor)) return undefined;
   const names = bad(pod, s => s?.runAsUser === 0);
   const setters = [pod.spec.securityContext?.runAsUser === 0 && 'pod', names.length > 0 && containerList(names)]
     .filter(Boolean)
@@ -336,46 +363,58 @@ const runAsUser: Check = pod => {
   return setters ? { reason: 'runAsUser=0', detail: `${setters} must not set runAsUser=0` } : undefined;
 };
 
-// In the order in which Kubernetes lists what it finds.
 const checks: readonly NamedCheck[] = [
-  { id: 'allowPrivilegeEscalation', level: 'restricted', check: privilegeEscalation },
-  { id: 'appArmorProfile', level: 'baseline', check: appArmor },
-  { id: 'capabilities_baseline', level: 'baseline', check: capabilitiesBaseline },
+  { id: 'allowPrivilegeEscalation', level: 'restricted', since: 8, check: privilegeEscalation },
+  { id: 'appArmorProfile', level: 'baseline', since: 0, check: appArmor },
+  { id: 'capabilities_baseline', level: 'baseline', since: 0, check: capabilitiesBaseline },
   {
     id: 'capabilities_restricted',
     level: 'restricted',
+    since: 22,
     check: capabilitiesRestricted,
     overrides: 'capabilities_baseline',
   },
-  { id: 'hostNamespaces', level: 'baseline', check: hostNamespaces },
-  { id: 'hostPathVolumes', level: 'baseline', check: hostPathVolumes },
-  { id: 'hostPorts', level: 'baseline', check: hostPorts },
-  { id: 'hostProbesAndHostLifecycle', level: 'baseline', check: hostProbes },
-  { id: 'privileged', level: 'baseline', check: privileged },
-  { id: 'procMount', level: 'baseline', check: procMount },
-  { id: 'restrictedVolumes', level: 'restricted', check: restrictedVolumes, overrides: 'hostPathVolumes' },
-  { id: 'runAsNonRoot', level: 'restricted', check: runAsNonRoot },
-  { id: 'runAsUser', level: 'restricted', check: runAsUser },
-  { id: 'seLinuxOptions', level: 'baseline', check: seLinux },
-  { id: 'seccompProfile_baseline', level: 'baseline', check: seccompBaseline },
+  { id: 'hostNamespaces', level: 'baseline', since: 0, check: hostNamespaces },
+  { id: 'hostPathVolumes', level: 'baseline', since: 0, check: hostPathVolumes },
+  { id: 'hostPorts', level: 'baseline', since: 0, check: hostPorts },
+  { id: 'hostProbesAndHostLifecycle', level: 'baseline', since: 34, check: hostProbes },
+  { id: 'privileged', level: 'baseline', since: 0, check: privileged },
+  { id: 'procMount', level: 'baseline', since: 0, check: procMount },
+  {
+    id: 'procMount_restricted',
+    level: 'restricted',
+    since: userNamespacesSince,
+    check: anyProcMount,
+    overrides: 'procMount',
+  },
+  { id: 'restrictedVolumes', level: 'restricted', since: 0, check: restrictedVolumes, overrides: 'hostPathVolumes' },
+  { id: 'runAsNonRoot', level: 'restricted', since: 0, check: runAsNonRoot },
+  { id: 'runAsUser', level: 'restricted', since: 23, check: runAsUser },
+  { id: 'seLinuxOptions', level: 'baseline', since: 0, check: seLinux },
+  { id: 'seccompProfile_baseline', level: 'baseline', since: 0, check: seccompBaseline },
   {
     id: 'seccompProfile_restricted',
     level: 'restricted',
+    since: 19,
     check: seccompRestricted,
     overrides: 'seccompProfile_baseline',
   },
-  { id: 'sysctls', level: 'baseline', check: sysctls },
-  { id: 'windowsHostProcess', level: 'baseline', check: hostProcess },
+  { id: 'sysctls', level: 'baseline', since: 0, check: sysctls },
+  { id: 'windowsHostProcess', level: 'baseline', since: 0, check: hostProcess },
 ];
 
-const overridden = new Set(checks.map(c => c.overrides));
+/** What a level checks in a version of its policy, in the order in which Kubernetes lists what it finds. */
+function checksOf(level: Level, minor: number): readonly NamedCheck[] {
+  const known = checks.filter(c => c.since <= minor);
+  const baseline = known.filter(c => c.level === 'baseline');
+  if (level === 'baseline') return baseline;
+  const overridden = new Set(known.map(c => c.overrides));
+  return [...baseline.filter(c => !overridden.has(c.id)), ...known.filter(c => c.level === 'restricted')];
+}
 
-/** Everything the pod does that `level` forbids. */
+/** Everything the pod does that `level` forbids in the policy of a minor version. */
 export function violations(pod: CheckedPod, level: Level, minor: number): Violation[] {
-  if (level === 'privileged') return [];
-  return checks
-    .filter(c => (level === 'restricted' ? !overridden.has(c.id) : c.level === 'baseline'))
-    .flatMap(c => c.check(pod, minor) ?? []);
+  return level === 'privileged' ? [] : checksOf(level, minor).flatMap(c => c.check(pod, minor) ?? []);
 }
 
 /** `hostPort (container "a" uses hostPort 80), …` */
