@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
+import type { PodSecuritySettings } from './admission/pod-security/settings.ts';
 import type { AuditSink } from './audit/sink.ts';
 import type { AuditWebhookOptions } from './audit/webhook-sink.ts';
 import type { FrontProxyOptions } from './authn/front-proxy.ts';
@@ -87,6 +88,8 @@ export interface ApiServerOptions {
     readonly sinks: readonly AuditSink[];
     readonly webhook?: AuditWebhookOptions | undefined;
   };
+  /** As the PodSecurityConfiguration of --admission-control-config-file: standards by default, and exemptions. */
+  readonly podSecurity?: PodSecuritySettings;
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];

@@ -7,6 +7,8 @@ export type FieldKind = 'file' | 'files' | 'text' | 'texts' | 'integer' | 'boole
 
 export const apiServerFields = {
   ...auditFields,
+  /** An AdmissionConfiguration. */
+  admissionControlConfigFile: 'file',
   enablePriorityAndFairness: 'boolean',
   maxRequestsInflight: 'integer',
   maxMutatingRequestsInflight: 'integer',

@@ -3,12 +3,13 @@ import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { readAccessFiles } from './access-files.ts';
+import { readAdmissionFile } from './admission-file.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
 import { readAudit } from './audit-flags.ts';
 import { readTracingFile } from './tracing-file.ts';
 
 export interface ReadFiles {
-  readonly options: Pick<ApiServerOptions, 'audit' | 'tracing' | 'flags' | (typeof taken)[number]> &
+  readonly options: Pick<ApiServerOptions, 'audit' | 'podSecurity' | 'tracing' | 'flags' | (typeof taken)[number]> &
     ReturnType<typeof readAccessFiles>;
   /** Writes what is left. */
   close(): Promise<void>;
@@ -22,9 +23,10 @@ export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Cl
   const { audit, close } = readAudit(files, deps);
   const same = Object.fromEntries(taken.filter(n => files[n] !== undefined).map(n => [n, files[n]]));
   const tracing = files.tracingConfigFile ? { tracing: readTracingFile(files.tracingConfigFile) } : {};
+  const admission = files.admissionControlConfigFile ? readAdmissionFile(files.admissionControlConfigFile) : {};
   const flags = flagsOf(files);
   const shown = Object.keys(flags).length ? { flags } : {};
-  return { options: { ...(audit ? { audit } : {}), ...same, ...tracing, ...shown, ...access }, close };
+  return { options: { ...(audit ? { audit } : {}), ...same, ...admission, ...tracing, ...shown, ...access }, close };
 }
 
 /** As kube-apiserver has them on its command line, for /flagz. */

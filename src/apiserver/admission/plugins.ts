@@ -94,6 +94,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
       namespaces: cacheOf('', 'namespaces'),
       pods: cacheOf('', 'pods'),
       counts: options.metrics && new EvaluationCounts(options.metrics),
+      settings: options.podSecurity,
     }),
     priority(cacheOf('scheduling.k8s.io', 'priorityclasses')),
     defaultTolerationSeconds,

@@ -8,6 +8,7 @@ const newestMinor = 36;
 
 export class EvaluationCounts {
   readonly #evaluations: CellCounter;
+  readonly #exemptions: CellCounter;
 
   constructor(metrics: Metrics) {
     this.#evaluations = new CellCounter(
@@ -15,21 +16,34 @@ export class EvaluationCounts {
       'pod_security_evaluations_total',
       '[STABLE] Number of policy evaluations that occurred, not counting ignored or exempt requests.',
     );
+    this.#exemptions = new CellCounter(
+      metrics,
+      'pod_security_exemptions_total',
+      '[STABLE] Number of exempt requests, not counting ignored or out of scope requests.',
+    );
   }
 
   count(
     decision: 'allow' | 'deny',
     mode: 'enforce' | 'audit' | 'warn',
     { level, version }: { readonly level: string; readonly version: string },
-    { operation, resource, subresource }: AdmissionAttributes,
+    request: AdmissionAttributes,
   ): void {
     const policyVersion = Number(version.slice('v1.'.length)) > newestMinor ? 'future' : version;
-    const kind = resource.group === '' && resource.resource === 'pods' ? 'pod' : 'controller';
-    const request = operation.toLowerCase();
-    const key = `${decision} ${mode} ${level} ${policyVersion} ${request} ${kind} ${subresource}`;
-    this.#evaluations.add(key, () => ({
-      ...{ decision, mode, policy_level: level, policy_version: policyVersion },
-      ...{ request_operation: request, resource: kind, subresource },
-    }));
+    const labels = labelsOf(request);
+    const key = `${decision} ${mode} ${level} ${policyVersion} ${Object.values(labels).join(' ')}`;
+    const policy = { decision, mode, policy_level: level, policy_version: policyVersion };
+    this.#evaluations.add(key, () => ({ ...policy, ...labels }));
+  }
+
+  exempt(request: AdmissionAttributes): void {
+    const labels = labelsOf(request);
+    this.#exemptions.add(Object.values(labels).join(' '), () => labels);
   }
 }
+
+const labelsOf = ({ operation, resource, subresource }: AdmissionAttributes) => ({
+  request_operation: operation.toLowerCase(),
+  resource: resource.group === '' && resource.resource === 'pods' ? 'pod' : 'controller',
+  subresource,
+});
