@@ -88,6 +88,9 @@ export interface ApiServerOptions {
     readonly sinks: readonly AuditSink[];
     readonly webhook?: AuditWebhookOptions | undefined;
   };
+  /** As --enable-admission-plugins: those that are off by default. */
+  readonly enableAdmissionPlugins?: readonly string[];
+  readonly disableAdmissionPlugins?: readonly string[];
   /** As the PodSecurityConfiguration of --admission-control-config-file: standards by default, and exemptions. */
   readonly podSecurity?: PodSecuritySettings;
   readonly serviceCidrs?: readonly string[];

@@ -9,6 +9,8 @@ export const apiServerFields = {
   ...auditFields,
   /** An AdmissionConfiguration. */
   admissionControlConfigFile: 'file',
+  enableAdmissionPlugins: 'texts',
+  disableAdmissionPlugins: 'texts',
   enablePriorityAndFairness: 'boolean',
   maxRequestsInflight: 'integer',
   maxMutatingRequestsInflight: 'integer',

@@ -97,3 +97,10 @@ test('tracing, profiling and what /flagz shows', () => {
   assert.equal(options.profiling, false);
   assert.deepEqual(options.flags, { profiling: 'false', 'api-audiences': '[a,b]' });
 });
+
+test('plugins of admission are switched by name', () => {
+  const files = { enableAdmissionPlugins: ['AlwaysPullImages'], disableAdmissionPlugins: ['Priority'] };
+  const { flags, ...options } = readApiServerFiles(files, deps).options;
+  assert.deepEqual(options, files);
+  assert.equal(flags?.['enable-admission-plugins'], '[AlwaysPullImages]');
+});

@@ -15,7 +15,14 @@ export interface ReadFiles {
   close(): Promise<void>;
 }
 
-const taken = ['enablePriorityAndFairness', 'maxRequestsInflight', 'maxMutatingRequestsInflight', 'profiling'] as const;
+const taken = [
+  'enableAdmissionPlugins',
+  'disableAdmissionPlugins',
+  'enablePriorityAndFairness',
+  'maxRequestsInflight',
+  'maxMutatingRequestsInflight',
+  'profiling',
+] as const;
 
 /** Throws an error that names the file. */
 export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Clock; log: Log }): ReadFiles {

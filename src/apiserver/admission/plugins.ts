@@ -24,6 +24,17 @@ import { claimStatusAuthorization, deviceAdminAccess } from './device-access.ts'
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import {
+  alwaysAdmit,
+  alwaysDeny,
+  alwaysPullImages,
+  denyServiceExternalIPs,
+  extendedResourceToleration,
+  limitPodHardAntiAffinityTopology,
+  namespaceAutoProvision,
+  namespaceExists,
+  offByDefault,
+} from './off-by-default.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
 import { EvaluationCounts } from './pod-security/evaluation-counts.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
@@ -52,6 +63,9 @@ export interface AdmissionDeps {
 
 export function admissionPlugins({ context, client, access, options }: AdmissionDeps): AdmissionPlugin[] {
   const cacheOf = (group: string, resource: string) => registryOf(context, group, resource).cache;
+  const enabled = new Set(options.enableAdmissionPlugins ?? []);
+  const disabled = new Set(options.disableAdmissionPlugins ?? []);
+  const optional = (plugins: readonly AdmissionPlugin[]) => plugins.filter(({ name }) => enabled.has(name));
   const hooksOf = (resource: string) => new HookSource(cacheOf('admissionregistration.k8s.io', resource));
   const webhooks = {
     context,
@@ -80,8 +94,10 @@ export function admissionPlugins({ context, client, access, options }: Admission
       timed(compileValidating),
     ),
   };
-  return [
+  const all = [
+    ...optional([alwaysAdmit, namespaceAutoProvision(cacheOf('', 'namespaces'), client)]),
     namespaceLifecycle(cacheOf('', 'namespaces')),
+    ...optional([namespaceExists(cacheOf('', 'namespaces')), limitPodHardAntiAffinityTopology]),
     limitRanger(cacheOf('', 'limitranges')),
     serviceAccountAdmission(cacheOf('', 'serviceaccounts'), context.random),
     nodeRestriction({
@@ -90,6 +106,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
       serviceAccounts: cacheOf('', 'serviceaccounts'),
     }),
     taintNodesByCondition,
+    ...optional([alwaysPullImages]),
     podSecurity({
       namespaces: cacheOf('', 'namespaces'),
       pods: cacheOf('', 'pods'),
@@ -98,6 +115,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     }),
     priority(cacheOf('scheduling.k8s.io', 'priorityclasses')),
     defaultTolerationSeconds,
+    ...optional([extendedResourceToleration]),
     defaultStorageClass(cacheOf('storage.k8s.io', 'storageclasses')),
     storageObjectInUseProtection,
     persistentVolumeClaimResize(cacheOf('storage.k8s.io', 'storageclasses')),
@@ -108,6 +126,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     podCertificateSigning(access.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
+    ...optional([denyServiceExternalIPs]),
     ...(context.featureEnabled('PodTopologyLabelsAdmission') ? [podTopologyLabels(cacheOf('', 'nodes'))] : []),
     deviceAdminAccess(cacheOf('', 'namespaces')),
     ...(context.featureEnabled('DRAResourceClaimGranularStatusAuthorization')
@@ -120,5 +139,22 @@ export function admissionPlugins({ context, client, access, options }: Admission
     validatingPolicies(policies.validating, context, options.metrics && policyMetrics(options.metrics)),
     validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks),
     resourceQuota({ quotas: cacheOf('', 'resourcequotas'), client, clock: context.clock }),
+    ...optional([alwaysDeny]),
   ];
+  const known = new Set([...offByDefault, ...all.map(({ name }) => name)]);
+  for (const [flag, names] of [
+    ['enable', enabled],
+    ['disable', disabled],
+  ] as const)
+    for (const name of names)
+      if (!known.has(name)) throw new Error(`${flag}-admission-plugins plugin ${JSON.stringify(name)} is unknown`);
+  return all.filter(({ name }) => !disabled.has(name) || ofEveryWrite.has(name));
 }
+
+/** Those no flag names: Kubernetes checks the same outside of admission. */
+const ofEveryWrite: ReadonlySet<string> = new Set([
+  'RBACEscalation',
+  'PolicyParamPermission',
+  'DeviceAdminAccess',
+  'ClaimStatusAuthorization',
+]);
