@@ -23,6 +23,7 @@ import {
 import { claimStatusAuthorization, deviceAdminAccess } from './device-access.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeDeclaredFeatureValidator } from './node-declared-features.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import {
   alwaysAdmit,
@@ -128,6 +129,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     defaultIngressClass(cacheOf('networking.k8s.io', 'ingressclasses')),
     ...optional([denyServiceExternalIPs]),
     ...(context.featureEnabled('PodTopologyLabelsAdmission') ? [podTopologyLabels(cacheOf('', 'nodes'))] : []),
+    ...(context.featureEnabled('NodeDeclaredFeatures') ? [nodeDeclaredFeatureValidator(cacheOf('', 'nodes'))] : []),
     deviceAdminAccess(cacheOf('', 'namespaces')),
     ...(context.featureEnabled('DRAResourceClaimGranularStatusAuthorization')
       ? [claimStatusAuthorization(access.authorizer)]

@@ -32,7 +32,12 @@ export function keepOnlyResize(pod: Mutable<Pod>, old: Mutable<Pod>): void {
   pod.spec = spec;
 }
 
-export function validatePodResize(pod: Pod, old: Pod, errors: FieldErrors): void {
+export function validatePodResize(
+  pod: Pod,
+  old: Pod,
+  errors: FieldErrors,
+  featureEnabled: (gate: string) => boolean,
+): void {
   if (old.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined) {
     errors.forbidden(path(''), 'static pods cannot be resized');
     return;
@@ -45,6 +50,7 @@ export function validatePodResize(pod: Pod, old: Pod, errors: FieldErrors): void
     errors.forbidden(path(''), 'terminated pods cannot be resized');
     return;
   }
+  const initContainersToo = featureEnabled('InPlacePodVerticalScalingInitContainers');
   for (const list of ['containers', 'initContainers'] as const) {
     const now = pod.spec[list] ?? [];
     const was = old.spec[list] ?? [];
@@ -57,7 +63,11 @@ export function validatePodResize(pod: Pod, old: Pod, errors: FieldErrors): void
     }
     for (const [i, c] of now.entries()) {
       const here = SPEC.child(list).index(i).child('resources');
-      validateResized(c.resources ?? {}, was[i]!.resources ?? {}, here, errors);
+      const fixed = list === 'initContainers' && c.restartPolicy !== 'Always' && !initContainersToo;
+      if (fixed) {
+        if (!semanticEqual(c.resources, was[i]!.resources))
+          errors.forbidden(here, 'non-sidecar init containers cannot be resized');
+      } else validateResized(c.resources ?? {}, was[i]!.resources ?? {}, here, errors);
     }
   }
   if (pod.spec.resources || old.spec.resources)

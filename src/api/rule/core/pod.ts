@@ -107,7 +107,7 @@ function validateUpdate(pod: Pod, old: Pod, errors: FieldErrors, context: RuleCo
       return;
     }
     case 'resize': {
-      validatePodResize(pod, old, errors);
+      validatePodResize(pod, old, errors, context.featureEnabled);
       return;
     }
     default: {
