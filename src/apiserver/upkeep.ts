@@ -2,8 +2,9 @@
 import type { KubeObject } from '../api/meta.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/event-recorder.ts';
+import { DefaultServiceCidr } from './allocation/default-service-cidr.ts';
 import type { PortLedger } from './allocation/port-ledger.ts';
-import { readyDefaultCidr, repairAddresses } from './allocation/service-cidrs.ts';
+import { repairAddresses } from './allocation/service-cidrs.ts';
 import { type Finding, portFindings } from './allocation/service-repair.ts';
 import { type ApiContext, registryOf } from './context.ts';
 import { ensureFlowControl } from './flowcontrol/bootstrap.ts';
@@ -11,12 +12,15 @@ import { settleDangling } from './flowcontrol/dangling.ts';
 
 const flowControlAfterMs = 60_000;
 const repairAfterMs = 180_000;
+/** After a failure. */
+const rangeAfterMs = 10_000;
 
 /** Resolves when everything is there; goes on until `signal`. */
 export async function startUpkeep(
   context: ApiContext,
   client: Client,
   signal: AbortSignal,
+  serviceCidrs: readonly string[],
   nodePorts: { readonly range: readonly [number, number]; readonly ledger?: PortLedger | undefined },
 ): Promise<void> {
   const { clock, random, log } = context;
@@ -57,22 +61,36 @@ export async function startUpkeep(
     });
   };
 
-  await Promise.all([
-    flowControl(),
-    attempt('writing the default service range', () => readyDefaultCidr(client, clock)),
-    repair(),
-  ]);
+  const range = new DefaultServiceCidr({
+    client,
+    clock,
+    events: recorder('kubernetes-service-cidr-controller'),
+    cidrs: serviceCidrs,
+  });
+  const rangeLater = later(context, rangeAfterMs, () => defaultRange());
+  const defaultRange = oneAtATime(() =>
+    attempt('writing the default service range', () =>
+      range.sync().catch(error => {
+        rangeLater.onEvent();
+        throw error;
+      }),
+    ),
+  );
+
+  await Promise.all([flowControl(), defaultRange(), repair()]);
   const flowLater = later(context, flowControlAfterMs, flowControl);
   const repairLater = later(context, repairAfterMs, repair);
   const stops = [
     ...[schemas, levels].flatMap(cache => [cache.listen({ onEvent: () => void dangling() }), cache.listen(flowLater)]),
     ...[services, addresses].map(cache => cache.listen(repairLater)),
+    cidrs.listen({ name: 'kubernetes', onEvent: () => void defaultRange() }),
   ];
   await dangling();
   signal.addEventListener('abort', () => {
     for (const stop of stops) stop();
     flowLater.cancel();
     repairLater.cancel();
+    rangeLater.cancel();
   });
 }
 

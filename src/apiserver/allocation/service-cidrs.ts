@@ -1,9 +1,7 @@
 // The ranges of service addresses that ServiceCIDRs name, and the upkeep of what the server made of them.
-import { formatTime } from '../../api/meta.ts';
 import { networkingV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
 import type { ServiceCIDR } from '../../api/type/networking-v1.ts';
-import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../client/client.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import { ipAddressOf } from './ip-addresses.ts';
@@ -21,26 +19,6 @@ export function readyCidrs(cache: Pick<WatchCache, 'snapshot'>): string[] {
     return undefined;
   });
   return found;
-}
-
-/** Says that the range the server was configured with serves. */
-export async function readyDefaultCidr(client: Client, clock: Clock): Promise<void> {
-  const key = { name: 'kubernetes' };
-  const range = await client.get(networkingV1.servicecidrs, key);
-  if (range.metadata.deletionTimestamp || isReady(range)) return;
-  const ready = {
-    type: 'Ready',
-    status: 'True',
-    lastTransitionTime: formatTime(clock.now()),
-    reason: '',
-    message: 'Kubernetes default Service CIDR is ready',
-  };
-  await client.patch(
-    networkingV1.servicecidrs,
-    key,
-    { type: 'merge', body: { status: { conditions: [ready] } } },
-    { subresource: 'status' },
-  );
 }
 
 /** Gives every Service's address its object, takes away objects whose Service is gone; resolves with what was wrong. */

@@ -131,7 +131,10 @@ export class Lifecycle {
     await Promise.all([
       access.bootstrap(signal),
       options.advertise ? this.#advertise(options.advertise, signal) : undefined,
-      startUpkeep(context, client, signal, { range: options.nodePortRange ?? [30000, 32767], ledger: nodePorts }),
+      startUpkeep(context, client, signal, this.#serviceCidrs, {
+        range: options.nodePortRange ?? [30000, 32767],
+        ledger: nodePorts,
+      }),
       entrance.aggregation.start(),
     ]);
     const namespaces = systemNamespaces.map(name => ({ group: '', resource: 'namespaces', name }));
