@@ -98,6 +98,8 @@ export interface ApiServerOptions {
   readonly nodePortRange?: readonly [number, number];
   /** Where clients inside the cluster reach this server: the endpoints of the `kubernetes` service. */
   readonly advertise?: { readonly address: string; readonly port: number };
+  /** Of this machine: the server then has a Lease of its own, by which others know that it is there. */
+  readonly hostname?: string;
   /** As --runtime-config: `api/beta`, `group/version` or `group/version/resource` to whether it is served. */
   readonly runtimeConfig?: Readonly<Record<string, boolean>>;
   readonly featureGates?: Readonly<Record<string, boolean>>;

@@ -1,5 +1,6 @@
 // The control plane: API server, controllers and scheduler in one process.
 import type { Server } from 'node:net';
+import { hostname } from 'node:os';
 import type { Clock } from '../base/clock.ts';
 import { runAll } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
@@ -66,6 +67,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       frontProxyClient: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,
+      hostname: hostname(),
       ...(config.featureGates ? { featureGates: config.featureGates } : {}),
       ...(config.runtimeConfig ? { runtimeConfig: config.runtimeConfig } : {}),
       ...files.options,

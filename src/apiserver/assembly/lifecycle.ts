@@ -11,6 +11,7 @@ import { type ApiContext, registryOf } from '../context.ts';
 import type { CustomResources } from '../custom/custom-resources.ts';
 import { allowDecisions } from '../decisions/decisions-api.ts';
 import { EndpointLeases } from '../endpoint-leases.ts';
+import { IdentityLease } from '../identity-lease.ts';
 import { ensureJoining } from '../joining.ts';
 import { ensureKubernetesService, reconcileKubernetesService } from '../kubernetes-service.ts';
 import { later, startUpkeep } from '../upkeep.ts';
@@ -141,6 +142,7 @@ export class Lifecycle {
     this.#restore(namespaces, namespacesAfterMs, () => ensureNamespaces(client), signal);
     readiness.phase = 'ready';
     this.#ready.resolve();
+    this.#identify(signal);
     if (options.advertise)
       ensureJoining(client, { url: urlOf(options.advertise), ca: options.tls.clientCa }).catch(error =>
         log.error('publishing cluster-info failed', { error }),
@@ -151,6 +153,15 @@ export class Lifecycle {
 
   get #serviceCidrs(): readonly string[] {
     return this.#deps.basis.options.serviceCidrs ?? ['10.96.0.0/12'];
+  }
+
+  /** Other servers, and who looks after storage versions, know it by its lease. */
+  #identify(signal: AbortSignal): void {
+    const { client, basis } = this.#deps;
+    const { clock, random, log, featureEnabled, options } = basis;
+    const { hostname } = options;
+    if (hostname === undefined || !featureEnabled('APIServerIdentity')) return;
+    void new IdentityLease({ client, clock, random, log, hostname }).run(signal);
   }
 
   /** Becomes an endpoint of the service default/kubernetes, beside the other servers of a shared store. */
