@@ -2,11 +2,13 @@
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { apiReference } from '../../api/pod-reference.ts';
 import { forbidden } from '../../api/status.ts';
+import type { TokenRequest } from '../../api/type/authentication-v1.ts';
 import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { nodeIdentity } from '../authn/user.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import { checkTokenAudience, type TokenAudienceDeps } from './token-audience.ts';
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
@@ -14,6 +16,8 @@ export interface NodeRestrictionDeps {
   readonly pods: WatchCache;
   readonly nodes: WatchCache;
   readonly serviceAccounts: WatchCache;
+  /** Absent: nodes ask for tokens for anybody. */
+  readonly tokenAudience: TokenAudienceDeps | undefined;
 }
 
 export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
@@ -179,9 +183,13 @@ function isForbidden(key: string): boolean {
   return !kubeletLabels.has(key) && !kubeletDomains.some(under);
 }
 
-function checkToken(a: AdmissionAttributes, nodeName: string, { pods }: NodeRestrictionDeps): void {
-  if (a.operation !== 'CREATE' || a.subresource !== 'token') return;
-  const request = a.object as unknown as { spec?: { boundObjectRef?: { kind?: string; name?: string; uid?: string } } };
+function checkToken(
+  a: AdmissionAttributes,
+  nodeName: string,
+  { pods, tokenAudience }: NodeRestrictionDeps,
+): Promise<void> | undefined {
+  if (a.operation !== 'CREATE' || a.subresource !== 'token') return undefined;
+  const request = a.object as unknown as Partial<TokenRequest> | undefined;
   const ref = request?.spec?.boundObjectRef;
   if (ref?.kind !== 'Pod' || !ref.name) throw deny(a, `node requested token not bound to a pod`);
   if (!ref.uid) throw deny(a, `node requested token with a pod binding without a uid`);
@@ -194,6 +202,7 @@ function checkToken(a: AdmissionAttributes, nodeName: string, { pods }: NodeRest
     );
   if (pod.spec.nodeName !== nodeName)
     throw deny(a, `node requested token bound to a pod scheduled on a different node`);
+  return tokenAudience && checkTokenAudience(a, pod, request?.spec?.audiences ?? [], tokenAudience);
 }
 
 /** A signer must be able to believe all a request says of its pod. */

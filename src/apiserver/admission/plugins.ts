@@ -105,6 +105,14 @@ export function admissionPlugins({ context, client, access, options }: Admission
       pods: cacheOf('', 'pods'),
       nodes: cacheOf('', 'nodes'),
       serviceAccounts: cacheOf('', 'serviceaccounts'),
+      tokenAudience: context.featureEnabled('ServiceAccountNodeAudienceRestriction')
+        ? {
+            authorizer: access.authorizer,
+            claims: cacheOf('', 'persistentvolumeclaims'),
+            volumes: cacheOf('', 'persistentvolumes'),
+            drivers: cacheOf('storage.k8s.io', 'csidrivers'),
+          }
+        : undefined,
     }),
     taintNodesByCondition,
     ...optional([alwaysPullImages]),
