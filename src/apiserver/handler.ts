@@ -4,7 +4,7 @@ import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
 import { auditIdOf } from './audit/audit-id.ts';
 import type { Auditor } from './audit/auditor.ts';
-import type { UserInfo } from './authn/user.ts';
+import { anonymousUser, type UserInfo } from './authn/user.ts';
 import { forbiddenError, type Verdict } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
 import { Deadline } from './deadline.ts';
@@ -45,6 +45,7 @@ export interface HandlerOptions {
 
 export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {
   const { context, metrics, tracer } = options;
+  const guarded = context.featureEnabled('UnauthenticatedHTTP2DOSMitigation');
   return arrived => {
     const audited = options.auditor?.begin(arrived);
     const exchange = audited?.exchange ?? arrived;
@@ -117,8 +118,14 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         done(504);
         return;
       }
-      const authenticating = options.authenticate(exchange);
-      const who = authenticating instanceof Promise ? await authenticating : authenticating;
+      let who: UserInfo | undefined;
+      try {
+        const authenticating = options.authenticate(exchange);
+        who = authenticating instanceof Promise ? await authenticating : authenticating;
+      } finally {
+        // Who shows no name may not keep a connection that carries hundreds of requests at once.
+        if (guarded && (!who || who.name === anonymousUser)) arrived.endConnection?.();
+      }
       if (!who) throw unauthorized();
       let user: UserInfo;
       try {

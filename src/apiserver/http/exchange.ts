@@ -30,6 +30,8 @@ export interface Exchange {
   open(code: number, headers: Record<string, string | readonly string[]>): Writable;
   /** The request body as a stream, for what is passed on. */
   readonly input: Duplex | IncomingMessage;
+  /** Of a connection that carries many requests at once: this one is its last; those under way are answered. */
+  endConnection?(): void;
   /** Called when the client is gone or the answer complete. */
   onClose(fn: () => void): void;
   readonly closed: boolean;
@@ -118,6 +120,7 @@ export class Http2Exchange implements Exchange {
   sentCode = 0;
   /** For tests. */
   stalledMs = silentMs;
+  #isLast = false;
 
   constructor(
     stream: ServerHttp2Stream,
@@ -145,6 +148,7 @@ export class Http2Exchange implements Exchange {
     this.sentCode = code;
     if (body === undefined || this.method === 'HEAD') {
       stream.respond({ ':status': code, ...headers, ...this.extraHeaders }, { endStream: true });
+      this.#began();
       // Node lets a client that still sends go only after an answer with a body.
       stream.resume();
       return;
@@ -152,14 +156,31 @@ export class Http2Exchange implements Exchange {
     stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
     this.sentBytes = body.length;
     stream.end(body);
+    this.#began();
   }
 
   open(code: number, headers: Record<string, string | readonly string[]>): Writable {
     const stream = this.input;
     if (stream.headersSent && stream.writableEnded) return nowhere();
     this.sentCode = code;
-    if (!stream.destroyed && !stream.headersSent) stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
+    if (!stream.destroyed && !stream.headersSent) {
+      stream.respond({ ':status': code, ...headers, ...this.extraHeaders });
+      this.#began();
+    }
     return stream;
+  }
+
+  endConnection(): void {
+    this.#isLast = true;
+  }
+
+  /** With the answer's head; what came with this request is answered too. */
+  #began(): void {
+    if (!this.#isLast) return;
+    const { session } = this.input;
+    turnEnd(() => {
+      if (session && !session.closed) session.close();
+    });
   }
 
   onClose(fn: () => void): void {
