@@ -11,10 +11,10 @@ import { trimSlashes } from '../request-info.ts';
 import { onlyGet, sendDocument } from '../respond.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
 
+// v2beta1 is no more: who takes the documents there were before, too, gets those.
 const aggregated =
-  /(application\/(?:json|vnd\.kubernetes\.protobuf));(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=(v2|v2beta1)\b/;
+  /(application\/(?:json|vnd\.kubernetes\.protobuf));(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=v2\b/;
 
-// The fields of v2beta1 have the same numbers.
 const aggregatedType = 'io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList';
 
 /** Group versions that other servers serve. */
@@ -72,7 +72,7 @@ export function discoveryDocument(served: Served, path: string, host: string): o
 }
 
 export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): PathHandler {
-  const cache = new Map<string, { document: object; body: string; etag: string; revision: string }>();
+  const cache = new Map<boolean, { document: object; body: string; etag: string; revision: string }>();
   return exchange => {
     // Slashes at the end are nothing, but to the aggregator's own list: `/apis//` is a group without a name.
     const trimmed = trimSlashes(exchange.path);
@@ -82,7 +82,7 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     if (path === '/api' || path === '/apis') {
       const asked = aggregated.exec(exchange.headers.accept ?? '');
       if (asked) {
-        sendAggregated(exchange, asked[1]!, asked[2] as 'v2' | 'v2beta1', path === '/api');
+        sendAggregated(exchange, asked[1]!, path === '/api');
         return true;
       }
     }
@@ -106,19 +106,18 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     return false;
   }
 
-  function sendAggregated(exchange: Exchange, mediaType: string, version: 'v2' | 'v2beta1', core: boolean): void {
-    const id = `${core}${version}`;
-    let made = cache.get(id);
+  function sendAggregated(exchange: Exchange, mediaType: string, core: boolean): void {
+    let made = cache.get(core);
     const revision = `${context.surface.revision} ${remote?.revision}`;
     if (made?.revision !== revision) {
-      const document = aggregatedDiscovery(servedBy(context, remote), core, version);
+      const document = aggregatedDiscovery(servedBy(context, remote), core);
       const body = `${JSON.stringify(document)}\n`;
       const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
       made = { document, body, etag, revision };
-      cache.set(id, made);
+      cache.set(core, made);
     }
     const headers = {
-      'content-type': `${mediaType};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+      'content-type': `${mediaType};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`,
       etag: made.etag,
       vary: 'Accept',
       'cache-control': 'public',

@@ -162,7 +162,7 @@ export function apiVersions(serverAddress: string): object {
 }
 
 /** APIGroupDiscoveryList: of the core group (`/api`) or of all others (`/apis`). */
-export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2' | 'v2beta1'): object {
+export function aggregatedDiscovery(served: Served, core: boolean): object {
   const items = servedGroups(served)
     .filter(g => (g.name === '') === core)
     .map(g => ({
@@ -172,7 +172,7 @@ export function aggregatedDiscovery(served: Served, core: boolean, version: 'v2'
         ...resourcesOf(served, g.name, v),
       })),
     }));
-  return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
+  return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
 }
 
 function resourcesOf({ resources, remote }: Served, group: string, version: string) {
