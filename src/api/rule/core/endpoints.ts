@@ -5,6 +5,7 @@ import type { Strategy } from '../../strategy.ts';
 import type { EndpointAddress, EndpointPort, Endpoints } from '../../type/core-v1.ts';
 import { semanticEqual } from '../record.ts';
 import { validateIp, validateNonSpecialIp } from './ip-value.ts';
+import { ipWarnings } from './ip-warning.ts';
 
 const SUBSETS = path('subsets');
 export const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
@@ -53,4 +54,10 @@ export const endpointsStrategy: Strategy<Endpoints> = {
   validateUpdate(now, old, errors) {
     if (!semanticEqual(now.subsets, old.subsets)) validateSubsets(now, errors);
   },
+  warnings: ({ subsets = [] }) =>
+    subsets.flatMap((subset, i) =>
+      (['addresses', 'notReadyAddresses'] as const).flatMap(list =>
+        (subset[list] ?? []).flatMap(({ ip }, j) => ipWarnings(ip, SUBSETS.index(i).child(list).index(j).child('ip'))),
+      ),
+    ),
 };

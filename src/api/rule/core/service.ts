@@ -5,10 +5,12 @@ import { isDns1123Subdomain, parseIp } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { Service } from '../../type/core-v1.ts';
 import { validateIp } from './ip-value.ts';
+import { cidrWarnings, ipWarnings } from './ip-warning.ts';
 import { isExternallyAccessible, isHeadless, needsClusterIp } from './service-need.ts';
 import { carryAllocated, dropForType, syncClusterIps, validateServiceUpdate } from './service-update.ts';
 import { validateServiceSpec } from './service-validation.ts';
 
+const SPEC = path('spec');
 const INGRESS = path('status.loadBalancer.ingress');
 const AFFINITY_SECONDS = 10800;
 const IP_MODES = ['Proxy', 'VIP'];
@@ -64,16 +66,33 @@ function validateStatus(service: Service, errors: FieldErrors): void {
 
 function warnings(service: Service): string[] {
   const { spec } = service;
-  const out: string[] = [];
+  const out = addressWarnings(spec);
   if (isHeadless(spec)) {
     if (spec.loadBalancerIP) out.push('spec.loadBalancerIP is ignored when spec.clusterIP is "None"');
     if (spec.externalIPs?.length) out.push('spec.externalIPs is ignored when spec.clusterIP is "None"');
     if (spec.sessionAffinity !== 'None') out.push('spec.SessionAffinity is ignored for headless services');
   }
+  if (spec.type === 'ExternalName' && spec.externalIPs?.length)
+    out.push('spec.externalIPs is ignored when spec.type is "ExternalName"');
   if (spec.type !== 'ExternalName' && spec.externalName)
     out.push('spec.externalName is ignored when spec.type is not "ExternalName"');
   return out;
 }
+
+function addressWarnings(spec: Service['spec']): string[] {
+  const { externalIPs = [], loadBalancerIP, loadBalancerSourceRanges = [] } = spec;
+  const clusterIPs = isHeadless(spec) ? [] : (spec.clusterIPs ?? []);
+  return [
+    ...(externalIPs.length ? ['spec.externalIPs is deprecated'] : []),
+    ...clusterIPs.flatMap((ip, i) => ipWarnings(ip, SPEC.child('clusterIPs').index(i))),
+    ...externalIPs.flatMap((ip, i) => ipWarnings(ip, SPEC.child('externalIPs').index(i))),
+    ...ipWarnings(loadBalancerIP, SPEC.child('loadBalancerIP')),
+    ...loadBalancerSourceRanges.flatMap((c, i) => cidrWarnings(c, SPEC.child('loadBalancerSourceRanges').index(i))),
+  ];
+}
+
+const statusWarnings = ({ status }: Service): string[] =>
+  (status.loadBalancer?.ingress ?? []).flatMap(({ ip }, i) => ipWarnings(ip, INGRESS.index(i)));
 
 export const serviceStrategy: Strategy<Service> = {
   // Names may begin with a digit since RelaxedServiceNameValidation.
@@ -88,6 +107,7 @@ export const serviceStrategy: Strategy<Service> = {
   validateUpdate(service, old, errors, context) {
     if (context.subresource !== 'status') validateServiceUpdate(service, old, errors);
   },
-  warnings: (service, _old, context) => (context.subresource === 'status' ? [] : warnings(service)),
+  warnings: (service, _old, context) =>
+    context.subresource === 'status' ? statusWarnings(service) : warnings(service),
   allowCreateOnUpdate: true,
 };

@@ -14,6 +14,7 @@ import type { Strategy } from '../../strategy.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../type/discovery-v1.ts';
 import { PROTOCOLS } from '../core/endpoints.ts';
 import { familyOf, validateNonSpecialIp } from '../core/ip-value.ts';
+import { ipWarnings } from '../core/ip-warning.ts';
 import { validateLabels } from '../meta.ts';
 
 const TYPES = ['FQDN', 'IPv4', 'IPv6'];
@@ -123,4 +124,10 @@ export const endpointSliceStrategy: Strategy<EndpointSlice> = {
   validateUpdate(now, old, errors) {
     if (now.addressType !== old.addressType) errors.invalid(TYPE, now.addressType, IMMUTABLE);
   },
+  warnings: ({ addressType, endpoints }) =>
+    addressType === 'IPv6'
+      ? (endpoints ?? []).flatMap(({ addresses }, i) =>
+          addresses.flatMap((ip, j) => ipWarnings(ip, ENDPOINTS.index(i).child('addresses').index(j))),
+        )
+      : [],
 };

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { path } from '../../field-error.ts';
+import type { KubeObject } from '../../meta.ts';
+import type { Strategy } from '../../strategy.ts';
+import { endpointSliceStrategy } from '../discovery/endpoint-slice.ts';
+import { ruleContext } from '../testing.ts';
+import { endpointsStrategy } from './endpoints.ts';
+import { cidrWarnings, ipWarnings } from './ip-warning.ts';
+import { serviceStrategy } from './service.ts';
+
+const told = <T extends KubeObject>(strategy: Strategy<T>, object: object, subresource = '') =>
+  strategy.warnings!(object as T, undefined, ruleContext(subresource));
+const odd = (at: string, text: string, canonical: string, what = 'address') =>
+  `${at}: IPv6 ${what} "${text}" should be in RFC 5952 canonical format ("${canonical}")`;
+
+test('of addresses that are not written as everybody does', () => {
+  const at = path('spec.x');
+  // What apimachinery 0.36 says of each.
+  for (const ip of ['1.2.3.4', '::1', '', 'bad', '2001:db8::1']) assert.deepEqual(ipWarnings(ip, at), [], ip);
+  for (const ip of ['2001:DB8::1', '2001:0db8::1', '2001:db8:0:0::1'])
+    assert.deepEqual(ipWarnings(ip, at), [odd('spec.x', ip, '2001:db8::1')]);
+  for (const cidr of ['1.2.3.0/24', '2001:db8::/32', 'bad', '']) assert.deepEqual(cidrWarnings(cidr, at), [], cidr);
+  for (const cidr of ['2001:DB8::/32', '2001:0db8::/32'])
+    assert.deepEqual(cidrWarnings(cidr, at), [odd('spec.x', cidr, '2001:db8::/32', 'CIDR value')]);
+});
+
+test('services: addresses, and fields that are deprecated or do nothing', () => {
+  const spec = {
+    clusterIPs: ['FD00::1'],
+    externalIPs: ['FD00::2', '1.2.3.4'],
+    loadBalancerIP: 'FD00::3',
+    loadBalancerSourceRanges: ['FD00::/64'],
+  };
+  assert.deepEqual(told(serviceStrategy, { spec }), [
+    'spec.externalIPs is deprecated',
+    odd('spec.clusterIPs[0]', 'FD00::1', 'fd00::1'),
+    odd('spec.externalIPs[0]', 'FD00::2', 'fd00::2'),
+    odd('spec.loadBalancerIP', 'FD00::3', 'fd00::3'),
+    odd('spec.loadBalancerSourceRanges[0]', 'FD00::/64', 'fd00::/64', 'CIDR value'),
+  ]);
+  assert.deepEqual(told(serviceStrategy, { spec: { type: 'ExternalName', externalIPs: ['1.2.3.4'] } }), [
+    'spec.externalIPs is deprecated',
+    'spec.externalIPs is ignored when spec.type is "ExternalName"',
+  ]);
+  const headless = { type: 'ClusterIP', clusterIP: 'None', clusterIPs: ['None'], sessionAffinity: 'None' };
+  assert.deepEqual(told(serviceStrategy, { spec: headless }), []);
+  const status = { loadBalancer: { ingress: [{ hostname: 'a' }, { ip: 'FD00::4' }] } };
+  assert.deepEqual(told(serviceStrategy, { spec, status }, 'status'), [
+    odd('status.loadBalancer.ingress[1]', 'FD00::4', 'fd00::4'),
+  ]);
+});
+
+test('endpoints and slices', () => {
+  const subsets = [{ addresses: [{ ip: '1.2.3.4' }, { ip: 'FD00::1' }], notReadyAddresses: [{ ip: 'FD00::2' }] }];
+  assert.deepEqual(told(endpointsStrategy, { subsets }), [
+    odd('subsets[0].addresses[1].ip', 'FD00::1', 'fd00::1'),
+    odd('subsets[0].notReadyAddresses[0].ip', 'FD00::2', 'fd00::2'),
+  ]);
+  const endpoints = [{ addresses: ['FD00::1', 'fd00::2'] }];
+  assert.deepEqual(told(endpointSliceStrategy, { addressType: 'IPv6', endpoints }), [
+    odd('endpoints[0].addresses[0]', 'FD00::1', 'fd00::1'),
+  ]);
+  assert.deepEqual(told(endpointSliceStrategy, { addressType: 'FQDN', endpoints: null }), []);
+});
