@@ -19,6 +19,7 @@ import { frontProxyAuthenticator } from './front-proxy.ts';
 import { openidConfiguration, TokenKeys } from './jws.ts';
 import { legacyTokenUse } from './legacy-token.ts';
 import { AuthenticationMetrics, certificateLifetimes, TokenCacheCounts } from './metrics.ts';
+import { JwksFetches } from './oidc/jwks-fetches.ts';
 import { oidcAuthenticator } from './oidc/oidc.ts';
 import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './service-account-token.ts';
 import { parseTokenFile, tokenFileAuthenticator } from './token-file.ts';
@@ -141,7 +142,10 @@ function foreignTokens(deps: Bases): TokenAuthenticator[] {
   const { jwt = [], file, webhook } = options.authentication ?? {};
   const tokens: TokenAuthenticator[] = [];
   if (jwt.length || file) {
-    const make = (from: typeof jwt) => oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock });
+    const measured = metrics && context.featureEnabled('StructuredAuthenticationConfigurationJWKSMetrics');
+    const fetches = measured ? new JwksFetches(metrics, clock) : undefined;
+    const make = (from: typeof jwt) =>
+      oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock, fetches });
     let oidc = make(jwt);
     tokens.push({ authenticateToken: (token, audiences) => oidc.authenticateToken(token, audiences) });
     const apply = (text: string) => {

@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../../../base/clock.ts';
 import { CredentialError } from '../user.ts';
 import type { JwtAuthenticator } from './configuration.ts';
+import type { JwksFetches } from './jwks-fetches.ts';
 
 const requestMs = 10_000;
 const maxBytes = 1 << 20;
@@ -18,13 +19,15 @@ interface Key {
 export class IssuerKeys {
   readonly #issuer: JwtAuthenticator['issuer'];
   readonly #clock: Clock;
+  readonly #fetches: JwksFetches | undefined;
   #keys: readonly Key[] = [];
   #asking: Promise<void> | undefined;
   #askedMs: number | undefined;
 
-  constructor(issuer: JwtAuthenticator['issuer'], clock: Clock) {
+  constructor(issuer: JwtAuthenticator['issuer'], clock: Clock, fetches?: JwksFetches) {
     this.#issuer = issuer;
     this.#clock = clock;
+    this.#fetches = fetches;
   }
 
   /** Rejects with CredentialError unless one of the issuer's keys signed this text. */
@@ -49,12 +52,13 @@ export class IssuerKeys {
     const { url, discoveryURL } = this.#issuer;
     try {
       const at = discoveryURL ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
-      const document = (await this.#get(at)) as { issuer?: string; jwks_uri?: string };
+      const document = JSON.parse(await this.#get(at)) as { issuer?: string; jwks_uri?: string };
       if (document.issuer !== url)
         throw new Error(
           `issuer did not match the issuer returned by provider, expected ${JSON.stringify(url)} got ${JSON.stringify(document.issuer)}`,
         );
-      const { keys = [] } = (await this.#get(document.jwks_uri ?? '')) as { keys?: { kid?: string; use?: string }[] };
+      const keySet = await this.#getKeySet(document.jwks_uri ?? '');
+      const { keys = [] } = JSON.parse(keySet) as { keys?: { kid?: string; use?: string }[] };
       this.#keys = keys
         .filter(k => !k.use || k.use === 'sig')
         .flatMap(jwk => {
@@ -69,7 +73,18 @@ export class IssuerKeys {
     }
   }
 
-  #get(url: string): Promise<unknown> {
+  async #getKeySet(url: string): Promise<string> {
+    try {
+      const text = await this.#get(url);
+      this.#fetches?.succeeded(this.#issuer.url, text);
+      return text;
+    } catch (error) {
+      this.#fetches?.failed(this.#issuer.url);
+      throw error;
+    }
+  }
+
+  #get(url: string): Promise<string> {
     const { certificateAuthority: ca } = this.#issuer;
     return new Promise((resolve, reject) => {
       if (!url.startsWith('https://')) return reject(new Error(`get ${JSON.stringify(url)}: https is needed`));
@@ -92,11 +107,7 @@ export class IssuerKeys {
         response.on('end', () => {
           if (response.statusCode !== 200)
             return reject(new Error(`Get ${JSON.stringify(url)}: ${response.statusCode}`));
-          try {
-            resolve(JSON.parse(Buffer.concat(chunks).toString()));
-          } catch (error) {
-            reject(error as Error);
-          }
+          resolve(Buffer.concat(chunks).toString());
         });
         response.on('error', reject);
       });

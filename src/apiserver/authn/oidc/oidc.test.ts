@@ -8,6 +8,7 @@ import { authenticationV1 } from '../../../api/refs.ts';
 import { systemClock, VirtualClock } from '../../../base/clock.ts';
 import { createMetrics } from '../../../base/metrics.ts';
 import { httpClient } from '../../../client/http-client.ts';
+import { hashOf } from '../../configuration/followed-file.ts';
 import { startTestExtension, type TestExtension } from '../../extension/test-extension.ts';
 import { startTestServer } from '../../test-server.ts';
 import { readAuthenticationConfiguration } from '../configuration.ts';
@@ -15,6 +16,7 @@ import { TokenCacheCounts } from '../metrics.ts';
 import { CredentialError, type TokenIdentity } from '../user.ts';
 import { webhookTokenAuthenticator } from '../webhook-token.ts';
 import type { JwtAuthenticator } from './configuration.ts';
+import { JwksFetches } from './jwks-fetches.ts';
 import { oidcAuthenticator } from './oidc.ts';
 
 const clock = new VirtualClock();
@@ -28,8 +30,8 @@ before(async () => {
   published = [{ ...rsa.publicKey.export({ format: 'jwk' }), kid: 'one', use: 'sig' }];
   issuer = await startTestExtension((request, response) => {
     asked++;
-    const document =
-      request.url === '/keys' ? { keys: published } : { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
+    const keysAt = request.url === '/lost' ? 'http://lost' : `${issuer.url}/keys`;
+    const document = request.url === '/keys' ? { keys: published } : { issuer: issuer.url, jwks_uri: keysAt };
     response.end(JSON.stringify(document));
   });
 });
@@ -280,4 +282,31 @@ test('a server follows its file of issuers, and asks a webhook where a kubeconfi
     await reviewer.stop();
     rmSync(directory, { recursive: true });
   }
+});
+
+test('metrics tell when an issuer gave its keys, which, and when it did not', async () => {
+  const metrics = createMetrics();
+  const fetches = new JwksFetches(metrics, clock);
+  const config = jwt({ username: { claim: 'sub', prefix: '' } });
+  const options = { ownIssuers: [], apiAudiences: ['api'], clock, fetches };
+  const all = oidcAuthenticator({ jwt: [config], ...options });
+  const told = async () => (await metrics.text()).split('\n').filter(l => l.startsWith('apiserver_authentication_jwt'));
+  assert.deepEqual(await told(), []);
+  await all.authenticateToken(tokenOf({}), ['api']);
+  const name = 'apiserver_authentication_jwt_authenticator_jwks_fetch_last';
+  const labels = `apiserver_id_hash="${hashOf('kube-apiserver')}",jwt_issuer_hash="${hashOf(issuer.url)}"`;
+  const keySet = hashOf(JSON.stringify({ keys: published }));
+  const atSeconds = clock.now() / 1000;
+  assert.deepEqual(await told(), [
+    `${name}_timestamp_seconds{${labels},result="success"} ${atSeconds}`,
+    `${name}_key_set_info{${labels},hash="${keySet}"} 1`,
+  ]);
+  oidcAuthenticator({ jwt: [], ...options });
+  assert.deepEqual(await told(), [], 'an issuer that is believed no more is forgotten');
+
+  const lost = jwt({ username: { claim: 'sub', prefix: '' } });
+  const discoveryURL = `${issuer.url}/lost`;
+  const broken = oidcAuthenticator({ jwt: [{ ...lost, issuer: { ...lost.issuer, discoveryURL } }], ...options });
+  await assert.rejects(async () => broken.authenticateToken(tokenOf({}), ['api']));
+  assert.deepEqual(await told(), [`${name}_timestamp_seconds{${labels},result="failure"} ${atSeconds}`]);
 });

@@ -5,6 +5,7 @@ import { CredentialError, type TokenAuthenticator, type TokenIdentity } from '..
 import { userOf } from './claims.ts';
 import { type CompiledAuthenticator, compileAuthenticators, type JwtAuthenticator } from './configuration.ts';
 import { IssuerKeys, isKnownAlgorithm } from './issuer-keys.ts';
+import type { JwksFetches } from './jwks-fetches.ts';
 
 export interface OidcOptions {
   readonly jwt: readonly JwtAuthenticator[];
@@ -13,16 +14,18 @@ export interface OidcOptions {
   /** Tokens of other issuers are good for this server, whatever audience they name. */
   readonly apiAudiences: readonly string[];
   readonly clock: Clock;
+  readonly fetches?: JwksFetches | undefined;
 }
 
 /** Throws an error that names what is wrong with the configuration. */
-export function oidcAuthenticator({ jwt, ownIssuers, apiAudiences, clock }: OidcOptions): TokenAuthenticator {
+export function oidcAuthenticator({ jwt, ownIssuers, apiAudiences, clock, fetches }: OidcOptions): TokenAuthenticator {
   const issuers = new Map(
     compileAuthenticators(jwt, ownIssuers).map(compiled => [
       compiled.source.issuer.url,
-      { compiled, keys: new IssuerKeys(compiled.source.issuer, clock) },
+      { compiled, keys: new IssuerKeys(compiled.source.issuer, clock, fetches) },
     ]),
   );
+  fetches?.keep(new Set(issuers.keys()));
   return {
     authenticateToken(token, audiences) {
       const jws = decodeJws(token);
