@@ -76,7 +76,7 @@ test('switched off, nobody looks at what nodes declare', async () =>
       await placed(api, 'p', 'old');
       await resize(api, 200, 'p', inPod);
       const { details } = await resize(api, 422, 'p', inInit);
-      assert.equal(details.causes[0].message, 'Forbidden: non-sidecar init containers cannot be resized');
+      assert.equal(details.causes[0].message, 'Forbidden: resources for non-sidecar init containers are immutable');
     },
     {
       NodeDeclaredFeatures: false,

@@ -19,6 +19,8 @@ export interface ContainerScope {
   readonly spec: PodSpec;
   readonly volumes: Volumes;
   readonly claims: ReadonlySet<string>;
+  /** As it was before an update. */
+  readonly oldSpec?: PodSpec | undefined;
 }
 
 export function validateContainers(scope: ContainerScope, at: FieldPath, errors: FieldErrors): void {
@@ -62,8 +64,16 @@ export function validateInitContainers(scope: ContainerScope, at: FieldPath, err
       if (container[field])
         errors.forbidden(here.child(field), 'may not be set for init containers without restartPolicy=Always');
     }
+    for (const [j, { restartPolicy }] of (container.resizePolicy ?? []).entries()) {
+      if (restartPolicy !== 'RestartContainer' || scope.oldSpec?.initContainers?.some(restartsOnResize)) continue;
+      const why = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+      errors.invalid(here.child('resizePolicy').index(j).child('restartPolicy'), restartPolicy, why);
+    }
   }
 }
+
+const restartsOnResize = ({ restartPolicy, resizePolicy }: Container): boolean =>
+  restartPolicy !== 'Always' && (resizePolicy?.some(p => p.restartPolicy === 'RestartContainer') ?? false);
 
 const NOT_EPHEMERAL = [
   'ports',

@@ -66,7 +66,7 @@ export function validatePodResize(
       const fixed = list === 'initContainers' && c.restartPolicy !== 'Always' && !initContainersToo;
       if (fixed) {
         if (!semanticEqual(c.resources, was[i]!.resources))
-          errors.forbidden(here, 'non-sidecar init containers cannot be resized');
+          errors.forbidden(here, 'resources for non-sidecar init containers are immutable');
       } else validateResized(c.resources ?? {}, was[i]!.resources ?? {}, here, errors);
     }
   }

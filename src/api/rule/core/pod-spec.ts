@@ -1,5 +1,6 @@
 // The whole pod spec, alone or in a template.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
+import type { KubeObject } from '../../meta.ts';
 import {
   inclusiveRangeError,
   isDns1123Label,
@@ -33,6 +34,8 @@ export interface PodSpecOptions {
   /** A pod, not a template of one. */
   readonly isPod?: boolean;
   readonly featureEnabled?: (gate: string) => boolean;
+  /** What an update started from: a pod, or what has a template of pods. What was wrong in it may stay. */
+  readonly old?: KubeObject;
 }
 
 const MAX_INT32 = 2147483647;
@@ -47,7 +50,7 @@ export function validatePodSpec(spec: PodSpec, at: FieldPath, errors: FieldError
   const claims = spec.resourceClaims
     ? validatePodClaims(spec.resourceClaims, at.child('resourceClaims'), errors)
     : NO_CLAIMS;
-  const scope = { spec, volumes, claims };
+  const scope = { spec, volumes, claims, oldSpec: options.old && podSpecOf(options.old) };
   validateContainers(scope, at.child('containers'), errors);
   validateInitContainers(scope, at.child('initContainers'), errors);
   validateEphemeralContainers(scope, at.child('ephemeralContainers'), errors);
@@ -177,6 +180,17 @@ function validateDns(
 }
 
 /** A pod template of a workload. */
+/** Of a pod, or of the pods that something makes. */
+function podSpecOf(object: KubeObject): PodSpec | undefined {
+  interface Templated extends Partial<PodSpec> {
+    readonly template?: { readonly spec?: PodSpec };
+    readonly jobTemplate?: { readonly spec?: Templated };
+  }
+  const { spec, template } = object as KubeObject & { readonly spec?: Templated } & Pick<Templated, 'template'>;
+  const templated = spec?.jobTemplate?.spec ?? spec;
+  return templated?.template?.spec ?? template?.spec ?? (spec as PodSpec | undefined);
+}
+
 export function validatePodTemplateSpec(
   template: PodTemplateSpec,
   at: FieldPath,

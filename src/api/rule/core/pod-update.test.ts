@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cloneDeep, type Mutable } from '../../meta.ts';
 import type { Pod } from '../../type/core-v1.ts';
-import { ruleContext, update } from '../testing.ts';
+import { deploymentStrategy } from '../apps/deployment.ts';
+import { create, ruleContext, update } from '../testing.ts';
 import { podStrategy } from './pod.ts';
-import { changed, stored } from './test-pod.ts';
+import { causes, changed, podOf, stored } from './test-pod.ts';
 
 test('an update may change images, deadlines and add tolerations', () => {
   const old = stored({ activeDeadlineSeconds: 10 });
@@ -144,6 +145,30 @@ test('init containers are resized like others', () => {
   assert.deepEqual(resize({}), [
     'spec.initContainers[0].resources.requests: Forbidden: resource requests cannot be removed',
   ]);
+});
+
+test('an init container does not restart to be resized, unless one was let in that does', () => {
+  const restarts = [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }];
+  const wrong = [
+    `spec.initContainers[0].resizePolicy[0].restartPolicy: Invalid value: "RestartContainer": must not be set to 'RestartContainer' for non-sidecar initContainers`,
+  ];
+  const init = (more: object = {}) => [{ name: 'i', image: 'i', resizePolicy: restarts, ...more }];
+  assert.deepEqual(causes({ initContainers: init() }), wrong);
+  assert.deepEqual(causes({ initContainers: init({ restartPolicy: 'Always' }) }), []);
+  const change = (old: Pod, resizePolicy: object[]) => {
+    const pod = cloneDeep(old) as Mutable<Pod>;
+    pod.spec.initContainers![0]!.resizePolicy = resizePolicy as never;
+    return update(podStrategy, pod, old, { ...ruleContext('resize'), old }).errors;
+  };
+  assert.deepEqual(change(stored({ initContainers: init({ resizePolicy: [] }) }), restarts), wrong);
+  assert.deepEqual(change(stored({ initContainers: init() }), restarts), []);
+  const template = { metadata: { labels: { a: 'b' } }, spec: (podOf({ initContainers: init() }) as Pod).spec };
+  const spec = { selector: { matchLabels: { a: 'b' } }, template };
+  const deployment = { metadata: { name: 'd', namespace: 'default' }, spec };
+  const made = create(deploymentStrategy, deployment);
+  assert.deepEqual(made.errors, [`spec.template.${wrong[0]}`]);
+  const old = made.object;
+  assert.deepEqual(update(deploymentStrategy, deployment, old, { ...ruleContext(), old }).errors, []);
 });
 
 test('status updates keep what is decided', () => {

@@ -69,6 +69,7 @@ function validate(pod: Pod, errors: FieldErrors, context: RuleContext): void {
     podName: metadata.name,
     isPod: true,
     featureEnabled: context.featureEnabled,
+    ...(context.old ? { old: context.old } : {}),
   });
   if (!spec.serviceAccountName) {
     for (const [i, volume] of (spec.volumes ?? []).entries()) {
