@@ -329,7 +329,7 @@ function ipv6Bytes(text: string, last: boolean): number[] | undefined {
   return out;
 }
 
-const isIpv4Mapped = (ip: Uint8Array): boolean =>
+export const isIpv4Mapped = (ip: Uint8Array): boolean =>
   ip.length === 16 && ip.subarray(0, 10).every(b => b === 0) && ip[10] === 255 && ip[11] === 255;
 const hasLeadingZero = (text: string): boolean => !text.includes(':') && /(^|\.)0\d/.test(text);
 

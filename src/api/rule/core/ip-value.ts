@@ -10,14 +10,17 @@ export function familyOf(ip: string): IpFamily | undefined {
   return ip.includes(':') ? 'IPv6' : 'IPv4';
 }
 
-/** False when it is no address. */
-export function validateIp(ip: string, at: FieldPath, errors: FieldErrors): boolean {
+/** False when it is no address. `held`: those the field had before an update; they may stay as they are. */
+export function validateIp(ip: string, at: FieldPath, errors: FieldErrors, held: readonly string[] = []): boolean {
+  if (held.includes(ip)) return true;
   const complaints = isIpAddress(ip);
   for (const m of complaints) errors.invalid(at, ip, m);
   return complaints.length === 0;
 }
 
-export function validateCidr(cidr: string, at: FieldPath, errors: FieldErrors): boolean {
+/** As validateIp. */
+export function validateCidr(cidr: string, at: FieldPath, errors: FieldErrors, held: readonly string[] = []): boolean {
+  if (held.includes(cidr)) return true;
   const complaints = isCidr(cidr);
   for (const m of complaints) errors.invalid(at, cidr, m);
   return complaints.length === 0;

@@ -4,7 +4,8 @@ import { path } from '../../field-error.ts';
 import type { KubeObject } from '../../meta.ts';
 import type { Strategy } from '../../strategy.ts';
 import { endpointSliceStrategy } from '../discovery/endpoint-slice.ts';
-import { ruleContext } from '../testing.ts';
+import { networkPolicyStrategy } from '../networking/network-policy.ts';
+import { create, ruleContext, update } from '../testing.ts';
 import { endpointsStrategy } from './endpoints.ts';
 import { cidrWarnings, ipWarnings } from './ip-warning.ts';
 import { serviceStrategy } from './service.ts';
@@ -20,6 +21,22 @@ test('of addresses that are not written as everybody does', () => {
   for (const ip of ['1.2.3.4', '::1', '', 'bad', '2001:db8::1']) assert.deepEqual(ipWarnings(ip, at), [], ip);
   for (const ip of ['2001:DB8::1', '2001:0db8::1', '2001:db8:0:0::1'])
     assert.deepEqual(ipWarnings(ip, at), [odd('spec.x', ip, '2001:db8::1')]);
+  for (const [ip, better] of [
+    ['01.2.3.4', '1.2.3.4'],
+    ['::ffff:1.2.3.4', '1.2.3.4'],
+  ])
+    assert.deepEqual(ipWarnings(ip, at), [`spec.x: non-standard IP address "${ip}" is invalid: use "${better}"`]);
+  for (const cidr of ['01.2.3.0/24', '::ffff:1.2.3.0/120', '1.2.3.0/024'])
+    assert.deepEqual(cidrWarnings(cidr, at), [
+      `spec.x: non-standard CIDR value "${cidr}" is invalid: use "1.2.3.0/24"`,
+    ]);
+  for (const [cidr, network, single] of [
+    ['1.2.3.4/24', '1.2.3.0/24', '1.2.3.4/32'],
+    ['2001:db8::1/32', '2001:db8::/32', '2001:db8::1/128'],
+  ])
+    assert.deepEqual(cidrWarnings(cidr!, at), [
+      `spec.x: CIDR value "${cidr}" is ambiguous in this context (should be "${network}" or "${single}"?)`,
+    ]);
   for (const cidr of ['1.2.3.0/24', '2001:db8::/32', 'bad', '']) assert.deepEqual(cidrWarnings(cidr, at), [], cidr);
   for (const cidr of ['2001:DB8::/32', '2001:0db8::/32'])
     assert.deepEqual(cidrWarnings(cidr, at), [odd('spec.x', cidr, '2001:db8::/32', 'CIDR value')]);
@@ -62,4 +79,40 @@ test('endpoints and slices', () => {
     odd('endpoints[0].addresses[0]', 'FD00::1', 'fd00::1'),
   ]);
   assert.deepEqual(told(endpointSliceStrategy, { addressType: 'FQDN', endpoints: null }), []);
+});
+
+test('what was stored before it was refused may stay, and is warned of', () => {
+  const held = <T extends KubeObject>(strategy: Strategy<T>, now: object, old: object, subresource = '') => {
+    const before = old as T;
+    return update(strategy, now, before, { ...ruleContext(subresource), old: before }).errors;
+  };
+  const service = (externalIP: string, range: string) => {
+    const ports = [{ name: '', port: 80, protocol: 'TCP', targetPort: 80 }];
+    const addresses = { externalIPs: [externalIP], loadBalancerSourceRanges: [range] };
+    const status = { loadBalancer: { ingress: [{ ip: externalIP, ipMode: 'VIP' }] } };
+    return {
+      metadata: { name: 's', resourceVersion: '1' },
+      spec: { ports, type: 'LoadBalancer', ...addresses },
+      status,
+    };
+  };
+  const old = create(serviceStrategy, service('010.0.0.1', '10.0.0.1/8')).object;
+  const { spec, status, metadata } = { ...service('010.0.0.1', '10.0.0.1/8'), spec: old.spec };
+  const stored = { metadata, spec, status };
+  assert.deepEqual(held(serviceStrategy, stored, stored), []);
+  assert.deepEqual(held(serviceStrategy, stored, stored, 'status'), []);
+  const moved = { ...stored, spec: { ...spec, externalIPs: ['010.0.0.2'], loadBalancerSourceRanges: ['10.0.0.2/8'] } };
+  assert.deepEqual(held(serviceStrategy, moved, stored), [
+    'spec.externalIPs[0]: Invalid value: "010.0.0.2": must not have leading 0s',
+    'spec.LoadBalancerSourceRanges[0]: Invalid value: "10.0.0.2/8": must not have bits set beyond the prefix length',
+  ]);
+  const policy = (cidr: string, except: string) => ({
+    metadata: { name: 'p', resourceVersion: '1' },
+    spec: { podSelector: {}, policyTypes: ['Egress'], egress: [{ to: [{ ipBlock: { cidr, except: [except] } }] }] },
+  });
+  const before = policy('10.0.0.1/8', '10.1.0.1/16');
+  assert.deepEqual(held(networkPolicyStrategy, before, before), []);
+  assert.deepEqual(held(networkPolicyStrategy, policy('10.0.0.1/8', '10.1.0.2/16'), before), [
+    'spec.egress[0].to[0].ipBlock.except[0]: Invalid value: "10.1.0.2/16": must not have bits set beyond the prefix length',
+  ]);
 });

@@ -1,24 +1,52 @@
-// Addresses that are valid and not written as everybody writes them. Others than IPv6 are refused, not warned of.
+// Addresses that are not written as everybody writes them: IPv6 in other forms than RFC 5952's, and what is refused where
+// it is new and was stored before it was.
 import type { FieldPath } from '../../field-error.ts';
 import { formatIp, ipNumber } from '../../ip-number.ts';
-import { parseIp } from '../../name-rule.ts';
+import { isCidr, isIpAddress, isIpv4Mapped, parseIp } from '../../name-rule.ts';
 
 export function ipWarnings(text: string | undefined, at: FieldPath): string[] {
-  const canonical = canonicalIpv6(text ?? '');
-  return canonical === undefined || canonical === text ? [] : [warning('address', text!, canonical, at)];
+  // Endpoints have thousands of them, nearly all of IPv4 and as they should be.
+  if (!text || (!text.includes(':') && !leadingZero.test(text))) return [];
+  const canonical = canonicalIp(text);
+  if (!canonical || canonical === text) return [];
+  if (isIpAddress(text).length) return [`${at}: non-standard IP address "${text}" is invalid: use "${canonical}"`];
+  return [notCanonical('address', text, canonical, at)];
 }
 
 export function cidrWarnings(text: string, at: FieldPath): string[] {
-  const slash = text.indexOf('/');
-  const ip = slash < 0 ? undefined : canonicalIpv6(text.slice(0, slash));
-  const canonical = `${ip}${text.slice(slash)}`;
-  return ip === undefined || canonical === text ? [] : [warning('CIDR value', text, canonical, at)];
+  const [address = '', prefix] = text.split('/');
+  const ip = prefix === undefined ? undefined : parseIp(address);
+  if (!ip) return [];
+  const mapped = isIpv4Mapped(ip);
+  const bits = Number(prefix) - (mapped ? 96 : 0);
+  const single = canonicalIp(address)!;
+  const canonical = `${networkOf(mapped ? ip.subarray(12) : ip, bits)}/${bits}`;
+  if (canonical === text) return [];
+  // What else is wrong with it is told first.
+  if (isCidr(text).some(m => m !== beyond))
+    return [`${at}: non-standard CIDR value "${text}" is invalid: use "${canonical}"`];
+  if (isCidr(text).length)
+    return [
+      `${at}: CIDR value "${text}" is ambiguous in this context (should be "${canonical}" or "${single}/${ip.length * 8}"?)`,
+    ];
+  return [notCanonical('CIDR value', text, canonical, at)];
 }
 
-function canonicalIpv6(text: string): string | undefined {
-  const ip = text.includes(':') ? parseIp(text) : undefined;
-  return ip && formatIp(ipNumber(ip), ip.length);
+const leadingZero = /(^|\.)0\d/;
+const beyond = 'must not have bits set beyond the prefix length';
+
+/** Of an IPv4 address in IPv6's clothes the address itself. */
+function canonicalIp(text: string): string | undefined {
+  const ip = parseIp(text);
+  if (!ip) return undefined;
+  const own = isIpv4Mapped(ip) ? ip.subarray(12) : ip;
+  return formatIp(ipNumber(own), own.length);
 }
 
-const warning = (what: string, text: string, canonical: string, at: FieldPath): string =>
+function networkOf(ip: Uint8Array, bits: number): string {
+  const hostBits = BigInt(ip.length * 8 - bits);
+  return formatIp((ipNumber(ip) >> hostBits) << hostBits, ip.length);
+}
+
+const notCanonical = (what: string, text: string, canonical: string, at: FieldPath): string =>
   `${at}: IPv6 ${what} "${text}" should be in RFC 5952 canonical format ("${canonical}")`;

@@ -20,7 +20,8 @@ const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 const ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'";
 const NOT_EXTERNAL_NAME = 'may not be set for ExternalName services';
 
-export function validateServiceSpec(service: Service, errors: FieldErrors): void {
+/** `old`: what an update started from; addresses it has may stay as they are. */
+export function validateServiceSpec(service: Service, errors: FieldErrors, old?: Service): void {
   const { spec } = service;
   const ports = spec.ports ?? [];
   if (ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') errors.required(SPEC.child('ports'));
@@ -30,15 +31,15 @@ export function validateServiceSpec(service: Service, errors: FieldErrors): void
     validatePort(port, ports.length > 1, names, SPEC.child('ports').index(i), errors);
   if (spec.selector) validateLabels(spec.selector, SPEC.child('selector'), errors);
   validateAffinity(spec, errors);
-  validateClusterIps(spec, errors);
+  validateClusterIps(spec, errors, old?.spec.clusterIPs);
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) {
     const at = SPEC.child('externalIPs').index(i);
-    if (validateIp(ip, at, errors)) validateNonSpecialIp(ip, at, errors);
+    if (validateIp(ip, at, errors, old?.spec.externalIPs)) validateNonSpecialIp(ip, at, errors);
   }
   if (!spec.type) errors.required(SPEC.child('type'));
   else if (!TYPES.includes(spec.type)) errors.notSupported(SPEC.child('type'), spec.type, TYPES);
   validatePortUse(spec, errors);
-  validateLoadBalancer(service, errors);
+  validateLoadBalancer(service, errors, old?.spec.loadBalancerSourceRanges);
   validateTrafficPolicies(spec, errors);
 }
 
@@ -114,7 +115,7 @@ function validateAffinity(spec: ServiceSpec, errors: FieldErrors): void {
 }
 
 /** clusterIP, clusterIPs, ipFamilies, ipFamilyPolicy and how they agree. */
-export function validateClusterIps(spec: ServiceSpec, errors: FieldErrors): void {
+export function validateClusterIps(spec: ServiceSpec, errors: FieldErrors, held: readonly string[] | undefined): void {
   // An ExternalName has none of them, which has been checked.
   if (spec.type === 'ExternalName') return;
   const before = errors.list.length;
@@ -131,7 +132,7 @@ export function validateClusterIps(spec: ServiceSpec, errors: FieldErrors): void
   }
   if (policy !== undefined && !FAMILY_POLICIES.includes(policy))
     errors.notSupported(SPEC.child('ipFamilyPolicy'), policy, FAMILY_POLICIES);
-  if (!validateIpList(ips, at, errors)) return;
+  if (!validateIpList(ips, at, errors, held)) return;
   if (isHeadless(spec) || errors.list.length > before) return;
   for (const [i, family] of families.entries()) {
     const ip = ips[i];
@@ -141,14 +142,19 @@ export function validateClusterIps(spec: ServiceSpec, errors: FieldErrors): void
 }
 
 // False when some are no addresses: whether they agree with the families makes no sense then.
-function validateIpList(ips: readonly string[], at: FieldPath, errors: FieldErrors): boolean {
+function validateIpList(
+  ips: readonly string[],
+  at: FieldPath,
+  errors: FieldErrors,
+  held: readonly string[] | undefined,
+): boolean {
   let valid = true;
   for (const [i, ip] of ips.entries()) {
     if (i === 0 && ip === 'None') {
       if (ips.length === 1) continue;
       valid = false;
       errors.invalid(at, ips, "'None' must be the first and only value");
-    } else if (!validateIp(ip, at.index(i), errors)) valid = false;
+    } else if (!validateIp(ip, at.index(i), errors, held)) valid = false;
   }
   if (ips.length > 2) errors.invalid(at, ips, 'may only hold up to 2 values');
   if (!valid) return false;
@@ -185,7 +191,7 @@ function validatePortUse(spec: ServiceSpec, errors: FieldErrors): void {
   }
 }
 
-function validateLoadBalancer(service: Service, errors: FieldErrors): void {
+function validateLoadBalancer(service: Service, errors: FieldErrors, held: readonly string[] | undefined): void {
   const { spec } = service;
   const isLoadBalancer = spec.type === 'LoadBalancer';
   const annotation = service.metadata.annotations?.[SOURCE_RANGES];
@@ -197,7 +203,7 @@ function validateLoadBalancer(service: Service, errors: FieldErrors): void {
       : path('metadata').child('annotations').key(SOURCE_RANGES);
     if (!isLoadBalancer) errors.forbidden(at, ONLY_LOAD_BALANCER);
     const ranges = inSpec ? spec.loadBalancerSourceRanges! : annotation!.trim() ? annotation!.trim().split(',') : [];
-    for (const [i, range] of ranges.entries()) validateCidr(range.trim(), inSpec ? at.index(i) : at, errors);
+    for (const [i, range] of ranges.entries()) validateCidr(range.trim(), inSpec ? at.index(i) : at, errors, held);
   }
   const allocate = SPEC.child('allocateLoadBalancerNodePorts');
   if (spec.allocateLoadBalancerNodePorts !== undefined && !isLoadBalancer)

@@ -46,15 +46,16 @@ function prepareForUpdate(service: Mutable<Service>, old: Service, context: Rule
     service.status = { ...service.status, loadBalancer: {} };
 }
 
-function validateStatus(service: Service, errors: FieldErrors): void {
+function validateStatus(service: Service, errors: FieldErrors, old: Service | undefined): void {
   const ingress = service.status?.loadBalancer?.ingress ?? [];
+  const held = old?.status?.loadBalancer?.ingress?.flatMap(({ ip }) => ip ?? []);
   if (ingress.length > 0 && service.spec.type !== 'LoadBalancer') {
     errors.forbidden(INGRESS, 'may only be used when `spec.type` is "LoadBalancer"');
     return;
   }
   for (const [i, { ip, hostname, ipMode }] of ingress.entries()) {
     const at = INGRESS.index(i);
-    if (ip) validateIp(ip, at.child('ip'), errors);
+    if (ip) validateIp(ip, at.child('ip'), errors, held);
     if (ip && ipMode === undefined) errors.required(at.child('ipMode'), 'must be specified when `ip` is set');
     if (!ip && ipMode !== undefined) errors.forbidden(at.child('ipMode'), 'may not be specified when `ip` is not set');
     if (ipMode !== undefined && !IP_MODES.includes(ipMode)) errors.notSupported(at.child('ipMode'), ipMode, IP_MODES);
@@ -101,8 +102,9 @@ export const serviceStrategy: Strategy<Service> = {
   prepareForCreate,
   prepareForUpdate,
   validate(service, errors, context) {
-    if (context.subresource === 'status') validateStatus(service, errors);
-    else validateServiceSpec(service, errors);
+    const old = context.old as Service | undefined;
+    if (context.subresource === 'status') validateStatus(service, errors, old);
+    else validateServiceSpec(service, errors, old);
   },
   validateUpdate(service, old, errors, context) {
     if (context.subresource !== 'status') validateServiceUpdate(service, old, errors);

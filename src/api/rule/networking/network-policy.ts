@@ -33,25 +33,36 @@ function validatePort({ protocol, port, endPort }: NetworkPolicyPort, at: FieldP
   } else if (endPort !== undefined) errors.invalid(end, endPort, 'may not be specified when `port` is not specified');
 }
 
-function validatePeer(peer: NetworkPolicyPeer, at: FieldPath, errors: FieldErrors): void {
+function validatePeer(peer: NetworkPolicyPeer, at: FieldPath, errors: FieldErrors, held: readonly string[]): void {
   const { podSelector, namespaceSelector, ipBlock } = peer;
   validateLabelSelector(podSelector, at.child('podSelector'), errors);
   validateLabelSelector(namespaceSelector, at.child('namespaceSelector'), errors);
-  if (ipBlock) validateBlock(ipBlock, at.child('ipBlock'), errors);
+  if (ipBlock) validateBlock(ipBlock, at.child('ipBlock'), errors, held);
   if (ipBlock && (podSelector || namespaceSelector))
     errors.forbidden(at, 'may not specify both ipBlock and another peer');
   else if (!ipBlock && !podSelector && !namespaceSelector) errors.required(at, 'must specify a peer');
 }
 
-function validateBlock({ cidr, except = [] }: IPBlock, at: FieldPath, errors: FieldErrors): void {
+/** Every range of a policy. */
+const rangesOf = ({ spec }: NetworkPolicy): string[] =>
+  [...(spec?.ingress ?? []).flatMap(r => r.from ?? []), ...(spec?.egress ?? []).flatMap(r => r.to ?? [])].flatMap(
+    ({ ipBlock }) => (ipBlock ? [ipBlock.cidr, ...(ipBlock.except ?? [])] : []),
+  );
+
+function validateBlock(
+  { cidr, except = [] }: IPBlock,
+  at: FieldPath,
+  errors: FieldErrors,
+  held: readonly string[],
+): void {
   if (!cidr) {
     errors.required(at.child('cidr'));
     return;
   }
-  if (!validateCidr(cidr, at.child('cidr'), errors)) return;
+  if (!validateCidr(cidr, at.child('cidr'), errors, held)) return;
   for (const [i, inner] of except.entries()) {
     const here = at.child('except').index(i);
-    if (validateCidr(inner, here, errors) && !isStrictlyWithin(inner, cidr))
+    if (validateCidr(inner, here, errors, held) && !isStrictlyWithin(inner, cidr))
       errors.invalid(here, inner, 'must be a strict subset of `cidr`');
   }
 }
@@ -75,8 +86,9 @@ function split(cidr: string): [Uint8Array | undefined, number] {
 export const networkPolicyStrategy: Strategy<NetworkPolicy> = {
   nameRule: 'dnsSubdomain',
   default: defaults,
-  validate({ spec }, errors) {
+  validate({ spec }, errors, { old }) {
     if (!spec) return;
+    const held = old ? rangesOf(old as NetworkPolicy) : [];
     validateLabelSelector(spec.podSelector, SPEC.child('podSelector'), errors);
     const validateRule = (
       ports: readonly NetworkPolicyPort[] | undefined,
@@ -85,7 +97,7 @@ export const networkPolicyStrategy: Strategy<NetworkPolicy> = {
       peerField: string,
     ) => {
       for (const [i, port] of (ports ?? []).entries()) validatePort(port, at.child('ports').index(i), errors);
-      for (const [i, peer] of (peers ?? []).entries()) validatePeer(peer, at.child(peerField).index(i), errors);
+      for (const [i, peer] of (peers ?? []).entries()) validatePeer(peer, at.child(peerField).index(i), errors, held);
     };
     for (const [i, rule] of (spec.ingress ?? []).entries())
       validateRule(rule.ports, rule.from, SPEC.child('ingress').index(i), 'from');
