@@ -138,7 +138,7 @@ test('a cluster goes on starting for who does not wait, or no longer', async () 
       [0, true],
       up.stderr,
     );
-    const args = [main, 'up', '--simulate', '500', '--name', 'soon'];
+    const args = [main, 'up', '--simulate', '50', '--name', 'soon'];
     const waiting = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
     const closed = once(waiting, 'close');
     let told = '';

@@ -49,8 +49,12 @@ export interface NodeManagerOptions {
   readonly devices?: { capacity(): DeviceCapacity };
 }
 
-/** What the scheduler keeps pods to that need it. Sorted. */
-const declaredFeatures = ['RestartAllContainersOnContainerExits'];
+/** What the scheduler keeps pods to that need it, and the API server their changes. Sorted. */
+const declaredFeatures = [
+  'InPlacePodLevelResourcesVerticalScaling',
+  'InPlacePodVerticalScalingInitContainers',
+  'RestartAllContainersOnContainerExits',
+];
 const registerRetryMs = 7000;
 const firstReadyPollMs = 100;
 const firstReadyMs = 120_000;
