@@ -70,6 +70,18 @@ describe('informer', () => {
     });
   }
 
+  it('ends when what its list brings stops it', async () => {
+    const { client, factory, stop, put } = setUp();
+    put('a');
+    factory.informer(configmaps).addHandler({ onAdd: () => stop.abort() });
+    let ended = false;
+    factory.run(stop.signal).then(() => {
+      ended = true;
+    });
+    await settle();
+    assert.deepEqual([ended, calls(client, 'list'), calls(client, 'watch')], [true, 1, 0]);
+  });
+
   it('falls back to a list when initial events are refused', async () => {
     const { client, factory, stop, put } = setUp(true);
     put('a');

@@ -75,6 +75,8 @@ export class Reflector<T extends KubeObject> {
         await this.#pause(signal);
         continue;
       }
+      // A signal that has aborted meanwhile would not end the watch.
+      if (signal.aborted) return;
       const ended = await this.#watch(signal);
       if (signal.aborted) return;
       failures = ended.error && ended.events === 0 ? failures + 1 : 0;
