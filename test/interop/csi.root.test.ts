@@ -2,9 +2,9 @@
 // storage group that Go can build here: volumes provisioned, attached, mounted, moved, grown and removed.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { clusterPaths } from '../../src/cluster/state.ts';
+import { clusterPaths, nodePaths } from '../../src/cluster/state.ts';
 import { ClusterAccess, sh, waiting } from '../cluster-access.ts';
 import { eventually, loadBusybox, newLab } from '../lab.ts';
 import { nodeMounts, nodeVolumes } from '../node/peers.ts';
@@ -23,13 +23,7 @@ let c: ClusterAccess;
 let missing: Partial<Record<Sidecar, string>>;
 let standIn: StandIn | undefined;
 
-const kubeletRoot = (node: string): string => {
-  const state = clusterPaths(lab.name, lab.env).state;
-  const below = readdirSync(state, { recursive: true, encoding: 'utf8' });
-  const found = below.find(p => p.endsWith(`${node}/kubelet/plugins_registry`));
-  assert.ok(found, `no kubelet directory of ${node}`);
-  return dirname(join(state, found));
-};
+const kubeletRoot = (node: string): string => join(nodePaths(clusterPaths(lab.name, lab.env), node).state, 'kubelet');
 
 const hostPath = (name: string, path: string, type = '') => ({ name, hostPath: { path, type } });
 const sidecar = (name: string, ...args: string[]) => ({
