@@ -1,28 +1,13 @@
 // What holds of every write of every kind that is served by default: whose the fields are that it writes, that a dry
 // run leaves nothing, and which kinds an update may make or change without having read them.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { builtinResources } from '../api/resource.ts';
+import { test } from 'node:test';
 import { strategyOf } from '../api/rule/index.ts';
-import { applyPatch, type Caller, caller, type Json, jsonPatch, mergePatch, strategicPatch } from './test-caller.ts';
-import { samples } from './test-samples.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { testApi } from './test-api.ts';
+import { applyPatch, type Json, jsonPatch, mergePatch, strategicPatch } from './test-caller.ts';
+import { sampledKinds, samples } from './test-samples.ts';
 
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
-});
-after(async () => {
-  api.close();
-  await server.stop();
-});
-
-const extensions = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
-const served = builtinResources().resources.filter(
-  r => r.onByDefault && r.verbs.includes('deletecollection') && !extensions.has(r.group),
-);
+const api = testApi();
 
 /** Kinds that a PUT to a name nobody has makes. */
 const madeByUpdate = new Set([
@@ -59,7 +44,7 @@ const readFirst = new Set([
 
 const throughSubresource = ['status', 'ephemeralcontainers', 'resize', 'approval', 'finalize'];
 
-for (const r of served) {
+for (const r of sampledKinds) {
   const groupVersion = r.group ? `${r.group}/${r.version}` : r.version;
   const id = `${r.group}/${r.version}/${r.resource}`;
   const kind = `${r.group}/${r.resource}`;

@@ -1,28 +1,14 @@
 // What the official suite calls "API operations", for every kind served by default: discovery, create, get, list,
 // watch, patch, update, status, delete, deletecollection.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { builtinResources, type Resource } from '../api/resource.ts';
+import { test } from 'node:test';
+import type { Resource } from '../api/resource.ts';
 import { strategyOf } from '../api/rule/index.ts';
-import { type Caller, caller, type Json, mergePatch, type SeenEvent } from './test-caller.ts';
-import { samples } from './test-samples.ts';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { testApi } from './test-api.ts';
+import { type Json, mergePatch, type SeenEvent } from './test-caller.ts';
+import { sampledKinds, samples } from './test-samples.ts';
 
-let server: TestServer;
-let api: Caller;
-before(async () => {
-  server = await startTestServer();
-  api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
-});
-after(async () => {
-  api.close();
-  await server.stop();
-});
-
-const extensions = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
-const served = builtinResources().resources.filter(
-  r => r.onByDefault && r.verbs.includes('deletecollection') && !extensions.has(r.group),
-);
+const api = testApi();
 /** Tests of the official suite that are no more than this. */
 const official: Readonly<Record<string, string>> = {
   '/v1/podtemplates': '[sig-node] PodTemplates should run the lifecycle of PodTemplates',
@@ -59,7 +45,7 @@ const official: Readonly<Record<string, string>> = {
 };
 const idOf = (r: Resource) => `${r.group}/${r.version}/${r.resource}`;
 
-for (const resource of served) {
+for (const resource of sampledKinds) {
   const id = idOf(resource);
   const sample = samples[id];
   test(official[id] ?? `API operations of ${id}`, async () => {

@@ -1,4 +1,6 @@
 // The least object of every kind served by default, by `group/version/resource`.
+import { builtinResources, type Resource } from '../api/resource.ts';
+
 type Sample = (name: string, namespace: string) => any;
 
 const template = {
@@ -144,3 +146,10 @@ export const samples: Readonly<Record<string, Sample>> = {
     spec: { type: 'Limited', limited: { nominalConcurrencyShares: 2, limitResponse: { type: 'Reject' } } },
   }),
 };
+
+const extensions = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
+
+/** Every kind that is served by default and whose objects are made, changed and deleted as any others. */
+export const sampledKinds: readonly Resource[] = builtinResources().resources.filter(
+  r => r.onByDefault && r.verbs.includes('deletecollection') && !extensions.has(r.group),
+);
