@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { cniConflist, findCniBinDir, forgetCniResults, writeCniConfig } from './cni.ts';
 import { containerdConfig, registryHosts, restrictOomScoreAdj } from './containerd-config.ts';
 import { readEnvelope } from './containerd-events.ts';
-import { containerdMajor } from './containerd-process.ts';
+import { containerdVersion } from './containerd-version.ts';
+import { mountsImage } from './image-mounts.ts';
 import { mountPointsBelow } from './mount-point.ts';
 
 const options = {
@@ -20,12 +21,13 @@ const options = {
 };
 
 test('containerd 1.6 gets version 2, with everything below the node', () => {
-  const text = containerdConfig({ ...options, restrictOomScoreAdj: true });
+  const text = containerdConfig({ ...options, restrictOomScoreAdj: true }, { major: 1, minor: 6 });
   for (const line of [
     'version = 2',
     '[plugins."io.containerd.grpc.v1.cri"]',
     'sandbox_image = "k8ts.local/pause:1"',
     'restrict_oom_score_adj = true',
+    'bin_dir = "/usr/lib/cni"',
     'stream_server_address = "127.0.0.1"',
     'config_path = "/n/registry"',
     'Root = "/n/state/runc"',
@@ -35,20 +37,38 @@ test('containerd 1.6 gets version 2, with everything below the node', () => {
 });
 
 test('containerd 2 gets version 3, the CRI plugin in two', () => {
-  const text = containerdConfig(options, 2);
+  const text = containerdConfig(options, { major: 2, minor: 0 });
   for (const line of [
     'version = 3',
     '[plugins."io.containerd.cri.v1.images".pinned_images]',
     'sandbox = "k8ts.local/pause:1"',
     '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]',
     '[plugins."io.containerd.grpc.v1.cri"]',
+    'bin_dir = "/usr/lib/cni"',
   ])
     assert.ok(text.split('\n').includes(line), line);
+  assert.match(containerdConfig(options, { major: 2, minor: 1 }), /^bin_dirs = \["\/usr\/lib\/cni"\]$/m);
 });
 
-test('versions are told from what containerd prints', () => {
-  assert.equal(containerdMajor('containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3'), 1);
-  assert.equal(containerdMajor('containerd github.com/containerd/containerd/v2 v2.1.4 75cb2b7'), 2);
+test('versions are told from what containerd prints and what the CRI says', () => {
+  for (const [text, major, minor] of [
+    ['containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3', 1, 6],
+    ['containerd github.com/containerd/containerd/v2 v2.1.4 75cb2b7', 2, 1],
+    ['1.6.20~ds1', 1, 6],
+    ['v2.4.2', 2, 4],
+  ] as const)
+    assert.deepEqual(containerdVersion(text), { major, minor });
+  assert.throws(() => containerdVersion('none'), /read containerd's version: "none"/);
+});
+
+test('images are mounted by containerd from 2.1 on, paths within them from 2.2 on', () => {
+  const whole = { image: { image: 'a' } };
+  const part = { ...whole, image_sub_path: 'dir' };
+  const mounts = (text: string) => [whole, part].map(m => mountsImage(containerdVersion(text), m));
+  assert.deepEqual(mounts('2.0.13'), [false, false]);
+  assert.deepEqual(mounts('2.1.5'), [true, false]);
+  assert.deepEqual(mounts('2.2.1'), [true, true]);
+  assert.deepEqual(mounts('3.0.0'), [true, true]);
 });
 
 test('CAP_SYS_RESOURCE is looked for in the effective set', () => {

@@ -1,5 +1,6 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type ContainerdVersion, isAtLeast } from './containerd-version.ts';
 
 /** What one node's containerd is made of. Every path belongs to this node alone. */
 export interface ContainerdOptions {
@@ -43,8 +44,9 @@ export function snapshotterFor(directory: string): 'overlayfs' | 'native' {
 
 type Toml = string | number | boolean | readonly string[] | { readonly [key: string]: Toml };
 
-/** containerd's configuration file; `major` is containerd's own version (1 writes version 2, 2 and later version 3). */
-export function containerdConfig(options: ContainerdOptions, major = 1): string {
+/** containerd's configuration file for that containerd: of version 2 for 1.x, of version 3 from 2.0 on. */
+export function containerdConfig(options: ContainerdOptions, version: ContainerdVersion): string {
+  const { major } = version;
   const common = {
     version: major >= 2 ? 3 : 2,
     root: options.root,
@@ -56,7 +58,7 @@ export function containerdConfig(options: ContainerdOptions, major = 1): string 
     debug: { level: 'warn' },
     metrics: { address: '' },
   };
-  return toml({ ...common, plugins: major >= 2 ? pluginsV3(options) : pluginsV2(options) });
+  return toml({ ...common, plugins: major >= 2 ? pluginsV3(options, version) : pluginsV2(options) });
 }
 
 // What a node has no use for; the snapshotters also log a warning each on start.
@@ -94,8 +96,8 @@ const runc = (options: ContainerdOptions) => ({
     },
   },
 });
-const cni = (options: ContainerdOptions) => ({
-  bin_dir: options.cniBinDir,
+const cni = (options: ContainerdOptions, takesSeveral = false) => ({
+  ...(takesSeveral ? { bin_dirs: [options.cniBinDir] } : { bin_dir: options.cniBinDir }),
   conf_dir: options.cniConfDir,
   max_conf_num: 1,
 });
@@ -121,7 +123,7 @@ function pluginsV2(options: ContainerdOptions): Toml {
   };
 }
 
-function pluginsV3(options: ContainerdOptions): Toml {
+function pluginsV3(options: ContainerdOptions, version: ContainerdVersion): Toml {
   return {
     'io.containerd.cri.v1.images': {
       snapshotter: options.snapshotter ?? 'overlayfs',
@@ -132,7 +134,7 @@ function pluginsV3(options: ContainerdOptions): Toml {
       restrict_oom_score_adj: options.restrictOomScoreAdj ?? false,
       netns_mounts_under_state_dir: true,
       tolerate_missing_hugetlb_controller: true,
-      cni: cni(options),
+      cni: cni(options, isAtLeast(version, 2, 1)),
       containerd: runc(options),
     },
     'io.containerd.grpc.v1.cri': streaming,

@@ -9,6 +9,7 @@ import { findProgram, runProgram } from './command.ts';
 import { containerdRuntime } from './containerd.ts';
 import { type DestroyOptions, destroyContainers, stopContainers } from './containerd-cleanup.ts';
 import { type ContainerdOptions, containerdConfig, restrictOomScoreAdj, snapshotterFor } from './containerd-config.ts';
+import { containerdVersion } from './containerd-version.ts';
 import { rotateOpenLog } from './open-log.ts';
 
 export interface ContainerdProcessOptions extends ContainerdOptions {
@@ -114,13 +115,13 @@ export class ContainerdProcess implements Service {
     if (!findProgram('runc')) throw new Error('start containerd: runc not found on PATH; install runc');
     for (const directory of [root, state, dirname(socket), dirname(this.#logFile)])
       mkdirSync(directory, { recursive: true, mode: 0o711 });
-    const major = containerdMajor(await runProgram(containerd, ['--version']));
+    const version = containerdVersion(await runProgram(containerd, ['--version']));
     const config = {
       ...this.#options,
       snapshotter: this.#options.snapshotter ?? snapshotterFor(root),
       restrictOomScoreAdj: this.#options.restrictOomScoreAdj ?? restrictOomScoreAdj(),
     };
-    writeFileSync(this.#configFile, containerdConfig(config, major));
+    writeFileSync(this.#configFile, containerdConfig(config, version));
     await this.#stopPredecessor();
     const command = [containerd, '--config', this.#configFile];
     // nsenter execs, so the process is containerd itself; `ip netns exec` would hide /sys/fs/cgroup.
@@ -214,13 +215,6 @@ export class ContainerdProcess implements Service {
       return '';
     }
   }
-}
-
-/** 1 or 2, from what `containerd --version` prints. */
-export function containerdMajor(version: string): number {
-  const major = /\bv?(\d+)\.\d+\.\d+/.exec(version)?.[1];
-  if (!major) throw new Error(`read containerd's version: ${JSON.stringify(version.trim())}`);
-  return Number(major);
 }
 
 function readPid(file: string): number | undefined {

@@ -259,7 +259,8 @@ describe('containerd of a node', () => {
     await until(() => said().includes('Read-only file system'));
     assert.match(said(), /^11above22/);
     const outside = runContainer(pod, 'true', [{ ...mounts[2], image_sub_path: '../..' }]);
-    await assert.rejects(outside, /leaves image/);
+    // containerd from 2.2 on has words of its own.
+    await assert.rejects(outside, /leaves image|image subpath/);
     await removePod(pod);
     const left = mountPointsBelow(readFileSync('/proc/self/mountinfo', 'utf8'), [
       imageMountsDirectory(containerd.options.socket),

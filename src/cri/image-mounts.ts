@@ -1,8 +1,9 @@
-// Mounts of images for a containerd whose CRI overlooks them (before 2.1): its own snapshot service gives the content,
+// Mounts of images for a containerd whose CRI overlooks them (before 2.1; paths within them before 2.2): its own snapshot service gives the content,
 // the mount is made here, beside the socket, and what reaches the CRI is a mount of a directory.
 import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findProgram, runProgram } from './command.ts';
+import { type ContainerdVersion, containerdVersion, isAtLeast } from './containerd-version.ts';
 import type { GrpcChannel, Method } from './grpc.ts';
 import { isMountPoint } from './mount-point.ts';
 import { compileMessages } from './protobuf.ts';
@@ -46,11 +47,9 @@ const remove = method('Remove', 'SnapshotRequest', 'Empty') as Method<SnapshotRe
 const namespace = { 'containerd-namespace': 'k8s.io' };
 const timeoutMs = 30_000;
 
-/** Whether the CRI of this containerd mounts images itself. */
-export function mountsImages(version: string): boolean {
-  const [, major = '0', minor = '0'] = /(\d+)\.(\d+)/.exec(version) ?? [];
-  return Number(major) > 2 || (Number(major) === 2 && Number(minor) >= 1);
-}
+/** Whether the CRI of this containerd makes such a mount itself: paths within an image it knows later than images. */
+export const mountsImage = (version: ContainerdVersion, { image_sub_path }: Mount): boolean =>
+  isAtLeast(version, 2, image_sub_path ? 2 : 1);
 
 /** Where a node's images are mounted: beside its socket, which belongs to it alone. */
 export const imageMountsDirectory = (socket: string): string => join(dirname(socket), 'image-volumes');
@@ -70,9 +69,11 @@ export class ImageMounts {
   /** The config with directories for images, where the runtime needs that; the very same one otherwise. */
   async resolve(sandboxId: string, config: ContainerConfig): Promise<ContainerConfig> {
     if (!config.mounts?.some(m => m.image?.image)) return config;
-    if (mountsImages((await this.#services.Version({})).runtime_version ?? '')) return config;
+    const version = containerdVersion((await this.#services.Version({})).runtime_version ?? '');
+    const isOurs = (m: Mount) => m.image?.image && !mountsImage(version, m);
+    if (!config.mounts.some(isOurs)) return config;
     const mounts: Mount[] = [];
-    for (const m of config.mounts) mounts.push(m.image?.image ? await this.#replace(sandboxId, m) : m);
+    for (const m of config.mounts) mounts.push(isOurs(m) ? await this.#replace(sandboxId, m) : m);
     return { ...config, mounts };
   }
 
