@@ -1,9 +1,10 @@
 // Security contexts: users and groups, privileges, sysctls.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ClusterAccess } from '../cluster-access.ts';
+import { type ClusterAccess, sh } from '../cluster-access.ts';
+import { eventually } from '../lab.ts';
 import { namedUserImage, userImage } from './containers.ts';
-import { securedOutput } from './output.ts';
+import { mount, securedOutput } from './output.ts';
 
 export function securityTests(c: () => ClusterAccess): void {
   const output = securedOutput(c);
@@ -93,6 +94,66 @@ export function securityTests(c: () => ClusterAccess): void {
     assert.match(confined, /Seccomp:2/);
     assert.equal(readOnly, "sh: can't create /file: Read-only file system\nfine\n");
     assert.equal(writable, 'x\n');
+  });
+
+  test('users of a pod that are none of the machine, where the runtime can', async () => {
+    const { items } = await c().ask('GET', '/api/v1/nodes');
+    const handlers = items[0].status?.runtimeHandlers ?? [];
+    const can = handlers.find((h: { name?: string }) => !h.name)?.features?.userNamespaces === true;
+    const volumes = [
+      { name: 'own', emptyDir: {} },
+      { name: 'memory', emptyDir: { medium: 'Memory' } },
+      { name: 'info', downwardAPI: { items: [{ path: 'name', fieldRef: { fieldPath: 'metadata.name' } }] } },
+    ];
+    const script = [
+      'cat /proc/self/uid_map /proc/self/gid_map',
+      'echo 1 > /own/file; echo 2 > /memory/file; chown 1000:1000 /own/file',
+      "stat -L -c '%u %g' /own/file /memory/file /info/name; grep -c users- /etc/hosts",
+      'cat /info/name; head -c 3 /var/run/secrets/kubernetes.io/serviceaccount/token; echo',
+      'ip link add dummy1 type bridge && echo added',
+      'echo done > /dev/termination-log',
+    ].join('; ');
+    const names = ['users-one', 'users-two'];
+    for (const name of names)
+      await c().pod(name, {
+        hostUsers: false,
+        automountServiceAccountToken: true,
+        nodeName: items[0].metadata.name,
+        volumes,
+        containers: [
+          {
+            name: 'main',
+            command: sh(script),
+            securityContext: { capabilities: { add: ['NET_ADMIN'] } },
+            volumeMounts: volumes.map(({ name }) => mount(name)),
+          },
+        ],
+      });
+    if (!can) {
+      const told = await eventually('why users-one does not start', async () =>
+        (await c().events('users-one')).find(e => e.reason === 'FailedCreatePodSandBox'),
+      );
+      const why = handlers.length
+        ? /RuntimeClass handler "" does not support user namespaces$/
+        : /runtime handlers are not set$/;
+      assert.match(told.message ?? '', why);
+      return;
+    }
+    const firstIds = await Promise.all(
+      names.map(async name => {
+        const { status } = await c().ended(name);
+        const log = await c().log(name);
+        const [users = '', groups, ...rest] = log.trimEnd().split('\n');
+        const [inside, outside, length] = users.trim().split(/ +/).map(Number);
+        assert.equal(groups, users);
+        assert.deepEqual([inside, length], [0, 65_536]);
+        assert.ok(outside! >= 65_536, users);
+        assert.deepEqual(rest, ['1000 1000', '0 0', '0 0', '1', `${name}eyJ`, 'added']);
+        assert.equal(status?.containerStatuses?.[0]?.state?.terminated?.message, 'done\n');
+        return outside;
+      }),
+    );
+    assert.notEqual(firstIds[0], firstIds[1]);
   });
 
   test("a pod's seccomp profile is its containers', not the sandbox's, which has one of its own", async () => {
