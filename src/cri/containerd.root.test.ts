@@ -64,12 +64,13 @@ describe('containerd of a node', () => {
     const { pod_sandbox_id: id = '' } = await containerd.runtime.RunPodSandbox({ config });
     return { id, uid, path, config };
   };
+  let attempts = 0;
   const runContainer = async (pod: Awaited<ReturnType<typeof runPod>>, script: string, mounts: Mount[] = []) => {
     const { container_id: id = '' } = await containerd.runtime.CreateContainer({
       pod_sandbox_id: pod.id,
       sandbox_config: pod.config,
       config: {
-        metadata: { name: 'main', attempt: 0 },
+        metadata: { name: 'main', attempt: attempts++ },
         image: { image: busyboxImage },
         command: ['/bin/busybox', 'sh', '-c', script],
         log_path: 'main.log',

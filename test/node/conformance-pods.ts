@@ -133,13 +133,15 @@ export function conformancePods(c: () => ClusterAccess): void {
     // The first protocol tells of success by saying nothing.
     for (const [protocol, status] of [
       ['channel.k8s.io', ''],
-      ['v4.channel.k8s.io', '{"metadata":{},"status":"Success"}'],
-      ['v5.channel.k8s.io', '{"metadata":{},"status":"Success"}'],
+      ['v4.channel.k8s.io', '{"status":"Success"}'],
+      ['v5.channel.k8s.io', '{"status":"Success"}'],
     ] as const) {
       const seen = await messages(`${c().path('pods', 'ws-exec')}/exec?${query}`, protocol);
       const of = (channel: number) =>
         Buffer.concat(seen.filter(m => m[0] === channel).map(m => m.subarray(1))).toString();
-      assert.deepEqual([of(1), of(3)], ['remote execution test\n', status], protocol);
+      // It is the runtime's own: libraries of Kubernetes before 1.37 write empty metadata.
+      const told = of(3).replace('"metadata":{},', '');
+      assert.deepEqual([of(1), told], ['remote execution test\n', status], protocol);
     }
   });
 
