@@ -6,6 +6,7 @@ import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
 import type { PodSecuritySettings } from './admission/pod-security/settings.ts';
+import type { AdmissionSettings } from './admission/settings.ts';
 import type { AuditSink } from './audit/sink.ts';
 import type { AuditWebhookOptions } from './audit/webhook-sink.ts';
 import type { FrontProxyOptions } from './authn/front-proxy.ts';
@@ -93,6 +94,8 @@ export interface ApiServerOptions {
   readonly disableAdmissionPlugins?: readonly string[];
   /** As the PodSecurityConfiguration of --admission-control-config-file: standards by default, and exemptions. */
   readonly podSecurity?: PodSecuritySettings;
+  /** What else that file says. */
+  readonly admission?: AdmissionSettings;
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];

@@ -1,7 +1,11 @@
-// AdmissionConfiguration: what plugins of admission are told, of which PodSecurity takes something.
+// AdmissionConfiguration: what plugins of admission are told.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { readEventRateLimit } from '../apiserver/admission/optional/event-rate-limit.ts';
+import { readImagePolicy } from '../apiserver/admission/optional/image-policy.ts';
+import { readPodNodeSelector } from '../apiserver/admission/optional/pod-node-selector.ts';
+import { readPodTolerations } from '../apiserver/admission/optional/pod-toleration-restriction.ts';
 import type { Level } from '../apiserver/admission/pod-security/kernel/checks.ts';
 import {
   isVersion,
@@ -12,25 +16,44 @@ import {
   type Policy,
   usualSettings,
 } from '../apiserver/admission/pod-security/settings.ts';
+import type { AdmissionSettings } from '../apiserver/admission/settings.ts';
 import { messageOf } from '../base/assert.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
 const podSecurityVersions = ['v1', 'v1beta1', 'v1alpha1'].map(v => `pod-security.admission.config.k8s.io/${v}`);
 
+export interface AdmissionFile {
+  readonly podSecurity?: PodSecuritySettings;
+  readonly admission?: AdmissionSettings;
+}
+
+/** What each plugin's configuration comes to, by the text of its document. */
+const readers: Readonly<Record<string, (text: string) => AdmissionFile>> = {
+  PodSecurity: text => ({ podSecurity: readPodSecurity(parse(text)) }),
+  EventRateLimit: text => ({ admission: { eventLimits: readEventRateLimit(text) } }),
+  ImagePolicyWebhook: text => ({ admission: { imagePolicy: readImagePolicy(text) } }),
+  PodNodeSelector: text => ({ admission: { nodeSelectors: readPodNodeSelector(text) } }),
+  PodTolerationRestriction: text => ({ admission: { podTolerations: readPodTolerations(text) } }),
+};
+
 /** Throws an error that names the file. */
-export function readAdmissionFile(file: string): { readonly podSecurity?: PodSecuritySettings } {
+export function readAdmissionFile(file: string): AdmissionFile {
   try {
     const { plugins = [] } = document(file, 'AdmissionConfiguration', ['apiserver.config.k8s.io/v1'], ['plugins']);
     if (!Array.isArray(plugins)) throw new Error('plugins: want a list');
-    let podSecurity: PodSecuritySettings | undefined;
+    let read: AdmissionFile = {};
     for (const plugin of plugins as Plain[]) {
       const { name, path, configuration } = checked(plugin, ['name', 'path', 'configuration']);
-      if (name !== 'PodSecurity') throw new Error(`plugin ${JSON.stringify(name)} takes no configuration`);
-      const given = path ? parse(readFileSync(resolve(dirname(file), String(path)), 'utf8')) : configuration;
-      podSecurity = readPodSecurity(given);
+      const reader = Object.hasOwn(readers, String(name)) ? readers[String(name)] : undefined;
+      if (!reader) throw new Error(`plugin ${JSON.stringify(name)} takes no configuration`);
+      const text = path
+        ? readFileSync(resolve(dirname(file), String(path)), 'utf8')
+        : JSON.stringify(configuration ?? null);
+      const one = reader(text);
+      read = { ...read, ...one, ...(one.admission ? { admission: { ...read.admission, ...one.admission } } : {}) };
     }
-    return podSecurity ? { podSecurity } : {};
+    return read;
   } catch (error) {
     throw new Error(`reading ${file}: ${messageOf(error)}`, { cause: error });
   }

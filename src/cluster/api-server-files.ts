@@ -9,7 +9,10 @@ import { readAudit } from './audit-flags.ts';
 import { readTracingFile } from './tracing-file.ts';
 
 export interface ReadFiles {
-  readonly options: Pick<ApiServerOptions, 'audit' | 'podSecurity' | 'tracing' | 'flags' | (typeof taken)[number]> &
+  readonly options: Pick<
+    ApiServerOptions,
+    'audit' | 'podSecurity' | 'admission' | 'tracing' | 'flags' | (typeof taken)[number]
+  > &
     ReturnType<typeof readAccessFiles>;
   /** Writes what is left. */
   close(): Promise<void>;

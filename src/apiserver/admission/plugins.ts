@@ -1,6 +1,8 @@
 // The admission plugins that are on, in Kubernetes' order.
+import { apiVersionOf } from '../../api/ref.ts';
 import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
+import { accessTo, readKubeconfig } from '../../client/kubeconfig.ts';
 import type { Access } from '../access.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import { WebhookClient } from '../extension/webhook-client.ts';
@@ -36,6 +38,11 @@ import {
   namespaceExists,
   offByDefault,
 } from './off-by-default.ts';
+import { eventRateLimit } from './optional/event-rate-limit.ts';
+import { imagePolicyWebhook } from './optional/image-policy.ts';
+import { ownerReferencesPermission } from './optional/owner-references-permission.ts';
+import { podNodeSelector } from './optional/pod-node-selector.ts';
+import { podTolerationRestriction } from './optional/pod-toleration-restriction.ts';
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from './pod-defaults.ts';
 import { EvaluationCounts } from './pod-security/evaluation-counts.ts';
 import { podSecurity } from './pod-security/pod-security.ts';
@@ -67,6 +74,8 @@ export function admissionPlugins({ context, client, access, options }: Admission
   const enabled = new Set(options.enableAdmissionPlugins ?? []);
   const disabled = new Set(options.disableAdmissionPlugins ?? []);
   const optional = (plugins: readonly AdmissionPlugin[]) => plugins.filter(({ name }) => enabled.has(name));
+  const made = madeFrom({ context, access, options });
+  const told = (name: keyof typeof made) => (enabled.has(name) ? [made[name]()] : []);
   const hooksOf = (resource: string) => new HookSource(cacheOf('admissionregistration.k8s.io', resource));
   const webhooks = {
     context,
@@ -116,17 +125,22 @@ export function admissionPlugins({ context, client, access, options }: Admission
     }),
     taintNodesByCondition,
     ...optional([alwaysPullImages]),
+    ...told('ImagePolicyWebhook'),
     podSecurity({
       namespaces: cacheOf('', 'namespaces'),
       pods: cacheOf('', 'pods'),
       counts: options.metrics && new EvaluationCounts(options.metrics),
       settings: options.podSecurity,
     }),
+    ...told('PodNodeSelector'),
     priority(cacheOf('scheduling.k8s.io', 'priorityclasses')),
     defaultTolerationSeconds,
+    ...told('PodTolerationRestriction'),
+    ...told('EventRateLimit'),
     ...optional([extendedResourceToleration]),
     defaultStorageClass(cacheOf('storage.k8s.io', 'storageclasses')),
     storageObjectInUseProtection,
+    ...told('OwnerReferencesPermissionEnforcement'),
     persistentVolumeClaimResize(cacheOf('storage.k8s.io', 'storageclasses')),
     runtimeClass(cacheOf('node.k8s.io', 'runtimeclasses')),
     certificateApproval(access.authorizer),
@@ -159,6 +173,37 @@ export function admissionPlugins({ context, client, access, options }: Admission
     for (const name of names)
       if (!known.has(name)) throw new Error(`${flag}-admission-plugins plugin ${JSON.stringify(name)} is unknown`);
   return all.filter(({ name }) => !disabled.has(name) || ofEveryWrite.has(name));
+}
+
+/** Those that are off by default and need more than an object: made only where they are on. */
+function madeFrom({ context, access, options }: Pick<AdmissionDeps, 'context' | 'access' | 'options'>) {
+  const { clock } = context;
+  const namespaces = registryOf(context, '', 'namespaces').cache;
+  const { eventLimits, imagePolicy, nodeSelectors = {}, podTolerations = {} } = options.admission ?? {};
+  const bare = (name: string, why: string) =>
+    new Error(`failed to initialize admission: couldn't init admission plugin ${JSON.stringify(name)}: ${why}`);
+  return {
+    EventRateLimit() {
+      if (!eventLimits) throw bare('EventRateLimit', 'limits: Invalid value: null: must not be empty');
+      return eventRateLimit(eventLimits, clock);
+    },
+    ImagePolicyWebhook() {
+      if (!imagePolicy) throw bare('ImagePolicyWebhook', 'no config specified');
+      const { dialExtension: dial } = options;
+      const webhooks = new WebhookClient({ context, dial, userAgent: 'kube-apiserver-admission' });
+      const backend = accessTo(readKubeconfig(imagePolicy.kubeConfigFile), clock);
+      const post = (body: unknown, timeoutMs: number, retryMs: number) =>
+        webhooks.postTo(backend, body, timeoutMs, retryMs);
+      return imagePolicyWebhook({ policy: imagePolicy, post, clock });
+    },
+    OwnerReferencesPermissionEnforcement() {
+      const resourcesOf = (apiVersion: string, kind: string) =>
+        [...context.resources.values()].filter(r => r.kind === kind && apiVersionOf(r) === apiVersion);
+      return ownerReferencesPermission({ authorizer: access.authorizer, resourcesOf });
+    },
+    PodNodeSelector: () => podNodeSelector(nodeSelectors, namespaces),
+    PodTolerationRestriction: () => podTolerationRestriction(podTolerations, namespaces),
+  };
 }
 
 /** Those no flag names: Kubernetes checks the same outside of admission. */

@@ -63,12 +63,12 @@ export class WebhookClient {
     }
   }
 
-  /** The same to where a kubeconfig leads, with its credentials; again for a while when the server has trouble. */
-  postTo(access: ClusterAccess, body: unknown, timeoutMs: number): Promise<unknown> {
-    return this.#insist(access, body, timeoutMs, firstRetryMs, parse);
+  /** The same to where a kubeconfig leads, with its credentials; again for a while when the server has trouble, first after `retryMs`. */
+  postTo(access: ClusterAccess, body: unknown, timeoutMs: number, retryMs = firstRetryMs): Promise<unknown> {
+    return this.#insist(access, body, timeoutMs, retryMs, parse);
   }
 
-  /** The same, whatever the server answers; `retryMs`: the wait before the second attempt. */
+  /** The same, whatever the server answers. */
   deliver(access: ClusterAccess, body: unknown, timeoutMs: number, retryMs: number): Promise<void> {
     return this.#insist(access, body, timeoutMs, retryMs, () => {});
   }

@@ -1,0 +1,14 @@
+// What plugins of admission are told by an AdmissionConfiguration, PodSecurity apart.
+import type { EventLimit } from './optional/event-rate-limit.ts';
+import type { ImagePolicy } from './optional/image-policy.ts';
+import type { NodeSelectors } from './optional/pod-node-selector.ts';
+import type { PodTolerations } from './optional/pod-toleration-restriction.ts';
+
+export interface AdmissionSettings {
+  /** EventRateLimit is of no use without. */
+  readonly eventLimits?: readonly EventLimit[];
+  /** ImagePolicyWebhook is of no use without. */
+  readonly imagePolicy?: ImagePolicy;
+  readonly nodeSelectors?: NodeSelectors;
+  readonly podTolerations?: PodTolerations;
+}
