@@ -5,12 +5,18 @@ import { type Amounts, add, amountsOf, maxInto } from './amounts.ts';
 
 export type Side = 'requests' | 'limits';
 
-/**
- * The most the pod may hold at any time: its containers and sidecars together or an init container beside the sidecars
- * before it, whichever is more; the pod's own resources where it states them; its overhead.
- */
+/** What quotas count: `statedAmounts` and the pod's overhead. */
 export function podAmounts(pod: Pod, side: Side): Map<string, Quantity> {
-  const { spec } = pod;
+  const total = statedAmounts(pod, side);
+  addOverhead(total, amountsOf(pod.spec.overhead), side);
+  return total;
+}
+
+/**
+ * The most the pod's containers may hold at any time, as limit ranges see it: containers and sidecars together or an init
+ * container beside the sidecars before it, whichever is more; the pod's own resources where it states them.
+ */
+export function statedAmounts({ spec }: Pod, side: Side): Map<string, Quantity> {
   const of = (c: Container) => amountsOf(c.resources?.[side]);
   const total = new Map<string, Quantity>();
   for (const c of spec.containers) add(total, of(c));
@@ -29,7 +35,6 @@ export function podAmounts(pod: Pod, side: Side): Map<string, Quantity> {
   }
   maxInto(total, peak);
   for (const [name, value] of amountsOf(spec.resources?.[side])) total.set(name, value);
-  addOverhead(total, amountsOf(spec.overhead), side);
   return total;
 }
 

@@ -2,7 +2,7 @@
 import type { Mutable } from '../../api/meta.ts';
 import { parseQuantity, type Quantity } from '../../api/quantity.ts';
 import { amountsOf } from '../../api/quota/amounts.ts';
-import { podAmounts } from '../../api/quota/pod-resources.ts';
+import { statedAmounts } from '../../api/quota/pod-resources.ts';
 import { forbidden } from '../../api/status.ts';
 import type {
   Container,
@@ -28,8 +28,9 @@ export function limitRanger(ranges: WatchCache): AdmissionPlugin {
   };
   return {
     name: 'LimitRanger',
-    handles: ({ resource, subresource, operation }) => {
-      if (resource.group !== '') return false;
+    handles: ({ resource, subresource, operation, old }) => {
+      // What is being deleted is let go.
+      if (resource.group !== '' || old?.metadata.deletionTimestamp !== undefined) return false;
       if (resource.resource === 'pods')
         return operation === 'CREATE' ? subresource === '' : operation === 'UPDATE' && subresource === 'resize';
       return (
@@ -38,17 +39,18 @@ export function limitRanger(ranges: WatchCache): AdmissionPlugin {
         (operation === 'CREATE' || operation === 'UPDATE')
       );
     },
-    mutate({ resource, namespace, object, operation }) {
-      if (resource.resource !== 'pods' || operation !== 'CREATE') return;
+    mutate({ resource, namespace, object }) {
+      if (resource.resource !== 'pods') return;
       for (const range of rangesOf(namespace)) fillIn(object as unknown as Mutable<Pod>, range);
     },
     validate(attributes) {
-      const found = rangesOf(attributes.namespace);
-      if (!found.length) return;
-      const errors = found.flatMap(range => range.spec?.limits ?? []).flatMap(item => check(attributes, item));
-      if (!errors.length) return;
-      const text = errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`;
-      throw forbidden(attributes.resource, attributes.name, text);
+      // The first range that something is wrong with tells all of it.
+      for (const range of rangesOf(attributes.namespace)) {
+        const errors = new Set((range.spec?.limits ?? []).flatMap(item => check(attributes, item)));
+        if (!errors.size) continue;
+        const text = [...errors].join(', ');
+        throw forbidden(attributes.resource, attributes.name, errors.size === 1 ? text : `[${text}]`);
+      }
     },
   };
 }
@@ -93,40 +95,57 @@ function containerDefaults(range: LimitRange): Record<'requests' | 'limits', Rec
 function check({ resource, object }: AdmissionAttributes, item: LimitRangeItem): string[] {
   if (resource.resource === 'persistentvolumeclaims') {
     if (item.type !== 'PersistentVolumeClaim') return [];
-    const { spec } = object as unknown as PersistentVolumeClaim;
-    const { requests, limits } = (spec.resources ?? {}) as ResourceRequirements;
-    return bounds(item, amountsOf(requests), amountsOf(limits), false);
+    const asked = amountsOf((object as unknown as PersistentVolumeClaim).spec.resources?.requests);
+    return [
+      ...sorted(item.min).flatMap(([name, min]) => tooLittle(item.type, name, min, asked, none)),
+      ...sorted(item.max).flatMap(([name, max]) => tooMuchAsked(item.type, name, max, asked)),
+    ];
   }
   const pod = object as unknown as Pod;
-  if (item.type === 'Pod') return bounds(item, podAmounts(pod, 'requests'), podAmounts(pod, 'limits'), true);
+  if (item.type === 'Pod') return bounds(item, statedAmounts(pod, 'requests'), statedAmounts(pod, 'limits'));
   if (item.type !== 'Container') return [];
   return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].flatMap(c =>
-    bounds(item, amountsOf(c.resources?.requests), amountsOf(c.resources?.limits), true),
+    bounds(item, amountsOf(c.resources?.requests), amountsOf(c.resources?.limits)),
   );
 }
 
 type Found = ReadonlyMap<string, Quantity>;
+const none: Found = new Map();
 
-function bounds(item: LimitRangeItem, requests: Found, limits: Found, withLimits: boolean): string[] {
-  const errors: string[] = [];
-  const type = item.type;
-  const over = (name: string, bound: string, sign: number, word: string) => {
-    const by = parseQuantity(bound);
-    const beyond = (q: Quantity | undefined) => q !== undefined && Math.sign(q.compare(by)) === sign;
-    const [request, limit] = [requests.get(name), limits.get(name)];
-    const say = (what: string) => errors.push(`${word} ${name} usage per ${type} is ${bound}${what}`);
-    // One fault for each bound, as Kubernetes words it.
-    if (sign < 0 && !request) say('.  No request is specified');
-    else if (sign > 0 && withLimits && !limit) say('.  No limit is specified');
-    else if (sign < 0 && beyond(request)) say(`, but request is ${request}`);
-    else if (beyond(limit)) say(`, but limit is ${limit}`);
-    else if (beyond(request)) say(`, but request is ${request}`);
-  };
-  for (const [name, min] of sorted(item.min)) over(name, min, -1, 'minimum');
-  for (const [name, max] of sorted(item.max)) over(name, max, 1, 'maximum');
-  for (const [name, ratio] of sorted(item.maxLimitRequestRatio))
-    errors.push(...ratioOf(name, ratio, type, requests, limits));
-  return errors;
+/** One fault for each bound of a container or pod, as Kubernetes words it. */
+function bounds(item: LimitRangeItem, requests: Found, limits: Found): string[] {
+  const { type } = item;
+  return [
+    ...sorted(item.min).flatMap(([name, min]) => tooLittle(type, name, min, requests, limits)),
+    ...sorted(item.max).flatMap(([name, max]) => tooMuch(type, name, max, requests, limits)),
+    ...sorted(item.maxLimitRequestRatio).flatMap(([name, ratio]) => ratioOf(name, ratio, type, requests, limits)),
+  ];
+}
+
+function tooLittle(type: string, name: string, min: string, requests: Found, limits: Found): string[] {
+  const bound = parseQuantity(min);
+  const [request, limit] = [requests.get(name), limits.get(name)];
+  const head = `minimum ${name} usage per ${type} is ${min}`;
+  if (!request) return [`${head}.  No request is specified`];
+  if (request.compare(bound) < 0) return [`${head}, but request is ${request}`];
+  return limit && limit.compare(bound) < 0 ? [`${head}, but limit is ${limit}`] : [];
+}
+
+function tooMuch(type: string, name: string, max: string, requests: Found, limits: Found): string[] {
+  const bound = parseQuantity(max);
+  const [request, limit] = [requests.get(name), limits.get(name)];
+  const head = `maximum ${name} usage per ${type} is ${max}`;
+  if (!limit) return [`${head}.  No limit is specified`];
+  if (limit.compare(bound) > 0) return [`${head}, but limit is ${limit}`];
+  return request && request.compare(bound) > 0 ? [`${head}, but request is ${request}`] : [];
+}
+
+/** Of claims, whose limits nobody heeds. */
+function tooMuchAsked(type: string, name: string, max: string, requests: Found): string[] {
+  const request = requests.get(name);
+  const head = `maximum ${name} usage per ${type} is ${max}`;
+  if (!request) return [`${head}.  No request is specified`];
+  return request.compare(parseQuantity(max)) > 0 ? [`${head}, but request is ${request}`] : [];
 }
 
 function ratioOf(name: string, ratio: string, type: string, requests: Found, limits: Found): string[] {
