@@ -62,6 +62,26 @@ test('a limit range fills in and limits', async () => {
   );
 });
 
+test('who mutates names an object by what its name is made of, who validates by its name', async () => {
+  const namespace = await newNamespace();
+  const draft = {
+    ...podIn(namespace, { serviceAccountName: 'absent' }),
+    metadata: { generateName: 'web-', namespace },
+  };
+  assert.equal(
+    await message(client.create(coreV1.pods, draft as Draft<Pod>)),
+    `pods "web-" is forbidden: error looking up service account ${namespace}/absent: serviceaccount "absent" not found`,
+  );
+  const limits = [{ type: 'Container', max: { cpu: '1' } }];
+  await client.create(coreV1.limitranges, { metadata: { name: 'l', namespace }, spec: { limits } });
+  const containers = [{ name: 'c', image: 'x', resources: { limits: { cpu: '2' } } }];
+  const big = { ...podIn(namespace, { containers }), metadata: { generateName: 'web-', namespace } };
+  assert.match(
+    await message(client.create(coreV1.pods, big as Draft<Pod>)),
+    /^pods "web-[a-z0-9]{5}" is forbidden: maximum cpu/,
+  );
+});
+
 test('a quota holds against requests at the same time', async () => {
   const namespace = await newNamespace();
   const hard = { pods: '3', 'requests.cpu': '250m' };

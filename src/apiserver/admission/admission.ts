@@ -11,7 +11,7 @@ export interface AdmissionAttributes {
   readonly resource: Resource;
   readonly subresource: string;
   readonly namespace: string;
-  /** Empty on a create with generateName until the name is known. */
+  /** On a create with generateName that, as long as plugins mutate. */
   readonly name: string;
   readonly user: UserInfo;
   readonly dryRun: boolean;

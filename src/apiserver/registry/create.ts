@@ -32,7 +32,7 @@ export async function createObject(
     try {
       // Each attempt has a draft of its own.
       return await registry.onFreshCaches(() =>
-        createOnce(registry, namespace, registry.shared ? cloneDeep(draft) : draft, context),
+        createOnce(registry, namespace, registry.shared ? cloneDeep(draft) : draft, context, generated),
       );
     } catch (error) {
       if (!(error instanceof StoreConflictError)) throw error;
@@ -72,6 +72,7 @@ async function createOnce(
   namespace: string,
   draft: Mutable<KubeObject>,
   context: WriteContext,
+  generated: string | undefined,
 ): Promise<Stored> {
   const { admission, clock, random, hooks } = registry.options;
   const { strategy } = registry;
@@ -88,7 +89,8 @@ async function createOnce(
   // Before admission: what plugins fill in is nobody's.
   recordManager(registry, undefined, draft, context);
   if (large) await pause();
-  const waiting = admission.mutate(attributes);
+  // Those who mutate are not to know the name that was made.
+  const waiting = admission.mutate(generated ? { ...attributes, name: generated } : attributes);
   if (waiting) await waiting;
   dedupeOwners(draft, context.warn, 'admitted');
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));
