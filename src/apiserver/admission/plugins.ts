@@ -109,7 +109,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     namespaceLifecycle(cacheOf('', 'namespaces')),
     ...optional([namespaceExists(cacheOf('', 'namespaces')), limitPodHardAntiAffinityTopology]),
     limitRanger(cacheOf('', 'limitranges')),
-    serviceAccountAdmission(cacheOf('', 'serviceaccounts'), context.random),
+    serviceAccountAdmission({ accounts: cacheOf('', 'serviceaccounts'), random: context.random, clock }),
     nodeRestriction({
       pods: cacheOf('', 'pods'),
       nodes: cacheOf('', 'nodes'),
