@@ -14,6 +14,7 @@ import { validateClaimSpec } from '../core/claim-spec.ts';
 import { claimSpecDefaults, podTemplateDefaults } from '../core/pod-default.ts';
 import { dropTemplateFields } from '../core/pod-gate.ts';
 import { podTemplateWarnings } from '../core/pod-warning.ts';
+import { claimSpecWarnings } from '../core/volume-warning.ts';
 import {
   hostnameWarnings,
   validateAtMost,
@@ -79,7 +80,6 @@ function validate(set: StatefulSet, errors: FieldErrors, context: RuleContext): 
   }
   validateNonNegative(spec.replicas, SPEC.child('replicas'), errors);
   validateNonNegative(spec.minReadySeconds, SPEC.child('minReadySeconds'), errors);
-  validateNonNegative(spec.revisionHistoryLimit, SPEC.child('revisionHistoryLimit'), errors);
   validateNonNegative(spec.ordinals?.start, SPEC.child('ordinals', 'start'), errors);
   validateWorkloadSelector(spec, 'statefulset', SPEC, errors);
   if (!set.metadata.resourceVersion) validateNew(spec, errors);
@@ -174,6 +174,8 @@ export const statefulSetStrategy: Strategy<StatefulSet> = {
     if (old && semanticEqual(old.spec, set.spec)) return [];
     const out = old ? [] : hostnameWarnings(set.metadata.name, 'Pod names and hostnames');
     out.push(...podTemplateWarnings(set.spec.template, SPEC.child('template')));
+    for (const [i, claim] of (set.spec.volumeClaimTemplates ?? []).entries())
+      out.push(...claimSpecWarnings(claim.spec, SPEC.child('volumeClaimTemplates').index(i)));
     if ((set.spec.revisionHistoryLimit ?? 0) < 0)
       out.push(
         'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended',

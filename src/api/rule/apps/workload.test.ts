@@ -288,3 +288,21 @@ test('names that make bad hostnames are warned of', () => {
   ]);
   assert.deepEqual(strategy.warnings!(dotted, dotted, ruleContext()), []);
 });
+
+test('a stateful set may keep all revisions, and is told so', () => {
+  const claims = [
+    {
+      metadata: { name: 'c' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '100m' } } },
+    },
+  ];
+  const set = create(
+    strategyOf('apps/statefulsets'),
+    objectOf({ revisionHistoryLimit: -1, volumeClaimTemplates: claims }),
+  );
+  assert.deepEqual(set.errors, []);
+  assert.deepEqual(strategyOf('apps/statefulsets').warnings!(set.object, undefined, ruleContext()), [
+    'spec.volumeClaimTemplates[0].resources.requests[storage]: fractional byte value "100m" is invalid, must be an integer',
+    'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended',
+  ]);
+});

@@ -1,6 +1,6 @@
 // The spec of a PersistentVolumeClaim, wherever it stands: on its own, for an ephemeral volume.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
-import { isDns1123Subdomain } from '../../name-rule.ts';
+import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
 import type { PersistentVolumeClaimSpec } from '../../type/core-v1.ts';
 import { validateLabelSelector } from '../meta.ts';
 import { amount } from './resource-name.ts';
@@ -41,4 +41,13 @@ function validateDataSource(spec: PersistentVolumeClaimSpec, at: FieldPath, erro
     if (source.apiGroup)
       for (const m of isDns1123Subdomain(source.apiGroup)) errors.invalid(here.child('apiGroup'), source.apiGroup, m);
   }
+  const { dataSource, dataSourceRef } = spec;
+  const namespace = dataSourceRef?.namespace;
+  if (namespace)
+    for (const m of isDns1123Label(namespace)) errors.invalid(at.child('dataSourceRef', 'namespace'), namespace, m);
+  if (!dataSource || !dataSourceRef) return;
+  const wrong = (why: string) => errors.invalid(at, at.child('dataSource').toString(), why);
+  if (namespace) wrong('may not be specified when dataSourceRef.namespace is specified');
+  else if ((['apiGroup', 'kind', 'name'] as const).some(k => (dataSource[k] ?? '') !== (dataSourceRef[k] ?? '')))
+    wrong('must match dataSourceRef');
 }

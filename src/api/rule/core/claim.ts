@@ -2,18 +2,34 @@
 import { type FieldErrors, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { IMMUTABLE } from '../../name-rule.ts';
-import type { Strategy } from '../../strategy.ts';
+import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '../../type/core-v1.ts';
 import { diffText } from '../diff.ts';
 import { semanticEqual } from '../record.ts';
 import { validateClaimSpec } from './claim-spec.ts';
 import { amount, validateResourceAmount } from './resource-name.ts';
+import { claimWarnings } from './volume-warning.ts';
 
 const SPEC = path('spec');
 const STATUS = path('status');
 const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class';
 
 type Claim = PersistentVolumeClaim;
+
+const isKnownSource = ({ apiGroup, kind }: NonNullable<PersistentVolumeClaimSpec['dataSource']>): boolean =>
+  apiGroup ? apiGroup === 'snapshot.storage.k8s.io' && kind === 'VolumeSnapshot' : kind === 'PersistentVolumeClaim';
+
+/** The old name of the source takes claims and snapshots only, and drops others; nothing is taken of other namespaces. */
+function dropSources(
+  spec: Mutable<PersistentVolumeClaimSpec>,
+  old: PersistentVolumeClaimSpec | undefined,
+  { featureEnabled }: RuleContext,
+): void {
+  if (spec.dataSource && !old?.dataSource && !old?.dataSourceRef && !isKnownSource(spec.dataSource))
+    delete spec.dataSource;
+  if (spec.dataSourceRef?.namespace && !old?.dataSourceRef && !featureEnabled('CrossNamespaceVolumeDataSource'))
+    delete spec.dataSourceRef;
+}
 
 /** The old and the new name of the source say the same, where the old can. */
 function sameSources(spec: Mutable<PersistentVolumeClaimSpec>): void {
@@ -68,12 +84,16 @@ export const claimStrategy: Strategy<Claim> = {
     claim.spec.volumeMode ??= 'Filesystem';
     claim.status = { ...claim.status, phase: claim.status?.phase || 'Pending' };
   },
-  prepareForCreate(claim) {
+  prepareForCreate(claim, context) {
     claim.status = { phase: 'Pending' };
-    if (claim.spec) sameSources(claim.spec);
+    if (!claim.spec) return;
+    dropSources(claim.spec, undefined, context);
+    sameSources(claim.spec);
   },
-  prepareForUpdate(claim, _old, context) {
-    if (context.subresource === '' && claim.spec) sameSources(claim.spec);
+  prepareForUpdate(claim, old, context) {
+    if (context.subresource !== '' || !claim.spec) return;
+    dropSources(claim.spec, old.spec, context);
+    sameSources(claim.spec);
   },
   validate(claim, errors, context) {
     if (context.subresource === 'status') {
@@ -84,4 +104,5 @@ export const claimStrategy: Strategy<Claim> = {
   validateUpdate(now, old, errors, context) {
     if (context.subresource === '') validateUpdate(now, old, errors);
   },
+  warnings: (claim, _old, { subresource }) => (subresource === '' ? claimWarnings(claim) : []),
 };

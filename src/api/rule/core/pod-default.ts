@@ -124,8 +124,13 @@ function volumeDefaults(volume: Mutable<Volume>): void {
   if (volume.projected) projectedDefaults(volume.projected);
   if (volume.hostPath) volume.hostPath.type ??= '';
   if (volume.image) volume.image.pullPolicy ||= defaultPullPolicy(volume.image.reference ?? '');
-  if (volume.iscsi) volume.iscsi.iscsiInterface ||= 'default';
+  storageDefaults(volume);
   if (volume.ephemeral?.volumeClaimTemplate) claimSpecDefaults(volume.ephemeral.volumeClaimTemplate.spec);
+}
+
+/** Of volumes on storage systems, wherever they stand: in a pod, in a PersistentVolume. */
+export function storageDefaults(volume: Mutable<Pick<Volume, 'iscsi' | 'rbd' | 'scaleIO' | 'azureDisk'>>): void {
+  if (volume.iscsi) volume.iscsi.iscsiInterface ||= 'default';
   if (volume.rbd) {
     volume.rbd.pool ||= 'rbd';
     volume.rbd.user ||= 'admin';

@@ -1,19 +1,13 @@
 // Warnings about pods and pod templates: things that are accepted and probably not meant.
-import { own } from '../../../base/own.ts';
 import { isCanonicalPart } from '../../canonical-part.ts';
 import { type FieldPath, path } from '../../field-error.ts';
 import { parseIp } from '../../name-rule.ts';
 import type { Container, Pod, PodSpec, PodTemplateSpec, Volume } from '../../type/core-v1.ts';
 import type { ObjectMeta } from '../../type/meta-v1.ts';
+import { deprecatedLabel, labelSelectorWarnings } from './label-warning.ts';
 import { amount } from './resource-name.ts';
-
-const NODE_LABELS: Readonly<Record<string, string>> = {
-  'beta.kubernetes.io/arch': 'deprecated since v1.14; use "kubernetes.io/arch" instead',
-  'beta.kubernetes.io/os': 'deprecated since v1.14; use "kubernetes.io/os" instead',
-  'failure-domain.beta.kubernetes.io/region': 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
-  'failure-domain.beta.kubernetes.io/zone': 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
-  'beta.kubernetes.io/instance-type': 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
-};
+import { overlapWarnings } from './volume-overlap.ts';
+import { claimSpecWarnings } from './volume-warning.ts';
 
 const ANNOTATIONS: readonly [prefix: string, warning: string][] = [
   ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
@@ -52,16 +46,20 @@ function warningsOf(meta: ObjectMeta | undefined, metaAt: FieldPath, spec: PodSp
   const out: string[] = [];
   const warn = (where: FieldPath, text: string) => out.push(`${where}: ${text}`);
   for (const label in spec.nodeSelector) {
-    const text = own(NODE_LABELS, label);
+    const text = deprecatedLabel(label);
     if (text) warn(at.child('nodeSelector').key(label), text);
   }
   if (meta?.annotations) annotationWarnings(meta.annotations, metaAt.child('annotations'), warn);
-  if (spec.affinity || spec.topologySpreadConstraints) placementWarnings(spec, at, warn);
+  if (spec.affinity || spec.topologySpreadConstraints) placementWarnings(spec, at, out, warn);
   for (const [i, volume] of (spec.volumes ?? []).entries()) {
     for (const key in volume) {
       const text = VOLUMES[key as keyof Volume];
       if (text) warn(at.child('volumes').index(i).child(key), text);
     }
+    const claim = volume.ephemeral?.volumeClaimTemplate;
+    const claimAt = at.child('volumes').index(i).child('ephemeral', 'volumeClaimTemplate', 'spec');
+    if (claim) out.push(...claimSpecWarnings(claim.spec, claimAt));
+    out.push(...overlapWarnings(volume));
   }
   pullSecretWarnings(spec, at, warn);
   hostAliasWarnings(spec, at, warn);
@@ -91,7 +89,7 @@ const REQUIRED = 'requiredDuringSchedulingIgnoredDuringExecution';
 const PREFERRED = 'preferredDuringSchedulingIgnoredDuringExecution';
 const MATCHES_NOTHING = 'a null labelSelector results in matching no pod';
 
-function placementWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
+function placementWarnings(spec: PodSpec, at: FieldPath, out: string[], warn: Warn): void {
   const node = spec.affinity?.nodeAffinity;
   const here = at.child('affinity', 'nodeAffinity');
   const terms = [
@@ -102,12 +100,7 @@ function placementWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
       (t, i) => [t.preference, here.child(PREFERRED).index(i).child('preference')] as const,
     ),
   ];
-  for (const [term, where] of terms) {
-    for (const [i, { key }] of (term.matchExpressions ?? []).entries()) {
-      const text = own(NODE_LABELS, key);
-      if (text) warn(where.child('matchExpressions').index(i).child('key'), `${key} is ${text}`);
-    }
-  }
+  for (const [term, where] of terms) out.push(...labelSelectorWarnings(term, where));
   for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
     const affinity = spec.affinity?.[kind];
     const kindAt = at.child('affinity', kind);
@@ -119,7 +112,7 @@ function placementWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
   }
   for (const [i, constraint] of (spec.topologySpreadConstraints ?? []).entries()) {
     const where = at.child('topologySpreadConstraints').index(i);
-    const text = own(NODE_LABELS, constraint.topologyKey);
+    const text = deprecatedLabel(constraint.topologyKey);
     if (text) warn(where.child('topologyKey'), `${constraint.topologyKey} is ${text}`);
     if (!constraint.labelSelector) warn(where.child('labelSelector'), MATCHES_NOTHING);
   }

@@ -486,3 +486,24 @@ test('warns of what is accepted and not meant', () => {
     'spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1',
   ]);
 });
+
+test('warns of files that lie where others lie', () => {
+  const file = (...paths: string[]) => ({ items: paths.map(path => ({ key: 'k', path })) });
+  const volumes = [
+    { name: 'a', configMap: { name: 'm', ...file('x/y', 'x') } },
+    { name: 'b', secret: { secretName: 's', ...file('x/y', 'x/yz') } },
+    {
+      name: 'c',
+      projected: {
+        sources: [{}, { configMap: { name: 'm', ...file('x') } }, { serviceAccountToken: { path: 'x/t' } }],
+      },
+    },
+  ];
+  const { object, errors } = create(podStrategy, podOf({ volumes, serviceAccountName: 'sa' }));
+  assert.deepEqual(errors, []);
+  assert.deepEqual(podStrategy.warnings!(object, undefined, ruleContext()), [
+    'volume "a" (ConfigMap): overlapping paths: "x" with "x/y"',
+    'volume "c" (Projected) has no sources provided',
+    'volume "c" (Projected): overlapping paths: "x/t" (ServiceAccountToken) with "x" (ConfigMap "m")',
+  ]);
+});
