@@ -108,7 +108,8 @@ function validateEphemeralFields(container: EphemeralContainer, at: FieldPath, e
   const why = 'cannot be set for an Ephemeral Container';
   for (const field of NOT_EPHEMERAL) {
     const value = container[field];
-    const set = typeof value === 'object' ? Object.keys(value).length > 0 || field.endsWith('Probe') : value;
+    const pointed = field.endsWith('Probe') || field === 'lifecycle';
+    const set = typeof value === 'object' ? pointed || Object.keys(value).length > 0 : value;
     if (set) errors.forbidden(at.child(field), why);
   }
   for (const [i, mount] of (container.volumeMounts ?? []).entries()) {

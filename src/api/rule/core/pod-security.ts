@@ -8,10 +8,10 @@ import type {
   SeccompProfile,
   SecurityContext,
   Sysctl,
-  WindowsSecurityContextOptions,
 } from '../../type/core-v1.ts';
 import { validateOneOf } from './pod-common.ts';
 import { validateDescendingPath } from './pod-path.ts';
+import { validateWindowsOptions } from './pod-windows.ts';
 
 const PROFILE_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
 const SYSCTL_SEGMENT = '[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
@@ -142,19 +142,6 @@ export function validateAppArmor(profile: AppArmorProfile, at: FieldPath, errors
   if (localhostProfile.length > 4095) errors.tooLong(here, 4095);
 }
 
-function validateWindowsOptions(options: WindowsSecurityContextOptions, at: FieldPath, errors: FieldErrors): void {
-  const { gmsaCredentialSpec: spec, runAsUserName: user } = options;
-  if (spec !== undefined && spec.length > 64 * 1024)
-    errors.invalid(at.child('gmsaCredentialSpec'), spec, 'gmsaCredentialSpec size must be under 64 KiB');
-  if (spec === '') errors.invalid(at.child('gmsaCredentialSpec'), spec, 'gmsaCredentialSpec cannot be an empty string');
-  if (user === undefined) return;
-  const here = at.child('runAsUserName');
-  if (user === '') errors.invalid(here, user, 'runAsUserName cannot be an empty string');
-  const parts = user.split('\\');
-  if (parts.length > 2) errors.invalid(here, user, "runAsUserName cannot contain more than one backslash ('\\')");
-  if (/[\u0000-\u001f\u007f]/.test(user)) errors.invalid(here, user, 'runAsUserName cannot contain control characters');
-}
-
 const FOREIGN_TO_WINDOWS: readonly (keyof SecurityContext & keyof PodSecurityContext)[] = [
   'appArmorProfile',
   'seLinuxOptions',
@@ -197,7 +184,7 @@ function validateWindowsPod(
   errors: FieldErrors,
 ): void {
   const why = 'cannot be set for a windows pod';
-  for (const key of ['hostPID', 'hostIPC', 'hostNetwork'] as const) if (spec[key]) errors.forbidden(at.child(key), why);
+  for (const key of ['hostPID', 'hostIPC'] as const) if (spec[key]) errors.forbidden(at.child(key), why);
   if (spec.hostUsers !== undefined) errors.forbidden(at.child('hostUsers'), why);
   if (spec.shareProcessNamespace !== undefined) errors.forbidden(at.child('shareProcessNamespace'), why);
   const podOnly = [

@@ -27,6 +27,7 @@ import {
 } from './pod-scheduling.ts';
 import { validateHostUsers, validateOs, validatePodSecurityContext } from './pod-security.ts';
 import { validateVolumes } from './pod-volume.ts';
+import { validateHostProcesses } from './pod-windows.ts';
 
 export interface PodSpecOptions {
   /** Name of the pod, '' when it is not known; a template has none. */
@@ -117,10 +118,12 @@ function validateRest(spec: PodSpec, at: FieldPath, errors: FieldErrors, options
     errors.invalid(at.child('activeDeadlineSeconds'), deadline, inclusiveRangeError(1, MAX_INT32));
   if (spec.hostAliases) validateHostAliases(spec.hostAliases, at.child('hostAliases'), errors);
   const preemption = spec.preemptionPolicy;
-  if (preemption !== undefined && preemption !== 'Never' && preemption !== 'PreemptLowerPriority')
+  if ((preemption as string) === '') errors.required(at.child('preemptionPolicy'));
+  else if (preemption !== undefined && preemption !== 'Never' && preemption !== 'PreemptLowerPriority')
     errors.notSupported(at.child('preemptionPolicy'), preemption, ['Never', 'PreemptLowerPriority']);
   if (spec.overhead) validateResources({ limits: spec.overhead }, NO_CLAIMS, at.child('overhead'), errors);
   if (spec.os) validateOs(spec, at, errors);
+  validateHostProcesses(spec, at, errors);
   const group = spec.schedulingGroup?.podGroupName;
   if (spec.schedulingGroup && !group)
     errors.required(at.child('schedulingGroup'), 'must specify one of: `podGroupName`');
@@ -179,7 +182,6 @@ function validateDns(
     if (!name) errors.required(at.child('options').index(i), 'must not be empty');
 }
 
-/** A pod template of a workload. */
 /** Of a pod, or of the pods that something makes. */
 function podSpecOf(object: KubeObject): PodSpec | undefined {
   interface Templated extends Partial<PodSpec> {
@@ -191,6 +193,7 @@ function podSpecOf(object: KubeObject): PodSpec | undefined {
   return templated?.template?.spec ?? template?.spec ?? (spec as PodSpec | undefined);
 }
 
+/** A pod template of a workload. */
 export function validatePodTemplateSpec(
   template: PodTemplateSpec,
   at: FieldPath,

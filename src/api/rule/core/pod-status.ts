@@ -1,6 +1,14 @@
 // What a status update of a pod may say.
+import { own } from '../../../base/own.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
-import { IMMUTABLE, isDns1123Subdomain, isIpAddress, isQualifiedName } from '../../name-rule.ts';
+import {
+  IMMUTABLE,
+  isDns1123Subdomain,
+  isIpAddress,
+  isQualifiedName,
+  isUnixId,
+  NOT_NEGATIVE,
+} from '../../name-rule.ts';
 import type { Container, ContainerStatus, Pod } from '../../type/core-v1.ts';
 
 const STATUS = path('status');
@@ -13,7 +21,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod, errors: FieldErrors)
   if ((spec.nodeName ?? '') !== (old.spec.nodeName ?? ''))
     errors.forbidden(STATUS.child('nodeName'), 'may not be changed directly');
   if ((status.observedGeneration ?? 0) < 0)
-    errors.invalid(STATUS.child('observedGeneration'), status.observedGeneration, 'must be greater than or equal to 0');
+    errors.invalid(STATUS.child('observedGeneration'), status.observedGeneration, NOT_NEGATIVE);
   validateConditions(pod, errors);
   if (spec.restartPolicy !== 'Always') validateTransitions(pod, old, errors);
   if (old.status.qosClass && status.qosClass !== old.status.qosClass)
@@ -21,11 +29,65 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod, errors: FieldErrors)
   validateIps(status.podIPs, STATUS.child('podIPs'), errors);
   validateIps(status.hostIPs, STATUS.child('hostIPs'), errors);
   validateClaimStatuses(pod, errors);
+  for (const [statuses, containers] of STATUSES) {
+    for (const [i, container] of (status[statuses] ?? []).entries()) {
+      const at = STATUS.child(statuses).index(i);
+      validateUser(container, spec.os?.name, at, errors);
+      const spoken = (spec[containers] as readonly Container[] | undefined)?.find(c => c.name === container.name);
+      validateHealth(container, spoken, at.child('allocatedResourcesStatus'), errors);
+    }
+  }
+}
+
+const STATUSES = [
+  ['containerStatuses', 'containers'],
+  ['initContainerStatuses', 'initContainers'],
+  ['ephemeralContainerStatuses', 'ephemeralContainers'],
+] as const;
+
+function validateUser({ user }: ContainerStatus, os: string | undefined, at: FieldPath, errors: FieldErrors): void {
+  const linux = user?.linux;
+  if (!linux) return;
+  const here = at.child('linux');
+  if (os === 'windows') {
+    errors.forbidden(here, 'cannot be set for a windows pod');
+    return;
+  }
+  for (const field of ['uid', 'gid'] as const)
+    for (const m of isUnixId(linux[field] ?? 0)) errors.invalid(here.child(field), linux[field], m);
+  for (const [i, group] of (linux.supplementalGroups ?? []).entries())
+    for (const m of isUnixId(group)) errors.invalid(here.child('supplementalGroups').index(i), group, m);
+}
+
+const HEALTH = ['Healthy', 'Unhealthy', 'Unknown'];
+
+/** Of devices that the container asked for, each told of once. */
+function validateHealth(
+  { allocatedResourcesStatus: list }: ContainerStatus,
+  container: Container | undefined,
+  at: FieldPath,
+  errors: FieldErrors,
+): void {
+  for (const [i, { name, resources }] of (list ?? []).entries()) {
+    const { requests, claims } = container?.resources ?? {};
+    const claimed = claims?.some(c => name === `claim:${c.request ? `${c.name}/${c.request}` : c.name}`);
+    if (!claimed && own(requests, name) === undefined)
+      errors.invalid(at.index(i).child('name'), name, "must match one of the container's resource requests");
+    const seen = new Set<string>();
+    for (const [j, { resourceID, health }] of (resources ?? []).entries()) {
+      const here = at.index(i).child('resources').index(j);
+      if (seen.has(resourceID)) errors.duplicate(here.child('resourceID'), resourceID);
+      seen.add(resourceID);
+      if (health && !HEALTH.includes(health)) errors.notSupported(here.child('health'), health, HEALTH);
+    }
+  }
 }
 
 function validateConditions(pod: Pod, errors: FieldErrors): void {
   const builtin = new Set(['PodScheduled', 'Ready', 'Initialized', 'ContainersReady']);
-  for (const [i, { type }] of (pod.status.conditions ?? []).entries()) {
+  for (const [i, { type, observedGeneration: generation = 0 }] of (pod.status.conditions ?? []).entries()) {
+    if (generation < 0)
+      errors.invalid(STATUS.child('conditions').index(i).child('observedGeneration'), generation, NOT_NEGATIVE);
     if (builtin.has(type)) continue;
     for (const m of isQualifiedName(type)) errors.invalid(STATUS.child('conditions').index(i).child('type'), type, m);
   }

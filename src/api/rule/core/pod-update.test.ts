@@ -221,3 +221,41 @@ test('status updates keep what is decided', () => {
   assert.deepEqual(again({ restartPolicyRules: rules }), []);
   assert.equal(again({ restartPolicyRules: rules.map(r => ({ ...r, action: 'Restart' })) }).length, 1);
 });
+
+test('a status tells of users and devices that can be', () => {
+  const claims = [{ name: 'a' }, { name: 'b', request: 'r' }];
+  const old = stored(
+    { resourceClaims: ['a', 'b'].map(name => ({ name, resourceClaimName: 'x' })) },
+    { resources: { claims, limits: { 'x.io/gpu': '1' } } },
+  );
+  const said = (status: object, pod = old) =>
+    changed(pod, p => void (p.status.containerStatuses = [{ name: 'c', ...status }] as any), 'status');
+  const at = 'status.containerStatuses[0]';
+  assert.deepEqual(said({ user: { linux: { uid: -1, gid: 0, supplementalGroups: [2 ** 31] } } }), [
+    `${at}.linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive`,
+    `${at}.linux.supplementalGroups[0]: Invalid value: 2147483648: must be between 0 and 2147483647, inclusive`,
+  ]);
+  assert.deepEqual(said({ user: { linux: { uid: 0, gid: 0 } } }, stored({ os: { name: 'windows' } })), [
+    `${at}.linux: Forbidden: cannot be set for a windows pod`,
+  ]);
+  const health = (name: string, ...resources: object[]) => ({ name, resources });
+  const sick = { resourceID: 'd', health: 'Sick' };
+  const good = ['claim:a', 'claim:b/r', 'x.io/gpu'].map(name => health(name, { resourceID: 'd', health: 'Healthy' }));
+  assert.deepEqual(said({ allocatedResourcesStatus: good }), []);
+  assert.deepEqual(
+    said({ allocatedResourcesStatus: [health('claim:b'), health('x.io/gpu', sick, { resourceID: 'd' })] }),
+    [
+      `${at}.allocatedResourcesStatus[0].name: Invalid value: "claim:b": must match one of the container's resource requests`,
+      `${at}.allocatedResourcesStatus[1].resources[0].health: Unsupported value: "Sick": supported values: "Healthy", "Unhealthy", "Unknown"`,
+      `${at}.allocatedResourcesStatus[1].resources[1].resourceID: Duplicate value: "d"`,
+    ],
+  );
+  assert.deepEqual(
+    changed(
+      old,
+      p => void (p.status.conditions = [{ type: 'Ready', status: 'True', observedGeneration: -1 }]),
+      'status',
+    ),
+    ['status.conditions[0].observedGeneration: Invalid value: -1: must be greater than or equal to 0'],
+  );
+});

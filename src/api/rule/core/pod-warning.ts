@@ -4,7 +4,9 @@ import { type FieldPath, path } from '../../field-error.ts';
 import { parseIp } from '../../name-rule.ts';
 import type { Container, Pod, PodSpec, PodTemplateSpec, Volume } from '../../type/core-v1.ts';
 import type { ObjectMeta } from '../../type/meta-v1.ts';
+import { ipWarnings } from './ip-warning.ts';
 import { deprecatedLabel, labelSelectorWarnings } from './label-warning.ts';
+import { portWarnings } from './pod-port-warning.ts';
 import { amount } from './resource-name.ts';
 import { overlapWarnings } from './volume-overlap.ts';
 import { claimSpecWarnings } from './volume-warning.ts';
@@ -62,10 +64,13 @@ function warningsOf(meta: ObjectMeta | undefined, metaAt: FieldPath, spec: PodSp
     out.push(...overlapWarnings(volume));
   }
   pullSecretWarnings(spec, at, warn);
-  hostAliasWarnings(spec, at, warn);
+  hostAliasWarnings(spec, at, out, warn);
+  for (const [i, ip] of (spec.dnsConfig?.nameservers ?? []).entries())
+    out.push(...ipWarnings(ip, at.child('dnsConfig', 'nameservers').index(i)));
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [i, c] of (spec[list] ?? []).entries()) containerWarnings(c, at.child(list).index(i), warn);
   }
+  out.push(...portWarnings(spec, at));
   const grace = spec.terminationGracePeriodSeconds;
   if (grace !== undefined && grace < 0)
     warn(
@@ -128,12 +133,13 @@ function pullSecretWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
   }
 }
 
-function hostAliasWarnings(spec: PodSpec, at: FieldPath, warn: Warn): void {
+function hostAliasWarnings(spec: PodSpec, at: FieldPath, out: string[], warn: Warn): void {
   const seen = new Map<string, number>();
   for (const [i, { ip }] of (spec.hostAliases ?? []).entries()) {
     const bytes = parseIp(ip);
     const id = bytes ? bytes.join('.') : ip;
     const here = at.child('hostAliases').index(i).child('ip');
+    out.push(...ipWarnings(ip, here));
     if (seen.has(id)) warn(here, `duplicate ip ${JSON.stringify(ip)}`);
     seen.set(id, i);
   }
@@ -151,7 +157,6 @@ function containerWarnings(c: Container, at: FieldPath, warn: Warn): void {
     }
   }
   if (c.env && c.env.length > 1) envWarnings(c, at, warn);
-  if (c.ports && c.ports.length > 1) portWarnings(c, at, warn);
 }
 
 // Canonical lists that nothing needs to be said about.
@@ -174,15 +179,4 @@ function envWarnings(c: Container, at: FieldPath, warn: Warn): void {
     seen.set(name, value ?? '');
   }
   if (!warned && isCanonicalPart(c.env!)) quiet.add(c.env!);
-}
-
-function portWarnings(c: Container, at: FieldPath, warn: Warn): void {
-  const seen = new Map<string, number>();
-  for (const [i, port] of c.ports!.entries()) {
-    const id = `${port.containerPort}/${port.protocol ?? 'TCP'}/${port.hostIP ?? ''}/${port.hostPort ?? 0}`;
-    const before = seen.get(id);
-    if (before !== undefined)
-      warn(at.child('ports').index(i), `duplicate port definition with ${at.child('ports').index(before)}`);
-    else seen.set(id, i);
-  }
 }

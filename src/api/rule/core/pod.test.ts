@@ -507,3 +507,39 @@ test('warns of files that lie where others lie', () => {
     'volume "c" (Projected): overlapping paths: "x/t" (ServiceAccountToken) with "x" (ConfigMap "m")',
   ]);
 });
+
+test('warns of ports that mean one', () => {
+  const port = (more: object) => ({ containerPort: 80, ...more });
+  const { object, errors } = create(
+    podStrategy,
+    podOf(
+      {
+        initContainers: [
+          { name: 'a', image: 'x', restartPolicy: 'Always', ports: [port({ name: 'web' })] },
+          { name: 'b', image: 'x', ports: [port({ name: 'web' })] },
+        ],
+        dnsConfig: { nameservers: ['2001:DB8::1'] },
+      },
+      {
+        ports: [
+          port({ name: 'web', hostPort: 80 }),
+          port({ hostPort: 81, hostIP: '10.0.0.1' }),
+          port({ hostPort: 81 }),
+          port({ protocol: 'UDP', hostIP: '10.0.0.1' }),
+        ],
+      },
+    ),
+  );
+  assert.deepEqual(errors, []);
+  const at = (i: number) => `spec.containers[0].ports[${i}]`;
+  const first = 'spec.initContainers[0].ports[0]';
+  assert.deepEqual(podStrategy.warnings!(object, undefined, ruleContext()), [
+    'spec.dnsConfig.nameservers[0]: IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format ("2001:db8::1")',
+    `${at(0)}: overlapping port definition with ${first}`,
+    `${at(0)}: duplicate port name "web" with ${first}, services and probes that select ports by name will use ${first}`,
+    `${at(1)}: overlapping port definition with ${first}`,
+    `${at(2)}: overlapping port definition with ${first}`,
+    `${at(2)}: dangerously ambiguous port definition with ${at(1)}`,
+    `${at(3)}: hostIP set without hostPort: {Name: HostPort:0 ContainerPort:80 Protocol:UDP HostIP:10.0.0.1}`,
+  ]);
+});
