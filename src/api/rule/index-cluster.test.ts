@@ -38,6 +38,11 @@ test('disruption budgets', () => {
     'spec.maxUnavailable: Invalid value: "110%": must not be greater than 100%',
   ]);
   assert.deepEqual(made(disruptionBudgetStrategy, { spec: {}, status: { currentHealthy: 3 } }).status, {});
+  const condition = { type: 'A', status: 'Yes', reason: 'R', lastTransitionTime: '2026-01-01T00:00:00Z' };
+  assert.deepEqual(
+    changed(disruptionBudgetStrategy, { status: { conditions: [condition] } }, { status: {} }, 'status'),
+    ['status.conditions[0].status: Unsupported value: "Yes": supported values: "False", "True", "Unknown"'],
+  );
 });
 
 test('priority classes', () => {
@@ -383,5 +388,39 @@ test('flow schemas and priority levels', () => {
     'spec.rules[0].resourceRules[0].namespaces: Required value: resource rules that are not cluster scoped must supply at least one namespace',
     'spec.rules[1].subjects: Required value: subjects must contain at least one value',
     'spec.rules[1]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty',
+  ]);
+});
+
+test('runtime classes tolerate each thing once, on nodes with labels of today', () => {
+  const toleration = { key: 'k', operator: 'Exists' };
+  const scheduling = {
+    tolerations: [toleration, { key: 'l', operator: 'Exists' }, toleration],
+    nodeSelector: { 'beta.kubernetes.io/os': 'linux' },
+  };
+  const body = { handler: 'h', scheduling };
+  assert.deepEqual(wrong(runtimeClassStrategy, body), [
+    'scheduling.tolerations[2]: Duplicate value: {"key":"k","operator":"Exists"}',
+  ]);
+  assert.deepEqual(runtimeClassStrategy.warnings!({ metadata, ...body } as never, undefined, ruleContext()), [
+    'scheduling.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
+  ]);
+});
+
+test('autoscalers tolerate no less than nothing, and scale kinds of a group', () => {
+  const spec = {
+    maxReplicas: 1,
+    scaleTargetRef: { apiVersion: 'a/b/c', kind: 'K', name: 'n' },
+    behavior: { scaleUp: { tolerance: '-1' } },
+  };
+  assert.deepEqual(wrong(podAutoscalerStrategy, { spec }), [
+    'spec.scaleTargetRef.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
+    'spec.behavior.scaleUp.tolerance: Invalid value: "-1": must be greater than or equal to 0',
+  ]);
+});
+
+test('nobody asks the signer of no name', () => {
+  const spec = { request: '', usages: ['any'], signerName: 'kubernetes.io/legacy-unknown' };
+  assert.deepEqual(wrong(signingRequestStrategy, { spec }).slice(1), [
+    'spec.signerName: Invalid value: "kubernetes.io/legacy-unknown": the legacy signerName is not allowed via this API version',
   ]);
 });

@@ -43,7 +43,7 @@ export function update<T extends KubeObject>(
   strategy.default?.(draft);
   strategy.prepareForUpdate?.(draft, old, context);
   const errors = new FieldErrors();
-  strategy.validate?.(draft as T, errors, context);
+  strategy.validate?.(draft as T, errors, { ...context, old });
   strategy.validateUpdate?.(draft as T, old, errors, context);
   return { object: draft as T, errors: lines(errors) };
 }

@@ -70,7 +70,7 @@ function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErro
     validateVersion(
       version,
       placesOf(versions, i, at.index(i)),
-      old?.spec.versions.find(v => v.name === version.name),
+      old?.spec.versions?.find(v => v.name === version.name),
       errors,
     );
   }

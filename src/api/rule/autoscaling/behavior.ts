@@ -1,8 +1,10 @@
 // How fast a HorizontalPodAutoscaler scales: defaults and rules.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
+import { NOT_NEGATIVE } from '../../name-rule.ts';
 import type { HorizontalPodAutoscalerBehavior, HPAScalingPolicy, HPAScalingRules } from '../../type/autoscaling-v2.ts';
 import { validateOneOf } from '../core/pod-common.ts';
+import { amount } from '../core/resource-name.ts';
 
 const MAX_WINDOW_SECONDS = 3600;
 const MAX_PERIOD_SECONDS = 1800;
@@ -30,11 +32,13 @@ export function validateBehavior(behavior: HorizontalPodAutoscalerBehavior, at: 
 }
 
 function validateRules(rules: HPAScalingRules, at: FieldPath, errors: FieldErrors): void {
-  const { stabilizationWindowSeconds: seconds, selectPolicy, policies = [] } = rules;
+  const { stabilizationWindowSeconds: seconds, selectPolicy, policies = [], tolerance } = rules;
   const window = at.child('stabilizationWindowSeconds');
   if (seconds !== undefined && seconds < 0) errors.invalid(window, seconds, 'must be greater than or equal to zero');
   if (seconds !== undefined && seconds > MAX_WINDOW_SECONDS)
     errors.invalid(window, seconds, `must be less than or equal to ${MAX_WINDOW_SECONDS}`);
+  if (tolerance !== undefined && amount(tolerance).sign < 0)
+    errors.invalid(at.child('tolerance'), tolerance, NOT_NEGATIVE);
   validateOneOf(selectPolicy, ['Disabled', 'Max', 'Min'], at.child('selectPolicy'), errors);
   if (policies.length === 0) errors.required(at.child('policies'), 'must specify at least one Policy');
   for (const [i, policy] of policies.entries()) validatePolicy(policy, at.child('policies').index(i), errors);

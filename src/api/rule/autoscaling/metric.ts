@@ -24,6 +24,8 @@ export function validateReference(ref: CrossVersionObjectReference, at: FieldPat
     if (!ref[field]) errors.required(at.child(field));
     else for (const m of isPathSegmentName(ref[field])) errors.invalid(at.child(field), ref[field], m);
   }
+  if (ref.apiVersion && ref.apiVersion.split('/').length > 2)
+    errors.invalid(at.child('apiVersion'), ref.apiVersion, `unexpected GroupVersion string: ${ref.apiVersion}`);
 }
 
 export function validateMetrics(metrics: readonly MetricSpec[], at: FieldPath, errors: FieldErrors): void {

@@ -9,6 +9,7 @@ import { validateSignerName } from './signer-name.ts';
 const SPEC = path('spec');
 const CONDITIONS = path('status.conditions');
 const MIN_SECONDS = 600;
+const LEGACY_SIGNER = 'kubernetes.io/legacy-unknown';
 const DECISIONS = ['Approved', 'Denied'];
 const USAGES = [
   'signing',
@@ -60,7 +61,10 @@ function validateSpec({ spec }: Request, errors: FieldErrors): void {
     if (!USAGES.includes(usage)) errors.notSupported(at.index(i), usage, USAGES.toSorted());
     if (usages.indexOf(usage) < i) errors.duplicate(at.index(i), usage);
   }
-  validateSignerName(spec.signerName, SPEC.child('signerName'), errors);
+  const signer = SPEC.child('signerName');
+  if (spec.signerName === LEGACY_SIGNER)
+    errors.invalid(signer, spec.signerName, 'the legacy signerName is not allowed via this API version');
+  else validateSignerName(spec.signerName, signer, errors);
   if (spec.expirationSeconds !== undefined && spec.expirationSeconds < MIN_SECONDS)
     errors.invalid(
       SPEC.child('expirationSeconds'),

@@ -89,6 +89,17 @@ test('nodes', () => {
   ]);
 });
 
+test('nodes keep ranges that were stored, and are told what is gone', () => {
+  const old = { spec: { podCIDRs: ['10.0.0.0/024'] } };
+  assert.deepEqual(changed(nodeStrategy, old, old), []);
+  const node = { metadata, spec: { podCIDRs: ['2001:DB8::/64'], configSource: {}, externalID: 'x' } };
+  assert.deepEqual(nodeStrategy.warnings!(node as never, undefined, ruleContext()), [
+    'spec.configSource: the feature is removed',
+    'spec.externalID: this field is deprecated, and is unused by Kubernetes',
+    'spec.podCIDRs[0]: IPv6 CIDR value "2001:DB8::/64" should be in RFC 5952 canonical format ("2001:db8::/64")',
+  ]);
+});
+
 test('endpoints and slices', () => {
   assert.deepEqual(wrong(endpointsStrategy, { subsets: [{ ports: [{ port: 80 }, { port: 81, name: 'a' }] }] }), [
     'subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`',
@@ -164,14 +175,20 @@ test('roles and bindings', () => {
 });
 
 test('leases', () => {
-  assert.deepEqual(
-    wrong(leaseStrategy, { spec: { leaseDurationSeconds: 0, leaseTransitions: -1, preferredHolder: 'x' } }),
-    [
-      'spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0',
-      'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
-      'spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined',
-    ],
-  );
+  const spec = { leaseDurationSeconds: 0, leaseTransitions: -1, preferredHolder: 'x' };
+  const context = ruleContext('', { CoordinatedLeaderElection: true });
+  assert.deepEqual(create(leaseStrategy, { metadata: fresh, spec }, context).errors, [
+    'spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0',
+    'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
+    'spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined',
+  ]);
+});
+
+test('leases are not coordinated unless that is switched on', () => {
+  const spec = { strategy: 'OldestEmulationVersion', preferredHolder: 'x' };
+  assert.deepEqual(made(leaseStrategy, { spec }).spec, {});
+  const switched = ruleContext('', { CoordinatedLeaderElection: true });
+  assert.deepEqual(create(leaseStrategy, { metadata: fresh, spec }, switched).object.spec, spec);
 });
 
 const claim = (storage: string, more: object = {}) => ({

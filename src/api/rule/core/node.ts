@@ -2,11 +2,12 @@
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { isLabelValue } from '../../name-rule.ts';
-import type { Strategy } from '../../strategy.ts';
+import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { Node, Taint } from '../../type/core-v1.ts';
 import { validateLabelName } from '../meta.ts';
 import { deepEqual } from '../record.ts';
 import { familyOf, validateCidr } from './ip-value.ts';
+import { cidrWarnings } from './ip-warning.ts';
 import { validateResourceAmount } from './resource-name.ts';
 
 const SPEC = path('spec');
@@ -42,21 +43,21 @@ function validateTaints(taints: readonly Taint[] | undefined, at: FieldPath, err
   }
 }
 
-function validatePodCidrs(node: Node, errors: FieldErrors): void {
+function validatePodCidrs(node: Node, errors: FieldErrors, held: readonly string[] | undefined): void {
   const cidrs = node.spec?.podCIDRs ?? [];
   const at = SPEC.child('podCIDRs');
-  for (const [i, cidr] of cidrs.entries()) validateCidr(cidr, at.index(i), errors);
+  for (const [i, cidr] of cidrs.entries()) validateCidr(cidr, at.index(i), errors, held);
   const families = cidrs.map(c => familyOf(c.split('/')[0]!));
   if (cidrs.length > 2 || (cidrs.length === 2 && families[0] === families[1])) errors.invalid(at, cidrs, ONE_A_FAMILY);
 }
 
-function validate(node: Node, errors: FieldErrors): void {
+function validate(node: Node, errors: FieldErrors, { old }: RuleContext): void {
   validateTaints(node.spec?.taints, SPEC.child('taints'), errors);
   for (const field of ['capacity', 'allocatable'] as const) {
     const list = node.status?.[field] ?? {};
     for (const name in list) validateResourceAmount(name, list[name]!, STATUS.child(field).key(name), errors);
   }
-  validatePodCidrs(node, errors);
+  validatePodCidrs(node, errors, (old as Node | undefined)?.spec?.podCIDRs);
 }
 
 function validateUpdate(now: Node, old: Node, errors: FieldErrors): void {
@@ -93,8 +94,10 @@ export const nodeStrategy: Strategy<Node> = {
   validateUpdate,
   warnings({ spec }) {
     const out: string[] = [];
-    if (spec?.configSource) out.push('spec.configSource: the feature is no longer supported');
+    if (spec?.configSource) out.push('spec.configSource: the feature is removed');
     if (spec?.externalID) out.push('spec.externalID: this field is deprecated, and is unused by Kubernetes');
+    for (const [i, cidr] of (spec?.podCIDRs ?? []).entries())
+      out.push(...cidrWarnings(cidr, SPEC.child('podCIDRs').index(i)));
     return out;
   },
 };

@@ -229,7 +229,13 @@ test('a status tells of users and devices that can be', () => {
     { resources: { claims, limits: { 'x.io/gpu': '1' } } },
   );
   const said = (status: object, pod = old) =>
-    changed(pod, p => void (p.status.containerStatuses = [{ name: 'c', ...status }] as any), 'status');
+    changed(
+      pod,
+      p => {
+        p.status.containerStatuses = [{ name: 'c', ...status }] as any;
+      },
+      'status',
+    );
   const at = 'status.containerStatuses[0]';
   assert.deepEqual(said({ user: { linux: { uid: -1, gid: 0, supplementalGroups: [2 ** 31] } } }), [
     `${at}.linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive`,
@@ -253,7 +259,9 @@ test('a status tells of users and devices that can be', () => {
   assert.deepEqual(
     changed(
       old,
-      p => void (p.status.conditions = [{ type: 'Ready', status: 'True', observedGeneration: -1 }]),
+      p => {
+        p.status.conditions = [{ type: 'Ready', status: 'True', observedGeneration: -1 }];
+      },
       'status',
     ),
     ['status.conditions[0].observedGeneration: Invalid value: -1: must be greater than or equal to 0'],

@@ -1,17 +1,21 @@
 // The rules of FlowSchemas.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
-import { isDns1123Subdomain } from '../../name-rule.ts';
+import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type {
   FlowSchema,
   NonResourcePolicyRule,
   PolicyRulesWithSubjects,
   ResourcePolicyRule,
+  ServiceAccountSubject,
   Subject,
 } from '../../type/flowcontrol-v1.ts';
 import { validateOneOf } from '../core/pod-common.ts';
+import { validateFlowConditions } from './flow-condition.ts';
+import { validateMandatorySchema } from './mandatory.ts';
 
 const SPEC = path('spec');
+const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'proxy', 'update', 'watch'];
 const MAX_PRECEDENCE = 10_000;
 const DEFAULT_PRECEDENCE = 1000;
 const SUBJECTS = { Group: 'group', ServiceAccount: 'serviceAccount', User: 'user' } as const;
@@ -51,8 +55,14 @@ function validateSubject(subject: Subject, at: FieldPath, errors: FieldErrors): 
     } else if (!value) errors.required(here, `${field} is required when subject kind is '${name}'`);
     else if (!value.name) errors.required(here.child('name'));
   }
-  if (kind === 'ServiceAccount' && subject.serviceAccount && !subject.serviceAccount.namespace)
-    errors.required(at.child('serviceAccount', 'namespace'), 'must specify namespace for service account');
+  if (kind === 'ServiceAccount' && subject.serviceAccount)
+    validateAccount(subject.serviceAccount, at.child('serviceAccount'), errors);
+}
+
+function validateAccount({ name, namespace }: ServiceAccountSubject, at: FieldPath, errors: FieldErrors): void {
+  if (name && name !== '*') for (const m of isDns1123Subdomain(name)) errors.invalid(at.child('name'), name, m);
+  if (!namespace) errors.required(at.child('namespace'), 'must specify namespace for service account');
+  else for (const m of isDns1123Label(namespace)) errors.invalid(at.child('namespace'), namespace, m);
 }
 
 /** Not empty, and the asterisk stands alone. */
@@ -68,8 +78,12 @@ function validateList(
     errors.invalid(at, list, `if '*' is present, must not specify other ${what}`);
 }
 
-const verbsOf = (rule: { readonly verbs: readonly string[] }, at: FieldPath, errors: FieldErrors): void =>
-  validateList(rule.verbs, 'verbs must contain at least one value', 'verbs', at.child('verbs'), errors);
+function verbsOf({ verbs }: { readonly verbs: readonly string[] }, parent: FieldPath, errors: FieldErrors): void {
+  const at = parent.child('verbs');
+  validateList(verbs, 'verbs must contain at least one value', 'verbs', at, errors);
+  if (verbs?.length && !verbs.includes('*') && !verbs.every(v => VERBS.includes(v)))
+    errors.notSupported(at, verbs, VERBS);
+}
 
 function validateResourceRule(rule: ResourcePolicyRule, at: FieldPath, errors: FieldErrors): void {
   verbsOf(rule, at, errors);
@@ -80,7 +94,13 @@ function validateResourceRule(rule: ResourcePolicyRule, at: FieldPath, errors: F
   if (!rule.namespaces?.length) {
     if (!rule.clusterScope)
       errors.required(here, 'resource rules that are not cluster scoped must supply at least one namespace');
-  } else validateList(rule.namespaces, '', 'namespaces', here, errors);
+    return;
+  }
+  validateList(rule.namespaces, '', 'namespaces', here, errors);
+  for (const [i, namespace] of rule.namespaces.entries()) {
+    if (namespace === '*') continue;
+    for (const m of isDns1123Label(namespace)) errors.invalid(here.index(i), namespace, m);
+  }
 }
 
 function validateOtherRule(rule: NonResourcePolicyRule, at: FieldPath, errors: FieldErrors): void {
@@ -92,6 +112,19 @@ function validateOtherRule(rule: NonResourcePolicyRule, at: FieldPath, errors: F
     at.child('nonResourceURLs'),
     errors,
   );
+  for (const [i, url] of (rule.nonResourceURLs ?? []).entries()) {
+    const fault = url === '*' ? undefined : urlFault(url);
+    if (fault) errors.invalid(at.child('nonResourceURLs').index(i), url, fault);
+  }
+}
+
+function urlFault(url: string): string | undefined {
+  if (url === '') return 'must not be empty';
+  if (url === '/') return undefined;
+  if (!url.startsWith('/')) return 'must start with slash';
+  if (url.includes(' ')) return 'must not contain white-space';
+  if (url.includes('//')) return 'must not contain double slash';
+  return /^[^*]*(\/\*)?$/.test(url) ? undefined : 'wildcard can only do suffix matching';
 }
 
 export const flowSchemaStrategy: Strategy<FlowSchema> = {
@@ -106,7 +139,9 @@ export const flowSchemaStrategy: Strategy<FlowSchema> = {
   },
   validate(schema, errors, context) {
     const { spec } = schema;
+    if (context.subresource === 'status') validateFlowConditions(schema.status?.conditions, errors);
     if (context.subresource !== '' || !spec) return;
+    validateMandatorySchema(schema.metadata.name, spec, errors);
     validatePrecedence(schema, errors);
     if (spec.distinguisherMethod)
       validateOneOf(

@@ -9,10 +9,14 @@ import type {
   PriorityLevelConfiguration,
   QueuingConfiguration,
 } from '../../type/flowcontrol-v1.ts';
+import { validateFlowConditions } from './flow-condition.ts';
+import { validateMandatoryLevel } from './mandatory.ts';
 
 const SPEC = path('spec');
 const EXEMPT = 'exempt';
 const MAX_QUEUES = 10_000_000;
+/** A flow's hand is dealt from so many bits of its hash. */
+const MAX_HASH_BITS = 60;
 
 function defaults({ spec }: Mutable<PriorityLevelConfiguration>): void {
   if (!spec) return;
@@ -60,6 +64,12 @@ function validateQueuing(queuing: QueuingConfiguration, at: FieldPath, errors: F
   if (handSize <= 0) errors.invalid(at.child('handSize'), handSize, 'must be positive');
   else if (handSize > queues)
     errors.invalid(at.child('handSize'), handSize, `should not be greater than queues (${queues})`);
+  else if (Math.ceil(Math.log2(queues) * handSize) > MAX_HASH_BITS)
+    errors.invalid(
+      at.child('handSize'),
+      handSize,
+      `required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than ${MAX_HASH_BITS}`,
+    );
 }
 
 export const priorityLevelStrategy: Strategy<PriorityLevelConfiguration> = {
@@ -70,8 +80,10 @@ export const priorityLevelStrategy: Strategy<PriorityLevelConfiguration> = {
   prepareForCreate(level) {
     level.status = {};
   },
-  validate({ metadata, spec }, errors, context) {
+  validate({ metadata, spec, status }, errors, context) {
+    if (context.subresource === 'status') validateFlowConditions(status?.conditions, errors);
     if (context.subresource !== '' || !spec) return;
+    validateMandatoryLevel(metadata.name, spec, errors);
     const { type, limited, exempt } = spec;
     if ((metadata.name === EXEMPT) !== (type === 'Exempt'))
       errors.invalid(SPEC.child('type'), type, "type must be 'Exempt' if and only if `name` is 'exempt'");

@@ -1,6 +1,6 @@
 // The rules of ServiceCIDRs and IPAddresses.
 import { type FieldErrors, path } from '../../field-error.ts';
-import { IMMUTABLE, isIpAddress, isPathSegmentName } from '../../name-rule.ts';
+import { IMMUTABLE, isDns1123Subdomain, isIpAddress, isPathSegmentName } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { IPAddress, ServiceCIDR } from '../../type/networking-v1.ts';
 import { familyOf, validateCidr } from '../core/ip-value.ts';
@@ -56,6 +56,8 @@ export const ipAddressStrategy: Strategy<IPAddress> = {
       errors.required(PARENT);
       return;
     }
+    if (parent.group)
+      for (const m of isDns1123Subdomain(parent.group)) errors.invalid(PARENT.child('group'), parent.group, m);
     for (const field of ['resource', 'name'] as const) {
       if (!parent[field]) errors.required(PARENT.child(field));
       else for (const m of isPathSegmentName(parent[field])) errors.invalid(PARENT.child(field), parent[field], m);

@@ -1,6 +1,12 @@
 // The rules of IngressClasses.
 import { type FieldErrors, path } from '../../field-error.ts';
-import { IMMUTABLE, isDns1123Subdomain, isDomainPrefixedPath, isPathSegmentName } from '../../name-rule.ts';
+import {
+  IMMUTABLE,
+  isDns1123Label,
+  isDns1123Subdomain,
+  isDomainPrefixedPath,
+  isPathSegmentName,
+} from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { IngressClass, IngressClassParametersReference } from '../../type/networking-v1.ts';
 
@@ -19,7 +25,9 @@ function validateParameters(ref: IngressClassParametersReference, errors: FieldE
   }
   if (scope === undefined) errors.required(PARAMETERS.child('scope'));
   else if (scope === 'Namespace') {
-    if (!namespace) errors.required(PARAMETERS.child('namespace'), "`parameters.scope` is set to 'Namespace'");
+    const at = PARAMETERS.child('namespace');
+    if (namespace === undefined) errors.required(at, "`parameters.scope` is set to 'Namespace'");
+    else for (const m of isDns1123Label(namespace)) errors.invalid(at, namespace, m);
   } else if (scope === 'Cluster') {
     if (namespace !== undefined)
       errors.forbidden(PARAMETERS.child('namespace'), "`parameters.scope` is set to 'Cluster'");

@@ -1,7 +1,7 @@
 // The rules of Ingresses.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import {
-  isDns1035Label,
+  isDns1123Label,
   isDns1123Subdomain,
   isPathSegmentName,
   isPortName,
@@ -11,8 +11,11 @@ import {
 } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { HTTPIngressPath, Ingress, IngressBackend, IngressSpec } from '../../type/networking-v1.ts';
+import { validateIp } from '../core/ip-value.ts';
+import { ipWarnings } from '../core/ip-warning.ts';
 
 const SPEC = path('spec');
+const POINTS = path('status.loadBalancer.ingress');
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
 const PATH_TYPES = ['Exact', 'ImplementationSpecific', 'Prefix'];
 const BAD_SEQUENCES = ['//', '/./', '/../', '%2f', '%2F'];
@@ -29,7 +32,7 @@ function validateBackend(backend: IngressBackend, at: FieldPath, errors: FieldEr
   else if (service) {
     const nameAt = at.child('service', 'name');
     if (!service.name) errors.required(nameAt);
-    else for (const m of isDns1035Label(service.name)) errors.invalid(nameAt, service.name, m);
+    else for (const m of isDns1123Label(service.name)) errors.invalid(nameAt, service.name, m);
     const { name, number } = service.port ?? {};
     if (name && number) errors.invalid(at, '', 'cannot set both port name & port number');
     else if (name) for (const m of isPortName(name)) errors.invalid(at.child('service', 'port', 'name'), name, m);
@@ -92,13 +95,27 @@ function validateSpec(spec: IngressSpec, errors: FieldErrors): void {
       errors.invalid(SPEC.child('ingressClassName'), ingressClassName, m);
 }
 
+function validateStatus({ status }: Ingress, errors: FieldErrors, old: Ingress | undefined): void {
+  const held = old?.status?.loadBalancer?.ingress?.flatMap(({ ip }) => ip ?? []);
+  for (const [i, { ip, hostname }] of (status?.loadBalancer?.ingress ?? []).entries()) {
+    const at = POINTS.index(i);
+    if (ip) validateIp(ip, at.child('ip'), errors, held);
+    if (!hostname) continue;
+    for (const m of isDns1123Subdomain(hostname)) errors.invalid(at.child('hostname'), hostname, m);
+    if (parseIp(hostname)) errors.invalid(at.child('hostname'), hostname, 'must be a DNS name, not an IP address');
+  }
+}
+
 export const ingressStrategy: Strategy<Ingress> = {
   nameRule: 'dnsSubdomain',
   prepareForCreate(ingress) {
     ingress.status = { loadBalancer: {} };
   },
   validate(ingress, errors, context) {
-    if (context.subresource === 'status') return;
+    if (context.subresource === 'status') {
+      validateStatus(ingress, errors, context.old as Ingress | undefined);
+      return;
+    }
     const annotation = ingress.metadata.annotations?.[CLASS_ANNOTATION];
     if (!ingress.metadata.resourceVersion && annotation !== undefined && ingress.spec?.ingressClassName !== undefined)
       errors.invalid(
@@ -108,8 +125,10 @@ export const ingressStrategy: Strategy<Ingress> = {
       );
     validateSpec(ingress.spec ?? {}, errors);
   },
-  warnings({ metadata }, old, context) {
-    if (context.subresource !== '' || metadata.annotations?.[CLASS_ANNOTATION] === undefined) return [];
+  warnings({ metadata, status }, old, context) {
+    if (context.subresource === 'status')
+      return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip }, i) => ipWarnings(ip, POINTS.index(i).child('ip')));
+    if (metadata.annotations?.[CLASS_ANNOTATION] === undefined) return [];
     if (old?.metadata.annotations?.[CLASS_ANNOTATION] !== undefined) return [];
     return [`annotation "${CLASS_ANNOTATION}" is deprecated, please use 'spec.ingressClassName' instead`];
   },

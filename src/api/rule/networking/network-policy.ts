@@ -6,6 +6,7 @@ import type { Strategy } from '../../strategy.ts';
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../type/networking-v1.ts';
 import { PROTOCOLS } from '../core/endpoints.ts';
 import { validateCidr } from '../core/ip-value.ts';
+import { cidrWarnings } from '../core/ip-warning.ts';
 import { validateOneOf } from '../core/pod-common.ts';
 import { validateLabelSelector } from '../meta.ts';
 
@@ -83,9 +84,23 @@ function split(cidr: string): [Uint8Array | undefined, number] {
   return [parseIp(ip), Number(bits)];
 }
 
+function warnings({ spec }: NetworkPolicy): string[] {
+  const ofPeers = (peers: readonly NetworkPolicyPeer[] | undefined, at: FieldPath) =>
+    (peers ?? []).flatMap(({ ipBlock }, i) => {
+      const here = at.index(i).child('ipBlock');
+      const except = (ipBlock?.except ?? []).flatMap((c, j) => cidrWarnings(c, here.child('except').index(j)));
+      return ipBlock ? [...cidrWarnings(ipBlock.cidr, here.child('cidr')), ...except] : [];
+    });
+  return [
+    ...(spec?.ingress ?? []).flatMap(({ from }, i) => ofPeers(from, SPEC.child('ingress').index(i).child('from'))),
+    ...(spec?.egress ?? []).flatMap(({ to }, i) => ofPeers(to, SPEC.child('egress').index(i).child('to'))),
+  ];
+}
+
 export const networkPolicyStrategy: Strategy<NetworkPolicy> = {
   nameRule: 'dnsSubdomain',
   default: defaults,
+  warnings,
   validate({ spec }, errors, { old }) {
     if (!spec) return;
     const held = old ? rangesOf(old as NetworkPolicy) : [];

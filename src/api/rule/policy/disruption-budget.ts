@@ -3,6 +3,7 @@ import { type FieldErrors, path } from '../../field-error.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { PodDisruptionBudget } from '../../type/policy-v1.ts';
 import { validateAmountOrPercent, validateAtMost100Percent, validateNonNegative } from '../amount-or-percent.ts';
+import { validateConditions } from '../condition.ts';
 import { validateOneOf } from '../core/pod-common.ts';
 import { validateLabelSelector } from '../meta.ts';
 
@@ -35,6 +36,9 @@ export const disruptionBudgetStrategy: Strategy<PodDisruptionBudget> = {
   },
   validate(budget, errors, context) {
     if (context.subresource !== 'status') validateSpec(budget, errors);
-    else for (const field of COUNTERS) validateNonNegative(budget.status?.[field], STATUS.child(field), errors);
+    else {
+      validateConditions(budget.status?.conditions, STATUS.child('conditions'), errors);
+      for (const field of COUNTERS) validateNonNegative(budget.status?.[field], STATUS.child(field), errors);
+    }
   },
 };

@@ -10,14 +10,29 @@ import type {
   VolumeAttributesClass,
 } from '../../type/storage-v1.ts';
 import { validateNonNegative } from '../amount-or-percent.ts';
+import { labelSelectorWarnings } from '../core/label-warning.ts';
 import { validateCsiDriverName } from '../core/pod-volume.ts';
 import { amount } from '../core/resource-name.ts';
+import { validateInlineVolumeSpec } from '../core/volume-spec.ts';
 import { validateLabelName, validateLabelSelector } from '../meta.ts';
 import { semanticEqual } from '../record.ts';
+import { recordBytes, validateParameters } from './parameter.ts';
 
 const SPEC = path('spec');
 const DRIVERS = path('spec.drivers');
+const STATUS = path('status');
 const MAX_NODE_ID_BYTES = 256;
+const MAX_METADATA_BYTES = 256 * 1024;
+const MAX_ERROR_BYTES = 1024;
+
+function validateAttachmentStatus(status: VolumeAttachment['status'] | undefined, errors: FieldErrors): void {
+  const { attachmentMetadata = {} } = status ?? {};
+  const at = STATUS.child('attachmentMetadata');
+  if (recordBytes(attachmentMetadata) > MAX_METADATA_BYTES) errors.tooLong(at, MAX_METADATA_BYTES);
+  for (const field of ['attachError', 'detachError'] as const)
+    if (Buffer.byteLength(status?.[field]?.message ?? '') > MAX_ERROR_BYTES)
+      errors.tooLong(STATUS.child(field, 'message'), MAX_ERROR_BYTES);
+}
 
 export const volumeAttachmentStrategy: Strategy<VolumeAttachment> = {
   statusKeeps: 'metadata',
@@ -26,7 +41,8 @@ export const volumeAttachmentStrategy: Strategy<VolumeAttachment> = {
   prepareForCreate(attachment) {
     attachment.status = { attached: false };
   },
-  validate({ spec }, errors, context) {
+  validate({ spec, status }, errors, context) {
+    if (context.subresource === 'status') validateAttachmentStatus(status, errors);
     if (context.subresource !== '' || !spec) return;
     validateCsiDriverName(spec.attacher, SPEC.child('attacher'), errors);
     const source = SPEC.child('source');
@@ -37,6 +53,8 @@ export const volumeAttachmentStrategy: Strategy<VolumeAttachment> = {
       errors.forbidden(source, 'must specify exactly one of inlineVolumeSpec and persistentVolumeName');
     else if (name === '')
       errors.required(source.child('persistentVolumeName'), 'must specify non empty persistentVolumeName');
+    if (inline) validateInlineVolumeSpec(inline, source.child('inlineVolumeSpec'), errors);
+    if (name) for (const m of isDns1123Subdomain(name)) errors.invalid(source.child('persistentVolumeName'), name, m);
     for (const m of isDns1123Subdomain(spec.nodeName)) errors.invalid(SPEC.child('nodeName'), spec.nodeName, m);
   },
   validateUpdate(now, old, errors, context) {
@@ -101,16 +119,14 @@ export const csiStorageCapacityStrategy: Strategy<CSIStorageCapacity> = {
     for (const field of ['nodeTopology', 'storageClassName'] as const)
       if (!semanticEqual(now[field], old[field])) errors.invalid(path(field), now[field], IMMUTABLE);
   },
+  warnings: ({ nodeTopology }) => labelSelectorWarnings(nodeTopology ?? {}, path('nodeTopology')),
 };
 
 export const volumeAttributesClassStrategy: Strategy<VolumeAttributesClass> = {
   nameRule: 'dnsSubdomain',
   validate(attributes, errors) {
     validateCsiDriverName(attributes.driverName, path('driverName'), errors);
-    const parameters = attributes.parameters ?? {};
-    if (Object.keys(parameters).length === 0)
-      errors.required(path('parameters'), 'must contain at least one key/value pair');
-    for (const key in parameters) if (key === '') errors.invalid(path('parameters'), key, 'field can not be empty.');
+    validateParameters(attributes.parameters, errors, true);
   },
   validateUpdate(now, old, errors) {
     if (now.driverName !== old.driverName) errors.forbidden(path('driverName'), 'updates to driverName are forbidden.');

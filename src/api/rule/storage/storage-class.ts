@@ -3,28 +3,15 @@ import { type FieldErrors, path } from '../../field-error.ts';
 import { IMMUTABLE, isQualifiedName } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { StorageClass } from '../../type/storage-v1.ts';
-import { textBytes } from '../core/immutable-data.ts';
+import { deprecatedLabel } from '../core/label-warning.ts';
 import { validateOneOf } from '../core/pod-common.ts';
 import { validateLabelName } from '../meta.ts';
 import { semanticEqual } from '../record.ts';
+import { validateParameters } from './parameter.ts';
 
 const PROVISIONER = path('provisioner');
-const PARAMETERS = path('parameters');
 const BINDING = path('volumeBindingMode');
 const TOPOLOGIES = path('allowedTopologies');
-const MAX_PARAMETERS = 512;
-const MAX_PARAMETER_BYTES = 256 * 1024;
-
-function validateParameters({ parameters = {} }: StorageClass, errors: FieldErrors): void {
-  const keys = Object.keys(parameters);
-  if (keys.length > MAX_PARAMETERS) {
-    errors.tooLong(PARAMETERS, MAX_PARAMETERS);
-    return;
-  }
-  for (const key of keys) if (key === '') errors.invalid(PARAMETERS, key, 'field can not be empty.');
-  const bytes = textBytes(parameters) + textBytes(Object.fromEntries(keys.map((k, i) => [String(i), k])));
-  if (bytes > MAX_PARAMETER_BYTES) errors.tooLong(PARAMETERS, MAX_PARAMETER_BYTES);
-}
 
 function validateTopologies({ allowedTopologies = [] }: StorageClass, errors: FieldErrors): void {
   for (const [i, { matchLabelExpressions = [] }] of allowedTopologies.entries()) {
@@ -38,7 +25,28 @@ function validateTopologies({ allowedTopologies = [] }: StorageClass, errors: Fi
       for (const [k, value] of (values ?? []).entries())
         if (values!.indexOf(value) < k) errors.duplicate(at.child('values').index(k), value);
     }
+    const before = allowedTopologies.slice(0, i);
+    if (before.some(t => sameTopology(t.matchLabelExpressions ?? [], matchLabelExpressions)))
+      errors.duplicate(TOPOLOGIES.index(i).child('matchLabelExpressions'), '');
   }
+}
+
+type Requirements = readonly { readonly key: string; readonly values: readonly string[] }[];
+
+/** In whatever order the labels and their values stand. */
+function sameTopology(a: Requirements, b: Requirements): boolean {
+  const text = (list: Requirements) => JSON.stringify(list.map(r => [r.key, [...(r.values ?? [])].sort()]).sort());
+  return text(a) === text(b);
+}
+
+function warnings({ allowedTopologies = [] }: StorageClass): string[] {
+  return allowedTopologies.flatMap(({ matchLabelExpressions = [] }, i) =>
+    matchLabelExpressions.flatMap(({ key }, j) => {
+      const text = deprecatedLabel(key);
+      const at = TOPOLOGIES.index(i).child('matchLabelExpressions').index(j).child('key');
+      return text ? [`${at}: ${text}`] : [];
+    }),
+  );
 }
 
 export const storageClassStrategy: Strategy<StorageClass> = {
@@ -51,7 +59,7 @@ export const storageClassStrategy: Strategy<StorageClass> = {
     const { provisioner, reclaimPolicy, volumeBindingMode } = storage;
     if (!provisioner) errors.required(PROVISIONER);
     else for (const m of isQualifiedName(provisioner.toLowerCase())) errors.invalid(PROVISIONER, provisioner, m);
-    validateParameters(storage, errors);
+    validateParameters(storage.parameters, errors, false);
     validateOneOf(reclaimPolicy, ['Delete', 'Retain'], path('reclaimPolicy'), errors);
     if (volumeBindingMode === undefined) errors.required(BINDING);
     validateOneOf(volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], BINDING, errors);
@@ -62,4 +70,5 @@ export const storageClassStrategy: Strategy<StorageClass> = {
       if (!semanticEqual(now[field], old[field])) errors.forbidden(path(field), `updates to ${field} are forbidden.`);
     if (now.volumeBindingMode !== old.volumeBindingMode) errors.invalid(BINDING, now.volumeBindingMode, IMMUTABLE);
   },
+  warnings,
 };
