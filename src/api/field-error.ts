@@ -1,4 +1,5 @@
 // Validation errors by field, worded as Kubernetes words them, because clients and people read them.
+import { quote } from '../base/quote.ts';
 import type { StatusCause } from './type/meta-v1.ts';
 
 /**
@@ -77,7 +78,7 @@ export class FieldErrors {
   }
 
   notSupported(field: FieldPath, value: unknown, supported: readonly string[]): void {
-    const list = supported.map(s => JSON.stringify(s)).join(', ');
+    const list = supported.map(quote).join(', ');
     this.add(
       'FieldValueNotSupported',
       field,
@@ -110,8 +111,9 @@ export class FieldErrors {
   }
 }
 
-// Strings are quoted, numbers bare, objects as JSON; an absent value is null.
+// Strings are quoted as Go quotes them, numbers bare, objects as JSON; an absent value is null.
 function render(value: unknown): string {
   if (value === undefined || value === null) return ': null';
+  if (typeof value === 'string') return `: ${quote(value)}`;
   return `: ${JSON.stringify(value)}`;
 }

@@ -1,6 +1,7 @@
 // AuthenticationConfiguration (apiserver.config.k8s.io): read and checked.
-import { readDocument } from '../configuration/document.ts';
-import { compileAuthenticators, type JwtAuthenticator } from './oidc/configuration.ts';
+import { FieldErrors, path } from '../../api/field-error.ts';
+import { readDocument, throwErrors } from '../configuration/document.ts';
+import { checkAuthenticators, type JwtAuthenticator } from './oidc/configuration.ts';
 
 export interface AuthenticationPlan {
   readonly jwt: readonly JwtAuthenticator[];
@@ -13,45 +14,66 @@ interface AuthenticationConfiguration {
   readonly anonymous?: { readonly enabled?: boolean; readonly conditions?: readonly { readonly path?: string }[] };
 }
 
-const mapping = { claim: true, expression: true } as const;
-const document = {
-  kind: 'AuthenticationConfiguration',
-  versions: ['apiserver.config.k8s.io/v1', 'apiserver.config.k8s.io/v1beta1', 'apiserver.config.k8s.io/v1alpha1'],
-  shape: {
-    jwt: [
+const mapping = { claim: 'string', expression: 'string' } as const;
+const prefixed = { go: 'PrefixedClaimOrExpression', fields: { ...mapping, prefix: 'string' } } as const;
+const jwt = {
+  go: 'JWTAuthenticator',
+  fields: {
+    issuer: {
+      go: 'Issuer',
+      fields: {
+        url: 'string',
+        discoveryURL: 'string',
+        certificateAuthority: 'string',
+        audiences: ['string'],
+        audienceMatchPolicy: 'string',
+        egressSelectorType: 'string',
+      },
+    },
+    claimValidationRules: [
       {
-        issuer: {
-          url: true,
-          discoveryURL: true,
-          certificateAuthority: true,
-          audiences: [true],
-          audienceMatchPolicy: true,
-          egressSelectorType: true,
-        },
-        claimValidationRules: [{ claim: true, requiredValue: true, expression: true, message: true }],
-        claimMappings: {
-          username: { ...mapping, prefix: true },
-          groups: { ...mapping, prefix: true },
-          uid: mapping,
-          extra: [{ key: true, valueExpression: true }],
-        },
-        userValidationRules: [{ expression: true, message: true }],
+        go: 'ClaimValidationRule',
+        fields: { claim: 'string', requiredValue: 'string', expression: 'string', message: 'string' },
       },
     ],
-    anonymous: { enabled: true, conditions: [{ path: true }] },
+    claimMappings: {
+      go: 'ClaimMappings',
+      fields: {
+        username: prefixed,
+        groups: prefixed,
+        uid: { go: 'ClaimOrExpression', fields: mapping },
+        extra: [{ go: 'ExtraMapping', fields: { key: 'string', valueExpression: 'string' } }],
+      },
+    },
+    userValidationRules: [{ go: 'UserValidationRule', fields: { expression: 'string', message: 'string' } }],
+  },
+} as const;
+const document = {
+  kind: 'AuthenticationConfiguration',
+  versions: ['v1', 'v1beta1', 'v1alpha1'],
+  fields: {
+    jwt: [jwt],
+    anonymous: {
+      go: 'AnonymousAuthConfig',
+      fields: { enabled: 'bool', conditions: [{ go: 'AnonymousAuthCondition', fields: { path: 'string' } }] },
+    },
   },
 } as const;
 
 /** `ownIssuers`: of this server's own tokens. Throws an error that names what is wrong. */
 export function readAuthenticationConfiguration(text: string, ownIssuers: readonly string[]): AuthenticationPlan {
   const { jwt = [], anonymous } = readDocument<AuthenticationConfiguration>(text, document);
-  compileAuthenticators(jwt, ownIssuers);
-  if (!anonymous) return { jwt };
-  const { enabled = false, conditions = [] } = anonymous;
+  const errors = new FieldErrors();
+  checkAuthenticators(jwt, ownIssuers, errors);
+  const { enabled = false, conditions = [] } = anonymous ?? {};
   if (!enabled && conditions.length)
-    throw new Error(
-      `anonymous.conditions: Invalid value: ${JSON.stringify(conditions)}: enabled should be set to true when conditions are defined`,
+    errors.invalid(
+      path('anonymous').child('conditions'),
+      conditions.map(c => ({ Path: c.path ?? '' })),
+      'enabled should be set to true when conditions are defined',
     );
+  throwErrors(errors);
+  if (!anonymous) return { jwt };
   const paths = conditions.length ? conditions.map(c => c.path ?? '') : ['*'];
   return { jwt, anonymousPaths: enabled ? paths : [] };
 }

@@ -3,9 +3,10 @@ import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { CelProgram } from '../../api/cel/cel.ts';
 import { compile } from '../../api/cel/compile.ts';
+import { typeText } from '../../api/cel/type.ts';
 import { FieldErrors, type FieldPath, path } from '../../api/field-error.ts';
 import { isDns1123Subdomain } from '../../api/name-rule.ts';
-import { parseDuration } from '../../api/scalar.ts';
+import { formatDuration, parseDuration } from '../../api/scalar.ts';
 import { messageOf } from '../../base/assert.ts';
 import { readDocument, throwErrors } from '../configuration/document.ts';
 import { reviewEnvironment } from './kernel/access-review.ts';
@@ -54,25 +55,29 @@ export interface WebhookPlan {
 export const authorizerTypes = ['ABAC', 'AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC', 'Webhook'] as const;
 export type AuthorizerType = (typeof authorizerTypes)[number];
 
+const webhookFields = {
+  authorizedTTL: 'duration',
+  cacheAuthorizedRequests: 'bool',
+  unauthorizedTTL: 'duration',
+  cacheUnauthorizedRequests: 'bool',
+  timeout: 'duration',
+  subjectAccessReviewVersion: 'string',
+  matchConditionSubjectAccessReviewVersion: 'string',
+  failurePolicy: 'string',
+  connectionInfo: { go: 'WebhookConnectionInfo', fields: { type: 'string', kubeConfigFile: 'string' } },
+  matchConditions: [{ go: 'WebhookMatchCondition', fields: { expression: 'string' } }],
+} as const;
 const document = {
   kind: 'AuthorizationConfiguration',
-  versions: ['apiserver.config.k8s.io/v1', 'apiserver.config.k8s.io/v1beta1', 'apiserver.config.k8s.io/v1alpha1'],
-  shape: {
+  versions: ['v1', 'v1beta1', 'v1alpha1'],
+  fields: {
     authorizers: [
       {
-        type: true,
-        name: true,
-        webhook: {
-          authorizedTTL: true,
-          cacheAuthorizedRequests: true,
-          unauthorizedTTL: true,
-          cacheUnauthorizedRequests: true,
-          timeout: true,
-          subjectAccessReviewVersion: true,
-          matchConditionSubjectAccessReviewVersion: true,
-          failurePolicy: true,
-          connectionInfo: { type: true, kubeConfigFile: true },
-          matchConditions: [{ expression: true }],
+        go: 'AuthorizerConfiguration',
+        fields: {
+          type: 'string',
+          name: 'string',
+          webhook: { go: 'WebhookConfiguration', fields: webhookFields },
         },
       },
     ],
@@ -86,7 +91,7 @@ const mostConditions = 64;
 
 /** Throws an error with every complaint in it. */
 export function readAuthorizationConfiguration(text: string): readonly AuthorizerPlan[] {
-  return planAuthorizers(readDocument<AuthorizationConfiguration>(text, document));
+  return planAuthorizers(text ? readDocument<AuthorizationConfiguration>(text, document) : {});
 }
 
 export function planAuthorizers(configuration: AuthorizationConfiguration): readonly AuthorizerPlan[] {
@@ -127,12 +132,13 @@ function planOne(
   types.add(type);
   if (!name) errors.required(at.child('name'));
   else if (names.has(name)) errors.duplicate(at.child('name'), name);
-  else
-    for (const complaint of isDns1123Subdomain(name))
-      errors.invalid(at.child('name'), name, `authorizer name is invalid: ${complaint}`);
+  else {
+    const complaints = isDns1123Subdomain(name).join(', ');
+    if (complaints) errors.invalid(at.child('name'), name, `authorizer name is invalid: ${complaints}`);
+  }
   names.add(name);
   if (type === 'Webhook') {
-    if (webhook) return { type, name, webhook: planWebhook(webhook, at.child('webhook'), errors) };
+    if (webhook) return { type, name, webhook: planWebhook(webhook, at, errors) };
     errors.required(at.child('webhook'), 'required when type=Webhook');
     return undefined;
   }
@@ -140,34 +146,29 @@ function planOne(
   return { type: type as Exclude<AuthorizerType, 'Webhook'>, name };
 }
 
+/** Paths are those of the authorizer: Kubernetes leaves `webhook` out. */
 function planWebhook(given: WebhookConfiguration, at: FieldPath, errors: FieldErrors): WebhookPlan {
-  const duration = (name: 'timeout' | 'authorizedTTL' | 'unauthorizedTTL', text: string | undefined): number => {
-    try {
-      return text === undefined ? 0 : parseDuration(String(text)) / 1e6;
-    } catch (error) {
-      errors.invalid(at.child(name), text, messageOf(error));
-      return 1;
-    }
-  };
-  const timeoutMs = duration('timeout', given.timeout);
-  if (timeoutMs === 0) errors.required(at.child('timeout'));
+  const duration = (text: string | undefined) => (text === undefined ? 0 : parseDuration(text));
+  const timeout = duration(given.timeout);
+  const timeoutMs = timeout / 1e6;
+  if (timeout === 0) errors.required(at.child('timeout'));
   else if (timeoutMs < 0 || timeoutMs > longestTimeoutMs)
-    errors.invalid(at.child('timeout'), given.timeout, 'must be > 0s and <= 30s');
+    errors.invalid(at.child('timeout'), formatDuration(timeout), 'must be > 0s and <= 30s');
   const ttl = (name: 'authorizedTTL' | 'unauthorizedTTL', otherwise: string): number => {
-    const ms = duration(name, given[name] ?? otherwise);
-    if (ms === 0) errors.required(at.child(name));
-    else if (ms < 0) errors.invalid(at.child(name), given[name], 'must be > 0s');
-    return ms;
+    // None is as good as not said.
+    const ns = duration(given[name]) || duration(otherwise);
+    if (ns < 0) errors.invalid(at.child(name), formatDuration(ns), 'must be > 0s');
+    return ns / 1e6;
   };
   const authorizedMs = ttl('authorizedTTL', defaultAuthorizedTtl);
   const unauthorizedMs = ttl('unauthorizedTTL', defaultUnauthorizedTtl);
   choice(given.subjectAccessReviewVersion, ['v1', 'v1beta1'], at.child('subjectAccessReviewVersion'), errors);
-  choice(given.failurePolicy, ['Deny', 'NoOpinion'], at.child('failurePolicy'), errors);
   const conditionsVersion = at.child('matchConditionSubjectAccessReviewVersion');
   if (given.matchConditionSubjectAccessReviewVersion)
     choice(given.matchConditionSubjectAccessReviewVersion, ['v1'], conditionsVersion, errors);
   else if (given.matchConditions?.length)
     errors.required(conditionsVersion, 'required if match conditions are specified');
+  choice(given.failurePolicy, ['NoOpinion', 'Deny'], at.child('failurePolicy'), errors);
   const kubeconfig = checkConnection(given.connectionInfo ?? {}, at.child('connectionInfo'), errors);
   return {
     authorizedMs: given.cacheAuthorizedRequests === false ? 0 : authorizedMs,
@@ -190,7 +191,10 @@ function checkConnection(
   at: FieldPath,
   errors: FieldErrors,
 ): string | undefined {
-  choice(type, ['InClusterConfig', 'KubeConfigFile'], at.child('type'), errors);
+  const types = ['InClusterConfig', 'KubeConfigFile'];
+  const shown = { Type: type, KubeConfigFile: kubeConfigFile ?? null };
+  if (!type) errors.required(at.child('type'));
+  else if (!types.includes(type)) errors.notSupported(at.child('type'), shown, types);
   const here = at.child('kubeConfigFile');
   if (type === 'InClusterConfig' && kubeConfigFile !== undefined)
     errors.invalid(here, kubeConfigFile, 'can only be set when type=KubeConfigFile');
@@ -201,10 +205,16 @@ function checkConnection(
     try {
       if (!statSync(kubeConfigFile).isFile()) errors.invalid(here, kubeConfigFile, 'must be a regular file');
     } catch (error) {
-      errors.invalid(here, kubeConfigFile, `error loading file: ${messageOf(error)}`);
+      errors.invalid(here, kubeConfigFile, `error loading file: ${statFault(error, kubeConfigFile)}`);
     }
   }
   return kubeConfigFile;
+}
+
+// As Go words it: `stat /no/such: no such file or directory`.
+function statFault(error: unknown, file: string): string {
+  const [, why = messageOf(error)] = /^[A-Z]+: (.*), stat /.exec(messageOf(error)) ?? [];
+  return `stat ${file}: ${why}`;
 }
 
 function compileConditions(
@@ -212,7 +222,10 @@ function compileConditions(
   at: FieldPath,
   errors: FieldErrors,
 ): readonly CelProgram[] {
-  if (conditions.length > mostConditions) errors.tooMany(at, conditions.length, mostConditions);
+  if (conditions.length > mostConditions) {
+    errors.tooMany(at, conditions.length, mostConditions);
+    return [];
+  }
   const seen = new Set<string>();
   return conditions.flatMap(({ expression = '' }, i) => {
     const here = at.index(i).child('expression');
@@ -225,9 +238,10 @@ function compileConditions(
       return [];
     }
     seen.add(expression);
-    const { program, error } = compile(expression, reviewEnvironment);
-    if (program) return [program];
-    errors.invalid(here, expression, error!.issues.length ? `compilation failed: ${error!.message}` : error!.message);
+    const { program, error } = compile(expression, { variables: reviewEnvironment.variables });
+    if (error) errors.invalid(here, expression, `compilation failed: ${error.message}`);
+    else if (program.type.kind === 'bool') return [program];
+    else errors.invalid(here, expression, `must evaluate to bool but got ${typeText(program.type)}`);
     return [];
   });
 }

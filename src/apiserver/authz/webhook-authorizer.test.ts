@@ -228,10 +228,10 @@ test('configurations are checked, every complaint at once', () => {
   );
   assert.equal(
     complaint([{ type: 'Webhook', name: 'w', webhook: { timeout: '1m' } }]),
-    '[authorizers[0].webhook.timeout: Invalid value: "1m": must be > 0s and <= 30s, ' +
-      'authorizers[0].webhook.subjectAccessReviewVersion: Required value, ' +
-      'authorizers[0].webhook.failurePolicy: Required value, ' +
-      'authorizers[0].webhook.connectionInfo.type: Required value]',
+    '[authorizers[0].timeout: Invalid value: "1m0s": must be > 0s and <= 30s, ' +
+      'authorizers[0].subjectAccessReviewVersion: Required value, ' +
+      'authorizers[0].failurePolicy: Required value, ' +
+      'authorizers[0].connectionInfo.type: Required value]',
   );
   const one = (more: object) => complaint([{ type: 'Webhook', name: 'w', webhook: webhookOf(more) }]);
   assert.match(
@@ -242,11 +242,11 @@ test('configurations are checked, every complaint at once', () => {
   assert.match(one({ connectionInfo: { type: 'KubeConfigFile', kubeConfigFile: 'x' } }), /must be an absolute path/);
   assert.match(complaint([{ type: 'Node', name: 'n', webhook: {} }]), /may only be specified when type=Webhook/);
   const text = 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\n';
-  assert.throws(() => readAuthorizationConfiguration(`${text}authorizers: [{type: Node, name: n, x: 1}]`), {
+  assert.throws(() => readAuthorizationConfiguration(`${text}authorizers: [{type: Node, name: node, x: 1}]`), {
     message: 'strict decoding error: unknown field "authorizers[0].x"',
   });
-  assert.deepEqual(readAuthorizationConfiguration(`${text}authorizers: [{type: Node, name: n}]`), [
-    { type: 'Node', name: 'n' },
+  assert.deepEqual(readAuthorizationConfiguration(`${text}authorizers: [{type: Node, name: node}]`), [
+    { type: 'Node', name: 'node' },
   ]);
 });
 

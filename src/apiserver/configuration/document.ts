@@ -1,60 +1,147 @@
-// Configuration files of the API server (apiserver.config.k8s.io): read strictly, as kube-apiserver reads them.
-import { parseDocument } from 'yaml';
+// Configuration files of the API server (apiserver.config.k8s.io): read strictly, and refused in the words of Go's decoders.
+import { parseJson, strictErrors } from '../../api/decode.ts';
 import type { FieldErrors } from '../../api/field-error.ts';
+import { isPlain, jsonKind, type Plain } from '../../api/patch/plain.ts';
+import { parseDuration } from '../../api/scalar.ts';
+import { readYaml } from '../../api/yaml-reader.ts';
+import { noTypeMeta } from '../body-format.ts';
+import { notRegistered, unreadableKind } from '../body-kind.ts';
 
-/** The fields there may be: `true` for anything, a shape for an object, a list of one shape for a list. */
-export type Shape = true | { readonly [field: string]: Shape } | readonly [Shape];
+/**
+ * What a field holds. A `*duration` may be absent, a `duration` that is null is refused, as there. A list has the shape
+ * of its items; a record is a Go struct, by the name errors call it.
+ */
+export type Shape = 'string' | 'bool' | 'int32' | 'duration' | '*duration' | readonly [Shape] | RecordShape;
+
+export interface RecordShape {
+  readonly go: string;
+  readonly fields: Readonly<Record<string, Shape>>;
+}
 
 export interface DocumentKind {
   readonly kind: string;
-  /** `group/version`, newest first. */
+  /** Of apiserver.config.k8s.io. */
   readonly versions: readonly string[];
-  /** Besides kind and apiVersion. */
-  readonly shape: { readonly [field: string]: Shape };
+  readonly fields: Readonly<Record<string, Shape>>;
 }
 
-/** The decoded document of YAML or JSON. Throws an error with Kubernetes' words for what is no such document. */
-export function readDocument<T>(text: string, { kind, versions, shape }: DocumentKind): T {
-  const document = parseDocument(text, { uniqueKeys: false });
-  const broken = document.errors[0];
-  if (broken) throw new Error(`error converting YAML to JSON: yaml: ${broken.message.split('\n')[0]}`);
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
-  const given = (isRecord(value) ? value : {}) as { kind?: unknown; apiVersion?: unknown };
-  if (!given.kind) throw new Error(`Object 'Kind' is missing in '${text.slice(0, 1000)}'`);
-  if (!given.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${text.slice(0, 1000)}'`);
-  if (given.kind !== kind || !versions.includes(String(given.apiVersion)))
-    throw new Error(
-      `no kind ${JSON.stringify(given.kind)} is registered for version ${JSON.stringify(given.apiVersion)}: want ${kind} of ${versions.join(' or ')}`,
-    );
-  const unknown: string[] = [];
-  findUnknown(value, { ...shape, kind: true, apiVersion: true }, '', unknown);
-  if (unknown.length)
-    throw new Error(`strict decoding error: ${unknown.map(f => `unknown field ${JSON.stringify(f)}`).join(', ')}`);
-  return value as T;
-}
+const group = 'apiserver.config.k8s.io';
+const versionsOfKind: Readonly<Record<string, readonly string[]>> = {
+  AuthenticationConfiguration: ['v1', 'v1beta1', 'v1alpha1'],
+  AuthorizationConfiguration: ['v1', 'v1beta1', 'v1alpha1'],
+  EncryptionConfiguration: ['v1'],
+};
 
-function findUnknown(value: unknown, shape: Shape, at: string, unknown: string[]): void {
-  if (shape === true || value === null || value === undefined) return;
-  if (Array.isArray(shape)) {
-    if (!Array.isArray(value)) throw new Error(`strict decoding error: ${at}: a list is needed`);
-    for (const [i, item] of value.entries()) findUnknown(item, shape[0] as Shape, `${at}[${i}]`, unknown);
-    return;
+/** The decoded document of YAML or JSON, without nulls. Throws an error with Kubernetes' words for what is no such document. */
+export function readDocument<T>(text: string, { kind, versions, fields }: DocumentKind): T {
+  const parsed = text.trimStart().startsWith('{') ? parseJson(text) : readYaml(text);
+  const value = parsed.value ?? {};
+  if (!isPlain(value)) throw new Error(noTypeMeta(value));
+  const unreadable = unreadableKind(value);
+  if (unreadable) throw new Error(unreadable);
+  if (!value.kind) throw new Error(`Object 'Kind' is missing in '${shown(value, text)}'`);
+  if (!value.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${shown(value, text)}'`);
+  const [given, apiVersion] = [String(value.kind), String(value.apiVersion)];
+  const version = apiVersion.slice(group.length + 1);
+  const known = Object.hasOwn(versionsOfKind, given) && versionsOfKind[given]!.includes(version);
+  if (!apiVersion.startsWith(`${group}/`) || !known) throw new Error(notRegistered(given, apiVersion));
+  if (given !== kind || !versions.includes(version)) throw new Error(`expected ${kind}, got *apiserver.${given}`);
+  const reader = new Reader(version);
+  const made = reader.read(value, { go: kind, fields: { kind: 'string', apiVersion: 'string', ...fields } });
+  if (reader.fault) throw new Error(reader.fault);
+  const strict = strictErrors({ ...parsed, unknown: reader.unknown });
+  if (strict.length) {
+    const lines = parsed.lines?.length ?? 0;
+    const twice = lines ? [`yaml: unmarshal errors:\n  ${strict.slice(0, lines).join('\n  ')}`] : [];
+    throw new Error(`strict decoding error: ${[...twice, ...strict.slice(lines)].join(', ')}`);
   }
-  if (!isRecord(value)) throw new Error(`strict decoding error: ${at}: an object is needed`);
-  const fields = shape as { readonly [field: string]: Shape };
-  for (const [field, inner] of Object.entries(value)) {
-    const here = at ? `${at}.${field}` : field;
-    if (!Object.hasOwn(fields, field)) unknown.push(here);
-    else findUnknown(inner, fields[field]!, here, unknown);
+  return made as T;
+}
+
+// Kubernetes shows the JSON it made of YAML.
+const shown = (value: Plain, text: string) => (/^\s*(\{|null|$)/.test(text) ? text : sorted(value));
+const sorted = (value: unknown): string =>
+  JSON.stringify(value, (_, v) =>
+    isPlain(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
+  );
+
+/** Where a value stands: the record it is a field of, and its path without indexes. */
+interface Place {
+  readonly go: string;
+  readonly path: string;
+  /** With indexes. */
+  readonly exact: string;
+}
+
+class Reader {
+  readonly unknown: string[] = [];
+  /** The first one counts. */
+  fault: string | undefined;
+  readonly #version: string;
+
+  constructor(version: string) {
+    this.#version = version;
+  }
+
+  read(value: unknown, shape: Shape, at: Place = { go: '', path: '', exact: '' }): unknown {
+    if (isList(shape)) return this.#list(value, shape[0], at);
+    if (typeof shape === 'object') return this.#record(value, shape, at);
+    if (shape === 'duration' || shape === '*duration') return this.#duration(value, at);
+    const wanted = shape === 'int32' ? 'number' : shape === 'bool' ? 'boolean' : 'string';
+    if (typeof value === wanted && (shape !== 'int32' || Number.isInteger(value))) return value;
+    return this.#refuse(value, shape, at);
+  }
+
+  #list(value: unknown, item: Shape, at: Place): unknown {
+    if (!Array.isArray(value)) return this.#refuse(value, `[]${this.#goType(item)}`, at);
+    return value.map((v, i) => {
+      const here = { ...at, exact: `${at.exact}[${i}]` };
+      if (v !== null) return this.read(v, item, here);
+      return typeof item === 'object' && !isList(item) ? {} : '';
+    });
+  }
+
+  #record(value: unknown, { go, fields }: RecordShape, at: Place): unknown {
+    if (!isPlain(value)) return this.#refuse(value, `${this.#version}.${go}`, at);
+    const made: Plain = {};
+    for (const [field, given] of Object.entries(value)) {
+      const exact = at.exact ? `${at.exact}.${field}` : field;
+      if (!Object.hasOwn(fields, field)) {
+        this.unknown.push(exact);
+        continue;
+      }
+      const shape = fields[field]!;
+      if (given === null && shape !== 'duration') continue;
+      made[field] = this.read(given, shape, { go, path: at.path ? `${at.path}.${field}` : field, exact });
+    }
+    return made;
+  }
+
+  #duration(value: unknown, at: Place): unknown {
+    if (value !== null && typeof value !== 'string') return this.#refuse(value, 'string', at);
+    try {
+      parseDuration(value ?? '');
+    } catch (error) {
+      this.fault ??= (error as Error).message;
+    }
+    return value;
+  }
+
+  #refuse(value: unknown, type: string, { go, path }: Place): undefined {
+    this.fault ??= `json: cannot unmarshal ${jsonKind(value)} into Go struct field ${go}.${path} of type ${type}`;
+    return undefined;
+  }
+
+  #goType(shape: Shape): string {
+    if (isList(shape)) return `[]${this.#goType(shape[0])}`;
+    return typeof shape === 'object' ? `${this.#version}.${shape.go}` : shape;
   }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isList = (shape: Shape): shape is readonly [Shape] => Array.isArray(shape);
 
 /** Throws all of the errors in one, as Go prints an aggregate. */
 export function throwErrors({ list }: FieldErrors): void {
-  if (list.length === 0) return;
-  const said = list.map(e => `${e.field}: ${e.message}`);
-  throw new Error(said.length === 1 ? said[0] : `[${said.join(', ')}]`);
+  const said = [...new Set(list.map(e => `${e.field}: ${e.message}`))];
+  if (said.length) throw new Error(said.length === 1 ? said[0] : `[${said.join(', ')}]`);
 }

@@ -246,7 +246,10 @@ test('configurations are checked', () => {
   provider({ ...cipher('aesgcm', 'a'), identity: {} }, /more than one provider specified in a single element/);
   const kms = (more: object) => ({ kms: { apiVersion: 'v2', name: 'k', endpoint: 'unix:///x', ...more } });
   provider(kms({ apiVersion: 'v1' }), /KMSv1 is deprecated/);
-  provider(kms({ apiVersion: 'v3' }), /unsupported apiVersion v3 for KMS provider, only v1 and v2 are supported/);
+  provider(
+    kms({ apiVersion: 'v3' }),
+    /unsupported apiVersion apiVersion for KMS provider, only v1 and v2 are supported/,
+  );
   provider(kms({ name: 'a:b' }), /invalid KMS provider name a:b, must not contain ':'/);
   provider(kms({ endpoint: 'tcp://x' }), /unsupported scheme "tcp" for KMS provider, only unix is supported/);
   provider(kms({ timeout: '0s' }), /timeout should be a positive value/);

@@ -1,10 +1,14 @@
 // The jwt part of an AuthenticationConfiguration (apiserver.config.k8s.io/v1), checked and with its expressions compiled.
+import { childrenOf, type Node } from '../../../api/cel/ast.ts';
 import type { CelProgram } from '../../../api/cel/cel.ts';
 import { compile } from '../../../api/cel/compile.ts';
+import { parse } from '../../../api/cel/parser.ts';
 import type { CelType } from '../../../api/cel/type.ts';
 import * as t from '../../../api/cel/type.ts';
 import { FieldErrors, type FieldPath, path } from '../../../api/field-error.ts';
-import { isDomainPrefixedPath } from '../../../api/name-rule.ts';
+import { isDns1123Subdomain, isDomainPrefixedPath } from '../../../api/name-rule.ts';
+import { messageOf } from '../../../base/assert.ts';
+import { parseGoUrl } from '../../../base/go-url.ts';
 import { parseCertificates } from '../../../base/x509.ts';
 import { throwErrors } from '../../configuration/document.ts';
 
@@ -77,15 +81,24 @@ export function compileAuthenticators(
   ownIssuers: readonly string[],
 ): readonly CompiledAuthenticator[] {
   const errors = new FieldErrors();
+  const made = checkAuthenticators(jwt, ownIssuers, errors);
+  throwErrors(errors);
+  return made;
+}
+
+/** What comes back is of use only without errors. */
+export function checkAuthenticators(
+  jwt: readonly JwtAuthenticator[],
+  ownIssuers: readonly string[],
+  errors: FieldErrors,
+): readonly CompiledAuthenticator[] {
   const at = path('jwt');
   if (jwt.length > mostAuthenticators) errors.tooMany(at, jwt.length, mostAuthenticators);
   const seen = { urls: new Set<string>(), discovery: new Set<string>() };
-  const made = jwt.map((source, i) => {
+  return jwt.map((source, i) => {
     checkIssuer(source.issuer ?? {}, at.index(i).child('issuer'), ownIssuers, seen, errors);
     return new Compiler(source, at.index(i), errors).compile();
   });
-  throwErrors(errors);
-  return made;
 }
 
 type Issuer = Partial<JwtAuthenticator['issuer']>;
@@ -99,27 +112,23 @@ function checkIssuer(
 ): void {
   const { url = '', discoveryURL, audiences = [], audienceMatchPolicy = '', certificateAuthority } = issuer;
   const here = at.child('url');
-  if (!url) errors.required(here, 'URL is required');
-  else if (ownIssuers.includes(url))
+  if (ownIssuers.includes(url))
     errors.invalid(here, url, `URL must not overlap with disallowed issuers: [${ownIssuers.join(' ')}]`);
-  else if (seen.urls.has(url)) errors.duplicate(here, url);
+  else if (!url) errors.required(here);
   else checkUrl(url, here, errors);
+  if (seen.urls.has(url)) errors.duplicate(here, url);
   seen.urls.add(url);
   if (discoveryURL) {
     const there = at.child('discoveryURL');
-    if (trimmed(discoveryURL) === trimmed(url))
+    if (url && trimmed(discoveryURL) === trimmed(url))
       errors.invalid(there, discoveryURL, 'discoveryURL must be different from URL');
-    else if (seen.discovery.has(discoveryURL)) errors.duplicate(there, discoveryURL);
-    else checkUrl(discoveryURL, there, errors);
+    checkUrl(discoveryURL, there, errors);
+    if (seen.discovery.has(discoveryURL)) errors.duplicate(there, discoveryURL);
     seen.discovery.add(discoveryURL);
   }
   checkAudiences(audiences, audienceMatchPolicy, at, errors);
-  if (certificateAuthority && !isPem(certificateAuthority))
-    errors.invalid(
-      at.child('certificateAuthority'),
-      '<omitted>',
-      'data does not contain any valid RSA or ECDSA certificates',
-    );
+  const untrusted = certificateAuthority && bundleFault(certificateAuthority);
+  if (untrusted) errors.invalid(at.child('certificateAuthority'), '<omitted>', untrusted);
   const { egressSelectorType } = issuer;
   if (egressSelectorType && !egressTypes.includes(egressSelectorType))
     errors.invalid(
@@ -130,23 +139,26 @@ function checkIssuer(
 }
 
 const egressTypes = ['controlplane', 'cluster'];
-const trimmed = (url: string) => url.replace(/\/$/, '');
+const trimmed = (url: string) => url.replace(/\/+$/, '');
 
-function isPem(text: string): boolean {
+function bundleFault(text: string): string | undefined {
   try {
-    return parseCertificates(text).length > 0;
+    return parseCertificates(text).length ? undefined : 'data does not contain any valid RSA or ECDSA certificates';
   } catch {
-    return false;
+    return 'x509: malformed certificate';
   }
 }
 
 function checkUrl(text: string, at: FieldPath, errors: FieldErrors): void {
-  const url = URL.parse(text);
-  if (!url) errors.invalid(at, text, 'must be a URL');
-  else if (url.protocol !== 'https:') errors.invalid(at, text, 'URL scheme must be https');
-  else if (url.username || url.password) errors.invalid(at, text, 'URL must not contain a username or password');
-  else if (url.search) errors.invalid(at, text, 'URL must not contain a query');
-  else if (url.hash) errors.invalid(at, text, 'URL must not contain a fragment');
+  try {
+    const { scheme, hasUser, query, fragment } = parseGoUrl(text);
+    if (scheme !== 'https') errors.invalid(at, text, 'URL scheme must be https');
+    if (hasUser) errors.invalid(at, text, 'URL must not contain a username or password');
+    if (query) errors.invalid(at, text, 'URL must not contain a query');
+    if (fragment) errors.invalid(at, text, 'URL must not contain a fragment');
+  } catch (error) {
+    errors.invalid(at, text, messageOf(error));
+  }
 }
 
 function checkAudiences(audiences: readonly string[], policy: string, at: FieldPath, errors: FieldErrors): void {
@@ -154,8 +166,8 @@ function checkAudiences(audiences: readonly string[], policy: string, at: FieldP
   if (!audiences.length) errors.required(list, `at least one ${list} is required`);
   const seen = new Set<string>();
   for (const [i, audience] of audiences.entries()) {
-    if (!audience) errors.required(list.index(i), "audience can't be empty");
-    else if (seen.has(audience)) errors.duplicate(list.index(i), audience);
+    if (!audience) errors.required(list.index(i));
+    if (seen.has(audience)) errors.duplicate(list.index(i), audience);
     seen.add(audience);
   }
   const here = at.child('audienceMatchPolicy');
@@ -180,15 +192,18 @@ class Compiler {
   compile(): CompiledAuthenticator {
     const { claimMappings: m, userValidationRules = [] } = this.#source;
     const at = this.#at.child('claimMappings');
-    return {
-      source: this.#source,
-      claimRules: this.#claimRules(),
-      username: this.#username(at.child('username')),
-      groups: this.#mapping(m?.groups, at.child('groups'), true),
-      uid: this.#mapping(m?.uid, at.child('uid'), false),
-      extra: this.#extra(at.child('extra')),
-      userRules: this.#rules(userValidationRules, this.#at.child('userValidationRules')),
-    };
+    const claimRules = this.#claimRules();
+    const username = this.#username(at.child('username'));
+    const groups = this.#mapping(m?.groups, at.child('groups'), true);
+    const uid = this.#mapping(m?.uid, at.child('uid'), false);
+    const extra = this.#extra(at.child('extra'));
+    if (username && names(username, 'email')) {
+      const verifying = [username, ...[...extra, ...claimRules].map(e => e.program)];
+      if (!verifying.some(p => names(p, 'email_verified')))
+        this.#errors.invalid(at.child('username', 'expression'), username.expression, unverified);
+    }
+    const userRules = this.#rules(userValidationRules, this.#at.child('userValidationRules'));
+    return { source: this.#source, claimRules, username, groups, uid, extra, userRules };
   }
 
   #program(
@@ -210,79 +225,85 @@ class Compiler {
   ): CelProgram | undefined {
     const { claim, expression, prefix } = given ?? {};
     if (claim && expression) this.#errors.invalid(at, '', "claim and expression can't both be set");
-    if (expression && prefix !== undefined)
-      this.#errors.invalid(at.child('prefix'), prefix, "prefix can't be set when expression is set");
-    if (prefixed && claim && prefix === undefined)
+    else if (expression) {
+      if (prefix !== undefined)
+        this.#errors.invalid(at.child('prefix'), prefix, 'may not be specified when expression is set');
+      return this.#program(expression, claims, at.child('expression'));
+    } else if (prefixed && claim && prefix === undefined)
       this.#errors.required(
         at.child('prefix'),
         'prefix is required when claim is set. It can be set to an empty string to disable prefixing',
       );
-    return expression ? this.#program(expression, claims, at.child('expression')) : undefined;
+    return undefined;
   }
 
   #username(at: FieldPath): CelProgram | undefined {
     const username = this.#source.claimMappings?.username;
     if (!username?.claim && !username?.expression) this.#errors.required(at, 'claim or expression is required');
-    if (username?.expression?.includes('claims.email') && !usesEmailVerified(this.#source))
-      this.#errors.invalid(
-        at.child('expression'),
-        username.expression,
-        'claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression',
-      );
     return this.#mapping(username, at, true);
   }
 
   #claimRules(): readonly Rule[] {
     const { claimValidationRules: rules = [] } = this.#source;
     const at = this.#at.child('claimValidationRules');
-    const seenClaims = new Set<string>();
-    for (const [i, { claim, requiredValue, expression, message }] of rules.entries()) {
+    const seen = { claims: new Set<string>(), expressions: new Set<string>() };
+    return rules.flatMap(({ claim, requiredValue, expression, message }, i) => {
       const here = at.index(i);
       if (claim && expression) this.#errors.invalid(here, claim, "claim and expression can't both be set");
-      else if (!claim && !expression) this.#errors.required(here, 'claim or expression is required');
-      else if (claim && message)
-        this.#errors.invalid(here.child('message'), message, "message can't be set when claim is set");
-      else if (expression && requiredValue)
-        this.#errors.invalid(
-          here.child('requiredValue'),
-          requiredValue,
-          "requiredValue can't be set when expression is set",
-        );
-      if (claim && seenClaims.has(claim)) this.#errors.duplicate(here.child('claim'), claim);
-      if (claim) seenClaims.add(claim);
-    }
-    return this.#compileRules(rules, at, claims);
+      else if (claim) {
+        if (message) this.#errors.invalid(here.child('message'), message, 'may not be specified when claim is set');
+        if (seen.claims.has(claim)) this.#errors.duplicate(here.child('claim'), claim);
+        seen.claims.add(claim);
+      } else if (expression) {
+        if (requiredValue)
+          this.#errors.invalid(
+            here.child('requiredValue'),
+            requiredValue,
+            'may not be specified when expression is set',
+          );
+        return this.#rule({ expression, message }, claims, here, seen.expressions);
+      } else this.#errors.required(here, 'claim or expression is required');
+      return [];
+    });
   }
 
   #rules(rules: NonNullable<JwtAuthenticator['userValidationRules']>, at: FieldPath): readonly Rule[] {
-    for (const [i, { expression }] of rules.entries())
-      if (!expression) this.#errors.required(at.index(i).child('expression'), 'expression is required');
-    return this.#compileRules(rules, at, user);
+    const seen = new Set<string>();
+    return rules.flatMap((rule, i) => {
+      if (rule.expression) return this.#rule(rule, user, at.index(i), seen);
+      this.#errors.required(at.index(i).child('expression'));
+      return [];
+    });
   }
 
-  #compileRules(
-    rules: readonly { readonly expression?: string; readonly message?: string }[],
-    at: FieldPath,
+  #rule(
+    { expression, message = '' }: { readonly expression: string; readonly message?: string | undefined },
     variables: Record<string, CelType>,
+    at: FieldPath,
+    seen: Set<string>,
   ): readonly Rule[] {
-    const seen = new Set<string>();
-    return rules.flatMap(({ expression, message = '' }, i) => {
-      if (!expression) return [];
-      const here = at.index(i).child('expression');
-      if (seen.has(expression)) this.#errors.duplicate(here, expression);
-      seen.add(expression);
-      const program = this.#program(expression, variables, here, [t.bool]);
-      return program ? { program, message } : [];
-    });
+    const here = at.child('expression');
+    if (seen.has(expression)) {
+      this.#errors.duplicate(here, expression);
+      return [];
+    }
+    seen.add(expression);
+    const program = this.#program(expression, variables, here, [t.bool]);
+    return program ? [{ program, message }] : [];
   }
 
   #extra(at: FieldPath): CompiledAuthenticator['extra'] {
     const seen = new Set<string>();
     return (this.#source.claimMappings?.extra ?? []).flatMap(({ key = '', valueExpression = '' }, i) => {
       const here = at.index(i);
-      this.#checkKey(key, here.child('key'), seen);
+      this.#checkKey(key, here.child('key'));
+      if (key && seen.has(key)) {
+        this.#errors.duplicate(here.child('key'), key);
+        return [];
+      }
+      seen.add(key);
       if (!valueExpression) {
-        this.#errors.required(here.child('valueExpression'), 'valueExpression is required');
+        this.#errors.required(here.child('valueExpression'));
         return [];
       }
       const program = this.#program(valueExpression, claims, here.child('valueExpression'));
@@ -290,27 +311,39 @@ class Compiler {
     });
   }
 
-  #checkKey(key: string, at: FieldPath, seen: Set<string>): void {
+  #checkKey(key: string, at: FieldPath): void {
     if (!key) {
       this.#errors.required(at);
       return;
     }
-    for (const complaint of isDomainPrefixedPath(key)) this.#errors.invalid(at, key, complaint);
-    const domain = key.split('/', 1)[0]!;
-    for (const own of ['k8s.io', 'kubernetes.io'])
-      if (domain === own || domain.endsWith(`.${own}`))
-        this.#errors.invalid(at, key, 'k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use');
-    if (key !== key.toLowerCase()) this.#errors.invalid(at, key, 'key must be lowercase');
-    if (seen.has(key)) this.#errors.duplicate(at, key);
-    seen.add(key);
+    checkDomainPath(key, at, this.#errors);
+    if (key !== key.toLowerCase()) this.#errors.invalid(at, key, 'must be lowercase');
   }
 }
 
-function usesEmailVerified({ claimMappings: m, claimValidationRules = [] }: JwtAuthenticator): boolean {
-  const texts = [
-    m?.username?.expression,
-    ...(m?.extra ?? []).map(e => e.valueExpression),
-    ...claimValidationRules.map(r => r.expression),
-  ];
-  return texts.some(text => text?.includes('claims.email_verified'));
+function checkDomainPath(key: string, at: FieldPath, errors: FieldErrors): void {
+  const slash = key.indexOf('/');
+  if (slash <= 0 || slash === key.length - 1) {
+    for (const complaint of isDomainPrefixedPath(key)) errors.invalid(at, key, complaint);
+    return;
+  }
+  const domain = key.slice(0, slash);
+  const ofDomain = isDns1123Subdomain(domain);
+  for (const complaint of ofDomain) errors.invalid(at, domain, complaint);
+  if (!ofDomain.length)
+    for (const complaint of isDomainPrefixedPath(key)) errors.invalid(at, key.slice(slash + 1), complaint);
+  for (const own of ['k8s.io', 'kubernetes.io'])
+    if (domain === own || domain.endsWith(`.${own}`))
+      errors.invalid(at, key, 'k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use');
 }
+
+const unverified =
+  'claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression or claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression';
+
+/** Whether the expression reads this claim by its name. */
+const names = ({ expression }: CelProgram, claim: string): boolean => {
+  const selects = (node: Node): boolean =>
+    (node.k === 'select' && node.field === claim && node.operand.k === 'ident' && node.operand.name === 'claims') ||
+    childrenOf(node).some(selects);
+  return selects(parse(expression));
+};

@@ -222,10 +222,9 @@ test('an issuer is found elsewhere, and files are read strictly', async () => {
     [
       'issuer.discoveryURL: Invalid value: "https://i/": discoveryURL must be different from URL',
       'issuer.audienceMatchPolicy: Invalid value: "": audienceMatchPolicy must be MatchAny for multiple audiences',
-      'claimValidationRules[0].message: Invalid value: "m": message can\'t be set when claim is set',
+      'claimValidationRules[0].message: Invalid value: "m": may not be specified when claim is set',
       'claimValidationRules[1]: Required value: claim or expression is required',
       'claimMappings.username: Invalid value: "": claim and expression can\'t both be set',
-      'claimMappings.username.prefix: Invalid value: "": prefix can\'t be set when expression is set',
       'claimMappings.extra[0].key: Invalid value: "k8s.io/x": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use',
     ],
   );

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/sets"
+	api "k8s.io/apiserver/pkg/apis/apiserver"
+	"k8s.io/apiserver/pkg/apis/apiserver/install"
+	"k8s.io/apiserver/pkg/apis/apiserver/load"
+	"k8s.io/apiserver/pkg/apis/apiserver/validation"
+	authenticationcel "k8s.io/apiserver/pkg/authentication/cel"
+	authorizationcel "k8s.io/apiserver/pkg/authorization/cel"
+	"k8s.io/apiserver/pkg/cel/environment"
+	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
+)
+
+type Case struct {
+	Kind  string `json:"kind"`
+	Text  string `json:"text"`
+	Error string `json:"error"`
+}
+
+var scheme = runtime.NewScheme()
+var codecs = serializer.NewCodecFactory(scheme, serializer.EnableStrict)
+
+func init() { install.Install(scheme) }
+
+func authentication(text string) error {
+	obj, err := runtime.Decode(codecs.UniversalDecoder(), []byte(text))
+	if err != nil {
+		return err
+	}
+	c, ok := obj.(*api.AuthenticationConfiguration)
+	if !ok {
+		return fmt.Errorf("expected AuthenticationConfiguration, got %T", obj)
+	}
+	return validation.ValidateAuthenticationConfiguration(authenticationcel.NewCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())), c, []string{"https://own.example"}).ToAggregate()
+}
+
+func authorization(text string) error {
+	c, err := load.LoadFromData([]byte(text))
+	if err != nil {
+		return err
+	}
+	return validation.ValidateAuthorizationConfiguration(authorizationcel.NewDefaultCompiler(), nil, c, sets.New("AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"), sets.New("Webhook")).ToAggregate()
+}
+
+func encryption(text string) error {
+	if obj, err := runtime.Decode(codecs.UniversalDecoder(), []byte(text)); err == nil {
+		if c, ok := obj.(*api.EncryptionConfiguration); ok {
+			if err := validation.ValidateEncryptionConfiguration(c, false).ToAggregate(); err == nil && strings.Contains(text, `"v2"`) {
+				// Loading it would ask the plugin.
+				return nil
+			}
+		}
+	}
+	f, _ := os.CreateTemp("", "")
+	defer os.Remove(f.Name())
+	f.WriteString(text)
+	f.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	_, err := encryptionconfig.LoadEncryptionConfig(ctx, f.Name(), false, "id")
+	if err != nil {
+		return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), f.Name(), "FILE"))
+	}
+	return nil
+}
+
+func main() {
+	var cases []Case
+	if err := json.NewDecoder(os.Stdin).Decode(&cases); err != nil {
+		panic(err)
+	}
+	for i := range cases {
+		c := &cases[i]
+		var err error
+		switch c.Kind {
+		case "authentication":
+			err = authentication(c.Text)
+		case "authorization":
+			err = authorization(c.Text)
+		case "encryption":
+			err = encryption(c.Text)
+		}
+		c.Error = ""
+		if err != nil {
+			c.Error = err.Error()
+		}
+	}
+	e := json.NewEncoder(os.Stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	e.Encode(cases)
+}
