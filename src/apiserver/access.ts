@@ -3,6 +3,7 @@ import { rbacV1 } from '../api/refs.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
+import { Lru } from '../client/lru.ts';
 import { accessCalls } from './access-calls.ts';
 import { type Credentials, createAuthentication } from './authn/authentication.ts';
 import { startTracking } from './authn/legacy-token.ts';
@@ -10,7 +11,7 @@ import type { UserInfo } from './authn/user.ts';
 import { createAuthorization } from './authz/authorization.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import { bootstrapPolicy, nodeRules, reconcile } from './authz/bootstrap-policy.ts';
-import { impersonated } from './authz/impersonation.ts';
+import { type ImpersonationMode, impersonated } from './authz/impersonation.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
 import type { ApiContext, CallHandler } from './context.ts';
@@ -73,17 +74,20 @@ export function createAccess({ context, client, informers, options, metrics }: A
   };
 }
 
+const mostImpersonators = 1000;
+
 function impersonation(context: ApiContext, authorizer: Authorizer, metrics?: Metrics): Access['impersonate'] {
   const constrained = context.featureEnabled('ConstrainedImpersonation');
   const attempts = metrics?.counter('apiserver_impersonation_attempts_total', 'Attempts to impersonate.', [
     'mode',
     'decision',
   ]);
+  const usual = new Lru<ImpersonationMode>(mostImpersonators);
   const onDecided = (mode: string, allowed: boolean) =>
     attempts?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
   return ({ headers, query }, user, info) =>
     impersonated({
-      ...{ headers, user, authorizer, onDecided },
+      ...{ headers, user, authorizer, usual, onDecided },
       ...(constrained ? { action: () => attributesOf(info, user, query) } : {}),
     });
 }

@@ -1,9 +1,10 @@
 // The pipeline of one HTTP request.
-import { isForbidden, StatusError, unauthorized } from '../api/status.ts';
+import { StatusError, unauthorized } from '../api/status.ts';
 import type { APIService } from '../api/type/apiregistration-v1.ts';
 import type { Log } from '../base/log.ts';
 import { auditIdOf } from './audit/audit-id.ts';
 import type { Auditor } from './audit/auditor.ts';
+import type { Spent } from './audit/kernel/latency.ts';
 import { anonymousUser, type UserInfo } from './authn/user.ts';
 import { forbiddenError, type Verdict } from './authz/authorizer.ts';
 import type { ApiContext } from './context.ts';
@@ -56,7 +57,10 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     const warnings: string[] = [];
     let acting: UserInfo | undefined;
     let deadline: Deadline | undefined;
+    let markMs = startMs;
+    const spent: { -readonly [K in keyof Spent]?: Spent[K] } = {};
     const trace = tracer?.begin(exchange, startMs, () => acting);
+    audited?.spent(() => ({ ...spent, steps: trace?.steps }));
     (trace ? runTraced(trace, serve) : serve()).catch(error => {
       if (!(error instanceof StatusError)) {
         options.log.error('serving a request failed', {
@@ -100,6 +104,10 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       done(500);
     }
 
+    function timed(part: Exclude<keyof Spent, 'totalMs' | 'steps'>): void {
+      spent[part] = context.clock.monotonic() - markMs;
+    }
+
     function leave(): void {
       const p = passage;
       passage = undefined;
@@ -114,10 +122,6 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       }
       const givenMs = exchange.query.size > 0 && !isLongRunning(info) ? timeoutMs(exchange.query) : undefined;
       if (givenMs !== undefined) deadline = new Deadline(exchange, context.clock, startMs, givenMs);
-      if (deadline?.isPast) {
-        done(504);
-        return;
-      }
       let who: UserInfo | undefined;
       try {
         const authenticating = options.authenticate(exchange);
@@ -127,17 +131,27 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         if (guarded && (!who || who.name === anonymousUser)) arrived.endConnection?.();
       }
       if (!who) throw unauthorized();
+      timed('authenticationMs');
+      const noted = audited?.identify(info, who);
+      if (noted) await noted;
+      if (deadline?.isPast) {
+        done(504);
+        return;
+      }
       let user: UserInfo;
+      markMs = context.clock.monotonic();
       try {
         const becoming = options.impersonate(exchange, who, info);
         user = becoming instanceof Promise ? await becoming : becoming;
         acting = user;
       } catch (error) {
-        await audited?.identify(info, who, who);
-        throw isForbidden(error) ? unsniffed(error) : error;
+        throw error instanceof StatusError ? unsniffed(error) : error;
       }
-      const noted = audited?.identify(info, who, user);
-      if (noted) await noted;
+      if (user !== who) {
+        audited?.actsAs(user);
+        timed('impersonationMs');
+      }
+      markMs = context.clock.monotonic();
       try {
         const entering = options.gate?.admit(info, user, exchange, startMs);
         passage = entering instanceof Promise ? await entering : entering;
@@ -145,10 +159,13 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         metrics.dropped(info, error instanceof StatusError ? error.code : 500);
         throw error;
       }
+      timed('queueMs');
       trace?.step('authentication and fairness', startMs, context.clock.monotonic());
+      markMs = context.clock.monotonic();
       const attributes = attributesOf(info, user, exchange.query);
       const answer = context.authorizer.authorize(attributes);
       const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;
+      timed('authorizationMs');
       if (error && decision !== 'allow') {
         failAuthorization(exchange, error);
         return;
@@ -161,6 +178,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       if (remote) {
         // Nobody here sees where a watch elsewhere stops beginning.
         if (info.verb === 'watch') leave();
+        audited?.passOn();
         await options.aggregation!.serve(remote, exchange, user);
       } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited, deadline });
       else if (!(await servePath(exchange, user))) throw unknownPath(context, exchange.path);

@@ -51,11 +51,8 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
   const group = prefix === 'apis' ? parts.shift()! : '';
   const version = parts.shift()!;
   let verb = own(verbs, method) ?? '';
-  // The deprecated form of watches: /api/v1/watch/...
-  if (parts[0] === 'watch') {
-    parts.shift();
-    verb = 'watch';
-  }
+  // The deprecated form of watches, /api/v1/watch/..., and one of proxies that nothing serves any more.
+  if (parts[0] === 'watch' || parts[0] === 'proxy') verb = parts.shift()!;
   let namespace = '';
   let resource: string;
   if (parts[0] === 'namespaces' && parts.length > 2 && !namespaceSubresources.has(parts[2]!)) {
@@ -66,8 +63,8 @@ export function parseRequest(method: string, path: string, query: URLSearchParam
     resource = parts.shift() ?? '';
   }
   const name = parts.shift() ?? '';
-  // A request for a namespace object is about that namespace, for authorization as well.
-  if (resource === 'namespaces' && group === '' && name) namespace = name;
+  // A request for a namespace object is about that namespace, for authorization as well; whatever group calls it so.
+  if (resource === 'namespaces' && name) namespace = name;
   const subresource = parts.shift() ?? '';
   if (!name && (verb === 'get' || verb === 'watch'))
     verb = verb === 'watch' || isTrue(query.get('watch')) ? 'watch' : 'list';

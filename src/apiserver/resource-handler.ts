@@ -76,6 +76,7 @@ const ofNobody: Readonly<Record<string, string>> = { list: 'get', deletecollecti
 /** The same for built-in resources, by what their router knows: first the path, then the method on it. */
 function checkBuiltinPath(resource: Resource, info: RequestInfo, method: string): void {
   const { name, subresource, verb } = info;
+  if (verb === 'proxy') throw noSuchPath();
   const namespace = resource.resource === 'namespaces' && info.namespace === name ? '' : info.namespace;
   if (namespace && !resource.namespaced) throw noSuchPath();
   if (subresource) {

@@ -167,7 +167,9 @@ test('a bug ends in the stage Panic, a refused credential in ResponseStarted', a
   assert.equal(refused.stage, 'ResponseStarted');
   assert.deepEqual(refused.responseStatus, {
     metadata: {},
-    message: 'Authentication failed, attempted: bearer',
+    status: 'Failure',
+    message: 'Unauthorized',
+    reason: 'Unauthorized',
     code: 401,
   });
 });
@@ -190,6 +192,130 @@ test('who acts as another is recorded as both, who may not as itself', async () 
     ['u', 'ResponseComplete', 403],
   );
   assert.equal(refused.impersonatedUser, undefined);
+});
+
+/** All events of one request of the superuser, or of who has a token. */
+async function eventsOf(method: string, path: string, more: { body?: unknown; token?: string; headers?: object } = {}) {
+  const { certificatePem: cert, keyPem: key } = all.admin;
+  const api = caller({ url: all.url, ca: all.ca, ...(more.token ? { token: more.token } : { cert, key }) });
+  const id = `event-${seen.length}`;
+  try {
+    await api.send(method, path, more.body, { 'audit-id': id, 'user-agent': 'probe', ...more.headers });
+  } finally {
+    api.close();
+  }
+  const own = () => seen.filter(e => e.auditID === id);
+  while (!['ResponseComplete', 'Panic'].includes(own().at(-1)?.stage ?? '') && !own()[0]?.stage.endsWith('Started'))
+    await new Promise(setImmediate);
+  return own();
+}
+
+const seen: Event[] = [];
+let all: TestServer;
+before(async () => {
+  const sink = { write: (event: Event) => void seen.push(structuredClone(event)) as undefined };
+  const everything: Policy = { rules: [{ level: 'RequestResponse' }] };
+  all = await startTestServer({ tokenFile: 'secret,u,1', audit: { policy: everything, sinks: [sink] } });
+});
+after(() => all.stop());
+
+const maps = '/api/v1/namespaces/default/configmaps';
+
+test('the object in a request is what was understood, as it was before anything changed it', async () => {
+  const [received, made] = await eventsOf('POST', maps, { body: { metadata: { generateName: 'g-' }, odd: 1 } });
+  assert.equal(received!.requestObject, undefined);
+  assert.deepEqual(made!.requestObject, {
+    kind: 'ConfigMap',
+    apiVersion: 'v1',
+    metadata: { generateName: 'g-' },
+  });
+  assert.deepEqual(made!.objectRef, { resource: 'configmaps', namespace: 'default', apiVersion: 'v1' });
+  const [, refused] = await eventsOf('POST', maps, { body: '{"kind":"Pod","apiVersion":"v1"}' });
+  assert.equal(refused!.requestObject, undefined);
+  const patch = { headers: { 'content-type': 'text/plain' }, body: {} };
+  const [, unsupported] = await eventsOf('PATCH', `${maps}/none`, patch);
+  assert.deepEqual([unsupported!.responseStatus?.code, unsupported!.requestObject], [415, undefined]);
+  const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: 'x' } };
+  const [, gone] = await eventsOf('DELETE', `${maps}/none`, { body });
+  assert.deepEqual(gone!.requestObject, {
+    kind: 'DeleteOptions',
+    apiVersion: 'meta.k8s.io/__internal',
+    preconditions: { uid: 'x' },
+  });
+});
+
+test('a refused watch starts, and is complete', async () => {
+  const events = await eventsOf('GET', `${maps}?watch=true&labelSelector=%21%21`);
+  assert.deepEqual(
+    events.map(e => e.stage),
+    ['RequestReceived', 'ResponseStarted', 'ResponseComplete'],
+  );
+  for (const { responseStatus, responseObject } of events.slice(1)) {
+    assert.equal(responseStatus?.message, "unable to parse requirement: found '!', expected: identifier");
+    assert.equal((responseObject as { code?: number }).code, 400);
+  }
+});
+
+test('who it acts as is told once it may', async () => {
+  const [received, complete] = await eventsOf('GET', maps, { headers: { 'impersonate-user': 'alice' } });
+  assert.deepEqual([received!.impersonatedUser, received!.authenticationMetadata], [undefined, undefined]);
+  assert.deepEqual(complete!.impersonatedUser, { username: 'alice', groups: ['system:authenticated'] });
+});
+
+test('lists and watches by name are about that object, collections that are deleted are not', async () => {
+  const nameOf = async (method: string, query: string) =>
+    (await eventsOf(method, `${maps}?fieldSelector=${query}`)).at(-1)!.objectRef?.name;
+  assert.equal(await nameOf('GET', 'metadata.name%3Dx'), 'x');
+  assert.equal(await nameOf('GET', 'metadata.name%3Dx&watch=true&timeoutSeconds=1'), 'x');
+  assert.equal(await nameOf('GET', 'metadata.name%21%3Dx'), undefined);
+  assert.equal(await nameOf('GET', 'metadata.name%3Dx%2Fy'), undefined);
+  assert.equal(await nameOf('DELETE', 'metadata.name%3Dx'), undefined);
+});
+
+test('answers of discovery are recorded, other pages are not; what nobody could read is not either', async () => {
+  const answered = async (path: string, headers = {}) => {
+    const { responseStatus, responseObject } = (await eventsOf('GET', path, { headers })).at(-1)!;
+    return [responseStatus, (responseObject as { kind?: string } | undefined)?.kind];
+  };
+  assert.deepEqual(await answered('/version'), [{ metadata: {}, code: 200 }, undefined]);
+  assert.deepEqual(await answered('/apis/apps'), [{ metadata: {}, code: 200 }, 'APIGroup']);
+  assert.deepEqual(await answered(maps, { accept: 'nonsense/x' }), [{ metadata: {}, code: 406 }, undefined]);
+});
+
+test('a request whose time is over before anybody looks at it is recorded; one with a wrong time has no user', async () => {
+  const stages = async (timeout: string) =>
+    (await eventsOf('GET', `${maps}?timeout=${timeout}`)).map(e => [e.stage, e.user.username, e.responseStatus?.code]);
+  assert.deepEqual(await stages('1ns'), [
+    ['RequestReceived', 'kubernetes-admin', undefined],
+    ['ResponseComplete', 'kubernetes-admin', 504],
+  ]);
+  assert.deepEqual(await stages('bad'), [['ResponseStarted', undefined, 400]]);
+});
+
+test('a user agent is told as text, the first thousand bytes of it', async () => {
+  const agent = async (text: string) => {
+    const headers = { 'user-agent': Buffer.from(text).toString('latin1') };
+    return (await eventsOf('GET', '/version', { headers }))[0]!.userAgent;
+  };
+  assert.equal(await agent('kü'), 'kü');
+  assert.equal(await agent('x'.repeat(1500)), `${'x'.repeat(1024)}...TRUNCATED`);
+});
+
+test('a delete tells at each level what it answered', async () => {
+  const http = await server.http();
+  await http.create(coreV1.secrets, { metadata: { name: 'gone', namespace: 'default' } });
+  await http.delete(coreV1.secrets, { namespace: 'default', name: 'gone' });
+  const { responseStatus, responseObject } = await recorded(e => e.verb === 'delete' && e.objectRef?.name === 'gone');
+  const { uid, ...details } = responseStatus!.details!;
+  assert.ok(uid);
+  assert.deepEqual(
+    { ...responseStatus, details },
+    {
+      ...{ metadata: {}, status: 'Success', code: 200 },
+      details: { name: 'gone', kind: 'secrets' },
+    },
+  );
+  assert.equal(responseObject, undefined);
 });
 
 test('a policy that makes no sense is refused', () => {

@@ -8,6 +8,7 @@ import { deleteBody, listQuery, pathOf, type Query, watchQuery, withQuery, write
 import { serviceAccountUser, type UserInfo } from '../authn/user.ts';
 import { parseRequest } from '../request-info.ts';
 import type { Auditor, AuditRecord } from './auditor.ts';
+import { sentOptions } from './kernel/sent-options.ts';
 
 interface Identity {
   readonly user: UserInfo;
@@ -41,15 +42,16 @@ export function auditedClient(inner: Client, auditor: Auditor, identity: Identit
   async function run<R>(asking: Asking, act: () => Promise<R>): Promise<R> {
     const record = begin(asking);
     if (!record) return act();
-    const { body: requestObject, code = 200 } = asking;
+    const { body, code = 200 } = asking;
     if (!(await record.emit('RequestReceived'))) throw internalError(new Error('failed to store audit event'));
+    if (body !== undefined) record.sent(() => body);
     try {
       const responseObject = await act();
       record.annotate(decisionKey, 'allow');
-      await record.emit('ResponseComplete', { code, requestObject, responseObject });
+      await record.emit('ResponseComplete', { code, responseObject });
       return responseObject;
     } catch (error) {
-      await failed(record, error, requestObject);
+      await failed(record, error);
       throw error;
     }
   }
@@ -88,12 +90,18 @@ export function auditedClient(inner: Client, auditor: Auditor, identity: Identit
       return run(asking, () => inner.patch(ref, key, patch, options));
     },
     delete: (ref, key, options = {}) =>
-      run({ method: 'DELETE', path: at(ref as never, key), body: deleteBody(options) }, () =>
+      run({ method: 'DELETE', path: at(ref as never, key), body: sentOptions(deleteBody(options)) }, () =>
         inner.delete(ref, key, options),
       ),
     deleteCollection: (ref, list, options = {}) =>
-      run({ method: 'DELETE', path: at(ref as never, list), query: listQuery(list), body: deleteBody(options) }, () =>
-        inner.deleteCollection(ref, list, options),
+      run(
+        {
+          method: 'DELETE',
+          path: at(ref as never, list),
+          query: listQuery(list),
+          body: sentOptions(deleteBody(options)),
+        },
+        () => inner.deleteCollection(ref, list, options),
       ),
     watch(ref, options, handler) {
       const record = begin({ method: 'GET', path: at(ref as never, options), query: watchQuery(options) });
@@ -124,15 +132,15 @@ export function auditedClient(inner: Client, auditor: Auditor, identity: Identit
   };
 }
 
-async function failed(record: AuditRecord, error: unknown, requestObject?: unknown): Promise<void> {
+async function failed(record: AuditRecord, error: unknown): Promise<void> {
   if (!(error instanceof StatusError)) {
     const message = `APIServer panic'd: ${error instanceof Error ? error.message : String(error)}`;
     const status = { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 };
-    await record.emit('Panic', { code: 500, status, requestObject });
+    await record.emit('Panic', { code: 500, status });
     return;
   }
   record.annotate(decisionKey, error.code === 403 && error.status.reason === 'Forbidden' ? 'forbid' : 'allow');
-  await record.emit('ResponseComplete', { code: error.code, requestObject, responseObject: error.status });
+  await record.emit('ResponseComplete', { code: error.code, responseObject: error.status });
 }
 
 function auditedWatch<T extends KubeObject>(

@@ -2,16 +2,14 @@
 import type { Writable } from 'node:stream';
 import type { Exchange } from '../http/exchange.ts';
 
-/** Most of a body that is recorded. */
-const maxRecordedBytes = 1 << 20;
-
 export interface Watcher {
-  readonly recordsRequest: () => boolean;
-  readonly recordsResponse: (code: number) => boolean;
+  readonly recordsResponse: (code: number, atOnce: boolean) => boolean;
   /** The head of a streamed answer is out. */
   onStart(code: number): void;
-  /** Once: the answer is complete or the client gone. What is sent at once waits for a promise. */
-  onEnd(code: number): unknown;
+  /**
+   * Once: the answer is complete or the client gone. What is sent `atOnce` has not begun before, and waits for a promise.
+   */
+  onEnd(code: number, atOnce: boolean): unknown;
 }
 
 type Headers = Record<string, string | readonly string[]>;
@@ -22,7 +20,6 @@ export class AuditedExchange implements Exchange {
   readonly auditId: string;
   #ended = false;
   #code = 0;
-  requestBody: Buffer | undefined;
   responseBody: Buffer | undefined;
   responseType = '';
   responseEncoding = '';
@@ -82,17 +79,15 @@ export class AuditedExchange implements Exchange {
     return this.#inner.upgrade!;
   }
 
-  async readBody(maxBytes: number): Promise<Buffer> {
-    const body = await this.#inner.readBody(maxBytes);
-    if (this.#watcher.recordsRequest()) this.requestBody = body;
-    return body;
+  readBody(maxBytes: number): Promise<Buffer> {
+    return this.#inner.readBody(maxBytes);
   }
 
   respond(code: number, headers: Headers, body?: Uint8Array | string): void {
     if (this.#ended) return;
-    if (body !== undefined && this.#watcher.recordsResponse(code)) this.#note(headers, [Buffer.from(body)]);
+    if (body !== undefined && this.#watcher.recordsResponse(code, true)) this.#note(headers, [Buffer.from(body)]);
     this.#code = code;
-    const noted = this.#end(code);
+    const noted = this.#end(code, true);
     const send = () => this.#inner.respond(code, this.#marked(headers), body);
     if (noted instanceof Promise) void noted.then(send);
     else send();
@@ -102,7 +97,7 @@ export class AuditedExchange implements Exchange {
     const out = this.#inner.open(code, this.#marked(headers));
     if (this.#ended) return out;
     this.#watcher.onStart(code);
-    if (this.#watcher.recordsResponse(code)) this.#tee(out, headers);
+    if (this.#watcher.recordsResponse(code, false)) this.#tee(out, headers);
     const end = () => this.#end(code);
     out.once('finish', end);
     out.once('close', end);
@@ -124,21 +119,15 @@ export class AuditedExchange implements Exchange {
 
   #tee(out: Writable, headers: Headers): void {
     const chunks: Buffer[] = [];
-    let size = 0;
     const keep = (chunk: unknown) => {
-      if (!(typeof chunk === 'string' || chunk instanceof Uint8Array)) return;
-      const bytes = Buffer.from(chunk);
-      size += bytes.length;
-      if (size <= maxRecordedBytes) chunks.push(bytes);
+      if (typeof chunk === 'string' || chunk instanceof Uint8Array) chunks.push(Buffer.from(chunk));
     };
     const write = out.write.bind(out) as (...args: unknown[]) => boolean;
     out.write = ((chunk: unknown, ...rest: unknown[]) => {
       keep(chunk);
       return write(chunk, ...rest);
     }) as typeof out.write;
-    out.once('finish', () => {
-      if (size <= maxRecordedBytes) this.#note(headers, chunks);
-    });
+    out.once('finish', () => this.#note(headers, chunks));
   }
 
   #note(headers: Headers, chunks: readonly Buffer[]): void {
@@ -147,9 +136,9 @@ export class AuditedExchange implements Exchange {
     this.responseBody = Buffer.concat(chunks);
   }
 
-  #end(code: number): unknown {
+  #end(code: number, atOnce = false): unknown {
     if (this.#ended) return undefined;
     this.#ended = true;
-    return this.#watcher.onEnd(code);
+    return this.#watcher.onEnd(code, atOnce);
   }
 }

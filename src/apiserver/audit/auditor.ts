@@ -1,6 +1,6 @@
 // Audit: what was asked of the server, by whom, and what became of it.
 import { gunzipSync } from 'node:zlib';
-import { formatMicroTime } from '../../api/meta.ts';
+import { cloneDeep, formatMicroTime } from '../../api/meta.ts';
 import { internalError } from '../../api/status.ts';
 import type { Event, Policy } from '../../api/type/audit-v1.ts';
 import type { Status } from '../../api/type/meta-v1.ts';
@@ -11,10 +11,14 @@ import { constraintOf } from '../authz/impersonation.ts';
 import { decodeYamlOrJson } from '../body-format.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
+import { negotiate } from '../negotiation.ts';
+import { selectedName } from '../request-attributes.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { auditIdOf } from './audit-id.ts';
 import { AuditedExchange } from './audited-exchange.ts';
+import { latencies, type Spent } from './kernel/latency.ts';
 import { includes, type Level, type Recording, recordingOf, type Stage } from './kernel/policy.ts';
+import { sourceIps } from './kernel/source-ips.ts';
 import type { AuditSink } from './sink.ts';
 
 export type { AuditSink };
@@ -41,12 +45,20 @@ export interface Audited {
   /** To be used in place of the request's own. */
   readonly exchange: Exchange;
   /**
-   * Who asks is known, and who it acts as. A promise when a sink has to be waited for; throws (or rejects with) 500
-   * when a strict one could not take the event.
+   * Who asks is known. A promise when a sink has to be waited for; throws (or rejects with) 500 when a strict one could
+   * not take the event.
    */
-  identify(info: RequestInfo, user: UserInfo, actsAs: UserInfo): void | Promise<void>;
+  identify(info: RequestInfo, user: UserInfo): void | Promise<void>;
+  /** Who it acts as: told from then on. */
+  actsAs(user: UserInfo): void;
   /** Nobody could tell who asks. */
   refuse(info: RequestInfo): void;
+  /** What was sent, once it is understood; asked for when it is recorded, and copied at once. */
+  sent(object: () => unknown): void;
+  /** Another server answers: what it says is not looked into. */
+  passOn(): void;
+  /** What the time went to, asked for at the end. */
+  spent(times: () => Omit<Spent, 'totalMs'>): void;
   /** A bug ended the request. */
   panic(error: unknown): void;
   /** The first value of a key stays. */
@@ -90,8 +102,16 @@ export interface Asked {
 interface Answer {
   readonly code: number;
   readonly status?: Status;
-  readonly requestObject?: unknown;
   readonly responseObject?: unknown;
+}
+
+interface Named {
+  readonly metadata?: {
+    readonly name?: string;
+    readonly namespace?: string;
+    readonly uid?: string;
+    readonly resourceVersion?: string;
+  };
 }
 
 /** What the events of one request have in common. */
@@ -104,6 +124,9 @@ export class AuditRecord {
   #info: RequestInfo | undefined;
   #user: UserInfo | undefined;
   #actsAs: UserInfo | undefined;
+  /** Of the object that was sent. */
+  #named: Named['metadata'] | undefined;
+  #requestObject: unknown;
 
   constructor(options: AuditorOptions, asked: Asked) {
     this.#options = options;
@@ -115,11 +138,27 @@ export class AuditRecord {
     return this.#info;
   }
 
-  identify(info: RequestInfo, recording: Recording, user?: UserInfo, actsAs?: UserInfo): void {
+  identify(info: RequestInfo, recording: Recording, user?: UserInfo): void {
     this.#info = info;
     this.#recording = recording;
     this.#user = user;
-    this.#actsAs = actsAs === user ? undefined : actsAs;
+  }
+
+  actsAs(user: UserInfo): void {
+    this.#actsAs = user === this.#user ? undefined : user;
+  }
+
+  sent(object: () => unknown): void {
+    const verb = this.#info?.verb;
+    const isNamed = verb === 'create' || verb === 'update';
+    if (!this.#recording || !this.wants(isNamed ? 'Metadata' : 'Request')) return;
+    const sent = object();
+    if (isNamed) this.#named = { ...(sent as Named).metadata };
+    if (this.wants('Request')) this.#requestObject = trimmed(cloneDeep(sent), this.#recording);
+  }
+
+  get receivedMs(): number {
+    return this.#receivedMs;
   }
 
   annotate(key: string, value: string): void {
@@ -152,7 +191,7 @@ export class AuditRecord {
   #event(stage: Stage, recording: Recording, answer: Answer | undefined): Event {
     const { auditId, requestURI, userAgent, sourceIPs } = this.#asked;
     const info = this.#info!;
-    const requestObject = this.wants('Request') ? trimmed(answer?.requestObject, recording) : undefined;
+    const requestObject = answer && this.#requestObject;
     const responseObject = this.wants('RequestResponse') ? trimmed(answer?.responseObject, recording) : undefined;
     return {
       kind: 'Event',
@@ -166,13 +205,13 @@ export class AuditRecord {
       ...(this.#actsAs ? impersonationOf(this.#actsAs) : {}),
       sourceIPs,
       ...(userAgent ? { userAgent } : {}),
-      ...(info.isResource ? { objectRef: referenceOf(info, answer?.requestObject, responseObject) } : {}),
+      ...(info.isResource ? { objectRef: referenceOf(info, answer && this.#named) } : {}),
       ...(answer ? { responseStatus: answer.status ?? statusOf(answer.code, answer.responseObject) } : {}),
       ...(requestObject === undefined ? {} : { requestObject: requestObject as never }),
       ...(responseObject === undefined ? {} : { responseObject: responseObject as never }),
       requestReceivedTimestamp: formatMicroTime(this.#receivedMs),
       stageTimestamp: formatMicroTime(this.#options.clock.now()),
-      ...(Object.keys(this.#annotations).length ? { annotations: { ...this.#annotations } } : {}),
+      ...(Object.keys(this.#annotations).length ? { annotations: sorted(this.#annotations) } : {}),
     };
   }
 }
@@ -185,12 +224,21 @@ function impersonationOf(actsAs: UserInfo): Partial<Event> {
   };
 }
 
+const offered = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'] as const;
+
+/** Discovery, besides the answers about resources. */
+const described = /^\/apis?(\/[^/]+){0,2}\/?$/;
+
 class AuditedRequest implements Audited {
   readonly exchange: AuditedExchange;
   readonly #options: AuditorOptions;
   readonly #record: AuditRecord;
   #unknown = false;
   #ended = false;
+  #passedOn = false;
+  #spent: (() => Omit<Spent, 'totalMs'>) | undefined;
+  /** Of an answer that went out before anybody knew who asks. */
+  #early = 0;
 
   constructor(exchange: Exchange, options: AuditorOptions) {
     this.#options = options;
@@ -198,29 +246,32 @@ class AuditedRequest implements Audited {
     this.#record = new AuditRecord(options, {
       auditId,
       requestURI: exchange.uri,
-      userAgent: exchange.headers['user-agent'],
+      userAgent: agentOf(exchange),
       sourceIPs: sourcesOf(exchange),
     });
     this.exchange = new AuditedExchange(exchange, auditId, {
-      recordsRequest: () => this.#record.wants(this.#namesObject() ? 'Metadata' : 'Request'),
-      // A failure is told at every level.
-      recordsResponse: code => this.#record.wants(code >= 400 ? 'Metadata' : 'RequestResponse') && !this.#lasts(),
+      recordsResponse: (code, atOnce) => (atOnce || !this.#lasts()) && this.#recordsResponse(code),
       onStart: code => {
-        if (this.#lasts()) void this.#record.emit('ResponseStarted', { code, requestObject: this.#requestObject() });
+        if (this.#lasts()) void this.#record.emit('ResponseStarted', { code });
       },
-      onEnd: code => this.#end(code),
+      onEnd: (code, atOnce) => this.#end(code, atOnce),
     });
     // What was taken over by another protocol has no answer that ends.
     exchange.onClose(() => this.exchange.abandon(exchange.upgrade ? 101 : 0));
   }
 
-  identify(info: RequestInfo, user: UserInfo, actsAs: UserInfo): void | Promise<void> {
+  identify(info: RequestInfo, user: UserInfo): void | Promise<void> {
     const recording = recordingOf(this.#options.policy, info, user);
     this.#options.counts?.level(recording.level);
-    this.#record.identify(info, recording, user, actsAs);
+    this.#record.identify({ ...info, name: selectedName(info, this.exchange.query) }, recording, user);
     const kept = this.#record.emit('RequestReceived');
+    if (this.#early) this.#end(this.#early, false);
     if (kept instanceof Promise) return kept.then(all => this.#insist(all));
     this.#insist(kept);
+  }
+
+  actsAs(user: UserInfo): void {
+    this.#record.actsAs(user);
   }
 
   #insist(kept: boolean): void {
@@ -235,48 +286,64 @@ class AuditedRequest implements Audited {
     this.#record.identify(info, recordingOf(this.#options.policy, info, undefined));
   }
 
+  sent(object: () => unknown): void {
+    this.#record.sent(object);
+  }
+
+  passOn(): void {
+    this.#passedOn = true;
+  }
+
+  spent(times: () => Omit<Spent, 'totalMs'>): void {
+    this.#spent = times;
+  }
+
   panic(error: unknown): void {
     const { info } = this.#record;
     if (!info || this.#ended) return;
     this.#ended = true;
     const message = `APIServer panic'd: ${error instanceof Error ? error.message : String(error)}`;
     const status = { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 } as Status;
-    void this.#record.emit('Panic', { code: 500, status, requestObject: this.#requestObject() });
+    void this.#record.emit('Panic', { code: 500, status });
   }
 
   annotate(key: string, value: string): void {
     this.#record.annotate(key, value);
   }
 
-  #end(code: number): boolean | Promise<boolean> {
-    if (this.#ended || !this.#record.info) return true;
-    this.#ended = true;
-    if (this.#unknown) {
-      const status = { metadata: {}, message: attempted(this.exchange), code } as Status;
-      return this.#record.emit('ResponseStarted', { code, status });
-    }
-    return this.#record.emit('ResponseComplete', {
-      code,
-      requestObject: this.#requestObject(),
-      responseObject: this.#responseObject(),
-    });
+  /** A Status is told at every level; that nothing could be said in a form the client takes is not. */
+  #recordsResponse(code: number): boolean {
+    const { info } = this.#record;
+    if (!info || this.#passedOn || (code === 406 && !takesStatus(this.exchange))) return false;
+    const { verb, resource, subresource } = info;
+    const toldByStatus = verb === 'delete' || (verb === 'create' && (subresource !== '' || resource === 'bindings'));
+    if (code >= 400 || toldByStatus) return this.#record.wants('Metadata');
+    return this.#record.wants('RequestResponse') && (info.isResource || described.test(info.path));
   }
 
-  /** Its body says which object it is about. */
-  #namesObject(): boolean {
-    const verb = this.#record.info?.verb;
-    return verb === 'create' || verb === 'update';
+  #end(code: number, atOnce: boolean): boolean | Promise<boolean> {
+    if (this.#ended) return true;
+    if (!this.#record.info) {
+      this.#early = code;
+      return true;
+    }
+    this.#ended = true;
+    const answer = { code, responseObject: this.#responseObject() };
+    if (this.#unknown) return this.#record.emit('ResponseStarted', answer);
+    if (!this.#lasts()) this.#tellLatency();
+    else if (atOnce) void this.#record.emit('ResponseStarted', answer);
+    return this.#record.emit('ResponseComplete', answer);
+  }
+
+  #tellLatency(): void {
+    const totalMs = this.#options.clock.now() - this.#record.receivedMs;
+    for (const [key, value] of Object.entries(latencies({ totalMs, ...this.#spent?.() })))
+      this.#record.annotate(key, value);
   }
 
   #lasts(): boolean {
     const { info } = this.#record;
     return this.exchange.upgrade !== undefined || (info !== undefined && isLongRunning(info));
-  }
-
-  #requestObject(): unknown {
-    const { requestBody, headers } = this.exchange;
-    if (!requestBody?.length) return undefined;
-    return decoded(requestBody, this.#record.info?.verb === 'patch' ? undefined : headers['content-type']);
   }
 
   #responseObject(): unknown {
@@ -285,15 +352,6 @@ class AuditedRequest implements Audited {
     const plain = responseEncoding === 'gzip' ? gunzipSync(responseBody) : responseBody;
     return decoded(plain, responseType);
   }
-}
-
-/** What a request was tried with that nobody could make a user of. */
-function attempted({ headers, peer }: Exchange): string {
-  const scheme = /^(\S+) /.exec(headers.authorization ?? '')?.[1]?.toLowerCase();
-  const ways = [...(scheme === 'basic' || scheme === 'bearer' ? [scheme] : []), ...(peer.certificate ? ['x509'] : [])];
-  return ways.length
-    ? `Authentication failed, attempted: ${ways.join(', ')}`
-    : 'Authentication failed, no credentials provided';
 }
 
 const userOf = (user: UserInfo | undefined) =>
@@ -306,29 +364,42 @@ const userOf = (user: UserInfo | undefined) =>
       }
     : {};
 
-/** As proxies in between tell it, then the connection itself. */
-function sourcesOf({ headers, peer }: Exchange): string[] {
-  const told = String(headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .map(s => s.trim())
-    .filter(Boolean);
-  const real = headers['x-real-ip'];
-  const all = [...told, ...(typeof real === 'string' && real ? [real] : []), peer.remoteAddress];
-  return [...new Set(all.filter((s): s is string => Boolean(s)))];
+/** Whether the client takes a Status in any form. */
+function takesStatus({ headers }: Exchange): boolean {
+  try {
+    return Boolean(negotiate(headers.accept, { offered }));
+  } catch {
+    return false;
+  }
 }
 
-interface Named {
-  readonly metadata?: { readonly name?: string; readonly uid?: string; readonly resourceVersion?: string };
+const longestAgent = 1024;
+
+/** Node reads a header's bytes one by one. */
+function agentOf({ headers }: Exchange): string | undefined {
+  const given = headers['user-agent'];
+  if (!given) return undefined;
+  const bytes = Buffer.from(given, 'latin1');
+  return bytes.length > longestAgent
+    ? `${bytes.toString('utf8', 0, longestAgent)}...TRUNCATED`
+    : bytes.toString('utf8');
 }
 
-function referenceOf(info: RequestInfo, request: unknown, response: unknown) {
-  // A patch is no object.
-  const sent = info.verb === 'patch' ? undefined : (request as Named | undefined)?.metadata;
-  const made = (response as Named | undefined)?.metadata;
-  const name = info.name || sent?.name || (info.verb === 'create' ? made?.name : undefined);
+const headerOf = (value: string | readonly string[] | undefined) => (typeof value === 'string' ? value : '');
+
+const sourcesOf = ({ headers, peer }: Exchange): string[] =>
+  sourceIps(headerOf(headers['x-forwarded-for']), headerOf(headers['x-real-ip']), peer.remoteAddress ?? '');
+
+const sorted = (annotations: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** `sent`: of the object in the request. */
+function referenceOf(info: RequestInfo, sent: Named['metadata']) {
+  const namespace = info.namespace || sent?.namespace;
+  const name = info.name || sent?.name;
   return {
     resource: info.resource,
-    ...(info.namespace ? { namespace: info.namespace } : {}),
+    ...(namespace ? { namespace } : {}),
     ...(name ? { name } : {}),
     ...(sent?.uid ? { uid: sent.uid } : {}),
     ...(info.group ? { apiGroup: info.group } : {}),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isForbidden } from '../../api/status.ts';
+import { Lru } from '../../client/lru.ts';
 import type { UserInfo } from '../authn/user.ts';
 import { type Attributes, type Authorizer, requireAllowed, unionAuthorizer, type Verdict } from './authorizer.ts';
 import { type ImpersonationMode, impersonated } from './impersonation.ts';
@@ -87,7 +88,48 @@ test('impersonation takes the right to be somebody and to do this as somebody', 
   await assert.rejects(become(jane, granting(`impersonate:user-info ${group}/users /jane`)), isForbidden);
   await assert.rejects(
     become(jane, granting('impersonate-on:user-info:get /pods ns/p')),
-    /cannot impersonate resource/,
+    /^StatusError: users.authentication.k8s.io "jane" is forbidden: User "u" cannot impersonate:user-info resource /,
+  );
+});
+
+test('some are impersonated by the old right alone; what a user was allowed by last is tried first', async () => {
+  const allowAll: Authorizer = { authorize: () => ({ decision: 'allow', reason: '' }) };
+  const usual = new Lru<ImpersonationMode>(2);
+  const modeOf = async (user: string, headers: Record<string, string>) => {
+    let mode: string | undefined;
+    const onDecided = (decided: string) => {
+      mode = decided;
+    };
+    await impersonated({
+      headers: { 'impersonate-user': 'jane', ...headers },
+      user: { name: user, groups: [] },
+      ...{ authorizer: allowAll, action: () => attributes, usual, onDecided },
+    });
+    return mode;
+  };
+  assert.equal(await modeOf('a', { 'impersonate-extra-example.com%2fteam': 'x' }), 'user-info');
+  assert.equal(await modeOf('a', { 'impersonate-user': 'system:serviceaccount:x' }), 'user-info');
+  assert.equal(await modeOf('a', { 'impersonate-user': 'system:node:' }), 'user-info');
+  assert.equal(await modeOf('a', { 'impersonate-user': 'system:serviceaccount:x:y' }), 'serviceaccount');
+  assert.equal(await modeOf('b', { 'impersonate-group': 'system:masters' }), 'legacy');
+  assert.equal(await modeOf('c', { 'impersonate-extra-team': 'x' }), 'legacy');
+  assert.equal(await modeOf('c', {}), 'legacy');
+  assert.equal(await modeOf('d', {}), 'user-info');
+});
+
+test('whom nobody names cannot be impersonated', () => {
+  const refused = (headers: Record<string, string>) => () =>
+    impersonated({ headers, user: { name: 'u', groups: [] }, authorizer: granting() });
+  const said = (value: string) => ({
+    message: `requested &user.DefaultInfo{${value}} without impersonating a user name`,
+  });
+  assert.throws(
+    refused({ 'impersonate-group': 'g', 'impersonate-extra-a': 'b' }),
+    said('Name:"", UID:"", Groups:[]string{"g"}, Extra:map[string][]string{"a":[]string{"b"}}'),
+  );
+  assert.throws(
+    refused({ 'impersonate-uid': 'g' }),
+    said('Name:"", UID:"g", Groups:[]string(nil), Extra:map[string][]string(nil)'),
   );
 });
 

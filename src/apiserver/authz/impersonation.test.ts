@@ -47,11 +47,16 @@ test('a deputy may do as somebody what it was given, and no more; the event says
         if (!isForbidden(error)) throw error;
       }
     }
-    const refused = (error: unknown) =>
-      /User "deputy" cannot impersonate resource "users" in API group "" at the cluster scope/.test(String(error));
-    await assert.rejects(list(jane, 'kube-system'), refused);
-    await assert.rejects(list(joe, 'default'), refused);
-    await assert.rejects(jane.delete(coreV1.pods, { namespace: 'default', name: 'x' }), refused);
+    const refused = (what: string) => (error: unknown) =>
+      String(error).endsWith(` is forbidden: User "deputy" cannot ${what}`);
+    const inSystem = 'resource "pods" in API group "" in the namespace "kube-system"';
+    await assert.rejects(list(jane, 'kube-system'), refused(`impersonate-on:user-info:list ${inSystem}`));
+    const identity = 'resource "users" in API group "authentication.k8s.io" at the cluster scope';
+    await assert.rejects(list(joe, 'default'), refused(`impersonate:user-info ${identity}`));
+    await assert.rejects(
+      jane.delete(coreV1.pods, { namespace: 'default', name: 'x' }),
+      refused('impersonate-on:user-info:delete resource "pods" in API group "" in the namespace "default"'),
+    );
     const { impersonatedUser, user, authenticationMetadata } = events.find(
       e => e.impersonatedUser?.username === 'jane' && e.responseStatus?.code === 200,
     )!;

@@ -1,7 +1,9 @@
 // Impersonate-User, -Group, -Uid and -Extra-*: acting as somebody else, for those who may.
 import type { IncomingHttpHeaders } from 'node:http';
-import { badRequest } from '../../api/status.ts';
+import { badRequest, internalError, type StatusError } from '../../api/status.ts';
 import { percentDecoded } from '../../base/percent.ts';
+import { quote } from '../../base/quote.ts';
+import type { Lru } from '../../client/lru.ts';
 import { nodeNameKey } from '../authn/service-account-token.ts';
 import {
   allAuthenticated,
@@ -10,9 +12,10 @@ import {
   nodesGroup,
   parseServiceAccountUsername,
   serviceAccountGroups,
+  systemPrivilegedGroup,
   type UserInfo,
 } from '../authn/user.ts';
-import { type Attributes, type Authorizer, requireAllowed } from './authorizer.ts';
+import { type Attributes, type Authorizer, forbiddenError } from './authorizer.ts';
 
 const extraPrefix = 'impersonate-extra-';
 const nodePrefix = 'system:node:';
@@ -27,6 +30,8 @@ export interface ImpersonationRequest {
   readonly authorizer: Authorizer;
   /** What the request does, as `user`: for the rights to impersonate on it. Absent: only `impersonate` counts. */
   readonly action?: () => Attributes;
+  /** In which mode each user was allowed it last. */
+  readonly usual?: Pick<Lru<ImpersonationMode>, 'get' | 'set'>;
   /** Told once the attempt is decided; '' for one that was denied. */
   onDecided?(mode: ImpersonationMode | '', allowed: boolean): void;
 }
@@ -45,8 +50,8 @@ interface Wanted {
 }
 
 /**
- * The user the request acts as; the one who sent it when it asks for nobody. Throws or rejects with 403 naming the first
- * thing the user may not impersonate, 400 for groups without a user.
+ * The user the request acts as; the one who sent it when it asks for nobody. Throws or rejects with 403 naming what the
+ * user may not do in the mode that was tried first, 400 for groups without a user.
  */
 export function impersonated(request: ImpersonationRequest): UserInfo | Promise<UserInfo> {
   const { headers, user } = request;
@@ -59,30 +64,42 @@ export function impersonated(request: ImpersonationRequest): UserInfo | Promise<
   };
   if (wanted.name) return become(request, wanted);
   if (wanted.groups.length || wanted.uid || wanted.extra.size)
-    throw badRequest(`requested ${JSON.stringify(wanted.groups)} without impersonating a user name`);
+    throw badRequest(`requested ${goText(wanted)} without impersonating a user name`);
   return user;
 }
 
+/** As Go prints the value that is refused. */
+function goText({ name, uid, groups, extra }: Wanted): string {
+  const strings = (list: readonly string[]) => `[]string{${list.map(quote).join(', ')}}`;
+  const pairs = [...extra].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, of]) => `${quote(key)}:${strings(of)}`);
+  const fields = [
+    `Name:${quote(name)}`,
+    `UID:${quote(uid)}`,
+    `Groups:${groups.length ? strings(groups) : '[]string(nil)'}`,
+    `Extra:map[string][]string${pairs.length ? `{${pairs.join(', ')}}` : '(nil)'}`,
+  ];
+  return `&user.DefaultInfo{${fields.join(', ')}}`;
+}
+
 async function become(request: ImpersonationRequest, wanted: Wanted): Promise<UserInfo> {
-  if (request.action) {
-    const action = request.action();
-    for (const mode of modesFor(wanted, request.user)) {
-      if (!(await mayInMode(mode, request, wanted, action))) continue;
-      request.onDecided?.(mode, true);
-      const user = actingUser(mode.endsWith('-node') ? { ...wanted, groups: [nodesGroup] } : wanted);
-      constraints.set(user, `impersonate:${mode}`);
-      return user;
-    }
+  const { user, action, usual, onDecided } = request;
+  const modes: ImpersonationMode[] = [...(action ? modesFor(wanted, user) : []), 'legacy'];
+  const before = usual?.get(user.name);
+  // What was given last is asked for first.
+  if (before && modes.includes(before)) modes.unshift(before);
+  let refusal: StatusError | undefined;
+  for (const mode of new Set(modes)) {
+    const refused = await refusalInMode(mode, request, wanted);
+    refusal ??= refused;
+    if (refused) continue;
+    usual?.set(user.name, mode);
+    onDecided?.(mode, true);
+    const acting = actingUser(mode.endsWith('-node') ? { ...wanted, groups: [nodesGroup] } : wanted);
+    if (mode !== 'legacy') constraints.set(acting, `impersonate:${mode}`);
+    return acting;
   }
-  try {
-    for (const target of targetsOf(wanted, ''))
-      await requireAllowed(request.authorizer, question(request.user, 'impersonate', target));
-  } catch (error) {
-    request.onDecided?.('', false);
-    throw error;
-  }
-  request.onDecided?.('legacy', true);
-  return actingUser(wanted);
+  onDecided?.('', false);
+  throw refusal;
 }
 
 type ConstrainedMode = Exclude<ImpersonationMode, 'legacy'>;
@@ -90,31 +107,37 @@ type ConstrainedMode = Exclude<ImpersonationMode, 'legacy'>;
 /** The narrowest first. A node or service account is taken as it is: with other groups only `impersonate` allows it. */
 function modesFor(wanted: Wanted, { name, extra }: UserInfo): readonly ConstrainedMode[] {
   const plain = !wanted.uid && !wanted.groups.length && !wanted.extra.size;
-  if (wanted.name.startsWith(nodePrefix)) {
+  if (wanted.name.startsWith(nodePrefix) && wanted.name !== nodePrefix) {
     if (!plain) return [];
     const bound = parseServiceAccountUsername(name) ? extra?.[nodeNameKey] : undefined;
     const own = bound?.length === 1 && bound[0] === wanted.name.slice(nodePrefix.length);
     return own ? ['associated-node', 'arbitrary-node'] : ['arbitrary-node'];
   }
-  if (wanted.name.startsWith('system:serviceaccount:'))
-    return plain && parseServiceAccountUsername(wanted.name) ? ['serviceaccount'] : [];
+  if (parseServiceAccountUsername(wanted.name)) return plain ? ['serviceaccount'] : [];
+  const isPlainKey = (key: string) => !key.includes('/');
+  if (wanted.groups.includes(systemPrivilegedGroup) || [...wanted.extra.keys()].some(isPlainKey)) return [];
   return ['user-info'];
 }
 
-/** Both: to be this user, and to do as this user what is asked. */
-async function mayInMode(
-  mode: ConstrainedMode,
-  { user, authorizer }: ImpersonationRequest,
+/** Of what is missing first: to do as this user what is asked, to be this user. */
+async function refusalInMode(
+  mode: ImpersonationMode,
+  { user, authorizer, action }: ImpersonationRequest,
   wanted: Wanted,
-  action: Attributes,
-): Promise<boolean> {
-  const on = { ...action, user, verb: `impersonate-on:${mode}:${action.verb}` };
-  if ((await authorizer.authorize(on)).decision !== 'allow') return false;
-  for (const target of identityOf(mode, wanted)) {
-    const { decision } = await authorizer.authorize(question(user, `impersonate:${mode}`, target));
-    if (decision !== 'allow') return false;
+): Promise<StatusError | undefined> {
+  const verb = mode === 'legacy' ? 'impersonate' : `impersonate:${mode}`;
+  const targets = mode === 'legacy' ? targetsOf(wanted, '') : identityOf(mode, wanted);
+  const asked = targets.map(target => question(user, verb, target));
+  if (mode !== 'legacy') {
+    const doing = action!();
+    asked.unshift({ ...doing, user, verb: `impersonate-on:${mode}:${doing.verb}` });
   }
-  return true;
+  for (const attributes of asked) {
+    const { decision, reason, error } = await authorizer.authorize(attributes);
+    if (decision !== 'allow')
+      return error && mode === 'legacy' ? internalError(error) : forbiddenError(attributes, reason);
+  }
+  return undefined;
 }
 
 interface Target {

@@ -72,7 +72,7 @@ async function updateOnce(
   const { strategy } = registry;
   const old = current.object;
   checkIdentity(registry, key, object);
-  checkIdentityOf(registry, object, current, patch);
+  if (!patch) checkIdentityOf(registry, object, current, false);
   // Zero is no version.
   const asked = /^0+$/.test(object.metadata.resourceVersion) ? '' : object.metadata.resourceVersion;
   if (asked && !/^\d+$/.test(asked))
@@ -97,6 +97,8 @@ async function updateOnce(
       },
     );
   }
+  // What a patch makes of it is looked at as a whole: a conflict comes before.
+  if (patch) checkIdentityOf(registry, object, current, true);
   carryOver(object, current);
   // An update that names no version is one of the newest.
   object.metadata.resourceVersion = old.metadata.resourceVersion;

@@ -1,4 +1,6 @@
 // What is not read and written as an object: subresources with code of their own, and resources that are not stored.
+import { normalize } from '../../api/decode.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import { admitConnect } from '../admission/admit-call.ts';
 import { decodeWhole } from '../body.ts';
@@ -44,11 +46,29 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
     // A patch is JSON by any of its media types but that of apply.
     body: async () => {
       const body = await readBody(request);
-      if (apply) return decodeYamlOrJson(body, 'application/yaml');
-      if (info.verb === 'patch') return parsePatch(body, patchKindOf(contentType, !resource.custom));
-      return decodeWhole(resource.subresources.get(info.subresource)?.kind ?? resource.kind, body, contentType);
+      const decoded = apply
+        ? decodeYamlOrJson(body, 'application/yaml')
+        : info.verb === 'patch'
+          ? parsePatch(body, patchKindOf(contentType, !resource.custom))
+          : decodeWhole(resource.subresources.get(info.subresource)?.kind ?? resource.kind, body, contentType);
+      request.audited?.sent(() =>
+        info.verb === 'patch' ? decoded.value : inFull(request, decoded.value as KubeObject),
+      );
+      return decoded;
     },
   });
+}
+
+/** With what its type always writes; as it came when it is no such thing. */
+function inFull({ context }: ResourceRequest, object: KubeObject): object {
+  const { apiVersion = '', kind = '' } = object;
+  const typeName = context.table.typeNameOf(apiVersion, kind);
+  if (!typeName) return object;
+  try {
+    return { kind, apiVersion, ...normalize(typeName, object) };
+  } catch {
+    return object;
+  }
 }
 
 function answerCall(

@@ -1,5 +1,6 @@
 // The delete of an object, and of a collection.
 import type { Resource } from '../../api/resource.ts';
+import { sentOptions } from '../audit/kernel/sent-options.ts';
 import { deleteOptions, deleteRequest } from '../delete-options.ts';
 import { writeContext } from '../options.ts';
 import { deleteObject } from '../registry/delete.ts';
@@ -57,6 +58,7 @@ async function readDelete(request: ResourceRequest, resource: Resource) {
   const { exchange, user, warnings } = request;
   const body = await countedBody(request, resource);
   const options = deleteOptions(body, exchange.headers['content-type'], exchange.query);
+  if (body.length > 0) request.audited?.sent(() => sentOptions(options));
   const asked = deleteRequest(options);
   const context = writeContext(
     user,

@@ -17,7 +17,7 @@ export interface ResourceRequest {
   /** Warnings collected for the response. */
   readonly warnings: string[];
   /** The request's audit event. */
-  readonly audited?: Pick<Audited, 'annotate'> | undefined;
+  readonly audited?: Pick<Audited, 'annotate' | 'sent'> | undefined;
   readonly deadline?: Pick<Deadline, 'check'> | undefined;
 }
 

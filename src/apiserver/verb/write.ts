@@ -1,4 +1,6 @@
 // Create, update, patch and apply.
+import { parseJson, parseYaml } from '../../api/decode.ts';
+import type { KubeObject, Mutable } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import { requireAllowed } from '../authz/authorizer.ts';
 import { decodeDraft, targetOf } from '../body.ts';
@@ -26,7 +28,11 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   context.bytes = body.length;
   await request.context.turns.next();
   const versions = requestVersion(resource, registry);
-  const decoded = () => decodeDraft(targetOf(resource), versions.strategy, body, contentType, draftOptions);
+  const decoded = () => {
+    const draft = decodeDraft(targetOf(resource), versions.strategy, body, contentType, draftOptions);
+    if (info.verb !== 'patch') request.audited?.sent(() => inOrder(draft, resource));
+    return draft;
+  };
   if (info.verb === 'create') {
     const draft = versions.settle(decoded());
     if (isLarge(body.length)) await pause();
@@ -51,6 +57,7 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
       : apply
         ? applyTransform(resource, versions.strategy, body, applying)
         : patchTransform(resource, versions.strategy, body, contentType, draftOptions, info.subresource);
+  if (info.verb === 'patch') request.audited?.sent(() => readable(body, apply));
   // Creating by an update or apply takes the right to create, too.
   const allowed: Transform = current => {
     const waiting = !current && createIfAbsent ? authorizeCreate(request) : undefined;
@@ -62,6 +69,22 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
     patch: info.verb === 'patch',
   });
   return sendObject(request, created ? 201 : 200, renderer, stored);
+}
+
+/** As it is written. */
+function inOrder(draft: Mutable<KubeObject>, { custom }: Resource): object {
+  const { kind, apiVersion } = draft;
+  return custom ? draft : { kind, apiVersion, ...draft };
+}
+
+/** A patch as it came. */
+function readable(body: Uint8Array, apply: boolean): unknown {
+  try {
+    return (apply ? parseYaml(body) : parseJson(body)).value;
+  } catch {
+    // It is refused by others.
+    return undefined;
+  }
 }
 
 function writingOf(
