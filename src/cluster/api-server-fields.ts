@@ -2,8 +2,8 @@
 
 import { auditFields } from './audit-flags.ts';
 
-/** `file`, `files`: absolute paths. `duration`: as Go writes it, 5m0s. */
-export type FieldKind = 'file' | 'files' | 'text' | 'texts' | 'integer' | 'boolean' | 'duration';
+/** `file`, `files`: absolute paths; `output`: one, or `-`. `number`: not below 0. `duration`: as Go writes it, 5m0s. */
+export type FieldKind = 'file' | 'files' | 'output' | 'text' | 'texts' | 'integer' | 'number' | 'boolean' | 'duration';
 
 export const apiServerFields = {
   ...auditFields,
@@ -56,7 +56,7 @@ export const apiServerFields = {
 
 type ValueOf<K extends FieldKind> = K extends 'files' | 'texts'
   ? readonly string[]
-  : K extends 'integer'
+  : K extends 'integer' | 'number'
     ? number
     : K extends 'boolean'
       ? boolean

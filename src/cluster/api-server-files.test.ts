@@ -45,7 +45,10 @@ test('policy, log and issuers come from their files', async () => {
 test('a file that is wrong is named', () => {
   const read = (text: string, key: 'auditPolicyFile' | 'authenticationConfig') => () =>
     readApiServerFiles({ [key]: file('wrong.yaml', text) }, deps);
-  assert.throws(read('kind: Pod', 'auditPolicyFile'), /reading .*wrong.yaml: read audit policy: kind: Policy/);
+  assert.throws(
+    read('kind: Pod', 'auditPolicyFile'),
+    /loading audit policy file: failed decoding: .*: from file .*wrong.yaml/,
+  );
   assert.throws(read(issuer('http://x'), 'authenticationConfig'), /reading .*wrong.yaml: .*URL scheme must be https/);
   assert.deepEqual(readApiServerFiles(undefined, deps).options, {});
 });

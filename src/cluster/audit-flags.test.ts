@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -80,13 +80,48 @@ users: [{ name: u, user: { token: secret } }]
 
 test('what makes no sense is refused by name', () => {
   const auditLogPath = join(directory, 'refused.log');
+  const auditWebhookConfigFile = join(directory, 'none.kubeconfig');
+  const batch = { auditLogMode: 'batch' };
   const cases: [AuditFlags, RegExp][] = [
     [{ auditLogMode: 'fast' }, /invalid audit log mode fast, allowed modes are "batch,blocking,blocking-strict"/],
     [{ auditLogFormat: 'xml' }, /invalid audit log format xml, allowed formats are "legacy,json"/],
-    [{ auditWebhookVersion: 'audit.k8s.io/v1beta1' }, /invalid audit webhook version audit.k8s.io\/v1beta1/],
-    [{ auditLogBatchThrottleEnable: true }, /invalid audit batch log throttle QPS 0, must be a positive number/],
-    [{ auditWebhookTruncateMaxBatchSize: 10 }, /max batch size \(10\) must be at least the max event size/],
-    [{ auditPolicyFile: file('wrong.yaml', 'kind: Pod') }, /reading .*wrong.yaml: read audit policy/],
+    [
+      { auditWebhookConfigFile, auditWebhookVersion: 'audit.k8s.io/v1beta1' },
+      /^Error: invalid group version, allowed versions are \["audit.k8s.io\/v1"\]$/,
+    ],
+    [
+      { ...batch, auditLogBatchThrottleEnable: true },
+      /invalid audit batch log throttle QPS 0, must be a positive number/,
+    ],
+    [{ ...batch, auditLogBatchBufferSize: 0 }, /invalid audit batch log buffer size 0, must be a positive number/],
+    [{ auditLogTruncateMaxEventSize: 0 }, /invalid audit truncate log max event size 0, must be a positive number/],
+    [
+      { auditLogTruncateMaxBatchSize: 10 },
+      /invalid audit truncate log max batch size 10, must be greater than max event size \(102400\)/,
+    ],
+    [{ auditPolicyFile: file('wrong.yaml', 'kind: Pod') }, /loading audit policy file: .*: from file .*wrong.yaml/],
   ];
   for (const [flags, message] of cases) assert.throws(() => read({ auditLogPath, ...flags }), message);
+  // What is not used is not looked at.
+  read({ auditLogPath, auditLogBatchBufferSize: 0, auditWebhookMode: 'fast' });
+});
+
+test('a log of any size is not put aside, and standard output takes events, too', async t => {
+  const auditLogPath = join(directory, 'large.log');
+  const { audit, close } = read({ auditLogPath, auditLogMaxSize: 0 });
+  const large = { auditID: 'a', requestURI: 'x'.repeat(60 << 20) } as never;
+  for (let i = 0; i < 2; i++) await audit!.sinks[0]!.write(large);
+  await close();
+  assert.equal(readdirSync(directory).filter(name => name.startsWith('large')).length, 1);
+  const out: string[] = [];
+  t.mock.method(process.stdout, 'write', (text: string, done: () => void) => {
+    out.push(text);
+    done();
+    return true;
+  });
+  const standard = read({ auditLogPath: '-' });
+  await standard.audit!.sinks[0]!.write({ auditID: 'b' } as never);
+  await standard.close();
+  t.mock.restoreAll();
+  assert.deepEqual(out, ['{"auditID":"b"}\n']);
 });

@@ -5,7 +5,7 @@ import { parseDuration } from '../api/scalar.ts';
 import type { Policy } from '../api/type/audit-v1.ts';
 import { type BatchOptions, DeliveringSink } from '../apiserver/audit/delivering-sink.ts';
 import { checkPolicy } from '../apiserver/audit/kernel/policy.ts';
-import { AuditLogFile } from '../apiserver/audit/log-file.ts';
+import { AuditLogFile, appendTo } from '../apiserver/audit/log-file.ts';
 import { type AuditMode, auditModes } from '../apiserver/audit/sink.ts';
 import type { AuditWebhookOptions } from '../apiserver/audit/webhook-sink.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
@@ -17,7 +17,7 @@ import { accessTo, readKubeconfig } from '../client/kubeconfig.ts';
 /** By name, and what kind of value each takes. */
 export const auditFields = {
   auditPolicyFile: 'file',
-  auditLogPath: 'file',
+  auditLogPath: 'output',
   /** Days. */
   auditLogMaxAge: 'integer',
   auditLogMaxBackup: 'integer',
@@ -31,7 +31,7 @@ export const auditFields = {
   auditLogBatchMaxSize: 'integer',
   auditLogBatchMaxWait: 'duration',
   auditLogBatchThrottleEnable: 'boolean',
-  auditLogBatchThrottleQps: 'integer',
+  auditLogBatchThrottleQps: 'number',
   auditLogBatchThrottleBurst: 'integer',
   auditLogTruncateEnabled: 'boolean',
   /** Bytes, as the next. */
@@ -45,14 +45,14 @@ export const auditFields = {
   auditWebhookBatchMaxSize: 'integer',
   auditWebhookBatchMaxWait: 'duration',
   auditWebhookBatchThrottleEnable: 'boolean',
-  auditWebhookBatchThrottleQps: 'integer',
+  auditWebhookBatchThrottleQps: 'number',
   auditWebhookBatchThrottleBurst: 'integer',
   auditWebhookTruncateEnabled: 'boolean',
   auditWebhookTruncateMaxEventSize: 'integer',
   auditWebhookTruncateMaxBatchSize: 'integer',
 } as const;
 
-type ValueOf<K> = K extends 'integer' ? number : K extends 'boolean' ? boolean : string;
+type ValueOf<K> = K extends 'integer' | 'number' ? number : K extends 'boolean' ? boolean : string;
 export type AuditFlags = { readonly [F in keyof typeof auditFields]?: ValueOf<(typeof auditFields)[F]> };
 
 interface Deps {
@@ -69,16 +69,17 @@ export interface ReadAudit {
 /** As with kube-apiserver: without a policy nothing is recorded, without a path or webhook nothing kept. */
 export function readAudit(flags: AuditFlags, deps: Deps): ReadAudit {
   const { auditPolicyFile, auditLogPath, auditWebhookConfigFile } = flags;
-  const log = pluginOf(flags, 'auditLog');
-  const webhook = pluginOf(flags, 'auditWebhook');
+  // What is not to be used is not looked at.
+  const log = auditLogPath ? pluginOf(flags, 'auditLog') : undefined;
+  const webhook = auditWebhookConfigFile ? pluginOf(flags, 'auditWebhook') : undefined;
   const policy = auditPolicyFile ? readPolicy(auditPolicyFile) : undefined;
-  if (!policy || !(auditLogPath || auditWebhookConfigFile)) return { close: async () => {} };
-  const file = auditLogPath ? logSink(flags, auditLogPath, log, deps) : undefined;
+  const file = log && policy ? logSink(flags, auditLogPath!, log, deps) : undefined;
+  if (!policy || !(file || webhook)) return { close: async () => {} };
   return {
     audit: {
       policy,
       sinks: file ? [file] : [],
-      ...(auditWebhookConfigFile ? { webhook: webhookOf(flags, auditWebhookConfigFile, webhook, deps) } : {}),
+      ...(webhook ? { webhook: webhookOf(flags, auditWebhookConfigFile!, webhook, deps) } : {}),
     },
     close: async () => file?.close(),
   };
@@ -88,7 +89,7 @@ function readPolicy(file: string): Policy {
   try {
     return checkPolicy(parse(readFileSync(file, 'utf8')) as Policy);
   } catch (error) {
-    throw new Error(`reading ${file}: ${messageOf(error)}`, { cause: error });
+    throw new Error(`loading audit policy file: ${messageOf(error)}: from file ${file}`, { cause: error });
   }
 }
 
@@ -121,9 +122,9 @@ function pluginOf(flags: AuditFlags, prefix: 'auditLog' | 'auditWebhook'): Plugi
   if (!auditModes.includes(mode))
     throw new Error(`invalid audit ${name} mode ${mode}, allowed modes are "${auditModes.join(',')}"`);
   const version = flag<string>('Version') ?? 'audit.k8s.io/v1';
-  if (version !== 'audit.k8s.io/v1') throw new Error(`invalid audit ${name} version ${version}`);
+  if (version !== 'audit.k8s.io/v1') throw new Error('invalid group version, allowed versions are ["audit.k8s.io/v1"]');
   const positive = (what: string, value: number): number => {
-    if (value > 0) return value;
+    if (value > 0 || mode !== 'batch') return value;
     throw new Error(`invalid audit batch ${name} ${what} ${value}, must be a positive number`);
   };
   const wait = flag<string>('BatchMaxWait');
@@ -142,9 +143,11 @@ function pluginOf(flags: AuditFlags, prefix: 'auditLog' | 'auditWebhook'): Plugi
   };
   const maxEventBytes = flag<number>('TruncateMaxEventSize') ?? 102_400;
   const maxBatchBytes = flag<number>('TruncateMaxBatchSize') ?? 10 << 20;
+  if (maxEventBytes <= 0)
+    throw new Error(`invalid audit truncate ${name} max event size ${maxEventBytes}, must be a positive number`);
   if (maxBatchBytes < maxEventBytes)
     throw new Error(
-      `invalid truncate configuration of audit ${name}: max batch size (${maxBatchBytes}) must be at least the max event size (${maxEventBytes})`,
+      `invalid audit truncate ${name} max batch size ${maxBatchBytes}, must be greater than max event size (${maxEventBytes})`,
     );
   return { mode, batch, ...(flag<boolean>('TruncateEnabled') ? { truncate: { maxEventBytes, maxBatchBytes } } : {}) };
 }
@@ -152,25 +155,22 @@ function pluginOf(flags: AuditFlags, prefix: 'auditLog' | 'auditWebhook'): Plugi
 const formats = ['legacy', 'json'];
 
 function logSink(flags: AuditFlags, path: string, plugin: Plugin, deps: Deps): DeliveringSink {
-  const { auditLogFormat: format = 'json' } = flags;
-  if (!formats.includes(format))
-    throw new Error(`invalid audit log format ${format}, allowed formats are "${formats.join(',')}"`);
+  const { auditLogFormat: given = 'json' } = flags;
+  if (!formats.includes(given))
+    throw new Error(`invalid audit log format ${given}, allowed formats are "${formats.join(',')}"`);
+  const format = given as 'json' | 'legacy';
+  const common = { ...plugin, ...deps, plugin: 'log' };
+  if (path === '-') return new DeliveringSink({ ...common, write: events => appendTo(process.stdout, events, format) });
   const file = new AuditLogFile({
     path,
-    format: format as 'json' | 'legacy',
-    ...(flags.auditLogMaxAge ? { maxAgeDays: flags.auditLogMaxAge } : {}),
-    ...(flags.auditLogMaxBackup ? { maxBackups: flags.auditLogMaxBackup } : {}),
-    ...(flags.auditLogMaxSize ? { maxSizeMb: flags.auditLogMaxSize } : {}),
+    format,
+    maxAgeDays: flags.auditLogMaxAge ?? 366,
+    maxBackups: flags.auditLogMaxBackup ?? 100,
+    maxSizeMb: flags.auditLogMaxSize ?? 100,
     ...(flags.auditLogCompress ? { compress: true } : {}),
     ...deps,
   });
-  return new DeliveringSink({
-    ...plugin,
-    ...deps,
-    plugin: 'log',
-    write: events => file.append(events),
-    close: () => file.close(),
-  });
+  return new DeliveringSink({ ...common, write: events => file.append(events), close: () => file.close() });
 }
 
 function webhookOf(flags: AuditFlags, file: string, plugin: Plugin, { clock }: Deps): AuditWebhookOptions {

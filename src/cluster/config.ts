@@ -237,14 +237,22 @@ function readField(reader: Reader, value: unknown, kind: FieldKind, at: FieldPat
   switch (kind) {
     case 'integer':
       return reader.integer(value, at, 0, 2 ** 31 - 1);
+    case 'number': {
+      const number = reader.typed<number>(value, at, 'number');
+      if (number === undefined || number >= 0) return number;
+      reader.errors.invalid(at, number, 'must be greater than or equal to 0');
+      return undefined;
+    }
     case 'boolean':
       return reader.typed<boolean>(value, at, 'boolean');
     case 'texts':
       return readNames(reader, value, at);
     case 'files':
       return readNames(reader, value, at)?.filter((file, i) => isAbsolutePath(reader, file, at.index(i)));
+    case 'output':
     case 'file': {
       const file = reader.typed<string>(value, at, 'string');
+      if (kind === 'output' && file === '-') return file;
       return file !== undefined && isAbsolutePath(reader, file, at) ? file : undefined;
     }
     case 'duration': {

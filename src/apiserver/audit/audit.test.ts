@@ -256,6 +256,30 @@ test('a refused watch starts, and is complete', async () => {
   }
 });
 
+test('a group of any name is *, and managed fields are left out wherever objects are', async () => {
+  const events: Event[] = [];
+  const everywhere: Policy = {
+    omitManagedFields: true,
+    omitStages: ['RequestReceived'],
+    rules: [{ level: 'RequestResponse', verbs: ['list'], resources: [{ group: '*', resources: ['*'] }] }],
+  };
+  const sink = { write: (event: Event) => void events.push(event) as undefined };
+  const other = await startTestServer({ audit: { policy: everywhere, sinks: [sink] } });
+  const http = await other.http();
+  await http.create(coreV1.configmaps, { metadata: { name: 'c', namespace: 'default' } });
+  const { certificatePem: cert, keyPem: key } = other.admin;
+  const api = caller({ url: other.url, ca: other.ca, cert, key });
+  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  await api.expect(200, 'GET', maps, undefined, { 'user-agent': 'probe', accept });
+  await api.expect(200, 'GET', maps, undefined, { 'user-agent': 'probe' });
+  const own = () => events.filter(e => e.userAgent === 'probe');
+  while (own().length < 2) await new Promise(setImmediate);
+  api.close();
+  await other.stop();
+  for (const event of own()) assert.ok(!JSON.stringify(event).includes('managedFields'), event.requestURI);
+  assert.deepEqual(Object.keys(own()[1]!.responseObject!), ['kind', 'apiVersion', 'metadata', 'items']);
+});
+
 test('who it acts as is told once it may', async () => {
   const [received, complete] = await eventsOf('GET', maps, { headers: { 'impersonate-user': 'alice' } });
   assert.deepEqual([received!.impersonatedUser, received!.authenticationMetadata], [undefined, undefined]);
@@ -320,10 +344,26 @@ test('a delete tells at each level what it answered', async () => {
 
 test('a policy that makes no sense is refused', () => {
   assert.throws(() => checkPolicy({ ...policy, rules: [] }), /0 rules/);
-  assert.throws(
-    () => checkPolicy({ ...policy, rules: [{ level: 'All' }] }),
-    /rules\[0\].level: Unsupported value: "All"/,
+  const refused = (rule: object, message: string) =>
+    assert.throws(() => checkPolicy({ ...policy, rules: [rule as never] }), { message });
+  const four = '"None", "Metadata", "Request", "RequestResponse"';
+  refused({ level: 'All' }, `rules[0].level: Unsupported value: "All": supported values: ${four}`);
+  refused({ level: '' }, 'rules[0].level: Required value');
+  const allowed = 'allowed stages are RequestReceived,ResponseStarted,ResponseComplete,Panic';
+  refused({ level: 'None', omitStages: ['Foo'] }, `rules[0].omitStages[0]: Invalid value: "Foo": ${allowed}`);
+  refused(
+    { level: 'None', nonResourceURLs: ['*', '/ok*', '*x'] },
+    `[rules[0].nonResourceURLs[2]: Invalid value: "*x": non-resource URL rules must begin with a '/' character, rules[0].nonResourceURLs[2]: Invalid value: "*x": non-resource URL wildcards '*' must be the final character of the rule]`,
   );
+  refused(
+    { level: 'None', resources: [{ group: '', resourceNames: ['b'] }] },
+    'rules[0].resources.resourceNames: Invalid value: ["b"]: using resourceNames requires at least one resource',
+  );
+  refused(
+    { level: 'None', nonResourceURLs: ['/x'], namespaces: ['a'] },
+    'rules[0].nonResourceURLs: Invalid value: ["/x"]: rules cannot apply to both regular resources and non-resource URLs',
+  );
+  assert.throws(() => checkPolicy(null as never), /unknown group version field/);
 });
 
 test('full log files are put aside, the oldest forgotten', async () => {

@@ -261,9 +261,10 @@ class AuditedRequest implements Audited {
   }
 
   identify(info: RequestInfo, user: UserInfo): void | Promise<void> {
-    const recording = recordingOf(this.#options.policy, info, user);
+    const named = { ...info, name: selectedName(info, this.exchange.query) };
+    const recording = recordingOf(this.#options.policy, named, user);
     this.#options.counts?.level(recording.level);
-    this.#record.identify({ ...info, name: selectedName(info, this.exchange.query) }, recording, user);
+    this.#record.identify(named, recording, user);
     const kept = this.#record.emit('RequestReceived');
     if (this.#early) this.#end(this.#early, false);
     if (kept instanceof Promise) return kept.then(all => this.#insist(all));
@@ -430,13 +431,23 @@ function decoded(body: Buffer, contentType: string | undefined): unknown {
   }
 }
 
-function trimmed(object: unknown, { omitManagedFields }: Recording): unknown {
-  if (!omitManagedFields || typeof object !== 'object' || object === null) return object;
-  const { metadata, items, ...rest } = object as { metadata?: { managedFields?: unknown }; items?: unknown };
-  const { managedFields: _, ...kept } = metadata ?? {};
+/** Without the managed fields of the object, of those in a list and of those behind a table's rows. */
+function trimmed(value: unknown, recording: Recording): unknown {
+  if (!recording.omitManagedFields || typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const object = value as Readonly<Record<string, unknown>>;
+  const { metadata, items, rows } = object as { metadata?: object; items?: unknown; rows?: unknown };
+  const each = (list: unknown, trim: (item: object) => unknown) => (Array.isArray(list) ? list.map(trim) : list);
   return {
-    ...rest,
-    ...(metadata ? { metadata: kept } : {}),
-    ...(Array.isArray(items) ? { items: items.map(i => trimmed(i, { omitManagedFields } as Recording)) } : {}),
+    ...object,
+    ...(metadata ? { metadata: withoutManagers(metadata) } : {}),
+    ...('items' in object ? { items: each(items, item => trimmed(item, recording)) } : {}),
+    ...('rows' in object
+      ? { rows: each(rows, row => ({ ...row, object: trimmed((row as { object?: unknown }).object, recording) })) }
+      : {}),
   };
+}
+
+function withoutManagers(metadata: object): object {
+  const { managedFields: _, ...rest } = metadata as { managedFields?: unknown };
+  return rest;
 }

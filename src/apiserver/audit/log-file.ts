@@ -12,6 +12,7 @@ import {
   type WriteStream,
 } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Event } from '../../api/type/audit-v1.ts';
@@ -23,11 +24,11 @@ import type { AuditSink } from './sink.ts';
 
 export interface LogFileOptions {
   readonly path: string;
-  /** Megabytes a file may grow to. Default: 100. */
+  /** Megabytes a file may grow to. Default: 100; 0: any size. */
   readonly maxSizeMb?: number;
-  /** Files put aside that are kept. Default: all. */
+  /** Files put aside that are kept. Default, and 0: all. */
   readonly maxBackups?: number;
-  /** Days files put aside are kept. Default: forever. */
+  /** Days files put aside are kept. Default, and 0: forever. */
   readonly maxAgeDays?: number;
   /** Files put aside are packed. */
   readonly compress?: boolean;
@@ -35,6 +36,18 @@ export interface LogFileOptions {
   readonly format?: 'json' | 'legacy';
   readonly clock: Clock;
   readonly log: Log;
+}
+
+type Format = NonNullable<LogFileOptions['format']>;
+
+const lineOf = (event: Event, format: Format = 'json') =>
+  `${format === 'legacy' ? legacyLine(event) : JSON.stringify(event)}\n`;
+
+/** The same to what is open already. */
+export function appendTo(out: Writable, events: readonly Event[], format: Format): Promise<void> {
+  return new Promise((resolve, reject) => {
+    out.write(events.map(event => lineOf(event, format)).join(''), error => (error ? reject(error) : resolve()));
+  });
 }
 
 const dayMs = 86_400_000;
@@ -63,13 +76,12 @@ export class AuditLogFile implements AuditSink {
 
   /** The same for several; rejects when they could not be written. */
   append(events: readonly Event[]): Promise<void> {
-    const format = this.#options.format === 'legacy' ? legacyLine : JSON.stringify;
-    return Promise.all(events.map(event => this.#line(`${format(event)}\n`))).then(() => {});
+    return Promise.all(events.map(event => this.#line(lineOf(event, this.#options.format)))).then(() => {});
   }
 
   #line(line: string): Promise<void> {
     const bytes = Buffer.byteLength(line);
-    const most = (this.#options.maxSizeMb ?? 100) << 20;
+    const most = this.#options.maxSizeMb === 0 ? Infinity : (this.#options.maxSizeMb ?? 100) << 20;
     if (this.#bytes > 0 && this.#bytes + bytes > most) this.#rotate();
     this.#bytes += bytes;
     return new Promise((resolve, reject) => {

@@ -5,31 +5,23 @@ import type { Stored } from './stored.ts';
 
 const parallel = 256;
 
-/** Deletes each of `items`, many at once so that they share commits; what is gone by then is skipped. Returns the deleted. */
+/** Deletes each of `items`, many at once so that they share commits; what is gone by then is skipped. Returns the deleted, in their order. */
 export async function deleteCollection(
   registry: Registry,
   items: readonly Stored[],
   request: DeleteRequest,
   context: WriteContext,
 ): Promise<Stored[]> {
-  const deleted: Stored[] = [];
+  const deleted: (Stored | undefined)[] = items.map(() => undefined);
   let failure: unknown;
   for (let i = 0; i < items.length && !failure; i += parallel) {
     await Promise.all(
-      items.slice(i, i + parallel).map(async item => {
+      items.slice(i, i + parallel).map(async (item, at) => {
         const { name, namespace, uid } = item.object.metadata;
         try {
           const preconditions = { ...request.preconditions, uid: request.preconditions?.uid ?? uid };
-          deleted.push(
-            (
-              await deleteObject(
-                registry,
-                { name, ...(namespace ? { namespace } : {}) },
-                { ...request, preconditions },
-                context,
-              )
-            ).stored,
-          );
+          const key = { name, ...(namespace ? { namespace } : {}) };
+          deleted[i + at] = (await deleteObject(registry, key, { ...request, preconditions }, context)).stored;
         } catch (error) {
           // A namesake made in between was not asked for.
           const replaced = error instanceof StatusError && error.reason === 'Conflict' && !request.preconditions;
@@ -39,5 +31,5 @@ export async function deleteCollection(
     );
   }
   if (failure) throw failure;
-  return deleted;
+  return deleted.filter(stored => stored !== undefined);
 }

@@ -1,5 +1,7 @@
 // Which requests an audit policy wants recorded, and how much of them. The first rule that matches decides.
+import { isDns1123Subdomain } from '../../../api/name-rule.ts';
 import type { Policy, PolicyRule } from '../../../api/type/audit-v1.ts';
+import { quote } from '../../../base/quote.ts';
 import type { UserInfo } from '../../authn/user.ts';
 import type { RequestInfo } from '../../request-info.ts';
 
@@ -53,7 +55,7 @@ function matchesResource(
   { group = '', resources, resourceNames }: NonNullable<PolicyRule['resources']>[number],
   info: RequestInfo,
 ): boolean {
-  if (group !== info.group) return false;
+  if (group !== '*' && group !== info.group) return false;
   if (!resources?.length) return true;
   if (resourceNames?.length && !resourceNames.includes(info.name)) return false;
   const { resource, subresource } = info;
@@ -63,29 +65,57 @@ function matchesResource(
   );
 }
 
-/** Throws an error that names what is wrong. */
+/** Throws an error that names all that is wrong, in the words of kube-apiserver. */
 export function checkPolicy(policy: Policy): Policy {
-  const fail = (what: string): never => {
-    throw new Error(`read audit policy: ${what}`);
-  };
-  if (policy?.kind !== 'Policy' || policy.apiVersion !== 'audit.k8s.io/v1')
-    fail('kind: Policy and apiVersion: audit.k8s.io/v1 are needed');
-  if (!policy.rules?.length) fail('loaded illegal policy with 0 rules');
-  const known = (list: readonly string[] | undefined, at: string) => {
-    for (const stage of list ?? [])
-      if (!(stages as readonly string[]).includes(stage)) fail(`${at}: Unsupported value: ${JSON.stringify(stage)}`);
-  };
-  known(policy.omitStages, 'omitStages');
-  for (const [i, rule] of policy.rules.entries()) {
-    const at = `rules[${i}]`;
-    if (!(levels as readonly string[]).includes(rule.level))
-      fail(`${at}.level: Unsupported value: ${JSON.stringify(rule.level)}`);
-    known(rule.omitStages, `${at}.omitStages`);
-    if (rule.nonResourceURLs?.length && (rule.resources?.length || rule.namespaces?.length))
-      fail(`${at}.nonResourceURLs: rules cannot apply to both regular resources and non-resource URLs`);
-    for (const url of rule.nonResourceURLs ?? [])
-      if (url !== '*' && (!url.startsWith('/') || url.slice(0, -1).includes('*')))
-        fail(`${at}.nonResourceURLs: ${JSON.stringify(url)} must begin with / and may have a * at its end only`);
-  }
+  const { kind = '', apiVersion = '', rules = [] } = policy ?? {};
+  if (!kind && !apiVersion)
+    throw new Error('unknown group version field audit.k8s.io/__internal, Kind=Policy in policy');
+  if (kind !== 'Policy' || apiVersion !== 'audit.k8s.io/v1')
+    throw new Error(`failed decoding: no kind ${quote(kind)} is registered for version ${quote(apiVersion)}`);
+  if (!rules?.length) throw new Error('loaded illegal policy with 0 rules');
+  const faults = [
+    ...stageFaults(policy.omitStages, 'omitStages'),
+    ...rules.flatMap((rule, i) => ruleFaults(rule, `rules[${i}]`)),
+  ];
+  if (faults.length) throw new Error(faults.length === 1 ? faults[0] : `[${faults.join(', ')}]`);
   return policy;
+}
+
+function ruleFaults(rule: PolicyRule, at: string): string[] {
+  const { level, nonResourceURLs: urls = [], resources = [], namespaces = [] } = rule;
+  const faults: string[] = [];
+  if (!level) faults.push(`${at}.level: Required value`);
+  else if (!(levels as readonly string[]).includes(level))
+    faults.push(`${at}.level: Unsupported value: ${quote(level)}: supported values: ${levels.map(quote).join(', ')}`);
+  for (const [i, url] of (urls ?? []).entries()) {
+    if (url === '*') continue;
+    const wrong = (why: string) =>
+      faults.push(`${at}.nonResourceURLs[${i}]: Invalid value: ${quote(url)}: non-resource URL ${why}`);
+    if (!url.startsWith('/')) wrong("rules must begin with a '/' character");
+    if (url.slice(0, -1).includes('*')) wrong("wildcards '*' must be the final character of the rule");
+  }
+  for (const [i, { group = '', resources: of, resourceNames: names }] of (resources ?? []).entries()) {
+    const path = `${at}.resources`;
+    if (group && group !== '*' && isDns1123Subdomain(group).length)
+      faults.push(
+        ...isDns1123Subdomain(group).map(why => `${path}[${i}].group: Invalid value: ${quote(group)}: ${why}`),
+      );
+    if (names?.length && !of?.length)
+      faults.push(
+        `${path}.resourceNames: Invalid value: ${JSON.stringify(names)}: using resourceNames requires at least one resource`,
+      );
+  }
+  if (urls?.length && (resources?.length || namespaces?.length))
+    faults.push(
+      `${at}.nonResourceURLs: Invalid value: ${JSON.stringify(urls)}: rules cannot apply to both regular resources and non-resource URLs`,
+    );
+  return [...faults, ...stageFaults(rule.omitStages, `${at}.omitStages`)];
+}
+
+function stageFaults(given: readonly string[] | undefined, at: string): string[] {
+  return (given ?? []).flatMap((stage, i) =>
+    (stages as readonly string[]).includes(stage)
+      ? []
+      : [`${at}[${i}]: Invalid value: ${quote(stage)}: allowed stages are ${stages.join(',')}`],
+  );
 }

@@ -9,7 +9,7 @@ const annotation = 'audit.k8s.io/truncated';
 export function truncated(event: Event, maxBytes: number): Event | undefined {
   if (sizeOf(event) <= maxBytes) return event;
   const { requestObject: _, responseObject: __, ...rest } = event;
-  const short = { ...rest, annotations: { ...event.annotations, [annotation]: 'true' } };
+  const short = { ...rest, annotations: { [annotation]: 'true', ...event.annotations } };
   return sizeOf(short) <= maxBytes ? short : undefined;
 }
 
