@@ -61,10 +61,14 @@ test('an init container that runs is resized as it runs', async () => {
   }
 });
 
+/** The CPU quota and MiB of memory of each. */
+const limits = (updates: readonly UpdateContainerResourcesRequest[]) =>
+  updates.map(({ linux }) => [linux?.cpu_quota, (linux?.memory_limit_in_bytes ?? 0) / 2 ** 20]);
+
 const podLevel = (resources: Resources) => ({ resources, containers: [{ name: 'app', image }] });
 
 test('a pod with resources of its own is resized as a whole', async () => {
-  const { t, groups } = await startNode();
+  const { t, groups, updates } = await startNode();
   try {
     await t.createPod({ metadata: { name: 'p' }, spec: podLevel(both('1', '64Mi')) });
     const resourcesOf = async () => {
@@ -78,6 +82,9 @@ test('a pod with resources of its own is resized as a whole', async () => {
     });
     assert.deepEqual(groups, [64, 128]);
     assert.deepEqual(await resourcesOf(), told(both('1', '128Mi')));
+    // Its container has no limits of its own: it is held to the pod's, and its status shows none.
+    assert.deepEqual(limits(updates), [[100_000, 128]]);
+    assert.equal((await t.getPod('p')).status?.containerStatuses?.[0]?.resources?.limits, undefined);
     assert.deepEqual(await resizeEvents(t, 'p'), ['ResizeStarted', 'ResizeCompleted']);
     await change(t, 'p', spec => {
       spec.resources = both('9', '128Mi');
@@ -94,6 +101,7 @@ test('a pod with resources of its own is resized as a whole', async () => {
     await t.pass(1000);
     assert.deepEqual(await resourcesOf(), told(both('1', '128Mi')), 'what was granted stays');
     assert.deepEqual([...new Set(groups.slice(1))], [128]);
+    assert.equal(updates.length, 1);
   } finally {
     await t.stop();
   }
@@ -106,14 +114,14 @@ test('a pod does not get less memory than it uses', async () => {
       return memoryBytes;
     },
   });
-  const { t, groups } = await startNode({ simulate: { behaviour } });
+  const { t, groups, updates } = await startNode({ simulate: { behaviour } });
   try {
     await t.createPod({ metadata: { name: 'p' }, spec: podLevel(both('1', '128Mi')) });
     await change(t, 'p', spec => {
       spec.resources = both('1', '64Mi');
     });
     await t.pass(20_000);
-    assert.deepEqual(groups, [128]);
+    assert.deepEqual([groups, limits(updates)], [[128], []]);
     const progress = async () => (await t.getPod('p')).status?.conditions?.find(c => c.type === 'PodResizeInProgress');
     const message =
       'cannot decrease memory limits: attempting to set pod memory limit (67108864) below current usage (104857600)';
@@ -122,6 +130,7 @@ test('a pod does not get less memory than it uses', async () => {
     memoryBytes = 2 ** 20;
     await t.pass(6000);
     assert.deepEqual([groups, await progress()], [[128, 64], undefined]);
+    assert.deepEqual(limits(updates), [[100_000, 64]]);
     assert.deepEqual(await resizeEvents(t, 'p'), ['ResizeStarted', 'ResizeError', 'ResizeCompleted']);
   } finally {
     await t.stop();

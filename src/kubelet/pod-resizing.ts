@@ -5,6 +5,7 @@ import { linuxResources } from './kernel/container-config.ts';
 import { podUidLabel } from './kernel/label.ts';
 import type { ObservedPod } from './kernel/observed.ts';
 import type { PodAction } from './kernel/pod-actions.ts';
+import { withPodLimits } from './kernel/qos.ts';
 import { memoryProblem, podMemoryProblem, shrinksMemory } from './kernel/resize.ts';
 import { PodResources } from './pod-resources.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -12,6 +13,8 @@ import type { WorkerContext } from './worker-context.ts';
 export class PodResizing {
   readonly resources = new PodResources();
   #cgroupFor: Pod['spec'] | undefined;
+  /** The pod's own memory limit cannot be lowered now: its containers keep what they have of it. */
+  #wholeWaits = false;
   readonly #c: WorkerContext;
 
   constructor(context: WorkerContext) {
@@ -35,6 +38,7 @@ export class PodResizing {
     if (this.#cgroupFor === pod.spec) return;
     try {
       const problem = await this.#wholeProblem(granted);
+      this.#wholeWaits = problem !== undefined;
       if (problem) return this.#fail(granted, problem);
       await this.#c.cgroups.ensure(pod);
       this.#cgroupFor = pod.spec;
@@ -73,11 +77,13 @@ export class PodResizing {
     this.#cgroupFor = undefined;
   }
 
-  /** What containers that run really have, by name. */
-  actual(observed: ObservedPod): ReadonlyMap<string, ResourceRequirements> {
+  /** What containers that run are really held to, by name. */
+  actual(granted: Pod, observed: ObservedPod): ReadonlyMap<string, ResourceRequirements> {
     const actual = new Map<string, ResourceRequirements>();
     for (const c of observed.containers) {
-      const has = c.state === 'running' && this.resources.inForce(c.id);
+      const own = c.state === 'running' && this.resources.inForce(c.id);
+      if (!own) continue;
+      const has = this.#wholeWaits ? withPodLimits(granted.spec, own) : this.resources.effective(c.id);
       if (has) actual.set(c.name, has);
     }
     return actual;
@@ -92,10 +98,10 @@ export class PodResizing {
       cgroupVersion: this.#c.cgroups.version,
     });
     try {
-      const problem = await this.#memoryProblem(container, observed.id);
+      const problem = await this.#memoryProblem(pod, container, observed.id);
       if (problem) throw new Error(problem);
       await this.#c.runtime.UpdateContainerResources({ container_id: observed.id, linux });
-      this.resources.apply(observed.id, container.resources ?? {});
+      this.resources.apply(observed.id, pod, container.resources ?? {});
       return true;
     } catch (error) {
       this.#fail(pod, messageOf(error));
@@ -103,10 +109,11 @@ export class PodResizing {
     }
   }
 
-  async #memoryProblem(container: Container, id: string): Promise<string | undefined> {
-    if (!shrinksMemory(this.resources.inForce(id), container.resources)) return undefined;
+  async #memoryProblem({ spec }: Pod, { name, resources }: Container, id: string): Promise<string | undefined> {
+    const wanted = withPodLimits(spec, resources);
+    if (!shrinksMemory(this.resources.effective(id), wanted)) return undefined;
     const { stats } = await this.#c.runtime.ContainerStats({ container_id: id });
-    return memoryProblem(container, stats?.memory?.working_set_bytes?.value ?? 0);
+    return memoryProblem(name, wanted, stats?.memory?.working_set_bytes?.value ?? 0);
   }
 }
 

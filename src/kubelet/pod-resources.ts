@@ -1,5 +1,6 @@
 import type { Pod, PodCondition, ResourceRequirements } from '../api/type/core-v1.ts';
 import type { ObservedPod } from './kernel/observed.ts';
+import { withPodLimits } from './kernel/qos.ts';
 import {
   askedResources,
   changedResources,
@@ -14,13 +15,19 @@ import {
 
 export type ResizeCondition = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
+interface InForce {
+  readonly own: ResourceRequirements;
+  /** With the pod's limits where it has none of its own. */
+  readonly effective: ResourceRequirements;
+}
+
 /** What one pod was granted of the node, and what its running containers have got of that. */
 export class PodResources {
   #grants: Grants | undefined;
   /** Asked for again and again, of every pod when one comes. */
   #granted: { readonly asked: Pod; readonly by: Grants; readonly pod: Pod } | undefined;
   /** By container id. */
-  readonly #inForce = new Map<string, ResourceRequirements>();
+  readonly #inForce = new Map<string, InForce>();
   /** What the pod as a whole has. */
   #whole: ResourceRequirements | undefined;
   #problem: ResizeProblem | undefined;
@@ -38,11 +45,12 @@ export class PodResources {
   /** Call after each look at the runtime: a container that is new has got what the pod was granted. */
   observe(pod: Pod, observed: ObservedPod): void {
     const running = new Set<string>();
-    for (const c of resizableContainers(this.granted(pod))) {
+    const granted = this.granted(pod);
+    for (const c of resizableContainers(granted)) {
       const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
       if (!now) continue;
       running.add(now.id);
-      if (!this.#inForce.has(now.id)) this.#inForce.set(now.id, published(pod, now.id) ?? c.resources ?? {});
+      if (!this.#inForce.has(now.id)) this.#force(now.id, granted, published(pod, now.id) ?? c.resources ?? {});
     }
     for (const id of this.#inForce.keys()) if (!running.has(id)) this.#inForce.delete(id);
   }
@@ -70,7 +78,7 @@ export class PodResources {
     const wider = new Map<string, ResourceRequirements>();
     for (const c of resizableContainers(granted)) {
       const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
-      const has = now && this.#inForce.get(now.id);
+      const has = now && this.inForce(now.id);
       if (!has || !shrinksMemory(has, c.resources)) continue;
       const { memory: _, ...limits } = c.resources?.limits ?? {};
       const memory = has.limits?.memory;
@@ -101,12 +109,22 @@ export class PodResources {
   }
 
   inForce(containerId: string): ResourceRequirements | undefined {
-    return this.#inForce.get(containerId);
+    return this.#inForce.get(containerId)?.own;
   }
 
-  apply(containerId: string, resources: ResourceRequirements): void {
-    this.#inForce.set(containerId, resources);
+  /** What it is held to: of what it does not limit itself, to the limits of its pod. */
+  effective(containerId: string): ResourceRequirements | undefined {
+    return this.#inForce.get(containerId)?.effective;
+  }
+
+  /** A container has got these resources, and the limits of its pod beside them. */
+  apply(containerId: string, pod: Pod, own: ResourceRequirements): void {
+    this.#force(containerId, pod, own);
     this.#error = '';
+  }
+
+  #force(containerId: string, { spec }: Pod, own: ResourceRequirements): void {
+    this.#inForce.set(containerId, { own, effective: withPodLimits(spec, own) ?? own });
   }
 
   /** Whether this is the first failure of the resize under way. */
@@ -138,8 +156,8 @@ export class PodResources {
     if (this.#whole && changedResources(this.#whole, granted.spec.resources).length > 0) return true;
     return resizableContainers(granted).some(c => {
       const now = observed.containers.find(o => o.name === c.name && o.state === 'running');
-      const has = now && this.#inForce.get(now.id);
-      return has !== undefined && changedResources(has, c.resources).length > 0;
+      const has = now && this.effective(now.id);
+      return has !== undefined && changedResources(has, withPodLimits(granted.spec, c.resources)).length > 0;
     });
   }
 }

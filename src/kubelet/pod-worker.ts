@@ -330,7 +330,7 @@ export class PodWorker implements PodView {
       verdicts: this.#c.probes.verdicts(this.uid),
       backOff: this.#starts.backOff,
       killedToRestart: this.#starts.killedToRestart,
-      actualResources: this.#resizing.actual(observed),
+      actualResources: this.#resizing.actual(pod, observed),
     });
   }
 

@@ -10,6 +10,7 @@ import {
   type ObservedPod,
   type ObservedSandbox,
 } from './observed.ts';
+import { withPodLimits } from './qos.ts';
 import { changedResources } from './resize.ts';
 import { isSidecar, mayRestart, restartsAfter, ruleFor } from './restart-policy.ts';
 
@@ -68,7 +69,7 @@ export interface PlanInput {
    * their own end, and start again whatever their exit code.
    */
   readonly killedToRestart: ReadonlySet<string>;
-  /** By container name: the resources in force, where known. */
+  /** By container name: the resources in force, the pod's limits among them, where known. */
   readonly actualResources?: ReadonlyMap<string, ResourceRequirements>;
 }
 
@@ -330,7 +331,7 @@ function killUnknown(p: Planning, kind: ContainerKind, container: Container, obs
 /** What of a container that runs differs from what it was granted. */
 function resizeOf(p: Planning, container: Container): readonly ('cpu' | 'memory')[] {
   const actual = p.actualResources?.get(container.name);
-  return actual ? changedResources(actual, container.resources) : [];
+  return actual ? changedResources(actual, withPodLimits(p.pod.spec, container.resources)) : [];
 }
 
 function planResize(p: Planning, kind: ContainerKind, container: Container, observed: ObservedContainer): void {

@@ -68,7 +68,7 @@ test('a resize is granted, under way until it is in force, and then done', () =>
   assert.deepEqual(r.conditions(after, observed('a')), [
     { type: 'PodResizeInProgress', status: 'True', reason: 'Error', message: 'no' },
   ]);
-  r.apply('a', cpu('2'));
+  r.apply('a', after, cpu('2'));
   assert.deepEqual(r.conditions(after, observed('a')), []);
   assert.equal(r.completed(after, observed('a')), true);
   assert.equal(r.completed(after, observed('a')), false);
@@ -201,10 +201,9 @@ test('a memory limit stays above what is used', () => {
     ],
     [true, true, false],
   );
-  const container = { name: 'c', image: 'i', resources: limit('1Mi') };
-  assert.equal(memoryProblem(container, 1000), undefined);
+  assert.equal(memoryProblem('c', limit('1Mi'), 1000), undefined);
   assert.equal(
-    memoryProblem(container, 2 << 20),
+    memoryProblem('c', limit('1Mi'), 2 << 20),
     'cannot decrease memory limits: attempting to set container "c" memory limit (1048576) below current usage (2097152)',
   );
 });

@@ -100,8 +100,12 @@ export function podMemoryProblem(spec: PodSpec, usedBytes: number): string | und
 }
 
 /** Why a container may not have this memory limit now: the kernel would kill what it cannot shrink. */
-export function memoryProblem(container: Container, usedBytes: number): string | undefined {
-  const limitBytes = bytesOf(container.resources?.limits?.memory);
+export function memoryProblem(
+  name: string,
+  resources: ResourceRequirements | undefined,
+  usedBytes: number,
+): string | undefined {
+  const limitBytes = bytesOf(resources?.limits?.memory);
   if (usedBytes < limitBytes) return undefined;
-  return `cannot decrease memory limits: attempting to set container "${container.name}" memory limit (${limitBytes}) below current usage (${usedBytes})`;
+  return `cannot decrease memory limits: attempting to set container "${name}" memory limit (${limitBytes}) below current usage (${usedBytes})`;
 }
