@@ -15,7 +15,7 @@ import type { KubeletOptions } from './option.ts';
 import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
-import { fullNameOf, isMirror, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
+import { fullNameOf, isMirror, isMirrorOf, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
 import { type PodVolumeFigures, podVolumeFigures } from './volume/volume-figures.ts';
 import { withinGrace } from './within-grace.ts';
 import type { Verdict } from './worker-context.ts';
@@ -267,13 +267,15 @@ class NodeKubelet implements Kubelet {
     this.#workers.delete(uid);
     const again = this.#apiPods.get(uid) ?? this.#statics.get(uid);
     if (again) this.#worker(uid)?.update(again);
+    for (const pod of this.#statics.values()) if (!this.#workers.has(pod.metadata.uid ?? '')) this.#beginStatic(pod);
   }
 
   #apiPod(uid: string): Pod | undefined {
     const pod = this.#apiPods.get(uid);
     if (pod) return pod;
     const own = this.#statics.get(uid) ?? this.#workers.get(uid)?.pod;
-    return own && isStatic(own) ? this.#mirrors.get(fullNameOf(own)) : undefined;
+    const mirror = own && isStatic(own) ? this.#mirrors.get(fullNameOf(own)) : undefined;
+    return mirror && own && isMirrorOf(mirror, own) ? mirror : undefined;
   }
 
   #staticOf(mirror: Pod): Pod | undefined {
@@ -309,9 +311,17 @@ class NodeKubelet implements Kubelet {
     }
     for (const [uid, pod] of now) {
       this.#statics.set(uid, pod);
-      this.#worker(uid)?.update(pod);
+      this.#beginStatic(pod);
       void this.#ensureMirror(fullNameOf(pod));
     }
+  }
+
+  /** A static pod takes the place of the one of its name when nothing of that is left: both may want the same port. */
+  #beginStatic(pod: Pod): void {
+    const { uid = '' } = pod.metadata;
+    const ends = (other: Pod | undefined) =>
+      other && isStatic(other) && other.metadata.uid !== uid && fullNameOf(other) === fullNameOf(pod);
+    if (![...this.#workers.values()].some(w => ends(w.pod))) this.#worker(uid)?.update(pod);
   }
 
   /** A mirror for each static pod, none without one. */

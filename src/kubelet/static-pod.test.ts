@@ -2,19 +2,20 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startTestNode } from './test-node.ts';
 
+const manifestOf = (image: string) =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web' },
+    spec: { containers: [{ name: 'app', image }] },
+  });
+
 test('of two manifests of one name the second is told and left alone', async () => {
   const t = await startTestNode({ staticPodPath: '/manifests' });
   try {
-    const manifest = (image: string) =>
-      JSON.stringify({
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { name: 'web' },
-        spec: { containers: [{ name: 'app', image }] },
-      });
     await t.host.makeDirectory('/manifests');
-    await t.host.writeFile('/manifests/a.json', manifest('example.com/a:1'));
-    await t.host.writeFile('/manifests/b.json', manifest('example.com/b:1'));
+    await t.host.writeFile('/manifests/a.json', manifestOf('example.com/a:1'));
+    await t.host.writeFile('/manifests/b.json', manifestOf('example.com/b:1'));
     await t.pass(30_000);
     const { containers = [] } = await t.runtime.ListContainers({});
     assert.deepEqual(
@@ -34,6 +35,32 @@ test('of two manifests of one name the second is told and left alone', async () 
       running?.map(c => c.image?.user_specified_image),
       ['example.com/b:1'],
     );
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a manifest that has changed is run when nothing is left of the pod it was', async () => {
+  const t = await startTestNode({
+    staticPodPath: '/manifests',
+    simulate: { behaviour: () => ({ stopDelayMs: 25_000 }) },
+  });
+  try {
+    const running = async () => {
+      const filter = { state: { state: 'CONTAINER_RUNNING' as const } };
+      const { containers = [] } = await t.runtime.ListContainers({ filter });
+      return containers.map(c => c.image?.user_specified_image);
+    };
+    const phase = async () => (await t.getPod('web-node-a')).status?.phase;
+    await t.host.makeDirectory('/manifests');
+    await t.host.writeFile('/manifests/web.json', manifestOf('example.com/web:1'));
+    await t.pass(30_000);
+    assert.deepEqual([await running(), await phase()], [['example.com/web:1'], 'Running']);
+    await t.host.writeFile('/manifests/web.json', manifestOf('example.com/web:2'));
+    await t.pass(22_000);
+    assert.deepEqual([await running(), await phase()], [['example.com/web:1'], 'Pending']);
+    await t.pass(25_000);
+    assert.deepEqual([await running(), await phase()], [['example.com/web:2'], 'Running']);
   } finally {
     await t.stop();
   }

@@ -20,6 +20,9 @@ export const sourceAnnotation = 'kubernetes.io/config.source';
 
 export const isMirror = (pod: Pod) => pod.metadata.annotations?.[mirrorAnnotation] !== undefined;
 export const isStatic = (pod: Pod) => (pod.metadata.annotations?.[sourceAnnotation] ?? 'api') !== 'api';
+/** Not of one that had its name before. */
+export const isMirrorOf = (mirror: Pod, pod: Pod) =>
+  mirror.metadata.annotations?.[mirrorAnnotation] === pod.metadata.annotations?.[hashAnnotation];
 export const fullNameOf = (pod: Pod) => `${pod.metadata.namespace}/${pod.metadata.name}`;
 
 export interface StaticPodOptions {
@@ -173,7 +176,7 @@ export class MirrorPods {
   /** True when the mirror is as it should be or was just made. */
   async ensure(pod: Pod, mirror: Pod | undefined): Promise<boolean> {
     const hash = pod.metadata.annotations?.[hashAnnotation] ?? '';
-    if (mirror?.metadata.annotations?.[mirrorAnnotation] === hash && !mirror.metadata.deletionTimestamp) return true;
+    if (mirror && isMirrorOf(mirror, pod) && !mirror.metadata.deletionTimestamp) return true;
     const key = fullNameOf(pod);
     if (this.#busy.has(key)) return false;
     this.#busy.add(key);
