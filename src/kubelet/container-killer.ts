@@ -57,7 +57,9 @@ export class ContainerKiller {
         'Killing',
         request.message ?? `Stopping container ${observed.name}`,
       );
-    if (graceSeconds > 0) graceSeconds -= await this.#preStop(request, container, graceSeconds);
+    // A pod that begins again as a whole does so without hooks.
+    if (graceSeconds > 0 && request.reason !== 'restart-all')
+      graceSeconds -= await this.#preStop(request, container, graceSeconds);
     if (signal.aborted) throw signal.reason;
     const timeout = request.graceSeconds === 0 ? 0 : Math.max(Math.ceil(graceSeconds), minimumGraceSeconds);
     try {

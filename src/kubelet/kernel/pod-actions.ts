@@ -12,7 +12,8 @@ import {
 } from './observed.ts';
 import { withPodLimits } from './qos.ts';
 import { changedResources } from './resize.ts';
-import { isSidecar, mayRestart, restartsAfter, ruleFor } from './restart-policy.ts';
+import { restartAllEpoch } from './restart-all.ts';
+import { isSidecar, mayRestart, restartsAfter } from './restart-policy.ts';
 
 export type ContainerKind = 'init' | 'main' | 'ephemeral';
 export type Verdict = 'unknown' | 'success' | 'failure';
@@ -85,7 +86,7 @@ export function planPod(input: PlanInput): PodPlan {
   const { pod, observed } = input;
   const sandbox = observed.sandboxes[0];
   if (!sandbox || !isUsable(pod, observed)) return planSandbox(input, sandbox);
-  const epochMs = restartAllEpoch(pod, observed, sandbox);
+  const epochMs = restartAllEpoch(pod, observed);
   const inSandbox = observed.containers.filter(c => c.sandboxId === sandbox.id);
   const outdated = inSandbox.filter(c => c.createdAtMs < epochMs && (c.state === 'running' || c.state === 'unknown'));
   if (outdated.length) return { actions: outdated.flatMap(c => killForRestartAll(pod, c)) };
@@ -147,26 +148,16 @@ function hasFailedForGood(pod: Pod, observed: ObservedPod): boolean {
   });
 }
 
-/** The time of the last exit that asks for the whole pod to begin again; 0 without one. */
-function restartAllEpoch(pod: Pod, observed: ObservedPod, sandbox: ObservedSandbox): number {
-  let epochMs = 0;
-  const specs = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].filter(c => c.restartPolicyRules?.length);
-  if (!specs.length) return 0;
-  for (const c of observed.containers) {
-    if (c.sandboxId !== sandbox.id || c.state !== 'exited') continue;
-    const spec = specs.find(s => s.name === c.name);
-    if (spec && ruleFor(spec, c.exitCode) === 'RestartAllContainers') epochMs = Math.max(epochMs, c.finishedAtMs);
-  }
-  return epochMs;
-}
-
 function killForRestartAll(pod: Pod, observed: ObservedContainer): readonly PodAction[] {
-  const init = pod.spec.initContainers?.find(c => c.name === observed.name);
-  const container = init ?? pod.spec.containers.find(c => c.name === observed.name);
+  const { initContainers, containers, ephemeralContainers } = pod.spec;
+  const named = (list: readonly { readonly name: string }[] | undefined) => list?.find(c => c.name === observed.name);
+  const init = named(initContainers);
+  const container = init ?? named(containers) ?? named(ephemeralContainers);
   if (!container) return [];
   const message = `Container ${observed.name} is being killed because all containers of the pod restart`;
-  const kind = init ? 'init' : 'main';
-  return [{ type: 'kill', observed, kind, container, reason: 'restart-all', message, restarts: true }];
+  const kind = init ? 'init' : named(containers) ? 'main' : 'ephemeral';
+  const kill = { type: 'kill', observed, kind, container, reason: 'restart-all', message } as const;
+  return [{ ...kill, restarts: kind !== 'ephemeral' }];
 }
 
 const inRound = (p: Planning, name: string) => p.current.find(c => c.name === name);

@@ -10,6 +10,7 @@ export const ownedConditions = [
   'PodScheduled',
   'PodResizePending',
   'PodResizeInProgress',
+  'AllContainersRestarting',
 ] as const;
 
 const owned = new Set<string>(ownedConditions);
@@ -22,6 +23,8 @@ interface ConditionInput {
   readonly init: readonly ContainerStatus[];
   readonly main: readonly ContainerStatus[];
   readonly sandboxReady: boolean;
+  /** Absent: the pod never restarts as a whole. */
+  readonly restartingAll?: boolean;
 }
 
 /** The kubelet's conditions in Kubernetes' order, without times. */
@@ -33,7 +36,14 @@ export function podConditions(input: ConditionInput): readonly Bare[] {
     readyCondition(input, containersReady),
     containersReady,
     { type: 'PodScheduled', status: 'True' },
+    ...restartingAllCondition(input),
   ];
+}
+
+function restartingAllCondition({ phase, restartingAll }: ConditionInput): readonly Bare[] {
+  if (restartingAll === undefined) return [];
+  const ended = phase === 'Succeeded' || phase === 'Failed';
+  return [{ type: 'AllContainersRestarting', status: restartingAll && !ended ? 'True' : 'False' }];
 }
 
 function initializedCondition({ pod, phase, init, main }: ConditionInput): Bare {

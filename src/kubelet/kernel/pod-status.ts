@@ -17,6 +17,7 @@ import { latestContainer, type ObservedContainer, type ObservedPod } from './obs
 import { mergeConditions, ownedConditions, podConditions } from './pod-condition.ts';
 import { phaseOf } from './pod-phase.ts';
 import { qosClassOf } from './qos.ts';
+import { isRestartingAll, mayRestartAll } from './restart-all.ts';
 import { isSidecar, restartsAfter } from './restart-policy.ts';
 
 export interface WaitingReason {
@@ -74,7 +75,10 @@ export function makePodStatus(input: StatusInput): PodStatus {
   const phase = decidePhase(input, init, main);
   const sandboxReady = !!observed.sandboxes[0]?.ready && (!!spec.hostNetwork || observed.sandboxes[0].ips.length > 0);
   const own = [
-    ...podConditions({ pod: { ...pod, status: previous }, phase, init, main, sandboxReady }),
+    ...podConditions({
+      ...{ pod: { ...pod, status: previous }, phase, init, main, sandboxReady },
+      ...(mayRestartAll(pod) ? { restartingAll: isRestartingAll(pod, observed) } : {}),
+    }),
     ...(isEnd(phase) ? [] : (input.resizeConditions ?? [])),
   ];
   const now = formatTime(input.nowMs);
