@@ -14,6 +14,8 @@ export interface ProbeTarget {
 }
 
 const maxOutput = 10 * 1024;
+/** Of a probe that says neither yes nor no. */
+const maxTries = 3;
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes?.subarray(0, maxOutput));
 
 /** Carries out one probe, or the part of a hook that is like one. */
@@ -27,6 +29,13 @@ export class Prober {
   }
 
   async probe(probe: Probe, target: ProbeTarget): Promise<ProbeResult> {
+    for (let tries = 1; ; tries++) {
+      const answer = await this.#once(probe, target);
+      if (answer.result !== 'error' || tries === maxTries) return answer;
+    }
+  }
+
+  async #once(probe: Probe, target: ProbeTarget): Promise<ProbeResult> {
     const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
     try {
       if (probe.exec) return await this.#exec(probe.exec.command ?? [], target, timeoutMs);
