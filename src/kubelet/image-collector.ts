@@ -18,15 +18,26 @@ export interface ImageCollectorOptions {
   readonly nodeName: string;
   readonly highPercent: number;
   readonly lowPercent: number;
+  /** Younger images stay, however full the disk is. */
+  readonly minAgeMs: number;
+  /** Images that nobody has used for longer go, however empty the disk is; 0: never. */
+  readonly maxAgeMs: number;
+}
+
+interface UnusedImage {
+  readonly image: Image;
+  /** When it was last used or, if it never was, first seen. */
+  readonly sinceMs: number;
 }
 
 const everyMs = 300_000;
-const minAgeMs = 120_000;
 
-/** Removes images nobody uses when their disk gets full, the longest unused first. */
+/** Removes images nobody uses when they are too old or their disk gets full, the longest unused first. */
 export class ImageCollector {
   readonly #o: ImageCollectorOptions;
   readonly #firstSeenMs = new Map<string, number>();
+  /** When a container was last seen to have it. */
+  readonly #usedMs = new Map<string, number>();
 
   constructor(options: ImageCollectorOptions) {
     this.#o = options;
@@ -48,7 +59,7 @@ export class ImageCollector {
   /** Frees what the thresholds ask for; `all`: every unused image. */
   async collect(all = false): Promise<void> {
     const { runtime, host, highPercent, lowPercent } = this.#o;
-    const unused = await this.#unused();
+    const unused = await this.#removeOld(await this.#unused());
     const info = await runtime.ImageFsInfo({});
     const mountpoint = info.image_filesystems?.[0]?.fs_id?.mountpoint;
     const disk = mountpoint ? await host.disk(mountpoint) : undefined;
@@ -65,9 +76,9 @@ export class ImageCollector {
       toFree = (disk.capacityBytes * (100 - lowPercent)) / 100 - disk.availableBytes;
     }
     const wanted = toFree;
-    for (const image of unused) {
+    for (const { image } of unused) {
       if (toFree <= 0) break;
-      await runtime.RemoveImage({ image: { image: image.id ?? '' } });
+      await this.#remove(image);
       toFree -= image.size ?? 0;
     }
     if (!all && toFree > 0) {
@@ -76,23 +87,39 @@ export class ImageCollector {
     }
   }
 
-  async #unused(): Promise<readonly Image[]> {
-    const { runtime, images, clock } = this.#o;
+  /** Returns what is left. */
+  async #removeOld(unused: readonly UnusedImage[]): Promise<readonly UnusedImage[]> {
+    const { clock, maxAgeMs } = this.#o;
+    if (maxAgeMs <= 0) return unused;
+    const isOld = ({ sinceMs }: UnusedImage) => clock.now() - sinceMs > maxAgeMs;
+    for (const old of unused.filter(isOld)) await this.#remove(old.image);
+    return unused.filter(u => !isOld(u));
+  }
+
+  async #remove(image: Image): Promise<void> {
+    await this.#o.runtime.RemoveImage({ image: { image: image.id ?? '' } });
+  }
+
+  /** Those of some age, the longest unused first. */
+  async #unused(): Promise<readonly UnusedImage[]> {
+    const { runtime, images, clock, minAgeMs } = this.#o;
     const askedMs = clock.now();
     const [list, containers] = await Promise.all([runtime.ListImages({}), runtime.ListContainers({})]);
     const used = new Set((containers.containers ?? []).flatMap(c => [c.image_ref, c.image_id, c.image?.image]));
     const now = clock.now();
     const present = new Set<string>();
-    const free = (list.images ?? []).filter(i => {
-      const id = i.id ?? '';
+    const free = (list.images ?? []).flatMap((image): UnusedImage[] => {
+      const { id = '', repo_tags = [], repo_digests = [], pinned } = image;
       present.add(id);
-      if (!this.#firstSeenMs.has(id)) this.#firstSeenMs.set(id, now);
-      const names = [id, ...(i.repo_tags ?? []), ...(i.repo_digests ?? [])];
-      const oldEnough = now - Math.max(this.#firstSeenMs.get(id)!, images.usedAtMs(id)) >= minAgeMs;
-      return !i.pinned && !names.some(n => used.has(n)) && oldEnough;
+      const firstSeenMs = this.#firstSeenMs.getOrInsert(id, now);
+      const isUsed = [id, ...repo_tags, ...repo_digests].some(n => used.has(n));
+      if (isUsed) this.#usedMs.set(id, now);
+      if (pinned || isUsed) return [];
+      return [{ image, sinceMs: Math.max(firstSeenMs, images.usedAtMs(id), this.#usedMs.get(id) ?? 0) }];
     });
     images.records.prune(present, askedMs);
-    for (const id of this.#firstSeenMs.keys()) if (!present.has(id)) this.#firstSeenMs.delete(id);
-    return free.sort((a, b) => images.usedAtMs(a.id ?? '') - images.usedAtMs(b.id ?? ''));
+    for (const known of [this.#firstSeenMs, this.#usedMs])
+      for (const id of known.keys()) if (!present.has(id)) known.delete(id);
+    return free.filter(u => now - u.sinceMs >= minAgeMs).sort((a, b) => a.sinceMs - b.sinceMs);
   }
 }

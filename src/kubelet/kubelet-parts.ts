@@ -310,6 +310,8 @@ function makeCollector({ options: o }: KubeletOwner, base: Base, images: ImageMa
     ...{ runtime, images, host: base.host, clock, log, events: base.recorder, nodeName },
     highPercent: o.imageGcHighPercent ?? 85,
     lowPercent: o.imageGcLowPercent ?? 80,
+    minAgeMs: o.imageMinimumGcAgeMs ?? 120_000,
+    maxAgeMs: o.imageMaximumGcAgeMs ?? 0,
   });
 }
 

@@ -109,6 +109,10 @@ export interface KubeletOptions {
   readonly parallelImagePulls?: number;
   readonly imageGcHighPercent?: number;
   readonly imageGcLowPercent?: number;
+  /** Default two minutes. */
+  readonly imageMinimumGcAgeMs?: number;
+  /** Default 0: images do not go for their age. */
+  readonly imageMaximumGcAgeMs?: number;
   /** Longest CrashLoopBackOff. */
   readonly maxContainerBackOffMs?: number;
 }
