@@ -3,10 +3,12 @@ import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { nearNumber } from '../base/whole-number.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import { listContainerStats } from './container-stats.ts';
 import type { Host } from './host/host.ts';
 import {
+  type Breach,
   breaches,
   conditionOf,
   evictionMessage,
@@ -14,6 +16,7 @@ import {
   rankForEviction,
   resourceOf,
   type Signals,
+  type Threshold,
 } from './kernel/eviction.ts';
 import { containerNameLabel, podUidLabel } from './kernel/label.ts';
 import type { Pressure } from './kernel/node-condition.ts';
@@ -30,7 +33,11 @@ export interface EvictionOptions {
   readonly log: Log;
   readonly events: PodEvents;
   readonly paths: PodPaths;
-  readonly thresholds: Readonly<Record<string, string>>;
+  readonly thresholds: readonly Threshold[];
+  /** A pressure is reported until it has been gone for so long. */
+  readonly transitionMs: number;
+  /** The most that pods get to end when a soft threshold makes them. */
+  readonly maxPodGraceSeconds: number;
   /** Default: this machine's. */
   readonly signals?: () => Promise<Signals>;
   readonly memoryBytes: number;
@@ -50,14 +57,14 @@ const signalOf = (message: string) =>
   message.startsWith('Pod') ? 'ephemeralpodfs.limit' : 'ephemeralcontainerfs.limit';
 
 const everyMs = 10_000;
-/** A pressure is reported until it has been gone for so long. */
-const transitionMs = 300_000;
 const kinds = ['memory', 'disk', 'pid'] as const;
 
 export class EvictionManager {
   readonly #o: EvictionOptions;
   readonly #signals: () => Promise<Signals>;
   readonly #seenAtMs = new Map<string, number>();
+  /** Thresholds that are met, and since when. */
+  #metSinceMs: ReadonlyMap<Threshold, number> = new Map();
   #pressure: Pressure = { memory: false, disk: false, pid: false };
 
   constructor(options: EvictionOptions) {
@@ -82,31 +89,41 @@ export class EvictionManager {
   }
 
   async check(): Promise<void> {
-    const { thresholds, clock } = this.#o;
+    const { clock, transitionMs } = this.#o;
     await this.#localLimits();
-    const signals = await this.#signals();
-    const met = breaches(signals, thresholds);
+    const all = await this.#breaches();
     const now = clock.now();
-    for (const b of met) this.#seenAtMs.set(conditionOf(b.signal), now);
+    for (const { threshold } of all) this.#seenAtMs.set(conditionOf(threshold.signal), now);
+    this.#metSinceMs = new Map(all.map(({ threshold: t }) => [t, this.#metSinceMs.get(t) ?? now]));
+    const met = all.filter(({ threshold: t }) => now - this.#metSinceMs.get(t)! >= (t.graceMs ?? 0));
     const under = (kind: string) => now - (this.#seenAtMs.get(kind) ?? Number.NEGATIVE_INFINITY) < transitionMs;
     const next = { memory: under('memory'), disk: under('disk'), pid: under('pid') };
     const changed = kinds.some(k => next[k] !== this.#pressure[k]);
     this.#pressure = next;
     if (changed) this.#o.onPressure();
     // Memory first: the kernel would choose worse.
-    const first = met.find(b => conditionOf(b.signal) === 'memory') ?? met[0];
+    const first = met.find(b => conditionOf(b.threshold.signal) === 'memory') ?? met[0];
     if (!first) return;
-    const resource = resourceOf(first.signal);
+    const { signal } = first.threshold;
+    const resource = resourceOf(signal);
     this.#o.onReclaim(resource);
-    if (conditionOf(first.signal) === 'disk') {
+    if (conditionOf(signal) === 'disk') {
       await this.#o.reclaimDisk();
-      const again = breaches(await this.#signals(), thresholds);
-      if (!again.some(b => conditionOf(b.signal) === 'disk')) return;
+      if (!(await this.#breaches()).some(b => b.threshold === first.threshold)) return;
     }
     if (resource === 'pids') return;
     const [victim] = rankForEviction(await this.#uses(resource), resource);
     if (!victim) return;
-    await this.#evict(victim.pod, evictionMessage(resource, first, victim), 1, first.signal);
+    const graceSeconds = first.threshold.graceMs === undefined ? 1 : this.#softGrace(victim.pod);
+    await this.#evict(victim.pod, evictionMessage(resource, first, victim), graceSeconds, signal);
+  }
+
+  async #breaches(): Promise<readonly Breach[]> {
+    return breaches(await this.#signals(), this.#o.thresholds, new Set(this.#metSinceMs.keys()));
+  }
+
+  #softGrace({ spec }: Pod): number {
+    return Math.min(this.#o.maxPodGraceSeconds, nearNumber(spec.terminationGracePeriodSeconds) ?? 30);
   }
 
   async #evict(pod: Pod, message: string, graceSeconds: number, signal: string): Promise<void> {

@@ -21,7 +21,7 @@ import { ImagePullRecords } from './image/image-pull-records.ts';
 import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
 import { resizeProblemOf } from './kernel/admission.ts';
-import { defaultEvictionHard } from './kernel/eviction.ts';
+import { defaultEvictionHard, thresholdsOf } from './kernel/eviction.ts';
 import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
@@ -144,7 +144,7 @@ async function makeBase(owner: KubeletOwner) {
       nodeUid: () => owner.nodes.lister.get(nodeName)?.metadata.uid ?? '',
       onChange: uid => owner.objectChanged(uid),
     }),
-    thresholds: o.evictionHard ?? defaultEvictionHard,
+    evictionHard: o.evictionHard ?? defaultEvictionHard,
   };
 }
 
@@ -174,7 +174,7 @@ function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
     ...(base.devices ? { devices: base.devices } : {}),
     maxPods: o.maxPods ?? 110,
     reserved: [o.systemReserved ?? {}, o.kubeReserved ?? {}],
-    evictionHard: base.thresholds,
+    evictionHard: base.evictionHard,
     nodeIps: base.hostIps,
     hostname: o.hostname ?? nodeName,
     labels: o.nodeLabels ?? {},
@@ -318,10 +318,12 @@ function makeCollector({ options: o }: KubeletOwner, base: Base, images: ImageMa
 function makeEviction(owner: KubeletOwner, base: Base, node: NodeManager, collector: ImageCollector): EvictionManager {
   const { options: o, paths } = owner;
   const { runtime, clock, log } = o;
-  const { host, events, thresholds } = base;
+  const { host, events, evictionHard: hard } = base;
   return new EvictionManager({
     ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
-    ...{ runtime, host, clock, log, events, paths, thresholds },
+    ...{ runtime, host, clock, log, events, paths, thresholds: thresholdsOf({ hard, ...o.eviction }) },
+    transitionMs: o.eviction?.transitionMs ?? 300_000,
+    maxPodGraceSeconds: o.eviction?.maxPodGraceSeconds ?? 0,
     ...(o.evictionSignals ? { signals: o.evictionSignals } : {}),
     memoryBytes: base.machine.memoryBytes,
     activePods: () => owner.activePods(),

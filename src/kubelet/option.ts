@@ -8,7 +8,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { PodCgroups } from './cgroup.ts';
 import type { Host } from './host/host.ts';
-import type { Signals } from './kernel/eviction.ts';
+import type { EvictionSettings, Signals } from './kernel/eviction.ts';
 import type { VerificationPolicy } from './kernel/image-access.ts';
 import type { ProbeNetwork } from './probe/network.ts';
 
@@ -71,6 +71,12 @@ export interface KubeletOptions {
   readonly kubeReserved?: Readonly<Record<string, string>>;
   /** Signal to quantity or percentage. Default Kubernetes': memory.available<100Mi, nodefs.available<10%, … */
   readonly evictionHard?: Readonly<Record<string, string>>;
+  /** Soft thresholds, how much more is to be got back, how long pressure is told; default none and five minutes. */
+  readonly eviction?: Omit<EvictionSettings, 'hard'> & {
+    readonly transitionMs?: number;
+    /** The most that pods get to end when a soft threshold makes them; default 0. */
+    readonly maxPodGraceSeconds?: number;
+  };
   /** Default: read from this machine; simulated nodes give none. */
   readonly evictionSignals?: () => Promise<Signals>;
   /** Refuse to run beside swap. Default true. */

@@ -23,20 +23,55 @@ export const defaultEvictionHard: Readonly<Record<string, string>> = {
   'imagefs.inodesFree': '5%',
 };
 
-export interface Breach {
+type Strings = Readonly<Record<string, string>>;
+
+export interface Threshold {
   readonly signal: string;
-  readonly threshold: string;
+  /** A quantity or a percentage. */
+  readonly value: string;
+  /** Once it is met it stays so until so much more is there: a quantity or a percentage. */
+  readonly reclaim?: string;
+  /** Of a soft one: it may be met for so long. */
+  readonly graceMs?: number;
+}
+
+export interface EvictionSettings {
+  readonly hard: Strings;
+  readonly soft?: Strings;
+  /** By signal, of each soft one. */
+  readonly softGraceMs?: Readonly<Record<string, number>>;
+  readonly minimumReclaim?: Strings;
+}
+
+export function thresholdsOf({ hard, soft = {}, softGraceMs = {}, minimumReclaim = {} }: EvictionSettings) {
+  const one = ([signal, value]: readonly [string, string], graceMs?: number): Threshold => ({
+    ...{ signal, value },
+    ...(minimumReclaim[signal] ? { reclaim: minimumReclaim[signal] } : {}),
+    ...(graceMs === undefined ? {} : { graceMs }),
+  });
+  return [
+    ...Object.entries(hard).map(e => one(e)),
+    ...Object.entries(soft).map(e => one(e, softGraceMs[e[0]] ?? 0)),
+  ] as readonly Threshold[];
+}
+
+export interface Breach {
+  readonly threshold: Threshold;
   readonly available: number;
 }
 
-/** Thresholds that are undercut now. */
-export function breaches(signals: Signals, thresholds: Readonly<Record<string, string>>): readonly Breach[] {
-  return Object.entries(thresholds).flatMap(([signal, threshold]) => {
-    const now = signals[signal];
+/** Thresholds that are undercut now. `before`: those that were; they have more to get back to. */
+export function breaches(
+  signals: Signals,
+  thresholds: readonly Threshold[],
+  before: ReadonlySet<Threshold> = new Set(),
+): readonly Breach[] {
+  return thresholds.flatMap(threshold => {
+    const now = signals[threshold.signal];
     if (!now || now.capacity === 0) return [];
-    return now.available < thresholdBytes(threshold, now.capacity)
-      ? [{ signal, threshold, available: now.available }]
-      : [];
+    const least = thresholdBytes(threshold.value, now.capacity);
+    const more = least > 0 && before.has(threshold) ? thresholdBytes(threshold.reclaim, now.capacity) : 0;
+    return now.available < least + more ? [{ threshold, available: now.available }] : [];
   });
 }
 
@@ -68,7 +103,7 @@ export function evictionMessage(
   { pod, containers }: PodUse,
 ): string {
   const left = formatKi(Math.floor(available / 1024) * 1024);
-  let message = `The node was low on resource: ${resource}. Threshold quantity: ${threshold}, available: ${left}. `;
+  let message = `The node was low on resource: ${resource}. Threshold quantity: ${threshold.value}, available: ${left}. `;
   for (const { name, resources } of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]) {
     const used = containers?.get(name) ?? 0;
     const request = resources?.requests?.[resource] ?? '0';

@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import type { ContainerRuntime } from '../../cri/runtime.ts';
 import type { ImageFsInfoResponse } from '../../cri/type.ts';
 import type { DiskInfo, Host } from '../host/host.ts';
+import { thresholdsOf } from '../kernel/eviction.ts';
 import { MachineSignals } from './machine-signals.ts';
 
 const disk = (availableBytes: number): DiskInfo => ({ capacityBytes: 100, availableBytes, inodes: 10, inodesFree: 5 });
 const disks: Record<string, DiskInfo> = { '/k': disk(50), '/images': disk(10), '/layers': { ...disk(20), inodes: 0 } };
 
-async function signalsOf(info: ImageFsInfoResponse, thresholds: Record<string, string>) {
+async function signalsOf(info: ImageFsInfoResponse, hard: Record<string, string>) {
   let asked = 0;
   const signals = new MachineSignals({
     runtime: {
@@ -20,7 +21,7 @@ async function signalsOf(info: ImageFsInfoResponse, thresholds: Record<string, s
     host: { disk: async (path: string) => disks[path] } as unknown as Host,
     root: '/k',
     memoryBytes: 1,
-    thresholds,
+    thresholds: thresholdsOf({ hard }),
   });
   await signals.read();
   const found = Object.entries(await signals.read()).filter(([name]) => name.includes('fs.'));

@@ -1,7 +1,7 @@
 // What is left of this machine, for eviction.
 import type { ContainerRuntime } from '../../cri/runtime.ts';
 import type { Host } from '../host/host.ts';
-import type { Signals } from '../kernel/eviction.ts';
+import type { Signals, Threshold } from '../kernel/eviction.ts';
 import { availableMemory, pidUse } from './machine.ts';
 
 export interface MachineSignalsOptions {
@@ -10,8 +10,8 @@ export interface MachineSignalsOptions {
   /** A path on the node's file system. */
   readonly root: string;
   readonly memoryBytes: number;
-  /** By signal: what nobody has a threshold for is not looked at. */
-  readonly thresholds: Readonly<Record<string, string>>;
+  /** What nobody has a threshold for is not looked at. */
+  readonly thresholds: readonly Threshold[];
 }
 
 /** Paths on the file systems of images and of containers' layers. */
@@ -27,8 +27,8 @@ export class MachineSignals {
 
   constructor(options: MachineSignalsOptions) {
     this.#o = options;
-    this.#asksRuntime = Object.entries(options.thresholds).some(
-      ([signal, threshold]) => /^(image|container)fs\./.test(signal) && Number.parseFloat(threshold) > 0,
+    this.#asksRuntime = options.thresholds.some(
+      ({ signal, value }) => /^(image|container)fs\./.test(signal) && Number.parseFloat(value) > 0,
     );
   }
 
