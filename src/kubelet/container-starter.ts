@@ -23,7 +23,7 @@ import type { NodeDevices } from './device/node-devices.ts';
 import { type HookOptions, runHook } from './hook.ts';
 import type { Host } from './host/host.ts';
 import { ImageError, type ImageManager } from './image-manager.ts';
-import { containerConfig } from './kernel/container-config.ts';
+import { containerConfig, type ResourceSettings } from './kernel/container-config.ts';
 import { podHostname } from './kernel/dns.ts';
 import { ConfigError, decodeBase64, makeEnv } from './kernel/env.ts';
 import { type Keyring, keyringOf } from './kernel/image-name.ts';
@@ -68,9 +68,7 @@ export interface StarterOptions {
   readonly security: SecurityOptions;
   readonly hostIps: readonly string[];
   readonly clusterDomain: string;
-  readonly memoryBytes: number;
-  readonly cgroupVersion: 1 | 2;
-  readonly enforceCpuQuota: boolean;
+  readonly resources: ResourceSettings;
   readonly containerLogsDirectory: string | undefined;
   allocatable(): Readonly<Record<string, string>>;
   /** Whether the runtime's handler makes mounts within a mount read-only as well. */
@@ -281,9 +279,7 @@ export class ContainerStarter {
       devices: volumeDevices(container, o.volumes.mounted(uid)),
       volumeGroups: o.volumes.groups(uid),
       ...(targetId ? { targetId } : {}),
-      memoryCapacityBytes: o.memoryBytes,
-      cgroupVersion: o.cgroupVersion,
-      enforceCpuQuota: o.enforceCpuQuota,
+      ...o.resources,
     });
     return withDevices(config, devices);
   }

@@ -87,3 +87,18 @@ test('tells when its node is cordoned, and when no longer', async () => {
     await t.stop();
   }
 });
+
+test('a node takes no more pods than its cores are for', async () => {
+  for (const [podsPerCore, pods] of [
+    [3, '12'],
+    [30, '110'],
+  ] as const) {
+    const t = await startTestNode({ podsPerCore });
+    try {
+      const { status } = await t.client.get(coreV1.nodes, { name: 'node-a' });
+      assert.deepEqual([status?.capacity?.pods, status?.allocatable?.pods], [pods, pods]);
+    } finally {
+      await t.stop();
+    }
+  }
+});

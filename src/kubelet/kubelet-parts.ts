@@ -98,7 +98,6 @@ export async function assembleKubelet(owner: KubeletOwner) {
       return node.runtimeName;
     },
     paths: owner.paths,
-    memoryBytes: base.machine.memoryBytes,
     containerLogsDirectory: o.containerLogsDirectory,
     maxContainerBackOffMs: o.maxContainerBackOffMs ?? 300_000,
     networkError: () => node.networkError(),
@@ -126,14 +125,18 @@ async function makeBase(owner: KubeletOwner) {
   const plugins = new PluginWatcher({ directory: join(paths.root, 'plugins_registry'), root, host, clock, log });
   const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000, onRelist: times.relisted });
   cache.onChange(uid => owner.runtimeChanged(uid));
+  const cgroups = o.cgroups ? times.timedCgroups(o.cgroups) : noCgroups;
   return {
-    ...{ host, machine, recorder, cache, root },
+    ...{ host, machine, recorder, cache, root, cgroups },
+    resources: {
+      ...{ memoryCapacityBytes: machine.memoryBytes, cgroupVersion: cgroups.version },
+      ...{ enforceCpuQuota: o.enforceCpuQuota ?? true, singleProcessOomKill: o.singleProcessOomKill ?? false },
+    },
     plugins,
     devices: (o.nodePlugins ?? !o.host) ? makeDevices(owner, host, events, plugins) : undefined,
     appArmor: o.appArmor ?? (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
     events,
     hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),
-    cgroups: o.cgroups ? times.timedCgroups(o.cgroups) : noCgroups,
     network: o.probeNetwork ?? linuxProbeNetwork(clock),
     statuses: new StatusManager({ client, clock, log, apiPod: uid => owner.apiPod(uid), onSynced: times.statusSynced }),
     objects: new ObjectCache({ client, clock, log, onChange: uid => owner.objectChanged(uid) }),
@@ -172,7 +175,8 @@ function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
     ...{ nodeName, client, runtime, clock, log, machine: base.machine },
     events: base.recorder,
     ...(base.devices ? { devices: base.devices } : {}),
-    maxPods: o.maxPods ?? 110,
+    maxPods: Math.min(o.maxPods ?? 110, o.podsPerCore ? o.podsPerCore * base.machine.cores : Infinity),
+    maxImages: o.nodeStatusMaxImages ?? 50,
     reserved: [o.systemReserved ?? {}, o.kubeReserved ?? {}],
     evictionHard: base.evictionHard,
     nodeIps: base.hostIps,
@@ -263,6 +267,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   };
   const sandboxes = new SandboxStarter({
     ...{ runtime, client, host, log, events, paths, cgroups, security, cache: base.cache },
+    idsPerPod: o.userNamespaceIdsPerPod ?? 65_536,
     userNamespaces: handler => node.userNamespaces(handler),
     ...{ clusterDns: o.clusterDns, clusterDomain: o.clusterDomain, resolvConf: o.resolvConf ?? '/etc/resolv.conf' },
   });
@@ -273,9 +278,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
     objects: base.objects,
     services: owner.services,
     clusterDomain: o.clusterDomain,
-    memoryBytes: base.machine.memoryBytes,
-    cgroupVersion: cgroups.version,
-    enforceCpuQuota: o.enforceCpuQuota ?? true,
+    resources: base.resources,
     containerLogsDirectory: o.containerLogsDirectory,
     allocatable: () => node.allocatable,
     recursiveReadOnly: handler => node.handlerFeatures(handler)?.recursive_read_only_mounts ?? false,
@@ -346,7 +349,7 @@ function makeOomWatch({ options: { host, log } }: KubeletOwner, node: NodeManage
 function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogRotation {
   const { runtime, clock, log } = o;
   return new LogRotation({
-    ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
+    everyMs: o.containerLogMonitorMs ?? o.upkeepMs ?? 10_000,
     ...{ runtime, cache, host, clock, log },
     maxBytes: o.containerLogMaxSizeBytes ?? 10 * 2 ** 20,
     maxFiles: o.containerLogMaxFiles ?? 5,

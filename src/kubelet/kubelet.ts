@@ -292,6 +292,7 @@ class NodeKubelet implements Kubelet {
       clock,
       log,
       path: staticPodPath,
+      rereadMs: this.#o.fileCheckMs ?? 20_000,
       nodeName,
       onInvalid: (pod, why) => this.#parts?.events.pod(pod, 'Warning', 'FailedValidation', why),
       onChange: pods => this.#staticsChanged(pods),

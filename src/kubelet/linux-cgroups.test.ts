@@ -27,7 +27,7 @@ test('classes and pods weigh what they ask for, in a version 2 tree', async () =
     clock: new VirtualClock(),
     layout: { version: 'v2', unified: root, v1: new Map() },
   });
-  const pods = linuxPodCgroups(cgroups, { allocatable: { cpuMilli: 2000, memoryBytes: 2 ** 30 } });
+  const pods = linuxPodCgroups(cgroups, { allocatable: { cpuMilli: 2000, memoryBytes: 2 ** 30 }, podPidsLimit: 100 });
   assert.equal(pods.version, 2);
   await pods.prepare();
   assert.deepEqual([content('cpu.weight'), content('memory.max')], ['79', '1073741824']);
@@ -46,6 +46,7 @@ test('classes and pods weigh what they ask for, in a version 2 tree', async () =
   );
   assert.deepEqual([content('podg/cpu.weight'), content('podg/cpu.max')], ['20', '50000 100000']);
   assert.equal(content('besteffort/pode/cpu.weight'), '1');
+  assert.deepEqual([content('besteffort/pode/pids.max'), existsSync(join(root, 'kubepods/pids.max'))], ['100', false]);
 
   await pods.ensure(pod('b1', { cpu: '1' }, {}));
   assert.equal(content('burstable/cpu.weight'), '98', 'after a resize');

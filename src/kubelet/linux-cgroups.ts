@@ -5,6 +5,8 @@ import { cpuShares, podCgroup, podHugepages, podTotal, qosClassOf } from './kern
 
 export interface LinuxPodCgroupsOptions {
   readonly enforceCpuQuota?: boolean;
+  /** Processes that a pod may have; absent: as many as there are. */
+  readonly podPidsLimit?: number;
   /** What all pods together may use; absent: the node's group has no limits of its own. */
   readonly allocatable?: { readonly cpuMilli: number; readonly memoryBytes: number };
 }
@@ -42,6 +44,7 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
         cpuShares: r.cpuShares,
         ...(quota ? { cpuQuotaUs: quota, cpuPeriodUs: r.cpuPeriodUs } : {}),
         ...(r.memoryBytes ? { memoryLimitBytes: r.memoryBytes } : {}),
+        ...(options.podPidsLimit === undefined ? {} : { pidsLimit: options.podPidsLimit }),
       });
       cgroups.limitHugepages(path, pageBytes => podHugepages(pod.spec, pageBytes));
       if (qos !== 'Burstable') return;

@@ -15,10 +15,8 @@ export interface LogRotationOptions {
   readonly maxBytes: number;
   readonly maxFiles: number;
   /** Between two looks; default 10 seconds. */
-  readonly everyMs?: number;
+  readonly everyMs: number;
 }
-
-const checkMs = 10_000;
 
 /** Keeps the logs of running containers below their size: `0.log`, `0.log.<time>`, `0.log.<time>.gz`. */
 export class LogRotation {
@@ -30,7 +28,7 @@ export class LogRotation {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#o.clock.sleep(this.#o.everyMs ?? checkMs, signal).catch(() => {});
+      await this.#o.clock.sleep(this.#o.everyMs, signal).catch(() => {});
       if (!signal.aborted) await this.check();
     }
   }

@@ -53,6 +53,10 @@ export interface KubeletOptions {
   /** Default /etc/resolv.conf. */
   readonly resolvConf?: string;
   readonly maxPods?: number;
+  /** No more than these times the cores, and than maxPods. */
+  readonly podsPerCore?: number;
+  /** Images that the node's status tells of, the largest; default 50, -1 is all. */
+  readonly nodeStatusMaxImages?: number;
   /** Default: no pod cgroups; the runtime's default parent. */
   readonly cgroups?: PodCgroups;
   /** Default: the first global address of this machine. */
@@ -97,15 +101,23 @@ export interface KubeletOptions {
   /** Names, or prefixes that end in `*`, of sysctls that pods may set besides the safe ones. */
   readonly allowedUnsafeSysctls?: readonly string[];
   readonly enforceCpuQuota?: boolean;
+  /** With control groups of version 2: a container out of memory loses a process, and not all. Default false. */
+  readonly singleProcessOomKill?: boolean;
+  /** Users of a pod with a user namespace of its own, a multiple of 65536. */
+  readonly userNamespaceIdsPerPod?: number;
   readonly containerLogMaxSizeBytes?: number;
   readonly containerLogMaxFiles?: number;
+  /** Between two looks at their size; default 10 seconds. */
+  readonly containerLogMonitorMs?: number;
+  /** Between two readings of static pods, beside what the directory tells; default 20 seconds. */
+  readonly fileCheckMs?: number;
   /** Times of Kubernetes' defaults; shorter for tests. */
   readonly nodeStatusUpdateMs?: number;
   readonly nodeStatusReportMs?: number;
   readonly leaseDurationSeconds?: number;
   /** How often the runtime is asked for everything, beside its events. Default 10 s. */
   readonly relistMs?: number;
-  /** How often leftovers, log sizes and pressure are looked at; default 10 seconds. */
+  /** How often leftovers, log sizes (unless that is set) and pressure are looked at; default 10 seconds. */
   readonly upkeepMs?: number;
   /** Who must show credentials for images that are there. Default NeverVerifyPreloadedImages: images a kubelet has pulled. */
   readonly imagePullCredentialsVerificationPolicy?: VerificationPolicy;

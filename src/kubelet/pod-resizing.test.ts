@@ -136,3 +136,22 @@ test('a pod does not get less memory than it uses', async () => {
     await t.stop();
   }
 });
+
+test('a resize keeps to what the node enforces', async () => {
+  const { t, updates } = await startNode({ enforceCpuQuota: false, singleProcessOomKill: true });
+  try {
+    await t.createPod({
+      metadata: { name: 'p' },
+      spec: { containers: [{ name: 'app', image, resources: both('1', '64Mi') }] },
+    });
+    await change(t, 'p', spec => {
+      spec.containers[0].resources = both('2', '64Mi');
+    });
+    assert.deepEqual(
+      updates.map(({ linux }) => [linux?.cpu_shares, linux?.cpu_quota, linux?.unified]),
+      [[2048, 0, undefined]],
+    );
+  } finally {
+    await t.stop();
+  }
+});

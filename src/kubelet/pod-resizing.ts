@@ -91,12 +91,7 @@ export class PodResizing {
 
   /** False when it has to be tried again. */
   async resize(pod: Pod, { container, observed }: Extract<PodAction, { type: 'resize' }>): Promise<boolean> {
-    const linux = linuxResources({
-      pod,
-      container,
-      memoryCapacityBytes: this.#c.memoryBytes,
-      cgroupVersion: this.#c.cgroups.version,
-    });
+    const linux = linuxResources({ pod, container, ...this.#c.resources });
     try {
       const problem = await this.#memoryProblem(pod, container, observed.id);
       if (problem) throw new Error(problem);

@@ -26,6 +26,8 @@ export interface SandboxStarterOptions {
   readonly cgroups: PodCgroups;
   readonly cache: RuntimeCache;
   readonly security: SecurityOptions;
+  /** Users of a pod with a user namespace of its own. */
+  readonly idsPerPod: number;
   /** Whether the runtime gives a handler's pods user namespaces; undefined when it says nothing of its handlers. */
   userNamespaces(handler: string): boolean | undefined;
   readonly clusterDns: readonly string[];
@@ -39,7 +41,7 @@ export class SandboxStarter {
 
   constructor(options: SandboxStarterOptions) {
     this.#o = options;
-    this.#users = new UserNamespaces(options.host, options.paths);
+    this.#users = new UserNamespaces(options.host, options.paths, options.idsPerPod);
   }
 
   /** The pod has left no trace. */

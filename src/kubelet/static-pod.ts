@@ -30,6 +30,8 @@ export interface StaticPodOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly path: string;
+  /** Between two readings, beside what the directory tells. */
+  readonly rereadMs: number;
   readonly nodeName: string;
   /** A pod that is left alone, and why. */
   onInvalid(pod: Pod, message: string): void;
@@ -37,7 +39,6 @@ export interface StaticPodOptions {
   onChange(pods: readonly Pod[]): void;
 }
 
-const rereadMs = 20_000;
 const settleMs = 200;
 
 export class StaticPodSource {
@@ -60,7 +61,7 @@ export class StaticPodSource {
         // A directory that comes later is found by reading again.
       }
       await this.read();
-      await this.#o.clock.sleep(rereadMs, signal).catch(() => {});
+      await this.#o.clock.sleep(this.#o.rereadMs, signal).catch(() => {});
     }
     unwatch?.();
     this.#timer?.cancel();

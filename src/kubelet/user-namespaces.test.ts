@@ -64,3 +64,15 @@ test('pods with user namespaces of their own have ranges of their own, over rest
     await t.stop();
   }
 });
+
+test('ranges may be longer', async () => {
+  const t = await startTestNode({ simulate: { handlers }, userNamespaceIdsPerPod: 131_072 });
+  try {
+    const { sandboxes } = listen(t);
+    await t.createPod({ metadata: { name: 'a' }, spec: spec(false) });
+    const { uids } = sandboxes.get('a')!.linux!.security_context!.namespace_options!.userns_options!;
+    assert.deepEqual(uids, [{ host_id: 131_072, container_id: 0, length: 131_072 }]);
+  } finally {
+    await t.stop();
+  }
+});

@@ -16,20 +16,19 @@ interface KeptMapping {
   readonly length: number;
 }
 
-const length = 65_536;
-/** The first range is the machine's own. */
-const hostIdOf = (range: number) => (range + 1) * length;
-
 export class UserNamespaces {
   readonly #host: Host;
   readonly #paths: PodPaths;
   /** By pod uid. */
   readonly #ranges = new Map<string, number>();
+  /** Of a range; a multiple of 65536. */
+  readonly #length: number;
   #restored: Promise<void> | undefined;
 
-  constructor(host: Host, paths: PodPaths) {
+  constructor(host: Host, paths: PodPaths, length: number) {
     this.#host = host;
     this.#paths = paths;
+    this.#length = length;
   }
 
   /** The pod's range, the same for as long as there is the pod. */
@@ -45,7 +44,12 @@ export class UserNamespaces {
         throw error;
       });
     }
-    return { host_id: hostIdOf(range), container_id: 0, length };
+    return { host_id: this.#hostId(range), container_id: 0, length: this.#length };
+  }
+
+  /** The first range is the machine's own. */
+  #hostId(range: number): number {
+    return (range + 1) * this.#length;
   }
 
   /** The pod and its directory are gone. */
@@ -61,7 +65,7 @@ export class UserNamespaces {
   }
 
   async #keep(uid: string, range: number): Promise<void> {
-    const mappings = [{ hostId: hostIdOf(range), containerId: 0, length }];
+    const mappings = [{ hostId: this.#hostId(range), containerId: 0, length: this.#length }];
     const kept: Kept = { uidMappings: mappings, gidMappings: mappings };
     await this.#host.makeDirectory(this.#paths.pod(uid), 0o750);
     await this.#host.writeFile(this.#file(uid), JSON.stringify(kept), { mode: 0o600, atomic: true });
@@ -77,7 +81,7 @@ export class UserNamespaces {
       uids.map(async uid => {
         const text = await this.#host.readFile(this.#file(uid));
         const hostId = text === undefined ? undefined : (JSON.parse(text) as Kept).uidMappings[0]?.hostId;
-        if (hostId !== undefined) this.#ranges.set(uid, hostId / length - 1);
+        if (hostId !== undefined) this.#ranges.set(uid, Math.floor(hostId / this.#length) - 1);
       }),
     );
   }

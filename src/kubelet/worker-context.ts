@@ -12,6 +12,7 @@ import type { NodeDevices } from './device/node-devices.ts';
 import type { Host } from './host/host.ts';
 import type { ImageManager } from './image-manager.ts';
 import type { Rejection } from './kernel/admission.ts';
+import type { ResourceSettings } from './kernel/container-config.ts';
 import type { ResizeProblem } from './kernel/resize.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import type { ObjectCache } from './object-cache.ts';
@@ -49,7 +50,7 @@ export interface WorkerContext {
   /** Absent: this node takes no plugins. */
   readonly devices: NodeDevices | undefined;
   readonly hostIps: readonly string[];
-  readonly memoryBytes: number;
+  readonly resources: ResourceSettings;
   readonly containerLogsDirectory: string | undefined;
   readonly maxContainerBackOffMs: number;
   readonly metrics: KubeletMetrics;

@@ -6,7 +6,17 @@ import { containerCgroup, oomScoreAdjust, withPodLimits } from './qos.ts';
 import { type ContainerSecurityInput, containerSecurity } from './security.ts';
 import type { EnvPair } from './service-env.ts';
 
-export interface ContainerInput extends Omit<ContainerSecurityInput, 'container'> {
+/** How a node holds containers to what they may have. */
+export interface ResourceSettings {
+  readonly memoryCapacityBytes: number;
+  readonly cgroupVersion: 1 | 2;
+  /** Default true. */
+  readonly enforceCpuQuota?: boolean;
+  /** Of a container that has no memory left one process ends, and not all of them. Always so in version 1. */
+  readonly singleProcessOomKill?: boolean;
+}
+
+export interface ContainerInput extends Omit<ContainerSecurityInput, 'container'>, ResourceSettings {
   readonly container: Container;
   readonly restartCount: number;
   /** What the runtime knows the image by. */
@@ -14,10 +24,6 @@ export interface ContainerInput extends Omit<ContainerSecurityInput, 'container'
   readonly env: readonly EnvPair[];
   readonly mounts: readonly Mount[];
   readonly devices?: readonly Device[];
-  readonly memoryCapacityBytes: number;
-  /** Containers without a memory limit of their own may still be killed with their pod. */
-  readonly cgroupVersion: 1 | 2;
-  readonly enforceCpuQuota?: boolean;
 }
 
 /** The log file below the pod's log directory. */
@@ -48,16 +54,13 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
   };
 }
 
-export interface ResourceInput {
+export interface ResourceInput extends ResourceSettings {
   readonly pod: Pod;
   readonly container: Container;
-  readonly memoryCapacityBytes: number;
-  readonly cgroupVersion: 1 | 2;
-  readonly enforceCpuQuota?: boolean;
 }
 
 export function linuxResources(input: ResourceInput): LinuxContainerResources {
-  const { pod, container } = input;
+  const { pod, container, cgroupVersion, singleProcessOomKill = false } = input;
   const r = containerCgroup(withPodLimits(pod.spec, container.resources));
   return {
     cpu_period: r.cpuPeriodUs,
@@ -66,7 +69,7 @@ export function linuxResources(input: ResourceInput): LinuxContainerResources {
     memory_limit_in_bytes: r.memoryBytes,
     oom_score_adj: oomScoreAdjust(pod, container, input.memoryCapacityBytes),
     // A container dies as a whole, instead of losing one process.
-    ...(input.cgroupVersion === 2 ? { unified: { 'memory.oom.group': '1' } } : {}),
+    ...(cgroupVersion === 2 && !singleProcessOomKill ? { unified: { 'memory.oom.group': '1' } } : {}),
   };
 }
 

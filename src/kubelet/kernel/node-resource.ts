@@ -84,14 +84,13 @@ function sorted(own: Strings): Strings {
   return made;
 }
 
-const maxImages = 50;
 const maxNames = 5;
 
-/** The largest images, as the scheduler scores by them. */
-export function nodeImages(images: readonly Image[]): readonly ContainerImage[] {
+/** The largest images, as the scheduler scores by them; -1: all. */
+export function nodeImages(images: readonly Image[], maxImages: number): readonly ContainerImage[] {
   return [...images]
     .sort((a, b) => (b.size ?? 0) - (a.size ?? 0))
-    .slice(0, maxImages)
+    .slice(0, maxImages < 0 ? images.length : maxImages)
     .map(i => ({
       names: [...(i.repo_digests ?? []), ...(i.repo_tags ?? [])].slice(0, maxNames),
       sizeBytes: i.size ?? 0,

@@ -27,6 +27,8 @@ export interface NodeManagerOptions {
   readonly events: EventRecorder;
   readonly machine: MachineInfo;
   readonly maxPods: number;
+  /** So many are told of; -1: all. */
+  readonly maxImages: number;
   readonly reserved: readonly Readonly<Record<string, string>>[];
   readonly evictionHard: Readonly<Record<string, string>>;
   readonly nodeIps: readonly string[];
@@ -262,7 +264,7 @@ export class NodeManager {
     const { machine, version, port, runtime, clock, devices } = this.#o;
     let images = old?.images;
     try {
-      images = nodeImages((await runtime.ListImages({})).images ?? []);
+      images = nodeImages((await runtime.ListImages({})).images ?? [], this.#o.maxImages);
     } catch {
       // A runtime that is down keeps the images it had.
     }
