@@ -15,7 +15,7 @@ spec:
   ports:
   - {hostPort: 8080, nodePort: 30080}
   network: {podCIDR: 10.20.0.0/16, serviceCIDR: 10.30.0.0/16, clusterDomain: shop.test}
-  kubelet: {maxPods: 50}
+  kubelet: {maxPods: 50, config: /etc/kubelet.yaml}
 `),
     {
       name: 'shop',
@@ -27,6 +27,7 @@ spec:
       serviceCidr: '10.30.0.0/16',
       clusterDomain: 'shop.test',
       maxPods: 50,
+      kubelet: { config: '/etc/kubelet.yaml' },
     },
   );
   assert.deepEqual(parse(''), {});
@@ -38,6 +39,7 @@ test('errors name the field', () => {
       'spec: {nodes: 0}',
       /^reading c\.yaml: The ClusterConfiguration "" is invalid: spec\.nodes: Invalid value: 0: must be between 1 and 200, inclusive$/,
     ],
+    ['spec: {kubelet: {config: kubelet.yaml}}', /spec\.kubelet\.config: Invalid value: .*must be an absolute path/],
     ['spec: {nodes: two}', /spec\.nodes: Invalid value: "two": must be a number/],
     ['spec: {nodez: 2}', /strict decoding error: unknown field "spec\.nodez"/],
     ['metadata: {name: A_b}', /metadata\.name: Invalid value: "A_b": must consist of lower case/],

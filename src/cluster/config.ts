@@ -8,6 +8,7 @@ import { parseDuration } from '../api/scalar.ts';
 import { servedResources } from '../apiserver/runtime-config.ts';
 import { messageOf } from '../base/assert.ts';
 import { type ApiServerFiles, apiServerFields, type FieldKind } from './api-server-fields.ts';
+import { type KubeletFiles, kubeletFileNames } from './kubelet-files.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
 import type { SchedulerFiles } from './scheduler-settings.ts';
 import { checkPodBehaviour, type PodBehaviour } from './simulation/pod-behaviour.ts';
@@ -44,6 +45,8 @@ export interface ClusterConfig {
   readonly serviceCidr: string;
   readonly clusterDomain: string;
   readonly maxPods: number;
+  /** Files that configure the kubelets. */
+  readonly kubelet?: KubeletFiles;
   /** Which controllers run, as --controllers of Kubernetes. */
   readonly controllers?: readonly string[];
   readonly featureGates?: Readonly<Record<string, boolean>>;
@@ -188,8 +191,9 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   set(config, 'apiPort', reader.integer(api.port, at.child('api', 'port'), 1, 65535));
   set(config, 'ports', readPorts(reader, spec.ports, at.child('ports')));
   readNetwork(reader, spec.network, at.child('network'), config);
-  const kubelet = reader.map(spec.kubelet, at.child('kubelet'), ['maxPods']);
+  const kubelet = reader.map(spec.kubelet, at.child('kubelet'), ['maxPods', ...kubeletFileNames]);
   set(config, 'maxPods', reader.integer(kubelet.maxPods, at.child('kubelet', 'maxPods'), 1, 1000));
+  set(config, 'kubelet', readKubeletFiles(reader, kubelet, at.child('kubelet')));
   set(config, 'controllers', readNames(reader, spec.controllers, at.child('controllers')));
   set(config, 'featureGates', readGates(reader, spec.featureGates, at.child('featureGates')));
   set(config, 'runtimeConfig', readRuntimeConfig(reader, spec.runtimeConfig, at.child('runtimeConfig')));
@@ -220,6 +224,14 @@ function readScheduler(reader: Reader, value: unknown, at: FieldPath): Scheduler
   const config = readField(reader, given.config, 'file', at.child('config')) as string | undefined;
   const plugins = readField(reader, given.plugins, 'files', at.child('plugins')) as string[] | undefined;
   return { ...(config ? { config } : {}), ...(plugins ? { plugins } : {}) };
+}
+
+function readKubeletFiles(reader: Reader, given: Record<string, unknown>, at: FieldPath): KubeletFiles | undefined {
+  const files = kubeletFileNames.flatMap(name => {
+    const file = readField(reader, given[name], 'file', at.child(name));
+    return file === undefined ? [] : [[name, file] as const];
+  });
+  return files.length ? Object.fromEntries(files) : undefined;
 }
 
 function readApiServer(reader: Reader, value: unknown, at: FieldPath): ApiServerFiles | undefined {

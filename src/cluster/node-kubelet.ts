@@ -10,6 +10,7 @@ import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
 import type { NodeContext } from './components.ts';
+import { noKubeletSettings, readKubeletConfiguration } from './kubelet-configuration.ts';
 
 // Several nodes share the machine's disk and none of them owns it: what others fill is no reason to evict.
 const evictionHard = {
@@ -28,13 +29,10 @@ export function createNodeKubelet(context: NodeContext): Service {
   const staticPodPath = join(config.stateDirectory, 'manifests');
   // There from the start, so that it can be watched.
   mkdirSync(staticPodPath, { recursive: true });
-  const imageVerification = {
-    imagePullCredentialsVerificationPolicy:
-      config.imagePullCredentialsVerificationPolicy ?? 'NeverVerifyPreloadedImages',
-    ...(config.preloadedImagesVerificationAllowlist
-      ? { preloadedImagesVerificationAllowlist: config.preloadedImagesVerificationAllowlist }
-      : {}),
-  } as const;
+  const file = config.kubeletFiles?.config;
+  const settings = file ? readKubeletConfiguration(file) : noKubeletSettings;
+  const { options, podPidsLimit, withoutEffect } = settings;
+  if (withoutEffect.length) log.warn('fields of the kubelet configuration have no effect', { file, withoutEffect });
   const kubelet = createKubelet({
     nodeName: config.nodeName,
     client: context.kubeletClient,
@@ -52,12 +50,14 @@ export function createNodeKubelet(context: NodeContext): Service {
     maxPods: config.maxPods,
     cgroups: linuxPodCgroups(cgroups, {
       allocatable: { cpuMilli: availableParallelism() * 1000, memoryBytes: totalmem() },
+      enforceCpuQuota: options.enforceCpuQuota ?? true,
+      ...(podPidsLimit === undefined ? {} : { podPidsLimit }),
     }),
     nodeIps: [config.nodeAddress],
     evictionHard,
     imageGcHighPercent: 100,
     failSwapOn: false,
-    ...imageVerification,
+    ...options,
   });
   const server = createKubeletServer({
     kubelet,
@@ -65,6 +65,8 @@ export function createNodeKubelet(context: NodeContext): Service {
     clock,
     log: log.with({ part: 'kubelet server' }),
     cgroups,
+    ...settings.server,
+    ...(options.port === undefined ? {} : { port: options.port }),
     tls: {
       cert: config.kubeletServing.certificate,
       key: config.kubeletServing.key,
@@ -79,7 +81,8 @@ export function createNodeKubelet(context: NodeContext): Service {
       cgroupDriver: 'cgroupfs',
       cgroupRoot: config.cgroup,
       failSwapOn: false,
-      ...imageVerification,
+      imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
+      ...settings.given,
       authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
       authorization: { mode: 'Webhook' },
     },

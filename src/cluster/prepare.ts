@@ -6,6 +6,7 @@ import { type ClusterConfig, defaultConfig, podCidrOfMany, serviceAddress } from
 import { readIfThere, writeFileAtomic } from './host/file.ts';
 import { isLoopback } from './host/resolver.ts';
 import { type KubeconfigCluster, kubeconfigText } from './kubeconfig-file.ts';
+import { readKubeletConfiguration } from './kubelet-configuration.ts';
 import { type LabPlan, planLab } from './lab/kernel/lab-plan.ts';
 import { namespacePath } from './lab/lab.ts';
 import { localStorageGroup, localStorageUser } from './local-storage/local-storage-setup.ts';
@@ -46,6 +47,8 @@ export function labPlanOf(config: ClusterConfig, nodeCidr: string): LabPlan {
 export async function prepare(p: Preparation): Promise<Omit<KubeconfigCluster, 'server'>> {
   const { paths, config } = p;
   const plan = p.nodeCidr === undefined ? undefined : labPlanOf(config, p.nodeCidr);
+  // What is wrong with it is said before anything has begun.
+  if (config.kubelet?.config) readKubeletConfiguration(config.kubelet.config);
   for (const directory of [paths.state, paths.run]) mkdirSync(directory, { recursive: true, mode: 0o711 });
   const server = serverConfig(p, plan);
   const pki = await ensurePki(paths.pki, {
@@ -133,6 +136,7 @@ async function writeAgentConfig(
     clusterDomain: config.clusterDomain,
     resolvConf,
     maxPods: config.maxPods,
+    ...(config.kubelet ? { kubeletFiles: config.kubelet } : {}),
   };
   writeJson(own.config, agent);
   writeFileAtomic(

@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KubeletOptions } from '../kubelet/option.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
+import type { KubeletFiles } from './kubelet-files.ts';
 import type { SchedulerFiles } from './scheduler-settings.ts';
 import type { PodBehaviour } from './simulation/pod-behaviour.ts';
 import type { StoreConfig } from './store-config.ts';
@@ -77,9 +77,8 @@ export interface AgentConfig {
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly maxPods: number;
-  /** As in Kubernetes' KubeletConfiguration. */
-  readonly imagePullCredentialsVerificationPolicy?: KubeletOptions['imagePullCredentialsVerificationPolicy'];
-  readonly preloadedImagesVerificationAllowlist?: readonly string[];
+  /** Files that configure the kubelet. */
+  readonly kubeletFiles?: KubeletFiles;
 }
 
 /** Connections to `listener` (handed over by the supervisor) go to `port` of `host`. */

@@ -24,6 +24,7 @@ let ca: CertificateAndKey;
 let admin: CertificateAndKey;
 let stranger: CertificateAndKey;
 let port: number;
+let serving: CertificateAndKey;
 let running: Promise<void>;
 const asked: string[] = [];
 
@@ -85,7 +86,7 @@ before(async () => {
   admin = await client1('admin', ca);
   stranger = await client1('stranger', await createCa({ commonName: 'other', ...making }));
   const names = { subject: { commonName: 'n', organizations: [] }, ipAddresses: ['127.0.0.1'] };
-  const serving = await issueCertificate(ca, { ...names, usages: 'server', ...making });
+  serving = await issueCertificate(ca, { ...names, usages: 'server', ...making });
   const server = createKubeletServer({
     kubelet,
     client,
@@ -109,13 +110,18 @@ after(async () => {
 
 function get(
   path: string,
-  { as = admin, token, method = 'GET' }: { as?: CertificateAndKey | null; token?: string; method?: string } = {},
+  {
+    as = admin,
+    token,
+    method = 'GET',
+    at = port,
+  }: { as?: CertificateAndKey | null; token?: string; method?: string; at?: number } = {},
 ) {
   return new Promise<[number, string]>((resolve, reject) => {
     const asked = request(
       {
         host: '127.0.0.1',
-        port,
+        port: at,
         path,
         method,
         ca: ca.certificatePem,
@@ -210,4 +216,30 @@ test('health, configuration, files below the log directory only', async () => {
   assert.match((await get('/logs/'))[1], /<a href="sub\/">sub\/<\/a>/);
   for (const path of ['/logs/out', '/logs/../0.log', '/logs/%2e%2e/0.log', '/logs/none'])
     assert.equal((await get(path))[0], 404, path);
+});
+
+test('what reaches into containers and files is switched off', async () => {
+  const tls = { cert: serving.certificatePem, key: serving.keyPem, clientCa: ca.certificatePem };
+  const common = { kubelet, client, clock: systemClock, log: silentLog, tls, host: '127.0.0.1', port: 0 };
+  const answers = async (more: object, paths: readonly string[]) => {
+    const ended = new AbortController();
+    const server = createKubeletServer({ ...common, logsDirectory: join(directory, 'logs'), ...more });
+    const served = server.run(ended.signal);
+    const at = await server.listening;
+    const found = [];
+    for (const path of paths) found.push(await get(path, { at }));
+    ended.abort();
+    await served;
+    return found;
+  };
+  const off = [405, 'Debug endpoints are disabled.\n'];
+  assert.deepEqual(
+    await answers({ debugging: false }, ['/exec/default/p/c', '/containerLogs/default/p/c', '/logs/', '/debug/pprof/']),
+    [off, off, off, off],
+  );
+  assert.equal((await answers({ debugging: false }, ['/pods']))[0]![0], 200);
+  assert.deepEqual(await answers({ systemLogs: false }, ['/logs/a.log', '/containerLogs/default/p/c']), [
+    [405, 'logs endpoint is disabled.\n'],
+    [200, 'one\ntwo\n'],
+  ]);
 });

@@ -39,6 +39,10 @@ export interface KubeletServerOptions {
   readonly config?: object;
   /** As enableProfilingHandler; default true. */
   readonly profiling?: boolean;
+  /** As enableDebuggingHandlers: what reaches into containers and the node's files is served. Default true. */
+  readonly debugging?: boolean;
+  /** As enableSystemLogHandler. Default true. */
+  readonly systemLogs?: boolean;
   /** Of Kubernetes, as /statusz says. */
   readonly version?: string;
   /** What /logs/ shows; default /var/log. */
@@ -137,22 +141,28 @@ function handler(options: KubeletServerOptions, collector: StatsCollector, signa
 }
 
 const reading = ['GET', 'HEAD'];
+const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 const streaming = ['GET', 'POST'];
 
 function routesOf(options: KubeletServerOptions, context: RouteContext, collector: StatsCollector) {
   const routes = new Map<string, { methods: readonly string[]; route: Route }>();
+  const { debugging = true, systemLogs = true } = options;
   const add = (name: string, route: Route, methods = reading) => routes.set(name, { methods, route });
-  add('containerLogs', containerLogRoute(context));
-  add('exec', execRoute(context), streaming);
-  add('attach', attachRoute(context), streaming);
-  add('portForward', portForwardRoute(context), streaming);
-  add('run', runRoute(context), ['POST']);
+  /** Only for those who look into containers and the node. */
+  const addDebug = (name: string, route: Route, methods = reading) =>
+    debugging ? add(name, route, methods) : add(name, refused('Debug endpoints are disabled.'), everyMethod);
+  addDebug('containerLogs', containerLogRoute(context));
+  addDebug('exec', execRoute(context), streaming);
+  addDebug('attach', attachRoute(context), streaming);
+  addDebug('portForward', portForwardRoute(context), streaming);
+  addDebug('run', runRoute(context), ['POST']);
   add('checkpoint', checkpointRoute(context), ['POST']);
   add('pods', podsRoute(context));
-  add('runningpods', runningPodsRoute(context));
+  addDebug('runningpods', runningPodsRoute(context));
   add('healthz', healthRoute(context));
   add('configz', configRoute(options.config ?? {}));
-  add('logs', logsRoute(options.logsDirectory ?? '/var/log'));
+  if (systemLogs) addDebug('logs', logsRoute(options.logsDirectory ?? '/var/log'));
+  else add('logs', refused('logs endpoint is disabled.'), everyMethod);
   add('stats', statsRoute(collector));
   add(
     'metrics',
@@ -163,9 +173,16 @@ function routesOf(options: KubeletServerOptions, context: RouteContext, collecto
     }),
   );
   const debug = debugRoute(options);
-  for (const name of ['statusz', 'flagz', 'debug']) add(name, debug);
+  for (const name of ['statusz', 'flagz']) add(name, debug);
+  addDebug('debug', debug);
   return routes;
 }
+
+const refused = (why: string): Route => {
+  return () => {
+    throw new HttpError(405, `${why}\n`);
+  };
+};
 
 const ownVersion = '1.36.2';
 
