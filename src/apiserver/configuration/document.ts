@@ -1,4 +1,4 @@
-// Configuration files of the API server (apiserver.config.k8s.io): read strictly, and refused in the words of Go's decoders.
+// Configuration files of the API server and its plugins: read strictly, and refused in the words of Go's decoders.
 import { parseJson, strictErrors } from '../../api/decode.ts';
 import type { FieldErrors } from '../../api/field-error.ts';
 import { isPlain, jsonKind, type Plain } from '../../api/patch/plain.ts';
@@ -11,7 +11,7 @@ import { notRegistered, unreadableKind } from '../body-kind.ts';
  * What a field holds. A `*duration` may be absent, a `duration` that is null is refused, as there. A list has the shape
  * of its items; a record is a Go struct, by the name errors call it.
  */
-export type Shape = 'string' | 'bool' | 'int32' | 'duration' | '*duration' | readonly [Shape] | RecordShape;
+export type Shape = 'string' | 'bool' | 'int32' | 'int64' | 'duration' | '*duration' | readonly [Shape] | RecordShape;
 
 export interface RecordShape {
   readonly go: string;
@@ -20,12 +20,13 @@ export interface RecordShape {
 
 export interface DocumentKind {
   readonly kind: string;
-  /** Of apiserver.config.k8s.io. */
+  /** Default apiserver.config.k8s.io. */
+  readonly group?: string;
   readonly versions: readonly string[];
   readonly fields: Readonly<Record<string, Shape>>;
 }
 
-const group = 'apiserver.config.k8s.io';
+const ownGroup = 'apiserver.config.k8s.io';
 const versionsOfKind: Readonly<Record<string, readonly string[]>> = {
   AuthenticationConfiguration: ['v1', 'v1beta1', 'v1alpha1'],
   AuthorizationConfiguration: ['v1', 'v1beta1', 'v1alpha1'],
@@ -33,7 +34,8 @@ const versionsOfKind: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The decoded document of YAML or JSON, without nulls. Throws an error with Kubernetes' words for what is no such document. */
-export function readDocument<T>(text: string, { kind, versions, fields }: DocumentKind): T {
+export function readDocument<T>(text: string, document: DocumentKind): T {
+  const { kind, group = ownGroup, versions, fields } = document;
   const parsed = text.trimStart().startsWith('{') ? parseJson(text) : readYaml(text);
   const value = parsed.value ?? {};
   if (!isPlain(value)) throw new Error(noTypeMeta(value));
@@ -43,7 +45,8 @@ export function readDocument<T>(text: string, { kind, versions, fields }: Docume
   if (!value.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${shown(value, text)}'`);
   const [given, apiVersion] = [String(value.kind), String(value.apiVersion)];
   const version = apiVersion.slice(group.length + 1);
-  const known = Object.hasOwn(versionsOfKind, given) && versionsOfKind[given]!.includes(version);
+  const kinds = group === ownGroup ? versionsOfKind : { [kind]: versions };
+  const known = Object.hasOwn(kinds, given) && kinds[given]!.includes(version);
   if (!apiVersion.startsWith(`${group}/`) || !known) throw new Error(notRegistered(given, apiVersion));
   if (given !== kind || !versions.includes(version)) throw new Error(`expected ${kind}, got *apiserver.${given}`);
   const reader = new Reader(version);
@@ -87,8 +90,9 @@ class Reader {
     if (isList(shape)) return this.#list(value, shape[0], at);
     if (typeof shape === 'object') return this.#record(value, shape, at);
     if (shape === 'duration' || shape === '*duration') return this.#duration(value, at);
-    const wanted = shape === 'int32' ? 'number' : shape === 'bool' ? 'boolean' : 'string';
-    if (typeof value === wanted && (shape !== 'int32' || Number.isInteger(value))) return value;
+    const whole = shape === 'int32' || shape === 'int64';
+    const wanted = whole ? 'number' : shape === 'bool' ? 'boolean' : 'string';
+    if (typeof value === wanted && (!whole || Number.isInteger(value))) return value;
     return this.#refuse(value, shape, at);
   }
 

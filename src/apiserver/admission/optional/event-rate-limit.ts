@@ -21,8 +21,11 @@ export interface EventLimit {
 
 const configuration = {
   kind: 'Configuration',
-  versions: ['eventratelimit.admission.k8s.io/v1alpha1'],
-  shape: { limits: [{ type: true, qps: true, burst: true, cacheSize: true }] },
+  group: 'eventratelimit.admission.k8s.io',
+  versions: ['v1alpha1'],
+  fields: {
+    limits: [{ go: 'Limit', fields: { type: 'string', qps: 'int32', burst: 'int32', cacheSize: 'int32' } }],
+  },
 } as const;
 
 /** Throws an error with Kubernetes' words for what is no such configuration. */

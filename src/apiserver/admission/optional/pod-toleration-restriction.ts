@@ -14,11 +14,15 @@ export interface PodTolerations {
   readonly whitelist?: readonly Toleration[];
 }
 
-const toleration = { key: true, operator: true, value: true, effect: true, tolerationSeconds: true } as const;
+const toleration = {
+  go: 'Toleration',
+  fields: { key: 'string', operator: 'string', value: 'string', effect: 'string', tolerationSeconds: 'int64' },
+} as const;
 const configuration = {
   kind: 'Configuration',
-  versions: ['podtolerationrestriction.admission.k8s.io/v1alpha1'],
-  shape: { default: [toleration], whitelist: [toleration] },
+  group: 'podtolerationrestriction.admission.k8s.io',
+  versions: ['v1alpha1'],
+  fields: { default: [toleration], whitelist: [toleration] },
 } as const;
 
 /** Throws an error with Kubernetes' words for what is no such configuration. */
