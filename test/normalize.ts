@@ -14,6 +14,9 @@ const fixed: readonly (readonly [RegExp, string])[] = [
   [/(-[bcdf-hj-np-tv-z2456789]{8,10}-)[bcdf-hj-np-tv-z2456789]{5}\b/g, '$1xxxxx'],
   [/\b(hi-|web-|kube-api-access-|debugger-)[bcdf-hj-np-tv-z2456789]{5}\b/g, '$1xxxxx'],
   [/("?resourceVersion"?: )"\d+"/g, '$1"1"'],
+  // containerd tells of users from 2.0 on, and says less of a program that is not there.
+  [/^( +)user:\n\1 {2}linux:\n(?:\1 {4}.*\n)+/gm, ''],
+  [/(?<=executable file not found in \$PATH): unknown$/gm, ''],
 ];
 
 const varying: readonly (readonly [RegExp, string])[] = [
