@@ -45,18 +45,25 @@ function arbitraryOf(type: TypeRef, depth: number): fc.Arbitrary<unknown> {
   return structOf(type.name, depth + 1);
 }
 
+const absent = Symbol('absent');
 const known = new Map<string, fc.Arbitrary<unknown>>();
 function structOf(name: string, depth: number): fc.Arbitrary<unknown> {
   if (depth > 11) return fc.constant({});
   const id = `${name}/${depth}`;
   let made = known.get(id);
   if (!made) {
-    // One field in three, so that whole objects stay small; null stands for what Go writes as null.
-    const fields = schemaOf(name).fields.map(f => fc.option(arbitraryOf(f.type, depth), { nil: null, freq: 6 }));
-    const names = schemaOf(name).fields.map(f => f.name);
+    // One field in three, so that whole objects stay small and only they are made; null stands for what Go writes as null.
+    const { fields } = schemaOf(name);
+    const values = fields.map(f =>
+      fc.oneof(
+        { weight: 14, arbitrary: fc.constant(absent) },
+        { weight: 6, arbitrary: arbitraryOf(f.type, depth) },
+        { weight: 1, arbitrary: fc.constant(null) },
+      ),
+    );
     made = fc
-      .tuple(fc.array(fc.nat(2), { minLength: names.length, maxLength: names.length }), fc.tuple(...fields))
-      .map(([keep, values]) => Object.fromEntries(names.flatMap((n, i) => (keep[i] === 0 ? [[n, values[i]]] : []))));
+      .tuple(...values)
+      .map(given => Object.fromEntries(fields.flatMap((f, i) => (given[i] === absent ? [] : [[f.name, given[i]]]))));
     known.set(id, made);
   }
   return made;
