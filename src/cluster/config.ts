@@ -90,7 +90,7 @@ export function badClusterName(name: string): string | undefined {
 export function parseConfig(text: string, source: string): Partial<ClusterConfig> {
   const document = parseDocument(text, { uniqueKeys: true });
   const broken = document.errors[0];
-  if (broken) throw new ConfigError(`reading ${source}: ${broken.message.split('\n')[0]}`);
+  if (broken) throw new ConfigError(`reading ${source}: ${broken.message.split('\n')[0]!.replace(/:$/, '')}`);
   const value: unknown = document.toJS();
   if (!isMap(value))
     throw new ConfigError(`reading ${source}: it must hold one ${configApiVersion} ClusterConfiguration`);

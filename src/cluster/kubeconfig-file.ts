@@ -128,7 +128,7 @@ async function takeLock(path: string, clock: Clock): Promise<() => void> {
 function parse(text: string | undefined, path: string): Document.Parsed {
   const document = parseDocument(text?.trim() ? text : 'apiVersion: v1\nkind: Config\npreferences: {}\n');
   const error = document.errors[0];
-  if (error) throw new Error(`reading kubeconfig ${path}: ${error.message.split('\n')[0]}`);
+  if (error) throw new Error(`reading kubeconfig ${path}: ${error.message.split('\n')[0]!.replace(/:$/, '')}`);
   if (!isMap(document.contents)) throw new Error(`reading kubeconfig ${path}: it is no kubeconfig (not a map)`);
   return document;
 }
