@@ -96,6 +96,10 @@ export interface ApiServerOptions {
   readonly podSecurity?: PodSecuritySettings;
   /** What else that file says. */
   readonly admission?: AdmissionSettings;
+  /** As --default-not-ready-toleration-seconds; default 300. */
+  readonly defaultNotReadyTolerationSeconds?: number;
+  /** As --default-unreachable-toleration-seconds; default 300. */
+  readonly defaultUnreachableTolerationSeconds?: number;
   readonly serviceCidrs?: readonly string[];
   /** First and last node port. */
   readonly nodePortRange?: readonly [number, number];

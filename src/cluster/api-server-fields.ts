@@ -11,6 +11,8 @@ export const apiServerFields = {
   admissionControlConfigFile: 'file',
   enableAdmissionPlugins: 'texts',
   disableAdmissionPlugins: 'texts',
+  defaultNotReadyTolerationSeconds: 'integer',
+  defaultUnreachableTolerationSeconds: 'integer',
   enablePriorityAndFairness: 'boolean',
   maxRequestsInflight: 'integer',
   maxMutatingRequestsInflight: 'integer',

@@ -21,6 +21,8 @@ export interface ReadFiles {
 const taken = [
   'enableAdmissionPlugins',
   'disableAdmissionPlugins',
+  'defaultNotReadyTolerationSeconds',
+  'defaultUnreachableTolerationSeconds',
   'enablePriorityAndFairness',
   'maxRequestsInflight',
   'maxMutatingRequestsInflight',

@@ -54,9 +54,9 @@ export function certificateSigning(authorizer: Authorizer): AdmissionPlugin {
     async validate({ resource, name, user, old, object }) {
       const before = old as unknown as CertificateSigningRequest;
       const now = object as unknown as CertificateSigningRequest;
-      const failed = (r: CertificateSigningRequest) =>
-        JSON.stringify((r.status?.conditions ?? []).filter(c => c.type === 'Failed'));
-      if (before.status?.certificate === now.status?.certificate && failed(before) === failed(now)) return;
+      const conditions = ({ status }: CertificateSigningRequest) => status?.conditions ?? [];
+      const isSame = semanticEqual(conditions(before), conditions(now));
+      if (before.status?.certificate === now.status?.certificate && isSame) return;
       const { signerName } = before.spec;
       if (!(await mayForSigner(authorizer, user, 'sign', signerName)))
         throw forbidden(

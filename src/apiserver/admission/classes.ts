@@ -2,7 +2,7 @@
 // finalizers of StorageObjectInUseProtection.
 
 import type { KubeObject, Mutable } from '../../api/meta.ts';
-import { canonicalQuantity } from '../../api/quantity.ts';
+import { canonicalQuantity, parseQuantity } from '../../api/quantity.ts';
 import { forbidden } from '../../api/status.ts';
 import type { PersistentVolumeClaim, Pod } from '../../api/type/core-v1.ts';
 import type { Ingress, IngressClass } from '../../api/type/networking-v1.ts';
@@ -11,9 +11,11 @@ import type { StorageClass } from '../../api/type/storage-v1.ts';
 import { own } from '../../base/own.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import { mergeTolerations } from './tolerations.ts';
 
 const defaultStorageAnnotation = 'storageclass.kubernetes.io/is-default-class';
 const betaStorageAnnotation = 'storageclass.beta.kubernetes.io/is-default-class';
+const claimClassAnnotation = 'volume.beta.kubernetes.io/storage-class';
 const defaultIngressAnnotation = 'ingressclass.kubernetes.io/is-default-class';
 
 const creates = ({ operation, resource, subresource }: AdmissionAttributes, group: string, name: string) =>
@@ -43,7 +45,7 @@ export function defaultStorageClass(classes: WatchCache): AdmissionPlugin {
     handles: a => creates(a, '', 'persistentvolumeclaims'),
     mutate({ object }) {
       const claim = object as unknown as Mutable<PersistentVolumeClaim>;
-      const annotation = claim.metadata.annotations?.['volume.beta.kubernetes.io/storage-class'];
+      const annotation = claim.metadata.annotations?.[claimClassAnnotation];
       if (claim.spec.storageClassName !== undefined || annotation !== undefined) return;
       const found = all<StorageClass & KubeObject>(classes, c =>
         annotated(c, defaultStorageAnnotation, betaStorageAnnotation),
@@ -75,12 +77,7 @@ export function runtimeClass(classes: WatchCache): AdmissionPlugin {
     const name = (attributes.object as unknown as Pod).spec.runtimeClassName;
     if (!name) return undefined;
     const found = classes.latest(name)?.object as unknown as RuntimeClass | undefined;
-    if (!found)
-      throw forbidden(
-        attributes.resource,
-        attributes.name,
-        `pod rejected: RuntimeClass ${JSON.stringify(name)} not found`,
-      );
+    if (!found) throw rejected(attributes, `RuntimeClass ${JSON.stringify(name)} not found`);
     return found;
   };
   return {
@@ -89,38 +86,41 @@ export function runtimeClass(classes: WatchCache): AdmissionPlugin {
     mutate(attributes) {
       const found = classOf(attributes);
       const pod = attributes.object as unknown as Mutable<Pod>;
-      const reject = (why: string) => forbidden(attributes.resource, attributes.name, `pod rejected: ${why}`);
-      if (found?.overhead?.podFixed) {
-        if (pod.spec.overhead && !sameList(pod.spec.overhead, found.overhead.podFixed))
-          throw reject("Pod's Overhead doesn't match RuntimeClass's defined Overhead");
-        pod.spec.overhead = { ...found.overhead.podFixed };
+      if (found?.overhead) {
+        const { podFixed = {} } = found.overhead;
+        if (Object.keys(pod.spec.overhead ?? {}).length && !sameList(pod.spec.overhead!, podFixed))
+          throw rejected(attributes, otherOverhead);
+        if (found.overhead.podFixed) pod.spec.overhead = { ...podFixed };
+        else delete pod.spec.overhead;
       }
       const { nodeSelector, tolerations } = found?.scheduling ?? {};
       for (const [key, value] of Object.entries(nodeSelector ?? {})) {
         const given = own(pod.spec.nodeSelector, key);
         if (given !== undefined && given !== value)
-          throw reject(
+          throw forbidden(
+            attributes.resource,
+            attributes.name,
             `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${given}`,
           );
         pod.spec.nodeSelector = { ...pod.spec.nodeSelector, [key]: value };
       }
-      if (!tolerations?.length) return;
-      const known = new Set((pod.spec.tolerations ?? []).map(t => JSON.stringify(t)));
-      const added = tolerations.filter(t => !known.has(JSON.stringify(t)));
-      if (added.length)
-        pod.spec.tolerations = [...(pod.spec.tolerations ?? []), ...added] as typeof pod.spec.tolerations;
+      if (tolerations?.length)
+        pod.spec.tolerations = mergeTolerations([...(pod.spec.tolerations ?? []), ...tolerations]);
     },
     validate(attributes) {
-      const pod = attributes.object as unknown as Pod;
-      if (!pod.spec.overhead) return;
+      const { overhead = {} } = (attributes.object as unknown as Pod).spec;
       const found = classOf(attributes);
-      const reject = (why: string) => forbidden(attributes.resource, attributes.name, `pod rejected: ${why}`);
-      if (!found) throw reject('Pod Overhead set without corresponding RuntimeClass defined Overhead');
-      if (!found.overhead?.podFixed || !sameList(pod.spec.overhead, found.overhead.podFixed))
-        throw reject("Pod's Overhead doesn't match RuntimeClass's defined Overhead");
+      if (found?.overhead) {
+        if (!sameList(overhead, found.overhead.podFixed ?? {})) throw rejected(attributes, otherOverhead);
+      } else if (Object.keys(overhead).length)
+        throw rejected(attributes, 'Pod Overhead set without corresponding RuntimeClass defined Overhead');
     },
   };
 }
+
+const otherOverhead = "Pod's Overhead doesn't match RuntimeClass's defined Overhead";
+const rejected = ({ resource, name }: AdmissionAttributes, why: string) =>
+  forbidden(resource, name, `pod rejected: ${why}`);
 
 function sameList(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const names = Object.keys(a);
@@ -133,18 +133,25 @@ function sameList(a: Readonly<Record<string, string>>, b: Readonly<Record<string
 const protectionOf: Readonly<Record<string, string>> = {
   persistentvolumes: 'kubernetes.io/pv-protection',
   persistentvolumeclaims: 'kubernetes.io/pvc-protection',
+  volumeattributesclasses: 'kubernetes.io/vac-protection',
 };
 
-/** Volumes and claims that are in use outlive their deletion. */
+/** Volumes, claims and attributes classes that are in use outlive their deletion. */
 export const storageObjectInUseProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
-  handles: a => creates(a, '', 'persistentvolumes') || creates(a, '', 'persistentvolumeclaims'),
+  handles: a =>
+    creates(a, '', 'persistentvolumes') ||
+    creates(a, '', 'persistentvolumeclaims') ||
+    creates(a, 'storage.k8s.io', 'volumeattributesclasses'),
   mutate({ object, resource }) {
     const { metadata } = object!;
     const finalizer = protectionOf[resource.resource]!;
     if (!metadata.finalizers?.includes(finalizer)) metadata.finalizers = [...(metadata.finalizers ?? []), finalizer];
   },
 };
+
+const classOfClaim = ({ metadata, spec }: PersistentVolumeClaim) =>
+  metadata.annotations?.[claimClassAnnotation] ?? spec.storageClassName ?? '';
 
 /** Claims grow only when their class says that volumes can. */
 export function persistentVolumeClaimResize(classes: WatchCache): AdmissionPlugin {
@@ -160,12 +167,12 @@ export function persistentVolumeClaimResize(classes: WatchCache): AdmissionPlugi
       const before = old as unknown as PersistentVolumeClaim;
       const asked = now.spec.resources?.requests?.storage;
       const had = before.spec.resources?.requests?.storage;
-      if (asked === undefined || had === undefined || asked === had) return;
+      if (asked === undefined || parseQuantity(asked).compare(parseQuantity(had ?? '0')) <= 0) return;
       if (before.status?.phase !== 'Bound')
         throw forbidden(resource, name, 'Only bound persistent volume claims can be expanded');
-      const storageClass = now.spec.storageClassName ?? '';
+      const storageClass = classOfClaim(now);
       const found = classes.latest(storageClass)?.object as unknown as StorageClass | undefined;
-      if (!storageClass || found?.allowVolumeExpansion !== true)
+      if (!storageClass || storageClass !== classOfClaim(before) || found?.allowVolumeExpansion !== true)
         throw forbidden(
           resource,
           name,

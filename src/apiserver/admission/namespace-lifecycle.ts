@@ -1,4 +1,5 @@
-// NamespaceLifecycle: nothing is created in a namespace that is absent or being deleted; the system's own stay.
+// NamespaceLifecycle: nothing is written in a namespace that is absent, or created in one that is being deleted; the
+// system's own stay.
 import { isPathSegmentName } from '../../api/name-rule.ts';
 import { forbidden, internalError, notFound, StatusError } from '../../api/status.ts';
 import type { Namespace } from '../../api/type/core-v1.ts';
@@ -16,7 +17,7 @@ export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
     handles: ({ operation, resource }) =>
       resource.group === '' && resource.resource === 'namespaces'
         ? operation === 'DELETE'
-        : operation === 'CREATE' && resource.namespaced,
+        : (operation === 'CREATE' || operation === 'UPDATE') && resource.namespaced,
     validate() {},
     mutate({ operation, resource, namespace, name, subresource }) {
       if (operation === 'DELETE') {
@@ -27,6 +28,7 @@ export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
       if (!namespace || accessReviews.has(resource.resource)) return;
       const stored = namespaces.latest(namespace);
       if (!stored) throw absent(namespace);
+      if (operation === 'UPDATE') return;
       const { metadata, status } = stored.object as unknown as Namespace;
       if (status.phase !== 'Terminating' && metadata.deletionTimestamp === undefined) return;
       const error = forbidden(

@@ -134,7 +134,10 @@ export function admissionPlugins({ context, client, access, options }: Admission
     }),
     ...told('PodNodeSelector'),
     priority(cacheOf('scheduling.k8s.io', 'priorityclasses')),
-    defaultTolerationSeconds,
+    defaultTolerationSeconds({
+      notReady: options.defaultNotReadyTolerationSeconds,
+      unreachable: options.defaultUnreachableTolerationSeconds,
+    }),
     ...told('PodTolerationRestriction'),
     ...told('EventRateLimit'),
     ...optional([extendedResourceToleration]),

@@ -17,33 +17,40 @@ function tolerates(tolerations: readonly Toleration[], key: string): boolean {
   return tolerations.some(t => (t.key === key || !t.key) && (t.effect === 'NoExecute' || !t.effect));
 }
 
-/** Pods bear a node that is not ready or unreachable for five minutes unless they say otherwise. */
-export const defaultTolerationSeconds: AdmissionPlugin = {
-  name: 'DefaultTolerationSeconds',
-  handles: a => isPod(a) && (a.operation === 'CREATE' || a.operation === 'UPDATE'),
-  mutate({ object }) {
-    const { spec } = object as unknown as Mutable<Pod>;
-    const { tolerations } = spec;
-    if (!tolerations?.length) {
-      spec.tolerations = usual;
-      return;
-    }
-    const added = usual.filter(({ key = '' }) => !tolerates(tolerations, key));
-    if (added.length) spec.tolerations = [...tolerations, ...added];
-  },
-};
+export interface TolerationSeconds {
+  readonly notReady?: number | undefined;
+  readonly unreachable?: number | undefined;
+}
 
-// Most pods share it: nobody looks into it twice. In canonical form.
-const usual = markCanonical<NonNullable<Mutable<Pod>['spec']['tolerations']>>(
-  [notReady, unreachable].map(key => ({
-    key,
-    operator: 'Exists',
-    effect: 'NoExecute',
-    tolerationSeconds: 300,
-  })),
-);
+const usualSeconds = 300;
 
-const highestUserPriority = 1_000_000_000;
+/** Pods bear a node that is not ready or unreachable for a while, usually five minutes, unless they say otherwise. */
+export function defaultTolerationSeconds(seconds: TolerationSeconds = {}): AdmissionPlugin {
+  // Most pods share it: nobody looks into it twice. In canonical form.
+  const usual = markCanonical<NonNullable<Mutable<Pod>['spec']['tolerations']>>([
+    { key: notReady, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: seconds.notReady ?? usualSeconds },
+    {
+      key: unreachable,
+      operator: 'Exists',
+      effect: 'NoExecute',
+      tolerationSeconds: seconds.unreachable ?? usualSeconds,
+    },
+  ]);
+  return {
+    name: 'DefaultTolerationSeconds',
+    handles: a => isPod(a) && (a.operation === 'CREATE' || a.operation === 'UPDATE'),
+    mutate({ object }) {
+      const { spec } = object as unknown as Mutable<Pod>;
+      const { tolerations } = spec;
+      if (!tolerations?.length) {
+        spec.tolerations = usual;
+        return;
+      }
+      const added = usual.filter(({ key = '' }) => !tolerates(tolerations, key));
+      if (added.length) spec.tolerations = [...tolerations, ...added];
+    },
+  };
+}
 
 /** Resolves priorityClassName to the number the scheduler compares; keeps one default class. */
 export function priority(classes: WatchCache): AdmissionPlugin {
@@ -55,6 +62,11 @@ export function priority(classes: WatchCache): AdmissionPlugin {
     });
     return out;
   };
+  // Two that came at once: the lower one counts.
+  const defaultClass = () =>
+    all()
+      .filter(c => c.globalDefault)
+      .sort((a, b) => (a.value ?? 0) - (b.value ?? 0))[0];
   const isClass = ({ resource, subresource }: AdmissionAttributes) =>
     resource.group === 'scheduling.k8s.io' && resource.resource === 'priorityclasses' && subresource === '';
   return {
@@ -71,11 +83,7 @@ export function priority(classes: WatchCache): AdmissionPlugin {
         return;
       }
       const wanted = pod.spec.priorityClassName;
-      const found = wanted
-        ? (classes.latest(wanted)?.object as unknown as PriorityClass | undefined)
-        : all()
-            .filter(c => c.globalDefault)
-            .sort((a, b) => (a.value ?? 0) - (b.value ?? 0))[0];
+      const found = wanted ? (classes.latest(wanted)?.object as unknown as PriorityClass | undefined) : defaultClass();
       if (wanted && !found) throw forbidden(resource, name, `no PriorityClass with name ${wanted} was found`);
       const value = found?.value ?? 0;
       const preemption = found?.preemptionPolicy ?? 'PreemptLowerPriority';
@@ -99,16 +107,15 @@ export function priority(classes: WatchCache): AdmissionPlugin {
     },
     validate(attributes) {
       if (!isClass(attributes)) return;
-      const made = attributes.object as unknown as PriorityClass;
-      if (!made.globalDefault) return;
-      const other = all().find(c => c.globalDefault && c.metadata.name !== made.metadata.name);
-      if (other && (made.value ?? 0) <= highestUserPriority) {
-        throw forbidden(
-          attributes.resource,
-          attributes.name,
-          `PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`,
-        );
-      }
+      const { resource, name, operation, object } = attributes;
+      if (!(object as unknown as PriorityClass).globalDefault) return;
+      const other = defaultClass()?.metadata.name;
+      if (other === undefined || (operation === 'UPDATE' && other === name)) return;
+      throw forbidden(
+        resource,
+        name,
+        `PriorityClass ${other} is already marked as default. Only one default can exist`,
+      );
     },
   };
 }

@@ -1,12 +1,12 @@
 // PodTolerationRestriction: pods bear the taints their namespace says, and no others than it allows.
 import type { Mutable } from '../../../api/meta.ts';
 import { podQosClass } from '../../../api/qos.ts';
-import { semanticEqual } from '../../../api/rule/record.ts';
 import { notFound, StatusError } from '../../../api/status.ts';
 import type { Pod, Toleration } from '../../../api/type/core-v1.ts';
 import { readDocument } from '../../configuration/document.ts';
 import type { WatchCache } from '../../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
+import { covers, mergeTolerations } from '../tolerations.ts';
 
 /** What holds where a namespace says nothing. */
 export interface PodTolerations {
@@ -72,7 +72,7 @@ export function podTolerationRestriction(cluster: PodTolerations, namespaces: Wa
       if (attributes.operation === 'CREATE')
         added.push(...(annotated(attributes.namespace, defaultsAnnotation) ?? cluster.default ?? []));
       if (podQosClass(spec) !== 'BestEffort') added.push(memoryPressure);
-      if (added.length) spec.tolerations = merge([...(spec.tolerations ?? []), ...added]);
+      if (added.length) spec.tolerations = mergeTolerations([...(spec.tolerations ?? []), ...added]);
       check(attributes);
     },
     validate: check,
@@ -90,29 +90,4 @@ function parse(text: string): readonly Toleration[] {
   if (list === null) return [];
   if (Array.isArray(list) && list.every(t => typeof t === 'object' && t !== null)) return list as Toleration[];
   throw new StatusError(500, '', 'json: cannot unmarshal tolerations: want a list of objects');
-}
-
-/** Without what another one covers; of equal ones the first stays. */
-export function merge(all: readonly Toleration[]): Toleration[] {
-  const kept: Toleration[] = [];
-  for (const [i, t] of all.entries()) {
-    const isCovered = kept.some(k => covers(k, t)) || all.slice(i + 1).some(l => !semanticEqual(l, t) && covers(l, t));
-    if (!isCovered) kept.push(t);
-  }
-  return kept;
-}
-
-/** Is all that `narrow` bears borne by `wide`? */
-export function covers(wide: Toleration, narrow: Toleration): boolean {
-  if (semanticEqual(wide, narrow)) return true;
-  const { key = '', operator = 'Equal', value = '', effect = '', tolerationSeconds } = wide;
-  const isAnyKey = key === '' && operator === 'Exists';
-  if (key !== (narrow.key ?? '') && !isAnyKey) return false;
-  if (effect && effect !== narrow.effect) return false;
-  if (effect === 'NoExecute' && tolerationSeconds !== undefined) {
-    const asked = narrow.tolerationSeconds;
-    if (asked === undefined || asked > tolerationSeconds) return false;
-  }
-  if (operator === 'Exists') return true;
-  return operator === 'Equal' && narrow.operator === 'Equal' && (narrow.value ?? '') === value;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Toleration } from '../../../api/type/core-v1.ts';
-import { covers, merge } from './pod-toleration-restriction.ts';
+import type { Toleration } from '../../api/type/core-v1.ts';
+import { covers, mergeTolerations } from './tolerations.ts';
 
 const exists = (key: string, more: Toleration = {}): Toleration => ({ key, operator: 'Exists', ...more });
 const equal = (key: string, value: string, more: Toleration = {}): Toleration => ({
@@ -43,6 +43,6 @@ test('a toleration covers those that bear less', () => {
 
 test('of those that cover each other one is kept, in its place', () => {
   const [all, a1, b] = [exists('a'), equal('a', '1'), exists('b')];
-  assert.deepEqual(merge([a1, b, all]), [b, all]);
-  assert.deepEqual(merge([all, b, a1, { ...b }]), [all, b]);
+  assert.deepEqual(mergeTolerations([a1, b, all]), [b, all]);
+  assert.deepEqual(mergeTolerations([all, b, a1, { ...b }]), [all, b]);
 });
