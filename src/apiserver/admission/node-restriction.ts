@@ -1,13 +1,22 @@
 // NodeRestriction: a kubelet writes its own Node, its own pods, its own lease, and nothing that would reach further.
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { apiReference } from '../../api/pod-reference.ts';
-import { forbidden } from '../../api/status.ts';
+import { semanticEqual } from '../../api/rule/record.ts';
+import { notFound } from '../../api/status.ts';
 import type { TokenRequest } from '../../api/type/authentication-v1.ts';
 import type { PodCertificateRequest } from '../../api/type/certificates-v1beta1.ts';
 import type { Node, Pod } from '../../api/type/core-v1.ts';
 import { nodeIdentity } from '../authn/user.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import {
+  checkClaimStatus,
+  checkCsiNode,
+  checkLease,
+  checkResourceSlice,
+  checkSigningRequest,
+  deny,
+} from './node-objects.ts';
 import { checkTokenAudience, type TokenAudienceDeps } from './token-audience.ts';
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
@@ -18,6 +27,8 @@ export interface NodeRestrictionDeps {
   readonly serviceAccounts: WatchCache;
   /** Absent: nodes ask for tokens for anybody. */
   readonly tokenAudience: TokenAudienceDeps | undefined;
+  /** Nodes ask for certificates of other nodes: AllowInsecureKubeletCertificateSigningRequests. */
+  readonly anyNodeName: boolean;
 }
 
 export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
@@ -41,8 +52,7 @@ export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
         case '/nodes':
           return checkNode(attributes, nodeName);
         case '/persistentvolumeclaims':
-          if (subresource !== 'status') throw deny(attributes, `may only update PVC status`);
-          return;
+          return checkClaimStatus(attributes, nodeName);
         case '/serviceaccounts':
           return checkToken(attributes, nodeName, deps);
         case 'certificates.k8s.io/podcertificaterequests':
@@ -50,16 +60,19 @@ export function nodeRestriction(deps: NodeRestrictionDeps): AdmissionPlugin {
         case 'coordination.k8s.io/leases':
           return checkLease(attributes, nodeName);
         case 'storage.k8s.io/csinodes':
-          if (attributes.name !== nodeName && attributes.operation !== 'DELETE')
-            throw deny(attributes, `can only access CSINode with the same name as the requesting node`);
-          return;
+          return checkCsiNode(attributes, nodeName);
+        case 'resource.k8s.io/resourceslices':
+          return checkResourceSlice(attributes, nodeName);
+        case 'certificates.k8s.io/certificatesigningrequests':
+          return deps.anyNodeName ? undefined : checkSigningRequest(attributes, nodeName);
         default:
       }
     },
   };
 }
 
-const deny = ({ resource, name }: AdmissionAttributes, why: string) => forbidden(resource, name, why);
+/** The copies Kubernetes looks into name what they lack so. */
+const absent = (resource: string, name: string) => notFound({ group: '', resource }, name);
 
 function checkPod(a: AdmissionAttributes, nodeName: string, { pods, nodes }: NodeRestrictionDeps): void {
   if (a.operation === 'CREATE') {
@@ -72,8 +85,13 @@ function checkPod(a: AdmissionAttributes, nodeName: string, { pods, nodes }: Nod
     if (pod.spec.nodeName !== nodeName)
       throw deny(a, `node ${JSON.stringify(nodeName)} can only create pods with spec.nodeName set to itself`);
     const owners = pod.metadata.ownerReferences ?? [];
+    if (owners.length > 1)
+      throw deny(
+        a,
+        `node ${JSON.stringify(nodeName)} can only create pods with a single owner reference set to itself`,
+      );
     const owner = owners[0];
-    if (owners.length !== 1 || !owner)
+    if (!owner)
       throw deny(a, `node ${JSON.stringify(nodeName)} can only create pods with an owner reference set to itself`);
     if (owner.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== nodeName)
       throw deny(a, `node ${JSON.stringify(nodeName)} can only create pods with an owner reference set to itself`);
@@ -85,15 +103,16 @@ function checkPod(a: AdmissionAttributes, nodeName: string, { pods, nodes }: Nod
     if (owner.blockOwnerDeletion)
       throw deny(a, `node ${JSON.stringify(nodeName)} must not set blockOwnerDeletion on an owner reference`);
     const uid = nodes.latest(nodeName)?.object.metadata.uid;
-    if (uid !== owner.uid)
-      throw deny(a, `node ${JSON.stringify(nodeName)} UID mismatch: expected ${owner.uid} got ${uid ?? ''}`);
+    if (uid === undefined) throw absent('node', nodeName);
+    if (uid !== owner.uid) throw deny(a, `node ${nodeName} UID mismatch: expected ${owner.uid} got ${uid}`);
     const reference = apiReference(pod);
     if (reference) throw deny(a, `node ${JSON.stringify(nodeName)} can not create pods that reference ${reference}`);
     return;
   }
   if (a.operation === 'DELETE') {
     const pod = (a.old ?? pods.latest(`${a.namespace}/${a.name}`)?.object) as unknown as Pod | undefined;
-    if (pod && pod.spec.nodeName !== nodeName)
+    if (!pod) throw absent('pod', a.name);
+    if (pod.spec.nodeName !== nodeName)
       throw deny(a, `node ${JSON.stringify(nodeName)} can only delete pods with spec.nodeName set to itself`);
     return;
   }
@@ -113,13 +132,20 @@ function checkPodStatus(a: AdmissionAttributes, nodeName: string): void {
     );
   if (JSON.stringify(before.metadata.labels ?? {}) !== JSON.stringify(a.object!.metadata.labels ?? {}))
     throw deny(a, `node ${JSON.stringify(nodeName)} cannot update labels through pod status`);
+  // Who sets them lets the node's devices be used.
+  const { status: now } = a.object as unknown as Pod;
+  if (!semanticEqual(before.status.resourceClaimStatuses ?? [], now.resourceClaimStatuses ?? []))
+    throw deny(a, `node ${JSON.stringify(nodeName)} cannot update resource claim statuses`);
+  if (!semanticEqual(before.status.extendedResourceClaimStatus, now.extendedResourceClaimStatus))
+    throw deny(a, `node ${JSON.stringify(nodeName)} cannot update extended resource claim status`);
 }
 
 function checkEviction(a: AdmissionAttributes, nodeName: string, { pods }: NodeRestrictionDeps): void {
   if (a.operation !== 'CREATE') throw deny(a, `unexpected operation ${a.operation}`);
   const name = a.name || a.object?.metadata.name || '';
   const pod = pods.latest(`${a.namespace}/${name}`)?.object as unknown as Pod | undefined;
-  if (pod && pod.spec.nodeName !== nodeName)
+  if (!pod) throw absent('pod', name);
+  if (pod.spec.nodeName !== nodeName)
     throw deny(a, `node ${nodeName} can only evict pods with spec.nodeName set to itself`);
 }
 
@@ -144,6 +170,11 @@ function checkNode(a: AdmissionAttributes, nodeName: string): void {
   if (a.operation !== 'UPDATE') return;
   const node = a.object as unknown as Mutable<Node>;
   const before = a.old as unknown as Node;
+  if (node.spec?.configSource && !semanticEqual(node.spec.configSource, before.spec?.configSource))
+    throw deny(
+      a,
+      `node ${JSON.stringify(nodeName)} is not allowed to update configSource to a new non-nil configSource`,
+    );
   if (JSON.stringify(node.metadata.ownerReferences ?? []) !== JSON.stringify(before.metadata.ownerReferences ?? []))
     throw deny(a, `node ${JSON.stringify(nodeName)} is not allowed to modify ownerReferences`);
   if (JSON.stringify(node.spec?.taints ?? []) !== JSON.stringify(before.spec?.taints ?? []))
@@ -191,10 +222,11 @@ function checkToken(
   if (a.operation !== 'CREATE' || a.subresource !== 'token') return undefined;
   const request = a.object as unknown as Partial<TokenRequest> | undefined;
   const ref = request?.spec?.boundObjectRef;
-  if (ref?.kind !== 'Pod' || !ref.name) throw deny(a, `node requested token not bound to a pod`);
+  if (ref?.apiVersion !== 'v1' || ref.kind !== 'Pod' || !ref.name)
+    throw deny(a, `node requested token not bound to a pod`);
   if (!ref.uid) throw deny(a, `node requested token with a pod binding without a uid`);
   const pod = pods.latest(`${a.namespace}/${ref.name}`)?.object as unknown as (Pod & KubeObject) | undefined;
-  if (!pod) throw deny(a, `pods ${JSON.stringify(ref.name)} not found`);
+  if (!pod) throw absent('pod', ref.name);
   if (pod.metadata.uid !== ref.uid)
     throw deny(
       a,
@@ -241,13 +273,4 @@ function checkCertificateRequest(a: AdmissionAttributes, nodeName: string, deps:
     uidOf(deps.serviceAccounts, `${a.namespace}/${spec.serviceAccountName}`),
   );
   differs('node UID', spec.nodeUID, uidOf(deps.nodes, nodeName));
-}
-
-const leaseNamespace = 'kube-node-lease';
-
-function checkLease(a: AdmissionAttributes, nodeName: string): void {
-  if (a.namespace !== leaseNamespace)
-    throw deny(a, `can only access leases in the ${JSON.stringify(leaseNamespace)} system namespace`);
-  const name = a.operation === 'CREATE' ? (a.object?.metadata.name ?? a.name) : a.name;
-  if (name !== nodeName) throw deny(a, `can only access node lease with the same name as the requesting node`);
 }

@@ -114,6 +114,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
       pods: cacheOf('', 'pods'),
       nodes: cacheOf('', 'nodes'),
       serviceAccounts: cacheOf('', 'serviceaccounts'),
+      anyNodeName: context.featureEnabled('AllowInsecureKubeletCertificateSigningRequests'),
       tokenAudience: context.featureEnabled('ServiceAccountNodeAudienceRestriction')
         ? {
             authorizer: access.authorizer,
