@@ -17,6 +17,7 @@ function read(text: string) {
 }
 
 const head = 'apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\n';
+const admission = `${head}plugins:\n`;
 const podSecurity = (rest: string) =>
   `{apiVersion: pod-security.admission.config.k8s.io/v1, kind: PodSecurityConfiguration, ${rest}}`;
 
@@ -36,6 +37,26 @@ test('pod security by default and exemptions come from the file, or from one tha
   writeFileSync(join(directory, 'pods.yaml'), podSecurity(rest));
   assert.deepEqual(read(`${head}plugins:\n- {name: PodSecurity, path: pods.yaml}\n`).podSecurity, settings);
   assert.equal(read(head).podSecurity, undefined);
+});
+
+test('what a quota has to cover comes from the file, in any of its versions', () => {
+  const limitedResources = [
+    {
+      resource: 'pods',
+      matchContains: ['cpu'],
+      matchScopes: [{ scopeName: 'PriorityClass', operator: 'In', values: ['a'] }],
+    },
+  ];
+  const written = (head: string) =>
+    read(
+      `${admission}- {name: ResourceQuota, configuration: {${head}, limitedResources: ${JSON.stringify(limitedResources)}}}\n`,
+    );
+  for (const head of [
+    'apiVersion: apiserver.config.k8s.io/v1, kind: ResourceQuotaConfiguration',
+    'apiVersion: resourcequota.admission.k8s.io/v1beta1, kind: Configuration',
+  ])
+    assert.deepEqual(written(head).admission, { limitedResources });
+  assert.throws(() => written('apiVersion: v1, kind: Configuration'), /no kind "Configuration" is registered/);
 });
 
 test('a file that is wrong is named, with the field', () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { readLimitedResources } from '../apiserver/admission/limited-resources.ts';
 import { readEventRateLimit } from '../apiserver/admission/optional/event-rate-limit.ts';
 import { readImagePolicy } from '../apiserver/admission/optional/image-policy.ts';
 import { readPodNodeSelector } from '../apiserver/admission/optional/pod-node-selector.ts';
@@ -34,6 +35,7 @@ const readers: Readonly<Record<string, (text: string) => AdmissionFile>> = {
   EventRateLimit: text => ({ admission: { eventLimits: readEventRateLimit(text) } }),
   ImagePolicyWebhook: text => ({ admission: { imagePolicy: readImagePolicy(text) } }),
   PodNodeSelector: text => ({ admission: { nodeSelectors: readPodNodeSelector(text) } }),
+  ResourceQuota: text => ({ admission: { limitedResources: readLimitedResources(text) } }),
   PodTolerationRestriction: text => ({ admission: { podTolerations: readPodTolerations(text) } }),
 };
 

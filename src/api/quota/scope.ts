@@ -14,14 +14,13 @@ export function scopesOf(quota: ResourceQuota): readonly ScopedResourceSelectorR
 }
 
 /** Does the quota count this object? Every scope must match; only pods (and claims) have scopes. */
-export function matchesScopes(quota: ResourceQuota, counted: Counted, object: object): boolean {
-  const scopes = scopesOf(quota);
-  if (scopes.length === 0) return true;
+export const matchesScopes = (quota: ResourceQuota, counted: Counted, object: object): boolean =>
+  scopesOf(quota).every(scope => matchesScope(scope, counted, object));
+
+export function matchesScope(scope: ScopedResourceSelectorRequirement, counted: Counted, object: object): boolean {
   if (counted.group !== '') return false;
-  if (counted.resource === 'pods') return scopes.every(s => podMatches(s, object as Pod));
-  if (counted.resource === 'persistentvolumeclaims')
-    return scopes.every(s => claimMatches(s, object as PersistentVolumeClaim));
-  return false;
+  if (counted.resource === 'pods') return podMatches(scope, object as Pod);
+  return counted.resource === 'persistentvolumeclaims' && claimMatches(scope, object as PersistentVolumeClaim);
 }
 
 function claimMatches(scope: ScopedResourceSelectorRequirement, claim: PersistentVolumeClaim): boolean {

@@ -63,12 +63,17 @@ function claimUsage(claim: PersistentVolumeClaim, usage: Map<string, Quantity>):
   if (storageClass) usage.set(`${perClass}persistentvolumeclaims`, one);
   const asked = claim.spec.resources?.requests?.storage;
   if (asked === undefined) return;
-  let amount = parseQuantity(asked);
+  let amount = wholeBytes(asked);
   // A volume being grown holds what it was given.
   const given = claim.status?.allocatedResources?.storage;
-  if (given !== undefined && amount.compare(parseQuantity(given)) < 0) amount = parseQuantity(given);
+  if (given !== undefined && amount.compare(wholeBytes(given)) < 0) amount = wholeBytes(given);
   usage.set('requests.storage', amount);
   if (storageClass) usage.set(`${perClass}requests.storage`, amount);
+}
+
+function wholeBytes(text: string): Quantity {
+  const amount = parseQuantity(text);
+  return amount.milliValue() % 1000 === 0 ? amount : Quantity.of(amount.value());
 }
 
 function serviceUsage({ spec }: Service, usage: Map<string, Quantity>): void {
@@ -110,13 +115,18 @@ function deviceCount({ allocationMode = 'ExactCount', count = 1 }: ExactDeviceRe
   return allocationMode === 'ExactCount' ? Number(count) : 0;
 }
 
-/** Compute resources a quota limits and each container must therefore state; as "requests.cpu for: a,b; …". */
+/**
+ * Compute resources a quota limits and each container must therefore state; as "requests.cpu for: a,b; …". A pod that
+ * states something for all of them need not.
+ */
 export function unstated(pod: Pod, limited: Amounts): string {
+  const { requests, limits } = pod.spec.resources ?? {};
+  if (Object.keys({ ...requests, ...limits }).length) return '';
   const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
   const missing = new Map<string, Set<string>>();
   for (const name of limited.keys()) {
     const [side, resource] = split(name);
-    if (!resource || pod.spec.resources?.[side]?.[resource] !== undefined) continue;
+    if (!resource) continue;
     for (const c of containers) {
       if (c.resources?.[side]?.[resource] !== undefined) continue;
       const names = missing.get(name) ?? new Set();

@@ -86,17 +86,25 @@ test('a quota holds against requests at the same time', async () => {
   const namespace = await newNamespace();
   const hard = { pods: '3', 'requests.cpu': '250m' };
   const made = await client.create(coreV1.resourcequotas, { metadata: { name: 'q', namespace }, spec: { hard } });
+  // Not yet: the controller has not taken note of it.
+  await client.create(coreV1.pods, podIn(namespace), { dryRun: true });
+  const noted = await client.updateStatus(coreV1.resourcequotas, {
+    metadata: { name: 'q', namespace, resourceVersion: made.metadata.resourceVersion },
+    spec: { hard },
+    status: { hard, used: { pods: '0' } },
+  });
   assert.match(
     await message(client.create(coreV1.pods, podIn(namespace))),
     /^pods "p" is forbidden: failed quota: q: must specify requests.cpu for: c$/,
   );
-  await client.updateStatus(coreV1.resourcequotas, {
-    metadata: { name: 'q', namespace, resourceVersion: made.metadata.resourceVersion },
-    spec: { hard },
-    status: { hard, used: { pods: '0', 'requests.cpu': '0' } },
-  });
   const asking = (name: string) =>
     podIn(namespace, { containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '100m' } } }] }, name);
+  assert.equal(
+    await message(client.create(coreV1.pods, asking('p'))),
+    'pods "p" is forbidden: status unknown for quota: q, resources: pods,requests.cpu',
+  );
+  const used = { pods: '0', 'requests.cpu': '0' };
+  await client.updateStatus(coreV1.resourcequotas, { ...noted, status: { hard, used } } as Draft<ResourceQuota>);
   const tries = await Promise.allSettled(
     Array.from({ length: 8 }, (_, i) => client.create(coreV1.pods, asking(`p${i}`))),
   );

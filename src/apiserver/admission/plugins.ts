@@ -166,7 +166,12 @@ export function admissionPlugins({ context, client, access, options }: Admission
     mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks),
     validatingPolicies(policies.validating, context, options.metrics && policyMetrics(options.metrics)),
     validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks),
-    resourceQuota({ quotas: cacheOf('', 'resourcequotas'), client, clock: context.clock }),
+    resourceQuota({
+      quotas: cacheOf('', 'resourcequotas'),
+      client,
+      clock: context.clock,
+      limited: options.admission?.limitedResources,
+    }),
     ...optional([alwaysDeny]),
   ];
   const known = new Set([...offByDefault, ...all.map(({ name }) => name)]);

@@ -4,26 +4,37 @@ import { cloneDeep } from '../../api/meta.ts';
 import type { Quantity } from '../../api/quantity.ts';
 import { zeroQuantity } from '../../api/quantity.ts';
 import { type Amounts, amountsOf, increase, listOf } from '../../api/quota/amounts.ts';
-import { concerns, matchesScopes } from '../../api/quota/scope.ts';
+import { concerns, matchesScope, matchesScopes, scopesOf } from '../../api/quota/scope.ts';
 import { type Counted, unstated, usageOf } from '../../api/quota/usage.ts';
 import { coreV1 } from '../../api/refs.ts';
-import { forbidden, isConflict, isNotFound } from '../../api/status.ts';
+import { forbidden, isConflict, isNotFound, StatusError } from '../../api/status.ts';
 import type { Pod, ResourceQuota } from '../../api/type/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../client/client.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import { type LimitedResource, limitedAmounts, limitedScopes, scopeText } from './limited-resources.ts';
 
 export interface ResourceQuotaDeps {
   readonly quotas: WatchCache;
   readonly client: Client;
   readonly clock: Clock;
+  /** What nobody uses unless a quota covers it. */
+  readonly limited?: readonly LimitedResource[] | undefined;
 }
 
 // An update of these may use more.
-const growing = new Set(['pods', 'services', 'persistentvolumeclaims']);
+const growing = new Set(['services', 'persistentvolumeclaims']);
 
-export function resourceQuota({ quotas, client, clock }: ResourceQuotaDeps): AdmissionPlugin {
+/** What is no object that stays, and Events: no quota counts them. */
+const uncounted = new Set([
+  '/bindings',
+  '/events',
+  'events.k8s.io/events',
+  'authorization.k8s.io/localsubjectaccessreviews',
+]);
+
+export function resourceQuota({ quotas, client, clock, limited = [] }: ResourceQuotaDeps): AdmissionPlugin {
   /** The charge that is under way in a namespace. */
   const charging = new Map<string, Promise<void>>();
 
@@ -42,6 +53,7 @@ export function resourceQuota({ quotas, client, clock }: ResourceQuotaDeps): Adm
       const all = quotasOf(attributes.namespace);
       // What a pod has to state comes before what it would exceed, whichever quota says so.
       for (const quota of all) requireStated(quota, counted, attributes);
+      if (limited.length) requireCovered(all, limited, counted, attributes, clock.now());
       const charges = all.flatMap(quota => {
         const used = chargeOf(quota, counted, attributes, clock.now());
         return used ? [{ quota, used }] : [];
@@ -63,17 +75,17 @@ export function resourceQuota({ quotas, client, clock }: ResourceQuotaDeps): Adm
 
   return {
     name: 'ResourceQuota',
-    handles: ({ operation, resource, subresource }) =>
-      resource.namespaced &&
-      (operation === 'CREATE'
-        ? subresource === ''
-        : operation === 'UPDATE' &&
-          resource.group === '' &&
-          growing.has(resource.resource) &&
-          (subresource === '' || subresource === 'resize')),
+    handles: ({ operation, resource, subresource }) => {
+      if (!resource.namespaced || uncounted.has(`${resource.group}/${resource.resource}`)) return false;
+      if (operation === 'CREATE') return subresource === '';
+      if (operation !== 'UPDATE' || resource.group !== '') return false;
+      return resource.resource === 'pods'
+        ? subresource === 'resize'
+        : subresource === '' && growing.has(resource.resource);
+    },
     validate(attributes) {
       const { namespace, resource } = attributes;
-      if (!hasAny(quotas, namespace)) return;
+      if (!limited.length && !hasAny(quotas, namespace)) return;
       const before = charging.get(namespace);
       const mine = (before ?? Promise.resolve()).catch(() => {}).then(() => charge(attributes, resource));
       charging.set(namespace, mine);
@@ -95,8 +107,9 @@ function hasAny(quotas: WatchCache, namespace: string): boolean {
   return any;
 }
 
+/** A quota holds from when the controller has taken note of it. */
 const hardOf = (quota: ResourceQuota, counted: Counted): Amounts =>
-  new Map([...amountsOf(quota.status?.hard ?? quota.spec?.hard)].filter(([r]) => concerns(counted, r)));
+  new Map([...amountsOf(quota.status?.hard)].filter(([r]) => concerns(counted, r)));
 
 /** Throws 403 for a pod without the requests or limits that the quota counts. */
 function requireStated(quota: ResourceQuota, counted: Counted, attributes: AdmissionAttributes): void {
@@ -106,6 +119,30 @@ function requireStated(quota: ResourceQuota, counted: Counted, attributes: Admis
   if (hard.size === 0 || !matchesScopes(quota, counted, object)) return;
   const missing = unstated(object as unknown as Pod, hard);
   if (missing) throw forbidden(resource, name, `failed quota: ${quota.metadata.name}: must specify ${missing}`);
+}
+
+/** Throws for what the server's configuration gives to nobody without a quota for it. */
+function requireCovered(
+  quotas: readonly ResourceQuota[],
+  limited: readonly LimitedResource[],
+  counted: Counted,
+  { object, old, resource, name }: AdmissionAttributes,
+  nowMs: number,
+): void {
+  if (!object) return;
+  const usage = usageOf(counted, object, nowMs);
+  const added = old ? increase(usage, usageOf(counted, old, nowMs)) : usage;
+  if (![...added.values()].some(amount => amount.sign > 0)) return;
+  const covered = new Set(
+    quotas.filter(q => matchesScopes(q, counted, object)).flatMap(q => [...hardOf(q, counted).keys()]),
+  );
+  const bare = limitedAmounts(limited, counted, usage).filter(r => !covered.has(r));
+  if (bare.length) throw forbidden(resource, name, `insufficient quota to consume: ${bare.join(',')}`);
+  const scopes = quotas.flatMap(scopesOf).filter(scope => matchesScope(scope, counted, object));
+  const uncovered = limitedScopes(limited, counted, object).filter(l => !scopes.some(s => s.scopeName === l.scopeName));
+  // No 403 in Kubernetes, either.
+  if (uncovered.length)
+    throw new StatusError(500, '', `insufficient quota to match these scopes: [${uncovered.map(scopeText).join(' ')}]`);
 }
 
 /** What the quota has used once this object is written; undefined when it does not concern it. Throws 403. */
@@ -123,12 +160,13 @@ function chargeOf(
   if (!now) return undefined;
   const deny = (why: string) => forbidden(resource, name, why);
   const quotaName = quota.metadata.name ?? '';
-  if (!quota.status?.hard) throw deny(`status unknown for quota: ${quotaName}, resources: ${[...hard.keys()].sort()}`);
+  const used = amountsOf(quota.status?.used);
+  if ([...hard.keys()].some(r => !used.has(r)))
+    throw deny(`status unknown for quota: ${quotaName}, resources: ${[...hard.keys()].sort()}`);
   const added = increase(
     usageOf(counted, object, nowMs),
     before && old ? usageOf(counted, old, nowMs) : new Map<string, Quantity>(),
   );
-  const used = amountsOf(quota.status.used);
   const over: string[] = [];
   let charged = false;
   for (const [r, limit] of hard) {
@@ -145,7 +183,7 @@ function chargeOf(
         .sort()
         .map(r => `${r}=${of(r)}`)
         .join(',');
-    const usedBefore = amountsOf(quota.status.used);
+    const usedBefore = amountsOf(quota.status?.used);
     const requested = list(r => added.get(r)!.toString());
     const already = list(r => (usedBefore.get(r) ?? zeroQuantity).toString());
     const limited = list(r => hard.get(r)!.toString());

@@ -1,4 +1,5 @@
 // What plugins of admission are told by an AdmissionConfiguration, PodSecurity apart.
+import type { LimitedResource } from './limited-resources.ts';
 import type { EventLimit } from './optional/event-rate-limit.ts';
 import type { ImagePolicy } from './optional/image-policy.ts';
 import type { NodeSelectors } from './optional/pod-node-selector.ts';
@@ -11,4 +12,6 @@ export interface AdmissionSettings {
   readonly imagePolicy?: ImagePolicy;
   readonly nodeSelectors?: NodeSelectors;
   readonly podTolerations?: PodTolerations;
+  /** What ResourceQuota lets nobody use without a quota for it. */
+  readonly limitedResources?: readonly LimitedResource[];
 }
