@@ -1,9 +1,16 @@
 // What quotas count, of whom and when; kinds of use by name are tried in api/quota.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { builtinResources } from '../../api/resource.ts';
+import { conflict } from '../../api/status.ts';
+import { systemClock } from '../../base/clock.ts';
+import type { Client } from '../../client/client.ts';
+import type { WatchCache } from '../registry/watch-cache.ts';
 import { type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
+import type { AdmissionAttributes } from './admission.ts';
 import type { LimitedResource } from './limited-resources.ts';
+import { resourceQuota } from './resource-quota.ts';
 
 let server: TestServer;
 let api: Caller;
@@ -133,5 +140,41 @@ test('a pod holds what it was granted until it is given back', async () => {
   assert.match(
     refused.message,
     /exceeded quota: q, requested: requests.cpu=300m, used: requests.cpu=800m, limited: requests.cpu=1$/,
+  );
+});
+
+test('of two quotas none is charged twice when another write comes between', async () => {
+  const quotas = ['a', 'b'].map(name => ({
+    metadata: { name, namespace: 'ns' },
+    status: { hard: { 'count/secrets': '9' }, used: { 'count/secrets': '0' } },
+  }));
+  const latest = (key: string) => ({ key, object: quotas.find(q => `ns/${q.metadata.name}` === key) });
+  const snapshot = () => ({
+    scan(_prefix: string, _from: undefined, each: (stored: object) => boolean | undefined) {
+      for (const { metadata } of quotas) if (each(latest(`ns/${metadata.name}`))) return;
+    },
+  });
+  let conflicts = 1;
+  const updateStatus = async (_: object, { metadata, status }: Json) => {
+    if (metadata.name === 'b' && conflicts-- > 0) throw conflict({ group: '', resource: 'resourcequotas' }, 'b', 'x');
+    Object.assign(quotas.find(q => q.metadata.name === metadata.name)!, { status });
+  };
+  const plugin = resourceQuota({
+    quotas: { latest, snapshot } as unknown as WatchCache,
+    client: { updateStatus } as unknown as Client,
+    clock: systemClock,
+  });
+  await plugin.validate!({
+    operation: 'CREATE',
+    resource: builtinResources().byId('/v1/secrets'),
+    subresource: '',
+    namespace: 'ns',
+    name: 's',
+    object: { metadata: {} },
+    dryRun: false,
+  } as unknown as AdmissionAttributes);
+  assert.deepEqual(
+    quotas.map(q => q.status.used['count/secrets']),
+    ['1', '1'],
   );
 });

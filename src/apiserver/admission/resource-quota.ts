@@ -49,12 +49,15 @@ export function resourceQuota({ quotas, client, clock, limited = [] }: ResourceQ
   }
 
   async function charge(attributes: AdmissionAttributes, counted: Counted): Promise<void> {
+    /** By name: none is charged twice. */
+    const charged = new Set<string>();
     for (;;) {
       const all = quotasOf(attributes.namespace);
       // What a pod has to state comes before what it would exceed, whichever quota says so.
       for (const quota of all) requireStated(quota, counted, attributes);
       if (limited.length) requireCovered(all, limited, counted, attributes, clock.now());
       const charges = all.flatMap(quota => {
+        if (charged.has(quota.metadata.name)) return [];
         const used = chargeOf(quota, counted, attributes, clock.now());
         return used ? [{ quota, used }] : [];
       });
@@ -64,6 +67,7 @@ export function resourceQuota({ quotas, client, clock, limited = [] }: ResourceQ
           const draft = cloneDeep(quota);
           (draft.status as { used?: unknown }).used = listOf(used);
           await client.updateStatus(coreV1.resourcequotas, draft);
+          charged.add(quota.metadata.name);
         }
         return;
       } catch (error) {
