@@ -51,9 +51,9 @@ const itemType = (type: TypeRef | undefined) => (type?.kind === 'list' ? type.it
 function mergeMap(type: TypeRef | undefined, original: Plain, patch: Plain): Plain {
   const directive = own(patch, patchDirective);
   if (directive !== undefined) {
-    if (directive === 'replace') return adopt(patch) as Plain;
+    if (directive === 'replace') return asIs(patch) as Plain;
     if (directive === 'delete') return {};
-    if (directive !== 'merge') throw unexpected(`unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
+    throw unexpected(`unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
   }
   const out: Plain = { ...original };
   retainKeys(out, patch);
@@ -73,24 +73,30 @@ function mergeField(rule: FieldRule, out: Plain, key: string, value: unknown): v
   }
   const before = own(out, key);
   if (isPlain(before) && isPlain(value)) {
-    setKey(out, key, rule.replaces ? adopt(value) : mergeMap(rule.type, before, value));
+    setKey(out, key, rule.replaces ? asIs(value) : mergeMap(rule.type, before, value));
   } else if (Array.isArray(before) && Array.isArray(value) && rule.merges) {
     setKey(out, key, mergeList(rule, before, value));
-  } else setKey(out, key, adopt(value));
+  } else if (before === undefined) {
+    if (!hasDirective(value)) setKey(out, key, adopt(value));
+  } else setKey(out, key, asIs(value));
 }
 
-// What had nothing to merge with: directives and nulls have no meaning in it any more.
-function adopt(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    return value.filter(item => !(isPlain(item) && Object.hasOwn(item, patchDirective))).map(adopt);
-  }
+const hasDirective = (value: unknown): boolean => isPlain(value) && Object.hasOwn(value, patchDirective);
+
+/** What had nothing to merge with: parts that say how to merge are left out, whatever they say. */
+const adopt = (value: unknown): unknown => withoutDirectives(value, hasDirective);
+
+/** What stands in the place of something, or is an item of its own: it means what it says beside its directives. */
+const asIs = (value: unknown): unknown => withoutDirectives(value, () => false);
+
+function withoutDirectives(value: unknown, leftOut: (part: unknown) => boolean): unknown {
+  if (Array.isArray(value)) return value.filter(item => !leftOut(item)).map(item => withoutDirectives(item, leftOut));
   if (!isPlain(value)) return value;
   const out: Plain = {};
   for (const key of Object.keys(value)) {
     const child = value[key];
-    if (child === null || child === undefined || isDirective(key)) continue;
-    if (isPlain(child) && child[patchDirective] === 'delete') continue;
-    setKey(out, key, adopt(child));
+    if (child === null || child === undefined || isDirective(key) || leftOut(child)) continue;
+    setKey(out, key, withoutDirectives(child, leftOut));
   }
   return out;
 }
@@ -140,9 +146,14 @@ function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain):
     }
     if (!Array.isArray(before) && !Array.isArray(added)) continue;
     const live = Array.isArray(before) ? before : [];
+    if (live.length + (added?.length ?? 0) === 0) throw unexpected('no elements in any of the given slices');
     const kept = (own(out, key) as unknown[] | undefined | null) ?? [];
-    const merged = Array.isArray(added) ? mergeList(rule, kept, added) : kept;
     checkOrder(rule, added ?? [], order);
+    const merged = !Array.isArray(added)
+      ? kept
+      : Array.isArray(before)
+        ? mergeList(rule, kept, added)
+        : (adopt(added) as unknown[]).filter(item => !(Array.isArray(removed) && removed.includes(item)));
     setKey(out, key, orderBySetElementOrder(merged, order, live, rule.mergeKey));
     done.add(key);
   }
@@ -152,17 +163,18 @@ function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain):
 // Every item of the patch must be in the stated order, in that order.
 function checkOrder(rule: FieldRule, added: readonly unknown[], order: readonly unknown[]): void {
   const idOf = (item: unknown) => (rule.mergeKey && isPlain(item) ? item[rule.mergeKey] : item);
-  let at = 0;
-  for (const item of added) {
-    if (isPlain(item) && Object.hasOwn(item, patchDirective)) continue;
-    while (at < order.length && !equalJson(idOf(order[at]), idOf(item))) at++;
-    if (at >= order.length) {
-      throw badRequest(
-        `The order in patch list:\n${goText(added)}\n doesn't match ${orderPrefix} list:\n${goText(order)}\n`,
-      );
-    }
-    at++;
+  const present = rule.mergeKey ? added.filter(item => !(isPlain(item) && item[patchDirective] === 'delete')) : added;
+  if (rule.mergeKey) for (const item of present) if (!hasDirective(item)) mergeKeyOf(item, rule.mergeKey);
+  let next = 0;
+  for (const named of order) {
+    // Items with other directives are no items; behind the last one that is named they count all the same.
+    while (next < present.length && hasDirective(present[next])) next++;
+    if (next < present.length && equalJson(idOf(named), idOf(present[next]))) next++;
   }
+  if (order.length > 0 && next < present.length)
+    throw badRequest(
+      `The order in patch list:\n${goText(added)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`,
+    );
 }
 
 function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonly unknown[]): unknown[] {
@@ -173,13 +185,16 @@ function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonl
   const { mergeKey } = rule;
   if (!mergeKey) throw unexpected('cannot merge lists without merge key');
   const { kept, rest, replaced } = applyItemDirectives(original, patch, mergeKey);
-  if (replaced) return rest.map(adopt);
+  if (replaced) {
+    for (const item of rest) mergeKeyOf(item, mergeKey);
+    return rest.map(asIs);
+  }
   const type = itemType(rule.type);
   const merged = [...kept];
   for (const item of rest) {
     const id = mergeKeyOf(item, mergeKey);
     const at = merged.findIndex(m => isPlain(m) && equalJson(m[mergeKey], id));
-    if (at < 0) merged.push(adopt(item));
+    if (at < 0) merged.push(asIs(item));
     else merged[at] = mergeMap(type, merged[at] as Plain, item as Plain);
   }
   return orderMerged(merged, rest, kept, mergeKey);
