@@ -77,6 +77,11 @@ export class FieldErrors {
     this.add('FieldValueInvalid', field, `Invalid value${render(value)}${detail ? `: ${detail}` : ''}`);
   }
 
+  /** Of a value that is too large, or too secret, to be shown. */
+  invalidUnshown(field: FieldPath, detail: string): void {
+    this.add('FieldValueInvalid', field, `Invalid value: ${detail}`);
+  }
+
   notSupported(field: FieldPath, value: unknown, supported: readonly string[]): void {
     const list = supported.map(quote).join(', ');
     this.add(

@@ -125,6 +125,15 @@ export function validateSuccessPolicy(spec: JobSpec, at: FieldPath, errors: Fiel
   }
 }
 
+/** The intervals that `1,3-5` names, both ends of each; of what is malformed no matter what. */
+export const expandIndexes = (text: string): (readonly [number, number])[] =>
+  text === ''
+    ? []
+    : text.split(',').map(part => {
+        const [first, last = first] = part.split('-').map(Number);
+        return [first!, last!];
+      });
+
 /** How many indexes `1,3-5` names; the complaint if it is malformed or goes beyond `completions`. */
 export function countIndexes(text: string, completions: number): number | string {
   if (text === '') return 0;

@@ -252,3 +252,112 @@ test('an old schedule with a zone may stay', () => {
   assert.deepEqual(errors, []);
   assert.equal(cronJobStrategy.warnings!(object, before, ruleContext()).length, 1);
 });
+
+const condition = (type: string) => ({ type, status: 'True' }) as const;
+const TIME = '2026-01-01T00:00:10Z';
+const EARLIER = '2026-01-01T00:00:00Z';
+const done = (...types: string[]) => ({ startTime: EARLIER, conditions: types.map(condition) });
+const without = (end: string, sign: string) =>
+  `status.conditions: Invalid value: cannot set ${end}=True condition without the ${sign}=true condition`;
+const both = (a: string, b: string) => `status.conditions: Invalid value: cannot set ${a} and ${b} conditions`;
+
+/** Of a job with these fields of its spec: the status before, the one that is written, and what is wrong with it. */
+const STATUSES: readonly (readonly [spec: object, before: object, now: object, ...errors: string[]])[] = [
+  [{}, {}, { active: 1, ready: 1 }],
+  [{}, {}, { active: 1, ready: 2 }, 'status.ready: Invalid value: 2: cannot set more ready pods than active'],
+  [{}, { active: 1, ready: 2 }, { active: 1, ready: 2, startTime: TIME }],
+  [
+    {},
+    {},
+    { uncountedTerminatedPods: { succeeded: ['a', ''], failed: ['a'] } },
+    'status.uncountedTerminatedPods.succeeded[1]: Invalid value: "": must not be empty',
+    'status.uncountedTerminatedPods.failed[0]: Duplicate value: "a"',
+  ],
+  [{}, {}, { ...done('SuccessCriteriaMet', 'Complete'), completionTime: TIME }],
+  [{}, {}, done('FailureTarget', 'Failed')],
+  [{}, {}, done('Failed'), without('Failed', 'FailureTarget')],
+  [
+    {},
+    {},
+    done('Complete'),
+    without('Complete', 'SuccessCriteriaMet'),
+    'status.completionTime: Required value: completionTime is required for Complete jobs',
+  ],
+  [
+    {},
+    {},
+    { ...done('SuccessCriteriaMet', 'Complete', 'FailureTarget', 'Failed'), completionTime: TIME },
+    both('Complete=True', 'Failed=true'),
+    both('Complete=True', 'FailureTarget=true'),
+    both('Failed=True', 'SuccessCriteriaMet=true'),
+    both('SuccessCriteriaMet=true', 'FailureTarget=true'),
+  ],
+  [
+    {},
+    done('SuccessCriteriaMet', 'FailureTarget', 'Complete', 'Failed'),
+    { startTime: EARLIER },
+    ...['Failed', 'Complete', 'FailureTarget'].map(
+      t => `status.conditions: Invalid value: cannot disable the terminal ${t}=True condition`,
+    ),
+    'status.conditions: Invalid value: cannot disable the SuccessCriteriaMet=True condition',
+  ],
+  [
+    {},
+    {},
+    { startTime: TIME, completionTime: EARLIER },
+    `status.completionTime: Invalid value: "${EARLIER}": cannot set completionTime when there is no Complete=True condition`,
+    `status.completionTime: Invalid value: "${EARLIER}": completionTime cannot be set before startTime`,
+  ],
+  [
+    {},
+    {},
+    {
+      ...done('FailureTarget', 'Failed'),
+      startTime: undefined,
+      active: 1,
+      terminating: 2,
+      uncountedTerminatedPods: { failed: ['a'] },
+    },
+    'status.active: Invalid value: 1: active>0 is invalid for finished job',
+    'status.startTime: Required value: startTime is required for finished job',
+    'status.uncountedTerminatedPods: Invalid value: {"failed":["a"]}: uncountedTerminatedPods needs to be empty for finished job',
+    'status.terminating: Invalid value: 2: terminating>0 is invalid for finished job',
+  ],
+  [
+    { completions: 3 },
+    {},
+    { completedIndexes: '0-3', failedIndexes: '2,1' },
+    'status.completedIndexes: Invalid value: "0-3": error parsing completedIndexes: too large index: "3"',
+    'status.failedIndexes: Invalid value: "2,1": error parsing failedIndexes: non-increasing order, previous: 2, current: 1',
+    'status.completedIndexes: Invalid value: "0-3": cannot set non-empty completedIndexes when non-indexed completion mode',
+    'status.failedIndexes: Invalid value: "2,1": cannot set non-null failedIndexes when backoffLimitPerIndex is null',
+    'status.failedIndexes: Invalid value: "2,1": failedIndexes and completedIndexes overlap',
+  ],
+  [
+    { completions: 3, completionMode: 'Indexed', backoffLimitPerIndex: 1 },
+    {},
+    { completedIndexes: '0,2', failedIndexes: '1' },
+  ],
+  [
+    {},
+    { failed: 2, succeeded: 2 },
+    { failed: 1, succeeded: 1 },
+    'status.failed: Invalid value: 1: cannot decrease the failed counter',
+    'status.succeeded: Invalid value: 1: cannot decrease the succeeded counter',
+  ],
+  [{ completions: 3, completionMode: 'Indexed' }, { succeeded: 2 }, { succeeded: 1 }],
+  [
+    {},
+    { startTime: EARLIER },
+    { startTime: TIME },
+    'status.startTime: Required value: startTime cannot be removed for unsuspended job',
+  ],
+  [{ suspend: true }, { startTime: EARLIER }, {}],
+  [{}, { startTime: EARLIER, conditions: [condition('Suspended')] }, { startTime: TIME }],
+];
+
+for (const [spec, before, now, ...errors] of STATUSES)
+  test(`status ${JSON.stringify(before)} to ${JSON.stringify(now)}`.slice(0, 110), () => {
+    const old = stored(spec, before);
+    assert.deepEqual(update(jobStrategy, { ...old, status: now }, old, ruleContext('status')).errors, errors);
+  });

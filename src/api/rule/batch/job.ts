@@ -3,7 +3,7 @@ import { type FieldErrors, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { IMMUTABLE, isDns1123Label } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
-import type { Job, JobSpec, JobStatus } from '../../type/batch-v1.ts';
+import type { Job, JobSpec } from '../../type/batch-v1.ts';
 import type { PodSpec, PodTemplateSpec } from '../../type/core-v1.ts';
 import { podTemplateDefaults } from '../core/pod-default.ts';
 import { dropTemplateFields } from '../core/pod-gate.ts';
@@ -12,9 +12,9 @@ import { hostnameWarnings, MISMATCH, selects, validateCounters } from '../core/w
 import { hasKeys, validateLabelSelector } from '../meta.ts';
 import { semanticEqual, sortedRecord } from '../record.ts';
 import { validateJobSpec } from './job-spec.ts';
+import { validateJobStatusUpdate } from './job-status.ts';
 
 const SPEC = path('spec');
-const STATUS = path('status');
 const TEMPLATE_LABELS = SPEC.child('template', 'metadata', 'labels');
 const NAME_LABELS = ['job-name', 'batch.kubernetes.io/job-name'];
 const UID_LABELS = ['controller-uid', 'batch.kubernetes.io/controller-uid'];
@@ -98,7 +98,7 @@ const FIXED = ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'ma
 
 function validateUpdate(now: Job, old: Job, errors: FieldErrors, context: RuleContext): void {
   if (context.subresource === 'status') {
-    validateStatusUpdate(now.status, old.status, errors);
+    validateJobStatusUpdate(now, old, errors);
     return;
   }
   validateCompletions(now.spec, old.spec, errors);
@@ -143,23 +143,6 @@ function mutableTemplate(template: PodTemplateSpec, old: Job, context: RuleConte
       spec[list] = template.spec?.[list]?.map((c, i) => ({ ...c, resources: before.spec?.[list]?.[i]?.resources }));
   }
   return { ...template, metadata, spec: spec as unknown as PodSpec } as PodTemplateSpec;
-}
-
-function validateStatusUpdate(now: JobStatus, old: JobStatus, errors: FieldErrors): void {
-  const finished = (status: JobStatus, type: string) =>
-    status.conditions?.some(c => c.type === type && c.status === 'True') ?? false;
-  for (const type of ['Complete', 'Failed']) {
-    if (finished(old, type) && !finished(now, type))
-      errors.invalid(
-        STATUS.child('conditions'),
-        now.conditions ?? [],
-        `cannot disable the terminal ${type}=True condition`,
-      );
-  }
-  if (finished(now, 'Complete') && finished(now, 'Failed'))
-    errors.invalid(STATUS.child('conditions'), now.conditions, 'cannot set Complete=True and Failed=True conditions');
-  if (old.completionTime !== undefined && now.completionTime !== old.completionTime)
-    errors.invalid(STATUS.child('completionTime'), now.completionTime, 'field is immutable');
 }
 
 export const jobStrategy: Strategy<Job> = {

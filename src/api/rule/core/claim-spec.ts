@@ -46,7 +46,8 @@ function validateDataSource(spec: PersistentVolumeClaimSpec, at: FieldPath, erro
   if (namespace)
     for (const m of isDns1123Label(namespace)) errors.invalid(at.child('dataSourceRef', 'namespace'), namespace, m);
   if (!dataSource || !dataSourceRef) return;
-  const wrong = (why: string) => errors.invalid(at, at.child('dataSource').toString(), why);
+  // Kubernetes shows a path here, and of a path nothing can be seen.
+  const wrong = (why: string) => errors.invalid(at, {}, why);
   if (namespace) wrong('may not be specified when dataSourceRef.namespace is specified');
   else if ((['apiGroup', 'kind', 'name'] as const).some(k => (dataSource[k] ?? '') !== (dataSourceRef[k] ?? '')))
     wrong('must match dataSourceRef');

