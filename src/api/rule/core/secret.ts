@@ -6,9 +6,11 @@ import type { Strategy } from '../../strategy.ts';
 import type { Secret } from '../../type/core-v1.ts';
 import { sortedRecord } from '../record.ts';
 import { binaryBytes, MAX_DATA_BYTES, validateStillImmutable } from './immutable-data.ts';
+import { keyPairFault } from './key-pair.ts';
 
 const DATA = path('data');
 const TYPE = path('type');
+const TLS = 'kubernetes.io/tls';
 const ACCOUNT_KEY = 'kubernetes.io/service-account.name';
 
 const utf8 = new TextEncoder();
@@ -62,7 +64,7 @@ const TYPES: Readonly<Record<string, (secret: Secret, errors: FieldErrors) => vo
   'kubernetes.io/ssh-auth': (secret, errors) => {
     if (!secret.data?.['ssh-privatekey']) errors.required(DATA.key('ssh-privatekey'));
   },
-  'kubernetes.io/tls': (secret, errors) => needs(secret, errors, 'tls.crt', 'tls.key'),
+  [TLS]: (secret, errors) => needs(secret, errors, 'tls.crt', 'tls.key'),
 };
 
 export const secretStrategy: Strategy<Secret> = {
@@ -76,5 +78,9 @@ export const secretStrategy: Strategy<Secret> = {
   validateUpdate(now, old, errors) {
     if ((now.type ?? '') !== (old.type ?? '')) errors.invalid(TYPE, now.type, IMMUTABLE);
     validateStillImmutable(now, old, ['data'], errors);
+  },
+  warnings({ type, data }) {
+    const fault = type === TLS ? keyPairFault(data?.['tls.crt'], data?.['tls.key']) : undefined;
+    return fault === undefined ? [] : [fault];
   },
 };
