@@ -12,6 +12,13 @@ import { claimWarnings } from './volume-warning.ts';
 
 const SPEC = path('spec');
 const STATUS = path('status');
+const RESIZES = [
+  'ControllerResizeInfeasible',
+  'ControllerResizeInProgress',
+  'NodeResizeInfeasible',
+  'NodeResizeInProgress',
+  'NodeResizePending',
+];
 const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class';
 
 type Claim = PersistentVolumeClaim;
@@ -99,6 +106,11 @@ export const claimStrategy: Strategy<Claim> = {
     if (context.subresource === 'status') {
       for (const [name, value] of Object.entries(claim.status?.capacity ?? {}))
         validateResourceAmount(name, value, STATUS.child('capacity').key(name), errors);
+      for (const [name, value] of Object.entries(claim.status?.allocatedResources ?? {}))
+        validateResourceAmount(name, value, STATUS.child('allocatedResources').key(name), errors);
+      for (const [name, value] of Object.entries(claim.status?.allocatedResourceStatuses ?? {}))
+        if (!RESIZES.includes(value))
+          errors.notSupported(STATUS.child('allocatedResourceStatus').key(name), value, RESIZES);
     } else validateClaimSpec(claim.spec, SPEC, errors);
   },
   validateUpdate(now, old, errors, context) {

@@ -36,7 +36,7 @@ const leadingZero = /(^|\.)0\d/;
 const beyond = 'must not have bits set beyond the prefix length';
 
 /** Of an IPv4 address in IPv6's clothes the address itself. */
-function canonicalIp(text: string): string | undefined {
+export function canonicalIp(text: string): string | undefined {
   const ip = parseIp(text);
   if (!ip) return undefined;
   const own = isIpv4Mapped(ip) ? ip.subarray(12) : ip;

@@ -191,3 +191,12 @@ test('the old name of a source drops what it cannot say', () => {
   const old = { ...claimOf({ dataSource: other, dataSourceRef: other, volumeMode: 'Filesystem' }), status: {} };
   assert.deepEqual(update(claimStrategy, old, old as never).object.spec.dataSource, other);
 });
+
+test('how a claim grows', () => {
+  const old = { ...claimOf({}), status: {} };
+  const status = { allocatedResources: { storage: '-1' }, allocatedResourceStatuses: { storage: 'Growing' } };
+  assert.deepEqual(update(claimStrategy, { ...old, status }, old as never, ruleContext('status')).errors, [
+    'status.allocatedResources[storage]: Invalid value: "-1": must be greater than or equal to 0',
+    'status.allocatedResourceStatus[storage]: Unsupported value: "Growing": supported values: "ControllerResizeInfeasible", "ControllerResizeInProgress", "NodeResizeInfeasible", "NodeResizeInProgress", "NodeResizePending"',
+  ]);
+});

@@ -4,6 +4,7 @@ import { IMMUTABLE, isDns1123Subdomain, isIpAddress, isPathSegmentName } from '.
 import type { Strategy } from '../../strategy.ts';
 import type { IPAddress, ServiceCIDR } from '../../type/networking-v1.ts';
 import { familyOf, validateCidr } from '../core/ip-value.ts';
+import { canonicalIp } from '../core/ip-warning.ts';
 import { deepEqual } from '../record.ts';
 
 const CIDRS = path('spec.cidrs');
@@ -47,10 +48,17 @@ export const serviceCidrStrategy: Strategy<ServiceCIDR> = {
   },
 };
 
+/** One address has one name. */
+function isAddressName(name: string): readonly string[] {
+  const complaints = isIpAddress(name);
+  if (complaints.length > 0) return complaints;
+  return canonicalIp(name) === name ? [] : ['must be a canonical format IP address'];
+}
+
 export const ipAddressStrategy: Strategy<IPAddress> = {
   nameRule: 'any',
   validate({ metadata, spec }, errors) {
-    for (const m of isIpAddress(metadata.name ?? '')) errors.invalid(path('metadata.name'), metadata.name, m);
+    for (const m of isAddressName(metadata.name ?? '')) errors.invalid(path('metadata.name'), metadata.name, m);
     const parent = spec?.parentRef;
     if (!parent) {
       errors.required(PARENT);

@@ -56,6 +56,14 @@ test('ranges that are not written as everybody writes them', () => {
   ]);
 });
 
+test('an address has one name', () => {
+  const spec = { parentRef: { resource: 'services', name: 's' } };
+  assert.deepEqual(wrong(ipAddressStrategy, { spec }, { name: '2001:db8::1' }), []);
+  assert.deepEqual(wrong(ipAddressStrategy, { spec }, { name: '2001:DB8::1' }), [
+    'metadata.name: Invalid value: "2001:DB8::1": must be a canonical format IP address',
+  ]);
+});
+
 test('the group of who has an address', () => {
   const parentRef = { group: 'A', resource: 'services', name: 's' };
   assert.match(

@@ -1,13 +1,15 @@
 // The status of ResourceClaims: what they were given, who uses it, what drivers tell of it.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
-import { IMMUTABLE, isCidr } from '../../name-rule.ts';
+import { IMMUTABLE } from '../../name-rule.ts';
 import type {
   AllocatedDeviceStatus,
   AllocationResult,
   DeviceRequestAllocationResult,
   ResourceClaim,
 } from '../../type/resource-v1.ts';
+import { validateConditions } from '../condition.ts';
+import { isInterfaceAddress } from '../core/interface-address.ts';
 import { validateNodeSelector } from '../core/node-selector.ts';
 import { deepEqual } from '../record.ts';
 import {
@@ -144,8 +146,12 @@ function validateDevice(
   if (!given.has(idOf(device))) errors.invalid(at, idOf(device), 'must be an allocated device in the claim');
   const count = device.conditions?.length ?? 0;
   if (count > MAX_CONDITIONS) errors.tooMany(at.child('conditions'), count, MAX_CONDITIONS);
-  if (device.data !== undefined && Buffer.byteLength(JSON.stringify(device.data)) > MAX_DATA)
+  validateConditions(device.conditions, at.child('conditions'), errors);
+  const { data } = device;
+  if (data !== undefined && Buffer.byteLength(JSON.stringify(data)) > MAX_DATA)
     errors.tooLong(at.child('data'), MAX_DATA);
+  else if (data !== undefined && (typeof data !== 'object' || Array.isArray(data)))
+    errors.invalid(at.child('data'), '<value omitted>', 'must be a valid JSON object');
   validateNetwork(device, at.child('networkData'), errors);
 }
 
@@ -162,7 +168,7 @@ function validateNetwork({ networkData }: AllocatedDeviceStatus, at: FieldPath, 
     errors,
     ip => ip,
     (ip, p) => {
-      for (const m of isCidr(ip)) errors.invalid(p, ip, m);
+      for (const m of isInterfaceAddress(ip)) errors.invalid(p, ip, m);
     },
   );
 }

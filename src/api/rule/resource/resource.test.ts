@@ -238,6 +238,18 @@ test('what drivers tell of devices is about devices that the claim has, and goes
     status({ allocation, devices: [{ ...id, networkData: { ips: ['10.0.0.1'] } }] }, { allocation }).errors.join(),
     /^status\.devices\[0\]\.networkData\.ips\[0\]: Invalid value: "10\.0\.0\.1"/,
   );
+  // An address of an interface has bits beyond its network's.
+  const told = { ...id, networkData: { ips: ['192.0.2.5/24', '2001:db8::5/64'] }, data: { a: 1 } };
+  assert.deepEqual(status({ allocation, devices: [told] }, { allocation }).errors, []);
+  const condition = { type: 'A', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' };
+  assert.deepEqual(
+    status({ allocation, devices: [{ ...id, data: [1], conditions: [condition] }] }, { allocation }).errors,
+    [
+      'status.devices[0].conditions[0].reason: Required value: must be set',
+      'status.devices[0].data: Invalid value: "<value omitted>": must be a valid JSON object',
+    ],
+  );
+
   const gone = status({ devices: [id] }, { allocation, devices: [id] });
   assert.deepEqual([gone.errors, (gone.object as Any).status], [[], {}]);
   const reservedFor = [{ resource: 'pods', name: 'p', uid: 'u' }];
