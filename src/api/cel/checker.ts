@@ -331,7 +331,7 @@ export class Checker {
   #rangeTypes(node: Fold, range: CelType): [CelType, CelType] {
     if (range.kind === 'list') return [t.int, range.item];
     if (range.kind === 'map') return [range.key, range.value];
-    if (range.kind !== 'dyn' && range.kind !== 'param')
+    if ((range.kind !== 'dyn' && range.kind !== 'param') || t.isAny(range))
       this.#error(
         node.range.at,
         `expression of type '${typeText(this.#bindings.substitute(range))}' cannot be range of a comprehension (must be list, map, or dynamic)`,

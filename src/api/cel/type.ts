@@ -5,7 +5,8 @@
  * part in whether two types are equal.
  */
 export type CelType =
-  | { readonly kind: ScalarKind; readonly maxSize?: number }
+  /** `any`: of dyn, a value of plain JSON: its numbers are doubles, and it is no range of a comprehension. */
+  | { readonly kind: ScalarKind; readonly maxSize?: number; readonly any?: true }
   | {
       readonly kind: 'list';
       readonly item: CelType;
@@ -50,6 +51,7 @@ export interface CelField {
 
 const scalar = (kind: ScalarKind): CelType => ({ kind });
 export const dyn = scalar('dyn');
+export const any: CelType = { kind: 'dyn', any: true };
 export const bool = scalar('bool');
 export const int = scalar('int');
 export const uint = scalar('uint');
@@ -82,6 +84,8 @@ export function objectType(name: string, fields: () => ReadonlyMap<string, CelFi
   };
 }
 
+export const isAny = (type: CelType): boolean => type.kind === 'dyn' && 'any' in type;
+
 /** As cel-go prints a type in messages: `list(string)`, `google.protobuf.Timestamp`. */
 export function typeText(type: CelType): string {
   switch (type.kind) {
@@ -104,6 +108,6 @@ export function typeText(type: CelType): string {
     case 'param':
       return type.name;
     default:
-      return type.kind;
+      return isAny(type) ? 'any' : type.kind;
   }
 }

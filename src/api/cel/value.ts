@@ -4,7 +4,7 @@ import { CelFault } from './fault.ts';
 import { step, stepText } from './meter.ts';
 import { CelDuration, CelTimestamp, durationText, parseDuration, parseTimestamp, timestampText } from './time.ts';
 import type { CelObjectType, CelType } from './type.ts';
-import { dyn } from './type.ts';
+import { dyn, isAny } from './type.ts';
 
 /** int is bigint, double is number; everything else is what its class says. */
 export type CelValue =
@@ -88,7 +88,7 @@ export class CelList {
 
   static ofJson(items: readonly unknown[], type: CelType): CelList {
     const known = type.kind === 'list' ? type : undefined;
-    return new CelList(items, known?.item ?? dyn, known?.listType, undefined, known?.keys ?? []);
+    return new CelList(items, known?.item ?? (isAny(type) ? type : dyn), known?.listType, undefined, known?.keys ?? []);
   }
 
   static concat(a: CelList, b: CelList): CelList {
@@ -256,11 +256,11 @@ export function adapt(raw: unknown, type: CelType): CelValue {
     case 'string':
       return adaptString(raw, type);
     case 'number':
-      if (type.kind === 'double') return raw;
+      if (type.kind === 'double' || isAny(type)) return raw;
       if (Number.isSafeInteger(raw)) return type.kind === 'uint' ? new CelUint(BigInt(raw)) : BigInt(raw);
       return raw;
     case 'bigint':
-      return type.kind === 'double' ? Number(raw) : type.kind === 'uint' ? new CelUint(raw) : raw;
+      return type.kind === 'double' || isAny(type) ? Number(raw) : type.kind === 'uint' ? new CelUint(raw) : raw;
     case 'boolean':
       return raw;
     case 'object':
@@ -273,7 +273,7 @@ export function adapt(raw: unknown, type: CelType): CelValue {
   if (isCelObject(raw)) return raw;
   const object = raw as Record<string, unknown>;
   if (type.kind === 'object') return new CelObject(object, type);
-  return new JsonMap(object, type.kind === 'map' ? type.value : dyn);
+  return new JsonMap(object, type.kind === 'map' ? type.value : isAny(type) ? type : dyn);
 }
 
 function adaptString(raw: string, type: CelType): CelValue {

@@ -73,11 +73,39 @@ func encryption(text string) error {
 	return nil
 }
 
-func main() {
-	var cases []Case
+func read[T any]() []T {
+	var cases []T
 	if err := json.NewDecoder(os.Stdin).Decode(&cases); err != nil {
 		panic(err)
 	}
+	return cases
+}
+
+func write(cases any) {
+	e := json.NewEncoder(os.Stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	if err := e.Encode(cases); err != nil {
+		panic(err)
+	}
+}
+
+// Cases in, the same with answers out.
+func main() {
+	switch os.Args[1] {
+	case "configurations":
+		configurations()
+	case "tokens":
+		cases := read[TokenCase]()
+		for i := range cases {
+			cases[i].answer()
+		}
+		write(cases)
+	}
+}
+
+func configurations() {
+	cases := read[Case]()
 	for i := range cases {
 		c := &cases[i]
 		var err error
@@ -94,8 +122,5 @@ func main() {
 			c.Error = err.Error()
 		}
 	}
-	e := json.NewEncoder(os.Stdout)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	e.Encode(cases)
+	write(cases)
 }

@@ -198,7 +198,7 @@ export function doubleText(v: number): string {
   if (!Number.isFinite(v)) return v > 0 ? '+Inf' : '-Inf';
   if (Object.is(v, -0)) return '-0';
   const abs = Math.abs(v);
-  if (abs !== 0 && (abs < 1e-4 || abs >= 1e21)) {
+  if (abs !== 0 && (abs < 1e-4 || abs >= 1e6)) {
     return v.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
   }
   return String(v);

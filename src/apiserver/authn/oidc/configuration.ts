@@ -59,7 +59,7 @@ export interface CompiledAuthenticator {
   readonly userRules: readonly Rule[];
 }
 
-const claims = { claims: t.map(t.string, t.dyn) };
+const claims = { claims: t.map(t.string, t.any) };
 const userFields: Readonly<Record<string, CelType>> = {
   username: t.string,
   uid: t.string,

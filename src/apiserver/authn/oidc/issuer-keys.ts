@@ -1,13 +1,12 @@
 // The keys of a token issuer, as its discovery document leads to them.
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../../../base/clock.ts';
+import { quote } from '../../../base/quote.ts';
 import { CredentialError } from '../user.ts';
 import type { JwtAuthenticator } from './configuration.ts';
+import { getText } from './issuer-request.ts';
 import type { JwksFetches } from './jwks-fetches.ts';
 
-const requestMs = 10_000;
-const maxBytes = 1 << 20;
 // A token with an unknown key must not make us ask the issuer each time.
 const retryMs = 10_000;
 
@@ -30,8 +29,14 @@ export class IssuerKeys {
     this.#fetches = fetches;
   }
 
-  /** Rejects with CredentialError unless one of the issuer's keys signed this text. */
-  async verify(text: Buffer, signature: Buffer, algorithm: string, keyId: string | undefined): Promise<void> {
+  /** Rejects with CredentialError unless one of the issuer's keys signed this token. */
+  verifyToken(token: string, { alg = '', kid }: { readonly alg?: string; readonly kid?: string }): Promise<void> {
+    const end = token.lastIndexOf('.');
+    const signature = Buffer.from(token.slice(end + 1), 'base64url');
+    return this.#verify(Buffer.from(token.slice(0, end)), signature, alg, kid);
+  }
+
+  async #verify(text: Buffer, signature: Buffer, algorithm: string, keyId: string | undefined): Promise<void> {
     if (this.#signed(text, signature, algorithm, keyId)) return;
     if (this.#asking || this.#askedMs === undefined || this.#clock.monotonic() - this.#askedMs >= retryMs) {
       this.#asking ??= this.#ask().finally(() => {
@@ -85,34 +90,8 @@ export class IssuerKeys {
   }
 
   #get(url: string): Promise<string> {
-    const { certificateAuthority: ca } = this.#issuer;
-    return new Promise((resolve, reject) => {
-      if (!url.startsWith('https://')) return reject(new Error(`get ${JSON.stringify(url)}: https is needed`));
-      const request = httpsRequest(url, {
-        ...(ca ? { ca } : {}),
-        headers: { accept: 'application/json' },
-        agent: false,
-      });
-      const timer = this.#clock.after(requestMs, () => request.destroy(new Error('context deadline exceeded')));
-      request.on('close', () => timer.cancel());
-      request.on('error', error => reject(new Error(`Get ${JSON.stringify(url)}: ${error.message}`)));
-      request.on('response', response => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > maxBytes) request.destroy(new Error('response too large'));
-          else chunks.push(chunk);
-        });
-        response.on('end', () => {
-          if (response.statusCode !== 200)
-            return reject(new Error(`Get ${JSON.stringify(url)}: ${response.statusCode}`));
-          resolve(Buffer.concat(chunks).toString());
-        });
-        response.on('error', reject);
-      });
-      request.end();
-    });
+    if (!url.startsWith('https://')) return Promise.reject(new Error(`get ${quote(url)}: https is needed`));
+    return getText({ url, ca: this.#issuer.certificateAuthority, clock: this.#clock });
   }
 }
 
@@ -128,7 +107,7 @@ const algorithms: Readonly<Record<string, { type: string; hash: string; curve?: 
   ES512: { type: 'ec', hash: 'sha512', curve: 'secp521r1' },
 };
 
-export const isKnownAlgorithm = (name: string): boolean => Object.hasOwn(algorithms, name);
+export const algorithmNames: readonly string[] = Object.keys(algorithms).sort();
 
 function isSigned(key: KeyObject, algorithm: string, text: Buffer, signature: Buffer): boolean {
   const { type, hash, curve, pss } = algorithms[algorithm]!;

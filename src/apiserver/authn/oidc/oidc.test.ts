@@ -73,14 +73,14 @@ test('claims become a user', async () => {
     user: { name: 'oidc:me', uid: '7', groups: ['g:a', 'g:b'] },
     audiences: ['api'],
   });
-  assert.deepEqual((await identify(config, tokenOf({ groups: 'one' })))?.user.groups, ['g:one']);
+  assert.deepEqual((await identify(config, tokenOf({ groups: 'one', id: '7' })))?.user.groups, ['g:one']);
 });
 
 test('expressions map and judge claims and users', async () => {
   const config = jwt(
     {
       username: { expression: 'claims.sub + "@" + claims.realm' },
-      groups: { expression: 'claims.roles.map(r, "role:" + r)' },
+      groups: { expression: 'dyn(claims.roles).map(r, "role:" + r)' },
       extra: [{ key: 'example.com/tenant', valueExpression: 'claims.realm' }],
     },
     {
@@ -112,7 +112,7 @@ test('what is forged, late, early, for others or unverified is refused', async (
   await refusedWith(identify(config, `${tokenOf(mail).split('.').slice(0, 2).join('.')}.AAAA`), /failed to verify/);
   await refusedWith(
     (async () => identify(config, tokenOf(mail, rsa.privateKey, 'none')))(),
-    /unexpected signature algorithm/,
+    /signed with unsupported algorithm, expected \["ES256" .* got "none"/,
   );
   assert.equal(await identify(config, tokenOf({ iss: 'https://elsewhere' })), undefined);
 });
@@ -308,4 +308,53 @@ test('metrics tell when an issuer gave its keys, which, and when it did not', as
   const broken = oidcAuthenticator({ jwt: [{ ...lost, issuer: { ...lost.issuer, discoveryURL } }], ...options });
   await assert.rejects(async () => broken.authenticateToken(tokenOf({}), ['api']));
   assert.deepEqual(await told(), [`${name}_timestamp_seconds{${labels},result="failure"} ${atSeconds}`]);
+});
+
+test('groups that a token only refers to are asked of their source, which signs them too', async () => {
+  let answer = '';
+  let authorization: string | undefined;
+  const source = await startTestExtension((request, response) => {
+    authorization = request.headers.authorization;
+    response.end(answer);
+  });
+  try {
+    const ca = [issuer, source].map(e => Buffer.from(e.caBundle, 'base64').toString()).join('');
+    const config = jwt({ username: { claim: 'sub', prefix: '' }, groups: { claim: 'groups', prefix: 'g:' } });
+    const trusting = { ...config, issuer: { ...config.issuer, certificateAuthority: ca } };
+    const token = tokenOf({
+      _claim_names: { groups: 'src' },
+      _claim_sources: { src: { endpoint: `${source.url}/groups`, access_token: 'let me' } },
+    });
+    answer = tokenOf({ groups: ['far', 'away'] });
+    assert.deepEqual((await identify(trusting, token))?.user.groups, ['g:far', 'g:away']);
+    assert.equal(authorization, 'Bearer let me');
+    const refused = (why: RegExp) =>
+      refusedWith(
+        identify(trusting, token),
+        new RegExp(
+          `^oidc: could not expand distributed claims: while getting distributed claim "groups": ${why.source}`,
+        ),
+      );
+    answer = tokenOf({ groups: ['far'] }, ec.privateKey, 'ES256');
+    await refused(/oidc: verify token: failed to verify signature/);
+    answer = tokenOf({ groups: ['far'], aud: 'other' });
+    await refused(/verify distributed claim token: oidc: expected audience "k8s" got \["other"\]/);
+    answer = tokenOf({});
+    await refused(/could not find distributed claim "groups"/);
+    answer = 'nothing';
+    await refused(/not a signed token with an issuer/);
+    const odd = tokenOf({ _claim_names: { groups: 's' }, _claim_sources: { s: { endpoint: 'x://y' } } });
+    await refusedWith(identify(trusting, odd), /Get "x:\/\/y": unsupported protocol scheme "x"$/);
+    assert.deepEqual(
+      (
+        await identify(
+          trusting,
+          tokenOf({ groups: ['here'], _claim_names: { groups: 's' }, _claim_sources: { s: {} } }),
+        )
+      )?.user.groups,
+      ['g:here'],
+    );
+  } finally {
+    await source.stop();
+  }
 });

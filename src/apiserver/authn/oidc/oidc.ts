@@ -1,11 +1,13 @@
 // Tokens of OpenID Connect issuers.
 import type { Clock } from '../../../base/clock.ts';
 import { decodeJws } from '../jws.ts';
-import { CredentialError, type TokenAuthenticator, type TokenIdentity } from '../user.ts';
+import { CredentialError, type TokenAuthenticator, type UserInfo } from '../user.ts';
 import { userOf } from './claims.ts';
 import { type CompiledAuthenticator, compileAuthenticators, type JwtAuthenticator } from './configuration.ts';
-import { IssuerKeys, isKnownAlgorithm } from './issuer-keys.ts';
+import { DistributedClaims } from './distributed-claims.ts';
+import { IssuerKeys } from './issuer-keys.ts';
 import type { JwksFetches } from './jwks-fetches.ts';
+import { claimsFault, headerFault } from './token-fault.ts';
 
 export interface OidcOptions {
   readonly jwt: readonly JwtAuthenticator[];
@@ -22,7 +24,11 @@ export function oidcAuthenticator({ jwt, ownIssuers, apiAudiences, clock, fetche
   const issuers = new Map(
     compileAuthenticators(jwt, ownIssuers).map(compiled => [
       compiled.source.issuer.url,
-      { compiled, keys: new IssuerKeys(compiled.source.issuer, clock, fetches) },
+      {
+        compiled,
+        keys: new IssuerKeys(compiled.source.issuer, clock, fetches),
+        distributed: new DistributedClaims(compiled.source, clock),
+      },
     ]),
   );
   fetches?.keep(new Set(issuers.keys()));
@@ -33,39 +39,26 @@ export function oidcAuthenticator({ jwt, ownIssuers, apiAudiences, clock, fetche
       const asked = audiences.filter(a => apiAudiences.includes(a));
       // Somebody else's token.
       if (!jws || !issuer || asked.length === 0) return undefined;
-      const { alg = '', kid } = jws.header;
-      if (!isKnownAlgorithm(alg))
-        throw new CredentialError(
-          `oidc: verify token: malformed jwt: unexpected signature algorithm ${JSON.stringify(alg)}`,
-        );
-      return identify();
-
-      async function identify(): Promise<TokenIdentity> {
-        const end = token.lastIndexOf('.');
-        const signature = Buffer.from(token.slice(end + 1), 'base64url');
-        checkClaims(issuer!.compiled, jws!.claims, clock.now());
-        await issuer!.keys.verify(Buffer.from(token.slice(0, end)), signature, alg, kid);
-        return { user: userOf(issuer!.compiled, jws!.claims), audiences: asked };
-      }
+      return identify(issuer, token, clock.now()).then(user => ({ user, audiences: asked }));
     },
   };
 }
 
-const leewayMs = 5 * 60_000;
+interface Issuer {
+  readonly compiled: CompiledAuthenticator;
+  readonly keys: Pick<IssuerKeys, 'verifyToken'>;
+  readonly distributed: Pick<DistributedClaims, 'expand'>;
+}
 
-function checkClaims(
-  { source }: CompiledAuthenticator,
-  claims: Readonly<Record<string, unknown>>,
+/** Rejects with CredentialError for a token of this issuer that is not to be believed, or makes no user. */
+export async function identify(
+  { compiled, keys, distributed }: Issuer,
+  token: string,
   nowMs: number,
-): void {
-  const { aud, exp, nbf } = claims;
-  const meant = (Array.isArray(aud) ? aud : [aud]).filter(a => typeof a === 'string');
-  const { audiences } = source.issuer;
-  if (!audiences.some(a => meant.includes(a)))
-    throw new CredentialError(
-      `oidc: verify token: expected audience in ${JSON.stringify(audiences)} got ${JSON.stringify(meant)}`,
-    );
-  if (typeof exp !== 'number' || exp * 1000 < nowMs) throw new CredentialError('oidc: verify token: token is expired');
-  if (typeof nbf === 'number' && nowMs + leewayMs < nbf * 1000)
-    throw new CredentialError('oidc: verify token: current time before the nbf (not before) time');
+): Promise<UserInfo> {
+  const { header, claims } = decodeJws(token)!;
+  const fault = headerFault(header) ?? claimsFault(compiled.source.issuer.audiences, claims, nowMs);
+  if (fault) throw new CredentialError(`oidc: verify token: oidc: ${fault}`);
+  await keys.verifyToken(token, header);
+  return userOf(compiled, await distributed.expand(claims));
 }

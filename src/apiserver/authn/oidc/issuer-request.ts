@@ -1,0 +1,46 @@
+// GETs to issuers: bounded in time and size.
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Clock } from '../../../base/clock.ts';
+import { quote } from '../../../base/quote.ts';
+
+const requestMs = 10_000;
+const maxBytes = 1 << 20;
+
+export interface IssuerRequest {
+  readonly url: string;
+  /** PEM. Default: the machine's own authorities. */
+  readonly ca?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly clock: Clock;
+}
+
+/** The body of a 200. Rejects with an error that begins with `Get "URL": `. */
+export function getText({ url, ca, headers, clock }: IssuerRequest): Promise<string> {
+  const failed = (why: string) => new Error(`Get ${quote(url)}: ${why}`);
+  const scheme = URL.parse(url)?.protocol.slice(0, -1) ?? '';
+  if (scheme !== 'https' && scheme !== 'http')
+    return Promise.reject(failed(`unsupported protocol scheme ${quote(scheme)}`));
+  return new Promise((resolve, reject) => {
+    const options = { ...(ca ? { ca } : {}), headers: { accept: 'application/json', ...headers }, agent: false };
+    const request = scheme === 'https' ? httpsRequest(url, options) : httpRequest(url, options);
+    const timer = clock.after(requestMs, () => request.destroy(new Error('context deadline exceeded')));
+    request.on('close', () => timer.cancel());
+    request.on('error', error => reject(failed(error.message)));
+    request.on('response', (response: IncomingMessage) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > maxBytes) request.destroy(new Error('response too large'));
+        else chunks.push(chunk);
+      });
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString());
+        else reject(failed(String(response.statusCode)));
+      });
+      response.on('error', reject);
+    });
+    request.end();
+  });
+}
