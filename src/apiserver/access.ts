@@ -11,12 +11,13 @@ import type { UserInfo } from './authn/user.ts';
 import { createAuthorization } from './authz/authorization.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import { bootstrapPolicy, nodeRules, reconcile } from './authz/bootstrap-policy.ts';
-import { type ImpersonationMode, impersonated } from './authz/impersonation.ts';
+import { asksToImpersonate, type ImpersonationMode, impersonated } from './authz/impersonation.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
 import type { ApiContext, CallHandler } from './context.ts';
 import { WebhookClient } from './extension/webhook-client.ts';
 import type { PathHandler } from './handler.ts';
+import { distinctHeaders } from './http/distinct-headers.ts';
 import type { Exchange } from './http/exchange.ts';
 import { attributesOf } from './request-attributes.ts';
 import type { RequestInfo } from './request-info.ts';
@@ -29,7 +30,7 @@ export interface Access {
   authenticate(credentials: Credentials): UserInfo | Promise<UserInfo>;
   /** Throws 403 when the user asks to be somebody it may not be. */
   impersonate(
-    exchange: Pick<Exchange, 'headers' | 'query'>,
+    exchange: Pick<Exchange, 'headers' | 'rawHeaders' | 'query'>,
     user: UserInfo,
     info: RequestInfo,
   ): UserInfo | Promise<UserInfo>;
@@ -85,11 +86,13 @@ function impersonation(context: ApiContext, authorizer: Authorizer, metrics?: Me
   const usual = new Lru<ImpersonationMode>(mostImpersonators);
   const onDecided = (mode: string, allowed: boolean) =>
     attempts?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
-  return ({ headers, query }, user, info) =>
-    impersonated({
-      ...{ headers, user, authorizer, usual, onDecided },
+  return ({ headers, rawHeaders, query }, user, info) => {
+    if (!asksToImpersonate(headers)) return user;
+    return impersonated({
+      ...{ headers: distinctHeaders(rawHeaders), user, authorizer, usual, onDecided },
       ...(constrained ? { action: () => attributesOf(info, user, query) } : {}),
     });
+  };
 }
 
 function nodeAuthorizer(context: ApiContext, informers: InformerFactory): NodeAuthorizer {

@@ -48,6 +48,9 @@ export class AuditedExchange implements Exchange {
   get headers() {
     return this.#inner.headers;
   }
+  get rawHeaders() {
+    return this.#inner.rawHeaders;
+  }
   get peer() {
     return this.#inner.peer;
   }

@@ -9,6 +9,7 @@ import { FollowedFile } from '../configuration/followed-file.ts';
 import type { ApiContext } from '../context.ts';
 import type { WebhookClient } from '../extension/webhook-client.ts';
 import type { PathHandler } from '../handler.ts';
+import { distinctHeaders } from '../http/distinct-headers.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { onlyGet } from '../respond.ts';
 import type { ApiServerOptions } from '../server-options.ts';
@@ -35,7 +36,7 @@ import {
 } from './user.ts';
 import { webhookTokenAuthenticator } from './webhook-token.ts';
 
-export type Credentials = Pick<Exchange, 'headers' | 'peer' | 'path'>;
+export type Credentials = Pick<Exchange, 'headers' | 'rawHeaders' | 'peer' | 'path'>;
 
 export interface Authentication {
   /** Throws 401. */
@@ -190,7 +191,7 @@ function requestAuthentication(
     ...(options.frontProxyCa ? { frontProxyCaPem: options.frontProxyCa } : {}),
     clock,
   });
-  return ({ headers, peer, path }) => {
+  return ({ headers, rawHeaders, peer, path }) => {
     let peerCertificate: PeerCertificate | undefined;
     try {
       peerCertificate = certificateOf(peer, verify);
@@ -203,7 +204,8 @@ function requestAuthentication(
     }
     const bearerToken = bearerTokenOf(headers.authorization);
     const request: AuthnRequest = {
-      headers,
+      // A proxy sends a line for each group, and names of groups may hold commas.
+      headers: peerCertificate?.authority === 'frontProxy' ? distinctHeaders(rawHeaders) : headers,
       path,
       ...(bearerToken ? { bearerToken } : {}),
       ...(peerCertificate ? { peerCertificate } : {}),

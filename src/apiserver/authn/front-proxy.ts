@@ -1,5 +1,6 @@
 // Users named in headers by a proxy that shows a certificate of the front-proxy authority.
 import { percentDecoded } from '../../base/percent.ts';
+import { quote } from '../../base/quote.ts';
 import { type Authenticator, type AuthnRequest, CredentialError } from './user.ts';
 
 export interface FrontProxyOptions {
@@ -12,9 +13,13 @@ export interface FrontProxyOptions {
   readonly extraHeadersPrefixes?: readonly string[];
 }
 
-const small = (names: readonly string[]) => names.map(name => name.toLowerCase());
+const small = (names: readonly string[]) =>
+  names.map(name => {
+    if (!name.trim()) throw new Error(`empty header ${quote(name)}`);
+    return name.trim().toLowerCase();
+  });
 
-/** Several groups come as an array, one entry a header line. */
+/** Throws an error for a header without a name. Several groups come as an array, one entry a header line. */
 export function frontProxyAuthenticator(options: FrontProxyOptions = {}): Authenticator {
   const { allowedNames = [] } = options;
   const usernames = small(options.usernameHeaders ?? ['X-Remote-User']);
@@ -41,7 +46,7 @@ export function frontProxyAuthenticator(options: FrontProxyOptions = {}): Authen
       return {
         name,
         ...(uid ? { uid } : {}),
-        groups: groups.flatMap(header => valuesOf(headers[header])),
+        groups: groups.flatMap(header => valuesOf(headers[header]).filter(Boolean)),
         ...(extra ? { extra } : {}),
       };
     },
@@ -57,11 +62,12 @@ function extraOf(
 ): Record<string, readonly string[]> | undefined {
   let extra: Record<string, readonly string[]> | undefined;
   for (const [header, value] of Object.entries(headers)) {
-    const prefix = prefixes.find(p => header.startsWith(p));
-    if (!prefix) continue;
-    extra ??= {};
-    const key = percentDecoded(header.slice(prefix.length));
-    extra[key] = [...(extra[key] ?? []), ...valuesOf(value)];
+    for (const prefix of prefixes) {
+      if (!header.startsWith(prefix)) continue;
+      extra ??= {};
+      const key = percentDecoded(header.slice(prefix.length));
+      extra[key] = [...(extra[key] ?? []), ...valuesOf(value)];
+    }
   }
   return extra;
 }

@@ -101,7 +101,7 @@ test('front proxy headers count only behind its certificate', () => {
 });
 
 test('token file', () => {
-  const users = parseTokenFile('# tokens\nt1,jane,u1,"dev, ops"\n\nt2,joe,u2\n,ghost,u3\n"t,3","a ""b""",u4,x\n');
+  const users = parseTokenFile('t1,jane,u1,"dev,ops"\n\nt2,joe,u2\n,ghost,u3\n"t,3","a ""b""",u4,x\n');
   assert.deepEqual(
     [...users],
     [

@@ -1,4 +1,5 @@
 // From several authenticators to one answer: a user, or 401.
+import { isUtf8 } from 'node:buffer';
 import { type StatusError, unauthorized } from '../../api/status.ts';
 import {
   type Authenticator,
@@ -167,11 +168,17 @@ const websocketTokenPrefix = 'base64url.bearer.authorization.k8s.io.';
 
 /** Browsers cannot set headers on a WebSocket: the token comes as a subprotocol, which the handshake must not repeat. */
 export function websocketTokenOf(protocols: readonly string[]): { token?: string; protocols: readonly string[] } {
-  const found = protocols.find(p => p.startsWith(websocketTokenPrefix));
-  if (!found) return { protocols };
-  const token = Buffer.from(found.slice(websocketTokenPrefix.length), 'base64url').toString('utf8');
+  const offered = protocols.filter(p => p.startsWith(websocketTokenPrefix));
+  const found = offered.find(p => p.length > websocketTokenPrefix.length);
+  if (found === undefined) return { protocols };
+  if (offered.length > 1) throw new CredentialError('multiple base64.bearer.authorization tokens specified');
+  const encoded = found.slice(websocketTokenPrefix.length);
+  if (!/^[\w-]*$/.test(encoded) || encoded.length % 4 === 1)
+    throw new CredentialError('invalid base64.bearer.authorization token encoding');
+  const bytes = Buffer.from(encoded, 'base64url');
+  if (!isUtf8(bytes)) throw new CredentialError('invalid base64.bearer.authorization token');
   const rest = protocols.filter(p => p !== found);
   // With nothing else offered there is nothing to agree on.
-  if (!rest.length || !token) throw new CredentialError('missing additional subprotocol');
-  return { token, protocols: rest };
+  if (!rest.length) throw new CredentialError('missing additional subprotocol');
+  return { token: bytes.toString('utf8'), protocols: rest };
 }

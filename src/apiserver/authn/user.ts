@@ -1,4 +1,5 @@
 // Who a request comes from, and the contract of everything that finds out.
+import { isDns1123Label, isDns1123Subdomain } from '../../api/name-rule.ts';
 
 /** Shared and never changed; the same credential gives the same object, so that authorizers can remember by identity. */
 export interface UserInfo {
@@ -91,7 +92,8 @@ export function parseServiceAccountUsername(username: string): { namespace: stri
   if (!username.startsWith(serviceAccountPrefix)) return undefined;
   const parts = username.slice(serviceAccountPrefix.length).split(':');
   const [namespace, name] = parts;
-  return parts.length === 2 && namespace && name ? { namespace, name } : undefined;
+  if (parts.length !== 2 || isDns1123Label(namespace!).length || isDns1123Subdomain(name!).length) return undefined;
+  return { namespace: namespace!, name: name! };
 }
 
 /** The user of a component inside the control plane that acts as a service account. */

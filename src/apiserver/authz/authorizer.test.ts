@@ -68,7 +68,7 @@ function granting(...rights: string[]): Authorizer & { asked: string[] } {
 }
 
 async function become(
-  headers: Record<string, string>,
+  given: Record<string, string | string[]>,
   authorizer: Authorizer,
   user: UserInfo = { name: 'u', groups: [] },
 ): Promise<[UserInfo, ImpersonationMode | '']> {
@@ -76,6 +76,7 @@ async function become(
   const onDecided = (mode: ImpersonationMode | '') => {
     decided = mode;
   };
+  const headers = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, [value].flat()]));
   return [await impersonated({ headers, user, authorizer, action: () => attributes, onDecided }), decided];
 }
 
@@ -92,6 +93,9 @@ test('impersonation takes the right to be somebody and to do this as somebody', 
   );
 });
 
+const distinct = (headers: Record<string, string>) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]));
+
 test('some are impersonated by the old right alone; what a user was allowed by last is tried first', async () => {
   const allowAll: Authorizer = { authorize: () => ({ decision: 'allow', reason: '' }) };
   const usual = new Lru<ImpersonationMode>(2);
@@ -101,7 +105,7 @@ test('some are impersonated by the old right alone; what a user was allowed by l
       mode = decided;
     };
     await impersonated({
-      headers: { 'impersonate-user': 'jane', ...headers },
+      headers: distinct({ 'impersonate-user': 'jane', ...headers }),
       user: { name: user, groups: [] },
       ...{ authorizer: allowAll, action: () => attributes, usual, onDecided },
     });
@@ -119,7 +123,12 @@ test('some are impersonated by the old right alone; what a user was allowed by l
 
 test('whom nobody names cannot be impersonated', () => {
   const refused = (headers: Record<string, string>) => () =>
-    impersonated({ headers, user: { name: 'u', groups: [] }, authorizer: granting() });
+    impersonated({
+      headers: distinct(headers),
+      user: { name: 'u', groups: [] },
+      authorizer: granting(),
+      action: () => attributes,
+    });
   const said = (value: string) => ({
     message: `requested &user.DefaultInfo{${value}} without impersonating a user name`,
   });
@@ -144,7 +153,7 @@ test('the right to impersonate at all still does, with every header', async () =
   );
   const headers = {
     'impersonate-user': 'jane',
-    'impersonate-group': 'a, b',
+    'impersonate-group': ['a', 'b'],
     'impersonate-uid': '7',
     'impersonate-extra-example.com%2fteam': 'blue',
   };
@@ -152,7 +161,7 @@ test('the right to impersonate at all still does, with every header', async () =
     { name: 'jane', uid: '7', groups: ['a', 'b', 'system:authenticated'], extra: { 'example.com/team': ['blue'] } },
     'legacy',
   ]);
-  assert.throws(() => impersonated({ headers: { 'impersonate-uid': '7' }, user: attributes.user, authorizer: all }));
+  assert.throws(() => impersonated({ headers: { 'impersonate-uid': ['7'] }, user: attributes.user, authorizer: all }));
   const own = await become(
     { 'impersonate-user': 'system:serviceaccount:ns:bob' },
     granting('impersonate /serviceaccounts ns/bob'),
@@ -169,7 +178,7 @@ test('nodes and service accounts have modes of their own', async () => {
     extra: { 'authentication.kubernetes.io/node-name': [on] },
   });
   const associated = () =>
-    granting('impersonate-on:associated-node:get /pods ns/p', `impersonate:associated-node ${group}/nodes /`);
+    granting('impersonate-on:associated-node:get /pods ns/p', `impersonate:associated-node ${group}/nodes /*`);
   assert.deepEqual(await become(node, associated(), agent('n1')), [
     { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] },
     'associated-node',

@@ -58,7 +58,7 @@ test('HTTP/2: only the stream that stops is given up', async () => {
   const server = createHttp2();
   server.on(
     'stream',
-    (stream: ServerHttp2Stream, headers) => void echo(impatient(new Http2Exchange(stream, headers, nobody))),
+    (stream: ServerHttp2Stream, headers) => void echo(impatient(new Http2Exchange(stream, headers, nobody, []))),
   );
   const port = await listening(server);
   const session = connectHttp2(`http://127.0.0.1:${port}`);
@@ -81,7 +81,7 @@ test('HTTP/2: only the stream that stops is given up', async () => {
 test('HTTP/2: an answer without a body ends a stream on which more is sent than anybody reads', async () => {
   const server = createHttp2();
   server.on('stream', (stream: ServerHttp2Stream, headers) =>
-    new Http2Exchange(stream, headers, nobody).respond(405, {}),
+    new Http2Exchange(stream, headers, nobody, []).respond(405, {}),
   );
   const session = connectHttp2(`http://127.0.0.1:${await listening(server)}`);
   for (const method of ['HEAD', 'POST']) {
@@ -101,7 +101,7 @@ test('an answer that has begun and is refused then is cut off', async () => {
     exchange.respond(500, {}, 'no');
   };
   const two = createHttp2();
-  two.on('stream', (stream: ServerHttp2Stream, headers) => fail(new Http2Exchange(stream, headers, nobody)));
+  two.on('stream', (stream: ServerHttp2Stream, headers) => fail(new Http2Exchange(stream, headers, nobody, [])));
   const session = connectHttp2(`http://127.0.0.1:${await listening(two)}`);
   const stream = session.request({ ':path': '/' });
   await assert.rejects(stream.toArray(), /NGHTTP2_INTERNAL_ERROR/);
@@ -123,7 +123,7 @@ test('what follows an answer goes nowhere', async () => {
     assert.equal(exchange.sentCode, 504);
   };
   const two = createHttp2();
-  two.on('stream', (stream: ServerHttp2Stream, headers) => twice(new Http2Exchange(stream, headers, nobody)));
+  two.on('stream', (stream: ServerHttp2Stream, headers) => twice(new Http2Exchange(stream, headers, nobody, [])));
   const session = connectHttp2(`http://127.0.0.1:${await listening(two)}`);
   assert.equal((await session.request({ ':path': '/' }).setEncoding('utf8').toArray()).join(''), 'late');
   session.close();
@@ -143,7 +143,7 @@ test('a body that is there at once needs no timer', async () => {
       if (ms > 0) timers.push(ms);
       return set(ms, then);
     };
-    void echo(new Http2Exchange(stream, headers, nobody));
+    void echo(new Http2Exchange(stream, headers, nobody, []));
   });
   const session = connectHttp2(`http://127.0.0.1:${await listening(server)}`);
   const ask = async (send: (stream: ClientHttp2Stream) => void) => {

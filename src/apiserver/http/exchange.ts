@@ -17,8 +17,10 @@ export interface Exchange {
   readonly rawQuery: string;
   /** What was asked for, as it was sent. */
   readonly uri: string;
-  /** By lower-case name. */
+  /** By lower-case name; a header given several times is joined by comma and space. */
   readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they were sent. */
+  readonly rawHeaders: readonly string[];
   readonly peer: PeerIdentity;
   /** 'HTTP/2.0' or 'HTTP/1.1'. */
   readonly protocol: string;
@@ -112,6 +114,7 @@ export class Http2Exchange implements Exchange {
   readonly rawQuery: string;
   readonly uri: string;
   readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/2.0';
   readonly input: ServerHttp2Stream;
@@ -126,9 +129,11 @@ export class Http2Exchange implements Exchange {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders & { ':method'?: string; ':path'?: string },
     peer: PeerIdentity,
+    rawHeaders: readonly string[],
   ) {
     this.input = stream;
     this.headers = headers;
+    this.rawHeaders = rawHeaders;
     this.peer = peer;
     this.method = headers[':method'] ?? 'GET';
     this.uri = headers[':path'] ?? '/';
@@ -199,6 +204,7 @@ export class Http1Exchange implements Exchange {
   readonly rawQuery: string;
   readonly uri: string;
   readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
   readonly peer: PeerIdentity;
   readonly protocol = 'HTTP/1.1';
   readonly input: IncomingMessage;
@@ -213,6 +219,7 @@ export class Http1Exchange implements Exchange {
     this.input = request;
     this.#response = response;
     this.headers = request.headers;
+    this.rawHeaders = request.rawHeaders;
     this.peer = peer;
     this.method = request.method ?? 'GET';
     this.uri = request.url ?? '/';

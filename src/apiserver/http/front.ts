@@ -90,18 +90,23 @@ export function createFront(options: FrontOptions): Front {
     const peer = arriving ?? new PeerIdentity(undefined);
     // Node's default window makes p99 of concurrent writes 100 ms and more.
     session.setLocalWindowSize(windowBytes);
-    session.on('stream', (stream, headers) => serveStream(stream, headers, peer));
+    session.on('stream', (stream, headers, _flags, rawHeaders) => serveStream(stream, headers, peer, rawHeaders));
     session.on('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
   });
   http2.on('sessionError', () => {});
 
-  function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: PeerIdentity): void {
+  function serveStream(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    peer: PeerIdentity,
+    rawHeaders: readonly string[],
+  ): void {
     const { ':method': method, ':path': uri = '/' } = headers as Record<string, string>;
     const isReadable = isReadableUri(uri);
     const asksServer = method === 'OPTIONS' && uri === '*';
     if (isReadable && !asksServer) {
-      options.handle(new Http2Exchange(stream, headers, peer));
+      options.handle(new Http2Exchange(stream, headers, peer, rawHeaders));
       return;
     }
     stream.on('error', () => {});

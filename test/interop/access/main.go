@@ -101,6 +101,18 @@ func main() {
 			cases[i].answer()
 		}
 		write(cases)
+	case "impersonation":
+		cases := read[ImpersonationCase]()
+		for i := range cases {
+			cases[i].answer()
+		}
+		write(cases)
+	case "credentials":
+		cases := read[CredentialCase]()
+		for i := range cases {
+			cases[i].answer()
+		}
+		write(cases)
 	}
 }
 

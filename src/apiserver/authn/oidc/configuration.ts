@@ -6,11 +6,11 @@ import { parse } from '../../../api/cel/parser.ts';
 import type { CelType } from '../../../api/cel/type.ts';
 import * as t from '../../../api/cel/type.ts';
 import { FieldErrors, type FieldPath, path } from '../../../api/field-error.ts';
-import { isDns1123Subdomain, isDomainPrefixedPath } from '../../../api/name-rule.ts';
 import { messageOf } from '../../../base/assert.ts';
 import { parseGoUrl } from '../../../base/go-url.ts';
 import { parseCertificates } from '../../../base/x509.ts';
 import { throwErrors } from '../../configuration/document.ts';
+import { domainPathErrors } from '../extra-key.ts';
 
 export interface JwtAuthenticator {
   readonly issuer: {
@@ -316,25 +316,13 @@ class Compiler {
       this.#errors.required(at);
       return;
     }
-    checkDomainPath(key, at, this.#errors);
+    this.#errors.list.push(...domainPathErrors(key, at).list);
+    const domain = key.includes('/') ? key.slice(0, key.indexOf('/')) : '';
+    for (const own of ['k8s.io', 'kubernetes.io'])
+      if (domain === own || domain.endsWith(`.${own}`))
+        this.#errors.invalid(at, key, 'k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use');
     if (key !== key.toLowerCase()) this.#errors.invalid(at, key, 'must be lowercase');
   }
-}
-
-function checkDomainPath(key: string, at: FieldPath, errors: FieldErrors): void {
-  const slash = key.indexOf('/');
-  if (slash <= 0 || slash === key.length - 1) {
-    for (const complaint of isDomainPrefixedPath(key)) errors.invalid(at, key, complaint);
-    return;
-  }
-  const domain = key.slice(0, slash);
-  const ofDomain = isDns1123Subdomain(domain);
-  for (const complaint of ofDomain) errors.invalid(at, domain, complaint);
-  if (!ofDomain.length)
-    for (const complaint of isDomainPrefixedPath(key)) errors.invalid(at, key.slice(slash + 1), complaint);
-  for (const own of ['k8s.io', 'kubernetes.io'])
-    if (domain === own || domain.endsWith(`.${own}`))
-      errors.invalid(at, key, 'k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use');
 }
 
 const unverified =
