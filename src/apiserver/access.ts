@@ -12,6 +12,7 @@ import { createAuthorization } from './authz/authorization.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import { bootstrapPolicy, nodeRules, reconcile } from './authz/bootstrap-policy.ts';
 import { asksToImpersonate, type ImpersonationMode, impersonated } from './authz/impersonation.ts';
+import { impersonationMeter } from './authz/impersonation-meter.ts';
 import { followingGraph, NodeAuthorizer, nodeFeedResources } from './authz/node-authorizer.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
 import type { ApiContext, CallHandler } from './context.ts';
@@ -79,17 +80,12 @@ const mostImpersonators = 1000;
 
 function impersonation(context: ApiContext, authorizer: Authorizer, metrics?: Metrics): Access['impersonate'] {
   const constrained = context.featureEnabled('ConstrainedImpersonation');
-  const attempts = metrics?.counter('apiserver_impersonation_attempts_total', 'Attempts to impersonate.', [
-    'mode',
-    'decision',
-  ]);
   const usual = new Lru<ImpersonationMode>(mostImpersonators);
-  const onDecided = (mode: string, allowed: boolean) =>
-    attempts?.inc({ mode, decision: allowed ? 'allowed' : 'denied' });
+  const meter = metrics && impersonationMeter(metrics, context.clock);
   return ({ headers, rawHeaders, query }, user, info) => {
     if (!asksToImpersonate(headers)) return user;
     return impersonated({
-      ...{ headers: distinctHeaders(rawHeaders), user, authorizer, usual, onDecided },
+      ...{ headers: distinctHeaders(rawHeaders), user, authorizer, usual, ...meter?.() },
       ...(constrained ? { action: () => attributesOf(info, user, query) } : {}),
     });
   };

@@ -47,6 +47,9 @@ export interface HandlerOptions {
 export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {
   const { context, metrics, tracer } = options;
   const guarded = context.featureEnabled('UnauthenticatedHTTP2DOSMitigation');
+  const impersonating = context.featureEnabled('ConstrainedImpersonation')
+    ? 'constrainedimpersonation'
+    : 'impersonation';
   return arrived => {
     const audited = options.auditor?.begin(arrived);
     const exchange = audited?.exchange ?? arrived;
@@ -57,6 +60,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     const warnings: string[] = [];
     let acting: UserInfo | undefined;
     let deadline: Deadline | undefined;
+    let reached = false;
     let markMs = startMs;
     const spent: { -readonly [K in keyof Spent]?: Spent[K] } = {};
     const trace = tracer?.begin(exchange, startMs, () => acting);
@@ -82,7 +86,9 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     function done(answered: number): void {
       deadline?.end();
       const code = deadline?.isPast ? 504 : answered;
-      metrics.observe(info, exchange, code, startMs);
+      if (deadline?.isPast && info) metrics.dropped(info, 504);
+      // What was turned away before is counted by who did so.
+      if (reached || !info?.isResource) metrics.observe(info, exchange, code, startMs);
       if (trace) tracer!.end(trace, { info, exchange, code, endMs: context.clock.monotonic() });
       leave();
     }
@@ -132,8 +138,10 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       }
       if (!who) throw unauthorized();
       timed('authenticationMs');
+      markMs = context.clock.monotonic();
       const noted = audited?.identify(info, who);
       if (noted) await noted;
+      if (audited) metrics.filtered('audit', markMs);
       if (deadline?.isPast) {
         done(504);
         return;
@@ -151,6 +159,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         audited?.actsAs(user);
         timed('impersonationMs');
       }
+      metrics.filtered(impersonating, markMs);
       markMs = context.clock.monotonic();
       try {
         const entering = options.gate?.admit(info, user, exchange, startMs);
@@ -173,7 +182,8 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       audited?.annotate('authorization.k8s.io/decision', decision === 'allow' ? 'allow' : 'forbid');
       audited?.annotate('authorization.k8s.io/reason', reason);
       if (decision !== 'allow') throw unsniffed(forbiddenError(attributes, reason));
-      if (isLongRunning(info)) metrics.began(info, exchange);
+      reached = true;
+      if (isLongRunning(info)) metrics.began(info, exchange, startMs);
       const remote = options.aggregation?.remoteFor(info);
       if (remote) {
         // Nobody here sees where a watch elsewhere stops beginning.

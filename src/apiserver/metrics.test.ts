@@ -33,15 +33,56 @@ test('requests are counted by the labels of Kubernetes', async () => {
   observe(info('update', { name: 'd', subresource: 'status' }), exchange(), 200, 0);
   observe(info('create', { name: 'p', group: '', resource: 'pods', subresource: 'exec' }), exchange(), 101, 0);
   observe(info('patch', { name: 'd' }), exchange('application/apply-patch+yaml; charset=utf-8', 'dryRun=All'), 200, 0);
+  observe(info('deletecollection'), exchange(), 200, 0);
+  observe(info('watch'), exchange(), 200, 0);
   const text = await metrics.text();
   const lines = text.split('\n').filter(l => l.startsWith('apiserver_request_total{'));
   const label = (name: string) => lines.map(l => new RegExp(`[{,]${name}="([^"]*)"`).exec(l)![1]);
-  assert.deepEqual(label('verb'), ['POST', 'LIST', 'LIST', 'PUT', 'CONNECT', 'APPLY']);
-  assert.deepEqual(label('scope'), ['resource', 'namespace', 'cluster', 'resource', 'resource', 'resource']);
+  assert.deepEqual(label('verb'), ['POST', 'LIST', 'LIST', 'PUT', 'CONNECT', 'APPLY', 'DELETE', 'WATCH']);
+  assert.deepEqual(label('scope'), [
+    ...['resource', 'namespace', 'cluster', 'resource', 'resource', 'resource', 'namespace', 'namespace'],
+  ]);
   assert.deepEqual([...new Set(label('component'))], ['apiserver']);
-  assert.deepEqual(label('dry_run'), ['', '', '', '', '', 'All']);
+  assert.deepEqual(label('dry_run'), ['', '', '', '', '', 'All', '', '']);
   assert.match(text, /\napiserver_response_sizes_bucket\{verb="LIST",[^}]*scope="namespace",[^}]*le="10000"\} 1\n/);
   assert.match(text, /\napiserver_request_duration_seconds_count\{verb="POST",[^}]*\} 1\n/);
+  const promised = text.match(/^apiserver_request_sl[io]_duration_seconds_count\{verb="\w+"/gm)!;
+  const verbs = promised.map(line => /"(\w+)"/.exec(line)![1]);
+  assert.deepEqual(verbs, [...['POST', 'LIST', 'LIST', 'PUT', 'APPLY', 'DELETE'], ...verbs.slice(6)]);
+  assert.deepEqual(verbs.slice(6), verbs.slice(0, 6));
+  assert.match(text, /\napiserver_request_sli_duration_seconds_bucket\{verb="POST",[^}]*le="0.05"\} 1\n/);
+  assert.doesNotMatch(text, /apiserver_request_sli_duration_seconds_bucket\{[^}]*le="0.025"/);
+});
+
+test('of other pages those of health count, and what nobody serves does not', async () => {
+  const metrics = createMetrics();
+  const { observe } = requestMetrics(metrics, new VirtualClock(0), info => info.resource === 'pods');
+  const exchange = { headers: {}, query: new URLSearchParams(), sentBytes: 9, sentCode: 200, closed: false };
+  for (const path of ['/readyz', '/readyz/ping', '/version', '/apis', '/statusz', '/api/v1/pods', '/api/v1/none'])
+    observe(parseRequest('GET', path, exchange.query), exchange, 200, 0);
+  const lines = (await metrics.text()).split('\n').filter(l => l.startsWith('apiserver_request_total{'));
+  assert.deepEqual(
+    lines.map(l => l.match(/\w+="[^"]+"/g)!.join(' ')),
+    [
+      'verb="GET" subresource="/readyz" code="200"',
+      'verb="GET" resource="statusz" component="apiserver" code="200"',
+      'verb="LIST" version="v1" resource="pods" scope="cluster" component="apiserver" code="200"',
+    ],
+  );
+});
+
+test('a watch lasts until its exchange closes', async () => {
+  const metrics = createMetrics();
+  const clock = new VirtualClock(0);
+  const { began } = requestMetrics(metrics, clock);
+  let close = () => {};
+  const onClose = (fn: () => void) => {
+    close = fn;
+  };
+  began(parseRequest('GET', '/api/v1/pods', new URLSearchParams('watch=true')), { onClose }, clock.monotonic());
+  await clock.advance(3000);
+  close();
+  assert.match(await metrics.text(), /\napiserver_request_duration_seconds_sum\{verb="WATCH",[^}]*\} 3\n/);
 });
 
 test('names nobody serves do not fill the memory, nor hide those that are', async () => {

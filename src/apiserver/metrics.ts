@@ -7,6 +7,7 @@ import type { Metrics, Sample } from '../base/metrics.ts';
 import { own } from '../base/own.ts';
 import { removedRelease } from './deprecation.ts';
 import type { Exchange } from './http/exchange.ts';
+import { type Filter, filterSeconds } from './observe/filter-seconds.ts';
 import { applyMediaType } from './patch.ts';
 import type { RequestInfo } from './request-info.ts';
 
@@ -19,13 +20,17 @@ export interface RequestMetrics {
   ): void;
   /** A request was turned away because there was no room for it. */
   dropped(info: RequestInfo, code: number): void;
-  /** A watch or a stream began; it counts until its exchange closes. */
-  began(info: RequestInfo, exchange: Pick<Exchange, 'onClose'>): void;
+  /** A watch or a stream began; it counts until its exchange closes, and a watch lasts until then. */
+  began(info: RequestInfo, exchange: Pick<Exchange, 'onClose'>, startMs: number): void;
+  /** What a step before the handlers took. */
+  filtered(filter: Filter, startMs: number): void;
 }
 
 const latencyBuckets = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
 ];
+// What is measured against a promise begins with what is worth one.
+const sliBuckets = latencyBuckets.slice(2);
 const sizeBuckets = [1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
 
 const validationBuckets = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
@@ -51,10 +56,14 @@ export function requestMetrics(
   isServed: (info: RequestInfo) => boolean = () => true,
 ): RequestMetrics {
   const cells = new Map<string, Cell>();
-  metrics.source('apiserver_request_total', 'Requests by verb, resource and code.', 'counter', () =>
-    [...cells.values()].flatMap(({ labels, codes }) =>
-      [...codes].map(([code, value]) => ({ labels: { ...labels, code: String(code) }, value })),
-    ),
+  metrics.source(
+    'apiserver_request_total',
+    '[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
+    'counter',
+    () =>
+      [...cells.values()].flatMap(({ labels, codes }) =>
+        [...codes].map(([code, value]) => ({ labels: { ...labels, code: String(code) }, value })),
+      ),
   );
   const histogram = (name: string, help: string, read: (cell: Cell) => BucketCounts, drop: readonly string[]) =>
     metrics.source(name, help, 'histogram', () =>
@@ -62,18 +71,33 @@ export function requestMetrics(
         .filter(cell => read(cell).counts.some(n => n > 0))
         .flatMap(cell => bucketSamples(name, without(cell.labels, drop), read(cell))),
     );
-  histogram('apiserver_request_duration_seconds', 'Time to answer, in seconds.', c => c.seconds, []);
-  histogram('apiserver_response_sizes', 'Size of answers to reads, in bytes.', c => c.bytes, ['dry_run']);
-
-  const sli = 'apiserver_request_sli_duration_seconds';
-  metrics.source(sli, 'Time to answer, in seconds.', 'histogram', () =>
-    [...withoutDryRun(cells.values())]
-      .filter(({ seconds }) => seconds.counts.some(n => n > 0))
-      .flatMap(({ labels, seconds }) => bucketSamples(sli, labels, seconds)),
+  histogram(
+    'apiserver_request_duration_seconds',
+    '[STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
+    c => c.seconds,
+    [],
   );
+  histogram(
+    'apiserver_response_sizes',
+    '[STABLE] Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.',
+    c => c.bytes,
+    ['dry_run'],
+  );
+
+  const indicated =
+    'Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.';
+  for (const [name, help] of [
+    ['apiserver_request_sli_duration_seconds', `[ALPHA] ${indicated}`],
+    ['apiserver_request_slo_duration_seconds', `[ALPHA] ${indicated}`],
+  ] as const)
+    metrics.source(name, help, 'histogram', () =>
+      [...withoutDryRun(cells.values())]
+        .filter(({ seconds }) => seconds.counts.some(n => n > 0))
+        .flatMap(({ labels, seconds }) => bucketSamples(name, labels, seconds)),
+    );
   metrics.source(
     'apiserver_requested_deprecated_apis',
-    'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.',
+    '[STABLE] Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.',
     'gauge',
     () => deprecatedOf([...cells.values()].map(c => c.labels)),
   );
@@ -101,25 +125,27 @@ export function requestMetrics(
   const running = new Map<string, { readonly labels: Record<string, string>; value: number }>();
   metrics.source(
     'apiserver_longrunning_requests',
-    'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
+    '[STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
     'gauge',
     () => [...running.values()],
   );
 
   function cellOf(info: RequestInfo, verb: string, dryRun: string, most: number): Cell {
     const scope = scopeOf(info);
-    const key = `${verb} ${info.group} ${info.version} ${info.resource} ${info.subresource} ${scope}${dryRun}`;
+    const key = `${verb} ${info.group} ${info.version} ${info.resource} ${info.subresource} ${scope}${dryRun}${info.isResource ? '' : info.path}`;
     let cell = cells.get(key);
     if (!cell) {
       const { group, version, resource, subresource } = info;
       if (cells.size >= most) return cells.get(overflow) ?? add(overflow, {});
-      cell = add(key, { dry_run: dryRun, group, version, resource, subresource, scope, verb });
+      const page = info.isResource ? undefined : pages.get(info.path);
+      cell = add(key, { dry_run: dryRun, group, version, resource, subresource, scope, verb, ...page });
     }
     return cell;
   }
 
   function add(key: string, labels: Readonly<Record<string, string>>): Cell {
     const { verb = 'other', dry_run = '', group = '', version = '', resource = '', subresource = '' } = labels;
+    const { scope = '', component = 'apiserver' } = labels;
     const cell = new Cell({
       verb,
       dry_run,
@@ -127,8 +153,8 @@ export function requestMetrics(
       version,
       resource,
       subresource,
-      scope: labels.scope ?? '',
-      component: 'apiserver',
+      scope,
+      component,
     });
     cells.set(key, cell);
     return cell;
@@ -152,7 +178,10 @@ export function requestMetrics(
         ...{ code: String(code), component: 'apiserver', group, resource, scope, subresource, verb, version },
       }));
     },
-    began(info, exchange) {
+    filtered(filter, startMs) {
+      filterSeconds(metrics, filter).observe((clock.monotonic() - startMs) / 1000);
+    },
+    began(info, exchange, startMs) {
       const { group, version, resource, subresource } = info;
       const scope = scopeOf(info);
       const verb = verbOf(info, undefined);
@@ -165,12 +194,16 @@ export function requestMetrics(
       }
       const counted = found;
       counted.value++;
-      exchange.onClose(() => counted.value--);
+      const { seconds } = cellOf(info, verb, '', mostCells);
+      exchange.onClose(() => {
+        counted.value--;
+        if (info.verb === 'watch') seconds.observe((clock.monotonic() - startMs) / 1000);
+      });
     },
     observe(info, { headers, query, sentBytes, sentCode, closed }, code, startMs) {
-      if (!info) return;
+      if (!info || (info.isResource ? !isServed(info) : !pages.has(info.path))) return;
       const verb = verbOf(info, headers['content-type']);
-      if (sentCode === 0 && closed && code !== 101 && isServed(info)) abort(info, verb);
+      if (sentCode === 0 && closed && code !== 101) abort(info, verb);
       const cell = cellOf(
         info,
         verb,
@@ -190,14 +223,24 @@ export function requestMetrics(
   };
 }
 
-/** As though nobody had asked for a dry run. */
+/** What is counted besides resources, and as what. */
+const pages = new Map<string, Readonly<Record<string, string>>>([
+  ...['/healthz', '/livez', '/readyz'].map(path => [path, { component: '', subresource: path }] as const),
+  ...['statusz', 'flagz'].map(name => [`/${name}`, { resource: name }] as const),
+]);
+
+const unpromised = new Set(['WATCH', 'CONNECT']);
+
+/** As though nobody had asked for a dry run, without what lasts as long as its client likes. */
 function withoutDryRun(cells: Iterable<Cell>): Iterable<Pick<Cell, 'labels' | 'seconds'>> {
   const merged = new Map<string, Pick<Cell, 'labels' | 'seconds'>>();
   for (const { labels, seconds } of cells) {
+    if (unpromised.has(labels.verb!)) continue;
     const rest = without(labels, ['dry_run']);
     const key = Object.values(rest).join(' ');
-    const sum = merged.get(key) ?? { labels: rest, seconds: new BucketCounts(latencyBuckets) };
-    for (const [i, n] of seconds.counts.entries()) sum.seconds.counts[i]! += n;
+    const sum = merged.get(key) ?? { labels: rest, seconds: new BucketCounts(sliBuckets) };
+    const left = latencyBuckets.length - sliBuckets.length;
+    for (const [i, n] of seconds.counts.entries()) sum.seconds.counts[Math.max(0, i - left)]! += n;
     sum.seconds.sum += seconds.sum;
     merged.set(key, sum);
   }
@@ -229,9 +272,14 @@ const byValidation = (value: string) => ({
 const validating = new Set(['create', 'update', 'patch']);
 
 const connected = new Set(['exec', 'attach', 'portforward', 'proxy']);
-const methods: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' };
+const methods: Readonly<Record<string, string>> = {
+  create: 'POST',
+  update: 'PUT',
+  deletecollection: 'DELETE',
+  '': 'other',
+};
 
-/** As the method a client would name: GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, DELETECOLLECTION, CONNECT. */
+/** As the method a client would name: GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, CONNECT. */
 function verbOf({ isResource, verb, subresource }: RequestInfo, contentType: string | undefined): string {
   if (verb === 'patch' && contentType?.startsWith(applyMediaType)) return 'APPLY';
   return methodOf(verb, isResource ? subresource : '');

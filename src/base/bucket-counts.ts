@@ -1,5 +1,7 @@
 // A histogram that is counted in place and read when scraped: no look-up of labels at each observation.
 
+import { numberText } from './metric-number.ts';
+
 /** One line of a scrape. */
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -39,7 +41,7 @@ export function bucketSamples(name: string, labels: Readonly<Record<string, stri
   let total = 0;
   for (const [i, bound] of bounds.entries()) {
     total += counts[i]!;
-    samples.push({ metricName: bucket, labels, le: String(bound), value: total });
+    samples.push({ metricName: bucket, labels, le: numberText(bound), value: total });
   }
   total += counts[bounds.length]!;
   samples.push(

@@ -19,6 +19,13 @@ const statusKilobytes = (name: string) => {
   return found ? Number(found[1]) * 1024 : undefined;
 };
 
+/** Of all that have the process's network: as what the system counts of IP. */
+function networkBytes(direction: 'InOctets' | 'OutOctets'): number | undefined {
+  const [names, values] = readFileSync('/proc/self/net/netstat', 'utf8').match(/^IpExt:.*$/gm) ?? [];
+  const at = names?.split(' ').indexOf(direction) ?? -1;
+  return at > 0 ? Number(values?.split(' ')[at]) : undefined;
+}
+
 const mostFiles = () => Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
 
 export function reportProcess(metrics: Metrics, clock: Clock): void {
@@ -34,6 +41,16 @@ export function reportProcess(metrics: Metrics, clock: Clock): void {
   gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes.', () => statusKilobytes('VmSize'));
   gauge('process_open_fds', 'Number of open file descriptors.', () => readdirSync('/proc/self/fd').length);
   gauge('process_max_fds', 'Maximum number of open file descriptors.', mostFiles);
+  for (const [name, what, direction] of [
+    ['receive', 'received', 'InOctets'],
+    ['transmit', 'sent', 'OutOctets'],
+  ] as const)
+    metrics.source(
+      `process_network_${name}_bytes_total`,
+      `Number of bytes ${what} by the process over the network.`,
+      'counter',
+      () => one(attempt(() => networkBytes(direction))),
+    );
   gauge(
     'go_goroutines',
     'Number of goroutines that currently exist: here, of what the event loop waits for.',

@@ -10,7 +10,7 @@ histogram apiserver_admission_controller_admission_duration_seconds {name,operat
 histogram apiserver_admission_step_admission_duration_seconds {operation,rejected,type} 0.005..2.5 6
 histogram apiserver_cel_compilation_duration_seconds {} 0.005..10 11
 histogram apiserver_cel_evaluation_duration_seconds {} 0.005..10 11
-histogram apiserver_client_certificate_expiration_seconds {} 0..31104000 14
+histogram apiserver_client_certificate_expiration_seconds {} 0..3.1104e+07 14
 gauge apiserver_current_inflight_requests {request_kind}
 gauge apiserver_longrunning_requests {-}
 counter apiserver_request_aborts_total {-}
@@ -36,8 +36,8 @@ counter rest_client_requests_total {-}
 histogram rest_client_request_duration_seconds {-}
 counter workqueue_adds_total {name}
 gauge workqueue_depth {name}
-histogram workqueue_queue_duration_seconds {name} 1e-8..1000 12
-histogram workqueue_work_duration_seconds {name} 1e-8..1000 12
+histogram workqueue_queue_duration_seconds {name} 1e-08..1000 12
+histogram workqueue_work_duration_seconds {name} 1e-08..1000 12
 counter workqueue_retries_total {-}
 gauge running_managed_controllers {manager,name}
 histogram cronjob_controller_job_creation_skew_duration_seconds {} 1..512 10
@@ -78,7 +78,7 @@ gauge scheduler_goroutines {operation}
 gauge scheduler_inflight_events {-}
 gauge scheduler_pending_pods {queue}
 counter scheduler_plugin_evaluation_total {extension_point,plugin,profile}
-histogram scheduler_plugin_execution_duration_seconds {extension_point,plugin,status} 0.00001..0.022168378200531007 20
+histogram scheduler_plugin_execution_duration_seconds {extension_point,plugin,status} 1e-05..0.022168378200531007 20
 histogram scheduler_pod_scheduling_attempts {} 1..16 5
 histogram scheduler_pod_scheduling_sli_duration_seconds {attempts} 0.01..5242.88 20
 counter scheduler_preemption_attempts_total {}

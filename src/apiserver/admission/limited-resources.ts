@@ -14,16 +14,18 @@ export interface LimitedResource {
   readonly matchScopes?: readonly ScopedResourceSelectorRequirement[];
 }
 
-const scope = { scopeName: true, operator: true, values: [true] } as const;
-const limit = { apiGroup: true, resource: true, matchContains: [true], matchScopes: [scope] } as const;
-const shape = { limitedResources: [limit] } as const;
-const newest: DocumentKind = { kind: 'ResourceQuotaConfiguration', versions: ['apiserver.config.k8s.io/v1'], shape };
+const scope = {
+  go: 'ScopedResourceSelectorRequirement',
+  fields: { scopeName: 'string', operator: 'string', values: ['string'] },
+} as const;
+const limit = {
+  go: 'LimitedResource',
+  fields: { apiGroup: 'string', resource: 'string', matchContains: ['string'], matchScopes: [scope] },
+} as const;
+const fields = { limitedResources: [limit] } as const;
+const newest: DocumentKind = { kind: 'ResourceQuotaConfiguration', versions: ['v1'], fields };
 const olderGroup = 'resourcequota.admission.k8s.io';
-const older: DocumentKind = {
-  kind: 'Configuration',
-  versions: [`${olderGroup}/v1beta1`, `${olderGroup}/v1alpha1`],
-  shape,
-};
+const older: DocumentKind = { kind: 'Configuration', group: olderGroup, versions: ['v1beta1', 'v1alpha1'], fields };
 
 /** Throws an error with Kubernetes' words for what is no such configuration. */
 export function readLimitedResources(text: string): readonly LimitedResource[] {

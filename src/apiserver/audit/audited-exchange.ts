@@ -92,8 +92,11 @@ export class AuditedExchange implements Exchange {
     this.#code = code;
     const noted = this.#end(code, true);
     const send = () => this.#inner.respond(code, this.#marked(headers), body);
-    if (noted instanceof Promise) void noted.then(send);
-    else send();
+    if (noted instanceof Promise) {
+      // Who counts what is sent does so now.
+      this.#inner.sentBytes = body === undefined ? 0 : Buffer.byteLength(body);
+      void noted.then(send);
+    } else send();
   }
 
   open(code: number, headers: Headers): Writable {

@@ -14,7 +14,7 @@ export function createAuditor(
   const { clock, random, log } = context;
   const errors = metrics.counter(
     'apiserver_audit_error_total',
-    'Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.',
+    '[ALPHA] Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.',
     ['plugin'],
   );
   const client = new WebhookClient({ context, userAgent: 'kube-apiserver' });
@@ -24,19 +24,19 @@ export function createAuditor(
   const count = { events: 0, rejected: 0, levels: new Map<string, number>() };
   metrics.source(
     'apiserver_audit_event_total',
-    'Counter of audit events generated and sent to the audit backend.',
+    '[ALPHA] Counter of audit events generated and sent to the audit backend.',
     'counter',
     () => [{ labels: {}, value: count.events }],
   );
   metrics.source(
     'apiserver_audit_requests_rejected_total',
-    'Counter of apiserver requests rejected due to an error in audit logging backend.',
+    '[ALPHA] Counter of apiserver requests rejected due to an error in audit logging backend.',
     'counter',
     () => [{ labels: {}, value: count.rejected }],
   );
   metrics.source(
     'apiserver_audit_level_total',
-    'Counter of policy levels for audit events (1 per request).',
+    '[ALPHA] Counter of policy levels for audit events (1 per request).',
     'counter',
     () => [...count.levels].map(([level, value]) => ({ labels: { level }, value })),
   );

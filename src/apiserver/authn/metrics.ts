@@ -34,14 +34,21 @@ export class AuthenticationMetrics {
         labels: { result },
         value: each.reduce((sum, count) => sum + count, 0),
       }));
-    metrics.source('authentication_attempts', 'Attempts to authenticate.', 'counter', counts);
-    metrics.source('authentication_duration_seconds', 'Time it took to authenticate.', 'histogram', () =>
-      [...this.#seconds].flatMap(([result, seconds]) =>
-        bucketSamples('authentication_duration_seconds', { result }, seconds),
-      ),
+    metrics.source('authentication_attempts', '[ALPHA] Counter of authenticated attempts.', 'counter', counts);
+    metrics.source(
+      'authentication_duration_seconds',
+      '[ALPHA] Authentication duration in seconds broken out by result.',
+      'histogram',
+      () =>
+        [...this.#seconds].flatMap(([result, seconds]) =>
+          bucketSamples('authentication_duration_seconds', { result }, seconds),
+        ),
     );
-    metrics.source('authenticated_user_requests', 'Requests by who sent them.', 'counter', () =>
-      [...this.#users].map(([username, value]) => ({ labels: { username }, value })),
+    metrics.source(
+      'authenticated_user_requests',
+      '[ALPHA] Counter of authenticated requests broken out by username.',
+      'counter',
+      () => [...this.#users].map(([username, value]) => ({ labels: { username }, value })),
     );
   }
 

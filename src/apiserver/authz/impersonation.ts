@@ -37,6 +37,9 @@ export interface ImpersonationRequest {
   readonly usual?: Pick<Lru<ImpersonationMode>, 'get' | 'set'>;
   /** Told once the attempt is decided; '' for one that was denied. */
   onDecided?(mode: ImpersonationMode | '', allowed: boolean): void;
+  /** Told of each right that was asked for. */
+  onAsked?(mode: ImpersonationMode, allowed: boolean, startMs: number): void;
+  now?(): number;
 }
 
 const constraints = new WeakMap<UserInfo, string>();
@@ -135,13 +138,15 @@ function modesFor(wanted: Wanted, { name, extra }: UserInfo): readonly Constrain
 /** Of what is missing first: to do as this user what is asked, to be this user. */
 async function refusalInMode(
   mode: ImpersonationMode,
-  { user, authorizer, action }: ImpersonationRequest,
+  { user, authorizer, action, onAsked, now = () => 0 }: ImpersonationRequest,
   wanted: Wanted,
 ): Promise<StatusError | undefined> {
   const legacy = mode === 'legacy';
   const verb = legacy ? 'impersonate' : `impersonate:${mode}`;
   const refusal = async (asked: Attributes) => {
+    const startMs = now();
     const { decision, reason, error } = await authorizer.authorize(asked);
+    onAsked?.(mode, decision === 'allow', startMs);
     if (decision === 'allow') return undefined;
     return error && legacy ? internalError(error) : forbiddenError(asked, reason);
   };

@@ -45,7 +45,7 @@ export function readDocument<T>(text: string, document: DocumentKind): T {
   if (!value.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${shown(value, text)}'`);
   const [given, apiVersion] = [String(value.kind), String(value.apiVersion)];
   const version = apiVersion.slice(group.length + 1);
-  const kinds = group === ownGroup ? versionsOfKind : { [kind]: versions };
+  const kinds = { [kind]: versions, ...(group === ownGroup ? versionsOfKind : {}) };
   const known = Object.hasOwn(kinds, given) && kinds[given]!.includes(version);
   if (!apiVersion.startsWith(`${group}/`) || !known) throw new Error(notRegistered(given, apiVersion));
   if (given !== kind || !versions.includes(version)) throw new Error(`expected ${kind}, got *apiserver.${given}`);

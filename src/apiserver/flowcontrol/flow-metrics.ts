@@ -14,12 +14,12 @@ type ByLevel = readonly [name: string, help: string, read: (state: LevelState) =
 const flowCounters: readonly ByFlow[] = [
   [
     'dispatched_requests_total',
-    'Number of requests executed by API Priority and Fairness subsystem',
+    '[BETA] Number of requests executed by API Priority and Fairness subsystem',
     c => c.dispatched,
   ],
   [
     'request_dispatch_no_accommodation_total',
-    'Number of times a dispatch attempt resulted in a non accommodation due to lack of available seats',
+    '[ALPHA] Number of times a dispatch attempt resulted in a non accommodation due to lack of available seats',
     c => c.noAccommodation,
   ],
 ];
@@ -27,27 +27,27 @@ const flowCounters: readonly ByFlow[] = [
 const flowGauges: readonly ByFlow[] = [
   [
     'current_inqueue_requests',
-    'Number of requests currently pending in queues of the API Priority and Fairness subsystem',
+    '[BETA] Number of requests currently pending in queues of the API Priority and Fairness subsystem',
     c => c.waiting,
   ],
   [
     'current_inqueue_seats',
-    'Number of seats currently pending in queues of the API Priority and Fairness subsystem',
+    '[ALPHA] Number of seats currently pending in queues of the API Priority and Fairness subsystem',
     c => c.waitingSeats,
   ],
   [
     'current_executing_requests',
-    'Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem',
+    '[BETA] Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem',
     c => c.executing,
   ],
   [
     'current_executing_seats',
-    'Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem',
+    '[BETA] Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem',
     c => c.seats,
   ],
   [
     'request_concurrency_in_use',
-    'Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem',
+    '[ALPHA] Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem',
     c => c.seats,
   ],
 ];
@@ -55,41 +55,49 @@ const flowGauges: readonly ByFlow[] = [
 const levelGauges: readonly ByLevel[] = [
   [
     'nominal_limit_seats',
-    'Nominal number of execution seats configured for each priority level',
+    '[BETA] Nominal number of execution seats configured for each priority level',
     s => s.bounds.nominal,
   ],
   [
     'request_concurrency_limit',
-    'Nominal number of execution seats configured for each priority level',
+    '[ALPHA] Nominal number of execution seats configured for each priority level',
     s => s.bounds.nominal,
   ],
   [
     'lower_limit_seats',
-    'Configured lower bound on number of execution seats available to each priority level',
+    '[ALPHA] Configured lower bound on number of execution seats available to each priority level',
     s => s.bounds.lower,
   ],
   [
     'upper_limit_seats',
-    'Configured upper bound on number of execution seats available to each priority level',
+    '[ALPHA] Configured upper bound on number of execution seats available to each priority level',
     s => s.bounds.upper,
   ],
   [
     'current_limit_seats',
-    'current derived number of execution seats available to each priority level',
+    '[ALPHA] current derived number of execution seats available to each priority level',
     s => s.level.limit,
   ],
-  ['demand_seats_high_watermark', 'High watermark, over last adjustment period, of demand_seats', s => s.stats.high],
-  ['demand_seats_average', 'Time-weighted average, over last adjustment period, of demand_seats', s => s.stats.average],
+  [
+    'demand_seats_high_watermark',
+    '[ALPHA] High watermark, over last adjustment period, of demand_seats',
+    s => s.stats.high,
+  ],
+  [
+    'demand_seats_average',
+    '[ALPHA] Time-weighted average, over last adjustment period, of demand_seats',
+    s => s.stats.average,
+  ],
   [
     'demand_seats_stdev',
-    'Time-weighted standard deviation, over last adjustment period, of demand_seats',
+    '[ALPHA] Time-weighted standard deviation, over last adjustment period, of demand_seats',
     s => s.stats.deviation,
   ],
-  ['demand_seats_smoothed', 'Smoothed seat demands', s => s.smooth],
-  ['target_seats', 'Seat allocation targets', s => s.target],
-  ['current_r', 'R(time of last change)', s => s.level.meter / 1000],
-  ['dispatch_r', 'R(time of last dispatch)', s => s.level.dispatchMeter / 1000],
-  ['latest_s', 'S(most recently dispatched request)', s => s.level.latestStart / 1000],
+  ['demand_seats_smoothed', '[ALPHA] Smoothed seat demands', s => s.smooth],
+  ['target_seats', '[ALPHA] Seat allocation targets', s => s.target],
+  ['current_r', '[ALPHA] R(time of last change)', s => s.level.meter / 1000],
+  ['dispatch_r', '[ALPHA] R(time of last dispatch)', s => s.level.dispatchMeter / 1000],
+  ['latest_s', '[ALPHA] S(most recently dispatched request)', s => s.level.latestStart / 1000],
 ];
 
 type FlowHistogram = readonly [
@@ -101,7 +109,7 @@ type FlowHistogram = readonly [
 const flowHistograms: readonly FlowHistogram[] = [
   [
     'request_wait_duration_seconds',
-    'Length of time a request spent waiting in its queue',
+    '[BETA] Length of time a request spent waiting in its queue',
     c => [
       [{ execute: 'true' }, c.waitSeconds.true],
       [{ execute: 'false' }, c.waitSeconds.false],
@@ -109,7 +117,7 @@ const flowHistograms: readonly FlowHistogram[] = [
   ],
   [
     'request_execution_seconds',
-    'Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem',
+    '[ALPHA] Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem',
     c => [
       [{ type: 'regular' }, c.executionSeconds.regular],
       [{ type: 'watch' }, c.executionSeconds.watch],
@@ -117,17 +125,17 @@ const flowHistograms: readonly FlowHistogram[] = [
   ],
   [
     'request_queue_length_after_enqueue',
-    'Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued',
+    '[ALPHA] Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued',
     c => [[{}, c.queueLength]],
   ],
   [
     'watch_count_samples',
-    'count of watchers for mutating requests in API Priority and Fairness',
+    '[ALPHA] count of watchers for mutating requests in API Priority and Fairness',
     c => [[{}, c.watchers]],
   ],
   [
     'work_estimated_seats',
-    'Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness',
+    '[ALPHA] Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness',
     c => [[{}, c.width]],
   ],
 ];
@@ -141,12 +149,12 @@ type LevelHistogram = readonly [
 const levelHistograms: readonly LevelHistogram[] = [
   [
     'priority_level_seat_utilization',
-    'Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)',
+    'EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of utilization of seats for any stage of execution (but only initial stage for WATCHes)',
     s => [[{ phase: 'executing' }, s.level.seatUse]],
   ],
   [
     'priority_level_request_utilization',
-    'Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)',
+    'EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of number of requests (as a fraction of the relevant limit) waiting or in any stage of execution (but only initial stage for WATCHes)',
     s => [
       [{ phase: 'waiting' }, s.level.requestUse.waiting],
       [{ phase: 'executing' }, s.level.requestUse.executing],
@@ -154,7 +162,7 @@ const levelHistograms: readonly LevelHistogram[] = [
   ],
   [
     'demand_seats',
-    'Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)',
+    'EXPERIMENTAL: [ALPHA] Observations, at the end of every nanosecond, of (the number of seats each priority level could use) / (nominal number of seats for that level)',
     s => [[{}, s.level.demandUse]],
   ],
 ];
@@ -170,7 +178,7 @@ export function reportFlowControl(control: FlowControl, metrics: Metrics): void 
     metrics.source(prefix + name, help, 'counter', () => used().map(c => ({ labels: c.labels, value: read(c) })));
   metrics.source(
     `${prefix}rejected_requests_total`,
-    'Number of requests rejected by API Priority and Fairness subsystem',
+    '[BETA] Number of requests rejected by API Priority and Fairness subsystem',
     'counter',
     () => used().flatMap(rejections),
   );
@@ -182,19 +190,19 @@ export function reportFlowControl(control: FlowControl, metrics: Metrics): void 
     );
   metrics.source(
     `${prefix}seat_fair_frac`,
-    "Fair fraction of server's concurrency to allocate to each priority level that can use it",
+    "[ALPHA] Fair fraction of server's concurrency to allocate to each priority level that can use it",
     'gauge',
     () => [{ labels: {}, value: control.fairFraction }],
   );
   metrics.source(
     `${prefix}next_s_bounds`,
-    'min and max, over queues, of S(oldest waiting request in queue)',
+    '[ALPHA] min and max, over queues, of S(oldest waiting request in queue)',
     'gauge',
     () => levels().flatMap(s => startBounds(s, () => 0)),
   );
   metrics.source(
     `${prefix}next_discounted_s_bounds`,
-    'min and max, over queues, of S(oldest waiting request in queue) - estimated work in progress',
+    '[ALPHA] min and max, over queues, of S(oldest waiting request in queue) - estimated work in progress',
     'gauge',
     () => levels().flatMap(s => startBounds(s, queue => queue.seatsInUse * guessMs)),
   );

@@ -28,7 +28,7 @@ export class FlowCounts {
   readonly executionSeconds = { regular: new BucketCounts(secondsBounds), watch: new BucketCounts(secondsBounds) };
   readonly queueLength = new BucketCounts([0, 10, 25, 50, 100, 250, 500, 1000]);
   readonly watchers = new BucketCounts([0, 1, 10, 100, 1000, 10_000]);
-  readonly width = new BucketCounts([1, 2, 4, 10]);
+  readonly width = new BucketCounts([1, 2, 4, 8, 16, 32, 64, 100]);
 
   constructor(schema: string, level: string) {
     this.labels = { flow_schema: schema, priority_level: level };

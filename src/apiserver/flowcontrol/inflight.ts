@@ -62,13 +62,13 @@ export class Inflight {
       }));
     metrics.source(
       'apiserver_current_inflight_requests',
-      'Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
+      '[STABLE] Maximal number of currently used inflight request limit of this apiserver per request kind in last second.',
       'gauge',
       told(this.executing),
     );
     metrics.source(
       'apiserver_current_inqueue_requests',
-      'Maximal number of queued requests in this apiserver per request kind in last second.',
+      '[ALPHA] Maximal number of queued requests in this apiserver per request kind in last second.',
       'gauge',
       told(this.waiting),
     );

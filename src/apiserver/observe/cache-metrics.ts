@@ -40,7 +40,7 @@ const help: Readonly<Record<string, readonly [keyof Numbers, string]>> = {
     'returned',
     '[ALPHA] Number of objects returned for a LIST request from watch cache',
   ],
-  apiserver_storage_events_received_total: ['received', '[ALPHA] Number of etcd events received split by kind.'],
+  apiserver_storage_events_received_total: ['received', '[BETA] Number of etcd events received split by kind.'],
   apiserver_storage_decode_errors_total: [
     'undecodable',
     '[ALPHA] Number of stored object decode errors split by object type',
@@ -104,7 +104,7 @@ export function reportCaches(metrics: Metrics, { registries, dispatcher }: Cache
   );
   metrics.source(
     'apiserver_watch_cache_resource_version',
-    '[ALPHA] Current resource version of watch cache broken by resource type.',
+    '[ALPHA] Current resource version of watch cache broken by resource type. This is truncated to the 15 least significant digits.',
     'gauge',
     each((labels, { counts }) => (counts.initializations > 0 ? [{ labels, value: dispatcher.revision }] : [])),
   );

@@ -4,7 +4,13 @@ import { CellHistogram } from '../../base/metric-cells.ts';
 import type { Metrics } from '../../base/metrics.ts';
 
 /** As Kubernetes calls its filters; others have no step of their own here. */
-export type Filter = 'authentication' | 'authorization' | 'priorityandfairness';
+export type Filter =
+  | 'authentication'
+  | 'audit'
+  | 'impersonation'
+  | 'constrainedimpersonation'
+  | 'authorization'
+  | 'priorityandfairness';
 
 const buckets = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 5, 10, 15, 30];
 const made = new WeakMap<Metrics, CellHistogram>();

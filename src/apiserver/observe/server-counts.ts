@@ -120,7 +120,8 @@ export class ServerCounts {
     return found.sizes;
   }
 
-  body({ group, resource }: Named, verb: string, bytes: number): void {
+  body({ group, resource }: Named, asked: string, bytes: number): void {
+    const verb = asked === 'deletecollection' ? 'delete_collection' : asked;
     this.#bodies.cell(`${verb} ${group} ${resource}`, () => ({ group, resource, verb })).observe(bytes);
   }
 

@@ -3,27 +3,38 @@ import { bucketSamples } from '../../base/bucket-counts.ts';
 import type { Metrics, Sample } from '../../base/metrics.ts';
 import type { Store } from '../../store/store.ts';
 
+interface Counted {
+  readonly size: number;
+  readonly measuredBytes: number | undefined;
+}
+
 export interface ApiMetricsSource {
   readonly registries: ReadonlyMap<
     string,
     {
       readonly resource: { readonly group: string; readonly resource: string };
-      readonly cache: { readonly size: number };
+      readonly cache: Counted;
     }
   >;
 }
 
 export function reportStorage(metrics: Metrics, { registries }: ApiMetricsSource): void {
-  const each = (labels: (group: string, resource: string) => Record<string, string>): Sample[] => {
+  const each = (
+    labels: (group: string, resource: string) => Record<string, string>,
+    read: (cache: Counted) => number | undefined = cache => cache.size,
+  ): Sample[] => {
     const samples = new Map<string, Sample>();
     // A custom resource has a registry for each of its versions.
-    for (const { resource: of, cache } of registries.values())
-      samples.set(`${of.resource}.${of.group}`, { labels: labels(of.group, of.resource), value: cache.size });
+    for (const { resource: of, cache } of registries.values()) {
+      const value = read(cache);
+      if (value !== undefined)
+        samples.set(`${of.resource}.${of.group}`, { labels: labels(of.group, of.resource), value });
+    }
     return [...samples.values()];
   };
   metrics.source(
     'apiserver_storage_objects',
-    '[STABLE] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.',
+    '[STABLE] [DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.',
     'gauge',
     () => each((group, resource) => ({ resource: group ? `${resource}.${group}` : resource })),
   );
@@ -33,6 +44,16 @@ export function reportStorage(metrics: Metrics, { registries }: ApiMetricsSource
     'gauge',
     () => each((group, resource) => ({ group, resource })),
   );
+  metrics.source(
+    'apiserver_resource_size_estimate_bytes',
+    '[ALPHA] Estimated size of stored objects in database. Estimate is based on sum of last observed sizes of serialized objects. In case of a fetching error, the value will be -1.',
+    'gauge',
+    () =>
+      each(
+        (group, resource) => ({ group, resource }),
+        cache => cache.measuredBytes,
+      ),
+  );
 }
 
 /** What the store says of itself. */
@@ -40,7 +61,7 @@ export function reportStore(metrics: Metrics, store: Store): void {
   if (store.sizeBytes)
     metrics.source(
       'apiserver_storage_size_bytes',
-      '[ALPHA] Size of the storage database file physically allocated in bytes.',
+      '[STABLE] Size of the storage database file physically allocated in bytes.',
       'gauge',
       async () => {
         // An etcd that does not answer has no size to tell; the scrape goes on.

@@ -123,6 +123,11 @@ export class WatchCache {
     return bytes;
   }
 
+  /** The same where it is known; undefined where it would have to be found out. */
+  get measuredBytes(): number | undefined {
+    return this.#isUnmeasured ? undefined : this.#bytes;
+  }
+
   /** The newest durable version. */
   get(key: string): Stored | undefined {
     if (this.#unreadable.size > 0) this.#checkKey(key);
