@@ -7,8 +7,10 @@ import { onlyGet, responseHeaders, sendText } from './respond.ts';
 
 export interface HealthCheck {
   readonly name: string;
-  /** Which endpoints run it; every check is in healthz and readyz. */
+  /** Which endpoints run it; every check is in readyz. */
   readonly live: boolean;
+  /** It tells whether requests may come, not whether the server is well: not in healthz. */
+  readonly readyOnly?: boolean;
   /** What it throws is for everybody who may look; of others kube-apiserver withholds the reason, and so do we. */
   readonly told?: boolean;
   /** Throws or rejects when not healthy. */
@@ -28,7 +30,7 @@ export function healthPaths(
   };
 
   async function look(exchange: Exchange, endpoint: string, name: string | undefined): Promise<boolean> {
-    const mine = checks.filter(c => endpoint !== 'livez' || c.live);
+    const mine = checks.filter(c => endpoint === 'readyz' || (endpoint === 'livez' ? c.live : !c.readyOnly));
     if (name) {
       const one = mine.find(c => c.name === name);
       if (!one) return false;
@@ -62,7 +64,7 @@ export function healthPaths(
     }
     for (const e of excluded)
       if (!mine.some(c => c.name === e))
-        lines.unshift(`warn: some health checks cannot be excluded: no matches for ${JSON.stringify(e)}`);
+        lines.push(`warn: some health checks cannot be excluded: no matches for ${JSON.stringify(e)}`);
     if (failed) sendText(exchange, 500, `${lines.join('\n')}\n${endpoint} check failed\n`);
     else if (exchange.query.has('verbose')) sendText(exchange, 200, `${lines.join('\n')}\n${endpoint} check passed\n`);
     else sendText(exchange, 200, 'ok');

@@ -9,6 +9,7 @@ import { badRequest } from '../api/status.ts';
 import { lineOf } from '../base/bytes.ts';
 import { jsonText } from '../base/json-text.ts';
 import { parseExactJson } from '../base/whole-number.ts';
+import { yamlText } from '../base/yaml-text.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
 import {
@@ -21,7 +22,6 @@ import {
   type RenderOptions,
 } from './render.ts';
 import type { Printer } from './table/printer.ts';
-import { yamlText } from './yaml-text.ts';
 
 const comma = Buffer.from(',');
 const end = Buffer.from(']}\n');

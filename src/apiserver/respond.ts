@@ -3,6 +3,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
 import { internalError, methodNotAllowed, notAcceptable, StatusError } from '../api/status.ts';
 import { jsonText } from '../base/json-text.ts';
+import { yamlText } from '../base/yaml-text.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
 import { PlainRefusal } from './plain-refusal.ts';
@@ -10,7 +11,6 @@ import { wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { Stored } from './registry/stored.ts';
 import type { Renderer } from './render.ts';
-import { yamlText } from './yaml-text.ts';
 
 /** The Status of anything thrown. */
 export function statusOf(error: unknown): StatusError['status'] {

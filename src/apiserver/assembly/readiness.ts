@@ -16,11 +16,12 @@ export class Readiness {
     return [
       { name: 'ping', live: true, check: () => {} },
       { name: 'log', live: true, check: () => {} },
-      { name: 'store', live: true, check: () => failIf(this.storeFailure?.message) },
+      { name: 'etcd', live: true, check: () => failIf(this.storeFailure?.message) },
       { name: 'poststarthook/bootstrap', live: false, told: true, check: () => failIf(this.waiting('not finished')) },
       {
         name: 'informer-sync',
         live: false,
+        readyOnly: true,
         told: true,
         check: () => failIf((this.step === 'storage' || this.step === 'informers') && this.waiting('not synced')),
       },
@@ -28,6 +29,7 @@ export class Readiness {
       {
         name: 'shutdown',
         live: false,
+        readyOnly: true,
         check: () => failIf(this.phase === 'stopping' && 'process is shutting down'),
       },
     ];

@@ -1,7 +1,6 @@
 // What stands behind /debug/api_priority_and_fairness/: levels, queues and requests as tables with commas.
 import type { Clock } from '../../base/clock.ts';
 import type { PathHandler } from '../handler.ts';
-import { sendText } from '../respond.ts';
 import type { FlowControl } from './flow-control.ts';
 import { guessMs } from './kernel/level.ts';
 import type { LevelState } from './level-state.ts';
@@ -23,26 +22,20 @@ export function dumpPaths(control: FlowControl, clock: Clock): PathHandler {
             ? requestRows(control.levels, clock, query.has('includeRequestDetails'))
             : undefined;
     if (!rows) return false;
-    sendText(exchange, 200, table(rows));
+    const headers = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-cache, private' };
+    exchange.respond(200, headers, table(rows));
     return true;
   };
 }
 
 type Row = readonly (string | number | boolean)[];
 
-/** Columns stand below each other; a comma behind each cell but the last. */
+/** Columns stand below each other, of eight characters at least; a comma behind each cell but the last. */
 function table(rows: readonly Row[]): string {
   const cells = rows.map(row => row.map((cell, i) => (i < row.length - 1 ? `${cell},` : String(cell))));
-  const widths = cells[0]!.map((_, i) => Math.max(...cells.map(row => row[i]!.length)) + 1);
-  return cells
-    .map(
-      row =>
-        `${row
-          .map((c, i) => c.padEnd(widths[i]!))
-          .join('')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const last = cells[0]!.length - 1;
+  const widths = cells[0]!.map((_, i) => (i < last ? Math.max(7, ...cells.map(row => row[i]!.length)) + 1 : 0));
+  return cells.map(row => `${row.map((c, i) => c.padEnd(widths[i]!)).join('')}\n`).join('');
 }
 
 function levelRows(states: readonly LevelState[]): Row[] {

@@ -222,9 +222,10 @@ test('what has no seat waits for one, a quarter of its time at most, and leaves 
   assert.equal(lines.filter(l => /^small, +all, +\d, +-1, +alice, /.test(l)).length, 3);
   assert.match(
     lines.find(l => /^small, +all, +\d, +1, /.test(l))!,
-    /0001-01-01T00:00:00Z, +alice, +get, +\/api\/v1\/namespaces\/a\/configmaps\/c, +a, +c, +v1, +configmaps,$/,
+    /0001-01-01T00:00:00Z, +alice, +get, +\/api\/v1\/namespaces\/a\/configmaps\/c, +a, +c, +v1, +configmaps, $/,
   );
   assert.match(await dump('dump_priority_levels'), /\nsmall, +1, +false, +false, +2, +3, +3, +1, +0, +0\n/);
+  assert.match(await dump('dump_queues'), /^PriorityLevelName, Index, {2}PendingRequests, /);
   assert.match(await dump('dump_queues'), /\nsmall, +\d, +2, +3, +3, +0\.00900000ss, +2, +2, +0\.00600000ss\n/);
   assert.match(
     await metrics.text(),

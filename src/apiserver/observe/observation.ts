@@ -10,6 +10,7 @@ import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import { metricsPath, type VersionInfo } from '../health.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { nosniff } from '../respond.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { reportCaches } from './cache-metrics.ts';
 import { filterSeconds } from './filter-seconds.ts';
@@ -42,7 +43,8 @@ export function createObservation({ context, options, metrics, version, store }:
   const slis = createMetrics();
   const { profiling = true } = options;
   const answer = debugPaths({
-    component: 'kube-apiserver',
+    // As every server made of Kubernetes' modules.
+    component: 'apiserver',
     version: version.gitVersion.replace(/^v/, ''),
     flags: { profiling: String(profiling), ...options.flags },
     paths: [
@@ -66,8 +68,12 @@ async function serveDebug(answer: ReturnType<typeof debugPaths>, exchange: Excha
   const answering = answer({ path, query, accept: headers.accept, signal: gone.signal });
   if (!answering) return false;
   const { code, contentType, body, headers: more } = await answering;
-  const plain = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache, private' };
-  exchange.respond(code, { 'content-type': contentType, ...plain, ...more }, body);
+  const profiles = path.startsWith('/debug/pprof/') ? nosniff : {};
+  exchange.respond(
+    code,
+    { 'content-type': contentType, 'cache-control': 'no-cache, private', ...profiles, ...more },
+    body,
+  );
   return true;
 }
 

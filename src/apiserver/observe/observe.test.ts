@@ -48,6 +48,18 @@ describe('a server', () => {
     for (const line of expected) assert.ok(text.includes(`\n${line}`), line);
   });
 
+  test('tells how it is: whether it is well, lives, may be asked', async () => {
+    const told = async (path: string) => (await ask(server, path)).body.toString();
+    const well = '[+]ping ok\n[+]log ok\n[+]etcd ok\n';
+    assert.equal(await told('/livez?verbose'), `${well}livez check passed\n`);
+    assert.equal(await told('/healthz?verbose'), `${well}[+]poststarthook/bootstrap ok\nhealthz check passed\n`);
+    assert.equal(
+      await told('/readyz?verbose&exclude=ping&exclude=none'),
+      `${well.replace('ping ok', 'ping excluded: ok')}[+]poststarthook/bootstrap ok\n[+]informer-sync ok\n[+]shutdown ok\nwarn: some health checks cannot be excluded: no matches for "none"\nreadyz check passed\n`,
+    );
+    assert.equal(await told('/readyz/etcd'), 'ok');
+  });
+
   test('serves what its watch caches, watches and bodies have counted', async () => {
     const { open } = await import('../test-request.ts');
     const body = { metadata: { name: 'b', labels: { in: 'b' } } };
@@ -159,7 +171,7 @@ describe('a server', () => {
     const slis = (await ask(server, '/metrics/slis')).body.toString();
     assert.match(slis, /kubernetes_healthcheck\{name="ping",type="readyz"\} 1/);
     assert.match(slis, /kubernetes_healthchecks_total\{name="ping",status="success",type="readyz"\} 1/);
-    assert.match((await ask(server, '/statusz')).body.toString(), /^kube-apiserver statusz\n/);
+    assert.match((await ask(server, '/statusz')).body.toString(), /^\napiserver statusz\n/);
     assert.match(
       (await ask(server, '/flagz')).body.toString(),
       /\nauthorization-mode: \[Node,RBAC\]\nprofiling: true\n/,

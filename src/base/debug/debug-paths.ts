@@ -1,5 +1,6 @@
 // What a component shows of itself: /statusz, /flagz and /debug/pprof. The caller has asked who may see them.
 import type { Clock } from '../clock.ts';
+import { yamlText } from '../yaml-text.ts';
 import { type ProfileKind, ProfilerBusyError, takeProfile } from './profile.ts';
 
 export interface DebugOptions {
@@ -51,32 +52,58 @@ const warning =
   'Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.';
 
 // In these versions the structured form is the same.
-const structuredVersions = ['v1beta1', 'v1alpha1'];
+const newestVersion = 'v1beta1';
+const structuredVersions = [newestVersion, 'v1alpha1'];
+const structuredTypes = ['application/json', 'application/yaml'];
+const offered = [...structuredTypes, 'text/plain'];
 
-/** The version asked for, '' for text, undefined for what there is not. */
-function formOf(accept: string | undefined, kind: string): string | undefined {
-  if (!accept) return '';
+interface Form {
+  /** '' for text. */
+  readonly version: string;
+  readonly mediaType: string;
+}
+
+const plain: Form = { version: '', mediaType: 'text/plain' };
+
+/** What is asked for; undefined for what there is not. */
+function formOf(accept: string | undefined, kind: string): Form | undefined {
+  if (!accept) return plain;
   for (const clause of accept.split(',')) {
-    const [type, ...rest] = clause.split(';').map(part => part.trim());
+    const [mediaType = '', ...rest] = clause.split(';').map(part => part.trim());
     const parameters = new Map(rest.map(part => part.split('=', 2) as [string, string]));
-    if (type === 'application/json' && parameters.get('as') === kind && parameters.get('g') === 'config.k8s.io') {
-      const version = parameters.get('v') ?? '';
-      if (structuredVersions.includes(version)) return version;
-    } else if (type === 'text/plain' || type === 'text/*' || type === '*/*') return '';
+    const version = parameters.get('v') ?? '';
+    if (structuredTypes.includes(mediaType)) {
+      const isKnown = parameters.get('as') === kind && parameters.get('g') === 'config.k8s.io';
+      if (isKnown && structuredVersions.includes(version)) return { version, mediaType };
+    } else if (mediaType === 'text/plain' || mediaType === 'text/*' || mediaType === '*/*') return plain;
   }
   return undefined;
 }
 
 function answer(accept: string | undefined, kind: string, component: string, lines: string, fields: object) {
-  const version = formOf(accept, kind);
-  if (version === undefined)
-    return text(
-      406,
-      `only the following media types are accepted: text/plain, ${structuredVersions.map(v => `application/json;v=${v};g=config.k8s.io;as=${kind}`).join(', ')}\n`,
-    );
+  const form = formOf(accept, kind);
+  if (!form) return notAcceptable(accept);
+  const { version, mediaType } = form;
   if (version === '') return text(200, lines);
-  const head = { kind, apiVersion: `config.k8s.io/${version}`, metadata: { name: component } };
-  return { code: 200, contentType: 'application/json', body: `${JSON.stringify({ ...head, ...fields })}\n` };
+  const object = { kind, apiVersion: `config.k8s.io/${version}`, metadata: { name: component }, ...fields };
+  const old = `This version of the ${kind.toLowerCase()} endpoint is deprecated. Please use a newer version.`;
+  return {
+    code: 200,
+    contentType: `${mediaType};g=config.k8s.io;v=${version};as=${kind}`,
+    body: written(mediaType, object),
+    ...(version === newestVersion ? {} : { headers: { warning: `299 - "${old}"` } }),
+  };
+}
+
+const written = (mediaType: string, object: object): string =>
+  mediaType === 'application/yaml' ? yamlText(object) : `${JSON.stringify(object)}\n`;
+
+function notAcceptable(accept = ''): DebugAnswer {
+  const contentType = accept.trim().startsWith('application/yaml') ? 'application/yaml' : 'application/json';
+  const message = `only the following media types are accepted: ${offered.join(', ')}`;
+  const head = { kind: 'Status', apiVersion: 'v1', metadata: {} };
+  const status = { ...head, status: 'Failure', message, reason: 'NotAcceptable', code: 406 };
+  return { code: 406, contentType, body: written(contentType, status) };
 }
 
 const two = (n: number) => String(n).padStart(2, '0');
@@ -88,6 +115,7 @@ function statusz({ component, version, paths, clock }: DebugOptions, startMs: nu
   const emulation = version.split('.').slice(0, 2).join('.');
   const goVersion = `node${process.versions.node}`;
   const lines = [
+    '',
     `${component} statusz`,
     warning,
     '',
@@ -111,7 +139,7 @@ function statusz({ component, version, paths, clock }: DebugOptions, startMs: nu
 
 function flagz({ component, flags }: DebugOptions, accept: string | undefined) {
   const names = Object.keys(flags).sort();
-  const lines = [`${component} flags`, warning, '', ...names.map(name => `${name}: ${flags[name]}`), ''];
+  const lines = ['', `${component} flagz`, warning, ...names.map(name => `${name}: ${flags[name]}`), ''];
   const sorted = Object.fromEntries(names.map(name => [name, flags[name]]));
   return answer(accept, 'Flagz', component, lines.join('\n'), { flags: sorted });
 }
@@ -121,6 +149,7 @@ const defaultSeconds = { profile: 30, heap: 5 } as const;
 
 function pprof(options: DebugOptions, { path, query, signal }: DebugRequest) {
   const what = path.slice('/debug/pprof'.length).replace(/^\//, '');
+  if (path === '/debug/pprof') return { ...text(302, ''), headers: { location: '/debug/pprof/' } };
   if (what === '') return { code: 200, contentType: 'text/html; charset=utf-8', body: index };
   if (what === 'cmdline') return text(200, process.argv.join('\0'));
   if (what === 'profile' || what === 'heap') return profile(what, query, options.clock, signal);

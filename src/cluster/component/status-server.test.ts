@@ -22,7 +22,7 @@ test('a component shows metrics, health, state, flags and profiles', async () =>
   try {
     assert.match((await get('/metrics')).text, /\nprocess_cpu_seconds_total \d/);
     assert.match((await get('/metrics/slis')).text, /kubernetes_healthcheck\{name="ping",type="healthz"\} 1/);
-    assert.match((await get('/statusz')).text, /^kube-scheduler statusz\n/);
+    assert.match((await get('/statusz')).text, /^\nkube-scheduler statusz\n/);
     assert.match((await get('/flagz')).text, /\nleader-elect: true\n/);
     assert.ok(JSON.parse((await get('/debug/pprof/heap?seconds=1')).text).head);
     assert.equal((await get('/healthz')).text, 'ok');
