@@ -165,6 +165,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         const entering = options.gate?.admit(info, user, exchange, startMs);
         passage = entering instanceof Promise ? await entering : entering;
       } catch (error) {
+        timed('queueMs');
         metrics.dropped(info, error instanceof StatusError ? error.code : 500);
         throw error;
       }

@@ -61,9 +61,10 @@ function levelRows(states: readonly LevelState[]): Row[] {
       level.waiting,
       level.executing,
       level.dispatched,
-      level.rejected,
-      level.timedOut,
-      level.cancelled,
+      // Who gives up has left its queue, and been refused, whatever the reason.
+      level.rejected + level.timedOut + level.cancelled,
+      0,
+      level.timedOut + level.cancelled,
     ]),
   ];
 }
@@ -120,7 +121,7 @@ function requestRows(states: readonly LevelState[], clock: Clock, details: boole
     pass.flow.schema.object.metadata.name,
     pass.queue?.index ?? -1,
     index,
-    pass.flow.distinguisher,
+    pass.queue ? pass.flow.distinguisher : '',
     new Date(startedAtMs + pass.arrivedMs).toISOString(),
     pass.initialSeats,
     pass.finalSeats,

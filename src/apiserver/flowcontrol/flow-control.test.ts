@@ -263,6 +263,18 @@ test('what has no seat waits for one, a quarter of its time at most, and leaves 
     );
   assert.match(text, /dispatched_requests_total\{flow_schema="all",priority_level="small"\} 4\n/);
   assert.match(text, /current_executing_seats\{flow_schema="all",priority_level="small"\} 0\n/);
+  const small = 'flow_schema="all",priority_level="small"';
+  const countOf = (name: string, labels = small) =>
+    text
+      .split('\n')
+      .find(l => l.startsWith(`apiserver_flowcontrol_${name}{${labels}}`))
+      ?.split(' ')[1];
+  // Those that had a seat at once were in a queue, too.
+  assert.equal(countOf('request_queue_length_after_enqueue_count'), '6');
+  assert.equal(countOf('request_wait_duration_seconds_count', `${small},execute="false"`), '3');
+  assert.equal(countOf('request_execution_seconds_count', `${small},type="watch"`), undefined);
+  assert.equal(countOf('request_dispatch_no_accommodation_total'), undefined);
+  assert.match(await dump('dump_priority_levels'), /\nsmall, +0, +true, +false, +0, +0, +4, +3, +0, +2\n/);
 });
 
 test('a level that is deleted lets its requests end first', async () => {

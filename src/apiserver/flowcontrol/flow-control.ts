@@ -85,11 +85,14 @@ export class FlowControl implements Gate {
     counts.width.observe(pass.seats);
     const arrival = state.level.arrive(pass, flow.hand, nowMs);
     if (arrival === 'started') {
+      // It has been in its queue, if for no time.
+      if (pass.queue) counts.queueLength.observe(pass.queue.length + 1);
       this.#started(pass);
       return pass;
     }
     if (arrival !== 'waiting') {
       counts.rejected[arrival]++;
+      counts.waitSeconds.false.observe(0);
       throw tooMany(state.retryAfter.drop(nowMs));
     }
     counts.waiting++;
@@ -271,7 +274,7 @@ export class FlowControl implements Gate {
       state.level.advance(nowMs);
       state.closePeriod();
     }
-    this.fairFraction = divideSeats(states, this.#options.serverSeats);
+    this.fairFraction = divideSeats(states);
     this.#periodEndMs = nowMs + periodMs;
     for (const state of states) this.#pump(state, nowMs);
   }

@@ -175,7 +175,11 @@ export function reportFlowControl(control: FlowControl, metrics: Metrics): void 
   };
   const used = () => [...control.counts].filter(c => c.dispatched + c.waiting + refusals(c) > 0);
   for (const [name, help, read] of flowCounters)
-    metrics.source(prefix + name, help, 'counter', () => used().map(c => ({ labels: c.labels, value: read(c) })));
+    metrics.source(prefix + name, help, 'counter', () =>
+      used()
+        .map(c => ({ labels: c.labels, value: read(c) }))
+        .filter(s => s.value > 0),
+    );
   metrics.source(
     `${prefix}rejected_requests_total`,
     '[BETA] Number of requests rejected by API Priority and Fairness subsystem',
@@ -208,7 +212,11 @@ export function reportFlowControl(control: FlowControl, metrics: Metrics): void 
   );
   for (const [name, help, read] of flowHistograms)
     metrics.source(prefix + name, help, 'histogram', () =>
-      used().flatMap(c => read(c).flatMap(([extra, h]) => bucketSamples(prefix + name, { ...c.labels, ...extra }, h))),
+      used().flatMap(c =>
+        read(c)
+          .filter(([, h]) => h.counts.some(n => n > 0))
+          .flatMap(([extra, h]) => bucketSamples(prefix + name, { ...c.labels, ...extra }, h)),
+      ),
     );
   for (const [name, help, read] of levelHistograms)
     metrics.source(prefix + name, help, 'histogram', () =>

@@ -21,7 +21,6 @@ export class LevelState {
   quiescing = false;
   /** Fires when lingering seats come free and somebody waits for them. */
   releaseTimer: Timer | undefined;
-  #fresh = true;
 
   constructor(object: PriorityLevelConfiguration, nowMs: number) {
     this.object = object;
@@ -43,15 +42,10 @@ export class LevelState {
     this.widest = widestOf(bounds.nominal, this.level.shape.handSize);
   }
 
-  /** The period is over. A new level is taken to have needed what it cannot lend, and half of the rest. */
+  /** The period is over. */
   closePeriod(): void {
     this.stats = this.level.demand.take();
-    if (this.#fresh) {
-      this.#fresh = false;
-      const middle = (this.bounds.nominal + this.bounds.lower) / 2;
-      this.stats = { high: middle, average: middle, deviation: 0 };
-      this.smooth = middle;
-    } else this.smooth = smoothed(this.smooth, this.stats);
+    this.smooth = smoothed(this.smooth, this.stats);
   }
 }
 
@@ -73,10 +67,10 @@ export function boundLevels(states: readonly LevelState[], serverSeats: number):
 }
 
 /** Sets every level's limit by its demand; returns the fair fraction. */
-export function divideSeats(states: readonly LevelState[], serverSeats: number): number {
+export function divideSeats(states: readonly LevelState[]): number {
   const { current, target, fairFraction } = currentLimits(
     states.map(s => ({ ...s.bounds, exempt: s.level.shape.exempt, high: s.stats.high, smooth: s.smooth })),
-    serverSeats,
+    states.reduce((sum, s) => sum + s.bounds.nominal, 0),
   );
   for (const [i, state] of states.entries()) {
     state.target = target[i]!;

@@ -133,7 +133,8 @@ export class Level<R extends Request = Request> {
     const queue = this.#next();
     const request = queue.head!;
     if (!this.#fits(request)) {
-      request.passedOver?.();
+      // With no seat at all left nothing is tried.
+      if (this.seatsInUse < this.limit) request.passedOver?.();
       return undefined;
     }
     queue.remove(request);

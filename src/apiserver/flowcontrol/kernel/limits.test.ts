@@ -27,7 +27,21 @@ test('600 seats are divided by shares', () => {
     bounds.map(b => b.lower),
     [0, 13, 50, 73, 25, 49, 24, 24],
   );
+  assert.deepEqual(
+    bounds.map(b => b.upper),
+    [600, 613, 674, 698, 625, 698, 845, 649],
+  );
   assert.equal(nominalBounds([{ shares: 1, lendablePercent: 0, borrowingLimitPercent: 50 }], 10)[0]!.upper, 15);
+});
+
+test('where nobody asks for anything, all nominal seats go to the levels by what they cannot lend', () => {
+  const bounds = nominalBounds(defaults, 600);
+  const shared = bounds.reduce((sum, b) => sum + b.nominal, 0);
+  const idle = bounds.map((b, i) => ({ ...b, exempt: i === 0, high: i === 0 ? 2 : 0, smooth: 0 }));
+  // As apiextensions-apiserver with its defaults.
+  const { current, fairFraction } = currentLimits(idle, shared);
+  assert.ok(Math.abs(fairFraction - 7 / 3) < 1e-12);
+  assert.deepEqual(current, [2, 30, 117, 170, 58, 114, 56, 56]);
 });
 
 const levelOf = fc.record({
@@ -50,8 +64,8 @@ test('limits keep their bounds, give out all seats that may be had, and are fair
         const { current, target } = currentLimits(demands, seats);
         const floor = demands.map(l => Math.max(l.lower, Math.min(l.nominal, l.high)));
         for (const [i, l] of demands.entries()) {
-          assert.ok(current[i]! >= Math.floor(floor[i]!) && current[i]! <= Math.max(l.upper, l.nominal), `${i}`);
-          if (l.exempt) assert.equal(current[i], floor[i]);
+          if (l.exempt) assert.equal(current[i], Math.max(l.lower, l.high));
+          else assert.ok(current[i]! >= Math.floor(floor[i]!) && current[i]! <= Math.max(l.upper, l.nominal), `${i}`);
         }
         const limited = demands.flatMap((l, i) => (l.exempt ? [] : [i]));
         if (limited.every(i => floor[i] === demands[i]!.nominal)) {

@@ -25,7 +25,7 @@ export function nominalBounds(levels: readonly LevelShares[], serverSeats: numbe
     const lendable = Math.round((nominal * lendablePercent) / 100);
     const upper =
       borrowingLimitPercent === undefined
-        ? Math.max(nominal, serverSeats)
+        ? nominal + serverSeats
         : nominal + Math.round((nominal * borrowingLimitPercent) / 100);
     return { nominal, lower: nominal - lendable, upper };
   });
@@ -46,19 +46,21 @@ export interface Allocation {
 
 /**
  * Each level gets the same fraction of what it aims for, unless that is less than what it needs now of its own seats or
- * more than it may have; the fraction is the one that gives out all seats.
+ * more than it may have; the fraction is the one that gives out all seats that are shared: the nominal ones of all.
  */
-export function currentLimits(levels: readonly LevelDemand[], serverSeats: number): Allocation {
+export function currentLimits(levels: readonly LevelDemand[], sharedSeats: number): Allocation {
   const floor = levels.map(l => Math.max(l.lower, Math.min(l.nominal, l.high)));
+  // Nothing limits these: theirs is what they had.
+  const unlimited = (l: LevelDemand) => Math.max(l.lower, l.high);
   const target = levels.map((l, i) =>
     l.exempt ? floor[i]! : Math.max(floor[i]!, l.smooth < leastDemand ? 0 : l.smooth),
   );
   // What exempt levels do not use of their own is all they lend; they are not limited.
-  const seats = serverSeats - levels.reduce((sum, l, i) => sum + (l.exempt ? floor[i]! : 0), 0);
+  const seats = sharedSeats - levels.reduce((sum, l, i) => sum + (l.exempt ? floor[i]! : 0), 0);
   if (levels.every((l, i) => l.exempt || floor[i] === l.nominal))
-    return { current: levels.map((l, i) => (l.exempt ? floor[i]! : l.nominal)), target, fairFraction: 1 };
+    return { current: levels.map(l => (l.exempt ? unlimited(l) : l.nominal)), target, fairFraction: 1 };
   const at = (fraction: number) =>
-    levels.map((l, i) => (l.exempt ? floor[i]! : Math.min(l.upper, Math.max(floor[i]!, fraction * target[i]!))));
+    levels.map((l, i) => (l.exempt ? unlimited(l) : Math.min(l.upper, Math.max(floor[i]!, fraction * target[i]!))));
   const fairFraction = solve(levels, floor, target, seats);
   return { current: at(fairFraction).map(Math.round), target, fairFraction };
 }
