@@ -10,6 +10,7 @@ import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
 import type { NodeContext } from './components.ts';
+import { readCredentialProviders } from './credential-provider-file.ts';
 import { noKubeletSettings, readKubeletConfiguration } from './kubelet-configuration.ts';
 
 // Several nodes share the machine's disk and none of them owns it: what others fill is no reason to evict.
@@ -57,6 +58,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     evictionHard,
     imageGcHighPercent: 100,
     failSwapOn: false,
+    ...readCredentialProviders(config.kubeletFiles),
     ...options,
   });
   const server = createKubeletServer({

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { type ClusterConfig, defaultConfig, podCidrOfMany, serviceAddress } from './config.ts';
+import { readCredentialProviders } from './credential-provider-file.ts';
 import { readIfThere, writeFileAtomic } from './host/file.ts';
 import { isLoopback } from './host/resolver.ts';
 import { type KubeconfigCluster, kubeconfigText } from './kubeconfig-file.ts';
@@ -49,6 +50,7 @@ export async function prepare(p: Preparation): Promise<Omit<KubeconfigCluster, '
   const plan = p.nodeCidr === undefined ? undefined : labPlanOf(config, p.nodeCidr);
   // What is wrong with it is said before anything has begun.
   if (config.kubelet?.config) readKubeletConfiguration(config.kubelet.config);
+  readCredentialProviders(config.kubelet);
   for (const directory of [paths.state, paths.run]) mkdirSync(directory, { recursive: true, mode: 0o711 });
   const server = serverConfig(p, plan);
   const pki = await ensurePki(paths.pki, {

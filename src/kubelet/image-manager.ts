@@ -3,6 +3,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { Image, PodSandboxConfig } from '../cri/type.ts';
+import type { CredentialProviders } from './image/credential-providers.ts';
 import { type ImagePullRecords, pullSecretOf } from './image/image-pull-records.ts';
 import { formatDuration } from './kernel/amount.ts';
 import { type BackOffEntry, imageBackOff, nextBackOff, remainingBackOff } from './kernel/back-off.ts';
@@ -35,6 +36,8 @@ export interface ImageManagerOptions {
   readonly events: PodEvents;
   readonly records: ImagePullRecords;
   readonly parallelPulls: number;
+  /** Plugins that know credentials; tried after those of the pod. */
+  readonly providers?: Pick<CredentialProviders, 'credentials'>;
   /** Told of each image fetched for a pod, with the monotonic clock's milliseconds before and after. */
   readonly onPulled?: (podUid: string, fromMs: number, toMs: number) => void;
 }
@@ -187,9 +190,10 @@ export class ImageManager {
 
   /** Tries each credential that fits, none when none does. */
   async #fetch(request: PullRequest, wanted: string, name: string): Promise<Image> {
-    const credentials = credentialsFor(name, request.keyrings);
+    const { records, providers } = this.#o;
+    const own = credentialsFor(name, request.keyrings);
+    const credentials = [...own, ...((await providers?.credentials(name)) ?? [])];
     if (credentials.length === 0) return this.#fetchWith(request, wanted, name, [undefined]);
-    const { records } = this.#o;
     await records.intend(wanted);
     try {
       return await this.#fetchWith(request, wanted, name, credentials);

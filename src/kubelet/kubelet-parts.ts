@@ -17,6 +17,7 @@ import { NodeDevices } from './device/node-devices.ts';
 import { EvictionManager } from './eviction-manager.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux-host.ts';
+import { CredentialProviders } from './image/credential-providers.ts';
 import { ImagePullRecords } from './image/image-pull-records.ts';
 import { ImageCollector } from './image-collector.ts';
 import { ImageManager } from './image-manager.ts';
@@ -254,6 +255,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const records = makePullRecords(owner, host);
   const images = new ImageManager({
     ...{ runtime, clock, events, records, parallelPulls: o.parallelImagePulls ?? 5 },
+    ...(o.credentialProviders ? { providers: new CredentialProviders({ ...o.credentialProviders, clock, log }) } : {}),
     onPulled: (uid, fromMs, toMs) => owner.metrics.times.pulled(uid, fromMs, toMs),
   });
   const hooks = { runtime, network, clock, events };

@@ -8,6 +8,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { PodCgroups } from './cgroup.ts';
 import type { Host } from './host/host.ts';
+import type { CredentialProvidersOptions } from './image/credential-providers.ts';
 import type { EvictionSettings, Signals } from './kernel/eviction.ts';
 import type { VerificationPolicy } from './kernel/image-access.ts';
 import type { ProbeNetwork } from './probe/network.ts';
@@ -123,6 +124,8 @@ export interface KubeletOptions {
   readonly imagePullCredentialsVerificationPolicy?: VerificationPolicy;
   /** With NeverVerifyAllowlistedImages: names without tag, or what they begin with and `/*`. */
   readonly preloadedImagesVerificationAllowlist?: readonly string[];
+  /** Plugins that know credentials of registries; default none. */
+  readonly credentialProviders?: Omit<CredentialProvidersOptions, 'clock' | 'log'>;
   /** Default 5. */
   readonly parallelImagePulls?: number;
   readonly imageGcHighPercent?: number;

@@ -113,7 +113,8 @@ export function keyringOf(type: string | undefined, text: string, secret?: Secre
 
 const dockerHubNames = new Set(['index.docker.io', 'docker.io', 'registry-1.docker.io', 'registry.hub.docker.com']);
 
-function matches(pattern: string, repository: string): boolean {
+/** Whether a repository with its registry is one that a pattern means: registry or registry/path, wildcards in the host. */
+export function matchesPattern(pattern: string, repository: string): boolean {
   const slash = pattern.indexOf('/');
   const patternHost = slash < 0 ? pattern : pattern.slice(0, slash);
   const patternPath = slash < 0 ? '' : pattern.slice(slash + 1);
@@ -151,7 +152,7 @@ export function credentialsFor(image: string, keyrings: readonly Keyring[]): rea
   const repository = qualifiedRepository(parsed.repository);
   return keyrings
     .flatMap(({ entries, secret }) => entries.map(([pattern, c]) => [pattern, secret ? { ...c, secret } : c] as const))
-    .filter(([pattern]) => matches(pattern, repository))
+    .filter(([pattern]) => matchesPattern(pattern, repository))
     .sort(([a], [b]) => (a < b ? 1 : a > b ? -1 : 0))
     .map(([, credential]) => credential);
 }
