@@ -176,8 +176,20 @@ function containerStatus(
 const id = (input: StatusInput, c: ObservedContainer) => `${input.runtimeName}://${c.id}`;
 const timeOf = (ms: number) => (ms > 0 ? formatTime(ms) : undefined);
 
+/** Of all messages of a pod's containers together: each has the same share of it. */
+const maxMessageBytes = 12 * 1024;
+
+function withinShare({ spec }: Pod, message: string): string {
+  const { containers, initContainers = [], ephemeralContainers = [] } = spec;
+  const share = Math.floor(maxMessageBytes / (containers.length + initContainers.length + ephemeralContainers.length));
+  if (message.length * 3 <= share) return message;
+  const bytes = new TextEncoder().encode(message);
+  // A character that is cut in two goes.
+  return bytes.length <= share ? message : new TextDecoder().decode(bytes.subarray(0, share), { stream: true });
+}
+
 function terminatedState(input: StatusInput, c: ObservedContainer): ContainerStateTerminated {
-  const message = input.terminationMessages.get(c.id) || c.message;
+  const message = withinShare(input.pod, input.terminationMessages.get(c.id) || c.message);
   const startedAt = timeOf(c.startedAtMs || c.createdAtMs);
   const finishedAt = timeOf(c.finishedAtMs);
   return {
