@@ -22,6 +22,7 @@ test('fields become what they are called in a kubelet', () => {
     registerWithTaints: [{ key: 'a', value: 'b', effect: 'NoSchedule' }],
     seccompDefault: true,
     singleProcessOOMKill: true,
+    memorySwap: { swapBehavior: 'LimitedSwap' },
     userNamespaces: { idsPerPod: 131_072 },
     enableDebuggingHandlers: false,
     cgroupDriver: 'systemd',
@@ -38,6 +39,7 @@ test('fields become what they are called in a kubelet', () => {
     registerWithTaints: [{ key: 'a', value: 'b', effect: 'NoSchedule' }],
     seccompDefault: true,
     singleProcessOomKill: true,
+    swapBehavior: 'LimitedSwap',
     userNamespaceIdsPerPod: 131_072,
     eviction: {},
   });
@@ -78,6 +80,13 @@ test('eviction', () => {
   });
 });
 
+test('CPUs that are named take the place of amounts of them', () => {
+  const given = { systemReserved: { cpu: '100m', memory: '1Gi' }, kubeReserved: { cpu: '1', memory: '2Gi' } };
+  const { systemReserved, kubeReserved } = options({ ...given, reservedSystemCPUs: '0-2,8,1' });
+  assert.deepEqual([systemReserved, kubeReserved], [{ cpu: '4', memory: '1Gi' }, { memory: '2Gi' }]);
+  assert.deepEqual(options({ ...given, reservedSystemCPUs: '' }).kubeReserved, given.kubeReserved);
+});
+
 test('images are pulled one by one, so many at once, or all', () => {
   assert.equal(options({ serializeImagePulls: true }).parallelImagePulls, 1);
   assert.equal(options({ serializeImagePulls: false }).parallelImagePulls, Number.POSITIVE_INFINITY);
@@ -111,6 +120,8 @@ test('what is wrong is named, all of it', () => {
     [{ evictionHard: { memory: '1Gi' } }, /^evictionHard: Invalid value: "memory": unknown eviction signal$/],
     [{ evictionHard: { 'nodefs.available': 'x' } }, /must be a quantity or a percentage$/],
     [{ crashLoopBackOff: { maxContainerRestartPeriod: '10m' } }, /must be between 1s and 300s$/],
+    [{ memorySwap: { swapBehavior: 'Some' } }, /^memorySwap\.swapBehavior: Invalid value: "Some": must be one of/],
+    [{ reservedSystemCPUs: '3-1' }, /^reservedSystemCPUs: Invalid value: "3-1": unable to parse/],
     [{ userNamespaces: { idsPerPod: 65_537 } }, /must be a multiple of 65536$/],
     [{ featureGates: { Nothing: true } }, /unrecognized feature gate: Nothing/],
     [{ imagePullCredentialsVerificationPolicy: 'Sometimes' }, /unknown policy "Sometimes"/],

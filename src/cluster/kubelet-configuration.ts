@@ -91,6 +91,9 @@ type Given = Readonly<{
   maxParallelImagePulls?: number;
   nodeStatusUpdateFrequency?: string;
   nodeStatusReportFrequency?: string;
+  reservedSystemCPUs?: string;
+  systemReserved?: Strings;
+  kubeReserved?: Strings;
   imagePullCredentialsVerificationPolicy?: string;
   preloadedImagesVerificationAllowlist?: readonly string[];
 }>;
@@ -141,6 +144,17 @@ function quantities(value: unknown, name: string, percents = false): Strings {
     if (!(percents && isPercent(text)) && !isQuantity(text))
       throw invalid(`${name}[${key}]`, text, `must be a quantity${percents ? ' or a percentage' : ''}`);
   return value as Strings;
+}
+
+/** How many a list as `0-3,8` names. */
+function cpusIn(value: unknown, name: string): number {
+  const cpus = new Set<number>();
+  for (const part of typed<string>(value, name, 'string').split(',').filter(Boolean)) {
+    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim()) ?? [];
+    if (!from || Number(to) < Number(from)) throw invalid(name, value, 'unable to parse as a list of CPUs');
+    for (let cpu = Number(from); cpu <= Number(to); cpu++) cpus.add(cpu);
+  }
+  return cpus.size;
 }
 
 const isPercent = (value: unknown) => typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value);
@@ -264,6 +278,13 @@ const fields: Readonly<Record<string, Take>> = {
   }),
   maxParallelImagePulls: int('parallelImagePulls', 1),
   maxPods: int('maxPods', 0),
+  memorySwap: (value, name) => {
+    if (!isMap(value)) throw invalid(name, value, 'must be a map');
+    const { swapBehavior: behavior } = value;
+    if (behavior === undefined || behavior === null || behavior === '') return {};
+    if (behavior === 'NoSwap' || behavior === 'LimitedSwap') return { options: { swapBehavior: behavior } };
+    throw invalid(`${name}.swapBehavior`, behavior, 'must be one of: "", "LimitedSwap" or "NoSwap"');
+  },
   mergeDefaultEvictionSettings: together((value, name) => typed<boolean>(value, name, 'boolean')),
   nodeLeaseDurationSeconds: int('leaseDurationSeconds', 1),
   nodeStatusMaxImages: int('nodeStatusMaxImages', -1),
@@ -283,6 +304,7 @@ const fields: Readonly<Record<string, Take>> = {
     if (!Array.isArray(value) || !value.every(isTaint)) throw invalid(name, value, 'must be a list of taints');
     return { options: { registerWithTaints: value as Taint[] } };
   },
+  reservedSystemCPUs: together(cpusIn),
   resolvConf: text('resolvConf'),
   seccompDefault: bool('seccompDefault'),
   singleProcessOOMKill: bool('singleProcessOomKill'),
@@ -307,9 +329,9 @@ const withoutEffect: ReadonlySet<string> = new Set(
   enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode healthzBindAddress
   healthzPort httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification
   kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging makeIPTablesUtilChains
-  maxOpenFiles memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor oomScoreAdj podCIDR
+  maxOpenFiles memoryManagerPolicy memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR
   podLogsDir protectKernelDefaults qosReserved readOnlyPort registryBurst registryPullQPS reservedMemory
-  reservedSystemCPUs rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
+  rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
   shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods staticPodURL staticPodURLHeader
   streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup tlsCertFile tlsCipherSuites
   tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile topologyManagerPolicy topologyManagerPolicyOptions
@@ -358,6 +380,7 @@ function derived(given: Given): Partial<KubeletOptions> {
   const { nodeStatusUpdateFrequency, nodeStatusReportFrequency } = given;
   const report = nodeStatusReportFrequency ? undefined : nodeStatusUpdateFrequency;
   return {
+    ...reservationsOf(given),
     ...(hard ? { evictionHard: hard } : {}),
     ...(report ? { nodeStatusReportMs: parseDuration(report) / 1e6 } : {}),
     eviction: {
@@ -367,4 +390,12 @@ function derived(given: Given): Partial<KubeletOptions> {
       ...(evictionMaxPodGracePeriod === undefined ? {} : { maxPodGraceSeconds: evictionMaxPodGracePeriod }),
     },
   };
+}
+
+/** Named CPUs take the place of amounts of them. */
+function reservationsOf({ reservedSystemCPUs: named, systemReserved, kubeReserved }: Given): Partial<KubeletOptions> {
+  if (!named) return {};
+  const { cpu: _, ...others } = kubeReserved ?? {};
+  const cpu = String(cpusIn(named, 'reservedSystemCPUs'));
+  return { systemReserved: { ...systemReserved, cpu }, kubeReserved: others };
 }

@@ -93,6 +93,12 @@ export class Cgroups {
     }
   }
 
+  /** Whether the node's group, once it is made, can be held to an amount of swap. Version 2 only. */
+  get limitsSwap(): boolean {
+    const { version, unified } = this.layout;
+    return version === 'v2' && existsSync(`${unified}${this.parent}/memory.swap.max`);
+  }
+
   /** True when the group exists in any hierarchy. */
   exists(path: string): boolean {
     return this.#roots().some(root => existsSync(root + path));

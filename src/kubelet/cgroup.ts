@@ -5,6 +5,8 @@ export interface PodCgroups {
   readonly version: 1 | 2;
   /** Makes /kubepods and its burstable and besteffort children. Called once at start. */
   prepare(): Promise<void>;
+  /** Whether groups can be held to an amount of swap; asked after prepare. */
+  limitsSwap(): boolean;
   /** What the runtime is told as `cgroup_parent`. */
   parentOf(pod: Pod): string;
   /** Makes the pod's cgroup, or brings its limits up to date. */
@@ -19,6 +21,7 @@ export interface PodCgroups {
 export const noCgroups: PodCgroups = {
   version: 1,
   async prepare() {},
+  limitsSwap: () => false,
   parentOf: () => '',
   async ensure() {},
   async remove() {},

@@ -132,6 +132,11 @@ async function makeBase(owner: KubeletOwner) {
     resources: {
       ...{ memoryCapacityBytes: machine.memoryBytes, cgroupVersion: cgroups.version },
       ...{ enforceCpuQuota: o.enforceCpuQuota ?? true, singleProcessOomKill: o.singleProcessOomKill ?? false },
+      // Not before the groups are made.
+      get swap() {
+        const limited = o.swapBehavior === 'LimitedSwap';
+        return machine.swapBytes && cgroups.limitsSwap() ? { limited, bytes: machine.swapBytes } : undefined;
+      },
     },
     plugins,
     devices: (o.nodePlugins ?? !o.host) ? makeDevices(owner, host, events, plugins) : undefined,

@@ -31,6 +31,9 @@ test('classes and pods weigh what they ask for, in a version 2 tree', async () =
   assert.equal(pods.version, 2);
   await pods.prepare();
   assert.deepEqual([content('cpu.weight'), content('memory.max')], ['79', '1073741824']);
+  assert.equal(pods.limitsSwap(), false);
+  writeFileSync(join(root, 'kubepods/memory.swap.max'), 'max');
+  assert.equal(pods.limitsSwap(), true);
   assert.deepEqual([content('burstable/cpu.weight'), content('besteffort/cpu.weight')], ['1', '1']);
 
   await pods.ensure(pod('b1', { cpu: '500m' }, {}));

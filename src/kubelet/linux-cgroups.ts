@@ -35,6 +35,7 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
       cgroups.createParents(all && { cpuShares: cpuShares(all.cpuMilli), memoryLimitBytes: all.memoryBytes });
       weighClass();
     },
+    limitsSwap: () => cgroups.limitsSwap,
     parentOf: pathOf,
     async ensure(pod) {
       const r = podCgroup(pod);

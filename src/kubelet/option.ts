@@ -86,6 +86,8 @@ export interface KubeletOptions {
   readonly evictionSignals?: () => Promise<Signals>;
   /** Refuse to run beside swap. Default true. */
   readonly failSwapOn?: boolean;
+  /** With control groups of version 2: containers get no swap (default), or a share of it. */
+  readonly swapBehavior?: 'NoSwap' | 'LimitedSwap';
   /** Where the HTTPS server listens, for nodeInfo. Default 10250. */
   readonly port?: number;
   /** Default v1.36.2. */

@@ -2,7 +2,7 @@ import type { Container, Pod } from '../../api/type/core-v1.ts';
 import type { ContainerConfig, Device, LinuxContainerResources, Mount, Signal } from '../../cri/type.ts';
 import { expandAll } from './env.ts';
 import { containerAnnotations, containerLabels } from './label.ts';
-import { containerCgroup, oomScoreAdjust, withPodLimits } from './qos.ts';
+import { containerCgroup, oomScoreAdjust, swapShare, withPodLimits } from './qos.ts';
 import { type ContainerSecurityInput, containerSecurity } from './security.ts';
 import type { EnvPair } from './service-env.ts';
 
@@ -14,6 +14,8 @@ export interface ResourceSettings {
   readonly enforceCpuQuota?: boolean;
   /** Of a container that has no memory left one process ends, and not all of them. Always so in version 1. */
   readonly singleProcessOomKill?: boolean;
+  /** Of a machine with swap that can be limited: whether containers get a share of it, or none. */
+  readonly swap?: { readonly limited: boolean; readonly bytes: number } | undefined;
 }
 
 export interface ContainerInput extends Omit<ContainerSecurityInput, 'container'>, ResourceSettings {
@@ -60,16 +62,21 @@ export interface ResourceInput extends ResourceSettings {
 }
 
 export function linuxResources(input: ResourceInput): LinuxContainerResources {
-  const { pod, container, cgroupVersion, singleProcessOomKill = false } = input;
+  const { pod, container, cgroupVersion, singleProcessOomKill = false, swap, memoryCapacityBytes } = input;
+  const size = { memoryBytes: memoryCapacityBytes, swapBytes: swap?.bytes ?? 0 };
+  const unified = {
+    // A container dies as a whole, instead of losing one process.
+    ...(cgroupVersion === 2 && !singleProcessOomKill ? { 'memory.oom.group': '1' } : {}),
+    ...(swap ? { 'memory.swap.max': String(swap.limited ? swapShare(pod, container, size) : 0) } : {}),
+  };
   const r = containerCgroup(withPodLimits(pod.spec, container.resources));
   return {
     cpu_period: r.cpuPeriodUs,
     cpu_quota: input.enforceCpuQuota === false ? 0 : r.cpuQuotaUs,
     cpu_shares: r.cpuShares,
     memory_limit_in_bytes: r.memoryBytes,
-    oom_score_adj: oomScoreAdjust(pod, container, input.memoryCapacityBytes),
-    // A container dies as a whole, instead of losing one process.
-    ...(cgroupVersion === 2 && !singleProcessOomKill ? { unified: { 'memory.oom.group': '1' } } : {}),
+    oom_score_adj: oomScoreAdjust(pod, container, memoryCapacityBytes),
+    ...(Object.keys(unified).length ? { unified } : {}),
   };
 }
 

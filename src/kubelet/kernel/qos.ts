@@ -1,5 +1,6 @@
 import type { Container, Pod, PodSpec, ResourceRequirements } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf, numberOf } from './amount.ts';
+import { hasCriticalPriority } from './critical-pod.ts';
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
@@ -121,6 +122,24 @@ export function podCgroup(pod: { readonly spec: PodSpec }): CgroupResources {
     cpuPeriodUs: periodUs,
     memoryBytes: allLimited(spec, 'memory') ? podTotal(spec, 'limits', 'memory') : 0,
   };
+}
+
+/** A machine's memory and swap. */
+export interface MemorySize {
+  readonly memoryBytes: number;
+  readonly swapBytes: number;
+}
+
+/**
+ * What a container may swap where that is allowed: as much of the machine's swap as it asks of its memory. Only
+ * containers of burstable pods that are not critical, and not those that may have no more memory than they ask.
+ */
+export function swapShare(pod: Pod, container: Container, { memoryBytes, swapBytes }: MemorySize): number {
+  const { requests, limits } = container.resources ?? {};
+  const requestBytes = bytesOf(requests?.memory ?? limits?.memory);
+  const mayNot =
+    qosClassOf(pod) !== 'Burstable' || hasCriticalPriority(pod) || requestBytes === bytesOf(limits?.memory);
+  return mayNot || memoryBytes <= 0 ? 0 : Math.floor((requestBytes / memoryBytes) * swapBytes);
 }
 
 const nodeCriticalPriority = 2_000_001_000;
