@@ -45,7 +45,7 @@ test('fields become what they are called in a kubelet', () => {
   });
   assert.deepEqual([server, podPidsLimit], [{ debugging: false }, 1024]);
   assert.deepEqual(withoutEffect, ['cgroupDriver', 'syncFrequency']);
-  assert.equal(given.containerLogMaxSize, '5Mi');
+  assert.deepEqual([given.containerLogMaxSize, given.cgroupDriver], ['5Mi', undefined]);
 });
 
 test('what is left out or zero is the default', () => {

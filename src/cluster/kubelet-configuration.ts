@@ -16,7 +16,7 @@ export interface KubeletSettings {
   readonly options: Partial<KubeletOptions>;
   readonly server: Pick<KubeletServerOptions, 'profiling' | 'debugging' | 'systemLogs'>;
   readonly podPidsLimit?: number;
-  /** As given, for /configz. */
+  /** As given, for /configz: what is kept to. */
   readonly given: Readonly<Record<string, unknown>>;
   /** Fields that are set and have no effect. */
   readonly withoutEffect: readonly string[];
@@ -67,7 +67,7 @@ export function kubeletSettings(document: unknown): KubeletSettings {
     options: { ...options, ...derived(given as Given) },
     server,
     ...(podPidsLimit === undefined ? {} : { podPidsLimit }),
-    given,
+    given: Object.fromEntries(Object.entries(given).filter(([name]) => !withoutEffect.has(name))),
     withoutEffect: Object.keys(given).filter(name => withoutEffect.has(name)),
   };
 }
