@@ -91,3 +91,44 @@ test('a soft threshold is for a while, pods get time to end, and pressure stays 
     await t.stop();
   }
 });
+
+test('under pressure the node takes no more pods but critical ones, and of memory those that ask for some', async () => {
+  let lacks: readonly string[] = [];
+  const t = await startTestNode({
+    evictionHard: { 'memory.available': '1Gi', 'nodefs.available': '1Gi', 'pid.available': '10%' },
+    evictionSignals: async (): Promise<Signals> =>
+      Object.fromEntries(
+        ['memory.available', 'nodefs.available', 'pid.available'].map(signal => [
+          signal,
+          { ...plenty, ...(lacks.includes(signal) ? { available: 1 } : {}) },
+        ]),
+      ),
+  });
+  let count = 0;
+  const fate = async (more: object = {}, memory = '') => {
+    const name = `p${count++}`;
+    const requests = memory ? { resources: { requests: { memory } } } : {};
+    await t.createPod({
+      metadata: { name },
+      spec: { containers: [{ name: 'c', image: 'i:1', ...requests }], ...more },
+    });
+    const { status } = await t.getPod(name);
+    if (status.reason) assert.ok((await t.events(name)).includes(`Evicted: ${status.message?.slice(18)}`), name);
+    return status.reason ? `${status.reason}: ${status.message}` : status.phase;
+  };
+  const refused = (conditions: string) => `Evicted: Pod was rejected: The node had condition: [${conditions}]. `;
+  try {
+    lacks = ['memory.available'];
+    await t.pass(11_000);
+    const key = 'node.kubernetes.io/memory-pressure';
+    const tolerations = [{ key, operator: 'Exists', effect: 'NoSchedule' }];
+    assert.equal(await fate(), refused('MemoryPressure'));
+    assert.deepEqual([await fate({}, '1Mi'), await fate({ tolerations })], ['Running', 'Running']);
+    lacks = ['memory.available', 'nodefs.available', 'pid.available'];
+    await t.pass(11_000);
+    assert.equal(await fate({ tolerations }, '1Mi'), refused('MemoryPressure DiskPressure PIDPressure'));
+    assert.equal(await fate({ priority: 2_000_000_000 }), 'Running');
+  } finally {
+    await t.stop();
+  }
+});

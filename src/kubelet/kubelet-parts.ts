@@ -94,7 +94,16 @@ export async function assembleKubelet(owner: KubeletOwner) {
   const { client, clock, log, nodeName } = o;
   const lease = new NodeLease({ client, clock, log, nodeName, durationSeconds: o.leaseDurationSeconds ?? 40 });
   const context: WorkerContext = {
-    ...{ ...base, ...starting, ...admissionOf(owner, base, node), runtime: o.runtime, clock, log, volumes, metrics },
+    ...{
+      ...base,
+      ...starting,
+      ...admissionOf(owner, base, node, eviction),
+      runtime: o.runtime,
+      clock,
+      log,
+      volumes,
+      metrics,
+    },
     get runtimeName() {
       return node.runtimeName;
     },
@@ -364,7 +373,7 @@ function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogR
 }
 
 /** Which pods this node takes on, and which resizes. */
-function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
+function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager, eviction: EvictionManager) {
   const { options: o } = owner;
   const { devices } = base;
   const admission = (pod: Pod) => ({
@@ -375,6 +384,7 @@ function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager) {
     operatingSystem: base.machine.operatingSystem,
     unsafeSysctls: o.allowedUnsafeSysctls ?? [],
     appArmor: base.appArmor,
+    pressure: eviction.pressure,
     ...(devices ? { heldDevices: devices.held() } : {}),
   });
   const pods = new PodAdmission({

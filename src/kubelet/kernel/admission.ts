@@ -1,10 +1,11 @@
 import { requiredNodeAffinityMatches } from '../../api/node-affinity.ts';
 import { isExtendedResource, isHugePages } from '../../api/rule/core/resource-name.ts';
-import { fitsTaints } from '../../api/toleration.ts';
-import type { Node, Pod } from '../../api/type/core-v1.ts';
+import { fitsTaints, isTolerated } from '../../api/toleration.ts';
+import type { Node, Pod, Taint } from '../../api/type/core-v1.ts';
 import { bytesOf, milliOf } from './amount.ts';
-import { hasCriticalPriority, isStatic } from './critical-pod.ts';
-import { podTotal } from './qos.ts';
+import { hasCriticalPriority, isCritical, isStatic } from './critical-pod.ts';
+import type { Pressure } from './node-condition.ts';
+import { podTotal, qosClassOf } from './qos.ts';
 import type { ResizeProblem } from './resize.ts';
 import { isSidecar } from './restart-policy.ts';
 import { forbiddenSysctl } from './sysctl.ts';
@@ -27,6 +28,8 @@ export interface AdmissionInput {
   readonly unsafeSysctls?: readonly string[];
   /** The host enforces AppArmor. */
   readonly appArmor?: boolean;
+  /** What the node lacks now. */
+  readonly pressure?: Pressure;
 }
 
 /** What the scheduler should have seen: whether the pod may run here. Undefined when it may. */
@@ -35,6 +38,8 @@ export const rejectionOf = (input: AdmissionInput): Rejection | undefined => mis
 /** Why the pod may not run here, however much room there is. */
 export function misfitOf(input: AdmissionInput): Rejection | undefined {
   const { pod, node } = input;
+  const pressed = pressureOn(pod, input.pressure);
+  if (pressed) return pressed;
   const os = pod.spec.os?.name;
   if (os && os !== input.operatingSystem)
     return {
@@ -63,6 +68,19 @@ export function misfitOf(input: AdmissionInput): Rejection | undefined {
       message: 'Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host',
     };
   return undefined;
+}
+
+const memoryTaint: Taint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
+
+/** A node under pressure takes no more pods; where memory alone is short, none that ask for nothing. */
+function pressureOn(pod: Pod, pressure: Pressure | undefined): Rejection | undefined {
+  const { memory = false, disk = false, pid = false } = pressure ?? {};
+  if (!(memory || disk || pid) || isCritical(pod)) return undefined;
+  if (!disk && !pid && (qosClassOf(pod) !== 'BestEffort' || isTolerated(pod.spec.tolerations, memoryTaint)))
+    return undefined;
+  const conditions = [memory ? 'MemoryPressure' : '', disk ? 'DiskPressure' : '', pid ? 'PIDPressure' : ''];
+  const message = `Pod was rejected: The node had condition: [${conditions.filter(Boolean).join(' ')}]. `;
+  return { reason: 'Evicted', message };
 }
 
 const annotationPrefix = 'container.apparmor.security.beta.kubernetes.io/';
