@@ -13,6 +13,8 @@ export interface PodCgroups {
   ensure(pod: Pod): Promise<void>;
   /** Kills what is left inside and removes it. */
   remove(uid: string): Promise<void>;
+  /** How many run in the pod's cgroup. */
+  processes(uid: string): number;
   /** Uids that have a cgroup, for the clean-up of pods that are gone. */
   list(): Promise<readonly string[]>;
 }
@@ -25,6 +27,7 @@ export const noCgroups: PodCgroups = {
   parentOf: () => '',
   async ensure() {},
   async remove() {},
+  processes: () => 0,
   async list() {
     return [];
   },

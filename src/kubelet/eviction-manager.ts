@@ -1,38 +1,29 @@
-import { join } from 'node:path';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { nearNumber } from '../base/whole-number.ts';
-import type { ContainerRuntime } from '../cri/runtime.ts';
-import { listContainerStats } from './container-stats.ts';
-import type { Host } from './host/host.ts';
 import {
   type Breach,
   breaches,
   conditionOf,
   evictionMessage,
-  type PodUse,
   rankForEviction,
   resourceOf,
   type Signals,
   type Threshold,
 } from './kernel/eviction.ts';
-import { containerNameLabel, podUidLabel } from './kernel/label.ts';
 import type { Pressure } from './kernel/node-condition.ts';
 import { exceededLimit } from './local-limit.ts';
 import { MachineSignals } from './node/machine-signals.ts';
 import type { PodEvents } from './pod-event.ts';
-import { identityOf, type PodPaths } from './pod-path.ts';
+import { type PodUseOptions, podUses } from './pod-use.ts';
 import type { Verdict } from './worker-context.ts';
 
-export interface EvictionOptions {
-  readonly runtime: ContainerRuntime;
-  readonly host: Host;
+export interface EvictionOptions extends PodUseOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: PodEvents;
-  readonly paths: PodPaths;
   readonly thresholds: readonly Threshold[];
   /** A pressure is reported until it has been gone for so long. */
   readonly transitionMs: number;
@@ -111,8 +102,7 @@ export class EvictionManager {
       await this.#o.reclaimDisk();
       if (!(await this.#breaches()).some(b => b.threshold === first.threshold)) return;
     }
-    if (resource === 'pids') return;
-    const [victim] = rankForEviction(await this.#uses(resource), resource);
+    const [victim] = rankForEviction(await podUses(this.#o, this.#o.activePods(), resource), resource);
     if (!victim) return;
     const graceSeconds = first.threshold.graceMs === undefined ? 1 : this.#softGrace(victim.pod);
     await this.#evict(victim.pod, evictionMessage(resource, first, victim), graceSeconds, signal);
@@ -150,31 +140,5 @@ export class EvictionManager {
       if (message)
         await this.#evict(pod, message, 0, message.startsWith('Usage') ? 'emptydirfs.limit' : signalOf(message));
     }
-  }
-
-  async #uses(resource: string): Promise<readonly PodUse[]> {
-    const pods = this.#o.activePods();
-    const { host, paths } = this.#o;
-    if (resource !== 'memory')
-      return Promise.all(
-        pods.map(async pod => ({
-          pod,
-          bytes:
-            (await host.usage(join(paths.pod(pod.metadata.uid ?? ''), 'volumes'))) +
-            (await host.usage(paths.podLogs(identityOf(pod)))),
-        })),
-      );
-    const stats = await listContainerStats(this.#o.runtime);
-    const used = new Map<string, Map<string, number>>();
-    for (const s of stats) {
-      const of = used.getOrInsertComputed(s.attributes?.labels?.[podUidLabel] ?? '', () => new Map<string, number>());
-      const name = s.attributes?.labels?.[containerNameLabel] ?? '';
-      // One that has ended may still be listed beside its successor.
-      of.set(name, (of.get(name) ?? 0) + (s.memory?.working_set_bytes?.value ?? 0));
-    }
-    return pods.map(pod => {
-      const containers = used.get(pod.metadata.uid ?? '') ?? new Map<string, number>();
-      return { pod, containers, bytes: containers.values().reduce((sum, bytes) => sum + bytes, 0) };
-    });
   }
 }

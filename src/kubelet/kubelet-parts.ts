@@ -340,6 +340,7 @@ function makeEviction(owner: KubeletOwner, base: Base, node: NodeManager, collec
   const { host, events, evictionHard: hard } = base;
   return new EvictionManager({
     ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
+    cgroups: base.cgroups,
     ...{ runtime, host, clock, log, events, paths, thresholds: thresholdsOf({ hard, ...o.eviction }) },
     transitionMs: o.eviction?.transitionMs ?? 300_000,
     maxPodGraceSeconds: o.eviction?.maxPodGraceSeconds ?? 0,

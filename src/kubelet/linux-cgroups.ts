@@ -56,6 +56,10 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
       for (const found of cgroups.pods()) if (found.uid === uid) await cgroups.remove(found.path);
       if (burstableMilli.delete(uid)) weighClass();
     },
+    processes(uid) {
+      const path = cgroups.pod(uid)?.path;
+      return path === undefined ? 0 : cgroups.processes(path).length;
+    },
     async list() {
       return cgroups.pods().map(p => p.uid);
     },

@@ -61,6 +61,8 @@ export interface Host {
   disk(path: string): Promise<DiskInfo | undefined>;
   /** Bytes used by a directory's files. */
   usage(path: string): Promise<number>;
+  /** How many files and directories lie below a directory. */
+  files(path: string): Promise<number>;
   /** Replaces a file by `<path>.gz`. */
   compress(path: string): Promise<void>;
   /** Tells when something in a directory changed; returns the end of watching. */

@@ -275,6 +275,10 @@ class LinuxHost implements Host {
     return total;
   }
 
+  async files(path: string): Promise<number> {
+    return (await orNothing(fs.readdir(path, { recursive: true })))?.length ?? 0;
+  }
+
   async compress(path: string): Promise<void> {
     const temporary = `${path}.tmp`;
     await pipeline(createReadStream(path), createGzip(), createWriteStream(temporary));

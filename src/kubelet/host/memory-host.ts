@@ -159,6 +159,11 @@ export class MemoryHost implements Host {
     return entry?.kind === 'directory' ? bytesIn(entry) : 0;
   }
 
+  async files(path: string): Promise<number> {
+    const { entry } = this.#literal(path);
+    return entry?.kind === 'directory' ? filesIn(entry) : 0;
+  }
+
   async compress(path: string): Promise<void> {
     await this.rename(path, `${path}.gz`);
   }
@@ -240,5 +245,8 @@ function bytesIn({ children }: Entry): number {
   for (const entry of children?.values() ?? []) total += Buffer.byteLength(entry.data) + bytesIn(entry);
   return total;
 }
+
+const filesIn = ({ children }: Entry): number =>
+  children?.values().reduce((sum, entry) => sum + 1 + filesIn(entry), 0) ?? 0;
 
 export const memoryHost = (): MemoryHost => new MemoryHost();

@@ -91,7 +91,8 @@ export const resourceOf = (signal: string) =>
 
 export interface PodUse {
   readonly pod: Pod;
-  readonly bytes: number;
+  /** Bytes, files or processes. */
+  readonly amount: number;
   /** By container, where that is known. */
   readonly containers?: ReadonlyMap<string, number>;
 }
@@ -115,12 +116,13 @@ export function evictionMessage(
 
 function requestOf(pod: Pod, resource: string): number {
   if (resource === 'memory') return podTotal(pod.spec, 'requests', 'memory');
+  if (resource !== 'ephemeral-storage') return 0;
   return pod.spec.containers.reduce((n, c) => n + bytesOf(c.resources?.requests?.['ephemeral-storage']), 0);
 }
 
 /** Who goes first, critical pods left out: above its request before below, low priority before high, then who exceeds the most. */
 export function rankForEviction(uses: readonly PodUse[], resource: string): readonly PodUse[] {
-  const over = (u: PodUse) => u.bytes - requestOf(u.pod, resource);
+  const over = (u: PodUse) => u.amount - requestOf(u.pod, resource);
   return uses
     .filter(u => !isCritical(u.pod))
     .sort((a, b) => {

@@ -280,9 +280,9 @@ test('runAsNonRoot', () => {
 });
 
 test('eviction: over the request first, then low priority, then the largest excess', () => {
-  const use = (name: string, bytes: number, priority: number, request: string) => ({
+  const use = (name: string, amount: number, priority: number, request: string) => ({
     pod: pod({ priority, containers: [limits({ memory: request }, undefined)] }, { name }),
-    bytes,
+    amount,
   });
   const ranked = rankForEviction(
     [
