@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
 import { startTestNode } from './test-node.ts';
+import { VolumeManager } from './volume/volume-manager.ts';
 
 const container = { name: 'app', image: 'example.com/app:1' };
 
@@ -67,3 +68,23 @@ for (const [user_namespaces, why] of [
       await t.stop();
     }
   });
+
+test('a pod whose volumes the node cannot have is turned away, one that runs is not', async ({ mock }) => {
+  const t = await startTestNode();
+  try {
+    await t.createPod({ metadata: { name: 'runs' }, spec: { containers: [container] } });
+    mock.method(VolumeManager.prototype, 'foreseeable', async () => false);
+    mock.method(VolumeManager.prototype, 'sync', async () => ({ ready: false, exhausted: 'no slot is left' }));
+    await t.createPod({ metadata: { name: 'late' }, spec: { containers: [container] } });
+    const { phase, reason, message, containerStatuses } = (await t.getPod('late')).status!;
+    assert.deepEqual(
+      [phase, reason, message, containerStatuses],
+      ['Failed', 'VolumeAttachmentLimitExceeded', 'Pod was rejected: no slot is left', undefined],
+    );
+    assert.deepEqual(await t.events('late'), ['VolumeAttachmentLimitExceeded: no slot is left']);
+    await t.pass(200_000);
+    assert.equal((await t.getPod('runs')).status?.phase, 'Running');
+  } finally {
+    await t.stop();
+  }
+});

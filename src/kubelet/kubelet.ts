@@ -187,7 +187,9 @@ class NodeKubelet implements Kubelet {
       loop('images', s => collector.run(s)),
       loop('eviction', s => eviction.run(s)),
       ...(devices ? [devices] : []),
-      ...((this.#o.nodePlugins ?? !this.#o.host) ? [loop('plugins', s => this.#watchPlugins(parts, s))] : []),
+      ...((this.#o.nodePlugins ?? !this.#o.host)
+        ? [loop('plugins', s => this.#watchPlugins(parts, s)), loop('volume limits', s => parts.csi.drivers.run(s))]
+        : []),
     ];
   }
 

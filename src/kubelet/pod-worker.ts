@@ -268,7 +268,7 @@ export class PodWorker implements PodView {
       const volumes = this.#c.volumes.sync(pod);
       // A sandbox takes longest, and needs no volume.
       const early = observed.sandboxes.length === 0 && (await this.#c.volumes.foreseeable(pod));
-      if (!early && !(await volumes).ready) return this.#later(leftMs, await volumes);
+      if (!early && !(await volumes).ready) return this.#withoutVolumes(pod, observed, leftMs, await volumes);
       const plan = this.#plan(pod, observed);
       const result = await this.#actions.run(pod, observed, plan.actions).finally(() => volumes);
       againMs = least(this.#later(leftMs, await volumes), plan.againInMs);
@@ -281,6 +281,15 @@ export class PodWorker implements PodView {
     await this.#publisher.publishNow();
     await this.#traces.prune(this.observed());
     return againMs;
+  }
+
+  /** A pod that nothing runs of yet is turned away when its node can have no more volumes. */
+  #withoutVolumes(pod: Pod, { sandboxes }: ObservedPod, leftMs: number | undefined, state: VolumesState) {
+    if (state.exhausted === undefined || sandboxes.length) return this.#later(leftMs, state);
+    const reason = 'VolumeAttachmentLimitExceeded';
+    this.#c.events.pod(pod, 'Warning', reason, state.exhausted);
+    this.#verdict = { phase: 'Failed', rejected: true, reason, message: `Pod was rejected: ${state.exhausted}` };
+    return 0;
   }
 
   async #admit(pod: Pod, observed: ObservedPod): Promise<void> {

@@ -10,7 +10,7 @@ import { RuntimeError } from '../../cri/runtime-error.ts';
 import { decodeBase64 } from '../kernel/env.ts';
 import { applyFsGroup } from '../volume/ownership.ts';
 import type { SetUp } from '../volume/volume.ts';
-import { VolumeError, VolumeWait } from '../volume/volume-error.ts';
+import { VolumeError, VolumeLimitError, VolumeWait } from '../volume/volume-error.ts';
 import type { CsiDriver } from './csi-client.ts';
 import { type CsiContext, driverNotFound, publishedPath, removePublished } from './csi-context.ts';
 import type { Device } from './csi-devices.ts';
@@ -40,6 +40,8 @@ export interface Way {
   readonly capability: VolumeCapability;
 }
 
+/** gRPC's code. */
+const resourceExhausted = 8;
 export const republishMs = 60_000;
 /** After these a driver may have done what was asked, or may be doing it. */
 const uncertain = new Set(['Canceled', 'DeadlineExceeded', 'Unavailable', 'ResourceExhausted', 'Aborted']);
@@ -88,7 +90,6 @@ export class CsiPublisher {
       this.#c.inUseChanged();
       throw new VolumeWait("Volume has not been added to the list of VolumesInUse in the node's volume status");
     }
-    if (!told.attached.includes(name)) throw new VolumeWait('Volume not attached according to node status');
     const id = attachmentName(v.handle, v.driver, nodeName);
     const operation = v.block ? 'MapVolume.WaitForAttach' : 'MountVolume.WaitForAttach';
     const failed = (why: string) => new VolumeError(operation, v.name, why);
@@ -98,6 +99,12 @@ export class CsiPublisher {
     } catch (error) {
       throw failed(messageOf(error));
     }
+    const { errorCode, message = '' } = attachment?.status?.attachError ?? {};
+    if (errorCode === resourceExhausted) {
+      void this.#c.drivers.refresh(v.driver);
+      throw new VolumeLimitError(operation, v.name, message);
+    }
+    if (!told.attached.includes(name)) throw new VolumeWait('Volume not attached according to node status');
     if (!attachment) throw failed(`volume attachment ${id} not found`);
     if (attachment.metadata.deletionTimestamp) throw failed('volume attachment is being deleted');
     if (!attachment.status?.attached) throw new VolumeWait('volume attachment is not attached');

@@ -6,7 +6,9 @@ import type { Node } from '../../api/type/core-v1.ts';
 import type { CSINode, CSINodeDriver } from '../../api/type/storage-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import { nearNumber } from '../../base/whole-number.ts';
 import type { Client } from '../../client/client.ts';
+import { WatchedList } from '../credential/watched-list.ts';
 import type { KubeletRoot } from '../plugin/kubelet-root.ts';
 import type { PluginHandler } from '../plugin/plugin-watcher.ts';
 import { type CsiConnection, CsiDriver, connectCsi, type ToDriver } from './csi-client.ts';
@@ -32,6 +34,8 @@ const migratedPlugins = ['aws-ebs', 'azure-disk', 'azure-file', 'cinder', 'gce-p
   .map(n => `kubernetes.io/${n}`)
   .join(',');
 const maxConflicts = 10;
+/** The shortest period that a CSIDriver may ask for. */
+const leastRefreshMs = 10_000;
 
 export class CsiDrivers implements PluginHandler {
   readonly #o: CsiDriversOptions;
@@ -70,6 +74,43 @@ export class CsiDrivers implements PluginHandler {
       throw error;
     }
     this.#o.onChange();
+  }
+
+  /** Asks those drivers whose objects want it anew and anew how many volumes the node can have. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, clock } = this.#o;
+    const objects = new WatchedList({ client, clock, resources: [storageV1.csidrivers], onChange() {} });
+    const askedMs = new Map<string, number>();
+    while (!signal.aborted) {
+      await clock.sleep(leastRefreshMs, signal).catch(() => {});
+      if (signal.aborted || this.#drivers.size === 0) continue;
+      const periods = await objects.list().catch(() => []);
+      for (const { metadata, spec } of periods) {
+        const { name = '' } = metadata;
+        const seconds = nearNumber(spec.nodeAllocatableUpdatePeriodSeconds);
+        const now = clock.monotonic();
+        if (!seconds || !this.#drivers.has(name) || now - (askedMs.get(name) ?? 0) < seconds * 1000) continue;
+        askedMs.set(name, now);
+        await this.refresh(name);
+      }
+    }
+    objects.stop();
+  }
+
+  /** Asks a driver anew how many volumes the node can have, and tells it. Never rejects. */
+  async refresh(name: string): Promise<void> {
+    try {
+      const info = await this.#drivers.get(name)?.node.NodeGetInfo({});
+      if (!info) return;
+      const { allocatable } = driverEntry(name, info);
+      const changed = ({ allocatable: _, ...rest }: CSINodeDriver) => ({
+        ...rest,
+        ...(allocatable ? { allocatable } : {}),
+      });
+      await this.#tellDrivers(list => list.map(d => (d.name === name ? changed(d) : d)));
+    } catch (error) {
+      this.#o.log.warn('asking a driver for its limit failed', { driver: name, error });
+    }
   }
 
   async deregister(name: string): Promise<void> {

@@ -16,7 +16,7 @@ import {
   staging,
   storage,
 } from './csi-bench.ts';
-import { ephemeralHandle } from './csi-path.ts';
+import { attachmentName, ephemeralHandle } from './csi-path.ts';
 import type { ExpandRequest, PublishRequest, StageRequest } from './csi-type.ts';
 import { uniqueVolumeName } from './kernel/csi-name.ts';
 
@@ -381,4 +381,55 @@ test('how full a volume is, as its driver says, asked once a minute', async () =
   await figures();
   const asked = bench.driver.calls.filter(c => c.startsWith('NodeGetVolumeStats'));
   assert.deepEqual(asked, Array(2).fill(`NodeGetVolumeStats ${handle} ${mountOf('p')}`));
+});
+
+const limitOf = (bench: CsiBench) =>
+  bench.client.object(storageV1.csinodes, 'node-a')?.spec.drivers?.map(d => d.allocatable?.count);
+
+test('a driver is asked as often as it wants how many volumes the node can have', async () => {
+  const bench = await csiBench([driverObject({ nodeAllocatableUpdatePeriodSeconds: 30 })]);
+  const stop = new AbortController();
+  const running = bench.drivers.run(stop.signal);
+  assert.deepEqual(limitOf(bench), [undefined]);
+  bench.driver.maxVolumes = 7;
+  await bench.clock.advance(29_000);
+  assert.deepEqual(limitOf(bench), [undefined]);
+  await bench.clock.advance(2000);
+  assert.deepEqual(limitOf(bench), [7]);
+  bench.driver.maxVolumes = 0;
+  bench.driver.failNext('NodeGetInfo', 'Unavailable', 'busy');
+  await bench.clock.advance(30_000);
+  assert.deepEqual(limitOf(bench), [7]);
+  await bench.clock.advance(30_000);
+  assert.deepEqual(limitOf(bench), [undefined]);
+  assert.deepEqual(bench.driver.calls, ['NodeGetInfo', 'NodeGetInfo', 'NodeGetInfo']);
+  stop.abort();
+  await running;
+});
+
+test('a driver without such a wish is not asked again', async () => {
+  const bench = await csiBench([driverObject()]);
+  const stop = new AbortController();
+  const running = bench.drivers.run(stop.signal);
+  await bench.clock.advance(600_000);
+  assert.deepEqual(bench.driver.calls, []);
+  stop.abort();
+  await running;
+});
+
+test('where nothing more can be attached the limit is asked for at once, and the pod has no place', async () => {
+  const bench = await csiBench(storage());
+  await bench.sync(claimPod('p'));
+  await bench.publishInUse();
+  bench.driver.maxVolumes = 3;
+  const attachError = { errorCode: 8, message: 'no slot is left', time: '2026-01-01T00:00:00Z' };
+  bench.client.set(storageV1.volumeattachments, {
+    metadata: { name: attachmentName(handle, driverName, 'node-a') },
+    spec: { attacher: driverName, nodeName: 'node-a', source: { persistentVolumeName: 'pv' } },
+    status: { attached: false, attachError },
+  });
+  await bench.clock.advance(2000);
+  assert.deepEqual(await bench.sync(claimPod('p')), { ready: false, exhausted: 'no slot is left' });
+  await settle();
+  assert.deepEqual(limitOf(bench), [3]);
 });

@@ -13,6 +13,11 @@ export class VolumeError extends Error {
   }
 }
 
+/** The node has as many of a driver's volumes as it can: the pod cannot run here. */
+export class VolumeLimitError extends VolumeError {
+  override name = 'VolumeLimitError';
+}
+
 /** Nothing has failed: others must act first. No event; it is looked at again soon. */
 export class VolumeWait extends Error {
   override name = 'VolumeWait';

@@ -8,7 +8,7 @@ import type { PodEvents } from '../pod-event.ts';
 import type { PodPaths } from '../pod-path.ts';
 import { applyFsGroup } from './ownership.ts';
 import type { MappedVolume, SetUp, VolumePlugin } from './volume.ts';
-import { VolumeError, VolumeWait } from './volume-error.ts';
+import { VolumeError, VolumeLimitError, VolumeWait } from './volume-error.ts';
 
 export interface VolumeManagerOptions {
   readonly host: Host;
@@ -28,10 +28,14 @@ interface Mounted {
   retryAtMs: number;
   /** Why it could not be set up last time. */
   error: string;
+  /** The node can have no more of its kind. */
+  exhausted?: boolean;
 }
 
 export interface VolumesState {
   readonly ready: boolean;
+  /** Why the node can have no more volumes, and with it this pod. */
+  readonly exhausted?: string;
   /** Call again no later than in so many milliseconds. */
   readonly againInMs?: number;
 }
@@ -94,6 +98,8 @@ export class VolumeManager {
     await Promise.all(volumes.map(v => this.#one(pod, uid, known, v)));
     const now = this.#o.clock.now();
     this.#tellMissing(pod, uid, known, now);
+    const exhausted = known.values().find(m => m.exhausted)?.error;
+    if (exhausted !== undefined) return { ready: false, exhausted };
     let againAtMs = Number.POSITIVE_INFINITY;
     let ready = true;
     for (const m of known.values()) {
@@ -158,6 +164,7 @@ export class VolumeManager {
         m.retryAtMs = clock.now() + waitMs;
         return;
       }
+      m.exhausted = error instanceof VolumeLimitError;
       const delayMs = Math.min(maxRetryMs, firstRetryMs * 2 ** m.failures++);
       m.retryAtMs = clock.now() + delayMs;
       const [operation, name] =
