@@ -321,7 +321,7 @@ export class ContainerStarter {
       const ref = e.valueFrom?.fileKeyRef;
       const base = ref && mounted.get(ref.volumeName)?.path;
       if (!ref || !base || ref.path.split('/').includes('..')) continue;
-      const text = await this.#o.host.readFile(join(base, ref.path));
+      const text = await this.#o.host.readWithin(base, ref.path);
       if (text !== undefined) out.set(`${ref.volumeName}/${ref.path}`, text);
     }
     return out;

@@ -34,6 +34,11 @@ export interface Host {
   makeDirectory(path: string, mode?: number): Promise<void>;
   writeFile(path: string, data: string | Uint8Array, options?: WriteOptions): Promise<void>;
   readFile(path: string): Promise<string | undefined>;
+  /**
+   * The text of a file of a volume that containers write to: none that a link leads to elsewhere, and nothing that is
+   * no file or too large.
+   */
+  readWithin(volume: string, path: string): Promise<string | undefined>;
   /** The last `bytes` of a file as text. */
   readTail(path: string, bytes: number): Promise<string | undefined>;
   info(path: string, options?: { readonly follow?: boolean }): Promise<FileInfo | undefined>;
@@ -59,9 +64,9 @@ export interface Host {
   /** Lets mounts below a directory be seen by containers, and theirs by the host, where a mount asks for that. */
   makeShared(path: string): Promise<void>;
   disk(path: string): Promise<DiskInfo | undefined>;
-  /** Bytes used by a directory's files. */
+  /** Bytes used by what lies below a directory, on its own file system; links are not followed. */
   usage(path: string): Promise<number>;
-  /** How many files and directories lie below a directory. */
+  /** How many files and directories that are. */
   files(path: string): Promise<number>;
   /** Replaces a file by `<path>.gz`. */
   compress(path: string): Promise<void>;

@@ -72,6 +72,7 @@ const isWithin = (path: string, point: string) =>
 
 /** Not in node:fs: open a path without opening what it names. */
 const openPathOnly = 0o10000000;
+const maxReadBytes = 1 << 20;
 
 /** Calls of `node:fs/promises`, as far as they are used for small files. */
 interface Files {
@@ -217,6 +218,22 @@ class LinuxHost implements Host {
     return run('umount', [path]).catch(() => run('umount', ['-l', path]));
   }
 
+  async readWithin(volume: string, path: string): Promise<string | undefined> {
+    const root = await orNothing(fs.realpath(volume));
+    const full = root && (await orNothing(fs.realpath(join(root, path))));
+    if (!root || !full) return undefined;
+    if (!full.startsWith(root + sep)) throw new Error(`path "${path}" not within volume path "${volume}"`);
+    const handle = await openWithin(root, relative(root, full));
+    try {
+      const info = await handle.stat();
+      if (!info.isFile()) throw new Error(`path "${path}" is no file`);
+      if (info.size > maxReadBytes) throw new Error(`file "${path}" is larger than ${maxReadBytes} bytes`);
+      return await fs.readFile(`/proc/self/fd/${handle.fd}`, 'utf8');
+    } finally {
+      await handle.close();
+    }
+  }
+
   async bindSubPath(volume: string, subPath: string, target: string, mode: number): Promise<string> {
     const root = await fs.realpath(volume);
     await makeWithin(root, subPath, mode);
@@ -267,16 +284,14 @@ class LinuxHost implements Host {
 
   async usage(path: string): Promise<number> {
     let total = 0;
-    const entries = (await orNothing(fs.readdir(path, { recursive: true }))) ?? [];
-    for (const entry of entries) {
-      const s = await orNothing(fs.lstat(join(path, entry)));
-      if (s) total += s.blocks * 512;
-    }
+    for await (const { blocks } of below(path)) total += blocks * 512;
     return total;
   }
 
   async files(path: string): Promise<number> {
-    return (await orNothing(fs.readdir(path, { recursive: true })))?.length ?? 0;
+    let count = 0;
+    for await (const _ of below(path)) count++;
+    return count;
   }
 
   async compress(path: string): Promise<void> {
@@ -309,6 +324,26 @@ async function openWithin(root: string, path: string): Promise<fs.FileHandle> {
     }
   }
   return handle;
+}
+
+/**
+ * What lies below a directory and on its own file system; of what has several names one. readdir's own recursion follows
+ * links, and a container could lead it anywhere.
+ */
+async function* below(directory: string): AsyncGenerator<Stats> {
+  const top = await orNothing(fs.lstat(directory));
+  if (!top?.isDirectory()) return;
+  const seen = new Set<number>();
+  const directories = [directory];
+  for (const at of directories)
+    for (const name of (await orNothing(fs.readdir(at))) ?? []) {
+      const path = join(at, name);
+      const info = await orNothing(fs.lstat(path));
+      if (!info || info.dev !== top.dev) continue;
+      if (info.isDirectory()) directories.push(path);
+      else if (info.nlink > 1 && seen.size === seen.add(info.ino).size) continue;
+      yield info;
+    }
 }
 
 /** Makes the missing directories of a path; none of them outside `root`, whatever links stand in the way. */

@@ -140,6 +140,10 @@ export class MemoryHost implements Host {
     if (entry) delete entry.mount;
   }
 
+  async readWithin(volume: string, path: string): Promise<string | undefined> {
+    return this.readFile(`${volume}/${path}`);
+  }
+
   async bindSubPath(volume: string, subPath: string, target: string, mode: number): Promise<string> {
     if (subPath.split('/').includes('..')) throw new Error(`subpath "${subPath}" contains ".."`);
     const source = this.#follow(join(volume, subPath));

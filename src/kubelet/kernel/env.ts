@@ -107,10 +107,10 @@ function resourceFieldValue(
   return resourceValue(selector, spec, container, input.allocatable);
 }
 
-/** KEY='value' lines of an env file; only single-quoted values, `#` comments. */
+/** KEY='value' lines of an env file, perhaps with blanks around the `=`; only single-quoted values, `#` comments. */
 export function parseEnvFile(text: string): ReadonlyMap<string, string> {
   const out = new Map<string, string>();
-  for (const m of text.matchAll(/^[ \t]*([^=#\s][^=]*)='([^']*)'/gm)) out.set(m[1]!.trim(), m[2]!);
+  for (const m of text.matchAll(/^[ \t]*([^=#\s][^=\n]*)=[ \t]*'([^']*)'/gm)) out.set(m[1]!.trim(), m[2]!);
   return out;
 }
 

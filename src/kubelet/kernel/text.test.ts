@@ -8,7 +8,7 @@ import { formatDuration, milliOf, numberOf } from './amount.ts';
 import { containerBackOff, nextBackOff, remainingBackOff } from './back-off.ts';
 import { parseResolvConf, podDns, podHostname } from './dns.ts';
 import { formatMap, resourceValue } from './downward.ts';
-import { makeEnv } from './env.ts';
+import { makeEnv, parseEnvFile } from './env.ts';
 import { rankForEviction } from './eviction.ts';
 import { expand } from './expansion.ts';
 import { credentialsFor, keyringOf, parseImageName, withDefaultTag } from './image-name.ts';
@@ -297,5 +297,28 @@ test('eviction: over the request first, then low priority, then the largest exce
   assert.deepEqual(
     ranked.map(u => u.pod.metadata.name),
     ['lower', 'low', 'high', 'within'],
+  );
+});
+
+test('files of variables', () => {
+  const file = `
+# it's a comment, A='0'
+A='1'
+  B = 'two words # no comment'
+not a variable
+C='first
+D=second'
+E=unquoted
+F=''
+A='last'
+`;
+  assert.deepEqual(
+    [...parseEnvFile(file)],
+    [
+      ['A', 'last'],
+      ['B', 'two words # no comment'],
+      ['C', 'first\nD=second'],
+      ['F', ''],
+    ],
   );
 });
