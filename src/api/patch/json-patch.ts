@@ -51,6 +51,11 @@ function rejected(cause: OperationError): StatusError {
 
 type Container = unknown[] | Plain;
 
+interface Place {
+  readonly parent: Container;
+  readonly key: string;
+}
+
 class Document {
   root: unknown;
   /** Containers made by this patch, which may be changed in place. */
@@ -62,51 +67,24 @@ class Document {
   }
 
   apply(given: unknown): void {
-    const operation = checked(given);
-    const { op, path } = operation;
-    switch (op) {
-      case 'add':
-        this.#add(path, operation.value, op);
-        return;
-      case 'remove':
-        this.#remove(path, op);
-        return;
-      case 'replace':
-        this.#replace(path, operation.value);
-        return;
-      case 'move':
-        if (operation.from === '') throw missing(op, '');
-        this.#move(operation.from!, path);
-        return;
-      case 'copy':
-        if (operation.from === '') throw missing(op, '');
-        this.#copy(operation.from!, path);
-        return;
-      case 'test':
-        this.#test(path, operation.value);
-        return;
-      default:
-        throw new OperationError(`Unexpected kind: ${op}`);
-    }
+    const { op, path, from = '', value } = checked(given);
+    if (op === 'add') this.#add(path, value);
+    else if (op === 'remove') this.#remove(path);
+    else if (op === 'replace') this.#replace(path, value);
+    else if (op === 'move') this.#move(from, path);
+    else if (op === 'copy') this.#copy(from, path);
+    else if (op === 'test') this.#test(path, value);
+    else throw new OperationError(`Unexpected kind: ${op}`);
   }
 
-  #add(path: string, value: unknown, op: string): void {
-    // The API server's library replaces and tests a whole document, and does nothing else with it.
-    if (path === '') throw missing(op, path);
-    const { parent, key } = this.#open(path, op);
-    if (Array.isArray(parent))
-      parent.splice(key === '-' ? parent.length : index(key, parent.length + 1, path), 0, value);
-    else setKey(parent, key, value);
+  #add(path: string, value: unknown): void {
+    const { parent, key } = this.#open(path) ?? fail(`add operation does not apply: doc is missing path: "${path}"`);
+    within(`error in add for path: '${path}'`, () => insert(parent, key, value));
   }
 
-  #remove(path: string, op: string): unknown {
-    if (path === '') throw missing(op, path);
-    const { parent, key } = this.#open(path, op);
-    if (Array.isArray(parent)) return parent.splice(index(key, parent.length, path), 1)[0];
-    if (!Object.hasOwn(parent, key)) throw missing(op, path);
-    const value = parent[key];
-    delete parent[key];
-    return value;
+  #remove(path: string): void {
+    const { parent, key } = this.#open(path) ?? fail(`remove operation does not apply: doc is missing path: "${path}"`);
+    within(`error in remove for path: '${path}'`, () => take(parent, key));
   }
 
   #replace(path: string, value: unknown): void {
@@ -114,82 +92,78 @@ class Document {
       this.root = value;
       return;
     }
-    const { parent, key } = this.#open(path, 'replace');
-    if (Array.isArray(parent)) parent[index(key, parent.length, path)] = value;
+    const { parent, key } = this.#open(path) ?? fail(`replace operation does not apply: doc is missing path: ${path}`);
     // The API server's library does not ask whether there was one.
-    else setKey(parent, key, value);
+    if (!Array.isArray(parent)) setKey(parent, key, value);
+    else
+      parent[indexIn(key, parent.length) ?? fail(`replace operation does not apply: doc is missing key: ${path}`)] =
+        value;
   }
 
   #move(from: string, path: string): void {
-    if (path === from) {
-      this.#get(from, 'move');
-      return;
-    }
-    if (path.startsWith(`${from}/`)) throw new OperationError(`move operation: "${path}" lies inside "${from}"`);
-    this.#add(path, this.#remove(from, 'move'), 'move');
+    const source = this.#open(from) ?? fail(`move operation does not apply: doc is missing from path: ${from}`);
+    const value = within(`error in move for path: '${source.key}'`, () => take(source.parent, source.key));
+    const target = this.#open(path) ?? fail(`move operation does not apply: doc is missing destination path: ${path}`);
+    within(`error in move for path: '${path}'`, () => insert(target.parent, target.key, value));
   }
 
   #copy(from: string, path: string): void {
-    const value = this.#get(from, 'copy', true);
+    const source = this.#look(from) ?? fail(`copy operation does not apply: doc is missing from path: ${from}`);
+    const value = within(`error in copy for from: '${from}'`, () => read(source.parent, source.key)) ?? null;
+    // Both places now share the value: neither may be changed in place.
+    this.#disown(value);
+    const target = this.#open(path) ?? fail(`copy operation does not apply: doc is missing destination path: ${path}`);
     this.#copiedBytes += (JSON.stringify(value) ?? '').length;
     if (this.#copiedBytes > maxCopyBytes) {
       throw requestTooLarge(
         `Unable to copy, the accumulated size increase of copy is ${this.#copiedBytes}, exceeding the limit ${maxCopyBytes}`,
       );
     }
-    // Both places now share the value: neither may be changed in place.
-    this.#disown(value);
-    this.#add(path, value, 'copy');
+    within('error while adding value during copy', () => insert(target.parent, target.key, value));
   }
 
   #test(path: string, expected: unknown): void {
-    let actual: unknown;
-    try {
-      actual = this.#get(path, 'test');
-    } catch (error) {
-      // A missing member equals null.
-      if (expected !== null || !(error instanceof OperationError)) throw error;
-      actual = null;
-    }
+    const { parent, key } =
+      path === ''
+        ? { parent: { root: this.root }, key: 'root' }
+        : (this.#look(path) ?? fail(`test operation does not apply: is missing path: ${path}`));
+    // A missing member equals null.
+    const actual = within(`error in test for path: '${path}'`, () => read(parent, key));
     if (!equalJson(actual ?? null, expected ?? null))
       throw new OperationError(`testing value ${path} failed: test failed`);
   }
 
-  /** `orNull`: a missing member of what there is is null. */
-  #get(path: string, op: string, orNull = false): unknown {
+  /** The container a path ends in, as it is; undefined when there is none. */
+  #look(path: string): Place | undefined {
+    const keys = split(path);
+    const key = keys?.pop();
+    if (!keys || key === undefined) return undefined;
     let at: unknown = this.root;
-    const keys = split(path);
-    for (const [i, key] of keys.entries()) {
-      if (Array.isArray(at)) at = at[index(key, at.length, path)];
-      else if (isPlain(at) && Object.hasOwn(at, key)) at = at[key];
-      else if (orNull && isPlain(at) && i === keys.length - 1) return null;
-      else throw missing(op, path);
+    for (const k of keys) {
+      if (Array.isArray(at)) at = at[indexIn(k, at.length) ?? -1];
+      else at = isPlain(at) ? own(at, k) : undefined;
     }
-    return at;
+    return typeof at === 'object' && at !== null ? { parent: at as Container, key } : undefined;
   }
 
-  /** The container a path ends in, made ours together with all above it. */
-  #open(path: string, op: string): { parent: Container; key: string } {
-    const keys = split(path);
-    const last = keys.pop()!;
-    let at = this.#own(this.root, path, op);
+  /** The same, made ours together with all above it. */
+  #open(path: string): Place | undefined {
+    if (!this.#look(path)) return undefined;
+    const keys = split(path)!;
+    const key = keys.pop()!;
+    let at = this.#own(this.root);
     this.root = at;
-    for (const key of keys) {
-      if (Array.isArray(at)) {
-        const i = index(key, at.length, path);
-        at = at[i] = this.#own(at[i], path, op);
-      } else {
-        const child = this.#own(own(at, key), path, op);
-        setKey(at, key, child);
-        at = child;
-      }
+    for (const k of keys) {
+      const name = Array.isArray(at) ? indexIn(k, at.length)! : k;
+      const child = this.#own(own(at as Plain, name as string));
+      setKey(at as Plain, name as string, child);
+      at = child;
     }
-    return { parent: at, key: last };
+    return { parent: at, key };
   }
 
-  #own(value: unknown, path: string, op: string): Container {
-    if (typeof value !== 'object' || value === null) throw missing(op, path);
-    if (this.#owned.has(value)) return value as Container;
+  #own(value: unknown): Container {
+    if (this.#owned.has(value as object)) return value as Container;
     const copy: Container = Array.isArray(value) ? [...value] : { ...(value as Plain) };
     this.#owned.add(copy);
     return copy;
@@ -208,32 +182,75 @@ function checked(given: unknown): Operation {
     );
   const { op, path, from } = given;
   if (typeof op !== 'string') throw new OperationError('Unexpected kind: unknown');
-  if (typeof path !== 'string') throw new OperationError(`${op} operation does not apply: path is missing`);
+  if (typeof path !== 'string' && known.has(op)) {
+    const detail = op === 'test' || op === 'replace' ? ': operation missing path field' : '';
+    fail(`${op} operation failed to decode path${detail}`);
+  }
   if ((op === 'move' || op === 'copy') && typeof from !== 'string')
-    throw new OperationError(`${op} operation does not apply: from is missing`);
-  if ((op === 'add' || op === 'replace' || op === 'test') && !Object.hasOwn(given, 'value'))
-    return { op, path, value: null };
-  return { op, path, from: from as string, value: given.value };
+    return fail(`${op} operation failed to decode from: operation, missing from field`);
+  return { op, path: path as string, from: from as string, value: Object.hasOwn(given, 'value') ? given.value : null };
 }
 
-const missing = (op: string, path: string) =>
-  new OperationError(`${op} operation does not apply: doc is missing path: ${path}: missing value`);
+const known = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
-function split(pointer: string): string[] {
-  if (pointer === '') return [];
-  if (!pointer.startsWith('/')) throw new OperationError(`path "${pointer}" does not begin with a slash`);
-  return pointer
-    .slice(1)
-    .split('/')
-    .map(k => k.replaceAll('~1', '/').replaceAll('~0', '~'));
+const fail = (why: string): never => {
+  throw new OperationError(`${why}: missing value`);
+};
+
+/** Runs it; of an operation's error it is said where it happened. */
+function within<T>(where: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof OperationError ? new OperationError(`${where}: ${error.message}`) : error;
+  }
+}
+
+/** Undefined where there is no container to look in. */
+function split(pointer: string): string[] | undefined {
+  const keys = pointer.split('/');
+  if (keys.length < 2) return undefined;
+  return keys.slice(1).map(k => k.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function insert(parent: Container, key: string, value: unknown): void {
+  if (!Array.isArray(parent)) setKey(parent, key, value);
+  else if (key === '-') parent.push(value);
+  else {
+    if (!INDEX.test(key)) throw new OperationError(`value was not a proper array index: '${key}': ${notNumber(key)}`);
+    parent.splice(reach(key, parent.length + 1), 0, value);
+  }
+}
+
+function take(parent: Container, key: string): unknown {
+  if (Array.isArray(parent)) return parent.splice(position(key, parent.length), 1)[0];
+  if (!Object.hasOwn(parent, key)) fail(`Unable to remove nonexistent key: ${key}`);
+  const value = parent[key];
+  delete parent[key];
+  return value;
+}
+
+const read = (parent: Container, key: string): unknown =>
+  Array.isArray(parent) ? parent[position(key, parent.length)] : own(parent, key);
+
+const INDEX = /^[+-]?[0-9]+$/;
+const notNumber = (key: string) => `strconv.Atoi: parsing ${JSON.stringify(key)}: invalid syntax`;
+
+function position(key: string, length: number): number {
+  if (!INDEX.test(key)) throw new OperationError(notNumber(key));
+  return reach(key, length);
+}
+
+function reach(key: string, length: number): number {
+  const at = indexIn(key, length);
+  if (at === undefined) throw new OperationError(`Unable to access invalid index: ${key}: invalid index referenced`);
+  return at;
 }
 
 // Negative indices count from the end, as the API server's library takes them.
-function index(key: string, length: number, path: string): number {
-  if (!/^(?:0|-?[1-9][0-9]*)$/.test(key)) throw new OperationError(`invalid array index "${key}" in "${path}"`);
+function indexIn(key: string, length: number): number | undefined {
+  if (!INDEX.test(key)) return undefined;
   const i = Number(key);
   const at = i < 0 ? i + length : i;
-  if (at < 0 || at >= length)
-    throw new OperationError(`Unable to access invalid index: ${key}: invalid index referenced`);
-  return at;
+  return at < 0 || at >= length ? undefined : at;
 }

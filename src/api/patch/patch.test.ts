@@ -84,7 +84,7 @@ test('JSON patch: what does not apply is 422, what is no patch is 400, too much 
   assert.deepEqual(bad([{ op: 'remove', path: '/x' }]), {
     code: 422,
     message: 'the server rejected our request due to an error in our request',
-    cause: 'remove operation does not apply: doc is missing path: /x: missing value',
+    cause: "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value",
   });
   for (const path of ['/x/y', '/a/1', '/a/-']) assert.equal(bad([{ op: 'replace', path, value: 1 }]).code, 422);
   for (const from of ['/x/y', '/a/1']) assert.equal(bad([{ op: 'copy', from, path: '/b/x' }]).code, 422);
@@ -101,6 +101,50 @@ test('JSON patch: what does not apply is 422, what is no patch is 400, too much 
   assert.equal(bad(Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/a/0', value: 1 }))).code, 413);
   const doubling = Array.from({ length: 30 }, (_, i) => ({ op: 'copy', from: '/b', path: `/b/${i}` }));
   assert.equal(bad(doubling, { b: { x: 'x'.repeat(1000) } }).code, 413);
+});
+
+test('JSON patch: why an operation does not apply, as the API server tells those who mutate in admission', () => {
+  const atoi = (key: string) => `strconv.Atoi: parsing "${key}": invalid syntax`;
+  const unreachable = (key: string) => `Unable to access invalid index: ${key}: invalid index referenced`;
+  const causes: readonly [operation: object, cause: string][] = [
+    [{ op: 'add', path: '/x/y' }, 'add operation does not apply: doc is missing path: "/x/y": missing value'],
+    [{ op: 'add', path: 'x' }, 'add operation does not apply: doc is missing path: "x": missing value'],
+    [{ op: 'add', value: 1 }, 'add operation failed to decode path: missing value'],
+    [{ op: 'test' }, 'test operation failed to decode path: operation missing path field: missing value'],
+    [{ op: 'add', path: '/a/9' }, `error in add for path: '/a/9': ${unreachable('9')}`],
+    [
+      { op: 'add', path: '/a/x' },
+      `error in add for path: '/a/x': value was not a proper array index: 'x': ${atoi('x')}`,
+    ],
+    [{ op: 'remove', path: '/x/y' }, 'remove operation does not apply: doc is missing path: "/x/y": missing value'],
+    [{ op: 'remove', path: '/a/-' }, `error in remove for path: '/a/-': ${atoi('-')}`],
+    [{ op: 'replace', path: '/x/y' }, 'replace operation does not apply: doc is missing path: /x/y: missing value'],
+    [{ op: 'replace', path: '/a/9' }, 'replace operation does not apply: doc is missing key: /a/9: missing value'],
+    [{ op: 'test', path: '/x/y' }, 'test operation does not apply: is missing path: /x/y: missing value'],
+    [{ op: 'test', path: '/a/9' }, `error in test for path: '/a/9': ${unreachable('9')}`],
+    [{ op: 'test', path: '/x', value: 1 }, 'testing value /x failed: test failed'],
+    [
+      { op: 'move', from: '/x', path: '/b/y' },
+      "error in move for path: 'x': Unable to remove nonexistent key: x: missing value",
+    ],
+    [{ op: 'move', from: '/a/9', path: '/x' }, `error in move for path: '9': ${unreachable('9')}`],
+    [
+      { op: 'move', from: '/b', path: '/b/c' },
+      'move operation does not apply: doc is missing destination path: /b/c: missing value',
+    ],
+    [{ op: 'move', path: '/x' }, 'move operation failed to decode from: operation, missing from field: missing value'],
+    [
+      { op: 'copy', from: '/x/y', path: '/z' },
+      'copy operation does not apply: doc is missing from path: /x/y: missing value',
+    ],
+    [{ op: 'copy', from: '/a/9', path: '/x' }, `error in copy for from: '/a/9': ${unreachable('9')}`],
+    [{ op: 'copy', from: '/b', path: '/a/9' }, `error while adding value during copy: ${unreachable('9')}`],
+    [{ op: 'spam', path: '/b' }, 'Unexpected kind: spam'],
+    [{ path: '/b' }, 'Unexpected kind: unknown'],
+  ];
+  for (const [operation, cause] of causes)
+    assert.equal(refusal(() => applyJsonPatch({ a: [1], b: {} }, [operation])).cause, cause);
+  assert.deepEqual(applyJsonPatch({ a: [1] }, [{ op: 'add', path: '/a/00', value: 0 }]), { a: [0, 1] });
 });
 
 test('JSON patch agrees with a twin that clones and mutates', () => {
