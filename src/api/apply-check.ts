@@ -19,16 +19,21 @@ const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null 
 
 /** Throws StatusError 500, as Kubernetes does, with every path that does not fit, in Kubernetes' words. */
 export function checkConfiguration({ shape, config, apiVersion }: CheckRequest): void {
-  const faults: string[] = [];
-  check(shape, config, '', faults);
-  if (!faults.length) return;
+  const what = faultsOf(shape, config);
+  if (!what) return;
   const { name, namespace } = isPlain(config.metadata) ? config.metadata : {};
-  const what = faults.length === 1 ? faults[0]! : `errors:\n${faults.map(f => `  ${f}`).join('\n')}`;
   throw new StatusError(
     500,
     '',
     `failed to create typed patch object (${textOf(namespace)}/${textOf(name)}; ${apiVersion}, Kind=${textOf(config.kind)}): ${what}`,
   );
+}
+
+/** Every path that does not fit, in one text; '' when all do. */
+export function faultsOf(shape: Shape, config: unknown): string {
+  const faults: string[] = [];
+  check(shape, config, '', faults);
+  return faults.length > 1 ? `errors:\n${faults.map(f => `  ${f}`).join('\n')}` : (faults[0] ?? '');
 }
 
 function check(shape: Shape, value: unknown, path: string, faults: string[]): void {

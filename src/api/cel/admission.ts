@@ -1,5 +1,4 @@
 // The environments of admission policies and match conditions: what their expressions may name and must give.
-import { own } from '../../base/own.ts';
 import type { CelBindings, CelCompileResult, CelEnvironment } from './cel.ts';
 import { compile } from './compile.ts';
 import type { CelField, CelObjectType, CelType } from './type.ts';
@@ -97,12 +96,8 @@ export const JSON_PATCH_TYPE: CelObjectType = struct('JSONPatch', {
 });
 
 function openType(name: string): CelObjectType {
-  return { kind: 'object', name, field: field => ({ name: unescapeName(field), type: t.dyn }) };
+  return { kind: 'object', name, field: field => ({ name: field, type: t.dyn }) };
 }
-
-const UNESCAPE: Readonly<Record<string, string>> = { underscores: '__', dot: '.', dash: '-', slash: '/' };
-const unescapeName = (name: string): string =>
-  name.replace(/__([a-z]+)__/g, (_, word: string) => own(UNESCAPE, word) ?? word);
 
 function mutationType(name: string): CelObjectType | undefined {
   if (name === 'JSONPatch') return JSON_PATCH_TYPE;

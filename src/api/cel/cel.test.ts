@@ -87,6 +87,17 @@ test('what does not compile says where', () => {
   assert.match(refusal('x'), /^ERROR: <input>:1:1: undeclared reference to 'x' \(in container ''\)/);
   assert.match(refusal('1 + "a"'), /found no matching overload for '_\+_' applied to '\(int, string\)'/);
   assert.match(refusal('[1, "a"]'), /expected type 'int' but found 'string'/);
+  // What could be anything is not of one type with the rest; one mismatch a literal is enough, none where all else is wrong.
+  assert.match(
+    refusal('["a", x, 1]', { x: t.dyn }),
+    /^ERROR: <input>:1:7: expected type 'string' but found 'dyn'\n[^E]*$/,
+  );
+  assert.match(refusal('{"a": x, "b": 1}', { x: t.dyn }), /:1:15: expected type 'dyn' but found 'int'/);
+  assert.match(refusal('[[1], [dyn(1)]]'), /:1:7: expected type 'list\(int\)' but found 'list\(dyn\)'/);
+  assert.match(refusal('[null, x]', { x: t.dyn }), /:1:8: expected type 'null' but found 'dyn'/);
+  assert.doesNotMatch(refusal('["a", 1, y]'), /expected type/);
+  for (const sound of ['[[], [1]]', '[[1], []]', '[{}, {"a": 1}]', '[?optional.of(1), 2]', '"%s %d".format(["a", 1])'])
+    assert.ok(program(sound).evaluate({}).ok, sound);
   assert.match(refusal('1 +'), /Syntax error: mismatched input '<EOF>'/);
   assert.match(refusal('"a".matches("(")'), /invalid matches argument/);
   assert.match(refusal(`${'('.repeat(300)}1${')'.repeat(300)}`), /recursion limit exceeded: 250/);

@@ -46,8 +46,13 @@ const SORTABLE: ReadonlySet<string> = new Set(
   'dyn param int uint double bool duration timestamp string bytes'.split(' '),
 );
 
+/** Of a literal that has its mismatch. */
+const various: CelType = { ...t.dyn };
+
 export class Checker {
   readonly issues: CheckIssue[] = [];
+  /** Literals whose parts are not of one type: of interest where there are no issues. */
+  readonly mismatches: CheckIssue[] = [];
   /** Variables of the environment that the expression names. */
   readonly used = new Set<string>();
   readonly #environment: CheckEnvironment;
@@ -260,13 +265,18 @@ export class Checker {
 
   #join(before: CelType | undefined, type: CelType, at: number): CelType {
     if (before === undefined) return type;
+    if (before === various) return various;
     const [a, b] = [this.#bindings.resolve(before), this.#bindings.resolve(type)];
-    if (a.kind === 'dyn' || b.kind === 'dyn') return t.dyn;
-    if (a.kind === 'null' && this.#bindings.assignable(a, b)) return b;
-    if (this.#bindings.assignable(b, a)) return (b.maxSize ?? 0) > (a.maxSize ?? 0) ? b : a;
-    if (this.#environment.mixedLiterals || this.#mixing > 0) return t.dyn;
+    const mixed = this.#environment.mixedLiterals || this.#mixing > 0;
+    if (mixed && (a.kind === 'dyn' || b.kind === 'dyn')) return t.dyn;
+    if (mixed && a.kind === 'null' && this.#bindings.assignable(a, b)) return b;
+    const fits = this.#bindings.assignable(b, a);
     const [expected, found] = [a, b].map(x => typeText(this.#bindings.substitute(x)));
-    return this.#error(at, `expected type '${expected}' but found '${found}'`);
+    // What could be anything is no type of the others.
+    if (fits && (mixed || expected === found)) return (b.maxSize ?? 0) > (a.maxSize ?? 0) ? b : a;
+    if (mixed) return t.dyn;
+    this.mismatches.push({ message: `expected type '${expected}' but found '${found}'`, at });
+    return various;
   }
 
   #map(node: MapNode): CelType {

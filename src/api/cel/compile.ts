@@ -79,7 +79,8 @@ const LITERALS: Readonly<Record<string, (text: string) => unknown>> = {
 
 // Literal patterns, durations and times are checked here rather than on every evaluation.
 function checkLiterals(root: Node, checker: Checker): void {
-  const { issues } = checker;
+  const { issues, mismatches } = checker;
+  if (issues.length === 0) issues.push(...mismatches);
   const stack = [root];
   for (let node = stack.pop(); node; node = stack.pop()) {
     stack.push(...childrenOf(node));

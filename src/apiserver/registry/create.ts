@@ -67,6 +67,11 @@ function settleNamespace(registry: Registry, namespace: string, draft: Mutable<K
   }
 }
 
+function refuseVersion({ metadata }: Mutable<KubeObject>): void {
+  if (metadata.resourceVersion)
+    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
+}
+
 async function createOnce(
   registry: Registry,
   namespace: string,
@@ -78,8 +83,7 @@ async function createOnce(
   const { strategy } = registry;
   const { metadata } = draft;
   const large = isLarge(context.bytes ?? 0);
-  if (metadata.resourceVersion)
-    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
+  refuseVersion(draft);
   // Validation refuses it with all else that is wrong; until then rules read its name as a text.
   if (!metadata.name) metadata.name = '';
   stampNew(draft, clock.now(), random);
@@ -92,6 +96,9 @@ async function createOnce(
   // Those who mutate are not to know the name that was made.
   const waiting = admission.mutate(generated ? { ...attributes, name: generated } : attributes);
   if (waiting) await waiting;
+  // Those who mutate may have said what only the request says.
+  refuseVersion(draft);
+  settleNamespace(registry, namespace, draft);
   dedupeOwners(draft, context.warn, 'admitted');
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));
   if (countsGeneration(registry)) metadata.generation = 1;

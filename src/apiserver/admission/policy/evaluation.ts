@@ -21,20 +21,31 @@ export type Outcome = { readonly value: CelValue; readonly error?: undefined } |
 /** Budget shared by all expressions of a policy. */
 export class Budget {
   left: number;
+  /** An expression was left out, or ended before it was done, because of it. */
+  exceeded = false;
   constructor(total: number = RUNTIME_COST_BUDGET) {
     this.left = total;
   }
 }
 
-const OUT_OF_BUDGET = 'validation failed due to running out of cost budget, no further validation rules will be run';
+export const OUT_OF_BUDGET =
+  'validation failed due to running out of cost budget, no further validation rules will be run';
 
 export function evaluate({ text, program, error }: Expression, bindings: CelBindings, budget: Budget): Outcome {
   if (!program) return { error: `compilation error: ${error}` };
-  if (budget.left <= 0) return { error: OUT_OF_BUDGET };
-  const result = program.evaluate(bindings, { costLimit: Math.min(PER_CALL_LIMIT, budget.left) });
+  if (budget.left <= 0) {
+    budget.exceeded = true;
+    return { error: OUT_OF_BUDGET };
+  }
+  const costLimit = Math.min(PER_CALL_LIMIT, budget.left);
+  const result = program.evaluate(bindings, { costLimit });
   budget.left -= result.cost;
   if (result.ok) return { value: result.value };
-  if (result.error.costExceeded && budget.left <= 0) return { error: OUT_OF_BUDGET };
+  if (result.error.costExceeded && costLimit < PER_CALL_LIMIT) {
+    budget.left = 0;
+    budget.exceeded = true;
+    return { error: OUT_OF_BUDGET };
+  }
   return { error: `expression '${text}' resulted in error: ${result.error.message}` };
 }
 

@@ -1,4 +1,5 @@
 // MutatingAdmissionPolicy: one mutation after the other; each sees what those before it made of the object.
+import { faultsOf } from '../../../api/apply-check.ts';
 import { applyAtomics, mergeApplied } from '../../../api/apply-partial.ts';
 import type { CelBindings } from '../../../api/cel/cel.ts';
 import { CelFault, CelList, CelObject, type CelValue, toJson } from '../../../api/cel/value.ts';
@@ -7,10 +8,11 @@ import { cloneDeep, type KubeObject } from '../../../api/meta.ts';
 import { applyJsonPatch } from '../../../api/patch/json-patch.ts';
 import { equalJson } from '../../../api/patch/plain.ts';
 import { apiVersionOf } from '../../../api/ref.ts';
-import { forbidden, StatusError } from '../../../api/status.ts';
+import { forbidden, StatusError, type StatusReason } from '../../../api/status.ts';
 import type {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
+  Mutation,
 } from '../../../api/type/admissionregistration-v1.ts';
 import { messageOf } from '../../../base/assert.ts';
 import type { ApiContext } from '../../context.ts';
@@ -21,7 +23,7 @@ import { asRequested, inVersionOf } from '../webhook/dispatcher.ts';
 import { adopt } from '../webhook/mutating.ts';
 import type { CompiledBinding, CompiledMutatingPolicy, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
-import { paramsOf } from './param.ts';
+import { checkParamKind, paramsOf } from './param.ts';
 import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
 type Source = PolicySource<CompiledMutatingPolicy, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding>;
@@ -80,19 +82,33 @@ function requireAgain(round: Round): void {
   round.seen.clear();
 }
 
-function refusal({ resource, name }: AdmissionAttributes, policy: string, binding: string, why: string): StatusError {
-  const by = binding ? ` with binding '${binding}'` : '';
-  const text = `policy '${policy}'${by} denied request: ${why}`;
-  const base = forbidden(resource, name, text);
-  return new StatusError(422, 'Invalid', base.message, { ...base.status.details, causes: [{ message: text }] });
+// What cannot be used is forbidden, what goes wrong in its use is invalid: the code is the same.
+function refusal(
+  { resource, name }: AdmissionAttributes,
+  by: string,
+  why: string,
+  reason: StatusReason = 'Forbidden',
+): StatusError {
+  const text = `${by} denied request: ${why}`;
+  const { details } = forbidden(resource, name, text).status;
+  return new StatusError(403, reason, text, { ...details, causes: [{ message: text }] });
 }
+
+const boundPolicy = (policy: CompiledMutatingPolicy, bound: Bound) =>
+  `policy '${policy.name}' with binding '${bound.name}'`;
 
 function concerns(policy: CompiledMutatingPolicy, attributes: AdmissionAttributes, context: ApiContext): boolean {
   try {
-    return policy.matcher.match(asRequested(attributes), policyMatchDeps(context)) !== undefined;
+    if (policy.matcher.match(asRequested(attributes), policyMatchDeps(context)) === undefined) return false;
+    checkParamKind(policy.paramKind, context);
+    return true;
   } catch (error) {
     if (policy.failsOpen) return false;
-    throw refusal(attributes, policy.name, '', `failed to configure policy: ${messageOf(error)}`);
+    throw refusal(
+      attributes,
+      `policy ${JSON.stringify(policy.name)}`,
+      `failed to configure policy: ${messageOf(error)}`,
+    );
   }
 }
 
@@ -112,7 +128,7 @@ function* invocationsOf(
       params = paramsOf(policy.paramKind, bound.binding.spec.paramRef, namespaceNameOf(attributes), context);
     } catch (error) {
       if (policy.failsOpen) continue;
-      throw refusal(attributes, policy.name, bound.name, `failed to configure binding: ${messageOf(error)}`);
+      throw refusal(attributes, boundPolicy(policy, bound), `failed to configure binding: ${messageOf(error)}`);
     }
     for (const param of params) {
       const id = JSON.stringify([policy.name, bound.name, param?.metadata.namespace, param?.metadata.name]);
@@ -131,7 +147,7 @@ async function mutate(
   const budget = new Budget();
   const fail = (why: string): false => {
     if (policy.failsOpen) return false;
-    throw refusal(attributes, policy.name, bound.name, why);
+    throw refusal(attributes, boundPolicy(policy, bound), why, 'Invalid');
   };
   const bindings = await bindingsOf(policy, match, param, attributes, context);
   const met = await withAnswers(() => checkConditions(policy.conditions, bindings));
@@ -152,32 +168,41 @@ async function mutate(
       fail(outcome.error);
       continue;
     }
-    try {
-      const made = toJson(outcome.value);
-      if (mutation.patchType === 'ApplyConfiguration') checkTypeNames(outcome.value, 'Object');
-      const patched = mutation.patchType === 'JSONPatch' ? patchWith(before, made) : mergeWith(before, made, match);
-      if (equalJson(patched, before)) continue;
-      await adopt(match, patched, attributes, context);
+    const patched = patchedBy(mutation, outcome.value, before, match, context);
+    if ('fault' in patched) fail(patched.fault);
+    else if (!equalJson(patched.object, before)) {
+      await adopt(match, patched.object, attributes, context);
       changed = true;
-    } catch (error) {
-      fail(messageOf(error instanceof StatusError && error.cause instanceof Error ? error.cause : asError(error)));
     }
   }
   return changed;
 }
 
-// A value's type has to be that of the place it stands in: `Object.spec` under `spec`. Only for what toJson took.
-function checkTypeNames(value: CelValue, path: string): void {
-  if (value instanceof CelList) for (const item of value) checkTypeNames(item, path);
-  if (!(value instanceof CelObject) || !value.made) return;
-  if (value.type.name !== path)
-    throw new Error(
-      `unexpected type name ${JSON.stringify(value.type.name)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`,
-    );
-  for (const [name, inner] of Object.entries(value.raw)) checkTypeNames(inner as CelValue, `${path}.${name}`);
+function patchedBy(
+  { patchType }: Mutation,
+  value: CelValue,
+  before: KubeObject,
+  match: Match,
+  context: ApiContext,
+): { readonly object: unknown } | { readonly fault: string } {
+  try {
+    const made = toJson(value);
+    return {
+      object: patchType === 'JSONPatch' ? patchWith(before, made) : mergeWith(before, value, made, match, context),
+    };
+  } catch (error) {
+    return { fault: messageOf(error instanceof CelFault ? new Error(error.message) : error) };
+  }
 }
 
-const asError = (error: unknown): unknown => (error instanceof CelFault ? new Error(error.message) : error);
+// A value's type has to be that of the place it stands in: `Object.spec` under `spec`. Only for what toJson took.
+function* wrongTypeNames(value: CelValue, path: string): Generator<string> {
+  if (value instanceof CelList) for (const item of value) yield* wrongTypeNames(item, path);
+  if (!(value instanceof CelObject) || !value.made) return;
+  if (value.type.name !== path)
+    yield `unexpected type name ${JSON.stringify(value.type.name)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`;
+  for (const [name, inner] of Object.entries(value.raw)) yield* wrongTypeNames(inner as CelValue, `${path}.${name}`);
+}
 
 async function bindingsOf(
   policy: CompiledMutatingPolicy,
@@ -186,30 +211,45 @@ async function bindingsOf(
   attributes: AdmissionAttributes,
   context: ApiContext,
 ): Promise<CelBindings> {
-  const request = await requestBindings(attributes, match, context);
+  const request = await requestBindings(attributes, match, context, true);
   return policy.paramKind ? { ...request, params: param } : request;
 }
 
 function patchWith(before: KubeObject, operations: unknown): unknown {
   if (Array.isArray(operations) && operations.length === 0) return before;
   try {
-    return applyJsonPatch(cloneDeep(before) as KubeObject, operations);
+    // A JSONPatch has all its fields, said or not.
+    const said = (operations as readonly object[]).map(o => ({ op: '', path: '', ...o }));
+    return applyJsonPatch(cloneDeep(before) as KubeObject, said);
   } catch (error) {
-    // A test that fails is how a patch says that it is not meant for this object.
     const cause = error instanceof StatusError ? error.cause : undefined;
-    if (cause instanceof Error && cause.message.endsWith(': test failed')) return before;
-    throw error;
+    if (!(cause instanceof Error)) throw error;
+    // A test that fails is how a patch says that it is not meant for this object.
+    if (cause.message.endsWith(': test failed')) return before;
+    throw new Error(`JSON Patch: ${cause.message}`, { cause });
   }
 }
 
-function mergeWith(before: KubeObject, given: unknown, { resource, kind }: Match): unknown {
+function mergeWith(
+  before: KubeObject,
+  value: CelValue,
+  given: unknown,
+  { resource, kind }: Match,
+  context: ApiContext,
+): unknown {
+  const mistyped = [...wrongTypeNames(value, 'Object')];
+  if (mistyped.length) throw new Error(`type mismatch: ${mistyped.join('\n')}`);
   const own = kind.kind === resource.kind;
-  const shape = own && resource.custom ? resource.custom.shape : shapeOf(resource.typeName);
-  const config = { ...(given as object), apiVersion: apiVersionOf(kind), kind: kind.kind };
+  const apiVersion = apiVersionOf(kind);
+  const config = { ...(given as object), apiVersion, kind: kind.kind };
+  const unusable = (why: string) => new Error(`error applying patch: ${why}`);
+  const untyped = (why: string) => unusable(`failed to convert patch object to typed object: ${why}`);
+  const typeName = own ? resource.typeName : context.table.typeNameOf(apiVersion, kind.kind);
+  const shape = own && resource.custom ? resource.custom.shape : typeName && shapeOf(typeName);
+  if (!shape) throw untyped(`no corresponding type for ${apiVersion}, Kind=${kind.kind}`);
+  const unfit = faultsOf(shape, config);
+  if (unfit) throw untyped(unfit);
   const atomic = applyAtomics(shape, given);
-  if (atomic)
-    throw new Error(
-      `error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${atomic}`,
-    );
+  if (atomic) throw unusable(`invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${atomic}`);
   return mergeApplied(shape, cloneDeep(before), config);
 }

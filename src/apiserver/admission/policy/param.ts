@@ -24,6 +24,12 @@ export function paramsOf(
   return params;
 }
 
+/** Throws where nothing of the kind is served: the policy cannot be used. */
+export function checkParamKind(kind: ParamKind | undefined, context: ApiContext): void {
+  if (kind && !resourceOfKind(kind, context))
+    throw new Error(`failed to find resource referenced by paramKind: '${kindText(kind)}'`);
+}
+
 const kindText = ({ apiVersion, kind }: ParamKind): string => `${apiVersion}, Kind=${kind}`;
 
 function resourceOfKind({ apiVersion, kind }: ParamKind, context: ApiContext) {

@@ -335,7 +335,7 @@ test('the types of an applied configuration are those of its places', async () =
   await mutating({ mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration }] });
   assert.match(
     (await refusal(client.create(coreV1.configmaps, configMap()))).message,
-    /denied request: unexpected type name "Object.spec", expected "Object.data", which matches field name path from root Object type$/,
+    /denied request: type mismatch: unexpected type name "Object.spec", expected "Object.data", which matches field name path from root Object type$/,
   );
 });
 

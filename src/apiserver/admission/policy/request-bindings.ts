@@ -21,12 +21,13 @@ export async function requestBindings(
   attributes: AdmissionAttributes,
   match: Match,
   context: ApiContext,
+  mutating = false,
 ): Promise<CelBindings> {
   const { object, old } = attributes;
   return {
     object: object ? await inVersionOf(match, object as KubeObject, attributes) : null,
     oldObject: old ? await inVersionOf(match, old, attributes) : null,
-    request: once(() => requestValue(attributes, match)),
+    request: once(() => requestValue(attributes, match, mutating)),
     namespaceObject: () => namespaceOf(attributes, context),
     ...authorizerBindings(context.authorizer, attributes),
   };
@@ -40,15 +41,11 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-const unsaid = { name: '', namespace: '', subResource: '', requestSubResource: '' };
-
-function requestValue(attributes: AdmissionAttributes, match: Match): object {
+function requestValue(attributes: AdmissionAttributes, match: Match, mutating: boolean): object {
   const requested = everything.match(asRequested(attributes), nowhere)!;
-  const name = isGenerated(attributes) ? '' : attributes.name;
-  return {
-    ...unsaid,
-    ...requestOf({ uid: '', attributes, match, requested, object: undefined, old: undefined, name }),
-  };
+  // Who validates knows the name that was made.
+  const name = mutating && isGenerated(attributes) ? '' : attributes.name;
+  return requestOf({ uid: '', attributes, match, requested, object: undefined, old: undefined, name });
 }
 
 /** A Namespace counts as in itself. */

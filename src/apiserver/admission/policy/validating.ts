@@ -14,9 +14,9 @@ import { withAnswers } from '../cel-authorizer.ts';
 import { isPolicyExempt, type Match } from '../match/match.ts';
 import { asRequested } from '../webhook/dispatcher.ts';
 import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
-import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
+import { Budget, checkConditions, evaluate, OUT_OF_BUDGET, withVariables } from './evaluation.ts';
 import type { EnforcementAction, PolicyCheck, PolicyMetrics } from './metrics.ts';
-import { paramsOf } from './param.ts';
+import { checkParamKind, paramsOf } from './param.ts';
 import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
 type Source = PolicySource<CompiledValidatingPolicy, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding>;
@@ -99,7 +99,8 @@ function refusal(attributes: AdmissionAttributes, { policy, binding, message, re
 
 function annotate({ attributes, published, failures }: Review): void {
   for (const [key, values] of published) attributes.annotate?.(key, values.join(', '));
-  if (failures.length > 0) attributes.annotate?.(FAILURE_KEY, JSON.stringify(failures));
+  // Kubernetes annotates one failure at a time, and the first value of a key stays.
+  if (failures.length > 0) attributes.annotate?.(FAILURE_KEY, JSON.stringify(failures.slice(0, 1)));
 }
 
 // A policy that cannot be applied refuses, unless it is to be ignored then.
@@ -112,7 +113,9 @@ function misconfigured(policy: CompiledValidatingPolicy, binding: string, error:
 
 function matchOf(policy: CompiledValidatingPolicy, review: Review): Match | undefined {
   try {
-    return policy.matcher.match(asRequested(review.attributes), policyMatchDeps(review.context));
+    const match = policy.matcher.match(asRequested(review.attributes), policyMatchDeps(review.context));
+    if (match) checkParamKind(policy.paramKind, review.context);
+    return match;
   } catch (error) {
     misconfigured(policy, '', error, review);
     return undefined;
@@ -175,11 +178,19 @@ function evaluateBinding(
   if (!met.matches) return;
   const all = withVariables(policy.variables, policy.variablesType, bindings);
   const budget = new Budget();
-  for (const [index, validation] of policy.validations.entries()) {
+  const decided = policy.validations.map((validation, index) => {
     const startMs = review.context.clock.monotonic();
     const decision = decide(validation, index, all, budget, policy.failsOpen);
     const seconds = (review.context.clock.monotonic() - startMs) / 1000;
     review.context.counts.celEvaluation.observe(seconds);
+    return { decision, seconds };
+  });
+  // Nothing else counts then, whatever was found before.
+  if (budget.exceeded) {
+    if (!policy.failsOpen) enforce(policy, bound, { message: OUT_OF_BUDGET, reason: 'Invalid', index: 0 }, review);
+    return;
+  }
+  for (const { decision, seconds } of decided) {
     const failed = decision?.failed ?? false;
     for (const action of decision ? (bound.binding.spec.validationActions ?? []) : ['allow'])
       review.checks.push({ action: action.toLowerCase() as EnforcementAction, failed, seconds });

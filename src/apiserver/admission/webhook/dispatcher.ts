@@ -98,7 +98,8 @@ export class WebhookDispatcher {
       requested: everything.match(asRequested(attributes), { namespace: () => undefined, resources: new Map() })!,
       object: shown && (await inVersionOf(match, shown as KubeObject, attributes)),
       old: old && (await inVersionOf(match, old, attributes)),
-      name: isGenerated(attributes) ? '' : attributes.name,
+      // Who validates knows the name that was made.
+      name: this.#mutating && isGenerated(attributes) ? '' : attributes.name,
     };
   }
 

@@ -2,11 +2,14 @@
 
 import type { KubeObject, Mutable } from '../../../api/meta.ts';
 import { applyJsonPatch } from '../../../api/patch/json-patch.ts';
-import { equalJson } from '../../../api/patch/plain.ts';
+import { equalJson, textOf } from '../../../api/patch/plain.ts';
 import { apiVersionOf } from '../../../api/ref.ts';
-import { internalError, StatusError } from '../../../api/status.ts';
+import { type Resource, resourceId } from '../../../api/resource.ts';
+import { internalError, invalid, StatusError } from '../../../api/status.ts';
+import type { Strategy } from '../../../api/strategy.ts';
 import { parseExactJson } from '../../../base/whole-number.ts';
-import { draftFrom } from '../../body.ts';
+import { draftFrom, type Target } from '../../body.ts';
+import { groupVersionOf } from '../../body-kind.ts';
 import { type ApiContext, registryFor } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
 import type { Match } from '../match/match.ts';
@@ -95,17 +98,24 @@ async function applyVerdict(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
     );
   const before = await inVersionOf(match, object as KubeObject, attributes);
-  try {
-    const patched = applyJsonPatch(before, operations);
-    if (equalJson(patched, before)) return false;
-    await adopt(match, patched, attributes, context);
-  } catch (error) {
-    throw internalError(error instanceof StatusError && error.cause instanceof Error ? error.cause : error);
-  }
+  const patched = patchWith(before, operations);
+  if (equalJson(patched, before)) return false;
+  await adopt(match, patched, attributes, context);
   return true;
 }
 
-/** Makes what was made of the object, in the form of the match, the request's object: decoded, defaulted, converted. */
+function patchWith(before: KubeObject, operations: readonly unknown[]): unknown {
+  try {
+    return applyJsonPatch(before, operations);
+  } catch (error) {
+    throw internalError(error instanceof StatusError && error.cause instanceof Error ? error.cause : error);
+  }
+}
+
+/**
+ * Makes what was made of the object, in the form of the match, the request's object: decoded, defaulted, converted.
+ * Throws a StatusError for what is no such object.
+ */
 export async function adopt(
   { kind, resource }: Match,
   patched: unknown,
@@ -113,9 +123,12 @@ export async function adopt(
   context: ApiContext,
 ): Promise<void> {
   const own = kind.kind === attributes.resource.kind;
-  const strategy = own ? registryFor(context, resource)?.strategy : undefined;
-  const typeName = context.table.typeNameOf(apiVersionOf(kind), kind.kind) ?? '';
-  let draft = draftFrom({ ...kind, typeName, custom: own ? resource.custom : undefined }, strategy, patched, ignoring);
+  const form = own ? formOf(resource, patched as Partial<KubeObject>, context) : resource;
+  const { version, custom } = own ? form : { ...kind, custom: undefined };
+  if (custom) checkCustom(form, patched as Partial<KubeObject>);
+  const target = { ...kind, version, custom };
+  const typeName = context.table.typeNameOf(apiVersionOf(target), kind.kind) ?? '';
+  let draft = decoded({ ...target, typeName }, own ? registryFor(context, form)?.strategy : undefined, patched);
   const wanted = attributes.object!.apiVersion;
   if (own && wanted && draft.apiVersion !== wanted) {
     draft = await inVersion(attributes.resource, draft as KubeObject);
@@ -124,7 +137,41 @@ export async function adopt(
   replaceContent(attributes, draft);
 }
 
-const ignoring = { fieldValidation: 'Ignore', warn() {} } as const;
+/** The resource in the version that the object says it is of now. */
+function formOf(resource: Resource, { apiVersion }: Partial<KubeObject>, context: ApiContext): Resource {
+  const said = { ...groupVersionOf(textOf(apiVersion)), resource: resource.resource };
+  return (said.group === resource.group && context.resources.get(resourceId(said))) || resource;
+}
+
+/** A custom resource says what it is. */
+function checkCustom(form: Resource, object: Partial<KubeObject>): void {
+  const [kind, apiVersion] = [textOf(object.kind), textOf(object.apiVersion)];
+  if (!kind) fail(`Object 'Kind' is missing in '${JSON.stringify(object)}'`);
+  const { group, version } = groupVersionOf(apiVersion);
+  if (apiVersion !== apiVersionOf(form))
+    throw new StatusError(
+      500,
+      '',
+      `${group}/${version}, Kind=${kind} is unstructured and is not suitable for converting to ${JSON.stringify(apiVersionOf(form))}`,
+    );
+  if (kind === form.kind) return;
+  const message = `Invalid value: ${JSON.stringify(kind)}: must be ${form.kind}`;
+  throw invalid({ group: form.group, resource: kind }, textOf(object.metadata?.name), [
+    { reason: 'FieldValueInvalid', message, field: 'kind' },
+  ]);
+}
+
+// Nulls stay and metadata that cannot be read goes, as of what is applied.
+const decoding = { fieldValidation: 'Ignore', warn() {}, applied: true } as const;
+
+function decoded(target: Target, strategy: Strategy | undefined, value: unknown): Mutable<KubeObject> {
+  try {
+    return draftFrom(target, strategy, value, decoding);
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.code !== 400) throw error;
+    return fail(error.message.replace(/^.*? cannot be handled as a \w+: /, ''));
+  }
+}
 
 function fail(message: string): never {
   throw internalError(new Error(message));
