@@ -3,7 +3,6 @@ import { parseExactJson } from '../base/whole-number.ts';
 import { checkConfiguration, pathText } from './apply-check.ts';
 import { mergeFields, pruneFields } from './apply-merge.ts';
 import type { CreatedFields } from './created-fields.ts';
-import type { Shape } from './field-diff.ts';
 import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
 import {
   changesIn,
@@ -15,6 +14,7 @@ import {
   type WrittenIn,
 } from './managed-fields.ts';
 import type { KubeObject, Mutable } from './meta.ts';
+import { hasPlainStatus, type Shape } from './shape.ts';
 import { badRequest, StatusError } from './status.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 
@@ -59,7 +59,7 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const asked = ownableFields(shape, config, subresource);
   // Nobody is recorded as owner of the name, but every configuration states it.
   const owned = others.reduce((set, e) => union(set, fieldSetOf(e)), union(asked, stated));
-  let merged = mergeFields(shape, live as Plain | undefined, withoutForeign(config, subresource)) as Plain;
+  let merged = mergeFields(shape, live as Plain | undefined, withoutForeign(config, subresource, shape)) as Plain;
   if (own) merged = pruneFields(shape, merged, fieldSetOf(own), owned) as Plain;
   const object = request.complete(merged);
   const { changed, removed } = diffObjects({ ...request, old: live, updated: object as KubeObject });
@@ -132,7 +132,8 @@ function ownEntry(
 }
 
 // A status apply states nothing but the status, any other never the status.
-function withoutForeign(config: Plain, subresource: string): Plain {
+function withoutForeign(config: Plain, subresource: string, shape: Shape): Plain {
+  if (subresource !== 'status' && hasPlainStatus(shape)) return config;
   const out: Plain = {};
   for (const key of Object.keys(config)) {
     if (subresource === 'status' ? key !== 'spec' : key !== 'status') out[key] = config[key];

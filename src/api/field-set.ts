@@ -194,14 +194,10 @@ export function setOfPath(path: readonly string[]): FieldSet {
   return set;
 }
 
-/** Every member, as elements, in order. */
+/** Every member, as elements, in order: those of one level before those below it. */
 export function* membersOf(set: FieldSet, prefix: readonly string[] = []): Generator<readonly string[]> {
-  for (const k in set) {
-    if (k === self) continue;
-    const path = [...prefix, k];
-    if (isMember(set[k]!)) yield path;
-    yield* membersOf(set[k]!, path);
-  }
+  for (const k in set) if (k !== self && isMember(set[k]!)) yield [...prefix, k];
+  for (const k in set) if (k !== self) yield* membersOf(set[k]!, [...prefix, k]);
 }
 
 export function equalSets(a: FieldSet, b: FieldSet): boolean {

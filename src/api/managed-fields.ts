@@ -15,6 +15,7 @@ import {
 import type { KubeObject } from './meta.ts';
 import { normalize } from './normalize.ts';
 import { Recent } from './recent.ts';
+import { hasPlainStatus } from './shape.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 
 /** A write in one version of its kind. */
@@ -239,7 +240,7 @@ export function diffObjects(
   const { typeName, updated, subresource } = update;
   const before = update.old ?? (typeName ? zeroOf(typeName) : { metadata: {} });
   const shape = update.shape ?? shapeOf(typeName!);
-  const skip = unownedFor(subresource);
+  const skip = unownedFor(subresource, shape);
   const find = () => {
     const body = diffFields(shape, before, updated, skip);
     const metadata = diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata);
@@ -253,12 +254,14 @@ export function diffObjects(
   return createdBy(typeName).of([metadata, { shape, skip, before, after: updated }], find);
 }
 
-const unownedFor = (subresource: string) =>
-  subresource === '' ? unownedOnMain : subresource === 'status' ? unownedOnStatus : unownedRoot;
+function unownedFor(subresource: string, shape: Shape): ReadonlySet<string> {
+  if (subresource === '') return hasPlainStatus(shape) ? unownedRoot : unownedOnMain;
+  return subresource === 'status' ? unownedOnStatus : unownedRoot;
+}
 
 /** The fields an object or configuration states, of what can be owned through a subresource ('' for the object itself). */
 export function ownableFields(shape: Shape, value: Record<string, unknown>, subresource: string): FieldSet {
-  const body = fieldsOf(shape, value, unownedFor(subresource)) ?? emptySet;
+  const body = fieldsOf(shape, value, unownedFor(subresource, shape)) ?? emptySet;
   const metadata = value.metadata === undefined ? undefined : fieldsOf(metadataShape, value.metadata, unownedMetadata);
   return union(metadata && !isEmptySet(metadata) ? under('f:metadata', metadata) : emptySet, body);
 }

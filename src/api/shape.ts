@@ -14,7 +14,8 @@ export interface LeafShape {
 }
 
 export type MapShape =
-  | { readonly kind: 'struct'; readonly field: (name: string) => Shape | undefined }
+  /** `plainStatus`: of a kind that has no status subresource, whose status is a field like any other. */
+  | { readonly kind: 'struct'; readonly field: (name: string) => Shape | undefined; readonly plainStatus?: true }
   | { readonly kind: 'map'; readonly value: Shape }
   /** `map`: of a map for certain. */
   | { readonly kind: 'deduced'; readonly map?: true };
@@ -30,3 +31,5 @@ export interface ListKey {
   /** Stands in for an absent key field. */
   readonly default: unknown;
 }
+
+export const hasPlainStatus = (shape: Shape): boolean => shape.kind === 'struct' && shape.plainStatus === true;

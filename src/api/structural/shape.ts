@@ -1,15 +1,17 @@
 // How ownership of fields sees a custom resource.
 import { type Shape, shapeOf } from '../field-diff.ts';
+import type { MapShape } from '../shape.ts';
 import { isTypeMeta, type Structural } from './structural.ts';
 
 const leaf: Shape = { kind: 'leaf' };
-const deduced: Shape = { kind: 'deduced' };
-const deducedMap: Shape = { kind: 'deduced', map: true };
+const deduced: MapShape = { kind: 'deduced' };
+const deducedMap: MapShape = { kind: 'deduced', map: true };
 const metadata = (): Shape => shapeOf('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
 
-/** The shape of a resource with this schema; without one, of free JSON. */
-export function shapeOfStructural(schema: Structural): Shape {
-  return mapShape(schema, true);
+/** The shape of a resource with this schema; without one, of free JSON. `plainStatus`: it has no status subresource. */
+export function shapeOfStructural(schema: Structural, plainStatus = false): Shape {
+  const shape = mapShape(schema, true);
+  return plainStatus && shape.kind === 'struct' ? { ...shape, plainStatus } : shape;
 }
 
 function shapeAt(s: Structural): Shape {
@@ -32,7 +34,7 @@ function shapeAt(s: Structural): Shape {
   }
 }
 
-function mapShape(s: Structural, resource: boolean): Shape {
+function mapShape(s: Structural, resource: boolean): MapShape {
   if (!resource && s.properties.size === 0) {
     if (typeof s.additional === 'object') return { kind: 'map', value: shapeAt(s.additional) };
     if (s.additional === true || s.preserve) return s.type === 'object' ? deducedMap : deduced;

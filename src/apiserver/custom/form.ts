@@ -36,7 +36,7 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
   const schema = version.schema?.openAPIV3Schema ?? preserveAll;
   // Made when first needed: most kinds of a large cluster see few requests.
   const structural = once(() => schemaOfVersion(version));
-  const shape = once(() => shapeOfStructural(structural()));
+  const shape = once(() => shapeOfStructural(structural(), !version.subresources?.status));
   const shown = new WeakMap<KubeObject, KubeObject>();
 
   function decode(value: Readonly<Plain>, unknown?: string[], applied = false): Mutable<KubeObject> {
