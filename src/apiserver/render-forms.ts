@@ -100,9 +100,12 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
   const row = ({ object }: Stored) => ({
     cells: printer.cells(asStored ? convert(object, asStored) : object, now()),
     ...(printer.conditions?.(object) ? { conditions: printer.conditions(object) } : {}),
-    ...(includeObject === 'None'
-      ? {}
-      : { object: includeObject === 'Object' ? convert(object, apiVersionOf(resource)) : partialOf(object, version) }),
+    object:
+      includeObject === 'None'
+        ? null
+        : includeObject === 'Object'
+          ? convert(object, apiVersionOf(resource))
+          : partialOf(object, version),
   });
   const table = (metadata: unknown, rows: readonly unknown[], withColumns: boolean) =>
     `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(metadata)},"columnDefinitions":${withColumns ? definitions : 'null'},"rows":${jsonText(rows)}}`;

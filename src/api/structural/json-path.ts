@@ -4,13 +4,13 @@ import { isPlain } from '../patch/plain.ts';
 
 type Step = (values: readonly unknown[]) => unknown[];
 
-/** The text is no path. */
+/** The text is no path, or asks of a value what cannot be asked of it. */
 export class JsonPathError extends Error {
   override name = 'JsonPathError';
 }
 
 export interface JsonPath {
-  /** All values found, in order; none where a field is absent. */
+  /** All values found, in order; none where a field is absent. Throws JsonPathError where what is there does not fit. */
   find(root: unknown): unknown[];
   /** The fields of a path that names nothing but fields; undefined for others. */
   readonly fields: readonly string[] | undefined;
@@ -100,7 +100,7 @@ class Parser {
     for (; this.#at < this.#text.length; this.#at++) {
       const c = this.#text[this.#at]!;
       if (c === '\\') name += this.#text[++this.#at] ?? '';
-      else if (/[.[\]()=!<>&|,\s@]/.test(c)) break;
+      else if (/[.[\]()=!<>&|,\n@]/.test(c)) break;
       else name += c;
     }
     if (!name) this.#fail('a field name is missing');
@@ -140,22 +140,33 @@ class Parser {
     const quoted = unquote(part);
     if (quoted !== undefined) {
       this.#fields?.push(quoted);
-      return field(quoted);
+      const names = namesIn(part.slice(1, -1));
+      return values => names.reduce((found, name) => field(name)(found), values as unknown[]);
     }
     this.#fields = undefined;
-    if (part === '*') return everything;
+    if (part === '*' || part === '') return everything;
     const m = /^(-?\d+)?(?:(:)(-?\d+)?(?::(-?\d+)?)?)?$/.exec(part);
-    if (!m || part === '') return this.#fail('invalid array index');
-    if (!m[2]) {
-      const i = Number(m[1]);
-      return each(v => (Array.isArray(v) && v.at(i) !== undefined ? [v.at(i)] : []));
-    }
-    const step = Number(m[4] ?? 1);
-    if (step < 1) return this.#fail('step must be > 0');
+    if (!m) return this.#fail('invalid array index');
+    if (!m[2]) return each(v => (Array.isArray(v) ? sliceOf(v, Number(m[1]), undefined, 1) : []));
     const [from, to] = [m[1] ? Number(m[1]) : 0, m[3] ? Number(m[3]) : undefined];
-    return each(v => (Array.isArray(v) ? v.slice(from, to).filter((_, i) => i % step === 0) : []));
+    return each(v => (Array.isArray(v) ? sliceOf(v, from, to ?? v.length, Number(m[4] ?? 1)) : []));
   }
 }
+
+/** Without an end: one item. Both may count from the end, and lie within the list. */
+function sliceOf(list: readonly unknown[], from: number, to: number | undefined, step: number): unknown[] {
+  const start = from < 0 ? from + list.length : from;
+  const end = to === undefined ? start + 1 : to < 0 ? to + list.length : to;
+  if (start === end) return [];
+  if (start < 0 || start >= list.length || end < 0 || end > list.length || start > end)
+    throw new JsonPathError(`array index out of bounds: index ${from}, length ${list.length}`);
+  if (step < 1) throw new JsonPathError(`step must be > 0`);
+  return list.slice(start, end).filter((_, i) => i % step === 0);
+}
+
+/** A quoted name is a path of its own: dots part it, but behind a backslash. */
+const namesIn = (text: string): string[] =>
+  (text.match(/(?:\\.|[^.\\])+/g) ?? []).map(name => name.replace(/\\(.)/g, '$1'));
 
 function splitUnion(text: string): string[] {
   return (text.match(/'(?:\\.|[^'])*'|"(?:\\.|[^"])*"|[^,]+/g) ?? ['']).map(p => p.trim());
@@ -174,7 +185,24 @@ function filter(expression: string): Step {
   if (!m) return each(v => listOf(v).filter(item => left(item).length > 0));
   const right = operand(m[3]!.trim());
   const holds = compare(m[2]!);
-  return each(v => listOf(v).filter(item => left(item).some(a => right(item).some(b => holds(a, b)))));
+  return each(v =>
+    listOf(v).filter(item => {
+      const [a, b] = [left(item), right(item)];
+      if (!a.length || !b.length) return false;
+      if (a.length > 1 || b.length > 1) throw new JsonPathError('can only compare one element at a time');
+      const kind = kindOf(a[0]);
+      if (kind !== kindOf(b[0])) throw new JsonPathError('incompatible types for comparison');
+      if (kind === '' || (kind === 'boolean' && !/[!=]=/.test(m[2]!)))
+        throw new JsonPathError('invalid type for comparison');
+      return holds(a[0], b[0]);
+    }),
+  );
+}
+
+/** What may be compared with what; '' for what cannot be compared. */
+function kindOf(value: unknown): string {
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return 'int';
+  return ['string', 'boolean', 'number'].includes(typeof value) ? typeof value : '';
 }
 
 const listOf = (v: unknown): readonly unknown[] => (Array.isArray(v) ? v : isPlain(v) ? [v] : []);

@@ -33,7 +33,9 @@ export function customPrinter(form: CustomForm): Printer {
 
 function makePrinter(form: CustomForm): Printer {
   const asked = form.columns.length ? form.columns : [ageColumn];
-  const columns = asked.map(c => {
+  // A path nobody can read ends the columns.
+  const bad = asked.findIndex(c => !pathOf(c.jsonPath));
+  const columns = asked.slice(0, bad < 0 ? undefined : bad).map(c => {
     const given = 'format' in c ? c.format : undefined;
     const priority = 'priority' in c ? c.priority : undefined;
     return {
@@ -44,7 +46,7 @@ function makePrinter(form: CustomForm): Printer {
         description: c.description ?? `Custom resource definition column (in JSONPath format): ${c.jsonPath}`,
         priority: priority ?? 0,
       },
-      path: pathOf(c.jsonPath),
+      path: pathOf(c.jsonPath)!,
     };
   });
   return {
@@ -65,24 +67,47 @@ function pathOf(text: string): JsonPath | undefined {
   }
 }
 
-function cell(path: JsonPath | undefined, type: string, object: KubeObject, nowMs: number): unknown {
-  const found = path?.find(object) ?? [];
-  const value = found[0];
+function firstAt(path: JsonPath, object: KubeObject): unknown {
+  try {
+    return path.find(object)[0];
+  } catch (error) {
+    if (error instanceof JsonPathError) return undefined;
+    throw error;
+  }
+}
+
+function cell(path: JsonPath, type: string, object: KubeObject, nowMs: number): unknown {
+  const value = firstAt(path, object);
   if (value === undefined || value === null) return null;
+  const isNumber = typeof value === 'number' || typeof value === 'bigint';
   switch (type) {
     case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : typeof value === 'bigint' ? value : null;
+      return isNumber ? int64Of(value) : null;
     case 'number':
-      return typeof value === 'number' || typeof value === 'bigint' ? value : null;
+      return isNumber ? Number(value) : null;
     case 'boolean':
       return typeof value === 'boolean' ? value : null;
-    case 'date': {
-      const at = typeof value === 'string' ? parseTime(value) : undefined;
-      return at === undefined ? '<invalid>' : humanDuration(nowMs - at);
-    }
+    case 'date':
+      return typeof value === 'string' ? age(value, nowMs) : null;
     default:
       return text(value);
   }
+}
+
+const [leastInt64, pastInt64] = [-(2n ** 63n), 2n ** 63n];
+
+/** The whole part, as Go casts it: what does not fit becomes the least of all. */
+function int64Of(value: number | bigint): number | bigint {
+  const whole = typeof value === 'bigint' ? value : Math.trunc(value);
+  return whole < leastInt64 || whole >= pastInt64 ? leastInt64 : whole;
+}
+
+const time = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+
+function age(value: string, nowMs: number): string {
+  if (value === '') return '<unknown>';
+  const at = time.test(value) ? parseTime(value) : undefined;
+  return at === undefined ? '<invalid>' : humanDuration(nowMs - at);
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));

@@ -2,7 +2,6 @@
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
 import { badRequest, internalError, methodNotSupported, notFound, StatusError } from '../../api/status.ts';
-import { parseJsonPath } from '../../api/structural/json-path.ts';
 import type { CustomResourceSubresourceScale } from '../../api/type/apiextensions-v1.ts';
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
@@ -12,7 +11,7 @@ import type { Call, CallResult } from '../context.ts';
 import { isApply } from '../patch.ts';
 import { readObject } from '../registry/reading.ts';
 import { updateObject } from '../registry/update.ts';
-import { AccessorError, wholeAt } from './value-at.ts';
+import { AccessorError, scaleFields, textAt, wholeAt } from './value-at.ts';
 
 /** As Scale holds it, of 32 bits. Throws StatusError 500, as Kubernetes does, for what is no whole number. */
 function numberAt(object: KubeObject, jsonPath: string): number | undefined {
@@ -24,12 +23,21 @@ function numberAt(object: KubeObject, jsonPath: string): number | undefined {
   }
 }
 
+function selectorAt(object: KubeObject, jsonPath: string): string | undefined {
+  try {
+    return textAt(object, jsonPath);
+  } catch (error) {
+    if (error instanceof AccessorError) return undefined;
+    throw error;
+  }
+}
+
 function scaleOf(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {
   const { metadata: m } = object;
   const replicas = numberAt(object, paths.specReplicasPath);
   if (replicas === undefined)
     throw internalError(new Error(`the spec replicas field ${JSON.stringify(paths.specReplicasPath)} does not exist`));
-  const [selector] = paths.labelSelectorPath ? parseJsonPath(paths.labelSelectorPath).find(object) : [];
+  const selector = paths.labelSelectorPath && selectorAt(object, paths.labelSelectorPath);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -53,7 +61,7 @@ export async function customScale(call: Call): Promise<CallResult> {
   const paths = resource.custom?.scale;
   if (!registry || !paths) throw methodNotSupported(resource, call.verb);
   if (call.verb === 'get') return { code: 200, object: scaleOf((await readObject(registry, call.key)).object, paths) };
-  const fields = parseJsonPath(paths.specReplicasPath).fields ?? [];
+  const fields = scaleFields(paths.specReplicasPath);
   if (call.verb === 'patch' && isApply(call.contentType)) {
     const body = await call.body();
     const withReplicas = (replicas: number) => {
@@ -96,7 +104,7 @@ async function wholeScale(call: Call): Promise<Mutable<Scale>> {
 function scaleOrZero(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {
   if (numberAt(object, paths.specReplicasPath) !== undefined) return scaleOf(object, paths);
   const filled = cloneDeep(object) as unknown as Plain;
-  setAt(filled, parseJsonPath(paths.specReplicasPath).fields ?? [], 0);
+  setAt(filled, scaleFields(paths.specReplicasPath), 0);
   return scaleOf(filled as unknown as KubeObject, paths);
 }
 

@@ -1,7 +1,6 @@
 // Values at the paths a definition names for its scale.
 import { goText } from '../../api/patch/go-text.ts';
 import { isPlain } from '../../api/patch/plain.ts';
-import { parseJsonPath } from '../../api/structural/json-path.ts';
 
 /** Says why there is nothing of the wanted type where there is something, as Go's accessors say it. */
 export class AccessorError extends Error {}
@@ -21,13 +20,15 @@ export function textAt(object: unknown, jsonPath: string): string | undefined {
   throw unexpected(jsonPath, value, 'string');
 }
 
+/** A path of a scale is nothing but names with dots between: brackets are part of one. */
+export const scaleFields = (jsonPath: string): readonly string[] => jsonPath.replace(/^\./, '').split('.');
+
 function valueAt(object: unknown, jsonPath: string): unknown {
-  const path = parseJsonPath(jsonPath);
-  if (!path.fields) return path.find(object)[0];
+  const fields = scaleFields(jsonPath);
   let at = object;
-  for (const [i, name] of path.fields.entries()) {
+  for (const [i, name] of fields.entries()) {
     if (at === undefined || at === null) return undefined;
-    if (!isPlain(at)) throw unexpected(`.${path.fields.slice(0, i + 1).join('.')}`, at, 'map[string]interface{}');
+    if (!isPlain(at)) throw unexpected(`.${fields.slice(0, i + 1).join('.')}`, at, 'map[string]interface{}');
     at = Object.hasOwn(at, name) ? at[name] : undefined;
   }
   return at;
