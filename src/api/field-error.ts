@@ -1,4 +1,5 @@
 // Validation errors by field, worded as Kubernetes words them, because clients and people read them.
+import { jsonText } from '../base/json-text.ts';
 import { quote } from '../base/quote.ts';
 import type { StatusCause } from './type/meta-v1.ts';
 
@@ -100,7 +101,11 @@ export class FieldErrors {
   }
 
   tooMany(field: FieldPath, actual: number, max: number): void {
-    this.add('FieldValueTooMany', field, `Too many: ${actual}: must have at most ${max} items`);
+    this.add(
+      'FieldValueTooMany',
+      field,
+      `Too many: ${actual}: must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
+    );
   }
 
   duplicate(field: FieldPath, value: unknown): void {
@@ -116,9 +121,8 @@ export class FieldErrors {
   }
 }
 
-// Strings are quoted as Go quotes them, numbers bare, objects as JSON; an absent value is null.
+// As Go prints them: strings quoted, numbers bare, objects as JSON; an absent value is null.
 function render(value: unknown): string {
   if (value === undefined || value === null) return ': null';
-  if (typeof value === 'string') return `: ${quote(value)}`;
-  return `: ${JSON.stringify(value)}`;
+  return `: ${typeof value === 'string' ? quote(value) : jsonText(value)}`;
 }

@@ -1,5 +1,6 @@
 // The values CEL computes with, and how JSON becomes one: lazily, so that an expression pays only for what it reads.
 import { freeNumber } from '../../base/whole-number.ts';
+import { wordedDuration } from '../worded-duration.ts';
 import { CelFault } from './fault.ts';
 import { step, stepText } from './meter.ts';
 import { CelDuration, CelTimestamp, durationText, parseDuration, parseTimestamp, timestampText } from './time.ts';
@@ -278,9 +279,20 @@ export function adapt(raw: unknown, type: CelType): CelValue {
 
 function adaptString(raw: string, type: CelType): CelValue {
   if (type.kind === 'timestamp') return parseTimestamp(raw);
-  if (type.kind === 'duration') return parseDuration(raw);
+  if (type.kind === 'duration') return durationOf(raw);
   if (type.kind === 'bytes') return new Uint8Array(Buffer.from(raw, 'base64'));
   return raw;
+}
+
+// A schema's durations may be in words.
+function durationOf(text: string): CelDuration {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    const ns = wordedDuration(text);
+    if (ns === undefined) throw error;
+    return new CelDuration(ns);
+  }
 }
 
 /** `int`, `list`, `google.protobuf.Timestamp`: the run-time type's name. */

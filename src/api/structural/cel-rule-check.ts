@@ -1,7 +1,7 @@
 // The rules of a schema when a definition is written: do they compile, and can they be afforded?
 import { own } from '../../base/own.ts';
 import { nearNumber } from '../../base/whole-number.ts';
-import { ESTIMATED_CRD_LIMIT, ESTIMATED_RULE_LIMIT, estimateExcess } from '../cel/cel.ts';
+import { type CelProgram, ESTIMATED_CRD_LIMIT, ESTIMATED_RULE_LIMIT, estimateExcess } from '../cel/cel.ts';
 import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
 import type { FieldErrors, FieldPath } from '../field-error.ts';
 import { isPlain } from '../patch/plain.ts';
@@ -26,37 +26,61 @@ const advice =
 export function checkRules(schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const s = compileStructural(schema);
   if (!s.hasRules) return;
-  const total = checkNode({ s, at, root: true, times: 1, uncorrelated: undefined }, errors);
+  const costs: Cost[] = [];
+  checkNode({ s, at, root: true, times: 1, uncorrelated: undefined }, costs, errors);
+  const total = costs.reduce((sum, { cost }) => sum + cost, 0);
   const excess = estimateExcess(total, ESTIMATED_CRD_LIMIT);
-  if (excess)
+  if (!excess) return;
+  // The dearest few, each of some weight.
+  for (const { at: where } of costs
+    .filter(({ cost }) => cost >= ESTIMATED_CRD_LIMIT / 100)
+    .sort((a, b) => b.cost - a.cost)
+    .slice(0, mostTold))
     errors.forbidden(
-      at,
-      `x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of ${excess} ${advice}`,
+      where,
+      'contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema',
     );
+  errors.forbidden(
+    at,
+    `x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of ${excess} ${advice}`,
+  );
 }
 
-function checkNode(place: Place, errors: FieldErrors): number {
+const mostTold = 5;
+
+interface Cost {
+  readonly at: FieldPath;
+  readonly cost: number;
+}
+
+function checkNode(place: Place, costs: Cost[], errors: FieldErrors): void {
   const { s, at, times } = place;
-  if (!s.hasRules) return 0;
-  let cost = 0;
-  for (const [i, compiled] of rulesOf(s, place.root).entries())
-    cost += checkRule(compiled, place, at.child('x-kubernetes-validations').index(i), errors);
+  if (!s.hasRules) return;
+  const rules = rulesOf(s, place.root);
+  if (rules.length && !celTypeOfSchema(s.source as StructuralSchema, place.root))
+    errors.add('InternalError', at.child('x-kubernetes-validations'), untyped);
+  else
+    for (const [i, compiled] of rules.entries())
+      checkRule(compiled, place, at.child('x-kubernetes-validations').index(i), costs, errors);
   for (const [name, child] of s.properties)
-    cost += checkNode({ ...place, s: child, at: at.child('properties').key(name), root: false }, errors);
+    checkNode({ ...place, s: child, at: at.child('properties').key(name), root: false }, costs, errors);
   if (s.items) {
     const uncorrelated = place.uncorrelated ?? (s.listType === 'map' ? undefined : at);
     const below = multiply(times, nearNumber(s.source.maxItems));
-    cost += checkNode({ s: s.items, at: at.child('items'), root: false, times: below, uncorrelated }, errors);
+    checkNode({ s: s.items, at: at.child('items'), root: false, times: below, uncorrelated }, costs, errors);
   }
   if (typeof s.additional === 'object') {
     const below = multiply(times, nearNumber(s.source.maxProperties));
-    cost += checkNode(
+    checkNode(
       { ...place, s: s.additional, at: at.child('additionalProperties'), root: false, times: below },
+      costs,
       errors,
     );
   }
-  return cost;
 }
+
+const untyped =
+  'Internal error: internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations';
 
 const multiply = (a: number | undefined, b: number | undefined) =>
   a === undefined || b === undefined ? undefined : a * b;
@@ -71,44 +95,54 @@ function checkRule(
   compiled: CompiledRule,
   { s, times, uncorrelated }: Place,
   at: FieldPath,
+  costs: Cost[],
   errors: FieldErrors,
-): number {
+): void {
   const { rule, program } = compiled;
-  if (rule.optionalOldSelf !== undefined && !compiled.usesOldSelf)
-    errors.invalid(at.child('optionalOldSelf'), rule.optionalOldSelf, 'may not be set if oldSelf is not used in rule');
+  const optional = () => {
+    if (rule.optionalOldSelf !== undefined && !program?.variables.has('oldSelf'))
+      errors.invalid(
+        at.child('optionalOldSelf'),
+        rule.optionalOldSelf,
+        'may not be set if oldSelf is not used in rule',
+      );
+  };
   if (!program) {
     const why = complaint('compilation failed', compiled.fault, 'cel expression must evaluate to a bool');
-    errors.invalid(at.child('rule'), shown(rule), why);
-    return 0;
+    errors.invalid(at.child('rule'), internalRule(rule), why);
+    optional();
+    return;
   }
   if (rule.messageExpression && !compiled.message) {
     const wanted = 'messageExpression must evaluate to a string';
     const why = complaint('messageExpression compilation failed', compiled.messageFault, wanted);
-    errors.invalid(at.child('messageExpression'), shown(rule), why);
+    errors.invalid(at.child('messageExpression'), internalRule(rule), why);
   }
+  const tell = (where: FieldPath, what: string, one: CelProgram, often: number) => {
+    const cost = price(one.estimateCost().max, often);
+    afford(cost, where, what, errors);
+    costs.push({ at: where, cost });
+  };
+  tell(at.child('rule'), 'estimated rule cost', program, times ?? mostOf(s));
   if (compiled.usesOldSelf && uncorrelated)
     errors.invalid(
       at.child('rule'),
       rule.rule,
       `oldSelf cannot be used on the uncorrelatable portion of the schema within ${uncorrelated}`,
     );
-  const often = times ?? mostOf(s);
-  const cost = price(program.estimateCost().max, often);
-  afford(cost, at.child('rule'), 'estimated rule cost', errors);
-  if (!compiled.message) return cost;
-  const more = price(compiled.message.estimateCost().max, often);
-  afford(more, at.child('messageExpression'), 'estimated messageExpression cost', errors);
-  return cost + more;
+  optional();
+  // However many values break the rule, it is one message that is priced.
+  if (compiled.message) tell(at.child('messageExpression'), 'estimated messageExpression cost', compiled.message, 1);
 }
 
 /** As Go's server has it within, which it tells. */
-const shown = ({ rule, message, messageExpression, reason, fieldPath, optionalOldSelf }: ValidationRule) => ({
-  Rule: rule,
-  Message: message ?? '',
-  MessageExpression: messageExpression ?? '',
-  Reason: reason ?? null,
-  FieldPath: fieldPath ?? '',
-  OptionalOldSelf: optionalOldSelf ?? null,
+export const internalRule = (rule: ValidationRule): object => ({
+  Rule: rule.rule,
+  Message: rule.message ?? '',
+  MessageExpression: rule.messageExpression ?? '',
+  Reason: rule.reason ?? null,
+  FieldPath: rule.fieldPath ?? '',
+  OptionalOldSelf: rule.optionalOldSelf ?? null,
 });
 
 const price = (cost: number, times: number) => Math.min(cost * times, Number.MAX_VALUE);
@@ -144,8 +178,8 @@ export function checkTexts(rule: ValidationRule, schema: JSONSchemaProps, at: Fi
 
 function checkFieldPath(text: string, schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   if (!text.trim()) errors.invalid(at, text, 'must be non-empty if specified');
-  else if (/[\n\r]/.test(text)) errors.invalid(at, text, 'must not contain line breaks');
-  else if (!hasField(schema, text)) errors.invalid(at, text, 'must be a valid path');
+  if (/[\n\r]/.test(text)) errors.invalid(at, text, 'must not contain line breaks');
+  if (!hasField(schema, text)) errors.invalid(at, text, 'must be a valid path');
 }
 
 function hasField(schema: JSONSchemaProps, text: string): boolean {
@@ -161,7 +195,7 @@ function hasField(schema: JSONSchemaProps, text: string): boolean {
 
 function fieldsOf(text: string): readonly string[] | undefined {
   try {
-    return /^[.[]/.test(text) ? parseJsonPath(text).fields : undefined;
+    return /^[.[]/.test(text) && !/\["|\.\[|\.$/.test(text) ? parseJsonPath(text).fields : undefined;
   } catch (error) {
     if (error instanceof JsonPathError) return undefined;
     throw error;

@@ -1,4 +1,5 @@
 // x-kubernetes-validations: the rules of a schema, checked when a definition is written and run on every object.
+import { quote } from '../../base/quote.ts';
 import { type CelProgram, PER_CALL_LIMIT, RUNTIME_COST_BUDGET } from '../cel/cel.ts';
 import { compile } from '../cel/compile.ts';
 import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
@@ -56,18 +57,26 @@ export function validateRules(schema: Structural, value: unknown, old: Old, erro
   if (schema.hasRules) new Run(errors).node(schema, value, undefined, old, false, true);
 }
 
+/** Runs the rules on a default, which is its own former value. */
+export function validateDefaultRules(schema: Structural, value: unknown, at: FieldPath, errors: FieldErrors): void {
+  if (schema.hasRules) new Run(errors, false).node(schema, value, at, { value }, false, false);
+}
+
 class Run {
   readonly #errors: FieldErrors;
+  /** Of what has not changed only rules that look at the old value count. */
+  readonly #ratchets: boolean;
   #budget = RUNTIME_COST_BUDGET;
 
-  constructor(errors: FieldErrors) {
+  constructor(errors: FieldErrors, ratchets = true) {
     this.#errors = errors;
+    this.#ratchets = ratchets;
   }
 
   node(s: Structural, value: unknown, at: FieldPath | undefined, old: Old, unchanged: boolean, root: boolean): void {
     if (!s.hasRules || this.#budget < 0 || value === undefined) return;
     if (value === null && s.nullable) return;
-    const same = old ? equalJson(value, old.value) : unchanged;
+    const same = this.#ratchets && (old ? equalJson(value, old.value) : unchanged);
     for (const compiled of rulesOf(s, root)) {
       this.#rule(compiled, s, value, at, old, same);
       if (this.#budget < 0) return;
@@ -111,7 +120,7 @@ class Run {
   ): void {
     const { rule, program, usesOldSelf } = compiled;
     if (!program) {
-      this.#fail(rule, value, at, `rule compile error: ${compiled.fault}`, true);
+      this.#broken(s, at, `rule compile error: compilation failed: ${compiled.fault}`);
       return;
     }
     if (usesOldSelf && !old && !rule.optionalOldSelf) return;
@@ -120,32 +129,28 @@ class Run {
     const result = program.evaluate(bindings, { costLimit: Math.min(PER_CALL_LIMIT, this.#budget) });
     this.#budget -= result.cost;
     if (result.ok) {
-      if (result.value !== true) this.#fail(rule, value, at, this.#message(compiled, bindings), false);
+      if (result.value !== true) this.#fail(rule, value, at, this.#message(compiled, bindings));
       return;
     }
     const why = result.error.message;
-    const told = rule.message || defaultMessage(rule);
+    const told = rule.message || rule.rule.trim();
     if (result.error.costExceeded) {
       const spent = this.#budget <= 0 || result.cost < PER_CALL_LIMIT;
       this.#budget = -1;
-      this.#fail(
-        rule,
-        value,
+      this.#broken(
+        s,
         at,
         spent
           ? 'validation failed due to running out of cost budget, no further validation rules will be run'
           : `'${why}': no further validation rules will be run due to call cost exceeds limit for rule: ${told}`,
-        true,
       );
     } else if (why.startsWith('no such overload'))
-      this.#fail(
-        rule,
-        value,
+      this.#broken(
+        s,
         at,
         `'${why}': call arguments did not match a supported operator, function or macro signature for rule: ${told}`,
-        true,
       );
-    else this.#fail(rule, value, at, `${why} evaluating rule: ${told}`, true);
+    else this.#broken(s, at, `${why} evaluating rule: ${told}`);
   }
 
   #message({ rule, message }: CompiledRule, bindings: Record<string, unknown>): string {
@@ -158,13 +163,19 @@ class Run {
     return text === '' || text.length > longestMessage || /[\n\r]/.test(text) ? plain : text;
   }
 
-  /** `broken`: the rule itself failed, so that its reason and field say nothing. */
-  #fail(rule: ValidationRule, value: unknown, at: FieldPath | undefined, message: string, broken: boolean): void {
-    const field = broken ? at : relative(at, rule.fieldPath);
-    const where = field?.toString() ?? '<nil>';
+  /** The rule itself failed, so that its reason and field say nothing. */
+  #broken({ type }: Structural, at: FieldPath | undefined, message: string): void {
+    this.#errors.add('FieldValueInvalid', at?.toString() ?? '<nil>', `Invalid value: "${type}": ${message}`);
+  }
+
+  #fail(rule: ValidationRule, value: unknown, at: FieldPath | undefined, message: string): void {
+    const where = relative(at, rule.fieldPath)?.toString() ?? '<nil>';
     // Maps and lists are not shown.
-    const shown = typeof value === 'object' && value !== null ? '' : `: ${JSON.stringify(value)}`;
-    const reason = broken ? undefined : rule.reason;
+    const shown =
+      typeof value === 'object' && value !== null
+        ? ''
+        : `: ${typeof value === 'string' ? quote(value) : JSON.stringify(value)}`;
+    const { reason } = rule;
     if (reason === 'FieldValueRequired') this.#errors.add(reason, where, `Required value: ${message}`);
     else if (reason === 'FieldValueForbidden') this.#errors.add(reason, where, `Forbidden: ${message}`);
     else if (reason === 'FieldValueDuplicate') this.#errors.add(reason, where, `Duplicate value${shown}`);

@@ -1,4 +1,6 @@
 // metadata of custom resources and of resources embedded in them: what ObjectMeta does not have is dropped.
+import { jsonText } from '../../base/json-text.ts';
+import { quote } from '../../base/quote.ts';
 import type { FieldErrors } from '../field-error.ts';
 import { FieldPath, path as fieldPath } from '../field-error.ts';
 import type { KubeObject } from '../meta.ts';
@@ -32,12 +34,39 @@ function decodeMeta(value: unknown, report: { unknown: string[] }): Plain {
   }
 }
 
-/** Coerces the metadata of embedded resources in place. Throws as `coerceMetadata`. */
+/**
+ * Coerces the metadata of embedded resources in place. Throws a StatusError (400) for the first field of a wrong type,
+ * which it names.
+ */
 export function coerceEmbedded(s: Structural, value: unknown, at: string, unknown?: string[]): void {
   eachEmbedded(s, value, at, (resource, here) => {
-    if (isPlain(resource.metadata))
-      resource.metadata = coerceMetadata(resource.metadata, here ? `${here}.metadata` : 'metadata', unknown);
+    const below = (field: string) => (here ? `${here}.${field}` : field);
+    for (const field of ['apiVersion', 'kind'])
+      if (resource[field] !== undefined && typeof resource[field] !== 'string')
+        throw badRequest(`${below(field)}: ${mistyped(resource[field], 'must be a string')}`);
+    if (resource.metadata === undefined) return;
+    try {
+      resource.metadata = coerceMetadata(resource.metadata, below('metadata'), unknown);
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      throw badRequest(`${below('metadata')}: ${mistyped(resource.metadata, error.message)}`);
+    }
   });
+}
+
+const mistyped = (value: unknown, why: string) =>
+  `Invalid value: ${typeof value === 'string' ? quote(value) : jsonText(value)}: ${why}`;
+
+/** The same for a default: its fault, if it has one. */
+export function embeddedFault(s: Structural, value: unknown, at: FieldPath): FieldErrors['list'][number] | undefined {
+  try {
+    coerceEmbedded(s, value, `${at}`);
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const [, field, message] = /^(.*?): (Invalid value: [\s\S]*)$/.exec(error.message)!;
+    return { reason: 'FieldValueInvalid', field: field!, message: message! };
+  }
+  return undefined;
 }
 
 /** The same for what is stored, perhaps under another schema: fields of the wrong type are dropped. */
@@ -85,7 +114,8 @@ function eachEmbedded(s: Structural, value: unknown, at: string, visit: (resourc
   if (s.embedded) visit(value, at);
   for (const key of Object.keys(value)) {
     const child = schemaAt(s, key);
-    if (child) eachEmbedded(child, value[key], at ? `${at}.${key}` : key, visit);
+    if (child)
+      eachEmbedded(child, value[key], s.properties.has(key) ? (at ? `${at}.${key}` : key) : `${at}[${key}]`, visit);
   }
 }
 
@@ -102,16 +132,20 @@ export function validateEmbedded(s: Structural, value: unknown, at: FieldPath | 
   if (s.embedded && at) validateOne(value, at, errors);
   for (const key of Object.keys(value)) {
     const child = schemaAt(s, key);
-    if (child) validateEmbedded(child, value[key], at?.child(key) ?? fieldPath(key), errors);
+    if (!child) continue;
+    const below = at && !s.properties.has(key) ? at.key(key) : (at?.child(key) ?? fieldPath(key));
+    validateEmbedded(child, value[key], below, errors);
   }
 }
 
 function validateOne(value: Plain, at: FieldPath, errors: FieldErrors): void {
   const { apiVersion, kind } = value;
-  if (typeof apiVersion !== 'string' || apiVersion === '') errors.required(at.child('apiVersion'), 'must not be empty');
+  if (typeof apiVersion !== 'string') errors.required(at.child('apiVersion'));
+  else if (apiVersion === '') errors.invalid(at.child('apiVersion'), '', 'must not be empty');
   else if (apiVersion.split('/').length > 2)
     errors.invalid(at.child('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
-  if (typeof kind !== 'string' || kind === '') errors.required(at.child('kind'), 'must not be empty');
+  if (typeof kind !== 'string') errors.required(at.child('kind'));
+  else if (kind === '') errors.invalid(at.child('kind'), '', 'must not be empty');
   else
     for (const m of isDns1035Label(kind.toLowerCase()))
       errors.invalid(at.child('kind'), kind, `may have mixed case, but should otherwise match: ${m}`);
@@ -119,5 +153,5 @@ function validateOne(value: Plain, at: FieldPath, errors: FieldErrors): void {
   const meta = value.metadata as unknown as ObjectMeta;
   // A name and a namespace may be left to whoever makes the object.
   const filled = { ...meta, name: meta.name || 'x' } as KubeObject['metadata'];
-  validateMeta(filled, meta.namespace !== undefined, 'pathSegment', at.child('metadata'), errors);
+  validateMeta(filled, meta.namespace !== undefined, 'pathSegment', at.child('metadata'), errors, 'any');
 }

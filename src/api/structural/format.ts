@@ -1,25 +1,24 @@
 // Formats of strings that custom resources are held to. Others are let pass.
 import { own } from '../../base/own.ts';
+import { urlFault } from '../cel/lib/net.ts';
 import { isDns1123Label, isDns1123Subdomain, parseIp } from '../name-rule.ts';
 import { parseDuration, ScalarError } from '../scalar.ts';
+import { wordedDuration } from '../worded-duration.ts';
 
 const matches = (pattern: RegExp) => (text: string) => pattern.test(text);
 const hex = (version: string) =>
   new RegExp(`^[0-9a-f]{8}-?[0-9a-f]{4}-?${version}[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}$`, 'i');
-const ipv4 = (text: string) => parseIp(text)?.length === 4;
+const ipv4 = (text: string) => parseIp(text) !== undefined && text.includes('.');
 const ipv6 = (text: string) => parseIp(text)?.length === 16 && text.includes(':');
 
 function isCidr(text: string): boolean {
-  const m = /^(.+)\/(\d{1,3})$/.exec(text);
+  const m = /^(.+)\/(\d+)$/.exec(text);
   const ip = m && parseIp(m[1]!);
-  return !!ip && Number(m[2]) <= (m[1]!.includes(':') ? 128 : 32) && String(Number(m[2])) === m[2];
+  return !!ip && Number(m[2]) <= (m[1]!.includes(':') ? 128 : 32);
 }
 
-function isUri(text: string): boolean {
-  if (/[\u0000-\u0020\u007f]/.test(text) || /%(?![0-9a-f]{2})/i.test(text)) return false;
-  // A URI for a request: absolute, or a path from the root.
-  return /^[a-z][a-z0-9+.-]*:./i.test(text) || text.startsWith('/');
-}
+/** One for a request: absolute, or a path from the root. */
+const isUri = (text: string): boolean => urlFault(text) === '';
 
 function isDate(text: string): boolean {
   const m = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
@@ -38,7 +37,7 @@ const daysIn = (year: number, month: number): number =>
       : 31;
 
 function isDateTime(text: string): boolean {
-  const m = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:[.,]\d+)?(?:[Zz]|[+-]\d{2}:?\d{2})$/.exec(text);
+  const m = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:[.,]\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/.exec(text);
   return !!m && isDate(m[1]!) && Number(m[2]) < 24 && Number(m[3]) < 60 && Number(m[4]) < 60;
 }
 
@@ -47,9 +46,7 @@ function isDuration(text: string): boolean {
     return parseDuration(text) !== undefined;
   } catch (error) {
     if (!(error instanceof ScalarError)) throw error;
-    return /^\s*(\d+(\.\d*)?|\.\d+)\s*(nanos?|micros?|µs?|millis?|s|secs?|seconds?|mins?|minutes?|hours?|hrs?|days?|d|weeks?|wks?|w)\s*$/i.test(
-      text,
-    );
+    return wordedDuration(text) !== undefined;
   }
 }
 
@@ -80,20 +77,31 @@ function isIsbn13(text: string): boolean {
   return /^\d{13}$/.test(s) && [...s].reduce((sum, c, i) => sum + Number(c) * (i % 2 ? 3 : 1), 0) % 10 === 0;
 }
 
-const label = '[\\p{L}\\p{N}]([\\p{L}\\p{N}-]{0,61}[\\p{L}\\p{N}])?';
-const hostname = new RegExp(`^${label}(\\.${label})*$`, 'u');
+const letter = '[a-zA-Z0-9\\p{S}\\p{L}]';
+// One label, with no hyphen but behind its first character; or several, the last of letters.
+const hostname = new RegExp(
+  `^(${letter}(-?${letter}{0,62})?|(${letter}([a-zA-Z0-9\\-\\p{S}\\p{L}]{0,61}${letter})?\\.)+[a-zA-Z\\p{L}]{2,63})$`,
+  'u',
+);
+const atom = '[^\\s()<>\\[\\]:;@\\\\,."\\x00-\\x1f\\x7f]+';
+const quoted = '"([^"\\\\]|\\\\.)*"';
+const address = `(${atom}(\\.${atom})*|${quoted})@(${atom}(\\.${atom})*|\\[[^\\[\\]]*\\])`;
+// An address alone, or in angle brackets behind the name of whose it is.
+const email = new RegExp(`^\\s*(${address}|((${atom}|${quoted}|\\.)\\s*)*<${address}>)\\s*(\\([^()]*\\)\\s*)?$`);
 const rgb = '(0|[1-9]\\d?|1\\d\\d?|2[0-4]\\d|25[0-5])';
 const byte = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 const checks: Readonly<Record<string, (text: string) => boolean>> = {
   bsonobjectid: matches(/^[0-9a-f]{24}$/i),
   uri: isUri,
-  email: matches(/^[^\s@<>()[\]\\,;:"]+@[^\s@<>()[\]\\,;:"]+$/),
-  hostname: text => text.length <= 255 && hostname.test(text),
+  email: matches(email),
+  hostname: text => text.length <= 255 && hostname.test(text) && text.split('.').every(part => part.length <= 63),
   ipv4,
   ipv6,
   cidr: isCidr,
-  mac: matches(/^([0-9a-f]{2}([:-]))([0-9a-f]{2}\2){4,18}[0-9a-f]{2}$|^([0-9a-f]{4}\.){2,9}[0-9a-f]{4}$/i),
+  mac: matches(
+    /^([0-9a-f]{2}([:-]))([0-9a-f]{2}\2){4,18}[0-9a-f]{2}$|^([0-9a-f]{4}\.){2,9}[0-9a-f]{4}$|^[0-9a-f]{12}$/i,
+  ),
   uuid: matches(hex('[0-9a-f]')),
   uuid3: matches(hex('3')),
   uuid4: matches(/^[0-9a-f]{8}-?[0-9a-f]{4}-?4[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}$/i),
@@ -102,10 +110,10 @@ const checks: Readonly<Record<string, (text: string) => boolean>> = {
   isbn10: isIsbn10,
   isbn13: isIsbn13,
   creditcard: isLuhn,
-  ssn: matches(/^\d{3}[- ]?\d{2}[- ]?\d{4}$/),
+  ssn: matches(/^\d{3}[- ]\d{2}[- ]\d{4}$/),
   hexcolor: matches(/^#?([0-9a-f]{3}|[0-9a-f]{6})$/i),
   rgbcolor: matches(new RegExp(`^rgb\\(\\s*${rgb}\\s*,\\s*${rgb}\\s*,\\s*${rgb}\\s*\\)$`)),
-  byte: text => byte.test(text),
+  byte: text => text !== '' && byte.test(text),
   password: () => true,
   date: isDate,
   duration: isDuration,
@@ -118,4 +126,13 @@ const checks: Readonly<Record<string, (text: string) => boolean>> = {
 /** Does a string have the format? Unknown formats hold for every string. */
 export const hasFormat = (format: string, text: string): boolean => own(checks, format)?.(text) ?? true;
 
-export const isKnownFormat = (format: string): boolean => Object.hasOwn(checks, format);
+const ofNumbers: Readonly<Record<string, readonly string[]>> = {
+  integer: ['int32', 'int64'],
+  number: ['float', 'double'],
+};
+
+/** Is the format one that values of the type can be held to? */
+export const isKnownFormatOf = (type: string, format: string): boolean =>
+  type === 'string'
+    ? Object.hasOwn(checks, format) || Object.hasOwn(checks, format.replaceAll('-', ''))
+    : (ofNumbers[type]?.includes(format) ?? false);

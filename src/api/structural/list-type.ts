@@ -17,9 +17,11 @@ function walk(s: Structural, value: unknown, path: FieldPath | undefined, errors
     const here = path ?? fieldPath('');
     if (s.listType === 'set') findTwins(value, here, valueElement, item => item, errors);
     else if (s.listType === 'map') {
-      for (const [i, item] of value.entries())
-        if (item !== null && !isPlain(item))
-          errors.invalid(here.index(i), item, 'must be an object for an array of list-type map');
+      const stray = value.findIndex(item => item !== null && !isPlain(item));
+      if (stray >= 0) {
+        errors.invalid(here.index(stray), value[stray], 'must be an object for an array of list-type map');
+        return;
+      }
       const keyOf = (item: unknown) =>
         Object.fromEntries(
           s.listKeys.flatMap(k => (isPlain(item) && item[k] !== undefined ? [[k, item[k]] as const] : [])),

@@ -29,14 +29,15 @@ function pruneValue(s: Structural, value: unknown, root: boolean, at: string, un
     const property = s.properties.get(key);
     if (property) pruneValue(property, value[key], false, path, unknown);
     else if (typeof s.additional === 'object') pruneValue(s.additional, value[key], false, path, unknown);
-    else if (s.additional !== true && !s.preserve) {
+    else if (s.additional === true) pruneWhole(value[key], path, unknown);
+    else if (!s.preserve) {
       unknown?.push(path);
       delete value[key];
     }
   }
 }
 
-// Items of a list without a schema for them lose all their fields.
+// What has no schema of its own keeps its place and loses all its fields.
 function pruneWhole(value: unknown, at: string, unknown: string[] | undefined): void {
   if (Array.isArray(value)) for (let i = 0; i < value.length; i++) pruneWhole(value[i], `${at}[${i}]`, unknown);
   else if (isPlain(value))

@@ -4,8 +4,9 @@ import { FieldErrors, type FieldPath, path } from '../field-error.ts';
 import { cloneDeep } from '../meta.ts';
 import { equalJson, isPlain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
+import { validateDefaultRules } from './cel-rule.ts';
 import { checkRules, checkTexts } from './cel-rule-check.ts';
-import { fillDefaults } from './default.ts';
+import { embeddedFault, validateEmbedded } from './embedded.ts';
 import { compilePattern } from './pattern.ts';
 import { prunePart } from './prune.ts';
 import { compileStructural } from './structural.ts';
@@ -15,10 +16,9 @@ type Level = 'root' | 'item' | 'field';
 
 /** What keeps a schema from being structural; '' when nothing does. */
 export function structuralFaults(schema: JSONSchemaProps, at: FieldPath): string[] {
-  const errors = new FieldErrors();
-  checkStructure(schema, at, 'root', false, errors);
-  checkForm(schema, at, errors);
-  return errors.list.map(e => `${e.field}: ${e.message}`);
+  const form = new FieldErrors();
+  checkForm(schema, at, form);
+  return [...structureErrors(schema, at), ...form.list].map(e => `${e.field}: ${e.message}`);
 }
 
 /**
@@ -30,75 +30,110 @@ export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: F
   if (schema.nullable) structure.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
   checkForm(schema, at, form);
   if (hasStructure(schema)) {
-    checkStructure(schema, at, 'root', false, structure);
-    if (structure.empty) checkDefaults(schema, at, structure);
-  }
+    structure.list.push(...structureErrors(schema, at));
+    const sound = structure.empty;
+    checkImplicitDefaults(schema, at, structure);
+    if (sound) checkDefaults(schema, at, structure, true);
+  } else if (structure.empty && form.empty)
+    structure.add('FieldValueInvalid', at, `Invalid value: "": OpenAPIV3Schema 'schema' is not supported`);
   errors.list.push(...structure.list, ...form.list);
   if (structure.empty && form.empty) checkRules(schema, at, errors);
 }
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
-const scalars = ['boolean', 'integer', 'number', 'string'];
 
-const unsupported = ['$ref', 'definitions', 'dependencies', 'id', 'patternProperties', 'additionalItems'] as const;
 const preserve = 'x-kubernetes-preserve-unknown-fields';
 
 /** Every schema below that stands for a part of the value. */
 function parts(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at: FieldPath, level: Level][] {
-  const found: ReturnType<typeof parts> = Object.entries(s.properties ?? {}).map(([name, property]) => [
-    property,
-    at.child('properties').key(name),
-    'field',
-  ]);
-  if (isSchema(s.items)) found.push([s.items, at.child('items'), 'item']);
+  const found: ReturnType<typeof parts> = [];
   if (isSchema(s.additionalProperties)) found.push([s.additionalProperties, at.child('additionalProperties'), 'field']);
+  for (const [name, property] of Object.entries(s.properties ?? {}))
+    found.push([property, at.child('properties').key(name), 'field']);
+  if (isSchema(s.items)) found.push([s.items, at.child('items'), 'item']);
+  return found;
+}
+
+/** Every schema that says more about the value itself. */
+function composites(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at: FieldPath][] {
+  const found: ReturnType<typeof composites> = s.not ? [[s.not, at.child('not')]] : [];
+  for (const kind of ['allOf', 'oneOf', 'anyOf'] as const)
+    found.push(...(s[kind] ?? []).map((n, i): (typeof found)[number] => [n, at.child(kind).index(i)]));
   return found;
 }
 
 /** What no schema may say, whatever stands around it. */
 function checkForm(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  checkSupported(s, at, errors);
   const { type } = s;
   if (type && !types.includes(type)) errors.notSupported(at.child('type'), type, types);
   if (type === 'null') errors.forbidden(at.child('type'), 'type cannot be set to null, use nullable as an alternative');
+  checkSupported(s, at, errors);
+  const [below, items] = [parts(s, at), [] as ReturnType<typeof parts>];
+  for (const part of below)
+    if (part[2] === 'item') items.push(part);
+    else checkForm(part[0], part[1], errors);
+  for (const [n, where] of composites(s, at)) checkForm(n, where, errors);
+  for (const [item, where] of items) checkForm(item, where, errors);
   if (s[preserve] === false) errors.invalid(at.child(preserve), false, 'must be true or undefined');
-  checkLists(s, at, errors);
   checkMapType(s, at, errors);
+  checkLists(s, at, errors);
   for (const [i, rule] of (s['x-kubernetes-validations'] ?? []).entries())
     checkTexts(rule, s, at.child('x-kubernetes-validations').index(i), errors);
-  for (const [child, where] of parts(s, at)) checkForm(child, where, errors);
 }
+
+const filled = (map: object | undefined) => map !== undefined && Object.keys(map).length > 0;
+
+const unsupported: readonly (readonly [field: string, isThere: (s: JSONSchemaProps) => boolean])[] = [
+  ['id', s => !!s.id],
+  ['additionalItems', s => s.additionalItems !== undefined],
+  ['patternProperties', s => filled(s.patternProperties)],
+  ['definitions', s => filled(s.definitions)],
+  ['dependencies', s => s.dependencies !== undefined],
+  ['$ref', s => s.$ref !== undefined],
+];
 
 /** Is there nothing in it that has no place in a structure at all? */
 const hasStructure = (s: JSONSchemaProps): boolean =>
-  !unsupported.some(field => s[field]) &&
+  !s.$schema &&
+  !unsupported.some(([, isThere]) => isThere(s)) &&
   !Array.isArray(s.items) &&
   s[preserve] !== false &&
-  parts(s, path('')).every(([child]) => hasStructure(child));
+  [...parts(s, path('')), ...composites(s, path(''))].every(([child]) => hasStructure(child));
 
-function checkStructure(s: JSONSchemaProps, at: FieldPath, level: Level, embedded: boolean, errors: FieldErrors): void {
+const textOf = (e: { readonly field?: string; readonly message: string }) => `${e.field}: ${e.message}`;
+
+/** In the order of their texts. */
+function structureErrors(schema: JSONSchemaProps, at: FieldPath): FieldErrors['list'] {
+  const errors = new FieldErrors();
+  checkStructure(schema, at, 'root', errors);
+  checkComplete(schema, schema, at, at, errors);
+  return errors.list.sort((a, b) => (textOf(a) < textOf(b) ? -1 : textOf(a) > textOf(b) ? 1 : 0));
+}
+
+function checkStructure(s: JSONSchemaProps, at: FieldPath, level: Level, errors: FieldErrors): void {
+  const resource = level === 'root' || s['x-kubernetes-embedded-resource'] === true;
   checkType(s, at, level, errors);
   checkEmbedded(s, at, errors);
   checkPattern(s, at, errors);
   if (level === 'root' && s.additionalProperties !== undefined)
     errors.forbidden(at.child('additionalProperties'), 'must not be used at the root');
-  if (level === 'root' || embedded) checkMetadata(s, at, errors);
-  for (const [child, where, below] of parts(s, at))
-    checkStructure(child, where, below, child['x-kubernetes-embedded-resource'] === true, errors);
-  checkComposites(s, s, at, errors);
+  if (resource) checkMetadata(s, at, level === 'root', errors);
+  for (const [child, where, below] of parts(s, at)) checkStructure(child, where, below, errors);
+  const typed = s['x-kubernetes-int-or-string'] ? typedAlternatives(s) : [];
+  for (const [n, where] of composites(s, at)) checkValueNode(n, where, resource, typed, errors);
 }
 
 const isSchema = (value: unknown): value is JSONSchemaProps => isPlain(value);
 
 function checkSupported(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  for (const field of unsupported)
-    if (s[field] !== undefined) errors.forbidden(at.child(field), `${field} is not supported`);
+  for (const [field, isThere] of unsupported)
+    if (isThere(s)) errors.forbidden(at.child(field), `${field} is not supported`);
+  if (Array.isArray(s.items)) errors.forbidden(at.child('items'), 'items must be a schema object and not an array');
   if (s.uniqueItems)
     errors.forbidden(
       at.child('uniqueItems'),
       'uniqueItems cannot be set to true since the runtime complexity becomes quadratic',
     );
-  if (Array.isArray(s.items)) errors.forbidden(at.child('items'), 'items must be a schema object and not an array');
   if (s.additionalProperties !== undefined && s.properties)
     errors.forbidden(at.child('additionalProperties'), 'additionalProperties and properties are mutual exclusive');
 }
@@ -122,17 +157,20 @@ const emptyType: Readonly<Record<Level, string>> = {
 function checkType(s: JSONSchemaProps, at: FieldPath, level: Level, errors: FieldErrors): void {
   const here = at.child('type');
   const { type } = s;
-  if (level === 'root') {
-    if (!type) errors.required(here, emptyType.root);
-    else if (type !== 'object') errors.invalid(here, type, 'must be object at the root');
-  } else if (!type && !s['x-kubernetes-int-or-string'] && !s[preserve]) errors.required(here, emptyType[level]);
+  if (!type && !s['x-kubernetes-int-or-string'] && !s[preserve]) errors.required(here, emptyType[level]);
+  if (type && type !== 'object' && level === 'root') errors.invalid(here, type, 'must be object at the root');
   if (type === 'array' && s.items === undefined && !s[preserve])
     errors.required(at.child('items'), 'must be specified');
 }
 
 function checkEmbedded(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  if (s['x-kubernetes-int-or-string'])
+    for (const field of [preserve, 'x-kubernetes-embedded-resource'] as const)
+      if (s[field]) errors.invalid(at.child(field), true, 'must be false if x-kubernetes-int-or-string is true');
   if (!s['x-kubernetes-embedded-resource']) return;
   const must = 'must be object if x-kubernetes-embedded-resource is true';
+  if (s.additionalProperties !== undefined)
+    errors.forbidden(at.child('additionalProperties'), 'must not be used if x-kubernetes-embedded-resource is set');
   if (!s.properties && !s[preserve])
     errors.required(
       at.child('properties'),
@@ -145,11 +183,11 @@ function checkEmbedded(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): 
 function checkMapType(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const mapType = s['x-kubernetes-map-type'];
   if (mapType === undefined) return;
-  if (mapType !== 'atomic' && mapType !== 'granular')
-    errors.notSupported(at.child('x-kubernetes-map-type'), mapType, ['atomic', 'granular']);
   const must = 'must be object if x-kubernetes-map-type is specified';
   if (!s.type) errors.required(at.child('type'), must);
   else if (s.type !== 'object') errors.invalid(at.child('type'), s.type, must);
+  if (mapType !== 'atomic' && mapType !== 'granular')
+    errors.notSupported(at.child('x-kubernetes-map-type'), mapType, ['atomic', 'granular']);
 }
 
 const listTypes = ['atomic', 'set', 'map'];
@@ -174,8 +212,9 @@ function checkLists(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): voi
 function checkSetItems(items: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   const must = 'must be atomic as item of a list with x-kubernetes-list-type=set';
   if (items.nullable) errors.forbidden(at.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is set');
+  // It is the list type of the item that is told.
   if (items.type === 'object' && items['x-kubernetes-map-type'] !== 'atomic')
-    errors.invalid(at.child('x-kubernetes-map-type'), items['x-kubernetes-map-type'], must);
+    errors.invalid(at.child('x-kubernetes-map-type'), items['x-kubernetes-list-type'], must);
   if (items.type === 'array' && !['atomic', undefined].includes(items['x-kubernetes-list-type']))
     errors.invalid(at.child('x-kubernetes-list-type'), items['x-kubernetes-list-type'], must);
 }
@@ -192,42 +231,50 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
   if (items.type !== 'object') {
     const must = "must be object if parent array's x-kubernetes-list-type is map";
     errors.invalid(below.child('type'), items.type ?? '', must);
-    return;
-  }
+  } else
+    for (const [i, key] of keys.entries()) {
+      const property = own(items.properties, key);
+      if (keys.indexOf(key) < i) errors.invalid(here, keys, 'must not contain duplicate entries');
+      else if (!property) errors.invalid(here, keys, 'entries must all be names of item properties');
+      else if (property.type === 'array' || property.type === 'object')
+        errors.invalid(
+          below.child('properties').key(key).child('type'),
+          items.type,
+          "must be a scalar type if parent array's x-kubernetes-list-type is map",
+        );
+    }
+  if (items.nullable)
+    errors.forbidden(below.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');
   for (const key of new Set(keys)) checkKey(items, key, below, errors);
-  if (new Set(keys).size < keys.length) errors.invalid(here, keys, 'must not contain duplicate entries');
-  if (keys.some(k => !own(items.properties, k)))
-    errors.invalid(here, keys, 'entries must all be names of item properties');
 }
 
 function checkKey(items: JSONSchemaProps, key: string, at: FieldPath, errors: FieldErrors): void {
   const property = own(items.properties, key);
   if (!property) return;
   const where = at.child('properties').key(key);
-  if (!scalars.includes(property.type ?? '') && !property['x-kubernetes-int-or-string']) {
-    const must = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-    errors.invalid(where.child('type'), property.type ?? '', must);
-  }
-  if (property.nullable)
-    errors.forbidden(where.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');
   if (property.default === undefined && !items.required?.includes(key)) {
     const must = 'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property';
     errors.required(where.child('default'), must);
   }
+  if (property.nullable)
+    errors.forbidden(
+      where.child('nullable'),
+      'this property is in x-kubernetes-list-map-keys, so it cannot be nullable',
+    );
 }
 
-function checkMetadata(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  const typeOf = (name: string, wanted: string) => {
+const implicit = ['apiVersion', 'kind', 'metadata'] as const;
+
+function checkMetadata(s: JSONSchemaProps, at: FieldPath, root: boolean, errors: FieldErrors): void {
+  for (const name of implicit) {
     const property = own(s.properties, name);
+    const wanted = name === 'metadata' ? 'object' : 'string';
     if (property && property.type !== wanted)
       errors.invalid(at.child('properties').key(name).child('type'), property.type ?? '', `must be ${wanted}`);
-  };
-  typeOf('kind', 'string');
-  typeOf('apiVersion', 'string');
-  const metadata = s.properties?.metadata;
-  if (!metadata) return;
-  typeOf('metadata', 'object');
-  const { type: _, description: __, properties, ...more } = metadata;
+  }
+  const metadata = own(s.properties, 'metadata');
+  if (!root || !metadata) return;
+  const { type: _, default: __, properties, ...more } = metadata;
   const names = Object.keys(properties ?? {});
   if (Object.keys(more).length || names.some(n => n !== 'name' && n !== 'generateName'))
     errors.forbidden(
@@ -236,78 +283,126 @@ function checkMetadata(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): 
     );
 }
 
-type Structure = JSONSchemaProps | undefined;
+/** What every resource has is filled in by whoever makes it. */
+function checkImplicitDefaults(schema: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
+  const check = (s: JSONSchemaProps, here: FieldPath, name: string): void => {
+    if (s.default !== undefined) errors.forbidden(here.child('default'), `must not be set in top-level ${name}`);
+    for (const [child, where] of parts(s, here)) check(child, where, name);
+  };
+  for (const name of implicit) {
+    const property = own(schema.properties, name);
+    if (property) check(property, at.child('properties').key(name), name);
+  }
+}
 
-/** Value validations refine what the structure has; they may not add to it. */
-function checkComposites(s: JSONSchemaProps, structure: Structure, at: FieldPath, errors: FieldErrors): void {
-  for (const kind of ['allOf', 'anyOf', 'oneOf'] as const)
-    for (const [i, n] of (s[kind] ?? []).entries()) checkValueNode(n, structure, at.child(kind).index(i), at, errors);
-  if (s.not) checkValueNode(s.not, structure, at.child('not'), at, errors);
+const eitherType = [{ type: 'integer' }, { type: 'string' }];
+
+/** Where what is a number or a text may say once more that it is. */
+function typedAlternatives({ anyOf, allOf }: JSONSchemaProps): readonly JSONSchemaProps[] {
+  const isEither = (n: JSONSchemaProps['anyOf']) => equalJson(n, eitherType);
+  return [isEither(anyOf) ? anyOf : [], isEither(allOf?.[0]?.anyOf) ? allOf?.[0]?.anyOf : []].flatMap(n => n ?? []);
 }
 
 const mustBeEmpty = ['type', 'title', 'description'] as const;
-const mustBeUndefined = ['default', 'additionalProperties', 'x-kubernetes-list-type', 'x-kubernetes-map-type'] as const;
+const mustBeUndefined = ['default', 'x-kubernetes-list-type', 'x-kubernetes-map-type'] as const;
 const mustBeFalse = [
   'nullable',
   'x-kubernetes-preserve-unknown-fields',
   'x-kubernetes-embedded-resource',
   'x-kubernetes-int-or-string',
 ] as const;
+const mustHaveNone = ['x-kubernetes-list-map-keys', 'x-kubernetes-validations'] as const;
 
+/** Value validations refine what the structure has and are none themselves. `typed`: those that may state a type. */
 function checkValueNode(
   n: JSONSchemaProps,
-  structure: Structure,
+  at: FieldPath,
+  resource: boolean,
+  typed: readonly JSONSchemaProps[],
+  errors: FieldErrors,
+): void {
+  checkPattern(n, at, errors);
+  for (const field of mustBeUndefined)
+    if (n[field] !== undefined) errors.forbidden(at.child(field), 'must be undefined to be structural');
+  if (n.additionalProperties !== undefined && n.additionalProperties !== false)
+    errors.forbidden(at.child('additionalProperties'), 'must be undefined to be structural');
+  for (const field of mustBeEmpty)
+    if (n[field] && !(field === 'type' && typed.includes(n)))
+      errors.forbidden(at.child(field), 'must be empty to be structural');
+  for (const field of mustBeFalse) if (n[field]) errors.forbidden(at.child(field), 'must be false to be structural');
+  for (const field of mustHaveNone)
+    if (n[field]?.length) errors.forbidden(at.child(field), 'must be empty to be structural');
+  for (const [name, property] of Object.entries(n.properties ?? {})) {
+    const where = at.child('properties').key(name);
+    if (resource && name === 'metadata') errors.forbidden(where, 'must not be specified in a nested context');
+    checkValueNode(property, where, false, typed, errors);
+  }
+  if (isSchema(n.items)) checkValueNode(n.items, at.child('items'), false, typed, errors);
+  for (const [child, where] of composites(n, at)) checkValueNode(child, where, resource, typed, errors);
+}
+
+/** What the value validations of the root name, the structure has: `s` at `home`, their node at `at`. */
+function checkComplete(
+  n: JSONSchemaProps,
+  s: JSONSchemaProps,
   at: FieldPath,
   home: FieldPath,
   errors: FieldErrors,
 ): void {
-  const intOrString = structure?.['x-kubernetes-int-or-string'];
-  for (const field of mustBeUndefined)
-    if (n[field] !== undefined) errors.forbidden(at.child(field), 'must be undefined to be structural');
-  for (const field of mustBeEmpty)
-    if (n[field] && !(field === 'type' && intOrString))
-      errors.forbidden(at.child(field), 'must be empty to be structural');
-  for (const field of mustBeFalse) if (n[field]) errors.forbidden(at.child(field), 'must be false to be structural');
-  if (n['x-kubernetes-list-map-keys']?.length)
-    errors.forbidden(at.child('x-kubernetes-list-map-keys'), 'must be empty to be structural');
-  for (const [name, property] of Object.entries(n.properties ?? {})) {
-    const structural =
-      own(structure?.properties, name) ??
-      (isSchema(structure?.additionalProperties) ? structure.additionalProperties : undefined);
-    const where = at.child('properties').key(name);
-    const there = home.child('properties').key(name);
-    if (!structural && !structure?.['x-kubernetes-preserve-unknown-fields'])
-      errors.required(there, `because it is defined in ${where}`);
-    checkValueNode(property, structural, where, there, errors);
+  if (n !== s) {
+    const below = (
+      child: JSONSchemaProps,
+      structure: JSONSchemaProps | undefined,
+      step: (p: FieldPath) => FieldPath,
+    ) =>
+      structure
+        ? checkComplete(child, structure, step(at), step(home), errors)
+        : errors.required(step(home), `because it is defined in ${step(at)}`);
+    for (const [name, property] of Object.entries(n.properties ?? {}))
+      below(property, own(s.properties, name), p => p.child('properties').key(name));
+    if (isSchema(n.items)) below(n.items, isSchema(s.items) ? s.items : undefined, p => p.child('items'));
   }
-  if (isSchema(n.items)) {
-    const own = isSchema(structure?.items) ? structure.items : undefined;
-    if (!own) errors.required(home.child('items'), `because it is defined in ${at.child('items')}`);
-    checkValueNode(n.items, own, at.child('items'), home.child('items'), errors);
-  }
-  checkComposites(n, structure, at, errors);
+  for (const [child, where] of composites(n, at)) checkComplete(child, s, where, home, errors);
 }
 
-/** Defaults obey the schema they stand in, and name nothing it does not have. */
-function checkDefaults(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  if (s.default !== undefined) checkDefault(s, at.child('default'), errors);
+/** Defaults obey the schema they stand in, and name nothing it does not have. Maps' values have none that count. */
+function checkDefaults(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors, root = false): void {
+  if (s.default !== undefined) checkDefault(s, at.child('default'), root, errors);
   for (const [name, property] of Object.entries(s.properties ?? {}))
     checkDefaults(property, at.child('properties').key(name), errors);
   if (isSchema(s.items)) checkDefaults(s.items, at.child('items'), errors);
-  if (isSchema(s.additionalProperties)) checkDefaults(s.additionalProperties, at.child('additionalProperties'), errors);
 }
 
-function checkDefault(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
-  const structural = compileStructural(s);
-  const value = cloneDeep(s.default) as unknown;
+function checkDefault(s: JSONSchemaProps, at: FieldPath, root: boolean, errors: FieldErrors): void {
+  const structural = compileStructural(root ? { ...s, 'x-kubernetes-embedded-resource': true } : s);
+  const given = sortedJson(s.default);
+  const coerced = embeddedFault(structural, given, at);
+  if (coerced) {
+    errors.list.push(coerced);
+    return;
+  }
+  const value = cloneDeep(given);
   prunePart(structural, value);
-  if (!equalJson(value, s.default)) errors.invalid(at, s.default, 'must not have unknown fields');
-  fillDefaults(structural, value);
+  if (!equalJson(value, given)) errors.invalid(at, given, 'must not have unknown fields');
+  validateEmbedded(structural, given, at, errors);
   const found = new FieldErrors();
-  compileValidator(s).validate(value, undefined, undefined, found);
+  // Only what was declared a type counts: a number or a text is anything here.
+  compileValidator(s, true).validate(value, undefined, undefined, found);
   // The place is told before; within the message the value is all there is.
   for (const cause of found.list) {
     const below = cause.field === '<nil>' ? '' : cause.field;
     errors.list.push({ ...cause, field: `${at}${below && `.${below}`}` });
   }
+  if (found.empty) validateDefaultRules(structural, value, at, errors);
+}
+
+/** With sorted keys, as Go prints maps. */
+function sortedJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedJson);
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map(key => [key, sortedJson(value[key])]),
+  );
 }

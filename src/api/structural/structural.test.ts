@@ -134,7 +134,8 @@ test('words complaints about values as Kubernetes does', () => {
     {
       cron: { type: 'string', pattern: '^\\d+$' },
       replicas: { type: 'integer', minimum: 1, maximum: 10 },
-      ratio: { type: 'number', multipleOf: 0.5, exclusiveMaximum: true, maximum: 1_000_000 },
+      ratio: { type: 'number', multipleOf: 0.5, exclusiveMaximum: true, maximum: 1_000_000.5 },
+      count: { type: 'number', multipleOf: 0.5, maximum: 1_000_000 },
       mode: { type: 'string', enum: ['a', 'b'] },
       size: { type: 'string', maxLength: 3, minLength: 2 },
       list: { type: 'array', maxItems: 1, items: { type: 'string' } },
@@ -159,8 +160,13 @@ test('words complaints about values as Kubernetes does', () => {
   assert.deepEqual(check({ cron: '1', ratio: 0.3 }), [
     'spec.ratio: Invalid value: 0.3: spec.ratio in body should be a multiple of 0.5',
   ]);
-  assert.deepEqual(check({ cron: '1', ratio: 1_000_000 }), [
-    'spec.ratio: Invalid value: 1000000: spec.ratio in body should be less than 1e+06',
+  assert.deepEqual(check({ cron: '1', ratio: 1_000_000.5 }), [
+    'spec.ratio: Invalid value: 1.0000005e+06: spec.ratio in body should be less than 1.0000005e+06',
+  ]);
+  // A whole number is held against whole numbers.
+  assert.deepEqual(check({ cron: '1', count: 1_000_001 }), [
+    'spec.count: Invalid value: 0: factor MultipleOf declared for spec.count must be positive: 0',
+    'spec.count: Invalid value: 1000001: spec.count in body should be less than or equal to 1000000',
   ]);
   assert.deepEqual(check({ cron: '1', mode: 'c' }), ['spec.mode: Unsupported value: "c": supported values: "a", "b"']);
   assert.deepEqual(check({ cron: '1', size: 'abcd' }), ['spec.size: Too long: may not be more than 3 bytes']);
@@ -169,7 +175,7 @@ test('words complaints about values as Kubernetes does', () => {
   ]);
   assert.deepEqual(check({ cron: '1', list: ['a', 1] }), [
     'spec.list[1]: Invalid value: "integer": spec.list[1] in body must be of type string: "integer"',
-    'spec.list: Too many: 2: must have at most 1 items',
+    'spec.list: Too many: 2: must have at most 1 item',
   ]);
   assert.deepEqual(check({ cron: '1', port: true }), [
     'spec.port: Invalid value: "boolean": spec.port in body must be of type integer,string: "boolean"',
@@ -323,8 +329,8 @@ test('refuses schemas that are not structural', () => {
     's.properties[a].items.type: Required value: must not be empty for specified array items',
   ]);
   assert.deepEqual(complaints(object({}, { anyOf: [{ properties: { a: { type: 'string' } } }] })), [
-    's.properties[a]: Required value: because it is defined in s.anyOf[0].properties[a]',
     's.anyOf[0].properties[a].type: Forbidden: must be empty to be structural',
+    's.properties[a]: Required value: because it is defined in s.anyOf[0].properties[a]',
   ]);
   assert.deepEqual(complaints(object({ metadata: object({ labels: { type: 'object' } }) })), [
     's.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified',
@@ -403,7 +409,7 @@ test('runs rules: messages, reasons, fields, transitions', () => {
   assert.deepEqual(run({ min: 1, max: 2, fixed: 'a', once: 'b' }), []);
   assert.deepEqual(run({ min: 3, max: 2 }), ['spec.min: Invalid value: min 3 is over max']);
   assert.deepEqual(run({ max: 2 }), [
-    'spec: Invalid value: no such key: min evaluating rule: failed rule: self.min <= self.max',
+    'spec: Invalid value: "object": no such key: min evaluating rule: self.min <= self.max',
   ]);
   assert.deepEqual(run({ min: 1, max: 2, fixed: 'b', once: 'c' }, { min: 1, max: 2, fixed: 'a', once: 'b' }), [
     'spec.fixed: Invalid value: "b": is fixed',
@@ -421,7 +427,7 @@ test('rules that cost too much are cut off, and no others run', () => {
   const many = Array.from({ length: 2000 }, (_, i) => i);
   validateRules(schema, { a: many, b: many }, undefined, errors);
   assert.deepEqual(lines(errors), [
-    `a: Invalid value: 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: failed rule: self.all(x, self.all(y, x + y >= 0))`,
+    `a: Invalid value: "array": 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: self.all(x, self.all(y, x + y >= 0))`,
   ]);
 });
 
@@ -441,7 +447,17 @@ test('paths find fields, items, filters and all below', () => {
   assert.deepEqual(find('.status.conditions[?(@.type=="Ready")].status'), ['True']);
   assert.deepEqual(find('.status.conditions[*].type'), ['Ready', 'Old']);
   assert.deepEqual(find('.status.conditions[-1].type'), ['Old']);
-  assert.deepEqual(find(".spec['a.b']"), ['dotted']);
+  assert.deepEqual(find(".spec['a.b']"), []);
+  assert.deepEqual(find(".spec['a\\.b']"), ['dotted']);
+  assert.deepEqual(find('.status.conditions[0:1].type'), ['Ready']);
+  for (const [text, why] of [
+    ['.status.conditions[0:3]', /out of bounds/],
+    ['.status.conditions[5]', /out of bounds/],
+    ['.status.conditions[0:2:0]', /step must be > 0/],
+    ['.status.conditions[?(@.type==1)]', /incompatible types/],
+    ['.status.conditions[?(@==@)]', /invalid type/],
+  ] as const)
+    assert.throws(() => find(text), why, text);
   assert.deepEqual(find('.spec.a\\.b'), ['dotted']);
   assert.deepEqual(find('..type'), ['Ready', 'Old']);
   assert.deepEqual(parseJsonPath('.spec.replicas').fields, ['spec', 'replicas']);

@@ -2,24 +2,14 @@
 
 import { isPlain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
-import { isKnownFormat } from './format.ts';
-
-const ofNumbers: Readonly<Record<string, readonly string[]>> = {
-  integer: ['int32', 'int64'],
-  number: ['float', 'double'],
-};
+import { isKnownFormatOf } from './format.ts';
 
 /** Each once, in the order they are met. */
 export function unrecognizedFormats(schema: JSONSchemaProps, found = new Set<string>()): Set<string> {
   const { type = 'string', format } = schema;
-  if (format && !isKnown(type, format)) found.add(format);
+  if (format && !isKnownFormatOf(type, format)) found.add(format);
   const { properties = {}, items, additionalProperties, allOf = [], oneOf = [], anyOf = [], not } = schema;
   for (const child of [...Object.values(properties), items, additionalProperties, ...allOf, ...oneOf, ...anyOf, not])
     if (isPlain(child)) unrecognizedFormats(child as JSONSchemaProps, found);
   return found;
 }
-
-const isKnown = (type: string, format: string): boolean =>
-  type === 'string'
-    ? isKnownFormat(format) || isKnownFormat(format.replaceAll('-', ''))
-    : (ofNumbers[type]?.includes(format) ?? false);

@@ -1,11 +1,13 @@
 // Validation of custom resources against their schema, worded as Kubernetes does. With the old object, what has not
 // changed since is not held against the new one (ratcheting).
+import { jsonText } from '../../base/json-text.ts';
+import { quote } from '../../base/quote.ts';
 import type { FieldErrors, FieldErrorType } from '../field-error.ts';
 import { FieldPath } from '../field-error.ts';
 import { keyElement } from '../field-set.ts';
 import { equalJson, isPlain, type Plain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
-import { hasFormat } from './format.ts';
+import { hasFormat, isKnownFormatOf } from './format.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 
 /** The old value a new one is compared with; undefined where they cannot be told to be the same thing. */
@@ -15,9 +17,9 @@ export interface ValueValidator {
   validate(value: unknown, path: FieldPath | undefined, old: Old, errors: FieldErrors): void;
 }
 
-/** Compiles the schema of one node and of all below. */
-export function compileValidator(schema: JSONSchemaProps): ValueValidator {
-  return new Node(schema);
+/** Compiles the schema of one node and of all below. `loose`: what may be a number or a text may be anything else too. */
+export function compileValidator(schema: JSONSchemaProps, loose = false): ValueValidator {
+  return new Node(schema, loose);
 }
 
 /** Path of a root: messages name nothing, the cause's field is `<nil>`. */
@@ -25,6 +27,8 @@ const fieldOf = (path: FieldPath | undefined): string => path?.toString() ?? '<n
 
 class Found {
   readonly list: { reason: FieldErrorType; field: string; message: string }[] = [];
+  /** How much was looked at: of alternatives, the one that says most about a value is told. */
+  looks = 0;
 
   get count(): number {
     return this.list.length;
@@ -35,7 +39,7 @@ class Found {
   }
 
   invalid(path: FieldPath | undefined, value: unknown, what: string): void {
-    this.add('FieldValueInvalid', path, `Invalid value: ${JSON.stringify(value ?? '')}: ${path ?? ''} in body ${what}`);
+    this.add('FieldValueInvalid', path, `Invalid value: ${shown(value ?? '')}: ${path ?? ''} in body ${what}`);
   }
 
   /** A composite's own complaint is about nothing in particular. */
@@ -47,6 +51,7 @@ class Found {
 class Node implements ValueValidator {
   readonly #s: JSONSchemaProps;
   readonly #types: readonly string[];
+  readonly #format: string | undefined;
   readonly #pattern: Pattern | undefined;
   readonly #properties = new Map<string, Node>();
   readonly #items: Node | undefined;
@@ -56,18 +61,21 @@ class Node implements ValueValidator {
   readonly #oneOf: readonly Node[];
   readonly #not: Node | undefined;
 
-  constructor(s: JSONSchemaProps) {
+  constructor(s: JSONSchemaProps, loose: boolean) {
     this.#s = s;
-    this.#types = s['x-kubernetes-int-or-string'] ? ['integer', 'string'] : s.type ? [s.type] : [];
+    const either = s['x-kubernetes-int-or-string'];
+    this.#types = either ? (loose ? [] : ['integer', 'string']) : s.type ? [s.type] : [];
+    this.#format = s.format && isKnownFormatOf(s.type ?? 'string', s.format) ? s.format : undefined;
     this.#pattern = s.pattern ? patternOf(s.pattern) : undefined;
-    for (const [name, p] of Object.entries(s.properties ?? {})) this.#properties.set(name, new Node(p));
-    this.#items = isPlain(s.items) ? new Node(s.items as JSONSchemaProps) : undefined;
+    for (const [name, p] of Object.entries(s.properties ?? {})) this.#properties.set(name, new Node(p, loose));
+    this.#items = isPlain(s.items) ? new Node(s.items as JSONSchemaProps, loose) : undefined;
     const more = s.additionalProperties;
-    this.#additional = typeof more === 'boolean' ? more : isPlain(more) ? new Node(more as JSONSchemaProps) : undefined;
-    this.#allOf = (s.allOf ?? []).map(n => new Node(n));
-    this.#anyOf = (s.anyOf ?? []).map(n => new Node(n));
-    this.#oneOf = (s.oneOf ?? []).map(n => new Node(n));
-    this.#not = s.not ? new Node(s.not) : undefined;
+    this.#additional =
+      typeof more === 'boolean' ? more : isPlain(more) ? new Node(more as JSONSchemaProps, loose) : undefined;
+    this.#allOf = (s.allOf ?? []).map(n => new Node(n, loose));
+    this.#anyOf = (s.anyOf ?? []).map(n => new Node(n, loose));
+    this.#oneOf = (s.oneOf ?? []).map(n => new Node(n, loose));
+    this.#not = s.not ? new Node(s.not, loose) : undefined;
   }
 
   validate(value: unknown, path: FieldPath | undefined, old: Old, errors: FieldErrors): void {
@@ -77,6 +85,7 @@ class Node implements ValueValidator {
   }
 
   check(value: unknown, path: FieldPath | undefined, old: Old, found: Found): void {
+    found.looks += this.#types.length || this.#format ? 2 : 1;
     if (old && equalJson(value, old.value)) return;
     this.#checkType(value, path, found);
     if (value === null || value === undefined) {
@@ -96,48 +105,71 @@ class Node implements ValueValidator {
     const types = this.#types;
     if (!types.length || ((value === null || value === undefined) && this.#s.nullable)) return;
     const kind = typeOf(value);
+    const format = this.#format;
     if (types.includes(kind) || (kind === 'integer' && types.includes('number'))) {
-      const { format } = this.#s;
       if (format && typeof value === 'string' && !hasFormat(format, value))
         found.add(
           'FieldValueTypeInvalid',
           path,
-          `Invalid value: ${JSON.stringify(value)}: ${path ?? ''} in body must be of type ${format}: ${JSON.stringify(value)}`,
+          `Invalid value: ${quote(value)}: ${path ?? ''} in body must be of type ${format}: ${quote(value)}`,
         );
       return;
     }
-    const text = `${path ?? ''} in body must be of type ${types.join(',')}: ${JSON.stringify(kind)}`;
-    found.add('FieldValueTypeInvalid', path, `Invalid value: ${JSON.stringify(kind)}: ${text}`);
+    // Where a format says more than the type, it is named, and so is that of the value.
+    const byFormat = format !== undefined && value !== null && typeof value !== 'string' && !Array.isArray(value);
+    const given = byFormat ? (numberFormats[kind] ?? '') : kind;
+    const text = `${path ?? ''} in body must be of type ${byFormat ? format : types.join(',')}: "${given}"`;
+    found.add('FieldValueTypeInvalid', path, `Invalid value: "${given}": ${text}`);
   }
 
   #checkEnum(value: unknown, path: FieldPath | undefined, found: Found): void {
     const allowed = this.#s.enum;
-    if (!allowed?.length || allowed.some(a => equalJson(a, value))) return;
-    const list = allowed.map(a => JSON.stringify(typeof a === 'string' ? a : JSON.stringify(a))).join(', ');
-    found.add('FieldValueNotSupported', path, `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`);
+    if (!allowed?.length || (value !== null && allowed.some(a => equalJson(a, value) || isPartOf(value, a)))) return;
+    const list = allowed.map(a => quote(typeof a === 'string' ? a : JSON.stringify(a))).join(', ');
+    found.add('FieldValueNotSupported', path, `Unsupported value: ${shown(value)}: supported values: ${list}`);
   }
 
   #checkString(value: string, path: FieldPath | undefined, found: Found): void {
     const { minLength, maxLength, pattern } = this.#s;
+    // The first fault is told.
     if (maxLength !== undefined && value.length > maxLength && lengthOf(value) > maxLength)
       found.add('FieldValueTooLong', path, `Too long: may not be more than ${maxLength} bytes`);
-    if (minLength !== undefined && lengthOf(value) < minLength)
+    else if (minLength !== undefined && lengthOf(value) < minLength)
       found.invalid(path, value, `should be at least ${minLength} chars long`);
-    if (this.#pattern && !this.#pattern.test(value)) found.invalid(path, value, `should match '${pattern}'`);
+    else if (this.#pattern && !this.#pattern.test(value)) found.invalid(path, value, `should match '${pattern}'`);
   }
 
   #checkNumber(value: number | bigint, path: FieldPath | undefined, found: Found): void {
-    const { maximum, minimum, multipleOf, exclusiveMaximum, exclusiveMinimum, type, format } = this.#s;
-    if (type === 'integer' && (typeOf(value) === 'number' || (format === 'int32' && !isInt32(value))))
-      found.whole(
-        `Checked value must be of type integer ${format ? `with format ${format}` : '(default format)'} in ${path ?? ''}`,
+    const { multipleOf, exclusiveMaximum, exclusiveMinimum, type } = this.#s;
+    const format = this.#format;
+    const isWhole = typeOf(value) === 'integer';
+    const withFormat = format ? `with format ${format}` : '(default format)';
+    if (type === 'integer' && (!isWhole || (format === 'int32' && !isInt32(value))))
+      found.whole(`Checked value must be of type integer ${withFormat} in ${path ?? ''}`);
+    if (type === 'number' && format === 'float' && Math.abs(Number(value)) > largestFloat)
+      found.whole(`Checked value must be of type number with format float in ${path ?? ''}`);
+    // A whole number is compared with whole numbers; bounds that are none are told, where the type is to be whole.
+    const boundOf = (n: number | undefined) => (n !== undefined && isWhole && type !== 'integer' ? Math.trunc(n) : n);
+    const text = (n: number) => (isWhole && Number.isInteger(n) ? String(n) : goFloat(n));
+    const named = (n: number | undefined, which: string) => {
+      if (type === 'integer' && n !== undefined && !Number.isInteger(n))
+        found.whole(`${which} must be of type integer ${withFormat} in ${path ?? ''}`);
+    };
+    const [factor, maximum, minimum] = [multipleOf, this.#s.maximum, this.#s.minimum].map(boundOf);
+    if (factor !== undefined && factor <= 0)
+      found.add(
+        'FieldValueInvalid',
+        path,
+        `Invalid value: ${text(factor)}: factor MultipleOf declared for ${path ?? ''} must be positive: ${text(factor)}`,
       );
-    if (multipleOf !== undefined && !isMultiple(value, multipleOf))
-      found.invalid(path, value, `should be a multiple of ${goFloat(multipleOf)}`);
-    if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum))
-      found.invalid(path, value, `should be less than ${exclusiveMaximum ? '' : 'or equal to '}${goFloat(maximum)}`);
+    else if (factor !== undefined && !isMultiple(value, factor))
+      found.invalid(path, value, `should be a multiple of ${text(factor)}`);
+    named(minimum, 'Minimum boundary value');
     if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum))
-      found.invalid(path, value, `should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${goFloat(minimum)}`);
+      found.invalid(path, value, `should be greater than ${exclusiveMinimum ? '' : 'or equal to '}${text(minimum)}`);
+    named(maximum, 'Maximum boundary value');
+    if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum))
+      found.invalid(path, value, `should be less than ${exclusiveMaximum ? '' : 'or equal to '}${text(maximum)}`);
   }
 
   #checkList(value: readonly unknown[], path: FieldPath | undefined, old: Old, found: Found): void {
@@ -151,7 +183,7 @@ class Node implements ValueValidator {
     if (minItems !== undefined && value.length < minItems)
       found.invalid(path, value.length, `should have at least ${minItems} items`);
     if (maxItems !== undefined && value.length > maxItems)
-      found.add('FieldValueTooMany', path, `Too many: ${value.length}: must have at most ${maxItems} items`);
+      found.add('FieldValueTooMany', path, `Too many: ${value.length}: must have at most ${counted(Number(maxItems))}`);
     if (this.#s.uniqueItems && new Set(value.map(v => JSON.stringify(v))).size < value.length)
       found.add('FieldValueInvalid', path, `Invalid value: "": ${path ?? ''} in body shouldn't contain duplicates`);
   }
@@ -176,7 +208,11 @@ class Node implements ValueValidator {
     if (minProperties !== undefined && keys.length < minProperties)
       found.invalid(path, keys.length, `should have at least ${minProperties} properties`);
     if (maxProperties !== undefined && keys.length > maxProperties)
-      found.add('FieldValueTooMany', path, `Too many: ${keys.length}: must have at most ${maxProperties} items`);
+      found.add(
+        'FieldValueTooMany',
+        path,
+        `Too many: ${keys.length}: must have at most ${counted(Number(maxProperties))}`,
+      );
     for (const key of keys) {
       const node = this.#properties.get(key) ?? this.#additional;
       if (typeof node === 'object')
@@ -238,7 +274,23 @@ function attempts(nodes: readonly Node[], value: unknown, path: FieldPath | unde
   });
 }
 
-const best = (tried: readonly Found[]): Found => tried.reduce((a, b) => (b.count < a.count ? b : a));
+const best = (tried: readonly Found[]): Found => tried.reduce((a, b) => (b.looks > a.looks ? b : a));
+
+const counted = (n: number): string => `${n} ${n === 1 ? 'item' : 'items'}`;
+
+/** As Go prints a JSON value. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return quote(value);
+  return typeof value === 'number' && typeOf(value) === 'number' ? goFloat(value) : jsonText(value);
+}
+
+const numberFormats: Readonly<Record<string, string>> = { integer: 'int64', number: 'float64' };
+
+/** An enum of whole numbers is compared with the whole part of a number. */
+const isPartOf = (value: unknown, allowed: unknown): boolean =>
+  typeof value === 'number' && Number.isInteger(allowed) && Math.trunc(value) === allowed && !Object.is(value, -0);
+
+const largestFloat = 3.4028234663852886e38;
 
 const isInt32 = (value: number | bigint): boolean => BigInt.asIntN(32, BigInt(value)) === BigInt(value);
 
@@ -259,10 +311,13 @@ function lengthOf(text: string): number {
 }
 
 function isMultiple(value: number | bigint, of: number): boolean {
-  if (typeof value === 'bigint' && Number.isInteger(of)) return of !== 0 && value % BigInt(of) === 0n;
-  if (Number.isInteger(value) && Number.isInteger(of)) return Number(value) % of === 0;
-  const ratio = Number(value) / of;
-  return Number.isInteger(ratio) || Math.abs(ratio - Math.round(ratio)) < 1e-9 * Math.max(1, Math.abs(ratio));
+  if (typeof value === 'bigint') return value % BigInt(of) === 0n;
+  if (Number.isSafeInteger(value)) return value % of === 0;
+  const ratio = value / of;
+  if (Number.isInteger(ratio)) return Number.isSafeInteger(ratio);
+  const whole = Math.trunc(ratio);
+  // What JavaScript could not tell from a whole number is one.
+  return whole !== 0 && Math.abs(ratio - whole) < 1e-9 * (Math.abs(ratio) + Math.abs(whole));
 }
 
 /** As Go prints a float64: `10`, `0.5`, `1e+06`. */

@@ -12,8 +12,6 @@ const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
   statusKeeps: 'metadata',
-  // validateDefinition says what the name must be.
-  nameRule: 'any',
   allowUnconditionalUpdate: false,
   default(object) {
     const { names, conversion } = object.spec ?? {};

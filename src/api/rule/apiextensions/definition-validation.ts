@@ -1,10 +1,11 @@
 // What a CustomResourceDefinition must obey.
+import { jsonText } from '../../../base/json-text.ts';
 import { own } from '../../../base/own.ts';
+import { printable } from '../../../base/quote.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import { IMMUTABLE, isDns1035Label, isDns1123Subdomain } from '../../name-rule.ts';
-import { equalJson } from '../../patch/plain.ts';
+import { equalJson, isPlain } from '../../patch/plain.ts';
 import type { RuleContext } from '../../strategy.ts';
-import { JsonPathError, parseJsonPath } from '../../structural/json-path.ts';
 import { validateSchema } from '../../structural/structural-rule.ts';
 import type {
   CustomResourceDefinition,
@@ -13,6 +14,7 @@ import type {
   JSONSchemaProps,
 } from '../../type/apiextensions-v1.ts';
 import { validateConversion } from './conversion-validation.ts';
+import { internalVersion, type VersionPart } from './internal-version.ts';
 
 type Crd = CustomResourceDefinition;
 
@@ -62,92 +64,68 @@ function validateScope(scope: string | undefined, errors: FieldErrors): void {
 function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErrors): void {
   const at = SPEC.child('versions');
   const versions = spec.versions ?? [];
+  for (const [i, { schema }] of versions.entries())
+    if (!schema?.openAPIV3Schema) errors.required(at.index(i).child('schema', 'openAPIV3Schema'));
   const names = new Set<string>();
   let unique = true;
+  const before = (version: CustomResourceDefinitionVersion) => old?.spec.versions?.find(v => v.name === version.name);
   for (const [i, version] of versions.entries()) {
     if (names.has(version.name)) unique = false;
     names.add(version.name);
-    validateVersion(
-      version,
-      placesOf(versions, i, at.index(i)),
-      old?.spec.versions?.find(v => v.name === version.name),
-      errors,
-    );
+    validateVersion(version, at.index(i), errors);
+    validateParts(version, versions, at.index(i), before(version), errors);
   }
-  const shown = spec.versions ? versions.map((v, i) => internal(v, placesOf(versions, i, at))) : null;
+  const shown = spec.versions ? versions.map(v => internalVersion(v, part => isShared(versions, part))) : null;
   if (!unique) errors.invalid(at, shown, 'must contain unique version names');
   if (versions.filter(v => v.storage).length !== 1)
     errors.invalid(at, shown, 'must have exactly one version marked as storage version');
-  // Within, the first version is that of the definition.
-  const first = versions[0]?.name;
-  const wrong = first ? isDns1035Label(first) : [];
-  if (wrong.length) errors.invalid(SPEC.child('version'), first, wrong.join(','));
+  // Within, the first version is that of the definition, and what all versions share is the definition's too.
+  const first = versions[0];
+  const wrong = first?.name ? isDns1035Label(first.name) : [];
+  if (wrong.length) errors.invalid(SPEC.child('version'), first!.name, wrong.join(','));
+  if (first) validateParts(first, versions, undefined, before(first), errors);
 }
 
-/** A version as Go's server has it within, which it tells: what all versions share is not there. */
-function internal(version: CustomResourceDefinitionVersion, { isShared }: Places): object {
-  const part = (name: Part) => (isShared(name) ? null : (version[name] ?? null));
-  return {
-    Name: version.name,
-    Served: version.served,
-    Storage: version.storage,
-    Deprecated: version.deprecated ?? false,
-    DeprecationWarning: version.deprecationWarning ?? null,
-    Schema: part('schema'),
-    Subresources: part('subresources'),
-    AdditionalPrinterColumns: part('additionalPrinterColumns'),
-    SelectableFields: part('selectableFields'),
-  };
-}
+type Versions = readonly CustomResourceDefinitionVersion[];
 
-interface Places {
-  readonly version: FieldPath;
-  isShared(part: Part): boolean;
-  /** Undefined: said of an earlier version already. */
-  place(part: Part): FieldPath | undefined;
-}
+const isShared = (versions: Versions, part: VersionPart): boolean =>
+  versions.every(v => equalJson(v[part], versions[0]?.[part]));
 
-type Part = 'schema' | 'subresources' | 'additionalPrinterColumns' | 'selectableFields';
-
-// What is the same in all versions Kubernetes takes for a part of the whole definition, and complains of it there, once.
-function placesOf(versions: readonly CustomResourceDefinitionVersion[], i: number, version: FieldPath): Places {
-  const shared = (part: Part) => versions.every(v => equalJson(v[part], versions[0]?.[part]));
-  return {
-    version,
-    isShared: shared,
-    place(part) {
-      const below = (at: FieldPath, holder: string) =>
-        part === 'schema' ? at.child(holder, 'openAPIV3Schema') : at.child(part);
-      const own = below(version, 'schema');
-      if (!versions[i]?.[part] || !shared(part)) return own;
-      if (i > 0) return undefined;
-      return below(SPEC, 'validation');
-    },
-  };
-}
-
-function validateVersion(
-  version: CustomResourceDefinitionVersion,
-  { version: at, place }: Places,
-  old: CustomResourceDefinitionVersion | undefined,
-  errors: FieldErrors,
-): void {
+function validateVersion(version: CustomResourceDefinitionVersion, at: FieldPath, errors: FieldErrors): void {
   const wrong = isDns1035Label(version.name ?? '');
   if (wrong.length) errors.invalid(at.child('name'), version.name ?? '', wrong.join(','));
   const { deprecationWarning } = version;
   if (deprecationWarning !== undefined) validateDeprecation(version, deprecationWarning, at, errors);
-  const schema = version.schema?.openAPIV3Schema;
-  const here = place('schema');
-  if (!schema) errors.required(at.child('schema', 'openAPIV3Schema'));
-  else if (here && !equalJson(schema, old?.schema?.openAPIV3Schema)) validateSchema(schema, here, errors);
-  const subresources = place('subresources');
-  if (subresources) validateSubresources(version, subresources, errors);
-  const columns = place('additionalPrinterColumns');
-  if (columns)
+}
+
+/** What a version at `at` has alone, or without a place what all have; the latter is told of the definition. */
+function validateParts(
+  version: CustomResourceDefinitionVersion,
+  versions: Versions,
+  at: FieldPath | undefined,
+  old: CustomResourceDefinitionVersion | undefined,
+  errors: FieldErrors,
+): void {
+  const isHere = (part: VersionPart) => version[part] !== undefined && isShared(versions, part) === (at === undefined);
+  const place = at ?? SPEC;
+  const schema = isHere('schema') ? version.schema?.openAPIV3Schema : undefined;
+  if (schema && !equalJson(schema, old?.schema?.openAPIV3Schema))
+    validateSchema(schema, place.child(at ? 'schema' : 'validation', 'openAPIV3Schema'), errors);
+  if (isHere('subresources')) validateSubresources(version, place.child('subresources'), errors);
+  if (isHere('additionalPrinterColumns'))
     for (const [j, column] of (version.additionalPrinterColumns ?? []).entries())
-      validateColumn(column, columns.index(j), errors);
-  const selectable = place('selectableFields');
-  if (selectable) validateSelectable(version, selectable, errors);
+      validateColumn(column, place.child('additionalPrinterColumns').index(j), errors);
+  if (!isHere('selectableFields') || !version.selectableFields?.length) return;
+  const fields = place.child('selectableFields');
+  if (schema) validateSelectable(version, fields, errors);
+  else
+    errors.invalid(
+      fields,
+      '',
+      at
+        ? 'may only be set when `version.schema.openAPIV3Schema` is not included'
+        : 'may only be set when validations.schema is included',
+    );
 }
 
 function validateDeprecation(
@@ -157,18 +135,18 @@ function validateDeprecation(
   errors: FieldErrors,
 ): void {
   const here = at.child('deprecationWarning');
-  if (!version.deprecated) errors.invalid(here, text, 'can only be set for deprecated versions');
-  if (text.length > 256) errors.tooLong(here, 256);
-  if (!text) errors.invalid(here, text, 'must not be an empty string');
-  for (const c of text)
-    if (/\p{C}/u.test(c)) {
-      errors.invalid(
-        here,
-        text,
-        `must only contain printable UTF-8 characters; non-printable character found at index ${Buffer.byteLength(text.slice(0, text.indexOf(c)))}`,
-      );
-      break;
-    }
+  // The text is told as JSON.
+  const invalid = (why: string) => errors.add('FieldValueInvalid', here, `Invalid value: ${jsonText(text)}: ${why}`);
+  if (!version.deprecated) {
+    invalid('can only be set for deprecated versions');
+    return;
+  }
+  if (Buffer.byteLength(text) > 256) invalid('must be <= 256 characters long');
+  if (!text) invalid('must not be an empty string');
+  const stray = [...text].find(c => !printable.test(c));
+  if (stray === undefined) return;
+  const index = Buffer.byteLength(text.slice(0, text.indexOf(stray)));
+  invalid(`must only contain printable UTF-8 characters; non-printable character found at index ${index}`);
 }
 
 const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
@@ -188,20 +166,12 @@ function validateColumn(
   if (!column.jsonPath) errors.required(at.child('JSONPath'));
   else if (!column.jsonPath.startsWith('.'))
     errors.invalid(at.child('JSONPath'), column.jsonPath, `must be a simple json path starting with .`);
-  else
-    try {
-      parseJsonPath(column.jsonPath);
-    } catch (error) {
-      if (!(error instanceof JsonPathError)) throw error;
-      errors.invalid(at.child('JSONPath'), column.jsonPath, `is an invalid JSONPath: ${error.message}`);
-    }
 }
 
 const maxSelectableFields = 8;
 
 function validateSelectable(version: CustomResourceDefinitionVersion, at: FieldPath, errors: FieldErrors): void {
   const fields = version.selectableFields ?? [];
-  if (fields.length > maxSelectableFields) errors.tooMany(at, fields.length, maxSelectableFields);
   const seen = new Set<string>();
   for (const [i, { jsonPath }] of fields.entries()) {
     const here = at.index(i).child('jsonPath');
@@ -212,8 +182,9 @@ function validateSelectable(version: CustomResourceDefinitionVersion, at: FieldP
     const wrong = selectableFault(version, jsonPath);
     if (wrong) errors.invalid(here, jsonPath, wrong);
     else if (seen.has(jsonPath)) errors.duplicate(here, jsonPath);
-    seen.add(jsonPath);
+    else seen.add(jsonPath);
   }
+  if (seen.size > maxSelectableFields) errors.tooMany(at, fields.length, maxSelectableFields);
 }
 
 function selectableFault(version: CustomResourceDefinitionVersion, jsonPath: string): string | undefined {
@@ -222,26 +193,20 @@ function selectableFault(version: CustomResourceDefinitionVersion, jsonPath: str
   if (jsonPath.includes('[')) return wrong('array notation is not allowed');
   if (jsonPath.endsWith('.')) return wrong('unexpected end of JSON path');
   const fields = jsonPath.slice(1).split('.');
-  const target = fields[0] === 'metadata' ? undefined : schemaAtPath(version.schema?.openAPIV3Schema, fields);
+  const target = schemaAtPath(version.schema?.openAPIV3Schema, fields);
   if (!target) return wrong('does not refer to a valid field');
+  if (fields[0] === 'metadata') return 'must not point to fields in metadata';
   if (['boolean', 'integer', 'string'].includes(target.type ?? '')) return undefined;
   return 'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.';
 }
 
 function schemaAtPath(schema: JSONSchemaProps | undefined, fields: readonly string[]): JSONSchemaProps | undefined {
   let at = schema;
-  for (const name of fields) at = own(at?.properties, name);
-  return at;
-}
-
-/** Of what Go's server takes, what a scale can be read and written by. */
-function isServed(jsonPath: string): boolean {
-  try {
-    return parseJsonPath(jsonPath).fields !== undefined;
-  } catch (error) {
-    if (error instanceof JsonPathError) return false;
-    throw error;
+  for (const name of fields) {
+    const more = at?.additionalProperties;
+    at = own(at?.properties, name) ?? (isPlain(more) ? (more as JSONSchemaProps) : undefined);
   }
+  return at;
 }
 
 function validateSubresources(
@@ -267,7 +232,6 @@ function validateSubresources(
         value,
         `should be a json path under ${below.length > 1 ? 'either ' : ''}${prefixes.join(' or ')}`,
       );
-    else if (!isServed(value)) errors.invalid(at, value, 'should be a json path without array notation');
   };
   check('specReplicasPath', ['spec']);
   check('statusReplicasPath', ['status']);
