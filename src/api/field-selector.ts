@@ -62,6 +62,8 @@ export function parseFieldSelector(text: string): FieldSelector {
     // A backslash escapes nothing in the name of a field.
     const m = /^(.*?)(==|!=|=)(.*)$/s.exec(part);
     if (!m) throw new FieldSelectorError(`invalid selector: '${text}'; can't understand '${part}'`);
+    // Neither a field nor a value: that selects all.
+    if (m[1] === '' && m[3] === '') continue;
     terms.push({ field: m[1]!, op: m[2] === '!=' ? '!=' : '=', value: unescapeFieldValue(m[3]!) });
   }
   return fieldSelectorOf(terms);

@@ -1,4 +1,5 @@
 // Label selectors in their text form (`app=web,tier in (a,b),!old`) and as LabelSelector objects.
+import { isInt64 } from '../base/whole-number.ts';
 import { isLabelValue, isQualifiedName } from './name-rule.ts';
 import type { LabelSelector } from './type/meta-v1.ts';
 
@@ -41,7 +42,7 @@ const matchesValue = (r: Requirement, labels: Labels): boolean => {
       return value === undefined || !r.values.includes(value);
     case 'gt':
     case 'lt': {
-      if (value === undefined || !integer.test(value)) return false;
+      if (value === undefined || !isInteger(value)) return false;
       const [a, b] = [BigInt(value), BigInt(r.values[0]!)];
       return r.operator === 'gt' ? a > b : a < b;
     }
@@ -50,7 +51,8 @@ const matchesValue = (r: Requirement, labels: Labels): boolean => {
   }
 };
 
-const integer = /^[+-]?[0-9]+$/;
+// Of 64 bits, as Go reads them.
+const isInteger = (text: string): boolean => /^[+-]?[0-9]+$/.test(text) && isInt64(BigInt(text.replace(/^\+/, '')));
 const noLabels: Labels = {};
 
 class Requirements implements Selector {
@@ -132,7 +134,7 @@ export function requirement(key: string, operator: LabelOperator, given: readonl
   } else if (operator === 'gt' || operator === 'lt') {
     if (values.length !== 1) complain("for 'Gt', 'Lt' operators, exactly one value is required");
     for (const [i, value] of values.entries())
-      if (!integer.test(value))
+      if (!isInteger(value))
         errors.push(
           `values[${i}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
         );

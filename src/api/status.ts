@@ -1,5 +1,6 @@
 // Every error that reaches a client is a Status made here: codes, reasons and messages as Kubernetes words them.
 import { quote } from '../base/quote.ts';
+import type { WholeNumber } from '../base/whole-number.ts';
 import type { ListMeta, Status, StatusCause } from './type/meta-v1.ts';
 
 export type StatusReason =
@@ -148,7 +149,7 @@ export const internalError = (cause: unknown) => {
 export const unavailable = (message: string) => new StatusError(503, 'ServiceUnavailable', message);
 export const timeout = (message: string, retryAfterSeconds = 0) =>
   new StatusError(504, 'Timeout', `Timeout: ${message}`, retryAfterSeconds ? { retryAfterSeconds } : {});
-export const tooLargeResourceVersion = (asked: number, current: number, retryAfterSeconds = 1) =>
+export const tooLargeResourceVersion = (asked: WholeNumber, current: number, retryAfterSeconds = 1) =>
   new StatusError(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     ...(retryAfterSeconds ? { retryAfterSeconds } : {}),

@@ -48,6 +48,7 @@ export function accessCalls(
       reviewSelf(await bodyOf(call), call.context.user, formatTime(clock.now())),
     async '/serviceaccounts/token'(call) {
       if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
+      await call.registry?.freshen();
       const account = { namespace: call.key.namespace ?? '', name: call.key.name };
       const request = await bodyOf(call, tokenRequest);
       await admitCall(call, 'CREATE', request);

@@ -40,6 +40,8 @@ export interface DraftOptions {
   readonly applied?: boolean;
   /** A spec that was stored: the value has it still, and so will what is made of it, though nobody may change it. */
   readonly heldSpec?: unknown;
+  /** What strict decoding has against the patch itself. */
+  readonly patchFaults?: readonly string[];
 }
 
 /** Decodes, checks against the schema and defaults. Throws 400, 415. */
@@ -129,7 +131,7 @@ export function draftFrom(
     throw full ? error : cannotBeHandled(target, error.message);
   }
   if (report) {
-    const problems = strictErrors({ ...given, unknown: report.unknown });
+    const problems = [...(options.patchFaults ?? []), ...strictErrors({ ...given, unknown: report.unknown })];
     if (problems.length && options.fieldValidation === 'Strict') {
       // The reader of YAML tells of all its keys at once.
       const twice = given.lines ? problems.splice(0, given.lines.length) : [];

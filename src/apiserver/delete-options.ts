@@ -78,17 +78,17 @@ export function deleteRequest(options: Options): DeleteRequest & { dryRun: boole
   const { gracePeriodSeconds: grace, orphanDependents, preconditions, propagationPolicy: policy } = options;
   const isGiven = (value: unknown) => value !== undefined && value !== null;
   const causes: { reason: string; message: string; field: string }[] = [];
-  if (isGiven(policy) && !['Orphan', 'Background', 'Foreground'].includes(policy as string)) {
-    causes.push({
-      reason: 'FieldValueNotSupported',
-      message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-      field: 'propagationPolicy',
-    });
-  }
   if (isGiven(policy) && isGiven(orphanDependents)) {
     causes.push({
       reason: 'FieldValueInvalid',
       message: `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`,
+      field: 'propagationPolicy',
+    });
+  }
+  if (isGiven(policy) && !['Orphan', 'Background', 'Foreground'].includes(policy as string)) {
+    causes.push({
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
       field: 'propagationPolicy',
     });
   }

@@ -89,7 +89,7 @@ test('a watch in protobuf: frames behind their length, bookmarks too', async () 
   const mine = events.filter(e => e.object.metadata.name !== 'kube-root-ca.crt');
   assert.deepEqual(
     mine.map(e => `${e.type} ${e.object.metadata.name ?? ''}`),
-    ['ADDED one', 'ADDED two', 'DELETED two', 'BOOKMARK '],
+    ['ADDED one', 'BOOKMARK ', 'ADDED two', 'DELETED two', 'BOOKMARK '],
   );
 });
 

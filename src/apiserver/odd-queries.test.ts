@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
-import { applyPatch, mergePatch } from './test-caller.ts';
+import { applyPatch, type Json, jsonPatch, mergePatch } from './test-caller.ts';
 import { fileServer } from './test-file-server.ts';
 
 const group = 'queries.example.com';
@@ -101,6 +101,7 @@ test('continue tokens of nobody', async () => {
     'continue=***': `${wrong} illegal base64 data at input byte 0`,
     'continue=e30%3D': `${wrong} illegal base64 data at input byte 3`,
     'continue=x&resourceVersion=5': `${wrong} illegal base64 data at input byte 0`,
+    'continue=x&resourceVersion=bad': `${wrong} illegal base64 data at input byte 0`,
     [token({})]: `${wrong} server does not recognize this encoded version `,
     [token([])]: `${wrong} json: cannot unmarshal array into Go value of type storage.continueToken`,
     [token({
@@ -112,10 +113,57 @@ test('continue tokens of nobody', async () => {
     [token({ v, rv: 5, start: '../x' })]: `${wrong} ../x`,
     [`${token({ v, rv: 5, start: 'a' })}&resourceVersion=5`]:
       'specifying resource version is not allowed when using continue',
+    [`${token({ v, rv: 5, start: 'a' })}&resourceVersion=bad`]:
+      'specifying resource version is not allowed when using continue',
+  });
+  await refused(422, {
+    'resourceVersion=bad&resourceVersionMatch=exact': `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "exact": supported values: "Exact", "NotOlderThan", ""`,
   });
   const { object } = await on.api.send('GET', `${path}?${token({ v, rv: 99_999_999, start: 'a' })}`);
   assert.equal(object.code, 504);
   assert.match(object.message, /^Timeout: Too large resource version: 99999999, current: \d+$/);
+});
+
+test('continue tokens are those of Kubernetes: behind a name in a namespace, behind a namespace and a name in all', async () => {
+  await on.api.expect(201, 'POST', path, widget(group, 'two'));
+  const all = path.replace('/namespaces/default', '');
+  const decoded = (token: string) => JSON.parse(Buffer.from(token, 'base64url').toString());
+  const first = await on.api.expect(200, 'GET', `${path}?limit=1`);
+  const { v, rv, start } = decoded(first.metadata.continue);
+  assert.deepEqual([v, String(rv), start], ['meta.k8s.io/v1', first.metadata.resourceVersion, 'one\0']);
+  assert.equal(decoded((await on.api.expect(200, 'GET', `${all}?limit=1`)).metadata.continue).start, 'default/one\0');
+  const here = `${all}?limit=1&fieldSelector=metadata.namespace%3Ddefault`;
+  assert.equal(decoded((await on.api.expect(200, 'GET', here)).metadata.continue).start, 'one\0');
+  // Kubernetes' cache begins the key with a slash.
+  for (const key of ['one\0', '/one\0']) {
+    const token = Buffer.from(JSON.stringify({ v, rv, start: key })).toString('base64url');
+    const { items } = await on.api.expect(200, 'GET', `${path}?continue=${token}`);
+    assert.deepEqual(
+      items.map((i: Json) => i.metadata.name),
+      ['two'],
+    );
+    const whole = await on.api.expect(200, 'GET', `${path}?resourceVersion=0&limit=1&continue=${token}`);
+    assert.equal(whole.items.length, 1);
+    assert.equal(whole.metadata.remainingItemCount, undefined);
+  }
+  await on.api.expect(200, 'DELETE', `${path}/two`);
+});
+
+test('versions that are nought in other digits, and the largest', async () => {
+  const { metadata } = await on.api.expect(200, 'GET', path);
+  for (const query of ['resourceVersion=00&limit=1', 'resourceVersion=00&resourceVersionMatch=Exact']) {
+    const list = await on.api.expect(200, 'GET', `${path}?${query}`);
+    assert.equal(list.items.length, 1, query);
+    assert.ok(Number(list.metadata.resourceVersion) >= Number(metadata.resourceVersion), query);
+  }
+  const watching = await on.api.watch(`${path}?watch=1&resourceVersion=00&timeoutSeconds=1`);
+  await watching.ended;
+  assert.deepEqual(
+    watching.events.map(e => [e.type, e.object.metadata.name]),
+    [['ADDED', 'one']],
+  );
+  const { object } = await on.api.send('GET', `${path}?resourceVersion=18446744073709551615&limit=1`);
+  assert.match(object.message, /^Timeout: Too large resource version: 18446744073709551615, current: \d+$/);
 });
 
 test('selectors', async () => {
@@ -123,6 +171,11 @@ test('selectors', async () => {
   assert.equal((await on.api.expect(200, 'GET', `${path}?labelSelector=%00`)).items.length, 1);
   const { object } = await on.api.send('GET', `${path}?labelSelector=a/b/c`);
   assert.match(object.message, /Invalid value: "a\/b\/c": a valid label key must consist of alphanumeric/);
+  for (const field of ['=', '!=', '==', 'metadata.name%3Done,='])
+    assert.equal((await on.api.expect(200, 'GET', `${path}?fieldSelector=${field}`)).items.length, 1, field);
+  await refused(400, {
+    'labelSelector=n>9223372036854775808': `unable to parse requirement: values[0]: Invalid value: "9223372036854775808": for 'Gt', 'Lt' operators, the value must be an integer`,
+  });
 });
 
 test('names of fields have no escapes', async () => {
@@ -141,6 +194,34 @@ test('watches that go on where a list ended', async () => {
       `resourceVersionMatch: ${forbidden}`,
     ].join(', ')}]`,
   });
+});
+
+test('who begins with what exists is told where that ends', async () => {
+  for (const version of ['', '&resourceVersion=', '&resourceVersion=0']) {
+    const watching = await on.api.watch(`${path}?watch=1&allowWatchBookmarks=true${version}`);
+    const end = await watching.next(e => e.type === 'BOOKMARK');
+    assert.deepEqual(Object.keys(end.object), ['apiVersion', 'kind', 'metadata']);
+    assert.deepEqual(end.object.metadata.annotations, { 'k8s.io/initial-events-end': 'true' }, version);
+    assert.equal(watching.events[0]!.object.metadata.name, 'one');
+    watching.stop();
+  }
+});
+
+test('the old paths of watches are of one object where they name it', async () => {
+  const [base, name] = [path.replace('/v1/', '/v1/watch/'), 'metadata.name%3D'];
+  await on.api.expect(201, 'POST', path, widget(group, 'three'));
+  const { object } = await on.api.send('GET', `${base}/one?fieldSelector=${name}three`);
+  assert.equal(object.message, "fieldSelector metadata.name doesn't match requested name");
+  for (const query of ['', `?fieldSelector=${name}three`]) {
+    const watching = await on.api.watch(`${base}/three${query}`);
+    await watching.next(e => e.type === 'ADDED');
+    assert.deepEqual(
+      watching.events.map(e => e.object.metadata.name),
+      ['three'],
+    );
+    watching.stop();
+  }
+  await on.api.expect(200, 'DELETE', `${path}/three`);
 });
 
 test('who takes no bookmarks is told none, not even that of the end of what there was', async () => {
@@ -177,5 +258,58 @@ test('options of writes, in the order Kubernetes looks at them', async () => {
     const kind = method === 'POST' ? 'CreateOptions' : 'PatchOptions';
     const told = faults.length === 1 ? faults[0] : `[${faults.join(', ')}]`;
     assert.equal(object.message, `${kind}.meta.k8s.io "" is invalid: ${told}`, query);
+  }
+  const text = { 'content-type': 'text/plain' };
+  assert.equal((await on.api.send('PATCH', `${path}/one?${all}`, '{}', text)).code, 415);
+  const policy =
+    'propagationPolicy: Unsupported value: "x": supported values: "Foreground", "Background", "Orphan", "nil"';
+  const both = 'propagationPolicy: Invalid value: "x": orphanDependents and deletionPropagation cannot be both set';
+  const { object } = await on.api.send('DELETE', `${path}/one?propagationPolicy=x&orphanDependents=true`);
+  assert.equal(object.message, `DeleteOptions.meta.k8s.io "" is invalid: [${both}, ${policy}]`);
+});
+
+test('fields that an operation of a JSON patch has not, or has twice', async () => {
+  const operations = `[{"op":"add","op":"add","path":"/note","value":2,"nope":1,"b":1},{"path":"/metadata/none","op":"add","value":{"x":1,"x":2},"a":{"z":1},"value":3}]`;
+  const faults = [
+    'json patch duplicate field "[0].op"',
+    'json patch unknown field "[0].nope"',
+    'json patch unknown field "[0].b"',
+    'json patch duplicate field "[1].value.x"',
+    'json patch unknown field "[1].a"',
+    'json patch duplicate field "[1].value"',
+    'unknown field "metadata.none"',
+  ];
+  const strict = await on.api.send('PATCH', `${path}/one?fieldValidation=Strict`, operations, jsonPatch);
+  assert.equal(strict.code, 422);
+  assert.ok(strict.object.message.endsWith(`: strict decoding error: ${faults.join(', ')}`), strict.object.message);
+  const plain = '[{"op":"test","path":"/kind","value":"Widget","nope":1}]';
+  for (const [body, told] of [
+    [operations, faults],
+    [plain, ['json patch unknown field "[0].nope"']],
+  ] as const) {
+    const { headers } = await on.api.send('PATCH', `${path}/one?dryRun=All`, body, jsonPatch);
+    assert.equal(headers.warning, told.map(f => `299 - ${JSON.stringify(f)}`).join(', '));
+    const ignored = await on.api.send('PATCH', `${path}/one?dryRun=All&fieldValidation=Ignore`, body, jsonPatch);
+    assert.deepEqual([ignored.code, ignored.headers.warning], [200, undefined]);
+  }
+});
+
+test('a collection that is deleted is told as it was', async () => {
+  for (const [name, finalizers] of [
+    ['a', ['x.example/y']],
+    ['b', []],
+    ['c', ['x.example/y']],
+  ] as const)
+    await on.api.expect(201, 'POST', path, {
+      ...widget(group, name),
+      metadata: { name, finalizers, labels: { of: 'c' } },
+    });
+  const listed = await on.api.expect(200, 'GET', `${path}?labelSelector=of%3Dc`);
+  const { items } = await on.api.expect(200, 'DELETE', `${path}?labelSelector=of%3Dc&propagationPolicy=Foreground`);
+  assert.deepEqual(items, listed.items);
+  const left = await on.api.expect(200, 'GET', `${path}?labelSelector=of%3Dc`);
+  for (const { metadata } of left.items) {
+    assert.ok(metadata.deletionTimestamp);
+    await on.api.expect(200, 'PATCH', `${path}/${metadata.name}`, { metadata: { finalizers: null } }, mergePatch);
   }
 });

@@ -1,7 +1,7 @@
 // The PATCH verb: media types to transforms of the current object.
 
 import { applyConfiguration } from '../api/apply.ts';
-import { cannotHold, NumberTooLarge, parseJson, parseYaml, strictErrors } from '../api/decode.ts';
+import { cannotHold, NumberTooLarge, type Parsed, parseJson, parseYaml, strictErrors } from '../api/decode.ts';
 import { shapeOf } from '../api/field-diff.ts';
 import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
 import { goText } from '../api/patch/go-text.ts';
@@ -122,11 +122,34 @@ export function patchTransform(
   let patch: ReturnType<typeof patchOf> | undefined;
   return (current: KubeObject | undefined) => {
     if (!patch) {
-      const { value, duplicates } = parsePatch(body, kind);
-      patch = patchOf(resource, strategy, kind, value, options, kind === 'json' ? [] : duplicates, subresource);
+      const { value, ...given } = parsePatch(body, kind);
+      patch =
+        kind === 'json'
+          ? patchOf(
+              resource,
+              strategy,
+              kind,
+              value,
+              { ...options, patchFaults: operationFaults(value, given) },
+              [],
+              subresource,
+            )
+          : patchOf(resource, strategy, kind, value, options, given.duplicates, subresource);
     }
     return patch(current);
   };
+}
+
+const operationFields = new Set(['op', 'path', 'value', 'from']);
+
+/** Fields that no operation of a JSON patch has, or that one has twice. */
+function operationFaults(patch: unknown, given: Omit<Parsed, 'value'>): string[] {
+  const operations = Array.isArray(patch) ? patch : [];
+  const fields = operations.flatMap((o, i) =>
+    isPlain(o) ? Object.keys(o).map(field => ({ field, at: `[${i}].${field}` })) : [],
+  );
+  const unknown = fields.filter(f => !operationFields.has(f.field)).map(f => f.at);
+  return strictErrors({ ...given, unknown }).map(error => `json patch ${error}`);
 }
 
 /** Throws 400 for what is no JSON, worded for the kind of patch. */

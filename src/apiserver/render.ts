@@ -71,7 +71,11 @@ export function jsonRenderer(resource: Resource): Renderer {
     bookmark: (revision, initial) =>
       eventFrame(
         'BOOKMARK',
-        bookmarkOf({ kind: resource.kind, apiVersion: apiVersionOf(resource) }, revision, initial),
+        (resource.custom ? customBookmark : bookmarkOf)(
+          { kind: resource.kind, apiVersion: apiVersionOf(resource) },
+          revision,
+          initial,
+        ),
       ),
     error: status => eventFrame('ERROR', status),
   };
@@ -128,6 +132,18 @@ export function bookmarkOf(typeMeta: { kind: string; apiVersion: string }, revis
     metadata: {
       resourceVersion: String(revision),
       ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+    },
+  };
+}
+
+/** Keys stand in order, as all of a custom resource's. */
+function customBookmark(typeMeta: { kind: string; apiVersion: string }, revision: number, initial: boolean): object {
+  return {
+    apiVersion: typeMeta.apiVersion,
+    kind: typeMeta.kind,
+    metadata: {
+      ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+      resourceVersion: String(revision),
     },
   };
 }

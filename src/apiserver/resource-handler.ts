@@ -7,6 +7,7 @@ import { connecting } from './admission/admit-call.ts';
 import { registryFor, servedResource } from './context.ts';
 import { deprecationWarning } from './deprecation.ts';
 import { noSuchPath, pageNotFound, unknownPath } from './plain-refusal.ts';
+import { revisionOf } from './registry/listing.ts';
 import { readObject } from './registry/reading.ts';
 import type { Registry } from './registry/registry.ts';
 import { rendererFor } from './rendering.ts';
@@ -34,6 +35,8 @@ export async function handleResource(request: ResourceRequest): Promise<void> {
   const registry = registryFor(context, resource);
   const stream = info.subresource ? context.streams.get(id) : undefined;
   if (stream && registry) {
+    const behind = registry.freshen();
+    if (behind) await behind;
     if (connecting.has(info.subresource)) await admitStream(request, resource, registry);
     return stream({ exchange: request.exchange, info, user: request.user, resource, registry });
   }
@@ -117,7 +120,9 @@ async function handleStored(request: ResourceRequest, resource: Resource, regist
       const renderer = rendererFor(request, resource);
       const revision = exchange.query.get('resourceVersion') ?? '';
       checkRevision(revision);
-      const behind = revision ? request.context.dispatcher.reached(Number(revision), registry.cache.counts) : undefined;
+      const behind = revision
+        ? request.context.dispatcher.reached(revisionOf(revision), registry.cache.counts)
+        : undefined;
       if (behind) await behind;
       return sendObject(request, 200, renderer, await readObject(registry, keyOf(info), revision === '0'));
     }

@@ -105,7 +105,8 @@ export function responseHeaders(
   warnings: readonly string[],
 ): Record<string, string | readonly string[]> {
   const base = { 'content-type': contentType, 'cache-control': 'no-cache, private' };
-  return warnings.length ? { ...base, warning: warnings.map(warningHeader) } : base;
+  // One that is given again, as by what is tried again, is told once.
+  return warnings.length ? { ...base, warning: [...new Set(warnings)].map(warningHeader) } : base;
 }
 
 /** RFC 7234: `299 - "text"`. */

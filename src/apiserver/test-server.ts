@@ -67,7 +67,7 @@ export async function startTestServer(
     clock,
     store,
     tls: { cert: serving.certificatePem, key: serving.keyPem, clientCa: ca.certificatePem },
-    serviceAccountKeys: { privateKey: sa.privateKey, publicKeys: [sa.publicKey] },
+    serviceAccountKeys: options.serviceAccountKeys ?? { privateKey: sa.privateKey, publicKeys: [sa.publicKey] },
   });
   const { port } = await server.listenOn({ host: '127.0.0.1', port: 0 });
   const stopping = new AbortController();

@@ -22,7 +22,7 @@ import { legacyTokenUse } from './legacy-token.ts';
 import { AuthenticationMetrics, certificateLifetimes, TokenCacheCounts } from './metrics.ts';
 import { JwksFetches } from './oidc/jwks-fetches.ts';
 import { oidcAuthenticator } from './oidc/oidc.ts';
-import { type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './service-account-token.ts';
+import { HolderError, type ServiceAccountLookup, ServiceAccountTokenAuthenticator } from './service-account-token.ts';
 import { parseTokenFile, tokenFileAuthenticator } from './token-file.ts';
 import type { TokenIssuerOptions } from './token-request.ts';
 import { bearerTokenAuthenticator, bearerTokenOf, RequestAuthenticator, unionTokenAuthenticator } from './union.ts';
@@ -125,7 +125,7 @@ function ownTokens({ context, client, metrics, ...bases }: Bases): TokenAuthenti
       () => [{ labels: {}, value: used[state] }],
     );
   const { keys, issuers, apiAudiences, lookup } = bases;
-  return new ServiceAccountTokenAuthenticator({
+  const own = new ServiceAccountTokenAuthenticator({
     ...{ keys, issuers, apiAudiences, lookup, clock },
     onStaleToken: () => void used.stale++,
     onValidToken: () => void used.valid++,
@@ -134,6 +134,18 @@ function ownTokens({ context, client, metrics, ...bases }: Bases): TokenAuthenti
       noteLegacy(secret);
     },
   });
+  return {
+    authenticateToken(token, audiences) {
+      try {
+        return own.authenticateToken(token, audiences);
+      } catch (error) {
+        // Another server may have made it just now.
+        const behind = error instanceof HolderError ? context.dispatcher.freshen() : undefined;
+        if (!behind) throw error;
+        return behind.then(() => own.authenticateToken(token, audiences));
+      }
+    },
+  };
 }
 
 /** Tokens that others issued. */

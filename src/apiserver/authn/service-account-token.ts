@@ -79,6 +79,9 @@ export const nodeUidKey = 'authentication.kubernetes.io/node-uid';
 const deletionLeewayMs = 60_000;
 const generationSize = 5000;
 
+/** What the token is of or bound to is not there, or is another one. */
+export class HolderError extends CredentialError {}
+
 export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
   readonly #options: ServiceAccountTokenOptions;
   // Signatures checked before. What a token is bound to, its times and audiences are checked at every use.
@@ -148,9 +151,9 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
   #checkLegacy(claims: Legacy, token: string): void {
     const { namespace, secretName, serviceAccount } = claims;
     const secret = this.#options.lookup.secret(namespace, secretName);
-    if (!secret || this.#isGone(secret.metadata)) throw new CredentialError('Token has been invalidated');
+    if (!secret || this.#isGone(secret.metadata)) throw new HolderError('Token has been invalidated');
     if (secret.data?.token !== Buffer.from(token).toString('base64'))
-      throw new CredentialError("Token does not match server's copy");
+      throw new HolderError("Token does not match server's copy");
     this.#checkAccount(namespace, serviceAccount);
     if (secret.metadata.labels?.[invalidSinceLabel])
       throw new CredentialError(
@@ -161,18 +164,17 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
 
   #checkAccount(namespace: string, ref: Ref): void {
     const account = this.#options.lookup.serviceAccount(namespace, ref.name);
-    if (!account) throw new CredentialError(`serviceaccounts "${ref.name}" not found`);
+    if (!account) throw new HolderError(`serviceaccounts "${ref.name}" not found`);
     if (this.#isGone(account.metadata))
-      throw new CredentialError(`ServiceAccount ${namespace}/${ref.name} has been deleted`);
+      throw new HolderError(`ServiceAccount ${namespace}/${ref.name} has been deleted`);
     if (account.metadata.uid !== ref.uid)
-      throw new CredentialError(`ServiceAccount UID (${account.metadata.uid}) does not match claim (${ref.uid})`);
+      throw new HolderError(`ServiceAccount UID (${account.metadata.uid}) does not match claim (${ref.uid})`);
   }
 
   #checkRef(what: 'secret' | 'pod' | 'node', object: { readonly metadata: ObjectMeta } | undefined, ref: Ref): void {
-    if (!object || this.#isGone(object.metadata))
-      throw new CredentialError('service account token has been invalidated');
+    if (!object || this.#isGone(object.metadata)) throw new HolderError('service account token has been invalidated');
     if (object.metadata.uid !== ref.uid)
-      throw new CredentialError(
+      throw new HolderError(
         `${what} UID (${object.metadata.uid}) does not match service account ${what} ref claim (${ref.uid})`,
       );
   }

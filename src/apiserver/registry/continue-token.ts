@@ -8,7 +8,7 @@ const version = 'meta.k8s.io/v1';
 /** Where a paged list goes on: opaque to clients, but in Kubernetes' form. */
 export interface ContinueToken {
   readonly revision: number;
-  /** The last key shown, `namespace/name`. */
+  /** The last key shown: `namespace/name`, in a list of one namespace `name`. */
   readonly after: string;
 }
 
@@ -39,7 +39,8 @@ export function decodeContinue(token: string): ContinueToken {
   if (start === '') throw wrong(`encoded start key empty (version ${v})`);
   const after = String(start);
   if (`/${after}/`.includes('/../')) throw wrong(after);
-  return { revision: rv as number, after: after.replace(/\u0000$/, '') };
+  // Kubernetes' cache begins it with a slash, its storage does not.
+  return { revision: rv as number, after: after.replace(/^\//, '').replace(/\u0000$/, '') };
 }
 
 function parse(token: string, wrong: (why: string) => Error): unknown {

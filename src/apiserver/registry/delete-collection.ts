@@ -5,23 +5,22 @@ import type { Stored } from './stored.ts';
 
 const parallel = 256;
 
-/** Deletes each of `items`, many at once so that they share commits; what is gone by then is skipped. Returns the deleted, in their order. */
+/** Deletes each of `items`, many at once so that they share commits; what is gone by then is skipped. */
 export async function deleteCollection(
   registry: Registry,
   items: readonly Stored[],
   request: DeleteRequest,
   context: WriteContext,
-): Promise<Stored[]> {
-  const deleted: (Stored | undefined)[] = items.map(() => undefined);
+): Promise<void> {
   let failure: unknown;
   for (let i = 0; i < items.length && !failure; i += parallel) {
     await Promise.all(
-      items.slice(i, i + parallel).map(async (item, at) => {
+      items.slice(i, i + parallel).map(async item => {
         const { name, namespace, uid } = item.object.metadata;
         try {
           const preconditions = { ...request.preconditions, uid: request.preconditions?.uid ?? uid };
           const key = { name, ...(namespace ? { namespace } : {}) };
-          deleted[i + at] = (await deleteObject(registry, key, { ...request, preconditions }, context)).stored;
+          await deleteObject(registry, key, { ...request, preconditions }, context);
         } catch (error) {
           // A namesake made in between was not asked for.
           const replaced = error instanceof StatusError && error.reason === 'Conflict' && !request.preconditions;
@@ -31,5 +30,4 @@ export async function deleteCollection(
     );
   }
   if (failure) throw failure;
-  return deleted.filter(stored => stored !== undefined);
 }

@@ -3,6 +3,7 @@
 import { StatusError, tooLargeResourceVersion } from '../../api/status.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { WholeNumber } from '../../base/whole-number.ts';
 import { type ListPage, type Store, StoreCompactedError, type StoreEvent, type StoreWatch } from '../../store/store.ts';
 import type { CacheCounts } from './cache-counts.ts';
 import { missedEvents } from './catch-up.ts';
@@ -45,7 +46,7 @@ export class Dispatcher {
   listableFrom = 0;
   #aging: { cancel(): void } | undefined;
   #rereading: Timer | undefined;
-  #waiters: { revision: number; resolve(): void; reject(error: Error): void }[] = [];
+  #waiters: { revision: WholeNumber; resolve(): void; reject(error: Error): void }[] = [];
   #onFailure: (error: Error) => void = () => {};
 
   constructor(store: Store, clock: Clock, log: Log) {
@@ -322,7 +323,7 @@ export class Dispatcher {
    * Resolves when `revision` is dispatched; rejects with 504 ResourceVersionTooLarge after 3 seconds, with 503 when the
    * server stops before.
    */
-  waitFor(revision: number): Promise<void> | undefined {
+  waitFor(revision: WholeNumber): Promise<void> | undefined {
     if (revision <= this.revision) return undefined;
     if (this.#stopped) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
@@ -346,7 +347,7 @@ export class Dispatcher {
   }
 
   /** Waits for `revision` as waitFor does, and counts how long a reader of a cache waited. */
-  reached(revision: number, counts: CacheCounts): Promise<void> | undefined {
+  reached(revision: WholeNumber, counts: CacheCounts): Promise<void> | undefined {
     if (revision > 0) return this.#timed(this.waitFor(revision), counts);
     return undefined;
   }

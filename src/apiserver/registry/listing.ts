@@ -1,5 +1,6 @@
 // Lists: the semantics of resourceVersion, resourceVersionMatch, limit and continue.
 import { badRequest, expired, invalid, StatusError, tooLargeResourceVersion } from '../../api/status.ts';
+import { type WholeNumber, wholeNumber } from '../../base/whole-number.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Selection } from './selection.ts';
@@ -10,6 +11,8 @@ export interface ListRequest {
   readonly namespace: string;
   readonly selection: Selection;
   readonly limit: number;
+  /** The limit goes for a list from the store only. */
+  readonly isWhole?: boolean;
   readonly continue: string;
   readonly resourceVersion: string;
   readonly resourceVersionMatch: string;
@@ -30,8 +33,6 @@ export function checkListParameters(p: {
   resourceVersion: string;
   resourceVersionMatch: string;
 }): void {
-  const wrong = wrongRevision(p.resourceVersion);
-  if (wrong) throw badRequest(`invalid resource version: ${wrong}`);
   const match = p.resourceVersionMatch;
   if (match) {
     const causes: { reason: string; message: string; field: string }[] = [];
@@ -46,11 +47,17 @@ export function checkListParameters(p: {
     if (match === 'Exact' && p.resourceVersion === '0') forbid('"exact" is forbidden for resourceVersion "0"');
     if (causes.length) throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', causes);
   }
-  if (p.continue && p.resourceVersion && p.resourceVersion !== '0') {
+  if (p.continue) {
     decodeContinue(p.continue);
-    throw badRequest('specifying resource version is not allowed when using continue');
+    if (p.resourceVersion && p.resourceVersion !== '0')
+      throw badRequest('specifying resource version is not allowed when using continue');
   }
+  const wrong = wrongRevision(p.resourceVersion);
+  if (wrong) throw badRequest(`invalid resource version: ${wrong}`);
 }
+
+/** Of a resourceVersion that is a number of 64 bits. */
+export const revisionOf = (text: string): WholeNumber => wholeNumber(BigInt(text));
 
 /** What is wrong with a resourceVersion, in Go's words; undefined for an empty one and for a number of 64 bits. */
 export function wrongRevision(text: string): string | undefined {
@@ -63,21 +70,23 @@ export function wrongRevision(text: string): string | undefined {
 
 export async function listCache(cache: WatchCache, dispatcher: Dispatcher, request: ListRequest): Promise<ListResult> {
   checkListParameters(request);
-  const scope = request.namespace ? `${request.namespace}/` : '';
+  const namespace = request.namespace || request.selection.namespace;
+  const scope = namespace ? `${namespace}/` : '';
+  let limit = request.isWhole ? 0 : request.limit;
   let revision = dispatcher.revision;
   let tree = cache.snapshot();
   let after: string | undefined;
   let fromStore = false;
   if (request.continue) {
     const token = decodeContinue(request.continue);
-    after = token.after;
+    after = scope + token.after;
     if (token.revision > 0) {
       tree = await at(token.revision, () => inconsistentToken(dispatcher.revision, token.after));
       revision = token.revision;
-    }
-  } else if (request.resourceVersion && request.resourceVersion !== '0') {
-    const asked = Number(request.resourceVersion);
-    const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && request.limit > 0);
+    } else limit = request.limit;
+  } else if (Number(request.resourceVersion) > 0) {
+    const asked = revisionOf(request.resourceVersion);
+    const exact = request.resourceVersionMatch === 'Exact' || (!request.resourceVersionMatch && limit > 0);
     if (exact && asked > revision) {
       // The store is asked, which knows no such version; one that is behind another server waits first.
       await dispatcher.freshen();
@@ -87,8 +96,8 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     revision = dispatcher.revision;
     tree = cache.snapshot();
     if (exact && asked !== revision) {
-      tree = await at(asked);
-      revision = asked;
+      revision = Number(asked);
+      tree = await at(revision);
     }
   }
   return page();
@@ -110,10 +119,10 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
   function page(): ListResult {
     cache.checkReadable(scope);
     const items: Stored[] = [];
-    const { selection, limit } = request;
+    const { selection } = request;
     let more = false;
     let looked = 0;
-    tree.scan(scope, after === undefined ? undefined : after, stored => {
+    tree.scan(scope, after, stored => {
       looked++;
       if (!selection.everything && !selection.matches(stored.object)) return undefined;
       if (limit > 0 && items.length === limit) {
@@ -134,7 +143,7 @@ export async function listCache(cache: WatchCache, dispatcher: Dispatcher, reque
     return {
       items,
       revision,
-      continue: encodeContinue({ revision, after: last.key }),
+      continue: encodeContinue({ revision, after: last.key.slice(scope.length) }),
       remaining: selection.everything ? tree.count(scope, last.key) : undefined,
     };
   }

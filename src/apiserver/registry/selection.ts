@@ -13,6 +13,8 @@ export interface Selection {
   readonly everything: boolean;
   /** Set when the selector can match only one name. */
   readonly name: string | undefined;
+  /** Set when the selector can match only what is in this namespace. */
+  readonly namespace?: string | undefined;
   /** Set when the selector can match only what is on this node. */
   readonly node?: string | undefined;
   matches(object: KubeObject): boolean;
@@ -35,6 +37,7 @@ export function parseSelection(
   } catch (error) {
     throw badRequest(messageOf(error));
   }
+  if ((labels?.empty ?? true) && (fields?.empty ?? true)) return all;
   const terms = (fields?.terms ?? []).map(({ field, op, value }) => ({
     read: fieldReader(resource, field),
     equal: op === '=',
@@ -43,6 +46,7 @@ export function parseSelection(
   return {
     everything: false,
     name: fields?.requiredValue('metadata.name'),
+    namespace: resource.namespaced ? fields?.requiredValue('metadata.namespace') : undefined,
     node: fields?.requiredValue('spec.nodeName'),
     matches(object) {
       const seen = resource.custom ? resource.custom.show(object) : object;

@@ -18,7 +18,7 @@ export interface WatchSink {
 export interface WatchRequest {
   readonly namespace: string;
   readonly selection: Selection;
-  /** '' or '0': begin with what exists. */
+  /** '' and nought: begin with what exists. */
   readonly resourceVersion: string;
   readonly sendInitialEvents: boolean | undefined;
   /** Whether the client takes bookmarks, that of the end of the initial events too. Default: it does. */
@@ -35,10 +35,12 @@ export function startWatch(
   sink: WatchSink,
 ): () => void {
   const { namespace, selection } = request;
+  const asked = Number(request.resourceVersion);
   let until = 0;
   const scope = namespace ? `${namespace}/` : '';
-  const fromExisting = request.sendInitialEvents ?? (request.resourceVersion === '' || request.resourceVersion === '0');
-  if (fromExisting) {
+  // Who names no version, or any, is told the end of what exists as who asks for that.
+  const { sendInitialEvents = request.resourceVersion === '' || request.resourceVersion === '0' } = request;
+  if (request.sendInitialEvents ?? asked === 0) {
     cache.checkReadable(scope);
     const { counts } = cache;
     const tellInitial = (stored: Stored, to: WatchSink) => {
@@ -51,12 +53,9 @@ export function startWatch(
       else sink.whenSeen([stored], to => tellInitial(stored, to));
       return undefined;
     });
-    if (request.sendInitialEvents && request.bookmarks !== false) sink.onBookmark(dispatcher.revision, true);
+    if (sendInitialEvents && request.bookmarks !== false) sink.onBookmark(dispatcher.revision, true);
   } else {
-    const from =
-      request.resourceVersion === '' || request.resourceVersion === '0'
-        ? dispatcher.revision
-        : Number(request.resourceVersion);
+    const from = asked || dispatcher.revision;
     for (const event of cache.since(from)) if (event.key.startsWith(scope)) deliver(event, selection, sink);
     // From a version that is still to come: what comes before it is not told.
     if (from > dispatcher.revision) until = from;

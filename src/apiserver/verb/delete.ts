@@ -49,9 +49,14 @@ export async function handleDeleteCollection(
   checkNoInitialEvents(request.exchange.query);
   const parameters = listParameters(request, resource);
   const renderer = rendererFor(request, resource);
-  const listed = await listObjects(registry, request.context.dispatcher, parameters);
-  const items = await deleteCollection(registry, listed.items, asked, context);
-  await sendList(request, renderer, { ...listed, items });
+  const { resourceVersion, resourceVersionMatch: match } = parameters;
+  // Kubernetes takes a page at a time, and pages are of exactly the version that is asked for.
+  const exact = !match && !parameters.continue && Number(resourceVersion) > 0 ? 'Exact' : match;
+  const what = { ...parameters, resourceVersionMatch: exact };
+  const listed = await listObjects(registry, request.context.dispatcher, what);
+  await deleteCollection(registry, listed.items, asked, context);
+  // As they were: what has become of each is not told.
+  await sendList(request, renderer, listed);
 }
 
 async function readDelete(request: ResourceRequest, resource: Resource) {

@@ -1,6 +1,6 @@
 // The list of a collection.
 import type { Resource } from '../../api/resource.ts';
-import { invalid, StatusError } from '../../api/status.ts';
+import { badRequest, invalid, StatusError } from '../../api/status.ts';
 import { queryInteger } from '../query-value.ts';
 import { wrongRevision } from '../registry/listing.ts';
 import { listObjects } from '../registry/reading.ts';
@@ -28,11 +28,12 @@ export function checkNoInitialEvents(query: URLSearchParams): void {
 /** What a list, a watch or the delete of a collection is about. */
 export function listParameters({ exchange, info }: ResourceRequest, resource: Resource) {
   const { query } = exchange;
-  if (query.size === 0) {
+  if (query.size === 0 && !info.name) {
     return {
       namespace: info.namespace,
       selection: parseSelection(resource),
       limit: 0,
+      isWhole: false,
       continue: '',
       resourceVersion: '',
       resourceVersionMatch: '',
@@ -44,13 +45,17 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
   const resourceVersion = query.get('resourceVersion') ?? '';
   const token = query.get('continue') ?? '';
   // What may be of any age comes whole from Kubernetes' cache, which events have none of.
-  const isWhole = resourceVersion === '0' && !token && resource.resource !== 'events';
+  const isWhole = resourceVersion === '0' && resource.resource !== 'events';
   let fields = query.get('fieldSelector');
+  const { name } = parseSelection(resource, '', info.name ? fields : '');
+  if (name !== undefined && name !== info.name)
+    throw badRequest("fieldSelector metadata.name doesn't match requested name");
   if (info.name) fields = fields ? `${fields},metadata.name=${info.name}` : `metadata.name=${info.name}`;
   return {
     namespace: info.namespace,
     selection: parseSelection(resource, query.get('labelSelector'), fields),
-    limit: isWhole ? 0 : limit,
+    limit,
+    isWhole,
     continue: token,
     resourceVersion,
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',

@@ -2,6 +2,7 @@
 import type { Resource } from '../../api/resource.ts';
 import { invalid } from '../../api/status.ts';
 import { WatchStream } from '../http/watch-stream.ts';
+import { revisionOf } from '../registry/listing.ts';
 import { orderedSink, prepareAll } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
 import { startWatch } from '../registry/watcher.ts';
@@ -62,7 +63,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
   }
   try {
     // Who wants to begin with what exists at a version waits for it, with the head of the answer in hand.
-    const behind = initial ? dispatcher.reached(Number(rv), counts) : undefined;
+    const behind = initial ? dispatcher.reached(revisionOf(rv), counts) : undefined;
     if (behind) await behind;
     if (exchange.closed || stream.ended) return;
     stop = startWatch(

@@ -5,7 +5,7 @@ import type { Resource } from '../../api/resource.ts';
 import { requireAllowed } from '../authz/authorizer.ts';
 import { decodeDraft, targetOf } from '../body.ts';
 import { writeContext, writeParameters } from '../options.ts';
-import { applyTransform, isApply, patchTransform } from '../patch.ts';
+import { applyTransform, isApply, patchKindOf, patchTransform } from '../patch.ts';
 import { createObject } from '../registry/create.ts';
 import { isLarge, pause } from '../registry/pace.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -23,6 +23,8 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   const renderer = rendererFor(request, resource);
   const contentType = exchange.headers['content-type'];
   const apply = info.verb === 'patch' && isApply(contentType);
+  // Before what is asked of the write.
+  if (info.verb === 'patch' && !apply) patchKindOf(contentType, Boolean(resource.typeName));
   const { context, draftOptions } = writingOf(request, resource, registry, apply, renderer);
   const body = await countedBody(request, resource);
   context.bytes = body.length;
