@@ -41,9 +41,10 @@ const longestDelayMs = 1000;
 const channelOptions = {
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
-  // As kube-apiserver asks: a peer that is gone without a word is noticed.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
+  // A peer that is gone without a word is noticed within a call's time: until then its watches hold up all answers.
+  // kube-apiserver, which spreads its calls over all endpoints, asks every 30 s; etcd bears with one each 5 s.
+  'grpc.keepalive_time_ms': 6_000,
+  'grpc.keepalive_timeout_ms': 3_000,
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2000,

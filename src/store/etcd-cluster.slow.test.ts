@@ -1,12 +1,13 @@
-// A cluster of etcd whose leader is killed while servers write: nothing acknowledged is lost, and watches go on.
+// A cluster of etcd whose leader is killed, or falls silent, while servers write: nothing acknowledged is lost, and
+// watches go on.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { type EtcdStore, openEtcdStore } from './etcd-store.ts';
 import { StoreConflictError, StoreUnavailableError } from './store.ts';
-import { missingEtcd, startEtcdCluster } from './test-etcd.ts';
+import { type EtcdProcess, missingEtcd, startEtcdCluster } from './test-etcd.ts';
 import { bytes, Recorder } from './test-store.ts';
 
 const missing = await missingEtcd();
@@ -47,6 +48,31 @@ class Writer {
 }
 
 test('etcd: the leader of three is killed, twice', { skip: missing ?? false, timeout: 60_000 }, async t => {
+  await loseLeaders(t, 2, { lose: leader => leader.kill(), back: leader => leader.start() });
+});
+
+// As where a machine stops or a cable is pulled: connections stay, and nobody answers.
+test('etcd: the leader of three falls silent', { skip: missing ?? false, timeout: 60_000 }, async t => {
+  let lostAt = 0;
+  await loseLeaders(t, 1, {
+    lose: async leader => {
+      lostAt = systemClock.monotonic();
+      leader.pause(true);
+    },
+    back: async leader => {
+      const tookMs = systemClock.monotonic() - lostAt;
+      leader.pause(false);
+      assert.ok(tookMs < 20_000, `writes went on after ${tookMs} ms`);
+    },
+  });
+});
+
+interface Loss {
+  lose(leader: EtcdProcess): Promise<void>;
+  back(leader: EtcdProcess): Promise<void>;
+}
+
+async function loseLeaders(t: TestContext, rounds: number, { lose, back }: Loss): Promise<void> {
   const cluster = await startEtcdCluster(3);
   t.after(() => cluster.remove());
   const first = await cluster.leader();
@@ -65,12 +91,12 @@ test('etcd: the leader of three is killed, twice', { skip: missing ?? false, tim
     await watches[0]!.until(() => writers.every((w, i) => w.revisions.length >= before[i]! + count));
   };
   await progress(10);
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < rounds; round++) {
     const leader = await cluster.leader();
-    await leader.kill();
+    await lose(leader);
     await progress(10);
     assert.notEqual((await cluster.leader()).url, leader.url);
-    await leader.start();
+    await back(leader);
     await progress(10);
   }
   for (const w of writers) w.running = false;
@@ -107,4 +133,4 @@ test('etcd: the leader of three is killed, twice', { skip: missing ?? false, tim
     );
   }
   assert.deepEqual(watches[0]!.revisions, watches[1]!.revisions);
-});
+}

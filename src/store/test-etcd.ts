@@ -13,6 +13,8 @@ export interface EtcdProcess {
   readonly url: string;
   /** What it wrote so far. */
   readonly output: () => string;
+  /** Stops it where it is, or lets it go on: its connections stay. */
+  pause(paused: boolean): void;
   /** Kills it without warning. */
   kill(): Promise<void>;
   /** Starts it again on the same data and port. */
@@ -78,7 +80,10 @@ async function leaderOf(members: readonly EtcdProcess[]): Promise<EtcdProcess> {
 
 async function statusOf(url: string): Promise<{ id: string; leader: string } | undefined> {
   try {
-    const answer = await fetch(`${url}/v3/maintenance/status`, { method: 'POST', body: '{}' });
+    const answer = await fetch(`${url}/v3/maintenance/status`, {
+      ...{ method: 'POST', body: '{}' },
+      signal: AbortSignal.timeout(1000),
+    });
     const { header, leader } = (await answer.json()) as { header: { member_id: string }; leader?: string };
     return { id: header.member_id, leader: leader ?? '' };
   } catch {
@@ -136,6 +141,7 @@ async function startMember(
   return {
     url,
     output: () => output,
+    pause: paused => void child?.kill(paused ? 'SIGSTOP' : 'SIGCONT'),
     kill,
     start: () => {
       output = '';
