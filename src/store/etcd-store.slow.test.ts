@@ -22,6 +22,7 @@ import {
   type StoreWatchHandler,
 } from './store.ts';
 import { storeConformance } from './store-conformance.ts';
+import { StoreDamagedError } from './store-error.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from './test-etcd.ts';
 import { bytes, type OpenedStore, Recorder } from './test-store.ts';
 
@@ -154,6 +155,24 @@ function onlyEtcd(): void {
     );
     assert.equal((await store.list('/')).entries.length, told.length);
     for (const failure of failures) assert.ok(failure instanceof StoreUnavailableError, String(failure));
+  });
+
+  test('etcd: data that is older than what it had is noticed, and watches end', async t => {
+    const own = await startEtcd();
+    t.after(() => own.remove());
+    const store = await open('/back', { servers: [own.url] });
+    t.after(() => store.close());
+    const recorder = new Recorder(store, '/', store.revision);
+    await store.create('/a', bytes('1'));
+    await own.kill();
+    own.empty();
+    await own.start();
+    await assert.rejects(store.newestRevision(), (error: Error) => {
+      assert.ok(error instanceof StoreDamagedError);
+      assert.match(error.message, /^etcd has gone back from revision \d+ to 1: .*Start all API servers again/);
+      return true;
+    });
+    assert.ok(recorder.errors[0] instanceof StoreDamagedError);
   });
 
   test('etcd: of several servers the first that answers is used', async () => {

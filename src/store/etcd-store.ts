@@ -27,7 +27,7 @@ import {
   type StoreWatchHandler,
   type WriteOptions,
 } from './store.ts';
-import { StoreClosedError } from './store-error.ts';
+import { StoreClosedError, StoreDamagedError } from './store-error.ts';
 
 export interface EtcdStoreOptions {
   /** `https://10.0.0.1:2379`; the first that answers is used. */
@@ -228,12 +228,19 @@ export class EtcdStore implements Store {
     }
   }
 
+  /** Rejects with StoreDamagedError, and ends all watches, when etcd is behind what it has said before. */
   async newestRevision(): Promise<number> {
+    const known = this.#revision;
     const revision = await this.#run(async () => {
       const { key } = this.#keys.rangeOf('');
       const answer = await this.#channel.call(etcd.range, { key, keysOnly: true });
       return answer.header!.revision;
     });
+    if (revision < known) {
+      const error = wentBack(known, revision);
+      this.#watches.fail(error);
+      throw error;
+    }
     this.#note(revision);
     this.#watches.hasten();
     return revision;
@@ -389,5 +396,10 @@ type TxnOp = NonNullable<TxnRequest['success']>[number];
 const zero = Buffer.of(0);
 // What no key ever has: an update or delete that requires "no such key" is a conflict.
 const noRevision = -1;
+
+const wentBack = (from: number, to: number): StoreDamagedError =>
+  new StoreDamagedError(
+    `etcd has gone back from revision ${from} to ${to}: its data was replaced by older data. Start all API servers again; next time stop them before, or restore with etcdutl snapshot restore --bump-revision --mark-compacted`,
+  );
 
 const isFuture = (error: unknown): boolean => /required revision is a future revision/.test(messageOf(error));

@@ -83,6 +83,11 @@ export class EtcdWatches {
   }
 
   close(): void {
-    for (const watch of [...this.#watches.keys()]) watch.fail(new StoreClosedError());
+    this.fail(new StoreClosedError());
+  }
+
+  /** Ends all with an error. */
+  fail(error: Error): void {
+    for (const watch of [...this.#watches.keys()]) watch.fail(error);
   }
 }

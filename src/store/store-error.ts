@@ -20,7 +20,7 @@ export class StoreOpenError extends Error {
   }
 }
 
-/** Stored bytes are not what was written, or the disk failed a write; the store has stopped. */
+/** What is stored is not what was written, or the disk failed a write; the store has stopped. */
 export class StoreDamagedError extends Error {
   override name = 'StoreDamagedError';
 }

@@ -1,7 +1,7 @@
 // A real etcd for tests: started on loopback, on free ports, with a directory of its own.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,6 +19,8 @@ export interface EtcdProcess {
   kill(): Promise<void>;
   /** Starts it again on the same data and port. */
   start(): Promise<void>;
+  /** Removes the data of one that was killed: it starts anew. */
+  empty(): void;
   /** Kills it and removes its data. */
   remove(): Promise<void>;
 }
@@ -143,6 +145,10 @@ async function startMember(
     output: () => output,
     pause: paused => void child?.kill(paused ? 'SIGSTOP' : 'SIGCONT'),
     kill,
+    empty: () => {
+      rmSync(directory, { recursive: true, force: true });
+      mkdirSync(directory, { mode: 0o700 });
+    },
     start: () => {
       output = '';
       return start();
