@@ -121,7 +121,8 @@ test('tables: a list, one object, and the rows of a watch with its deletions', a
   const bare = JSON.parse(
     (await ask(server, `${maps}/one?includeObject=None`, { headers: { accept: table } })).body.toString(),
   );
-  assert.deepEqual(Object.keys(bare.rows[0]), ['cells']);
+  assert.deepEqual(Object.keys(bare.rows[0]), ['cells', 'object']);
+  assert.equal(bare.rows[0].object, null);
 
   const { resourceVersion } = list.metadata;
   await ask(server, maps, { method: 'POST', body: map('three') });

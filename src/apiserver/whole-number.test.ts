@@ -221,7 +221,7 @@ test('a custom resource keeps whole numbers of 64 bits, named or not; wider ones
   const applied = await call.expect(200, 'PATCH', `${path}?fieldManager=b&force=true`, config(most - 1n), applyPatch);
   assert.equal(applied.count, most - 1n);
   const { message } = await call.expect(422, 'PATCH', path, { count: most + 1n }, mergePatch);
-  assert.match(message, /count in body must be of type integer: "number"/);
+  assert.match(message, /count in body must be of type int64: "float64"/);
 });
 
 test('bounds, multiples, enums, lists and rules of a schema see the exact number', async () => {
@@ -246,7 +246,7 @@ test('bounds, multiples, enums, lists and rules of a schema see the exact number
     assert.match((await call.expect(422, 'POST', widgets(own), widget(own, 'x', fields))).message, message);
   await refused(
     { bounded: past },
-    /9007199254740993: bounded in body should be less than or equal to 9.007199254740992e\+15/,
+    /9007199254740993: bounded in body should be less than or equal to 9007199254740992$/,
   );
   await refused({ bounded: -past }, /-9007199254740993: bounded in body should be greater than or equal to/);
   await refused({ seven: 7n * 2n ** 57n + 1n }, /should be a multiple of 7/);

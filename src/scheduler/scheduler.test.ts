@@ -33,7 +33,7 @@ test('times each plugin in one cycle of ten', async () => {
   assert.equal(await count('DefaultBinder', 'Bind'), '2');
   assert.match(
     await b.metrics.text(),
-    /scheduler_plugin_execution_duration_seconds_bucket\{extension_point="Bind",plugin="DefaultBinder",status="Success",le="0.00001"\} /,
+    /scheduler_plugin_execution_duration_seconds_bucket\{extension_point="Bind",plugin="DefaultBinder",status="Success",le="1e-05"\} /,
   );
 });
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { authenticationV1 } from '../../../api/refs.ts';
 import { systemClock, VirtualClock } from '../../../base/clock.ts';
+import { numberText } from '../../../base/metric-number.ts';
 import { createMetrics } from '../../../base/metrics.ts';
 import { httpClient } from '../../../client/http-client.ts';
 import { hashOf } from '../../configuration/followed-file.ts';
@@ -295,7 +296,7 @@ test('metrics tell when an issuer gave its keys, which, and when it did not', as
   const name = 'apiserver_authentication_jwt_authenticator_jwks_fetch_last';
   const labels = `apiserver_id_hash="${hashOf('kube-apiserver')}",jwt_issuer_hash="${hashOf(issuer.url)}"`;
   const keySet = hashOf(JSON.stringify({ keys: published }));
-  const atSeconds = clock.now() / 1000;
+  const atSeconds = numberText(clock.now() / 1000);
   assert.deepEqual(await told(), [
     `${name}_timestamp_seconds{${labels},result="success"} ${atSeconds}`,
     `${name}_key_set_info{${labels},hash="${keySet}"} 1`,
