@@ -60,7 +60,13 @@ export type FieldErrorType =
 
 /** Collects the errors of one object. */
 export class FieldErrors {
+  /** Addresses may be written as they might before 1.36: StrictIPCIDRValidation is off. */
+  readonly looseAddresses: boolean;
   readonly list: (StatusCause & { readonly message: string })[] = [];
+
+  constructor({ looseAddresses = false }: { readonly looseAddresses?: boolean } = {}) {
+    this.looseAddresses = looseAddresses;
+  }
 
   get empty(): boolean {
     return this.list.length === 0;

@@ -287,7 +287,7 @@ export const isUnixId = (id: number | bigint): readonly string[] =>
 
 const IP_ERROR = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 const CIDR_ERROR = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
-const IPV4_RE = /^\d{1,3}(\.\d{1,3}){3}$/;
+const IPV4_RE = /^\d+(\.\d+){3}$/;
 
 /** The bytes of an IPv4 (4) or IPv6 (16) address, leading zeros in IPv4 allowed; undefined when it is none. No zones. */
 export function parseIp(text: string): Uint8Array | undefined {
@@ -331,7 +331,9 @@ function ipv6Bytes(text: string, last: boolean): number[] | undefined {
 
 export const isIpv4Mapped = (ip: Uint8Array): boolean =>
   ip.length === 16 && ip.subarray(0, 10).every(b => b === 0) && ip[10] === 255 && ip[11] === 255;
-const hasLeadingZero = (text: string): boolean => !text.includes(':') && /(^|\.)0\d/.test(text);
+/** In what is written in decimals, the end of an IPv6 address too. */
+const hasLeadingZero = (text: string): boolean =>
+  text.includes('.') && /(^|\.)0\d/.test(text.slice(text.lastIndexOf(':') + 1));
 
 /** Strict: no leading zeros, no IPv4-mapped IPv6. */
 export function isIpAddress(value: string): readonly string[] {
@@ -342,19 +344,23 @@ export function isIpAddress(value: string): readonly string[] {
   return NONE;
 }
 
+/** The address and prefix length of a range; undefined when it is none. Written as loosely as `parseIp` reads. */
+export function parseCidr(value: string): { readonly ip: Uint8Array; readonly bits: number } | undefined {
+  const slash = value.indexOf('/');
+  const ip = slash < 0 ? undefined : parseIp(value.slice(0, slash));
+  const bits = value.slice(slash + 1);
+  return ip && /^\d+$/.test(bits) && Number(bits) <= ip.length * 8 ? { ip, bits: Number(bits) } : undefined;
+}
+
 /** Strict: no leading zeros, no IPv4-mapped IPv6, no bits beyond the prefix. */
 export function isCidr(value: string): readonly string[] {
-  const slash = value.indexOf('/');
-  const text = value.slice(0, Math.max(slash, 0));
-  const bits = value.slice(slash + 1);
-  const ip = slash < 0 ? undefined : parseIp(text);
-  if (!ip || !/^\d{1,3}$/.test(bits) || Number(bits) > ip.length * 8) return [CIDR_ERROR];
-  const out: string[] = [];
-  if (isIpv4Mapped(ip)) out.push('must not have an IPv4-mapped IPv6 address');
-  if (hasLeadingZero(text)) out.push('must not have leading 0s in IP');
-  if (/^0\d/.test(bits)) out.push('must not have leading 0s in prefix length');
-  if (hasHostBits(ip, Number(bits))) out.push('must not have bits set beyond the prefix length');
-  return out;
+  const parsed = parseCidr(value);
+  if (!parsed) return [CIDR_ERROR];
+  const [address = '', bits = ''] = value.split('/');
+  if (hasLeadingZero(address) || /^0\d/.test(bits)) return ['must not have leading 0s in IP or prefix length'];
+  if (isIpv4Mapped(parsed.ip)) return ['must not have an IPv4-mapped IPv6 address'];
+  if (hasHostBits(parsed.ip, parsed.bits)) return ['must not have bits set beyond the prefix length'];
+  return NONE;
 }
 
 function hasHostBits(ip: Uint8Array, prefix: number): boolean {

@@ -1,4 +1,5 @@
 // The service proxy of a node: nftables in the node's network namespace.
+import { featureGates } from '../api/feature-gates.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { createServiceProxy } from '../proxy/service-proxy.ts';
 import type { NodeContext } from './components.ts';
@@ -15,6 +16,7 @@ export function createNodeProxy(context: NodeContext): Service {
     nodeAddresses: [config.nodeAddress],
     podCidrs: [config.podCidr],
     serviceCidrs: [config.serviceCidr],
+    externalIps: featureGates(config.featureGates)('AllowServiceExternalIPs'),
     informers: context.proxyInformers,
     run: (command, args, input) => exec(command, args, input === undefined ? {} : { input }),
     clock,

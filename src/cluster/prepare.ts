@@ -139,6 +139,7 @@ async function writeAgentConfig(
     resolvConf,
     maxPods: config.maxPods,
     ...(config.kubelet ? { kubeletFiles: config.kubelet } : {}),
+    ...(config.featureGates ? { featureGates: config.featureGates } : {}),
   };
   writeJson(own.config, agent);
   writeFileAtomic(

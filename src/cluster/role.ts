@@ -79,6 +79,8 @@ export interface AgentConfig {
   readonly maxPods: number;
   /** Files that configure the kubelet. */
   readonly kubeletFiles?: KubeletFiles;
+  /** Switched by hand; others are as Kubernetes has them. */
+  readonly featureGates?: Readonly<Record<string, boolean>>;
 }
 
 /** Connections to `listener` (handed over by the supervisor) go to `port` of `host`. */

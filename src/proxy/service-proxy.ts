@@ -41,6 +41,8 @@ export interface ServiceProxyOptions {
    */
   readonly nodePortAddresses?: readonly string[];
   readonly masqueradeAll?: boolean;
+  /** Whether `spec.externalIPs` of services lead to them (AllowServiceExternalIPs). Default true. */
+  readonly externalIps?: boolean;
   /** Address and port of /healthz and /livez. Default: all addresses, 10256; null: none. */
   readonly healthz?: { readonly host: string; readonly port: number } | null;
   /** Address and port of /metrics. Default 127.0.0.1:10249; null: none. */
@@ -62,7 +64,7 @@ export function createServiceProxy(options: ServiceProxyOptions): Service {
 
 class ServiceProxy {
   readonly #o: ServiceProxyOptions;
-  readonly #services = new ServiceMap();
+  readonly #services: ServiceMap;
   readonly #families: readonly Family[];
   readonly #tables: ReadonlyMap<Family, RuleTable>;
   readonly #dirty = new Set<string>();
@@ -80,6 +82,7 @@ class ServiceProxy {
 
   constructor(options: ServiceProxyOptions) {
     this.#o = options;
+    this.#services = new ServiceMap({ externalIps: options.externalIps });
     const addresses = [...options.nodeAddresses, ...options.podCidrs];
     this.#families = ([4, 6] as const).filter(f => addresses.some(a => a.includes(':') === (f === 6)));
     this.#tables = new Map(this.#families.map(f => [f, new RuleTable(f)]));

@@ -87,10 +87,21 @@ test('permit: a pod waits with its place held until allowed, refused or out of t
   assert.equal(await b.place(testPod('p', { requests: { cpu: '1' } })), '');
   assert.equal(b.scheduler.cache.node('a')!.requested.milliCpu, 1000, 'its place is held');
   assert.deepEqual(handle!.waitingPod('uid-p')!.pendingPlugins, ['Gate']);
+  const promised = () => b.client.object(coreV1.pods, 'default/p')?.status?.nominatedNodeName;
+  assert.equal(promised(), 'a', 'others know where it is going');
   handle!.waitingPod('uid-p')!.allow('Gate');
   await b.settle();
   assert.equal(b.nodeOf('p'), 'a');
   b.client.remove(coreV1.pods, 'default/p');
+
+  const featureEnabled = (name: string) => name !== 'NominatedNodeNameForExpectation';
+  const options = readConfiguration(config, { Gate: gate });
+  await using quiet = await schedulerBench({ objects: [testNode('a')], ...options, featureEnabled });
+  await quiet.place(testPod('p'));
+  assert.ok(handle!.waitingPod('uid-p'));
+  assert.equal(quiet.client.object(coreV1.pods, 'default/p')?.status?.nominatedNodeName, undefined);
+
+  quiet.client.remove(coreV1.pods, 'default/p');
 
   await b.place(testPod('late', { requests: { cpu: '1' } }));
   await b.clock.advance(5000);

@@ -126,6 +126,7 @@ class SchedulerService implements Scheduler {
       ...{ cache: this.cache, queue: this.queue, algorithm: this.#algorithm, extenders: this.#extenders },
       ...{ waiting: this.#waiting, statuses: this.#statuses, failures, metrics: this.#metrics },
       ...{ decisions: this.#decisions, clock, log },
+      nominates: options.featureEnabled?.('NominatedNodeNameForExpectation') ?? true,
       profileOf: pod => this.#profileOf(pod),
       events: name => this.#events.get(name)!,
     });

@@ -27,6 +27,8 @@ export interface SchedulingCycleOptions {
   readonly algorithm: Algorithm;
   readonly extenders: readonly Extender[];
   readonly waiting: WaitingPods;
+  /** Tells in the status of pods that take a while to bind where they are going: NominatedNodeNameForExpectation. */
+  readonly nominates: boolean;
   readonly statuses: PodStatusWriter;
   readonly failures: FailureHandler;
   readonly metrics: SchedulerMetrics;
@@ -189,7 +191,8 @@ export class SchedulingCycle {
       return;
     }
     // It will take a while: others shall know where it is going.
-    if (permitted || profile.needsPreBind(state, pod, node)) this.#o.statuses.write(pod.pod, { nominatedNode: node });
+    if (this.#o.nominates && (permitted || profile.needsPreBind(state, pod, node)))
+      this.#o.statuses.write(pod.pod, { nominatedNode: node });
     const binding = bindPod(context).then(status => {
       this.bindings.delete(binding);
       if (status) {

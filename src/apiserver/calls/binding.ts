@@ -62,7 +62,7 @@ function assign(registry: Registry, pod: Pod, binding: Binding, node: string): M
   if (pod.spec.schedulingGates?.length) throw refuse(`pod ${pod.metadata.name} has non-empty .spec.schedulingGates`);
   const bound = cloneDeep(pod) as Mutable<Pod>;
   bound.spec.nodeName = node;
-  delete bound.status.nominatedNodeName;
+  if (registry.options.featureEnabled('ClearingNominatedNodeNameAfterBinding')) delete bound.status.nominatedNodeName;
   if (binding.metadata.annotations)
     bound.metadata.annotations = { ...bound.metadata.annotations, ...binding.metadata.annotations };
   if (binding.metadata.labels && registry.options.featureEnabled('PodTopologyLabelsAdmission'))

@@ -12,7 +12,8 @@ export function validateObject(
   context: WriteContext,
 ): void {
   const { strategy, resource } = registry;
-  const errors = new FieldErrors();
+  const looseAddresses = !registry.options.featureEnabled('StrictIPCIDRValidation');
+  const errors = new FieldErrors({ looseAddresses });
   const rule = { ...registry.ruleContext(context.subresource), ...(old ? { old } : {}) };
   const finalizers = resource.custom || extending.has(resource.group) ? 'any' : 'kubernetes';
   validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', errors, finalizers);

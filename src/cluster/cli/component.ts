@@ -63,9 +63,11 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
     .requiredOption('--node-address <address>', 'where node ports answer')
     .option('--cluster-cidr <cidr>', "range of pods' addresses", '10.244.0.0/16')
     .option('--service-cidr <cidr>', "range of services' addresses", '10.96.0.0/12')
+    .option('--feature-gates <gates>', 'NAME=true or NAME=false, parted by commas; repeatable', collect)
     .action(async (flags: Flags) => {
       const { runProxyAlone } = await import('../component/component.ts');
-      await runProxyAlone({ ...flags, ...settled(flags) } as unknown as ProxyOptions, surroundings('proxy'), stop());
+      const options = { ...flags, ...settled(flags), ...gates(flags) } as unknown as ProxyOptions;
+      await runProxyAlone(options, surroundings('proxy'), stop());
     });
 }
 

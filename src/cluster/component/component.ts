@@ -57,6 +57,7 @@ export interface ProxyOptions extends CommonOptions {
   readonly nodeAddress: string;
   readonly clusterCidr: string;
   readonly serviceCidr: string;
+  readonly featureGates?: Readonly<Record<string, boolean>>;
 }
 
 /** Throws an error that names the file. */
@@ -155,6 +156,7 @@ export async function runProxyAlone(
       nodeAddresses: [options.nodeAddress],
       podCidrs: options.clusterCidr.split(','),
       serviceCidrs: options.serviceCidr.split(','),
+      externalIps: featureGates(options.featureGates)('AllowServiceExternalIPs'),
       informers,
       run: (command, args, input) => exec(command, args, input === undefined ? {} : { input }),
       clock,

@@ -7,8 +7,8 @@ import { ServiceMap } from './service-map.ts';
 import { testService, testSlice } from './test-objects.ts';
 
 /** Elements as `set key : data`, chains as `name: rule; rule`, with names without their hashes. */
-function rules(service: Service, endpoints: readonly string[]): string[] {
-  const map = new ServiceMap();
+function rules(service: Service, endpoints: readonly string[], options = {}): string[] {
+  const map = new ServiceMap(options);
   const key = map.putService(service);
   map.putSlice(testSlice('web', endpoints));
   if (!key) return ['not ours'];
@@ -32,6 +32,14 @@ test('a cluster IP is a handful of map elements', () => {
     'endpoints 10.96.0.1 . tcp . 80 . 1 : 10.244.1.1 . 8080',
     'hairpin-endpoints 10.244.0.1 . 10.244.0.1',
   ]);
+});
+
+test('external addresses lead to a service unless they are not to', () => {
+  const claims = testService('web', { ...ip, externalIPs: ['192.0.2.7'] });
+  const reached = (options = {}) => rules(claims, two, options).filter(r => r.includes('192.0.2.7'));
+  assert.equal(reached().length, 3);
+  assert.deepEqual(reached({ externalIps: false }), []);
+  assert.deepEqual(rules(claims, two, { externalIps: false }), rules(testService('web', ip), two));
 });
 
 test('without endpoints it refuses; with endpoints only elsewhere it drops', () => {

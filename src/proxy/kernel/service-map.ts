@@ -27,15 +27,26 @@ const serviceNameLabel = 'kubernetes.io/service-name';
 const headlessLabel = 'service.kubernetes.io/headless';
 const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
 
+function withoutExternalIps(service: Service): Service {
+  const { externalIPs: _, ...spec } = service.spec;
+  return { ...service, spec };
+}
+
 export class ServiceMap {
   readonly #services = new Map<string, Service>();
   readonly #slices = new Map<string, Map<string, EndpointSlice>>();
+  readonly #externalIps: boolean;
+
+  /** `externalIps`: whether the addresses of elsewhere that services claim lead to them. */
+  constructor({ externalIps = true }: { readonly externalIps?: boolean | undefined } = {}) {
+    this.#externalIps = externalIps;
+  }
 
   /** The key of the service that has to be planned again; undefined when none. */
   putService(service: Service): string | undefined {
     const key = keyOf(service);
     if (!isProxied(service)) return this.#services.delete(key) ? key : undefined;
-    this.#services.set(key, service);
+    this.#services.set(key, this.#externalIps ? service : withoutExternalIps(service));
     return key;
   }
 

@@ -1,6 +1,6 @@
 // Addresses in specs: syntax, family, ranges nobody may publish.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
-import { isCidr, isIpAddress, parseIp } from '../../name-rule.ts';
+import { isCidr, isIpAddress, parseCidr, parseIp } from '../../name-rule.ts';
 
 export type IpFamily = 'IPv4' | 'IPv6';
 
@@ -13,6 +13,7 @@ export function familyOf(ip: string): IpFamily | undefined {
 /** False when it is no address. `held`: those the field had before an update; they may stay as they are. */
 export function validateIp(ip: string, at: FieldPath, errors: FieldErrors, held: readonly string[] = []): boolean {
   if (held.includes(ip)) return true;
+  if (errors.looseAddresses && parseIp(ip)) return true;
   const complaints = isIpAddress(ip);
   for (const m of complaints) errors.invalid(at, ip, m);
   return complaints.length === 0;
@@ -21,6 +22,7 @@ export function validateIp(ip: string, at: FieldPath, errors: FieldErrors, held:
 /** As validateIp. */
 export function validateCidr(cidr: string, at: FieldPath, errors: FieldErrors, held: readonly string[] = []): boolean {
   if (held.includes(cidr)) return true;
+  if (errors.looseAddresses && parseCidr(cidr)) return true;
   const complaints = isCidr(cidr);
   for (const m of complaints) errors.invalid(at, cidr, m);
   return complaints.length === 0;

@@ -6,10 +6,10 @@ import {
   isDns1123Label,
   isDns1123Subdomain,
   isDns1123SubdomainWithUnderscore,
-  isIpAddress,
 } from '../../name-rule.ts';
 import type { HostAlias, PodDNSConfig, PodSpec, PodTemplateSpec } from '../../type/core-v1.ts';
 import { validateAnnotations, validateLabels } from '../meta.ts';
+import { validateIp } from './ip-value.ts';
 import { validateAffinity } from './pod-affinity.ts';
 import { validatePodAnnotations } from './pod-annotation.ts';
 import {
@@ -133,7 +133,7 @@ function validateRest(spec: PodSpec, at: FieldPath, errors: FieldErrors, options
 
 function validateHostAliases(aliases: readonly HostAlias[], at: FieldPath, errors: FieldErrors): void {
   for (const [i, alias] of aliases.entries()) {
-    for (const m of isIpAddress(alias.ip)) errors.invalid(at.index(i).child('ip'), alias.ip, m);
+    validateIp(alias.ip, at.index(i).child('ip'), errors);
     for (const [j, name] of (alias.hostnames ?? []).entries())
       for (const m of isDns1123Subdomain(name)) errors.invalid(at.index(i).child('hostnames').index(j), name, m);
   }
@@ -163,8 +163,7 @@ function validateDns(
   const { nameservers = [], searches = [], options = [] } = config;
   if (nameservers.length > MAX_NAMESERVERS)
     errors.invalid(at.child('nameservers'), nameservers, `must not have more than ${MAX_NAMESERVERS} nameservers`);
-  for (const [i, ip] of nameservers.entries())
-    for (const m of isIpAddress(ip)) errors.invalid(at.child('nameservers').index(i), ip, m);
+  for (const [i, ip] of nameservers.entries()) validateIp(ip, at.child('nameservers').index(i), errors);
   if (searches.length > MAX_SEARCHES)
     errors.invalid(at.child('searches'), searches, `must not have more than ${MAX_SEARCHES} search paths`);
   if (searches.join(' ').length > MAX_SEARCH_LENGTH)

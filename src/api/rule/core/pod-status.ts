@@ -1,15 +1,9 @@
 // What a status update of a pod may say.
 import { own } from '../../../base/own.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
-import {
-  IMMUTABLE,
-  isDns1123Subdomain,
-  isIpAddress,
-  isQualifiedName,
-  isUnixId,
-  NOT_NEGATIVE,
-} from '../../name-rule.ts';
+import { IMMUTABLE, isDns1123Subdomain, isQualifiedName, isUnixId, NOT_NEGATIVE } from '../../name-rule.ts';
 import type { Container, ContainerStatus, Pod } from '../../type/core-v1.ts';
+import { validateIp } from './ip-value.ts';
 
 const STATUS = path('status');
 
@@ -121,7 +115,7 @@ const mayRestart = (pod: Pod, name: string): boolean =>
 
 function validateIps(ips: readonly { readonly ip: string }[] | undefined, at: FieldPath, errors: FieldErrors): void {
   if (!ips) return;
-  for (const [i, { ip }] of ips.entries()) for (const m of isIpAddress(ip)) errors.invalid(at.index(i), ip, m);
+  for (const [i, { ip }] of ips.entries()) validateIp(ip, at.index(i), errors);
   const v6 = ips.filter(({ ip }) => ip.includes(':')).length;
   if (v6 > 1 || ips.length - v6 > 1) errors.invalid(at, ips, 'may specify no more than one IP for each IP family');
   const seen = new Set<string>();
