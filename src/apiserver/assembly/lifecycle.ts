@@ -14,6 +14,7 @@ import { EndpointLeases } from '../endpoint-leases.ts';
 import { IdentityLease } from '../identity-lease.ts';
 import { ensureJoining } from '../joining.ts';
 import { ensureKubernetesService, reconcileKubernetesService } from '../kubernetes-service.ts';
+import { watchConsistency } from '../registry/consistency.ts';
 import { later, startUpkeep } from '../upkeep.ts';
 import type { UsageApi } from '../usage/metrics-api.ts';
 import type { Basis } from './basis.ts';
@@ -143,6 +144,7 @@ export class Lifecycle {
     readiness.phase = 'ready';
     this.#ready.resolve();
     this.#identify(signal);
+    this.#watchConsistency(signal);
     if (options.advertise)
       ensureJoining(client, { url: urlOf(options.advertise), ca: options.tls.clientCa }).catch(error =>
         log.error('publishing cluster-info failed', { error }),
@@ -153,6 +155,15 @@ export class Lifecycle {
 
   get #serviceCidrs(): readonly string[] {
     return this.#deps.basis.options.serviceCidrs ?? ['10.96.0.0/12'];
+  }
+
+  #watchConsistency(signal: AbortSignal): void {
+    const { context, basis, storage } = this.#deps;
+    const { clock, log, featureEnabled } = basis;
+    if (!featureEnabled('DetectCacheInconsistency')) return;
+    const { store, dispatcher } = storage;
+    const caches = () => [...context.registries.values()].map(({ cache }) => cache);
+    void watchConsistency({ caches, store, dispatcher, clock, log }, signal);
   }
 
   /** Other servers, and who looks after storage versions, know it by its lease. */

@@ -103,6 +103,16 @@ export function reportCaches(metrics: Metrics, { registries, dispatcher }: Cache
     ]),
   );
   metrics.source(
+    'apiserver_storage_consistency_checks_total',
+    '[ALPHA] Counter for status of consistency checks between etcd and watch cache',
+    'counter',
+    each((labels, { counts: { consistent, inconsistent, uncertain } }) => [
+      ...some({ ...labels, status: 'success' }, consistent),
+      ...some({ ...labels, status: 'failure' }, inconsistent),
+      ...some({ ...labels, status: 'error' }, uncertain),
+    ]),
+  );
+  metrics.source(
     'apiserver_watch_cache_resource_version',
     '[ALPHA] Current resource version of watch cache broken by resource type. This is truncated to the 15 least significant digits.',
     'gauge',

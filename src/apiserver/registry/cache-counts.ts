@@ -24,6 +24,10 @@ export class CacheCounts {
   /** Reads that had to be as new as the store, and those of them that failed to be. */
   consistentReads = 0;
   consistentFailures = 0;
+  /** How often it was looked whether the store holds the same: it did, it did not, nobody could tell. */
+  consistent = 0;
+  inconsistent = 0;
+  uncertain = 0;
   /** Seconds that reads at or behind a revision waited for the cache to have it. */
   readonly waits = new BucketCounts(waitBuckets);
 }
