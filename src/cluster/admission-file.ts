@@ -18,6 +18,7 @@ import {
   usualSettings,
 } from '../apiserver/admission/pod-security/settings.ts';
 import type { AdmissionSettings } from '../apiserver/admission/settings.ts';
+import { readWebhookAdmission } from '../apiserver/extension/webhook-identity.ts';
 import { messageOf } from '../base/assert.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -34,10 +35,17 @@ const readers: Readonly<Record<string, (text: string) => AdmissionFile>> = {
   PodSecurity: text => ({ podSecurity: readPodSecurity(parse(text)) }),
   EventRateLimit: text => ({ admission: { eventLimits: readEventRateLimit(text) } }),
   ImagePolicyWebhook: text => ({ admission: { imagePolicy: readImagePolicy(text) } }),
+  MutatingAdmissionWebhook: text => webhooks('mutatingWebhooks', text),
+  ValidatingAdmissionWebhook: text => webhooks('validatingWebhooks', text),
   PodNodeSelector: text => ({ admission: { nodeSelectors: readPodNodeSelector(text) } }),
   ResourceQuota: text => ({ admission: { limitedResources: readLimitedResources(text) } }),
   PodTolerationRestriction: text => ({ admission: { podTolerations: readPodTolerations(text) } }),
 };
+
+function webhooks(which: 'mutatingWebhooks' | 'validatingWebhooks', text: string): AdmissionFile {
+  const file = readWebhookAdmission(text);
+  return file ? { admission: { [which]: file } } : {};
+}
 
 /** Throws an error that names the file. */
 export function readAdmissionFile(file: string): AdmissionFile {

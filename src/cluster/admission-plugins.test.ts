@@ -26,6 +26,11 @@ plugins:
     limits: [{type: Namespace, qps: 1, burst: 2}]
 - name: ImagePolicyWebhook
   path: images.yaml
+- name: ValidatingAdmissionWebhook
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: WebhookAdmissionConfiguration
+    kubeConfigFile: WEBHOOKS
 - name: PodNodeSelector
   configuration:
     podNodeSelectorPluginConfig: {clusterDefaultNodeSelector: env=dev}
@@ -51,8 +56,15 @@ async function start(spec: string): Promise<[TestServer, Caller]> {
 }
 
 before(async () => {
-  images = await startTestExtension((_, response, body) => {
+  images = await startTestExtension((request, response, body) => {
     const review = JSON.parse(body);
+    if (review.kind === 'AdmissionReview') {
+      const message = `asked by ${request.headers.authorization}`;
+      response.end(
+        JSON.stringify({ ...review, response: { uid: review.request.uid, allowed: false, status: { message } } }),
+      );
+      return;
+    }
     const allowed = review.spec.containers.every((c: Json) => !c.image.startsWith('evil'));
     response.end(JSON.stringify({ ...review, status: { allowed, ...(allowed ? {} : { reason: 'evil' }) } }));
   });
@@ -62,7 +74,10 @@ before(async () => {
   const head = { kind: 'Config', apiVersion: 'v1', 'current-context': 'x' };
   writeFileSync(kubeconfig, JSON.stringify({ ...head, clusters: [{ name: 'c', cluster }], users, contexts }));
   writeFileSync(join(directory, 'images.yaml'), `imagePolicy: {kubeConfigFile: ${kubeconfig}}`);
-  writeFileSync(file, configuration);
+  const webhooks = join(directory, 'webhooks.kubeconfig');
+  const known = [{ name: new URL(images.url).host, user: { token: 'it is me' } }];
+  writeFileSync(webhooks, JSON.stringify({ kind: 'Config', apiVersion: 'v1', users: known }));
+  writeFileSync(file, configuration.replace('WEBHOOKS', webhooks));
   [server, api] = await start(`{admissionControlConfigFile: ${file}, enableAdmissionPlugins: ${plugins}}`);
   await api.expect(201, 'POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
 });
@@ -165,6 +180,16 @@ test('owners are for those who may hold up their deletion', async () => {
   const kept = await api.expect(403, 'PUT', `${maps}/m`, owned(), ann);
   assert.match(kept.message, /cannot set an ownerRef on a resource you can't delete: , <nil>$/);
   await api.expect(200, 'PUT', `${maps}/m`, owned());
+});
+
+test('webhooks are told who asks', async () => {
+  const rules = [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['secrets'] }];
+  const clientConfig = { url: `${images.url}/hook`, caBundle: images.caBundle };
+  const hook = { name: 'a.example.com', rules, clientConfig, sideEffects: 'None', admissionReviewVersions: ['v1'] };
+  const at = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+  await api.expect(201, 'POST', at, { metadata: { name: 'hook' }, webhooks: [hook] });
+  const { message } = await api.expect(400, 'POST', '/api/v1/namespaces/default/secrets', { metadata: { name: 's' } });
+  assert.equal(message, 'admission webhook "a.example.com" denied the request: asked by Bearer it is me');
 });
 
 test('plugins that need to be told something say so', async () => {

@@ -6,6 +6,7 @@ import { accessTo, readKubeconfig } from '../../client/kubeconfig.ts';
 import type { Access } from '../access.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import { WebhookClient } from '../extension/webhook-client.ts';
+import { webhookIdentity } from '../extension/webhook-identity.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import {
@@ -77,10 +78,12 @@ export function admissionPlugins({ context, client, access, options }: Admission
   const made = madeFrom({ context, access, options });
   const told = (name: keyof typeof made) => (enabled.has(name) ? [made[name]()] : []);
   const hooksOf = (resource: string) => new HookSource(cacheOf('admissionregistration.k8s.io', resource));
-  const webhooks = {
-    context,
-    client: new WebhookClient({ context, dial: options.dialExtension, userAgent: 'kube-apiserver-admission' }),
-    metrics: options.metrics && webhookMetrics(options.metrics),
+  const hookMetrics = options.metrics && webhookMetrics(options.metrics);
+  const webhooks = (kubeconfig: string | undefined) => {
+    const identity = kubeconfig ? webhookIdentity(readKubeconfig(kubeconfig), context.clock) : undefined;
+    const { dialExtension: dial } = options;
+    const caller = new WebhookClient({ context, dial, userAgent: 'kube-apiserver-admission', identity });
+    return { context, client: caller, metrics: hookMetrics };
   };
   const { clock, counts } = context;
   const timed =
@@ -163,9 +166,9 @@ export function admissionPlugins({ context, client, access, options }: Admission
     rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
     paramPermission(context),
     mutatingPolicies(policies.mutating, context),
-    mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks),
+    mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks(options.admission?.mutatingWebhooks)),
     validatingPolicies(policies.validating, context, options.metrics && policyMetrics(options.metrics)),
-    validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks),
+    validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks(options.admission?.validatingWebhooks)),
     resourceQuota({
       quotas: cacheOf('', 'resourcequotas'),
       client,

@@ -10,6 +10,9 @@ export interface AdmissionSettings {
   readonly eventLimits?: readonly EventLimit[];
   /** ImagePolicyWebhook is of no use without. */
   readonly imagePolicy?: ImagePolicy;
+  /** Kubeconfig files that say who this server is to webhooks that change objects, and to those that check them. */
+  readonly mutatingWebhooks?: string;
+  readonly validatingWebhooks?: string;
   readonly nodeSelectors?: NodeSelectors;
   readonly podTolerations?: PodTolerations;
   /** What ResourceQuota lets nobody use without a quota for it. */

@@ -11,6 +11,7 @@ import type { ClusterAccess } from '../../client/kubeconfig.ts';
 import type { ApiContext } from '../context.ts';
 import { currentTrace, traceHeaders } from '../observe/trace.ts';
 import { type Address, resolveService } from './service-endpoint.ts';
+import type { WebhookIdentity } from './webhook-identity.ts';
 
 const maxAnswerBytes = 16 << 20;
 
@@ -34,6 +35,8 @@ export interface WebhookClientOptions {
   /** Where a connection really goes; tests put servers on loopback. */
   readonly dial?: ((address: Address) => Address) | undefined;
   readonly userAgent: string;
+  /** Who this server is to those it does not reach by a kubeconfig. */
+  readonly identity?: WebhookIdentity | undefined;
 }
 
 /** Connections are kept and shared by all webhooks of one address and authority. */
@@ -53,7 +56,7 @@ export class WebhookClient {
     let url = '';
     try {
       url = urlOf(config) + query;
-      const destination = this.#locate(config, query);
+      const destination = await this.#identified(this.#locate(config, query));
       const { code, answer } = await this.#send(destination, text, timeoutMs);
       if (code >= 200 && code < 300) return parse(answer);
       throw refused(code, answer);
@@ -93,6 +96,18 @@ export class WebhookClient {
       }
       await clock.sleep(waitMs * (1 + retryJitter * random.next()));
     }
+  }
+
+  async #identified(to: Destination): Promise<Destination> {
+    const access = this.#options.identity?.(to.host.includes(':') ? to.host : `${to.host}:443`);
+    if (!access) return to;
+    const { cert, key } = access;
+    const authorization = await authorizationOf(access);
+    return {
+      ...to,
+      target: { ...to.target, tls: { ...to.target.tls, ...(cert && key ? { cert, key } : {}) } },
+      ...(authorization ? { headers: { authorization } } : {}),
+    };
   }
 
   #locate(config: WebhookClientConfig, query: string): Destination {
@@ -191,13 +206,16 @@ function postUrl({ server }: ClusterAccess, timeoutMs: number): URL {
   return url;
 }
 
-async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<Destination> {
-  const { ca, cert, key, serverName, insecureSkipTlsVerify, token, basic } = access;
-  const url = postUrl(access, timeoutMs);
+async function authorizationOf({ token, basic }: ClusterAccess): Promise<string | undefined> {
   const secret = typeof token === 'function' ? await token() : token;
-  const authorization = secret
-    ? `Bearer ${secret}`
-    : basic && `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`;
+  if (secret) return `Bearer ${secret}`;
+  return basic && `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`;
+}
+
+async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<Destination> {
+  const { ca, cert, key, serverName, insecureSkipTlsVerify } = access;
+  const url = postUrl(access, timeoutMs);
+  const authorization = await authorizationOf(access);
   const secure = url.protocol === 'https:';
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return {
