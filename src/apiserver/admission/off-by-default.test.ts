@@ -109,4 +109,9 @@ test('plugins that nobody knows are named', async () => {
     startTestServer({ enableAdmissionPlugins: ['Mystery'] }),
     /enable-admission-plugins plugin "Mystery" is unknown/,
   );
+  const both = ['NamespaceExists', 'LimitRanger'];
+  await assert.rejects(
+    startTestServer({ enableAdmissionPlugins: both, disableAdmissionPlugins: both }),
+    /\[LimitRanger NamespaceExists\] in enable-admission-plugins and disable-admission-plugins overlapped/,
+  );
 });

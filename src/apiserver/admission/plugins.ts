@@ -184,6 +184,9 @@ export function admissionPlugins({ context, client, access, options }: Admission
   ] as const)
     for (const name of names)
       if (!known.has(name)) throw new Error(`${flag}-admission-plugins plugin ${JSON.stringify(name)} is unknown`);
+  const both = [...enabled].filter(name => disabled.has(name)).sort();
+  if (both.length)
+    throw new Error(`[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`);
   return all.filter(({ name }) => !disabled.has(name) || ofEveryWrite.has(name));
 }
 
