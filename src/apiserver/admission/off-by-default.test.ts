@@ -109,6 +109,10 @@ test('plugins that nobody knows are named', async () => {
     startTestServer({ enableAdmissionPlugins: ['Mystery'] }),
     /enable-admission-plugins plugin "Mystery" is unknown/,
   );
+  await assert.rejects(
+    startTestServer({ disableAdmissionPlugins: ['PodCertificateRequestSigning'] }),
+    /disable-admission-plugins plugin "PodCertificateRequestSigning" is unknown/,
+  );
   const both = ['NamespaceExists', 'LimitRanger'];
   await assert.rejects(
     startTestServer({ enableAdmissionPlugins: both, disableAdmissionPlugins: both }),

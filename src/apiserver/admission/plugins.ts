@@ -177,7 +177,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
     }),
     ...optional([alwaysDeny]),
   ];
-  const known = new Set([...offByDefault, ...all.map(({ name }) => name)]);
+  const known = new Set([...offByDefault, ...all.map(({ name }) => name)]).difference(ofEveryWrite);
   for (const [flag, names] of [
     ['enable', enabled],
     ['disable', disabled],
@@ -187,7 +187,7 @@ export function admissionPlugins({ context, client, access, options }: Admission
   const both = [...enabled].filter(name => disabled.has(name)).sort();
   if (both.length)
     throw new Error(`[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`);
-  return all.filter(({ name }) => !disabled.has(name) || ofEveryWrite.has(name));
+  return all.filter(({ name }) => !disabled.has(name));
 }
 
 /** Those that are off by default and need more than an object: made only where they are on. */
@@ -227,4 +227,5 @@ const ofEveryWrite: ReadonlySet<string> = new Set([
   'PolicyParamPermission',
   'DeviceAdminAccess',
   'ClaimStatusAuthorization',
+  'PodCertificateRequestSigning',
 ]);
