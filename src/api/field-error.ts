@@ -91,10 +91,11 @@ export class FieldErrors {
 
   notSupported(field: FieldPath, value: unknown, supported: readonly string[]): void {
     const list = supported.map(quote).join(', ');
+    // Mostly of types of their own, which Go's quoting does not know for text.
     this.add(
       'FieldValueNotSupported',
       field,
-      `Unsupported value${render(value)}${supported.length ? `: supported values: ${list}` : ''}`,
+      `Unsupported value: ${jsonText(value ?? null)}${supported.length ? `: supported values: ${list}` : ''}`,
     );
   }
 
@@ -127,7 +128,7 @@ export class FieldErrors {
   }
 }
 
-// As Go prints them: strings quoted, numbers bare, objects as JSON; an absent value is null.
+// Strings are quoted as Go quotes them, all else is its JSON; an absent value is null.
 function render(value: unknown): string {
   if (value === undefined || value === null) return ': null';
   return `: ${typeof value === 'string' ? quote(value) : jsonText(value)}`;

@@ -1,4 +1,6 @@
 // Label selectors in their text form (`app=web,tier in (a,b),!old`) and as LabelSelector objects.
+import { jsonText } from '../base/json-text.ts';
+import { quote } from '../base/quote.ts';
 import { isInt64 } from '../base/whole-number.ts';
 import { isLabelValue, isQualifiedName } from './name-rule.ts';
 import type { LabelSelector } from './type/meta-v1.ts';
@@ -118,15 +120,15 @@ export const selectorOf = (requirements: readonly Requirement[]): Selector =>
 
 // A selector's text has no field path to name: Go writes that as <nil>.
 function checkKey(key: string): void {
-  const errors = isQualifiedName(key).map(e => `<nil>: Invalid value: ${JSON.stringify(key)}: ${e}`);
+  const errors = isQualifiedName(key).map(e => `<nil>: Invalid value: ${quote(key)}: ${e}`);
   if (errors.length) throw new SelectorError(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`);
 }
 
 /** A checked requirement; throws SelectorError. */
 export function requirement(key: string, operator: LabelOperator, given: readonly string[]): Requirement {
-  const errors = isQualifiedName(key).map(e => `key: Invalid value: ${JSON.stringify(key)}: ${e}`);
+  const errors = isQualifiedName(key).map(e => `key: Invalid value: ${quote(key)}: ${e}`);
   const values = [...new Set(given)].sort();
-  const complain = (detail: string) => errors.push(`values: Invalid value: ${JSON.stringify(values)}: ${detail}`);
+  const complain = (detail: string) => errors.push(`values: Invalid value: ${jsonText(values)}: ${detail}`);
   if (operator === 'in' || operator === 'notin') {
     if (!values.length) complain("for 'in', 'notin' operators, values set can't be empty");
   } else if (operator === 'exists' || operator === '!') {
@@ -136,12 +138,11 @@ export function requirement(key: string, operator: LabelOperator, given: readonl
     for (const [i, value] of values.entries())
       if (!isInteger(value))
         errors.push(
-          `values[${i}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+          `values[${i}]: Invalid value: ${quote(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
         );
   } else if (values.length !== 1) complain('exact-match compatibility requires one single value');
   for (const [i, value] of values.entries())
-    for (const e of isLabelValue(value))
-      errors.push(`values[${i}][${key}]: Invalid value: ${JSON.stringify(value)}: ${e}`);
+    for (const e of isLabelValue(value)) errors.push(`values[${i}][${key}]: Invalid value: ${quote(value)}: ${e}`);
   if (errors.length) throw new SelectorError(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`);
   return { key, operator, values };
 }
