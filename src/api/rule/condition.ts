@@ -1,6 +1,6 @@
 // Conditions of the common form (meta/v1 Condition).
 import type { FieldErrors, FieldPath } from '../field-error.ts';
-import { isQualifiedName, NOT_NEGATIVE, regexError } from '../name-rule.ts';
+import { isQualifiedName, regexError } from '../name-rule.ts';
 import type { Condition } from '../type/meta-v1.ts';
 
 const STATUSES = ['False', 'True', 'Unknown'];
@@ -35,10 +35,11 @@ function validateCondition(condition: Condition, at: FieldPath, errors: FieldErr
   const { type, status, observedGeneration = 0, lastTransitionTime, reason = '', message = '' } = condition;
   for (const m of isQualifiedName(type ?? '')) errors.invalid(at.child('type'), type ?? '', m);
   if (!STATUSES.includes(status)) errors.notSupported(at.child('status'), status ?? '', STATUSES);
-  if (observedGeneration < 0) errors.invalid(at.child('observedGeneration'), observedGeneration, NOT_NEGATIVE);
-  if (!lastTransitionTime) errors.required(at.child('lastTransitionTime'), 'must be set');
+  if (observedGeneration < 0)
+    errors.invalid(at.child('observedGeneration'), observedGeneration, 'must be greater than or equal to zero');
+  if (!lastTransitionTime) errors.required(at.child('lastTransitionTime'));
   if (reason.length > MAX_REASON) errors.tooLong(at.child('reason'), MAX_REASON);
-  if (!reason) errors.required(at.child('reason'), 'must be set');
+  if (!reason) errors.required(at.child('reason'));
   else if (!REASON_RE.test(reason)) errors.invalid(at.child('reason'), reason, REASON_ERROR);
   if (message.length > MAX_MESSAGE) errors.tooLong(at.child('message'), MAX_MESSAGE);
 }

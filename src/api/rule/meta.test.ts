@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FieldErrors, path } from '../field-error.ts';
 import type { KubeObject } from '../meta.ts';
 import type { ObjectMeta } from '../type/meta-v1.ts';
-import { validateLabelSelector, validateObjectMeta, validateObjectMetaUpdate } from './meta.ts';
+import { nameComplaints, validateLabelSelector, validateObjectMeta, validateObjectMetaUpdate } from './meta.ts';
 
 const meta = (over: Partial<ObjectMeta> = {}): KubeObject => ({
   metadata: { name: 'x', namespace: 'default', uid: 'u', resourceVersion: '1', creationTimestamp: 't', ...over },
@@ -98,4 +98,10 @@ test('label selectors', () => {
     'spec.selector.matchExpressions[2].operator: Invalid value: "Near": not a valid selector operator',
   ]);
   assert.match(out[3]!, /^spec\.selector\.matchExpressions\[3\]\.values\[0\]: Invalid value: "-": a valid label must/);
+});
+
+test('what a name begins with may be a step to a folder', () => {
+  for (const start of ['.', '..', 'a-']) assert.deepEqual(nameComplaints('pathSegment', start, true), []);
+  assert.deepEqual(nameComplaints('pathSegment', '..'), ["may not be '..'"]);
+  assert.deepEqual(nameComplaints('pathSegment', 'a/', true), ["may not contain '/'"]);
 });

@@ -31,6 +31,8 @@ export function nameComplaints(rule: NameRule, name: string, prefix = false): re
   const check = NAME_CHECKS[rule];
   // A prefix may end in '-', which the generated suffix will follow.
   if (prefix && rule !== 'pathSegment' && name.length > 1 && name.endsWith('-')) return check(`${name.slice(0, -2)}a`);
+  // With what is to follow it is no longer a step to a folder.
+  if (prefix && rule === 'pathSegment') return check(`${name}a`);
   return check(name);
 }
 

@@ -180,7 +180,7 @@ test('one outcome, and it stays', async () => {
     'status.conditions[1].type: Invalid value: "Failed": There may be at most one condition with type "Issued", "Denied", or "Failed"',
   ]);
   assert.deepEqual(told({ conditions: [condition('Odd'), condition('Failed', { status: 'False', reason: '' })] }), [
-    'status.conditions[1].reason: Required value: must be set',
+    'status.conditions[1].reason: Required value',
     'status.conditions[0].type: Unsupported value: "Odd": supported values: "Denied", "Failed", "Issued"',
     'status.conditions[1].status: Unsupported value: "False": supported values: "True"',
   ]);

@@ -245,7 +245,7 @@ test('what drivers tell of devices is about devices that the claim has, and goes
   assert.deepEqual(
     status({ allocation, devices: [{ ...id, data: [1], conditions: [condition] }] }, { allocation }).errors,
     [
-      'status.devices[0].conditions[0].reason: Required value: must be set',
+      'status.devices[0].conditions[0].reason: Required value',
       'status.devices[0].data: Invalid value: "<value omitted>": must be a valid JSON object',
     ],
   );

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FieldErrors, path } from '../field-error.ts';
+import { validateConditions } from './condition.ts';
+
+test('conditions, as recorded of apimachinery', () => {
+  const errors = new FieldErrors();
+  const odd = { type: 'A', status: 'x', observedGeneration: -1, reason: '', message: 'x'.repeat(32_769) };
+  const good = { type: 'A', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: 'R', message: '' };
+  validateConditions([odd as never, good, { ...good, type: 'B', reason: 'x'.repeat(1025) }], path('c'), errors);
+  assert.deepEqual(
+    errors.list.map(e => `${e.field}: ${e.message}`),
+    [
+      'c[1].type: Duplicate value: "A"',
+      'c[0].status: Unsupported value: "x": supported values: "False", "True", "Unknown"',
+      'c[0].observedGeneration: Invalid value: -1: must be greater than or equal to zero',
+      'c[0].lastTransitionTime: Required value',
+      'c[0].reason: Required value',
+      'c[0].message: Too long: may not be more than 32768 bytes',
+      'c[2].reason: Too long: may not be more than 1024 bytes',
+    ],
+  );
+});
