@@ -88,3 +88,21 @@ test('wildcards begin with an asterisk label', () => {
   assert.deepEqual(rule.isWildcardDns('*.example.com'), []);
   assert.equal(rule.isWildcardDns('example.com').length, 1);
 });
+
+test('what is checked in parts, and addresses as written in old times, as recorded of apimachinery', () => {
+  const subdomain = rule.isDns1123Subdomain('_')[0]!;
+  const path = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+  assert.deepEqual(rule.isDomainPrefixedPath('_/é'), [
+    { value: '_', why: subdomain },
+    { value: 'é', why: path },
+  ]);
+  assert.deepEqual(rule.isFullyQualifiedDomainName('_.'), [{ value: '_', why: subdomain }]);
+  assert.deepEqual(rule.isFullyQualifiedName(`_${'x'.repeat(253)}`), [
+    `must be no more than 253 characters,${subdomain}`,
+  ]);
+  assert.match(rule.isDns1123SubdomainWithUnderscore('<')[0]!, /lower case alphanumeric characters, '_', '-' or '\.'/);
+  const zeros = 'must not have leading 0s in IP or prefix length';
+  assert.deepEqual(rule.isIpAddress('0110.0.0.0'), ['must not have leading 0s']);
+  for (const cidr of ['1.2.3.4/024', '01.2.3.4/0', '::ffff:1.2.3.4/024']) assert.deepEqual(rule.isCidr(cidr), [zeros]);
+  assert.deepEqual(rule.isCidr('::ffff:1.2.3.4/96'), ['must not have an IPv4-mapped IPv6 address']);
+});

@@ -62,7 +62,7 @@ const DNS_SUBDOMAIN_ERROR = regexError(
   'example.com',
 );
 const DNS_SUBDOMAIN_UNDERSCORE_ERROR = regexError(
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
   DNS_SUBDOMAIN_UNDERSCORE,
   'example.com',
 );
@@ -176,30 +176,38 @@ function qualifiedPart(name: string): readonly string[] {
   return out;
 }
 
-/** At least `segments` DNS labels joined by dots; '' for a valid name. An empty name is `required` for the caller. */
+/** At least three DNS labels joined by dots. An empty name is `required` for the caller. */
 export function isFullyQualifiedName(value: string): readonly string[] {
   const complaints = isDns1123Subdomain(value);
-  if (complaints.length > 0) return complaints;
+  if (complaints.length > 0) return [complaints.join(',')];
   return value.split('.').length < 3 ? ['should be a domain with at least three segments separated by dots'] : NONE;
 }
 
-export function isFullyQualifiedDomainName(value: string): readonly string[] {
+/** About a part of what was checked. */
+export interface Complaint {
+  readonly value: string;
+  readonly why: string;
+}
+
+/** At least two DNS labels joined by dots; a dot at the end is taken for granted. */
+export function isFullyQualifiedDomainName(value: string): readonly Complaint[] {
   const name = value.endsWith('.') ? value.slice(0, -1) : value;
   const complaints = isDns1123Subdomain(name);
-  if (complaints.length > 0) return complaints;
+  if (complaints.length > 0) return [{ value: name, why: complaints.join(',') }];
   const labels = name.split('.');
-  if (labels.length < 2) return ['should be a domain with at least two segments separated by dots'];
-  return labels.flatMap(isDns1123Label);
+  if (labels.length < 2)
+    return [{ value: name, why: 'should be a domain with at least two segments separated by dots' }];
+  return labels.flatMap(label => isDns1123Label(label).map(why => ({ value: label, why })));
 }
 
 /** `example.com/path/part`: signer names, CSI and condition domains. */
-export function isDomainPrefixedPath(value: string): readonly string[] {
+export function isDomainPrefixedPath(value: string): readonly Complaint[] {
   const slash = value.indexOf('/');
-  if (slash <= 0 || slash === value.length - 1) return ['must be a domain-prefixed path (such as "acme.io/foo")'];
-  const complaints = isDns1123Subdomain(value.slice(0, slash));
-  if (complaints.length > 0) return complaints;
-  const rest = value.slice(slash + 1);
-  return DOMAIN_PATH_RE.test(rest) ? NONE : [regexError('Invalid path', "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+")];
+  const [host, rest] = [value.slice(0, Math.max(slash, 0)), value.slice(slash + 1)];
+  if (host === '' || rest === '') return [{ value, why: 'must be a domain-prefixed path (such as "acme.io/foo")' }];
+  const complaints = isDns1123Subdomain(host).map(why => ({ value: host, why }));
+  if (DOMAIN_PATH_RE.test(rest)) return complaints;
+  return [...complaints, { value: rest, why: regexError('Invalid path', "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+") }];
 }
 
 /** Label keys and qualified names that must have a prefix: `example.com/name`. */

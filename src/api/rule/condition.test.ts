@@ -11,12 +11,12 @@ test('conditions, as recorded of apimachinery', () => {
   assert.deepEqual(
     errors.list.map(e => `${e.field}: ${e.message}`),
     [
-      'c[1].type: Duplicate value: "A"',
       'c[0].status: Unsupported value: "x": supported values: "False", "True", "Unknown"',
       'c[0].observedGeneration: Invalid value: -1: must be greater than or equal to zero',
       'c[0].lastTransitionTime: Required value',
       'c[0].reason: Required value',
       'c[0].message: Too long: may not be more than 32768 bytes',
+      'c[1].type: Duplicate value: "A"',
       'c[2].reason: Too long: may not be more than 1024 bytes',
     ],
   );

@@ -23,12 +23,12 @@ export function validateConditions(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  const first = new Map<string, number>();
-  for (const [i, { type }] of (conditions ?? []).entries()) {
-    if (first.has(type)) errors.duplicate(at.index(i).child('type'), type);
-    else first.set(type, i);
+  const seen = new Set<string>();
+  for (const [i, condition] of (conditions ?? []).entries()) {
+    if (seen.has(condition.type)) errors.duplicate(at.index(i).child('type'), condition.type);
+    seen.add(condition.type);
+    validateCondition(condition, at.index(i), errors);
   }
-  for (const [i, condition] of (conditions ?? []).entries()) validateCondition(condition, at.index(i), errors);
 }
 
 function validateCondition(condition: Condition, at: FieldPath, errors: FieldErrors): void {

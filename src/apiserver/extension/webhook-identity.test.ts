@@ -58,7 +58,7 @@ test('a webhook is told who asks', async () => {
 
 test('the configuration names a file, in either of its versions', () => {
   const read = (kind: string, version: string) =>
-    readWebhookAdmission(`{kind: ${kind}, apiVersion: apiserver.config.k8s.io/${version}, kubeConfigFile: /k}`);
+    readWebhookAdmission(`kind: ${kind}\napiVersion: apiserver.config.k8s.io/${version}\nkubeConfigFile: /k\n`);
   assert.equal(read('WebhookAdmissionConfiguration', 'v1'), '/k');
   assert.equal(read('WebhookAdmission', 'v1alpha1'), '/k');
   assert.throws(() => read('WebhookAdmission', 'v1'), /no kind "WebhookAdmission" is registered/);

@@ -1,6 +1,5 @@
 // Who this server is to admission webhooks, by the kubeconfig of a WebhookAdmissionConfiguration: its users are named as
 // the servers they are for.
-
 import type { Clock } from '../../base/clock.ts';
 import { accessTo, type ClusterAccess, type Kubeconfig } from '../../client/kubeconfig.ts';
 import { readDocument } from '../configuration/document.ts';
@@ -8,15 +7,13 @@ import { readDocument } from '../configuration/document.ts';
 /** Undefined: nobody. `hostPort`: `NAME.NAMESPACE.svc:443` or as in the URL, always with the port. */
 export type WebhookIdentity = (hostPort: string) => ClusterAccess | undefined;
 
-const oldVersion = 'apiserver.config.k8s.io/v1alpha1';
-
 /** The file a WebhookAdmissionConfiguration names; undefined when none. */
 export function readWebhookAdmission(text: string): string | undefined {
-  const isOld = text.includes(oldVersion);
+  const isOld = text.includes('apiserver.config.k8s.io/v1alpha1');
   const { kubeConfigFile } = readDocument<{ kubeConfigFile?: string }>(text, {
     kind: isOld ? 'WebhookAdmission' : 'WebhookAdmissionConfiguration',
-    versions: [isOld ? oldVersion : 'apiserver.config.k8s.io/v1'],
-    shape: { kubeConfigFile: true },
+    versions: [isOld ? 'v1alpha1' : 'v1'],
+    fields: { kubeConfigFile: 'string' },
   });
   return kubeConfigFile || undefined;
 }

@@ -116,3 +116,20 @@ test('what was stored before it was refused may stay, and is warned of', () => {
     'spec.egress[0].to[0].ipBlock.except[0]: Invalid value: "10.1.0.2/16": must not have bits set beyond the prefix length',
   ]);
 });
+
+test('ranges that are wrong in two ways, as recorded of apimachinery', () => {
+  const said = (text: string) => cidrWarnings(text, path('p'));
+  const ambiguous = (text: string, network: string, single: string) =>
+    `p: CIDR value "${text}" is ambiguous in this context (should be "${network}" or "${single}"?)`;
+  const invalid = (text: string, network: string) =>
+    `p: non-standard CIDR value "${text}" is invalid: use "${network}"`;
+  const cases: [string, string, string][] = [
+    ['0.255.10.128/024', '0.255.10.0/24', '0.255.10.128/32'],
+    ['1:2:3:4:5:6:7:8/024', '1::/24', '1:2:3:4:5:6:7:8/128'],
+    ['::ffff:1.2.3.4/96', '0.0.0.0/0', '1.2.3.4/128'],
+    ['::ffff:1.2.3.4/24', '::/24', '1.2.3.4/128'],
+  ];
+  for (const [text, network, single] of cases)
+    assert.deepEqual(said(text), [ambiguous(text, network, single), invalid(text, network)]);
+  for (const text of ['0.1.01.0/128', '001.1.1.1/+8', '2001:DB8::1/-1', '1::/129']) assert.deepEqual(said(text), []);
+});

@@ -14,26 +14,29 @@ export function ipWarnings(text: string | undefined, at: FieldPath): string[] {
 }
 
 export function cidrWarnings(text: string, at: FieldPath): string[] {
+  const [fault] = isCidr(text);
   const [address = '', prefix] = text.split('/');
-  const ip = prefix === undefined ? undefined : parseIp(address);
-  if (!ip) return [];
-  const mapped = isIpv4Mapped(ip);
-  const bits = Number(prefix) - (mapped ? 96 : 0);
+  const ip = parseIp(address);
+  if (!ip || fault === malformed) return [];
+  const inside = isIpv4Mapped(ip) && Number(prefix) >= 96;
+  const bits = Number(prefix) - (inside ? 96 : 0);
   const single = canonicalIp(address)!;
-  const canonical = `${networkOf(mapped ? ip.subarray(12) : ip, bits)}/${bits}`;
-  if (canonical === text) return [];
-  // What else is wrong with it is told first.
-  if (isCidr(text).some(m => m !== beyond))
-    return [`${at}: non-standard CIDR value "${text}" is invalid: use "${canonical}"`];
-  if (isCidr(text).length)
-    return [
+  const network = networkOf(inside ? ip.subarray(12) : ip, bits);
+  const canonical = `${network}/${bits}`;
+  const out: string[] = [];
+  if (network !== single)
+    out.push(
       `${at}: CIDR value "${text}" is ambiguous in this context (should be "${canonical}" or "${single}/${ip.length * 8}"?)`,
-    ];
+    );
+  if (fault !== undefined && fault !== beyond)
+    out.push(`${at}: non-standard CIDR value "${text}" is invalid: use "${canonical}"`);
+  if (out.length > 0 || canonical === text) return out;
   return [notCanonical('CIDR value', text, canonical, at)];
 }
 
 const leadingZero = /(^|\.)0\d/;
-const beyond = 'must not have bits set beyond the prefix length';
+const [malformed] = isCidr('');
+const [beyond] = isCidr('0.0.0.1/0');
 
 /** Of an IPv4 address in IPv6's clothes the address itself. */
 export function canonicalIp(text: string): string | undefined {

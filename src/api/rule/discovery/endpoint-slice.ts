@@ -36,7 +36,7 @@ function defaults(slice: Mutable<EndpointSlice>): void {
 
 function validateAddress(type: string, address: string, at: FieldPath, errors: FieldErrors): void {
   if (type === 'FQDN') {
-    for (const m of isFullyQualifiedDomainName(address)) errors.invalid(at, address, m);
+    for (const { value, why } of isFullyQualifiedDomainName(address)) errors.invalid(at, value, why);
   } else if (type === 'IPv4' || type === 'IPv6') {
     if (familyOf(address) !== type) errors.invalid(at, address, `must be a valid ${type} address`);
     else validateNonSpecialIp(address, at, errors);

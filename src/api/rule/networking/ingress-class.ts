@@ -43,7 +43,7 @@ export const ingressClassStrategy: Strategy<IngressClass> = {
     const controller = spec?.controller ?? '';
     if (controller.length > MAX_CONTROLLER) errors.tooLong(CONTROLLER, MAX_CONTROLLER);
     if (controller === '') errors.required(CONTROLLER);
-    else for (const m of isDomainPrefixedPath(controller)) errors.invalid(CONTROLLER, controller, m);
+    else for (const { value, why } of isDomainPrefixedPath(controller)) errors.invalid(CONTROLLER, value, why);
     if (spec?.parameters) validateParameters(spec.parameters, errors);
   },
   validateUpdate(now, old, errors) {
