@@ -13,6 +13,12 @@ export function ipWarnings(text: string | undefined, at: FieldPath): string[] {
   return [notCanonical('address', text, canonical, at)];
 }
 
+/** Of a range that is valid: as everybody writes it. */
+export function canonicalCidr(text: string): string {
+  const [address = '', prefix] = text.split('/');
+  return `${canonicalIp(address)}/${Number(prefix)}`;
+}
+
 export function cidrWarnings(text: string, at: FieldPath): string[] {
   const [fault] = isCidr(text);
   const [address = '', prefix] = text.split('/');

@@ -4,7 +4,7 @@ import { IMMUTABLE, isDns1123Subdomain, isIpAddress, isPathSegmentName } from '.
 import type { Strategy } from '../../strategy.ts';
 import type { IPAddress, ServiceCIDR } from '../../type/networking-v1.ts';
 import { familyOf, validateCidr } from '../core/ip-value.ts';
-import { canonicalIp } from '../core/ip-warning.ts';
+import { canonicalCidr, canonicalIp } from '../core/ip-warning.ts';
 import { deepEqual } from '../record.ts';
 
 const CIDRS = path('spec.cidrs');
@@ -19,7 +19,11 @@ function validateCidrs(cidrs: readonly string[], errors: FieldErrors): void {
     errors.invalid(CIDRS, cidrs, 'may only hold up to 2 values');
     return;
   }
-  for (const [i, cidr] of cidrs.entries()) validateCidr(cidr, CIDRS.index(i), errors);
+  for (const [i, cidr] of cidrs.entries()) {
+    const at = CIDRS.index(i);
+    if (validateCidr(cidr, at, errors) && canonicalCidr(cidr) !== cidr)
+      errors.invalid(at, cidr, `must be in canonical form (${JSON.stringify(canonicalCidr(cidr))})`);
+  }
   const families = cidrs.map(c => familyOf(c.split('/')[0]!));
   if (cidrs.length === 2 && families[0] === families[1])
     errors.invalid(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Strategy } from '../../strategy.ts';
 import { create, ruleContext, update } from '../testing.ts';
-import { ipAddressStrategy } from './address.ts';
+import { ipAddressStrategy, serviceCidrStrategy } from './address.ts';
 import { ingressStrategy } from './ingress.ts';
 import { ingressClassStrategy } from './ingress-class.ts';
 import { networkPolicyStrategy } from './network-policy.ts';
@@ -53,6 +53,15 @@ test('ranges that are not written as everybody writes them', () => {
   assert.deepEqual(networkPolicyStrategy.warnings!({ metadata, spec } as never, undefined, ruleContext()), [
     `${at}.cidr: IPv6 CIDR value "2001:DB8::/32" should be in RFC 5952 canonical format ("2001:db8::/32")`,
     `${at}.except[0]: IPv6 CIDR value "2001:DB8:1::/48" should be in RFC 5952 canonical format ("2001:db8:1::/48")`,
+  ]);
+});
+
+test('a range of services has one form', () => {
+  const of = (...cidrs: string[]) => wrong(serviceCidrStrategy, { spec: { cidrs } });
+  assert.deepEqual(of('10.0.0.0/16', '2001:db8::/64'), []);
+  assert.deepEqual(of('10.0.0.1/16', '2001:DB8:0::/64'), [
+    'spec.cidrs[0]: Invalid value: "10.0.0.1/16": must not have bits set beyond the prefix length',
+    'spec.cidrs[1]: Invalid value: "2001:DB8:0::/64": must be in canonical form ("2001:db8::/64")',
   ]);
 });
 
