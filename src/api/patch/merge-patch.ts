@@ -14,8 +14,14 @@ export function applyMergePatch<T = unknown>(object: T, patch: unknown): T {
   return merge(object, patch) as T;
 }
 
+/** Within lists, too, members that are null are nothing to the API server's library, but where a list replaces a map. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  return isPlain(value) ? merge(undefined, value) : value;
+}
+
 function merge(target: unknown, patch: unknown): unknown {
-  if (!isPlain(patch)) return patch;
+  if (!isPlain(patch)) return isPlain(target) ? patch : withoutNulls(patch);
   const out: Plain = isPlain(target) ? { ...target } : {};
   for (const key of Object.keys(patch)) {
     const value = patch[key];
