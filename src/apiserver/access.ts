@@ -35,6 +35,8 @@ export interface Access {
     user: UserInfo,
     info: RequestInfo,
   ): UserInfo | Promise<UserInfo>;
+  /** Rejects when who issues tokens cannot be asked. */
+  start(): Promise<void>;
   /** Creates the bootstrap policy. */
   bootstrap(signal: AbortSignal): Promise<void>;
   readonly paths: readonly PathHandler[];
@@ -68,6 +70,7 @@ export function createAccess({ context, client, informers, options, metrics }: A
     calls: accessCalls(authentication, authorizer, context.clock),
     paths: [authentication.discovery],
     authenticate: authentication.authenticate,
+    start: () => authentication.start(),
     impersonate: impersonation(context, authorizer, metrics),
     async bootstrap(signal) {
       await reconcile(client, signal, bootstrapPolicy(context.featureEnabled));

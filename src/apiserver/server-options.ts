@@ -76,6 +76,8 @@ export interface ApiServerOptions {
     readonly jwksUri?: string;
     readonly maxExpirationSeconds?: number;
     readonly extendExpiration?: boolean;
+    /** Socket of an external signer: it alone signs, and its keys alone are believed. */
+    readonly signingEndpoint?: string;
   };
   /** As --enable-priority-and-fairness. Default: true; else the two limits below hold as they are. */
   readonly enablePriorityAndFairness?: boolean;

@@ -158,3 +158,14 @@ test('the cluster configuration takes them by name, each of its kind', () => {
   assert.throws(() => config('{authenticationTokenWebhookCacheTtl: x}'), /time: invalid duration "x"/);
   assert.throws(() => config('{anonymousAuth: 1}'), /must be a boolean/);
 });
+
+test('a signer elsewhere is named by its socket, and has all the keys', () => {
+  const signingEndpoint = '/run/signer.sock';
+  const serviceAccountTokens = { signingEndpoint };
+  assert.deepEqual(readAccessFiles({ serviceAccountSigningEndpoint: signingEndpoint }), { serviceAccountTokens });
+  throws({ serviceAccountSigningEndpoint: 'signer' }, /want the absolute path of a socket, or @name/);
+  throws(
+    { serviceAccountSigningEndpoint: '@signer', serviceAccountKeyFile: [file('k.pub', 'x')] },
+    /mutually exclusive/,
+  );
+});

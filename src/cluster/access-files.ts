@@ -14,6 +14,7 @@ import {
 import { readEncryptionConfiguration } from '../apiserver/encryption/configuration.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { messageOf } from '../base/assert.ts';
+import { quote } from '../base/quote.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
 
 type AccessOptions = Pick<
@@ -62,7 +63,17 @@ function serviceAccountTokens(files: ApiServerFiles): ApiServerOptions['serviceA
     throw new Error('the service-account-max-token-expiration must be between 1 hour and 2^32 seconds');
   if (serviceAccountJwksUri && !serviceAccountJwksUri.startsWith('https:'))
     throw new Error(`service-account-jwks-uri requires https scheme, parsed as: ${serviceAccountJwksUri}`);
+  const { serviceAccountSigningEndpoint: signingEndpoint } = files;
+  if (signingEndpoint && serviceAccountKeyFile?.length)
+    throw new Error(
+      "can't set `--service-account-signing-key-file` and/or `--service-account-key-file` with `--service-account-signing-endpoint` (They are mutually exclusive)",
+    );
+  if (signingEndpoint && !/^[@/]./.test(signingEndpoint))
+    throw new Error(
+      `invalid value ${quote(signingEndpoint)} for service-account-signing-endpoint: want the absolute path of a socket, or @name of one in the abstract namespace`,
+    );
   const options = {
+    ...(signingEndpoint ? { signingEndpoint } : {}),
     ...(serviceAccountIssuer?.length ? { issuers: serviceAccountIssuer } : {}),
     ...(apiAudiences?.length ? { apiAudiences } : {}),
     ...(serviceAccountJwksUri ? { jwksUri: serviceAccountJwksUri } : {}),

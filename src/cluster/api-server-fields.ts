@@ -50,6 +50,8 @@ export const apiServerFields = {
   serviceAccountIssuer: 'texts',
   serviceAccountJwksUri: 'text',
   serviceAccountKeyFile: 'files',
+  /** A path, or `@name` in the abstract namespace. */
+  serviceAccountSigningEndpoint: 'text',
   serviceAccountMaxTokenExpiration: 'duration',
   serviceAccountExtendTokenExpiration: 'boolean',
   encryptionProviderConfig: 'file',

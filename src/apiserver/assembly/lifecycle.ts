@@ -115,6 +115,7 @@ export class Lifecycle {
     const { storage, custom, informers, client, context, access, nodePorts, entrance, readiness } = this.#deps;
     const { options, log } = this.#deps.basis;
     await storage.encryption?.start();
+    await access.start();
     await storage.dispatcher.start(storage.caches, error => {
       readiness.storeFailure = error;
     });

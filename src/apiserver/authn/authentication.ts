@@ -16,8 +16,9 @@ import type { ApiServerOptions } from '../server-options.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './client-certificate.ts';
 import { readAuthenticationConfiguration } from './configuration.ts';
+import { ExternalSigner } from './external-signer.ts';
 import { frontProxyAuthenticator } from './front-proxy.ts';
-import { openidConfiguration, TokenKeys } from './jws.ts';
+import { openidConfiguration, TokenKeys, type TokenSigner } from './jws.ts';
 import { legacyTokenUse } from './legacy-token.ts';
 import { AuthenticationMetrics, certificateLifetimes, TokenCacheCounts } from './metrics.ts';
 import { JwksFetches } from './oidc/jwks-fetches.ts';
@@ -44,8 +45,10 @@ export interface Authentication {
   /** For reviews of tokens. */
   readonly tokens: TokenAuthenticator;
   readonly apiAudiences: readonly string[];
+  /** Rejects when what is outside of this process cannot be used. */
+  start(): Promise<void>;
   /** Signs tokens of service accounts. */
-  readonly issuer: TokenIssuerOptions;
+  readonly issuer: () => TokenIssuerOptions;
   /** The keys that check them, for others. */
   readonly discovery: PathHandler;
 }
@@ -60,17 +63,22 @@ export interface AuthenticationDeps {
 
 export function createAuthentication(deps: AuthenticationDeps): Authentication {
   const { context, options, metrics } = deps;
-  const { clock, random } = context;
+  const { clock, random, log } = context;
   const {
     issuers = [defaultIssuer],
     jwksUri = `${issuers[0]}/openid/v1/jwks`,
     ...tokenOptions
   } = options.serviceAccountTokens ?? {};
   const apiAudiences = tokenOptions.apiAudiences ?? issuers;
-  const keys = new TokenKeys({
-    signingKeyPem: options.serviceAccountKeys.privateKey,
-    publicKeyPems: [...options.serviceAccountKeys.publicKeys, ...(options.serviceAccountTokens?.publicKeys ?? [])],
-  });
+  const { signingEndpoint: endpoint } = tokenOptions;
+  const external = endpoint ? new ExternalSigner({ endpoint, clock, log, metrics }) : undefined;
+  if (external) context.onShutdown.add(() => external.stop());
+  const keys: TokenSigner =
+    external ??
+    new TokenKeys({
+      signingKeyPem: options.serviceAccountKeys.privateKey,
+      publicKeyPems: [...options.serviceAccountKeys.publicKeys, ...(tokenOptions.publicKeys ?? [])],
+    });
   const lookup = cachedLookup(context);
   const bases = { ...deps, issuers, apiAudiences, keys, lookup };
   const tokens = unionTokenAuthenticator([
@@ -85,9 +93,30 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     authenticate: request => (attempts ? attempts.measure(() => authenticate(request)) : authenticate(request)),
     tokens,
     apiAudiences,
-    issuer: { ...tokenOptions, keys, issuer: issuers[0]!, apiAudiences, lookup, clock, random },
+    issuer: () => ({
+      ...{ ...tokenOptions, keys, issuer: issuers[0]!, apiAudiences, lookup, clock, random },
+      ...lifetimesOf(external, tokenOptions.maxExpirationSeconds),
+    }),
+    async start() {
+      await external?.start();
+      const { maxExpirationSeconds: longest = 0 } = tokenOptions;
+      if (external && longest > external.maxExpirationSeconds)
+        throw new Error(
+          `service-account-max-token-expiration cannot be set longer than the token expiration supported by service-account-signing-endpoint: ${longest} > ${external.maxExpirationSeconds} seconds`,
+        );
+    },
     discovery: keyDiscovery(keys, issuers[0]!, jwksUri),
   };
+}
+
+/** Known only once the signer has been asked. */
+function lifetimesOf(
+  external: ExternalSigner | undefined,
+  asked: number | undefined,
+): Partial<Pick<TokenIssuerOptions, 'maxExpirationSeconds' | 'longestSeconds'>> {
+  if (!external) return {};
+  const { maxExpirationSeconds: longestSeconds } = external;
+  return { maxExpirationSeconds: asked || longestSeconds, longestSeconds };
 }
 
 function cachedLookup({ registries }: ApiContext): ServiceAccountLookup {
@@ -104,7 +133,7 @@ function cachedLookup({ registries }: ApiContext): ServiceAccountLookup {
 interface Bases extends AuthenticationDeps {
   readonly issuers: readonly string[];
   readonly apiAudiences: readonly string[];
-  readonly keys: TokenKeys;
+  readonly keys: TokenSigner;
   readonly lookup: ServiceAccountLookup;
 }
 
@@ -245,13 +274,13 @@ function remember(verify: () => PeerCertificate): PeerCertificate | CredentialEr
   }
 }
 
-function keyDiscovery(keys: TokenKeys, issuer: string, jwksUri: string): PathHandler {
+function keyDiscovery(keys: TokenSigner, issuer: string, jwksUri: string): PathHandler {
   return exchange => {
     const metadata = (contentType: string, document: object) => {
       onlyGet(exchange);
       exchange.respond(
         200,
-        { 'content-type': contentType, 'cache-control': 'public, max-age=3600' },
+        { 'content-type': contentType, 'cache-control': `public, max-age=${keys.maxAgeSeconds}` },
         JSON.stringify(document),
       );
     };

@@ -19,7 +19,7 @@ function keysIn(pem: string): readonly string[] {
   return blocks.length ? blocks : [pem];
 }
 
-interface TokenKey {
+export interface TokenKey {
   readonly id: string;
   readonly algorithm: string;
   readonly hash: string;
@@ -36,9 +36,10 @@ function publicHalf(key: KeyObject): KeyObject {
   return key.type === 'private' ? createPublicKey(key) : key;
 }
 
-function tokenKey(key: KeyObject): TokenKey {
+/** `named`: by whoever has it; default: by its hash. */
+export function tokenKey(key: KeyObject, named?: string): TokenKey {
   const der = publicHalf(key).export({ type: 'spki', format: 'der' });
-  const id = createHash('sha256').update(der).digest('base64url');
+  const id = named ?? createHash('sha256').update(der).digest('base64url');
   if (key.asymmetricKeyType === 'rsa') return { id, algorithm: 'RS256', hash: 'sha256', key };
   const known = curves[key.asymmetricKeyDetails?.namedCurve ?? ''];
   if (!known) throw new Error('use key for tokens: neither RSA nor P-256, P-384 or P-521');
@@ -60,8 +61,26 @@ export function decodeJws(token: string): Jws | undefined {
 
 const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
 
-/** The key tokens are signed with and all whose signatures are accepted. */
-export class TokenKeys {
+/** Signs and checks tokens of service accounts. */
+export interface TokenSigner {
+  /** The compact token. Rejects with an Error. */
+  sign(claims: object): Promise<string>;
+  /** Throws (or rejects with) CredentialError unless one of our keys signed exactly this text. Waits only for keys that are not here yet. */
+  verify(token: string, jws: Jws): void | Promise<void>;
+  /** Of published keys. */
+  readonly algorithms: readonly string[];
+  /** What /openid/v1/jwks serves. */
+  jsonWebKeySet(): JsonWebKeySet;
+  /** How long others may keep the published keys. */
+  readonly maxAgeSeconds: number;
+  /** Changes with the keys: what was checked before is to be checked again. */
+  readonly revision: number;
+}
+
+/** The key tokens are signed with and all whose signatures are accepted, in this process. */
+export class TokenKeys implements TokenSigner {
+  readonly maxAgeSeconds = 3600;
+  readonly revision = 0;
   readonly #signing: TokenKey | undefined;
   readonly #accepted: readonly TokenKey[];
 
@@ -94,34 +113,37 @@ export class TokenKeys {
     });
   }
 
-  /** Throws CredentialError unless one of our keys signed exactly this text. */
   verify(token: string, { header }: Jws): void {
-    const end = token.lastIndexOf('.');
-    const text = Buffer.from(token.slice(0, end));
-    const signature = Buffer.from(token.slice(end + 1), 'base64url');
-    // A second spelling of the same signature would be a second token.
-    if (signature.toString('base64url') !== token.slice(end + 1)) throw new CredentialError('malformed signature');
     const named = this.#accepted.filter(k => k.id === header.kid);
-    for (const k of named.length ? named : this.#accepted) {
-      if (k.algorithm !== header.alg) continue;
-      if (verify(k.hash, text, { key: k.key, dsaEncoding: 'ieee-p1363' }, signature)) return;
-    }
-    throw new CredentialError('error in cryptographic primitive');
+    verifyWith(named.length ? named : this.#accepted, token, header.alg);
   }
 
-  /** What /openid/v1/jwks serves. */
   jsonWebKeySet(): JsonWebKeySet {
-    return {
-      keys: this.#accepted.map(({ id, algorithm, key }) => {
-        const { kty, ...members } = key.export({ format: 'jwk' }) as Record<string, string>;
-        return { use: 'sig', kty: kty!, kid: id, alg: algorithm, ...members };
-      }),
-    };
+    return { keys: this.#accepted.map(jsonWebKey) };
   }
 }
 
+/** Throws CredentialError unless one of these keys signed exactly this text. */
+export function verifyWith(keys: readonly TokenKey[], token: string, algorithm: string | undefined): void {
+  const end = token.lastIndexOf('.');
+  const text = Buffer.from(token.slice(0, end));
+  const signature = Buffer.from(token.slice(end + 1), 'base64url');
+  // A second spelling of the same signature would be a second token.
+  if (signature.toString('base64url') !== token.slice(end + 1)) throw new CredentialError('malformed signature');
+  for (const k of keys) {
+    if (k.algorithm !== algorithm) continue;
+    if (verify(k.hash, text, { key: k.key, dsaEncoding: 'ieee-p1363' }, signature)) return;
+  }
+  throw new CredentialError('error in cryptographic primitive');
+}
+
+export function jsonWebKey({ id, algorithm, key }: TokenKey): Readonly<Record<string, string>> {
+  const { kty, ...members } = key.export({ format: 'jwk' }) as Record<string, string>;
+  return { use: 'sig', kty: kty!, kid: id, alg: algorithm, ...members };
+}
+
 /** What /.well-known/openid-configuration serves. */
-export function openidConfiguration(issuer: string, jwksUri: string, keys: TokenKeys) {
+export function openidConfiguration(issuer: string, jwksUri: string, keys: TokenSigner) {
   return {
     issuer,
     jwks_uri: jwksUri,

@@ -4,7 +4,7 @@ import { parseTime } from '../../api/meta.ts';
 import type { Node, Pod, Secret, ServiceAccount } from '../../api/type/core-v1.ts';
 import type { ObjectMeta } from '../../api/type/meta-v1.ts';
 import type { Clock } from '../../base/clock.ts';
-import { decodeJws, type Jws, type TokenKeys } from './jws.ts';
+import { decodeJws, type Jws, type TokenSigner } from './jws.ts';
 import {
   CredentialError,
   credentialIdKey,
@@ -24,7 +24,7 @@ export interface ServiceAccountLookup {
 }
 
 export interface ServiceAccountTokenOptions {
-  readonly keys: TokenKeys;
+  readonly keys: TokenSigner;
   /** The first one signs; all are accepted. */
   readonly issuers: readonly string[];
   /** Audiences of this API server: what a legacy token, which names none, is good for. */
@@ -87,14 +87,30 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
   // Signatures checked before. What a token is bound to, its times and audiences are checked at every use.
   #young = new Map<string, Verified>();
   #old = new Map<string, Verified>();
+  #revision = 0;
 
   constructor(options: ServiceAccountTokenOptions) {
     this.#options = options;
   }
 
-  authenticateToken(token: string, audiences: readonly string[]): TokenIdentity | undefined {
+  authenticateToken(
+    token: string,
+    audiences: readonly string[],
+  ): TokenIdentity | undefined | Promise<TokenIdentity | undefined> {
+    this.#forgetWithKeys();
     const young = this.#young.get(token);
-    const verified = young ?? this.#old.get(token) ?? this.#verify(token);
+    const known = young ?? this.#old.get(token);
+    const verified = known ?? this.#verify(token);
+    if (verified instanceof Promise) return verified.then(v => this.#identify(token, v, audiences, false));
+    return this.#identify(token, verified, audiences, verified === young);
+  }
+
+  #identify(
+    token: string,
+    verified: Verified | undefined,
+    audiences: readonly string[],
+    isYoung: boolean,
+  ): TokenIdentity | undefined {
     if (!verified) return undefined;
     const { claims, user } = verified;
     const own = claims.kind === 'bound' && claims.audiences.length ? claims.audiences : this.#options.apiAudiences;
@@ -105,8 +121,16 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
       );
     if (claims.kind === 'bound') this.#checkBound(claims, user);
     else this.#checkLegacy(claims, token);
-    if (!young) this.#remember(token, verified);
+    if (!isYoung) this.#remember(token, verified);
     return { user, audiences: common };
+  }
+
+  #forgetWithKeys(): void {
+    const { revision } = this.#options.keys;
+    if (revision === this.#revision) return;
+    this.#revision = revision;
+    this.#young.clear();
+    this.#old.clear();
   }
 
   #remember(token: string, verified: Verified): void {
@@ -117,19 +141,15 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
     this.#young.set(token, verified);
   }
 
-  /** Undefined for what is none of our tokens; throws for one that somebody else signed. */
-  #verify(token: string): Verified | undefined {
+  /** Undefined for what is none of our tokens; throws or rejects for one that somebody else signed. */
+  #verify(token: string): Verified | undefined | Promise<Verified> {
     const jws = decodeJws(token);
     const issuer = jws?.claims.iss;
     if (!jws || typeof issuer !== 'string') return undefined;
     const legacy = issuer === legacyIssuer;
     if (!legacy && !this.#options.issuers.includes(issuer)) return undefined;
-    this.#options.keys.verify(token, jws);
-    const claims = legacy ? readLegacy(jws) : readBound(jws);
-    const { namespace, serviceAccount } = claims;
-    if (jws.claims.sub !== serviceAccountUsername(namespace, serviceAccount.name))
-      throw new CredentialError('sub claim was unexpected');
-    return { claims, user: userOf(claims, jws.claims.jti) };
+    const signed = this.#options.keys.verify(token, jws);
+    return signed ? signed.then(() => believed(jws, legacy)) : believed(jws, legacy);
   }
 
   #checkBound(claims: Bound, user: UserInfo): void {
@@ -183,6 +203,14 @@ export class ServiceAccountTokenAuthenticator implements TokenAuthenticator {
     const deletedMs = parseTime(metadata.deletionTimestamp);
     return deletedMs !== undefined && deletedMs < this.#options.clock.now() - deletionLeewayMs;
   }
+}
+
+function believed(jws: Jws, legacy: boolean): Verified {
+  const claims = legacy ? readLegacy(jws) : readBound(jws);
+  const { namespace, serviceAccount } = claims;
+  if (jws.claims.sub !== serviceAccountUsername(namespace, serviceAccount.name))
+    throw new CredentialError('sub claim was unexpected');
+  return { claims, user: userOf(claims, jws.claims.jti) };
 }
 
 function readBound({ claims }: Jws): Bound {

@@ -3,17 +3,18 @@
 import { FieldErrors, path } from '../../api/field-error.ts';
 import type { Draft } from '../../api/meta.ts';
 import { formatTime } from '../../api/meta.ts';
-import { badRequest, conflict, type GroupResource, invalid, notFound } from '../../api/status.ts';
+import { badRequest, conflict, type GroupResource, internalError, invalid, notFound } from '../../api/status.ts';
 import type { BoundObjectReference, TokenRequest } from '../../api/type/authentication-v1.ts';
 import type { ServiceAccount } from '../../api/type/core-v1.ts';
+import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
-import type { TokenKeys } from './jws.ts';
+import type { TokenSigner } from './jws.ts';
 import type { ServiceAccountLookup } from './service-account-token.ts';
 import { serviceAccountUsername } from './user.ts';
 
 export interface TokenIssuerOptions {
-  readonly keys: TokenKeys;
+  readonly keys: TokenSigner;
   readonly issuer: string;
   /** What a request that names no audience gets. */
   readonly apiAudiences: readonly string[];
@@ -24,6 +25,8 @@ export interface TokenIssuerOptions {
   readonly maxExpirationSeconds?: number;
   /** Gives tokens of old clients, which never reload them, a year; default true. */
   readonly extendExpiration?: boolean;
+  /** The most that may be given; default: a year. */
+  readonly longestSeconds?: number;
 }
 
 interface Ref {
@@ -66,9 +69,11 @@ export async function issueServiceAccountToken(
     (options.extendExpiration ?? true) &&
     expirationSeconds === warnOnlySeconds &&
     audiences.every(a => options.apiAudiences.includes(a));
-  const token = await options.keys.sign({
+  const token = await sign(options.keys, {
     aud: audiences,
-    exp: nowSeconds + (extended ? extendedSeconds : expirationSeconds),
+    exp:
+      nowSeconds +
+      (extended ? Math.min(extendedSeconds, options.longestSeconds ?? extendedSeconds) : expirationSeconds),
     iat: nowSeconds,
     iss: options.issuer,
     jti: randomUuid(options.random),
@@ -94,6 +99,14 @@ export async function issueServiceAccountToken(
     spec: { audiences, expirationSeconds, ...(boundObjectRef ? { boundObjectRef } : {}) },
     status: { token, expirationTimestamp: formatTime((nowSeconds + expirationSeconds) * 1000) },
   };
+}
+
+async function sign(keys: TokenSigner, claims: object): Promise<string> {
+  try {
+    return await keys.sign(claims);
+  } catch (error) {
+    throw internalError(`failed to generate token: ${messageOf(error)}`);
+  }
 }
 
 function checkMetadata(

@@ -1,7 +1,7 @@
 // A KMS plugin of version 2, over gRPC on a unix socket.
-import { credentials, Client as GrpcClient, type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '../../base/clock.ts';
 import { type Decoded, type Fields, type Input, Message } from '../../store/etcd-wire.ts';
+import { GrpcSocket } from '../grpc-socket.ts';
 
 export const annotationMessage = new Message({ key: [1, 'string'], value: [2, 'bytes'] });
 
@@ -39,38 +39,18 @@ export interface KmsPlugin {
 
 /** `endpoint`: unix:///path of the socket. */
 export function kmsPlugin(endpoint: string, timeoutMs: number, clock: Clock): KmsPlugin {
-  const client = new GrpcClient(`unix:${endpoint.replace(/^unix:\/\//, '')}`, credentials.createInsecure(), {
-    'grpc.default_authority': 'localhost',
-    'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 1000,
-  });
-  function call<I extends Fields, O extends Fields>(
+  const socket = new GrpcSocket(`unix:${endpoint.replace(/^unix:\/\//i, '')}`, timeoutMs, clock);
+  const call = <I extends Fields, O extends Fields>(
     method: string,
     request: Message<I>,
     response: Message<O>,
     input: Input<I>,
-  ): Promise<Decoded<O>> {
-    return new Promise((resolve, reject) => {
-      const asked = client.makeUnaryRequest(
-        `/v2.KeyManagementService/${method}`,
-        (value: Input<I>) => request.encode(value),
-        (bytes: Buffer) => response.decode(bytes),
-        input,
-        (error: ServiceError | null, answer?: Decoded<O>) => {
-          timer.cancel();
-          if (error)
-            reject(new Error(`rpc error: code = ${status[error.code]} desc = ${error.details}`, { cause: error }));
-          else resolve(answer!);
-        },
-      );
-      const timer = clock.after(timeoutMs, () => asked.cancel());
-    });
-  }
+  ): Promise<Decoded<O>> => socket.call(`/v2.KeyManagementService/${method}`, request, response, input);
   return {
     status: () => call('Status', statusRequest, statusResponse, {}),
     encrypt: (uid, plaintext) => call('Encrypt', encryptRequest, encryptResponse, { plaintext, uid }),
     decrypt: async (uid, wrapped) =>
       (await call('Decrypt', decryptRequest, decryptResponse, { ...wrapped, uid })).plaintext,
-    close: () => client.close(),
+    close: () => socket.close(),
   };
 }
