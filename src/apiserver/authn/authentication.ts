@@ -14,7 +14,7 @@ import type { Exchange } from '../http/exchange.ts';
 import { onlyGet } from '../respond.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
-import { clientCertificateAuthenticator, peerVerifier } from './client-certificate.ts';
+import { clientCertificateAuthenticator, peerVerifier, type VerifyPeer } from './client-certificate.ts';
 import { readAuthenticationConfiguration } from './configuration.ts';
 import { ExternalSigner } from './external-signer.ts';
 import { frontProxyAuthenticator } from './front-proxy.ts';
@@ -256,10 +256,10 @@ function requestAuthentication(
 }
 
 /** A connection's certificate is checked once. */
-function certificateOf(peer: Exchange['peer'], verify: ReturnType<typeof peerVerifier>): PeerCertificate | undefined {
+function certificateOf(peer: Exchange['peer'], verify: VerifyPeer): PeerCertificate | undefined {
   if (peer.memo === undefined) {
     const { certificate } = peer;
-    peer.memo = certificate ? remember(() => verify(certificate)) : null;
+    peer.memo = certificate ? remember(() => verify(certificate, peer.intermediates)) : null;
   }
   if (peer.memo instanceof CredentialError) throw peer.memo;
   return (peer.memo as PeerCertificate | null) ?? undefined;

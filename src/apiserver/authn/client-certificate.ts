@@ -2,7 +2,15 @@
 import type { X509Certificate } from 'node:crypto';
 import type { BucketCounts } from '../../base/bucket-counts.ts';
 import type { Clock } from '../../base/clock.ts';
-import { anyUsage, clientAuthUsage, isSignedBy, parseCertificate, parseCertificates } from '../../base/x509.ts';
+import {
+  anyUsage,
+  clientAuthUsage,
+  isSignedBy,
+  type ParsedCertificate,
+  parseCertificate,
+  parseCertificates,
+} from '../../base/x509.ts';
+import { extensionsOf, pathLengthOf } from '../../base/x509-extension.ts';
 import { type Authenticator, CredentialError, credentialIdKey, type PeerCertificate, type UserInfo } from './user.ts';
 
 const uidAttribute = '1.3.6.1.4.1.57683.2';
@@ -43,36 +51,116 @@ export interface PeerVerifierOptions {
   readonly clock: Clock;
 }
 
+/** `intermediates`: what the client showed besides its own certificate, in any order. */
+export type VerifyPeer = (certificate: X509Certificate, intermediates?: readonly X509Certificate[]) => PeerCertificate;
+
 /**
  * Tells whose certificate this is, where TLS alone cannot: it accepts both authorities on one port.
- * For certificates that an authority issued directly. Throws CredentialError for any other.
+ * Throws CredentialError for one that no authority stands behind.
  */
-export function peerVerifier(options: PeerVerifierOptions): (certificate: X509Certificate) => PeerCertificate {
+export function peerVerifier(options: PeerVerifierOptions): VerifyPeer {
   const authorities = [
     ...parseCertificates(options.frontProxyCaPem ?? '').map(ca => ({ ca, authority: 'frontProxy' as const })),
     ...parseCertificates(options.clientCaPem).map(ca => ({ ca, authority: 'client' as const })),
   ];
-  return certificate => {
-    const parsed = parseCertificate(certificate);
-    const nowMs = options.clock.now();
-    const issuer = authorities.find(a => isSignedBy(certificate, a.ca.certificate));
-    if (!issuer) throw new CredentialError('x509: certificate signed by unknown authority');
-    for (const { notBeforeMs, notAfterMs } of [parsed, issuer.ca]) {
-      if (nowMs < notBeforeMs || nowMs > notAfterMs)
-        throw new CredentialError('x509: certificate has expired or is not yet valid');
-    }
-    // Without the extension a certificate is good for everything.
-    const usages = parsed.extendedKeyUsages;
-    if (usages.length && !usages.some(u => u === clientAuthUsage || u === anyUsage))
-      throw new CredentialError('x509: certificate specifies an incompatible key usage');
-    const subject = (certificate.toLegacyObject() as unknown as { subject?: Record<string, unknown> }).subject;
-    const uid = subject?.[uidAttribute];
+  return (certificate, intermediates = []) => {
+    const leaf = parseCertificate(certificate);
+    const between = intermediates.slice(0, mostIntermediates).map(c => parseCertificate(c));
+    const { authority, notAfterMs } = new PathSearch(authorities, between, options.clock.now()).from(leaf, []);
+    const uid = uidOf(certificate);
     return {
-      ...parsed.subject,
-      fingerprint: parsed.fingerprint,
-      ...(typeof uid === 'string' ? { uid } : {}),
-      notAfterMs: Math.min(parsed.notAfterMs, issuer.ca.notAfterMs),
-      authority: issuer.authority,
+      ...leaf.subject,
+      fingerprint: leaf.fingerprint,
+      ...(uid === undefined ? {} : { uid }),
+      notAfterMs,
+      authority,
     };
   };
+}
+
+const mostIntermediates = 10;
+
+interface Authority {
+  readonly ca: ParsedCertificate;
+  readonly authority: 'client' | 'frontProxy';
+}
+
+interface Path {
+  readonly authority: Authority['authority'];
+  /** When the first of its certificates ends. */
+  readonly notAfterMs: number;
+}
+
+// Extensions that are looked at, or say nothing a check of clients is about; another critical one may mean anything.
+const handled = new Set([14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54].map(n => `2.5.29.${n}`));
+
+/** From a certificate to an authority, every certificate on the way valid and for clients. */
+class PathSearch {
+  readonly #authorities: readonly Authority[];
+  readonly #between: readonly ParsedCertificate[];
+  readonly #nowMs: number;
+
+  constructor(authorities: readonly Authority[], between: readonly ParsedCertificate[], nowMs: number) {
+    this.#authorities = authorities;
+    this.#between = between;
+    this.#nowMs = nowMs;
+  }
+
+  /** `below`: those that lead to this one. Throws CredentialError. */
+  from(certificate: ParsedCertificate, below: readonly ParsedCertificate[]): Path {
+    this.#check(certificate, below.length - 1);
+    let refusal: unknown;
+    const attempt = (find: () => Path): Path | undefined => {
+      try {
+        return find();
+      } catch (error) {
+        if (!(error instanceof CredentialError)) throw error;
+        refusal ??= error;
+        return undefined;
+      }
+    };
+    const path = [...below, certificate];
+    const issued = (by: ParsedCertificate) => isSignedBy(certificate.certificate, by.certificate);
+    for (const { ca, authority } of this.#authorities) {
+      const found = issued(ca)
+        ? attempt(() => {
+            this.#check(ca, path.length - 1);
+            return { authority, notAfterMs: ca.notAfterMs };
+          })
+        : undefined;
+      if (found) return { ...found, notAfterMs: Math.min(found.notAfterMs, certificate.notAfterMs) };
+    }
+    for (const next of this.#between) {
+      if (!next.isCa || path.some(c => c.fingerprint === next.fingerprint) || !issued(next)) continue;
+      const found = attempt(() => this.from(next, path));
+      if (found) return { ...found, notAfterMs: Math.min(found.notAfterMs, certificate.notAfterMs) };
+    }
+    throw refusal ?? new CredentialError('x509: certificate signed by unknown authority');
+  }
+
+  /** `between`: how many authorities stand between this one and the client's certificate; -1 for that itself. */
+  #check(
+    { certificate, notBeforeMs, notAfterMs, extendedKeyUsages: usages }: ParsedCertificate,
+    between: number,
+  ): void {
+    if (this.#nowMs < notBeforeMs || this.#nowMs > notAfterMs)
+      throw new CredentialError('x509: certificate has expired or is not yet valid');
+    // Without the extension a certificate is good for everything.
+    if (usages.length && !usages.some(u => u === clientAuthUsage || u === anyUsage))
+      throw new CredentialError('x509: certificate specifies an incompatible key usage');
+    const extensions = extensionsOf(certificate.raw);
+    if (extensions.some(e => e.critical && !handled.has(e.id)))
+      throw new CredentialError('x509: unhandled critical extension');
+    if (between > (pathLengthOf(extensions) ?? between))
+      throw new CredentialError('x509: too many intermediates for path length constraint');
+  }
+}
+
+/** Throws CredentialError unless there is one, or none. */
+function uidOf(certificate: X509Certificate): string | undefined {
+  const { subject } = certificate.toLegacyObject() as unknown as { subject?: Record<string, string | string[]> };
+  const uid = subject?.[uidAttribute];
+  if (Array.isArray(uid)) throw new CredentialError(`expected 1 UID, but found multiple: [${uid.join(' ')}]`);
+  if (uid === '') throw new CredentialError('UID cannot be an empty string');
+  return uid;
 }

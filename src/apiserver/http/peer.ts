@@ -19,4 +19,14 @@ export class PeerIdentity {
     if (this.#certificate === undefined) this.#certificate = this.#socket?.getPeerX509Certificate() ?? null;
     return this.#certificate ?? undefined;
   }
+
+  /** What it showed besides, to lead to an authority. */
+  get intermediates(): readonly X509Certificate[] {
+    const found: X509Certificate[] = [];
+    let at = this.certificate?.issuerCertificate;
+    for (; at && found.length < mostIntermediates; at = at.issuerCertificate) found.push(at);
+    return found;
+  }
 }
+
+const mostIntermediates = 10;

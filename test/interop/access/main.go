@@ -107,6 +107,8 @@ func main() {
 			cases[i].answer()
 		}
 		write(cases)
+	case "certificates":
+		write(certificates())
 	case "credentials":
 		cases := read[CredentialCase]()
 		for i := range cases {
