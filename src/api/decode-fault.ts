@@ -23,6 +23,13 @@ export function explainFault(typeName: string, value: unknown): StatusError {
   );
 }
 
+/** What does not fit in a value of this type, in Go's words; undefined when all fits. */
+export function faultIn(typeName: string, value: unknown): string | undefined {
+  const walk = new Walk();
+  walk.struct(typeName, value, '', '');
+  return walk.fault;
+}
+
 /** Adds the paths of fields the type does not have, in the order they stand in. */
 export function findUnknown(typeName: string, value: unknown, unknown: string[]): void {
   const walk = new Walk();

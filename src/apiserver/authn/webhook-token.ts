@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { TokenReviewStatus } from '../../api/type/authentication-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
+import { type ReviewKind, readReview } from '../extension/review-answer.ts';
 import type { TokenCacheCounts } from './metrics.ts';
 import { CredentialError, type TokenAuthenticator, type TokenIdentity } from './user.ts';
 
@@ -69,7 +70,8 @@ async function ask(
   };
   let status: TokenReviewStatus | undefined;
   try {
-    ({ status } = (await post(review, timeoutMs)) as { status?: TokenReviewStatus });
+    const kind: ReviewKind = { group: 'authentication.k8s.io', version, kind: 'TokenReview' };
+    ({ status } = readReview<{ status?: TokenReviewStatus }>(await post(review, timeoutMs), kind));
   } catch (error) {
     throw new CredentialError(messageOf(error), { cause: error });
   }

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import { defaultBuckets } from '../../base/metrics.ts';
+import { type ReviewKind, readReview } from '../extension/review-answer.ts';
 import type { Attributes, Authorizer, ResolvedRules, RuleResolver, Verdict } from './authorizer.ts';
 import type { WebhookPlan } from './configuration.ts';
 import { conditionBindings, conditionsHold, reviewBody, reviewSpec, verdictOf } from './kernel/access-review.ts';
@@ -67,7 +68,8 @@ export class WebhookAuthorizer implements Authorizer, RuleResolver {
     const startMs = clock.monotonic();
     let verdict: Verdict;
     try {
-      verdict = verdictOf(await post(body, plan.timeoutMs));
+      const review: ReviewKind = { group: 'authorization.k8s.io', version: plan.version, kind: 'SubjectAccessReview' };
+      verdict = verdictOf(readReview(await post(body, plan.timeoutMs), review));
     } catch (error) {
       const message = messageOf(error);
       const result = message.includes('context deadline exceeded') ? 'timeout' : 'error';
@@ -78,7 +80,7 @@ export class WebhookAuthorizer implements Authorizer, RuleResolver {
     }
     this.#asked('success', startMs);
     const keptMs = verdict.decision === 'allow' ? plan.authorizedMs : plan.unauthorizedMs;
-    if (keptMs > 0 && key.length <= longestKept) {
+    if (!verdict.error && keptMs > 0 && key.length <= longestKept) {
       if (this.#kept.size >= mostKept) this.#kept.delete(this.#kept.keys().next().value!);
       this.#kept.set(key, { verdict, untilMs: clock.monotonic() + keptMs });
     }

@@ -6,8 +6,10 @@ import { posix } from 'node:path';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
 import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
+import { quote } from '../../base/quote.ts';
 import { parseExactJson } from '../../base/whole-number.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
+import { noTypeMeta } from '../body-format.ts';
 import type { ApiContext } from '../context.ts';
 import { currentTrace, traceHeaders } from '../observe/trace.ts';
 import { type Address, resolveService } from './service-endpoint.ts';
@@ -24,6 +26,14 @@ interface Destination {
   readonly host: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+interface Answer {
+  readonly code: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+const isSuccess = ({ code }: Answer) => code >= 200 && code < 300;
 
 const firstRetryMs = 500;
 const retryFactor = 1.5;
@@ -57,9 +67,9 @@ export class WebhookClient {
     try {
       url = urlOf(config) + query;
       const destination = await this.#identified(this.#locate(config, query));
-      const { code, answer } = await this.#send(destination, text, timeoutMs);
-      if (code >= 200 && code < 300) return parse(answer);
-      throw refused(code, answer);
+      const answer = await this.#send(destination, text, timeoutMs);
+      if (isSuccess(answer)) return parse(answer);
+      throw refused(answer);
     } catch (error) {
       if (error instanceof Refused) throw error.status;
       throw new Error(`Post ${JSON.stringify(url)}: ${(error as Error).message}`, { cause: error });
@@ -81,16 +91,25 @@ export class WebhookClient {
     body: unknown,
     timeoutMs: number,
     retryMs: number,
-    read: (answer: string) => T,
+    read: (answer: Answer) => T,
   ): Promise<T> {
     const { clock, random } = this.#options.context;
     const text = Buffer.from(JSON.stringify(body));
+    // Asking again does not make a bad answer better.
+    const readOnce = (answer: Answer): T => {
+      try {
+        return read(answer);
+      } catch (error) {
+        throw error instanceof Refused ? new Unreadable(error) : error;
+      }
+    };
     for (let attempt = 1, waitMs = retryMs; ; attempt++, waitMs *= retryFactor) {
       try {
-        const { code, answer } = await this.#send(await destinationOf(access, timeoutMs), text, timeoutMs);
-        if (code >= 200 && code < 300) return read(answer);
-        throw refused(code, answer);
+        const answer = await this.#send(await destinationOf(access, timeoutMs), text, timeoutMs);
+        if (!isSuccess(answer)) throw refused(answer);
+        return readOnce(answer);
       } catch (error) {
+        if (error instanceof Unreadable) throw error.refused.status;
         const said = error instanceof Refused ? error.status : asPostError(access, error as Error, timeoutMs);
         if (attempt === mostAttempts || !mayHelp(said)) throw said;
       }
@@ -133,7 +152,7 @@ export class WebhookClient {
     return at({ host, port: Number(url.port || 443) }, host, url.href, url.pathname);
   }
 
-  async #send(to: Destination, body: Buffer, timeoutMs: number): Promise<{ code: number; answer: string }> {
+  async #send(to: Destination, body: Buffer, timeoutMs: number): Promise<Answer> {
     const { clock } = this.#options.context;
     const controller = new AbortController();
     const timer = clock.after(timeoutMs, () => controller.abort());
@@ -148,7 +167,7 @@ export class WebhookClient {
         throw error;
       });
       code = answered.code;
-      receivedBytes = Buffer.byteLength(answered.answer);
+      receivedBytes = Buffer.byteLength(answered.text);
       return answered;
     } catch (error) {
       if (controller.signal.aborted) throw new Error('context deadline exceeded');
@@ -162,7 +181,7 @@ export class WebhookClient {
     }
   }
 
-  #once(to: Destination, body: Buffer, signal: AbortSignal): Promise<{ code: number; answer: string }> {
+  #once(to: Destination, body: Buffer, signal: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const options: RequestOptions = {
         method: 'POST',
@@ -192,7 +211,13 @@ export class WebhookClient {
           if (size > maxAnswerBytes) request.destroy(new Error('http: response body too large'));
           else chunks.push(chunk);
         });
-        response.on('end', () => resolve({ code: response.statusCode ?? 0, answer: Buffer.concat(chunks).toString() }));
+        response.on('end', () =>
+          resolve({
+            code: response.statusCode ?? 0,
+            contentType: response.headers['content-type'] ?? '',
+            text: Buffer.concat(chunks).toString(),
+          }),
+        );
         response.on('error', reject);
       });
       request.end(body);
@@ -247,8 +272,8 @@ const asPostError = (access: ClusterAccess, error: Error, timeoutMs: number): Er
 /** Trouble that passes: a connection that broke, a server that says it is busy. */
 function mayHelp(error: Error): boolean {
   if (!(error instanceof StatusError)) return /connection reset|EOF/.test(error.message);
-  const { code } = error;
-  return code === 500 || code === 504 || code === 429;
+  const { code, reason } = error;
+  return reason === 'InternalError' || reason === 'Timeout' || code === 429;
 }
 
 /** As Go's client joins paths: no empty part, no slash at the end. */
@@ -269,12 +294,25 @@ class Refused extends Error {
   }
 }
 
-function parse(text: string): unknown {
+/** An answer that was given and cannot be understood. */
+class Unreadable extends Error {
+  readonly refused: Refused;
+  constructor(refused: Refused) {
+    super(refused.message);
+    this.refused = refused;
+  }
+}
+
+function parse({ code, contentType, text }: Answer): unknown {
+  const unreadable = (message: string, cause?: unknown) =>
+    new Refused(new StatusError(500, 'InternalError', message, {}, { cause }));
+  if (!text) throw unreadable(`0-length response with status code: ${code} and content type: ${contentType}`);
   try {
     return parseExactJson(text);
   } catch (error) {
-    const message = `couldn't get version/kind; json parse error: ${(error as Error).message}`;
-    throw new Refused(new StatusError(500, 'InternalError', message, {}, { cause: error }));
+    // What is no object is none in YAML, too, which Go tries.
+    if (/^[\w-]+$/.test(text.trim())) throw unreadable(noTypeMeta(text.trim()), error);
+    throw unreadable(`couldn't get version/kind; json parse error: ${(error as Error).message}`, error);
   }
 }
 
@@ -292,19 +330,24 @@ const words: Readonly<Record<number, string>> = {
 };
 
 /** What a client makes of an answer that is no success. */
-function refused(code: number, text: string): Refused {
+function refused({ code, contentType, text }: Answer): Refused {
   try {
     const status = JSON.parse(text) as { kind?: string; message?: string };
     if (status.kind === 'Status' && status.message) return new Refused(StatusError.from(status as never));
   } catch {
     // Not a Status.
   }
-  const message =
-    code === 400 && text
-      ? text
-      : (words[code] ??
-        (code >= 500
-          ? `an error on the server (${JSON.stringify(text.trim() || 'unknown')}) has prevented the request from succeeding`
-          : `the server responded with the status code ${code} but did not return more information`));
-  return new Refused(new StatusError(code, '', message));
+  // Only what calls itself text is shown.
+  const said = contentType === '' || contentType.startsWith('text/') ? text.trim() : '';
+  const reason = code === 504 ? 'Timeout' : code >= 500 && code !== 503 ? 'InternalError' : '';
+  return new Refused(new StatusError(code, reason, wordsOf(code, said)));
+}
+
+function wordsOf(code: number, said: string): string {
+  if (said && (code === 400 || code === 403)) return said;
+  const known = words[code];
+  if (known) return known;
+  return code >= 500
+    ? `an error on the server (${quote(said || 'unknown')}) has prevented the request from succeeding`
+    : `the server responded with the status code ${code} but did not return more information`;
 }

@@ -107,6 +107,12 @@ func main() {
 			cases[i].answer()
 		}
 		write(cases)
+	case "reviews":
+		cases := read[ReviewCase]()
+		for i := range cases {
+			cases[i].answer()
+		}
+		write(cases)
 	case "certificates":
 		write(certificates())
 	case "credentials":

@@ -4,7 +4,7 @@ import { MATCH_CONDITIONS_BUDGET, PER_CALL_LIMIT } from '../../../api/cel/cel.ts
 import * as t from '../../../api/cel/type.ts';
 import type { FieldSelector } from '../../../api/field-selector.ts';
 import type { LabelOperator, Selector } from '../../../api/label-selector.ts';
-import type { SubjectAccessReviewSpec } from '../../../api/type/authorization-v1.ts';
+import type { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from '../../../api/type/authorization-v1.ts';
 import type { Attributes, Verdict } from '../authorizer.ts';
 
 export type ReviewVersion = 'v1' | 'v1beta1';
@@ -15,7 +15,7 @@ export function reviewSpec(a: Attributes): SubjectAccessReviewSpec {
   return {
     ...(a.isResource
       ? { resourceAttributes: resourceAttributes(a) }
-      : { nonResourceAttributes: { path: a.path, verb: a.verb } }),
+      : { nonResourceAttributes: { ...(a.path ? { path: a.path } : {}), ...(a.verb ? { verb: a.verb } : {}) } }),
     ...(user.name ? { user: user.name } : {}),
     ...(user.groups.length ? { groups: user.groups } : {}),
     ...(user.extra && Object.keys(user.extra).length ? { extra: user.extra } : {}),
@@ -57,21 +57,31 @@ const labelRequirements = ({ requirements }: Selector) =>
 
 /** The body to send. v1beta1 calls the groups `group`. */
 export function reviewBody(version: ReviewVersion, spec: SubjectAccessReviewSpec): object {
-  const { groups, ...rest } = spec;
+  const { groups, user, resourceAttributes: on, nonResourceAttributes: at, ...rest } = spec;
+  const older = {
+    ...(on ? { resourceAttributes: on } : { nonResourceAttributes: at }),
+    ...(user ? { user } : {}),
+    ...(groups ? { group: groups } : {}),
+    ...rest,
+  };
   return {
     kind: 'SubjectAccessReview',
     apiVersion: `authorization.k8s.io/${version}`,
     metadata: {},
-    spec: version === 'v1' ? spec : { ...rest, ...(groups ? { group: groups } : {}) },
+    spec: version === 'v1' ? spec : older,
     status: { allowed: false },
   };
 }
 
-/** Throws an error for an answer that says nothing or two things. */
-export function verdictOf(answer: unknown): Verdict {
-  const { status } = (answer ?? {}) as { status?: { allowed?: boolean; denied?: boolean; reason?: string } };
+/** What an answer decides; one that says two things denies. */
+export function verdictOf({ status }: { readonly status?: Partial<SubjectAccessReviewStatus> }): Verdict {
   const { allowed = false, denied = false, reason = '' } = status ?? {};
-  if (allowed && denied) throw new Error('webhook subject access review returned both allow and deny response');
+  if (allowed && denied)
+    return {
+      decision: 'deny',
+      reason: '',
+      error: 'webhook subject access review returned both allow and deny response',
+    };
   return { decision: denied ? 'deny' : allowed ? 'allow' : 'noOpinion', reason };
 }
 
