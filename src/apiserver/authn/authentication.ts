@@ -187,7 +187,7 @@ function foreignTokens(deps: Bases): TokenAuthenticator[] {
     const measured = metrics && context.featureEnabled('StructuredAuthenticationConfigurationJWKSMetrics');
     const fetches = measured ? new JwksFetches(metrics, clock) : undefined;
     const make = (from: typeof jwt) =>
-      oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock, fetches });
+      oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock, log, fetches });
     let oidc = make(jwt);
     tokens.push({ authenticateToken: (token, audiences) => oidc.authenticateToken(token, audiences) });
     const apply = (text: string) => {

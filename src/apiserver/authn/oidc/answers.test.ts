@@ -27,7 +27,7 @@ const otherwise: readonly [expression: string, why: string][] = [
   ['string(timestamp(claims.exp))', 'the error names no types'],
   ['claims.roles.split(",")', 'the documentation maps groups so'],
 ];
-const believed = { verifyToken: async () => {} };
+const believed = { ready: async () => {}, verifyToken: async () => {} };
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 async function answerTo({ jwt, header, claims }: Answer): Promise<unknown> {

@@ -46,7 +46,9 @@ export class DistributedClaims {
     const { header, claims } = jws;
     const fault = headerFault(header) ?? claimsFault(audiences, claims, this.#clock.now());
     if (fault) throw new Error(`verify distributed claim token: oidc: ${fault}`);
-    await this.#keysOf(jws.claims.iss).verifyToken(text, header);
+    const keys = this.#keysOf(jws.claims.iss);
+    await keys.ready();
+    await keys.verifyToken(text, header);
     if (claims[claim] === undefined) throw new Error(`could not find distributed claim ${quote(claim)}`);
     return claims[claim];
   }
@@ -55,7 +57,7 @@ export class DistributedClaims {
     const { certificateAuthority: ca } = this.#jwt.issuer;
     const keys =
       this.#issuers.get(url) ??
-      new IssuerKeys({ url, audiences: [], ...(ca ? { certificateAuthority: ca } : {}) }, this.#clock);
+      new IssuerKeys({ url, audiences: [], ...(ca ? { certificateAuthority: ca } : {}) }, { clock: this.#clock });
     this.#issuers.set(url, keys);
     return keys;
   }

@@ -1,10 +1,14 @@
 // The keys of a token issuer, as its discovery document leads to them.
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { jsonFault } from '../../../api/json-syntax.ts';
+import { isPlain } from '../../../api/patch/plain.ts';
+import { messageOf } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
+import type { Log } from '../../../base/log.ts';
 import { quote } from '../../../base/quote.ts';
 import { CredentialError } from '../user.ts';
 import type { JwtAuthenticator } from './configuration.ts';
-import { getText } from './issuer-request.ts';
+import { get, type IssuerAnswer } from './issuer-request.ts';
 import type { JwksFetches } from './jwks-fetches.ts';
 
 // A token with an unknown key must not make us ask the issuer each time.
@@ -15,21 +19,34 @@ interface Key {
   readonly key: KeyObject;
 }
 
+export interface IssuerKeysOptions {
+  readonly clock: Clock;
+  readonly log?: Log | undefined;
+  readonly fetches?: JwksFetches | undefined;
+}
+
 export class IssuerKeys {
   readonly #issuer: JwtAuthenticator['issuer'];
-  readonly #clock: Clock;
-  readonly #fetches: JwksFetches | undefined;
+  readonly #options: IssuerKeysOptions;
+  readonly #discovery: Attempts;
+  readonly #fetching: Attempts;
+  #jwksUri: string | undefined;
   #keys: readonly Key[] = [];
-  #asking: Promise<void> | undefined;
-  #askedMs: number | undefined;
 
-  constructor(issuer: JwtAuthenticator['issuer'], clock: Clock, fetches?: JwksFetches) {
+  constructor(issuer: JwtAuthenticator['issuer'], options: IssuerKeysOptions) {
     this.#issuer = issuer;
-    this.#clock = clock;
-    this.#fetches = fetches;
+    this.#options = options;
+    this.#discovery = new Attempts(options.clock, () => this.#discover());
+    this.#fetching = new Attempts(options.clock, () => this.#fetch());
   }
 
-  /** Rejects with CredentialError unless one of the issuer's keys signed this token. */
+  /** Rejects with CredentialError as long as the issuer cannot be found: none of its tokens is looked at. */
+  async ready(): Promise<void> {
+    if (this.#jwksUri === undefined) await this.#discovery.make();
+    if (this.#jwksUri === undefined) throw new CredentialError('oidc: authenticator not initialized');
+  }
+
+  /** Rejects with CredentialError unless one of the issuer's keys signed this token. Only once it is ready. */
   verifyToken(token: string, { alg = '', kid }: { readonly alg?: string; readonly kid?: string }): Promise<void> {
     const end = token.lastIndexOf('.');
     const signature = Buffer.from(token.slice(end + 1), 'base64url');
@@ -37,61 +54,113 @@ export class IssuerKeys {
   }
 
   async #verify(text: Buffer, signature: Buffer, algorithm: string, keyId: string | undefined): Promise<void> {
-    if (this.#signed(text, signature, algorithm, keyId)) return;
-    if (this.#asking || this.#askedMs === undefined || this.#clock.monotonic() - this.#askedMs >= retryMs) {
-      this.#asking ??= this.#ask().finally(() => {
-        this.#asking = undefined;
-      });
-      await this.#asking;
-      if (this.#signed(text, signature, algorithm, keyId)) return;
-    }
-    throw new CredentialError('oidc: verify token: failed to verify signature: failed to verify id token signature');
+    const signed = () =>
+      this.#keys.some(k => (!keyId || !k.id || k.id === keyId) && isSigned(k.key, algorithm, text, signature));
+    if (signed()) return;
+    const error = await this.#fetching.make();
+    if (signed()) return;
+    const why = error ? `fetching keys ${error}` : 'failed to verify id token signature';
+    throw new CredentialError(`oidc: verify token: failed to verify signature: ${why}`);
   }
 
-  #signed(text: Buffer, signature: Buffer, algorithm: string, keyId: string | undefined): boolean {
-    return this.#keys.some(k => (!keyId || !k.id || k.id === keyId) && isSigned(k.key, algorithm, text, signature));
-  }
-
-  async #ask(): Promise<void> {
-    this.#askedMs = this.#clock.monotonic();
+  async #discover(): Promise<void> {
     const { url, discoveryURL } = this.#issuer;
     try {
       const at = discoveryURL ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
-      const document = JSON.parse(await this.#get(at)) as { issuer?: string; jwks_uri?: string };
+      const answer = await this.#get(at);
+      if (!isFine(answer)) throw new Error(`${answer.status}: ${answer.text}`);
+      const document = readJson<{ issuer?: string; jwks_uri?: string }>(answer, 'provider discovery object');
       if (document.issuer !== url)
         throw new Error(
-          `issuer did not match the issuer returned by provider, expected ${JSON.stringify(url)} got ${JSON.stringify(document.issuer)}`,
+          `oidc: issuer did not match the issuer returned by provider, expected ${quote(url)} got ${quote(document.issuer ?? '')}`,
         );
-      const keySet = await this.#getKeySet(document.jwks_uri ?? '');
-      const { keys = [] } = JSON.parse(keySet) as { keys?: { kid?: string; use?: string }[] };
-      this.#keys = keys
-        .filter(k => !k.use || k.use === 'sig')
-        .flatMap(jwk => {
-          try {
-            return { id: jwk.kid, key: createPublicKey({ key: jwk as never, format: 'jwk' }) };
-          } catch {
-            return [];
-          }
-        });
+      if (!document.jwks_uri) throw new Error('provider did not return JWKS URL');
+      this.#jwksUri = document.jwks_uri;
     } catch (error) {
-      throw new CredentialError(`oidc: authenticator not initialized: ${(error as Error).message}`);
-    }
-  }
-
-  async #getKeySet(url: string): Promise<string> {
-    try {
-      const text = await this.#get(url);
-      this.#fetches?.succeeded(this.#issuer.url, text);
-      return text;
-    } catch (error) {
-      this.#fetches?.failed(this.#issuer.url);
+      this.#options.log?.warn('an issuer of tokens is not healthy', { issuer: url, error: messageOf(error) });
       throw error;
     }
   }
 
-  #get(url: string): Promise<string> {
-    if (!url.startsWith('https://')) return Promise.reject(new Error(`get ${quote(url)}: https is needed`));
-    return getText({ url, ca: this.#issuer.certificateAuthority, clock: this.#clock });
+  async #fetch(): Promise<void> {
+    const { fetches } = this.#options;
+    const { url } = this.#issuer;
+    try {
+      const answer = await this.#get(this.#jwksUri!);
+      if (!isFine(answer)) throw new Error(`oidc: get keys failed: ${answer.status} ${answer.text}`);
+      const { keys = [] } = readJson<{ keys?: { kid?: string; use?: string }[] }>(answer, 'keys', ` ${answer.text}`);
+      fetches?.succeeded(url, answer.text);
+      this.#keys = keys.filter(k => !k.use || k.use === 'sig').flatMap(jwk => keyOf(jwk) ?? []);
+    } catch (error) {
+      fetches?.failed(url);
+      throw error;
+    }
+  }
+
+  async #get(url: string): Promise<IssuerAnswer> {
+    if (!url.startsWith('https://')) throw new Error(`Get ${quote(url)}: https is needed`);
+    return get({ url, ca: this.#issuer.certificateAuthority, clock: this.#options.clock });
+  }
+}
+
+/** Something that is attempted by all who want it at once, and not again before some time. */
+class Attempts {
+  readonly #clock: Clock;
+  readonly #attempt: () => Promise<void>;
+  #running: Promise<void> | undefined;
+  #beganMs: number | undefined;
+  #error = '';
+
+  constructor(clock: Clock, attempt: () => Promise<void>) {
+    this.#clock = clock;
+    this.#attempt = attempt;
+  }
+
+  /** What went wrong with the last attempt; '' for nothing. */
+  async make(): Promise<string> {
+    const due = this.#beganMs === undefined || this.#clock.monotonic() - this.#beganMs >= retryMs;
+    if (this.#running || due) {
+      if (!this.#running) this.#beganMs = this.#clock.monotonic();
+      this.#running ??= this.#attempt()
+        .then(
+          () => {
+            this.#error = '';
+          },
+          error => {
+            this.#error = messageOf(error);
+          },
+        )
+        .finally(() => {
+          this.#running = undefined;
+        });
+      await this.#running;
+    }
+    return this.#error;
+  }
+}
+
+const isFine = ({ status }: IssuerAnswer) => status.startsWith('200 ');
+
+/** Throws an error in the words of Go's library. */
+function readJson<T extends object>({ contentType, text }: IssuerAnswer, what: string, shown = ''): T {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isPlain(value) ? (value as T) : ({} as T);
+  } catch (error) {
+    const why = jsonFault(Buffer.from(text)) ?? messageOf(error);
+    const said = contentType.split(';', 1)[0] === 'application/json';
+    const before = said
+      ? 'got Content-Type = application/json, but could not unmarshal as JSON'
+      : `expected Content-Type = application/json, got ${quote(contentType)}`;
+    throw new Error(`oidc: failed to decode ${what}: ${before}: ${why}${shown}`);
+  }
+}
+
+function keyOf(jwk: { readonly kid?: string }): Key | undefined {
+  try {
+    return { id: jwk.kid, key: createPublicKey({ key: jwk as never, format: 'jwk' }) };
+  } catch {
+    return undefined;
   }
 }
 

@@ -15,8 +15,22 @@ export interface IssuerRequest {
   readonly clock: Clock;
 }
 
+export interface IssuerAnswer {
+  /** `404 Not Found`. */
+  readonly status: string;
+  readonly contentType: string;
+  readonly text: string;
+}
+
 /** The body of a 200. Rejects with an error that begins with `Get "URL": `. */
-export function getText({ url, ca, headers, clock }: IssuerRequest): Promise<string> {
+export async function getText(request: IssuerRequest): Promise<string> {
+  const { status, text } = await get(request);
+  if (status.startsWith('200 ')) return text;
+  throw new Error(`Get ${quote(request.url)}: ${status}`);
+}
+
+/** Whatever is answered. Rejects with an error that begins with `Get "URL": `. */
+export function get({ url, ca, headers, clock }: IssuerRequest): Promise<IssuerAnswer> {
   const failed = (why: string) => new Error(`Get ${quote(url)}: ${why}`);
   const scheme = URL.parse(url)?.protocol.slice(0, -1) ?? '';
   if (scheme !== 'https' && scheme !== 'http')
@@ -35,10 +49,13 @@ export function getText({ url, ca, headers, clock }: IssuerRequest): Promise<str
         if (size > maxBytes) request.destroy(new Error('response too large'));
         else chunks.push(chunk);
       });
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString());
-        else reject(failed(String(response.statusCode)));
-      });
+      response.on('end', () =>
+        resolve({
+          status: `${response.statusCode} ${response.statusMessage}`,
+          contentType: response.headers['content-type'] ?? '',
+          text: Buffer.concat(chunks).toString(),
+        }),
+      );
       response.on('error', reject);
     });
     request.end();

@@ -359,3 +359,46 @@ test('groups that a token only refers to are asked of their source, which signs 
     await source.stop();
   }
 });
+
+test('an issuer that cannot be found, or has no keys to give, is told of in the words of Kubernetes', async () => {
+  let document: string | undefined;
+  let keys = '';
+  let code = 200;
+  const provider = await startTestExtension((request, response) => {
+    response.writeHead(code, { 'content-type': 'application/json' });
+    response.end(request.url === '/keys' ? keys : document);
+  });
+  const found = () => JSON.stringify({ issuer: provider.url, jwks_uri: `${provider.url}/keys` });
+  const refusal = async () => {
+    const certificateAuthority = Buffer.from(provider.caBundle, 'base64').toString();
+    const issuerThere = { url: provider.url, audiences: ['k8s'], certificateAuthority };
+    const config = jwt({ username: { claim: 'sub', prefix: '' } }, { issuer: issuerThere });
+    const said = await identify(config, tokenOf({ iss: provider.url })).catch(error => error.message);
+    return String(said).replace('oidc: ', '');
+  };
+  try {
+    for (const text of [
+      'x',
+      '',
+      JSON.stringify({ issuer: 'https://other' }),
+      JSON.stringify({ issuer: provider.url }),
+    ]) {
+      document = text;
+      assert.equal(await refusal(), 'authenticator not initialized');
+    }
+    document = found();
+    code = 404;
+    assert.equal(await refusal(), 'authenticator not initialized');
+    code = 200;
+    const before = 'verify token: failed to verify signature:';
+    keys = '{"keys":[]}';
+    assert.equal(await refusal(), `${before} failed to verify id token signature`);
+    keys = 'x';
+    assert.equal(
+      await refusal(),
+      `${before} fetching keys oidc: failed to decode keys: got Content-Type = application/json, but could not unmarshal as JSON: invalid character 'x' looking for beginning of value x`,
+    );
+  } finally {
+    await provider.stop();
+  }
+});

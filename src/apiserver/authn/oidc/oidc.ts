@@ -1,5 +1,6 @@
 // Tokens of OpenID Connect issuers.
 import type { Clock } from '../../../base/clock.ts';
+import type { Log } from '../../../base/log.ts';
 import { decodeJws } from '../jws.ts';
 import { CredentialError, type TokenAuthenticator, type UserInfo } from '../user.ts';
 import { userOf } from './claims.ts';
@@ -16,17 +17,25 @@ export interface OidcOptions {
   /** Tokens of other issuers are good for this server, whatever audience they name. */
   readonly apiAudiences: readonly string[];
   readonly clock: Clock;
+  readonly log?: Log | undefined;
   readonly fetches?: JwksFetches | undefined;
 }
 
 /** Throws an error that names what is wrong with the configuration. */
-export function oidcAuthenticator({ jwt, ownIssuers, apiAudiences, clock, fetches }: OidcOptions): TokenAuthenticator {
+export function oidcAuthenticator({
+  jwt,
+  ownIssuers,
+  apiAudiences,
+  clock,
+  log,
+  fetches,
+}: OidcOptions): TokenAuthenticator {
   const issuers = new Map(
     compileAuthenticators(jwt, ownIssuers).map(compiled => [
       compiled.source.issuer.url,
       {
         compiled,
-        keys: new IssuerKeys(compiled.source.issuer, clock, fetches),
+        keys: new IssuerKeys(compiled.source.issuer, { clock, log, fetches }),
         distributed: new DistributedClaims(compiled.source, clock),
       },
     ]),
@@ -46,7 +55,7 @@ export function oidcAuthenticator({ jwt, ownIssuers, apiAudiences, clock, fetche
 
 interface Issuer {
   readonly compiled: CompiledAuthenticator;
-  readonly keys: Pick<IssuerKeys, 'verifyToken'>;
+  readonly keys: Pick<IssuerKeys, 'ready' | 'verifyToken'>;
   readonly distributed: Pick<DistributedClaims, 'expand'>;
 }
 
@@ -56,6 +65,7 @@ export async function identify(
   token: string,
   nowMs: number,
 ): Promise<UserInfo> {
+  await keys.ready();
   const { header, claims } = decodeJws(token)!;
   const fault = headerFault(header) ?? claimsFault(compiled.source.issuer.audiences, claims, nowMs);
   if (fault) throw new CredentialError(`oidc: verify token: oidc: ${fault}`);
