@@ -52,7 +52,7 @@ export function accessCalls(
       const account = { namespace: call.key.namespace ?? '', name: call.key.name };
       const request = await bodyOf(call, tokenRequest);
       await admitCall(call, 'CREATE', request);
-      return issueServiceAccountToken(authentication.issuer(), account, request);
+      return issueServiceAccountToken(authentication.issuer(), account, request, call.context.warn);
     },
   };
   return new Map(Object.entries(calls).map(([name, answer]) => [name, async call => created(await answer(call))]));

@@ -52,6 +52,7 @@ export async function issueServiceAccountToken(
   options: TokenIssuerOptions,
   account: { readonly namespace: string; readonly name: string },
   request: Draft<TokenRequest>,
+  warn: (message: string) => void = () => {},
 ): Promise<TokenRequest> {
   const { lookup, clock } = options;
   const owner = lookup.serviceAccount(account.namespace, account.name);
@@ -61,6 +62,8 @@ export async function issueServiceAccountToken(
   const asked = Number(request.spec?.expirationSeconds ?? defaultSeconds);
   validateExpiration(asked);
   const expirationSeconds = Math.min(asked, options.maxExpirationSeconds || asked);
+  if (expirationSeconds < asked)
+    warn(`requested expiration of ${asked} seconds shortened to ${expirationSeconds} seconds`);
   const boundObjectRef = request.spec?.boundObjectRef as BoundObjectReference | undefined;
   const binding = boundObjectRef ? bind(lookup, account, boundObjectRef) : {};
 
