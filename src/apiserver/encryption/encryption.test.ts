@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createDecipheriv } from 'node:crypto';
+import { createDecipheriv, createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { aesCbc, aesGcm, expand, extendedNonceGcm, secretbox } from './cipher.ts
 import { readEncryptionConfiguration } from './configuration.ts';
 import { EncryptedStore } from './encrypted-store.ts';
 import { Encryption } from './encryption.ts';
-import { startTestKms } from './test-kms.ts';
+import { startTestKms, type TestKms } from './test-kms.ts';
 import { identity, PrefixTransformers, type Transformer } from './transformer.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'encryption-'));
@@ -256,6 +256,65 @@ test('configurations are checked', () => {
   assert.throws(() => readEncryptionConfiguration(`${header}resource: []`), /unknown field "resource"/);
 });
 
+// What k8s.io/apiserver says of such plugins.
+test('a KMS plugin that is not well may still encrypt; what it may not say is refused', async () => {
+  const kms = await startTestKms(join(directory, 'odd.sock'));
+  const plan = configuration(one(['secrets'], { kms: { apiVersion: 'v2', name: 'p', endpoint: kms.endpoint } }));
+  const attempt = async (given: Partial<TestKms>): Promise<[health: string, write: string]> => {
+    Object.assign(kms, { keyId: '1', healthz: 'ok', version: 'v2', encrypted: {} }, given);
+    const { encryption, write } = world(plan);
+    const said = (promise: Promise<unknown>) =>
+      promise.then(
+        () => '',
+        error => error.message.replace('kms-provider-0: kmsv2 Provider p is not healthy, error: ', ''),
+      );
+    try {
+      await encryption.start();
+      return [
+        await said(encryption.checks[0]!.check() as Promise<void>),
+        await said(write('/registry/secrets/a/a', 'x')),
+      ];
+    } finally {
+      encryption.stop();
+    }
+  };
+  const none = 'got unexpected nil transformer';
+  const hash = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+  const unrotated = (why: string) => [`failed to rotate DEK: ${why}`, none];
+  const long = 'x'.repeat(1025);
+  try {
+    assert.deepEqual(await attempt({}), ['', '']);
+    assert.deepEqual(await attempt({ version: 'v2beta1' }), ['', '']);
+    assert.deepEqual(await attempt({ version: 'v1' }), ['expected KMSv2 API version v2, got v1', '']);
+    assert.deepEqual(await attempt({ healthz: 'bad' }), ['got unexpected healthz status: bad', '']);
+    assert.deepEqual(await attempt({ keyId: '' }), ['got invalid KMSv2 KeyID hash "": keyID is empty', none]);
+    assert.deepEqual(await attempt({ keyId: long }), [
+      `got invalid KMSv2 KeyID hash "${hash(long)}": keyID is 1025 bytes, which exceeds the max size of 1024`,
+      none,
+    ]);
+    for (const [encrypted, why] of [
+      [{ keyId: '' }, 'failed to validate key id: keyID is empty'],
+      [{ keyId: '2' }, `keyIDHash of status "${hash('1')}" and of encrypt "${hash('2')}" differ`],
+      [{ ciphertext: Buffer.alloc(0) }, 'failed to validate encrypted DEK source: encrypted DEK source is empty'],
+      [
+        { ciphertext: Buffer.alloc(1025) },
+        'failed to validate encrypted DEK source: encrypted DEK source is 1025 bytes, which exceeds the max size of 1024',
+      ],
+      [
+        { annotations: [{ key: 'a', value: Buffer.alloc(1) }] },
+        'failed to validate annotations: annotations: Invalid value: "a": should be a domain with at least two segments separated by dots',
+      ],
+      [
+        { annotations: [{ key: '', value: Buffer.alloc(1) }] },
+        'failed to validate annotations: annotations: Required value',
+      ],
+    ] as const)
+      assert.deepEqual(await attempt({ encrypted }), unrotated(why));
+  } finally {
+    kms.stop();
+  }
+});
+
 test('a KMS plugin wraps a seed; its key may change; who reads later asks it once a seed', async () => {
   const kms = await startTestKms(join(directory, 'kms.sock'));
   const plan = configuration(
@@ -264,7 +323,7 @@ test('a KMS plugin wraps a seed; its key may change; who reads later asks it onc
   const first = world(plan);
   const later = world(plan, first.inner);
   try {
-    await assert.rejects(first.write('/registry/secrets/a/a', 'x'), /nothing to encrypt with/);
+    await assert.rejects(first.write('/registry/secrets/a/a', 'x'), /got unexpected nil transformer/);
     await first.encryption.start();
     for (const name of ['a', 'b']) await first.write(`/registry/secrets/ns/${name}`, `secret ${name}`);
     assert.ok((await first.raw('/registry/secrets/ns/a')).toString('latin1').startsWith('k8s:enc:kms:v2:mine:'));
@@ -291,11 +350,14 @@ test('a KMS plugin wraps a seed; its key may change; who reads later asks it onc
     assert.equal(Buffer.from(entries[2]!.value).toString(), 'secret c');
     assert.equal(kms.calls.Decrypt, 2);
     const [check] = later.encryption.checks;
-    assert.equal(check!.name, 'kms-provider-0');
+    assert.equal(check!.name, 'kms-providers');
     await check!.check();
     kms.healthz = 'no';
     await later.clock.advance(20_000);
-    await assert.rejects(async () => check!.check(), /got unexpected healthz status: no/);
+    await assert.rejects(
+      async () => check!.check(),
+      /^Error: kms-provider-0: kmsv2 Provider mine is not healthy, error: got unexpected healthz status: no$/,
+    );
   } finally {
     first.encryption.stop();
     later.encryption.stop();

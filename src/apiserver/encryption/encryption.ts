@@ -1,5 +1,6 @@
 // Encryption at rest of one server: which transformer is for which resource, replaced as a whole when the file changes.
 import type { Resource } from '../../api/resource.ts';
+import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
@@ -130,20 +131,16 @@ export class Encryption {
     );
   }
 
+  /** One for all: with a file that is followed there may be others later. */
   #healthChecks(): HealthCheck[] {
-    const { kms } = this.#provision;
-    // One for all, since with a file that is followed there may be others later.
-    if (this.#deps.options.file)
-      return [
-        {
-          name: 'kms-providers',
-          live: true,
-          check: async () => {
-            for (const provider of this.#provision.kms) await provider.check();
-          },
-        },
-      ];
-    return kms.map((provider, i) => ({ name: `kms-provider-${i}`, live: true, check: () => provider.check() }));
+    if (!this.#deps.options.file && !this.#provision.kms.length) return [];
+    const check = async () => {
+      const errors: string[] = [];
+      for (const [i, provider] of this.#provision.kms.entries())
+        await provider.check().catch(error => errors.push(`kms-provider-${i}: ${messageOf(error)}`));
+      if (errors.length) throw new Error(errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`);
+    };
+    return [{ name: 'kms-providers', live: true, check }];
   }
 
   #transformerFor(key: string): Transformer | undefined {

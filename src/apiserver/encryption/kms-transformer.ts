@@ -1,11 +1,14 @@
 // Envelope encryption by KMS v2: values are encrypted here with a seed that a plugin has wrapped. Every value carries the
 // wrapped seed, so that reading needs the plugin once a seed, and writing only when its key changes.
 import { createHash } from 'node:crypto';
+import { FieldErrors, path } from '../../api/field-error.ts';
 import { formatTime } from '../../api/meta.ts';
+import { isDns1123Subdomain } from '../../api/name-rule.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import { quote } from '../../base/quote.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
 import { Message } from '../../store/etcd-wire.ts';
 import { aesGcm, extendedNonceGcm } from './cipher.ts';
@@ -90,7 +93,10 @@ export class KmsTransformer implements Transformer {
     const known = this.#checked;
     const age = known ? clock.monotonic() - known.atMs : Number.POSITIVE_INFINITY;
     if (!known || age >= (known.error ? healthBadMs : healthGoodMs)) {
-      const error = await plugin.status().then(complaintOf, messageOf);
+      const error = await plugin
+        .status()
+        .then(status => this.#judge(status))
+        .catch(messageOf);
       this.#checked = { atMs: clock.monotonic(), error };
     }
     if (this.#checked!.error) throw new Error(this.#checked!.error);
@@ -98,7 +104,7 @@ export class KmsTransformer implements Transformer {
 
   toStorage(value: Uint8Array, key: string): Buffer {
     const state = this.#state;
-    if (!state) throw new Error(`kms provider ${this.#options.name}: nothing to encrypt with: ${this.#why}`);
+    if (!state) throw new Error('got unexpected nil transformer');
     const nowMs = this.#options.clock.now();
     if (nowMs >= state.expiresMs)
       throw new Error(
@@ -160,17 +166,31 @@ export class KmsTransformer implements Transformer {
 
   async #poll(): Promise<void> {
     const { plugin, clock, log, name } = this.#options;
+    this.#why = await plugin
+      .status()
+      .then(status => this.#judge(status))
+      .catch(messageOf);
+    if (this.#stopped) return;
+    if (this.#why) log.warn('a KMS plugin is not well', { provider: name, error: this.#why });
+    this.#timer = clock.after(this.#why ? badPollMs : goodPollMs, () => void this.#poll());
+  }
+
+  /**
+   * What is wrong with the plugin; '' for nothing. Its key is taken all the same: what says it is not well may still
+   * wrap seeds.
+   */
+  async #judge({ version, healthz, keyId }: KmsStatus): Promise<string> {
+    const before = `kmsv2 Provider ${this.#options.name} is not healthy, error: `;
+    const invalid = keyFault(keyId);
+    if (invalid) return `${before}got invalid KMSv2 KeyID hash ${quote(keyId && hashOf(keyId))}: ${invalid}`;
     try {
-      const status = await plugin.status();
-      const complaint = complaintOf(status);
-      if (complaint) throw new Error(complaint);
-      await this.#takeKey(status.keyId);
-      this.#why = '';
+      await this.#takeKey(keyId);
     } catch (error) {
-      this.#why = messageOf(error);
-      if (!this.#stopped) log.warn('a KMS plugin is not well', { provider: name, error: this.#why });
+      return `${before}failed to rotate DEK: ${messageOf(error)}`;
     }
-    if (!this.#stopped) this.#timer = clock.after(this.#why ? badPollMs : goodPollMs, () => void this.#poll());
+    if (healthz !== 'ok') return `${before}got unexpected healthz status: ${healthz}`;
+    const known = version === 'v2' || version === 'v2beta1';
+    return known ? '' : `${before}expected KMSv2 API version v2, got ${version}`;
   }
 
   /** A seed for the plugin's key of the moment; the one in use lives on while the key stays. */
@@ -182,9 +202,13 @@ export class KmsTransformer implements Transformer {
     }
     const seed = random.bytes(seedBytes);
     const wrapped = await plugin.encrypt(randomUuid(random), seed);
-    checkWrapped(wrapped);
+    checkSource(wrapped.ciphertext, wrapped.keyId, wrapped.annotations);
+    // Which key it was, status tells: with another, nobody would know when to change the seed.
+    if (wrapped.keyId !== keyId)
+      throw new Error(
+        `keyIDHash of status ${quote(hashOf(keyId))} and of encrypt ${quote(hashOf(wrapped.keyId))} differ`,
+      );
     const transformer = extendedNonceGcm(seed, random);
-    // Told by the plugin last, this is what the seed is wrapped with: the next status will say so, too.
     const state = {
       keyId: wrapped.keyId,
       encryptedDekSource: wrapped.ciphertext,
@@ -210,9 +234,8 @@ type Envelope = ReturnType<typeof parse>;
 
 function parse(stored: Uint8Array) {
   const value = envelope.decode(Buffer.from(stored.buffer, stored.byteOffset, stored.length));
-  if (!value.encryptedData.length) throw new Error('encrypted data is empty after unmarshal');
-  if (!value.encryptedDekSource.length) throw new Error('encrypted dek source is empty');
-  if (!value.keyId) throw new Error('keyID is empty');
+  if (!value.encryptedData.length) throw new Error('encrypted data is empty');
+  checkSource(value.encryptedDekSource, value.keyId, value.annotations);
   return value;
 }
 
@@ -239,33 +262,40 @@ function idOf({ encryptedDekSource, keyId, annotations, sourceType }: Wrapped): 
 
 const hashOf = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
-/** '' for a plugin that is well. */
-function complaintOf({ version, healthz, keyId }: KmsStatus): string {
-  if (healthz !== 'ok') return `got unexpected healthz status: ${healthz}`;
-  if (version !== 'v2' && version !== 'v2beta1')
-    return `unsupported KMS plugin API version ${JSON.stringify(version)}: want v2`;
-  if (!keyId) return 'failed to validate key_id: keyID is empty';
-  if (Buffer.byteLength(keyId) > longestKeyIdBytes)
-    return `failed to validate key_id: keyID is ${Buffer.byteLength(keyId)} bytes, which exceeds the max size of ${longestKeyIdBytes}`;
-  return '';
+function keyFault(keyId: string): string {
+  if (!keyId) return 'keyID is empty';
+  const size = Buffer.byteLength(keyId);
+  return size > longestKeyIdBytes ? `keyID is ${size} bytes, which exceeds the max size of ${longestKeyIdBytes}` : '';
 }
 
-function checkWrapped({
-  ciphertext,
-  keyId,
-  annotations,
-}: {
-  ciphertext: Uint8Array;
-  keyId: string;
-  annotations: Annotations;
-}) {
-  if (!keyId) throw new Error('got unexpected empty keyID');
-  if (!ciphertext.length) throw new Error('encrypted dek source is empty');
-  if (ciphertext.length > longestSourceBytes)
-    throw new Error(
-      `encrypted dek source is ${ciphertext.length} bytes, which exceeds the max size of ${longestSourceBytes}`,
-    );
+/** Throws for what a plugin may not say of a wrapped seed. */
+function checkSource(source: Uint8Array, keyId: string, annotations: Annotations): void {
+  const ofSource = sourceFault(source.length);
+  if (ofSource) throw new Error(`failed to validate encrypted DEK source: ${ofSource}`);
+  const ofKey = keyFault(keyId);
+  if (ofKey) throw new Error(`failed to validate key id: ${ofKey}`);
+  const errors = new FieldErrors();
+  for (const { key } of annotations) checkDomain(key, errors);
+  const [wrong] = errors.list;
+  if (wrong) throw new Error(`failed to validate annotations: ${wrong.field}: ${wrong.message}`);
   const size = annotations.reduce((sum, { key, value }) => sum + Buffer.byteLength(key) + value.length, 0);
   if (size > longestAnnotationsBytes)
-    throw new Error(`total size of annotations is ${size}, which exceeds the max size of ${longestAnnotationsBytes}`);
+    throw new Error(
+      `failed to validate annotations: total size of annotations is ${size}, which exceeds the max size of ${longestAnnotationsBytes}`,
+    );
+}
+
+function sourceFault(size: number): string {
+  if (!size) return 'encrypted DEK source is empty';
+  return size > longestSourceBytes
+    ? `encrypted DEK source is ${size} bytes, which exceeds the max size of ${longestSourceBytes}`
+    : '';
+}
+
+function checkDomain(key: string, errors: FieldErrors): void {
+  const at = path('annotations');
+  if (!key) errors.required(at);
+  else if (isDns1123Subdomain(key).length) for (const why of isDns1123Subdomain(key)) errors.invalid(at, key, why);
+  else if (!key.includes('.'))
+    errors.invalid(at, key, 'should be a domain with at least two segments separated by dots');
 }

@@ -7,6 +7,9 @@ export interface TestKms {
   readonly endpoint: string;
   keyId: string;
   healthz: string;
+  version: string;
+  /** What it says else of what it encrypts. */
+  encrypted: object;
   /** Calls by method. */
   readonly calls: Record<string, number>;
   stop(): void;
@@ -17,7 +20,15 @@ const mask = (bytes: Uint8Array, keyId: string) =>
 
 export async function startTestKms(socket: string, keyId = 'key-1'): Promise<TestKms> {
   const calls: Record<string, number> = { Status: 0, Encrypt: 0, Decrypt: 0 };
-  const kms: TestKms = { endpoint: `unix://${socket}`, keyId, healthz: 'ok', calls, stop: () => stop() };
+  const kms: TestKms = {
+    endpoint: `unix://${socket}`,
+    keyId,
+    healthz: 'ok',
+    version: 'v2',
+    encrypted: {},
+    calls,
+    stop: () => stop(),
+  };
   const counted = (name: string, method: TestMethod): TestMethod => ({
     ...method,
     answer(request) {
@@ -29,7 +40,7 @@ export async function startTestKms(socket: string, keyId = 'key-1'): Promise<Tes
     Status: {
       request: new Message({}),
       response: new Message({ version: [1, 'string'], healthz: [2, 'string'], keyId: [3, 'string'] }),
-      answer: () => ({ version: 'v2', healthz: kms.healthz, keyId: kms.keyId }),
+      answer: () => ({ version: kms.version, healthz: kms.healthz, keyId: kms.keyId }),
     },
     Encrypt: {
       request: new Message({ plaintext: [1, 'bytes'], uid: [2, 'string'] }),
@@ -38,6 +49,7 @@ export async function startTestKms(socket: string, keyId = 'key-1'): Promise<Tes
         ciphertext: mask(plaintext, kms.keyId),
         keyId: kms.keyId,
         annotations: [{ key: 'version.example.com', value: Buffer.from('1') }],
+        ...kms.encrypted,
       }),
     },
     Decrypt: {
