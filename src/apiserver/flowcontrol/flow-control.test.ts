@@ -332,10 +332,27 @@ test('by size a list takes a seat for each 100 kB of what it gives', () => {
   assert.equal(seats('/api/v1/pods'), 10, 'as many as any request may have');
   assert.equal(seats('/api/v1/pods?limit=100'), 4);
   assert.equal(seats('/api/v1/pods?limit=10'), 1);
-  assert.equal(seats('/api/v1/pods?limit=100&labelSelector=a'), 10);
+  assert.equal(seats('/api/v1/pods?limit=100&labelSelector=a'), 9);
   assert.equal(seats('/api/v1/pods?fieldSelector=metadata.name%3Dx'), 1);
   assert.equal(seats('/api/v1/pods?watch=1&sendInitialEvents=true'), 10);
-  assert.equal(seats('/api/v1/pods?watch=1'), 1);
+  assert.equal(seats('/api/v1/pods?watch=1&resourceVersion=7'), 1);
+  assert.equal(seats('/api/v1/pods?watch=1'), 10, 'it begins with what there is');
+  assert.equal(seats('/api/v1/pods?watch=1&resourceVersion=0'), 10);
+  assert.equal(seats('/api/v1/pods?watch=1&fieldSelector=metadata.name%3Dx'), 1);
+});
+
+test('pages of what is selected are as wide as half of what there is', () => {
+  const { admit } = bench({ size: 1201, bytes: 601_701, bySize: true });
+  const seats = (query: string) => {
+    const pass = admit(pod, 'GET', `/api/v1/pods?${query}`) as Pass;
+    pass.done();
+    return pass.seats;
+  };
+  const widths = { 'limit=1': 4, 'limit=100': 4, 'limit=900': 5, 'limit=5000': 7, 'limit=0': 7, 'limit=x': 10 };
+  for (const [limit, wide] of Object.entries(widths)) assert.equal(seats(`labelSelector=a&${limit}`), wide, limit);
+  assert.equal(seats('fieldSelector=metadata.namespace%3Da&limit=100'), 4);
+  assert.equal(seats('labelSelector=a&limit=100&resourceVersion=0'), 1);
+  assert.equal(seats('labelSelector=a&resourceVersion=0'), 7);
 });
 
 test('who is turned away again and again is told to wait longer', async () => {
@@ -368,9 +385,9 @@ test('lists and writes are as wide as their resource is large and watched; seats
   const wide = admit(pod, 'GET', '/api/v1/pods') as Pass;
   assert.equal(wide.seats, 5);
   assert.equal((admit(pod, 'GET', '/api/v1/pods?limit=100') as Pass).seats, 1);
-  assert.equal((admit(pod, 'GET', '/api/v1/pods?limit=100&labelSelector=a') as Pass).seats, 5);
+  assert.equal((admit(pod, 'GET', '/api/v1/pods?limit=100&labelSelector=a') as Pass).seats, 3);
   assert.equal((admit(pod, 'GET', '/api/v1/pods?fieldSelector=metadata.name%3Dx') as Pass).seats, 1);
-  assert.equal((admit(pod, 'GET', '/api/v1/pods?watch=1') as Pass).seats, 1);
+  assert.equal((admit(pod, 'GET', '/api/v1/pods?watch=1&resourceVersion=7') as Pass).seats, 1);
   assert.equal((admit(pod, 'GET', '/api/v1/pods?watch=1&sendInitialEvents=true') as Pass).seats, 5);
   assert.equal(admit(pod, 'GET', '/api/v1/namespaces/a/pods/p/log'), undefined);
   assert.equal(admit(pod, 'POST', '/api/v1/namespaces/a/pods/p/exec'), undefined);

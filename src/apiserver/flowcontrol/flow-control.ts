@@ -11,7 +11,7 @@ import { FlowCounts, SchemaState } from './flow-schema.ts';
 import { type Gate, type Inflight, kindOf, tooMany } from './inflight.ts';
 import { byPrecedence } from './kernel/classify.ts';
 import { FlowMemo } from './kernel/flow-memo.ts';
-import { listWidth, plainWidth, sizeWidth, type Width, writeWidth } from './kernel/width.ts';
+import { listWidth, plainWidth, sizeWidth, type Width, widestWidth, writeWidth } from './kernel/width.ts';
 import { boundLevels, divideSeats, LevelState } from './level-state.ts';
 import { Pass } from './pass.ts';
 
@@ -170,7 +170,8 @@ export class FlowControl implements Gate {
     if (!info.isResource) return plainWidth;
     switch (info.verb) {
       case 'watch':
-        if (!isTrue(query.get('sendInitialEvents'))) return plainWidth;
+        // Without a version, or with the oldest one, it begins with what there is.
+        if (Number(query.get('resourceVersion') ?? 0) > 0 && !isTrue(query.get('sendInitialEvents'))) return plainWidth;
         return this.#listWidth(info, query, widest);
       case 'list':
         return this.#listWidth(info, query, widest);
@@ -199,8 +200,11 @@ export class FlowControl implements Gate {
     const fields = query.get('fieldSelector');
     if (info.name || (fields && /(^|,)metadata\.name==?[^,]/.test(fields))) return widthOf(1);
     const limit = Number(query.get('limit') ?? 0);
-    // Selecting looks at all there is, however little it finds.
-    const looked = limit > 0 && !fields && !query.get('labelSelector') ? Math.min(limit, stored) : stored;
+    if (!Number.isInteger(limit)) return widestWidth(widest);
+    const page = limit > 0 && info.verb === 'list' ? Math.min(limit, stored) : stored;
+    // Selecting looks at more than it finds: for a page, half of what there is.
+    const selects = Boolean(fields || query.get('labelSelector')) && query.get('resourceVersion') !== '0';
+    const looked = selects ? Math.max(page, stored / 2) : page;
     return widthOf(looked);
   }
 

@@ -41,3 +41,6 @@ export function writeWidth(watchers: number, widest: number): Width {
 }
 
 export const plainWidth = one;
+
+/** Of what cannot be told. */
+export const widestWidth = (widest: number): Width => ({ ...one, initialSeats: widest });
