@@ -14,6 +14,8 @@ import { createCa, issueCertificate } from '../../src/base/x509.ts';
 
 export interface RealServer {
   readonly api: Caller;
+  /** As who has a token. */
+  as(token: string): Caller;
   stop(): Promise<void>;
 }
 
@@ -24,10 +26,18 @@ export interface RealServerOptions {
   readonly etcd: string;
   /** Who authenticates, authorizes and has the namespaces. Its superuser is theirs. */
   readonly home: TestServer;
+  /** More of its own, without the dashes. */
+  readonly flags?: Readonly<Record<string, string>>;
 }
 
 /** Resolves once it says it is ready. */
-export async function startRealServer({ program, name, etcd, home }: RealServerOptions): Promise<RealServer> {
+export async function startRealServer({
+  program,
+  name,
+  etcd,
+  home,
+  flags: more,
+}: RealServerOptions): Promise<RealServer> {
   const directory = mkdtempSync(join(tmpdir(), `k8ts-${name}-`));
   const kubectl = kubectlFor(home);
   const file = (base: string, text: string) => {
@@ -56,6 +66,7 @@ export async function startRealServer({ program, name, etcd, home }: RealServerO
     kubeconfig: kubectl.config,
     'authentication-kubeconfig': kubectl.config,
     'authorization-kubeconfig': kubectl.config,
+    ...more,
   };
   const flags = Object.entries(args).map(([flag, value]) => `--${flag}=${value}`);
   const child = spawn(program, [name, ...flags], { cwd: directory, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -80,7 +91,7 @@ export async function startRealServer({ program, name, etcd, home }: RealServerO
         r => r.code,
         () => 0,
       );
-      if (code === 200) return { api, stop };
+      if (code === 200) return { api, as: token => caller({ url, ca: ca.certificatePem, token }), stop };
       await systemClock.sleep(50);
     }
   } catch (error) {
