@@ -160,8 +160,9 @@ test('a webhook gets lists of events, again when it had trouble', async () => {
     const chunks: Buffer[] = [];
     request.on('data', (c: Buffer) => chunks.push(c));
     request.on('end', () => {
-      response.writeHead(++calls === 1 ? 500 : 200).end();
-      if (calls === 1) return;
+      const trouble = [500, 400][calls++];
+      response.writeHead(trouble ?? 200).end();
+      if (trouble) return;
       posted.push(JSON.parse(Buffer.concat(chunks).toString()));
       if (posted.flatMap(l => l.items).some(e => e.verb === 'create' && e.stage === 'ResponseComplete'))
         arrived.resolve();

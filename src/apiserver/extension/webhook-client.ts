@@ -81,9 +81,10 @@ export class WebhookClient {
     return this.#insist(access, body, timeoutMs, retryMs, parse);
   }
 
-  /** The same, whatever the server answers. */
+  /** The same, whatever the server answers, again whatever is wrong; `retryMs`: the wait before the second attempt. */
   deliver(access: ClusterAccess, body: unknown, timeoutMs: number, retryMs: number): Promise<void> {
-    return this.#insist(access, body, timeoutMs, retryMs, () => {});
+    const read = () => {};
+    return this.#insist(access, body, timeoutMs, retryMs, read, () => true);
   }
 
   async #insist<T>(
@@ -92,6 +93,7 @@ export class WebhookClient {
     timeoutMs: number,
     retryMs: number,
     read: (answer: Answer) => T,
+    helps: (error: Error) => boolean = mayHelp,
   ): Promise<T> {
     const { clock, random } = this.#options.context;
     const text = Buffer.from(JSON.stringify(body));
@@ -111,7 +113,7 @@ export class WebhookClient {
       } catch (error) {
         if (error instanceof Unreadable) throw error.refused.status;
         const said = error instanceof Refused ? error.status : asPostError(access, error as Error, timeoutMs);
-        if (attempt === mostAttempts || !mayHelp(said)) throw said;
+        if (attempt === mostAttempts || !helps(said)) throw said;
       }
       await clock.sleep(waitMs * (1 + retryJitter * random.next()));
     }
