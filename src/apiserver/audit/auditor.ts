@@ -5,6 +5,7 @@ import { internalError } from '../../api/status.ts';
 import type { Event, Policy } from '../../api/type/audit-v1.ts';
 import type { Status } from '../../api/type/meta-v1.ts';
 import type { Clock } from '../../base/clock.ts';
+import { quote } from '../../base/quote.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
 import type { UserInfo } from '../authn/user.ts';
 import { constraintOf } from '../authz/impersonation.ts';
@@ -12,6 +13,7 @@ import { decodeYamlOrJson } from '../body-format.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
 import { negotiate } from '../negotiation.ts';
+import { PlainRefusal } from '../plain-refusal.ts';
 import { selectedName } from '../request-attributes.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { auditIdOf } from './audit-id.ts';
@@ -278,7 +280,9 @@ class AuditedRequest implements Audited {
   #insist(kept: boolean): void {
     if (kept) return;
     this.#options.counts?.rejected();
-    throw internalError(new Error('failed to store audit event'));
+    const why = 'failed to store audit event';
+    const text = `Internal Server Error: ${quote(this.exchange.uri)}: ${why}\n`;
+    throw new PlainRefusal(internalError(new Error(why)), text);
   }
 
   refuse(info: RequestInfo): void {

@@ -10,6 +10,7 @@ import { coreV1 } from '../../api/refs.ts';
 import type { Event, EventList } from '../../api/type/audit-v1.ts';
 import { settle, systemClock, VirtualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
+import { ask } from '../test-request.ts';
 import { startTestServer } from '../test-server.ts';
 import { DeliveringSink, type DeliveryOptions } from './delivering-sink.ts';
 import { legacyLine } from './kernel/legacy-line.ts';
@@ -217,6 +218,9 @@ test('a strict sink that fails refuses requests as they arrive; a blocking one i
     const create = () => http.create(coreV1.configmaps, { metadata: { name: 'c', namespace: 'default' } });
     await assert.rejects(create(), { code: 500, message: /failed to store audit event/ });
     assert.match(await server.server.metrics.text(), /\napiserver_audit_requests_rejected_total 1\n/);
+    const path = '/api/v1/namespaces/default/configmaps';
+    const refused = await ask(server, path, { method: 'POST', body: { metadata: { name: 'c' } } });
+    assert.equal(refused.body.toString(), `Internal Server Error: "${path}": failed to store audit event\n`);
     works = true;
     await create();
     const got = http.get(coreV1.configmaps, { namespace: 'default', name: 'c' }).then(() => {
