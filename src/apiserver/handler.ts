@@ -13,6 +13,7 @@ import type { Gate, Passage } from './flowcontrol/inflight.ts';
 import type { Exchange } from './http/exchange.ts';
 import { isLongRunning } from './long-running.ts';
 import type { RequestMetrics } from './metrics.ts';
+import type { Filter } from './observe/filter-seconds.ts';
 import { runTraced } from './observe/trace.ts';
 import type { Tracer } from './observe/tracer.ts';
 import { unknownPath } from './plain-refusal.ts';
@@ -53,7 +54,8 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
   return arrived => {
     const audited = options.auditor?.begin(arrived);
     const exchange = audited?.exchange ?? arrived;
-    if (!audited) exchange.extraHeaders = { 'audit-id': auditIdOf(exchange, context.random) };
+    const auditId = audited?.exchange.auditId ?? auditIdOf(exchange, context.random);
+    if (!audited) exchange.extraHeaders = { 'audit-id': auditId };
     const startMs = context.clock.monotonic();
     let info: RequestInfo | undefined;
     let passage: Passage | undefined;
@@ -89,7 +91,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       if (deadline?.isPast && info) metrics.dropped(info, 504);
       // What was turned away before is counted by who did so.
       if (reached || !info?.isResource) metrics.observe(info, exchange, code, startMs);
-      if (trace) tracer!.end(trace, { info, exchange, code, endMs: context.clock.monotonic() });
+      if (trace) tracer!.end(trace, { info, exchange, auditId, code, endMs: context.clock.monotonic() });
       leave();
     }
 
@@ -110,8 +112,13 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       done(500);
     }
 
-    function timed(part: Exclude<keyof Spent, 'totalMs' | 'steps'>): void {
-      spent[part] = context.clock.monotonic() - markMs;
+    /** A filter is done, and the next one begins. Others time themselves than those counted here. */
+    function timed(filter: Filter, part: Exclude<keyof Spent, 'totalMs' | 'steps'> | undefined, counted = false): void {
+      const nowMs = context.clock.monotonic();
+      if (part) spent[part] = nowMs - markMs;
+      if (counted) metrics.filtered(filter, nowMs - markMs);
+      trace?.filter(filter, markMs, nowMs);
+      markMs = nowMs;
     }
 
     function leave(): void {
@@ -137,17 +144,15 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         if (guarded && (!who || who.name === anonymousUser)) arrived.endConnection?.();
       }
       if (!who) throw unauthorized();
-      timed('authenticationMs');
-      markMs = context.clock.monotonic();
+      timed('authentication', 'authenticationMs');
       const noted = audited?.identify(info, who);
       if (noted) await noted;
-      if (audited) metrics.filtered('audit', markMs);
+      if (audited) timed('audit', undefined, true);
       if (deadline?.isPast) {
         done(504);
         return;
       }
       let user: UserInfo;
-      markMs = context.clock.monotonic();
       try {
         const becoming = options.impersonate(exchange, who, info);
         user = becoming instanceof Promise ? await becoming : becoming;
@@ -155,27 +160,21 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       } catch (error) {
         throw error instanceof StatusError ? unsniffed(error) : error;
       }
-      if (user !== who) {
-        audited?.actsAs(user);
-        timed('impersonationMs');
-      }
-      metrics.filtered(impersonating, markMs);
-      markMs = context.clock.monotonic();
+      if (user !== who) audited?.actsAs(user);
+      timed(impersonating, user === who ? undefined : 'impersonationMs', true);
       try {
         const entering = options.gate?.admit(info, user, exchange, startMs);
         passage = entering instanceof Promise ? await entering : entering;
       } catch (error) {
-        timed('queueMs');
+        timed('priorityandfairness', 'queueMs');
         metrics.dropped(info, error instanceof StatusError ? error.code : 500);
         throw error;
       }
-      timed('queueMs');
-      trace?.step('authentication and fairness', startMs, context.clock.monotonic());
-      markMs = context.clock.monotonic();
+      timed('priorityandfairness', 'queueMs');
       const attributes = attributesOf(info, user, exchange.query);
       const answer = context.authorizer.authorize(attributes);
       const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;
-      timed('authorizationMs');
+      timed('authorization', 'authorizationMs');
       if (error && decision !== 'allow') {
         failAuthorization(exchange, error);
         return;

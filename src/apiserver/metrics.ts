@@ -23,7 +23,7 @@ export interface RequestMetrics {
   /** A watch or a stream began; it counts until its exchange closes, and a watch lasts until then. */
   began(info: RequestInfo, exchange: Pick<Exchange, 'onClose'>, startMs: number): void;
   /** What a step before the handlers took. */
-  filtered(filter: Filter, startMs: number): void;
+  filtered(filter: Filter, ms: number): void;
 }
 
 const latencyBuckets = [
@@ -122,6 +122,7 @@ export function requestMetrics(
     'apiserver_request_aborts_total',
     '[ALPHA] Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope',
   );
+  const filters: { [F in Filter]?: BucketCounts } = {};
   const running = new Map<string, { readonly labels: Record<string, string>; value: number }>();
   metrics.source(
     'apiserver_longrunning_requests',
@@ -178,8 +179,9 @@ export function requestMetrics(
         ...{ code: String(code), component: 'apiserver', group, resource, scope, subresource, verb, version },
       }));
     },
-    filtered(filter, startMs) {
-      filterSeconds(metrics, filter).observe((clock.monotonic() - startMs) / 1000);
+    filtered(filter, ms) {
+      filters[filter] ??= filterSeconds(metrics, filter);
+      filters[filter].observe(ms / 1000);
     },
     began(info, exchange, startMs) {
       const { group, version, resource, subresource } = info;
@@ -290,7 +292,8 @@ export function methodOf(verb: string, subresource: string): string {
   return connected.has(subresource) ? 'CONNECT' : (own(methods, verb) ?? verb.toUpperCase());
 }
 
-function scopeOf({ isResource, verb, name, namespace }: RequestInfo): string {
+/** How much a request is about: one object, a namespace, all. */
+export function scopeOf({ isResource, verb, name, namespace }: RequestInfo): string {
   if (!isResource) return '';
   if (name || verb === 'create') return 'resource';
   return namespace ? 'namespace' : 'cluster';

@@ -45,7 +45,7 @@ export interface AuditCounts {
 /** One request under audit. */
 export interface Audited {
   /** To be used in place of the request's own. */
-  readonly exchange: Exchange;
+  readonly exchange: Exchange & { readonly auditId: string };
   /**
    * Who asks is known. A promise when a sink has to be waited for; throws (or rejects with) 500 when a strict one could
    * not take the event.

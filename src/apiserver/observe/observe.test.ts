@@ -227,6 +227,8 @@ test('spans of sampled requests go to the collector, in the trace that the clien
     'POST /api/v1/namespaces/{:namespace}/configmaps',
     'store create',
     '/registry/configmaps/default/traced',
+    ...['constrainedimpersonation', 'priorityandfairness', 'authorization', 'Create', 'http.target', configMaps],
+    ...['audit-id', 'client.address', 'http.response.body.size', 'api-version', 'user-agent'],
   ])
     assert.ok(all.includes(text), text);
   assert.ok(!all.includes('untraced'));
@@ -249,7 +251,7 @@ test('requests over half a second are told in the log with what took long', () =
     const trace = tracer.begin(exchange, 0, () => undefined);
     trace.step('store create', 100, 580);
     trace.step('admission A', 90, 95);
-    tracer.end(trace, { info: of, exchange, code: 201, endMs });
+    tracer.end(trace, { info: of, exchange, auditId: 'a', code: 201, endMs });
   };
   end(499);
   assert.deepEqual(lines, []);

@@ -26,6 +26,8 @@ const mostSteps = 100;
 export class RequestTrace {
   readonly startMs: number;
   readonly steps: Step[] = [];
+  /** What it passed before it was served, one behind the other. */
+  readonly filters: Step[] = [];
   /** Undefined where traces go nowhere. */
   readonly #identify: (() => SpanContext) | undefined;
   #context: SpanContext | undefined;
@@ -37,6 +39,10 @@ export class RequestTrace {
 
   step(name: string, startMs: number, endMs: number, attributes?: Step['attributes']): void {
     if (this.steps.length < mostSteps) this.steps.push({ name, startMs, endMs, attributes });
+  }
+
+  filter(name: string, startMs: number, endMs: number): void {
+    this.filters.push({ name, startMs, endMs });
   }
 
   /** Settled when it is first asked for: by then it is known who the user is. */

@@ -7,10 +7,11 @@ import type { Random } from '../../base/random.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
+import { methodOf, scopeOf } from '../metrics.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { OtlpExporter } from './otlp.ts';
 import type { Span } from './span.ts';
-import { RequestTrace, readTraceparent, type SpanContext } from './trace.ts';
+import { RequestTrace, readTraceparent, type SpanContext, type Step } from './trace.ts';
 
 export interface TracingOptions {
   /** `host:port` of an OTLP collector that speaks gRPC in the clear; `http://` and `https://` before it are taken, too. */
@@ -28,6 +29,7 @@ export interface Tracer {
 interface Ended {
   readonly info: RequestInfo | undefined;
   readonly exchange: Exchange;
+  readonly auditId: string;
   readonly code: number;
   readonly endMs: number;
 }
@@ -82,7 +84,7 @@ const titles: Readonly<Record<string, string>> = {
   ...{ get: 'Get', list: 'List' },
 };
 
-function tellSlow(log: Log, { startMs, steps }: RequestTrace, { info, exchange, code, endMs }: Ended): void {
+function tellSlow(log: Log, { startMs, steps, filters }: RequestTrace, { info, exchange, code, endMs }: Ended): void {
   log.info('a request was slow', {
     trace: own(titles, info?.verb ?? '') ?? 'Request',
     method: exchange.method,
@@ -90,20 +92,25 @@ function tellSlow(log: Log, { startMs, steps }: RequestTrace, { info, exchange, 
     userAgent: exchange.headers['user-agent'] ?? '',
     code,
     totalMs: Math.round(endMs - startMs),
-    steps: steps
+    steps: [...filters, ...steps]
       .filter(s => s.endMs - s.startMs >= tellMs)
       .map(s => `${s.name}: ${Math.round(s.endMs - s.startMs)}ms (at ${Math.round(s.startMs - startMs)}ms)`),
   });
 }
 
+// Who the client is is found out before its span begins to have others.
+const unseen = 'authentication';
+
+/** The request, each filter below the one before it, and what was done below the last. */
 function spansOf(
   trace: RequestTrace,
   { traceId, spanId, parentId, state }: SpanContext,
-  { info, exchange, code, endMs }: Ended,
+  ended: Ended,
   wallMs: number,
   hex: (bytes: number) => string,
 ): Span[] {
-  const own: Span = {
+  const { info, exchange, code, endMs } = ended;
+  const root: Span = {
     traceId,
     spanId,
     parentId,
@@ -112,35 +119,82 @@ function spansOf(
     kind: 'server',
     startMs: wallMs + trace.startMs,
     endMs: wallMs + endMs,
-    attributes: {
-      'http.request.method': exchange.method,
-      'url.path': exchange.path,
-      'http.response.status_code': code,
-      'user_agent.original': exchange.headers['user-agent'] ?? '',
-      'network.protocol.version': exchange.protocol.slice('HTTP/'.length),
-    },
+    attributes: attributesOf(ended),
     failed: code >= 500,
   };
-  const steps = trace.steps.map(
-    (s): Span => ({
+  const spans = [root];
+  let last = spanId;
+  const below = ({ name, startMs, endMs: untilMs, attributes = {} }: Step): string => {
+    const id = hex(8);
+    const times = { startMs: wallMs + startMs, endMs: wallMs + untilMs };
+    spans.push({
       traceId,
-      spanId: hex(8),
-      parentId: spanId,
+      spanId: id,
+      parentId: last,
       state,
-      name: s.name,
+      name,
       kind: 'internal',
-      startMs: wallMs + s.startMs,
-      endMs: wallMs + s.endMs,
-      attributes: s.attributes ?? {},
+      ...times,
+      attributes,
       failed: false,
-    }),
-  );
-  return [own, ...steps];
+    });
+    return id;
+  };
+  for (const filter of trace.filters) if (filter.name !== unseen) last = below(filter);
+  const title = info?.isResource ? own(titles, info.verb) : undefined;
+  const servedMs = trace.filters.at(-1)?.endMs ?? trace.startMs;
+  if (title && trace.filters.at(-1)?.name === 'authorization')
+    last = below({ name: title, startMs: servedMs, endMs, attributes: ofResource(info!, ended) });
+  for (const step of trace.steps) below(step);
+  return spans;
 }
 
-// As kube-apiserver names them: the path with placeholders.
-function nameOf(info: RequestInfo | undefined, { method, path }: Exchange): string {
-  if (!info?.isResource) return `${method} ${path}`;
+/** As OpenTelemetry names what HTTP servers tell. */
+function attributesOf({ exchange, auditId, code }: Ended): Record<string, string | number> {
+  const { headers, peer } = exchange;
+  const authority = headers.host ?? String(headers[':authority'] ?? '');
+  const [, host = '', port = ''] = /^(.*?)(?::(\d+))?$/.exec(authority) ?? [];
+  const sent = Number(headers['content-length'] ?? 0);
+  return {
+    ...(host ? { 'server.address': host } : {}),
+    'http.request.method': exchange.method,
+    'url.scheme': 'https',
+    ...(port ? { 'server.port': Number(port) } : {}),
+    'network.peer.address': peer.remoteAddress,
+    'user_agent.original': headers['user-agent'] ?? '',
+    'client.address': peer.remoteAddress,
+    'url.path': exchange.path,
+    'network.protocol.version': exchange.protocol.slice('HTTP/'.length),
+    'http.target': exchange.uri,
+    'audit-id': auditId,
+    ...(sent > 0 ? { 'http.request.body.size': sent } : {}),
+    ...(exchange.sentBytes > 0 ? { 'http.response.body.size': exchange.sentBytes } : {}),
+    'http.response.status_code': code,
+  };
+}
+
+function ofResource(info: RequestInfo, { exchange, auditId }: Ended): Record<string, string> {
+  return {
+    accept: exchange.headers.accept ?? '',
+    'audit-id': auditId,
+    client: exchange.peer.remoteAddress,
+    'api-group': info.group,
+    'api-version': info.version,
+    name: info.name,
+    subresource: info.subresource,
+    namespace: info.namespace,
+    protocol: exchange.protocol,
+    resource: info.resource,
+    scope: scopeOf(info),
+    url: exchange.uri,
+    'user-agent': exchange.headers['user-agent'] ?? '',
+    verb: methodOf(info.verb, ''),
+  };
+}
+
+// As kube-apiserver names them: the path with placeholders, for resources.
+function nameOf(info: RequestInfo | undefined, { method }: Exchange): string {
+  if (!info?.isResource) return method;
   const { group, version, namespace, resource, name, subresource } = info;
   const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
   const scope = namespace && resource !== 'namespaces' ? '/namespaces/{:namespace}' : '';
