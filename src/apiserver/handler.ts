@@ -88,6 +88,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     function done(answered: number): void {
       deadline?.end();
       const code = deadline?.isPast ? 504 : answered;
+      if (!exchange.upgrade) audited?.finish(code);
       if (deadline?.isPast && info) metrics.dropped(info, 504);
       // What was turned away before is counted by who did so.
       if (reached || !info?.isResource) metrics.observe(info, exchange, code, startMs);
@@ -162,15 +163,17 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       }
       if (user !== who) audited?.actsAs(user);
       timed(impersonating, user === who ? undefined : 'impersonationMs', true);
+      let queued: 'queueMs' | undefined;
       try {
         const entering = options.gate?.admit(info, user, exchange, startMs);
+        queued = entering instanceof Promise ? 'queueMs' : undefined;
         passage = entering instanceof Promise ? await entering : entering;
       } catch (error) {
-        timed('priorityandfairness', 'queueMs');
+        timed('priorityandfairness', queued);
         metrics.dropped(info, error instanceof StatusError ? error.code : 500);
         throw error;
       }
-      timed('priorityandfairness', 'queueMs');
+      timed('priorityandfairness', queued);
       const attributes = attributesOf(info, user, exchange.query);
       const answer = context.authorizer.authorize(attributes);
       const { decision, reason, error }: Verdict = answer instanceof Promise ? await answer : answer;

@@ -316,6 +316,28 @@ test('a request whose time is over before anybody looks at it is recorded; one w
   assert.deepEqual(await stages('bad'), [['ResponseStarted', undefined, 400]]);
 });
 
+test('whose client is gone is complete once it is done, with what became of it', async () => {
+  const { open } = await import('../test-request.ts');
+  const watch = await open(all, `${maps}?watch=true&labelSelector=gone%3Dwatch`);
+  watch.destroy();
+  const lasts = (e: Event) => e.requestURI.includes('gone%3Dwatch') && e.stage === 'ResponseComplete';
+  while (!seen.some(lasts)) await new Promise(setImmediate);
+  assert.equal(seen.find(lasts)!.responseStatus?.code, 200);
+  const { request } = await import('node:https');
+  const { certificatePem: cert, keyPem: key } = all.admin;
+  const waits = `${maps}?resourceVersion=99999999&labelSelector=gone%3Dlist`;
+  const asking = request(`${all.url}${waits}`, { ca: all.ca, cert, key }).on('error', () => {});
+  asking.end();
+  const ofList = () => seen.filter(e => e.requestURI === waits);
+  while (ofList().length === 0) await new Promise(setImmediate);
+  asking.destroy();
+  while (ofList().length < 2) await new Promise(setImmediate);
+  const { code, reason } = ofList()[1]!.responseStatus!;
+  assert.deepEqual([code, reason], [504, 'Timeout']);
+  assert.equal(ofList()[1]!.annotations?.['apiserver.latency.k8s.io/apf-queue-wait'], undefined);
+  assert.match(await all.server.metrics.text(), /\napiserver_request_aborts_total\{.*resource="configmaps".*\} 1\n/);
+});
+
 test('a user agent is told as text, the first thousand bytes of it', async () => {
   const agent = async (text: string) => {
     const headers = { 'user-agent': Buffer.from(text).toString('latin1') };

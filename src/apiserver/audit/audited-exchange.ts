@@ -89,7 +89,8 @@ export class AuditedExchange implements Exchange {
   respond(code: number, headers: Headers, body?: Uint8Array | string): void {
     if (this.#ended) return;
     if (body !== undefined && this.#watcher.recordsResponse(code, true)) this.#note(headers, [Buffer.from(body)]);
-    this.#code = code;
+    // Nobody is told anything any more where the client is gone.
+    if (!this.#inner.closed) this.#code = code;
     const noted = this.#end(code, true);
     const send = () => this.#inner.respond(code, this.#marked(headers), body);
     if (noted instanceof Promise) {

@@ -61,6 +61,8 @@ export interface Audited {
   passOn(): void;
   /** What the time went to, asked for at the end. */
   spent(times: () => Omit<Spent, 'totalMs'>): void;
+  /** Nothing more is done for it; `code`: what became of it, if nobody was there to be told. */
+  finish(code: number): void;
   /** A bug ended the request. */
   panic(error: unknown): void;
   /** The first value of a key stays. */
@@ -258,8 +260,15 @@ class AuditedRequest implements Audited {
       },
       onEnd: (code, atOnce) => this.#end(code, atOnce),
     });
-    // What was taken over by another protocol has no answer that ends.
-    exchange.onClose(() => this.exchange.abandon(exchange.upgrade ? 101 : 0));
+    // What was taken over by another protocol has no answer that ends. Without an answer what was asked goes on.
+    exchange.onClose(() => {
+      const code = exchange.upgrade ? 101 : exchange.sentCode;
+      if (code > 0) this.exchange.abandon(code);
+    });
+  }
+
+  finish(code: number): void {
+    if (this.exchange.sentCode === 0) this.exchange.abandon(code);
   }
 
   identify(info: RequestInfo, user: UserInfo): void | Promise<void> {
