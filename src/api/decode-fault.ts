@@ -131,9 +131,9 @@ const readAs: Readonly<Record<string, string>> = {
   Duration: 'string',
   IntOrString: 'int32',
 };
-const texts = new Set(['string', 'Time', 'MicroTime', 'Duration']);
+const texts = new Set(['bool', 'bytes', 'string', 'Time', 'MicroTime', 'Duration']);
 
-const withUid = new Set(['ObjectMeta', 'OwnerReference', 'ObjectReference', 'Preconditions']);
+const withUid = new Set(['AdmissionResponse', 'ObjectMeta', 'ObjectReference', 'OwnerReference', 'Preconditions']);
 
 const uidOf = ({ struct, field }: Place): string | undefined =>
   field?.name === 'uid' && withUid.has(struct) ? 'types.UID' : undefined;

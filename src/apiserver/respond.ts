@@ -105,15 +105,29 @@ export function responseHeaders(
   warnings: readonly string[],
 ): Record<string, string | readonly string[]> {
   const base = { 'content-type': contentType, 'cache-control': 'no-cache, private' };
-  // One that is given again, as by what is tried again, is told once.
-  return warnings.length ? { ...base, warning: [...new Set(warnings)].map(warningHeader) } : base;
+  return warnings.length ? { ...base, warning: warningHeaders(warnings) } : base;
 }
 
-/** RFC 7234: `299 - "text"`. */
-export function warningHeader(text: string): string {
-  const clean = text.replace(/[^\x20-\x7e]/g, ' ').replace(/(["\\])/g, '\\$1');
-  return `299 - "${clean}"`;
+/** Characters of all warnings of an answer, and of one where that is too little. */
+const allWarnings = 4096;
+const oneWarning = 256;
+
+/** Each text once; in all their length unless that is too much. What has control characters is left out. */
+export function warningHeaders(warnings: readonly string[]): string[] {
+  const texts = [...new Set(warnings)].filter(text => text !== '' && !/\p{Cc}/u.test(text));
+  const lengths = texts.map(text => [...text].length);
+  if (lengths.reduce((a, b) => a + b, 0) <= allWarnings) return texts.map(warningHeader);
+  const headers: string[] = [];
+  for (let i = 0, written = 0; i < texts.length && written < allWarnings; i++) {
+    headers.push(warningHeader([...texts[i]!].slice(0, oneWarning).join('')));
+    written += Math.min(lengths[i]!, oneWarning);
+  }
+  return headers;
 }
+
+/** RFC 7234: `299 - "text"`, the text in bytes of UTF-8 as a header has them. */
+const warningHeader = (text: string): string =>
+  `299 - "${Buffer.from(text.replace(/(["\\])/g, '\\$1')).toString('latin1')}"`;
 
 /** Answers below this size are not worth compressing. */
 export const compressBytes = 128 << 10;

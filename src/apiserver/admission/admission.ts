@@ -1,6 +1,7 @@
 // The contract of admission plugins. The registry runs all `mutate` in order, then validates, then runs all `validate`.
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
+import type { Level } from '../audit/kernel/policy.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { AdmissionMeter, AdmissionPhase } from '../observe/admission-meter.ts';
 
@@ -22,8 +23,8 @@ export interface AdmissionAttributes {
   readonly options: Readonly<Record<string, unknown>>;
   /** Adds a Warning header. */
   warn(message: string): void;
-  /** Adds to the request's audit event; the first value of a key stays. */
-  annotate?(key: string, value: string): void;
+  /** Adds to the request's audit event, with `level` only where as much as that is recorded; a key's first value stays. */
+  annotate?(key: string, value: string, level?: Level): void;
   /** The resource in the version the client used, when that is another than `resource`'s. */
   readonly requested?: Resource;
   /** Set by the chain while it mutates. */

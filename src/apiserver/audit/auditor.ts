@@ -65,8 +65,8 @@ export interface Audited {
   finish(code: number): void;
   /** A bug ended the request. */
   panic(error: unknown): void;
-  /** The first value of a key stays. */
-  annotate(key: string, value: string): void;
+  /** The first value of a key stays. `level`: only where as much as that is recorded. */
+  annotate(key: string, value: string, level?: Level): void;
 }
 
 export class Auditor {
@@ -165,8 +165,8 @@ export class AuditRecord {
     return this.#receivedMs;
   }
 
-  annotate(key: string, value: string): void {
-    this.#annotations[key] ??= value;
+  annotate(key: string, value: string, level: Level = 'Metadata'): void {
+    if (level === 'Metadata' || this.wants(level)) this.#annotations[key] ??= value;
   }
 
   wants(level: Level): boolean {
@@ -321,8 +321,8 @@ class AuditedRequest implements Audited {
     void this.#record.emit('Panic', { code: 500, status });
   }
 
-  annotate(key: string, value: string): void {
-    this.#record.annotate(key, value);
+  annotate(key: string, value: string, level?: Level): void {
+    this.#record.annotate(key, value, level);
   }
 
   /** A Status is told at every level; that nothing could be said in a form the client takes is not. */

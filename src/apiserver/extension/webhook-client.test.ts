@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { VirtualClock } from '../../base/clock.ts';
 import { createMetrics } from '../../base/metrics.ts';
 import { seededRandom } from '../../base/random.ts';
@@ -74,6 +75,76 @@ test('a certificate that is its own authority is believed; the path is tidied', 
     const caBundle = Buffer.from(extension.certificatePem).toString('base64');
     for (const path of ['//a//b/', '', '/c?d=e']) await client.post({ url: extension.url + path, caBundle }, {}, 1000);
     assert.deepEqual(paths, ['/a/b?timeout=1s', '/?timeout=1s', '/c?timeout=1s']);
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
+});
+
+test('what a webhook answers besides JSON, in the words of a Go client', async () => {
+  const context = contextWith(new VirtualClock());
+  const html = 'text/html; charset=utf-8';
+  const text = 'text/plain';
+  const answers: readonly [code: number, type: string, body: string, message: string][] = [
+    [200, '', '', '0-length response with status code: 200 and content type: application/json'],
+    [204, text, '', '0-length response with status code: 204 and content type: text/plain'],
+    [299, '', '{}', 'the server responded with the status code 299 but did not return more information'],
+    [200, '', '{} x', "couldn't get version/kind; json parse error: invalid character 'x' after top-level value"],
+    [200, '', '{"a":', "couldn't get version/kind; json parse error: unexpected end of JSON input"],
+    [400, text, 'bad', 'the server rejected our request for an unknown reason'],
+    [403, text, ' no \n', 'no'],
+    [403, 'application/json', 'no', 'unknown'],
+    [415, html, 'not that', 'not that'],
+    [500, '', '', 'an error on the server ("") has prevented the request from succeeding'],
+    [500, 'application/json', 'x', 'an error on the server ("unknown") has prevented the request from succeeding'],
+    [502, html, 'gone', 'an error on the server ("gone") has prevented the request from succeeding'],
+  ];
+  const extension = await startTestExtension(({ url }, response) => {
+    const [code, type, body] = answers[Number(url!.slice(1).split('?')[0])]!;
+    response.writeHead(code, type ? { 'content-type': type } : {}).end(body);
+  });
+  const client = new WebhookClient({ context, userAgent: 'test' });
+  const { caBundle, url } = extension;
+  try {
+    for (const [i, [, , , message]] of answers.entries())
+      await assert.rejects(client.post({ url: `${url}/${i}`, caBundle }, {}, 1000), { message });
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
+});
+
+test('packed answers are read, cut ones are not, and a server that is busy is asked again when it says', async () => {
+  const clock = new VirtualClock();
+  const context = contextWith(clock);
+  let asked = 0;
+  const waits: number[] = [];
+  const extension = await startTestExtension((request, response) => {
+    if (request.url!.startsWith('/packed')) {
+      assert.deepEqual([request.headers.accept, request.headers['accept-encoding']], ['application/json, */*', 'gzip']);
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}'));
+    } else if (request.url!.startsWith('/cut')) {
+      response.writeHead(200, { 'content-length': '9' });
+      response.write('{', () => response.socket!.destroy());
+    } else if (++asked < 3) response.writeHead(asked === 1 ? 429 : 503, { 'retry-after': '2' }).end();
+    else response.end('{"b":2}');
+  });
+  const client = new WebhookClient({
+    context: Object.assign(context, {
+      clock: Object.assign(clock, {
+        sleep: async (ms: number) => void waits.push(ms),
+      }),
+    }),
+    userAgent: 'test',
+  });
+  const { caBundle, url } = extension;
+  try {
+    assert.deepEqual(await client.post({ url: `${url}/packed`, caBundle }, {}, 9000), { a: 1 });
+    await assert.rejects(client.post({ url: `${url}/cut`, caBundle }, {}, 9000), {
+      message: 'unexpected error when reading response body. Please retry. Original error: unexpected EOF',
+    });
+    assert.deepEqual(await client.post({ url: `${url}/busy`, caBundle }, {}, 9000), { b: 2 });
+    assert.deepEqual([asked, waits], [3, [2000, 2000]]);
   } finally {
     for (const end of context.onShutdown) end();
     await extension.stop();

@@ -1,13 +1,16 @@
 // Requests to servers that extend this one: admission and conversion webhooks, by URL or by service.
 
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import { posix } from 'node:path';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { parseJson } from '../../api/decode.ts';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
 import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
 import { quote } from '../../base/quote.ts';
-import { parseExactJson } from '../../base/whole-number.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
 import { noTypeMeta } from '../body-format.ts';
 import type { ApiContext } from '../context.ts';
@@ -26,14 +29,6 @@ interface Destination {
   readonly host: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
-
-interface Answer {
-  readonly code: number;
-  readonly contentType: string;
-  readonly text: string;
-}
-
-const isSuccess = ({ code }: Answer) => code >= 200 && code < 300;
 
 const firstRetryMs = 500;
 const retryFactor = 1.5;
@@ -66,10 +61,7 @@ export class WebhookClient {
     let url = '';
     try {
       url = urlOf(config) + query;
-      const destination = await this.#identified(this.#locate(config, query));
-      const answer = await this.#send(destination, text, timeoutMs);
-      if (isSuccess(answer)) return parse(answer);
-      throw refused(answer);
+      return read(await this.#send(await this.#identified(this.#locate(config, query)), text, timeoutMs));
     } catch (error) {
       if (error instanceof Refused) throw error.status;
       throw new Error(`Post ${JSON.stringify(url)}: ${(error as Error).message}`, { cause: error });
@@ -108,7 +100,7 @@ export class WebhookClient {
     for (let attempt = 1, waitMs = retryMs; ; attempt++, waitMs *= retryFactor) {
       try {
         const answer = await this.#send(await destinationOf(access, timeoutMs), text, timeoutMs);
-        if (!isSuccess(answer)) throw refused(answer);
+        succeeded(answer);
         return readOnce(answer);
       } catch (error) {
         if (error instanceof Unreadable) throw error.refused.status;
@@ -154,31 +146,44 @@ export class WebhookClient {
     return at({ host, port: Number(url.port || 443) }, host, url.href, url.pathname);
   }
 
+  /** Again when the server asks for that, as long as there is time. */
   async #send(to: Destination, body: Buffer, timeoutMs: number): Promise<Answer> {
     const { clock } = this.#options.context;
     const controller = new AbortController();
     const timer = clock.after(timeoutMs, () => controller.abort());
-    const { clients } = this.#options.context.counts;
+    try {
+      for (let tries = 0; ; tries++) {
+        const answer = await this.#measured(to, body, controller.signal);
+        if (tries === mostRepeats || !mayComeAgain(answer)) return answer;
+        await clock.sleep(Number(answer.retryAfter) * 1000, controller.signal);
+      }
+    } catch (error) {
+      if (controller.signal.aborted) throw new Error('context deadline exceeded');
+      if (error instanceof Refused) throw error;
+      throw new Error(dialError(to.target, error), { cause: error });
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #measured(to: Destination, body: Buffer, signal: AbortSignal): Promise<Answer> {
+    const { clock, counts } = this.#options.context;
     const startMs = clock.monotonic();
     let code = 0;
     let receivedBytes = 0;
     try {
-      const answered = await this.#once(to, body, controller.signal).catch(error => {
+      const answered = await this.#once(to, body, signal).catch(error => {
         // The server closed a kept connection just then.
-        if (error.reused && !controller.signal.aborted) return this.#once(to, body, controller.signal);
+        if (error.reused && !signal.aborted) return this.#once(to, body, signal);
         throw error;
       });
       code = answered.code;
-      receivedBytes = Buffer.byteLength(answered.text);
+      receivedBytes = answered.body.length;
       return answered;
-    } catch (error) {
-      if (controller.signal.aborted) throw new Error('context deadline exceeded');
-      throw new Error(dialError(to.target, error), { cause: error });
     } finally {
-      timer.cancel();
       const endMs = clock.monotonic();
       const seconds = (endMs - startMs) / 1000;
-      clients.done({ host: to.host, method: 'POST', code, seconds, sentBytes: body.length, receivedBytes });
+      counts.clients.done({ host: to.host, method: 'POST', code, seconds, sentBytes: body.length, receivedBytes });
       currentTrace()?.step('call webhook', startMs, endMs, { host: to.host, path: to.path });
     }
   }
@@ -192,7 +197,8 @@ export class WebhookClient {
           host: to.host,
           'content-type': 'application/json',
           'content-length': body.length,
-          accept: 'application/json',
+          accept: 'application/json, */*',
+          'accept-encoding': 'gzip',
           'user-agent': this.#options.userAgent,
           ...traceHeaders(),
           ...to.headers,
@@ -205,26 +211,42 @@ export class WebhookClient {
         const early = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code!);
         reject(Object.assign(error, { reused: early }));
       });
-      request.once('response', response => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > maxAnswerBytes) request.destroy(new Error('http: response body too large'));
-          else chunks.push(chunk);
-        });
-        response.on('end', () =>
-          resolve({
-            code: response.statusCode ?? 0,
-            contentType: response.headers['content-type'] ?? '',
-            text: Buffer.concat(chunks).toString(),
-          }),
-        );
-        response.on('error', reject);
-      });
+      request.once('response', response => receive(response, request).then(resolve, reject));
       request.end(body);
     });
   }
+}
+
+interface Answer {
+  readonly code: number;
+  readonly type: string;
+  /** The header's value. */
+  readonly retryAfter: string;
+  readonly body: Buffer;
+}
+
+const mostRepeats = 10;
+
+const mayComeAgain = ({ code, retryAfter }: Answer): boolean =>
+  (code === 429 || code >= 500) && /^[0-9]{1,9}$/.test(retryAfter);
+
+async function receive(response: IncomingMessage, request: ClientRequest): Promise<Answer> {
+  const { statusCode: code = 0, headers } = response;
+  const zipped = headers['content-encoding'] === 'gzip';
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of zipped ? pipeline(response, createGunzip(), () => {}) : response) {
+      size += (chunk as Buffer).length;
+      if (size > maxAnswerBytes) break;
+      chunks.push(chunk as Buffer);
+    }
+  } catch {
+    throw unread('unexpected error when reading response body. Please retry. Original error: unexpected EOF');
+  }
+  if (size > maxAnswerBytes) request.destroy(new Error('http: response body too large'));
+  const { 'content-type': type = '', 'retry-after': retryAfter = '' } = headers;
+  return { code, type, retryAfter, body: Buffer.concat(chunks) };
 }
 
 function postUrl({ server }: ClusterAccess, timeoutMs: number): URL {
@@ -305,23 +327,34 @@ class Unreadable extends Error {
   }
 }
 
-function parse({ code, contentType, text }: Answer): unknown {
-  const unreadable = (message: string, cause?: unknown) =>
-    new Refused(new StatusError(500, 'InternalError', message, {}, { cause }));
-  if (!text) throw unreadable(`0-length response with status code: ${code} and content type: ${contentType}`);
+const unread = (message: string, cause?: unknown) =>
+  new Refused(new StatusError(500, 'InternalError', message, {}, { cause }));
+
+/** Throws for an answer that is no success. */
+function succeeded(answer: Answer): void {
+  if (answer.code < 200 || answer.code > 206) throw refused(answer);
+}
+
+function read(answer: Answer): unknown {
+  succeeded(answer);
+  return parse(answer);
+}
+
+function parse({ code, type, body }: Answer): unknown {
+  if (body.length === 0)
+    throw unread(`0-length response with status code: ${code} and content type: ${type || 'application/json'}`);
   try {
-    return parseExactJson(text);
+    return parseJson(body).value;
   } catch (error) {
     // What is no object is none in YAML, too, which Go tries.
-    if (/^[\w-]+$/.test(text.trim())) throw unreadable(noTypeMeta(text.trim()), error);
-    throw unreadable(`couldn't get version/kind; json parse error: ${(error as Error).message}`, error);
+    const text = body.toString().trim();
+    throw unread(/^[\w-]+$/.test(text) ? noTypeMeta(text) : (error as Error).message, error);
   }
 }
 
 const words: Readonly<Record<number, string>> = {
   400: 'the server rejected our request for an unknown reason',
   401: 'the server has asked for the client to provide credentials',
-  403: 'unknown',
   404: 'the server could not find the requested resource',
   405: 'the server does not allow this method on the requested resource',
   409: 'the server reported a conflict',
@@ -330,9 +363,12 @@ const words: Readonly<Record<number, string>> = {
   503: 'the server is currently unable to handle the request',
   504: 'the server was unable to return a response in the time allotted, but may still be processing the request',
 };
+/** Where a client passes on what the server says. */
+const passedOn = new Set([403, 406, 415]);
 
 /** What a client makes of an answer that is no success. */
-function refused({ code, contentType, text }: Answer): Refused {
+function refused({ code, type, body }: Answer): Refused {
+  const text = body.toString();
   try {
     const status = JSON.parse(text) as { kind?: string; message?: string };
     if (status.kind === 'Status' && status.message) return new Refused(StatusError.from(status as never));
@@ -340,16 +376,16 @@ function refused({ code, contentType, text }: Answer): Refused {
     // Not a Status.
   }
   // Only what calls itself text is shown.
-  const said = contentType === '' || contentType.startsWith('text/') ? text.trim() : '';
+  const said = type === '' || type.startsWith('text/') ? text.trim() : 'unknown';
   const reason = code === 504 ? 'Timeout' : code >= 500 && code !== 503 ? 'InternalError' : '';
   return new Refused(new StatusError(code, reason, wordsOf(code, said)));
 }
 
 function wordsOf(code: number, said: string): string {
-  if (said && (code === 400 || code === 403)) return said;
+  if (passedOn.has(code)) return said;
   const known = words[code];
   if (known) return known;
   return code >= 500
-    ? `an error on the server (${quote(said || 'unknown')}) has prevented the request from succeeding`
+    ? `an error on the server (${quote(said)}) has prevented the request from succeeding`
     : `the server responded with the status code ${code} but did not return more information`;
 }

@@ -12,6 +12,7 @@ import type { Random } from '../../base/random.ts';
 import { longestKeyBytes } from '../../store/revision-store.ts';
 import { type Store, StoreConflictError, StoreFullError, StoreKeyError } from '../../store/store.ts';
 import type { AdmissionAttributes, AdmissionChain, Operation } from '../admission/admission.ts';
+import type { Level } from '../audit/kernel/policy.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Stored } from './stored.ts';
@@ -39,8 +40,8 @@ export interface WriteContext {
   readonly bytes?: number;
   /** The answer is the object in protobuf: it may lie in the store as the same bytes. Absent: as it did before. */
   readonly protobuf?: boolean;
-  /** Adds to the request's audit event. */
-  annotate?(key: string, value: string): void;
+  /** Adds to the request's audit event; with `level` only where as much as that is recorded. */
+  annotate?(key: string, value: string, level?: Level): void;
   /** Throws once the request's time is over: nothing is to be written any more. */
   checkDeadline?(): void;
   warn(message: string): void;

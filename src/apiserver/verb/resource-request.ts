@@ -2,6 +2,7 @@
 import type { ObjectKey } from '../../api/meta.ts';
 import type { Resource } from '../../api/resource.ts';
 import type { Audited } from '../audit/auditor.ts';
+import type { Level } from '../audit/kernel/policy.ts';
 import type { UserInfo } from '../authn/user.ts';
 import { maxBodyBytes } from '../body.ts';
 import type { ApiContext } from '../context.ts';
@@ -23,7 +24,7 @@ export interface ResourceRequest {
 
 /** What a write has of its request: its audit event and its deadline. */
 export const ofRequest = ({ audited, deadline }: ResourceRequest) => ({
-  ...(audited ? { annotate: (key: string, value: string) => audited.annotate(key, value) } : {}),
+  ...(audited ? { annotate: (key: string, value: string, level?: Level) => audited.annotate(key, value, level) } : {}),
   ...(deadline ? { checkDeadline: () => deadline.check() } : {}),
 });
 

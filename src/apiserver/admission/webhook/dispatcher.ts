@@ -1,9 +1,11 @@
 // Calls one webhook about one request, and says what came of it.
 
 import { cloneDeep, type KubeObject, type Mutable } from '../../../api/meta.ts';
+import { isQualifiedName } from '../../../api/name-rule.ts';
 import { apiVersionOf } from '../../../api/ref.ts';
 import type { Resource } from '../../../api/resource.ts';
 import { badRequest, forbidden, internalError, StatusError } from '../../../api/status.ts';
+import type { AdmissionReview } from '../../../api/type/admission-v1.ts';
 import { messageOf } from '../../../base/assert.ts';
 import { randomUuid } from '../../../base/random.ts';
 import type { ApiContext } from '../../context.ts';
@@ -14,7 +16,18 @@ import { authorizerBindings, withAnswers } from '../cel-authorizer.ts';
 import { isExempt, type Match, matcherOf } from '../match/match.ts';
 import type { Conditions } from './conditions.ts';
 import type { Hook, HookSource } from './hook.ts';
-import { denial, type Reviewed, requestOf, reviewOf, reviewVersion, type Verdict, verdictOf } from './kernel/review.ts';
+import {
+  denial,
+  operationsOf,
+  type Reviewed,
+  type ReviewVersion,
+  readReview,
+  requestOf,
+  reviewOf,
+  reviewVersion,
+  type Verdict,
+  verdictOf,
+} from './kernel/review.ts';
 import type { WebhookMetrics, WebhookType } from './metrics.ts';
 
 export interface DispatcherDeps {
@@ -27,7 +40,18 @@ export interface DispatcherDeps {
 export interface Invocation {
   readonly hook: Hook;
   readonly match: Match;
+  /** As audit events name it: `round_0_index_2`. */
+  readonly place: string;
 }
+
+/** What an allowed request is to become. */
+export interface Answer {
+  readonly operations: readonly object[];
+  readonly patchType: string;
+}
+
+/** `index` among all webhooks that mutate, or among those that validate and are concerned. */
+export const placeOf = (index: number, again = false): string => `round_${again ? 1 : 0}_index_${index}`;
 
 const everything = matcherOf({ rules: [], noRulesMatchAll: true });
 
@@ -45,22 +69,26 @@ export class WebhookDispatcher {
   }
 
   /** Undefined when the webhook is not concerned. Throws StatusError when that cannot be decided. */
-  select(hook: Hook, attributes: AdmissionAttributes): Invocation | undefined {
-    const match = hook.matcher.match(asRequested(attributes), {
+  select(hook: Hook, attributes: AdmissionAttributes): Match | undefined {
+    return hook.matcher.match(asRequested(attributes), {
       namespace: name => this.#deps.context.registries.get('/namespaces')?.cache.latest(name)?.object,
       resources: this.#deps.context.resources,
     });
-    return match && { hook, match };
   }
 
   /**
    * Asks, where the webhook's conditions hold. Gives undefined when it failed and that is to be ignored.
    * Throws StatusError: the denial, 403 for conditions that cannot be decided, 400 when it cannot take part in a dry run,
-   * 500 when it failed.
+   * 500 when it failed. `begun`: called once its conditions hold.
    */
-  async ask({ hook, match }: Invocation, attributes: AdmissionAttributes): Promise<Verdict | 'skipped' | undefined> {
+  async ask(
+    { hook, match, place }: Invocation,
+    attributes: AdmissionAttributes,
+    begun?: () => void,
+  ): Promise<Answer | 'skipped' | undefined> {
     const reviewed = await this.#review(match, attributes);
     if (hook.conditions && !(await this.#holds(hook.conditions, hook, reviewed))) return 'skipped';
+    begun?.();
     if (attributes.dryRun && !hook.supportsDryRun)
       throw badRequest(`admission webhook ${JSON.stringify(hook.name)} does not support dry run`);
     const { metrics, context } = this.#deps;
@@ -73,10 +101,12 @@ export class WebhookDispatcher {
     } catch (error) {
       called(0);
       if (!hook.failsOpen) metrics?.rejected(labels, 'calling_webhook_error', 0);
-      return this.#failed(hook, attributes, error as Error);
+      return this.#failed(hook, place, attributes, error as Error);
     }
-    for (const [key, value] of Object.entries(verdict.auditAnnotations))
-      attributes.annotate?.(`${hook.name}/${key}`, value);
+    for (const [key, value] of Object.entries(verdict.auditAnnotations)) {
+      const full = `${hook.name}/${key}`;
+      if (isQualifiedName(full).length === 0) attributes.annotate?.(full, value);
+    }
     for (const warning of verdict.warnings) attributes.warn(warning);
     if (!verdict.allowed) {
       const status = denial(hook.name, verdict.result);
@@ -85,7 +115,17 @@ export class WebhookDispatcher {
       throw StatusError.from(status);
     }
     called(200);
-    return verdict;
+    try {
+      return {
+        operations: verdict.patch === undefined ? [] : operationsOf(verdict.patch),
+        patchType: verdict.patchType,
+      };
+    } catch (error) {
+      const why = `received undecodable patch in webhook response: ${messageOf(error)}`;
+      const failure = new Error(`failed calling webhook ${JSON.stringify(hook.name)}: ${why}`, { cause: error });
+      if (!hook.failsOpen) metrics?.rejected(labels, 'calling_webhook_error', 0);
+      return this.#failed(hook, place, attributes, failure);
+    }
   }
 
   async #review(match: Match, attributes: AdmissionAttributes): Promise<Reviewed> {
@@ -123,7 +163,7 @@ export class WebhookDispatcher {
     try {
       const version = reviewVersion(hook.webhook.admissionReviewVersions);
       const review = reviewOf(version, reviewed);
-      const answer = await this.#deps.client.post(hook.webhook.clientConfig, review, hook.timeoutMs).catch(error => {
+      const answer = await this.#answer(hook, version, review).catch(error => {
         throw new Error(`failed to call webhook: ${messageOf(error)}`, { cause: error });
       });
       try {
@@ -136,11 +176,15 @@ export class WebhookDispatcher {
     }
   }
 
-  #failed(hook: Hook, attributes: AdmissionAttributes, error: Error): undefined {
+  async #answer(hook: Hook, version: ReviewVersion, review: object): Promise<AdmissionReview> {
+    return readReview(version, await this.#deps.client.post(hook.webhook.clientConfig, review, hook.timeoutMs));
+  }
+
+  #failed(hook: Hook, place: string, attributes: AdmissionAttributes, error: Error): undefined {
     if (!hook.failsOpen) throw internalError(error);
     this.#deps.metrics?.failedOpen({ name: hook.name, type: this.#type });
-    const phase = this.#mutating ? 'mutating' : 'validating';
-    attributes.annotate?.(`failed-open.${phase}.webhook.admission.k8s.io/${hook.name}`, hook.name);
+    const phase = this.#mutating ? 'mutation' : 'validating';
+    attributes.annotate?.(`failed-open.${phase}.webhook.admission.k8s.io/${place}`, hook.name);
     this.#deps.context.log.warn('a webhook failed; going on without it', { webhook: hook.name, error: error.message });
     return undefined;
   }

@@ -7,23 +7,24 @@ import { apiVersionOf } from '../../../api/ref.ts';
 import { type Resource, resourceId } from '../../../api/resource.ts';
 import { internalError, invalid, StatusError } from '../../../api/status.ts';
 import type { Strategy } from '../../../api/strategy.ts';
-import { parseExactJson } from '../../../base/whole-number.ts';
+import { jsonText } from '../../../base/json-text.ts';
 import { draftFrom, type Target } from '../../body.ts';
 import { groupVersionOf } from '../../body-kind.ts';
 import { type ApiContext, registryFor } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
 import type { Match } from '../match/match.ts';
 import {
+  type Answer,
   concerns,
   type DispatcherDeps,
   type Invocation,
   inVersion,
   inVersionOf,
   isGenerated,
+  placeOf,
   WebhookDispatcher,
 } from './dispatcher.ts';
 import type { Hook, HookSource } from './hook.ts';
-import type { Verdict } from './kernel/review.ts';
 
 /** What a second run has to know of the first. */
 interface Round {
@@ -58,11 +59,10 @@ export function mutatingWebhooks(source: HookSource, deps: DispatcherDeps): Admi
     if (reinvocation?.again && JSON.stringify(attributes.object) !== round.left) requireAgain(round);
     for (let i = from; i < hooks.length; i++) {
       const hook = hooks[i]!;
-      const invocation = dispatcher.select(hook, attributes);
-      if (!invocation || (reinvocation?.again && !round.again.has(hook.id))) continue;
-      const verdict = await dispatcher.ask(invocation, attributes);
-      if (verdict === 'skipped') continue;
-      const changed = verdict !== undefined && (await applyVerdict(invocation, verdict, attributes, deps.context));
+      const match = dispatcher.select(hook, attributes);
+      if (!match || (reinvocation?.again && !round.again.has(hook.id))) continue;
+      const changed = await mutate({ hook, match, place: placeOf(i, reinvocation?.again) }, attributes);
+      if (changed === 'skipped') continue;
       if (changed) {
         requireAgain(round);
         if (reinvocation) reinvocation.asked = true;
@@ -70,6 +70,24 @@ export function mutatingWebhooks(source: HookSource, deps: DispatcherDeps): Admi
       if (hook.reinvocable) round.seen.add(hook.id);
     }
     round.left = JSON.stringify(attributes.object) ?? '';
+  }
+
+  /** Whether the object is another now; for the audit log in any case. */
+  async function mutate(invocation: Invocation, attributes: AdmissionAttributes): Promise<boolean | 'skipped'> {
+    const { hook, place } = invocation;
+    const said = { configuration: hook.configuration, webhook: hook.name };
+    let asked = false;
+    let mutated = false;
+    try {
+      const verdict = await dispatcher.ask(invocation, attributes, () => {
+        asked = true;
+      });
+      if (verdict === 'skipped') return verdict;
+      if (verdict) mutated = await applyVerdict(invocation, verdict, attributes, deps.context);
+      return mutated;
+    } finally {
+      if (asked) attributes.annotate?.(`mutation.webhook.admission.k8s.io/${place}`, jsonText({ ...said, mutated }));
+    }
   }
 }
 
@@ -80,25 +98,24 @@ function requireAgain(round: Round): void {
 
 /** Returns whether the object is another now. Throws 500 for a patch that cannot be applied. */
 async function applyVerdict(
-  { hook, match }: Invocation,
-  verdict: Verdict,
+  { hook, match, place }: Invocation,
+  verdict: Answer,
   attributes: AdmissionAttributes,
   context: ApiContext,
 ) {
-  if (verdict.patch === undefined) return false;
-  if (verdict.patchType !== 'JSONPatch')
-    return fail(
-      `failed calling webhook ${JSON.stringify(hook.name)}: unsupported patch type ${JSON.stringify(verdict.patchType)}`,
-    );
-  const operations = decodePatch(verdict.patch);
+  const { operations } = verdict;
   if (operations.length === 0) return false;
+  const named = JSON.stringify(hook.name);
   const { object } = attributes;
   if (!object)
-    return fail(
-      `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
-    );
+    return fail(`admission webhook ${named} attempted to modify the object, which is not supported for this operation`);
+  if (verdict.patchType !== 'JSONPatch')
+    return fail(`failed calling webhook ${named}: unsupported patch type ${JSON.stringify(verdict.patchType)}`);
   const before = await inVersionOf(match, object as KubeObject, attributes);
   const patched = patchWith(before, operations);
+  const patch = operations.map(o => Object.fromEntries(Object.entries(o).sort(([a], [b]) => (a < b ? -1 : 1))));
+  const said = { configuration: hook.configuration, webhook: hook.name, patch, patchType: verdict.patchType };
+  attributes.annotate?.(`patch.webhook.admission.k8s.io/${place}`, jsonText(said), 'Request');
   if (equalJson(patched, before)) return false;
   await adopt(match, patched, attributes, context);
   return true;
@@ -175,19 +192,6 @@ function decoded(target: Target, strategy: Strategy | undefined, value: unknown)
 
 function fail(message: string): never {
   throw internalError(new Error(message));
-}
-
-function decodePatch(encoded: string): unknown[] {
-  const text = Buffer.from(encoded, 'base64').toString();
-  let operations: unknown;
-  try {
-    operations = parseExactJson(text);
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-  return Array.isArray(operations)
-    ? operations
-    : fail('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
 }
 
 /** In place: whoever made the request holds the object and its metadata. */

@@ -1,6 +1,6 @@
 // ValidatingAdmissionWebhook: asks all webhooks concerned at once; one no is enough.
 import type { AdmissionPlugin } from '../admission.ts';
-import { concerns, type DispatcherDeps, type Invocation, WebhookDispatcher } from './dispatcher.ts';
+import { concerns, type DispatcherDeps, type Invocation, placeOf, WebhookDispatcher } from './dispatcher.ts';
 import type { HookSource } from './hook.ts';
 
 export function validatingWebhooks(source: HookSource, deps: DispatcherDeps): AdmissionPlugin {
@@ -11,8 +11,8 @@ export function validatingWebhooks(source: HookSource, deps: DispatcherDeps): Ad
     validate(attributes) {
       const asked: Invocation[] = [];
       for (const hook of source.hooks) {
-        const invocation = dispatcher.select(hook, attributes);
-        if (invocation) asked.push(invocation);
+        const match = dispatcher.select(hook, attributes);
+        if (match) asked.push({ hook, match, place: placeOf(asked.length) });
       }
       if (asked.length === 0) return;
       return Promise.allSettled(asked.map(invocation => dispatcher.ask(invocation, attributes))).then(results => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { denial, reviewVersion, verdictOf } from './review.ts';
+import type { AdmissionReview } from '../../../../api/type/admission-v1.ts';
+import { denial, readReview, reviewVersion, verdictOf } from './review.ts';
 
-const answer = (response: object | undefined, apiVersion = 'admission.k8s.io/v1') => ({
+const answer = (response: object | undefined, apiVersion = 'admission.k8s.io/v1'): AdmissionReview => ({
   kind: 'AdmissionReview',
   apiVersion,
-  ...(response ? { response } : {}),
+  ...(response ? { response: { uid: '', allowed: false, ...response } } : {}),
 });
 
 test('the first version both speak', () => {
@@ -16,8 +17,7 @@ test('the first version both speak', () => {
 });
 
 test('answers in version 1 are held to the letter', () => {
-  const cases: [boolean, unknown, string][] = [
-    [true, undefined, 'webhook response was absent'],
+  const cases: [boolean, AdmissionReview, string][] = [
     [true, answer(undefined), 'webhook response was absent'],
     [true, answer({ uid: 'b' }), 'expected response.uid="a", got "b"'],
     [
@@ -27,7 +27,7 @@ test('answers in version 1 are held to the letter', () => {
     ],
     [
       true,
-      { response: { uid: 'a' } },
+      { response: { uid: 'a', allowed: true } },
       'expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got /, Kind=',
     ],
     [true, answer({ uid: 'a', patch: 'x' }), 'webhook returned response.patch but not response.patchType'],
@@ -47,11 +47,58 @@ test('answers in version 1 are held to the letter', () => {
   assert.deepEqual({ allowed, patch, patchType }, { allowed: true, patch: 'x', patchType: 'JSONPatch' });
 });
 
+test('what is no review of the version is told in Go words', () => {
+  const review = 'AdmissionReview';
+  const registry = 'in scheme "pkg/runtime/scheme.go:111"';
+  const cases: [unknown, string][] = [
+    [
+      [],
+      `couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
+    ],
+    [{ kind: review, apiVersion: 'a/b/c' }, 'unexpected GroupVersion string: a/b/c'],
+    [
+      { kind: 'Other', apiVersion: 'admission.k8s.io/v1' },
+      `no kind "Other" is registered for version "admission.k8s.io/v1" ${registry}`,
+    ],
+    [
+      { kind: review, apiVersion: 'admission.k8s.io/v2' },
+      `no kind "AdmissionReview" is registered for version "admission.k8s.io/v2" ${registry}`,
+    ],
+    [
+      { kind: review, apiVersion: 'admission.k8s.io/v1beta1' },
+      'converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion',
+    ],
+    [{ kind: 'Status', apiVersion: 'v1' }, 'converting (v1.Status) to (v1.AdmissionReview): unknown conversion'],
+    [
+      { response: { allowed: 'true' } },
+      'json: cannot unmarshal string into Go struct field AdmissionResponse.response.allowed of type bool',
+    ],
+    [
+      { response: { uid: 5 } },
+      'json: cannot unmarshal number into Go struct field AdmissionResponse.response.uid of type types.UID',
+    ],
+    [
+      { response: { patch: 5 } },
+      'json: cannot unmarshal number into Go struct field AdmissionResponse.response.patch of type []uint8',
+    ],
+    [{ response: { patch: '_-__' } }, 'illegal base64 data at input byte 0'],
+    [
+      { response: { status: { code: 418.5 } } },
+      'json: cannot unmarshal number 418.5 into Go struct field Status.response.status.code of type int32',
+    ],
+  ];
+  for (const [given, message] of cases) assert.throws(() => readReview('v1', given), { message });
+  for (const given of [null, {}, { response: null }]) assert.equal(readReview('v1', given).response, undefined);
+  assert.throws(() => readReview('v1beta1', answer({})), {
+    message: 'converting (v1.AdmissionReview) to (v1beta1.AdmissionReview): unknown conversion',
+  });
+});
+
 test('answers in version 1beta1 are not', () => {
-  const verdict = verdictOf('v1beta1', 'a', true, { response: { allowed: true, patch: 'x' } });
+  const verdict = verdictOf('v1beta1', 'a', true, answer({ allowed: true, patch: 'x' }));
   assert.equal(verdict.patch, 'x');
   assert.equal(verdict.patchType, 'JSONPatch');
-  assert.equal(verdictOf('v1beta1', 'a', false, { response: { allowed: true, patch: 'x' } }).patch, undefined);
+  assert.equal(verdictOf('v1beta1', 'a', false, answer({ allowed: true, patch: 'x' })).patch, undefined);
 });
 
 test('a denial is a failure with a code from 400 on', () => {

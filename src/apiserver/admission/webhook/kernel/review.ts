@@ -1,7 +1,14 @@
 // AdmissionReview: what webhooks are asked, and what their answers mean.
+import { normalize } from '../../../../api/decode.ts';
+import { jsonFault } from '../../../../api/json-syntax.ts';
+import { isPlain, jsonKind } from '../../../../api/patch/plain.ts';
 import { apiVersionOf } from '../../../../api/ref.ts';
-import type { AdmissionRequest } from '../../../../api/type/admission-v1.ts';
+import type { AdmissionRequest, AdmissionResponse, AdmissionReview } from '../../../../api/type/admission-v1.ts';
 import type { Status } from '../../../../api/type/meta-v1.ts';
+import { messageOf } from '../../../../base/assert.ts';
+import { parseExactJson } from '../../../../base/whole-number.ts';
+import { noTypeMeta } from '../../../body-format.ts';
+import { notRegistered, unreadableKind } from '../../../body-kind.ts';
 import type { AdmissionAttributes } from '../../admission.ts';
 import type { Match } from '../../match/match.ts';
 
@@ -92,29 +99,33 @@ export interface Verdict {
   readonly auditAnnotations: Readonly<Record<string, string>>;
 }
 
-interface Answer {
-  readonly uid?: unknown;
-  readonly allowed?: unknown;
-  readonly patch?: string | null;
-  readonly patchType?: string | null;
-  readonly status?: Status | null;
-  readonly warnings?: readonly string[] | null;
-  readonly auditAnnotations?: Record<string, string> | null;
+/** What a webhook answered, as JSON. Throws for what cannot be read as a review of this version. */
+export function readReview(version: ReviewVersion, answer: unknown): AdmissionReview {
+  const given = answer ?? {};
+  const wrong = isPlain(given) ? unreadableKind(given) : noTypeMeta(given);
+  if (wrong) throw new Error(wrong);
+  const { kind, apiVersion } = given as { kind?: string | null; apiVersion?: string | null };
+  const said = { kind: kind || 'AdmissionReview', apiVersion: apiVersion || `admission.k8s.io/${version}` };
+  const known = said.kind === 'AdmissionReview' && versions.find(v => said.apiVersion === `admission.k8s.io/${v}`);
+  const other = known || (said.kind === 'Status' && said.apiVersion === 'v1' ? 'v1' : undefined);
+  if (!other) throw new Error(notRegistered(said.kind, said.apiVersion));
+  if (known !== version)
+    throw new Error(`converting (${other}.${said.kind}) to (${version}.AdmissionReview): unknown conversion`);
+  try {
+    return normalize('io.k8s.api.admission.v1.AdmissionReview', given) as unknown as AdmissionReview;
+  } catch (error) {
+    throw new Error(messageOf(error).replace(/^.* cannot be handled as a AdmissionReview: /, ''), { cause: error });
+  }
 }
 
 /** Throws for an answer that is none. */
-export function verdictOf(version: ReviewVersion, uid: string, mutating: boolean, answer: unknown): Verdict {
-  const review = (typeof answer === 'object' && answer !== null ? answer : {}) as {
-    kind?: string;
-    apiVersion?: string;
-    response?: Answer | null;
-  };
+export function verdictOf(version: ReviewVersion, uid: string, mutating: boolean, review: AdmissionReview): Verdict {
   const { response } = review;
   if (!response) throw new Error('webhook response was absent');
   if (version === 'v1') checkAnswer(review, response, uid, mutating);
   const patch = mutating && response.patch ? response.patch : undefined;
   return {
-    allowed: response.allowed === true,
+    allowed: response.allowed ?? false,
     patch,
     // The older version knows one kind of patch only.
     patchType: version === 'v1' ? (response.patchType ?? '') : 'JSONPatch',
@@ -126,7 +137,7 @@ export function verdictOf(version: ReviewVersion, uid: string, mutating: boolean
 
 function checkAnswer(
   { kind = '', apiVersion = '' }: { kind?: string; apiVersion?: string },
-  response: Answer,
+  response: AdmissionResponse,
   uid: string,
   mutating: boolean,
 ): void {
@@ -146,6 +157,19 @@ function checkAnswer(
   if (patch && !typed) throw new Error('webhook returned response.patch but not response.patchType');
   if (!patch && typed) throw new Error('webhook returned response.patchType but not response.patch');
   if (patchType === '') throw new Error('webhook returned invalid response.patchType of ""');
+}
+
+/** The operations of an answer's patch. Throws for what is no JSON patch. */
+export function operationsOf(patch: string): readonly object[] {
+  const text = Buffer.from(patch, 'base64');
+  const fault = jsonFault(text);
+  if (fault) throw new Error(fault);
+  const operations = parseExactJson(text.toString()) ?? [];
+  const wrongType = (value: unknown, type: string) =>
+    new Error(`json: cannot unmarshal ${jsonKind(value)} into Go value of type jsonpatch.${type}`);
+  if (!Array.isArray(operations)) throw wrongType(operations, 'Patch');
+  for (const operation of operations) if (!isPlain(operation)) throw wrongType(operation, 'Operation');
+  return operations as readonly object[];
 }
 
 /** The Status a client sees when a webhook says no. */
