@@ -8,12 +8,16 @@ import type { RequestInfo } from '../request-info.ts';
 import { isTrue } from '../request-info.ts';
 import type { Operation } from './admission.ts';
 
-/** Runs all of admission; may change `object` in place. Throws StatusError. */
+/**
+ * Runs all of admission; may change `object` in place. `result`: what those who validate see instead, made of it.
+ * Throws StatusError.
+ */
 export async function admitCall(
   { registry, resource, context, key }: Pick<Call, 'registry' | 'resource' | 'context' | 'key'>,
   operation: Operation,
   object: object,
   old?: object,
+  result?: () => object,
 ): Promise<void> {
   if (!registry) return;
   const { admission } = registry.options;
@@ -23,7 +27,8 @@ export async function admitCall(
   };
   const waiting = admission.mutate(attributes);
   if (waiting) await waiting;
-  const checking = admission.validate(attributes);
+  const settled = result ? { ...attributes, object: result() as Mutable<KubeObject> } : attributes;
+  const checking = admission.validate(settled);
   if (checking) await checking;
 }
 

@@ -62,9 +62,11 @@ export async function scale(call: Call): Promise<CallResult> {
       if (!current) throw notFound(call.resource, call.key.name);
       const now = scaleOf(current);
       const wanted = wantedScale(call, now, asked, current);
-      await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<Scalable>;
-      next.spec.replicas = wanted.spec?.replicas ?? 0;
+      await admitCall(call, 'UPDATE', wanted, now, () => {
+        next.spec.replicas = wanted.spec?.replicas ?? 0;
+        return scaleOf(next as unknown as KubeObject);
+      });
       // With a resourceVersion the caller means that very state.
       next.metadata.resourceVersion = wanted.metadata.resourceVersion ?? '';
       return next as unknown as Mutable<KubeObject>;

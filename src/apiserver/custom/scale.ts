@@ -79,9 +79,11 @@ export async function customScale(call: Call): Promise<CallResult> {
       if (!current) throw notFound(resource, call.key.name);
       const now = scaleOrZero(current, paths);
       const wanted = wantedScale(call, now, asked, current);
-      await admitCall(call, 'UPDATE', wanted, now);
       const next = cloneDeep(current) as unknown as Mutable<KubeObject>;
-      setAt(next as unknown as Plain, fields, wanted.spec?.replicas ?? 0);
+      await admitCall(call, 'UPDATE', wanted, now, () => {
+        setAt(next as unknown as Plain, fields, wanted.spec?.replicas ?? 0);
+        return scaleOf(next as KubeObject, paths);
+      });
       next.metadata.resourceVersion = wanted.metadata.resourceVersion ?? current.metadata.resourceVersion;
       return next;
     },

@@ -12,6 +12,7 @@ export async function deleteCollection(
   request: DeleteRequest,
   context: WriteContext,
 ): Promise<void> {
+  const asked = { ...context, collection: true };
   let failure: unknown;
   for (let i = 0; i < items.length && !failure; i += parallel) {
     await Promise.all(
@@ -20,7 +21,7 @@ export async function deleteCollection(
         try {
           const preconditions = { ...request.preconditions, uid: request.preconditions?.uid ?? uid };
           const key = { name, ...(namespace ? { namespace } : {}) };
-          await deleteObject(registry, key, { ...request, preconditions }, context);
+          await deleteObject(registry, key, { ...request, preconditions }, asked);
         } catch (error) {
           // A namesake made in between was not asked for.
           const replaced = error instanceof StatusError && error.reason === 'Conflict' && !request.preconditions;

@@ -61,15 +61,15 @@ export function stampNew(object: Mutable<KubeObject>, nowMs: number, random: Ran
 }
 
 /**
- * Throws for another object's uid: 409 in a whole object, which means that other one, and 422 in a patch. Throws 422 for
- * a time of deletion, too: only a delete gives one.
+ * The refusal of another object's uid: 409 in a whole object, which means that other one, and 422 in a patch. And 422 for
+ * a time of deletion: only a delete gives one.
  */
-export function checkIdentityOf(
+export function identityFault(
   registry: Registry,
   object: Mutable<KubeObject>,
   current: Stored,
   patch: boolean,
-): void {
+): StatusError | undefined {
   const { uid, deletionTimestamp, deletionGracePeriodSeconds } = object.metadata as Meta;
   const old = current.object.metadata;
   const causes: { reason: string; message: string; field: string }[] = [];
@@ -78,14 +78,14 @@ export function checkIdentityOf(
     causes.push({ reason: 'FieldValueInvalid', message, field: `metadata.${field}` });
   };
   if (uid && uid !== old.uid) {
-    if (!patch) throw otherUid(registry, current.key, old.name, uid, old.uid);
+    if (!patch) return otherUid(registry, current.key, old.name, uid, old.uid);
     immutable('uid', uid);
   }
   if (deletionTimestamp && !old.deletionTimestamp) immutable('deletionTimestamp', deletionTimestamp);
   if (deletionGracePeriodSeconds !== undefined && old.deletionGracePeriodSeconds === undefined)
     immutable('deletionGracePeriodSeconds', deletionGracePeriodSeconds);
   const { group, kind } = registry.resource;
-  if (causes.length) throw invalid({ group, resource: kind }, old.name, causes);
+  return causes.length ? invalid({ group, resource: kind }, old.name, causes) : undefined;
 }
 
 /** The refusal of a write that names a uid where there is no object. */

@@ -36,6 +36,8 @@ export interface WriteContext {
   readonly requested?: Resource;
   /** Admission has decided already, about what the client sent instead of the object: a Binding, a Scale. */
   readonly admitted?: boolean;
+  /** The request names no object, but asks for many to be deleted. */
+  readonly collection?: boolean;
   /** Length of the request's body. */
   readonly bytes?: number;
   /** The answer is the object in protobuf: it may lie in the store as the same bytes. Absent: as it did before. */
@@ -136,7 +138,7 @@ export class Registry {
       resource: this.resource,
       subresource: context.subresource,
       namespace: key.namespace ?? '',
-      name: key.name,
+      name: context.collection ? '' : key.name,
       user: context.user,
       dryRun: context.dryRun,
       object,

@@ -6,7 +6,7 @@ import { StoreConflictError } from '../../store/store.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
 import { recordManager } from './managers.ts';
-import { canonical, carryOver, checkIdentityOf, countsGeneration, noneWithUid } from './metadata.ts';
+import { canonical, carryOver, countsGeneration, identityFault, noneWithUid } from './metadata.ts';
 import { dedupeOwners } from './owners.ts';
 import { isLarge, pause } from './pace.ts';
 import type { Registry, WriteContext } from './registry.ts';
@@ -60,6 +60,28 @@ export async function updateObject(
   });
 }
 
+/** The version an update is of; '' when it names none. Throws 500 for what is none. */
+function versionOf({ metadata }: Mutable<KubeObject>): string {
+  // Zero is no version.
+  const asked = /^0+$/.test(metadata.resourceVersion) ? '' : metadata.resourceVersion;
+  if (asked && !/^\d+$/.test(asked))
+    throw new StatusError(500, '', `strconv.ParseUint: parsing ${JSON.stringify(asked)}: invalid syntax`);
+  return asked;
+}
+
+function checkVersion({ resource, strategy }: Registry, { name }: ObjectKey, asked: string, old: KubeObject): void {
+  if (asked && asked !== old.metadata.resourceVersion) throw modified(resource, name);
+  if (asked || strategy.allowUnconditionalUpdate !== false) return;
+  const { group, resource: kind } = resource;
+  const message = 'Invalid value: 0: must be specified for an update';
+  throw new StatusError(
+    422,
+    'Invalid',
+    `${kind}${group ? `.${group}` : ''} "${name}" is invalid: metadata.resourceVersion: ${message}`,
+    { name, group, kind, causes: [{ reason: 'FieldValueInvalid', message, field: 'metadata.resourceVersion' }] },
+  );
+}
+
 async function updateOnce(
   registry: Registry,
   key: ObjectKey,
@@ -72,33 +94,9 @@ async function updateOnce(
   const { strategy } = registry;
   const old = current.object;
   checkIdentity(registry, key, object);
-  if (!patch) checkIdentityOf(registry, object, current, false);
-  // Zero is no version.
-  const asked = /^0+$/.test(object.metadata.resourceVersion) ? '' : object.metadata.resourceVersion;
-  if (asked && !/^\d+$/.test(asked))
-    throw new StatusError(500, '', `strconv.ParseUint: parsing ${JSON.stringify(asked)}: invalid syntax`);
-  if (asked && asked !== old.metadata.resourceVersion) throw modified(registry.resource, key.name);
-  if (!asked && strategy.allowUnconditionalUpdate === false) {
-    throw new StatusError(
-      422,
-      'Invalid',
-      `${registry.resource.resource}${registry.resource.group ? `.${registry.resource.group}` : ''} "${key.name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
-      {
-        name: key.name,
-        group: registry.resource.group,
-        kind: registry.resource.resource,
-        causes: [
-          {
-            reason: 'FieldValueInvalid',
-            message: 'Invalid value: 0: must be specified for an update',
-            field: 'metadata.resourceVersion',
-          },
-        ],
-      },
-    );
-  }
-  // What a patch makes of it is looked at as a whole: a conflict comes before.
-  if (patch) checkIdentityOf(registry, object, current, true);
+  const fault = identityFault(registry, object, current, patch);
+  if (fault && !patch) throw fault;
+  const asked = versionOf(object);
   carryOver(object, current);
   // An update that names no version is one of the newest.
   object.metadata.resourceVersion = old.metadata.resourceVersion;
@@ -111,6 +109,10 @@ async function updateOnce(
   if (large) await pause();
   const waiting = context.admitted ? undefined : admission.mutate(attributes);
   if (waiting) await waiting;
+  // Behind those who mutate, as they are asked before anybody looks.
+  checkVersion(registry, key, asked, old);
+  // What a patch makes of it is looked at as a whole: a conflict comes before.
+  if (fault) throw fault;
   dedupeOwners(object, context.warn, 'admitted');
   strategy.prepareForUpdate?.(object, old, registry.ruleContext(context.subresource));
   if (countsGeneration(registry) && counted(context.subresource) && specChanged(object, old)) {

@@ -101,7 +101,7 @@ function writingOf(
   const p = writeParameters(query, exchange.headers['user-agent'] ?? '', optionsKind[info.verb]!, apply);
   const warn = (m: string) => void warnings.push(m);
   const context = {
-    ...writeContext(user, p, info.subresource, writeOptions(query, apply), warn),
+    ...writeContext(user, p, info.subresource, writeOptions(query), warn),
     ...ofRequest(request),
     ...(apply ? { applied: true } : {}),
     // Known when the body has come.
@@ -112,9 +112,9 @@ function writingOf(
   return { context, draftOptions: { fieldValidation: p.fieldValidation, warn } };
 }
 
-/** What a client asked of the write itself, for admission to see. */
-function writeOptions(query: URLSearchParams, apply: boolean): Record<string, unknown> {
-  const options: Record<string, unknown> = apply && isTrue(query.get('force')) ? { force: true } : {};
+/** What a client asked of the write itself, for admission to see: a create or an update, which has no force. */
+function writeOptions(query: URLSearchParams): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
   for (const name of ['fieldManager', 'fieldValidation']) {
     const value = query.get(name);
     if (value) options[name] = value;
