@@ -1,7 +1,7 @@
 // API servers made of kube-apiserver's modules, each a process on loopback: they ask a server of k8ts who may do what.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Caller, caller } from '../../src/apiserver/test-caller.ts';
@@ -16,6 +16,8 @@ export interface RealServer {
   readonly api: Caller;
   /** As who has a token. */
   as(token: string): Caller;
+  /** Its audit log so far, an event a line. */
+  audit(): string;
   stop(): Promise<void>;
 }
 
@@ -28,16 +30,13 @@ export interface RealServerOptions {
   readonly home: TestServer;
   /** More of its own, without the dashes. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** Of an audit policy: where it keeps its log then. */
+  readonly auditPolicy?: object;
 }
 
 /** Resolves once it says it is ready. */
-export async function startRealServer({
-  program,
-  name,
-  etcd,
-  home,
-  flags: more,
-}: RealServerOptions): Promise<RealServer> {
+export async function startRealServer(options: RealServerOptions): Promise<RealServer> {
+  const { program, name, etcd, home, flags: more, auditPolicy } = options;
   const directory = mkdtempSync(join(tmpdir(), `k8ts-${name}-`));
   const kubectl = kubectlFor(home);
   const file = (base: string, text: string) => {
@@ -55,6 +54,7 @@ export async function startRealServer({
     ...certificates,
   });
   const port = await freePort();
+  const auditLog = join(directory, 'audit.log');
   const args = {
     'bind-address': '127.0.0.1',
     'secure-port': port,
@@ -67,6 +67,9 @@ export async function startRealServer({
     'authentication-kubeconfig': kubectl.config,
     'authorization-kubeconfig': kubectl.config,
     ...more,
+    ...(auditPolicy
+      ? { 'audit-policy-file': file('audit.json', JSON.stringify(auditPolicy)), 'audit-log-path': auditLog }
+      : {}),
   };
   const flags = Object.entries(args).map(([flag, value]) => `--${flag}=${value}`);
   const child = spawn(program, [name, ...flags], { cwd: directory, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -91,7 +94,10 @@ export async function startRealServer({
         r => r.code,
         () => 0,
       );
-      if (code === 200) return { api, as: token => caller({ url, ca: ca.certificatePem, token }), stop };
+      if (code === 200) {
+        const as = (token: string) => caller({ url, ca: ca.certificatePem, token });
+        return { api, as, audit: () => readFileSync(auditLog, 'utf8'), stop };
+      }
       await systemClock.sleep(50);
     }
   } catch (error) {

@@ -62,6 +62,8 @@ export interface PolicyScope {
   /** Match conditions of policies and webhooks. Webhooks have neither params nor the namespace. */
   readonly webhook?: boolean;
   readonly hasParams?: boolean;
+  /** A computed message: it has no authorizer. */
+  readonly message?: boolean;
   /** `variables.NAME`: those declared before. */
   readonly variables?: ReadonlyMap<string, CelType>;
   readonly mutates?: boolean;
@@ -74,9 +76,11 @@ export function policyEnvironment(scope: PolicyScope, output?: readonly CelType[
     object,
     oldObject: object,
     request: requestType,
-    authorizer: t.opaque('kubernetes.authorization.Authorizer'),
-    'authorizer.requestResource': t.opaque('kubernetes.authorization.ResourceCheck'),
   };
+  if (!scope.message) {
+    variables.authorizer = t.opaque('kubernetes.authorization.Authorizer');
+    variables['authorizer.requestResource'] = t.opaque('kubernetes.authorization.ResourceCheck');
+  }
   if (!scope.webhook) variables.namespaceObject = namespaceType;
   if (scope.hasParams) variables.params = scope.params ?? t.dyn;
   if (scope.variables) variables.variables = variablesType(scope.variables);

@@ -69,7 +69,7 @@ export function checkValidatingExpressions(policy: ValidatingAdmissionPolicy, er
   for (const [i, v] of (spec.validations ?? []).entries()) {
     const at = SPEC.child('validations').index(i);
     check(v.expression, scope, BOOL, at.child('expression'), errors);
-    check(v.messageExpression, scope, TEXT, at.child('messageExpression'), errors);
+    check(v.messageExpression, { ...scope, message: true }, TEXT, at.child('messageExpression'), errors);
   }
   for (const [i, a] of (spec.auditAnnotations ?? []).entries())
     check(

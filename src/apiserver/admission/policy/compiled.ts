@@ -108,7 +108,9 @@ export function compileValidating(
     validations: (policy.spec.validations ?? []).map(validation => ({
       validation,
       expression: expressionOf(validation.expression, scope, BOOL),
-      message: validation.messageExpression ? expressionOf(validation.messageExpression, scope, TEXT) : undefined,
+      message: validation.messageExpression
+        ? expressionOf(validation.messageExpression, { ...scope, message: true }, TEXT)
+        : undefined,
     })),
     annotations: (policy.spec.auditAnnotations ?? []).map(annotation => ({
       annotation,

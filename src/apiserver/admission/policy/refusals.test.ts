@@ -201,6 +201,23 @@ test('out of budget, nothing but that counts', async () => {
   assert.equal(said, 'validation failed due to running out of cost budget, no further validation rules will be run');
 });
 
+test('a computed message has no authorizer', async () => {
+  const messageExpression = "string(authorizer.path('/x').check('get').allowed())";
+  const { code, object } = await api.send('POST', `${base}validatingadmissionpolicies`, {
+    metadata: { name: 'asks' },
+    spec: {
+      matchConstraints: {
+        resourceRules: [{ operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*'] }],
+      },
+      validations: [{ expression: messageExpression.replace(/^string/, ''), messageExpression }],
+    },
+  });
+  assert.equal(code, 422);
+  const [cause, ...others] = object.details.causes;
+  assert.deepEqual([cause.field, others], ['spec.validations[0].messageExpression', []]);
+  assert.match(cause.message, /undeclared reference to 'authorizer' \(in container ''\)/);
+});
+
 test('what a request does not have is no field of it', async () => {
   for (const field of ['subResource', 'requestSubResource']) {
     const { said } = await judged('validating', { validations: [{ expression: `request.${field} == ''` }] });

@@ -91,10 +91,14 @@ test('a name that is made is known to those who validate', async () => {
   );
 });
 
-test('a deletion of many names none of them', async () => {
-  await api.expect(201, 'POST', maps, { metadata: { name: 'many', labels: { many: 'yes' } } });
+test('a deletion of many names none of them, and gives them as they were', async () => {
+  const { metadata } = await api.expect(201, 'POST', maps, { metadata: { name: 'many', labels: { many: 'yes' } } });
   asked = [];
-  await api.expect(200, 'DELETE', `${maps}?labelSelector=many=yes`);
+  const { items } = await api.expect(200, 'DELETE', `${maps}?labelSelector=many=yes`);
+  assert.deepEqual(
+    items.map((item: Json) => item.metadata),
+    [metadata],
+  );
   assert.deepEqual(
     seen(({ name, oldObject }) => [name, oldObject.metadata.name]),
     [
