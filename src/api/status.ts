@@ -170,7 +170,8 @@ export const invalid = (
   name: string,
   causes: readonly (StatusCause & { readonly message: string })[],
 ) => {
-  const parts = causes.map(c => (c.field ? `${c.field}: ${c.message}` : c.message));
+  // What is said twice is told once.
+  const parts = [...new Set(causes.map(c => (c.field ? `${c.field}: ${c.message}` : c.message)))];
   const list = parts.length === 1 ? parts[0] : `[${parts.join(', ')}]`;
   return new StatusError(
     422,

@@ -51,7 +51,8 @@ function checkCustomPath(resource: Resource, { name, namespace, subresource, ver
   if (resource.namespaced ? !namespace && verb !== 'list' && verb !== 'watch' : namespace) throw pageNotFound();
   const verbs = subresource ? resource.subresources.get(subresource)?.verbs : resource.verbs;
   if (!verbs) throw notFound(resource, name);
-  if (!verbs.includes(verb)) throw methodNotSupported(resource, verb);
+  const closed = verb === 'create' && !subresource && resource.custom?.closed;
+  if (!verbs.includes(verb) && !closed) throw methodNotSupported(resource, verb);
   // What is made may have a name in the path, which says nothing.
   if (!name && (verb === 'update' || verb === 'patch')) throw badRequest('name must be provided');
 }

@@ -5,7 +5,7 @@ import { compile } from '../cel/compile.ts';
 import { celTypeOfSchema, type StructuralSchema } from '../cel/schema.ts';
 import * as t from '../cel/type.ts';
 import { adapt, CelOptional } from '../cel/value.ts';
-import { type FieldErrors, FieldPath } from '../field-error.ts';
+import { FieldErrors, FieldPath } from '../field-error.ts';
 import { keyElement } from '../field-set.ts';
 import { equalJson, isPlain } from '../patch/plain.ts';
 import type { ValidationRule } from '../type/apiextensions-v1.ts';
@@ -52,31 +52,39 @@ function compileRule(s: Structural, rule: ValidationRule, root: boolean): Compil
   };
 }
 
-/** Runs all rules on an object. With the old one, rules on what has not changed are left out, unless they look at it. */
-export function validateRules(schema: Structural, value: unknown, old: Old, errors: FieldErrors): void {
-  if (schema.hasRules) new Run(errors).node(schema, value, undefined, old, false, true);
+/**
+ * Runs all rules on an object. With the old one, what has not changed may go on breaking rules, unless they look at it:
+ * `tolerated` gets that.
+ */
+export function validateRules(
+  schema: Structural,
+  value: unknown,
+  old: Old,
+  errors: FieldErrors,
+  tolerated = new FieldErrors(),
+): void {
+  if (schema.hasRules) new Run(errors, tolerated).node(schema, value, undefined, old, false, true);
 }
 
 /** Runs the rules on a default, which is its own former value. */
 export function validateDefaultRules(schema: Structural, value: unknown, at: FieldPath, errors: FieldErrors): void {
-  if (schema.hasRules) new Run(errors, false).node(schema, value, at, { value }, false, false);
+  if (schema.hasRules) new Run(errors, errors).node(schema, value, at, { value }, false, false);
 }
 
 class Run {
   readonly #errors: FieldErrors;
-  /** Of what has not changed only rules that look at the old value count. */
-  readonly #ratchets: boolean;
+  readonly #tolerated: FieldErrors;
   #budget = RUNTIME_COST_BUDGET;
 
-  constructor(errors: FieldErrors, ratchets = true) {
+  constructor(errors: FieldErrors, tolerated: FieldErrors) {
     this.#errors = errors;
-    this.#ratchets = ratchets;
+    this.#tolerated = tolerated;
   }
 
   node(s: Structural, value: unknown, at: FieldPath | undefined, old: Old, unchanged: boolean, root: boolean): void {
     if (!s.hasRules || this.#budget < 0 || value === undefined) return;
     if (value === null && s.nullable) return;
-    const same = this.#ratchets && (old ? equalJson(value, old.value) : unchanged);
+    const same = old ? equalJson(value, old.value) : unchanged;
     for (const compiled of rulesOf(s, root)) {
       this.#rule(compiled, s, value, at, old, same);
       if (this.#budget < 0) return;
@@ -119,17 +127,17 @@ class Run {
     same: boolean,
   ): void {
     const { rule, program, usesOldSelf } = compiled;
+    const errors = same && !usesOldSelf ? this.#tolerated : this.#errors;
     if (!program) {
-      this.#broken(s, at, `rule compile error: compilation failed: ${compiled.fault}`);
+      broken(errors, s, at, `rule compile error: compilation failed: ${compiled.fault}`);
       return;
     }
     if (usesOldSelf && !old && !rule.optionalOldSelf) return;
-    if (same && !usesOldSelf) return;
     const bindings = { self: value, ...(usesOldSelf ? { oldSelf: oldSelfOf(rule, s, old, at === undefined) } : {}) };
     const result = program.evaluate(bindings, { costLimit: Math.min(PER_CALL_LIMIT, this.#budget) });
     this.#budget -= result.cost;
     if (result.ok) {
-      if (result.value !== true) this.#fail(rule, value, at, this.#message(compiled, bindings));
+      if (result.value !== true) fail(errors, rule, value, at, this.#message(compiled, bindings));
       return;
     }
     const why = result.error.message;
@@ -137,7 +145,8 @@ class Run {
     if (result.error.costExceeded) {
       const spent = this.#budget <= 0 || result.cost < PER_CALL_LIMIT;
       this.#budget = -1;
-      this.#broken(
+      broken(
+        errors,
         s,
         at,
         spent
@@ -145,12 +154,13 @@ class Run {
           : `'${why}': no further validation rules will be run due to call cost exceeds limit for rule: ${told}`,
       );
     } else if (why.startsWith('no such overload'))
-      this.#broken(
+      broken(
+        errors,
         s,
         at,
         `'${why}': call arguments did not match a supported operator, function or macro signature for rule: ${told}`,
       );
-    else this.#broken(s, at, `${why} evaluating rule: ${told}`);
+    else broken(errors, s, at, `${why} evaluating rule: ${told}`);
   }
 
   #message({ rule, message }: CompiledRule, bindings: Record<string, unknown>): string {
@@ -162,25 +172,30 @@ class Run {
     const text = result.value.trim();
     return text === '' || text.length > longestMessage || /[\n\r]/.test(text) ? plain : text;
   }
+}
 
-  /** The rule itself failed, so that its reason and field say nothing. */
-  #broken({ type }: Structural, at: FieldPath | undefined, message: string): void {
-    this.#errors.add('FieldValueInvalid', at?.toString() ?? '<nil>', `Invalid value: "${type}": ${message}`);
-  }
+/** The rule itself failed, so that its reason and field say nothing. */
+function broken(errors: FieldErrors, { type }: Structural, at: FieldPath | undefined, message: string): void {
+  errors.add('FieldValueInvalid', at?.toString() ?? '<nil>', `Invalid value: "${type}": ${message}`);
+}
 
-  #fail(rule: ValidationRule, value: unknown, at: FieldPath | undefined, message: string): void {
-    const where = relative(at, rule.fieldPath)?.toString() ?? '<nil>';
-    // Maps and lists are not shown.
-    const shown =
-      typeof value === 'object' && value !== null
-        ? ''
-        : `: ${typeof value === 'string' ? quote(value) : JSON.stringify(value)}`;
-    const { reason } = rule;
-    if (reason === 'FieldValueRequired') this.#errors.add(reason, where, `Required value: ${message}`);
-    else if (reason === 'FieldValueForbidden') this.#errors.add(reason, where, `Forbidden: ${message}`);
-    else if (reason === 'FieldValueDuplicate') this.#errors.add(reason, where, `Duplicate value${shown}`);
-    else this.#errors.add('FieldValueInvalid', where, `Invalid value${shown}: ${message}`);
-  }
+function fail(
+  errors: FieldErrors,
+  { reason, fieldPath }: ValidationRule,
+  value: unknown,
+  at: FieldPath | undefined,
+  message: string,
+): void {
+  const where = relative(at, fieldPath)?.toString() ?? '<nil>';
+  // Maps and lists are not shown.
+  const shown =
+    typeof value === 'object' && value !== null
+      ? ''
+      : `: ${typeof value === 'string' ? quote(value) : JSON.stringify(value)}`;
+  if (reason === 'FieldValueRequired') errors.add(reason, where, `Required value: ${message}`);
+  else if (reason === 'FieldValueForbidden') errors.add(reason, where, `Forbidden: ${message}`);
+  else if (reason === 'FieldValueDuplicate') errors.add(reason, where, `Duplicate value${shown}`);
+  else errors.add('FieldValueInvalid', where, `Invalid value${shown}: ${message}`);
 }
 
 const longestMessage = 5120;

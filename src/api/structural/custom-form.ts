@@ -19,6 +19,8 @@ export interface CustomForm {
   /** Empty: name and age. */
   readonly columns: readonly CustomResourceColumnDefinition[];
   readonly scale: CustomResourceSubresourceScale | undefined;
+  /** Its definition is going: nothing new is taken. */
+  closed: boolean;
   /** Ends the watches of this version: called when its definition changes or goes. */
   readonly watches: Set<() => void>;
   /**

@@ -415,7 +415,11 @@ test('runs rules: messages, reasons, fields, transitions', () => {
     'spec.fixed: Invalid value: "b": is fixed',
     'spec.once: Forbidden: set once',
   ]);
-  assert.deepEqual(run({ min: 3, max: 2, fixed: 'a' }, { min: 3, max: 2, fixed: 'a' }), [], 'nothing has changed');
+  const same = { min: 3, max: 2, fixed: 'a' };
+  assert.deepEqual(run(same, same), [], 'nothing has changed');
+  const [errors, tolerated] = [new FieldErrors(), new FieldErrors()];
+  validateRules(schema, { spec: same }, { value: { spec: same } }, errors, tolerated);
+  assert.deepEqual([errors.list.length, lines(tolerated)], [0, ['spec.min: Invalid value: min 3 is over max']]);
 });
 
 test('rules that cost too much are cut off, and no others run', () => {

@@ -240,6 +240,7 @@ export class CustomResources {
   #close(served: Served): void {
     const open = served.resources.filter(r => r.verbs.includes('create'));
     if (!open.length) return;
+    for (const { custom } of open) custom.closed = true;
     served.resources = served.resources.map(r => ({ ...r, verbs: r.verbs.filter(v => v !== 'create') }));
     for (const resource of served.resources) this.#options.resources.set(resourceId(resource), resource);
     this.#options.context.surface.revision++;
@@ -298,9 +299,17 @@ export class CustomResources {
       if (served.cache.size > 0) return;
       gone();
     }
-    await this.#write(this.#definition(name) ?? crd, '', object => {
-      const left = (object.metadata.finalizers ?? []).filter(f => f !== cleanupFinalizer);
-      object.metadata.finalizers = left;
+    const time = formatTime(this.#options.context.clock.now());
+    const done = {
+      type: 'Terminating',
+      status: 'False',
+      reason: 'InstanceDeletionCompleted',
+      message: 'removed all instances',
+    };
+    await this.#write(this.#definition(name) ?? crd, 'status', object => {
+      object.metadata.finalizers = (object.metadata.finalizers ?? []).filter(f => f !== cleanupFinalizer);
+      const conditions = withCondition(object.status?.conditions, done, time);
+      object.status = { ...object.status, conditions } as Mutable<Status>;
     });
   }
 

@@ -51,10 +51,13 @@ test('[sig-api-machinery] CustomResourceDefinition resources [Privileged:Cluster
   const at = `${definitions}/widgets.status.example.com`;
   const crd = await call.expect(200, 'GET', `${at}/status`);
   crd.status.conditions.push({ type: 'StatusUpdate', status: 'True', reason: 'E2E', message: 'Set from an e2e test' });
-  crd.metadata.labels = { no: 'change' };
+  // Metadata goes with the status here; the rest does not.
+  crd.metadata.labels = { from: 'status' };
+  crd.spec.names.shortNames = ['none'];
   const updated = await call.expect(200, 'PUT', `${at}/status`, crd);
   assert.ok(isTrue(updated, 'StatusUpdate'));
-  assert.equal(updated.metadata.labels, undefined);
+  assert.deepEqual(updated.metadata.labels, { from: 'status' });
+  assert.deepEqual(updated.spec.names.shortNames, ['wd']);
   const conditions = updated.status.conditions.map((c: Json) =>
     c.type === 'StatusUpdate' ? { ...c, status: 'False' } : c,
   );
@@ -150,9 +153,15 @@ test('deleting a definition removes its objects, and waits for their finalizers'
   assert.ok(isTrue(marked, 'Terminating'));
   await objects.next(e => e.type === 'DELETED' && e.object.metadata.name === 'free');
   await watching.next(e => e.object.status.conditions.some((c: Json) => c.reason === 'InstanceDeletionInProgress'));
-  await call.expect(405, 'POST', widgets(group), widget(group, 'late'));
+  const late = await call.expect(403, 'POST', widgets(group), widget(group, 'late'));
+  assert.equal(
+    late.message,
+    `widgets.${group} "late" is forbidden: create not allowed while custom resource definition is terminating`,
+  );
   await call.expect(200, 'PATCH', `${widgets(group)}/held`, { metadata: { finalizers: null } }, mergePatch);
-  await watching.next(e => e.type === 'DELETED');
+  const { object: last } = await watching.next(e => e.type === 'DELETED');
+  const terminating = last.status.conditions.find((c: Json) => c.type === 'Terminating');
+  assert.deepEqual([terminating.status, terminating.reason], ['False', 'InstanceDeletionCompleted']);
   await call.expect(404, 'GET', widgets(group));
   await objects.ended;
 });

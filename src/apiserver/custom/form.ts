@@ -78,6 +78,7 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
       : '',
     columns: version.additionalPrinterColumns ?? [],
     scale: version.subresources?.scale,
+    closed: false,
     watches: new Set(),
     decode,
     settle: object => settle(object as unknown as Plain),

@@ -1,11 +1,13 @@
 // The rules of a custom kind, made from its schema.
 
+import { FieldErrors } from '../../api/field-error.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { isPlain } from '../../api/patch/plain.ts';
 import type { Strategy } from '../../api/strategy.ts';
 import { validateRules } from '../../api/structural/cel-rule.ts';
 import { validateEmbedded } from '../../api/structural/embedded.ts';
 import { validateListTypes } from '../../api/structural/list-type.ts';
+import type { Structural } from '../../api/structural/structural.ts';
 import { compileValidator, type ValueValidator } from '../../api/structural/value-rule.ts';
 import type { ServedForm } from './form.ts';
 import { AccessorError, textAt, wholeAt } from './value-at.ts';
@@ -19,6 +21,8 @@ export function customStrategy(
   timed: (validate: () => void) => void = validate => validate(),
 ): Strategy {
   let validator: ValueValidator | undefined;
+  // What an object may go on breaking, between its validation and the warnings.
+  const tolerated = new WeakMap<KubeObject, readonly string[]>();
   return {
     allowUnconditionalUpdate: false,
     hasGeneration: true,
@@ -32,19 +36,35 @@ export function customStrategy(
       else if (!hasStatus && changed(object as unknown as Plain, old as unknown as Plain, 'status'))
         (object.metadata as { generation?: number }).generation = Number(old.metadata.generation ?? 0) + 1;
     },
-    warnings: (object, old) => finalizerWarnings(object, old),
+    warnings: (object, old) => [...finalizerWarnings(object, old), ...(tolerated.get(object) ?? [])],
     validate(object, errors, { old }) {
       const { structural } = form;
       validator ??= compileValidator(form.schema);
       validator.validate(object, undefined, old && { value: old }, errors);
       validateEmbedded(structural, object, undefined, errors);
-      validateListTypes(structural, object, errors);
+      checkListTypes(structural, object, old, errors);
       if (form.scale) validateScale(form.scale, object as unknown as Plain, errors);
       if (!structural.hasRules) return;
       if (errors.list.some(e => blocking.has(e.reason ?? ''))) errors.add('FieldValueInvalid', '<nil>', unchecked);
-      else timed(() => validateRules(structural, object, old && { value: old }, errors));
+      else {
+        const broken = new FieldErrors();
+        timed(() => validateRules(structural, object, old && { value: old }, errors, broken));
+        if (!broken.empty)
+          tolerated.set(
+            object,
+            broken.list.map(e => `${e.field}: ${e.message}`),
+          );
+      }
     },
   };
+}
+
+/** What was no set or map before need not become one. */
+function checkListTypes(schema: Structural, object: unknown, old: unknown, errors: Errors): void {
+  const [found, before] = [new FieldErrors(), new FieldErrors()];
+  validateListTypes(schema, object, found);
+  if (old && !found.empty) validateListTypes(schema, old, before);
+  if (before.empty) errors.list.push(...found.list);
 }
 
 const standard = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);

@@ -1,5 +1,5 @@
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
-import { alreadyExists, badRequest, StatusError } from '../../api/status.ts';
+import { alreadyExists, badRequest, forbidden, StatusError } from '../../api/status.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { recordManager } from './managers.ts';
 import { canonical, countsGeneration, generateName, stampNew } from './metadata.ts';
@@ -29,6 +29,12 @@ export async function createObject(
   const generated = !draft.metadata.name && draft.metadata.generateName ? draft.metadata.generateName : undefined;
   for (let tries = 1; ; tries++) {
     if (generated) draft.metadata.name = generateName(generated, registry.options.random);
+    if (registry.resource.custom?.closed)
+      throw forbidden(
+        registry.resource,
+        draft.metadata.name ?? '',
+        'create not allowed while custom resource definition is terminating',
+      );
     try {
       // Each attempt has a draft of its own.
       return await registry.onFreshCaches(() =>

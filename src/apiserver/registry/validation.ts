@@ -18,10 +18,17 @@ export function validateObject(
   const finalizers = resource.custom || extending.has(resource.group) ? 'any' : 'kubernetes';
   validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', errors, finalizers);
   if (old) validateObjectMetaUpdate(object, old, errors);
+  // Said twice by the servers of custom resources.
+  if (old && resource.custom) validateObjectMetaUpdate(object, old, errors);
   strategy.validate?.(object, errors, rule);
   if (old) strategy.validateUpdate?.(object, old, errors, rule);
+  const doubled = resource.custom || resource.group === 'apiextensions.k8s.io';
   if (!errors.empty)
-    throw invalid({ group: resource.group, resource: resource.kind }, object.metadata.name ?? '', dedupe(errors.list));
+    throw invalid(
+      { group: resource.group, resource: resource.kind },
+      object.metadata.name ?? '',
+      doubled ? errors.list : dedupe(errors.list),
+    );
   for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
 }
 

@@ -4,14 +4,18 @@ import { equalJson } from '../../patch/plain.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import { unrecognizedFormats } from '../../structural/unrecognized-format.ts';
 import type { CustomResourceDefinition } from '../../type/apiextensions-v1.ts';
-import { validateDefinition, validateDefinitionStatus, validateDefinitionUpdate } from './definition-validation.ts';
+import {
+  validateAcceptedNames,
+  validateDefinition,
+  validateDefinitionUpdate,
+  validateStoredVersions,
+} from './definition-validation.ts';
 
 type Crd = CustomResourceDefinition;
 
 const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
-  statusKeeps: 'metadata',
   allowUnconditionalUpdate: false,
   default(object) {
     const { names, conversion } = object.spec ?? {};
@@ -28,7 +32,10 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
   },
   prepareForUpdate(object, old, { subresource }: RuleContext) {
     if (subresource === 'status') {
-      keepMetadata(object, old);
+      if (!object.status?.storedVersions?.length)
+        object.status = { ...object.status, storedVersions: storageVersions(object).slice(0, 1) } as Mutable<
+          Crd['status']
+        >;
       return;
     }
     const status = cloneDeep(old.status ?? {}) as Mutable<Crd['status']>;
@@ -38,8 +45,12 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
     object.status = status;
   },
   validate(object, errors, context) {
+    if (context.subresource === 'status') {
+      validateAcceptedNames(object, errors);
+      return;
+    }
     validateDefinition(object, errors, context);
-    validateDefinitionStatus(object, errors);
+    validateStoredVersions(object, errors);
   },
   validateUpdate: validateDefinitionUpdate,
   warnings: ({ spec }, old) => formatWarnings(spec ?? {}, old?.spec),
@@ -90,11 +101,4 @@ function insertName(object: Mutable<Crd>, field: 'singular' | 'listKind', value:
     ...(listKind ? { listKind } : {}),
     ...(categories ? { categories } : {}),
   };
-}
-
-function keepMetadata(object: Mutable<Crd & KubeObject>, old: Crd): void {
-  const { managedFields, resourceVersion } = object.metadata;
-  object.metadata = { ...cloneDeep(old.metadata), resourceVersion } as typeof object.metadata;
-  if (managedFields) object.metadata.managedFields = managedFields;
-  else delete object.metadata.managedFields;
 }

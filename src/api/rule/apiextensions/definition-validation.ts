@@ -2,7 +2,7 @@
 import { jsonText } from '../../../base/json-text.ts';
 import { own } from '../../../base/own.ts';
 import { printable } from '../../../base/quote.ts';
-import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import { FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import { IMMUTABLE, isDns1035Label, isDns1123Subdomain } from '../../name-rule.ts';
 import { equalJson, isPlain } from '../../patch/plain.ts';
 import type { RuleContext } from '../../strategy.ts';
@@ -26,7 +26,7 @@ export function validateDefinition(crd: Crd, errors: FieldErrors, context: RuleC
   const old = context.old as Crd | undefined;
   const { spec } = crd;
   const wanted = `${spec.names?.plural ?? ''}.${spec.group ?? ''}`;
-  for (const field of ['generateName', 'name'] as const) {
+  for (const field of old ? [] : (['generateName', 'name'] as const)) {
     const given = crd.metadata[field];
     if (given && given !== wanted)
       errors.invalid(path('metadata').child(field), given, 'must be spec.names.plural+"."+spec.group');
@@ -240,7 +240,7 @@ function validateSubresources(
 
 const mixedCase = (wrong: readonly string[]) => `may have mixed case, but should otherwise match: ${wrong.join(',')}`;
 
-export function validateNames(names: CustomResourceDefinitionNames, at: FieldPath, errors: FieldErrors): void {
+function validateNames(names: CustomResourceDefinitionNames, at: FieldPath, errors: FieldErrors): void {
   const check = (field: 'plural' | 'singular' | 'kind' | 'listKind', word: (wrong: readonly string[]) => string) => {
     const value = names[field];
     if (!value) errors.required(at.child(field));
@@ -279,8 +279,14 @@ function validateApproval(crd: Crd, old: Crd | undefined, errors: FieldErrors): 
     );
 }
 
-/** Checks on every update, of the object or of its status. */
-export function validateDefinitionStatus({ spec, status }: Crd, errors: FieldErrors): void {
+/** Of a status, once others write it: names may be missing, not wrong. */
+export function validateAcceptedNames({ status }: Crd, errors: FieldErrors): void {
+  const found = new FieldErrors();
+  if (status?.acceptedNames) validateNames(status.acceptedNames, STATUS.child('acceptedNames'), found);
+  errors.list.push(...found.list.filter(e => e.reason !== 'FieldValueRequired'));
+}
+
+export function validateStoredVersions({ spec, status }: Crd, errors: FieldErrors): void {
   const stored = status?.storedVersions ?? [];
   // Of a body it may be null.
   const versions = spec.versions ?? [];
