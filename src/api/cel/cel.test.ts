@@ -10,7 +10,7 @@ import * as t from './type.ts';
 import { toJson } from './value.ts';
 
 function program(expression: string, variables: CelEnvironment['variables'] = {}): CelProgram {
-  const { program, error } = compile(expression, { variables });
+  const { program, error } = compile(expression, { variables, bindings: true });
   assert.ok(program, error?.message ?? expression);
   return program;
 }
@@ -22,7 +22,7 @@ function evaluate(expression: string, bindings: Record<string, unknown> = {}): u
 }
 
 function refusal(expression: string, variables: CelEnvironment['variables'] = {}): string {
-  const { error } = compile(expression, { variables });
+  const { error } = compile(expression, { variables, bindings: true });
   assert.ok(error, `${expression} compiles`);
   return error.message;
 }
@@ -250,7 +250,7 @@ test('no expression gets past the limit', () => {
     'quantity("1e999999999").isInteger()',
   ]) {
     const l = JSON.parse(hundred) as number[];
-    const { program: made } = compile(attack, { variables: { l: t.dyn, object: t.dyn } });
+    const { program: made } = compile(attack, { variables: { l: t.dyn, object: t.dyn }, bindings: true });
     const before = process.cpuUsage().user;
     made?.evaluate({ l, object }, { costLimit: 100_000 });
     const ms = (process.cpuUsage().user - before) / 1000;

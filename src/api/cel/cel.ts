@@ -12,6 +12,8 @@ export interface CelEnvironment {
   readonly output?: readonly CelType[];
   /** Plain CEL takes `[1, 'a']`; Kubernetes does not, and neither does this unless asked. */
   readonly mixedLiterals?: boolean;
+  /** With `cel.bind`, which is not everywhere. */
+  readonly bindings?: boolean;
   /** Types an expression may make a value of: `Object.spec{…}`. */
   readonly structs?: (name: string) => CelObjectType | undefined;
 }

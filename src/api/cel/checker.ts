@@ -227,8 +227,11 @@ export class Checker {
   }
 
   #logical(node: Node & { k: 'call' }): CelType {
-    const args = node.args.map(n => this.#visit(n));
-    if (!args.every(a => this.#bindings.assignable(a, t.bool))) return this.#noOverload(node.at, node.fn, args, false);
+    for (const n of node.args) {
+      const type = this.#visit(n);
+      if (!this.#bindings.assignable(type, t.bool))
+        this.#error(n.at, `expected type 'bool' but found '${typeText(this.#bindings.substitute(type))}'`);
+    }
     return t.bool;
   }
 

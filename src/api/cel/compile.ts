@@ -36,7 +36,7 @@ export function compile(expression: string, environment: CelEnvironment): CelCom
   const checker = new Checker({ ...environment, functions });
   let type: CelType;
   try {
-    root = parse(expression);
+    root = parse(expression, environment.bindings);
     checkDepth(root);
     type = checker.check(root);
     checkLiterals(root, checker);

@@ -87,7 +87,7 @@ function failure(v: Vector): string | undefined {
     variables[name] ??= t.dyn;
     bindings[name] = () => celValue(value);
   }
-  const { program, error } = compile(v.expr, { variables, mixedLiterals: true });
+  const { program, error } = compile(v.expr, { variables, mixedLiterals: true, bindings: true });
   if (!program) return v.evalError ? undefined : error.message;
   if (v.checkOnly) return undefined;
   const result = program.evaluate(bindings);

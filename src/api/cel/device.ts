@@ -34,7 +34,7 @@ const deviceType = t.objectType(
     ),
 );
 
-const environment = { variables: { device: deviceType } };
+const environment = { variables: { device: deviceType }, bindings: true };
 
 export type DeviceCompileResult =
   | { readonly program: CelProgram; readonly error?: undefined }

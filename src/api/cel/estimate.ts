@@ -2,7 +2,7 @@
 
 import type { Fold, Node } from './ast.ts';
 import type { CostEstimate } from './cel.ts';
-import type { Overload } from './overload.ts';
+import { type Overload, TRAVERSAL } from './overload.ts';
 import type { CelType } from './type.ts';
 
 type Range = CostEstimate;
@@ -46,7 +46,7 @@ export function estimate(root: Node, typeOf: (node: Node) => CelType): CostEstim
         if (node.test) return { cost: visit(node.operand).cost, size: ONE };
         return { cost: node.qualified ? ONE : plus(visit(node.operand).cost, ONE), size: typed };
       case 'call':
-        return call(node, typed, visit);
+        return call(node, typed, visit, typeOf);
       case 'list':
         return { cost: plus(exactly(10), ...node.items.map(n => visit(n).cost)), size: exactly(node.items.length) };
       case 'map':
@@ -72,7 +72,12 @@ function sizeOfConst(value: unknown): Range {
   return ONE;
 }
 
-function call(node: Node & { k: 'call' }, typed: Range, visit: (n: Node) => Estimate): Estimate {
+function call(
+  node: Node & { k: 'call' },
+  typed: Range,
+  visit: (n: Node) => Estimate,
+  typeOf: (n: Node) => CelType,
+): Estimate {
   const nodes = node.target && !node.qualified ? [node.target, ...node.args] : node.args;
   const args = nodes.map(visit);
   const costs = args.map(a => a.cost);
@@ -91,7 +96,15 @@ function call(node: Node & { k: 'call' }, typed: Range, visit: (n: Node) => Esti
   const [first = { cost: ONE, size: typed }, ...rest] = own;
   const worst = rest.reduce((a, b) => ({ cost: widest(a.cost, b.cost), size: widest(a.size, b.size) }), first);
   const size = typed.max < worst.size.max ? typed : worst.size;
-  return { cost: plus(...costs, worst.cost), size };
+  const reading = node.overloads?.some(o => o.readsItems) ? times(args[0]!.size, itemReading(typeOf(nodes[0]!))) : ZERO;
+  return { cost: plus(...costs, worst.cost, reading), size };
+}
+
+/** Of the texts in a list, one of them. */
+function itemReading(type: CelType): Range {
+  if (type.kind !== 'list' || (type.item.kind !== 'string' && type.item.kind !== 'bytes')) return ZERO;
+  const { min, max } = sizeOfType(type.item);
+  return { min: min * TRAVERSAL, max: max * TRAVERSAL };
 }
 
 function overloadCost(overload: Overload, args: readonly Estimate[], nodes: readonly Node[]): Estimate {
@@ -119,7 +132,7 @@ const ROUND: Readonly<Record<Fold['kind'], [number, number]>> = {
   exists: [4, 1],
   exists_one: [2, 2],
   map: [12, 11],
-  filter: [12, 11],
+  filter: [13, 1],
   transformList: [12, 11],
   transformMap: [2, 31],
   transformMapEntry: [2, 31],

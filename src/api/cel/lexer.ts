@@ -73,15 +73,15 @@ export function numberValue(token: Token, negative: boolean): CelValue {
   if (/^0x/.test(text) || /^\d+[uU]?$/.test(text)) {
     if (/[uU]$/.test(text)) {
       const value = BigInt(text.slice(0, -1));
-      if (value > MAX_UINT || negative) throw new SyntaxFault('Syntax error: invalid uint literal', token.at);
+      if (value > MAX_UINT || negative) throw new SyntaxFault('invalid uint literal', token.at);
       return new CelUint(value);
     }
     const value = negative ? -BigInt(text) : BigInt(text);
-    if (value > MAX_INT || value < -MAX_INT - 1n) throw new SyntaxFault('Syntax error: invalid int literal', token.at);
+    if (value > MAX_INT || value < -MAX_INT - 1n) throw new SyntaxFault('invalid int literal', token.at);
     return value;
   }
   const value = Number(sign + text);
-  if (!Number.isFinite(value)) throw new SyntaxFault('Syntax error: invalid double literal', token.at);
+  if (!Number.isFinite(value)) throw new SyntaxFault('invalid double literal', token.at);
   return value;
 }
 

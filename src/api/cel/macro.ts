@@ -22,9 +22,15 @@ const TWO_VARIABLES: Readonly<Record<string, FoldKind>> = {
 };
 
 /** Undefined for what is no macro. Throws SyntaxFault. */
-export function expandMacro(fn: string, target: Node | undefined, args: readonly Node[], at: number): Node | undefined {
-  if (!target) return fn === 'has' && args.length === 1 ? has(args[0]!) : undefined;
-  if (fn === 'bind' && args.length === 3 && target.k === 'ident' && target.name === 'cel')
+export function expandMacro(
+  fn: string,
+  target: Node | undefined,
+  args: readonly Node[],
+  at: number,
+  bindings = false,
+): Node | undefined {
+  if (!target) return fn === 'has' && args.length === 1 ? has(args[0]!, at) : undefined;
+  if (bindings && fn === 'bind' && args.length === 3 && target.k === 'ident' && target.name === 'cel')
     return {
       k: 'bind',
       at,
@@ -45,10 +51,10 @@ export function expandMacro(fn: string, target: Node | undefined, args: readonly
   return oneVariable(fn, target, args, at) ?? twoVariables(fn, target, args, at);
 }
 
-function has(argument: Node): Node {
+function has(argument: Node, at: number): Node {
   if (argument.k !== 'select' || argument.test || argument.optional)
     throw new SyntaxFault('invalid argument to has() macro', argument.at);
-  return { ...argument, test: true };
+  return { ...argument, at, test: true };
 }
 
 function variable(node: Node, message = 'argument must be a simple name'): string {

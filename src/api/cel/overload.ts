@@ -14,6 +14,8 @@ export interface OverloadOptions {
   readonly cost?: (size: SizeOf) => number;
   /** Bound of the result's size, for estimates; unknown when absent. */
   readonly resultSize?: (size: SizeOf) => number;
+  /** Estimates add the reading of every item of the first argument, where items are texts. */
+  readonly readsItems?: true;
   /** The argument whose value is the result's size and is paid for: unbounded in estimates unless it is a constant. */
   readonly sizeFrom?: number;
 }

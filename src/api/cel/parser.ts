@@ -11,23 +11,25 @@ const RESERVED = new Set(
 );
 const RELATIONS = new Set(['==', '!=', '<', '<=', '>', '>=', 'in']);
 
-/** Throws SyntaxFault. */
-export function parse(source: string): Node {
+/** `bindings`: with cel.bind. Throws SyntaxFault. */
+export function parse(source: string, bindings = false): Node {
   let points = 0;
   for (const _ of source) points++;
   if (points > MAX_CODE_POINTS)
     throw new SyntaxFault(`expression code point size exceeds limit: size: ${points}, limit ${MAX_CODE_POINTS}`, 0);
-  const parser = new Parser(tokenize(source));
+  const parser = new Parser(tokenize(source), bindings);
   return parser.whole();
 }
 
 class Parser {
   readonly #tokens: readonly Token[];
+  readonly #bindings: boolean;
   #at = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Token[], bindings: boolean) {
     this.#tokens = tokens;
+    this.#bindings = bindings;
   }
 
   get #token(): Token {
@@ -159,7 +161,7 @@ class Parser {
     if (name.kind === 'ident' && !optional && this.#accept('(')) {
       const args = this.#arguments(')');
       return (
-        expandMacro(name.text, operand, args, open.at) ?? {
+        expandMacro(name.text, operand, args, open.at, this.#bindings) ?? {
           k: 'call',
           at: open.at,
           fn: name.text,

@@ -103,7 +103,10 @@ function fieldsOf(schema: StructuralSchema, whole: boolean, name: string): Map<s
   for (const [property, inner] of Object.entries(schema.properties ?? {})) {
     const escaped = escapeName(property);
     const type = escaped === undefined ? undefined : celTypeOfSchema(inner, false, `${name}.${property}`);
-    if (escaped !== undefined && type) fields.set(escaped, { name: property, type });
+    if (escaped === undefined || !type) continue;
+    fields.set(escaped, { name: property, type });
+    // Words of the language are fields as they stand, too, where the grammar lets them be.
+    if (KEYWORDS.has(property)) fields.set(property, { name: property, type });
   }
   if (!whole) return fields;
   for (const f of ['apiVersion', 'kind']) fields.set(f, { name: f, type: text });

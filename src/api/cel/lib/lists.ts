@@ -9,7 +9,7 @@ import { standard } from './standard.ts';
 
 const plus = functionsByName(standard, '_+_');
 const ORDERED = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'];
-const each = { cost: visits(0) };
+const each = { cost: visits(0), readsItems: true } as const;
 
 function isSorted(list: CelList): boolean {
   let before: CelValue | undefined;

@@ -141,14 +141,16 @@ const product = { cost: (s: SizeOf) => Math.ceil(s(0) * TRAVERSAL) * Math.ceil(s
 const splitting = { cost: reads(0), resultSize: sizeOfArg(0) };
 const replacing = { cost: reads(0), resultSize: (s: SizeOf) => (s(0) + 1) * Math.max(1, s(2)) };
 
+const joining = { cost: (s: SizeOf) => Math.ceil(s(0) * TRAVERSAL) || 1, readsItems: true } as const;
+
 export const strings: Library = [
   fn('string::charAt(int): string', charAt, { cost: reads(0), resultSize: () => 1 }),
   fn('string::indexOf(string): int', (s, p) => indexOf(s, p), product),
   fn('string::indexOf(string, int): int', indexOf, product),
   fn('string::lastIndexOf(string): int', (s, p) => lastIndexOf(s, p), product),
   fn('string::lastIndexOf(string, int): int', lastIndexOf, product),
-  fn('list<string>::join(): string', l => join(l), { cost: s => Math.ceil(s(0) * TRAVERSAL) || 1 }),
-  fn('list<string>::join(string): string', join, { cost: s => Math.ceil(s(0) * TRAVERSAL) || 1 }),
+  fn('list<string>::join(): string', l => join(l), joining),
+  fn('list<string>::join(string): string', join, joining),
   fn('string::lowerAscii(): string', lower, reading),
   fn('string::upperAscii(): string', upper, reading),
   fn('string::replace(string, string): string', (s, a, b) => replace(s, a, b), replacing),
@@ -158,7 +160,6 @@ export const strings: Library = [
   fn('string::substring(int): string', (s, a) => substring(s, a), reading),
   fn('string::substring(int, int): string', substring, reading),
   fn('string::trim(): string', trim, reading),
-  fn('string::reverse(): string', (s: string) => points(s).reverse().join(''), reading),
   fn('string::format(list<dyn>): string', (s: string, args: CelList): CelValue => formatString(s, args), {
     cost: reads(0),
   }),
