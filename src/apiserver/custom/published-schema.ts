@@ -1,5 +1,5 @@
 // The schema of a custom kind as OpenAPI documents show it.
-import { isPlain } from '../../api/patch/plain.ts';
+import { equalJson, isPlain } from '../../api/patch/plain.ts';
 import type { CustomForm } from '../../api/structural/custom-form.ts';
 
 type Json = Record<string, unknown>;
@@ -17,7 +17,7 @@ export function publishedSchema(form: CustomForm, openApi: 2 | 3): Json {
   }
   let schema = known.get(openApi);
   if (!schema) {
-    schema = openApi === 2 ? makeVersion2(form.schema as Json) : withTypeMeta(withEmbedded(form.schema as Json, 3), 3);
+    schema = openApi === 2 ? makeVersion2(form.schema as Json) : makeVersion3(form.schema as Json);
     known.set(openApi, schema);
   }
   return schema;
@@ -31,6 +31,20 @@ export const typeMeta: Json = {
   },
   kind: { type: 'string', description: 'Name of the REST resource the object stands for.' },
 };
+
+const makeVersion3 = (schema: Json): Json => withTypeMeta(withEmbedded(withEitherType(schema), 3), 3);
+
+const eitherType = [{ type: 'integer' }, { type: 'string' }];
+
+/** What may be a number or a text says so in words that every client knows. */
+function withEitherType(schema: Json): Json {
+  const out = mapChildren(schema, withEitherType);
+  if (schema['x-kubernetes-int-or-string'] !== true) return out;
+  const { anyOf } = schema;
+  const allOf = Array.isArray(schema.allOf) ? schema.allOf : [];
+  if (equalJson(anyOf, eitherType) || equalJson(allOf[0]?.anyOf, eitherType)) return out;
+  return anyOf ? { ...out, allOf: [{ anyOf: eitherType }, ...allOf] } : { ...out, anyOf: eitherType };
+}
 
 // A property that is told of would make clients of version 2 refuse all others.
 function makeVersion2(schema: Json): Json {
@@ -65,9 +79,9 @@ function mapChildren(schema: Json, change: (child: Json) => Json): Json {
   return out;
 }
 
-// Version 2 has neither composites, defaults nor null, and its clients take what is described for all there may be.
+// Version 2 has neither composites nor null, and its clients take what is described for all there may be.
 function forVersion2(schema: Json, root = false): Json {
-  const { allOf: _, anyOf: __, oneOf: ___, not: ____, default: _____, nullable, ...rest } = schema;
+  const { allOf: _, anyOf: __, oneOf: ___, not: ____, nullable, ...rest } = schema;
   const maybeNull = nullable === true && !root;
   if (maybeNull || rest[preserves] === true) {
     delete rest.properties;
