@@ -49,6 +49,8 @@ const join = (a: string, b: string) => (a ? `${a}.${b}` : b);
 
 class Walk {
   fault: string | undefined;
+  /** Inside of how many types that decode themselves. */
+  #ownDecoding = 0;
   readonly unknown: string[] = [];
 
   struct(typeName: string, value: unknown, goPath: string, path: string): void {
@@ -56,8 +58,9 @@ class Walk {
     const schema = schemaOf(typeName);
     for (const [name, child] of Object.entries(value)) {
       const field = schema.byName.get(name);
-      if (!field) this.unknown.push(join(path, name));
-      else if (child !== null && child !== undefined) {
+      if (!field) {
+        if (!this.#ownDecoding) this.unknown.push(join(path, name));
+      } else if (child !== null && child !== undefined) {
         this.#value(field.type, child, {
           struct: schema.shortName,
           goPath: join(goPath, name),
@@ -102,10 +105,20 @@ class Walk {
     }
   }
 
+  // It decodes itself, and minds no unknown field. What is neither a schema nor a list of them is none.
   #variant(via: string, value: unknown, at: Place): void {
     const name = via.replace(/Or\w+$/, '');
     const props: TypeRef = { kind: 'struct', name };
-    if (via.endsWith('OrBool') && typeof value === 'boolean') return;
+    if (typeof value !== 'object' || (via.endsWith('OrBool') && Array.isArray(value))) {
+      if (via.endsWith('OrBool') && typeof value !== 'boolean') this.fault ??= 'boolean or JSON schema expected';
+      return;
+    }
+    this.#ownDecoding++;
+    this.#either(via, props, value, at);
+    this.#ownDecoding--;
+  }
+
+  #either(via: string, props: TypeRef, value: unknown, at: Place): void {
     if (Array.isArray(value) && !via.endsWith('OrBool')) {
       const item: TypeRef = via.endsWith('OrStringArray') ? { kind: 'scalar', scalar: 'string' } : props;
       this.#value({ kind: 'list', item }, value, at);

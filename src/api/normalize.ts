@@ -270,10 +270,13 @@ function zeroOf(type: TypeRef): () => unknown {
 // JSON Schema's fields that are one type or another.
 const schemaProps = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
 const variants: Record<string, Convert> = {
-  JSONSchemaPropsOrArray: x => (Array.isArray(x) ? x.map(props) : props(x)),
+  // What is no schema is left out.
+  JSONSchemaPropsOrArray: x => (Array.isArray(x) ? x.map(props) : isMap(x) ? props(x) : undefined),
   JSONSchemaPropsOrBool: x => (typeof x === 'boolean' ? x : props(x)),
   JSONSchemaPropsOrStringArray: x => (Array.isArray(x) ? x.map(lib.string) : props(x)),
 };
+const isMap = (x: unknown): boolean => typeof x === 'object' && x !== null;
+
 function props(x: unknown): unknown {
   return typeOf(schemaProps).convert(x);
 }

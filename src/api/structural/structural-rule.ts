@@ -234,14 +234,14 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
   } else
     for (const [i, key] of keys.entries()) {
       const property = own(items.properties, key);
-      if (keys.indexOf(key) < i) errors.invalid(here, keys, 'must not contain duplicate entries');
-      else if (!property) errors.invalid(here, keys, 'entries must all be names of item properties');
+      if (!property) errors.invalid(here, keys, 'entries must all be names of item properties');
       else if (property.type === 'array' || property.type === 'object')
         errors.invalid(
           below.child('properties').key(key).child('type'),
           items.type,
           "must be a scalar type if parent array's x-kubernetes-list-type is map",
         );
+      if (keys.indexOf(key) < i) errors.invalid(here, keys, 'must not contain duplicate entries');
     }
   if (items.nullable)
     errors.forbidden(below.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');

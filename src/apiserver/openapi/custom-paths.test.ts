@@ -50,7 +50,10 @@ test('version 2', async () => {
       'application/apply-patch+yaml',
     ]);
   }
-  assert.deepEqual(document.definitions['com.example.oa.v1.Widget'].properties.spec.properties.d, { type: 'string' });
+  assert.deepEqual(document.definitions['com.example.oa.v1.Widget'].properties.spec.properties.d, {
+    type: 'string',
+    default: 'x',
+  });
   assert.equal(
     document.definitions['com.example.oa.v1.WidgetBag']['x-kubernetes-group-version-kind'][0].kind,
     'WidgetBag',

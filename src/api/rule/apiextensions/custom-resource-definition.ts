@@ -24,6 +24,9 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
       if (!names.listKind && names.kind) insertName(object, 'listKind', `${names.kind}List`);
     }
     if (object.spec && !conversion) object.spec.conversion = { strategy: 'None' };
+    // An empty one is none.
+    if (conversion?.webhook && !conversion.webhook.clientConfig && !conversion.webhook.conversionReviewVersions?.length)
+      delete (conversion as Mutable<typeof conversion>).webhook;
     const service = conversion?.webhook?.clientConfig?.service;
     if (service && service.port === undefined) service.port = 443;
   },
