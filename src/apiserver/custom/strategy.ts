@@ -40,7 +40,7 @@ export function customStrategy(
     validate(object, errors, { old }) {
       const { structural } = form;
       validator ??= compileValidator(form.schema);
-      validator.validate(object, undefined, old && { value: old }, errors);
+      validator.validate(named(object), undefined, old && { value: old }, errors);
       validateEmbedded(structural, object, undefined, errors);
       checkListTypes(structural, object, old, errors);
       if (form.scale) validateScale(form.scale, object as unknown as Plain, errors);
@@ -57,6 +57,13 @@ export function customStrategy(
       }
     },
   };
+}
+
+/** A name that is missing is told of already; schemas may say something of one that is there. */
+function named(object: KubeObject): KubeObject {
+  if (object.metadata.name) return object;
+  const { name: _, ...metadata } = object.metadata;
+  return { ...object, metadata: metadata as KubeObject['metadata'] };
 }
 
 /** What was no set or map before need not become one. */

@@ -73,8 +73,9 @@ function settleNamespace(registry: Registry, namespace: string, draft: Mutable<K
   }
 }
 
-function refuseVersion({ metadata }: Mutable<KubeObject>): void {
-  if (metadata.resourceVersion)
+// What is not stored may carry one.
+function refuseVersion({ metadata }: Mutable<KubeObject>, { dryRun }: WriteContext): void {
+  if (metadata.resourceVersion && !dryRun)
     throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
 }
 
@@ -89,7 +90,7 @@ async function createOnce(
   const { strategy } = registry;
   const { metadata } = draft;
   const large = isLarge(context.bytes ?? 0);
-  refuseVersion(draft);
+  refuseVersion(draft, context);
   // Validation refuses it with all else that is wrong; until then rules read its name as a text.
   if (!metadata.name) metadata.name = '';
   stampNew(draft, clock.now(), random);
@@ -103,7 +104,7 @@ async function createOnce(
   const waiting = admission.mutate(generated ? { ...attributes, name: generated } : attributes);
   if (waiting) await waiting;
   // Those who mutate may have said what only the request says.
-  refuseVersion(draft);
+  refuseVersion(draft, context);
   settleNamespace(registry, namespace, draft);
   dedupeOwners(draft, context.warn, 'admitted');
   strategy.prepareForCreate?.(draft, registry.ruleContext(context.subresource, context.user));

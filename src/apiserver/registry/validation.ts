@@ -16,21 +16,30 @@ export function validateObject(
   const errors = new FieldErrors({ looseAddresses });
   const rule = { ...registry.ruleContext(context.subresource), ...(old ? { old } : {}) };
   const finalizers = resource.custom || extending.has(resource.group) ? 'any' : 'kubernetes';
-  validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', errors, finalizers);
-  if (old) validateObjectMetaUpdate(object, old, errors);
-  // Said twice by the servers of custom resources.
-  if (old && resource.custom) validateObjectMetaUpdate(object, old, errors);
+  const content = new FieldErrors();
+  validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', content, finalizers);
+  errors.list.push(...content.list);
+  const repeats = resource.custom !== undefined || resource.group === 'apiextensions.k8s.io';
+  if (old) {
+    const update = new FieldErrors();
+    validateObjectMetaUpdate(object, old, update);
+    errors.list.push(...update.list);
+    // The servers of custom resources look at metadata again for every step of an update.
+    const again = content.list.filter(e => repeated.test(e.field ?? ''));
+    if (repeats) errors.list.push(...again, ...update.list, ...again);
+  }
   strategy.validate?.(object, errors, rule);
   if (old) strategy.validateUpdate?.(object, old, errors, rule);
-  const doubled = resource.custom || resource.group === 'apiextensions.k8s.io';
   if (!errors.empty)
     throw invalid(
       { group: resource.group, resource: resource.kind },
       object.metadata.name ?? '',
-      doubled ? errors.list : dedupe(errors.list),
+      repeats ? errors.list : dedupe(errors.list),
     );
   for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
 }
+
+const repeated = /^metadata\.(labels|annotations|ownerReferences)/;
 
 const extending = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
 
