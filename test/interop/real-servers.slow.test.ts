@@ -2,6 +2,7 @@
 // either writes the other serves, at the same time and afterwards.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { ask, casesOf, files, kinds } from '../../src/apiserver/custom/test-answers.ts';
 import { establish } from '../../src/apiserver/custom/test-definition.ts';
 import { applyPatch, type Caller, type Json, mergePatch } from '../../src/apiserver/test-caller.ts';
 import { startTestServer, type TestServer } from '../../src/apiserver/test-server.ts';
@@ -132,6 +133,7 @@ function suite(): void {
   test('definitions and custom resources of apiextensions-apiserver are served alike', { timeout: 60_000 }, alike);
   test('either is told of what the other changes, and refuses what is stale', { timeout: 60_000 }, eitherWay);
   test('odd requests are answered alike', { timeout: 60_000 }, oddAlike);
+  test('what is recorded of definitions and custom objects is still answered', { timeout: 120_000 }, recorded);
   test('both count one custom resource up at once: nothing is lost', { timeout: 60_000 }, countsTogether);
   test(
     'definitions of k8ts are served by apiextensions-apiserver, and are gone with all their resources',
@@ -236,6 +238,14 @@ async function oddAlike(): Promise<void> {
     if (there.code === 404 && there.object.paths) assert.equal(here.object, '404 page not found\n');
     else assert.deepEqual(here, there, `${request[0]} ${request[1]} ${JSON.stringify(request[2])}`);
   }
+}
+
+async function recorded(): Promise<void> {
+  for (const kind of kinds()) await establish(real.api, kind);
+  for (const { spec } of kinds()) await found(real.api, `/apis/${spec.group}/v1/${spec.names.plural}`);
+  for (const file of files)
+    for (const { answer, ...asked } of casesOf(file))
+      assert.deepEqual(await ask(real.api, asked), answer, JSON.stringify(asked));
 }
 
 async function countsTogether(): Promise<void> {
