@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { Image, PodSandboxConfig } from '../cri/type.ts';
 import type { CredentialProviders } from './image/credential-providers.ts';
-import { type ImagePullRecords, pullSecretOf } from './image/image-pull-records.ts';
+import type { ImagePullRecords } from './image/image-pull-records.ts';
 import { formatDuration } from './kernel/amount.ts';
 import { type BackOffEntry, imageBackOff, nextBackOff, remainingBackOff } from './kernel/back-off.ts';
 import {
@@ -37,7 +37,7 @@ export interface ImageManagerOptions {
   readonly records: ImagePullRecords;
   readonly parallelPulls: number;
   /** Plugins that know credentials; tried after those of the pod. */
-  readonly providers?: Pick<CredentialProviders, 'credentials'>;
+  readonly providers?: Pick<CredentialProviders, 'credentials' | 'accountOf'>;
   /** Told of each image fetched for a pod, with the monotonic clock's milliseconds before and after. */
   readonly onPulled?: (podUid: string, fromMs: number, toMs: number) => void;
 }
@@ -102,7 +102,7 @@ export class ImageManager {
     const name = withDefaultTag(wanted);
     const present = await this.#inspect(request, name);
     const policy = container.imagePullPolicy ?? (name.endsWith(':latest') ? 'Always' : 'IfNotPresent');
-    const mayUse = present && policy !== 'Always' && !this.#mustPull(request, parsed.repository, present);
+    const mayUse = present && policy !== 'Always' && !(await this.#mustPull(request, parsed.repository, present));
     if (mayUse) {
       const message = `Container image "${wanted}" already present on machine and can be accessed by the pod`;
       this.#o.events.container(pod, container, 'Normal', 'Pulled', message);
@@ -116,9 +116,11 @@ export class ImageManager {
     return this.#used(await this.#pull(request, wanted, name));
   }
 
-  #mustPull({ container, keyrings }: PullRequest, repository: string, { id = '' }: Image): boolean {
+  async #mustPull({ pod, container, keyrings }: PullRequest, repository: string, { id = '' }: Image) {
     const { image = '' } = container;
-    return this.#o.records.mustPull(image, repository, id, () => credentialsFor(image, keyrings));
+    const { records, providers } = this.#o;
+    const account = await providers?.accountOf(image, pod);
+    return records.mustPull(image, repository, id, () => credentialsFor(image, keyrings), account);
   }
 
   #used(image: Image): Image {
@@ -192,7 +194,7 @@ export class ImageManager {
   async #fetch(request: PullRequest, wanted: string, name: string): Promise<Image> {
     const { records, providers } = this.#o;
     const own = credentialsFor(name, request.keyrings);
-    const credentials = [...own, ...((await providers?.credentials(name)) ?? [])];
+    const credentials = [...own, ...((await providers?.credentials(name, request.pod)) ?? [])];
     if (credentials.length === 0) return this.#fetchWith(request, wanted, name, [undefined]);
     await records.intend(wanted);
     try {
@@ -225,7 +227,7 @@ export class ImageManager {
         );
         const { image } = await runtime.ImageStatus({ image: spec });
         const brought: Image = image?.id ? image : { id: pulled.image_ref ?? '' };
-        records.pulled(wanted, brought.id ?? '', c && pullSecretOf(c));
+        records.pulled(wanted, brought.id ?? '', c);
         return brought;
       } catch (error) {
         if (signal.aborted) throw error;

@@ -269,7 +269,9 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const records = makePullRecords(owner, host);
   const images = new ImageManager({
     ...{ runtime, clock, events, records, parallelPulls: o.parallelImagePulls ?? 5 },
-    ...(o.credentialProviders ? { providers: new CredentialProviders({ ...o.credentialProviders, clock, log }) } : {}),
+    ...(o.credentialProviders
+      ? { providers: new CredentialProviders({ ...o.credentialProviders, client, tokens: base.tokens, clock, log }) }
+      : {}),
     onPulled: (uid, fromMs, toMs) => owner.metrics.times.pulled(uid, fromMs, toMs),
   });
   const hooks = { runtime, network, clock, events };

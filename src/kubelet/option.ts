@@ -8,7 +8,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { PodCgroups } from './cgroup.ts';
 import type { Host } from './host/host.ts';
-import type { CredentialProvidersOptions } from './image/credential-providers.ts';
+import type { CredentialPlugins } from './image/credential-providers.ts';
 import type { EvictionSettings, Signals } from './kernel/eviction.ts';
 import type { VerificationPolicy } from './kernel/image-access.ts';
 import type { ProbeNetwork } from './probe/network.ts';
@@ -127,7 +127,7 @@ export interface KubeletOptions {
   /** With NeverVerifyAllowlistedImages: names without tag, or what they begin with and `/*`. */
   readonly preloadedImagesVerificationAllowlist?: readonly string[];
   /** Plugins that know credentials of registries; default none. */
-  readonly credentialProviders?: Omit<CredentialProvidersOptions, 'clock' | 'log'>;
+  readonly credentialProviders?: CredentialPlugins;
   /** Default 5. */
   readonly parallelImagePulls?: number;
   readonly imageGcHighPercent?: number;

@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Host } from '../host/host.ts';
 import {
+  admitsAccount,
   admitsSecret,
   type ImagePullCredentials,
   type ImagePulledRecord,
@@ -14,10 +15,11 @@ import {
   needsVerification,
   recordedName,
   type VerificationPolicy,
+  withAccount,
   withLearnt,
   withSecret,
 } from '../kernel/image-access.ts';
-import type { SourcedCredential } from '../kernel/image-name.ts';
+import type { SecretCoordinates, SourcedCredential } from '../kernel/image-name.ts';
 
 export interface ImagePullRecordsOptions {
   /** `image_manager` of the kubelet's directory. */
@@ -35,8 +37,15 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const fileOf = (text: string) => `sha256-${sha256(text)}`;
 
 /** Undefined: it belongs to no secret. */
-export function pullSecretOf({ secret, ...credential }: SourcedCredential): ImagePullSecret | undefined {
+function pullSecretOf({ secret, ...credential }: SourcedCredential): ImagePullSecret | undefined {
   return secret && { ...secret, credentialHash: sha256(JSON.stringify(credential)) };
+}
+
+function broughtWith(known: ImagePullCredentials, credential: SourcedCredential | undefined): ImagePullCredentials {
+  const secret = credential && pullSecretOf(credential);
+  if (secret) return withSecret(known, secret);
+  if (credential?.account) return withAccount(known, credential.account);
+  return known.nodePodsAccessible ? known : { nodePodsAccessible: true };
 }
 
 // An image may be named as every JavaScript object knows (`constructor`).
@@ -79,8 +88,17 @@ export class ImagePullRecords {
     await this.#writing;
   }
 
-  /** Whether a pod must pull an image that is here to show that it may. `credentials`: its own for that image. */
-  mustPull(image: string, name: string, id: string, credentials: () => readonly SourcedCredential[]): boolean {
+  /**
+   * Whether a pod must pull an image that is here to show that it may. `credentials`: its own for that image; `account`:
+   * its service account, where that may bring it.
+   */
+  mustPull(
+    image: string,
+    name: string,
+    id: string,
+    credentials: () => readonly SourcedCredential[],
+    account?: SecretCoordinates,
+  ): boolean {
     const { policy, allowlist } = this.#o;
     const record = this.#pulled.get(id);
     const unreadable = this.#unreadable.size > 0 && this.#unreadable.has(fileOf(id));
@@ -88,7 +106,7 @@ export class ImagePullRecords {
     if (!needsVerification(policy, allowlist, name, pulledByKubelet)) return false;
     const known = credentialsOf(record, name);
     if (!record || !known) return true;
-    if (known.nodePodsAccessible) return false;
+    if (known.nodePodsAccessible || (account && admitsAccount(known, account))) return false;
     const secret = credentials()
       .map(pullSecretOf)
       .find(s => s !== undefined && admitsSecret(known, s));
@@ -121,12 +139,12 @@ export class ImagePullRecords {
     });
   }
 
-  /** An image was pulled, with that secret or without one. */
-  pulled(image: string, id: string, secret: ImagePullSecret | undefined): void {
+  /** An image was pulled, with a credential or without one. */
+  pulled(image: string, id: string, credential: SourcedCredential | undefined): void {
     const name = recordedName(image);
     const record = this.#pulled.get(id);
     const known = credentialsOf(record, name) ?? {};
-    const now = secret ? withSecret(known, secret) : known.nodePodsAccessible ? known : { nodePodsAccessible: true };
+    const now = broughtWith(known, credential);
     if (!record) this.#put(id, { [name]: now });
     else this.#set(record, name, now);
   }

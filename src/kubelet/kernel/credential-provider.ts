@@ -1,6 +1,6 @@
 // Plugins that know credentials of registries: their configuration, what they are asked and what they answer.
 import { parseDuration } from '../../api/scalar.ts';
-import { type Keyring, matchesPattern } from './image-name.ts';
+import { type Keyring, matchesPattern, type SecretCoordinates } from './image-name.ts';
 
 export interface CredentialProvider {
   /** Of its program, too. */
@@ -12,6 +12,26 @@ export interface CredentialProvider {
   readonly apiVersion: string;
   readonly args: readonly string[];
   readonly env: readonly { readonly name: string; readonly value: string }[];
+  /** It is given a token of the pod's service account. */
+  readonly tokens?: TokenAttributes;
+}
+
+export interface TokenAttributes {
+  readonly audience: string;
+  /** What it answers is good for a token, or for all pods of the service account. */
+  readonly cacheType: 'Token' | 'ServiceAccount';
+  /** It is asked for pods that have a service account only. */
+  readonly requireAccount: boolean;
+  /** Annotations that the service account must have, and others that it is told of. */
+  readonly requiredKeys: readonly string[];
+  readonly optionalKeys: readonly string[];
+}
+
+/** On whose behalf a plugin is asked. */
+export interface AskingAccount {
+  readonly coordinates: SecretCoordinates;
+  readonly token: string;
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export type CacheKeyType = 'Image' | 'Registry' | 'Global';
@@ -51,16 +71,22 @@ export function credentialProviders(document: unknown): readonly CredentialProvi
   const seen = new Set<string>();
   return providers.map((value, i) => {
     const provider = providerOf(value, `providers[${i}]`);
+    if (provider.tokens && apiVersion !== configVersions[0])
+      throw new Error(`providers[${i}].tokenAttributes: Forbidden: only with ${configVersions[0]}`);
     if (seen.has(provider.name)) throw new Error(`providers[${i}].name: Duplicate value: ${quoted(provider.name)}`);
     seen.add(provider.name);
     return provider;
   });
 }
 
-const providerFields = ['name', 'matchImages', 'defaultCacheDuration', 'apiVersion', 'args', 'env'];
+const providerFields = ['name', 'matchImages', 'defaultCacheDuration', 'apiVersion', 'args', 'env', 'tokenAttributes'];
 
 function providerOf(value: unknown, at: string): CredentialProvider {
-  const { name, matchImages, defaultCacheDuration, apiVersion, args, env } = checked(value, at, providerFields);
+  const { name, matchImages, defaultCacheDuration, apiVersion, args, env, tokenAttributes } = checked(
+    value,
+    at,
+    providerFields,
+  );
   if (typeof name !== 'string' || !/^[^/\s]+$/.test(name) || name === '.' || name === '..')
     throw new Error(
       `${at}.name: Invalid value: ${quoted(name)}: must be the name of a program, without a path or spaces`,
@@ -85,7 +111,41 @@ function providerOf(value: unknown, at: string): CredentialProvider {
     apiVersion: String(apiVersion),
     args: args ?? [],
     env: envOf(env, `${at}.env`),
+    ...(isMap(tokenAttributes) ? { tokens: tokensOf(tokenAttributes, `${at}.tokenAttributes`, apiVersion) } : {}),
   };
+}
+
+const tokenFields = [
+  'serviceAccountTokenAudience',
+  'cacheType',
+  'requireServiceAccount',
+  'requiredServiceAccountAnnotationKeys',
+  'optionalServiceAccountAnnotationKeys',
+];
+
+function tokensOf(value: Plain, at: string, apiVersion: unknown): TokenAttributes {
+  const given = checked(value, at, tokenFields);
+  const { serviceAccountTokenAudience: audience, cacheType, requireServiceAccount: requireAccount } = given;
+  const keys = (name: string): readonly string[] => {
+    const list = given[name] ?? [];
+    if (!isTexts(list) || new Set(list).size < list.length) throw new Error(`${at}.${name}: want different strings`);
+    return list;
+  };
+  if (apiVersion !== versions[0]) throw new Error(`${at}: Forbidden: only with ${versions[0]}`);
+  if (typeof audience !== 'string' || !audience) throw new Error(`${at}.serviceAccountTokenAudience: Required value`);
+  if (cacheType !== 'Token' && cacheType !== 'ServiceAccount')
+    throw new Error(
+      `${at}.cacheType: Unsupported value: ${quoted(cacheType)}: supported values: "ServiceAccount", "Token"`,
+    );
+  if (typeof requireAccount !== 'boolean') throw new Error(`${at}.requireServiceAccount: Required value`);
+  const requiredKeys = keys('requiredServiceAccountAnnotationKeys');
+  const optionalKeys = keys('optionalServiceAccountAnnotationKeys');
+  if (requiredKeys.length && !requireAccount)
+    throw new Error(`${at}.requiredServiceAccountAnnotationKeys: Forbidden: only where requireServiceAccount is true`);
+  const both = requiredKeys.find(key => optionalKeys.includes(key));
+  if (both)
+    throw new Error(`${at}: Invalid value: ${quoted(both)}: annotation keys cannot be both required and optional`);
+  return { audience, cacheType, requireAccount, requiredKeys, optionalKeys };
 }
 
 function envOf(value: unknown, at: string): CredentialProvider['env'] {
@@ -102,8 +162,18 @@ function envOf(value: unknown, at: string): CredentialProvider['env'] {
 export const isAsked = ({ matchImages }: CredentialProvider, repository: string): boolean =>
   matchImages.some(pattern => matchesPattern(pattern, repository));
 
-export const requestOf = ({ apiVersion }: CredentialProvider, repository: string): string =>
-  JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image: repository });
+export const requestOf = ({ apiVersion }: CredentialProvider, repository: string, account?: AskingAccount): string =>
+  JSON.stringify({
+    ...{ kind: 'CredentialProviderRequest', apiVersion, image: repository },
+    ...(account ? { serviceAccountToken: account.token, serviceAccountAnnotations: account.annotations } : {}),
+  });
+
+/** What of a service account makes another answer; '' without one. */
+export function accountKey({ tokens }: CredentialProvider, account: AskingAccount | undefined): string {
+  if (!account) return '';
+  const { coordinates, annotations, token } = account;
+  return JSON.stringify([coordinates, annotations, tokens?.cacheType === 'Token' ? token : '']);
+}
 
 /** Of what it wrote. Throws what is wrong with it. */
 export function answerOf({ apiVersion, defaultCacheMs }: CredentialProvider, text: string): ProviderAnswer {

@@ -19,6 +19,7 @@ export interface ImagePullSecret extends SecretCoordinates {
 /** Empty: credentials must be proven again. */
 export interface ImagePullCredentials {
   readonly kubernetesSecrets?: readonly ImagePullSecret[];
+  readonly kubernetesServiceAccounts?: readonly SecretCoordinates[];
   readonly nodePodsAccessible?: boolean;
 }
 
@@ -71,19 +72,29 @@ export function checkVerification(policy: string, allowlist: readonly string[]):
   }
 }
 
-const sameSecret = (a: SecretCoordinates, b: SecretCoordinates): boolean =>
+const same = (a: SecretCoordinates, b: SecretCoordinates): boolean =>
   a.uid === b.uid && a.namespace === b.namespace && a.name === b.name;
 
 /** A secret that has brought the image, or one that holds what such a secret held. */
 export const admitsSecret = ({ kubernetesSecrets = [] }: ImagePullCredentials, secret: ImagePullSecret): boolean =>
-  kubernetesSecrets.some(s => s.credentialHash === secret.credentialHash || sameSecret(s, secret));
+  kubernetesSecrets.some(s => s.credentialHash === secret.credentialHash || same(s, secret));
 
 /** With a secret that has brought the image. */
 export function withSecret(known: ImagePullCredentials, secret: ImagePullSecret): ImagePullCredentials {
   if (known.nodePodsAccessible) return known;
   const { kubernetesSecrets = [] } = known;
-  if (kubernetesSecrets.some(s => sameSecret(s, secret) && s.credentialHash === secret.credentialHash)) return known;
-  return { kubernetesSecrets: [...kubernetesSecrets.filter(s => !sameSecret(s, secret)), secret] };
+  if (kubernetesSecrets.some(s => same(s, secret) && s.credentialHash === secret.credentialHash)) return known;
+  return { ...known, kubernetesSecrets: [...kubernetesSecrets.filter(s => !same(s, secret)), secret] };
+}
+
+/** A service account for which it was brought. */
+export const admitsAccount = ({ kubernetesServiceAccounts = [] }: ImagePullCredentials, account: SecretCoordinates) =>
+  kubernetesServiceAccounts.some(a => same(a, account));
+
+/** With a service account for which it was brought. */
+export function withAccount(known: ImagePullCredentials, account: SecretCoordinates): ImagePullCredentials {
+  if (known.nodePodsAccessible || admitsAccount(known, account)) return known;
+  return { ...known, kubernetesServiceAccounts: [...(known.kubernetesServiceAccounts ?? []), account] };
 }
 
 /** With a secret that was let in for another's sake: one of other coordinates, or one whose content has changed. */

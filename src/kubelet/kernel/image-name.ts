@@ -41,6 +41,7 @@ export function qualifiedRepository(repository: string): string {
   return `docker.io/${repository}`;
 }
 
+/** Of a secret or a service account. */
 export interface SecretCoordinates {
   readonly uid: string;
   readonly namespace: string;
@@ -55,13 +56,16 @@ export interface RegistryCredential {
   readonly registryToken?: string;
 }
 
-/** A credential, and the secret it comes from. */
-export interface SourcedCredential extends RegistryCredential {
+/** Where credentials come from. Neither: they are the node's. */
+export interface CredentialSource {
   readonly secret?: SecretCoordinates;
+  /** The service account for which a plugin gave them. */
+  readonly account?: SecretCoordinates;
 }
 
-export interface Keyring {
-  readonly secret?: SecretCoordinates;
+export interface SourcedCredential extends RegistryCredential, CredentialSource {}
+
+export interface Keyring extends CredentialSource {
   /** Registry or registry/path, perhaps with wildcards in the host, to credential. */
   readonly entries: readonly (readonly [pattern: string, credential: RegistryCredential])[];
 }
@@ -151,7 +155,7 @@ export function credentialsFor(image: string, keyrings: readonly Keyring[]): rea
   if ('error' in parsed) return [];
   const repository = qualifiedRepository(parsed.repository);
   return keyrings
-    .flatMap(({ entries, secret }) => entries.map(([pattern, c]) => [pattern, secret ? { ...c, secret } : c] as const))
+    .flatMap(({ entries, ...source }) => entries.map(([pattern, c]) => [pattern, { ...c, ...source }] as const))
     .filter(([pattern]) => matchesPattern(pattern, repository))
     .sort(([a], [b]) => (a < b ? 1 : a > b ? -1 : 0))
     .map(([, credential]) => credential);
