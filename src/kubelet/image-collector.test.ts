@@ -24,6 +24,7 @@ test('an image that nobody has used for too long goes, counted from its last use
     assert.deepEqual(await imagesOf(t), ['example.com/long:1']);
     await t.pass(50 * minute);
     assert.deepEqual(await imagesOf(t), []);
+    assert.match(await t.kubelet.metrics.own.text(), /^kubelet_image_garbage_collected_total\{reason="age"\} 2$/m);
   } finally {
     await t.stop();
   }

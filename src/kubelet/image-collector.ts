@@ -22,6 +22,7 @@ export interface ImageCollectorOptions {
   readonly minAgeMs: number;
   /** Images that nobody has used for longer go, however empty the disk is; 0: never. */
   readonly maxAgeMs: number;
+  onRemoved(reason: 'age' | 'space'): void;
 }
 
 interface UnusedImage {
@@ -78,7 +79,7 @@ export class ImageCollector {
     const wanted = toFree;
     for (const { image } of unused) {
       if (toFree <= 0) break;
-      await this.#remove(image);
+      await this.#remove(image, 'space');
       toFree -= image.size ?? 0;
     }
     if (!all && toFree > 0) {
@@ -92,12 +93,13 @@ export class ImageCollector {
     const { clock, maxAgeMs } = this.#o;
     if (maxAgeMs <= 0) return unused;
     const isOld = ({ sinceMs }: UnusedImage) => clock.now() - sinceMs > maxAgeMs;
-    for (const old of unused.filter(isOld)) await this.#remove(old.image);
+    for (const old of unused.filter(isOld)) await this.#remove(old.image, 'age');
     return unused.filter(u => !isOld(u));
   }
 
-  async #remove(image: Image): Promise<void> {
+  async #remove(image: Image, reason: 'age' | 'space'): Promise<void> {
     await this.#o.runtime.RemoveImage({ image: { image: image.id ?? '' } });
+    this.#o.onRemoved(reason);
   }
 
   /** Those of some age, the longest unused first. */

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
-import { startTestNode } from './test-node.ts';
+import { startTestNode, type TestNode } from './test-node.ts';
 import { VolumeManager } from './volume/volume-manager.ts';
 
 const container = { name: 'app', image: 'example.com/app:1' };
+
+/** By reason. */
+const rejections = async (t: TestNode) =>
+  [
+    ...(await t.kubelet.metrics.own.text()).matchAll(/^kubelet_admission_rejections_total\{reason="(.*)"\} (\d+)$/gm),
+  ].map(([, reason, count]) => `${reason} ${count}`);
 
 test('a pod that the node turns away shows why, and no containers', async () => {
   const t = await startTestNode();
@@ -82,8 +88,31 @@ test('a pod whose volumes the node cannot have is turned away, one that runs is 
       ['Failed', 'VolumeAttachmentLimitExceeded', 'Pod was rejected: no slot is left', undefined],
     );
     assert.deepEqual(await t.events('late'), ['VolumeAttachmentLimitExceeded: no slot is left']);
+    assert.deepEqual(await rejections(t), ['VolumeAttachmentLimitExceeded 1']);
     await t.pass(200_000);
     assert.equal((await t.getPod('runs')).status?.phase, 'Running');
+  } finally {
+    await t.stop();
+  }
+});
+
+test('pods that are turned away are counted, for the lack of what others have named under one name', async () => {
+  const t = await startTestNode();
+  try {
+    const [one, two] = ['example.com/one', 'example.com/two'];
+    await t.client.patch(
+      coreV1.nodes,
+      { name: 'node-a' },
+      { type: 'merge', body: { status: { capacity: { [one]: '1', [two]: '1' } } } },
+      { subresource: 'status' },
+    );
+    await t.pass(20_000);
+    for (const [name, resource] of Object.entries({ a: one, b: two, c: 'cpu' })) {
+      const resources = { requests: { [resource]: '9' }, limits: { [resource]: '9' } };
+      await t.createPod({ metadata: { name }, spec: { containers: [{ ...container, resources }] } });
+      assert.equal((await t.getPod(name)).status?.reason, `OutOf${resource}`);
+    }
+    assert.deepEqual((await rejections(t)).sort(), ['OutOfExtendedResources 2', 'OutOfcpu 1']);
   } finally {
     await t.stop();
   }

@@ -25,6 +25,12 @@ export interface KubeletMetrics {
   containerStarted(kind: string, code?: string): void;
   evicted(signal: string): void;
   preempted(resource: string): void;
+  /** A pod was turned away. */
+  rejected(reason: string): void;
+  /** An image went, because nobody had used it for too long or for the disk's sake. */
+  imageRemoved(reason: 'age' | 'space'): void;
+  /** A plugin was asked for credentials. */
+  pluginAsked(name: string, seconds: number, failed: boolean): void;
   readonly times: KubeletTimes;
   /** The same runtime, its operations counted. */
   counting(runtime: ContainerRuntime): ContainerRuntime;
@@ -70,6 +76,27 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
     '[ALPHA] Cumulative number of pod preemptions by preemption resource',
     ['preemption_signal'],
   );
+  const rejections = own.counter(
+    'kubelet_admission_rejections_total',
+    '[ALPHA] Cumulative number pod admission rejections by the Kubelet.',
+    ['reason'],
+  );
+  const removedImages = own.counter(
+    'kubelet_image_garbage_collected_total',
+    '[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.',
+    ['reason'],
+  );
+  const pluginErrors = own.counter(
+    'kubelet_credential_provider_plugin_errors_total',
+    '[ALPHA] Number of errors from credential provider plugin',
+    ['plugin_name'],
+  );
+  const pluginSeconds = own.histogram(
+    'kubelet_credential_provider_plugin_duration',
+    '[ALPHA] Duration of execution in seconds for credential provider plugin',
+    ['plugin_name'],
+    defaultBuckets,
+  );
   return {
     own,
     probes,
@@ -94,11 +121,23 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
       if (code === undefined) containers.inc({ container_type });
       else containerErrors.inc({ container_type, code });
     },
+    rejected: reason => rejections.inc({ reason: countedReason(reason) }),
+    imageRemoved: reason => removedImages.inc({ reason }),
+    pluginAsked(plugin_name, took, failed) {
+      pluginSeconds.observe({ plugin_name }, took);
+      if (failed) pluginErrors.inc({ plugin_name });
+    },
     preempted: preemption_signal => preemptions.inc({ preemption_signal }),
     evicted: eviction_signal => evictions.inc({ eviction_signal }),
     counting: runtime => counted(runtime, own, clock),
   };
 }
+
+const ownResources = new Set(['OutOfcpu', 'OutOfmemory', 'OutOfephemeral-storage', 'OutOfpods']);
+
+/** Resources that others have named are one, or pods could make series at will. */
+const countedReason = (reason: string) =>
+  reason.startsWith('OutOf') && !ownResources.has(reason) ? 'OutOfExtendedResources' : reason;
 
 // As the kubelet writes them; others are the method in lower case with underscores.
 const operationNames: Readonly<Record<string, string>> = {

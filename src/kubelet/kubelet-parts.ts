@@ -270,7 +270,12 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const images = new ImageManager({
     ...{ runtime, clock, events, records, parallelPulls: o.parallelImagePulls ?? 5 },
     ...(o.credentialProviders
-      ? { providers: new CredentialProviders({ ...o.credentialProviders, client, tokens: base.tokens, clock, log }) }
+      ? {
+          providers: new CredentialProviders({
+            ...{ ...o.credentialProviders, client, tokens: base.tokens, clock, log },
+            onAsked: (name, seconds, failed) => owner.metrics.pluginAsked(name, seconds, failed),
+          }),
+        }
       : {}),
     onPulled: (uid, fromMs, toMs) => owner.metrics.times.pulled(uid, fromMs, toMs),
   });
@@ -325,7 +330,7 @@ function makeProbes({ options: o, metrics, ...owner }: KubeletOwner, base: Base)
   });
 }
 
-function makeCollector({ options: o }: KubeletOwner, base: Base, images: ImageManager): ImageCollector {
+function makeCollector({ options: o, metrics }: KubeletOwner, base: Base, images: ImageManager): ImageCollector {
   const { runtime, clock, log, nodeName } = o;
   return new ImageCollector({
     ...{ runtime, images, host: base.host, clock, log, events: base.recorder, nodeName },
@@ -333,6 +338,7 @@ function makeCollector({ options: o }: KubeletOwner, base: Base, images: ImageMa
     lowPercent: o.imageGcLowPercent ?? 80,
     minAgeMs: o.imageMinimumGcAgeMs ?? 120_000,
     maxAgeMs: o.imageMaximumGcAgeMs ?? 0,
+    onRemoved: reason => metrics.imageRemoved(reason),
   });
 }
 

@@ -7,6 +7,7 @@ import type { Timer } from '../base/clock.ts';
 import { nearNumber } from '../base/whole-number.ts';
 import { ActionRunner, least, resizeRetryMs } from './action-runner.ts';
 import { ContainerStarts } from './container-starts.ts';
+import type { Rejection } from './kernel/admission.ts';
 import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observed.ts';
 import { planPod } from './kernel/pod-actions.ts';
 import { actsAlike } from './kernel/pod-change.ts';
@@ -287,18 +288,21 @@ export class PodWorker implements PodView {
   #withoutVolumes(pod: Pod, { sandboxes }: ObservedPod, leftMs: number | undefined, state: VolumesState) {
     if (state.exhausted === undefined || sandboxes.length) return this.#later(leftMs, state);
     const reason = 'VolumeAttachmentLimitExceeded';
-    this.#c.events.pod(pod, 'Warning', reason, state.exhausted);
-    this.#verdict = { phase: 'Failed', rejected: true, reason, message: `Pod was rejected: ${state.exhausted}` };
+    this.#reject(pod, { reason, message: `Pod was rejected: ${state.exhausted}` });
     return 0;
+  }
+
+  #reject(pod: Pod, rejection: Rejection): void {
+    this.#c.events.pod(pod, 'Warning', rejection.reason, rejection.message.replace(/^Pod was rejected: /, ''));
+    this.#c.metrics.rejected(rejection.reason);
+    this.#verdict = { phase: 'Failed', rejected: true, ...rejection };
   }
 
   async #admit(pod: Pod, observed: ObservedPod): Promise<void> {
     this.#admitted = true;
     if (observed.containers.length || pod.status?.startTime) return;
     const rejection = await this.#c.rejection(pod);
-    if (!rejection) return;
-    this.#c.events.pod(pod, 'Warning', rejection.reason, rejection.message.replace(/^Pod was rejected: /, ''));
-    this.#verdict = { phase: 'Failed', rejected: true, ...rejection };
+    if (rejection) this.#reject(pod, rejection);
   }
 
   /** Milliseconds until activeDeadlineSeconds is over; sets the verdict when it is. */

@@ -214,6 +214,9 @@ test('an image brought for a service account is for its pods', async () => {
       return pulls.length;
     };
     assert.deepEqual([await start('one', 'default'), await start('two', 'default')], [1, 1]);
+    const metrics = await node.kubelet.metrics.own.text();
+    assert.match(metrics, /^kubelet_credential_provider_plugin_duration_count\{plugin_name="plugin"\} 1$/m);
+    assert.doesNotMatch(metrics, /^kubelet_credential_provider_plugin_errors_total\{/m);
     assert.deepEqual([await start('three', 'other'), await start('four', 'other')], [2, 2]);
     await node.restart();
     assert.deepEqual([await start('five', 'default'), await start('six', 'other')], [2, 2]);
@@ -255,11 +258,16 @@ test('a program is asked on its standard input, with its arguments and variables
   writeFileSync(join(directory, 'broken'), '#!/bin/sh\necho no luck >&2\nexit 4\n', { mode: 0o755 });
   const env = [{ name: 'ANSWER', value: answer({ auth: { '*.example.com': { username: 'NAME' } } }) }];
   const providers = read({ args: ['me'], env }, { name: 'broken' });
+  const told: string[] = [];
   const lines: string[] = [];
   const log = createLog('test', { level: 'info', clock: systemClock, write: line => void lines.push(line) });
-  const all = new CredentialProviders({ providers, directory, clock: systemClock, log, ...surroundings() });
+  const all = new CredentialProviders({
+    ...{ providers, directory, clock: systemClock, log, ...surroundings() },
+    onAsked: (name, _, failed) => void told.push(`${name} ${failed}`),
+  });
   assert.deepEqual(await all.credentials('registry.example.com/a:1', podOf('p')), [{ username: 'me', password: '' }]);
   assert.match(lines.join(''), /broken.*it ended with 4: no luck/s);
+  assert.deepEqual(told.sort(), ['broken true', 'plugin false']);
 });
 
 test("credentials of plugins are tried after those of the pod, and are the whole node's", async () => {

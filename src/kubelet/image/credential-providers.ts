@@ -14,6 +14,7 @@ import {
   cacheKey,
   cacheKeys,
   isAsked,
+  type ProviderAnswer,
   requestOf,
   type TokenAttributes,
 } from '../kernel/credential-provider.ts';
@@ -48,6 +49,8 @@ export interface CredentialProvidersOptions extends CredentialPlugins {
   readonly tokens: Pick<TokenManager, 'token'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** A plugin was asked. */
+  onAsked?(name: string, seconds: number, failed: boolean): void;
 }
 
 interface Kept {
@@ -140,8 +143,18 @@ export class CredentialProviders {
     const env = Object.fromEntries(provider.env.map(e => [e.name, e.value]));
     const input = requestOf(provider, repository, account);
     const file = join(directory, provider.name);
-    const text = await run(file, provider.args, { env, input, signal: limit.signal }).finally(() => timer.cancel());
-    const answer = answerOf(provider, text);
+    const fromMs = clock.monotonic();
+    const tell = (failed: boolean) => this.#o.onAsked?.(provider.name, (clock.monotonic() - fromMs) / 1000, failed);
+    let answer: ProviderAnswer;
+    try {
+      answer = answerOf(provider, await run(file, provider.args, { env, input, signal: limit.signal }));
+      tell(false);
+    } catch (error) {
+      tell(true);
+      throw error;
+    } finally {
+      timer.cancel();
+    }
     const keyring = { ...answer.keyring, ...(account ? { account: account.coordinates } : {}) };
     if (answer.cacheMs > 0) {
       const key = `${provider.name} ${cacheKey(answer.cacheKeyType, repository)} ${accountKey(provider, account)}`;
