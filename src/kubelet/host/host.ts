@@ -54,6 +54,8 @@ export interface Host {
   /** Of the link itself. -1 leaves an id alone. */
   chown(path: string, uid: number, gid: number): Promise<void>;
   mountTmpfs(path: string, sizeBytes: number | undefined): Promise<void>;
+  /** A file system of huge pages. */
+  mountHugePages(path: string, pageBytes: number): Promise<void>;
   isMountPoint(path: string): Promise<boolean>;
   unmount(path: string): Promise<void>;
   /**

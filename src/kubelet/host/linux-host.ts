@@ -209,6 +209,10 @@ class LinuxHost implements Host {
     );
   }
 
+  mountHugePages(path: string, pageBytes: number): Promise<void> {
+    return run('mount', ['-t', 'hugetlbfs', '-o', `pagesize=${pageBytes},mode=0777`, 'nodev', path]);
+  }
+
   async isMountPoint(path: string): Promise<boolean> {
     const real = await orNothing(fs.realpath(path));
     return real !== undefined && (await mountsBelow(real)).includes(real);

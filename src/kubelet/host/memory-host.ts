@@ -9,7 +9,7 @@ interface Entry {
   mode: number;
   uid: number;
   gid: number;
-  mount?: 'tmpfs' | 'bind';
+  mount?: 'tmpfs' | 'hugetlbfs' | 'bind';
   /** Of a directory, once there is one. */
   children: Map<string, Entry> | undefined;
 }
@@ -129,6 +129,11 @@ export class MemoryHost implements Host {
   async mountTmpfs(path: string): Promise<void> {
     const { entry } = this.#follow(path);
     if (entry) entry.mount = 'tmpfs';
+  }
+
+  async mountHugePages(path: string, _pageBytes: number): Promise<void> {
+    const { entry } = this.#follow(path);
+    if (entry) entry.mount = 'hugetlbfs';
   }
 
   async isMountPoint(path: string): Promise<boolean> {

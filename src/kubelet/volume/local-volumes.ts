@@ -26,14 +26,34 @@ export function emptyDirPlugin(host: Host, memoryBytes: number): VolumePlugin {
       if (!(await host.info(dir))) await host.makeDirectory(dir, 0o777);
       if (source.medium === 'Memory' && !(await host.isMountPoint(dir))) {
         await host.mountTmpfs(dir, tmpfsSize(pod, source.sizeLimit, memoryBytes));
-      } else if (source.medium?.startsWith('HugePages'))
-        throw new Error(`medium ${source.medium} is not supported on this node`);
+      } else if (source.medium?.startsWith('HugePages')) {
+        const pageBytes = hugePageBytes(pod, source.medium);
+        if (!(await host.isMountPoint(dir))) await host.mountHugePages(dir, pageBytes);
+      }
       return { path: dir, managesOwnership: true };
     },
     async tearDown(dir) {
       await host.remove(dir);
     },
   };
+}
+
+/** The size of the medium's pages: named, or the one size that the pod asks for. */
+function hugePageBytes({ spec }: Pod, medium: string): number {
+  const prefix = 'hugepages-';
+  const asking = [spec, ...spec.containers, ...(spec.initContainers ?? [])].map(c => c.resources);
+  const names = asking.flatMap(r => [...Object.keys(r?.limits ?? {}), ...Object.keys(r?.requests ?? {})]);
+  const sizes = new Set(names.filter(n => n.startsWith(prefix)).map(n => bytesOf(n.slice(prefix.length))));
+  const named = /^HugePages-(.+)$/.exec(medium)?.[1];
+  if (named === undefined) {
+    const [only] = sizes;
+    if (only !== undefined && sizes.size === 1) return only;
+    throw new Error(
+      `medium ${medium} can only be used if the pod asks for huge pages of one size, not of ${sizes.size}`,
+    );
+  }
+  if (sizes.has(bytesOf(named))) return bytesOf(named);
+  throw new Error(`medium ${medium} can only be used if the pod asks for huge pages of that size`);
 }
 
 /** The smallest of the machine's memory, the pod's limit and sizeLimit. */
