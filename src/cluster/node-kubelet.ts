@@ -7,7 +7,7 @@ import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { Cgroups } from '../cri/cgroup.ts';
 import { gatedRuntime } from '../cri/gated-runtime.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
-import { linuxPodCgroups } from '../kubelet/linux-cgroups.ts';
+import { linuxPodCgroups, shareOfPods } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
 import type { NodeContext } from './components.ts';
 import { readCredentialProviders } from './credential-provider-file.ts';
@@ -50,7 +50,10 @@ export function createNodeKubelet(context: NodeContext): Service {
     resolvConf: config.resolvConf,
     maxPods: config.maxPods,
     cgroups: linuxPodCgroups(cgroups, {
-      allocatable: { cpuMilli: availableParallelism() * 1000, memoryBytes: totalmem() },
+      allocatable: shareOfPods({ cpuMilli: availableParallelism() * 1000, memoryBytes: totalmem() }, [
+        options.systemReserved,
+        options.kubeReserved,
+      ]),
       enforceCpuQuota: options.enforceCpuQuota ?? true,
       ...(podPidsLimit === undefined ? {} : { podPidsLimit }),
     }),

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import type { Pod } from '../api/type/core-v1.ts';
 import { VirtualClock } from '../base/clock.ts';
 import { Cgroups } from '../cri/cgroup.ts';
-import { linuxPodCgroups } from './linux-cgroups.ts';
+import { linuxPodCgroups, shareOfPods } from './linux-cgroups.ts';
 
 let root: string;
 beforeEach(() => {
@@ -59,6 +59,20 @@ test('classes and pods weigh what they ask for, in a version 2 tree', async () =
   assert.equal(content('podg/cpu.max'), '30000 100000');
   assert.equal(existsSync(join(root, 'kubepods/burstable/podg')), false, 'a pod keeps its class');
   assert.equal(content('burstable/cpu.weight'), '98');
+});
+
+test('pods share what is not reserved', () => {
+  const machine = { cpuMilli: 2000, memoryBytes: 2 ** 30 };
+  assert.deepEqual(shareOfPods(machine, [undefined, {}]), machine);
+  assert.deepEqual(
+    shareOfPods(machine, [
+      { cpu: '100m', memory: '1Mi' },
+      { cpu: '1', 'ephemeral-storage': '1Gi' },
+    ]),
+    {
+      ...{ cpuMilli: 900, memoryBytes: 2 ** 30 - 2 ** 20 },
+    },
+  );
 });
 
 test('huge pages are for those that ask for them', async () => {

@@ -1,14 +1,33 @@
 import type { Pod } from '../api/type/core-v1.ts';
 import type { Cgroups } from '../cri/cgroup.ts';
 import type { PodCgroups } from './cgroup.ts';
+import { bytesOf, milliOf } from './kernel/amount.ts';
 import { cpuShares, podCgroup, podHugepages, podTotal, qosClassOf } from './kernel/qos.ts';
+
+export interface MachineShare {
+  readonly cpuMilli: number;
+  readonly memoryBytes: number;
+}
+
+/** What all pods together may use of a machine: without what is reserved for others. */
+export function shareOfPods(
+  machine: MachineShare,
+  reserved: readonly (Readonly<Record<string, string>> | undefined)[],
+): MachineShare {
+  const sum = (name: string, read: (quantity: string | undefined) => number) =>
+    reserved.reduce((total, list) => total + read(list?.[name]), 0);
+  return {
+    cpuMilli: Math.max(0, machine.cpuMilli - sum('cpu', milliOf)),
+    memoryBytes: Math.max(0, machine.memoryBytes - sum('memory', bytesOf)),
+  };
+}
 
 export interface LinuxPodCgroupsOptions {
   readonly enforceCpuQuota?: boolean;
   /** Processes that a pod may have; absent: as many as there are. */
   readonly podPidsLimit?: number;
   /** What all pods together may use; absent: the node's group has no limits of its own. */
-  readonly allocatable?: { readonly cpuMilli: number; readonly memoryBytes: number };
+  readonly allocatable?: MachineShare;
 }
 
 /** Pod groups by the cgroupfs driver, below the node's own group. */
