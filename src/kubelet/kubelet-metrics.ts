@@ -76,27 +76,32 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
     '[ALPHA] Cumulative number of pod preemptions by preemption resource',
     ['preemption_signal'],
   );
-  const rejections = own.counter(
-    'kubelet_admission_rejections_total',
-    '[ALPHA] Cumulative number pod admission rejections by the Kubelet.',
-    ['reason'],
-  );
-  const removedImages = own.counter(
-    'kubelet_image_garbage_collected_total',
-    '[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.',
-    ['reason'],
-  );
-  const pluginErrors = own.counter(
-    'kubelet_credential_provider_plugin_errors_total',
-    '[ALPHA] Number of errors from credential provider plugin',
-    ['plugin_name'],
-  );
-  const pluginSeconds = own.histogram(
-    'kubelet_credential_provider_plugin_duration',
-    '[ALPHA] Duration of execution in seconds for credential provider plugin',
-    ['plugin_name'],
-    defaultBuckets,
-  );
+  // Made when they are first needed: of thousands of simulated nodes few ever do.
+  const rejections = () =>
+    own.counter(
+      'kubelet_admission_rejections_total',
+      '[ALPHA] Cumulative number pod admission rejections by the Kubelet.',
+      ['reason'],
+    );
+  const removedImages = () =>
+    own.counter(
+      'kubelet_image_garbage_collected_total',
+      '[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.',
+      ['reason'],
+    );
+  const pluginErrors = () =>
+    own.counter(
+      'kubelet_credential_provider_plugin_errors_total',
+      '[ALPHA] Number of errors from credential provider plugin',
+      ['plugin_name'],
+    );
+  const pluginSeconds = () =>
+    own.histogram(
+      'kubelet_credential_provider_plugin_duration',
+      '[ALPHA] Duration of execution in seconds for credential provider plugin',
+      ['plugin_name'],
+      defaultBuckets,
+    );
   return {
     own,
     probes,
@@ -121,11 +126,11 @@ export function kubeletMetrics(clock: Clock): KubeletMetrics {
       if (code === undefined) containers.inc({ container_type });
       else containerErrors.inc({ container_type, code });
     },
-    rejected: reason => rejections.inc({ reason: countedReason(reason) }),
-    imageRemoved: reason => removedImages.inc({ reason }),
+    rejected: reason => rejections().inc({ reason: countedReason(reason) }),
+    imageRemoved: reason => removedImages().inc({ reason }),
     pluginAsked(plugin_name, took, failed) {
-      pluginSeconds.observe({ plugin_name }, took);
-      if (failed) pluginErrors.inc({ plugin_name });
+      pluginSeconds().observe({ plugin_name }, took);
+      if (failed) pluginErrors().inc({ plugin_name });
     },
     preempted: preemption_signal => preemptions.inc({ preemption_signal }),
     evicted: eviction_signal => evictions.inc({ eviction_signal }),
