@@ -25,6 +25,7 @@ test('fields become what they are called in a kubelet', () => {
     memorySwap: { swapBehavior: 'LimitedSwap' },
     userNamespaces: { idsPerPod: 131_072 },
     enableDebuggingHandlers: false,
+    enableSystemLogQuery: true,
     cgroupDriver: 'systemd',
     syncFrequency: '0s',
   });
@@ -43,7 +44,7 @@ test('fields become what they are called in a kubelet', () => {
     userNamespaceIdsPerPod: 131_072,
     eviction: {},
   });
-  assert.deepEqual([server, podPidsLimit], [{ debugging: false }, 1024]);
+  assert.deepEqual([server, podPidsLimit], [{ debugging: false, logQueries: true }, 1024]);
   assert.deepEqual(withoutEffect, ['cgroupDriver', 'syncFrequency']);
   assert.deepEqual([given.containerLogMaxSize, given.cgroupDriver], ['5Mi', undefined]);
 });

@@ -14,7 +14,7 @@ import type { KubeletServerOptions } from '../kubelet/server/server.ts';
 
 export interface KubeletSettings {
   readonly options: Partial<KubeletOptions>;
-  readonly server: Pick<KubeletServerOptions, 'profiling' | 'debugging' | 'systemLogs'>;
+  readonly server: Pick<KubeletServerOptions, 'profiling' | 'debugging' | 'systemLogs' | 'logQueries'>;
   readonly podPidsLimit?: number;
   /** As given, for /configz: what is kept to. */
   readonly given: Readonly<Record<string, unknown>>;
@@ -249,6 +249,7 @@ const fields: Readonly<Record<string, Take>> = {
   enableDebuggingHandlers: serving('debugging'),
   enableProfilingHandler: serving('profiling'),
   enableSystemLogHandler: serving('systemLogs'),
+  enableSystemLogQuery: serving('logQueries'),
   evictionHard: together(thresholds),
   evictionMaxPodGracePeriod: together((value, name) => integer(value, name, 0)),
   evictionMinimumReclaim: together(thresholds),
@@ -326,7 +327,7 @@ const withoutEffect: ReadonlySet<string> = new Set(
   `address authentication authorization cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy
   containerLogMaxWorkers containerRuntimeEndpoint contentType cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions
   cpuManagerReconcilePeriod enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler enableServer
-  enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode healthzBindAddress
+  enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode healthzBindAddress
   healthzPort httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification
   kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging makeIPTablesUtilChains
   maxOpenFiles memoryManagerPolicy memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR

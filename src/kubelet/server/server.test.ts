@@ -218,20 +218,22 @@ test('health, configuration, files below the log directory only', async () => {
     assert.equal((await get(path))[0], 404, path);
 });
 
-test('what reaches into containers and files is switched off', async () => {
+/** Of a server that differs by these options. */
+async function answers(more: object, paths: readonly string[]): Promise<[number, string][]> {
   const tls = { cert: serving.certificatePem, key: serving.keyPem, clientCa: ca.certificatePem };
   const common = { kubelet, client, clock: systemClock, log: silentLog, tls, host: '127.0.0.1', port: 0 };
-  const answers = async (more: object, paths: readonly string[]) => {
-    const ended = new AbortController();
-    const server = createKubeletServer({ ...common, logsDirectory: join(directory, 'logs'), ...more });
-    const served = server.run(ended.signal);
-    const at = await server.listening;
-    const found = [];
-    for (const path of paths) found.push(await get(path, { at }));
-    ended.abort();
-    await served;
-    return found;
-  };
+  const ended = new AbortController();
+  const server = createKubeletServer({ ...common, logsDirectory: join(directory, 'logs'), ...more });
+  const served = server.run(ended.signal);
+  const at = await server.listening;
+  const found: [number, string][] = [];
+  for (const path of paths) found.push(await get(path, { at }));
+  ended.abort();
+  await served;
+  return found;
+}
+
+test('what reaches into containers and files is switched off', async () => {
   const off = [405, 'Debug endpoints are disabled.\n'];
   assert.deepEqual(
     await answers({ debugging: false }, ['/exec/default/p/c', '/containerLogs/default/p/c', '/logs/', '/debug/pprof/']),
@@ -242,4 +244,53 @@ test('what reaches into containers and files is switched off', async () => {
     [405, 'logs endpoint is disabled.\n'],
     [200, 'one\ntwo\n'],
   ]);
+});
+
+test('services of the node are asked for by name, where that is on', async () => {
+  const calls: (readonly string[])[] = [];
+  const journal = async (args: readonly string[]) => {
+    calls.push(args);
+    return Buffer.from(args.includes('--unit=known') ? 'from the journal\n' : '');
+  };
+  const logs = (query: string) => `/logs/?${query}`;
+  const on = (...queries: string[]) => answers({ logQueries: true, journal }, queries.map(logs));
+  writeFileSync(join(directory, 'logs/own.log'), 'from its file\n');
+  assert.deepEqual(await on('query=known&query=own', 'query=/a.log', 'query=none'), [
+    [200, 'from the journal\nfrom its file\n'],
+    [200, 'content'],
+    [404, `no logs of "none" in the journal or below ${join(directory, 'logs')}\n`],
+  ]);
+  calls.length = 0;
+  await on(
+    'query=known&sinceTime=2026-01-02T03:04:05Z&untilTime=2026-01-02T04:04:05.5Z&tailLines=7&boot=-1&pattern=a|b',
+  );
+  assert.deepEqual(calls, [
+    [
+      ...[
+        '--utc',
+        '--no-pager',
+        '--quiet',
+        '--output=short-precise',
+        '--since=@1767323045.000',
+        '--until=@1767326645.500',
+      ],
+      ...['--lines=7', '--boot=-1', '--grep=a|b', '--unit=known'],
+    ],
+  ]);
+  calls.length = 0;
+  for (const wrong of [
+    ...['query=', 'query=-D', 'query=--file', 'query=a%20b', 'query=/a.log&query=known', 'query=/../0.log'],
+    ...[
+      'query=known&tailLines=-1',
+      'query=known&boot=1',
+      'query=known&sinceTime=yesterday',
+      'query=/a.log&tailLines=1',
+    ],
+    'query=known&sinceTime=2026-01-02T03:04:05Z&untilTime=2026-01-01T03:04:05Z',
+  ])
+    assert.equal((await on(wrong))[0]![0], 406, wrong);
+  assert.equal((await on('query=/out'))[0]![0], 404);
+  assert.deepEqual(calls, []);
+  const [[code, list] = [0, '']] = await answers({ journal }, [logs('query=known')]);
+  assert.deepEqual([code, /a\.log/.test(list), calls], [200, true, []]);
 });

@@ -22,6 +22,7 @@ import { configRoute, healthRoute, logsRoute, podsRoute, runningPodsRoute } from
 import { answerText, type Route, type RouteContext, type RouteRequest } from './route.ts';
 import { StatsCollector } from './stats/stats-collector.ts';
 import { metricsRoute, statsRoute } from './stats/stats-route.ts';
+import { type ReadJournal, systemLogRoute } from './system-log.ts';
 
 export interface KubeletServerOptions {
   readonly kubelet: Kubelet;
@@ -43,6 +44,10 @@ export interface KubeletServerOptions {
   readonly debugging?: boolean;
   /** As enableSystemLogHandler. Default true. */
   readonly systemLogs?: boolean;
+  /** As enableSystemLogQuery. Default false. */
+  readonly logQueries?: boolean;
+  /** Default: journalctl's. */
+  readonly journal?: ReadJournal;
   /** Of Kubernetes, as /statusz says. */
   readonly version?: string;
   /** What /logs/ shows; default /var/log. */
@@ -161,7 +166,9 @@ function routesOf(options: KubeletServerOptions, context: RouteContext, collecto
   addDebug('runningpods', runningPodsRoute(context));
   add('healthz', healthRoute(context));
   add('configz', configRoute(options.config ?? {}));
-  if (systemLogs) addDebug('logs', logsRoute(options.logsDirectory ?? '/var/log'));
+  const logs = options.logsDirectory ?? '/var/log';
+  const files = logsRoute(logs);
+  if (systemLogs) addDebug('logs', options.logQueries ? systemLogRoute(logs, files, options.journal) : files);
   else add('logs', refused('logs endpoint is disabled.'), everyMethod);
   add('stats', statsRoute(collector));
   add(
