@@ -108,3 +108,38 @@ test('asked by name, it means the pod that is wanted, not the one that still end
     await t.stop();
   }
 });
+
+test('what containers make of the rights to their files is theirs, over restarts of the kubelet', async () => {
+  const t = await startTestNode();
+  try {
+    const volumes = [
+      { name: 'disk', emptyDir: {} },
+      { name: 'ram', emptyDir: { medium: 'Memory' } },
+    ];
+    const volumeMounts = volumes.map(({ name }) => ({ name, mountPath: `/${name}` }));
+    const { metadata } = await t.createPod({
+      metadata: { name: 'keys' },
+      spec: { securityContext: { fsGroup: 77 }, volumes, containers: [{ ...container, volumeMounts }] },
+    });
+    const at = (name: string) => `/var/lib/kubelet/pods/${metadata.uid}/volumes/kubernetes.io~empty-dir/${name}`;
+    const rights = async (name: string) => {
+      const { gid, mode = 0 } = (await t.host.info(`${at(name)}/key`)) ?? {};
+      return `${gid} ${mode.toString(8)}`;
+    };
+    assert.equal((await t.host.info(at('disk')))?.gid, 77);
+    for (const { name } of volumes) await t.host.writeFile(`${at(name)}/key`, 'secret', { mode: 0o600 });
+    await t.restart();
+    await t.pass(20_000);
+    assert.deepEqual([await rights('disk'), await rights('ram')], ['0 600', '0 600']);
+    // As after a reboot: memory is empty, and mounted anew.
+    await t.host.remove(at('ram'));
+    await t.restart();
+    await t.pass(20_000);
+    assert.equal((await t.host.info(at('ram')))?.gid, 77);
+    await t.deletePod('keys');
+    await t.pass(2000);
+    assert.deepEqual(await t.host.list('/var/lib/kubelet/pods'), []);
+  } finally {
+    await t.stop();
+  }
+});

@@ -37,6 +37,11 @@ export class PodPaths {
     return join(this.pod(uid), 'volumes', escapePluginName(plugin), name);
   }
 
+  /** Says that a volume's files have been given to the pod's group. */
+  owned(uid: string, volume: string): string {
+    return join(this.pod(uid), 'volume-ownership', volume);
+  }
+
   subPath(uid: string, volume: string, container: string, index: number): string {
     return join(this.pod(uid), 'volume-subpaths', volume, container, String(index));
   }

@@ -55,6 +55,10 @@ export class CsiPaths {
     return join(this.#paths.pod(podUid), 'volumeDevices', escapedName);
   }
 
+  owned(podUid: string, volume: string): string {
+    return this.#paths.owned(podUid, volume);
+  }
+
   get pods(): string {
     return this.#paths.pods;
   }

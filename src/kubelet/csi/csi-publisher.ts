@@ -8,7 +8,7 @@ import { messageOf } from '../../base/assert.ts';
 import { nearNumber } from '../../base/whole-number.ts';
 import { RuntimeError } from '../../cri/runtime-error.ts';
 import { decodeBase64 } from '../kernel/env.ts';
-import { applyFsGroup } from '../volume/ownership.ts';
+import { applyFsGroupOnce } from '../volume/ownership.ts';
 import type { SetUp } from '../volume/volume.ts';
 import { VolumeError, VolumeLimitError, VolumeWait } from '../volume/volume-error.ts';
 import type { CsiDriver } from './csi-client.ts';
@@ -171,7 +171,7 @@ export class CsiPublisher {
   }
 
   async #own(pod: Pod, v: CsiVolume, path: string): Promise<void> {
-    await applyFsGroup(this.#c, pod, path, v.readOnly).catch(error => {
+    await applyFsGroupOnce(this.#c, pod, v.name, path, v.readOnly).catch(error => {
       throw new Error(`applyFSGroup failed for vol ${v.handle}: ${messageOf(error)}`, { cause: error });
     });
   }

@@ -10,6 +10,8 @@ interface Entry {
   uid: number;
   gid: number;
   mount?: 'tmpfs' | 'hugetlbfs' | 'bind';
+  /** Unlike that of any other there was. */
+  readonly serial: number;
   /** Of a directory, once there is one. */
   children: Map<string, Entry> | undefined;
 }
@@ -74,7 +76,9 @@ export class MemoryHost implements Host {
 
   async info(path: string, options: { readonly follow?: boolean } = {}): Promise<FileInfo | undefined> {
     const { entry: e } = options.follow === false ? this.#followParent(path) : this.#follow(path);
-    return e && { kind: e.kind, mode: e.mode, uid: e.uid, gid: e.gid, sizeBytes: Buffer.byteLength(e.data) };
+    if (!e) return undefined;
+    const { kind, mode, uid, gid, data, serial, mount = '' } = e;
+    return { kind, mode, uid, gid, sizeBytes: Buffer.byteLength(data), identity: `${serial}${mount}` };
   }
 
   async list(path: string): Promise<readonly string[]> {
@@ -241,8 +245,10 @@ const namesOf = (path: string): string[] =>
     ? path.slice(1).split('/')
     : path.split('/').filter(name => name !== '');
 
+let entries = 0;
+
 function entryOf(kind: Entry['kind'], more: Partial<Entry>): Entry {
-  return { kind, data: '', target: '', mode: 0, uid: 0, gid: 0, children: undefined, ...more };
+  return { kind, serial: entries++, data: '', target: '', mode: 0, uid: 0, gid: 0, children: undefined, ...more };
 }
 
 const directory = (mode: number): Entry => entryOf('directory', { mode });

@@ -1,9 +1,10 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { nearNumber } from '../../base/whole-number.ts';
 import type { Host } from '../host/host.ts';
 import type { PodEvents } from '../pod-event.ts';
+import type { PodPaths } from '../pod-path.ts';
 
 const directoryBits = 0o2770;
 const fileBits = 0o660;
@@ -19,6 +20,28 @@ export interface OwnershipOptions {
   readonly host: Host;
   readonly clock: Clock;
   readonly events: PodEvents;
+}
+
+/**
+ * The same once for a pod and what lies at the path: a kubelet that starts again leaves alone what containers have made
+ * of their files since.
+ */
+export async function applyFsGroupOnce(
+  o: OwnershipOptions & { readonly paths: Pick<PodPaths, 'owned'> },
+  pod: Pod,
+  volume: string,
+  path: string,
+  readOnly: boolean,
+): Promise<void> {
+  const { host, paths } = o;
+  if (pod.spec.securityContext?.fsGroup === undefined) return;
+  const identity = (await host.info(path))?.identity;
+  const mark = paths.owned(pod.metadata.uid ?? '', volume);
+  if (identity !== undefined && (await host.readFile(mark)) === identity) return;
+  await applyFsGroup(o, pod, path, readOnly);
+  if (identity === undefined) return;
+  await host.makeDirectory(dirname(mark), 0o750);
+  await host.writeFile(mark, identity, { mode: 0o600 });
 }
 
 /** Gives a volume's files to the pod's fsGroup: group owner, group rights, and directories that hand the group on. */

@@ -6,7 +6,7 @@ import type { Log } from '../../base/log.ts';
 import type { Host } from '../host/host.ts';
 import type { PodEvents } from '../pod-event.ts';
 import type { PodPaths } from '../pod-path.ts';
-import { applyFsGroup } from './ownership.ts';
+import { applyFsGroupOnce } from './ownership.ts';
 import type { MappedVolume, SetUp, VolumePlugin } from './volume.ts';
 import { VolumeError, VolumeLimitError, VolumeWait } from './volume-error.ts';
 
@@ -153,7 +153,8 @@ export class VolumeManager {
         return;
       }
       const setUp = await m.plugin.setUp(pod, volume, m.dir);
-      if (setUp.managesOwnership && setUp.path) await applyFsGroup(this.#o, pod, setUp.path, setUp.readOnly ?? false);
+      if (setUp.managesOwnership && setUp.path)
+        await applyFsGroupOnce(this.#o, pod, volume.name, setUp.path, setUp.readOnly ?? false);
       m.setUp = setUp;
       if (setUp.mapped) events.pod(pod, 'Normal', 'SuccessfulMountVolume', mappedMessage(setUp.mapped));
       m.failures = 0;
