@@ -240,7 +240,7 @@ async function makeCsi(owner: KubeletOwner, base: Base, node: NodeManager) {
 }
 
 function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager, csi: Csi): VolumeManager {
-  const { client, clock, log } = owner.options;
+  const { client, clock, log, nodeName } = owner.options;
   const { host, objects, tokens, trustBundles, certificates, hostIps, cache, events, root } = base;
   const memory = new MemoryDirectories({ host, root: join(owner.paths.root, 'memory'), pods: owner.paths.pods });
   const podIps = (pod: Pod) =>
@@ -255,7 +255,9 @@ function makeVolumes(owner: KubeletOwner, base: Base, node: NodeManager, csi: Cs
     hostPathPlugin(host, root),
     imageVolumePlugin,
     csiPlugin(csi.volumes),
-    claimPlugin(client, host, claimedCsi({ csi: csi.volumes, expansion: csi.expansion, client, clock })),
+    claimPlugin(client, host, claimedCsi({ csi: csi.volumes, expansion: csi.expansion, client, clock }), () =>
+      newest(node.node, owner.nodes.lister.get(nodeName)),
+    ),
   ];
   const timed = plugins.map(p => owner.metrics.times.timedVolumes(p));
   return new VolumeManager({ host, clock, log, events, paths: owner.paths, plugins: timed });

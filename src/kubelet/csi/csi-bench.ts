@@ -159,7 +159,12 @@ export async function csiBench(objects: readonly object[] = [], said: string | n
     });
     const volumes: VolumeManager = new VolumeManager({
       ...{ host, clock, log: silentLog, events: podEvents, paths },
-      plugins: [csiPlugin(csi), claimPlugin(client, host, claimedCsi({ csi, expansion, client, clock }))],
+      plugins: [
+        csiPlugin(csi),
+        claimPlugin(client, host, claimedCsi({ csi, expansion, client, clock }), () =>
+          client.object(coreV1.nodes, 'node-a'),
+        ),
+      ],
     });
     return { drivers, csi, volumes };
   };

@@ -433,3 +433,25 @@ test('where nothing more can be attached the limit is asked for at once, and the
   await settle();
   assert.deepEqual(limitOf(bench), [3]);
 });
+
+test('a volume of another node is not mounted, however its pod came here', async () => {
+  const away = (hostname: string) => ({
+    nodeAffinity: {
+      required: {
+        nodeSelectorTerms: [
+          { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [hostname] }] },
+        ],
+      },
+    },
+  });
+  const bench = await csiBench([...storage({}, away('node-b')), driverObject()]);
+  assert.equal((await bench.sync(claimPod('p'))).ready, false);
+  assert.deepEqual(bench.events, [
+    'FailedMount: MountVolume.NodeAffinity check failed for volume "pv" : no matching NodeSelectorTerms',
+  ]);
+  const node = bench.client.object(coreV1.nodes, 'node-a')!;
+  const labels = { 'kubernetes.io/hostname': 'node-b' };
+  bench.client.set(coreV1.nodes, { ...node, metadata: { ...node.metadata, labels } } as never);
+  await bench.clock.advance(1000);
+  assert.equal((await bench.sync(claimPod('p'))).ready, true);
+});

@@ -1,8 +1,11 @@
 // emptyDir, hostPath, image, and claims, whose volumes may be hostPath, local or a driver's.
+
+import { nodeSelectorMatches } from '../../api/node-affinity.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type {
   HostPathVolumeSource,
+  Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
@@ -15,6 +18,7 @@ import { bytesOf } from '../kernel/amount.ts';
 import { podTotal } from '../kernel/qos.ts';
 import type { KubeletRoot } from '../plugin/kubelet-root.ts';
 import type { SetUp, VolumePlugin } from './volume.ts';
+import { VolumeError } from './volume-error.ts';
 
 export function emptyDirPlugin(host: Host, memoryBytes: number): VolumePlugin {
   return {
@@ -110,13 +114,15 @@ export const imageVolumePlugin: VolumePlugin = {
   async tearDown() {},
 };
 
-export function claimPlugin(client: Client, host: Host, csi: ClaimedCsi): VolumePlugin {
+/** `node`: as it is now; undefined while that is not known. */
+export function claimPlugin(client: Client, host: Host, csi: ClaimedCsi, node: () => Node | undefined): VolumePlugin {
   return {
     name: 'kubernetes.io/persistent-volume-claim',
     canHandle: v => !!v.persistentVolumeClaim || !!v.ephemeral,
     async setUp(pod, volume): Promise<SetUp> {
       const { claim, volume: volumeOf } = await boundVolume(client, pod, volume);
       const { spec } = volumeOf;
+      checkPlace(volumeOf, node());
       checkMode(pod, volume.name, spec?.volumeMode ?? 'Filesystem');
       const groups = [volumeOf.metadata.annotations?.['pv.beta.kubernetes.io/gid']].filter(g => g).map(Number);
       const readOnly = volume.persistentVolumeClaim?.readOnly ?? false;
@@ -135,6 +141,14 @@ export function claimPlugin(client: Client, host: Host, csi: ClaimedCsi): Volume
     },
     async tearDown() {},
   };
+}
+
+/** A pod may have come here past the scheduler. */
+function checkPlace({ metadata, spec }: PersistentVolume, node: Node | undefined): void {
+  const required = spec?.nodeAffinity?.required;
+  if (!required || !node || nodeSelectorMatches(required, node)) return;
+  const operation = spec.volumeMode === 'Block' ? 'MapVolume' : 'MountVolume';
+  throw new VolumeError(`${operation}.NodeAffinity check`, metadata.name ?? '', 'no matching NodeSelectorTerms');
 }
 
 /** Containers mount file systems and get devices, each as what it is. */
