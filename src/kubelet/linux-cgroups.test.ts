@@ -69,9 +69,7 @@ test('pods share what is not reserved', () => {
       { cpu: '100m', memory: '1Mi' },
       { cpu: '1', 'ephemeral-storage': '1Gi' },
     ]),
-    {
-      ...{ cpuMilli: 900, memoryBytes: 2 ** 30 - 2 ** 20 },
-    },
+    { cpuMilli: 900, memoryBytes: 2 ** 30 - 2 ** 20 },
   );
 });
 
