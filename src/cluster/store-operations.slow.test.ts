@@ -197,6 +197,10 @@ function suite(): void {
       /etcd holds \d+ keys below \/one\/: want none/,
     );
     await assert.rejects(migrateStore(inEtcd('/one'), lmdb('second'), {}, deps), /holds \d+ keys: want an empty one/);
+    await assert.rejects(
+      migrateStore(lmdb('second'), lmdb('second'), {}, deps),
+      /is already there: want another place/,
+    );
     await serve(lmdb('second'), async () => {
       await assert.rejects(migrateStore(lmdb('second'), inEtcd('/three'), {}, deps), { reason: 'locked' });
     });

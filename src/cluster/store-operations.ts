@@ -1,4 +1,5 @@
 // What may be done with a store besides serving from it: copies to a file, back, and from one kind to another.
+import { resolve } from 'node:path';
 import { decodeStored, encodeWithoutRevision } from '../apiserver/registry/stored-form.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -29,6 +30,8 @@ export interface Transfer {
   readonly from: number;
   /** Newest revision where it went; watches from before are told to list anew. */
   readonly revision: number;
+  /** Where the former data is now, if there was any and it is kept. */
+  readonly keptAs?: string;
 }
 
 /**
@@ -38,7 +41,7 @@ export interface Transfer {
 export const defaultBumpRevision = 10_000_000;
 export const defaultMostEmptyWrites = 1_000_000;
 /** What the former data file is called after a restore. */
-export const replacedName = 'data.mdb.before-restore';
+const replacedName = 'data.mdb.before-restore';
 
 const formOf = (at: StoreAt): StoredForm => (at.type === 'lmdb' ? 'embedded' : 'shared');
 
@@ -98,6 +101,8 @@ export async function migrateStore(
   options: { mostEmptyWrites?: number },
   deps: OperationDeps,
 ): Promise<Transfer> {
+  if (from.type === 'lmdb' && to.type === 'lmdb' && resolve(from.directory) === resolve(to.directory))
+    throw new StoreCopyError(`the store in ${JSON.stringify(from.directory)} is already there: want another place`);
   const lock =
     from.type === 'lmdb' ? (await import('../store/lmdb-directory.ts')).lockDirectory(from.directory) : undefined;
   try {

@@ -73,6 +73,16 @@ test('a store in use is copied as it was at one moment, and a backup of it resto
   });
   const done = await replaceLmdb(target, backup, { revision: present => Math.max(present, backup.revision) + 1000 });
   assert.deepEqual(done, { keys: 31, revision: 1032 });
+  for (const [place, keptAs] of [
+    [target, join(target, 'former')],
+    [join(directoryFor(t), 'empty'), undefined],
+  ] as const) {
+    const again = await openBackup(file);
+    const { keptAs: told } = await replaceLmdb(place, again, { revision: () => 1032, keepAs: 'former' });
+    await again.close();
+    assert.equal(told, keptAs);
+    assert.equal(existsSync(join(place, 'former')), keptAs !== undefined);
+  }
   const clock = new VirtualClock();
   const restored = await openLmdbStore({ directory: target, clock });
   const page = await restored.list('/');

@@ -171,13 +171,13 @@ export interface ReplaceOptions {
 
 /**
  * Puts what `copy` holds in the place of a directory's data, all of it or nothing: the new file takes the name when it is
- * complete and on disk. Rejects StoreOpenError when the directory is in use.
+ * complete and on disk. `keptAs`: where the former data is now. Rejects StoreOpenError when the directory is in use.
  */
 export async function replaceLmdb(
   directory: string,
   copy: StoreCopy,
   options: ReplaceOptions,
-): Promise<{ keys: number; revision: number }> {
+): Promise<{ keys: number; revision: number; keptAs?: string }> {
   return locked(directory, () => replace(directory, copy, options));
 }
 
@@ -218,12 +218,13 @@ async function replace(directory: string, copy: StoreCopy, options: ReplaceOptio
     const revision = options.revision(present.revision);
     rmSync(scratch, { recursive: true, force: true });
     const keys = await fill(scratch, copy, revision);
-    if (options.keepAs && existsSync(file)) keep(file, join(directory, options.keepAs));
+    const keptAs = options.keepAs && existsSync(file) ? join(directory, options.keepAs) : undefined;
+    if (keptAs) keep(file, keptAs);
     await rename(join(scratch, dataFile), file);
     // Readers of the former file have their own still; it says nothing of the new one.
     rmSync(`${file}-lock`, { force: true });
     await syncPath(directory);
-    return { keys, revision };
+    return { keys, revision, ...(keptAs ? { keptAs } : {}) };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

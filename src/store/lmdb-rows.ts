@@ -270,7 +270,7 @@ export class LmdbRows implements Rows {
 }
 
 function costOf(bytes: number): number {
-  return Math.ceil((bytes + 64) / pageBytes) * pageBytes * overhead;
+  return Math.ceil(Math.ceil((bytes + 64) / pageBytes) * pageBytes * overhead);
 }
 
 function encodeKeyEntry(revision: number, expiresAtMs: number): Buffer {

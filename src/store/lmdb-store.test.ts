@@ -172,10 +172,19 @@ test('a full store refuses puts, takes deletes and, once compacted, puts again',
   let count = 0;
   const full = (error: unknown) => {
     assert.ok(error instanceof StoreFullError);
-    assert.match(error.message, /of at most 2097152; delete objects and compact, or start with a higher maximum/);
+    assert.match(
+      error.message,
+      /: it holds \d+ bytes of at most 2097152; delete objects and compact, or start with a higher maximum/,
+    );
     assert.ok(error.message.includes(directory));
     return true;
   };
+  const crowd = await openLmdbStore({ directory: join(directory, 'crowd'), maxBytes: 2 << 20 });
+  const attempts = Array.from({ length: 300 }, (_, i) => crowd.create(`/${i}`, value));
+  for (const attempt of await Promise.allSettled(attempts))
+    if (attempt.status === 'rejected')
+      assert.match(attempt.reason.message, /: it holds \d+ bytes of at most 2097152; /);
+  await crowd.close();
   await assert.rejects(async () => {
     for (; count < 1000; count++) await store.create(`/${count}`, value);
   }, full);

@@ -55,9 +55,9 @@ export async function restore(context: CliContext, file: string, options: Restor
   };
   await stopped(context, options, at, () =>
     acting(context, options, `restoring ${file}`, async deps => {
-      const { replacedName, restoreStore } = await import('../store-operations.ts');
+      const { restoreStore } = await import('../store-operations.ts');
       const done = await restoreStore(file, at, numbers, deps);
-      const kept = at.type === 'lmdb' ? `; the former data is ${at.directory}/${replacedName}` : '';
+      const kept = done.keptAs ? `; the former data is ${done.keptAs}` : '';
       return { data: { file, ...done }, text: `${toldOf(done)}${kept}` };
     }),
   );
