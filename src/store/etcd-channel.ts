@@ -188,9 +188,16 @@ const fullAdvice =
 function told(error: ServiceError, path: string): Error {
   if (isFull(error)) return new StoreFullError(`${error.details}; ${fullAdvice}`);
   if (isBroken(error) || error.code === status.DEADLINE_EXCEEDED)
-    return new StoreUnavailableError(`etcd ${path.split('/').at(-1)}: ${error.details || error.message}`, error);
+    return new StoreUnavailableError(`etcd ${path.split('/').at(-1)}: ${plain(error.details || error.message)}`, error);
   return error;
 }
+
+/** On one line, without what grpc-js found nothing to say to, and Node's advice about its own flags. */
+const plain = (details: string): string =>
+  details
+    .replace(/\s*Resolution note:\s*$/, '')
+    .replace(/; if the root CA is installed locally, try running Node\.js with --use-system-ca/, '')
+    .replace(/\s+/g, ' ');
 
 /** The revision asked for has been compacted. */
 export const isCompacted = (error: unknown): boolean =>

@@ -145,7 +145,10 @@ export async function writeEtcd(
       rangeEnd: range.rangeEnd,
       countOnly: true,
     });
-    if (count > 0) throw new StoreCopyError(`etcd holds ${count} keys below ${range.prefix}/: want none`);
+    if (count > 0)
+      throw new StoreCopyError(
+        `etcd holds ${count} keys below ${range.prefix}/: want none; what a copy that was interrupted has left must be deleted, or choose another --etcd-prefix`,
+      );
     const gap = copy.revision - header!.revision;
     if (gap > options.mostEmptyWrites)
       throw new StoreCopyError(

@@ -10,7 +10,8 @@ import { systemClock, VirtualClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { createCa, issueCertificate } from '../base/x509.ts';
-import { EtcdChannel } from './etcd-channel.ts';
+import { etcd } from './etcd-api.ts';
+import { EtcdChannel, type EtcdTls } from './etcd-channel.ts';
 import { EtcdStore, openEtcdStore, tellsProgress } from './etcd-store.ts';
 import {
   type Store,
@@ -295,6 +296,18 @@ function onlyEtcd(): void {
     const store = await openEtcdStore({ ...base, tls });
     assert.ok((await store.create('/a', bytes('1'))) > 0);
     await store.close();
+    const other = await createCa({ commonName: 'other-ca', ...certificates });
+    const refused = async (given: EtcdTls, why: RegExp) => {
+      const channel = new EtcdChannel({ ...base, tls: given });
+      await assert.rejects(channel.call(etcd.status, {}, 1000), ({ message }: Error) => {
+        assert.match(message, why);
+        assert.doesNotMatch(message, /Resolution note|--use-system-ca|\n/);
+        return true;
+      });
+      channel.close();
+    };
+    await refused({ ...tls, ca: other.certificatePem }, /unable to verify the first certificate|unable to get/);
+    await refused({ ca: tls.ca }, /alert bad certificate|certificate required/);
   });
 
   test('etcd: a full quota is a full store; reads and deletes go on', async t => {
