@@ -48,6 +48,22 @@ test('fewer replicas than none are what the object may not have', async () => {
   assert.deepEqual(await refusal('PATCH', `${one}/scale`, { spec: { replicas: -4 } }, mergePatch), wrong(-4));
 });
 
+test('a scale is read at a version, as its object is', async () => {
+  await on.api.expect(201, 'POST', '/apis/apps/v1/namespaces/default/deployments', {
+    metadata: { name: 'one' },
+    spec: {
+      selector: { matchLabels: { a: 'b' } },
+      template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+    },
+  });
+  for (const path of [one, '/apis/apps/v1/namespaces/default/deployments/one']) {
+    const wrong = 'resourceVersion: Invalid value: "bad": strconv.ParseUint: parsing "bad": invalid syntax';
+    assert.deepEqual(await refusal('GET', `${path}/scale?resourceVersion=bad`, undefined), [500, wrong]);
+    assert.equal((await on.api.send('GET', `${path}/scale?resourceVersion=999999&timeout=50ms`)).code, 504);
+    await on.api.expect(200, 'GET', `${path}/scale?resourceVersion=0`);
+  }
+});
+
 test('of which object a Scale is, is told before whether there is one', async () => {
   const elsewhere = [400, 'the namespace of the provided object does not match the namespace sent on the request'];
   const away = { name: 'one', namespace: 'x' };

@@ -7,15 +7,14 @@ import { connecting } from './admission/admit-call.ts';
 import { registryFor, servedResource } from './context.ts';
 import { deprecationWarning } from './deprecation.ts';
 import { noSuchPath, pageNotFound, unknownPath } from './plain-refusal.ts';
-import { revisionOf } from './registry/listing.ts';
-import { readObject } from './registry/reading.ts';
+import { readNotOlderThan } from './registry/reading.ts';
 import type { Registry } from './registry/registry.ts';
 import { rendererFor } from './rendering.ts';
 import { type RequestInfo, trimSlashes } from './request-info.ts';
 import { sendObject } from './respond.ts';
 import { admitStream, handleCall } from './verb/call.ts';
 import { handleDelete, handleDeleteCollection } from './verb/delete.ts';
-import { checkRevision, handleList } from './verb/list.ts';
+import { handleList } from './verb/list.ts';
 import { keyOf, type ResourceRequest } from './verb/resource-request.ts';
 import { handleWatch } from './verb/watch.ts';
 import { handleWrite } from './verb/write.ts';
@@ -120,12 +119,7 @@ async function handleStored(request: ResourceRequest, resource: Resource, regist
     case 'get': {
       const renderer = rendererFor(request, resource);
       const revision = exchange.query.get('resourceVersion') ?? '';
-      checkRevision(revision);
-      const behind = revision
-        ? request.context.dispatcher.reached(revisionOf(revision), registry.cache.counts)
-        : undefined;
-      if (behind) await behind;
-      return sendObject(request, 200, renderer, await readObject(registry, keyOf(info), revision === '0'));
+      return sendObject(request, 200, renderer, await readNotOlderThan(registry, keyOf(info), revision));
     }
     case 'list':
       return handleList(request, resource, registry);

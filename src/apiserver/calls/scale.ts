@@ -15,7 +15,7 @@ import type { Call, CallResult } from '../context.ts';
 import { applyOf, checkType, isApply, patchedBy, patchKindOf, refusalOf } from '../patch.ts';
 import { keepKind } from '../patched-kind.ts';
 import { otherUid } from '../registry/metadata.ts';
-import { readObject } from '../registry/reading.ts';
+import { readNotOlderThan } from '../registry/reading.ts';
 import { checkIdentity, updateObject } from '../registry/update.ts';
 import { isTrue } from '../request-info.ts';
 
@@ -50,7 +50,10 @@ export function scaleOf(object: KubeObject): Scale {
 
 export async function scale(call: Call): Promise<CallResult> {
   const registry = call.registry!;
-  if (call.verb === 'get') return { code: 200, object: scaleOf((await readObject(registry, call.key)).object) };
+  if (call.verb === 'get') {
+    const asked = call.query.get('resourceVersion') ?? '';
+    return { code: 200, object: scaleOf((await readNotOlderThan(registry, call.key, asked)).object) };
+  }
   const body = await call.body();
   if (call.verb === 'patch' && isApply(call.contentType))
     return applyScale(call, body, { scaleOf, withReplicas: replicas => ({ spec: { replicas } }) });

@@ -9,7 +9,7 @@ import { scheme } from '../body-kind.ts';
 import { applyScale, decodeScale, placedScale, wantedScale } from '../calls/scale.ts';
 import type { Call, CallResult } from '../context.ts';
 import { isApply } from '../patch.ts';
-import { readObject } from '../registry/reading.ts';
+import { readNotOlderThan } from '../registry/reading.ts';
 import { updateObject } from '../registry/update.ts';
 import { AccessorError, scaleFields, textAt, wholeAt } from './value-at.ts';
 
@@ -60,7 +60,10 @@ export async function customScale(call: Call): Promise<CallResult> {
   const { registry, resource } = call;
   const paths = resource.custom?.scale;
   if (!registry || !paths) throw methodNotSupported(resource, call.verb);
-  if (call.verb === 'get') return { code: 200, object: scaleOf((await readObject(registry, call.key)).object, paths) };
+  if (call.verb === 'get') {
+    const asked = call.query.get('resourceVersion') ?? '';
+    return { code: 200, object: scaleOf((await readNotOlderThan(registry, call.key, asked)).object, paths) };
+  }
   const fields = scaleFields(paths.specReplicasPath);
   if (call.verb === 'patch' && isApply(call.contentType)) {
     const body = await call.body();

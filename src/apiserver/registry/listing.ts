@@ -59,8 +59,14 @@ export function checkListParameters(p: {
 /** Of a resourceVersion that is a number of 64 bits. */
 export const revisionOf = (text: string): WholeNumber => wholeNumber(BigInt(text));
 
+/** Throws unless it is empty or a number; Kubernetes takes this for its own fault when it reads one object or watches. */
+export function checkRevision(text: string): void {
+  const wrong = wrongRevision(text);
+  if (wrong) throw new StatusError(500, '', wrong);
+}
+
 /** What is wrong with a resourceVersion, in Go's words; undefined for an empty one and for a number of 64 bits. */
-export function wrongRevision(text: string): string | undefined {
+function wrongRevision(text: string): string | undefined {
   const isNumber = /^\d*$/.test(text);
   if (isNumber && (text.length < 20 || BigInt(text) < 1n << 64n)) return undefined;
   const quoted = JSON.stringify(text);

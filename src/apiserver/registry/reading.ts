@@ -2,7 +2,7 @@
 import type { ObjectKey } from '../../api/meta.ts';
 import { notFound } from '../../api/status.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { type ListRequest, type ListResult, listCache } from './listing.ts';
+import { checkRevision, type ListRequest, type ListResult, listCache, revisionOf } from './listing.ts';
 import type { Registry } from './registry.ts';
 import type { Stored } from './stored.ts';
 import type { WatchSink } from './watcher.ts';
@@ -16,6 +16,15 @@ export async function readObject(registry: Registry, key: ObjectKey, anyRevision
   const unseen = registry.prepare([stored]);
   if (unseen) await unseen;
   return registry.show(stored);
+}
+
+/** As `resourceVersion` of a get asks: not older than that, of any age for 0. Throws 500 for what is no version. */
+export async function readNotOlderThan(registry: Registry, key: ObjectKey, resourceVersion: string): Promise<Stored> {
+  checkRevision(resourceVersion);
+  const { dispatcher } = registry.options;
+  const behind = resourceVersion ? dispatcher.reached(revisionOf(resourceVersion), registry.cache.counts) : undefined;
+  if (behind) await behind;
+  return readObject(registry, key, resourceVersion === '0');
 }
 
 /** Everything there is, in one namespace or in all. Undefined: nothing to wait for. */

@@ -1,8 +1,7 @@
 // The list of a collection.
 import type { Resource } from '../../api/resource.ts';
-import { badRequest, invalid, StatusError } from '../../api/status.ts';
+import { badRequest, invalid } from '../../api/status.ts';
 import { queryInteger } from '../query-value.ts';
-import { wrongRevision } from '../registry/listing.ts';
 import { listObjects } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
 import { parseSelection } from '../registry/selection.ts';
@@ -60,10 +59,4 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
     resourceVersion,
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
   };
-}
-
-/** Throws unless it is empty or a number; Kubernetes takes this for its own fault when it reads one object or watches. */
-export function checkRevision(text: string): void {
-  const wrong = wrongRevision(text);
-  if (wrong) throw new StatusError(500, '', wrong);
 }

@@ -2,14 +2,14 @@
 import type { Resource } from '../../api/resource.ts';
 import { invalid } from '../../api/status.ts';
 import { WatchStream } from '../http/watch-stream.ts';
-import { revisionOf } from '../registry/listing.ts';
+import { checkRevision, revisionOf } from '../registry/listing.ts';
 import { orderedSink, prepareAll } from '../registry/reading.ts';
 import type { Registry } from '../registry/registry.ts';
 import { startWatch } from '../registry/watcher.ts';
 import { rendererFor } from '../rendering.ts';
 import { isTrue } from '../request-info.ts';
 import { responseHeaders, statusOf } from '../respond.ts';
-import { checkRevision, listParameters } from './list.ts';
+import { listParameters } from './list.ts';
 import type { ResourceRequest } from './resource-request.ts';
 
 const longestWatchSeconds = 3600;
