@@ -131,8 +131,9 @@ test('lost rules, subjects, labels and roles come back; additions and protected 
   ]);
   assert.deepEqual(objects.get('clusterroles system:kube-dns').rules, [
     extra,
-    { verbs: ['list', 'watch'], apiGroups: [''], resources: ['endpoints'] },
-    { verbs: ['list', 'watch'], apiGroups: [''], resources: ['services'] },
+    ...['endpoints', 'services'].flatMap(resource =>
+      ['list', 'watch'].map(verb => ({ verbs: [verb], apiGroups: [''], resources: [resource] })),
+    ),
   ]);
   assert.deepEqual(objects.get('clusterroles view').rules, [extra]);
   assert.deepEqual(

@@ -13,7 +13,7 @@ import type {
   Subject,
 } from '../../api/type/rbac-v1.ts';
 import type { Client } from '../../client/client.ts';
-import { compact, covers } from './rule.ts';
+import { covers } from './rule.ts';
 
 export interface BootstrapPolicy {
   readonly clusterRoles: readonly ClusterRole[];
@@ -327,7 +327,7 @@ function completeMetadata<T extends KubeObject>(existing: T, wanted: T): T {
   return { ...existing, metadata: { ...existing.metadata, ...merged } };
 }
 
-/** Of an aggregated role the rules belong to the aggregation controller, and only the selectors are looked at. */
+/** One that is not to be aggregated loses its selectors. */
 export function completeRole<T extends Role | ClusterRole>(existing: T, wanted: T): T | undefined {
   let next = completeMetadata(existing, wanted);
   const wantedSelectors = selectorsOf(wanted);
@@ -336,10 +336,12 @@ export function completeRole<T extends Role | ClusterRole>(existing: T, wanted: 
     const known = new Set(selectors.map(s => JSON.stringify(s)));
     const missing = wantedSelectors.filter(s => !known.has(JSON.stringify(s)));
     if (missing.length) next = { ...next, aggregationRule: { clusterRoleSelectors: [...selectors, ...missing] } };
-  } else {
-    const { missing } = covers(existing.rules ?? [], wanted.rules ?? []);
-    if (missing.length) next = { ...next, rules: [...(existing.rules ?? []), ...compact(missing)] };
+  } else if (selectorsOf(existing)?.length) {
+    const { aggregationRule: _, ...plain } = next as ClusterRole;
+    next = plain as T;
   }
+  const { missing } = covers(existing.rules ?? [], wanted.rules ?? []);
+  if (missing.length) next = { ...next, rules: [...(existing.rules ?? []), ...missing] };
   return next === existing ? undefined : next;
 }
 
@@ -357,7 +359,10 @@ export function completeBinding<T extends RoleBinding | ClusterRoleBinding>(
   const next = completeMetadata(existing, wanted);
   const idOfSubject = (s: Subject) => JSON.stringify([s.kind, s.apiGroup ?? '', s.namespace ?? '', s.name]);
   const known = new Set((existing.subjects ?? []).map(idOfSubject));
-  const missing = (wanted.subjects ?? []).filter(s => !known.has(idOfSubject(s)));
+  const missing = (wanted.subjects ?? []).filter(s => {
+    const id = idOfSubject(s);
+    return !known.has(id) && known.add(id);
+  });
   if (missing.length) return { ...next, subjects: [...(existing.subjects ?? []), ...missing] };
   return next === existing ? undefined : next;
 }
