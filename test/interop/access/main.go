@@ -1,3 +1,12 @@
+// Records what Kubernetes' own modules say about access: cases as JSON on the standard input, the same with answers on
+// its output. The first argument says of what kind they are; `certificates` makes its cases itself.
+//
+//	go run . configurations < src/apiserver/configuration/testdata/answers.json
+//	go run . tokens < src/apiserver/authn/oidc/testdata/answers.json
+//	go run . credentials < src/apiserver/authn/testdata/answers.json
+//	go run . impersonation < src/apiserver/authz/testdata/impersonation.json
+//	go run . reviews < src/apiserver/authz/testdata/reviews.json
+//	go run . reconciliation < src/apiserver/authz/testdata/reconciliation.json
 package main
 
 import (
@@ -109,6 +118,12 @@ func main() {
 		write(cases)
 	case "reviews":
 		cases := read[ReviewCase]()
+		for i := range cases {
+			cases[i].answer()
+		}
+		write(cases)
+	case "reconciliation":
+		cases := read[ReconciliationCase]()
 		for i := range cases {
 			cases[i].answer()
 		}
