@@ -70,5 +70,5 @@ export function pathLengthOf(extensions: readonly Extension[]): number | undefin
   const [constraints] = found ? elementsOf(found.value) : [];
   if (constraints?.tag !== sequenceTag) return undefined;
   const length = elementsOf(constraints.content).find(e => e.tag === integerTag);
-  return length && length.content.readUIntBE(0, Math.min(length.content.length, 6));
+  return length?.content.readUIntBE(0, Math.min(length.content.length, 6));
 }
