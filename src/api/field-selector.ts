@@ -57,14 +57,14 @@ export const escapeFieldValue = (value: string): string => value.replace(/[\\,=]
 /** Throws FieldSelectorError. */
 export function parseFieldSelector(text: string): FieldSelector {
   const terms: FieldTerm[] = [];
-  for (const part of splitTerms(text)) {
+  // In this order they are complained of, too.
+  for (const part of splitTerms(text).sort()) {
     if (part === '') continue;
     // A backslash escapes nothing in the name of a field.
     const m = /^(.*?)(==|!=|=)(.*)$/s.exec(part);
     if (!m) throw new FieldSelectorError(`invalid selector: '${text}'; can't understand '${part}'`);
-    // Neither a field nor a value: that selects all.
-    if (m[1] === '' && m[3] === '') continue;
-    terms.push({ field: m[1]!, op: m[2] === '!=' ? '!=' : '=', value: unescapeFieldValue(m[3]!) });
+    // An operator alone asks for nothing.
+    if (m[1] || m[3]) terms.push({ field: m[1]!, op: m[2] === '!=' ? '!=' : '=', value: unescapeFieldValue(m[3]!) });
   }
   return fieldSelectorOf(terms);
 }

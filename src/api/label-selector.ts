@@ -120,13 +120,17 @@ export const selectorOf = (requirements: readonly Requirement[]): Selector =>
 
 // A selector's text has no field path to name: Go writes that as <nil>.
 function checkKey(key: string): void {
-  const errors = isQualifiedName(key).map(e => `<nil>: Invalid value: ${quote(key)}: ${e}`);
-  if (errors.length) throw new SelectorError(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`);
+  const complaints = isQualifiedName(key);
+  if (complaints.length) throw new SelectorError(`<nil>: Invalid value: ${quote(key)}: ${complaints.join('; ')}`);
 }
 
 /** A checked requirement; throws SelectorError. */
 export function requirement(key: string, operator: LabelOperator, given: readonly string[]): Requirement {
-  const errors = isQualifiedName(key).map(e => `key: Invalid value: ${quote(key)}: ${e}`);
+  const errors: string[] = [];
+  const check = (at: string, text: string, complaints: readonly string[]) => {
+    if (complaints.length) errors.push(`${at}: Invalid value: ${quote(text)}: ${complaints.join('; ')}`);
+  };
+  check('key', key, isQualifiedName(key));
   const values = [...new Set(given)].sort();
   const complain = (detail: string) => errors.push(`values: Invalid value: ${jsonText(values)}: ${detail}`);
   if (operator === 'in' || operator === 'notin') {
@@ -141,8 +145,7 @@ export function requirement(key: string, operator: LabelOperator, given: readonl
           `values[${i}]: Invalid value: ${quote(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
         );
   } else if (values.length !== 1) complain('exact-match compatibility requires one single value');
-  for (const [i, value] of values.entries())
-    for (const e of isLabelValue(value)) errors.push(`values[${i}][${key}]: Invalid value: ${quote(value)}: ${e}`);
+  for (const [i, value] of values.entries()) check(`values[${i}][${key}]`, value, isLabelValue(value));
   if (errors.length) throw new SelectorError(errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`);
   return { key, operator, values };
 }

@@ -120,8 +120,8 @@ test('field selectors', () => {
   const s = parseFieldSelector('metadata.name=a,status.phase!=Running,,spec.x==b\\,c\\=d\\\\');
   assert.deepEqual(s.terms, [
     { field: 'metadata.name', op: '=', value: 'a' },
-    { field: 'status.phase', op: '!=', value: 'Running' },
     { field: 'spec.x', op: '=', value: 'b,c=d\\' },
+    { field: 'status.phase', op: '!=', value: 'Running' },
   ]);
   const object: Record<string, string> = { 'metadata.name': 'a', 'spec.x': 'b,c=d\\' };
   assert.equal(
@@ -131,6 +131,9 @@ test('field selectors', () => {
   assert.equal(s.requiredValue('metadata.name'), 'a');
   assert.equal(parseFieldSelector('').empty, true);
   assert.throws(() => parseFieldSelector('foo'), { message: "invalid selector: 'foo'; can't understand 'foo'" });
+  // As apimachinery: its terms in order, operators alone for nothing.
+  assert.throws(() => parseFieldSelector('b,a'), { message: "invalid selector: 'b,a'; can't understand 'a'" });
+  for (const text of ['=', '!=,', ',==']) assert.equal(parseFieldSelector(text).empty, true);
   assert.throws(() => parseFieldSelector('a=b=c'), {
     message: 'invalid field selector: unescaped character in value: 61',
   });
@@ -139,5 +142,13 @@ test('field selectors', () => {
     fc.property(fc.string(), text => {
       assert.equal(parseFieldSelector(`a=${escapeFieldValue(text)}`).terms[0]!.value, text);
     }),
+  );
+});
+
+test('all that is wrong with a key is told at once', () => {
+  const name = 'name part must be non-empty; name part must consist of alphanumeric characters';
+  assert.throws(
+    () => parseLabelSelector('x.io/=a'),
+    ({ message }: Error) => message.startsWith(`unable to parse requirement: <nil>: Invalid value: "x.io/": ${name}`),
   );
 });
