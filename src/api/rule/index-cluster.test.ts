@@ -258,7 +258,7 @@ test('webhooks', () => {
   const bad = {
     name: 'a.b',
     clientConfig: { url: 'http://x/y?z#f' },
-    admissionReviewVersions: ['v9'],
+    admissionReviewVersions: ['v9', 'v9', '9'],
     timeoutSeconds: 31,
     rules: [
       {
@@ -277,8 +277,10 @@ test('webhooks', () => {
     'webhooks[0].rules[0].resources: Invalid value: ["*/*","pods","pods/status"]: if \'*/*\' is present, must not specify other resources',
     'webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun',
     'webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds',
-    'webhooks[0].admissionReviewVersions: Invalid value: ["v9"]: must include at least one of v1, v1beta1',
-    'webhooks[0].clientConfig.url: Invalid value: "http": \'https\' is the only allowed URL scheme; desired format: https://host[:port]/path',
+    'webhooks[0].admissionReviewVersions[1]: Invalid value: "v9": duplicate version',
+    `webhooks[0].admissionReviewVersions[2]: Invalid value: "9": a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')`,
+    'webhooks[0].admissionReviewVersions: Invalid value: ["v9","v9","9"]: must include at least one of v1, v1beta1',
+    'webhooks[0].clientConfig.url: Invalid value: "http": \'https\' is the only allowed URL scheme; desired format: https://host[/path]',
     'webhooks[0].clientConfig.url: Invalid value: "f": fragments are not permitted in the URL',
     'webhooks[0].clientConfig.url: Invalid value: "z": query parameters are not permitted in the URL',
     'webhooks[1].clientConfig: Required value: exactly one of url or service is required',
