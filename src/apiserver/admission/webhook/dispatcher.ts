@@ -94,13 +94,15 @@ export class WebhookDispatcher {
     const { metrics, context } = this.#deps;
     const labels = { name: hook.name, type: this.#type, operation: attributes.operation };
     const startMs = context.clock.monotonic();
-    const called = (code: number) => metrics?.called(labels, (context.clock.monotonic() - startMs) / 1000, code);
+    const called = (code: number, rejected: boolean) =>
+      metrics?.called(labels, { seconds: (context.clock.monotonic() - startMs) / 1000, code, rejected });
     let verdict: Verdict;
     try {
       verdict = await this.#call(hook, reviewed);
     } catch (error) {
-      called(0);
-      if (!hook.failsOpen) metrics?.rejected(labels, 'calling_webhook_error', 0);
+      const code = codeOf(error);
+      called(code, !hook.failsOpen);
+      if (!hook.failsOpen) metrics?.rejected(labels, 'calling_webhook_error', code);
       return this.#failed(hook, place, attributes, error as Error);
     }
     for (const [key, value] of Object.entries(verdict.auditAnnotations)) {
@@ -110,11 +112,11 @@ export class WebhookDispatcher {
     for (const warning of verdict.warnings) attributes.warn(warning);
     if (!verdict.allowed) {
       const status = denial(hook.name, verdict.result);
-      called(status.code);
+      called(status.code, true);
       metrics?.rejected(labels, 'no_error', status.code);
       throw StatusError.from(status);
     }
-    called(200);
+    called(200, false);
     try {
       return {
         operations: verdict.patch === undefined ? [] : operationsOf(verdict.patch),
@@ -188,6 +190,12 @@ export class WebhookDispatcher {
     this.#deps.context.log.warn('a webhook failed; going on without it', { webhook: hook.name, error: error.message });
     return undefined;
   }
+}
+
+/** What the webhook answered instead of a review; 0 when it did not. */
+function codeOf(error: unknown): number {
+  for (let e = error; e instanceof Error; e = e.cause) if (e instanceof StatusError) return e.code;
+  return 0;
 }
 
 /** Whether there is anything to look at; cheap. */

@@ -5,8 +5,11 @@ export type WebhookType = 'admit' | 'validating';
 export type RejectionError = 'calling_webhook_error' | 'apiserver_internal_error' | 'no_error';
 
 export interface WebhookMetrics {
-  /** One answer, or none after `seconds`: code 0. */
-  called(hook: { name: string; type: WebhookType; operation: string }, seconds: number, code: number): void;
+  /** One answer, or none after `seconds`: code 0. `rejected`: the request ends with it. */
+  called(
+    hook: { name: string; type: WebhookType; operation: string },
+    call: { readonly seconds: number; readonly code: number; readonly rejected: boolean },
+  ): void;
   rejected(hook: { name: string; type: WebhookType; operation: string }, error: RejectionError, code: number): void;
   failedOpen(hook: { name: string; type: WebhookType }): void;
 }
@@ -37,10 +40,10 @@ export function webhookMetrics(metrics: Metrics): WebhookMetrics {
     'type',
   ]);
   return {
-    called(hook, seconds, code) {
-      const rejected = String(code !== 200);
-      duration.observe({ ...hook, rejected }, seconds);
-      requests.inc({ ...hook, rejected, code: String(code) });
+    called(hook, { seconds, code, rejected }) {
+      const labels = { ...hook, rejected: String(rejected) };
+      duration.observe(labels, seconds);
+      requests.inc({ ...labels, code: String(code) });
     },
     rejected: (hook, error, code) =>
       rejections.inc({ ...hook, error_type: error, rejection_code: String(Math.min(code, 600)) }),

@@ -97,3 +97,18 @@ test('who was asked, what that changed, what failed, and the patch where the req
   await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name: 'other' } });
   assert.deepEqual(await annotationsOf(maps.replace('default', 'other')), always);
 });
+
+test('calls are counted by the code of their answer, and as rejections only where they reject', async () => {
+  const { object } = await api.send('GET', '/metrics');
+  const lines = String(object).split('\n');
+  const of = (name: string) => `name="${name}.example.com",type="admit",operation="CREATE"`;
+  for (const labels of [
+    `${of('broken')},rejected="false",code="500"`,
+    `${of('same')},rejected="false",code="200"`,
+    `${of('undecodable')},rejected="false",code="200"`,
+  ])
+    assert.ok(
+      lines.includes(`apiserver_admission_webhook_request_total{${labels}} 2`),
+      lines.filter(line => line.startsWith('apiserver_admission_webhook_request_total')).join('\n'),
+    );
+});
