@@ -90,8 +90,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the quota is not charged',
     file: 'apiserver/admission/resource-quota.ts',
-    find: 'if (!hasAny(quotas, namespace)) return;',
-    replace: 'if ($broken || !hasAny(quotas, namespace)) return;',
+    find: 'if (!limited.length && !hasAny(quotas, namespace)) return;',
+    replace: 'if ($broken || (!limited.length && !hasAny(quotas, namespace))) return;',
     firstSeed: 1,
   },
   {
