@@ -93,8 +93,9 @@ export class Invariants {
 
   #quota(namespace: string): void {
     const used = this.#quotaPods(namespace).length;
-    for (const { metadata, spec } of this.#world.all('resourcequotas')) {
-      const most = Number(spec?.hard?.pods ?? Number.POSITIVE_INFINITY) + (this.#unseen.get(metadata.uid) ?? 0);
+    // It holds from when its controller has taken note of it, as in Kubernetes.
+    for (const { metadata, status } of this.#world.all('resourcequotas')) {
+      const most = Number(status?.hard?.pods ?? Number.POSITIVE_INFINITY) + (this.#unseen.get(metadata.uid) ?? 0);
       if (metadata.namespace === namespace && used > most) this.#fail(`${used} pods where the quota allows ${most}`);
     }
   }
