@@ -4,8 +4,10 @@ import { quote } from './quote.ts';
 export interface GoUrl {
   /** In small letters, without the colon; '' for none. */
   readonly scheme: string;
-  /** Whether there is an `@`, even with nothing before it. */
-  readonly hasUser: boolean;
+  /** What stands before the `@`, which may be nothing; undefined without one. */
+  readonly user?: string;
+  /** With its port; '' where there is no authority. */
+  readonly host: string;
   readonly query: string;
   readonly fragment: string;
 }
@@ -29,15 +31,15 @@ function parse(text: string): GoUrl {
   checkEscapes(fragment);
   if (!rest.startsWith('/')) {
     // Opaque: not taken apart.
-    if (scheme) return { ...url, hasUser: false };
+    if (scheme) return { ...url, host: '' };
     if (rest.split('/', 1)[0]!.includes(':')) throw new Error('first path segment in URL cannot contain colon');
   }
   const rooted = rest.startsWith('//') && (scheme !== '' || !rest.startsWith('///'));
   const end = rooted ? rest.indexOf('/', 2) : 0;
   const authority = rooted ? rest.slice(2, end < 0 ? undefined : end) : '';
-  const hasUser = checkAuthority(authority);
+  const whose = readAuthority(authority);
   checkEscapes(end < 0 ? '' : rest.slice(end));
-  return { ...url, hasUser };
+  return { ...url, ...whose };
 }
 
 function cut(text: string, at: string): [string, string] {
@@ -45,15 +47,15 @@ function cut(text: string, at: string): [string, string] {
   return i < 0 ? [text, ''] : [text.slice(0, i), text.slice(i + 1)];
 }
 
-/** Whether it names a user. */
-function checkAuthority(authority: string): boolean {
+function readAuthority(authority: string): Pick<GoUrl, 'user' | 'host'> {
   const at = authority.lastIndexOf('@');
-  checkHost(authority.slice(at + 1));
-  if (at < 0) return false;
+  const host = authority.slice(at + 1);
+  checkHost(host);
+  if (at < 0) return { host };
   const user = authority.slice(0, at);
   if (!/^[A-Za-z0-9._:~!$&'()*+,;=%@-]*$/.test(user)) throw new Error('net/url: invalid userinfo');
   checkEscapes(user);
-  return true;
+  return { user, host };
 }
 
 function checkHost(host: string): void {

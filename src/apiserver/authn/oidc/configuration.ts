@@ -151,9 +151,9 @@ function bundleFault(text: string): string | undefined {
 
 function checkUrl(text: string, at: FieldPath, errors: FieldErrors): void {
   try {
-    const { scheme, hasUser, query, fragment } = parseGoUrl(text);
+    const { scheme, user, query, fragment } = parseGoUrl(text);
     if (scheme !== 'https') errors.invalid(at, text, 'URL scheme must be https');
-    if (hasUser) errors.invalid(at, text, 'URL must not contain a username or password');
+    if (user !== undefined) errors.invalid(at, text, 'URL must not contain a username or password');
     if (query) errors.invalid(at, text, 'URL must not contain a query');
     if (fragment) errors.invalid(at, text, 'URL must not contain a fragment');
   } catch (error) {
