@@ -194,7 +194,7 @@ describe('a CSI driver', () => {
     const capacity = /^kubelet_volume_stats_capacity_bytes\{[^}]*persistentvolumeclaim="data"[^}]*\} (.+)$/m.exec(
       text,
     )?.[1];
-    assert.ok(Number(capacity) > 0, capacity);
+    assert.ok(Number(capacity) > 0, `${capacity}`);
   });
 
   test('moves with the pod to another node', async () => {
