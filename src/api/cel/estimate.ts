@@ -132,7 +132,7 @@ const ROUND: Readonly<Record<Fold['kind'], [number, number]>> = {
   exists: [4, 1],
   exists_one: [2, 2],
   map: [12, 11],
-  filter: [13, 1],
+  filter: [13, 11],
   transformList: [12, 11],
   transformMap: [2, 31],
   transformMapEntry: [2, 31],
