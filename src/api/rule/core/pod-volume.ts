@@ -59,7 +59,8 @@ type Check<K extends keyof Volume> = (
   owner: VolumeOwner,
 ) => void;
 
-const HOST_PATH_TYPES = [
+/** What a path of the node may be asked to be. */
+export const HOST_PATH_TYPES: readonly string[] = [
   '',
   'BlockDevice',
   'CharDevice',

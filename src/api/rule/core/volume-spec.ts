@@ -4,23 +4,13 @@ import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
 import type { PersistentVolumeSpec, SecretReference } from '../../type/core-v1.ts';
 import { validateNodeSelector } from './node-selector.ts';
 import { validateNoBacksteps } from './pod-path.ts';
-import { validateCsiDriverName } from './pod-volume.ts';
+import { HOST_PATH_TYPES, validateCsiDriverName } from './pod-volume.ts';
 import { validateNetworkVolume } from './pod-volume-network.ts';
 import { amount } from './resource-name.ts';
 
 const MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
 const POLICIES = ['Delete', 'Recycle', 'Retain'];
 const VOLUME_MODES = ['Block', 'Filesystem'];
-const HOST_PATH_TYPES = [
-  '',
-  'BlockDevice',
-  'CharDevice',
-  'Directory',
-  'DirectoryOrCreate',
-  'File',
-  'FileOrCreate',
-  'Socket',
-];
 /** Everything in a spec that is not where the data is. */
 const NOT_SOURCES = new Set([
   'capacity',
