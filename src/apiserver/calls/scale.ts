@@ -27,12 +27,20 @@ interface Scalable extends KubeObject {
 }
 
 export function scaleOf(object: KubeObject): Scale {
-  const { metadata: m, spec, status } = object as Scalable;
+  const { spec, status } = object as Scalable;
   const selector =
     object.kind === 'ReplicationController'
       ? selectorFromMap((spec.selector ?? {}) as Record<string, string>)
       : selectorFromLabelSelector((spec.selector ?? {}) as LabelSelector);
-  const text = selector.toString();
+  return scaleFor(object, { wanted: spec.replicas ?? 0, found: status?.replicas ?? 0, selector: selector.toString() });
+}
+
+/** The Scale of an object of any kind. `selector` is '' where there is none. */
+export function scaleFor(
+  { metadata: m }: KubeObject,
+  replicas: { readonly wanted: number; readonly found: number; readonly selector: string },
+): Scale {
+  const { wanted, found, selector } = replicas;
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -43,8 +51,8 @@ export function scaleOf(object: KubeObject): Scale {
       resourceVersion: m.resourceVersion,
       creationTimestamp: m.creationTimestamp,
     },
-    spec: { ...(spec.replicas ? { replicas: spec.replicas } : {}) },
-    status: { replicas: status?.replicas ?? 0, ...(text ? { selector: text } : {}) },
+    spec: { ...(wanted ? { replicas: wanted } : {}) },
+    status: { replicas: found, ...(selector ? { selector } : {}) },
   };
 }
 

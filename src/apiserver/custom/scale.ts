@@ -6,7 +6,7 @@ import type { CustomResourceSubresourceScale } from '../../api/type/apiextension
 import type { Scale } from '../../api/type/autoscaling-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
 import { scheme } from '../body-kind.ts';
-import { applyScale, decodeScale, placedScale, wantedScale } from '../calls/scale.ts';
+import { applyScale, decodeScale, placedScale, scaleFor, wantedScale } from '../calls/scale.ts';
 import type { Call, CallResult } from '../context.ts';
 import { isApply } from '../patch.ts';
 import { readNotOlderThan } from '../registry/reading.ts';
@@ -33,27 +33,11 @@ function selectorAt(object: KubeObject, jsonPath: string): string | undefined {
 }
 
 function scaleOf(object: KubeObject, paths: CustomResourceSubresourceScale): Scale {
-  const { metadata: m } = object;
-  const replicas = numberAt(object, paths.specReplicasPath);
-  if (replicas === undefined)
+  const wanted = numberAt(object, paths.specReplicasPath);
+  if (wanted === undefined)
     throw internalError(new Error(`the spec replicas field ${JSON.stringify(paths.specReplicasPath)} does not exist`));
-  const selector = paths.labelSelectorPath && selectorAt(object, paths.labelSelectorPath);
-  return {
-    kind: 'Scale',
-    apiVersion: 'autoscaling/v1',
-    metadata: {
-      name: m.name,
-      ...(m.namespace ? { namespace: m.namespace } : {}),
-      uid: m.uid,
-      resourceVersion: m.resourceVersion,
-      creationTimestamp: m.creationTimestamp,
-    },
-    spec: { ...(replicas ? { replicas } : {}) },
-    status: {
-      replicas: numberAt(object, paths.statusReplicasPath) ?? 0,
-      ...(typeof selector === 'string' && selector ? { selector } : {}),
-    },
-  };
+  const selector = (paths.labelSelectorPath && selectorAt(object, paths.labelSelectorPath)) || '';
+  return scaleFor(object, { wanted, found: numberAt(object, paths.statusReplicasPath) ?? 0, selector });
 }
 
 export async function customScale(call: Call): Promise<CallResult> {
