@@ -5,7 +5,7 @@ import { createInformerFactory } from '../client/informer-factory.ts';
 import { knownControllers, longControllerNames } from '../controllers/controller-alias.ts';
 import { allControllers } from '../controllers/index.ts';
 import { runControllers } from '../engine/engine.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 
 export function createControllers(context: ControlPlaneContext): Service {
   const { clock, random, metrics } = context;

@@ -7,7 +7,7 @@ import { silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Client, WatchHandle } from '../client/client.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { createControlPlaneScheduler } from './control-plane-scheduler.ts';
 
 /** The object, once it is as wanted. */

@@ -4,7 +4,7 @@ import { runAll, type Service } from '../base/lifecycle.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import type { SchedulerSettings } from '../scheduler/configuration.ts';
 import { createScheduler } from '../scheduler/scheduler.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { readSchedulerFiles, settingsOf } from './scheduler-settings.ts';
 
 /** Rejects when the configuration or a plugin's module cannot be used. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { aborted } from '../base/lifecycle.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { runControlPlane } from './control-plane.ts';
 
 test('parts begin when the API server is ready, in order, each in a turn of the loop of its own', async () => {

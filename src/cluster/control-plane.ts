@@ -2,7 +2,8 @@
 import type { ApiServer } from '../apiserver/server.ts';
 import { messageOf } from '../base/assert.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
-import { type ControlPlaneContext, controlPlaneParts, type Part } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
+import { controlPlaneParts, type Part } from './components.ts';
 import { electedPart, leaseOf } from './elected-part.ts';
 
 /** How a part is brought to life; fault injection puts itself in between. */

@@ -8,7 +8,8 @@ import { type CertificateAndKey, createCa, issueCertificate } from '../base/x509
 import type { Client } from '../client/client.ts';
 import { memoryStore } from '../store/memory-store.ts';
 import type { Store, StoreEvent } from '../store/store.ts';
-import { type ControlPlaneContext, controlPlaneParts } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
+import { controlPlaneParts } from './components.ts';
 import { podCidrOfMany } from './config.ts';
 import { runControlPlane } from './control-plane.ts';
 import { parseDuration } from './duration.ts';

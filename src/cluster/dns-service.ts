@@ -6,7 +6,7 @@ import { createInformerFactory } from '../client/informer-factory.ts';
 import { ensureDnsAccess } from '../dns/dns-access.ts';
 import { dnsController, dnsServiceAccount } from '../dns/dns-controller.ts';
 import { runControllers } from '../engine/engine.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { serviceAddress } from './config.ts';
 
 const retryMs = 5_000;

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Service } from '../base/lifecycle.ts';
 import { randomUuid } from '../base/random.ts';
 import { LeadershipLostError, runAsLeader } from '../client/leader-election.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 
 /** The Lease in kube-system by which a part is led, as Kubernetes names it. */
 export const leaseOf: Readonly<Record<string, string>> = {

@@ -9,7 +9,7 @@ import { gatedRuntime } from '../cri/gated-runtime.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups, shareOfPods } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
-import type { NodeContext } from './components.ts';
+import type { NodeContext } from './component-context.ts';
 import { readCredentialProviders } from './credential-provider-file.ts';
 import { noKubeletSettings, readKubeletConfiguration } from './kubelet-configuration.ts';
 

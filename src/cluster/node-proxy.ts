@@ -2,7 +2,7 @@
 import { featureGates } from '../api/feature-gates.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { createServiceProxy } from '../proxy/service-proxy.ts';
-import type { NodeContext } from './components.ts';
+import type { NodeContext } from './component-context.ts';
 import { exec } from './host/exec.ts';
 import { routeProtocol } from './kernel/route-plan.ts';
 

@@ -6,7 +6,7 @@ import { runAll } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { ReadFiles } from './api-server-files.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { serviceAddress } from './config.ts';
 import { runControlPlane } from './control-plane.ts';
 import { ensurePki } from './pki.ts';

@@ -10,7 +10,7 @@ import { silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Client, DeleteOptions, WatchEventType } from '../client/client.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { createControllers } from './control-plane-controllers.ts';
 
 /** Resolves once an event of the kind is as wanted. */

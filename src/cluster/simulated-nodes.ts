@@ -11,7 +11,7 @@ import { memoryHost } from '../kubelet/host/memory-host.ts';
 import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
 import type { MachineInfo } from '../kubelet/option.ts';
 import type { ProbeNetwork, ProbeResult } from '../kubelet/probe/network.ts';
-import type { ControlPlaneContext } from './components.ts';
+import type { ControlPlaneContext } from './component-context.ts';
 import { serviceAddress } from './config.ts';
 import { Life, type NodeSwitch } from './fault/life.ts';
 import { hostAddress, nodeNameOf } from './lab/kernel/lab-plan.ts';

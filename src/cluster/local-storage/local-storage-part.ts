@@ -6,7 +6,7 @@ import { httpClient } from '../../client/http-client.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
 import type { Controller } from '../../engine/controller.ts';
 import { runControllers } from '../../engine/engine.ts';
-import type { ControlPlaneContext, NodeContext } from '../components.ts';
+import type { ControlPlaneContext, NodeContext } from '../component-context.ts';
 import { claimPlacementController } from './claim-placement.ts';
 import { localStorageController } from './local-storage.ts';
 import { ensureLocalStorage } from './local-storage-setup.ts';

@@ -10,7 +10,7 @@ import { randomUuid } from '../../base/random.ts';
 import type { Informer, InformerFactory } from '../../client/informer.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
 import { runAsLeader } from '../../client/leader-election.ts';
-import type { ControlPlaneContext } from '../components.ts';
+import type { ControlPlaneContext } from '../component-context.ts';
 import { hostAddress, nodeNameOf } from '../lab/kernel/lab-plan.ts';
 import type { SimulatedMachine } from '../simulated-nodes.ts';
 import { isSimulated } from './simulated-mark.ts';
