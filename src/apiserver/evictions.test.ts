@@ -79,6 +79,43 @@ test('without room an eviction is refused, and says how much is missing', async 
   assert.ok(await isThere('full'));
 });
 
+test('the last disruption taken is the end of what is allowed', async () => {
+  await makePod('last', running(true));
+  const condition = { type: 'DisruptionAllowed', status: 'True', reason: 'SufficientPods', message: 'm' };
+  const conditions = [{ ...condition, lastTransitionTime: '2026-01-01T00:00:00Z' }];
+  await makeBudget('last', {}, { ...figures(1, 3, 2), conditions });
+  await evict(201, 'last');
+  const [now] = (await api.expect(200, 'GET', `${budgets}/last`)).status.conditions;
+  assert.deepEqual([now.status, now.reason, now.message, now.observedGeneration], ['False', 'InsufficientPods', '', 1]);
+  assert.notEqual(now.lastTransitionTime, '2026-01-01T00:00:00Z');
+});
+
+test('a refusal tells why the budget allows nothing', async () => {
+  await makePod('why', running(true));
+  await makeBudget('why', {}, figures(0, 4, 3));
+  const said = (reason: string, message: string) => ({
+    status: { conditions: [{ ...{ type: 'DisruptionAllowed', status: 'False', reason, message }, ...at }] },
+  });
+  const at = { lastTransitionTime: '2026-01-01T00:00:00Z' };
+  const none = 'The disruption budget why does not allow evicting pods currently';
+  const cases: [object, string][] = [
+    [{}, none],
+    [said('SyncFailed', 'no scale'), `${none} because it failed sync: no scale`],
+    [said('InsufficientPods', 'so'), `${none} (InsufficientPods): so`],
+    [said('SyncFailed', ''), none],
+  ];
+  for (const [change, message] of cases) {
+    await api.expect(200, 'PATCH', `${budgets}/why/status`, change, mergePatch);
+    assert.deepEqual((await evict(429, 'why')).details.causes, [{ reason: 'DisruptionBudget', message }]);
+  }
+  const many = Object.fromEntries(Array.from({ length: 2001 }, (_, i) => [`p${i}`, '2026-01-01T00:00:00Z']));
+  await api.expect(200, 'PATCH', `${budgets}/why/status`, { status: { disruptedPods: many } }, mergePatch);
+  assert.equal(
+    (await evict(403, 'why')).message,
+    'poddisruptionbudget.policy "why" is forbidden: DisruptedPods map too big - too many evictions not confirmed by PDB controller',
+  );
+});
+
 test('pods that do not run disrupt nobody', async () => {
   for (const phase of ['Pending', 'Succeeded', 'Failed']) {
     const name = phase.toLowerCase();

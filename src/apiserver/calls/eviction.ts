@@ -2,7 +2,7 @@
 
 import { selectorFromLabelSelector } from '../../api/label-selector.ts';
 import { cloneDeep, formatTime, type KubeObject, type Mutable, parseTime } from '../../api/meta.ts';
-import { badRequest, internalError, notFound, StatusError } from '../../api/status.ts';
+import { badRequest, forbidden, internalError, notFound, StatusError } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Eviction, PodDisruptionBudget } from '../../api/type/policy-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
@@ -91,35 +91,55 @@ function mayEvictUnhealthy({ spec, status }: PodDisruptionBudget): boolean {
 function spend(budget: PodDisruptionBudget, pod: Pod, nowMs: number): Mutable<KubeObject> {
   const next = cloneDeep(budget) as Mutable<PodDisruptionBudget>;
   const { status } = next;
-  const refuse = (message: string, reason = 'DisruptionBudget') =>
-    new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
-      causes: [{ reason, message }],
-    });
-  if ((status.observedGeneration ?? 0) < (budget.metadata.generation ?? 0)) {
-    throw new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
-      causes: [
-        {
-          reason: 'DisruptionBudget',
-          message: `The disruption budget ${budget.metadata.name} is still being processed by the server.`,
-        },
-      ],
-      retryAfterSeconds: 10,
-    });
-  }
+  const { name } = budget.metadata;
+  if ((status.observedGeneration ?? 0) < (budget.metadata.generation ?? 0))
+    throw refusal(`The disruption budget ${name} is still being processed by the server.`, 10);
   const allowed = status.disruptionsAllowed ?? 0;
-  if (allowed <= 0) {
-    const sync = status.conditions?.find(c => c.type === 'DisruptionAllowed');
-    if (allowed < 0) throw refuse('pdb disruptions allowed is negative');
-    throw refuse(
-      `The disruption budget ${budget.metadata.name} needs ${status.desiredHealthy} healthy pods and has ${status.currentHealthy} currently`,
-      sync?.reason === 'SyncFailed' ? 'SyncFailed' : 'DisruptionBudget',
-    );
-  }
+  const never = (why: string) => forbidden({ group: 'policy', resource: 'poddisruptionbudget' }, name, why);
+  if (allowed < 0) throw never('pdb disruptions allowed is negative');
   if (Object.keys(status.disruptedPods ?? {}).length > mostDisrupted)
-    throw refuse('DisruptedPods map too big - too many evictions not confirmed by PDB controller');
+    throw never('DisruptedPods map too big - too many evictions not confirmed by PDB controller');
+  if (allowed === 0) throw refusal(whyNone(budget));
   status.disruptionsAllowed = allowed - 1;
+  if (status.disruptionsAllowed === 0) sayNoMore(status, nowMs);
   status.disruptedPods = { ...status.disruptedPods, [pod.metadata.name]: formatTime(nowMs) };
   return next as unknown as Mutable<KubeObject>;
+}
+
+const refusal = (message: string, retryAfterSeconds?: number): StatusError =>
+  new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
+    causes: [{ reason: 'DisruptionBudget', message }],
+    ...(retryAfterSeconds ? { retryAfterSeconds } : {}),
+  });
+
+const allowedCondition = ({ conditions }: PodDisruptionBudget['status']) =>
+  conditions?.find(c => c.type === 'DisruptionAllowed');
+
+/** The figures of a budget that could not be looked at mean nothing. */
+function whyNone({ metadata, status }: PodDisruptionBudget): string {
+  const { currentHealthy = 0, desiredHealthy = 0 } = status;
+  const none = `The disruption budget ${metadata.name} does not allow evicting pods currently`;
+  const said = allowedCondition(status);
+  const { reason, message } = said?.status === 'False' ? said : {};
+  if (message && reason === 'SyncFailed') return `${none} because it failed sync: ${message}`;
+  if (currentHealthy <= desiredHealthy)
+    return `The disruption budget ${metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
+  return message ? `${none} (${reason}): ${message}` : none;
+}
+
+function sayNoMore(status: Mutable<PodDisruptionBudget>['status'], nowMs: number): void {
+  const before = allowedCondition(status);
+  const condition = {
+    ...before,
+    type: 'DisruptionAllowed',
+    status: 'False',
+    reason: 'InsufficientPods',
+    message: '',
+    lastTransitionTime: before?.status === 'False' ? before.lastTransitionTime : formatTime(nowMs),
+    ...(status.observedGeneration ? { observedGeneration: status.observedGeneration } : {}),
+  };
+  const others = (status.conditions ?? []).filter(c => c.type !== 'DisruptionAllowed');
+  status.conditions = [...others, condition as never];
 }
 
 async function markEvicted(call: Call, pods: Registry, pod: Pod): Promise<void> {
