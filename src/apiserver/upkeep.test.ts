@@ -227,8 +227,8 @@ test('addresses without objects get them, objects without services go', async ()
       .sort();
   while ((await events()).length < 2) await new Promise(resolve => setImmediate(resolve));
   assert.deepEqual(await events(), [
-    `Warning ClusterIPNotAllocated Service/fixed: Cluster IP [IPv4]:${made.spec.clusterIP} is not allocated; repairing`,
-    'Warning IPAddressNotAllocated IPAddress/10.96.88.8: IPAddress: 10.96.88.8 for Service default/gone appears to have leaked; cleaning up',
+    `Warning ClusterIPNotAllocated Service/fixed: Cluster IP [IPv4]: ${made.spec.clusterIP} is not allocated; repairing`,
+    'Warning IPAddressNotAllocated IPAddress/10.96.88.8: IPAddress: 10.96.88.8 for Service default/gone appears to have leaked: cleaning up',
   ]);
   const metrics = await server.server.metrics.text();
   assert.match(metrics, /\napiserver_clusterip_repair_ip_errors_total\{type="repair"\} 1\n/);
@@ -238,6 +238,11 @@ test('addresses without objects get them, objects without services go', async ()
 test('a ready range beyond the first gives addresses, once it goes no more', async () => {
   const cidr = '10.200.0.0/28';
   const path = `${net}/servicecidrs/more`;
+  const condition = (status: string) => ({
+    status: {
+      conditions: [{ type: 'Ready', status, lastTransitionTime: '2026-01-01T00:00:00Z', reason: '', message: 'm' }],
+    },
+  });
   await api.expect(201, 'POST', `${net}/servicecidrs`, {
     metadata: { name: 'more', finalizers: ['example.com/x'] },
     spec: { cidrs: [cidr] },
@@ -246,10 +251,12 @@ test('a ready range beyond the first gives addresses, once it goes no more', asy
     metadata: { name },
     spec: { ports: [{ port: 80 }], clusterIP },
   });
+  // Without a controller nobody says that it serves.
+  await api.expect(201, 'POST', services, service('first', '10.200.0.2'));
+  await api.expect(200, 'PATCH', `${path}/status`, condition('False'), mergePatch);
   const early = await api.expect(422, 'POST', services, service('early', '10.200.0.3'));
   assert.match(early.message, /the provided network does not match the current range/);
-  const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: '', message: 'm' };
-  await api.expect(200, 'PATCH', `${path}/status`, { status: { conditions: [ready] } }, mergePatch);
+  await api.expect(200, 'PATCH', `${path}/status`, condition('True'), mergePatch);
   await api.expect(201, 'POST', services, service('in-time', '10.200.0.3'));
   await api.expect(422, 'POST', services, service('double', '10.200.0.3'));
   await api.expect(200, 'DELETE', path);

@@ -3,17 +3,20 @@ import { FieldErrors, path } from '../../api/field-error.ts';
 import type { Mutable } from '../../api/meta.ts';
 import { familyOf, type IpFamily } from '../../api/rule/core/ip-value.ts';
 import { isHeadless } from '../../api/rule/core/service-need.ts';
+import { deepEqual } from '../../api/rule/record.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 
 const SPEC = path('spec');
 
 /**
  * Completes ipFamilies and ipFamilyPolicy of a Service that needs a cluster IP (None counts). `configured` are the
- * cluster's families, the default one first. Idempotent; the Service is valid apart from what this reports.
+ * cluster's families, the default one first; `old` is what an update started from. Idempotent; the Service is valid
+ * apart from what this reports.
  */
-export function settleFamilies(service: Mutable<Service>, configured: readonly IpFamily[]): FieldErrors {
+export function settleFamilies(service: Mutable<Service>, configured: readonly IpFamily[], old?: Service): FieldErrors {
   const { spec } = service;
   const errors = new FieldErrors();
+  if (old && stillPrefers(spec, old.spec)) return errors;
   checkPolicy(spec, errors);
   const families = inferFamilies(spec, configured, errors);
   if (!errors.empty) return errors;
@@ -40,6 +43,13 @@ export function settleFamilies(service: Mutable<Service>, configured: readonly I
   spec.ipFamilies = families;
   return errors;
 }
+
+/** Who would take two families and touches neither them nor the addresses keeps what the cluster had to give then. */
+const stillPrefers = (spec: Mutable<Service>['spec'], old: Service['spec']): boolean =>
+  [spec.ipFamilyPolicy, old.ipFamilyPolicy].every(policy => policy === 'PreferDualStack') &&
+  spec.type === old.type &&
+  deepEqual(spec.clusterIPs, old.clusterIPs) &&
+  deepEqual(spec.ipFamilies, old.ipFamilies);
 
 const other = (family: string): IpFamily => (family === 'IPv4' ? 'IPv6' : 'IPv4');
 

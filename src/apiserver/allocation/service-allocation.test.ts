@@ -13,13 +13,17 @@ import { serviceHooks } from './service-allocation.ts';
 const context = { subresource: '', dryRun: false } as WriteContext;
 let uids = 0;
 
-function cluster(existing: Service[] = [], options: { cidrs?: string[]; ports?: [number, number] } = {}) {
+function cluster(
+  existing: Service[] = [],
+  options: { cidrs?: string[]; ports?: [number, number]; ranges?: () => string[] } = {},
+) {
   const entries = existing.map((s, i) => [`default/${i}`, new Stored(`default/${i}`, s, 1)] as const);
   const hooks = serviceHooks({
     cache: { snapshot: () => SortedTree.from(entries) },
     serviceCidrs: options.cidrs ?? ['10.96.0.0/24'],
     nodePortRange: options.ports ?? [30000, 32767],
     random: seededRandom(1),
+    ...(options.ranges ? { ranges: options.ranges } : {}),
   });
   const draft = (spec: object): Mutable<Service> => {
     const metadata = { name: 'a', namespace: 'default', uid: `u${++uids}` };
@@ -169,6 +173,21 @@ test('a load balancer that keeps client addresses has a health check port', asyn
   await make({ type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: port });
 });
 
+test('without allocation a load balancer keeps the node ports it has until they are removed', async () => {
+  const { make, change } = cluster();
+  const some = await make({ type: 'LoadBalancer' });
+  const { nodePort } = some.spec.ports![0]!;
+  const off = await change(some, { allocateLoadBalancerNodePorts: false });
+  assert.equal(off.spec.ports![0]!.nodePort, nodePort);
+  const none = await change(off, { ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }] });
+  assert.equal(none.spec.ports![0]!.nodePort, undefined);
+  const held = await make({ type: 'NodePort', ports: [{ port: 80, nodePort }] });
+  const asked = { allocateLoadBalancerNodePorts: false, ports: [{ port: 80, nodePort: 30010 }] };
+  const own = await make({ type: 'LoadBalancer', ...asked });
+  assert.equal((await change(own, { type: 'ClusterIP' })).spec.ports![0]!.nodePort, undefined);
+  assert.equal((await change(held, { type: 'LoadBalancer' })).spec.ports![0]!.nodePort, nodePort);
+});
+
 test('headless services have families but no address', async () => {
   const { make } = cluster();
   const some = await make({ clusterIP: 'None', selector: { a: 'b' } });
@@ -178,6 +197,68 @@ test('headless services have families but no address', async () => {
   );
   const free = await make({ clusterIP: 'None' });
   assert.deepEqual([free.spec.ipFamilies, free.spec.ipFamilyPolicy], [['IPv4', 'IPv6'], 'RequireDualStack']);
+});
+
+test('addresses nobody may have of a range, and of one larger than its bits', async () => {
+  const { make } = cluster([], { cidrs: ['10.96.0.0/24', 'fd00::/64'] });
+  for (const [ip, range] of Object.entries({ '10.96.0.0': '10.96.0.0/24', '10.96.0.255': '10.96.0.0/24' }))
+    await assert.rejects(make({ clusterIP: ip }), {
+      message: `Service "a" is invalid: spec.clusterIPs: Invalid value: ["${ip}"]: failed to allocate IP ${ip}: the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${range}`,
+    });
+  const far = { clusterIP: 'fd00::1:0:0:1', ipFamilies: ['IPv6'] };
+  await make(far);
+  await assert.rejects(make(far), /already allocated/);
+});
+
+test('addresses given out of a range that went are their owners’ when a range holds them again', async () => {
+  const ranges = { now: ['10.96.0.0/24'] };
+  const services = { '10.97.0.5': await cluster([], { cidrs: ['10.97.0.0/24'] }).make({ clusterIP: '10.97.0.5' }) };
+  const { make, hooks } = cluster(Object.values(services), { ranges: () => ranges.now });
+  const refused = (ip: string, why: RegExp) => assert.rejects(make({ clusterIP: ip }), why);
+  await refused('10.97.0.5', /does not match the current range/);
+  ranges.now = ['10.96.0.0/24', '10.97.0.0/24', '10.97.0.0/16'];
+  await refused('10.97.0.5', /already allocated/);
+  const six = await make({ clusterIP: '10.97.0.6' });
+  ranges.now = ['10.97.0.0/16'];
+  await refused('10.97.0.6', /already allocated/);
+  hooks.afterDelete!(six as KubeObject);
+  await make({ clusterIP: '10.97.0.6' });
+  await assert.rejects(make({ ipFamilies: ['IPv6'] }), /spec.ipFamilies\[0\].*not configured on this cluster/);
+  ranges.now = ['10.97.0.0/16', 'fd00::/112'];
+  await assert.rejects(make({ ipFamilies: ['IPv6'] }), /not configured on this cluster/);
+});
+
+test('the second family comes and goes with the policy alone', async () => {
+  const { make, change } = cluster([], { cidrs: ['10.96.0.0/24', 'fd00::/112'] });
+  const single = await make({});
+  const dual = await change(single, { ipFamilyPolicy: 'RequireDualStack' });
+  assert.equal(dual.spec.clusterIP, single.spec.clusterIP);
+  assert.deepEqual(dual.spec.ipFamilies, ['IPv4', 'IPv6']);
+  const second = dual.spec.clusterIPs![1]!;
+  const back = await change(dual, { ipFamilyPolicy: 'SingleStack' });
+  assert.deepEqual([back.spec.clusterIPs, back.spec.ipFamilies], [[single.spec.clusterIP], ['IPv4']]);
+  await make({ clusterIP: second, ipFamilies: ['IPv6'] });
+  // Who writes a Service without these fields asks for what a new one gets.
+  const again = await change(back, { ipFamilyPolicy: 'PreferDualStack' });
+  const fresh = { ipFamilyPolicy: undefined, ipFamilies: undefined, clusterIP: undefined, clusterIPs: undefined };
+  const plain = await change(again, fresh);
+  assert.deepEqual(
+    [plain.spec.clusterIPs, plain.spec.ipFamilies, plain.spec.ipFamilyPolicy],
+    [[single.spec.clusterIP], ['IPv4'], 'SingleStack'],
+  );
+});
+
+test('who prefers two families keeps what there was, whatever the cluster has now', async () => {
+  const one = cluster();
+  const two = cluster([], { cidrs: ['10.96.0.0/24', 'fd00::/112'] });
+  const before = await one.make({ ipFamilyPolicy: 'PreferDualStack' });
+  assert.deepEqual(before.spec.ipFamilies, ['IPv4']);
+  const touched = await two.change(before, { selector: { a: 'b' } });
+  assert.deepEqual(touched.spec.ipFamilies, ['IPv4']);
+  assert.equal((await two.change(before, { type: 'NodePort' })).spec.clusterIPs!.length, 2);
+  const both = await two.make({ ipFamilyPolicy: 'PreferDualStack' });
+  const kept = await one.change(both, { selector: { a: 'b' } });
+  assert.deepEqual(kept.spec.clusterIPs, both.spec.clusterIPs);
 });
 
 test('two stacks', async () => {

@@ -1,7 +1,6 @@
 // Cluster IPs and node ports of Services, allocated as they are written.
 import { FieldErrors, type FieldPath, path } from '../../api/field-error.ts';
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
-import type { IpFamily } from '../../api/rule/core/ip-value.ts';
 import {
   isHeadless,
   needsClusterIp,
@@ -25,7 +24,7 @@ import { asService, ipsOf, portsOf, ServiceState } from './service-state.ts';
 export interface ServiceHookDeps {
   /** The services' cache, read when the first service is written. */
   readonly cache: Pick<WatchCache, 'snapshot'>;
-  /** The first one's family is the default. */
+  /** Their families are the cluster's, the first one's the default. */
   readonly serviceCidrs: readonly string[];
   /** First and last node port. */
   readonly nodePortRange: readonly [number, number];
@@ -35,8 +34,8 @@ export interface ServiceHookDeps {
   /** Other servers give out addresses and ports too. */
   readonly shared?: { readonly ledger: PortLedger; readonly listen: WatchCache['listen'] };
   readonly counts?: AllocationCounts;
-  /** The ranges there are now, beyond the configured ones. */
-  readonly moreCidrs?: () => readonly string[];
+  /** The ranges there are now; absent: the configured ones. */
+  readonly ranges?: () => readonly string[];
 }
 
 const SPEC = path('spec');
@@ -53,7 +52,7 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
   const state = (): ServiceState => {
     loaded ??= load(deps);
     if (deps.counts) deps.counts.state = loaded;
-    if (deps.moreCidrs) loaded.setRanges([...new Set([...deps.serviceCidrs, ...deps.moreCidrs()])]);
+    if (deps.ranges) loaded.setRanges(deps.ranges());
     return loaded;
   };
   const ledger = deps.shared?.ledger;
@@ -169,7 +168,7 @@ class Allocating {
   readonly #uid: string;
   readonly #heldIps: ReadonlySet<string>;
   readonly #heldPorts: ReadonlySet<number>;
-  readonly #isUpdate: boolean;
+  readonly #old: Service | undefined;
   readonly #undo: (() => void)[] = [];
   /** Addresses this write takes. */
   readonly newIps: string[] = [];
@@ -179,7 +178,7 @@ class Allocating {
     this.#state = state;
     this.#service = service;
     this.#uid = service.metadata.uid;
-    this.#isUpdate = old !== undefined;
+    this.#old = old;
     this.#heldIps = new Set(old ? ipsOf(old) : []);
     this.#heldPorts = new Set(old ? portsOf(old) : []);
   }
@@ -204,8 +203,7 @@ class Allocating {
   #clusterIps(): void {
     const { spec } = this.#service;
     if (!needsClusterIp(spec)) return;
-    const families = [...new Set(this.#state.cidrs.map(c => c.family))] as IpFamily[];
-    const errors = settleFamilies(this.#service, families);
+    const errors = settleFamilies(this.#service, this.#state.families, this.#old);
     if (!errors.empty) throw this.#invalid(errors);
     if (isHeadless(spec)) return;
     const asked = spec.clusterIPs ?? [];
@@ -240,10 +238,13 @@ class Allocating {
     result: 'taken' | 'outOfRange',
     asked: readonly string[] = this.#service.spec.clusterIPs ?? [],
   ): StatusError {
-    const why = {
-      taken: 'provided IP is already allocated',
-      outOfRange: 'the provided network does not match the current range',
-    }[result];
+    const range = this.#state.rangeOf(ip);
+    const why =
+      result === 'taken'
+        ? 'provided IP is already allocated'
+        : range
+          ? `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${range}`
+          : 'the provided network does not match the current range';
     const errors = new FieldErrors();
     errors.invalid(SPEC.child('clusterIPs'), asked, `failed to allocate IP ${ip}: ${why}`);
     return this.#invalid(errors);
@@ -268,7 +269,7 @@ class Allocating {
     const some = needsNodePort(spec) ? ports : ports.filter(p => p.nodePort);
     for (const port of some) {
       const at = SPEC.child('ports').index(ports.indexOf(port)).child('nodePort');
-      if (this.#isUpdate) this.#updatePort(port, at);
+      if (this.#old) this.#updatePort(port, at);
       else this.#newPort(port, ports, at);
     }
     spec.ports = ports.map(p => inSchemaOrder('io.k8s.api.core.v1.ServicePort', p));

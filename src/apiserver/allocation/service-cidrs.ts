@@ -7,18 +7,22 @@ import type { WatchCache } from '../registry/watch-cache.ts';
 import { ipAddressOf } from './ip-addresses.ts';
 import { type AddressCaches, type Finding, planAddresses } from './service-repair.ts';
 
-const isReady = ({ status }: ServiceCIDR) =>
-  status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') ?? false;
+/** One that nobody says anything of serves: there may be no controller. */
+const isReady = ({ metadata, status }: ServiceCIDR) =>
+  !metadata.deletionTimestamp && status?.conditions?.every(c => c.type !== 'Ready' || c.status === 'True') !== false;
 
-/** Ranges that new addresses may come from. */
-export function readyCidrs(cache: Pick<WatchCache, 'snapshot'>): string[] {
-  const found: string[] = [];
+/** Ranges that new addresses may come from: `configured` until the server has made its own object of them. */
+export function rangesInUse(
+  cache: Pick<WatchCache, 'snapshot' | 'latest'>,
+  configured: readonly string[],
+): readonly string[] {
+  const found = new Set(cache.latest('kubernetes') ? [] : configured);
   cache.snapshot().scan('', undefined, stored => {
     const range = stored.object as ServiceCIDR;
-    if (!range.metadata.deletionTimestamp && isReady(range)) found.push(...(range.spec.cidrs ?? []));
+    if (isReady(range)) for (const cidr of range.spec.cidrs ?? []) found.add(cidr);
     return undefined;
   });
-  return found;
+  return [...found];
 }
 
 /** Gives every Service's address its object, takes away objects whose Service is gone; resolves with what was wrong. */

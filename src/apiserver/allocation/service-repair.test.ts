@@ -44,6 +44,8 @@ test('addresses: each thing that can be wrong has its event, and what can be rep
         service('headless', ['None']),
         service('lost', ['10.0.0.2']),
         service('far', ['10.1.0.1']),
+        service('network', ['10.0.0.0']),
+        service('broadcast', ['10.0.0.255']),
         service('broken', ['10.0.0.300']),
         service('twice', ['10.0.0.1']),
         service('moved', ['10.0.0.5']),
@@ -62,6 +64,9 @@ test('addresses: each thing that can be wrong has its event, and what can be rep
         address('10.0.0.9', 'gone', {
           metadata: { ...address('10.0.0.9', '').metadata, creationTimestamp: '2026-01-01T00:04:30Z' },
         }),
+        address('10.0.0.10', 'x', {
+          spec: { parentRef: { group: 'e.com', resource: 'gateways', namespace: 'a', name: 'g' } },
+        }),
       ),
       cidrs,
     },
@@ -70,22 +75,25 @@ test('addresses: each thing that can be wrong has its event, and what can be rep
   assert.deepEqual(
     plan.findings.map(f => `${f.about.metadata.name} ${f.error} ${f.reason}: ${f.message}`),
     [
-      'lost repair ClusterIPNotAllocated: Cluster IP [IPv4]:10.0.0.2 is not allocated; repairing',
-      'far outOfRange ClusterIPOutOfRange: Cluster IP [IPv4]:10.1.0.1 is not within any configured Service CIDR; please recreate service',
-      'broken invalid ClusterIPNotValid: Cluster IP 10.0.0.300 is not a valid IP; please recreate service',
+      'lost repair ClusterIPNotAllocated: Cluster IP [IPv4]: 10.0.0.2 is not allocated; repairing',
+      'far outOfRange ClusterIPOutOfRange: Cluster IP [IPv4]: 10.1.0.1 is not within any configured Service CIDR; please recreate service',
+      'network outOfRange ClusterIPOutOfRange: Cluster IP [IPv4]: 10.0.0.0 is not within any configured Service CIDR; please recreate service',
+      'broadcast outOfRange ClusterIPOutOfRange: Cluster IP [IPv4]: 10.0.0.255 is not within any configured Service CIDR; please recreate service',
+      'broken invalid ClusterIPNotValid: Cluster IP 10.0.0.300 is not a valid IP; please recreate Service',
       'twice duplicate ClusterIPAlreadyAllocated: Cluster IP [IPv4]:10.0.0.1 was assigned to multiple services; please recreate service',
-      'moved repair ClusterIPNotAllocated: Cluster IP [IPv4]:10.0.0.5 is not allocated; repairing',
+      'moved repair ClusterIPNotAllocated: Cluster IP [IPv4]: 10.0.0.5 is not allocated; repairing',
       'foreign duplicate ClusterIPAlreadyAllocated: Cluster IP [IPv4]:10.0.0.6 was assigned to multiple services; please recreate service',
-      '10.0.0.5 leak IPAddressNotAllocated: IPAddress: 10.0.0.5 for Service a/gone appears to have leaked; cleaning up',
-      '10.0.0.7 leak IPAddressNotAllocated: IPAddress: 10.0.0.7 for Service a/gone appears to have leaked; cleaning up',
+      '10.0.0.5 leak IPAddressNotAllocated: IPAddress: 10.0.0.5 for Service a/gone appears to have leaked: cleaning up',
+      '10.0.0.7 leak IPAddressNotAllocated: IPAddress: 10.0.0.7 for Service a/gone appears to have leaked: cleaning up',
       '10.0.0.8 leak IPAddressWrongReference: IPAddress: 10.0.0.8 for Service a/fine has a wrong reference; cleaning up',
+      '10.0.0.10 leak IPAddressNotAllocated: IPAddress 10.0.0.10 appears to have been modified, not referencing a Service &ParentReference{Group:e.com,Resource:gateways,Namespace:a,Name:g,}: cleaning up',
     ],
   );
   assert.deepEqual(
     plan.missing.map(m => `${m.ip} ${m.service.metadata.name}`),
     ['10.0.0.2 lost', '10.0.0.5 moved'],
   );
-  assert.deepEqual(plan.stale, ['10.0.0.5', '10.0.0.7', '10.0.0.8']);
+  assert.deepEqual(plan.stale, ['10.0.0.5', '10.0.0.7', '10.0.0.8', '10.0.0.10']);
 });
 
 test('node ports out of range, given twice, or unknown to the record', () => {
@@ -101,10 +109,10 @@ test('node ports out of range, given twice, or unknown to the record', () => {
   assert.deepEqual(
     found.map(f => `${f.about.metadata.name} ${f.error} ${f.reason}: ${f.message}`),
     [
-      'one repair PortNotAllocated: Node port 30001 is not allocated; repairing',
-      'two duplicate PortAlreadyAllocated: Node port 30001 was assigned to multiple services; please recreate service',
-      'two outOfRange PortOutOfRange: Node port 20000 is not within the port range 30000-32767; please recreate service',
-      'three repair PortNotAllocated: Node port 30002 is not allocated; repairing',
+      'one repair PortNotAllocated: Port 30001 is not allocated; repairing',
+      'two duplicate PortAlreadyAllocated: Port 30001 was assigned to multiple services; please recreate service',
+      'two outOfRange PortOutOfRange: Port 20000 is not within the port range 30000-32767; please recreate service',
+      'three repair PortNotAllocated: Port 30002 is not allocated; repairing',
     ],
   );
 });

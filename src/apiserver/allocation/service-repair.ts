@@ -4,7 +4,7 @@ import type { Service } from '../../api/type/core-v1.ts';
 import type { IPAddress, ServiceCIDR } from '../../api/type/networking-v1.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import { managedBy } from './ip-addresses.ts';
-import { inCidr } from './kernel/ip-allocator.ts';
+import { isAddressOf } from './kernel/ip-allocator.ts';
 import { ipsOf, portsOf } from './service-state.ts';
 
 /** One thing that is wrong. */
@@ -73,16 +73,16 @@ function faultOf(
     message,
   });
   if (!parseIp(ip))
-    return tell('invalid', 'ClusterIPNotValid', `Cluster IP ${ip} is not a valid IP; please recreate service`);
-  const named = `Cluster IP [${ip.includes(':') ? 'IPv6' : 'IPv4'}]:${ip}`;
-  if (!ranges.some(range => inCidr(range, ip)))
+    return tell('invalid', 'ClusterIPNotValid', `Cluster IP ${ip} is not a valid IP; please recreate Service`);
+  const family = `Cluster IP [${ip.includes(':') ? 'IPv6' : 'IPv4'}]:`;
+  if (!ranges.some(range => isAddressOf(range, ip)))
     return tell(
       'outOfRange',
       'ClusterIPOutOfRange',
-      `${named} is not within any configured Service CIDR; please recreate service`,
+      `${family} ${ip} is not within any configured Service CIDR; please recreate service`,
     );
   const address = addresses.latest(ip)?.object as IPAddress | undefined;
-  const notAllocated = () => tell('repair', 'ClusterIPNotAllocated', `${named} is not allocated; repairing`);
+  const notAllocated = () => tell('repair', 'ClusterIPNotAllocated', `${family} ${ip} is not allocated; repairing`);
   if (!address) return notAllocated();
   const { group = '', resource, namespace, name } = address.spec?.parentRef ?? {};
   if (group === '' && resource === 'services') {
@@ -94,7 +94,8 @@ function faultOf(
   return tell(
     'duplicate',
     'ClusterIPAlreadyAllocated',
-    `${named} was assigned to multiple services; please recreate service`,
+    // Without the space.
+    `${family}${ip} was assigned to multiple services; please recreate service`,
   );
 }
 
@@ -104,18 +105,22 @@ const isOurs = ({ metadata }: IPAddress): boolean =>
 function leakOf(address: IPAddress, services: Pick<WatchCache, 'latest'>, nowMs: number): Finding | undefined {
   const { metadata, spec } = address;
   if (!isOurs(address)) return undefined;
+  const { group = '', resource = '', namespace = '', name = '' } = spec?.parentRef ?? {};
+  const leak = (reason: string, message: string): Finding => ({ about: address, error: 'leak', reason, message });
+  if (group !== '' || resource !== 'services') {
+    // As Go prints it: part of a message.
+    const parent = `&ParentReference{Group:${group},Resource:${resource},Namespace:${namespace},Name:${name},}`;
+    return leak(
+      'IPAddressNotAllocated',
+      `IPAddress ${metadata.name} appears to have been modified, not referencing a Service ${parent}: cleaning up`,
+    );
+  }
   if (nowMs - Date.parse(metadata.creationTimestamp ?? '') < youngMs) return undefined;
-  const { resource, namespace = '', name = '' } = spec?.parentRef ?? {};
-  const tell = (reason: string, what: string): Finding => ({
-    about: address,
-    error: 'leak',
-    reason,
-    message: `IPAddress: ${metadata.name} for Service ${namespace}/${name} ${what}; cleaning up`,
-  });
-  if (resource !== 'services') return tell('IPAddressNotAllocated', 'appears to have leaked');
+  const tell = (reason: string, what: string) =>
+    leak(reason, `IPAddress: ${metadata.name} for Service ${namespace}/${name} ${what} cleaning up`);
   const service = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
-  if (!service) return tell('IPAddressNotAllocated', 'appears to have leaked');
-  return ipsOf(service).includes(metadata.name) ? undefined : tell('IPAddressWrongReference', 'has a wrong reference');
+  if (!service) return tell('IPAddressNotAllocated', 'appears to have leaked:');
+  return ipsOf(service).includes(metadata.name) ? undefined : tell('IPAddressWrongReference', 'has a wrong reference;');
 }
 
 /** `lost`: ports that services have and the record of ports did not know; empty where there is none. */
@@ -134,15 +139,15 @@ export function portFindings(
         tell(
           'outOfRange',
           'PortOutOfRange',
-          `Node port ${port} is not within the port range ${first}-${last}; please recreate service`,
+          `Port ${port} is not within the port range ${first}-${last}; please recreate service`,
         );
       else if (seen.has(port))
         tell(
           'duplicate',
           'PortAlreadyAllocated',
-          `Node port ${port} was assigned to multiple services; please recreate service`,
+          `Port ${port} was assigned to multiple services; please recreate service`,
         );
-      else if (lost.has(port)) tell('repair', 'PortNotAllocated', `Node port ${port} is not allocated; repairing`);
+      else if (lost.has(port)) tell('repair', 'PortNotAllocated', `Port ${port} is not allocated; repairing`);
       seen.add(port);
     }
   });

@@ -1,5 +1,6 @@
 // Who has which cluster IP and node port.
 import type { KubeObject } from '../../api/meta.ts';
+import type { IpFamily } from '../../api/rule/core/ip-value.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
@@ -17,6 +18,8 @@ export interface StateOptions {
 /** Owners (uids) guard releases: what another service got meanwhile is not released by the one before it. */
 export class ServiceState {
   cidrs: readonly IpAllocator[];
+  /** The cluster's, the default one first. */
+  readonly families: readonly IpFamily[];
   readonly ports: PortAllocator;
   readonly #random: Random;
   readonly #isHeld: (ip: string) => boolean;
@@ -25,6 +28,7 @@ export class ServiceState {
 
   constructor(options: StateOptions) {
     this.cidrs = options.serviceCidrs.map(cidr => new IpAllocator(cidr));
+    this.families = [...new Set(this.cidrs.map(({ family }) => family))];
     this.ports = new PortAllocator(...options.nodePortRange);
     this.#random = options.random;
     this.#isHeld = ip => options.isHeld?.(ip) ?? false;
@@ -44,7 +48,7 @@ export class ServiceState {
   /** Takes what a stored service has: from then on it is that service's, whoever tried to get it. */
   adopt(service: Service): void {
     const { uid } = service.metadata;
-    for (const ip of ipsOf(service)) if (this.#take(ip, uid) === 'taken') this.#ipOwners.set(ip, uid);
+    for (const ip of ipsOf(service)) this.#own(ip, uid);
     for (const port of portsOf(service)) if (this.takePort(port, uid) === 'taken') this.#portOwners.set(port, uid);
   }
 
@@ -54,18 +58,16 @@ export class ServiceState {
   }
 
   takeIp(ip: string, uid: string): Allocation {
-    if (this.#isHeld(ip)) return 'taken';
-    return this.#take(ip, uid);
+    if (!this.cidrs.some(range => range.holds(ip))) return 'outOfRange';
+    if (this.#ipOwners.has(ip) || this.#isHeld(ip)) return 'taken';
+    this.#own(ip, uid);
+    return 'done';
   }
 
-  #take(ip: string, uid: string): Allocation {
-    let result: Allocation = 'outOfRange';
-    for (const range of this.cidrs) {
-      result = range.allocate(ip);
-      if (result !== 'outOfRange') break;
-    }
-    if (result === 'done') this.#ipOwners.set(ip, uid);
-    return result;
+  // Also of what is in no range now: one may come. Ranges may overlap.
+  #own(ip: string, uid: string): void {
+    this.#ipOwners.set(ip, uid);
+    for (const range of this.cidrs) range.allocate(ip);
   }
 
   nextIp(family: string, uid: string): string | undefined {
@@ -73,9 +75,7 @@ export class ServiceState {
       if (range.family !== family) continue;
       const ip = this.#nextOf(range);
       if (ip === undefined) continue;
-      // Ranges may overlap.
-      for (const other of this.cidrs) if (other !== range) other.allocate(ip);
-      this.#ipOwners.set(ip, uid);
+      this.#own(ip, uid);
       return ip;
     }
     return undefined;
@@ -85,11 +85,11 @@ export class ServiceState {
     const passed: string[] = [];
     for (;;) {
       const ip = range.allocateNext(this.#random);
-      if (ip !== undefined && (this.#isHeld(ip) || this.#ipOwners.has(ip))) {
+      if (ip !== undefined && this.#isHeld(ip)) {
         passed.push(ip);
         continue;
       }
-      for (const p of passed) if (!this.#ipOwners.has(p)) range.release(p);
+      for (const p of passed) range.release(p);
       return ip;
     }
   }

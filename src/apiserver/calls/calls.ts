@@ -6,7 +6,7 @@ import type { Access } from '../access.ts';
 import { ipAddresses } from '../allocation/ip-addresses.ts';
 import type { PortLedger } from '../allocation/port-ledger.ts';
 import { serviceHooks } from '../allocation/service-allocation.ts';
-import { readyCidrs } from '../allocation/service-cidrs.ts';
+import { rangesInUse } from '../allocation/service-cidrs.ts';
 import type { ApiContext } from '../context.ts';
 import { registryOf } from '../context.ts';
 import { csrCounts } from '../observe/csr-counts.ts';
@@ -40,14 +40,15 @@ export function registerCalls(deps: CallDeps): void {
   calls.set('/componentstatuses', call => componentStatus(call, deps.options.components ?? []));
   for (const id of scalable) calls.set(`${id}/scale`, scale);
   const services = registryOf(context, '', 'services');
+  const serviceCidrs = deps.options.serviceCidrs ?? ['10.96.0.0/12'];
   deps.hooks.set(
     '/services',
     serviceHooks({
       cache: services.cache,
       ...(deps.nodePorts ? { shared: { ledger: deps.nodePorts, listen: l => services.cache.listen(l) } } : {}),
       addresses: ipAddresses(deps.client, registryOf(context, 'networking.k8s.io', 'ipaddresses')),
-      moreCidrs: () => readyCidrs(registryOf(context, 'networking.k8s.io', 'servicecidrs').cache),
-      serviceCidrs: deps.options.serviceCidrs ?? ['10.96.0.0/12'],
+      ranges: () => rangesInUse(registryOf(context, 'networking.k8s.io', 'servicecidrs').cache, serviceCidrs),
+      serviceCidrs,
       nodePortRange: deps.options.nodePortRange ?? [30000, 32767],
       random: context.random,
       counts: context.counts.allocations,

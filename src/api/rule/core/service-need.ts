@@ -12,6 +12,9 @@ export const needsClusterIp = (spec: Spec): boolean =>
 
 export const isHeadless = (spec: Spec): boolean => spec.clusterIPs?.length === 1 && spec.clusterIPs[0] === 'None';
 
+export const mayHaveNodePort = (spec: Spec): boolean => spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+
+/** Those without a number get one. */
 export const needsNodePort = (spec: Spec): boolean =>
   spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && (spec.allocateLoadBalancerNodePorts ?? true));
 

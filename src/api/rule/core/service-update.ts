@@ -3,9 +3,11 @@ import { type FieldErrors, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import type { Service, ServiceSpec } from '../../type/core-v1.ts';
 import { deepEqual } from '../record.ts';
+import { familyOf } from './ip-value.ts';
 import {
   isExternallyAccessible,
   isHeadless,
+  mayHaveNodePort,
   needsClusterIp,
   needsHealthCheckNodePort,
   needsNodePort,
@@ -22,8 +24,6 @@ export function carryAllocated(spec: Draft, old: ServiceSpec): void {
     if (!spec.clusterIP && old.clusterIP) spec.clusterIP = old.clusterIP;
     if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP && old.clusterIPs)
       spec.clusterIPs = [...old.clusterIPs];
-    if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
-    if (spec.ipFamilyPolicy === undefined && old.ipFamilyPolicy) spec.ipFamilyPolicy = old.ipFamilyPolicy;
   }
   if (needsNodePort(old) && needsNodePort(spec)) carryNodePorts(spec, old);
   if (needsHealthCheckNodePort(old) && needsHealthCheckNodePort(spec) && !spec.healthCheckNodePort)
@@ -63,6 +63,24 @@ export function syncClusterIps(spec: Draft, old: ServiceSpec | undefined): void 
   }
 }
 
+/**
+ * Who asks for one family, as no policy does, and left addresses or families as they were gives up the second of them.
+ * Families nobody named follow the addresses; of a headless service they stay.
+ */
+export function settleStacks(spec: Draft, old: ServiceSpec): void {
+  if (!needsClusterIp(old) || !needsClusterIp(spec)) return;
+  const single = isSingleStack(spec);
+  if (single && deepEqual(spec.clusterIPs, old.clusterIPs)) spec.clusterIPs = spec.clusterIPs?.slice(0, 1);
+  if (!spec.ipFamilies?.length)
+    spec.ipFamilies = isHeadless(spec)
+      ? [...(old.ipFamilies ?? [])]
+      : (spec.clusterIPs ?? []).flatMap(ip => familyOf(ip) ?? []);
+  if (single && deepEqual(spec.ipFamilies, old.ipFamilies)) spec.ipFamilies = spec.ipFamilies.slice(0, 1);
+}
+
+const isSingleStack = ({ ipFamilyPolicy }: Pick<ServiceSpec, 'ipFamilyPolicy'>): boolean =>
+  (ipFamilyPolicy ?? 'SingleStack') === 'SingleStack';
+
 /** Wipes what the former type needed, the new one does not, and the writer did not touch. */
 export function dropForType(spec: Draft, old: ServiceSpec): void {
   if (needsClusterIp(old) && !needsClusterIp(spec)) {
@@ -74,8 +92,8 @@ export function dropForType(spec: Draft, old: ServiceSpec): void {
     if (spec.ipFamilyPolicy === old.ipFamilyPolicy) delete spec.ipFamilyPolicy;
   }
   if (
-    needsNodePort(old) &&
-    !needsNodePort(spec) &&
+    mayHaveNodePort(old) &&
+    !mayHaveNodePort(spec) &&
     deepEqual([...nodePortsOf(spec)].sort(), [...nodePortsOf(old)].sort())
   )
     for (const port of spec.ports ?? []) delete (port as { nodePort?: number }).nodePort;
@@ -93,8 +111,8 @@ export function validateServiceUpdate(service: Service, before: Service, errors:
   const { spec } = service;
   const old = before.spec;
   if (spec.type !== 'ExternalName' && old.type !== 'ExternalName') {
-    if (!(isHeadless(old) && isHeadless(spec))) validatePrimary(spec, old, 'clusterIPs', 'clusterIP', errors);
-    validatePrimary(spec, old, 'ipFamilies', 'ipFamily', errors);
+    if (!(isHeadless(old) && isHeadless(spec))) validatePrimary(spec, old, clusterIps, errors);
+    validatePrimary(spec, old, ipFamilies, errors);
   }
   if (old.type === 'LoadBalancer' && spec.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass)
     errors.invalid(SPEC.child('loadBalancerClass'), spec.loadBalancerClass, ONCE);
@@ -106,12 +124,14 @@ export function validateServiceUpdate(service: Service, before: Service, errors:
     errors.forbidden(SPEC.child('healthCheckNodePort'), 'field is immutable');
 }
 
+const clusterIps = { field: 'clusterIPs', singular: 'clusterIP', words: 'cluster IP' } as const;
+const ipFamilies = { field: 'ipFamilies', singular: 'ipFamily', words: 'IP family' } as const;
+
 // The secondary family may come and go; the primary one stays.
 function validatePrimary(
   spec: ServiceSpec,
   before: ServiceSpec,
-  field: 'clusterIPs' | 'ipFamilies',
-  singular: string,
+  { field, singular, words }: typeof clusterIps | typeof ipFamilies,
   errors: FieldErrors,
 ): void {
   const now = spec[field] ?? [];
@@ -123,10 +143,10 @@ function validatePrimary(
   }
   if (now.length === 0) errors.invalid(at.index(0), now, `primary ${singular} can not be unset`);
   else if (old.length > 0 && now[0] !== old[0]) errors.invalid(at.index(0), now, ONCE);
-  if (old.length > now.length && now.length === 1 && spec.ipFamilyPolicy !== 'SingleStack')
+  if (old.length > now.length && now.length === 1 && !isSingleStack(spec))
     errors.invalid(
       SPEC.child('ipFamilyPolicy'),
       spec.ipFamilyPolicy,
-      `must be set to 'SingleStack' when releasing the secondary ${singular}`,
+      `must be 'SingleStack' to release the secondary ${words}`,
     );
 }

@@ -160,6 +160,33 @@ test('the cluster IP is there to stay', () => {
   assert.deepEqual(kept.object.spec.ipFamilies, ['IPv4']);
 });
 
+test('the second family is released by the policy only', () => {
+  const families = ['IPv4', 'IPv6'];
+  const clusterIPs = ['10.0.0.1', 'fd00::1'];
+  const old = stored({ clusterIPs, ipFamilies: families, ipFamilyPolicy: 'RequireDualStack' });
+  const change = (over: object) => update(serviceStrategy, { ...old, spec: { ...old.spec, ...over } }, old);
+  const one = { clusterIPs: ['10.0.0.1'] };
+  assert.deepEqual(change({ ...one, ipFamilies: ['IPv4'] }).errors, [
+    'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": must be \'SingleStack\' to release the secondary cluster IP',
+    'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": must be \'SingleStack\' to release the secondary IP family',
+  ]);
+  for (const over of [{}, one, { ipFamilies: ['IPv4'] }, { ipFamilies: undefined }]) {
+    const { object, errors } = change({ ipFamilyPolicy: 'SingleStack', ...over });
+    assert.deepEqual(errors, []);
+    assert.deepEqual([object.spec.clusterIPs, object.spec.ipFamilies], [['10.0.0.1'], ['IPv4']]);
+  }
+  const turned = change({ ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv6'] });
+  assert.deepEqual(turned.errors[1], 'spec.ipFamilies[0]: Invalid value: ["IPv6"]: may not change once set');
+});
+
+test('families of a headless service stay when nobody names them', () => {
+  const headless = { clusterIP: 'None', clusterIPs: ['None'] };
+  const old = stored({ ...headless, ipFamilies: ['IPv6', 'IPv4'], ipFamilyPolicy: 'RequireDualStack' });
+  const now = (over: object) => update(serviceStrategy, raw({ ...headless, ...over }), old).object.spec.ipFamilies;
+  assert.deepEqual(now({ ipFamilyPolicy: 'PreferDualStack' }), ['IPv6', 'IPv4']);
+  assert.deepEqual(now({}), ['IPv6']);
+});
+
 test('becoming an ExternalName clears what was allocated', () => {
   const old = stored({ type: 'NodePort', ports: [{ port: 80, nodePort: 30001 }] });
   const now = update(

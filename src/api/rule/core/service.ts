@@ -7,7 +7,7 @@ import type { Service } from '../../type/core-v1.ts';
 import { validateIp } from './ip-value.ts';
 import { cidrWarnings, ipWarnings } from './ip-warning.ts';
 import { isExternallyAccessible, isHeadless, needsClusterIp } from './service-need.ts';
-import { carryAllocated, dropForType, syncClusterIps, validateServiceUpdate } from './service-update.ts';
+import { carryAllocated, dropForType, settleStacks, syncClusterIps, validateServiceUpdate } from './service-update.ts';
 import { validateServiceSpec } from './service-validation.ts';
 
 const SPEC = path('spec');
@@ -41,6 +41,7 @@ function prepareForUpdate(service: Mutable<Service>, old: Service, context: Rule
   if (context.subresource !== '') return;
   carryAllocated(service.spec, old.spec);
   syncClusterIps(service.spec, old.spec);
+  settleStacks(service.spec, old.spec);
   dropForType(service.spec, old.spec);
   if (old.spec.type === 'LoadBalancer' && service.spec.type !== 'LoadBalancer')
     service.status = { ...service.status, loadBalancer: {} };

@@ -95,6 +95,19 @@ test('neither the network, the broadcast address nor another network can be had'
   assert.equal(six.has('fd00::ffff'), true);
 });
 
+test('of a range beyond its bits single addresses can be had', () => {
+  const ips = new IpAllocator('fd00::/64');
+  assert.equal(ips.free, 2 ** 63);
+  for (const ip of ['fd00::1', 'fd00::100:0', 'fd00::ffff:ffff:ffff:ffff']) {
+    assert.equal(ips.allocate(ip), 'done');
+    assert.equal(ips.allocate(ip), 'taken');
+  }
+  assert.equal(ips.used, 3);
+  ips.release('fd00::100:0');
+  assert.deepEqual([ips.has('fd00::100:0'), ips.used], [false, 2]);
+  assert.equal(ips.allocate('fd00:0:0:1::'), 'outOfRange');
+});
+
 test('IPv6 text', () => {
   assert.equal(formatIp(1n, 16), '::1');
   assert.equal(formatIp(0n, 16), '::');
