@@ -159,6 +159,16 @@ test('updates take and give back', async () => {
   assert.match((await change(alias, { type: 'ClusterIP' })).spec.clusterIP!, /^10\.96\.0\./);
 });
 
+test('a node port that an ExternalName names is not given to it, nor taken from who has it', async () => {
+  const { make, change, hooks } = cluster();
+  const ports = [{ port: 80, nodePort: 30001 }];
+  const named = await make({ type: 'ExternalName', externalName: 'a.b', ports });
+  await make({ type: 'NodePort', ports });
+  await assert.rejects(change(named, { type: 'NodePort' }), /provided port is already allocated/);
+  hooks.afterDelete!(named as KubeObject);
+  await assert.rejects(make({ type: 'NodePort', ports }), /provided port is already allocated/);
+});
+
 test('a load balancer that keeps client addresses has a health check port', async () => {
   const { make, change } = cluster();
   const local = await make({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });

@@ -17,7 +17,7 @@ const cacheOf = (objects: Record<string, object>) =>
 const service = (name: string, clusterIPs: string[], nodePorts: number[] = []) => ({
   kind: 'Service',
   metadata: { name, namespace: 'a' },
-  spec: { clusterIPs, ports: nodePorts.map(nodePort => ({ port: 1, nodePort })) },
+  spec: { type: 'NodePort', clusterIPs, ports: nodePorts.map(nodePort => ({ port: 1, nodePort })) },
 });
 const address = (name: string, to: string, more: object = {}) => ({
   kind: 'IPAddress',

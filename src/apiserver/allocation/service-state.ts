@@ -1,6 +1,7 @@
 // Who has which cluster IP and node port.
 import type { KubeObject } from '../../api/meta.ts';
 import type { IpFamily } from '../../api/rule/core/ip-value.ts';
+import { mayHaveNodePort } from '../../api/rule/core/service-need.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
@@ -123,8 +124,9 @@ export class ServiceState {
 export const ipsOf = (service: Service): string[] =>
   service.spec.type === 'ExternalName' ? [] : (service.spec.clusterIPs ?? []).filter(ip => ip !== 'None' && ip !== '');
 
-/** All node ports a service holds, each once. */
+/** All node ports a service holds, each once; those an ExternalName names are nobody's. */
 export function portsOf(service: Service): number[] {
+  if (!mayHaveNodePort(service.spec)) return [];
   const ports = (service.spec.ports ?? []).map(p => p.nodePort ?? 0);
   return [...new Set([...ports, service.spec.healthCheckNodePort ?? 0])].filter(p => p !== 0);
 }
