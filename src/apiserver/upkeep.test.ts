@@ -210,29 +210,44 @@ test('addresses without objects get them, objects without services go', async ()
     spec: { ports: [{ port: 80 }] },
   });
   const path = `${net}/ipaddresses/${made.spec.clusterIP}`;
+  const watching = await api.watch(`${net}/ipaddresses?watch=true`);
+  // What changed before has been looked at.
+  await clock.advance(200_000);
   await api.expect(200, 'DELETE', path);
+  await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === made.spec.clusterIP);
+  await clock.advance(1000);
+  const isBack = (e: Json) => e.object.metadata.name === made.spec.clusterIP;
+  assert.equal((await watching.next(e => e.type === 'ADDED' && isBack(e))).object.spec.parentRef.name, 'fixed');
   await api.expect(201, 'POST', `${net}/ipaddresses`, {
     metadata: { name: '10.96.88.8', labels: { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' } },
     spec: { parentRef: { resource: 'services', namespace: 'default', name: 'gone' } },
   });
-  const watching = await api.watch(`${net}/ipaddresses?watch=true`);
-  await clock.advance(200_000);
+  await clock.advance(140_000);
+  const young = '10.96.88.9';
+  await api.expect(201, 'POST', `${net}/ipaddresses`, {
+    metadata: { name: young, labels: { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' } },
+    spec: { parentRef: { resource: 'services', namespace: 'default', name: 'gone' } },
+  });
+  await clock.advance(40_000);
   await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === '10.96.88.8');
-  assert.equal((await api.expect(200, 'GET', path)).spec.parentRef.name, 'fixed');
+  await api.expect(200, 'GET', `${net}/ipaddresses/${young}`);
+  await clock.advance(20_000);
+  await watching.next(e => e.type === 'DELETED' && e.object.metadata.name === young);
   watching.stop();
   const events = async () =>
     (await api.expect(200, 'GET', '/api/v1/events')).items
       .filter((e: Json) => e.source.component === 'ipallocator-repair-controller')
       .map((e: Json) => `${e.type} ${e.reason} ${e.involvedObject.kind}/${e.involvedObject.name}: ${e.message}`)
       .sort();
-  while ((await events()).length < 2) await new Promise(resolve => setImmediate(resolve));
+  while ((await events()).length < 3) await new Promise(resolve => setImmediate(resolve));
   assert.deepEqual(await events(), [
     `Warning ClusterIPNotAllocated Service/fixed: Cluster IP [IPv4]: ${made.spec.clusterIP} is not allocated; repairing`,
     'Warning IPAddressNotAllocated IPAddress/10.96.88.8: IPAddress: 10.96.88.8 for Service default/gone appears to have leaked: cleaning up',
+    'Warning IPAddressNotAllocated IPAddress/10.96.88.9: IPAddress: 10.96.88.9 for Service default/gone appears to have leaked: cleaning up',
   ]);
   const metrics = await server.server.metrics.text();
   assert.match(metrics, /\napiserver_clusterip_repair_ip_errors_total\{type="repair"\} 1\n/);
-  assert.match(metrics, /\napiserver_clusterip_repair_ip_errors_total\{type="leak"\} 1\n/);
+  assert.match(metrics, /\napiserver_clusterip_repair_ip_errors_total\{type="leak"\} 2\n/);
 });
 
 test('a ready range beyond the first gives addresses, once it goes no more', async () => {

@@ -1,17 +1,20 @@
 // What the server keeps in order by itself while it runs: flow control objects, service ranges and addresses.
 import type { KubeObject } from '../api/meta.ts';
+import type { IPAddress } from '../api/type/networking-v1.ts';
 import type { Client } from '../client/client.ts';
 import { createEventRecorder } from '../client/event-recorder.ts';
 import { DefaultServiceCidr } from './allocation/default-service-cidr.ts';
 import type { PortLedger } from './allocation/port-ledger.ts';
 import { repairAddresses } from './allocation/service-cidrs.ts';
-import { type Finding, portFindings } from './allocation/service-repair.ts';
+import { type Finding, isHeld, portFindings } from './allocation/service-repair.ts';
 import { type ApiContext, registryOf } from './context.ts';
 import { ensureFlowControl } from './flowcontrol/bootstrap.ts';
 import { settleDangling } from './flowcontrol/dangling.ts';
 
 const flowControlAfterMs = 60_000;
 const repairAfterMs = 180_000;
+/** A service without its address: others could get it. Until then the service's own end may have been told. */
+const lostAfterMs = 1000;
 /** After a failure. */
 const rangeAfterMs = 10_000;
 
@@ -49,17 +52,21 @@ export async function startUpkeep(
     attempt('setting conditions of flow schemas', () => settleDangling(client, { schemas, levels }, clock)),
   );
   const flowControl = () => attempt('writing flow control objects', () => ensureFlowControl(client));
-  const repair = async () => {
-    await attempt('repairing service addresses', async () => {
-      const found = await repairAddresses(client, { services, addresses, cidrs }, clock.now());
-      for (const finding of found) tell('clusterip', 'ip', ipEvents, finding);
+  const repairIps = () =>
+    attempt('repairing service addresses', async () => {
+      const { findings, againMs } = await repairAddresses(client, { services, addresses, cidrs }, clock.now());
+      for (const finding of findings) tell('clusterip', 'ip', ipEvents, finding);
+      if (againMs !== undefined) ipsLater.within(againMs);
     });
-    await attempt('repairing node ports', async () => {
+  const repairPorts = () =>
+    attempt('repairing node ports', async () => {
       const { range, ledger } = nodePorts;
-      const lost = (await ledger?.repair()) ?? new Set();
+      const { lost, suspects } = (await ledger?.repair()) ?? { lost: new Set(), suspects: false };
       for (const finding of portFindings(services, range, lost)) tell('nodeport', 'port', portEvents, finding);
+      if (suspects) portsLater.onEvent();
     });
-  };
+  const ipsLater = later(context, repairAfterMs, repairIps);
+  const portsLater = later(context, repairAfterMs, repairPorts);
 
   const range = new DefaultServiceCidr({
     client,
@@ -77,35 +84,45 @@ export async function startUpkeep(
     ),
   );
 
-  await Promise.all([flowControl(), defaultRange(), repair()]);
+  await Promise.all([flowControl(), defaultRange(), repairIps(), repairPorts()]);
   const flowLater = later(context, flowControlAfterMs, flowControl);
-  const repairLater = later(context, repairAfterMs, repair);
   const stops = [
     ...[schemas, levels].flatMap(cache => [cache.listen({ onEvent: () => void dangling() }), cache.listen(flowLater)]),
-    ...[services, addresses].map(cache => cache.listen(repairLater)),
+    services.listen(ipsLater),
+    services.listen(portsLater),
+    addresses.listen({
+      onEvent({ type, stored }) {
+        if (type === 'DELETED' && isHeld(stored.object as IPAddress, services)) ipsLater.within(lostAfterMs);
+        else ipsLater.onEvent();
+      },
+    }),
     cidrs.listen({ name: 'kubernetes', onEvent: () => void defaultRange() }),
   ];
   await dangling();
   signal.addEventListener('abort', () => {
     for (const stop of stops) stop();
     flowLater.cancel();
-    repairLater.cancel();
+    ipsLater.cancel();
+    portsLater.cancel();
     rangeLater.cancel();
   });
 }
 
-/** Acts once, a while after the first of several changes; without changes never. */
+/** Acts once, a while after the first of several changes, or earlier when asked to; without either never. */
 export function later({ clock }: Pick<ApiContext, 'clock'>, afterMs: number, act: () => Promise<void>) {
   let timer: { cancel(): void } | undefined;
-  return {
-    onEvent() {
-      timer ??= clock.after(afterMs, () => {
-        timer = undefined;
-        void act();
-      });
-    },
-    cancel: () => timer?.cancel(),
+  let dueMs = Number.POSITIVE_INFINITY;
+  const within = (ms: number) => {
+    const atMs = clock.monotonic() + ms;
+    if (atMs >= dueMs) return;
+    timer?.cancel();
+    dueMs = atMs;
+    timer = clock.after(ms, () => {
+      dueMs = Number.POSITIVE_INFINITY;
+      void act();
+    });
   };
+  return { onEvent: () => within(afterMs), within, cancel: () => timer?.cancel() };
 }
 
 /** What is asked for while it runs is done once more after it. */

@@ -32,10 +32,10 @@ test('repair takes what services have and frees what none had twice', async () =
   const { one, two } = ledgers(used);
   await one.claim([30009]);
   used.push(30002);
-  await two.repair();
+  assert.deepEqual(await two.repair(), { lost: new Set([30002]), suspects: true });
   assert.equal(await one.claim([30002]), 30002);
   assert.equal(await one.claim([30009]), 30009);
-  await two.repair();
+  assert.deepEqual(await two.repair(), { lost: new Set(), suspects: false });
   assert.equal(await one.claim([30009]), undefined);
 });
 

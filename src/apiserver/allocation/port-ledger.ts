@@ -37,8 +37,11 @@ export class PortLedger {
     await this.#change(bits => ports.reduce((all, port) => all & ~this.#bit(port), bits));
   }
 
-  /** Takes what services have, and resolves with it; frees what none has had at two repairs in a row. */
-  async repair(): Promise<ReadonlySet<number>> {
+  /**
+   * Takes what services have and the record had `lost`; frees what none has had at two repairs in a row, so that with
+   * `suspects` another is due.
+   */
+  async repair(): Promise<{ lost: ReadonlySet<number>; suspects: boolean }> {
     const [first, last] = this.#options.range;
     const used = new Set(this.#options.inUse());
     let idle = new Set<number>();
@@ -58,7 +61,7 @@ export class PortLedger {
       return next;
     });
     this.#suspects = idle;
-    return lost;
+    return { lost, suspects: idle.size > 0 };
   }
 
   // Ports out of the range are nobody's to give.

@@ -5,7 +5,7 @@ import type { ServiceCIDR } from '../../api/type/networking-v1.ts';
 import type { Client } from '../../client/client.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import { ipAddressOf } from './ip-addresses.ts';
-import { type AddressCaches, type Finding, planAddresses } from './service-repair.ts';
+import { type AddressCaches, type AddressPlan, planAddresses } from './service-repair.ts';
 
 /** One that nobody says anything of serves: there may be no controller. */
 const isReady = ({ metadata, status }: ServiceCIDR) =>
@@ -30,8 +30,8 @@ export async function repairAddresses(
   client: Client,
   caches: AddressCaches,
   nowMs: number,
-): Promise<readonly Finding[]> {
-  const { findings, missing, stale } = planAddresses(caches, nowMs);
+): Promise<Pick<AddressPlan, 'findings' | 'againMs'>> {
+  const { findings, missing, stale, againMs } = planAddresses(caches, nowMs);
   for (const name of stale) {
     try {
       await client.delete(networkingV1.ipaddresses, { name });
@@ -46,5 +46,5 @@ export async function repairAddresses(
       if (!isAlreadyExists(error)) throw error;
     }
   }
-  return findings;
+  return { findings, againMs };
 }

@@ -93,6 +93,7 @@ test('addresses: each thing that can be wrong has its event, and what can be rep
     plan.missing.map(m => `${m.ip} ${m.service.metadata.name}`),
     ['10.0.0.2 lost', '10.0.0.5 moved'],
   );
+  assert.equal(plan.againMs, 30_000, 'when the young one is old enough');
   assert.deepEqual(plan.stale, ['10.0.0.5', '10.0.0.7', '10.0.0.8', '10.0.0.10']);
 });
 

@@ -31,6 +31,8 @@ export interface AddressPlan {
   readonly missing: readonly { readonly ip: string; readonly service: Service }[];
   /** Objects to take away, by name. */
   readonly stale: readonly string[];
+  /** When to look again, at what was too young; undefined when nothing was. */
+  readonly againMs: number | undefined;
 }
 
 // A Service is written after its address.
@@ -49,15 +51,21 @@ export function planAddresses({ services, addresses, cidrs }: AddressCaches, now
       if (found.error === 'repair') missing.push({ ip, service });
     }
   });
+  let againMs: number | undefined;
   each<IPAddress>(addresses, address => {
-    const found = leakOf(address, services, nowMs);
+    const found = leakOf(address, services);
     if (!found) return;
+    const leftMs = Date.parse(address.metadata.creationTimestamp ?? '') + youngMs - nowMs;
+    if (leftMs > 0 && isOfService(address)) {
+      againMs = Math.min(againMs ?? leftMs, leftMs);
+      return;
+    }
     findings.push(found);
     stale.push(address.metadata.name);
   });
   // Somebody else's name on a service's own address: another object takes its place.
   const held = missing.filter(m => addresses.latest(m.ip)).map(m => m.ip);
-  return { findings, missing, stale: [...new Set([...stale, ...held])] };
+  return { findings, missing, stale: [...new Set([...stale, ...held])], againMs };
 }
 
 function faultOf(
@@ -84,8 +92,8 @@ function faultOf(
   const address = addresses.latest(ip)?.object as IPAddress | undefined;
   const notAllocated = () => tell('repair', 'ClusterIPNotAllocated', `${family} ${ip} is not allocated; repairing`);
   if (!address) return notAllocated();
-  const { group = '', resource, namespace, name } = address.spec?.parentRef ?? {};
-  if (group === '' && resource === 'services') {
+  const { namespace, name } = address.spec?.parentRef ?? {};
+  if (isOfService(address)) {
     if (namespace === service.metadata.namespace && name === service.metadata.name) return undefined;
     const other = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
     // What refers to a service that is not there, or has it not, holds nothing.
@@ -102,12 +110,26 @@ function faultOf(
 const isOurs = ({ metadata }: IPAddress): boolean =>
   metadata.labels?.['ipaddress.kubernetes.io/managed-by'] === managedBy;
 
-function leakOf(address: IPAddress, services: Pick<WatchCache, 'latest'>, nowMs: number): Finding | undefined {
+function isOfService({ spec }: IPAddress): boolean {
+  const { group = '', resource } = spec?.parentRef ?? {};
+  return group === '' && resource === 'services';
+}
+
+/** Whether there is the service that the object names, and has the address. */
+export function isHeld(address: IPAddress, services: Pick<WatchCache, 'latest'>): boolean {
+  if (!isOfService(address)) return false;
+  const { metadata, spec } = address;
+  const { namespace, name } = spec?.parentRef ?? {};
+  const service = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
+  return service !== undefined && ipsOf(service).includes(metadata.name);
+}
+
+function leakOf(address: IPAddress, services: Pick<WatchCache, 'latest'>): Finding | undefined {
   const { metadata, spec } = address;
   if (!isOurs(address)) return undefined;
   const { group = '', resource = '', namespace = '', name = '' } = spec?.parentRef ?? {};
   const leak = (reason: string, message: string): Finding => ({ about: address, error: 'leak', reason, message });
-  if (group !== '' || resource !== 'services') {
+  if (!isOfService(address)) {
     // As Go prints it: part of a message.
     const parent = `&ParentReference{Group:${group},Resource:${resource},Namespace:${namespace},Name:${name},}`;
     return leak(
@@ -115,12 +137,10 @@ function leakOf(address: IPAddress, services: Pick<WatchCache, 'latest'>, nowMs:
       `IPAddress ${metadata.name} appears to have been modified, not referencing a Service ${parent}: cleaning up`,
     );
   }
-  if (nowMs - Date.parse(metadata.creationTimestamp ?? '') < youngMs) return undefined;
   const tell = (reason: string, what: string) =>
     leak(reason, `IPAddress: ${metadata.name} for Service ${namespace}/${name} ${what} cleaning up`);
-  const service = services.latest(`${namespace}/${name}`)?.object as Service | undefined;
-  if (!service) return tell('IPAddressNotAllocated', 'appears to have leaked:');
-  return ipsOf(service).includes(metadata.name) ? undefined : tell('IPAddressWrongReference', 'has a wrong reference;');
+  if (!services.latest(`${namespace}/${name}`)) return tell('IPAddressNotAllocated', 'appears to have leaked:');
+  return isHeld(address, services) ? undefined : tell('IPAddressWrongReference', 'has a wrong reference;');
 }
 
 /** `lost`: ports that services have and the record of ports did not know; empty where there is none. */
