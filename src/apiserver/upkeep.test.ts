@@ -204,6 +204,30 @@ test('an address somebody else made an object of is not given out', async () => 
   await api.expect(201, 'POST', services, service);
 });
 
+test('an address is one however it is written', async () => {
+  const service = (name: string, clusterIP: string) => ({
+    metadata: { name },
+    spec: { ports: [{ port: 80 }], clusterIP },
+  });
+  const object = `${net}/ipaddresses/fd00:96::abc`;
+  const made = await api.expect(201, 'POST', services, service('shouted', 'FD00:96:0::ABC'));
+  assert.deepEqual(made.spec.clusterIPs, ['FD00:96:0::ABC']);
+  assert.equal((await api.expect(200, 'GET', object)).spec.parentRef.name, 'shouted');
+  await api.expect(422, 'POST', services, service('whispered', 'fd00:96::abc'));
+  await api.expect(200, 'PATCH', `${services}/shouted`, { metadata: { labels: { a: 'b' } } }, mergePatch);
+  await api.expect(200, 'DELETE', `${services}/shouted`);
+  await api.expect(404, 'GET', object);
+  await api.expect(201, 'POST', services, service('whispered', 'fd00:96::abc'));
+  // Another's object of the same address stays.
+  await api.expect(200, 'DELETE', object);
+  await api.expect(201, 'POST', `${net}/ipaddresses`, {
+    metadata: { name: 'fd00:96::abc', labels: { 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' } },
+    spec: { parentRef: { resource: 'services', namespace: 'default', name: 'kubernetes' } },
+  });
+  await api.expect(200, 'DELETE', `${services}/whispered`);
+  await api.expect(200, 'DELETE', object);
+});
+
 test('addresses without objects get them, objects without services go', async () => {
   const made = await api.expect(201, 'POST', services, {
     metadata: { name: 'fixed' },

@@ -22,7 +22,7 @@ export async function claim(
 ): Promise<Claim> {
   const claimed: string[] = [];
   const giveBackIps = () => {
-    for (const ip of claimed) void addresses!.giveBack(ip);
+    for (const ip of claimed) void addresses!.giveBack(ip, service);
   };
   try {
     for (const ip of addresses ? newIps : []) {

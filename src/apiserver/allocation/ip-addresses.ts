@@ -28,8 +28,8 @@ export interface IpAddresses {
   isHeld(ip: string): boolean;
   /** Resolves with false when the address was taken meanwhile. */
   claim(ip: string, service: Service): Promise<boolean>;
-  /** Deletes what an allocation made; of another's nothing. */
-  giveBack(ip: string): Promise<void>;
+  /** Deletes what an allocation for the service made; of another's nothing. */
+  giveBack(ip: string, service: Service): Promise<void>;
 }
 
 export function ipAddresses(client: Client, registry: Pick<Registry, 'cache'>): IpAddresses {
@@ -44,9 +44,11 @@ export function ipAddresses(client: Client, registry: Pick<Registry, 'cache'>): 
         return false;
       }
     },
-    async giveBack(ip) {
+    async giveBack(ip, { metadata }) {
       const held = registry.cache.latest(ip)?.object as IPAddress | undefined;
       if (held?.metadata.labels?.['ipaddress.kubernetes.io/managed-by'] !== managedBy) return;
+      const { namespace, name } = held.spec?.parentRef ?? {};
+      if (namespace !== metadata.namespace || name !== metadata.name) return;
       try {
         await client.delete(networkingV1.ipaddresses, { name: ip });
       } catch (error) {

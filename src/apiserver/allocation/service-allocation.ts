@@ -1,6 +1,7 @@
 // Cluster IPs and node ports of Services, allocated as they are written.
 import { FieldErrors, type FieldPath, path } from '../../api/field-error.ts';
 import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { canonicalIp } from '../../api/rule/core/ip-warning.ts';
 import {
   isHeadless,
   needsClusterIp,
@@ -73,7 +74,7 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
   /** Undefined: another server was faster, and something else may be had. */
   const attempt = async (object: Mutable<Service>, old: Service | undefined, dryRun: boolean) => {
     const asked = deps.shared && cloneDeep(object.spec);
-    const requested = new Set<string | number>([...ipsOf(object as Service), ...portsOf(object as Service)]);
+    const requested = new Set<string | number>([...ipsOf(object), ...portsOf(object)]);
     const work = new Allocating(state(), object, old);
     const undo = run(work, dryRun);
     if (dryRun) return { undo };
@@ -90,9 +91,8 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
         };
       }
       const { ip, port } = claimed.lost;
-      if (ip !== undefined && (!asked || asked.clusterIPs?.includes(ip))) throw work.refuseIp(ip, 'taken');
-      if (port !== undefined && asked && portsOf({ spec: asked } as Service).includes(port))
-        throw work.refusePort(port);
+      if (ip !== undefined && (!asked || ipsOf({ spec: asked }).includes(ip))) throw work.refuseIp(ip, 'taken');
+      if (port !== undefined && asked && portsOf({ spec: asked }).includes(port)) throw work.refusePort(port);
     } catch (error) {
       undo();
       throw error;
@@ -115,7 +115,7 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
   };
   const release = async (old: Service, now: Service | undefined) => {
     const gone = releaseAll(state(), old, now);
-    if (addresses) await Promise.all(gone.map(ip => addresses.giveBack(ip)));
+    if (addresses) await Promise.all(gone.map(ip => addresses.giveBack(ip, old)));
     const kept = new Set(now ? portsOf(now) : []);
     const ports = portsOf(old).filter(port => !kept.has(port));
     // What a failure leaves behind the next repair finds.
@@ -215,8 +215,9 @@ class Allocating {
     spec.clusterIP = spec.clusterIPs[0]!;
   }
 
-  #takeIp(ip: string, asked: readonly string[]): string {
-    if (this.#heldIps.has(ip)) return ip;
+  #takeIp(text: string, asked: readonly string[]): string {
+    const ip = canonicalIp(text)!;
+    if (this.#heldIps.has(ip)) return text;
     const result = this.#state.takeIp(ip, this.#uid);
     if (result !== 'done') {
       const cidr = this.#state.rangeOf(ip);
@@ -225,7 +226,7 @@ class Allocating {
       throw this.refuseIp(ip, result, asked);
     }
     this.#took(ip);
-    return ip;
+    return text;
   }
 
   #took(ip: string): void {

@@ -1,6 +1,7 @@
 // Who has which cluster IP and node port.
 import type { KubeObject } from '../../api/meta.ts';
 import type { IpFamily } from '../../api/rule/core/ip-value.ts';
+import { canonicalIp } from '../../api/rule/core/ip-warning.ts';
 import { mayHaveNodePort } from '../../api/rule/core/service-need.ts';
 import type { Service } from '../../api/type/core-v1.ts';
 import type { Random } from '../../base/random.ts';
@@ -120,12 +121,14 @@ export class ServiceState {
   }
 }
 
-/** The addresses a service holds; none for a headless one. */
-export const ipsOf = (service: Service): string[] =>
-  service.spec.type === 'ExternalName' ? [] : (service.spec.clusterIPs ?? []).filter(ip => ip !== 'None' && ip !== '');
+/** The addresses a service holds, in canonical text however they are written; none for a headless one. */
+export const ipsOf = ({ spec }: Pick<Service, 'spec'>): string[] =>
+  spec.type === 'ExternalName'
+    ? []
+    : (spec.clusterIPs ?? []).filter(ip => ip !== 'None' && ip !== '').map(ip => canonicalIp(ip) ?? ip);
 
 /** All node ports a service holds, each once; those an ExternalName names are nobody's. */
-export function portsOf(service: Service): number[] {
+export function portsOf(service: Pick<Service, 'spec'>): number[] {
   if (!mayHaveNodePort(service.spec)) return [];
   const ports = (service.spec.ports ?? []).map(p => p.nodePort ?? 0);
   return [...new Set([...ports, service.spec.healthCheckNodePort ?? 0])].filter(p => p !== 0);
