@@ -29,6 +29,8 @@ export type NameRule = 'dnsSubdomain' | 'dnsLabel' | 'dns1035Label' | 'pathSegme
  */
 export interface Strategy<T extends KubeObject = KubeObject> {
   readonly nameRule?: NameRule;
+  /** What else is wrong with a name, or with what one is to begin with, that `nameRule` allows. */
+  nameComplaints?(name: string, object: T): readonly string[];
   /** Defaults beyond those in the schema. Called for create, update and patch, after decoding; idempotent. */
   default?(object: Mutable<T>): void;
   /** Clears status and other fields a creator may not set, sets initial values. Generation is the registry's. */

@@ -1,6 +1,6 @@
 import { FieldErrors } from '../../api/field-error.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../../api/rule/meta.ts';
+import { nameComplaints, validateObjectMeta, validateObjectMetaUpdate } from '../../api/rule/meta.ts';
 import { invalid } from '../../api/status.ts';
 import type { Registry, WriteContext } from './registry.ts';
 
@@ -17,7 +17,13 @@ export function validateObject(
   const rule = { ...registry.ruleContext(context.subresource), ...(old ? { old } : {}) };
   const finalizers = resource.custom || extending.has(resource.group) ? 'any' : 'kubernetes';
   const content = new FieldErrors();
-  validateObjectMeta(object, resource.namespaced, strategy.nameRule ?? 'dnsSubdomain', content, finalizers);
+  const nameRule = strategy.nameRule ?? 'dnsSubdomain';
+  const ownRule = (name: string, prefix: boolean) => {
+    const found = nameComplaints(nameRule, name, prefix);
+    return found.length ? found : strategy.nameComplaints!(name, object);
+  };
+  const checkName = strategy.nameComplaints ? ownRule : nameRule;
+  validateObjectMeta(object, resource.namespaced, checkName, content, finalizers);
   errors.list.push(...content.list);
   const repeats = resource.custom !== undefined || resource.group === 'apiextensions.k8s.io';
   if (old) {

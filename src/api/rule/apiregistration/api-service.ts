@@ -12,7 +12,12 @@ const MAX_VERSION_PRIORITY = 1000;
 
 export const apiServiceStrategy: Strategy<APIService> = {
   nameRule: 'pathSegment',
+  nameComplaints(name, { spec }) {
+    const own = nameOf(spec);
+    return name === own ? [] : [`must be \`spec.version+"."+spec.group\`: ${JSON.stringify(own)}`];
+  },
   allowUnconditionalUpdate: false,
+  statusKeeps: 'metadata',
   default({ spec }) {
     if (spec?.service) spec.service.port ??= 443;
   },
@@ -28,15 +33,8 @@ export const apiServiceStrategy: Strategy<APIService> = {
     };
     object.status.conditions = [condition];
   },
-  validate({ metadata, spec, status }, errors, { subresource }) {
+  validate({ spec, status }, errors, { subresource }) {
     const { group = '', version = '' } = spec ?? {};
-    const name = `${version}.${group}`;
-    if (metadata.name !== name)
-      errors.invalid(
-        path('metadata.name'),
-        metadata.name,
-        `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(name)}`,
-      );
     if (group === '' && version !== 'v1')
       errors.required(SPEC.child('group'), 'only v1 may have an empty group and it better be legacy kube');
     if (group !== '') for (const m of isDns1123Subdomain(group)) errors.invalid(SPEC.child('group'), group, m);
@@ -47,12 +45,14 @@ export const apiServiceStrategy: Strategy<APIService> = {
     for (const [i, condition] of (status?.conditions ?? []).entries())
       validateOneOf(
         condition.status,
-        ['False', 'True', 'Unknown'],
+        ['True', 'False', 'Unknown'],
         path('status').child('conditions').index(i).child('status'),
         errors,
       );
   },
 };
+
+const nameOf = (spec: APIService['spec'] | undefined) => `${spec?.version ?? ''}.${spec?.group ?? ''}`;
 
 function validatePriorities(spec: APIService['spec'] | undefined, errors: FieldErrors): void {
   const { groupPriorityMinimum: group = 0, versionPriority: version = 0 } = spec ?? {};
