@@ -33,6 +33,7 @@ import {
   writeQuery,
 } from './request.ts';
 import { type RestClientMetrics, restClientMetrics } from './rest-client-metrics.ts';
+import type { TlsMaterial } from './tls-files.ts';
 import { NotSentError, type RequestHeaders } from './transport.ts';
 
 export interface HttpClientOptions {
@@ -41,6 +42,8 @@ export interface HttpClientOptions {
   ca?: string;
   cert?: string;
   key?: string;
+  /** Gives the three as they are now, where they may change; connections that come are made with that. */
+  tls?: () => TlsMaterial;
   token?: string | (() => string | Promise<string>);
   /** HTTP basic authentication, for proxies in front of a server; a token counts before it. */
   basic?: { username: string; password: string };

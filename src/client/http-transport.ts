@@ -4,6 +4,7 @@ import https from 'node:https';
 import tls from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { Http2Session } from './http2-session.ts';
+import type { TlsMaterial } from './tls-files.ts';
 import { NotSentError, type ResponseHandler, type TransportCall, type TransportRequest } from './transport.ts';
 
 export interface TransportOptions {
@@ -11,6 +12,7 @@ export interface TransportOptions {
   ca?: string;
   cert?: string;
   key?: string;
+  tls?: () => TlsMaterial;
   insecureSkipTlsVerify?: boolean;
   /** Name to verify and to ask for, when it is not the server's host. */
   serverName?: string;
@@ -27,6 +29,9 @@ export class HttpTransport {
   readonly #base: string;
   /** One, and more only where watches would leave no room for requests. */
   #sessions: Http2Session[] = [];
+  /** Made with certificates of before: they end with the requests they have. */
+  #retired: Http2Session[] = [];
+  #material: TlsMaterial;
   #connecting: Promise<void> | undefined;
   /** Set when the server speaks HTTP/1.1 only. */
   #agent: http.Agent | https.Agent | undefined;
@@ -34,6 +39,7 @@ export class HttpTransport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#material = options.tls?.() ?? options;
     this.#url = new URL(options.server);
     this.#base = this.#url.pathname.replace(/\/$/, '');
     if (this.#url.protocol === 'http:') this.#agent = new http.Agent({ keepAlive: true });
@@ -52,6 +58,7 @@ export class HttpTransport {
     let rounds = 0;
     const begin = () => {
       if (cancelled) return;
+      this.#renew();
       const session = this.#pick(request);
       if (this.#closed) guarded.onError(new Error('client is closed'));
       else if (session) inner = session.send(this.#base, request, guarded);
@@ -73,7 +80,7 @@ export class HttpTransport {
 
   close(): void {
     this.#closed = true;
-    for (const session of this.#sessions) session.close();
+    for (const session of [...this.#sessions, ...this.#retired]) session.close();
     this.#agent?.destroy();
   }
 
@@ -87,7 +94,8 @@ export class HttpTransport {
   }
 
   #tlsOptions(): tls.ConnectionOptions {
-    const { ca, cert, key, insecureSkipTlsVerify, serverName } = this.#options;
+    const { insecureSkipTlsVerify, serverName } = this.#options;
+    const { ca, cert, key } = this.#material;
     const host = serverName ?? this.#url.hostname.replace(/^\[|\]$/g, '');
     return {
       // As Go: what is trusted need not have signed itself.
@@ -140,6 +148,21 @@ export class HttpTransport {
       return;
     }
     this.#sessions.push(await Http2Session.open(this.#url.origin, socket, this.#options.clock));
+  }
+
+  /** Certificates that have changed are for new connections, and every request goes to one of these. */
+  #renew(): void {
+    const { ca, cert, key } = this.#material;
+    const now = this.#options.tls?.();
+    if (!now || (now.ca === ca && now.cert === cert && now.key === key)) return;
+    this.#material = now;
+    this.#retired = [...this.#retired.filter(s => !s.ended), ...this.#sessions];
+    for (const session of this.#sessions) session.retire();
+    this.#sessions = [];
+    if (this.#url.protocol !== 'https:' || !this.#agent) return;
+    this.#agent.maxFreeSockets = 0;
+    for (const socket of Object.values(this.#agent.freeSockets).flat()) socket?.destroy();
+    this.#agent = undefined;
   }
 
   /** The first connection; for a watch, the first with room. */

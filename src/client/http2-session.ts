@@ -57,6 +57,16 @@ export class Http2Session {
     return this.#usable && this.#longLived < Math.min(maxLongLived, Math.max(1, allowed / 2));
   }
 
+  get ended(): boolean {
+    return this.#session.destroyed;
+  }
+
+  /** Takes no more requests; those it has go on. */
+  retire(): void {
+    this.#usable = false;
+    this.#session.close();
+  }
+
   close(): void {
     this.#usable = false;
     this.#session.destroy();

@@ -54,7 +54,8 @@ contexts:
 
 describe('kubeconfig', () => {
   it('resolves data and files beside the file', () => {
-    const access = accessTo(loadKubeconfig({ path: first }), new VirtualClock());
+    const { tls, ...access } = accessTo(loadKubeconfig({ path: first }), new VirtualClock());
+    assert.deepEqual(tls?.(), { ca: 'CA', cert: 'CERT', key: 'KEY' });
     assert.deepEqual(access, {
       server: 'https://10.0.0.1:6443',
       namespace: 'team',

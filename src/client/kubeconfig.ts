@@ -6,6 +6,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { type ExecConfig, execCredentials } from './exec-credential.ts';
 import type { HttpClientOptions } from './http-client.ts';
+import { followTlsFiles, type TlsFiles, type TlsMaterial } from './tls-files.ts';
 
 export interface KubeconfigCluster {
   server: string;
@@ -145,15 +146,32 @@ export function accessTo(config: Kubeconfig, clock: Clock, overrides: ContextOve
   const user = config.users.find(u => u.name === userName)?.user;
   if (overrides.user && !user) throw new Error(`auth info "${overrides.user}" does not exist`);
   const ca = pem(cluster?.['certificate-authority-data'], cluster?.['certificate-authority']);
+  const given = user ? credentials(user, clock, { server, ...(ca ? { ca } : {}) }) : {};
+  const first = { ...(ca ? { ca } : {}), ...pairOf(given) };
   return {
     server,
     namespace: overrides.namespace ?? (context?.namespace || 'default'),
     ...(ca ? { ca } : {}),
     ...(cluster?.['insecure-skip-tls-verify'] ? { insecureSkipTlsVerify: true } : {}),
     ...(cluster?.['tls-server-name'] ? { serverName: cluster['tls-server-name'] } : {}),
-    ...(user ? credentials(user, clock, { server, ...(ca ? { ca } : {}) }) : {}),
+    ...given,
+    ...followed(filesOf(cluster, user), first, clock),
   };
 }
+
+const pairOf = ({ cert, key }: HttpClientOptions | Partial<HttpClientOptions>): TlsMaterial =>
+  cert && key ? { cert, key } : {};
+
+/** What is not written in the kubeconfig itself. */
+function filesOf(cluster: KubeconfigCluster | undefined, user: KubeconfigUser | undefined): TlsFiles {
+  const { 'certificate-authority': ca, 'certificate-authority-data': caData } = cluster ?? {};
+  const { 'client-certificate': cert, 'client-certificate-data': certData } = user ?? {};
+  const { 'client-key': key, 'client-key-data': keyData } = user ?? {};
+  return { ...(ca && !caData ? { ca } : {}), ...(cert && key && !certData && !keyData ? { cert, key } : {}) };
+}
+
+const followed = (files: TlsFiles, first: TlsMaterial, clock: Clock): Pick<HttpClientOptions, 'tls'> =>
+  files.ca || files.cert ? { tls: followTlsFiles(files, first, clock) } : {};
 
 function credentials(
   user: KubeconfigUser,
@@ -189,11 +207,12 @@ export function inClusterAccess(
 ): ClusterAccess | undefined {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
   if (!host || !port || !existsSync(join(folder, 'token'))) return undefined;
-  const ca = pem(undefined, join(folder, 'ca.crt'));
+  const caFile = join(folder, 'ca.crt');
+  const ca = pem(undefined, caFile);
   const namespace = existsSync(join(folder, 'namespace')) ? readFileSync(join(folder, 'namespace'), 'utf8').trim() : '';
   return {
     server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    ...(ca ? { ca } : {}),
+    ...(ca ? { ca, ...followed({ ca: caFile }, { ca }, clock) } : {}),
     token: tokenFromFile(join(folder, 'token'), clock),
     namespace: namespace || 'default',
   };

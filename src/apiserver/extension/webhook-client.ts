@@ -114,7 +114,7 @@ export class WebhookClient {
   async #identified(to: Destination): Promise<Destination> {
     const access = this.#options.identity?.(to.host.includes(':') ? to.host : `${to.host}:443`);
     if (!access) return to;
-    const { cert, key } = access;
+    const { cert, key } = access.tls?.() ?? access;
     const authorization = await authorizationOf(access);
     return {
       ...to,
@@ -262,7 +262,8 @@ async function authorizationOf({ token, basic }: ClusterAccess): Promise<string 
 }
 
 async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<Destination> {
-  const { ca, cert, key, serverName, insecureSkipTlsVerify } = access;
+  const { serverName, insecureSkipTlsVerify } = access;
+  const { ca, cert, key } = access.tls?.() ?? access;
   const url = postUrl(access, timeoutMs);
   const authorization = await authorizationOf(access);
   const secure = url.protocol === 'https:';

@@ -37,13 +37,19 @@ export function connectTo(options: ConnectionOptions): Connection {
     return client;
   };
   const own = make({ userAgent });
-  const { cert: _cert, key: _key, token: _token, basic: _basic, impersonate: _impersonate, ...anonymous } = access;
+  const { cert: _cert, key: _key, token: _token, basic: _basic, impersonate: _impersonate, ...unnamed } = access;
+  const { tls } = access;
+  const authority = (): { ca?: string } => {
+    const { ca } = tls?.() ?? access;
+    return ca ? { ca } : {};
+  };
+  const anonymous = { ...unnamed, tls: authority };
   const accounts = new Map<string, Client>();
   const as: Client['as'] = ({ userAgent: agent, serviceAccount }) => {
     if (!serviceAccount) return make({ userAgent: agent });
     let client = accounts.get(serviceAccount);
     if (!client) {
-      client = make({ userAgent: agent, token: tokenOf(own, serviceAccount, clock) }, anonymous as HttpClientOptions);
+      client = make({ userAgent: agent, token: tokenOf(own, serviceAccount, clock) }, anonymous);
       accounts.set(serviceAccount, client);
     }
     return client;
