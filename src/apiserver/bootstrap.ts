@@ -4,17 +4,6 @@ import type { ResourceRef } from '../api/ref.ts';
 import { coreV1, networkingV1, schedulingV1 } from '../api/refs.ts';
 import { isAlreadyExists } from '../api/status.ts';
 import type { Client } from '../client/client.ts';
-import type { FrontProxyOptions } from './authn/front-proxy.ts';
-
-export interface BootstrapOptions {
-  readonly serviceCidrs: readonly string[];
-  /** PEM of the CA whose client certificates are believed. */
-  readonly clientCa: string;
-  /** PEM of the CA of front proxies. */
-  readonly frontProxyCa?: string | undefined;
-  /** How a proxy in front names users. */
-  readonly requestHeader?: FrontProxyOptions | undefined;
-}
 
 export const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
@@ -32,7 +21,7 @@ async function ensureObject<T extends KubeObject>(client: Client, resource: Reso
 }
 
 /** Creates what is missing; leaves alone what exists. */
-export async function bootstrapObjects(client: Client, options: BootstrapOptions): Promise<void> {
+export async function bootstrapObjects(client: Client, serviceCidrs: readonly string[]): Promise<void> {
   const ensure = <T extends KubeObject>(resource: ResourceRef<T>, object: Draft<T>) =>
     ensureObject(client, resource, object);
   await ensureNamespaces(client);
@@ -50,37 +39,6 @@ export async function bootstrapObjects(client: Client, options: BootstrapOptions
       description:
         'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
     }),
-    ensure(networkingV1.servicecidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [...options.serviceCidrs] } }),
-    ensureAuthentication(client, options),
+    ensure(networkingV1.servicecidrs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [...serviceCidrs] } }),
   ]);
-}
-
-/** What aggregated API servers need to know to believe this one: kept current. */
-async function ensureAuthentication(
-  client: Client,
-  { clientCa, frontProxyCa, requestHeader = {} }: BootstrapOptions,
-): Promise<void> {
-  const key = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
-  const list = (names: readonly string[] | undefined, ...otherwise: string[]) => JSON.stringify(names ?? otherwise);
-  const data: Record<string, string> = {
-    'client-ca-file': clientCa,
-    ...(frontProxyCa
-      ? {
-          'requestheader-allowed-names': list(requestHeader.allowedNames, 'front-proxy-client'),
-          'requestheader-client-ca-file': frontProxyCa,
-          'requestheader-extra-headers-prefix': list(requestHeader.extraHeadersPrefixes, 'X-Remote-Extra-'),
-          'requestheader-group-headers': list(requestHeader.groupHeaders, 'X-Remote-Group'),
-          'requestheader-uid-headers': list(requestHeader.uidHeaders, 'X-Remote-Uid'),
-          'requestheader-username-headers': list(requestHeader.usernameHeaders, 'X-Remote-User'),
-        }
-      : {}),
-  };
-  try {
-    await client.create(coreV1.configmaps, { metadata: key, data });
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error;
-    const current = await client.get(coreV1.configmaps, key);
-    if (Object.entries(data).every(([name, value]) => current.data?.[name] === value)) return;
-    await client.patch(coreV1.configmaps, key, { type: 'merge', body: { data } });
-  }
 }

@@ -11,6 +11,7 @@ import type { UserInfo } from './authn/user.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import type { FieldValidation } from './body.ts';
 import type { DecodedBody } from './body-format.ts';
+import type { Certificates } from './configuration/certificates.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Turns } from './http/turns.ts';
 import type { ServerCounts } from './observe/server-counts.ts';
@@ -62,6 +63,7 @@ export interface ApiContext {
   readonly log: Log;
   readonly counts: ServerCounts;
   readonly dispatcher: Dispatcher;
+  readonly certificates: Certificates;
   /** Every write of a client passes here first. */
   readonly turns: Turns;
   readonly authorizer: Authorizer;

@@ -12,6 +12,7 @@ import type { AuditWebhookOptions } from './audit/webhook-sink.ts';
 import type { FrontProxyOptions } from './authn/front-proxy.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
+import type { CertificateFiles } from './configuration/certificates.ts';
 import type { EncryptionOptions } from './encryption/encryption.ts';
 import type { TracingOptions } from './observe/tracer.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
@@ -29,6 +30,8 @@ export interface ApiServerOptions {
   /** CA and certificate for connections to kubelets. */
   readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly frontProxyCa?: string;
+  /** Where certificates given here were read from: changes of these files take effect. */
+  readonly certificateFiles?: CertificateFiles;
   /** Parts of the control plane that run in this process, as ComponentStatus names them. */
   readonly components?: readonly string[];
   /** Text of a static token file: lines `token,user,uid[,"group1,group2"]`. */

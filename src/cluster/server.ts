@@ -1,6 +1,8 @@
 // The control plane: API server, controllers and scheduler in one process.
 import type { Server } from 'node:net';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { CertificateFiles } from '../apiserver/configuration/certificates.ts';
 import type { Clock } from '../base/clock.ts';
 import { runAll } from '../base/lifecycle.ts';
 import type { Log } from '../base/log.ts';
@@ -64,6 +66,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
         key: pki.apiserverKubeletClient.keyPem,
       },
       frontProxyCa: pki.frontProxyCa.certificatePem,
+      certificateFiles: certificateFiles(config.pkiDirectory),
       frontProxyClient: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,
@@ -104,6 +107,19 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
     await files?.close();
     await store.close();
   }
+}
+
+/** As ensurePki names them. */
+function certificateFiles(directory: string): CertificateFiles {
+  const pair = (name: string) => ({ cert: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) });
+  return {
+    serving: pair('apiserver'),
+    clientCa: join(directory, 'ca.crt'),
+    frontProxyCa: join(directory, 'front-proxy-ca.crt'),
+    kubeletCa: join(directory, 'ca.crt'),
+    kubeletClient: pair('apiserver-kubelet-client'),
+    frontProxyClient: pair('front-proxy-client'),
+  };
 }
 
 interface Listens {

@@ -7,6 +7,7 @@ import type { Client, WatchHandle } from '../../client/client.ts';
 import { httpClient } from '../../client/http-client.ts';
 import { serviceAccountUser, type UserInfo } from '../authn/user.ts';
 import { requireAllowed } from '../authz/authorizer.ts';
+import type { KeyPair } from '../configuration/certificates.ts';
 import type { ApiContext } from '../context.ts';
 import { attributesOf } from '../request-attributes.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -20,7 +21,7 @@ type Reach = Pick<Aggregation, 'remoteFor' | 'servers'>;
 export class RemoteClients {
   readonly #context: ApiContext;
   readonly #aggregation: Reach;
-  readonly #clients = new Map<string, { service: APIService; client: Remote }>();
+  readonly #clients = new Map<string, { service: APIService; shown: KeyPair | undefined; client: Remote }>();
 
   constructor(context: ApiContext, aggregation: Reach) {
     this.#context = context;
@@ -46,7 +47,8 @@ export class RemoteClients {
     const { target, authority } = this.#aggregation.servers.locate(service);
     const id = `${service.metadata.name} ${authority} ${user.name} ${userAgent}`;
     const known = this.#clients.get(id);
-    if (known?.service === service) return known.client;
+    const { frontProxyClient: shown } = this.#context.certificates.current;
+    if (known?.service === service && known.shown === shown) return known.client;
     known?.client.close();
     const { ca, cert, key, servername, rejectUnauthorized } = target.tls ?? {};
     const client = httpClient({
@@ -59,7 +61,7 @@ export class RemoteClients {
       userAgent,
       log: this.#context.log,
     });
-    this.#clients.set(id, { service, client });
+    this.#clients.set(id, { service, shown, client });
     return client;
   }
 }

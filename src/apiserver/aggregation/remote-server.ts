@@ -9,7 +9,7 @@ import type { UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
 import { type Address, resolveService } from '../extension/service-endpoint.ts';
 import type { ApiServerOptions } from '../server-options.ts';
-import { requestBackend } from '../stream/backend.ts';
+import { closeIdle, requestBackend } from '../stream/backend.ts';
 import { identityHeaders } from './kernel/identity-header.ts';
 
 const probeMs = 5000;
@@ -23,25 +23,26 @@ export interface Location {
 
 export class RemoteServers {
   readonly #context: ApiContext;
-  readonly #options: Pick<ApiServerOptions, 'frontProxyClient' | 'dialExtension'>;
+  readonly #options: Pick<ApiServerOptions, 'dialExtension'>;
   readonly agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
 
-  constructor(context: ApiContext, options: Pick<ApiServerOptions, 'frontProxyClient' | 'dialExtension'>) {
+  constructor(context: ApiContext, options: Pick<ApiServerOptions, 'dialExtension'>) {
     this.#context = context;
     this.#options = options;
     context.onShutdown.add(() => this.agent.destroy());
+    context.certificates.onChange(() => closeIdle(this.agent));
   }
 
   /** Throws StatusError when the service has no endpoint. */
   locate({ spec }: APIService): Location {
     const { namespace = '', name = '', port = 443 } = spec.service ?? {};
     const address = resolveService(this.#context, { namespace, name, port });
-    const { dialExtension: dial = (a: Address) => a, frontProxyClient } = this.#options;
+    const { dialExtension: dial = (a: Address) => a } = this.#options;
     const tls = {
       servername: `${name}.${namespace}.svc`,
       ...(spec.insecureSkipTLSVerify ? { rejectUnauthorized: false } : {}),
       ...(spec.caBundle ? { ca: Buffer.from(spec.caBundle, 'base64').toString() } : {}),
-      ...frontProxyClient,
+      ...this.#context.certificates.current.frontProxyClient,
     };
     return {
       target: { protocol: 'https:', ...dial(address), tls },

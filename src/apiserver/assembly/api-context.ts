@@ -1,4 +1,5 @@
 import type { Authorizer } from '../authz/authorizer.ts';
+import { Certificates } from '../configuration/certificates.ts';
 import type { ApiContext } from '../context.ts';
 import { customPrinter } from '../custom/printer.ts';
 import { Turns } from '../http/turns.ts';
@@ -21,12 +22,14 @@ export function createContext(basis: Basis, storage: Storage, authorizer: () => 
   const { clock, random, log, metrics, table, featureEnabled } = basis;
   const { dispatcher, resources, registries } = storage;
   const yaml = new YamlThread(clock);
+  const certificates = certificatesOf(basis);
   return {
     clock,
     random,
     log,
     counts: new ServerCounts(metrics),
     dispatcher,
+    certificates,
     turns: new Turns(),
     table,
     resources,
@@ -43,9 +46,22 @@ export function createContext(basis: Basis, storage: Storage, authorizer: () => 
         ),
     ],
     packedParts: new PackedParts(new KeptBytes(packedBytes)),
-    onShutdown: new Set([() => yaml.close()]),
+    onShutdown: new Set([() => yaml.close(), () => certificates.stop()]),
     yaml,
     featureEnabled,
     authorizer: measuredAuthorizer(authorizer, metrics, clock),
   };
+}
+
+function certificatesOf({ options, clock, log }: Basis): Certificates {
+  const { tls, frontProxyCa, kubelet, frontProxyClient, certificateFiles: files } = options;
+  const values = {
+    serving: { cert: tls.cert, key: tls.key },
+    clientCa: tls.clientCa,
+    frontProxyCa,
+    kubeletCa: kubelet?.ca,
+    kubeletClient: kubelet && { cert: kubelet.cert, key: kubelet.key },
+    frontProxyClient,
+  };
+  return new Certificates({ values, files, clock, log });
 }

@@ -5,11 +5,12 @@ import type { Access } from '../access.ts';
 import { Aggregation } from '../aggregation/aggregation.ts';
 import { RemoteClients } from '../aggregation/remote-client.ts';
 import type { Auditor } from '../audit/auditor.ts';
+import type { Certificates } from '../configuration/certificates.ts';
 import type { ApiContext } from '../context.ts';
 import { createGate } from '../flowcontrol/gate.ts';
 import { createHandler, type PathHandler } from '../handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from '../health.ts';
-import { createFront, type Front } from '../http/front.ts';
+import { createFront, type Front, type FrontCredentials } from '../http/front.ts';
 import { requestMetrics } from '../metrics.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -63,14 +64,19 @@ export function createEntrance({ basis, context, client, access, auditor, checks
     impersonate: (exchange, user, info) => access.impersonate(exchange, user, info),
   });
   const front = createFront({
-    cert: options.tls.cert,
-    key: options.tls.key,
-    clientCa: options.tls.clientCa,
+    credentials: credentialsOf(context.certificates),
     handle,
     upgrade: createUpgradeHandler({ context, access, options, log, handle }),
     onHandshakeError: () => void context.counts.handshakeErrors++,
   });
+  const { certificates } = context;
+  certificates.onChange(() => front.replaceCredentials(credentialsOf(certificates)));
   return { aggregation, remoteClients, surface, observation, front };
+}
+
+function credentialsOf({ current }: Certificates): FrontCredentials {
+  const { serving, clientCa, frontProxyCa } = current;
+  return { ...serving, ca: frontProxyCa ? [clientCa, frontProxyCa] : [clientCa] };
 }
 
 function isServed({ resources }: ApiContext, info: RequestInfo): boolean {

@@ -6,6 +6,7 @@ import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
 import type { PortLedger } from '../allocation/port-ledger.ts';
 import type { Auditor } from '../audit/auditor.ts';
+import { ensureAuthenticationTrust, trustKey } from '../authn/authentication-trust.ts';
 import { bootstrapObjects, ensureNamespaces, systemNamespaces } from '../bootstrap.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import type { CustomResources } from '../custom/custom-resources.ts';
@@ -43,6 +44,7 @@ const slowStartMs = 10_000;
 // As often as kube-apiserver looks after them.
 const serviceAfterMs = 10_000;
 const namespacesAfterMs = 60_000;
+const trustAfterMs = 1000;
 
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
@@ -124,12 +126,7 @@ export class Lifecycle {
     void informers.run(signal);
     await informers.whenSynced(signal);
     readiness.step = 'bootstrap objects';
-    await bootstrapObjects(client, {
-      serviceCidrs: this.#serviceCidrs,
-      clientCa: options.tls.clientCa,
-      frontProxyCa: options.frontProxyCa,
-      requestHeader: options.authentication?.requestHeader,
-    });
+    await bootstrapObjects(client, this.#serviceCidrs);
     readiness.step = 'authorization and upkeep';
     await Promise.all([
       access.bootstrap(signal),
@@ -139,6 +136,7 @@ export class Lifecycle {
         ledger: nodePorts,
       }),
       entrance.aggregation.start(),
+      this.#publishTrust(signal),
     ]);
     const namespaces = systemNamespaces.map(name => ({ group: '', resource: 'namespaces', name }));
     this.#restore(namespaces, namespacesAfterMs, () => ensureNamespaces(client), signal);
@@ -147,7 +145,7 @@ export class Lifecycle {
     this.#identify(signal);
     this.#watchConsistency(signal);
     if (options.advertise)
-      ensureJoining(client, { url: urlOf(options.advertise), ca: options.tls.clientCa }).catch(error =>
+      ensureJoining(client, { url: urlOf(options.advertise), ca: context.certificates.current.clientCa }).catch(error =>
         log.error('publishing cluster-info failed', { error }),
       );
     if (options.decisions) allowDecisions(client).catch(error => log.error('making a role failed', { error }));
@@ -165,6 +163,22 @@ export class Lifecycle {
     const { store, dispatcher } = storage;
     const caches = () => [...context.registries.values()].map(({ cache }) => cache);
     void watchConsistency({ caches, store, dispatcher, clock, log }, signal);
+  }
+
+  /** For aggregated servers, now and whenever other authorities are believed. */
+  async #publishTrust(signal: AbortSignal): Promise<void> {
+    const { client, context, basis } = this.#deps;
+    const { clock, log, options } = basis;
+    const ensure = () => {
+      const { clientCa, frontProxyCa } = context.certificates.current;
+      const { requestHeader } = options.authentication ?? {};
+      return ensureAuthenticationTrust(client, { clientCa, frontProxyCa, requestHeader, nowMs: clock.now() });
+    };
+    await ensure();
+    this.#restore([{ group: '', resource: 'configmaps', name: trustKey.name }], trustAfterMs, ensure, signal);
+    context.certificates.onChange(() => {
+      ensure().catch(error => log.error('publishing what is believed failed', { error }));
+    });
   }
 
   /** Other servers, and who looks after storage versions, know it by its lease. */

@@ -227,10 +227,14 @@ function requestAuthentication(
     ...(anonymousPaths ? { anonymousPaths } : {}),
     onRefused: error => log.info('refused a credential', { error }),
   });
-  const verify = peerVerifier({
-    clientCaPem: options.tls.clientCa,
-    ...(options.frontProxyCa ? { frontProxyCaPem: options.frontProxyCa } : {}),
-    clock,
+  const { certificates } = context;
+  const verifier = () => {
+    const { clientCa: clientCaPem, frontProxyCa: frontProxyCaPem } = certificates.current;
+    return peerVerifier({ clientCaPem, ...(frontProxyCaPem ? { frontProxyCaPem } : {}), clock });
+  };
+  let verify = verifier();
+  certificates.onChange(() => {
+    verify = verifier();
   });
   return ({ headers, rawHeaders, peer, path }) => {
     let peerCertificate: PeerCertificate | undefined;
@@ -255,14 +259,22 @@ function requestAuthentication(
   };
 }
 
-/** A connection's certificate is checked once. */
+interface Verified {
+  readonly by: VerifyPeer;
+  readonly found: PeerCertificate | CredentialError | undefined;
+}
+
+/** A connection's certificate is checked once, and again when other authorities are believed. */
 function certificateOf(peer: Exchange['peer'], verify: VerifyPeer): PeerCertificate | undefined {
-  if (peer.memo === undefined) {
+  let verified = peer.memo as Verified | undefined;
+  if (verified?.by !== verify) {
     const { certificate } = peer;
-    peer.memo = certificate ? remember(() => verify(certificate, peer.intermediates)) : null;
+    const found = certificate && remember(() => verify(certificate, peer.intermediates));
+    verified = { by: verify, found };
+    peer.memo = verified;
   }
-  if (peer.memo instanceof CredentialError) throw peer.memo;
-  return (peer.memo as PeerCertificate | null) ?? undefined;
+  if (verified.found instanceof CredentialError) throw verified.found;
+  return verified.found;
 }
 
 function remember(verify: () => PeerCertificate): PeerCertificate | CredentialError {

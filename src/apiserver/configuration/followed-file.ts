@@ -1,10 +1,11 @@
-// A configuration file that may change while the server runs: what can be read takes effect, what cannot is told and left.
+// A configuration file that may change while the server runs, with Kubernetes' metrics of its reloads.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../base/assert.ts';
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import { Followed } from './followed.ts';
 
 export interface FollowedFileOptions {
   readonly file: string;
@@ -20,61 +21,35 @@ export interface FollowedFileOptions {
   readonly everyMs?: number;
 }
 
-// Kubernetes promises a minute.
-const defaultEveryMs = 10_000;
-
 /** Looks at once a while; `check` looks now. Ends with `stop`. */
 export class FollowedFile {
   readonly #options: FollowedFileOptions;
   readonly #identity: string;
-  #seen: string;
-  #timer: Timer | undefined;
-  #checking: Promise<void> | undefined;
-  #stopped = false;
+  readonly #followed: Followed;
 
   /** `serverId`: what the metrics name the server by. */
   constructor(options: FollowedFileOptions, serverId = 'kube-apiserver') {
     this.#options = options;
-    this.#seen = options.text;
     this.#identity = hashOf(serverId);
-    this.#arm();
+    const { file, apply, text, clock, everyMs } = options;
+    const read = () => readFileSync(file, 'utf8');
+    this.#followed = new Followed({ read, apply, text, clock, everyMs, attempted: error => this.#tell(error) });
   }
 
   /** Looks for a change and waits until it has taken effect, or failed to. */
   check(): Promise<void> {
-    this.#checking ??= this.#look().finally(() => {
-      this.#checking = undefined;
-    });
-    return this.#checking;
+    return this.#followed.check();
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+    this.#followed.stop();
   }
 
-  #arm(): void {
-    if (this.#stopped) return;
-    this.#timer = this.#options.clock.after(this.#options.everyMs ?? defaultEveryMs, () => {
-      void this.check().then(() => this.#arm());
-    });
-  }
-
-  async #look(): Promise<void> {
-    const { file, apply, log, name } = this.#options;
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-      if (text === this.#seen) return;
-      this.#seen = text;
-      await apply(text);
-    } catch (error) {
-      this.#count('failure');
-      log.error(`reloading the ${name} configuration failed`, { file, error: messageOf(error) });
-      return;
-    }
-    this.#count('success');
-    log.info(`reloaded the ${name} configuration`, { file });
+  #tell(error: unknown): void {
+    const { file, log, name } = this.#options;
+    this.#count(error ? 'failure' : 'success');
+    if (error) log.error(`reloading the ${name} configuration failed`, { file, error: messageOf(error) });
+    else log.info(`reloaded the ${name} configuration`, { file });
   }
 
   #count(status: 'success' | 'failure'): void {

@@ -20,11 +20,15 @@ import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
 import { PeerIdentity } from './peer.ts';
 import { isReadableUri } from './request-uri.ts';
 
-export interface FrontOptions {
+export interface FrontCredentials {
   readonly cert: string;
   readonly key: string;
-  /** CAs whose client certificates are believed. */
-  readonly clientCa: string;
+  /** PEM of the authorities that clients are told are believed. */
+  readonly ca: readonly string[];
+}
+
+export interface FrontOptions {
+  readonly credentials: FrontCredentials;
   handle(exchange: Exchange): void;
   /** A connection did not get through TLS. */
   onHandshakeError?(): void;
@@ -37,6 +41,8 @@ export interface Front {
   accept(socket: Socket): void;
   /** Refuses new requests, lets running ones finish, cuts what is left after `graceMs`. */
   drain(): Promise<void>;
+  /** For connections that come. Throws when they cannot be used. */
+  replaceCredentials(credentials: FrontCredentials): void;
   /** Cuts every connection now. */
   destroy(): void;
   readonly tls: TlsServer;
@@ -71,6 +77,13 @@ const plainAnswer = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request
 function isStreamUpgrade(request: IncomingMessage): boolean {
   return /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? '') || /\/proxy([/?]|$)/.test(request.url ?? '');
 }
+
+const secureContext = ({ cert, key, ca }: FrontCredentials) => ({
+  cert,
+  key,
+  ca: [...ca],
+  minVersion: 'TLSv1.2' as const,
+});
 
 export function createFront(options: FrontOptions): Front {
   const sockets = new Set<TLSSocket>();
@@ -155,13 +168,10 @@ export function createFront(options: FrontOptions): Front {
   const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
 
   const tls = createTlsServer({
-    cert: options.cert,
-    key: options.key,
-    ca: options.clientCa,
+    ...secureContext(options.credentials),
     requestCert: true,
     rejectUnauthorized: false,
     ALPNProtocols: ['h2', 'http/1.1'],
-    minVersion: 'TLSv1.2',
     handshakeTimeout: 10_000,
   });
   tls.on('secureConnection', socket => {
@@ -196,6 +206,7 @@ export function createFront(options: FrontOptions): Front {
     async drain() {
       await Promise.all([...sessions].map(s => new Promise<void>(resolve => s.close(resolve))));
     },
+    replaceCredentials: credentials => tls.setSecureContext(secureContext(credentials)),
     destroy() {
       for (const s of sessions) s.destroy();
       for (const s of sockets) s.destroy();

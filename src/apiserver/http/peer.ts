@@ -6,7 +6,7 @@ export class PeerIdentity {
   readonly #socket: TLSSocket | undefined;
   readonly remoteAddress: string;
   #certificate: X509Certificate | null | undefined;
-  /** What an authenticator found out from the certificate, once a connection. */
+  /** What an authenticator found out from the certificate. */
   memo: unknown;
 
   constructor(socket: TLSSocket | undefined) {

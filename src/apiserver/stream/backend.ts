@@ -64,6 +64,11 @@ function limitConnecting(request: ClientRequest, target: HttpTarget, clock: Cloc
   });
 }
 
+/** Connections that wait for a request were made with certificates of before. */
+export function closeIdle({ freeSockets }: Agent): void {
+  for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
+}
+
 /** An error that no Status fits: only a message. */
 export const plainError = (message: string, code = 500) => new StatusError(code, '', message);
 

@@ -4,8 +4,8 @@ import { badRequest, StatusError } from '../../api/status.ts';
 import type { Node } from '../../api/type/core-v1.ts';
 import type { HttpTarget } from '../../base/http/upgrade-request.ts';
 import { type ApiContext, registryOf } from '../context.ts';
-import type { ApiServerOptions } from '../server-options.ts';
 import { isSimulatedNode } from '../simulated-node.ts';
+import { closeIdle } from './backend.ts';
 
 // Nodes' names need not resolve where the API server runs.
 const preferredAddresses = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];
@@ -18,9 +18,15 @@ export interface KubeletTargets {
   readonly agent: Agent;
 }
 
-export function kubeletTargets(context: ApiContext, kubelet: ApiServerOptions['kubelet']): KubeletTargets {
+export function kubeletTargets(context: ApiContext): KubeletTargets {
+  const { certificates } = context;
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: 0 });
   context.onShutdown.add(() => agent.destroy());
+  certificates.onChange(() => closeIdle(agent));
+  const credentials = () => {
+    const { kubeletCa: ca, kubeletClient } = certificates.current;
+    return { ...(ca ? { ca } : {}), ...kubeletClient };
+  };
   return {
     agent,
     of(nodeName, { insecure = false } = {}) {
@@ -37,7 +43,7 @@ export function kubeletTargets(context: ApiContext, kubelet: ApiServerOptions['k
         protocol: 'https:',
         host,
         port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || defaultPort,
-        tls: { ...kubelet, ...(insecure ? { rejectUnauthorized: false } : {}) },
+        tls: { ...credentials(), ...(insecure ? { rejectUnauthorized: false } : {}) },
       };
     },
   };

@@ -7,7 +7,9 @@ import { ref } from '../../api/ref.ts';
 import { apiregistrationV1, coreV1 } from '../../api/refs.ts';
 import { isForbidden, isNotFound } from '../../api/status.ts';
 import type { PodMetrics } from '../../api/type/metrics-v1beta1.ts';
-import { VirtualClock } from '../../base/clock.ts';
+import { systemClock, VirtualClock } from '../../base/clock.ts';
+import { systemRandom } from '../../base/random.ts';
+import { createCa, issueCertificate } from '../../base/x509.ts';
 import { startTestServer } from '../test-server.ts';
 
 const podMetrics = ref<PodMetrics & KubeObject>('metrics.k8s.io', 'v1beta1', 'pods', 'PodMetrics', true);
@@ -24,8 +26,15 @@ test("usage is read from a Ready node's kubelet", { timeout: 20_000 }, async () 
   const clock = new VirtualClock();
   let seconds = 100;
   let asked = 0;
-  const host = await startTestServer();
-  const tls = { cert: host.admin.certificatePem, key: host.admin.keyPem };
+  const making = { nowMs: systemClock.now(), random: systemRandom, days: 1 };
+  const ca = await createCa({ commonName: 'kubelets', ...making });
+  const { certificatePem: cert, keyPem: key } = await issueCertificate(ca, {
+    subject: { commonName: 'kubelet' },
+    ipAddresses: ['127.0.0.1'],
+    usages: 'both',
+    ...making,
+  });
+  const tls = { cert, key };
   const kubelet = createServer(tls, (request, response) => {
     asked++;
     assert.equal(request.url, '/metrics/resource');
@@ -37,11 +46,7 @@ test("usage is read from a Ready node's kubelet", { timeout: 20_000 }, async () 
   });
   await new Promise<void>(resolve => kubelet.listen(0, '127.0.0.1', resolve));
   const { port } = kubelet.address() as AddressInfo;
-  const server = await startTestServer({
-    clock,
-    // The fake kubelet's certificate names no address.
-    kubelet: { ca: host.ca, cert: tls.cert, key: tls.key, ...{ rejectUnauthorized: false } },
-  });
+  const server = await startTestServer({ clock, kubelet: { ca: ca.certificatePem, ...tls } });
   try {
     const { client: clientOf } = server.server;
     const client = clientOf({ userAgent: 'test' });
@@ -81,7 +86,6 @@ test("usage is read from a Ready node's kubelet", { timeout: 20_000 }, async () 
     });
   } finally {
     await Promise.race([server.stop(), clock.advance(60_000)]);
-    await host.stop();
     kubelet.closeAllConnections();
     kubelet.close();
   }

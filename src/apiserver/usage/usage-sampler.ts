@@ -27,7 +27,7 @@ export class UsageSampler {
   constructor(context: ApiContext, options: ApiServerOptions) {
     this.#context = context;
     this.#inProcess = options.nodeUsage ?? (() => undefined);
-    this.#kubelets = kubeletTargets(context, options.kubelet);
+    this.#kubelets = kubeletTargets(context);
   }
 
   async run(signal: AbortSignal): Promise<void> {
