@@ -105,15 +105,15 @@ const unitNs: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms:
 
 /** Nanoseconds of a Go duration, `1h30m`; throws ScalarError. Exact to 2^53. */
 export function parseDuration(text: string): number {
-  const m = /^([+-]?)((?:\d+\.?\d*|\.\d+)[a-zµμ]+)+$/i.exec(text);
+  const m = /^([+-]?)(?:(?:\d+(?:\.\d*)?|\.\d+)[a-zµμ]+)+$/i.exec(text);
   if (text === '0' || text === '+0' || text === '-0') return 0;
   if (!m) {
-    if (/^[+-]?(?:(?:\d+\.?\d*|\.\d+)[a-zµμ]+)*(?:\d+\.?\d*|\.\d+)$/i.test(text))
+    if (/^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)[a-zµμ]+)*(?:\d+(?:\.\d*)?|\.\d+)$/i.test(text))
       throw new ScalarError(`time: missing unit in duration ${quote(text)}`);
     throw new ScalarError(`time: invalid duration ${quote(text)}`);
   }
   let ns = 0;
-  for (const [, number, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)([a-zµμ]+)/gi)) {
+  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)([a-zµμ]+)/gi)) {
     const size = own(unitNs, unit!);
     if (!size) throw new ScalarError(`time: unknown unit ${quote(unit!)} in duration ${quote(text)}`);
     ns += Number(number) * size;

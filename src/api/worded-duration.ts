@@ -1,4 +1,5 @@
 // Durations in words, as the format `duration` of schemas takes them beside Go's: `3 days`, `1d2h`, `2 weeks`.
+import { isInt64 } from '../base/whole-number.ts';
 
 const nanoseconds: readonly (readonly [unit: RegExp, nanoseconds: bigint])[] = [
   [/^(ns|nano.*)$/i, 1n],
@@ -11,12 +12,29 @@ const nanoseconds: readonly (readonly [unit: RegExp, nanoseconds: bigint])[] = [
   [/^(w|wk|week.*)$/i, 604_800_000_000_000n],
 ];
 
-/** In nanoseconds: the sum of all numbers with a unit, whatever stands between them; undefined when there is none. */
+// Behind a digit no number begins: of millions of them each would be tried as the first.
+const part = /(?<!\d)(\d+)\s*([A-Za-zµ]+)/g;
+
+/**
+ * In nanoseconds: the sum of all numbers with a unit, whatever stands between them; undefined when there is none, and
+ * where one of them is no int64.
+ */
 export function wordedDuration(text: string): bigint | undefined {
   let sum: bigint | undefined;
-  for (const [, number, unit] of text.matchAll(/(\d+)\s*([A-Za-zµ]+)/g)) {
+  for (const [, number, unit] of text.matchAll(part)) {
+    const value = int64Of(number!);
+    if (value === undefined) return undefined;
     const factor = nanoseconds.find(([name]) => name.test(unit!))?.[1];
-    if (factor !== undefined) sum = (sum ?? 0n) + BigInt(number!) * factor;
+    if (factor !== undefined) sum = (sum ?? 0n) + value * factor;
   }
   return sum;
 }
+
+function int64Of(digits: string): bigint | undefined {
+  const significant = digits.replace(/^0+/, '');
+  if (significant.length > longestInt64) return undefined;
+  const value = BigInt(significant);
+  return isInt64(value) ? value : undefined;
+}
+
+const longestInt64 = 19;

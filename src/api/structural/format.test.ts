@@ -39,3 +39,21 @@ test('formats', () => {
     '1e-05',
   ]);
 });
+
+test('what a text of any length costs grows with it', () => {
+  const long = 50_000;
+  const texts: readonly [format: string, text: string][] = [
+    ['email', 'a'.repeat(long)],
+    ['email', 'a.'.repeat(long)],
+    ['email', `"${'\\\\'.repeat(long)}`],
+    ['email', `${' '.repeat(long)}<a@b> x`],
+    ['email', `${'"a" '.repeat(long)}<a@b`],
+    ['duration', '1'.repeat(long)],
+    ['duration', '1 '.repeat(long)],
+    ['duration', `${'9'.repeat(long)}s`],
+    ['hostname', 'a.'.repeat(long)],
+    ['uri', 'a'.repeat(long)],
+    ['isbn', '1-'.repeat(long)],
+  ];
+  for (const [format, text] of texts) assert.ok(!hasFormat(format, text), format);
+});

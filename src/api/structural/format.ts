@@ -83,11 +83,14 @@ const hostname = new RegExp(
   `^(${letter}(-?${letter}{0,62})?|(${letter}([a-zA-Z0-9\\-\\p{S}\\p{L}]{0,61}${letter})?\\.)+[a-zA-Z\\p{L}]{2,63})$`,
   'u',
 );
-const atom = '[^\\s()<>\\[\\]:;@\\\\,."\\x00-\\x1f\\x7f]+';
-const quoted = '"([^"\\\\]|\\\\.)*"';
-const address = `(${atom}(\\.${atom})*|${quoted})@(${atom}(\\.${atom})*|\\[[^\\[\\]]*\\])`;
+const atomic = '[^\\s()<>\\[\\]:;@\\\\,."\\x00-\\x1f\\x7f]';
+const atoms = `${atomic}+(?:\\.${atomic}+)*`;
+const quoted = '"(?:[^"\\\\]|\\\\.)*"';
+const address = `(?:${atoms}|${quoted})@(?:${atoms}|\\[[^\\[\\]]*\\])`;
+// Character by character: parts of any length in a list of any length could be told apart in countless ways.
+const phrase = `(?:(?:${atomic}|${quoted}|\\.)\\s*)*`;
 // An address alone, or in angle brackets behind the name of whose it is.
-const email = new RegExp(`^\\s*(${address}|((${atom}|${quoted}|\\.)\\s*)*<${address}>)\\s*(\\([^()]*\\)\\s*)?$`);
+const email = new RegExp(`^\\s*(?:${address}|${phrase}<${address}>)\\s*(?:\\([^()]*\\)\\s*)?$`);
 const rgb = '(0|[1-9]\\d?|1\\d\\d?|2[0-4]\\d|25[0-5])';
 const byte = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
