@@ -1,5 +1,6 @@
 // Files of one volume that would lie where others lie.
 import type { Volume, VolumeProjection } from '../../type/core-v1.ts';
+import { mostWarnings } from './warning-limit.ts';
 
 interface Placed {
   readonly path: string;
@@ -38,16 +39,34 @@ function placedBy(source: VolumeProjection): Placed[] {
   return paths.map(path => ({ path: path!, from: 'PodCertificate' }));
 }
 
-/** Each file with those before it. */
-function overlaps(files: readonly Placed[], what: string): string[] {
-  const out: string[] = [];
-  const said = ({ path, from }: Placed) => JSON.stringify(path) + (from === undefined ? '' : ` (${from})`);
-  for (const [i, file] of files.entries()) {
-    for (const before of files.slice(0, i))
-      if (covers(file.path, before.path) || covers(before.path, file.path))
-        out.push(`${what}: overlapping paths: ${said(file)} with ${said(before)}`);
-  }
-  return out;
+interface Ordered extends Placed {
+  readonly order: number;
+  readonly key: string;
 }
 
-const covers = (folder: string, path: string): boolean => path === folder || path.startsWith(`${folder}/`);
+/** Each file with those before it. */
+function overlaps(files: readonly Placed[], what: string): string[] {
+  if (files.length < 2) return [];
+  const pairs: (readonly [later: Ordered, earlier: Ordered])[] = [];
+  /** The folders that hold the file at hand, and files at its path. */
+  const above: Ordered[] = [];
+  for (const file of byFolder(files)) {
+    while (above.length && !covers(above.at(-1)!.path, file.path)) above.pop();
+    for (const other of above.slice(0, mostWarnings - pairs.length))
+      pairs.push(file.order > other.order ? [file, other] : [other, file]);
+    above.push(file);
+  }
+  const said = ({ path, from }: Placed) => JSON.stringify(path) + (from === undefined ? '' : ` (${from})`);
+  return pairs
+    .sort(([a, b], [c, d]) => a.order - c.order || b.order - d.order)
+    .map(([later, earlier]) => `${what}: overlapping paths: ${said(later)} with ${said(earlier)}`);
+}
+
+/** What lies in a folder stands right behind it. */
+const byFolder = (files: readonly Placed[]): Ordered[] =>
+  files
+    .map((file, order) => ({ ...file, order, key: file.path.replaceAll('/', '\0') }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.order - b.order));
+
+const covers = (folder: string, path: string): boolean =>
+  path.startsWith(folder) && (path.length === folder.length || path[folder.length] === '/');
