@@ -126,9 +126,19 @@ function validateIndexes(
   if (!changed('failedIndexes', 'completedIndexes') || failedIndexes === undefined) return;
   if (spec.backoffLimitPerIndex === undefined && changed('failedIndexes'))
     errors.invalid(failedAt, failedIndexes, 'cannot set non-null failedIndexes when backoffLimitPerIndex is null');
-  const completed = expandIndexes(completedIndexes);
-  const overlaps = expandIndexes(failedIndexes).some(f => completed.some(c => c[0] <= f[1] && f[0] <= c[1]));
-  if (overlaps) errors.invalid(failedAt, failedIndexes, 'failedIndexes and completedIndexes overlap');
+  if (overlap(expandIndexes(completedIndexes), expandIndexes(failedIndexes)))
+    errors.invalid(failedAt, failedIndexes, 'failedIndexes and completedIndexes overlap');
+}
+
+type Intervals = ReturnType<typeof expandIndexes>;
+
+/** Both in order, as they are where they are not malformed. */
+function overlap(completed: Intervals, failed: Intervals): boolean {
+  let at = 0;
+  return failed.some(([first, last]) => {
+    while (at < completed.length && completed[at]![1] < first) at++;
+    return at < completed.length && completed[at]![0] <= last;
+  });
 }
 
 function validateProgress(now: Job, old: Job, errors: FieldErrors): void {

@@ -361,3 +361,18 @@ for (const [spec, before, now, ...errors] of STATUSES)
     const old = stored(spec, before);
     assert.deepEqual(update(jobStrategy, { ...old, status: now }, old, ruleContext('status')).errors, errors);
   });
+
+test('finished indexes are as many as there are', () => {
+  const indexes = (first: number) => Array.from({ length: 20_000 }, (_, i) => first + 4 * i).join(',');
+  const old = stored({ completions: 80_000, completionMode: 'Indexed', backoffLimitPerIndex: 1 }, {});
+  const told = (failedIndexes: string) => {
+    const status = { completedIndexes: indexes(0), failedIndexes };
+    const { errors } = update(jobStrategy, { ...old, status }, old, ruleContext('status'));
+    return errors.map(e => e.replace(/^.*: /, ''));
+  };
+  const began = performance.now();
+  assert.deepEqual(told(indexes(2)), []);
+  assert.deepEqual(told('1-3,79997-79999'), []);
+  assert.deepEqual(told('1-3,79995-79996'), ['failedIndexes and completedIndexes overlap']);
+  assert.ok(performance.now() - began < 2000);
+});

@@ -14,6 +14,7 @@ const BINDING = path('volumeBindingMode');
 const TOPOLOGIES = path('allowedTopologies');
 
 function validateTopologies({ allowedTopologies = [] }: StorageClass, errors: FieldErrors): void {
+  const known = new Set<string>();
   for (const [i, { matchLabelExpressions = [] }] of allowedTopologies.entries()) {
     const seen = new Set<string>();
     for (const [j, { key, values }] of matchLabelExpressions.entries()) {
@@ -25,19 +26,17 @@ function validateTopologies({ allowedTopologies = [] }: StorageClass, errors: Fi
       for (const [k, value] of (values ?? []).entries())
         if (values!.indexOf(value) < k) errors.duplicate(at.child('values').index(k), value);
     }
-    const before = allowedTopologies.slice(0, i);
-    if (before.some(t => sameTopology(t.matchLabelExpressions ?? [], matchLabelExpressions)))
-      errors.duplicate(TOPOLOGIES.index(i).child('matchLabelExpressions'), '');
+    const text = topologyText(matchLabelExpressions);
+    if (known.has(text)) errors.duplicate(TOPOLOGIES.index(i).child('matchLabelExpressions'), '');
+    known.add(text);
   }
 }
 
 type Requirements = readonly { readonly key: string; readonly values: readonly string[] }[];
 
-/** In whatever order the labels and their values stand. */
-function sameTopology(a: Requirements, b: Requirements): boolean {
-  const text = (list: Requirements) => JSON.stringify(list.map(r => [r.key, [...(r.values ?? [])].sort()]).sort());
-  return text(a) === text(b);
-}
+/** The same in whatever order the labels and their values stand. */
+const topologyText = (list: Requirements): string =>
+  JSON.stringify(list.map(r => [r.key, [...(r.values ?? [])].sort()]).sort());
 
 function warnings({ allowedTopologies = [] }: StorageClass): string[] {
   return allowedTopologies.flatMap(({ matchLabelExpressions = [] }, i) =>
