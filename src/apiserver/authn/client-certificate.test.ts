@@ -4,6 +4,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
+import { systemRandom } from '../../base/random.ts';
+import { createCa, generateEcKey } from '../../base/x509.ts';
 import { caller } from '../test-caller.ts';
 import { startTestServer } from '../test-server.ts';
 import { clientCertificateAuthenticator, peerVerifier } from './client-certificate.ts';
@@ -61,3 +63,36 @@ test('a connection shows what leads to the authority, too', async () => {
     await api.stop();
   }
 });
+
+test('authorities that all sign each other do not keep the server looking', async () => {
+  const { keyPem } = generateEcKey();
+  const making = { nowMs: systemClock.now(), random: systemRandom, days: 1, commonName: 'round' };
+  const shown: X509Certificate[] = [];
+  for (let i = 0; i < 10; i++) shown.push(new X509Certificate((await createCa({ ...making, keyPem })).certificatePem));
+  const { certificatePem } = await createCa({ ...making, commonName: 'other' });
+  const verify = peerVerifier({ clientCaPem: certificatePem, clock: systemClock });
+  assert.throws(() => verify(shown[0]!, shown.slice(1)), {
+    name: 'CredentialError',
+    message: 'x509: signature check attempts limit reached while verifying certificate chain',
+  });
+});
+
+test('a certificate with lengths that nobody writes so is none', async () => {
+  const making = { nowMs: systemClock.now(), random: systemRandom, days: 1, commonName: 'odd' };
+  const ca = (await createCa(making)).certificatePem;
+  const verify = peerVerifier({ clientCaPem: ca, clock: systemClock });
+  const odd = new X509Certificate(withLongLength(new X509Certificate(ca).raw));
+  assert.throws(() => verify(odd), { name: 'CredentialError', message: 'x509: malformed certificate' });
+});
+
+/** The length of the version in eight bytes: OpenSSL reads that. */
+function withLongLength(der: Buffer): Buffer {
+  const version = der.indexOf(Buffer.of(0xa0, 3, 2, 1, 2));
+  const long = Buffer.concat([
+    der.subarray(0, version),
+    Buffer.of(0xa0, 0x88, 0, 0, 0, 0, 0, 0, 0, 3),
+    der.subarray(version + 2),
+  ]);
+  for (const at of [2, 6]) long.writeUInt16BE(long.readUInt16BE(at) + 8, at);
+  return long;
+}

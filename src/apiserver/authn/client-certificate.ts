@@ -5,12 +5,11 @@ import type { Clock } from '../../base/clock.ts';
 import {
   anyUsage,
   clientAuthUsage,
-  isSignedBy,
   type ParsedCertificate,
   parseCertificate,
   parseCertificates,
 } from '../../base/x509.ts';
-import { extensionsOf, pathLengthOf } from '../../base/x509-extension.ts';
+import { type Extension, extensionsOf, pathLengthOf } from '../../base/x509-extension.ts';
 import { type Authenticator, CredentialError, credentialIdKey, type PeerCertificate, type UserInfo } from './user.ts';
 
 const uidAttribute = '1.3.6.1.4.1.57683.2';
@@ -79,6 +78,14 @@ export function peerVerifier(options: PeerVerifierOptions): VerifyPeer {
 }
 
 const mostIntermediates = 10;
+/** As in Go: certificates that all sign each other lead on in countless ways, and anybody may show them. */
+const mostSignatureChecks = 100;
+
+class SearchTooLong extends CredentialError {
+  constructor() {
+    super('x509: signature check attempts limit reached while verifying certificate chain');
+  }
+}
 
 interface Authority {
   readonly ca: ParsedCertificate;
@@ -99,6 +106,7 @@ class PathSearch {
   readonly #authorities: readonly Authority[];
   readonly #between: readonly ParsedCertificate[];
   readonly #nowMs: number;
+  #signatureChecks = 0;
 
   constructor(authorities: readonly Authority[], between: readonly ParsedCertificate[], nowMs: number) {
     this.#authorities = authorities;
@@ -114,13 +122,13 @@ class PathSearch {
       try {
         return find();
       } catch (error) {
-        if (!(error instanceof CredentialError)) throw error;
+        if (!(error instanceof CredentialError) || error instanceof SearchTooLong) throw error;
         refusal ??= error;
         return undefined;
       }
     };
     const path = [...below, certificate];
-    const issued = (by: ParsedCertificate) => isSignedBy(certificate.certificate, by.certificate);
+    const issued = (by: ParsedCertificate) => this.#isSigned(certificate.certificate, by.certificate);
     for (const { ca, authority } of this.#authorities) {
       const found = issued(ca)
         ? attempt(() => {
@@ -138,6 +146,12 @@ class PathSearch {
     throw refusal ?? new CredentialError('x509: certificate signed by unknown authority');
   }
 
+  #isSigned(certificate: X509Certificate, by: X509Certificate): boolean {
+    if (!certificate.checkIssued(by)) return false;
+    if (++this.#signatureChecks > mostSignatureChecks) throw new SearchTooLong();
+    return certificate.verify(by.publicKey);
+  }
+
   /** `between`: how many authorities stand between this one and the client's certificate; -1 for that itself. */
   #check(
     { certificate, notBeforeMs, notAfterMs, extendedKeyUsages: usages }: ParsedCertificate,
@@ -148,11 +162,20 @@ class PathSearch {
     // Without the extension a certificate is good for everything.
     if (usages.length && !usages.some(u => u === clientAuthUsage || u === anyUsage))
       throw new CredentialError('x509: certificate specifies an incompatible key usage');
-    const extensions = extensionsOf(certificate.raw);
+    const extensions = readExtensions(certificate);
     if (extensions.some(e => e.critical && !handled.has(e.id)))
       throw new CredentialError('x509: unhandled critical extension');
     if (between > (pathLengthOf(extensions) ?? between))
       throw new CredentialError('x509: too many intermediates for path length constraint');
+  }
+}
+
+/** Throws CredentialError: other readers are not as strict. */
+function readExtensions(certificate: X509Certificate): readonly Extension[] {
+  try {
+    return extensionsOf(certificate.raw);
+  } catch {
+    throw new CredentialError('x509: malformed certificate');
   }
 }
 
