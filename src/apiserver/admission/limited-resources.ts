@@ -24,13 +24,20 @@ const limit = {
 } as const;
 const fields = { limitedResources: [limit] } as const;
 const newest: DocumentKind = { kind: 'ResourceQuotaConfiguration', versions: ['v1'], fields };
-const olderGroup = 'resourcequota.admission.k8s.io';
-const older: DocumentKind = { kind: 'Configuration', group: olderGroup, versions: ['v1beta1', 'v1alpha1'], fields };
+const older: DocumentKind = {
+  kind: 'Configuration',
+  group: 'resourcequota.admission.k8s.io',
+  versions: ['v1beta1', 'v1alpha1'],
+  fields,
+};
 
 /** Throws an error with Kubernetes' words for what is no such configuration. */
 export function readLimitedResources(text: string): readonly LimitedResource[] {
-  const kind = text.includes(olderGroup) ? older : newest;
-  const { limitedResources = [] } = readDocument<{ limitedResources?: readonly LimitedResource[] }>(text, kind);
+  const { limitedResources = [] } = readDocument<{ limitedResources?: readonly LimitedResource[] }>(
+    text,
+    newest,
+    older,
+  );
   const errors = new FieldErrors();
   for (const [i, { resource }] of limitedResources.entries())
     if (!resource) errors.required(path('limitedResources').index(i).child('resource'));

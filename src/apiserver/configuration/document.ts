@@ -33,9 +33,11 @@ const versionsOfKind: Readonly<Record<string, readonly string[]>> = {
   EncryptionConfiguration: ['v1'],
 };
 
-/** The decoded document of YAML or JSON, without nulls. Throws an error with Kubernetes' words for what is no such document. */
-export function readDocument<T>(text: string, document: DocumentKind): T {
-  const { kind, group = ownGroup, versions, fields } = document;
+/**
+ * The decoded document of YAML or JSON, without nulls. Throws an error with Kubernetes' words for what is no such document,
+ * nor one of the `older` kinds.
+ */
+export function readDocument<T>(text: string, document: DocumentKind, ...older: readonly DocumentKind[]): T {
   const parsed = text.trimStart().startsWith('{') ? parseJson(text) : readYaml(text);
   const value = parsed.value ?? {};
   if (!isPlain(value)) throw new Error(noTypeMeta(value));
@@ -44,6 +46,9 @@ export function readDocument<T>(text: string, document: DocumentKind): T {
   if (!value.kind) throw new Error(`Object 'Kind' is missing in '${shown(value, text)}'`);
   if (!value.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${shown(value, text)}'`);
   const [given, apiVersion] = [String(value.kind), String(value.apiVersion)];
+  const isOf = (d: DocumentKind) =>
+    d.kind === given && d.versions.some(version => apiVersion === `${d.group ?? ownGroup}/${version}`);
+  const { kind, group = ownGroup, versions, fields } = older.find(isOf) ?? document;
   const version = apiVersion.slice(group.length + 1);
   const kinds = { [kind]: versions, ...(group === ownGroup ? versionsOfKind : {}) };
   const known = Object.hasOwn(kinds, given) && kinds[given]!.includes(version);

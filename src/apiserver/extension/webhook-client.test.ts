@@ -123,6 +123,8 @@ test('packed answers are read, cut ones are not, and a server that is busy is as
     if (request.url!.startsWith('/packed')) {
       assert.deepEqual([request.headers.accept, request.headers['accept-encoding']], ['application/json, */*', 'gzip']);
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}'));
+    } else if (request.url!.startsWith('/large')) {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc((16 << 20) + 1, ' ')));
     } else if (request.url!.startsWith('/cut')) {
       response.writeHead(200, { 'content-length': '9' });
       response.write('{', () => response.socket!.destroy());
@@ -140,6 +142,7 @@ test('packed answers are read, cut ones are not, and a server that is busy is as
   const { caBundle, url } = extension;
   try {
     assert.deepEqual(await client.post({ url: `${url}/packed`, caBundle }, {}, 9000), { a: 1 });
+    await assert.rejects(client.post({ url: `${url}/large`, caBundle }, {}, 9000), /http: response body too large$/);
     await assert.rejects(client.post({ url: `${url}/cut`, caBundle }, {}, 9000), {
       message: 'unexpected error when reading response body. Please retry. Original error: unexpected EOF',
     });

@@ -1,8 +1,8 @@
 // Requests to servers that extend this one: admission and conversion webhooks, by URL or by service.
 
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions } from 'node:https';
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -112,7 +112,7 @@ export class WebhookClient {
   }
 
   async #identified(to: Destination): Promise<Destination> {
-    const access = this.#options.identity?.(to.host.includes(':') ? to.host : `${to.host}:443`);
+    const access = this.#options.identity?.(/:\d+$/.test(to.host) ? to.host : `${to.host}:443`);
     if (!access) return to;
     const { cert, key } = access.tls?.() ?? access;
     const authorization = await authorizationOf(access);
@@ -126,16 +126,19 @@ export class WebhookClient {
   #locate(config: WebhookClientConfig, query: string): Destination {
     const { context, dial = (a: Address) => a } = this.#options;
     const ca = config.caBundle ? { ca: Buffer.from(config.caBundle, 'base64').toString() } : {};
-    const at = (address: Address, servername: string, url: string, path: string): Destination => ({
-      target: {
-        protocol: 'https:',
-        ...dial(address),
-        tls: { ...ca, ...(isIP(servername) ? {} : { servername }) },
-      },
-      url,
-      path: cleanPath(path) + query,
-      host: address.port === 443 ? servername : `${servername}:${address.port}`,
-    });
+    const at = (address: Address, servername: string, url: string, path: string): Destination => {
+      const named = isIPv6(servername) ? `[${servername}]` : servername;
+      return {
+        target: {
+          protocol: 'https:',
+          ...dial(address),
+          tls: { ...ca, ...(isIP(servername) ? {} : { servername }) },
+        },
+        url,
+        path: cleanPath(path) + query,
+        host: address.port === 443 ? named : `${named}:${address.port}`,
+      };
+    };
     if (config.service) {
       const { namespace, name, port = 443, path = '/' } = config.service;
       const found = resolveService(context, { namespace, name, port });
@@ -211,7 +214,7 @@ export class WebhookClient {
         const early = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code!);
         reject(Object.assign(error, { reused: early }));
       });
-      request.once('response', response => receive(response, request).then(resolve, reject));
+      request.once('response', response => receive(response).then(resolve, reject));
       request.end(body);
     });
   }
@@ -230,7 +233,7 @@ const mostRepeats = 10;
 const mayComeAgain = ({ code, retryAfter }: Answer): boolean =>
   (code === 429 || code >= 500) && /^[0-9]{1,9}$/.test(retryAfter);
 
-async function receive(response: IncomingMessage, request: ClientRequest): Promise<Answer> {
+async function receive(response: IncomingMessage): Promise<Answer> {
   const { statusCode: code = 0, headers } = response;
   const zipped = headers['content-encoding'] === 'gzip';
   const chunks: Buffer[] = [];
@@ -244,7 +247,7 @@ async function receive(response: IncomingMessage, request: ClientRequest): Promi
   } catch {
     throw unread('unexpected error when reading response body. Please retry. Original error: unexpected EOF');
   }
-  if (size > maxAnswerBytes) request.destroy(new Error('http: response body too large'));
+  if (size > maxAnswerBytes) throw new Error('http: response body too large');
   const { 'content-type': type = '', 'retry-after': retryAfter = '' } = headers;
   return { code, type, retryAfter, body: Buffer.concat(chunks) };
 }

@@ -58,8 +58,42 @@ test('a webhook is told who asks', async () => {
 
 test('the configuration names a file, in either of its versions', () => {
   const read = (kind: string, version: string) =>
-    readWebhookAdmission(`kind: ${kind}\napiVersion: apiserver.config.k8s.io/${version}\nkubeConfigFile: /k\n`);
+    readWebhookAdmission(
+      `# Was apiserver.config.k8s.io/v1alpha1.\nkind: ${kind}\napiVersion: apiserver.config.k8s.io/${version}\nkubeConfigFile: /k\n`,
+    );
   assert.equal(read('WebhookAdmissionConfiguration', 'v1'), '/k');
   assert.equal(read('WebhookAdmission', 'v1alpha1'), '/k');
   assert.throws(() => read('WebhookAdmission', 'v1'), /no kind "WebhookAdmission" is registered/);
+});
+
+test('an address of version 6 has a port like others', async () => {
+  const context = {
+    ...{ clock: new VirtualClock(), random: seededRandom(1), onShutdown: new Set<() => void>() },
+    counts: new ServerCounts(createMetrics()),
+  };
+  const hosts: (string | undefined)[] = [];
+  const extension = await startTestExtension((request, response) => {
+    hosts.push(request.headers.host);
+    response.end('{}');
+  });
+  const { hostname, port } = new URL(extension.url);
+  const asked: string[] = [];
+  const client = new WebhookClient({
+    context: context as unknown as ApiContext,
+    userAgent: 'test',
+    dial: () => ({ host: hostname, port: Number(port) }),
+    identity: hostPort => {
+      asked.push(hostPort);
+      return undefined;
+    },
+  });
+  const { caBundle } = extension;
+  try {
+    for (const url of ['https://[::1]/', 'https://[::1]:8443/']) await client.post({ url, caBundle }, {}, 1000);
+    assert.deepEqual(hosts, ['[::1]', '[::1]:8443']);
+    assert.deepEqual(asked, ['[::1]:443', '[::1]:8443']);
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
 });

@@ -9,12 +9,12 @@ export type WebhookIdentity = (hostPort: string) => ClusterAccess | undefined;
 
 /** The file a WebhookAdmissionConfiguration names; undefined when none. */
 export function readWebhookAdmission(text: string): string | undefined {
-  const isOld = text.includes('apiserver.config.k8s.io/v1alpha1');
-  const { kubeConfigFile } = readDocument<{ kubeConfigFile?: string }>(text, {
-    kind: isOld ? 'WebhookAdmission' : 'WebhookAdmissionConfiguration',
-    versions: [isOld ? 'v1alpha1' : 'v1'],
-    fields: { kubeConfigFile: 'string' },
-  });
+  const fields = { kubeConfigFile: 'string' } as const;
+  const { kubeConfigFile } = readDocument<{ kubeConfigFile?: string }>(
+    text,
+    { kind: 'WebhookAdmissionConfiguration', versions: ['v1'], fields },
+    { kind: 'WebhookAdmission', versions: ['v1alpha1'], fields },
+  );
   return kubeConfigFile || undefined;
 }
 
