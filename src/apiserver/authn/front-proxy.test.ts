@@ -8,6 +8,8 @@ import { systemClock } from '../../base/clock.ts';
 import { systemRandom } from '../../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate } from '../../base/x509.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
+import { frontProxyAuthenticator } from './front-proxy.ts';
+import type { PeerCertificate, UserInfo } from './user.ts';
 
 let api: TestServer;
 let proxy: CertificateAndKey;
@@ -50,4 +52,19 @@ test('each line of a header of a front proxy is a group, commas and all', async 
   } finally {
     session.close();
   }
+});
+
+test('what is known besides may be named as every object knows it', () => {
+  const user = frontProxyAuthenticator().authenticate({
+    headers: Object.assign(Object.create(null), {
+      'x-remote-user': ['ann'],
+      'x-remote-extra-constructor': ['a'],
+      'x-remote-extra-__proto__': ['b'],
+    }),
+    peerCertificate: { authority: 'frontProxy', commonName: 'proxy' } as PeerCertificate,
+  }) as UserInfo;
+  assert.deepEqual(Object.entries(user.extra!), [
+    ['constructor', ['a']],
+    ['__proto__', ['b']],
+  ]);
 });

@@ -60,14 +60,13 @@ function extraOf(
   headers: AuthnRequest['headers'],
   prefixes: readonly string[],
 ): Record<string, readonly string[]> | undefined {
-  let extra: Record<string, readonly string[]> | undefined;
+  const extra = new Map<string, readonly string[]>();
   for (const [header, value] of Object.entries(headers)) {
     for (const prefix of prefixes) {
       if (!header.startsWith(prefix)) continue;
-      extra ??= {};
       const key = percentDecoded(header.slice(prefix.length));
-      extra[key] = [...(extra[key] ?? []), ...valuesOf(value)];
+      extra.set(key, [...(extra.get(key) ?? []), ...valuesOf(value)]);
     }
   }
-  return extra;
+  return extra.size ? Object.fromEntries(extra) : undefined;
 }

@@ -45,8 +45,10 @@ const zeroSeconds = -62_135_596_800;
 const secondsOf = (value: unknown): number | undefined =>
   (value ?? undefined) === undefined ? undefined : Math.trunc(Number(value));
 
+const longestMs = 8.64e15;
+
 const goTime = (seconds: number): string => {
-  const date = new Date(Math.min(seconds * 1000, 8.64e15));
+  const date = new Date(Math.max(-longestMs, Math.min(seconds * 1000, longestMs)));
   return `${date.toISOString().replace('T', ' ').slice(0, -5)} +0000 UTC`;
 };
 
