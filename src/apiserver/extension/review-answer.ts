@@ -6,9 +6,9 @@ import { noTypeMeta } from '../body-format.ts';
 import { groupVersionOf, notRegistered, unreadableKind } from '../body-kind.ts';
 
 export interface ReviewKind {
-  readonly group: 'authentication.k8s.io' | 'authorization.k8s.io';
-  readonly version: 'v1' | 'v1beta1';
-  readonly kind: 'SubjectAccessReview' | 'TokenReview';
+  readonly group: 'authentication.k8s.io' | 'authorization.k8s.io' | 'imagepolicy.k8s.io';
+  readonly version: 'v1' | 'v1beta1' | 'v1alpha1';
+  readonly kind: 'SubjectAccessReview' | 'TokenReview' | 'ImageReview';
 }
 
 /** An answer that does not say what it is is what was asked for. Throws an error in Go's words. */
@@ -24,7 +24,9 @@ export function readReview<T>(answer: unknown, { group, version, kind }: ReviewK
     if (!isKnown(apiVersion, given)) throw new Error(notRegistered(given, apiVersion));
     throw new Error(`converting (${of.version}.${given}) to (${version}.${kind}): unknown conversion`);
   }
-  const fault = faultIn(`io.k8s.api.${group.split('.', 1)}.v1.${kind}`, answer);
+  // Of v1beta1 nothing that is read differs.
+  const described = version === 'v1beta1' ? 'v1' : version;
+  const fault = faultIn(`io.k8s.api.${group.split('.', 1)}.${described}.${kind}`, answer);
   if (fault) throw new Error(fault);
   return answer as T;
 }

@@ -120,3 +120,21 @@ test('the configuration is checked', () => {
   assert.throws(() => read('ttl: 1'), /unknown field "imagePolicy.ttl"/);
   assert.throws(() => readImagePolicy('{}'), /imagePolicy.kubeConfigFile: Required value/);
 });
+
+test('an answer that is no review of images allows nothing', async () => {
+  const refusals: readonly [answer: unknown, why: string][] = [
+    [
+      { status: { allowed: 'false' } },
+      'json: cannot unmarshal string into Go struct field ImageReviewStatus.status.allowed of type bool',
+    ],
+    [
+      { kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1', status: { allowed: true } },
+      'converting (v1.TokenReview) to (v1alpha1.ImageReview): unknown conversion',
+    ],
+    [[], "couldn't get version/kind; json parse error: json: cannot unmarshal array"],
+  ];
+  for (const [answer, why] of refusals) {
+    const { refused } = await reviewed({}, () => answer).admit(pod());
+    assert.ok(refused.includes(why), refused);
+  }
+});

@@ -8,6 +8,7 @@ import type { ImageReviewSpec, ImageReviewStatus } from '../../../api/type/image
 import { messageOf } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { Lru } from '../../../client/lru.ts';
+import { type ReviewKind, readReview } from '../../extension/review-answer.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
 
 export interface ImagePolicy {
@@ -61,6 +62,7 @@ export interface ImagePolicyDeps {
   readonly clock: Clock;
 }
 
+const kindOfReview: ReviewKind = { group: 'imagepolicy.k8s.io', version: 'v1alpha1', kind: 'ImageReview' };
 const timeoutMs = 30_000;
 const mostKept = 1024;
 const auditPrefix = 'imagepolicywebhook.image-policy.k8s.io/';
@@ -73,15 +75,16 @@ export function imagePolicyWebhook({ policy, post, clock }: ImagePolicyDeps): Ad
     const key = JSON.stringify(spec);
     const known = kept.get(key);
     if (known && known.untilMs > clock.monotonic()) return known.status;
+    const { kind, group, version } = kindOfReview;
     const body = {
-      kind: 'ImageReview',
-      apiVersion: 'imagepolicy.k8s.io/v1alpha1',
+      kind,
+      apiVersion: `${group}/${version}`,
       metadata: {},
       spec,
       status: { allowed: false },
     };
-    const answer = (await post(body, timeoutMs, policy.retryMs)) as { status?: ImageReviewStatus } | null;
-    const status = answer?.status ?? {};
+    const answer = await post(body, timeoutMs, policy.retryMs);
+    const status = readReview<{ readonly status?: ImageReviewStatus }>(answer, kindOfReview).status ?? {};
     const forMs = status.allowed ? policy.allowMs : policy.denyMs;
     if (forMs > 0) kept.set(key, { status, untilMs: clock.monotonic() + forMs });
     return status;
