@@ -167,6 +167,11 @@ test('words complaints about values as Kubernetes does', () => {
     'spec.count: Invalid value: 0: factor MultipleOf declared for spec.count must be positive: 0',
     'spec.count: Invalid value: 1000001: spec.count in body should be less than or equal to 1000000',
   ]);
+  // Nor is one that JavaScript has no number for a fault of ours.
+  assert.deepEqual(
+    validate(spec({ n: { type: 'integer', multipleOf: 0.5 } }), { spec: { n: 9_007_199_254_740_993n } }),
+    ['spec.n: Invalid value: 9007199254740993: spec.n in body should be a multiple of 0.5'],
+  );
   assert.deepEqual(check({ cron: '1', mode: 'c' }), ['spec.mode: Unsupported value: "c": supported values: "a", "b"']);
   assert.deepEqual(check({ cron: '1', size: 'abcd' }), ['spec.size: Too long: may not be more than 3 bytes']);
   assert.deepEqual(check({ cron: '1', size: 'a' }), [

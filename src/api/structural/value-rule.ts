@@ -311,9 +311,9 @@ function lengthOf(text: string): number {
 }
 
 function isMultiple(value: number | bigint, of: number): boolean {
-  if (typeof value === 'bigint') return value % BigInt(of) === 0n;
-  if (Number.isSafeInteger(value)) return value % of === 0;
-  const ratio = value / of;
+  if (typeof value === 'bigint' && Number.isInteger(of)) return value % BigInt(of) === 0n;
+  if (Number.isSafeInteger(value)) return Number(value) % of === 0;
+  const ratio = Number(value) / of;
   if (Number.isInteger(ratio)) return Number.isSafeInteger(ratio);
   const whole = Math.trunc(ratio);
   // What JavaScript could not tell from a whole number is one.
