@@ -3,19 +3,15 @@ import { parseExactJson } from '../base/whole-number.ts';
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { valueElement } from './field-set.ts';
 import { goText } from './patch/go-text.ts';
-import { textOf } from './patch/plain.ts';
+import { isPlain, type Plain, textOf } from './patch/plain.ts';
 import type { LeafShape } from './shape.ts';
 import { StatusError } from './status.ts';
-
-type Plain = Record<string, unknown>;
 
 export interface CheckRequest {
   readonly shape: Shape;
   readonly config: Plain;
   readonly apiVersion: string;
 }
-
-const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /** Throws StatusError 500, as Kubernetes does, with every path that does not fit, in Kubernetes' words. */
 export function checkConfiguration({ shape, config, apiVersion }: CheckRequest): void {

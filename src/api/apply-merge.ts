@@ -1,10 +1,7 @@
 // Merging an applied configuration into a live object, and taking out what its applier no longer states.
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { type FieldSet, isMember, valueElement } from './field-set.ts';
-
-type Plain = Record<string, unknown>;
-
-const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
+import { isPlain, type Plain } from './patch/plain.ts';
 
 const deduced: Shape = { kind: 'deduced' };
 const leaf: Shape = { kind: 'leaf' };

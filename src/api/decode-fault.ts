@@ -1,6 +1,7 @@
 // Finds what is wrong with a value that does not fit its type, and says it as Kubernetes does. Slow; only for faults.
 import { own } from '../base/own.ts';
 import { isInt64 } from '../base/whole-number.ts';
+import { isPlain } from './patch/plain.ts';
 import { parseQuantity, QuantityError, quantityFormatError } from './quantity.ts';
 import { canonicalBase64, canonicalMicroTime, canonicalTime, parseDuration, ScalarError } from './scalar.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
@@ -54,7 +55,7 @@ class Walk {
   readonly unknown: string[] = [];
 
   struct(typeName: string, value: unknown, goPath: string, path: string): void {
-    if (!isObject(value)) return;
+    if (!isPlain(value)) return;
     const schema = schemaOf(typeName);
     for (const [name, child] of Object.entries(value)) {
       const field = schema.byName.get(name);
@@ -73,7 +74,7 @@ class Walk {
 
   #value(type: TypeRef, value: unknown, at: Place): void {
     if (type.kind === 'struct') {
-      if (isObject(value)) this.struct(type.name, value, at.goPath, at.path);
+      if (isPlain(value)) this.struct(type.name, value, at.goPath, at.path);
       else this.#mismatch(type, value, at);
     } else if (type.kind === 'list') {
       if (!Array.isArray(value)) {
@@ -83,7 +84,7 @@ class Walk {
       for (const [i, item] of value.entries())
         if (item !== null) this.#value(type.item, item, { ...at, path: `${at.path}[${i}]` });
     } else if (type.kind === 'map') {
-      if (!isObject(value)) {
+      if (!isPlain(value)) {
         this.#mismatch(type, value, at);
         return;
       }
@@ -181,9 +182,6 @@ function fits(scalar: string, value: unknown): boolean {
       return true;
   }
 }
-
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isNumber = (value: unknown): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
 

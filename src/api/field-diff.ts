@@ -1,7 +1,7 @@
 // Which fields an object has, and which differ between two, by the list and map types of the schema.
 import { own } from '../base/own.ts';
 import { type FieldSet, keyElement, leaf, nodeOf, valueElement } from './field-set.ts';
-import { equalJson } from './patch/plain.ts';
+import { equalJson, isPlain, type Plain } from './patch/plain.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
 import type { ListShape, MapShape, Shape } from './shape.ts';
 
@@ -12,8 +12,6 @@ export interface FieldDiff {
   readonly changed: FieldSet | undefined;
   readonly removed: FieldSet | undefined;
 }
-
-type Plain = Record<string, unknown>;
 
 const wholeShape: Shape = { kind: 'leaf' };
 const deducedShape: Shape = { kind: 'deduced' };
@@ -89,8 +87,6 @@ const scalarShapes: Readonly<Record<string, Shape>> = {
   Quantity: anyScalar,
   IntOrString: anyScalar,
 };
-
-const isPlain = (v: unknown): v is Plain => typeof v === 'object' && v !== null && !Array.isArray(v);
 
 function isEmptyPlain(v: unknown): boolean {
   if (v === undefined || v === null) return true;

@@ -2,7 +2,7 @@
 
 import { applyDefaults, NumberTooLarge, normalize, strictErrors, unrecognized } from '../api/decode.ts';
 import type { KubeObject, Mutable } from '../api/meta.ts';
-import { textOf } from '../api/patch/plain.ts';
+import { isPlain, textOf } from '../api/patch/plain.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, StatusError } from '../api/status.ts';
@@ -61,7 +61,7 @@ export function decodeDraft(
 function objectIn(decoded: DecodedBody, kind: string, body: Uint8Array): object {
   // Null is an object without fields.
   const value = decoded.value ?? {};
-  const wrong = isObject(value) ? unreadableKind(value) : noTypeMeta(value);
+  const wrong = isPlain(value) ? unreadableKind(value) : noTypeMeta(value);
   if (wrong) throw unrecognized(kind, wrong, body);
   return value as object;
 }
@@ -160,7 +160,7 @@ const otherVersion = (target: Target, given: string): StatusError =>
   );
 
 export function checkKind(target: Target, value: unknown): void {
-  if (!isObject(value)) {
+  if (!isPlain(value)) {
     throw badRequest(`the object provided is unrecognized (must be of type ${target.kind}): ${noTypeMeta(value)}`);
   }
   const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown };
@@ -176,9 +176,6 @@ export function checkKind(target: Target, value: unknown): void {
   if (!why) throw otherVersion(target, said.apiVersion);
   throw badRequest(`${said.kind} in version ${quote(version)} cannot be handled as a ${target.kind}: ${why}`);
 }
-
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function cannotBeHandled(target: Target, why: string): StatusError {
   return badRequest(`${target.kind} in version "${target.version}" cannot be handled as a ${target.kind}: ${why}`);

@@ -14,7 +14,7 @@ export interface LogRotationOptions {
   readonly log: Log;
   readonly maxBytes: number;
   readonly maxFiles: number;
-  /** Between two looks; default 10 seconds. */
+  /** Between two looks. */
   readonly everyMs: number;
 }
 

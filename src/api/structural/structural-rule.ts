@@ -295,7 +295,7 @@ function checkImplicitDefaults(schema: JSONSchemaProps, at: FieldPath, errors: F
   }
 }
 
-const eitherType = [{ type: 'integer' }, { type: 'string' }];
+export const eitherType = [{ type: 'integer' }, { type: 'string' }];
 
 /** Where what is a number or a text may say once more that it is. */
 function typedAlternatives({ anyOf, allOf }: JSONSchemaProps): readonly JSONSchemaProps[] {

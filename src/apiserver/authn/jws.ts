@@ -1,5 +1,6 @@
 // JSON Web Signatures, as much as service account tokens need: compact form, RS256 and ES256/384/512.
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { isPlain } from '../../api/patch/plain.ts';
 import { CredentialError } from './user.ts';
 
 export interface JsonWebKeySet {
@@ -52,14 +53,12 @@ export function decodeJws(token: string): Jws | undefined {
   if (parts.length !== 3) return undefined;
   try {
     const [header, claims] = parts.slice(0, 2).map(p => JSON.parse(Buffer.from(p, 'base64url').toString('utf8')));
-    if (!isRecord(header) || !isRecord(claims)) return undefined;
+    if (!isPlain(header) || !isPlain(claims)) return undefined;
     return { header, claims };
   } catch {
     return undefined;
   }
 }
-
-const isRecord = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /** Signs and checks tokens of service accounts. */
 export interface TokenSigner {

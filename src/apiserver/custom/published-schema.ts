@@ -1,6 +1,7 @@
 // The schema of a custom kind as OpenAPI documents show it.
 import { equalJson, isPlain } from '../../api/patch/plain.ts';
 import type { CustomForm } from '../../api/structural/custom-form.ts';
+import { eitherType } from '../../api/structural/structural-rule.ts';
 
 type Json = Record<string, unknown>;
 
@@ -33,8 +34,6 @@ export const typeMeta: Json = {
 };
 
 const makeVersion3 = (schema: Json): Json => withTypeMeta(withEmbedded(withEitherType(schema), 3), 3);
-
-const eitherType = [{ type: 'integer' }, { type: 'string' }];
 
 /** What may be a number or a text says so in words that every client knows. */
 function withEitherType(schema: Json): Json {
