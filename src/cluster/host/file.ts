@@ -1,31 +1,89 @@
 import {
   closeSync,
+  fchownSync,
   fsyncSync,
-  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
-  writeSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts';
 
-/** Replaces a file in one step: readers see the old text or the new, also after a crash. */
+/**
+ * Replaces a file in one step: readers see the old text or the new, also after a crash or on a full disk. The file stays
+ * its owner's: root writes the kubeconfig of the user who asked by sudo. Throws FileError.
+ */
 export function writeFileAtomic(path: string, text: string, mode = 0o600): void {
-  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
-  const fd = openSync(temporary, 'w', mode);
+  makeDirectory(dirname(path));
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(temporary, 'w', mode);
+    try {
+      // To the last byte: a disk that gets full takes a part and says so only then.
+      writeFileSync(fd, text);
+      keepOwner(fd, path);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    removeIfAble(temporary);
+    throw new FileError('writing', path, error);
   }
-  renameSync(temporary, path);
 }
+
+function keepOwner(fd: number, path: string): void {
+  const before = process.getuid?.() === 0 ? statSync(path, { throwIfNoEntry: false }) : undefined;
+  if (before) fchownSync(fd, before.uid, before.gid);
+}
+
+function removeIfAble(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // What kept it from being written keeps it from being removed; the first error is the one to tell.
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new FileError('making directory', path, error);
+  }
+}
+
+/** What failed with which file, and what to do; `code` is the system's. */
+export class FileError extends Error {
+  override name = 'FileError';
+  readonly code: string | undefined;
+
+  constructor(doing: string, path: string, cause: unknown) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    super(`${doing} ${path}: ${reasons[code ?? ''] ?? message}`, { cause });
+    this.code = code;
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; make room there',
+  EDQUOT: "this user's share of the disk is used up; make room there",
+  EACCES: 'this user may not; change the rights of the file or its directory',
+  EPERM: 'this user may not; change the rights of the file or its directory',
+  EROFS: 'it lies on a file system that cannot be written; choose another place',
+  EEXIST: 'a file of that name is in the way; remove it or choose another place',
+  EISDIR: 'it is a directory, not a file',
+  ENOTDIR: 'a part of its path is a file, not a directory',
+  ENAMETOOLONG: 'the path is too long; choose a shorter one',
+};
 
 /** Removes what processes that were killed while writing or locking the file left beside it. */
 export function removeDeadTemporaries(path: string): void {
@@ -41,7 +99,7 @@ export function readIfThere(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw new FileError('reading', path, error);
   }
 }
 
@@ -61,38 +119,51 @@ export interface LockOwner extends ProcessIdentity {
   readonly what: string;
 }
 
-/** Takes a lock file or throws LockedError; a dead owner's lock is taken over. Returns the release. Lock files of other programs are respected. */
+/**
+ * Takes a lock or throws LockedError; a dead owner's lock is taken over. Returns the release. Lock files of other programs
+ * are respected. The lock is a symbolic link that leads nowhere and whose text names the owner: it appears with its text,
+ * and also on a full disk.
+ */
 export function lockFile(path: string, what: string): () => void {
-  mkdirSync(dirname(path), { recursive: true });
   const own: LockOwner = { ...identityOf(process.pid)!, what };
-  const temporary = `${path}.${process.pid}.${lockCount++}.tmp`;
   const text = JSON.stringify(own);
-  writeFileAtomic(temporary, text);
-  try {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        // A link appears with its contents, so nobody ever reads a half-written lock.
-        linkSync(temporary, path);
-        return () => {
-          if (readIfThere(path) === text) rmSync(path, { force: true });
-        };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      }
-      const found = readIfThere(path);
-      const owner = parseOwner(found);
-      // Not one of ours (kubectl's are empty): nobody can tell whether its owner lives.
-      if (found !== undefined && !owner) throw new LockedError(path, { pid: 0, start: '', what: '' });
-      if (owner && isAlive(owner)) throw new LockedError(path, owner);
-      if (attempt > 10) throw new Error(`taking lock ${path}: its owner is dead, but the file cannot be replaced`);
-      takeAway(path, `${temporary}.dead`);
-    }
-  } finally {
-    rmSync(temporary, { force: true });
+  makeDirectory(dirname(path));
+  for (let attempt = 0; ; attempt++) {
+    if (makeLock(path, text))
+      return () => {
+        if (readLock(path) === text) rmSync(path, { force: true });
+      };
+    const found = readLock(path);
+    const owner = parseOwner(found);
+    // Not one of ours (kubectl's are empty): nobody can tell whether its owner lives.
+    if (found !== undefined && !owner) throw new LockedError(path, { pid: 0, start: '', what: '' });
+    if (owner && isAlive(owner)) throw new LockedError(path, owner);
+    if (attempt > 10) throw new Error(`taking lock ${path}: its owner is dead, but the file cannot be replaced`);
+    takeAway(path, `${path}.${process.pid}.tmp`);
   }
 }
 
-let lockCount = 0;
+/** False when there is one. */
+function makeLock(path: string, text: string): boolean {
+  try {
+    symlinkSync(text, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new FileError('taking lock', path, error);
+  }
+}
+
+/** True when somebody has the lock, alive or dead. */
+export const isLocked = (path: string): boolean => readLock(path) !== undefined;
+
+function readLock(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EINVAL' ? readIfThere(path) : undefined;
+  }
+}
 
 // Moves a dead owner's lock aside; puts it back when somebody alive was quicker.
 function takeAway(path: string, aside: string): void {
@@ -101,14 +172,11 @@ function takeAway(path: string, aside: string): void {
   } catch {
     return;
   }
-  const owner = parseOwner(readIfThere(aside));
-  try {
-    if (owner && isAlive(owner)) linkSync(aside, path);
-  } catch {
-    // A third one has it now; the loop looks again.
-  } finally {
-    rmSync(aside, { force: true });
-  }
+  const text = readLock(aside);
+  const owner = parseOwner(text);
+  // Where a third one has it now, the loop looks again.
+  if (text && owner && isAlive(owner)) makeLock(path, text);
+  rmSync(aside, { force: true });
 }
 
 function parseOwner(text: string | undefined): LockOwner | undefined {
