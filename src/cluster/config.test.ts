@@ -52,14 +52,28 @@ test('errors name the field', () => {
       'spec: {network: {podCIDR: 10.0.0.0}}',
       /spec\.network\.podCIDR: Invalid value: "10\.0\.0\.0": must be an IPv4 CIDR/,
     ],
+    [
+      'spec: {ports: [{hostPort: 80, nodePort: 1, hostAddress: "::1"}]}',
+      /spec\.ports\[0\]\.hostAddress: Invalid value: "::1": must be an IPv4 address of this machine$/,
+    ],
+    ['spec: {ports: [80]}', /is invalid: spec\.ports\[0\]: Invalid value: 80: must be a map$/],
     ['spec: [1]', /spec: Invalid value: \[1\]: must be a map/],
     ['spec: {nodes: 0, kubelet: {maxPods: 0}}', /is invalid: \n\* spec\.nodes: .*\n\* spec\.kubelet\.maxPods/],
     ['spec: {a: 1\n', /reading c\.yaml: .* at line 4, column 1$/],
+    ['---\na: b\n', /^reading c\.yaml: it holds several documents, where one is read$/],
+    ['spec: *a\n', /^reading c\.yaml: Unresolved alias/],
   ];
   for (const [text, expected] of cases)
     assert.throws(() => parse(text), { name: 'ConfigError', message: expected }, text);
   assert.throws(() => parseConfig('kind: Pod\napiVersion: v1', 'c.yaml'), /no kind "Pod" in version "v1": want/);
   assert.throws(() => parseConfig('', 'c.yaml'), /must hold one/);
+  assert.deepEqual(parseConfig(`---\n${head}spec: {nodes: 2}\n---\n# no more\n`, 'c.yaml'), { nodes: 2 });
+});
+
+test('aliases that multiply are refused by the file', () => {
+  const levels = Array.from({ length: 9 }, (_, i) => `b${i}: &a${i + 1} [${Array(10).fill(`*a${i}`)}]`);
+  const text = `${head}a: &a0 [x]\n${levels.join('\n')}\n`;
+  assert.throws(() => parseConfig(text, 'c.yaml'), { name: 'ConfigError', message: /^reading c\.yaml: .*alias/ });
 });
 
 test('port mappings', () => {

@@ -1,13 +1,15 @@
 // The file of `k8ts up --config`: kind ClusterConfiguration of k8ts.dev/v1alpha1, and what flags make of it.
+import { isIPv4 } from 'node:net';
 import { isAbsolute } from 'node:path';
-import { parseDocument } from 'yaml';
 import { featureGates } from '../api/feature-gates.ts';
-import { FieldErrors, type FieldPath, path } from '../api/field-error.ts';
+import { type FieldPath, path } from '../api/field-error.ts';
 import { builtinResources } from '../api/resource.ts';
 import { parseDuration } from '../api/scalar.ts';
 import { servedResources } from '../apiserver/runtime-config.ts';
 import { messageOf } from '../base/assert.ts';
 import { type ApiServerFiles, apiServerFields, type FieldKind } from './api-server-fields.ts';
+import { type NetworkConfig, readNetwork } from './config-network.ts';
+import { ConfigError, isMap, Reader, readDocument } from './config-reader.ts';
 import { type KubeletFiles, kubeletFileNames } from './kubelet-files.ts';
 import { maxLabNodes } from './lab/kernel/lab-plan.ts';
 import type { SchedulerFiles } from './scheduler-settings.ts';
@@ -73,9 +75,10 @@ export const defaultConfig: ClusterConfig = {
   maxPods: 110,
 };
 
-/** What the file says that it must not; worded like the API server's answer. */
-export class ConfigError extends Error {
-  override name = 'ConfigError';
+/** The pods' network: a larger one than usual where nobody chose it and the nodes are many. */
+export function podCidrOf(config: ClusterConfig): string {
+  const many = config.simulate && config.nodes > 250 && config.podCidr === defaultConfig.podCidr;
+  return many ? podCidrOfMany : config.podCidr;
 }
 
 /** Why `name` cannot be a cluster's name; undefined when it can. */
@@ -88,10 +91,7 @@ export function badClusterName(name: string): string | undefined {
 
 /** Reads the file's text; `source` names it in errors. */
 export function parseConfig(text: string, source: string): Partial<ClusterConfig> {
-  const document = parseDocument(text, { uniqueKeys: true });
-  const broken = document.errors[0];
-  if (broken) throw new ConfigError(`reading ${source}: ${broken.message.split('\n')[0]!.replace(/:$/, '')}`);
-  const value: unknown = document.toJS();
+  const value = readDocument(text, source);
   if (!isMap(value))
     throw new ConfigError(`reading ${source}: it must hold one ${configApiVersion} ClusterConfiguration`);
   if (value.apiVersion !== configApiVersion || value.kind !== 'ClusterConfiguration')
@@ -103,54 +103,6 @@ export function parseConfig(text: string, source: string): Partial<ClusterConfig
   const config = readRoot(reader, value);
   reader.finish(source, typeof config.name === 'string' ? config.name : '');
   return config;
-}
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Takes fields out of a map with their types checked; what nobody took is unknown. */
-class Reader {
-  readonly errors = new FieldErrors();
-  readonly #unknown: string[] = [];
-
-  map(value: unknown, at: FieldPath, known: readonly string[]): Record<string, unknown> {
-    if (value === undefined || value === null) return {};
-    if (!isMap(value)) {
-      this.errors.typeInvalid(at, value, 'must be a map');
-      return {};
-    }
-    for (const key of Object.keys(value)) if (!known.includes(key)) this.#unknown.push(`${at}` ? `${at}.${key}` : key);
-    return value;
-  }
-
-  typed<T>(value: unknown, at: FieldPath, type: 'string' | 'number' | 'boolean'): T | undefined {
-    if (value === undefined || value === null) return undefined;
-    if (typeof value === type) return value as T;
-    this.errors.typeInvalid(at, value, `must be a ${type}`);
-    return undefined;
-  }
-
-  integer(value: unknown, at: FieldPath, min: number, max: number): number | undefined {
-    const n = this.typed<number>(value, at, 'number');
-    if (n === undefined) return undefined;
-    if (Number.isInteger(n) && n >= min && n <= max) return n;
-    this.errors.invalid(at, n, `must be between ${min} and ${max}, inclusive`);
-    return undefined;
-  }
-
-  finish(source: string, name: string): void {
-    if (this.#unknown.length) {
-      const list = this.#unknown.map(f => `unknown field ${JSON.stringify(f)}`).join(', ');
-      throw new ConfigError(`reading ${source}: strict decoding error: ${list}`);
-    }
-    const { list } = this.errors;
-    if (list.length === 0) return;
-    const said = list.map(e => `${e.field}: ${e.message}`);
-    throw new ConfigError(
-      `reading ${source}: The ClusterConfiguration ${JSON.stringify(name)} is invalid: ` +
-        (said.length === 1 ? said[0] : `\n${said.map(s => `* ${s}`).join('\n')}`),
-    );
-  }
 }
 
 type Writable<T> = { -readonly [K in keyof T]?: T[K] };
@@ -190,7 +142,8 @@ function readRoot(reader: Reader, root: Record<string, unknown>): Partial<Cluste
   const api = reader.map(spec.api, at.child('api'), ['port']);
   set(config, 'apiPort', reader.integer(api.port, at.child('api', 'port'), 1, 65535));
   set(config, 'ports', readPorts(reader, spec.ports, at.child('ports')));
-  readNetwork(reader, spec.network, at.child('network'), config);
+  for (const [key, text] of Object.entries(readNetwork(reader, spec.network, at.child('network'))))
+    set(config, key as keyof NetworkConfig, text);
   const kubelet = reader.map(spec.kubelet, at.child('kubelet'), ['maxPods', ...kubeletFileNames]);
   set(config, 'maxPods', reader.integer(kubelet.maxPods, at.child('kubelet', 'maxPods'), 1, 1000));
   set(config, 'kubelet', readKubeletFiles(reader, kubelet, at.child('kubelet')));
@@ -345,43 +298,19 @@ function readPorts(reader: Reader, value: unknown, at: FieldPath): PublishedPort
   return value.flatMap((item, i) => {
     const here = at.index(i);
     const fields = reader.map(item, here, ['hostAddress', 'hostPort', 'nodePort']);
+    if (!isMap(item)) return [];
     for (const key of ['hostPort', 'nodePort']) if (fields[key] === undefined) reader.errors.required(here.child(key));
     const hostAddress = reader.typed<string>(fields.hostAddress, here.child('hostAddress'), 'string') ?? '127.0.0.1';
     const hostPort = reader.integer(fields.hostPort, here.child('hostPort'), 1, 65535);
     const nodePort = reader.integer(fields.nodePort, here.child('nodePort'), 1, 65535);
     if (hostPort === undefined || nodePort === undefined) return [];
+    if (!isIPv4(hostAddress))
+      reader.errors.invalid(here.child('hostAddress'), hostAddress, 'must be an IPv4 address of this machine');
     const id = `${hostAddress}:${hostPort}`;
     if (seen.has(id)) reader.errors.duplicate(here.child('hostPort'), hostPort);
     seen.add(id);
     return [{ hostAddress, hostPort, nodePort }];
   });
-}
-
-function readNetwork(reader: Reader, value: unknown, at: FieldPath, config: Writable<ClusterConfig>): void {
-  const network = reader.map(value, at, ['podCIDR', 'serviceCIDR', 'clusterDomain']);
-  set(config, 'podCidr', readCidr(reader, network.podCIDR, at.child('podCIDR'), 22));
-  set(config, 'serviceCidr', readCidr(reader, network.serviceCIDR, at.child('serviceCIDR'), 24));
-  const domain = reader.typed<string>(network.clusterDomain, at.child('clusterDomain'), 'string');
-  if (domain !== undefined && !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(domain))
-    reader.errors.invalid(at.child('clusterDomain'), domain, 'must be a DNS name');
-  set(config, 'clusterDomain', domain);
-}
-
-function readCidr(reader: Reader, value: unknown, at: FieldPath, longestPrefix: number): string | undefined {
-  const cidr = reader.typed<string>(value, at, 'string');
-  if (cidr === undefined) return undefined;
-  const parts = cidr
-    .match(/^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/)
-    ?.slice(1)
-    .map(Number);
-  const valid = parts?.slice(0, 4).every(n => n <= 255) && parts[4]! >= 8 && parts[4]! <= longestPrefix;
-  if (valid) return cidr;
-  reader.errors.invalid(
-    at,
-    cidr,
-    `must be an IPv4 CIDR of prefix length 8 to ${longestPrefix}, (e.g. 10.9.8.0/${longestPrefix})`,
-  );
-  return undefined;
 }
 
 /** `8080:80` or `127.0.0.1:8080:80`; throws RangeError. */

@@ -5,7 +5,14 @@ import { createInformerFactory } from '../client/informer-factory.ts';
 import { knownControllers, longControllerNames } from '../controllers/controller-alias.ts';
 import { allControllers } from '../controllers/index.ts';
 import { runControllers } from '../engine/engine.ts';
+import { selectControllers } from '../engine/select-controllers.ts';
 import type { ControlPlaneContext } from './component-context.ts';
+
+/** Throws for a name that no controller has, ours or Kubernetes'. */
+export function checkControllerNames(select: readonly string[]): void {
+  const all = allControllers({ clusterCa: '', podCidr: '10.244.0.0/16', balancesOnNodes: true });
+  selectControllers(all, longControllerNames(select), [], knownControllers);
+}
 
 export function createControllers(context: ControlPlaneContext): Service {
   const { clock, random, metrics } = context;

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { parse } from 'yaml';
 import { readIfThere } from './host/file.ts';
-import { kubeconfigTarget, kubeconfigText, mergeKubeconfig, removeFromKubeconfig } from './kubeconfig-file.ts';
+import {
+  kubeconfigTarget,
+  kubeconfigText,
+  mergeKubeconfig,
+  planMerge,
+  removeFromKubeconfig,
+} from './kubeconfig-file.ts';
 
 const cluster = {
   server: 'https://127.0.0.1:6443',
@@ -94,6 +100,10 @@ test('the first file that exists, else the last', async () => {
   assert.equal((await mergeKubeconfig('k8ts-dev', cluster, env)).path, b);
 });
 
+test('a file named from here is the same from everywhere', () => {
+  assert.equal(planMerge({ KUBECONFIG: 'no-such-config' }).path, join(process.cwd(), 'no-such-config'));
+});
+
 test('a link stays a link', async () => {
   mkdirSync(join(directory, 'real'));
   const real = join(directory, 'real', 'config');
@@ -107,9 +117,11 @@ test('a link stays a link', async () => {
 
 test('what is no kubeconfig is left alone', async () => {
   const path = join(directory, 'config');
-  for (const text of ['a: [1', '- 1\n- 2\n']) {
+  for (const text of ['a: [1', '- 1\n- 2\n', 'clusters: {a: b}\n', 'users: 5\n']) {
     writeFileSync(path, text);
-    await assert.rejects(mergeKubeconfig('k8ts-dev', cluster, { KUBECONFIG: path }), /reading kubeconfig .*config: /);
+    const said = /reading kubeconfig .*config: .*; mend it, or name another: KUBECONFIG=FILE$/;
+    assert.throws(() => planMerge({ KUBECONFIG: path }), said);
+    await assert.rejects(mergeKubeconfig('k8ts-dev', cluster, { KUBECONFIG: path }), said);
     assert.equal(readFileSync(path, 'utf8'), text);
   }
 });

@@ -1,11 +1,12 @@
 // Puts a cluster into the user's kubeconfig and takes it out again, by kind's rule for which file that is. Comments and
 // everything else in the file stay.
-import { existsSync, mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isSeq, parseDocument, YAMLSeq } from 'yaml';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { LockedError, lockFile, readIfThere, removeDeadTemporaries, writeFileAtomic } from './host/file.ts';
+import { FileError, LockedError, lockFile, readIfThere, removeDeadTemporaries, writeFileAtomic } from './host/file.ts';
+import type { MergedInto } from './state.ts';
 
 export const contextOf = (cluster: string): string => `k8ts-${cluster}`;
 
@@ -27,7 +28,10 @@ export function kubeconfigText(context: string, cluster: KubeconfigCluster): str
 /** Files to look in, in order; `$KUBECONFIG` or the default. */
 export function kubeconfigFiles(env: NodeJS.ProcessEnv = process.env): string[] {
   const named = (env.KUBECONFIG ?? '').split(delimiter).filter(Boolean);
-  return named.length ? [...new Set(named)] : [join(env.HOME || homedir(), '.kube', 'config')];
+  // The record outlives the directory that this command runs in.
+  return named.length
+    ? [...new Set(named.map(file => resolve(file)))]
+    : [join(env.HOME || homedir(), '.kube', 'config')];
 }
 
 /** The file that new entries go to: the first that exists, else the last. */
@@ -36,16 +40,22 @@ export function kubeconfigTarget(env: NodeJS.ProcessEnv = process.env): string {
   return files.find(f => existsSync(f)) ?? files.at(-1)!;
 }
 
-export interface MergeResult {
-  readonly path: string;
-  readonly madeFile: boolean;
-  readonly madeDirectory: boolean;
+/** Where a merge will go and what it will make there; to be recorded before it happens. Throws when that cannot be. */
+export function planMerge(env: NodeJS.ProcessEnv = process.env): MergedInto {
+  const path = kubeconfigTarget(env);
+  parse(readIfThere(path), path);
+  checkWritable(path);
+  return { path, madeFile: !existsSync(path), madeDirectory: !existsSync(dirname(path)) };
 }
 
-/** Where a merge will go and what it will make there; to be recorded before it happens. */
-export function planMerge(env: NodeJS.ProcessEnv = process.env): MergeResult {
-  const path = kubeconfigTarget(env);
-  return { path, madeFile: !existsSync(path), madeDirectory: !existsSync(dirname(path)) };
+function checkWritable(path: string): void {
+  let directory = dirname(existsSync(path) ? realpathSync(path) : path);
+  while (!existsSync(directory)) directory = dirname(directory);
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new FileError('writing kubeconfig', path, error);
+  }
 }
 
 /** Adds or replaces the context and makes it the current one. */
@@ -54,7 +64,7 @@ export async function mergeKubeconfig(
   cluster: KubeconfigCluster,
   env: NodeJS.ProcessEnv = process.env,
   clock: Clock = systemClock,
-): Promise<MergeResult> {
+): Promise<MergedInto> {
   const planned = planMerge(env);
   mkdirSync(dirname(planned.path), { recursive: true, mode: 0o700 });
   await edit(planned.path, clock, document => {
@@ -67,7 +77,7 @@ export async function mergeKubeconfig(
 /** Takes the context, its cluster and its user out of every file of the chain and of `made`. Absent: nothing happens. */
 export async function removeFromKubeconfig(
   context: string,
-  made?: MergeResult,
+  made?: MergedInto,
   env: NodeJS.ProcessEnv = process.env,
   clock: Clock = systemClock,
 ): Promise<void> {
@@ -127,11 +137,20 @@ async function takeLock(path: string, clock: Clock): Promise<() => void> {
 
 function parse(text: string | undefined, path: string): Document.Parsed {
   const document = parseDocument(text?.trim() ? text : 'apiVersion: v1\nkind: Config\npreferences: {}\n');
+  const fail = (why: string): never => {
+    throw new Error(`reading kubeconfig ${path}: ${why}; mend it, or name another: KUBECONFIG=FILE`);
+  };
   const error = document.errors[0];
-  if (error) throw new Error(`reading kubeconfig ${path}: ${error.message.split('\n')[0]!.replace(/:$/, '')}`);
-  if (!isMap(document.contents)) throw new Error(`reading kubeconfig ${path}: it is no kubeconfig (not a map)`);
+  if (error) fail(error.message.split('\n')[0]!.replace(/:$/, ''));
+  if (!isMap(document.contents)) fail('it is no kubeconfig (not a map)');
+  for (const list of entryLists) {
+    const value = document.get(list) ?? undefined;
+    if (value !== undefined && !isSeq(value)) fail(`${list} is no list`);
+  }
   return document;
 }
+
+const entryLists = ['clusters', 'contexts', 'users'];
 
 /** On one machine packing and unpacking a list takes longer than sending it whole. */
 export const compression = (server: string): { 'disable-compression'?: true } =>
@@ -180,7 +199,7 @@ function put(document: Document.Parsed, list: string, name: string, value: objec
 
 function removeEntries(document: Document.Parsed, context: string): boolean {
   let changed = false;
-  for (const list of ['clusters', 'contexts', 'users']) {
+  for (const list of entryLists) {
     const seq = seqOf(document, list);
     const index = seq?.items.findIndex(item => nameOf(item) === context) ?? -1;
     if (!seq || index < 0) continue;

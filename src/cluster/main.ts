@@ -1,6 +1,6 @@
 // The k8ts command's entry. What the supervisor starts comes first, loaded without the command line's own code.
 
-import { messageOf } from '../base/assert.ts';
+import { BugError, messageOf } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
@@ -47,6 +47,10 @@ async function settle(): Promise<void> {
   (await import('./collect-garbage.ts')).collectGarbage();
 }
 
+/** Where it comes from matters; an outcome has told what failed. */
+const isBug = (error: unknown): boolean =>
+  [BugError, TypeError, ReferenceError, RangeError, SyntaxError].some(type => error instanceof type);
+
 /** Runs a daemon until SIGTERM, SIGINT or the end of its supervisor; a second signal ends it at once. */
 async function runRole(name: string, role: Role, file: string, flags: readonly string[]): Promise<void> {
   const link = childLink();
@@ -74,7 +78,7 @@ async function runRole(name: string, role: Role, file: string, flags: readonly s
   } catch (error) {
     link.failed(messageOf(error));
     createLog(name).error('cannot go on', { error });
-    if (error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`);
+    if (isBug(error) || process.env.K8TS_DEBUG) process.stderr.write(`${(error as Error).stack}\n`);
     process.exit(1);
   }
 }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { type ClusterConfig, defaultConfig, podCidrOfMany, serviceAddress } from './config.ts';
+import { type ClusterConfig, podCidrOf, serviceAddress } from './config.ts';
 import { readCredentialProviders } from './credential-provider-file.ts';
 import { readIfThere, writeFileAtomic } from './host/file.ts';
 import { isLoopback } from './host/resolver.ts';
@@ -85,7 +85,7 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     advertise: first ? { address: first.address, port: apiPort } : { address: '127.0.0.1', port: p.apiPort },
     serverNames: first ? [first.name] : [],
     serverAddresses: first ? [first.address] : [],
-    podCidr: !plan && config.nodes > 250 && config.podCidr === defaultConfig.podCidr ? podCidrOfMany : config.podCidr,
+    podCidr: podCidrOf(config),
     serviceCidr: config.serviceCidr,
     clusterDomain: config.clusterDomain,
     simulatedNodes: plan ? 0 : config.nodes,

@@ -1,7 +1,8 @@
 // Where a cluster keeps what, and the record of what it is: state.json.
 import { readdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { messageOf } from '../base/assert.ts';
 import type { ClusterConfig } from './config.ts';
 import { readIfThere, writeFileAtomic } from './host/file.ts';
 import type { ProcessIdentity } from './host/process-identity.ts';
@@ -29,12 +30,18 @@ export const isRoot = (): boolean => process.getuid?.() === 0;
 
 /** Parents of all clusters' directories. `K8TS_STATE_DIR` and `K8TS_RUN_DIR` replace them. */
 export function baseDirectories(env: NodeJS.ProcessEnv = process.env): { state: string; run: string } {
-  if (env.K8TS_STATE_DIR)
-    return { state: env.K8TS_STATE_DIR, run: env.K8TS_RUN_DIR ?? join(env.K8TS_STATE_DIR, '.run') };
+  if (env.K8TS_STATE_DIR) {
+    // What runs in the background does so in another directory.
+    const state = resolve(env.K8TS_STATE_DIR);
+    return { state, run: env.K8TS_RUN_DIR ? resolve(env.K8TS_RUN_DIR) : join(state, '.run') };
+  }
   if (isRoot()) return { state: '/var/lib/k8ts', run: '/run/k8ts' };
   const data = env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
-  const run = env.XDG_RUNTIME_DIR || join(tmpdir(), `k8ts-${process.getuid?.() ?? 'user'}`);
-  return { state: join(data, 'k8ts'), run: join(run, 'k8ts') };
+  const run = env.XDG_RUNTIME_DIR;
+  return {
+    state: join(data, 'k8ts'),
+    run: run ? join(run, 'k8ts') : join(tmpdir(), `k8ts-${process.getuid?.() ?? 'user'}`),
+  };
 }
 
 export function clusterPaths(name: string, env: NodeJS.ProcessEnv = process.env): ClusterPaths {
@@ -79,6 +86,13 @@ export function nodePaths(cluster: ClusterPaths, node: string): NodePaths {
 
 export const stateVersion = 1;
 
+/** A kubeconfig with our context, and whether we made the file or its directory. */
+export interface MergedInto {
+  readonly path: string;
+  readonly madeFile: boolean;
+  readonly madeDirectory: boolean;
+}
+
 export interface ClusterState {
   readonly version: typeof stateVersion;
   /** Version of k8ts that made it. */
@@ -91,12 +105,27 @@ export interface ClusterState {
   /** Port of the API on 127.0.0.1. */
   readonly apiPort: number;
   readonly supervisor?: ProcessIdentity;
-  /** The user's kubeconfig that holds our context, and whether we made the file or its directory. */
-  readonly kubeconfig?: { readonly path: string; readonly madeFile: boolean; readonly madeDirectory: boolean };
+  /** The user's kubeconfig that holds our context. */
+  readonly kubeconfig?: MergedInto;
+  /** Those it was put into before, under another KUBECONFIG. */
+  readonly formerKubeconfigs?: readonly MergedInto[];
   /** Directories of other programs that were not there before this cluster. */
   readonly absentBefore: readonly string[];
   /** net.ipv4.ip_forward was 0 and egress set it. */
   readonly setForwarding?: boolean;
+}
+
+/** All files that hold our context, the current one first. */
+export function kubeconfigsOf(state: ClusterState | undefined): MergedInto[] {
+  return [...(state?.kubeconfig ? [state.kubeconfig] : []), ...(state?.formerKubeconfigs ?? [])];
+}
+
+/** With this file as the current one. What we made of a file stays known. */
+export function withKubeconfig(state: ClusterState, file: MergedInto): ClusterState {
+  const known = kubeconfigsOf(state);
+  const former = known.filter(k => k.path !== file.path);
+  const kubeconfig = known.find(k => k.path === file.path) ?? file;
+  return { ...state, kubeconfig, ...(former.length ? { formerKubeconfigs: former } : {}) };
 }
 
 /** The record is there, but cannot be used. */
@@ -106,7 +135,7 @@ export class StateError extends Error {
 
 /** Undefined when there is no such cluster; StateError when its record is damaged or of a later version. */
 export function readState(paths: ClusterPaths): ClusterState | undefined {
-  const text = readIfThere(paths.stateFile);
+  const text = readRecord(paths);
   if (text === undefined) {
     if (!directoryHasData(paths.state)) return undefined;
     throw new StateError(`reading cluster ${paths.name}: ${paths.state} holds data but no state.json`);
@@ -118,10 +147,32 @@ export function readState(paths: ClusterPaths): ClusterState | undefined {
     throw new StateError(`reading ${paths.stateFile}: it is damaged (${(error as Error).message})`);
   }
   if (typeof value?.version === 'number' && value.version > stateVersion)
-    throw new StateError(`reading ${paths.stateFile}: a later version of k8ts (${value.k8ts}) made it`);
-  if (value?.version !== stateVersion || typeof value.config?.name !== 'string' || typeof value.apiPort !== 'number')
-    throw new StateError(`reading ${paths.stateFile}: it is damaged (fields are missing)`);
-  return value as ClusterState;
+    throw new StateError(`reading ${paths.stateFile}: a later version of k8ts (${value.k8ts}) made it: use that one`);
+  if (!isWhole(value)) throw new StateError(`reading ${paths.stateFile}: it is damaged (fields are missing)`);
+  if (value.config.name !== paths.name)
+    throw new StateError(`reading ${paths.stateFile}: it is the record of another cluster, ${value.config.name}`);
+  return value;
+}
+
+function readRecord(paths: ClusterPaths): string | undefined {
+  try {
+    return readIfThere(paths.stateFile);
+  } catch (error) {
+    throw new StateError(messageOf(error), { cause: error });
+  }
+}
+
+function isWhole(value: Partial<ClusterState> | null): value is ClusterState {
+  const config: Partial<ClusterConfig> = value?.config ?? {};
+  return (
+    value?.version === stateVersion &&
+    typeof value.apiPort === 'number' &&
+    typeof value.created === 'string' &&
+    Array.isArray(value.absentBefore) &&
+    typeof config.name === 'string' &&
+    typeof config.nodes === 'number' &&
+    Array.isArray(config.ports)
+  );
 }
 
 export function writeState(paths: ClusterPaths, state: ClusterState): void {

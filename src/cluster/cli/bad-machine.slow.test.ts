@@ -1,8 +1,18 @@
 // `k8ts` on a machine where something is in the way: messages, exit codes, and nothing left behind.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -148,6 +158,141 @@ test('a state directory that cannot be made', async () => {
   writeFileSync(state, 'a file');
   const { code, stderr } = await k8ts('up', '--simulate');
   assert.equal(code, 1);
-  assert.match(stderr, /^k8ts: .*state/m);
+  assert.match(stderr, /^k8ts: making directory .*state: a file of that name is in the way; remove it or choose/m);
   assert.doesNotMatch(stderr, / {4}at /);
+});
+
+test('who listens may go, and a full disk that takes the data is told', async t => {
+  const { home, state, k8ts } = newUser();
+  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: state };
+  try {
+    const up = spawn(process.execPath, [main, 'up', '--simulate', '--timeout', '60s'], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    up.stderr.destroy();
+    assert.deepEqual(await once(up, 'exit'), [0, null]);
+    assert.equal((await k8ts('status')).code, 0);
+    if (!existsSync('/dev/full')) return t.skip('there is no /dev/full');
+    const full = openSync('/dev/full', 'w');
+    const version = spawn(process.execPath, [main, 'version'], { env, stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    const [[code], said] = await Promise.all([once(version, 'exit'), version.stderr!.setEncoding('utf8').toArray()]);
+    assert.deepEqual(
+      [code, said.join('')],
+      [1, 'k8ts: writing standard output: ENOSPC: no space left on device, write\n'],
+    );
+  } finally {
+    await k8ts('down');
+  }
+});
+
+test('a kubeconfig that is broken: up begins nothing, down removes all else and says what is left', async () => {
+  const { k8ts, home, state } = newUser();
+  const file = join(home, 'config');
+  const said = /reading kubeconfig .*config: .*; mend it, or name another: KUBECONFIG=FILE/;
+  writeFileSync(file, 'a: [1');
+  const up = await k8ts('up', '--simulate');
+  assert.deepEqual([up.code, /preparing/.test(up.stderr)], [1, false], up.stderr);
+  assert.match(up.stderr, said);
+  const absent = await k8ts('down');
+  assert.equal(absent.code, 0);
+  assert.match(absent.stderr, said);
+  rmSync(file);
+  const made = await k8ts('up', '--simulate', '--no-wait');
+  assert.equal(made.code, 0, made.stderr);
+  writeFileSync(file, 'a: [1');
+  const down = await k8ts('down');
+  assert.equal(down.code, 1);
+  assert.match(down.stderr, /cluster dev is removed, but its context may still be in a kubeconfig: reading/);
+  assert.match(down.stderr, /\n {2}then take it out: k8ts down --name dev\n/);
+  assert.equal((await k8ts('status')).code, 3);
+  rmSync(file);
+  assert.equal((await k8ts('down')).code, 0);
+  assert.deepEqual([readdirSync(home), existsSync(state)], [[], false]);
+});
+
+test('a context that was put into several kubeconfigs goes from all of them', async () => {
+  const { k8ts, run, home } = newUser();
+  const other = { KUBECONFIG: join(home, 'other') };
+  assert.equal((await k8ts('up', '--simulate', '--no-wait')).code, 0);
+  assert.equal((await k8ts('stop')).code, 0);
+  const start = await run(['start', '--no-wait'], other);
+  assert.match(start.stderr, /Cluster dev is starting: /);
+  assert.equal((await run(['kubeconfig', '--merge'], { KUBECONFIG: join(home, 'third') })).code, 0);
+  assert.deepEqual(readdirSync(home).sort(), ['config', 'other', 'state', 'third']);
+  const down = await run(['down'], other);
+  assert.equal(down.code, 0, down.stderr);
+  assert.deepEqual(readdirSync(home), []);
+});
+
+test('a timeout longer than timers run, a socket path longer than systems take', async () => {
+  const { k8ts, run, state } = newUser();
+  try {
+    const up = await k8ts('up', '--simulate', '--timeout', '99999999h');
+    assert.equal(up.code, 0, up.stderr);
+    const status = JSON.parse((await k8ts('status', '-o', 'json')).stdout);
+    assert.equal(status.state, 'running');
+  } finally {
+    await k8ts('down');
+  }
+  const long = { K8TS_STATE_DIR: join(state, 'x'.repeat(100)) };
+  const { code, stderr } = await run(['up', '--simulate'], long);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /the path of a socket, .*control\.sock, has more than \d+ bytes\n {2}choose a shorter directory/,
+  );
+});
+
+test('what a configuration names is looked at before anything begins', async () => {
+  const { k8ts, home } = newUser();
+  const file = join(home, 'c.yaml');
+  const cases: [spec: string, said: RegExp][] = [
+    ['{apiServer: {auditPolicyFile: /none}}', /spec\.apiServer\.auditPolicyFile: reading "\/none": ENOENT/],
+    ['{scheduler: {config: /etc}}', /spec\.scheduler\.config: reading "\/etc": it is a directory, not a file/],
+    ['{scheduler: {plugins: [/none]}}', /spec\.scheduler\.plugins: reading "\/none": ENOENT/],
+    ['{kubelet: {config: /none}}', /spec\.kubelet\.config: reading "\/none": ENOENT/],
+    ['{controllers: ["*", nosuch]}', /spec\.controllers: "nosuch" is not in the list of known controllers/],
+    ['{nodes: 9, network: {podCIDR: 10.1.0.0/22}}', /spec\.network: podCIDR 10\.1\.0\.0\/22 has room for 4 nodes/],
+  ];
+  for (const [spec, said] of cases) {
+    writeFileSync(file, `apiVersion: k8ts.dev/v1alpha1\nkind: ClusterConfiguration\nspec: ${spec}\n`);
+    const { code, stderr } = await k8ts('up', '--simulate', '--config', file);
+    assert.deepEqual([code, /preparing/.test(stderr)], [2, false], stderr);
+    assert.match(stderr, said);
+  }
+});
+
+test('a user without rights: the sockets go, too, and a home that cannot be written is told', async t => {
+  if (process.getuid?.() !== 0) return t.skip('needs root, to be somebody else');
+  const { home } = newUser();
+  const uid = 65534;
+  chownSync(home, uid, uid);
+  const own: NodeJS.ProcessEnv = { PATH: process.env.PATH, HOME: home, XDG_RUNTIME_DIR: join(home, 'run') };
+  const run = (args: readonly string[], env = own) =>
+    new Promise<Outcome>(resolve => {
+      execFile(process.execPath, [main, ...args], { env, uid, gid: uid, cwd: '/' }, (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+      );
+    });
+  const up = await run(['up', '--simulate', '--no-wait']);
+  assert.equal(up.code, 0, up.stderr);
+  assert.ok(existsSync(join(home, 'run', 'k8ts', 'dev', 'control.sock')));
+  assert.equal((await run(['down'])).code, 0);
+  assert.deepEqual([readdirSync(join(home, 'run')), readdirSync(join(home, '.local', 'share'))], [[], []]);
+  assert.match((await run(['down'])).stderr, /^No cluster named dev\.\n$/);
+  const elsewhere = await run(['up', '--simulate'], { ...own, KUBECONFIG: '/etc/none/config' });
+  assert.match(
+    elsewhere.stderr,
+    /^k8ts: writing kubeconfig \/etc\/none\/config: this user may not; change the rights/m,
+  );
+  chownSync(home, 0, 0);
+  const refused = await run(['up', '--simulate']);
+  assert.deepEqual([elsewhere.code, refused.code], [1, 1]);
+  assert.match(
+    refused.stderr,
+    /^k8ts: making directory .*k8ts: this user may not; change the rights of the file or its directory$/m,
+  );
+  assert.deepEqual([(await run(['down'])).code, (await run(['list'])).code], [0, 0]);
 });

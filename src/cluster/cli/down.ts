@@ -1,5 +1,7 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { messageOf } from '../../base/assert.ts';
+import { isLocked } from '../host/file.ts';
 import { contextOf, removeFromKubeconfig } from '../kubeconfig-file.ts';
 import { labNamespaces } from '../lab/lab.ts';
 import { removeEmpty, removeSideDirectories } from '../lab/leftover.ts';
@@ -9,6 +11,8 @@ import {
   clusterNames,
   clusterPaths,
   isRoot,
+  kubeconfigsOf,
+  type MergedInto,
   readState,
   StateError,
   writeState,
@@ -33,62 +37,104 @@ export async function down(context: CliContext, options: DownOptions): Promise<v
 }
 
 async function removeCluster(context: CliContext, paths: ClusterPaths): Promise<void> {
+  // Where nothing is, not even the lock's directory is made, nor need it be writable.
+  if (isLocked(paths.lock) || isThere(paths)) await removeFound(context, paths);
+  else await tellAbsent(context, paths);
+  removeEmpty(dirname(paths.state));
+}
+
+async function removeFound(context: CliContext, paths: ClusterPaths): Promise<void> {
   await withLock(paths, 'k8ts down', async () => {
-    const { state, damaged } = readLeniently(paths);
-    const found = state !== undefined || damaged || existsSync(paths.run) || leftoversOf(paths).length > 0;
-    if (!found) {
-      await removeFromKubeconfig(contextOf(paths.name), undefined, context.env, context.clock);
-      context.talk.say(`No cluster named ${paths.name}.`);
-      return;
-    }
+    if (!isThere(paths)) return tellAbsent(context, paths);
     if (!isRoot() && labNamespaces(paths.name).length > 0)
       throw new CliError(
         `cluster ${paths.name} belongs to root`,
         exitCode.failure,
         `sudo k8ts down --name ${paths.name}`,
       );
+    const state = readLeniently(paths);
     const phase = context.talk.phase(`removing cluster ${paths.name}`);
     await halt(context, paths, state);
     await removeData(context, paths, state);
     phase.done(`cluster ${paths.name} removed`);
   });
-  removeEmpty(dirname(paths.state));
 }
 
-function readLeniently(paths: ClusterPaths): { state?: ClusterState; damaged: boolean } {
+const isThere = (paths: ClusterPaths): boolean =>
+  existsSync(paths.state) || existsSync(paths.run) || leftoversOf(paths).length > 0;
+
+async function tellAbsent(context: CliContext, paths: ClusterPaths): Promise<void> {
+  await removeFromKubeconfig(contextOf(paths.name), undefined, context.env, context.clock).catch(error =>
+    context.talk.warn(messageOf(error)),
+  );
+  context.talk.say(`No cluster named ${paths.name}.`);
+}
+
+/** Undefined also when its record is damaged. */
+function readLeniently(paths: ClusterPaths): ClusterState | undefined {
   try {
-    const state = readState(paths);
-    return state ? { state, damaged: false } : { damaged: false };
+    return readState(paths);
   } catch (error) {
     if (!(error instanceof StateError)) throw error;
-    return { damaged: true };
+    return undefined;
   }
 }
 
-/** The files, the context, and what other programs made on our behalf. */
+/** The files, the context, and what other programs made on our behalf. What the kubeconfig is in the way of comes last. */
 export async function removeData(
   context: CliContext,
   paths: ClusterPaths,
   state: ClusterState | undefined,
 ): Promise<void> {
-  await removeFromKubeconfig(contextOf(paths.name), state?.kubeconfig, context.env, context.clock);
-  if (state?.kubeconfig) handOnKubeconfig(context, paths, state.kubeconfig);
+  // All but the record of what else there is. It makes room for what has to be written.
+  for (const name of namesIn(paths.state))
+    if (name !== basename(paths.stateFile)) rmSync(join(paths.state, name), { recursive: true, force: true });
+  let refused: unknown;
+  try {
+    const files = kubeconfigsOf(state);
+    for (const file of files.length ? files : [undefined]) {
+      await removeFromKubeconfig(contextOf(paths.name), file, context.env, context.clock);
+      if (file) handOnKubeconfig(context, paths, file);
+    }
+  } catch (error) {
+    refused = error;
+  }
   rmSync(paths.state, { recursive: true, force: true });
-  if (!state || !isRoot()) return;
-  await removeSideDirectories(state.absentBefore);
-  if (state.setForwarding && !handOnForwarding(context, paths)) writeFileSync(forwardingFile, '0');
+  if (state && isRoot()) {
+    await removeSideDirectories(state.absentBefore);
+    if (state.setForwarding && !handOnForwarding(context, paths)) writeFileSync(forwardingFile, '0');
+  }
+  if (refused)
+    throw new CliError(
+      `cluster ${paths.name} is removed, but its context may still be in a kubeconfig: ${messageOf(refused)}`,
+      exitCode.failure,
+      `then take it out: k8ts down --name ${paths.name}`,
+    );
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
 }
 
 /** A kubeconfig that we made and that other clusters still use goes with the last of them. */
-function handOnKubeconfig(context: CliContext, paths: ClusterPaths, file: NonNullable<ClusterState['kubeconfig']>) {
+function handOnKubeconfig(context: CliContext, paths: ClusterPaths, file: MergedInto) {
   if (!file.madeFile || !existsSync(file.path)) return;
   for (const name of clusterNames(context.env)) {
     if (name === paths.name) continue;
     const other = clusterPaths(name, context.env);
     try {
       const state = readState(other);
-      if (state?.kubeconfig?.path !== file.path) continue;
-      writeState(other, { ...state, kubeconfig: file });
+      if (!state || !kubeconfigsOf(state).some(k => k.path === file.path)) continue;
+      const handOn = (k: MergedInto) => (k.path === file.path ? file : k);
+      writeState(other, {
+        ...state,
+        ...(state.kubeconfig ? { kubeconfig: handOn(state.kubeconfig) } : {}),
+        ...(state.formerKubeconfigs ? { formerKubeconfigs: state.formerKubeconfigs.map(handOn) } : {}),
+      });
       return;
     } catch (error) {
       if (!(error instanceof StateError)) throw error;

@@ -1,7 +1,8 @@
 import { parse } from 'yaml';
+import { messageOf } from '../../base/assert.ts';
 import { readIfThere } from '../host/file.ts';
-import { contextOf, mergeKubeconfig } from '../kubeconfig-file.ts';
-import { writeState } from '../state.ts';
+import { contextOf, type KubeconfigCluster, mergeKubeconfig, planMerge } from '../kubeconfig-file.ts';
+import { type ClusterPaths, withKubeconfig, writeState } from '../state.ts';
 import { type CliContext, mustState, pathsOf } from './context.ts';
 import { CliError, exitCode } from './exit.ts';
 
@@ -18,19 +19,28 @@ export async function kubeconfig(context: CliContext, options: KubeconfigOptions
   if (text === undefined)
     throw new CliError(`cluster ${paths.name} has never run`, exitCode.notFound, `k8ts start --name ${paths.name}`);
   if (!options.merge) return context.print(text);
-  const { clusters, users } = parse(text);
-  const pem = (base64: string) => Buffer.from(base64, 'base64').toString();
-  const merged = await mergeKubeconfig(
-    contextOf(paths.name),
-    {
+  const cluster = clusterIn(text, paths);
+  // First the record, then the file, as `up` does.
+  writeState(paths, withKubeconfig(state, planMerge(context.env)));
+  const merged = await mergeKubeconfig(contextOf(paths.name), cluster, context.env, context.clock);
+  context.talk.say(`Context ${contextOf(paths.name)} is the current one of ${merged.path}`);
+}
+
+function clusterIn(text: string, paths: ClusterPaths): KubeconfigCluster {
+  try {
+    const { clusters, users } = parse(text);
+    const pem = (base64: string) => Buffer.from(base64, 'base64').toString();
+    return {
       server: clusters[0].cluster.server,
       certificateAuthority: pem(clusters[0].cluster['certificate-authority-data']),
       clientCertificate: pem(users[0].user['client-certificate-data']),
       clientKey: pem(users[0].user['client-key-data']),
-    },
-    context.env,
-    context.clock,
-  );
-  if (state.kubeconfig?.path !== merged.path) writeState(paths, { ...state, kubeconfig: merged });
-  context.talk.say(`Context ${contextOf(paths.name)} is the current one of ${merged.path}`);
+    };
+  } catch (error) {
+    throw new CliError(
+      `reading ${paths.kubeconfig}: it is damaged (${messageOf(error).split('\n')[0]})`,
+      exitCode.failure,
+      `it is made anew by: k8ts stop --name ${paths.name}; k8ts start --name ${paths.name}`,
+    );
+  }
 }

@@ -21,7 +21,7 @@ import {
 } from '../lab/leftover.ts';
 import { labPlanOf, prepare, serverChild } from '../prepare.ts';
 import { cniNetworkName } from '../role.ts';
-import { type ClusterPaths, type ClusterState, isRoot, writeState } from '../state.ts';
+import { type ClusterPaths, type ClusterState, isRoot, withKubeconfig, writeState } from '../state.ts';
 import { askSupervisor } from '../supervisor/control.ts';
 import { startSupervisor } from '../supervisor/daemon.ts';
 import type { CliContext } from './context.ts';
@@ -35,6 +35,8 @@ export async function withLock<T>(paths: ClusterPaths, what: string, act: () => 
   } catch (error) {
     if (!(error instanceof LockedError)) throw error;
     const { owner } = error;
+    if (!owner.pid)
+      throw new CliError(error.message, exitCode.failure, 'remove that file when no k8ts works on the cluster');
     throw new CliError(
       `cluster ${paths.name} is being worked on by ${JSON.stringify(owner.what)} (process ${owner.pid})`,
       undefined,
@@ -51,9 +53,19 @@ export async function withLock<T>(paths: ClusterPaths, what: string, act: () => 
 
 export const isRunning = (state: ClusterState): boolean => state.supervisor !== undefined && isAlive(state.supervisor);
 
+/** It runs, but whoever cleans up behind others has taken away what it is asked by. */
+export const withoutSocket = (paths: ClusterPaths): CliError =>
+  new CliError(
+    `cluster ${paths.name} runs, but cannot be asked: ${paths.controlSocket} is gone`,
+    exitCode.failure,
+    `k8ts stop --name ${paths.name}; k8ts start --name ${paths.name}`,
+  );
+
 /** Makes network, keys and processes; the state as it is then. On failure nothing of this start is left. */
 export async function bringUp(context: CliContext, paths: ClusterPaths, state: ClusterState): Promise<ClusterState> {
   const { config, nodeCidr } = state;
+  // A file that cannot be merged into is told of before anything has begun.
+  const planned = planMerge(context.env);
   const preparing = context.talk.phase(nodeCidr === undefined ? 'preparing keys' : 'preparing network and keys');
   let admin: Omit<KubeconfigCluster, 'server'>;
   try {
@@ -80,10 +92,8 @@ export async function bringUp(context: CliContext, paths: ClusterPaths, state: C
   const apiPort = ports[`${serverChild}/api`] ?? state.apiPort;
   const cluster = { ...admin, server: `https://127.0.0.1:${apiPort}` };
   writeFileAtomic(paths.kubeconfig, kubeconfigText(contextOf(paths.name), cluster));
-  const planned = planMerge(context.env);
-  const kubeconfig = state.kubeconfig?.path === planned.path ? state.kubeconfig : planned;
   // First the record, then the file: who dies in between leaves nothing that `down` does not know of.
-  const running: ClusterState = { ...state, apiPort, supervisor: identity, kubeconfig };
+  const running = withKubeconfig({ ...state, apiPort, supervisor: identity }, planned);
   writeState(paths, running);
   await mergeKubeconfig(contextOf(paths.name), cluster, context.env, context.clock);
   return running;
@@ -125,12 +135,17 @@ export const forwardingFile = '/proc/sys/net/ipv4/ip_forward';
 /** Ends processes, containers, mounts, cgroups and network; the cluster's data stays. Works from the name alone. */
 export async function halt(context: CliContext, paths: ClusterPaths, state: ClusterState | undefined): Promise<void> {
   await stopSupervisor(context, paths, state);
-  const scope = { directories: [paths.state, paths.run], cgroup: paths.cgroup };
-  if (process.platform !== 'linux') return;
-  await killLeftovers(scope, context.clock);
-  if (!isRoot()) return;
+  if (process.platform === 'linux') {
+    await killLeftovers({ directories: [paths.state, paths.run], cgroup: paths.cgroup }, context.clock);
+    if (isRoot()) await clearMachine(context, paths, state);
+  }
+  rmSync(paths.run, { recursive: true, force: true });
+  removeEmpty(dirname(paths.run));
+}
+
+async function clearMachine(context: CliContext, paths: ClusterPaths, state: ClusterState | undefined): Promise<void> {
   removeShimSockets(paths.run);
-  await unmountBelow(scope.directories);
+  await unmountBelow([paths.state, paths.run]);
   const names = state ? Array.from({ length: state.config.nodes }, (_, i) => nodeNameOf(i)) : [];
   await Promise.all([
     // The parent of all clusters' cgroups goes with the last one.
@@ -138,8 +153,6 @@ export async function halt(context: CliContext, paths: ClusterPaths, state: Clus
     destroyLab(paths.name),
     ...(names.length ? names : allNodeNames()).map(n => forgetCniResults(cniNetworkName(paths.name, n))),
   ]);
-  rmSync(paths.run, { recursive: true, force: true });
-  removeEmpty(dirname(paths.run));
 }
 
 const allNodeNames = () => Array.from({ length: maxLabNodes }, (_, i) => nodeNameOf(i));

@@ -199,10 +199,14 @@ export async function main(argv: readonly string[], mainFile: string): Promise<n
       interrupted.abort(new Error(`interrupted by ${signal}`));
     });
   const talk = createTalk(process.stderr, systemClock, process.env);
-  // Whoever reads may have read enough: `k8ts logs | head`.
   process.stdout.on('error', error => {
+    // Whoever reads may have read enough: `k8ts logs | head`.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(exitCode.ok);
+    process.stderr.write(`k8ts: writing standard output: ${messageOf(error)}\n`);
+    process.exit(exitCode.failure);
   });
+  // Nobody listens any more; what was begun is done all the same.
+  process.stderr.on('error', () => {});
   const program = createProgram(() => ({
     env: process.env,
     clock: systemClock,

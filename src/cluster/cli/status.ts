@@ -3,7 +3,7 @@ import { type ClusterState, clusterNames, clusterPaths, readState } from '../sta
 import { askOnce, type ChildStatus, type SupervisorStatus } from '../supervisor/control.ts';
 import { type CliContext, mustState, pathsOf } from './context.ts';
 import { CliError, exitCode } from './exit.ts';
-import { isRunning } from './lifecycle.ts';
+import { isRunning, withoutSocket } from './lifecycle.ts';
 
 export interface StatusOptions {
   readonly name?: string;
@@ -15,6 +15,7 @@ export async function status(context: CliContext, options: StatusOptions): Promi
   const paths = pathsOf(options.name, context.env);
   const state = mustState(paths, context.env);
   const now = isRunning(state) ? await askOnce(paths.controlSocket, { op: 'status' }) : undefined;
+  if (!now && isRunning(state)) throw withoutSocket(paths);
   const data = describe(state, now);
   if (options.output === 'json') context.print(`${JSON.stringify(data, undefined, 2)}\n`);
   else context.print(render(context, data));

@@ -40,8 +40,7 @@ export async function start(context: CliContext, options: StartOptions): Promise
     const running = isRunning(state);
     const now = running ? state : await restart(context, paths, state);
     if (options.wait !== false) await waitUntilReady(context, paths, now, timeoutMs);
-    context.talk.say(
-      `Cluster ${paths.name} ${running ? 'is already running' : 'is running'}: https://127.0.0.1:${now.apiPort}`,
-    );
+    const how = running ? 'is already running' : options.wait === false ? 'is starting' : 'is running';
+    context.talk.say(`Cluster ${paths.name} ${how}: https://127.0.0.1:${now.apiPort}`);
   });
 }

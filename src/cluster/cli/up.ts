@@ -2,16 +2,10 @@ import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { formatTime } from '../../api/meta.ts';
 import { findProgram } from '../../cri/command.ts';
-import {
-  type ClusterConfig,
-  ConfigError,
-  defaultConfig,
-  maxSimulatedNodes,
-  parseConfig,
-  parsePort,
-} from '../config.ts';
+import { type ClusterConfig, defaultConfig, maxSimulatedNodes, parseConfig, parsePort } from '../config.ts';
+import { ConfigError } from '../config-reader.ts';
 import { contextOf } from '../kubeconfig-file.ts';
-import { chooseNodeCidr, maxLabNodes } from '../lab/kernel/lab-plan.ts';
+import { chooseNodeCidr, maxLabNodes, nodeNameOf } from '../lab/kernel/lab-plan.ts';
 import { machineCidrs } from '../lab/lab.ts';
 import { absentSideDirectories } from '../lab/leftover.ts';
 import { apiPort, serverChild } from '../prepare.ts';
@@ -26,14 +20,15 @@ import {
   stateVersion,
   writeState,
 } from '../state.ts';
-import { askSupervisor, type ChildStatus } from '../supervisor/control.ts';
+import { askSupervisor, type ChildStatus, nobodyListens, type SupervisorStatus } from '../supervisor/control.ts';
 import { k8tsVersion } from '../version.ts';
+import { checkConfig } from './check-config.ts';
 import { type CliContext, pathsOf, stateOf } from './context.ts';
 import { removeData } from './down.ts';
 import { duration } from './duration.ts';
 import { needsEgress, readForwarding } from './egress.ts';
 import { CliError, exitCode } from './exit.ts';
-import { bringUp, halt, isRunning, lastWords, leftoversOf, withLock } from './lifecycle.ts';
+import { bringUp, halt, isRunning, lastWords, leftoversOf, withLock, withoutSocket } from './lifecycle.ts';
 
 export interface UpOptions {
   readonly name?: string;
@@ -154,7 +149,9 @@ function refuseChanges(state: ClusterState, asked: Asked): void {
 
 async function create(context: CliContext, paths: ClusterPaths, asked: Asked): Promise<ClusterState> {
   const config: ClusterConfig = { ...defaultConfig, ...asked, name: paths.name };
+  await checkConfig(config);
   checkMachine(config);
+  checkSockets(paths, config);
   if (!config.simulate && leftoversOf(paths).length > 0) await halt(context, paths, undefined);
   const nodeCidr = config.simulate ? undefined : freeNodeCidr(paths.name, context.env);
   const state: ClusterState = {
@@ -204,6 +201,19 @@ function checkMachine(config: ClusterConfig): void {
     throw new CliError(`missing: ${missing.map(n => n.package).join(', ')}`, exitCode.failure, 'k8ts setup');
 }
 
+// What the system has room for in a socket's name, the end mark aside.
+const longestSocketPath = process.platform === 'linux' ? 107 : 103;
+
+function checkSockets(paths: ClusterPaths, { simulate, nodes }: ClusterConfig): void {
+  const longest = simulate ? paths.controlSocket : `${paths.run}/${nodeNameOf(nodes - 1)}/containerd.sock.ttrpc`;
+  if (Buffer.byteLength(longest) <= longestSocketPath) return;
+  throw new CliError(
+    `the path of a socket, ${longest}, has more than ${longestSocketPath} bytes`,
+    exitCode.failure,
+    'choose a shorter directory for sockets: K8TS_RUN_DIR with K8TS_STATE_DIR, else XDG_RUNTIME_DIR',
+  );
+}
+
 function freeNodeCidr(name: string, env: NodeJS.ProcessEnv): string {
   const others = clusterNames(env).flatMap(other => {
     try {
@@ -233,7 +243,7 @@ export async function waitUntilReady(
   const waiting = new Map<string, ReturnType<CliContext['talk']['phase']>>();
   const names = (child: ChildStatus) => (child.name === serverChild ? 'control plane' : child.name);
   let last: readonly ChildStatus[] = [];
-  for await (const status of askSupervisor(paths.controlSocket, { op: 'watch' }, signal)) {
+  for await (const status of statuses(paths, signal)) {
     last = status.children;
     for (const child of status.children) {
       if (child.state === 'ready') {
@@ -263,11 +273,20 @@ export async function waitUntilReady(
   );
 }
 
+async function* statuses(paths: ClusterPaths, signal: AbortSignal): AsyncGenerator<SupervisorStatus> {
+  try {
+    yield* askSupervisor(paths.controlSocket, { op: 'watch' }, signal);
+  } catch (error) {
+    throw nobodyListens(error) ? withoutSocket(paths) : error;
+  }
+}
+
 function crashed(context: CliContext, paths: ClusterPaths, child: ChildStatus): CliError {
   context.talk.close();
   for (const line of lastWords(paths, child.name)) context.talk.say(`  ${child.name} | ${line}`);
+  const why = child.phase ? `: ${child.phase}` : '';
   return new CliError(
-    `${child.name} ended ${child.restarts} times (${child.lastExit})`,
+    `${child.name} ended ${child.restarts} times (${child.lastExit})${why}`,
     exitCode.failure,
     `all of it: k8ts logs ${child.name} --name ${paths.name}; remove the cluster: k8ts down --name ${paths.name}`,
   );

@@ -120,13 +120,20 @@ export async function* askSupervisor(
   }
 }
 
-/** The first answer; undefined when no supervisor listens. */
+/** It answers at once, unless it is stopped or swapped out. */
+const answerMs = 5000;
+
+/** The first answer; undefined when no supervisor listens. Rejects when it says nothing. */
 export async function askOnce(path: string, request: ControlRequest): Promise<SupervisorStatus | undefined> {
+  const late = AbortSignal.timeout(answerMs);
   try {
-    for await (const status of askSupervisor(path, request)) return status;
+    for await (const status of askSupervisor(path, request, late)) return status;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
+    if (!nobodyListens(error)) throw error;
   }
+  if (late.aborted) throw new Error(`asking the supervisor at ${path}: no answer within ${answerMs / 1000} s`);
   return undefined;
 }
+
+export const nobodyListens = (error: unknown): boolean =>
+  ['ENOENT', 'ECONNREFUSED'].includes((error as NodeJS.ErrnoException).code ?? '');

@@ -157,6 +157,9 @@ export function cidrsOverlap(a: string, b: string): boolean {
   return x.first < y.first + y.size && y.first < x.first + x.size;
 }
 
+/** Each cluster's nodes are in a /24 of it. */
+export const nodeNetworks = '10.8.0.0/16';
+
 /** A /24 in 10.8.0.0/16 that overlaps with none of `taken`; the same one for the same cluster when it is free. */
 export function chooseNodeCidr(cluster: string, taken: readonly string[]): string | undefined {
   const preferred = Number.parseInt(shortHash(cluster), 16) % 256;
