@@ -1,6 +1,6 @@
 // API aggregation: APIServices of this server's own groups, and whether the servers behind the others can be asked.
 import { createHash } from 'node:crypto';
-import { cloneDeep, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { cloneDeep, type Draft, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { apiregistrationV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
 import type { APIService, APIServiceCondition } from '../../api/type/apiregistration-v1.ts';
@@ -16,15 +16,16 @@ import type { Exchange } from '../http/exchange.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { ApiServerOptions } from '../server-options.ts';
-import { type Availability, checkService, failedDiscovery, local, passed } from './kernel/availability.ts';
+import { type Availability, checkService, failedDiscovery, isAvailable, local, passed } from './kernel/availability.ts';
 import { automanagedLabel, localServices } from './kernel/local-service.ts';
-import { aggregatedEntries, type RemoteVersion } from './kernel/remote-discovery.ts';
+import { aggregatedAccept, aggregatedEntries, entriesOf, type RegisteredVersion } from './kernel/remote-discovery.ts';
 import { partOf, type RemoteOpenApi } from './kernel/remote-openapi.ts';
 import { proxyTo } from './proxy.ts';
-import { RemoteServers } from './remote-server.ts';
+import { isTrustable, RemoteServers } from './remote-server.ts';
 import { countUnavailable } from './unavailable.ts';
 
 const resyncMs = 30_000;
+const firstRetryMs = 5;
 const retryMs = 5000;
 const openApiMs = 60_000;
 const settleMs = 50;
@@ -40,10 +41,12 @@ export interface AggregationDeps {
 
 /** What is known of one aggregated server. */
 interface Known {
-  resources: readonly object[];
+  resources: readonly object[] | undefined;
   openApi?: RemoteOpenApi;
   /** When its OpenAPI documents were last asked for, monotonic. */
   readMs?: number;
+  /** One after the other, so far. */
+  failures: number;
   checking: boolean;
   /** Something changed while it was being checked. */
   again: boolean;
@@ -57,6 +60,8 @@ export class Aggregation {
   readonly #known = new Map<string, Known>();
   #remotes: { from: unknown; byVersion: ReadonlyMap<string, APIService> } = { from: undefined, byVersion: new Map() };
   readonly #unavailable: ((name: string, reason: string) => void) | undefined;
+  /** What this server registers once, when it starts; nothing before it has. */
+  #once: readonly string[] = [];
   #localTimer: Timer | undefined;
   #stopped = false;
   #revision = 0;
@@ -65,7 +70,7 @@ export class Aggregation {
     this.#deps = deps;
     this.#cache = registryOf(deps.context, 'apiregistration.k8s.io', 'apiservices').cache;
     this.servers = new RemoteServers(deps.context, deps.options);
-    this.#unavailable = deps.metrics && countUnavailable(deps.metrics, () => this.remotes.values());
+    this.#unavailable = deps.metrics && countUnavailable(deps.metrics, () => this.#services());
   }
 
   /** Registers what this server serves itself and begins to check the rest; stops with the server. */
@@ -73,7 +78,13 @@ export class Aggregation {
     const { context } = this.#deps;
     await this.#registerLocal(true);
     const stops = [
-      this.#cache.listen({ onEvent: ({ key }) => this.#enqueue(key) }),
+      this.#cache.listen({
+        onEvent: ({ key, stored }) => {
+          this.#revision++;
+          if (stored.object.metadata.labels?.[automanagedLabel] === 'true') this.#surfaceChanged();
+          this.#enqueue(key);
+        },
+      }),
       registryOf(context, '', 'services').cache.listen({ onEvent: ({ key }) => this.#onService(key) }),
       registryOf(context, 'discovery.k8s.io', 'endpointslices').cache.listen({
         onEvent: ({ stored }) => {
@@ -85,10 +96,7 @@ export class Aggregation {
         onEvent: () => this.#surfaceChanged(),
       }),
     ];
-    this.#cache.snapshot().scan('', undefined, (_, key) => {
-      this.#enqueue(key);
-      return true;
-    });
+    for (const { metadata } of this.#services()) this.#enqueue(metadata.name);
     context.onShutdown.add(() => {
       this.#stopped = true;
       this.#localTimer?.cancel();
@@ -97,17 +105,24 @@ export class Aggregation {
     });
   }
 
+  #services(): readonly APIService[] {
+    const all: APIService[] = [];
+    this.#cache.snapshot().scan('', undefined, ({ object }) => {
+      all.push(object as unknown as APIService);
+      return true;
+    });
+    return all;
+  }
+
   /** APIServices with a server behind them, by `group/version`. What this server serves itself is not among them. */
   get remotes(): ReadonlyMap<string, APIService> {
     const snapshot = this.#cache.snapshot();
     if (this.#remotes.from !== snapshot) {
       const byVersion = new Map<string, APIService>();
-      snapshot.scan('', undefined, ({ object }) => {
-        const service = object as unknown as APIService;
+      for (const service of this.#services()) {
         const { group = '', version = '' } = service.spec;
         if (service.spec.service) byVersion.set(`${group}/${version}`, service);
-        return true;
-      });
+      }
       this.#remotes = { from: snapshot, byVersion };
     }
     return this.#remotes.byVersion;
@@ -117,14 +132,7 @@ export class Aggregation {
   remoteFor({ prefix, group, version }: RequestInfo): APIService | undefined {
     if (prefix !== 'apis' || !version) return undefined;
     const { remotes } = this;
-    if (remotes.size === 0) return undefined;
-    const found = remotes.get(`${group}/${version}`);
-    return found && !this.#isLocal(group, version) ? found : undefined;
-  }
-
-  #isLocal(group: string, version: string): boolean {
-    for (const r of this.#deps.context.resources.values()) if (r.group === group && r.version === version) return true;
-    return false;
+    return remotes.size === 0 ? undefined : remotes.get(`${group}/${version}`);
   }
 
   serve(service: APIService, exchange: Exchange, user: UserInfo, path?: string): Promise<void> {
@@ -137,22 +145,24 @@ export class Aggregation {
     return this.#revision;
   }
 
-  /** For discovery. */
-  versions(): readonly RemoteVersion[] {
-    const out: RemoteVersion[] = [];
-    for (const { metadata, spec, status } of this.remotes.values()) {
-      const { group = '', version = '' } = spec;
-      if (this.#isLocal(group, version)) continue;
-      out.push({
-        group,
-        version,
+  /** For discovery: every APIService there is. */
+  versions(): readonly RegisteredVersion[] {
+    return this.#services().map(({ metadata: { name }, spec, status }) => {
+      const resources = isAvailable(status) ? this.#known.get(name)?.resources : undefined;
+      return {
+        name,
+        group: spec.group ?? '',
+        version: spec.version ?? '',
         groupPriority: spec.groupPriorityMinimum,
         versionPriority: spec.versionPriority,
-        resources: this.#known.get(metadata.name)?.resources ?? [],
-        fresh: status?.conditions?.some(c => c.type === 'Available' && c.status === 'True') ?? false,
-      });
-    }
-    return out;
+        ...(spec.service ? { remote: { resources } } : {}),
+      };
+    });
+  }
+
+  /** Names of this server's own APIServices that somebody has deleted since it started. */
+  withdrawn(): ReadonlySet<string> {
+    return new Set(this.#once.filter(name => !this.#cache.get(name)));
   }
 
   // ---- this server's own ----
@@ -185,12 +195,14 @@ export class Aggregation {
         writes.push(client.update(apiregistrationV1.apiservices, next).catch(unless(isConflict)));
       }
     }
-    this.#cache.snapshot().scan('', undefined, ({ object }, name) => {
-      if (object.metadata.labels?.[automanagedLabel] && !wanted.has(name))
+    for (const { metadata } of this.#services()) {
+      const { name, labels } = metadata;
+      const managed = labels?.[automanagedLabel];
+      if (!wanted.has(name) && (managed === 'true' || (managed && starting)))
         writes.push(client.delete(apiregistrationV1.apiservices, { name }).catch(unless(isNotFound)));
-      return true;
-    });
+    }
     await Promise.all(writes);
+    if (starting) this.#once = [...wanted].filter(([, { metadata }]) => isOnce(metadata)).map(([name]) => name);
   }
 
   // ---- the others ----
@@ -204,7 +216,7 @@ export class Aggregation {
     if (this.#stopped) return;
     let known = this.#known.get(name);
     if (!known) {
-      known = { resources: [], checking: false, again: false };
+      known = { resources: undefined, failures: 0, checking: false, again: false };
       this.#known.set(name, known);
     }
     if (known.checking) {
@@ -238,10 +250,14 @@ export class Aggregation {
       await this.#note(service, local);
       return undefined;
     }
+    // Whose certificate nobody can check is left as it is.
+    if (!isTrustable(service)) return retryAfter(known);
     const availability = await this.#availability(service, known);
     await this.#note(service, availability);
     if (availability === passed) await this.#readOpenApi(service, known);
-    return availability.reason === 'FailedDiscoveryCheck' ? retryMs : resyncMs;
+    if (availability.reason === 'FailedDiscoveryCheck') return retryAfter(known);
+    known.failures = 0;
+    return resyncMs;
   }
 
   async #availability(service: APIService, known: Known): Promise<Availability> {
@@ -251,13 +267,23 @@ export class Aggregation {
     const found = checkService(service, serviceOf(context, namespace, name), slicesOf(context, namespace, name));
     if (found) return found;
     try {
-      const list = await this.servers.probe(service, `/apis/${group}/${version}`, aggregator);
-      known.resources = aggregatedEntries(group, version, list);
-      this.#revision++;
-      return passed;
+      await this.servers.probe(service, `/apis/${group}/${version}`, aggregator);
     } catch (error) {
       return failedDiscovery(messageOf(error));
     }
+    known.resources = await this.#discover(service);
+    this.#revision++;
+    return passed;
+  }
+
+  /** Of all the server's groups at once where it can tell, as its list of resources otherwise. */
+  async #discover(service: APIService): Promise<readonly object[] | undefined> {
+    const { group = '', version = '' } = service.spec;
+    const all = await this.servers.readTyped(service, '/apis', aggregatedAccept, aggregator).catch(() => undefined);
+    const entries = all && entriesOf(all.contentType, all.content, group, version);
+    if (entries) return entries;
+    const list = this.servers.read(service, `/apis/${group}/${version}`, 'application/json', aggregator);
+    return list.then(aggregatedEntries).catch(() => undefined);
   }
 
   /** Not at every check: the documents are large. A server may have none. */
@@ -280,9 +306,9 @@ export class Aggregation {
   /** For OpenAPI: of the servers that have told. */
   openApi(): readonly RemoteOpenApi[] {
     const out: RemoteOpenApi[] = [];
-    for (const { metadata, spec } of this.remotes.values()) {
+    for (const { metadata } of this.remotes.values()) {
       const told = this.#known.get(metadata.name)?.openApi;
-      if (told && !this.#isLocal(spec.group ?? '', spec.version ?? '')) out.push(told);
+      if (told) out.push(told);
     }
     return out;
   }
@@ -313,6 +339,10 @@ export class Aggregation {
     this.#revision++;
   }
 }
+
+const retryAfter = (known: Known): number => Math.min(retryMs, firstRetryMs * 2 ** known.failures++);
+
+const isOnce = (metadata: Draft<APIService>['metadata']): boolean => metadata?.labels?.[automanagedLabel] === 'onstart';
 
 const unless = (expected: (error: unknown) => boolean) => (error: unknown) => {
   if (!expected(error)) throw error;

@@ -13,6 +13,7 @@ import { forwardedHeaders, returnedHeaders } from '../stream/kernel/proxy-header
 import { lifetimeOf } from '../stream/lifetime.ts';
 import { passUpgrade } from '../stream/pass-upgrade.ts';
 import { bodyHeaders, hasBody } from '../stream/resource-proxy.ts';
+import { isAvailable } from './kernel/availability.ts';
 import { identityHeaders } from './kernel/identity-header.ts';
 import type { Location, RemoteServers } from './remote-server.ts';
 
@@ -29,8 +30,7 @@ export interface ProxyRequest {
 /** Answers 503 when the server cannot be reached. */
 export async function proxyTo({ context, servers, service, exchange, user, path }: ProxyRequest): Promise<void> {
   const refuse = (text: string) => sendText(exchange, 503, `${text}\n`);
-  const available = service.status?.conditions?.find(c => c.type === 'Available')?.status === 'True';
-  if (!available) return refuse('service unavailable');
+  if (!isAvailable(service.status)) return refuse('service unavailable');
   let location: Location;
   try {
     location = servers.locate(service);

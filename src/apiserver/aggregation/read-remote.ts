@@ -8,6 +8,7 @@ import type { ApiContext } from '../context.ts';
 import { attributesOf } from '../request-attributes.ts';
 import { parseRequest } from '../request-info.ts';
 import type { Aggregation } from './aggregation.ts';
+import { isAvailable } from './kernel/availability.ts';
 import { BadStatus } from './remote-server.ts';
 
 const reasons: Readonly<Record<number, StatusReason>> = {
@@ -31,8 +32,7 @@ export async function readRemote(
   const service = aggregation.remoteFor(info);
   if (!service) return undefined;
   await requireAllowed(context.authorizer, attributesOf(info, user));
-  if (service.status?.conditions?.find(c => c.type === 'Available')?.status !== 'True')
-    throw unavailable('the server is currently unable to handle the request');
+  if (!isAvailable(service.status)) throw unavailable('the server is currently unable to handle the request');
   try {
     return await aggregation.servers.read(service, path, 'application/json', user);
   } catch (error) {

@@ -12,6 +12,7 @@ import type { ApiContext } from '../context.ts';
 import { attributesOf } from '../request-attributes.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { Aggregation } from './aggregation.ts';
+import { isAvailable } from './kernel/availability.ts';
 import { identityHeaders } from './kernel/identity-header.ts';
 
 type Remote = ReturnType<typeof httpClient>;
@@ -42,8 +43,7 @@ export class RemoteClients {
   }
 
   #connect(service: APIService, user: UserInfo, userAgent: string): Client {
-    if (service.status?.conditions?.find(c => c.type === 'Available')?.status !== 'True')
-      throw unavailable('the server is currently unable to handle the request');
+    if (!isAvailable(service.status)) throw unavailable('the server is currently unable to handle the request');
     const { target, authority } = this.#aggregation.servers.locate(service);
     const id = `${service.metadata.name} ${authority} ${user.name} ${userAgent}`;
     const known = this.#clients.get(id);

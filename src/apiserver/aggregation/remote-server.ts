@@ -1,10 +1,10 @@
 // Requests to an aggregated API server: through its service, as the front proxy.
 
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Agent } from 'node:https';
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
-import { messageOf } from '../../base/assert.ts';
-import { authorityOf, dialError, type HttpTarget, urlOf } from '../../base/http/upgrade-request.ts';
+import { authorityOf, dialError, type HeaderList, type HttpTarget, urlOf } from '../../base/http/upgrade-request.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
 import { type Address, resolveService } from '../extension/service-endpoint.ts';
@@ -18,7 +18,14 @@ const maxDocumentBytes = 64 << 20;
 /** Where a request goes, and what its errors and Host header call that. */
 export interface Location {
   readonly target: HttpTarget;
+  /** The endpoint, however it is reached. */
+  readonly endpoint: HttpTarget;
   readonly authority: string;
+}
+
+export interface RemoteDocument {
+  readonly contentType: string;
+  readonly content: unknown;
 }
 
 export class RemoteServers {
@@ -44,63 +51,112 @@ export class RemoteServers {
       ...(spec.caBundle ? { ca: Buffer.from(spec.caBundle, 'base64').toString() } : {}),
       ...this.#context.certificates.current.frontProxyClient,
     };
-    return {
-      target: { protocol: 'https:', ...dial(address), tls },
-      authority: authorityOf({ protocol: 'https:', ...address }),
-    };
+    const endpoint: HttpTarget = { protocol: 'https:', ...address };
+    return { target: { protocol: 'https:', ...dial(address), tls }, endpoint, authority: authorityOf(endpoint) };
   }
 
   /** A document of the server's, as JSON. Rejects with the words of Kubernetes' availability check. */
   async read(service: APIService, path: string, accept: string, user: UserInfo): Promise<unknown> {
-    const location = this.locate(service);
-    const url = urlOf({ ...location.target }, path).replace(authorityOf(location.target), location.authority);
+    return (await this.readTyped(service, path, accept, user)).content;
+  }
+
+  async readTyped(service: APIService, path: string, accept: string, user: UserInfo): Promise<RemoteDocument> {
+    return this.#ask(service, path, { accept, ...identityHeaders(user) }, async answer => ({
+      contentType: answer.headers['content-type'] ?? '',
+      content: JSON.parse(await textOf(answer)),
+    }));
+  }
+
+  /** Asks several endpoints at once: one good answer is enough, whatever it says. */
+  async probe(service: APIService, path: string, user: UserInfo, attempts = 5): Promise<void> {
+    const asked = Array.from({ length: attempts }, () =>
+      this.#ask(service, path, identityHeaders(user), answer => {
+        answer.on('error', () => {});
+        answer.resume();
+      }),
+    );
+    try {
+      await Promise.any(asked);
+    } catch (error) {
+      const last = (error as AggregateError).errors.at(-1);
+      if (!(last instanceof NoAnswer)) throw last;
+      throw new Error(`failing or missing response from ${last.url}: ${last.message}`, { cause: error });
+    }
+  }
+
+  async #ask<T>(
+    service: APIService,
+    path: string,
+    headers: HeaderList,
+    take: (answer: IncomingMessage) => T | Promise<T>,
+  ): Promise<T> {
+    const { target, endpoint, authority } = this.locate(service);
+    const url = urlOf(endpoint, path);
     const controller = new AbortController();
     const timer = this.#context.clock.after(probeMs, () => controller.abort());
+    let connected = false;
     try {
-      const answer = await requestBackend(location.target, {
+      const answer = await requestBackend(target, {
         method: 'GET',
         path,
-        headers: { accept, host: location.authority, 'user-agent': 'kube-aggregator', ...identityHeaders(user) },
+        headers: { ...headers, host: authority, 'user-agent': 'kube-aggregator' },
         agent: this.agent,
         signal: controller.signal,
         clock: this.#context.clock,
+        onConnected: () => {
+          connected = true;
+        },
       });
-      const text = await textOf(answer);
       const code = answer.statusCode ?? 0;
-      if (code < 200 || code >= 300) throw new BadStatus(`bad status from ${url}: ${code}`, code);
-      return JSON.parse(text);
+      if (code >= 200 && code < 300) return await take(answer);
+      answer.resume();
+      throw new BadStatus(url, code);
     } catch (error) {
       if (error instanceof BadStatus) throw error;
-      const why = controller.signal.aborted ? 'context deadline exceeded' : dialError(location.target, error);
-      throw new Error(`Get ${JSON.stringify(url)}: ${why}`, { cause: error });
+      const why = controller.signal.aborted ? timedOut(connected) : dialError(endpoint, error);
+      throw new NoAnswer(url, `Get ${JSON.stringify(url)}: ${why}`, { cause: error });
     } finally {
       timer.cancel();
     }
   }
+}
 
-  /** Asks several endpoints at once: one good answer is enough. */
-  async probe(service: APIService, path: string, user: UserInfo, attempts = 5): Promise<unknown> {
-    const asked = Array.from({ length: attempts }, () => this.read(service, path, 'application/json', user));
-    try {
-      return await Promise.any(asked);
-    } catch (error) {
-      const last = (error as AggregateError).errors.at(-1);
-      throw new Error(`failing or missing response from ${urlIn(messageOf(last))}: ${messageOf(last)}`, {
-        cause: error,
-      });
-    }
+const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** No authority is named, or one that certificates can be checked with. */
+export function isTrustable({ spec: { caBundle } }: APIService): boolean {
+  if (!caBundle) return true;
+  const blocks = Buffer.from(caBundle, 'base64').toString('latin1').match(pemBlock) ?? [];
+  return blocks.some(isCertificate);
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined;
+  } catch {
+    return false;
   }
 }
 
-export class BadStatus extends Error {
+const timedOut = (connected: boolean): string =>
+  `${connected ? 'context deadline exceeded' : 'net/http: request canceled while waiting for connection'} (Client.Timeout exceeded while awaiting headers)`;
+
+/** Its message is that of Kubernetes' availability check. */
+class NoAnswer extends Error {
+  readonly url: string;
+  constructor(url: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.url = url;
+  }
+}
+
+export class BadStatus extends NoAnswer {
   readonly code: number;
-  constructor(message: string, code: number) {
-    super(message);
+  constructor(url: string, code: number) {
+    super(url, `bad status from ${url}: ${code}`);
     this.code = code;
   }
 }
-
-const urlIn = (message: string): string => /https:\/\/[^\s"]+?(?=["\s]|: |$)/.exec(message)?.[0] ?? 'the service';
 
 async function textOf(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];

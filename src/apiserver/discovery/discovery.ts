@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { KubeObject } from '../../api/meta.ts';
 import { encodeProtobuf } from '../../api/protobuf.ts';
 import type { Group } from '../../api/resource.ts';
-import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
+import type { RegisteredVersion } from '../aggregation/kernel/remote-discovery.ts';
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -17,14 +17,16 @@ const aggregated =
 
 const aggregatedType = 'io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList';
 
-/** Group versions that other servers serve. */
+/** Group versions as their APIServices have them. */
 export interface RemoteGroups {
-  versions(): readonly RemoteVersion[];
+  versions(): readonly RegisteredVersion[];
+  /** APIServices of what is served here that somebody has deleted: lists are without it. */
+  withdrawn(): ReadonlySet<string>;
   /** Moves when they may have changed. */
   readonly revision: number;
 }
 
-const listed = new WeakMap<ApiContext, Omit<Served, 'remote'> & { readonly revision: number }>();
+const listed = new WeakMap<ApiContext, Pick<Served, 'groups' | 'resources'> & { readonly revision: number }>();
 
 export function servedBy(context: ApiContext, remote?: RemoteGroups): Served {
   const { table, customGroups, resources, surface } = context;
@@ -40,7 +42,7 @@ export function servedBy(context: ApiContext, remote?: RemoteGroups): Served {
   return {
     groups: own.groups,
     resources: own.resources,
-    ...(remote ? { remote: remote.versions() } : {}),
+    ...(remote ? { registered: remote.versions(), withdrawn: remote.withdrawn() } : {}),
   };
 }
 

@@ -2,13 +2,15 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Group, Resource, Subresource } from '../../api/resource.ts';
-import type { RemoteVersion } from '../aggregation/kernel/remote-discovery.ts';
+import type { RegisteredVersion } from '../aggregation/kernel/remote-discovery.ts';
 
 export interface Served {
   readonly groups: readonly Group[];
   readonly resources: readonly Resource[];
-  /** What other servers serve; none of it is in `resources`. */
-  readonly remote?: readonly RemoteVersion[];
+  /** What there are APIServices for. */
+  readonly registered?: readonly RegisteredVersion[];
+  /** Names of APIServices that are no more, though what they were for is served. */
+  readonly withdrawn?: ReadonlySet<string>;
 }
 
 const hashes = new WeakMap<Resource, string | undefined>();
@@ -56,18 +58,6 @@ function indexOf(resources: readonly Resource[]): ReadonlyMap<string, readonly R
   return index;
 }
 
-function versionsOf({ resources, remote = [] }: Served, group: Group): string[] {
-  const elsewhere = remote
-    .filter(v => v.group === group.name)
-    .map(v => ({ version: v.version, priority: v.versionPriority }));
-  return group.versions
-    .filter(v => indexOf(resources).has(`${group.name}/${v.version}`))
-    .map(({ version, priority }) => ({ version, priority }))
-    .concat(elsewhere)
-    .toSorted((a, b) => b.priority - a.priority || compareVersions(b.version, a.version))
-    .map(v => v.version);
-}
-
 const form = /^v(\d+)(?:(alpha|beta)(\d+))?$/;
 const stage = (word: string | undefined) => (word === undefined ? 2 : word === 'beta' ? 1 : 0);
 
@@ -79,23 +69,35 @@ function compareVersions(a: string, b: string): number {
   return stage(x[2]) - stage(y[2]) || Number(x[1]) - Number(y[1]) || Number(x[3] ?? 0) - Number(y[3] ?? 0);
 }
 
-/** Groups of the table and those that only other servers serve. */
-function groupsOf({ groups, remote }: Served): readonly Group[] {
-  if (!remote?.length) return groups;
-  const known = new Set(groups.map(g => g.name));
-  const more = new Map<string, Group>();
-  for (const { group, groupPriority } of remote) {
-    if (known.has(group)) continue;
-    const priority = Math.max(groupPriority, more.get(group)?.priority ?? 0);
-    more.set(group, { name: group, preferredVersion: '', priority, versions: [] });
-  }
-  return [...groups, ...more.values()];
+const idOf = ({ group, version }: { readonly group: string; readonly version: string }) => `${group}/${version}`;
+
+/** Every group version: as its APIService has it, and as the table has what has none. */
+function versionsOf({ groups, resources, registered = [] }: Served): RegisteredVersion[] {
+  const known = new Set(registered.map(idOf));
+  const index = indexOf(resources);
+  const others = groups.flatMap(({ name: group, priority: groupPriority, versions }) =>
+    versions
+      .map(({ version, priority }) => ({
+        ...{ name: `${version}.${group}`, group, version, groupPriority },
+        versionPriority: priority,
+      }))
+      .filter(v => index.has(idOf(v)) && !known.has(idOf(v))),
+  );
+  return [...registered, ...others];
 }
 
-function servedGroups(served: Served): Group[] {
-  return groupsOf(served)
-    .filter(g => versionsOf(served, g).length > 0)
-    .toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
+/** By group, groups in the order of these versions, and the versions of each in theirs. */
+function inGroups(versions: readonly RegisteredVersion[]): Map<string, RegisteredVersion[]> {
+  const found = Map.groupBy(versions, v => v.group);
+  for (const mine of found.values())
+    mine.sort((a, b) => b.versionPriority - a.versionPriority || compareVersions(b.version, a.version));
+  return found;
+}
+
+/** The groups of the list there was first: by priority, then by the name of an APIService. */
+function listedGroups(served: Served): Map<string, RegisteredVersion[]> {
+  const listed = versionsOf(served).filter(v => v.group !== '' && !served.withdrawn?.has(v.name));
+  return inGroups(listed.sort((a, b) => b.groupPriority - a.groupPriority || (a.name < b.name ? -1 : 1)));
 }
 
 /** APIResourceList of one group version; undefined when it is not served. */
@@ -132,24 +134,19 @@ export function resourceList(served: Served, group: string, version: string): ob
 }
 
 /** APIGroup; undefined for the core group and for what is not served. */
-export function apiGroup(served: Served, name: string, root = true): object | undefined {
-  const group = groupsOf(served).find(g => g.name === name && g.name !== '');
-  const versions = group ? versionsOf(served, group) : [];
-  if (!group || versions.length === 0) return undefined;
-  const entry = (version: string) => ({ groupVersion: `${name}/${version}`, version });
-  const preferred = versions.includes(group.preferredVersion) ? group.preferredVersion : versions[0]!;
-  return {
-    ...(root ? { kind: 'APIGroup', apiVersion: 'v1' } : {}),
-    name,
-    versions: versions.map(entry),
-    preferredVersion: entry(preferred),
-  };
+export function apiGroup(served: Served, name: string): object | undefined {
+  if (name === '') return undefined;
+  const versions = listedGroups(served).get(name) ?? inGroups(versionsOf(served)).get(name);
+  return versions && { kind: 'APIGroup', apiVersion: 'v1', ...groupOf(name, versions) };
+}
+
+function groupOf(name: string, versions: readonly RegisteredVersion[]): object {
+  const entries = versions.map(({ version }) => ({ groupVersion: `${name}/${version}`, version }));
+  return { name, versions: entries, preferredVersion: entries[0] };
 }
 
 export function apiGroupList(served: Served): object {
-  const groups = servedGroups(served)
-    .filter(g => g.name !== '')
-    .map(g => apiGroup(served, g.name, false));
+  const groups = [...listedGroups(served)].map(([name, versions]) => groupOf(name, versions));
   return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
@@ -161,25 +158,26 @@ export function apiVersions(serverAddress: string): object {
   };
 }
 
-/** APIGroupDiscoveryList: of the core group (`/api`) or of all others (`/apis`). */
+/** APIGroupDiscoveryList: of the core group (`/api`) or of all others (`/apis`), by priority, then by name. */
 export function aggregatedDiscovery(served: Served, core: boolean): object {
-  const items = servedGroups(served)
-    .filter(g => (g.name === '') === core)
-    .map(g => ({
-      metadata: g.name ? { name: g.name } : {},
-      versions: versionsOf(served, g).map(v => ({
-        version: v,
-        ...resourcesOf(served, g.name, v),
-      })),
-    }));
+  const index = indexOf(served.resources);
+  const shown = versionsOf(served).filter(v => (v.group === '') === core && (v.remote || index.has(idOf(v))));
+  const groups = [...inGroups(shown)].map(([name, versions]) => ({
+    ...{ name, versions },
+    priority: Math.max(...versions.map(v => v.groupPriority)),
+  }));
+  groups.sort((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
+  const items = groups.map(({ name, versions }) => ({
+    metadata: name ? { name } : {},
+    versions: versions.map(v => ({ version: v.version, ...resourcesOf(v, index.get(idOf(v)) ?? []) })),
+  }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
 }
 
-function resourcesOf({ resources, remote }: Served, group: string, version: string) {
-  const elsewhere = remote?.find(v => v.group === group && v.version === version);
-  if (elsewhere) return { resources: elsewhere.resources, freshness: elsewhere.fresh ? 'Current' : 'Stale' };
-  const mine = indexOf(resources).get(`${group}/${version}`) ?? [];
-  return { resources: mine.toSorted(byName).map(aggregatedResource), freshness: 'Current' };
+function resourcesOf({ remote }: RegisteredVersion, mine: readonly Resource[]) {
+  if (!remote) return { resources: mine.toSorted(byName).map(aggregatedResource), freshness: 'Current' };
+  // Of who does not answer nobody knows anything.
+  return remote.resources ? { resources: remote.resources, freshness: 'Current' } : { freshness: 'Stale' };
 }
 
 function aggregatedResource(r: Resource): object {

@@ -17,6 +17,8 @@ export interface BackendRequest {
   readonly clock: Clock;
   /** How long the head of the answer may take; default: as long as it likes. */
   readonly headMs?: number;
+  /** The connection stands, its TLS included. */
+  onConnected?(): void;
 }
 
 const connectMs = 30_000;
@@ -33,6 +35,7 @@ export function requestBackend(target: HttpTarget, options: BackendRequest): Pro
       signal: options.signal,
     });
     limitConnecting(request, target, options.clock);
+    if (options.onConnected) tellConnected(request, target, options.onConnected);
     const timer =
       options.headMs &&
       options.clock.after(options.headMs, () =>
@@ -44,6 +47,13 @@ export function requestBackend(target: HttpTarget, options: BackendRequest): Pro
     request.on('error', reject);
     if (options.body) options.body.pipe(request);
     else request.end();
+  });
+}
+
+function tellConnected(request: ClientRequest, target: HttpTarget, tell: () => void): void {
+  request.once('socket', socket => {
+    if (request.reusedSocket) tell();
+    else socket.once(target.protocol === 'https:' ? 'secureConnect' : 'connect', tell);
   });
 }
 

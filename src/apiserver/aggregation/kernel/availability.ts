@@ -20,6 +20,9 @@ export const passed: Availability = { status: 'True', reason: 'Passed', message:
 
 export const failedDiscovery = (message: string): Availability => unavailable('FailedDiscoveryCheck', message);
 
+export const isAvailable = (status: APIService['status']): boolean =>
+  status?.conditions?.some(c => c.type === 'Available' && c.status === 'True') ?? false;
+
 /** Undefined when nothing speaks against asking the server itself. */
 export function checkService(
   { spec }: APIService,

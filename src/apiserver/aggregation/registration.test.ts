@@ -1,0 +1,147 @@
+// What becomes of APIServices that somebody makes, changes and deletes, as kube-aggregator shows it.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { systemClock } from '../../base/clock.ts';
+import { establish } from '../custom/test-definition.ts';
+import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
+import { type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
+import { startTestServer, type TestServer } from '../test-server.ts';
+
+const services = '/apis/apiregistration.k8s.io/v1/apiservices';
+const aggregated = { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' };
+
+let server: TestServer;
+let extension: TestExtension;
+let api: Caller;
+before(async () => {
+  extension = await startTestExtension((_, response) => void response.end('anything at all'), {
+    dnsNames: ['behind.lab.svc'],
+  });
+  server = await startTestServer({ dialExtension: () => ({ host: '127.0.0.1', port: extension.port }) });
+  api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
+  await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name: 'lab' } });
+  await api.expect(201, 'POST', '/api/v1/namespaces/lab/services', {
+    metadata: { name: 'behind' },
+    spec: { ports: [{ port: 443 }] },
+  });
+  await api.expect(201, 'POST', '/apis/discovery.k8s.io/v1/namespaces/lab/endpointslices', {
+    metadata: { name: 'behind-1', labels: { 'kubernetes.io/service-name': 'behind' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 443, protocol: 'TCP' }],
+    endpoints: [{ addresses: ['10.9.9.9'], conditions: { ready: true } }],
+  });
+});
+after(async () => {
+  api.close();
+  await server.stop();
+  await extension.stop();
+});
+
+const remote = (name: string, over: object = {}): Json => {
+  const [version, ...group] = name.split('.');
+  const service = { namespace: 'lab', name: 'behind' };
+  const priorities = { groupPriorityMinimum: 100, versionPriority: 10 };
+  const spec = { group: group.join('.'), version, service, caBundle: extension.caBundle, ...priorities, ...over };
+  return { metadata: { name }, spec };
+};
+const groups = async () => (await api.expect(200, 'GET', '/apis')).groups.map((g: Json) => g.name);
+const items = async () =>
+  (await api.expect(200, 'GET', '/apis', undefined, aggregated)).items.map((g: Json) => g.metadata.name);
+
+async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    await systemClock.sleep(5);
+  }
+}
+const reason = (name: string, wanted: string) =>
+  until(async () => {
+    const { status } = await api.expect(200, 'GET', `${services}/${name}`);
+    return status.conditions?.[0]?.reason === wanted && status.conditions[0];
+  });
+
+test('a server that answers is available, whatever it says', async () => {
+  await api.expect(201, 'POST', services, remote('v1.one.example'));
+  await reason('v1.one.example', 'Passed');
+  const { items: all } = await api.expect(200, 'GET', '/apis', undefined, aggregated);
+  const [version] = all.find((g: Json) => g.metadata.name === 'one.example').versions;
+  assert.deepEqual(version, { version: 'v1', freshness: 'Stale' });
+  await api.expect(200, 'DELETE', `${services}/v1.one.example`);
+  assert.ok(!(await items()).includes('one.example'));
+});
+
+test('with a caBundle that is none nothing is said', async () => {
+  await api.expect(201, 'POST', services, remote('v1.two.example', { caBundle: 'AAAA' }));
+  await api.expect(201, 'POST', services, remote('v1.three.example'));
+  await reason('v1.three.example', 'Passed');
+  assert.deepEqual((await api.expect(200, 'GET', `${services}/v1.two.example`)).status, {});
+  assert.equal((await api.send('GET', '/apis/two.example/v1')).code, 503);
+});
+
+test('a service of another type without endpoints is told of as it is', async () => {
+  await api.expect(201, 'POST', '/api/v1/namespaces/lab/services', {
+    metadata: { name: 'node-port' },
+    spec: { type: 'NodePort', ports: [{ port: 443 }] },
+  });
+  const service = { namespace: 'lab', name: 'node-port' };
+  await api.expect(201, 'POST', services, remote('v1.four.example', { service }));
+  const { message } = await reason('v1.four.example', 'FailedDiscoveryCheck');
+  assert.equal(message, 'no endpoints available for service "node-port"');
+});
+
+test('one of the server’s own that is deleted is no longer listed, and still served', async () => {
+  assert.ok((await groups()).includes('apps'));
+  await api.expect(200, 'DELETE', `${services}/v1.apps`);
+  assert.ok(!(await groups()).includes('apps'));
+  await api.expect(200, 'GET', '/apis/apps');
+  await api.expect(200, 'GET', '/apis/apps/v1/deployments');
+  await api.expect(201, 'POST', services, remote('v1.apps'));
+  await reason('v1.apps', 'Passed');
+  assert.equal((await api.expect(200, 'GET', '/apis/apps/v1/deployments')).toString(), 'anything at all');
+});
+
+test('priorities are those of APIServices, and a group may have no server at all', async () => {
+  const { service: _s, caBundle: _c, ...spec } = remote('v1.batch').spec;
+  await api.expect(200, 'PATCH', `${services}/v1.batch`, { spec: { groupPriorityMinimum: 1 } }, mergePatch);
+  assert.equal((await groups()).at(-1), 'batch');
+  assert.equal((await items()).at(-1), 'batch');
+  await api.expect(201, 'POST', services, {
+    metadata: { name: 'v1.none.example' },
+    spec: { ...spec, group: 'none.example' },
+  });
+  assert.ok((await groups()).includes('none.example'));
+  assert.ok(!(await items()).includes('none.example'));
+  await api.expect(404, 'GET', '/apis/none.example/v1');
+});
+
+test('what custom resources need is put back, and what claims to be of them is removed', async () => {
+  await establish(api, {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'things.custom.example' },
+    spec: {
+      group: 'custom.example',
+      scope: 'Namespaced',
+      names: { plural: 'things', kind: 'Thing' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+    },
+  });
+  const path = `${services}/v1.custom.example`;
+  const found = await until(async () => {
+    const { code, object } = await api.send('GET', path);
+    return code === 200 && object;
+  });
+  await api.expect(200, 'DELETE', path);
+  await until(async () => (await api.send('GET', path)).object.metadata?.uid !== found.metadata.uid);
+  await until(async () => (await api.send('GET', path)).code === 200);
+  await api.expect(200, 'PATCH', path, { spec: { versionPriority: 7 } }, mergePatch);
+  await until(async () => (await api.expect(200, 'GET', path)).spec.versionPriority === 100);
+  const label = (value: string) => ({ labels: { 'kube-aggregator.kubernetes.io/automanaged': value } });
+  for (const value of ['onstart', 'true']) {
+    const made = remote(`v1.${value}.example`);
+    await api.expect(201, 'POST', services, { ...made, metadata: { ...made.metadata, ...label(value) } });
+  }
+  await until(async () => (await api.send('GET', `${services}/v1.true.example`)).code === 404);
+  await api.expect(200, 'GET', `${services}/v1.onstart.example`);
+});
