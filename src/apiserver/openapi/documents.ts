@@ -1,11 +1,13 @@
 // OpenAPI documents: version 3 one a group version, version 2 one for all.
 import { createDescriber } from '../../api/description.ts';
+import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
 import { isTypeName } from '../../api/schema.ts';
 import { mergeInto, type RemoteOpenApi } from '../aggregation/kernel/remote-openapi.ts';
 import { typeMeta } from '../custom/published-schema.ts';
-import { builtinForms, customForms, type Forms } from './operation.ts';
-import { pathsOf } from './paths.ts';
+import { builtinForms, customForms } from './operation.ts';
+import { methods, pathsOf } from './paths.ts';
+import { resourcesRoot, rootPaths } from './roots.ts';
 import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
 
 export interface Source {
@@ -48,9 +50,11 @@ interface Parts {
   readonly schemas: Map<string, Json>;
 }
 
-function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3): Parts {
+type Roots = Iterable<readonly [path: string, item: Json]>;
+
+function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3, roots: Roots = []): Parts {
   const describe = createDescriber();
-  const paths = new Map<string, Json>();
+  const paths = new Map(roots);
   for (const r of resources)
     for (const [path, item] of pathsOf(r, { describe, typeNameOf, listNameOf })) paths.set(path, item);
   const used = new Set<string>();
@@ -96,30 +100,37 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
 /** The OpenAPI 3 document of one group version. */
 export function documentV3(source: Source, group: string, version: string): Json {
   const mine = source.resources.filter(r => r.group === group && r.version === version);
-  const { paths, schemas } = partsOf(mine, source, 3);
-  const root = group ? `/apis/${group}/${version}/` : `/api/${version}/`;
-  const resourceList: Json = {
-    get: {
-      description: 'get available resources',
-      tags: [group || 'core'],
-      operationId: `get${group || 'core'}${version}APIResources`,
-      responses: { 200: { description: 'OK' }, 401: { description: 'Unauthorized' } },
-    },
-  };
-  return {
-    openapi: '3.0.0',
-    info: { title: 'Kubernetes', version: source.version },
-    // What resources a group of custom ones has is told elsewhere.
-    paths: { ...(mine.some(r => r.typeName) ? { [root]: resourceList } : {}), ...Object.fromEntries(paths) },
-    components: {
-      schemas: Object.fromEntries(schemas),
-      securitySchemes: {
-        BearerToken: { type: 'apiKey', description: described, name: 'authorization', in: 'header' },
-      },
-    },
-    security: [{ BearerToken: [] }],
-  };
+  // What resources a group of custom ones has is told elsewhere.
+  const roots = mine.some(r => r.typeName) ? [resourcesRoot(group, version)] : [];
+  return wholeV3(source, partsOf(mine, source, 3, roots));
 }
+
+/** What makes each OpenAPI 3 document, by its path below `/openapi/v3/`: those of what is no resource, too. */
+export function documentsV3(source: Source): Map<string, () => Json> {
+  const made = new Map<string, () => Json>();
+  for (const [id, root] of rootPaths(source.resources))
+    made.set(id, () => wholeV3(source, partsOf([], source, 3, [root])));
+  for (const gv of everyGroupVersion(source.resources))
+    made.set(pathOf(gv), () => documentV3(source, gv.group, gv.version));
+  return new Map([...made].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** `api/v1`, `apis/apps/v1` */
+export const pathOf = (gv: { group: string; version: string }): string =>
+  `${gv.group ? 'apis' : 'api'}/${apiVersionOf(gv)}`;
+
+const wholeV3 = (source: Source, { paths, schemas }: Parts): Json => ({
+  openapi: '3.0.0',
+  info: { title: 'Kubernetes', version: source.version },
+  paths: Object.fromEntries(paths),
+  components: {
+    schemas: Object.fromEntries(schemas),
+    securitySchemes: {
+      BearerToken: { type: 'apiKey', description: described, name: 'authorization', in: 'header' },
+    },
+  },
+  security: [{ BearerToken: [] }],
+});
 
 export interface PartV2 {
   /** In the first part only. */
@@ -141,14 +152,22 @@ export function* slicesV2(source: Source): Generator<PartV2> {
     const definitions = new Map([...schemas].filter(([name]) => !seen.has(name)));
     for (const name of definitions.keys()) seen.add(name);
     const items = [...paths].filter(([path]) => !first.paths.has(path));
-    yield { head: {}, paths: new Map(items.map(([path, item]) => [path, itemV2(item, customForms)])), definitions };
+    yield {
+      head: {},
+      paths: new Map(items.map(([path, item]) => [path, itemV2(item, customForms.body)])),
+      definitions,
+    };
   }
 }
 
 function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
   const builtin = source.resources.filter(r => r.typeName);
-  const { paths, schemas } = partsOf(builtin, source, 2);
-  const items = new Map([...paths].map(([path, item]) => [path, itemV2(item, builtinForms)]));
+  const roots = new Map(rootPaths(builtin).values());
+  for (const { group, version } of everyGroupVersion(builtin)) roots.set(...resourcesRoot(group, version));
+  const { paths, schemas } = partsOf(builtin, source, 2, roots);
+  const items = new Map(
+    [...paths].map(([path, item]) => [path, itemV2(item, roots.has(path) ? undefined : builtinForms.body)]),
+  );
   for (const remote of source.remote ?? []) mergeInto(items, schemas, remote);
   return {
     head: {
@@ -164,14 +183,13 @@ function partsV2(source: Source): { head: Json; paths: Map<string, Json>; defini
   };
 }
 
-const methods = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch']);
-
-function itemV2(item: Json, forms: Forms): Json {
+/** `consumes`: what is said of operations without a body; undefined: what they answer with. */
+function itemV2(item: Json, consumes: readonly string[] | undefined): Json {
   return Object.fromEntries(
     Object.entries(item).map(([key, value]) => [
       key,
       methods.has(key)
-        ? operationV2(value as Json, forms)
+        ? operationV2(value as Json, consumes)
         : key === 'parameters'
           ? (value as Json[]).map(parameterV2)
           : value,
@@ -188,7 +206,7 @@ const inDefinitions = (schema: Json): Json =>
 
 type Content = Record<string, { schema: Json }>;
 
-function operationV2(operation: Json, forms: Forms): Json {
+function operationV2(operation: Json, consumed: readonly string[] | undefined): Json {
   const { requestBody, parameters, responses, ...rest } = operation as {
     requestBody?: { content: Content; required?: boolean };
     parameters?: Json[];
@@ -206,7 +224,7 @@ function operationV2(operation: Json, forms: Forms): Json {
   const produces = Object.keys(Object.values(responses)[0]?.content ?? {});
   return {
     ...rest,
-    consumes: body ? body.map(([type]) => type) : forms.body,
+    consumes: body ? body.map(([type]) => type) : (consumed ?? produces),
     ...(produces.length ? { produces } : {}),
     schemes: ['https'],
     ...(all.length ? { parameters: all } : {}),

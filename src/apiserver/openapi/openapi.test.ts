@@ -86,6 +86,65 @@ test('paths carry actions, kinds and parameters', async () => {
   );
 });
 
+test('what all operations of a path take lies with the path, by name', async () => {
+  const { paths } = await json('/openapi/v3/api/v1');
+  const names = (list?: { name: string }[]) => list?.map(p => p.name);
+  const pod = paths['/api/v1/namespaces/{namespace}/pods/{name}'];
+  assert.deepEqual(names(pod.parameters), ['name', 'namespace', 'pretty']);
+  assert.deepEqual(names(pod.patch.parameters), ['dryRun', 'fieldManager', 'fieldValidation', 'force']);
+  const log = paths['/api/v1/namespaces/{namespace}/pods/{name}/log'];
+  assert.equal(log.get.parameters, undefined);
+  assert.ok(names(log.parameters)!.includes('tailLines') && !names(log.parameters)!.includes('sinceTime'));
+  assert.equal(Object.keys(log.get.responses[200].content)[0], 'text/plain');
+  const exec = paths['/api/v1/namespaces/{namespace}/pods/{name}/exec'];
+  assert.deepEqual(Object.keys(exec.get.responses[200].content), ['*/*']);
+});
+
+test('groups, their resources, the version and keys of tokens are told of', async () => {
+  const { paths } = await json('/openapi/v3');
+  const roots: [id: string, path: string, operation: string, tag: string][] = [
+    ['api', '/api/', 'getCoreAPIVersions', 'core'],
+    ['api/v1', '/api/v1/', 'getCoreV1APIResources', 'core_v1'],
+    ['apis', '/apis/', 'getAPIVersions', 'apis'],
+    ['apis/apps', '/apis/apps/', 'getAppsAPIGroup', 'apps'],
+    [
+      'apis/rbac.authorization.k8s.io/v1',
+      '/apis/rbac.authorization.k8s.io/v1/',
+      'getRbacAuthorizationV1APIResources',
+      'rbacAuthorization_v1',
+    ],
+    ['version', '/version/', 'getCodeVersion', 'version'],
+    ['openid/v1/jwks', '/openid/v1/jwks', 'getServiceAccountIssuerOpenIDKeyset', 'openid'],
+  ];
+  const version2 = await json('/openapi/v2');
+  for (const [id, path, operation, tag] of roots) {
+    const document = await json(paths[id].serverRelativeURL);
+    for (const { get } of [document.paths[path], version2.paths[path]])
+      assert.deepEqual([get.operationId, get.tags], [operation, [tag]]);
+  }
+  assert.deepEqual(version2.paths['/version/'].get.consumes, ['application/json']);
+});
+
+test('clients may say which form they would have, and what they know', async () => {
+  const [v2, v3] = [2, 3].map(v => `application/com.github.proto-openapi.spec.v${v}@v1.0+protobuf`);
+  const type = async (path: string, accept: string) =>
+    (await ask(server, path, { headers: { accept } })).headers['content-type'];
+  assert.equal(await type('/openapi/v2', `application/json;q=0.1, ${v2}`), v2!.replace('@', '.'));
+  assert.equal(await type('/openapi/v2', `${v2};q=0.1, application/json`), 'application/json');
+  for (const path of ['/openapi/v2', '/openapi/v3/version']) {
+    for (const accept of ['*/*', 'application/*', '']) assert.equal(await type(path, accept), 'application/json');
+    for (const accept of ['text/html', 'application/yaml']) {
+      const refused = await ask(server, path, { headers: { accept } });
+      assert.deepEqual([refused.code, refused.body.length], [406, 0]);
+    }
+  }
+  const index = await ask(server, '/openapi/v3');
+  for (const known of [index.headers.etag!, '*'])
+    assert.equal((await ask(server, '/openapi/v3', { headers: { 'if-none-match': known } })).code, 304);
+  assert.equal((await ask(server, '/openapi/v3', { headers: { 'if-none-match': '"other"' } })).code, 200);
+  assert.equal(await type('/openapi/v3/version', v3!), v3!.replace('@', '.'));
+});
+
 test('version 2 is whole as well', async () => {
   const document = await json('/openapi/v2');
   assert.equal(document.swagger, '2.0');

@@ -4,15 +4,15 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { gunzipSync, gzip } from 'node:zlib';
 import { descriptionFiles } from '../../api/description.ts';
-import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
-import { notAcceptable } from '../../api/status.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { acceptsGzip, sendJson } from '../respond.ts';
-import { documentV3, everyGroupVersion, type Source, slicesV2 } from './documents.ts';
+import { acceptsGzip } from '../respond.ts';
+import { preferred } from './accept.ts';
+import { documentsV3, pathOf, type Source, slicesV2 } from './documents.ts';
 import { encodeV2 } from './protobuf-v2.ts';
+import { encodeV3 } from './protobuf-v3.ts';
 
 const pack = promisify(gzip);
 
@@ -29,17 +29,16 @@ export interface OpenApiOptions {
   serveRemote?(exchange: Exchange, user: UserInfo, id: string): Promise<void>;
 }
 
-// Asked for with an @ before the version; answered without, for an @ has no place in a media type.
-const mediaTypeV2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
-const acceptedV2 = /application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf/;
+const json = 'application/json';
+// Asked for with an @ before the version, too; answered without, for an @ has no place in a media type.
+const protobufOf = (openApi: 2 | 3) => `application/com.github.proto-openapi.spec.v${openApi}.v1.0+protobuf`;
 const aYear = 31_536_000;
 
 export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandler {
   const documents = new Map<string, Document>();
 
   /** The document made from what is served now. */
-  function document(id: string, now: Source, make: () => Buffer | Promise<Buffer>): Document {
-    const hash = hashOf(id, now);
+  function document(id: string, hash: string, make: () => Buffer | Promise<Buffer>): Document {
     const known = documents.get(id);
     if (known?.hash === hash) return known;
     const bytes = make();
@@ -48,45 +47,67 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
     return made;
   }
 
-  async function servesV3(exchange: Exchange, user: UserInfo, path: string): Promise<boolean> {
+  /** Index of the documents; the same while what is served is. */
+  let index: { readonly of: string; readonly body: Buffer; readonly etag: string } | undefined;
+
+  function serveIndex(exchange: Exchange): void {
     const now = source();
-    const found = everyGroupVersion(now.resources).find(gv => pathOf(gv) === path);
-    if (!found) {
-      if (!serveRemote || !now.remote?.some(r => r.url && r.id === path)) return false;
-      await serveRemote(exchange, user, path);
+    const hashes = [...documentsV3(now).keys()].map(id => [id, hashOf(id, now)] as const);
+    const paths: [string, { serverRelativeURL: string }][] = hashes.map(([id, hash]) => [
+      id,
+      { serverRelativeURL: `/openapi/v3/${id}?hash=${hash}` },
+    ]);
+    for (const { id, url } of now.remote ?? []) if (url) paths.push([id, { serverRelativeURL: url }]);
+    const text = JSON.stringify({ paths: Object.fromEntries(paths) });
+    if (index?.of !== text) {
+      const etag = `"${createHash('sha512').update(text).digest('hex').toUpperCase()}"`;
+      index = { of: text, body: Buffer.from(text), etag };
+    }
+    const { body, etag } = index;
+    const headers = { 'content-type': json, etag, 'cache-control': 'no-cache, private' };
+    if (isKnown(exchange, etag)) exchange.respond(304, headers);
+    else exchange.respond(200, headers, body);
+  }
+
+  async function servesV3(exchange: Exchange, user: UserInfo, id: string): Promise<boolean> {
+    const now = source();
+    const make = documentsV3(now).get(id);
+    if (!make) {
+      if (!serveRemote || !now.remote?.some(r => r.url && r.id === id)) return false;
+      await serveRemote(exchange, user, id);
       return true;
     }
-    const id = pathOf(found);
+    const type = preferred(exchange.headers.accept, [json, protobufOf(3)]);
+    if (!type) {
+      refuse(exchange);
+      return true;
+    }
     const hash = hashOf(id, now);
     const asked = exchange.query.get('hash');
     if (asked && asked !== hash) {
-      exchange.respond(301, { location: `/openapi/v3/${path}?hash=${hash}` });
+      exchange.respond(301, { location: `/openapi/v3/${id}?hash=${hash}` });
       return true;
     }
-    const { packed } = document(id, now, () =>
-      Buffer.from(JSON.stringify(documentV3(now, found.group, found.version))),
+    const protobuf = type !== json;
+    const { packed } = document(protobuf ? `${id}.pb` : id, hash, () =>
+      protobuf ? encodeV3(make()) : Buffer.from(JSON.stringify(make())),
     );
     const caching = asked
       ? { 'cache-control': `public, immutable, max-age=${aYear}` }
       : { 'cache-control': 'no-cache, private' };
-    await send(exchange, packed, { 'content-type': 'application/json', etag: `"${hash}"`, ...caching });
+    await send(exchange, packed, { 'content-type': type, etag: `"${hash}"`, ...caching });
     return true;
   }
 
   async function serveV2(exchange: Exchange): Promise<void> {
-    const { accept = '*/*' } = exchange.headers;
     const now = source();
-    const protobuf = acceptedV2.test(accept);
-    if (!protobuf && !/\*\/\*|application\/(\*|json)/.test(accept))
-      throw notAcceptable(['application/json', mediaTypeV2]);
-    const { hash, packed } = document(protobuf ? 'v2.pb' : 'v2.json', now, () =>
-      protobuf ? protobufV2(now) : jsonV2(now),
-    );
-    await send(exchange, packed, {
-      'content-type': protobuf ? mediaTypeV2 : 'application/json',
-      etag: `"${hash}"`,
-      'cache-control': 'no-cache, private',
-    });
+    const type = preferred(exchange.headers.accept, [json, protobufOf(2)]);
+    if (!type) return refuse(exchange);
+    const protobuf = type !== json;
+    const id = protobuf ? 'v2.pb' : 'v2.json';
+    const hash = hashOf(id, now);
+    const { packed } = document(id, hash, () => (protobuf ? protobufV2(now) : jsonV2(now)));
+    await send(exchange, packed, { 'content-type': type, etag: `"${hash}"`, 'cache-control': 'no-cache, private' });
   }
 
   return async (exchange, user) => {
@@ -97,18 +118,22 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
       return true;
     }
     if (path === '/openapi/v3') {
-      const now = source();
-      const urls = everyGroupVersion(now.resources).map(gv => {
-        const id = pathOf(gv);
-        return [id, `/openapi/v3/${id}?hash=${hashOf(id, now)}`];
-      });
-      for (const { id, url } of now.remote ?? []) if (url) urls.push([id, url]);
-      const paths = Object.fromEntries(urls.map(([id, serverRelativeURL]) => [id, { serverRelativeURL }]));
-      sendJson(exchange, 200, { paths });
+      serveIndex(exchange);
       return true;
     }
     return path.startsWith('/openapi/v3/') && servesV3(exchange, user, path.slice('/openapi/v3/'.length));
   };
+}
+
+const vary = { vary: 'Accept-Encoding, Accept' };
+
+function refuse(exchange: Exchange): void {
+  exchange.respond(406, { ...vary, 'cache-control': 'no-cache, private' });
+}
+
+function isKnown({ headers }: Exchange, etag: string): boolean {
+  const known = headers['if-none-match'];
+  return known !== undefined && (known.includes(etag) || known.trim() === '*');
 }
 
 /** Messages behind one another are one message. */
@@ -143,11 +168,9 @@ async function jsonV2(now: Source): Promise<Buffer> {
 
 const immediately = () => new Promise<void>(resolve => setImmediate(resolve));
 
-const pathOf = (gv: { group: string; version: string }): string => `${gv.group ? 'apis' : 'api'}/${apiVersionOf(gv)}`;
-
 async function send(exchange: Exchange, packed: Promise<Buffer>, headers: Record<string, string>): Promise<void> {
-  const all = { ...headers, vary: 'Accept-Encoding, Accept' };
-  if (exchange.headers['if-none-match']?.includes(headers.etag!)) return exchange.respond(304, all);
+  const all = { ...headers, ...vary };
+  if (isKnown(exchange, headers.etag!)) return exchange.respond(304, all);
   const body = await packed;
   if (acceptsGzip(exchange)) exchange.respond(200, { ...all, 'content-encoding': 'gzip' }, body);
   else exchange.respond(200, all, gunzipSync(body));
@@ -215,4 +238,4 @@ function factsHash(): string {
 }
 
 /** To be raised when documents change for another reason than the facts. */
-const generation = 3;
+const generation = 4;

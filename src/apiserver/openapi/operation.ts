@@ -23,9 +23,11 @@ export interface Forms {
   readonly patched: readonly number[];
 }
 
+export const objectTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+
 export const builtinForms: Forms = {
   body: ['*/*'],
-  object: ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'],
+  object: objectTypes,
   stream: ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'],
   patch: patchTypes,
   patched: [200, 201],
@@ -52,10 +54,10 @@ export const answers = (name: string, codes: readonly number[], types: readonly 
   401: { description: 'Unauthorized' },
 });
 
-export const textAnswer: Json = {
-  200: { description: 'OK', content: { 'text/plain': { schema: { type: 'string' } } } },
+export const textAnswer = (types: readonly string[]): Json => ({
+  200: { description: 'OK', content: Object.fromEntries(types.map(t => [t, { schema: { type: 'string' } }])) },
   401: { description: 'Unauthorized' },
-};
+});
 
 export const pathParameter = (name: string, description: string): Json => ({
   name,

@@ -1,6 +1,7 @@
 // The paths of a resource, in the form of OpenAPI 3.
 
 import type { Describer } from '../../api/description.ts';
+import { equalJson } from '../../api/patch/plain.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import { builtinResources, type Resource, type Subresource } from '../../api/resource.ts';
 import { isTypeName } from '../../api/schema.ts';
@@ -19,6 +20,7 @@ import {
   textAnswer,
   writing,
 } from './operation.ts';
+import { groupTitle, tagOf } from './roots.ts';
 import type { Json } from './schema.ts';
 
 export interface PathsOptions {
@@ -29,16 +31,6 @@ export interface PathsOptions {
 }
 
 const title = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** `rbac.authorization.k8s.io` is `RbacAuthorization`, the core group `Core`. */
-function groupTitle(group: string): string {
-  if (!group) return 'Core';
-  return group
-    .replace(/\.k8s\.io$/, '')
-    .split(/[.-]/)
-    .map(title)
-    .join('');
-}
 
 interface GroupVersion {
   readonly group: string;
@@ -71,8 +63,7 @@ function sharedOf(resource: Resource, { describe, typeNameOf, listNameOf }: Path
   const { group, version, kind, namespaced } = resource;
   const custom = !resource.typeName;
   const base = group ? `/apis/${group}/${version}` : `/api/${version}`;
-  const groupName = groupTitle(group);
-  const tags = [`${groupName.charAt(0).toLowerCase()}${groupName.slice(1)}_${version}`];
+  const tags = [tagOf(group, version)];
   return {
     resource,
     describe,
@@ -82,7 +73,7 @@ function sharedOf(resource: Resource, { describe, typeNameOf, listNameOf }: Path
     forms: custom ? customForms : builtinForms,
     base,
     collection: `${base}${namespaced ? '/namespaces/{namespace}' : ''}/${resource.resource}`,
-    prefix: `${groupName}${title(version)}`,
+    prefix: `${groupTitle(group)}${title(version)}`,
     scoped: `${namespaced ? 'Namespaced' : ''}${kind}`,
     name: pathParameter('name', `Name of the ${kind}.`),
     namespace: namespaced ? [pathParameter('namespace', 'Namespace the object lies in.')] : [],
@@ -109,8 +100,25 @@ export function pathsOf(resource: Resource, options: PathsOptions): Map<string, 
     else addSubresource(out, shared, sub);
   }
   if (resource.verbs.includes('watch') && !shared.custom) addWatches(out, shared);
+  return new Map([...out].map(([path, item]) => [path, withShared(item)]));
+}
+
+export const methods = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch']);
+
+/** What all operations of a path take lies with the path, all by name. */
+function withShared({ parameters, ...item }: Json): Json {
+  const operations = Object.entries(item as Record<string, Json>).filter(([key]) => methods.has(key));
+  const own = operations.map(([, o]) => new Map(((o.parameters ?? []) as Json[]).map(p => [p.name, p])));
+  const common = [...(own[0]?.values() ?? [])].filter(p => own.every(of => equalJson(of.get(p.name), p)));
+  for (const p of common) for (const of of own) of.delete(p.name);
+  const out: Json = { ...item, parameters: byName([...(parameters as Json[]), ...common]) };
+  operations.forEach(([key, { parameters: _, ...operation }], i) => {
+    out[key] = { ...operation, ...(own[i]!.size ? { parameters: byName([...own[i]!.values()]) } : {}) };
+  });
   return out;
 }
+
+const byName = (parameters: Json[]): Json[] => parameters.sort((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
 
 const watchOnly = ['watch', 'allowWatchBookmarks'];
 
@@ -198,7 +206,7 @@ function addConnection(out: Map<string, Json>, shared: Shared, sub: Subresource)
     for (const method of proxy ? proxyMethods : ['get', 'post']) {
       const id = `connect${prefix}${title(method)}${scoped}${title(sub.name)}${suffix}`;
       const text = `connect ${method.toUpperCase()} requests to ${sub.name} of`;
-      item[method] = operation(text, 'connect', id, { responses: textAnswer }, sub.kind, type);
+      item[method] = operation(text, 'connect', id, { responses: textAnswer(['*/*']) }, sub.kind, type);
     }
     return item;
   };
@@ -222,7 +230,11 @@ function addSubresource(out: Map<string, Json>, shared: Shared, sub: Subresource
     operation(text, action, `${verb}${id}`, more, ...of);
   const item: Json = { parameters: [shared.name, ...shared.namespace, pretty] };
   if (sub.verbs.includes('get')) {
-    const log = { parameters: queryOf('io.k8s.api.core.v1.PodLogOptions', describe), responses: textAnswer };
+    const log = {
+      // A time is none of the types a query has.
+      parameters: queryOf('io.k8s.api.core.v1.PodLogOptions', describe, ['sinceTime']),
+      responses: textAnswer(['text/plain', ...forms.object]),
+    };
     const more = sub.name === 'log' ? log : reading(shared, type.typeName);
     item.get = make(`read ${sub.name} of the specified`, 'get', 'read', more);
   }
