@@ -23,21 +23,25 @@ export class PartWriter {
   }
 
   text(number: number, value: unknown): void {
-    if (value === undefined || value === '') return;
-    this.#writer.string(String(value));
+    if (value !== undefined && value !== '') this.textEvenEmpty(number, String(value));
+  }
+
+  /** Of several forms one is written whatever it holds. */
+  textEvenEmpty(number: number, value: string): void {
+    this.#writer.string(value);
     this.#writer.varint(number * 8 + 2);
   }
 
   texts(number: number, values: unknown): void {
-    for (const value of ((values ?? []) as unknown[]).toReversed()) {
-      this.#writer.string(String(value));
-      this.#writer.varint(number * 8 + 2);
-    }
+    this.each(values, value => this.textEvenEmpty(number, String(value)));
   }
 
   flag(number: number, value: unknown): void {
-    if (value !== true) return;
-    this.#writer.varint(1);
+    if (value === true) this.flagEvenFalse(number, value);
+  }
+
+  flagEvenFalse(number: number, value: boolean): void {
+    this.#writer.varint(value ? 1 : 0);
     this.#writer.varint(number * 8);
   }
 
@@ -77,6 +81,15 @@ export class PartWriter {
       number,
       Object.entries(of).filter(([key]) => key.startsWith('x-')),
       (field, value) => this.any(field, value),
+    );
+  }
+
+  /** Who may ask. */
+  requirements(number: number, list: unknown): void {
+    this.each(list, (of: Json) =>
+      this.message(number, () =>
+        this.named(1, Object.entries(of), (field, values) => this.message(field, () => this.texts(1, values))),
+      ),
     );
   }
 

@@ -15,7 +15,7 @@ export function encodeV2(head: Json, paths: ReadonlyMap<string, Json>, definitio
       if (s.additionalProperties !== undefined)
         w.message(21, () =>
           typeof s.additionalProperties === 'boolean'
-            ? w.flag(2, s.additionalProperties)
+            ? w.flagEvenFalse(2, s.additionalProperties)
             : schema(1, s.additionalProperties as Json),
         );
       w.each(s.enum, value => w.any(20, value));
@@ -87,6 +87,21 @@ export function encodeV2(head: Json, paths: ReadonlyMap<string, Json>, definitio
       for (const [method, field] of methods) operation(field, i[method] as Json | undefined);
     });
 
+  const schemes = head.securityDefinitions as Json | undefined;
+  if (schemes)
+    w.message(13, () =>
+      w.named(1, Object.entries(schemes), (number, s: Json) =>
+        w.message(number, () =>
+          w.message(2, () => {
+            w.text(4, s.description);
+            w.text(3, s.in);
+            w.text(2, s.name);
+            w.text(1, s.type);
+          }),
+        ),
+      ),
+    );
+  w.requirements(12, head.security);
   w.message(9, () => w.named(1, definitions, schema));
   w.message(8, () => w.named(2, paths, item));
   const info = head.info as Json | undefined;

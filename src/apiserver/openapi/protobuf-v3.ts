@@ -24,7 +24,7 @@ export function encodeV3(document: Json): Buffer {
     if (s.additionalProperties !== undefined)
       w.message(32, () =>
         typeof s.additionalProperties === 'boolean'
-          ? w.flag(2, s.additionalProperties)
+          ? w.flagEvenFalse(2, s.additionalProperties)
           : schema(1, s.additionalProperties as Json),
       );
     if (s.properties) w.message(31, () => w.named(1, entries(s.properties), schema));
@@ -42,11 +42,14 @@ export function encodeV3(document: Json): Buffer {
     w.flag(1, s.nullable);
   };
 
-  /** There is no form of a default that is an object or a list. */
+  /** A default that is an object or a list has no form of its own: it is there, and empty. */
   const fallback = (value: unknown): void => {
-    if (typeof value === 'string') w.message(33, () => w.text(3, value));
-    else if (typeof value === 'boolean') w.message(33, () => w.flag(2, value));
-    else if (typeof value === 'number' || typeof value === 'bigint') w.message(33, () => w.double(1, value, true));
+    if (value === undefined) return;
+    w.message(33, () => {
+      if (typeof value === 'string') w.textEvenEmpty(3, value);
+      else if (typeof value === 'boolean') w.flagEvenFalse(2, value);
+      else w.double(1, value, true);
+    });
   };
 
   const parameters = (number: number, list: unknown): void =>
@@ -109,9 +112,7 @@ export function encodeV3(document: Json): Buffer {
     });
 
   const { info, components } = document as { info: Json; components: Json };
-  w.each(document.security, (requirement: Json) =>
-    w.message(6, () => w.named(1, entries(requirement), (field, values) => w.message(field, () => w.texts(1, values)))),
-  );
+  w.requirements(6, document.security);
   w.message(5, () => {
     w.message(7, () => w.named(1, entries(components.securitySchemes), scheme));
     w.message(1, () => w.named(1, entries(components.schemas), schema));
