@@ -78,6 +78,8 @@ export interface TypeSchema {
   readonly fields: readonly FieldSchema[];
   readonly byName: ReadonlyMap<string, FieldSchema>;
   readonly structType: 'atomic' | 'granular' | undefined;
+  /** Fields of which one is set, as OpenAPI tells of them. */
+  readonly unions: readonly object[];
   /** What the type is in JSON when it is not an object with known fields. */
   readonly alias: TypeRef | undefined;
   /** Proto fields of a type whose proto form is not its JSON form, and proto fields without a JSON field. */
@@ -115,6 +117,7 @@ interface TypeFact {
   t?: string;
   fmt?: string;
   struct?: 'atomic' | 'granular';
+  unions?: object[];
   inline?: { n: string; t: string; pb: ProtoField }[];
   pbf?: ProtoFact[];
   pbOnly?: ProtoFact[];
@@ -162,6 +165,7 @@ function build(name: string, fact: TypeFact): TypeSchema {
     fields,
     byName: new Map(fields.map(f => [f.name, f])),
     structType: fact.struct,
+    unions: fact.unions ?? [],
     alias: fact.t ? aliasOf(name, fact.t) : undefined,
     protoFields: fact.pbf ?? [],
     protoOnly: fact.pbOnly ?? [],

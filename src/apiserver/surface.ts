@@ -5,7 +5,7 @@ import { publishedSchema } from './custom/published-schema.ts';
 import { discoveryDocument, discoveryPaths, type RemoteGroups, servedBy } from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { HealthCheck, VersionInfo } from './health.ts';
-import { documentV3, everyGroupVersion, type Source } from './openapi/documents.ts';
+import { documentV3, type Source } from './openapi/documents.ts';
 import { openApiPaths } from './openapi/openapi.ts';
 import { noSuchPath } from './plain-refusal.ts';
 import { responseHeaders } from './respond.ts';
@@ -67,7 +67,7 @@ function openApiDocument(source: () => Source, path: string): unknown {
   if (!m) return undefined;
   const [group, version] = [m[1] ?? '', m[2]!];
   const now = source();
-  const served = everyGroupVersion(now.resources).some(gv => gv.group === group && gv.version === version);
+  const served = now.resources.some(gv => gv.group === group && gv.version === version);
   return served ? documentV3(now, group, version) : undefined;
 }
 

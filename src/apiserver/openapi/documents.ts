@@ -7,8 +7,9 @@ import { mergeInto, type RemoteOpenApi } from '../aggregation/kernel/remote-open
 import { typeMeta } from '../custom/published-schema.ts';
 import { builtinForms, customForms } from './operation.ts';
 import { methods, pathsOf } from './paths.ts';
+import { groupVersions } from './registered.ts';
 import { resourcesRoot, rootPaths } from './roots.ts';
-import { definitions, type EveryGroupVersion, type Json } from './schema.ts';
+import { definitions, type Json } from './schema.ts';
 
 export interface Source {
   /** Another list whenever something else is served. */
@@ -40,11 +41,6 @@ const customName = ({ group, version }: Resource, kind: string): string =>
 
 const listKindOf = ({ custom, kind }: Resource): string => custom?.listKind ?? `${kind}List`;
 
-export function everyGroupVersion(resources: readonly Resource[]): EveryGroupVersion {
-  const all = new Map(resources.map(r => [`${r.group}/${r.version}`, { group: r.group, version: r.version }]));
-  return [...all.values()].sort((a, b) => (`${a.group}/${a.version}` < `${b.group}/${b.version}` ? -1 : 1));
-}
-
 interface Parts {
   readonly paths: Map<string, Json>;
   readonly schemas: Map<string, Json>;
@@ -60,7 +56,7 @@ function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3,
   const used = new Set<string>();
   for (const item of paths.values()) for (const [, name] of JSON.stringify(item).matchAll(referenced)) used.add(name!);
   const known = [...used].filter(isTypeName);
-  const schemas = definitions(known, { openApi, describe }, everyGroupVersion(source.resources));
+  const schemas = definitions(known, { openApi, describe });
   for (const r of resources.filter(x => !x.typeName)) addCustom(schemas, r, source, openApi);
   return { paths: new Map([...paths].sort(([a], [b]) => (a < b ? -1 : 1))), schemas };
 }
@@ -89,11 +85,10 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
     ...extensions(listKindOf(r)),
   });
   if (schemas.has(`${meta}ObjectMeta`) && schemas.has(`${meta}ListMeta`)) return;
-  for (const [known, schema] of definitions(
-    [`${meta}ListMeta`, `${meta}ObjectMeta`],
-    { openApi, describe: createDescriber() },
-    [],
-  ))
+  for (const [known, schema] of definitions([`${meta}ListMeta`, `${meta}ObjectMeta`], {
+    openApi,
+    describe: createDescriber(),
+  }))
     if (!schemas.has(known)) schemas.set(known, schema);
 }
 
@@ -110,7 +105,7 @@ export function documentsV3(source: Source): Map<string, () => Json> {
   const made = new Map<string, () => Json>();
   for (const [id, root] of rootPaths(source.resources))
     made.set(id, () => wholeV3(source, partsOf([], source, 3, [root])));
-  for (const gv of everyGroupVersion(source.resources))
+  for (const gv of groupVersions(source.resources))
     made.set(pathOf(gv), () => documentV3(source, gv.group, gv.version));
   return new Map([...made].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -163,7 +158,7 @@ export function* slicesV2(source: Source): Generator<PartV2> {
 function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
   const builtin = source.resources.filter(r => r.typeName);
   const roots = new Map(rootPaths(builtin).values());
-  for (const { group, version } of everyGroupVersion(builtin)) roots.set(...resourcesRoot(group, version));
+  for (const { group, version } of groupVersions(builtin)) roots.set(...resourcesRoot(group, version));
   const { paths, schemas } = partsOf(builtin, source, 2, roots);
   const items = new Map(
     [...paths].map(([path, item]) => [path, itemV2(item, roots.has(path) ? undefined : builtinForms.body)]),

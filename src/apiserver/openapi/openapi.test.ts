@@ -63,6 +63,20 @@ test('schemas carry list types, merge keys, defaults, enums, formats and kinds',
   ]);
 });
 
+test('schemas carry unions, and every group version that may have delete options', async () => {
+  const { schemas } = (await json('/openapi/v3/api/v1')).components;
+  assert.deepEqual(schemas['io.k8s.api.core.v1.SeccompProfile']['x-kubernetes-unions'], [
+    { discriminator: 'type', 'fields-to-discriminateBy': { localhostProfile: 'LocalhostProfile' } },
+  ]);
+  const kinds: { group: string; kind: string; version: string }[] =
+    schemas['io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions']['x-kubernetes-group-version-kind'];
+  const of = (name: string) => kinds.filter(k => k.group === name).map(k => k.version);
+  assert.deepEqual(
+    [of(''), of('apps'), of('admission.k8s.io')],
+    [['v1'], ['v1', 'v1beta1', 'v1beta2'], ['v1', 'v1beta1']],
+  );
+});
+
 test('paths carry actions, kinds and parameters', async () => {
   const { paths } = await json('/openapi/v3/api/v1');
   const collection = paths['/api/v1/namespaces/{namespace}/pods'];

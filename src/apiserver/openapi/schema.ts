@@ -1,6 +1,7 @@
 // OpenAPI schemas of API types, made from the type facts.
 import type { Describer } from '../../api/description.ts';
 import { type FieldSchema, type Scalar, schemaOf, type TypeRef } from '../../api/schema.ts';
+import { registeredGroupVersions } from './registered.ts';
 
 export type Json = Record<string, unknown>;
 
@@ -106,11 +107,8 @@ const bare = (typeName: string, form: SchemaForm): Json => {
   }
 };
 
-/** Group versions that have the kinds every group has: DeleteOptions, WatchEvent. */
-export type EveryGroupVersion = readonly { readonly group: string; readonly version: string }[];
-
 /** The definition of a type. */
-export function definitionOf(typeName: string, form: SchemaForm, every: EveryGroupVersion): Json {
+export function definitionOf(typeName: string, form: SchemaForm): Json {
   const schema = schemaOf(typeName);
   const text = form.describe.type(typeName);
   const description = text ? { description: text } : {};
@@ -123,7 +121,7 @@ export function definitionOf(typeName: string, form: SchemaForm, every: EveryGro
   const required = schema.fields.filter(f => f.required).map(f => f.name);
   const gvk =
     schema.gvk === '*'
-      ? every.map(({ group, version }) => ({ group, kind: schema.shortName, version }))
+      ? registeredGroupVersions().map(({ group, version }) => ({ group, kind: schema.shortName, version }))
       : schema.gvk.map(([group, version, kind]) => ({ group, kind, version }));
   return {
     ...description,
@@ -132,22 +130,19 @@ export function definitionOf(typeName: string, form: SchemaForm, every: EveryGro
     ...(required.length ? { required } : {}),
     ...(gvk.length ? { 'x-kubernetes-group-version-kind': gvk } : {}),
     ...(schema.structType ? { 'x-kubernetes-map-type': schema.structType } : {}),
+    ...(schema.unions.length ? { 'x-kubernetes-unions': schema.unions } : {}),
   };
 }
 
 /** Definitions of these types and of all they refer to. */
-export function definitions(
-  typeNames: Iterable<string>,
-  form: Omit<SchemaForm, 'see'>,
-  every: EveryGroupVersion,
-): Map<string, Json> {
+export function definitions(typeNames: Iterable<string>, form: Omit<SchemaForm, 'see'>): Map<string, Json> {
   const out = new Map<string, Json>();
   const due = [...typeNames];
   const full: SchemaForm = { ...form, see: name => void due.push(name) };
   for (let name = due.pop(); name !== undefined; name = due.pop()) {
     if (out.has(name)) continue;
     out.set(name, {});
-    out.set(name, definitionOf(name, full, every));
+    out.set(name, definitionOf(name, full));
   }
   return new Map([...out].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
