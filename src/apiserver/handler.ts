@@ -14,7 +14,7 @@ import type { Exchange } from './http/exchange.ts';
 import { isLongRunning } from './long-running.ts';
 import type { RequestMetrics } from './metrics.ts';
 import type { Filter } from './observe/filter-seconds.ts';
-import { runTraced } from './observe/trace.ts';
+import { type RequestTrace, runTraced } from './observe/trace.ts';
 import type { Tracer } from './observe/tracer.ts';
 import { unknownPath } from './plain-refusal.ts';
 import { timeoutMs } from './query-value.ts';
@@ -66,7 +66,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     let markMs = startMs;
     const spent: { -readonly [K in keyof Spent]?: Spent[K] } = {};
     const trace = tracer?.begin(exchange, startMs, () => acting);
-    audited?.spent(() => ({ ...spent, steps: trace?.steps }));
+    audited?.spent(() => ({ ...spent, ...(trace ? outgoingOf(trace) : {}), steps: trace?.steps }));
     (trace ? runTraced(trace, serve) : serve()).catch(error => {
       if (!(error instanceof StatusError)) {
         options.log.error('serving a request failed', {
@@ -78,6 +78,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       }
       if (info) audited?.refuse(info);
       try {
+        trace?.begin('SerializeObject');
         sendStatus(exchange, error, warnings);
       } catch (sendError) {
         options.log.debug('answering failed', { error: sendError });
@@ -114,7 +115,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     }
 
     /** A filter is done, and the next one begins. Others time themselves than those counted here. */
-    function timed(filter: Filter, part: Exclude<keyof Spent, 'totalMs' | 'steps'> | undefined, counted = false): void {
+    function timed(filter: Filter, part: FilterPart | undefined, counted = false): void {
       const nowMs = context.clock.monotonic();
       if (part) spent[part] = nowMs - markMs;
       if (counted) metrics.filtered(filter, nowMs - markMs);
@@ -203,6 +204,15 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     for (const path of options.paths) if (await path(exchange, user)) return true;
     return false;
   }
+}
+
+type FilterPart = 'authenticationMs' | 'impersonationMs' | 'queueMs' | 'authorizationMs';
+
+/** Objects take another form while they are written. */
+function outgoingOf(trace: RequestTrace) {
+  const transformMs = trace.spentMs('TransformObject');
+  const serializeMs = trace.spentMs('SerializeObject') - transformMs;
+  return { transformMs, serializeMs, writeMs: trace.spentMs('WriteResponse') };
 }
 
 /** A refusal to act at all quotes what the client sent: no browser is to take it for a page. */

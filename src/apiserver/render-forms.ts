@@ -10,6 +10,7 @@ import { lineOf } from '../base/bytes.ts';
 import { jsonText } from '../base/json-text.ts';
 import { parseExactJson } from '../base/whole-number.ts';
 import { yamlText } from '../base/yaml-text.ts';
+import { spending } from './observe/trace.ts';
 import type { ListResult } from './registry/listing.ts';
 import type { Stored } from './registry/stored.ts';
 import {
@@ -121,7 +122,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
   return {
     ...jsonRenderer(resource),
     parts: undefined,
-    object: stored => lineOf(one(stored)),
+    object: stored => lineOf(spending('TransformObject', () => one(stored))),
     *list(result: ListResult) {
       yield Buffer.from(
         `{"kind":"Table","apiVersion":"meta.k8s.io/${version}","metadata":${JSON.stringify(listMetadata(result))},"columnDefinitions":${definitions},"rows":[`,
@@ -132,7 +133,7 @@ function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions
       for (const item of items) {
         if (!first) yield comma;
         first = false;
-        yield bytes(row(item));
+        yield bytes(spending('TransformObject', () => row(item)));
       }
       yield end;
     },

@@ -8,6 +8,7 @@ import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { counted, writeCompressed, writePacked, writePieces } from './list-writer.ts';
 import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
+import { currentTrace, spending } from './observe/trace.ts';
 import { prettyRenderer, wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
 import type { ListResult } from './registry/listing.ts';
@@ -79,8 +80,8 @@ function versioned(renderer: Renderer, resource: Resource): Renderer {
     ...renderer,
     isProtobuf: undefined,
     parts: undefined,
-    object: stored => renderer.object(show(stored)),
-    list: result => renderer.list({ ...result, items: result.items.map(show) }),
+    object: stored => renderer.object(spending('TransformObject', () => show(stored))),
+    list: result => renderer.list({ ...result, items: spending('TransformObject', () => result.items.map(show)) }),
     frame: (type, stored) => renderer.frame(type, show(stored)),
     initial: stored => renderer.initial(show(stored)),
   };
@@ -109,12 +110,13 @@ export async function sendList(
   result: ListResult,
 ): Promise<void> {
   const headers = responseHeaders(renderer.contentType, warnings);
-  if (acceptsGzip(exchange)) {
-    if (renderer.parts && result.items.length > 0)
-      return writePacked(exchange, headers, renderer.parts, result, context.packedParts);
-    return writeCompressed(exchange, headers, renderer.list(result));
-  }
-  await writePieces(exchange.open(200, headers), counted(exchange, renderer.list(result)));
+  const trace = currentTrace();
+  trace?.begin('SerializeObject');
+  if (!acceptsGzip(exchange)) await writePieces(exchange.open(200, headers), counted(exchange, renderer.list(result)));
+  else if (renderer.parts && result.items.length > 0)
+    await writePacked(exchange, headers, renderer.parts, result, context.packedParts);
+  else await writeCompressed(exchange, headers, renderer.list(result));
+  trace?.end('SerializeObject');
 }
 
 /** Answers with an object that is not stored: a Status, a Scale, a review. */

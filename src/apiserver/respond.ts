@@ -6,6 +6,7 @@ import { jsonText } from '../base/json-text.ts';
 import { yamlText } from '../base/yaml-text.ts';
 import type { Exchange } from './http/exchange.ts';
 import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
+import { currentTrace } from './observe/trace.ts';
 import { PlainRefusal } from './plain-refusal.ts';
 import { wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
@@ -91,13 +92,15 @@ export function sendObject(
   stored: Stored,
 ): void {
   const headers = responseHeaders(renderer.contentType, warnings);
+  const trace = currentTrace();
+  trace?.begin('SerializeObject');
   const body = renderer.object(stored);
-  if (body.length <= compressBytes || exchange.method !== 'GET' || !acceptsGzip(exchange))
-    exchange.respond(code, headers, body);
-  else
-    gzip(body, { level: 1 }, (error, packed) =>
-      error ? exchange.respond(code, headers, body) : exchange.respond(code, { ...headers, ...gzipHeaders }, packed),
-    );
+  const respond = (more: Readonly<Record<string, string>>, bytes: Uint8Array) => {
+    exchange.respond(code, { ...headers, ...more }, bytes);
+    trace?.end('SerializeObject');
+  };
+  if (body.length <= compressBytes || exchange.method !== 'GET' || !acceptsGzip(exchange)) respond({}, body);
+  else gzip(body, { level: 1 }, (error, packed) => (error ? respond({}, body) : respond(gzipHeaders, packed)));
 }
 
 export function responseHeaders(

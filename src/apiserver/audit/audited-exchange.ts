@@ -1,6 +1,7 @@
 // An exchange that notes what passes through it: the code of the answer, and the bodies where they are wanted.
 import type { Writable } from 'node:stream';
 import type { Exchange } from '../http/exchange.ts';
+import { currentTrace } from '../observe/trace.ts';
 
 export interface Watcher {
   readonly recordsResponse: (code: number, atOnce: boolean) => boolean;
@@ -104,6 +105,7 @@ export class AuditedExchange implements Exchange {
     const out = this.#inner.open(code, this.#marked(headers));
     if (this.#ended) return out;
     this.#watcher.onStart(code);
+    currentTrace()?.begin('WriteResponse');
     if (this.#watcher.recordsResponse(code, false)) this.#tee(out, headers);
     const end = () => this.#end(code);
     out.once('finish', end);

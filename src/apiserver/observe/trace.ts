@@ -23,8 +23,14 @@ export interface SpanContext {
 // More say nothing to anybody.
 const mostSteps = 100;
 
+/** Parts of an answer's way out; the first happens within the second. */
+export type Outgoing = 'TransformObject' | 'SerializeObject' | 'WriteResponse';
+
 export class RequestTrace {
   readonly startMs: number;
+  readonly #now: () => number;
+  readonly #spentMs: { [P in Outgoing]?: number } = {};
+  readonly #running: { [P in Outgoing]?: number } = {};
   readonly steps: Step[] = [];
   /** What it passed before it was served, one behind the other. */
   readonly filters: Step[] = [];
@@ -32,8 +38,9 @@ export class RequestTrace {
   readonly #identify: (() => SpanContext) | undefined;
   #context: SpanContext | undefined;
 
-  constructor(startMs: number, identify?: () => SpanContext) {
+  constructor(startMs: number, now: () => number, identify?: () => SpanContext) {
     this.startMs = startMs;
+    this.#now = now;
     this.#identify = identify;
   }
 
@@ -43,6 +50,30 @@ export class RequestTrace {
 
   filter(name: string, startMs: number, endMs: number): void {
     this.filters.push({ name, startMs, endMs });
+  }
+
+  begin(part: Outgoing): void {
+    this.#running[part] = this.#now();
+  }
+
+  end(part: Outgoing): void {
+    this.#spentMs[part] = this.spentMs(part);
+    delete this.#running[part];
+  }
+
+  measure<T>(part: Outgoing, run: () => T): T {
+    this.begin(part);
+    try {
+      return run();
+    } finally {
+      this.end(part);
+    }
+  }
+
+  /** So far: what is under way counts as if it ended now. */
+  spentMs(part: Outgoing): number {
+    const { [part]: sinceMs } = this.#running;
+    return (this.#spentMs[part] ?? 0) + (sinceMs === undefined ? 0 : this.#now() - sinceMs);
   }
 
   /** Settled when it is first asked for: by then it is known who the user is. */
@@ -55,6 +86,11 @@ export class RequestTrace {
 const current = new AsyncLocalStorage<RequestTrace>();
 
 export const currentTrace = (): RequestTrace | undefined => current.getStore();
+/** Counts as part of what the current request takes, where there is one. */
+export const spending = <T>(part: Outgoing, run: () => T): T => {
+  const trace = current.getStore();
+  return trace ? trace.measure(part, run) : run();
+};
 export const runTraced = <T>(trace: RequestTrace, run: () => T): T => current.run(trace, run);
 
 /** Headers for a call made on behalf of the current request. */

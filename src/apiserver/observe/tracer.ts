@@ -62,7 +62,8 @@ export function createTracer(
   }
 
   return {
-    begin: ({ headers }, startMs, user) => new RequestTrace(startMs, tracing && (() => identify(headers, user()))),
+    begin: ({ headers }, startMs, user) =>
+      new RequestTrace(startMs, () => clock.monotonic(), tracing && (() => identify(headers, user()))),
     end(trace, ended) {
       const { info, endMs } = ended;
       if (endMs - trace.startMs >= slowMs && !(info && isLongRunning(info))) tellSlow(log, trace, ended);
