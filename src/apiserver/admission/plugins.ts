@@ -25,6 +25,7 @@ import {
 } from './classes.ts';
 import { claimStatusAuthorization, deviceAdminAccess } from './device-access.ts';
 import { limitRanger } from './limit-ranger.ts';
+import { conditionMetrics } from './match/condition-metrics.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeDeclaredFeatureValidator } from './node-declared-features.ts';
 import { nodeRestriction } from './node-restriction.ts';
@@ -78,7 +79,9 @@ export function admissionPlugins({ context, client, access, options }: Admission
   const made = madeFrom({ context, access, options });
   const told = (name: keyof typeof made) => (enabled.has(name) ? [made[name]()] : []);
   const hooksOf = (resource: string) => new HookSource(cacheOf('admissionregistration.k8s.io', resource));
-  const hookMetrics = options.metrics && webhookMetrics(options.metrics);
+  const conditions = options.metrics && conditionMetrics(options.metrics);
+  const policyCounts = conditions && policyMetrics(options.metrics!, conditions);
+  const hookMetrics = conditions && webhookMetrics(options.metrics!, conditions);
   const webhooks = (kubeconfig: string | undefined) => {
     const identity = kubeconfig ? webhookIdentity(readKubeconfig(kubeconfig), context.clock) : undefined;
     const { dialExtension: dial } = options;
@@ -165,9 +168,9 @@ export function admissionPlugins({ context, client, access, options }: Admission
       : []),
     rbacEscalation({ authorizer: access.authorizer, rbac: access.rules }),
     paramPermission(context),
-    mutatingPolicies(policies.mutating, context),
+    mutatingPolicies(policies.mutating, context, policyCounts),
     mutatingWebhooks(hooksOf('mutatingwebhookconfigurations'), webhooks(options.admission?.mutatingWebhooks)),
-    validatingPolicies(policies.validating, context, options.metrics && policyMetrics(options.metrics)),
+    validatingPolicies(policies.validating, context, policyCounts),
     validatingWebhooks(hooksOf('validatingwebhookconfigurations'), webhooks(options.admission?.validatingWebhooks)),
     resourceQuota({
       quotas: cacheOf('', 'resourcequotas'),

@@ -23,6 +23,7 @@ import { asRequested, inVersionOf } from '../webhook/dispatcher.ts';
 import { adopt } from '../webhook/mutating.ts';
 import type { CompiledBinding, CompiledMutatingPolicy, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, withVariables } from './evaluation.ts';
+import type { PolicyMetrics } from './metrics.ts';
 import { checkParamKind, paramsOf } from './param.ts';
 import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
@@ -47,7 +48,7 @@ interface Round {
   left: string;
 }
 
-export function mutatingPolicies(source: Source, context: ApiContext): AdmissionPlugin {
+export function mutatingPolicies(source: Source, context: ApiContext, metrics?: PolicyMetrics): AdmissionPlugin {
   const rounds = new WeakMap<AdmissionAttributes, Round>();
   return {
     name: 'MutatingAdmissionPolicy',
@@ -66,7 +67,7 @@ export function mutatingPolicies(source: Source, context: ApiContext): Admission
     for (const policy of policies) {
       for (const invocation of invocationsOf(policy, attributes, context)) {
         if (again && !round.again.has(invocation.id)) continue;
-        if (await mutate(invocation, attributes, context)) {
+        if (await mutate(invocation, attributes, context, metrics)) {
           requireAgain(round);
           if (attributes.reinvocation) attributes.reinvocation.asked = true;
         }
@@ -142,7 +143,10 @@ async function mutate(
   { policy, bound, match, param }: Invocation,
   attributes: AdmissionAttributes,
   context: ApiContext,
+  metrics: PolicyMetrics | undefined,
 ): Promise<boolean> {
+  const secondsSince = (startMs: number) => (context.clock.monotonic() - startMs) / 1000;
+  const beganMs = context.clock.monotonic();
   let changed = false;
   const budget = new Budget();
   const fail = (why: string): false => {
@@ -151,24 +155,35 @@ async function mutate(
   };
   const bindings = await bindingsOf(policy, match, param, attributes, context);
   const met = await withAnswers(() => checkConditions(policy.conditions, bindings));
-  if (met.error) return fail(met.error);
-  if (!met.matches) return false;
+  if (!met.matches) {
+    const failed = met.error !== '';
+    metrics?.conditions(
+      { kind: 'policy', name: policy.name, operation: attributes.operation, type: 'validate' },
+      { seconds: secondsSince(beganMs), failed, excluded: !failed || policy.failsOpen },
+    );
+    return failed && fail(met.error);
+  }
   for (const { mutation, expression } of policy.mutations) {
     const before = await inVersionOf(match, attributes.object as KubeObject, attributes);
     const current = changed ? await bindingsOf(policy, match, param, attributes, context) : bindings;
     const { left } = budget;
+    const mutatingMs = context.clock.monotonic();
+    const told = (failed: boolean) =>
+      metrics?.mutated(policy.name, bound.name, { failed, seconds: secondsSince(mutatingMs) });
     const outcome = await withAnswers(() => {
       budget.left = left;
       const startMs = context.clock.monotonic();
       const result = evaluate(expression, withVariables(policy.variables, policy.variablesType, current), budget);
-      context.counts.celEvaluation.observe((context.clock.monotonic() - startMs) / 1000);
+      context.counts.celEvaluation.observe(secondsSince(startMs));
       return result;
     });
     if (outcome.error !== undefined) {
+      told(true);
       fail(outcome.error);
       continue;
     }
     const patched = patchedBy(mutation, outcome.value, before, match, context);
+    told('fault' in patched);
     if ('fault' in patched) fail(patched.fault);
     else if (!equalJson(patched.object, before)) {
       await adopt(match, patched.object, attributes, context);

@@ -233,3 +233,43 @@ test('who validates sees the name that was made', async () => {
   assert.match(object.details.name, /^made-.....$/);
   assert.ok(object.message.endsWith(`request for ${object.details.name}`), object.message);
 });
+
+/** Lines of metrics about a policy, without what they begin and end with. */
+async function countedOf(name: string): Promise<string[]> {
+  const lines = (await server.server.metrics.text()).split('\n').filter(l => l.includes(`"${name}"`));
+  return lines
+    .filter(l => !/_(bucket|sum)\{/.test(l))
+    .map(l => l.replace('apiserver_', '').replaceAll(`"${name}"`, 'P').replaceAll(`"b-${name}"`, 'B'));
+}
+
+test('what fails is counted, and mutations that worked, as apiextensions-apiserver counts them', async () => {
+  const no = { validations: [{ expression: 'false' }, { expression: 'true' }] };
+  const check = (kind: string, error: string, by = '', count = 1) =>
+    ['total', 'duration_seconds_count'].map(
+      what =>
+        `${kind}_admission_policy_check_${what}{${by && `enforcement_action="${by}",`}error_type="${error}",policy=P,policy_binding=B} ${count}`,
+    );
+  const denied = await judged('validating', no, { binding: { validationActions: ['Deny', 'Audit'] } });
+  assert.deepEqual((await countedOf(denied.name)).sort(), [
+    ...['audit', 'deny'].map(by => check('validating', 'invalid_error', by)[1]!),
+    ...['audit', 'deny'].map(by => check('validating', 'invalid_error', by)[0]!),
+  ]);
+  const failing = { validations: [{ expression: 'object.none == 1' }], failurePolicy: 'Ignore' };
+  const ignored = await judged('validating', failing);
+  assert.deepEqual(await countedOf(ignored.name), check('validating', 'invalid_error', 'allow'));
+  const condition = (expression: string) => ({ matchConditions: [{ name: 'x', expression }] });
+  const ofCondition = (what: string) =>
+    `admission_match_condition_${what}{kind="policy",name=P,operation="CREATE",type="validate"} 1`;
+  const undecided = await judged('validating', { ...condition('object.none == 1'), ...no });
+  assert.deepEqual(await countedOf(undecided.name), [
+    ...['evaluation_errors_total', 'evaluation_seconds_count'].map(ofCondition),
+    ...check('validating', 'invalid_error', 'deny'),
+  ]);
+  const red = applied("Object{spec: Object.spec{colour: 'red'}}");
+  const worked = await judged('mutating', { mutations: [...red.mutations, ...red.mutations] });
+  assert.deepEqual(await countedOf(worked.name), check('mutating', 'no_error', '', 2));
+  const broken = await judged('mutating', patched("[JSONPatch{op: 'remove', path: '/none'}]"));
+  assert.deepEqual(await countedOf(broken.name), check('mutating', 'invalid_error'));
+  const excluded = await judged('mutating', { ...condition('false'), ...red });
+  assert.deepEqual(await countedOf(excluded.name), [ofCondition('evaluation_seconds_count')]);
+});

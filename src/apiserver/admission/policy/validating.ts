@@ -15,7 +15,7 @@ import { isPolicyExempt, type Match } from '../match/match.ts';
 import { asRequested } from '../webhook/dispatcher.ts';
 import type { CompiledBinding, CompiledValidatingPolicy, CompiledValidation, PolicySource } from './compiled.ts';
 import { Budget, checkConditions, evaluate, OUT_OF_BUDGET, withVariables } from './evaluation.ts';
-import type { EnforcementAction, PolicyCheck, PolicyMetrics } from './metrics.ts';
+import type { EnforcementAction, PolicyMetrics } from './metrics.ts';
 import { checkParamKind, paramsOf } from './param.ts';
 import { namespaceNameOf, policyMatchDeps, requestBindings } from './request-bindings.ts';
 
@@ -27,8 +27,7 @@ interface Decision {
   readonly reason: StatusReason;
   /** Of the validation among those of its policy. */
   readonly index: number;
-  /** The expression could not be evaluated. */
-  readonly failed?: boolean;
+  readonly seconds: number;
 }
 
 interface Denial extends Decision {
@@ -45,7 +44,8 @@ interface Review {
   /** Audit annotations by key; several values of one key are joined. */
   readonly published: Map<string, string[]>;
   readonly failures: object[];
-  readonly checks: PolicyCheck[];
+  /** What is to be counted. */
+  readonly checks: ((metrics: PolicyMetrics) => void)[];
 }
 
 const MAX_MESSAGE_BYTES = 5 * 1024;
@@ -108,7 +108,7 @@ function misconfigured(policy: CompiledValidatingPolicy, binding: string, error:
   if (policy.failsOpen) return;
   const what = binding ? 'binding' : 'policy';
   const message = `failed to configure ${what}: ${messageOf(error)}`;
-  review.denials.push({ policy: policy.name, binding, message, reason: 'Invalid', index: 0 });
+  review.denials.push({ policy: policy.name, binding, message, reason: 'Invalid', index: 0, seconds: 0 });
 }
 
 function matchOf(policy: CompiledValidatingPolicy, review: Review): Match | undefined {
@@ -157,7 +157,8 @@ async function applyBinding(
   const { denials, published, failures, warnings, checks } = said instanceof Promise ? await said : said;
   review.denials.push(...denials);
   review.failures.push(...failures);
-  for (const check of checks) review.metrics?.(policy.name, bound.name, check);
+  const { metrics } = review;
+  if (metrics) for (const count of checks) count(metrics);
   for (const [key, values] of published) for (const value of values) publish(key, value, review);
   for (const message of warnings) review.attributes.warn(message);
 }
@@ -170,36 +171,45 @@ function evaluateBinding(
   review: Review,
 ): void {
   const bindings: CelBindings = policy.paramKind ? { ...request, params: param } : request;
+  const since = stopwatch(review);
   const met = checkConditions(policy.conditions, bindings);
-  if (met.error) {
-    if (!policy.failsOpen) enforce(policy, bound, { message: met.error, reason: 'Invalid', index: 0 }, review);
+  if (!met.matches) {
+    const [seconds, failed] = [since(), met.error !== ''];
+    const { operation } = review.attributes;
+    review.checks.push(({ conditions }) =>
+      conditions(
+        { kind: 'policy', name: policy.name, operation, type: 'validate' },
+        { seconds, failed, excluded: !failed || policy.failsOpen },
+      ),
+    );
+    if (failed && !policy.failsOpen)
+      enforce(policy, bound, { message: met.error, reason: 'Invalid', index: 0, seconds }, review);
     return;
   }
-  if (!met.matches) return;
   const all = withVariables(policy.variables, policy.variablesType, bindings);
   const budget = new Budget();
   const decided = policy.validations.map((validation, index) => {
-    const startMs = review.context.clock.monotonic();
-    const decision = decide(validation, index, all, budget, policy.failsOpen);
-    const seconds = (review.context.clock.monotonic() - startMs) / 1000;
+    const took = stopwatch(review);
+    const decision = decide(validation, index, all, budget);
+    const seconds = took();
     review.context.counts.celEvaluation.observe(seconds);
-    return { decision, seconds };
+    return decision && { ...decision, seconds };
   });
   // Nothing else counts then, whatever was found before.
   if (budget.exceeded) {
-    if (!policy.failsOpen) enforce(policy, bound, { message: OUT_OF_BUDGET, reason: 'Invalid', index: 0 }, review);
+    const seconds = since();
+    if (!policy.failsOpen)
+      enforce(policy, bound, { message: OUT_OF_BUDGET, reason: 'Invalid', index: 0, seconds }, review);
     return;
   }
-  for (const { decision, seconds } of decided) {
-    const failed = decision?.failed ?? false;
-    for (const action of decision ? (bound.binding.spec.validationActions ?? []) : ['allow'])
-      review.checks.push({ action: action.toLowerCase() as EnforcementAction, failed, seconds });
-    if (decision) enforce(policy, bound, decision, review);
-  }
+  for (const decision of decided)
+    if (decision?.failed && policy.failsOpen) count(policy, bound, 'allow', decision, review);
+    else if (decision) enforce(policy, bound, decision, review);
   for (const { annotation, expression } of policy.annotations) {
     const outcome = evaluate(expression, all, budget);
     if (outcome.error !== undefined) {
-      if (!policy.failsOpen) deny(policy, bound, { message: outcome.error, reason: 'Invalid', index: 0 }, review);
+      if (!policy.failsOpen)
+        deny(policy, bound, { message: outcome.error, reason: 'Invalid', index: 0, seconds: 0 }, review);
     } else if (typeof outcome.value === 'string') publish(`${policy.name}/${annotation.key}`, outcome.value, review);
   }
 }
@@ -212,17 +222,20 @@ function publish(key: string, given: string, { published }: Review): void {
   else if (!values.includes(value)) values.push(value);
 }
 
+type Decided = Omit<Decision, 'seconds'> & {
+  /** The expression could not be evaluated. */
+  readonly failed?: boolean;
+};
+
 /** Undefined when the validation holds. */
 function decide(
   { validation, expression, message }: CompiledValidation,
   index: number,
   bindings: CelBindings,
   budget: Budget,
-  failsOpen: boolean,
-): Decision | undefined {
+): Decided | undefined {
   const outcome = evaluate(expression, bindings, budget);
-  if (outcome.error !== undefined)
-    return failsOpen ? undefined : { message: outcome.error, reason: 'Invalid', index, failed: true };
+  if (outcome.error !== undefined) return { message: outcome.error, reason: 'Invalid', index, failed: true };
   if (outcome.value === true) return undefined;
   const said = message && evaluate(message, bindings, budget);
   const computed = said && said.error === undefined && typeof said.value === 'string' ? usable(said.value) : '';
@@ -239,6 +252,7 @@ function usable(text: string): string {
 function enforce(policy: CompiledValidatingPolicy, bound: Bound, decision: Decision, review: Review): void {
   const actions = bound.binding.spec.validationActions ?? [];
   for (const action of actions) {
+    count(policy, bound, action.toLowerCase() as EnforcementAction, decision, review);
     if (action === 'Deny') deny(policy, bound, decision, review);
     else if (action === 'Warn')
       review.attributes.warn(
@@ -253,6 +267,22 @@ function enforce(policy: CompiledValidatingPolicy, bound: Bound, decision: Decis
         validationActions: actions,
       });
   }
+}
+
+function count(
+  policy: CompiledValidatingPolicy,
+  bound: Bound,
+  action: EnforcementAction,
+  { seconds }: Decision,
+  { checks }: Review,
+): void {
+  checks.push(metrics => metrics.validated(policy.name, bound.name, { action, seconds }));
+}
+
+/** Gives the seconds since. */
+function stopwatch({ context: { clock } }: Review): () => number {
+  const startMs = clock.monotonic();
+  return () => (clock.monotonic() - startMs) / 1000;
 }
 
 function deny(policy: CompiledValidatingPolicy, bound: Bound, decision: Decision, { denials }: Review): void {

@@ -153,9 +153,19 @@ export class WebhookDispatcher {
       request: () => requestOf(reviewed),
       ...authorizerBindings(this.#deps.context.authorizer, attributes),
     };
+    const { clock } = this.#deps.context;
+    const startMs = clock.monotonic();
+    const unmet = (failed: boolean) =>
+      this.#deps.metrics?.conditions(
+        { kind: 'webhook', name: hook.name, operation: attributes.operation, type: this.#type },
+        { seconds: (clock.monotonic() - startMs) / 1000, failed, excluded: !failed || hook.failsOpen },
+      );
     try {
-      return await withAnswers(() => conditions.hold(bindings));
+      const hold = await withAnswers(() => conditions.hold(bindings));
+      if (!hold) unmet(false);
+      return hold;
     } catch (error) {
+      unmet(true);
       if (hook.failsOpen) return false;
       throw forbidden(attributes.resource, attributes.name, messageOf(error));
     }

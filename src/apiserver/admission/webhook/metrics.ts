@@ -1,5 +1,6 @@
 // Metrics of webhooks by Kubernetes' names.
 import type { Metrics } from '../../../base/metrics.ts';
+import type { ConditionMetrics } from '../match/condition-metrics.ts';
 
 export type WebhookType = 'admit' | 'validating';
 export type RejectionError = 'calling_webhook_error' | 'apiserver_internal_error' | 'no_error';
@@ -12,22 +13,23 @@ export interface WebhookMetrics {
   ): void;
   rejected(hook: { name: string; type: WebhookType; operation: string }, error: RejectionError, code: number): void;
   failedOpen(hook: { name: string; type: WebhookType }): void;
+  readonly conditions: ConditionMetrics;
 }
 
 const buckets = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 25];
 const prefix = 'apiserver_admission_webhook';
 
-export function webhookMetrics(metrics: Metrics): WebhookMetrics {
+export function webhookMetrics(metrics: Metrics, conditions: ConditionMetrics): WebhookMetrics {
   const own = ['name', 'type', 'operation'];
   const duration = metrics.histogram(
     `${prefix}_admission_duration_seconds`,
-    'Admission webhook latency, identified by name and broken out for each operation and type.',
+    '[STABLE] Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).',
     [...own, 'rejected'],
     buckets,
   );
   const requests = metrics.counter(
     `${prefix}_request_total`,
-    'Admission webhook requests, by name, type, operation, status code and whether they were rejected.',
+    '[ALPHA] Admission webhook request total, identified by name and broken out for each admission type (validating or admit) and operation. Additional labels specify whether the request was rejected or not and an HTTP status code. Codes greater than 600 are truncated to 600, to keep the metrics cardinality bounded.',
     [...own, 'code', 'rejected'],
   );
   const rejections = metrics.counter(
@@ -40,6 +42,7 @@ export function webhookMetrics(metrics: Metrics): WebhookMetrics {
     'type',
   ]);
   return {
+    conditions,
     called(hook, { seconds, code, rejected }) {
       const labels = { ...hook, rejected: String(rejected) };
       duration.observe(labels, seconds);

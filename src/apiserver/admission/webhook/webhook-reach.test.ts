@@ -171,3 +171,23 @@ test('match conditions decide who is asked', async () => {
   await configure('validating', 'v', hook('/skip', { matchConditions: broken, failurePolicy: 'Ignore' }));
   await client.create(coreV1.configmaps, configMap());
 });
+
+test('conditions that do not hold are counted, under the names Kubernetes has for it', async () => {
+  handlers.set('/unasked', () => ({}));
+  const of = (name: string, expression: string) =>
+    ({ name: `${name}.example.com`, failurePolicy: 'Ignore', matchConditions: [{ name: 'x', expression }] }) as const;
+  await configure('mutating', 'm', hook('/unasked', of('unmet-m', 'object.none == 1')));
+  await configure('validating', 'v', hook('/unasked', of('unmet-v', 'false')));
+  await client.create(coreV1.configmaps, configMap());
+  const counted = (await server.server.metrics.text())
+    .split('\n')
+    .filter(l => /^apiserver_admission_match_condition_.*unmet-/.test(l) && !/_(bucket|sum)\{/.test(l))
+    .map(l => l.replace('apiserver_admission_match_condition_', '').replace(/name="[^"]*(unmet-.)[^"]*"/, '$1'));
+  assert.deepEqual(counted, [
+    'evaluation_errors_total{kind="webhook",unmet-m,operation="CREATE",type="admit"} 1',
+    'exclusions_total{kind="webhook",unmet-m,operation="CREATE",type="admit"} 1',
+    'exclusions_total{kind="webhook",unmet-v,operation="CREATE",type="validate"} 1',
+    'evaluation_seconds_count{kind="webhook",unmet-m,operation="CREATE",type="admit"} 1',
+    'evaluation_seconds_count{kind="webhook",unmet-v,operation="CREATE",type="validating"} 1',
+  ]);
+});
