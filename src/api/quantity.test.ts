@@ -59,6 +59,10 @@ test('canonical forms', () => {
 test('refuses what Kubernetes refuses', () => {
   for (const bad of ['', '1.1.M', '1+1.0M', '0.1mi', '0.1am', 'aoeu', ' 1', '1 ', 'abc', '1Kib', '--1', '.'])
     assert.throws(() => parseQuantity(bad), /QuantityError/, bad);
+  const began = performance.now();
+  for (const digits of ['1'.repeat(100_000), '0'.repeat(100_000), `0.${'1'.repeat(100_000)}`])
+    assert.throws(() => parseQuantity(`${digits}!`), /QuantityError/);
+  assert.ok(performance.now() - began < 1000);
   assert.throws(() => parseQuantity('1i'), /unable to parse quantity's suffix/);
   assert.throws(() => parseQuantity('1KB'), /quantities must match the regular expression/);
   assert.throws(() => parseQuantity('1MM'), /unable to parse quantity's suffix/);

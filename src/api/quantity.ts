@@ -209,7 +209,8 @@ export const canonicalQuantity = (text: string | number): string => parseQuantit
 
 export const zeroQuantity: Quantity = Quantity.ofMilli(0);
 
-const shape = /^([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)$/;
+// No digit can be of two parts: a text that is no quantity is known for one in a single look.
+const shape = /^([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]+[-+]?[0-9]*|[-+][0-9]*|)$/;
 
 function parse(text: string): Quantity {
   const m = shape.exec(text);

@@ -34,4 +34,7 @@ test('paths find fields, items, filters and all below', () => {
   assert.deepEqual(parseJsonPath('.spec.replicas').fields, ['spec', 'replicas']);
   assert.equal(parseJsonPath('.a[0]').fields, undefined);
   assert.throws(() => parseJsonPath('.a['), /unterminated array/);
+  const began = performance.now();
+  assert.deepEqual(find(`.status.conditions[?(@['type${' '.repeat(50_000)}'])].type`), []);
+  assert.ok(performance.now() - began < 1000);
 });

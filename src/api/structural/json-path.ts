@@ -177,7 +177,7 @@ function unquote(text: string): string | undefined {
   return m ? m[2]!.replace(/\\(.)/g, '$1') : undefined;
 }
 
-const comparison = /^(.*?)\s*(==|!=|<=|>=|<|>)\s*(.*)$/s;
+const comparison = /^(.*?)(==|!=|<=|>=|<|>)(.*)$/s;
 
 function filter(expression: string): Step {
   const m = comparison.exec(expression);

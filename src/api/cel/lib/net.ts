@@ -53,7 +53,7 @@ function mask(bytes: Uint8Array, bits: number): Uint8Array {
 }
 
 function parse(text: string): CelIp | string {
-  if (/^[^.]*:.*%/.test(text)) return `IP address ${JSON.stringify(text)} with zone value is not allowed`;
+  if (/^[^.:]*:.*%/.test(text)) return `IP address ${JSON.stringify(text)} with zone value is not allowed`;
   const bytes = addressOf(text);
   if (typeof bytes === 'string')
     return `IP Address ${JSON.stringify(text)} parse error during conversion from string: ${bytes}`;
@@ -99,7 +99,7 @@ function parseCidr(text: string): CelCidr | string {
   const refused = (why: string) => `${CIDR_FAULT}netip.ParsePrefix(${JSON.stringify(text)}): ${why}`;
   if (slash < 0) return refused("no '/'");
   const [address, bits] = [text.slice(0, slash), text.slice(slash + 1)];
-  if (/^[^.]*:.*%/.test(address)) return refused('IPv6 zones cannot be present in a prefix');
+  if (/^[^.:]*:.*%/.test(address)) return refused('IPv6 zones cannot be present in a prefix');
   const bytes = addressOf(address);
   if (typeof bytes === 'string') return refused(bytes);
   if (!/^(0|[1-9]\d*)$/.test(bits)) return refused(`bad bits after slash: ${JSON.stringify(bits)}`);

@@ -187,7 +187,7 @@ function toDouble(v: CelValue): number {
   stepText(text.length);
   const special = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
   if (special) return special[2]!.toLowerCase() === 'nan' ? Number.NaN : special[1] === '-' ? -Infinity : Infinity;
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text))
+  if (!/^[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(text))
     throw new CelFault(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
   return Number(text);
 }

@@ -49,7 +49,8 @@ const linked: Readonly<Record<string, readonly string[]>> = {
   video: ['poster', 'src'],
 };
 
-const tag = /<([a-z][a-z0-9]*)((?:[^>"']|"[^"]*"|'[^']*')*)>/gi;
+// A tag that another begins in is none: each of many would be read to the end.
+const tag = /<([a-z][a-z0-9]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>/gi;
 const attribute = /(\s)([a-z]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)/gi;
 
 export function rewriteHtml(html: string, rule: RewriteRule): string {
