@@ -1,11 +1,19 @@
 // Puts a cluster into the user's kubeconfig and takes it out again, by kind's rule for which file that is. Comments and
 // everything else in the file stay.
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isSeq, parseDocument, YAMLSeq } from 'yaml';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { FileError, LockedError, lockFile, readIfThere, removeDeadTemporaries, writeFileAtomic } from './host/file.ts';
+import {
+  FileError,
+  LockedError,
+  lockFile,
+  makeDirectory,
+  readIfThere,
+  removeDeadTemporaries,
+  writeFileAtomic,
+} from './host/file.ts';
 import type { MergedInto } from './state.ts';
 
 export const contextOf = (cluster: string): string => `k8ts-${cluster}`;
@@ -66,7 +74,7 @@ export async function mergeKubeconfig(
   clock: Clock = systemClock,
 ): Promise<MergedInto> {
   const planned = planMerge(env);
-  mkdirSync(dirname(planned.path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(planned.path), 0o700);
   await edit(planned.path, clock, document => {
     putEntries(document, context, cluster);
     return true;

@@ -126,16 +126,20 @@ test('names a damaged, missing or mismatching file', async t => {
   const rsa = { nowMs: startMs, random: seededRandom(9), days: 100, commonName: 'x', keyPem: rsaKey as string };
   const { certificatePem: rsaCertificate } = await createCa(rsa);
   const cases: [string, string | undefined, RegExp][] = [
-    ['ca.crt', 'nonsense', /load ".*\/ca\.crt"/],
+    ['ca.crt', 'nonsense', /load ".*\/ca\.crt": it is damaged \(error:.*\); put the right one back$/],
     ['ca.crt', pki.admin.certificatePem, /load ".*\/ca\.crt": does not belong to ca\.key/],
-    ['ca.key', undefined, /load ".*\/ca\.key": missing/],
+    ['ca.key', undefined, /load ".*\/ca\.key": missing, .*; put it back$/],
     ['ca.key', '', /load ".*\/ca\.key"/],
     ['apiserver.key', 'nonsense', /load ".*\/apiserver\.key"/],
     ['apiserver.crt', pki.apiserver.certificatePem.slice(0, 300), /load ".*\/apiserver\.crt"/],
     ['admin.crt', leaf.certificatePem, /load ".*\/admin\.crt": not signed by ca\.crt/],
     ['admin.crt', rsaCertificate, /load ".*\/admin\.crt": does not belong to admin\.key/],
-    ['sa.key', other.keyPem, /load ".*\/sa\.key": an RSA key is needed/],
-    ['sa.key', undefined, /load ".*\/sa\.key": missing/],
+    ['sa.key', other.keyPem, /load ".*\/sa\.key": an RSA key is needed, not ec; put the right one back$/],
+    [
+      'sa.key',
+      undefined,
+      /load ".*\/sa\.key": missing, .*; put it back, or remove sa\.pub: tokens given so far then end$/,
+    ],
     ['sa.pub', pki.admin.certificatePem, /load ".*\/sa\.pub"/],
   ];
   for (const [name, text, message] of cases) {

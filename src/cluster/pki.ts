@@ -149,7 +149,9 @@ class PkiFiles {
   async authority(name: string, commonName: string): Promise<CertificateAndKey> {
     const { certificatePem, keyPem } = await this.#readPair(name);
     if (certificatePem && !keyPem)
-      throw new Error(`load "${this.#path(`${name}.key`)}": missing, but ${name}.crt is there and cannot sign without`);
+      throw new Error(
+        `load "${this.#path(`${name}.key`)}": missing, but ${name}.crt is there and cannot sign without; put it back`,
+      );
     if (certificatePem && keyPem) {
       const parsed = this.#checkPair(name, certificatePem, keyPem);
       if (!parsed.isCa) throw new Error(`load "${this.#path(`${name}.crt`)}": not a certificate authority`);
@@ -165,7 +167,9 @@ class PkiFiles {
     if (certificatePem && keyPem) {
       const parsed = this.#checkPair(name, certificatePem, keyPem);
       if (!isSignedBy(parsed.certificate, parseCertificate(ca.certificatePem).certificate))
-        throw new Error(`load "${this.#path(`${name}.crt`)}": not signed by ${caName}.crt`);
+        throw new Error(
+          `load "${this.#path(`${name}.crt`)}": not signed by ${caName}.crt; remove it to have it made anew`,
+        );
       if (!this.#nearEnd(parsed) && covers(parsed, leaf)) return { certificatePem, keyPem };
     }
     return this.#store(name, keyPem, key =>
@@ -178,7 +182,9 @@ class PkiFiles {
     const publicPem = await readIfThere(this.#path(`${name}.pub`));
     if (!keyPem) {
       if (publicPem)
-        throw new Error(`load "${this.#path(`${name}.key`)}": missing, but ${name}.pub is there and tokens need it`);
+        throw new Error(
+          `load "${this.#path(`${name}.key`)}": missing, but ${name}.pub is there and tokens need it; put it back, or remove ${name}.pub: tokens given so far then end`,
+        );
       const made = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
       keyPem = made.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
       await this.#write(`${name}.key`, keyPem);
@@ -205,7 +211,7 @@ class PkiFiles {
   #checkPair(name: string, certificatePem: string, keyPem: string): ParsedCertificate {
     const parsed = this.#read(`${name}.crt`, () => parseCertificate(certificatePem));
     if (!isKeyOf(certificatePem, keyPem))
-      throw new Error(`load "${this.#path(`${name}.crt`)}": does not belong to ${name}.key`);
+      throw new Error(`load "${this.#path(`${name}.crt`)}": does not belong to ${name}.key; put back the right one`);
     return parsed;
   }
 
@@ -238,7 +244,8 @@ class PkiFiles {
     try {
       return parse();
     } catch (error) {
-      throw new Error(`load "${this.#path(file)}": ${messageOf(error)}`, { cause: error });
+      const what = messageOf(error).replace(/^error:.*/, 'it is damaged ($&)');
+      throw new Error(`load "${this.#path(file)}": ${what}; put the right one back`, { cause: error });
     }
   }
 

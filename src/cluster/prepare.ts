@@ -1,10 +1,9 @@
 // Everything that has to lie on the disk before a cluster's processes start: keys, credentials, configuration files.
-import { mkdirSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { type ClusterConfig, podCidrOf, serviceAddress } from './config.ts';
 import { readCredentialProviders } from './credential-provider-file.ts';
-import { readIfThere, writeFileAtomic } from './host/file.ts';
+import { makeDirectory, readIfThere, writeFileAtomic } from './host/file.ts';
 import { isLoopback } from './host/resolver.ts';
 import { type KubeconfigCluster, kubeconfigText } from './kubeconfig-file.ts';
 import { readKubeletConfiguration } from './kubelet-configuration.ts';
@@ -51,7 +50,7 @@ export async function prepare(p: Preparation): Promise<Omit<KubeconfigCluster, '
   // What is wrong with it is said before anything has begun.
   if (config.kubelet?.config) readKubeletConfiguration(config.kubelet.config);
   readCredentialProviders(config.kubelet);
-  for (const directory of [paths.state, paths.run]) mkdirSync(directory, { recursive: true, mode: 0o711 });
+  for (const directory of [paths.state, paths.run]) makeDirectory(directory, 0o711);
   const server = serverConfig(p, plan);
   const pki = await ensurePki(paths.pki, {
     clock: p.clock,
@@ -108,7 +107,7 @@ async function writeAgentConfig(
 ): Promise<void> {
   const { paths, config } = p;
   const own = nodePaths(paths, node.name);
-  for (const directory of [own.state, own.run]) mkdirSync(directory, { recursive: true, mode: 0o711 });
+  for (const directory of [own.state, own.run]) makeDirectory(directory, 0o711);
   const [kubelet, serving, proxy, storage] = await Promise.all([
     pki.issueNodeClient(node.name),
     pki.issueNodeServing(node.name, { dnsNames: [node.name], ipAddresses: [node.address] }),

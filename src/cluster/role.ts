@@ -97,6 +97,9 @@ export function readRoleConfig<T>(file: string): T {
   }
 }
 
+/** What the server is doing first, in its own words. */
+export const openingStore = 'opening the store';
+
 /** Where a node's containerd listens. */
 export const containerdSocket = (runDirectory: string): string => join(runDirectory, 'containerd.sock');
 

@@ -12,7 +12,7 @@ import type { ControlPlaneContext } from './component-context.ts';
 import { serviceAddress } from './config.ts';
 import { runControlPlane } from './control-plane.ts';
 import { ensurePki } from './pki.ts';
-import type { ServerConfig } from './role.ts';
+import { openingStore, type ServerConfig } from './role.ts';
 import { dumpOnSignal } from './scheduler-dump.ts';
 import type { ChildLink } from './supervisor/child-link.ts';
 
@@ -27,7 +27,7 @@ export interface RunOptions {
 /** Runs until the signal aborts; rejects when it cannot start or go on. */
 export async function runServer(config: ServerConfig, signal: AbortSignal, options: RunOptions): Promise<void> {
   const { clock, random, log, link } = options;
-  link?.phase('opening the store');
+  link?.phase(openingStore);
   const [{ createApiServer }, { openStore }] = await Promise.all([
     import('../apiserver/server.ts'),
     import('./store-config.ts'),

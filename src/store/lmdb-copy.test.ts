@@ -142,6 +142,32 @@ test('statistics of a store that another process uses', async t => {
   await later.close();
 });
 
+test('a backup takes the place of data that is damaged in any of its parts', async t => {
+  const directory = directoryFor(t);
+  const store = await openLmdbStore({ directory, clock: new VirtualClock() });
+  await Promise.all(
+    Array.from({ length: 400 }, (_, i) => store.create(`/registry/pods/n/${i}`, bytes('v'.repeat(500)))),
+  );
+  await store.close();
+  const file = join(directory, 'data.mdb');
+  const whole = readFileSync(file);
+  const page = 8192;
+  const pages = whole.length / page;
+  assert.ok(pages > 24, `${pages} pages`);
+  const entry = { key: '/registry/pods/n/a', revision: 1, value: Buffer.from('restored'), expiresAtMs: 0 };
+  for (let i = 0; i < 8; i++) {
+    const damaged = Buffer.from(whole);
+    damaged.fill(
+      0,
+      page * (2 + Math.floor(((pages - 2) * i) / 8)),
+      page * (2 + Math.floor(((pages - 2) * (i + 1)) / 8)),
+    );
+    writeFileSync(file, damaged);
+    const { keys } = await replaceLmdb(directory, given([entry], 1), { revision: present => present + 1000 });
+    assert.equal(keys, 1);
+  }
+});
+
 test('what is not a store, or not there, is refused', async t => {
   const directory = directoryFor(t);
   await assert.rejects(openLmdbCopy(directory), /there is no data.mdb/);

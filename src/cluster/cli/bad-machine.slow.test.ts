@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -140,6 +141,36 @@ test('a damaged record, a directory of something else, one from the future', asy
   assert.match((await k8ts('status')).stderr, /holds data but no state\.json/);
   assert.equal((await k8ts('down')).code, 0);
   assert.equal((await k8ts('status')).code, 3);
+});
+
+test('data that is damaged or gone: start says so, and a backup takes its place', async () => {
+  const { k8ts, state, home } = newUser();
+  const data = join(state, 'dev', 'store', 'data.mdb');
+  const backup = join(home, 'backup');
+  try {
+    assert.equal((await k8ts('up', '--simulate', '--timeout', '60s')).code, 0);
+    assert.equal((await k8ts('store', 'backup', backup)).code, 0);
+    assert.equal((await k8ts('stop')).code, 0);
+    const whole = readFileSync(data);
+    const third = Math.floor(whole.length / 3 / 8192) * 8192;
+    writeFileSync(data, Buffer.concat([whole.subarray(0, third), Buffer.alloc(third), whole.subarray(2 * third)]));
+    const broken = await k8ts('start', '--timeout', '60s');
+    assert.equal(broken.code, 1);
+    assert.match(broken.stderr, /^k8ts: server ended 3 times \(.*\): .*data.* is damaged/m);
+    assert.match(broken.stderr, /put a backup in its place: k8ts store restore FILE --name dev; all of it: k8ts logs/);
+    assert.doesNotMatch(broken.stderr, / {4}at /);
+    assert.equal((await k8ts('stop')).code, 0);
+    const restored = await k8ts('store', 'restore', backup);
+    assert.equal(restored.code, 0, restored.stderr);
+    const started = await k8ts('start', '--timeout', '60s');
+    assert.deepEqual([started.code, /no data/.test(started.stderr)], [0, false], started.stderr);
+    assert.equal((await k8ts('stop')).code, 0);
+    rmSync(data);
+    const empty = await k8ts('start', '--no-wait');
+    assert.match(empty.stderr, /warning: there is no data in .*store any more: cluster dev starts with nothing/);
+  } finally {
+    await k8ts('down');
+  }
 });
 
 test('the completion script completes in bash', async t => {

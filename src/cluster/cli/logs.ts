@@ -14,19 +14,23 @@ export interface LogsOptions {
 
 /** Prints a component's log, or everybody's with the component's name in front. */
 export async function logs(context: CliContext, component: string | undefined, options: LogsOptions): Promise<void> {
+  if (options.tail !== undefined && !/^\d+$/.test(options.tail))
+    throw new CliError(`--tail ${JSON.stringify(options.tail)}: want a number of lines`, exitCode.usage);
+  const tail = options.tail === undefined ? undefined : Number(options.tail);
   const paths = pathsOf(options.name, context.env);
   const known = components(paths);
   if (known.length === 0)
-    throw new CliError(`no logs of a cluster named ${JSON.stringify(paths.name)}`, exitCode.notFound);
+    throw new CliError(
+      `no logs of a cluster named ${JSON.stringify(paths.name)}`,
+      exitCode.notFound,
+      'k8ts list shows which there are',
+    );
   if (component !== undefined && !known.includes(component))
     throw new CliError(
       `cluster ${paths.name} has no component ${JSON.stringify(component)}`,
       exitCode.notFound,
       `there is ${known.join(', ')}`,
     );
-  const tail = options.tail === undefined ? undefined : Number(options.tail);
-  if (tail !== undefined && !(Number.isInteger(tail) && tail >= 0))
-    throw new CliError(`--tail ${JSON.stringify(options.tail)}: want a number of lines`, exitCode.usage);
   const chosen = component === undefined ? known : [component];
   const width = Math.max(...chosen.map(c => c.length));
   const prefix = (name: string) => (component === undefined ? `${name.padEnd(width)} | ` : '');

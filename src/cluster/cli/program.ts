@@ -218,11 +218,22 @@ export async function main(argv: readonly string[], mainFile: string): Promise<n
   }));
   try {
     throwInsteadOfExit(program);
+    if (argv[2] === 'help') checkTopic(program, argv.slice(3));
     await program.parseAsync(argv as string[]);
     return exitCode.ok;
   } catch (error) {
     talk.close();
     return report(error, interrupted.signal);
+  }
+}
+
+// Commander shows what it knows, as if nothing else had been asked.
+function checkTopic(program: Command, path: readonly string[]): void {
+  let at = program;
+  for (const name of path.filter(p => !p.startsWith('-'))) {
+    const next = at.commands.find(c => c.name() === name || c.aliases().includes(name));
+    if (!next) throw new CliError(`unknown command '${name}'`, exitCode.usage, 'k8ts help lists them');
+    at = next;
   }
 }
 

@@ -1,5 +1,6 @@
 // k8ts store: backup, restore, migrate, compact, status.
 import { existsSync } from 'node:fs';
+import { messageOf } from '../../base/assert.ts';
 import { silentLog } from '../../base/log.ts';
 import { StoreCopyError } from '../../store/store-copy.ts';
 import { StoreOpenError } from '../../store/store-error.ts';
@@ -200,6 +201,13 @@ async function explained<T>(act: () => Promise<T>): Promise<T> {
     return await act();
   } catch (error) {
     if (error instanceof StoreCopyError) throw new CliError(error.message);
+    // LMDB's own, where a page is not what it was.
+    if (Number((error as { code?: unknown }).code) < -30000)
+      throw new CliError(
+        `the store's data is damaged: ${messageOf(error)}`,
+        exitCode.failure,
+        'k8ts store restore FILE',
+      );
     if (error instanceof StoreOpenError)
       throw new CliError(error.message, error.reason === 'unusable' ? exitCode.notFound : exitCode.failure);
     throw error;

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
+import { join } from 'node:path';
 import { formatTime } from '../../api/meta.ts';
 import { findProgram } from '../../cri/command.ts';
 import { type ClusterConfig, defaultConfig, maxSimulatedNodes, parseConfig, parsePort } from '../config.ts';
@@ -9,6 +10,7 @@ import { chooseNodeCidr, maxLabNodes, nodeNameOf } from '../lab/kernel/lab-plan.
 import { machineCidrs } from '../lab/lab.ts';
 import { absentSideDirectories } from '../lab/leftover.ts';
 import { apiPort, serverChild } from '../prepare.ts';
+import { openingStore } from '../role.ts';
 import { missingNeeds } from '../setup.ts';
 import {
   type ClusterPaths,
@@ -176,10 +178,17 @@ async function create(context: CliContext, paths: ClusterPaths, asked: Asked): P
   }
 }
 
+/** What is missing is not what is damaged: that the server tells itself. */
+function hasData(store: string): boolean {
+  return (statSync(join(store, 'data.mdb'), { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
 /** A stopped cluster comes back as it was. */
 export async function restart(context: CliContext, paths: ClusterPaths, state: ClusterState): Promise<ClusterState> {
   checkMachine(state.config);
   if (leftoversOf(paths).length > 0) await halt(context, paths, state);
+  if (state.kubeconfig && !hasData(paths.store))
+    context.talk.warn(`there is no data in ${paths.store} any more: cluster ${paths.name} starts with nothing`);
   try {
     return await bringUp(context, paths, state);
   } catch (error) {
@@ -284,11 +293,17 @@ async function* statuses(paths: ClusterPaths, signal: AbortSignal): AsyncGenerat
 function crashed(context: CliContext, paths: ClusterPaths, child: ChildStatus): CliError {
   context.talk.close();
   for (const line of lastWords(paths, child.name)) context.talk.say(`  ${child.name} | ${line}`);
-  const why = child.phase ? `: ${child.phase}` : '';
+  const { name } = paths;
+  // The store's library ends the process at a page that is not what it was.
+  const died = child.phase === openingStore && /SIG(ABRT|BUS|SEGV)/.test(child.lastExit ?? '');
+  const why = died ? `the data in ${paths.store} is damaged` : child.phase;
+  const backup = /is damaged/.test(why ?? '')
+    ? `put a backup in its place: k8ts store restore FILE --name ${name}; `
+    : '';
   return new CliError(
-    `${child.name} ended ${child.restarts} times (${child.lastExit})${why}`,
+    `${child.name} ended ${child.restarts} times (${child.lastExit})${why ? `: ${why}` : ''}`,
     exitCode.failure,
-    `all of it: k8ts logs ${child.name} --name ${paths.name}; remove the cluster: k8ts down --name ${paths.name}`,
+    `${backup}all of it: k8ts logs ${child.name} --name ${name}; remove the cluster: k8ts down --name ${name}`,
   );
 }
 

@@ -53,9 +53,10 @@ function removeIfAble(path: string): void {
   }
 }
 
-function makeDirectory(path: string): void {
+/** With those above it; there already: nothing happens. Throws FileError. */
+export function makeDirectory(path: string, mode?: number): void {
   try {
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path, { recursive: true, mode });
   } catch (error) {
     throw new FileError('making directory', path, error);
   }

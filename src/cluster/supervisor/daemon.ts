@@ -1,10 +1,11 @@
 // The supervisor as a process of its own: started by `k8ts up`, it outlives the terminal.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
+import { makeDirectory } from '../host/file.ts';
 import { identityOf, type ProcessIdentity } from '../host/process-identity.ts';
 import { Supervisor, type SupervisorConfig } from './supervisor.ts';
 
@@ -46,7 +47,7 @@ export function startSupervisor(
   configFile: string,
   logDirectory: string,
 ): Promise<{ identity: ProcessIdentity; ports: Readonly<Record<string, number>> }> {
-  mkdirSync(logDirectory, { recursive: true, mode: 0o711 });
+  makeDirectory(logDirectory, 0o711);
   const log = openSync(join(logDirectory, 'supervisor.log'), 'a', 0o600);
   const child = spawn(process.execPath, ['--max-semi-space-size=1', main, 'supervisor', '--config', configFile], {
     detached: true,
