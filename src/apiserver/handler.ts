@@ -35,7 +35,7 @@ export interface HandlerOptions {
   /** Groups that other servers serve. */
   readonly aggregation?: {
     remoteFor(info: RequestInfo): APIService | undefined;
-    serve(service: APIService, exchange: Exchange, user: UserInfo): Promise<void>;
+    serve(service: APIService, exchange: Exchange, user: UserInfo, auditId: string): Promise<void>;
   };
   readonly auditor?: Auditor | undefined;
   /** Lets requests begin. */
@@ -193,7 +193,7 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         // Nobody here sees where a watch elsewhere stops beginning.
         if (info.verb === 'watch') leave();
         audited?.passOn();
-        await options.aggregation!.serve(remote, exchange, user);
+        await options.aggregation!.serve(remote, exchange, user, auditId);
       } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited, deadline });
       else if (!(await servePath(exchange, user))) throw unknownPath(context, exchange.path);
       done(exchange.sentCode || (exchange.upgrade ? 101 : 200));

@@ -135,9 +135,8 @@ export class Aggregation {
     return remotes.size === 0 ? undefined : remotes.get(`${group}/${version}`);
   }
 
-  serve(service: APIService, exchange: Exchange, user: UserInfo, path?: string): Promise<void> {
-    const { context } = this.#deps;
-    return proxyTo({ context, servers: this.servers, service, exchange, user, ...(path ? { path } : {}) });
+  serve(service: APIService, exchange: Exchange, user: UserInfo, auditId?: string): Promise<void> {
+    return proxyTo({ context: this.#deps.context, servers: this.servers, service, exchange, user, auditId });
   }
 
   /** Moves when what discovery shows of them may have changed. */

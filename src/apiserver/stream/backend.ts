@@ -23,6 +23,8 @@ export interface BackendRequest {
 
 const connectMs = 30_000;
 const handshakeMs = 10_000;
+/** Go's clients take as much. */
+const maxHeadBytes = 10 << 20;
 
 /** Resolves with the head of the answer. Rejects with Node's error. */
 export function requestBackend(target: HttpTarget, options: BackendRequest): Promise<IncomingMessage> {
@@ -33,6 +35,7 @@ export function requestBackend(target: HttpTarget, options: BackendRequest): Pro
       headers: options.headers as Record<string, string>,
       agent: options.agent ?? false,
       signal: options.signal,
+      maxHeaderSize: maxHeadBytes,
     });
     limitConnecting(request, target, options.clock);
     if (options.onConnected) tellConnected(request, target, options.onConnected);

@@ -15,6 +15,10 @@ export interface UpgradePass {
   /** With the query. */
   readonly path: string;
   readonly life: Lifetime;
+  /** What becomes of an answer that is no switch; undefined: it is handed on. */
+  refusal?(code: number): Error | undefined;
+  /** Of a server that cannot be reached. Default: a Status. */
+  failure?(error: unknown): Error;
 }
 
 /** The upgrade itself goes to the server behind; whatever it answers is the answer. */
@@ -28,10 +32,15 @@ export async function passUpgrade(pass: UpgradePass, headers: HeaderList = {}): 
     clock: context.clock,
     signal: life.signal,
   }).catch(error => {
-    throw dialFailure(target, error);
+    throw pass.failure?.(error) ?? dialFailure(target, error);
   });
   if (!answer.switched) {
     const { response } = answer;
+    const refusal = pass.refusal?.(response.statusCode ?? 502);
+    if (refusal) {
+      response.destroy();
+      throw refusal;
+    }
     const out = exchange.open(response.statusCode ?? 502, plainHeaders(response.headers));
     await pipeline(response, out).catch(() => {});
     return;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Pod } from '../../../api/type/core-v1.ts';
 import { chooseContainer } from './container-choice.ts';
 import { readPodLogOptions } from './log-options.ts';
-import { forwardedHeaders, returnedHeaders } from './proxy-header.ts';
+import { distinctHeaders, forwardedHeaders, returnedHeaders } from './proxy-header.ts';
 import { isProxyable, parseProxyName, proxiedPath } from './proxy-name.ts';
 import { HtmlRewriter, rewriteHtml, rewriteLink } from './rewrite.ts';
 
@@ -95,6 +95,29 @@ test('passes no credential on and no permission back', () => {
     'set-cookie': ['a=b'],
   });
   assert.deepEqual(back, { 'content-type': 'text/plain', 'set-cookie': ['a=b'] });
+});
+
+test('takes off what belongs to one connection, both ways, and keeps what is said twice', () => {
+  const headers = distinctHeaders([
+    'Connection',
+    'x-hop',
+    'X-Hop',
+    '1',
+    'X-A',
+    '1',
+    'x-a',
+    '2',
+    'Cookie',
+    'a',
+    'cookie',
+    'b',
+  ]);
+  assert.deepEqual(headers, { connection: 'x-hop', 'x-hop': '1', 'x-a': ['1', '2'], cookie: 'a; b' });
+  for (const pass of [forwardedHeaders, returnedHeaders])
+    assert.deepEqual(pass(headers), { 'x-a': ['1', '2'], cookie: 'a; b' });
+  const kept = { 'access-control-expose-headers': 'c', 'access-control-max-age': '1' };
+  const taken = ['origin', 'credentials', 'headers', 'methods'].map(n => [`access-control-allow-${n}`, '*']);
+  assert.deepEqual(returnedHeaders({ ...kept, ...Object.fromEntries(taken) }), kept);
 });
 
 const rule = { prefix: '/api/v1/namespaces/x/pods/p/proxy', hosts: ['10.0.0.1:80', 'api:6443'] };
