@@ -60,9 +60,13 @@ const openApiV2 = {
         },
       },
     },
-    '/version/': { get: { responses: {} } },
+    '/version/': { get: { responses: { 200: { schema: { $ref: '#/definitions/elsewhere' } } } } },
   },
-  definitions: { 'com.example.wardle.v1alpha1.Flunder': { type: 'object' }, unused: { type: 'string' } },
+  definitions: {
+    'com.example.wardle.v1alpha1.Flunder': { type: 'object' },
+    unused: { type: 'string' },
+    elsewhere: { type: 'string' },
+  },
 };
 
 before(async () => {
@@ -345,7 +349,8 @@ test('OpenAPI shows the group among the others', async () => {
   assert.ok(v2.paths['/apis/wardle.example.com/v1alpha1/flunders']);
   assert.ok(v2.paths['/api/v1/pods']);
   assert.deepEqual(v2.definitions['com.example.wardle.v1alpha1.Flunder'], { type: 'object' });
-  assert.equal(v2.definitions.unused, undefined);
+  assert.deepEqual(v2.definitions.unused, { type: 'string' });
+  assert.equal(v2.definitions.elsewhere, undefined);
 });
 
 test('what aggregated servers need to know is in kube-system', async () => {

@@ -29,6 +29,8 @@ const firstRetryMs = 5;
 const retryMs = 5000;
 const openApiMs = 60_000;
 const settleMs = 50;
+/** Who asks for OpenAPI documents: anybody may have them. */
+const documentReader: UserInfo = { name: 'system:aggregator', groups: [] };
 const aggregator: UserInfo = { name: 'system:kube-aggregator', groups: [systemPrivilegedGroup] };
 
 export interface AggregationDeps {
@@ -293,7 +295,7 @@ export class Aggregation {
     const { group, version } = service.spec;
     const id = `apis/${group}/${version}`;
     const read = (path: string) =>
-      this.servers.read(service, path, 'application/json', aggregator).catch(() => undefined);
+      this.servers.read(service, path, 'application/json', documentReader).catch(() => undefined);
     const [index, document] = await Promise.all([read('/openapi/v3'), read('/openapi/v2')]);
     const url = (index as { paths?: Record<string, { serverRelativeURL?: string }> } | undefined)?.paths?.[id];
     const part = partOf(id, document ?? {});

@@ -15,24 +15,35 @@ export interface RemoteOpenApi {
 
 const reference = /"#\/definitions\/([^"]+)"/g;
 
-/** The paths of one group version, and the definitions they need. */
+/** The paths of one group version, and all definitions but those only other paths need. */
 export function partOf(id: string, document: unknown): Pick<RemoteOpenApi, 'paths' | 'definitions'> {
   const { paths = {}, definitions = {} } = document as {
     paths?: Record<string, Json>;
     definitions?: Record<string, Json>;
   };
-  const mine = new Map(Object.entries(paths).filter(([path]) => path === `/${id}` || path.startsWith(`/${id}/`)));
-  const needed = new Map<string, Json>();
-  const open: unknown[] = [...mine.values()];
+  const isMine = (path: string) => path === `/${id}` || path.startsWith(`/${id}/`);
+  const { mine = [], others = [] } = Object.groupBy(Object.entries(paths), ([p]) => (isMine(p) ? 'mine' : 'others'));
+  const needed = reachable(mine, definitions);
+  const foreign = reachable(others, definitions);
+  const kept = Object.entries(definitions).filter(([name]) => needed.has(name) || !foreign.has(name));
+  return { paths: new Map(mine), definitions: new Map(kept) };
+}
+
+/** Names of the definitions that paths refer to, and those to others. */
+function reachable(
+  paths: readonly (readonly [string, Json])[],
+  definitions: Readonly<Record<string, Json>>,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open: unknown[] = paths.map(([, item]) => item);
   for (let next = open.pop(); next; next = open.pop()) {
     for (const [, name] of JSON.stringify(next).matchAll(reference)) {
-      const definition = Object.hasOwn(definitions, name!) ? definitions[name!] : undefined;
-      if (!definition || needed.has(name!)) continue;
-      needed.set(name!, definition);
-      open.push(definition);
+      if (found.has(name!) || !Object.hasOwn(definitions, name!)) continue;
+      found.add(name!);
+      open.push(definitions[name!]);
     }
   }
-  return { paths: mine, definitions: needed };
+  return found;
 }
 
 /** Adds to `paths` and `definitions` what is not there yet. A definition that differs from one of the same name is renamed. */
