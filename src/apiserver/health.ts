@@ -111,7 +111,7 @@ export function versionInfo(k8tsVersion: string): VersionInfo {
 export function versionPath(version: VersionInfo): PathHandler {
   return exchange => {
     if (exchange.path !== '/version' && !/^\/version\/+$/.test(exchange.path)) return false;
-    onlyGet(exchange);
+    onlyGet(exchange, ['application/json']);
     exchange.respond(200, responseHeaders('application/json', []), JSON.stringify(version, null, 2));
     return true;
   };

@@ -1,5 +1,5 @@
 // Content negotiation: what the client accepts against what the server can say.
-import { notAcceptable } from '../api/status.ts';
+import { notAcceptable, StatusError } from '../api/status.ts';
 
 export type MediaType = 'application/json' | 'application/yaml' | 'application/vnd.kubernetes.protobuf';
 
@@ -70,4 +70,13 @@ function choose(accept: string, { offered, plainOnly, protobufOfForms }: Negotia
     return { mediaType, as: '', asVersion: 'v1', pretty: map.get('pretty') === '1' };
   }
   return undefined;
+}
+
+/** Throws 406 as Kubernetes' router does before it looks for a handler: a clause has to name one of a route's types, or any. */
+export function checkRouted(accept: string | undefined, types: readonly string[]): void {
+  if (!accept) return;
+  const named = accept.split(',').map(clause => clause.split(';', 1)[0]!.trim());
+  if (named.some(type => type === '*/*' || types.includes(type))) return;
+  const message = `406: Not Acceptable\n\nAvailable representations: ${types.join(', ')}`;
+  throw new StatusError(406, 'NotAcceptable', message, {});
 }

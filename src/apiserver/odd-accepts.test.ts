@@ -85,3 +85,35 @@ test('documents of discovery have no tables, and may be for people', async () =>
 test('the path may come with the name of the server', async () => {
   assert.equal((await get(`http://127.0.0.1${path}/one`, '*/*')).code, 200);
 });
+
+test('what is routed takes only types that are named, or any', async () => {
+  const routed = (types: string) => `406: Not Acceptable\n\nAvailable representations: ${types}`;
+  const forms = [json, yaml, protobuf].join(', ');
+  const streams = `${json};stream=watch, ${protobuf};stream=watch`;
+  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const cases: [url: string, types: string][] = [
+    [definitions, `${forms}, ${streams}`],
+    [`${definitions}/none`, forms],
+    ['/apis/apiextensions.k8s.io/v1', forms],
+    ['/api', forms],
+    ['/version', json],
+  ];
+  for (const [url, types] of cases) {
+    for (const accept of ['application/*', `text/html, application/*;q=0.5`, 'APPLICATION/JSON', 'json', '*']) {
+      const { code, text } = await get(url, accept);
+      assert.deepEqual([code, JSON.parse(text).message], [406, routed(types)], `${url} ${accept}`);
+    }
+    if (!url.endsWith('none'))
+      for (const accept of ['text/html, */*;q=0.1', `${json};q=0`]) assert.equal((await get(url, accept)).code, 200);
+  }
+  await answers(path, { 'application/*': [200, json] });
+});
+
+test('the form of one object is none of a deleted collection', async () => {
+  const one = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io';
+  const refused = await on.api.send('DELETE', `${path}?labelSelector=none`, undefined, { accept: one });
+  assert.equal(
+    refused.object.message,
+    'you requested PartialObjectMetadata, but the requested object is a list (*unstructured.UnstructuredList)',
+  );
+});

@@ -2,12 +2,12 @@
 import { hasSeveralForms } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
-import type { Resource } from '../api/resource.ts';
+import { type Resource, resourceId } from '../api/resource.ts';
 import { notAcceptable, StatusError } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { counted, writeCompressed, writePacked, writePieces } from './list-writer.ts';
-import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
+import { type Accepted, checkRouted, type MediaType, negotiate } from './negotiation.ts';
 import { currentTrace, spending } from './observe/trace.ts';
 import { prettyRenderer, wantsPretty } from './pretty.ts';
 import { statusTypeName } from './protobuf-renderer.ts';
@@ -31,7 +31,11 @@ interface Asked {
 /** Throws 406 when the client takes nothing the kind can be written as. */
 export function rendererFor({ context, exchange, info }: Asked, resource: Resource, streaming = false): Renderer {
   const { accept } = exchange.headers;
-  const accepted = negotiateFor(resource, accept, streaming, info?.verb);
+  // The answer to a request for a custom resource may be of a built-in kind.
+  const custom = resource.custom ?? (info && context.resources.get(resourceId(info))?.custom);
+  const lists = streaming || info?.verb === 'list';
+  if (!custom) checkRouted(accept, lists ? [...offered, ...streams] : offered);
+  const accepted = negotiateFor(resource, accept, streaming);
   if (info && accepted.as.startsWith('Partial')) checkPartial(accepted.as, info.verb, resource);
   const pretty = !streaming && accepted.mediaType === 'application/json' && (accepted.pretty || wantsPretty(exchange));
   const plain = plainRenderer(context, exchange, resource, accepted);
@@ -41,35 +45,22 @@ export function rendererFor({ context, exchange, info }: Asked, resource: Resour
   return pretty ? prettyRenderer(renderer) : renderer;
 }
 
-/** As `negotiate`; Kubernetes' router words the refusal for built-in kinds. */
-function negotiateFor(resource: Resource, accept: string | undefined, streaming: boolean, verb = ''): Accepted {
-  try {
-    // A custom resource has no protobuf form of its own.
-    const accepted = negotiate(accept, { offered, protobufOfForms: !resource.typeName });
-    if (streaming && accepted.mediaType === 'application/yaml') throw notAcceptable(streams);
-    return accepted;
-  } catch (error) {
-    if (resource.custom || routable.test(accept ?? '')) throw error;
-    const list = streaming || verb === 'list';
-    throw new StatusError(
-      406,
-      'NotAcceptable',
-      `406: Not Acceptable\n\nAvailable representations: ${[...offered, ...(list ? streams : [])].join(', ')}`,
-      {},
-    );
-  }
+function negotiateFor(resource: Resource, accept: string | undefined, streaming: boolean): Accepted {
+  // A custom resource has no protobuf form of its own.
+  const accepted = negotiate(accept, { offered, protobufOfForms: !resource.typeName });
+  if (streaming && accepted.mediaType === 'application/yaml') throw notAcceptable(streams);
+  return accepted;
 }
 
 /** Throws 406 for the form of a list where there is one object, and the other way round. */
 function checkPartial(as: string, verb: string, { custom, group, kind }: Resource): void {
-  const isList = verb === 'list';
-  if (verb === 'watch' || verb === 'deletecollection' || isList === (as === 'PartialObjectMetadataList')) return;
+  const isList = verb === 'list' || verb === 'deletecollection';
+  if (verb === 'watch' || isList === (as === 'PartialObjectMetadataList')) return;
   const type = custom ? '*unstructured.Unstructured' : `*${group.split('.', 1)[0] || 'core'}.${kind}`;
   const is = isList ? `is a list (${type}List)` : `is not a list (${type})`;
   throw new StatusError(406, 'NotAcceptable', `you requested ${as}, but the requested object ${is}`);
 }
 
-const routable = /\*\/\*|application\/(?:\*|json|yaml|vnd\.kubernetes\.protobuf)/;
 const streams = ['application/json;stream=watch', `${protobuf};stream=watch`];
 
 /** Whatever version objects are stored in, shows them in the resource's. */

@@ -5,7 +5,7 @@ import { internalError, methodNotAllowed, notAcceptable, StatusError } from '../
 import { jsonText } from '../base/json-text.ts';
 import { yamlText } from '../base/yaml-text.ts';
 import type { Exchange } from './http/exchange.ts';
-import { type Accepted, type MediaType, negotiate } from './negotiation.ts';
+import { type Accepted, checkRouted, type MediaType, negotiate } from './negotiation.ts';
 import { currentTrace } from './observe/trace.ts';
 import { PlainRefusal } from './plain-refusal.ts';
 import { wantsPretty } from './pretty.ts';
@@ -62,9 +62,13 @@ const documentTypes: readonly MediaType[] = [
   'application/vnd.kubernetes.protobuf',
 ];
 
-/** Throws 405 for what the router of such documents does not take: everything but GET, HEAD too. */
-export function onlyGet({ method }: Exchange): void {
+/**
+ * Throws 405 for what the router of such documents does not take: everything but GET, HEAD too; 406 for who takes none of
+ * their types.
+ */
+export function onlyGet({ method, headers }: Exchange, types: readonly string[] = documentTypes): void {
   if (method !== 'GET') throw methodNotAllowed();
+  checkRouted(headers.accept, types);
 }
 
 export function sendJson(exchange: Exchange, code: number, object: unknown, warnings: readonly string[] = []): void {

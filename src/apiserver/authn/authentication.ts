@@ -289,7 +289,7 @@ function remember(verify: () => PeerCertificate): PeerCertificate | CredentialEr
 function keyDiscovery(keys: TokenSigner, issuer: string, jwksUri: string): PathHandler {
   return exchange => {
     const metadata = (contentType: string, document: object) => {
-      onlyGet(exchange);
+      onlyGet(exchange, [contentType]);
       exchange.respond(
         200,
         { 'content-type': contentType, 'cache-control': `public, max-age=${keys.maxAgeSeconds}` },

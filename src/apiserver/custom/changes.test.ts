@@ -88,15 +88,17 @@ test('tables: columns end before a path nobody can read, cells are empty where a
     column('Number', '.n', 'date'),
     column('Mixed', '.l[?(@.a==1)].a'),
     column('Past', '.l[0:9].a'),
+    column('Markup', '.m'),
     column('Bad', '.l['),
     column('Lost', '.n'),
   ];
   await establish(on.api, definition(group, [{ more: { additionalPrinterColumns } }]));
-  const more = { at: '5', none: '', n: 5, l: [{ a: 1 }, { a: 'x' }] };
+  const more = { at: '5', none: '', n: 5, l: [{ a: 1 }, { a: 'x' }], m: [{ a: '<b>' }] };
   await on.api.expect(201, 'POST', widgets(group), widget(group, 'w', more));
   const path = `${widgets(group)}?includeObject=None`;
   const { columnDefinitions, rows } = await on.api.expect(200, 'GET', path, undefined, table);
   const names = columnDefinitions.map((c: Json) => c.name);
-  assert.deepEqual(names, ['Name', 'Old', 'None', 'Number', 'Mixed', 'Past']);
-  assert.deepEqual(rows, [{ cells: ['w', '<invalid>', '<unknown>', null, null, null], object: null }]);
+  assert.deepEqual(names, ['Name', 'Old', 'None', 'Number', 'Mixed', 'Past', 'Markup']);
+  const markup = '[{"a":"\\u003cb\\u003e"}]';
+  assert.deepEqual(rows, [{ cells: ['w', '<invalid>', '<unknown>', null, null, null, markup], object: null }]);
 });

@@ -2,6 +2,7 @@
 import { type KubeObject, parseTime } from '../../api/meta.ts';
 import type { CustomForm } from '../../api/structural/custom-form.ts';
 import { type JsonPath, JsonPathError, parseJsonPath } from '../../api/structural/json-path.ts';
+import { jsonText } from '../../base/json-text.ts';
 import { humanDuration } from '../table/human-duration.ts';
 import type { ColumnDefinition, Printer } from '../table/printer.ts';
 
@@ -110,4 +111,4 @@ function age(value: string, nowMs: number): string {
   return at === undefined ? '<invalid>' : humanDuration(nowMs - at);
 }
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+const text = (value: unknown): string => (typeof value === 'string' ? value : jsonText(value));
