@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
 import type { Clock } from '../base/clock.ts';
+import { checkServerIdentity } from '../base/http/server-identity.ts';
 import { Http2Session } from './http2-session.ts';
 import type { TlsMaterial } from './tls-files.ts';
 import { NotSentError, type ResponseHandler, type TransportCall, type TransportRequest } from './transport.ts';
@@ -105,8 +106,8 @@ export class HttpTransport {
       rejectUnauthorized: !insecureSkipTlsVerify,
       ...(isIp(host) ? {} : { servername: host }),
       ...(serverName
-        ? { checkServerIdentity: (_: string, c: tls.PeerCertificate) => tls.checkServerIdentity(host, c) }
-        : {}),
+        ? { checkServerIdentity: (_: string, c: tls.PeerCertificate) => checkServerIdentity(host, c) }
+        : { checkServerIdentity }),
     };
   }
 

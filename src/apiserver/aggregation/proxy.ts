@@ -46,6 +46,7 @@ export async function proxyTo(request: ProxyRequest): Promise<void> {
   try {
     await (exchange.upgrade ? upgradeTo(request, location, life) : forwardTo(request, location, life));
   } catch (error) {
+    context.counts.refusedPeer('kube_aggregator', (error as Error).cause ?? error);
     refuse(messageOf(error));
   } finally {
     life.end();
@@ -60,7 +61,7 @@ function upgradeTo(request: ProxyRequest, { target, endpoint, authority }: Locat
     {
       ...{ context, exchange, target, path, life },
       refusal: code => (code < 400 ? new Error(`invalid upgrade response: status code ${code}`) : undefined),
-      failure: error => new Error(dialError(endpoint, error).replace(/^EOF$/, 'unexpected EOF')),
+      failure: error => new Error(dialError(endpoint, error).replace(/^EOF$/, 'unexpected EOF'), { cause: error }),
     },
     headers,
   );
@@ -89,7 +90,7 @@ async function forwardTo(request: ProxyRequest, location: Location, life: Lifeti
     signal: life.signal,
     clock: context.clock,
   }).catch(error => {
-    throw new Error(`error trying to reach service: ${dialError(endpoint, error)}`);
+    throw new Error(`error trying to reach service: ${dialError(endpoint, error)}`, { cause: error });
   });
   const code = answer.statusCode ?? 502;
   if (code >= 300 && code < 400 && answer.headers.location) {

@@ -113,6 +113,7 @@ export class RemoteServers {
       throw new BadStatus(url, code);
     } catch (error) {
       if (error instanceof BadStatus) throw error;
+      this.#context.counts.refusedPeer('kube_aggregator', error);
       const why = controller.signal.aborted ? timedOut(connected) : dialError(endpoint, error);
       throw new NoAnswer(url, `Get ${JSON.stringify(url)}: ${why}`, { cause: error });
     } finally {

@@ -20,6 +20,8 @@ export interface TestExtension {
 
 export interface TestExtensionOptions {
   readonly dnsNames?: readonly string[];
+  /** Its certificate has no name but this, the common one. */
+  readonly commonName?: string;
   /** Asks clients for certificates of this authority, without insisting. */
   readonly clientCa?: string;
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -32,9 +34,8 @@ export async function startTestExtension(
   const making = { nowMs: systemClock.now(), random: systemRandom, days: 1 };
   const ca = await createCa({ commonName: 'extension-ca', ...making });
   const { certificatePem, keyPem } = await issueCertificate(ca, {
-    subject: { commonName: 'extension' },
-    dnsNames: ['localhost', ...(options.dnsNames ?? [])],
-    ipAddresses: ['127.0.0.1'],
+    subject: { commonName: options.commonName ?? 'extension' },
+    ...(options.commonName ? {} : { dnsNames: ['localhost', ...(options.dnsNames ?? [])], ipAddresses: ['127.0.0.1'] }),
     usages: 'server',
     ...making,
   });

@@ -153,3 +153,26 @@ test('packed answers are read, cut ones are not, and a server that is busy is as
     await extension.stop();
   }
 });
+
+test('a certificate whose only name is the common one is refused, and counted', async () => {
+  const metrics = createMetrics();
+  const context = contextWith(new VirtualClock(), metrics);
+  const extension = await startTestExtension((_, response) => void response.end('{}'), { commonName: 'hook.test' });
+  const client = new WebhookClient({ context, userAgent: 'test', dial: ({ port }) => ({ host: '127.0.0.1', port }) });
+  try {
+    await assert.rejects(
+      client.post({ url: `https://hook.test:${extension.port}`, caBundle: extension.caBundle }, {}, 1000),
+      /x509: certificate relies on legacy Common Name field, use SANs instead$/,
+    );
+    const text = await metrics.text();
+    for (const line of [
+      'apiserver_webhooks_x509_missing_san_total 1',
+      'apiserver_webhooks_x509_insecure_sha1_total 0',
+      'apiserver_kube_aggregator_x509_missing_san_total 0',
+    ])
+      assert.ok(text.includes(`\n${line}\n`), line);
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
+});

@@ -163,6 +163,7 @@ export class WebhookClient {
     } catch (error) {
       if (controller.signal.aborted) throw new Error('context deadline exceeded');
       if (error instanceof Refused) throw error;
+      this.#options.context.counts.refusedPeer('webhooks', error);
       throw new Error(dialError(to.target, error), { cause: error });
     } finally {
       timer.cancel();

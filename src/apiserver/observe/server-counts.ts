@@ -1,9 +1,12 @@
 // What the server counts of requests beside how long they took, held as plain numbers until somebody asks.
 import { BucketCounts, bucketSamples } from '../../base/bucket-counts.ts';
+import { isLegacyName, isWeaklySigned } from '../../base/http/server-identity.ts';
 import { CellCounter, CellHistogram } from '../../base/metric-cells.ts';
 import { defaultBuckets, exponentialBuckets, linearBuckets, type Metrics } from '../../base/metrics.ts';
 import { type RestClientMetrics, restClientMetrics } from '../../client/rest-client-metrics.ts';
 import { AllocationCounts } from '../allocation/allocation-counts.ts';
+
+type LegacyPeer = 'webhooks' | 'kube_aggregator';
 
 interface Named {
   readonly group: string;
@@ -30,6 +33,8 @@ export class ServerCounts {
   /** Of an expression of an admission policy, or of all of a custom object's rules. */
   readonly celEvaluation: BucketCounts;
   readonly #graphActions: CellHistogram;
+  /** Servers behind this one whose certificates are of long ago. */
+  readonly #legacy: Record<LegacyPeer, Record<'missing_san' | 'insecure_sha1', CellCounter>>;
   /** Connections that did not get through TLS. */
   handshakeErrors = 0;
 
@@ -90,6 +95,19 @@ export class ServerCounts {
       '[ALPHA] Histogram of duration of graph actions in node authorizer.',
       exponentialBuckets(0.0001, 2, 12),
     );
+    const legacy = (peer: LegacyPeer) => {
+      const counter = (what: string, of: string, why: string) => {
+        const help = `[ALPHA] Counts the number of requests to servers ${of} in their serving certificate OR the number of connection failures due to the ${why} (either/or, based on the runtime environment)`;
+        const made = new CellCounter(metrics, `apiserver_${peer}_x509_${what}_total`, help);
+        made.add('', () => ({}), 0);
+        return made;
+      };
+      return {
+        missing_san: counter('missing_san', 'missing SAN extension', 'lack of x509 certificate SAN extension missing'),
+        insecure_sha1: counter('insecure_sha1', 'with insecure SHA1 signatures', 'insecure SHA1 signatures'),
+      };
+    };
+    this.#legacy = { webhooks: legacy('webhooks'), kube_aggregator: legacy('kube_aggregator') };
     metrics.source(
       'apiserver_tls_handshake_errors_total',
       "[ALPHA] Number of requests dropped with 'TLS handshake error from' error",
@@ -152,6 +170,13 @@ export class ServerCounts {
   /** Where an action on the graph that kubelets are authorized by is counted: `AddPod`. */
   graphAction(operation: string): BucketCounts {
     return this.#graphActions.cell(operation, () => ({ operation }));
+  }
+
+  /** A connection failed; counted where the server's certificate is to blame. */
+  refusedPeer(peer: LegacyPeer, error: unknown): void {
+    const counters = this.#legacy[peer];
+    if (isLegacyName(error)) counters.missing_san.add('', () => ({}));
+    else if (isWeaklySigned(error)) counters.insecure_sha1.add('', () => ({}));
   }
 
   /** A repair loop found something wrong. */

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { systemClock } from '../clock.ts';
 import { systemRandom } from '../random.ts';
 import { type CertificateOptions, createCa, issueCertificate } from '../x509.ts';
+import { certificateError } from './certificate-error.ts';
 import { dialError, type HttpTarget, requestUpgrade } from './upgrade-request.ts';
 
 const dayMs = 86_400_000;
@@ -51,6 +52,8 @@ test('a certificate that is not believed is refused in the words of Go', async (
   await refusedAs('certificate is valid for a.example, b.example, not c.example', {}, { servername: 'c.example' });
   const noNames = { dnsNames: [], ipAddresses: ['127.0.0.2'] };
   await refusedAs('certificate is not valid for any names, but wanted to match a.example', noNames);
+  const onlyCommon = { dnsNames: [], subject: { commonName: 'a.example' } };
+  await refusedAs('certificate relies on legacy Common Name field, use SANs instead', onlyCommon);
   await refusedAs('certificate is valid for 127.0.0.2, not 127.0.0.1', noNames, { servername: '' });
   await refusedAs(
     "cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs",
@@ -59,6 +62,11 @@ test('a certificate that is not believed is refused in the words of Go', async (
   );
   await refusedAs('certificate specifies an incompatible key usage', { usages: 'client' });
   await refusedAs('certificate has expired or is not yet valid', { nowMs: making.nowMs - 9 * dayMs });
+});
+
+test('a signature over SHA-1 is none', () => {
+  const error = Object.assign(new Error('CA signature digest algorithm too weak'), { code: 'UNSPECIFIED' });
+  assert.match(certificateError(error)!, /x509: certificate signed by unknown authority .*insecure algorithm/);
 });
 
 test('a server without TLS is told from one whose certificate is not believed', () =>

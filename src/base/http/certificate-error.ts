@@ -1,8 +1,11 @@
 // Why a server's certificate is not believed, in Go's words: people and programs look for them.
 import { isIP } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
+import { isLegacyName, isWeaklySigned } from './server-identity.ts';
 
+const prefix = 'tls: failed to verify certificate: x509: ';
 const unknownAuthority = 'certificate signed by unknown authority';
+const weak = `${unknownAuthority} (possibly because of "x509: cannot verify signature: insecure algorithm")`;
 const notNow = 'certificate has expired or is not yet valid';
 
 const words: Readonly<Record<string, string>> = {
@@ -20,14 +23,17 @@ const words: Readonly<Record<string, string>> = {
 /** Undefined when `error`, one of Node's, is about something else. */
 export function certificateError(error: unknown): string | undefined {
   const { code = '', message } = error as NodeJS.ErrnoException;
+  if (isWeaklySigned(error)) return `${prefix}${weak}`;
   const said =
     code === 'ERR_TLS_CERT_ALTNAME_INVALID'
       ? nameError(error as { host: string; cert: PeerCertificate })
       : (words[code] ?? (/CERT|SIGNATURE|ISSUER/.test(code) ? message : undefined));
-  return said && `tls: failed to verify certificate: x509: ${said}`;
+  return said && `${prefix}${said}`;
 }
 
-function nameError({ host, cert }: { host: string; cert: PeerCertificate }): string {
+function nameError(error: { host: string; cert: PeerCertificate }): string {
+  if (isLegacyName(error)) return 'certificate relies on legacy Common Name field, use SANs instead';
+  const { host, cert } = error;
   const kind = isIP(host) ? 'IP Address:' : 'DNS:';
   const all = cert.subjectaltname?.split(', ') ?? [];
   const names = all.filter(n => n.startsWith(kind)).map(n => n.slice(kind.length));

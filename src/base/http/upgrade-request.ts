@@ -4,6 +4,7 @@ import { request as requestTls } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { certificateError } from './certificate-error.ts';
+import { checkServerIdentity } from './server-identity.ts';
 
 export interface HttpTarget {
   readonly protocol: 'http:' | 'https:';
@@ -80,7 +81,12 @@ export function requestUpgrade(target: HttpTarget, options: UpgradeRequest): Pro
 export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
   const at = { ...args, host: target.host, port: target.port };
   if (target.protocol === 'http:') return requestPlain(at);
-  return requestTls({ ...at, ...target.tls, ...(target.tls?.ca ? { allowPartialTrustChain: true } : {}) });
+  return requestTls({
+    ...at,
+    checkServerIdentity,
+    ...target.tls,
+    ...(target.tls?.ca ? { allowPartialTrustChain: true } : {}),
+  });
 }
 
 /** The answer to hand on: `HTTP/1.1 101 Switching Protocols` and headers as they came. */
