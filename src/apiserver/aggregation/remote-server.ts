@@ -2,9 +2,15 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Agent } from 'node:https';
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
-import { authorityOf, dialError, type HeaderList, type HttpTarget, urlOf } from '../../base/http/upgrade-request.ts';
+import {
+  authorityOf,
+  dialError,
+  type HeaderList,
+  type HttpTarget,
+  keepingAgent,
+  urlOf,
+} from '../../base/http/upgrade-request.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
 import { type Address, resolveService } from '../extension/service-endpoint.ts';
@@ -31,7 +37,7 @@ export interface RemoteDocument {
 export class RemoteServers {
   readonly #context: ApiContext;
   readonly #options: Pick<ApiServerOptions, 'dialExtension'>;
-  readonly agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
+  readonly agent = keepingAgent({ maxFreeSockets: 64 });
 
   constructor(context: ApiContext, options: Pick<ApiServerOptions, 'dialExtension'>) {
     this.#context = context;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { VirtualClock } from '../../base/clock.ts';
@@ -171,6 +172,55 @@ test('a certificate whose only name is the common one is refused, and counted', 
       'apiserver_kube_aggregator_x509_missing_san_total 0',
     ])
       assert.ok(text.includes(`\n${line}\n`), line);
+  } finally {
+    for (const end of context.onShutdown) end();
+    await extension.stop();
+  }
+});
+
+test('answers are read, and redirects followed, as by the client of apiextensions-apiserver', async () => {
+  const context = contextWith(new VirtualClock());
+  const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    '/yaml': response => response.end('# read\n---\nkind: Review\nlist: [1]\n'),
+    '/marked': response => response.end('\ufeff{"kind":"Review"}'),
+    '/large': response => response.end(`{"pad":"${'x'.repeat(17 << 20)}"}`),
+    '/html': response => response.end('<html>no</html>'),
+    '/bytes': response => response.end(Buffer.from([0x22, 0xff, 0x22])),
+    '/again': response => response.writeHead(307, { location: '/seen?a=b' }).end(),
+    '/other': response => response.writeHead(302, { location: '/seen' }).end('text'),
+    '/nowhere': response => response.writeHead(307).end(),
+    '/bad': response => response.writeHead(308, { location: '::bad' }).end(),
+    '/foreign': response => response.writeHead(308, { location: 'ftp://x/y' }).end(),
+    '/closed': response => response.writeHead(307, { location: 'https://127.0.0.1:1/x' }).end(),
+    '/loop': response => response.writeHead(303, { location: '/loop' }).end(),
+  };
+  let loops = 0;
+  const extension = await startTestExtension(({ method, url = '', headers }, response, body) => {
+    const path = url.split('?')[0]!;
+    if (path === '/loop') loops++;
+    if (path === '/seen') response.end(JSON.stringify({ method, url, body, type: headers['content-type'] }));
+    else answers[path]!(response);
+  });
+  const client = new WebhookClient({ context, userAgent: 'test' });
+  const { url, caBundle } = extension;
+  const post = (path: string) => client.post({ url: url + path, caBundle }, { a: 1 }, 1000);
+  const refused = (path: string, message: string) => assert.rejects(post(path), { message });
+  try {
+    assert.deepEqual(await post('/yaml'), { kind: 'Review', list: [1] });
+    assert.deepEqual(await post('/marked'), { kind: 'Review' });
+    assert.equal(((await post('/large')) as { pad: string }).pad.length, 17 << 20);
+    await assert.rejects(post('/html'), /^StatusError: couldn't get version\/kind; .* cannot unmarshal string into/);
+    await refused('/bytes', 'yaml: invalid leading UTF-8 octet');
+    const seen = { method: 'POST', url: '/seen?a=b', body: '{"a":1}', type: 'application/json' };
+    assert.deepEqual(await post('/again'), seen);
+    assert.deepEqual(await post('/other'), { method: 'GET', url: '/seen', body: '' });
+    await refused('/nowhere', 'the server responded with the status code 307 but did not return more information');
+    const asked = `Post "${url}/bad?timeout=1s"`;
+    await refused('/bad', `${asked}: failed to parse Location header "::bad": parse "::bad": missing protocol scheme`);
+    await refused('/foreign', 'Post "ftp://x/y": unsupported protocol scheme "ftp"');
+    await refused('/closed', 'Post "https://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused');
+    await refused('/loop', 'Get "/loop": stopped after 10 redirects');
+    assert.equal(loops, 10);
   } finally {
     for (const end of context.onShutdown) end();
     await extension.stop();

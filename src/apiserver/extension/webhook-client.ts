@@ -1,35 +1,20 @@
 // Requests to servers that extend this one: admission and conversion webhooks, by URL or by service.
 
-import type { IncomingMessage } from 'node:http';
-import { Agent, type RequestOptions } from 'node:https';
+import type { RequestOptions } from 'node:https';
 import { isIP, isIPv6 } from 'node:net';
 import { posix } from 'node:path';
-import { pipeline } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { parseJson } from '../../api/decode.ts';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
-import { dialError, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
-import { quote } from '../../base/quote.ts';
+import { dialError, keepingAgent, openRequest } from '../../base/http/upgrade-request.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
-import { noTypeMeta } from '../body-format.ts';
 import type { ApiContext } from '../context.ts';
 import { currentTrace, traceHeaders } from '../observe/trace.ts';
+import { type Asked, type Destination, Misled, redirected } from './redirect.ts';
 import { type Address, resolveService } from './service-endpoint.ts';
+import { type Answer, isJson, parse, Refused, read, receive, succeeded, Unreadable } from './webhook-answer.ts';
 import type { WebhookIdentity } from './webhook-identity.ts';
 
-const maxAnswerBytes = 16 << 20;
-
-/** The parts of a webhook's address. */
-interface Destination {
-  readonly target: HttpTarget;
-  /** As error messages name it. */
-  readonly url: string;
-  readonly path: string;
-  readonly host: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
+const largeBytes = 64 << 10;
 const firstRetryMs = 500;
 const retryFactor = 1.5;
 const retryJitter = 0.2;
@@ -47,7 +32,7 @@ export interface WebhookClientOptions {
 /** Connections are kept and shared by all webhooks of one address and authority. */
 export class WebhookClient {
   readonly #options: WebhookClientOptions;
-  readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 16 });
+  readonly #agent = keepingAgent({ maxFreeSockets: 16 });
 
   constructor(options: WebhookClientOptions) {
     this.#options = options;
@@ -64,6 +49,7 @@ export class WebhookClient {
       return read(await this.#send(await this.#identified(this.#locate(config, query)), text, timeoutMs));
     } catch (error) {
       if (error instanceof Refused) throw error.status;
+      if (error instanceof Misled) throw error;
       throw new Error(`Post ${JSON.stringify(url)}: ${(error as Error).message}`, { cause: error });
     }
   }
@@ -142,11 +128,11 @@ export class WebhookClient {
     if (config.service) {
       const { namespace, name, port = 443, path = '/' } = config.service;
       const found = resolveService(context, { namespace, name, port });
-      return at(found, `${name}.${namespace}.svc`, urlOf(config), path || '/');
+      return at(found, `${name}.${namespace}.svc`, urlOf(config) + query, path || '/');
     }
     const url = new URL(config.url ?? '');
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    return at({ host, port: Number(url.port || 443) }, host, url.href, url.pathname);
+    return at({ host, port: Number(url.port || 443) }, host, url.href + query, url.pathname);
   }
 
   /** Again when the server asks for that, as long as there is time. */
@@ -156,13 +142,13 @@ export class WebhookClient {
     const timer = clock.after(timeoutMs, () => controller.abort());
     try {
       for (let tries = 0; ; tries++) {
-        const answer = await this.#measured(to, body, controller.signal);
+        const answer = await this.#followed({ to, method: 'POST', body }, controller.signal);
         if (tries === mostRepeats || !mayComeAgain(answer)) return answer;
         await clock.sleep(Number(answer.retryAfter) * 1000, controller.signal);
       }
     } catch (error) {
       if (controller.signal.aborted) throw new Error('context deadline exceeded');
-      if (error instanceof Refused) throw error;
+      if (error instanceof Refused || error instanceof Misled) throw error;
       this.#options.context.counts.refusedPeer('webhooks', error);
       throw new Error(dialError(to.target, error), { cause: error });
     } finally {
@@ -170,15 +156,31 @@ export class WebhookClient {
     }
   }
 
-  async #measured(to: Destination, body: Buffer, signal: AbortSignal): Promise<Answer> {
+  /** Goes on to where redirects lead, as Go's client does. */
+  async #followed(asked: Asked, signal: AbortSignal): Promise<Answer> {
+    const { context, dial = (a: Address) => a } = this.#options;
+    for (let at = asked, hops = 1; ; hops++) {
+      const answer = await this.#measured(at, signal).catch(error => {
+        if (at === asked || signal.aborted || error instanceof Refused) throw error;
+        throw new Misled(at, dialError(at.to.target, error));
+      });
+      // Read beside the loop.
+      if (answer.body.length > largeBytes && !isJson(answer.body)) await context.yaml.ahead(answer.body);
+      const next = redirected(at, answer, hops, dial);
+      if (!next) return answer;
+      at = next;
+    }
+  }
+
+  async #measured({ to, method, body }: Asked, signal: AbortSignal): Promise<Answer> {
     const { clock, counts } = this.#options.context;
     const startMs = clock.monotonic();
     let code = 0;
     let receivedBytes = 0;
     try {
-      const answered = await this.#once(to, body, signal).catch(error => {
+      const answered = await this.#once({ to, method, body }, signal).catch(error => {
         // The server closed a kept connection just then.
-        if (error.reused && !signal.aborted) return this.#once(to, body, signal);
+        if (error.reused && !signal.aborted) return this.#once({ to, method, body }, signal);
         throw error;
       });
       code = answered.code;
@@ -187,20 +189,20 @@ export class WebhookClient {
     } finally {
       const endMs = clock.monotonic();
       const seconds = (endMs - startMs) / 1000;
-      counts.clients.done({ host: to.host, method: 'POST', code, seconds, sentBytes: body.length, receivedBytes });
+      const sentBytes = body?.length ?? 0;
+      counts.clients.done({ host: to.host, method, code, seconds, sentBytes, receivedBytes });
       currentTrace()?.step('call webhook', startMs, endMs, { host: to.host, path: to.path });
     }
   }
 
-  #once(to: Destination, body: Buffer, signal: AbortSignal): Promise<Answer> {
+  #once({ to, method, body }: Asked, signal: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const options: RequestOptions = {
-        method: 'POST',
+        method,
         path: to.path,
         headers: {
           host: to.host,
-          'content-type': 'application/json',
-          'content-length': body.length,
+          ...(body ? { 'content-type': 'application/json', 'content-length': body.length } : {}),
           accept: 'application/json, */*',
           'accept-encoding': 'gzip',
           'user-agent': this.#options.userAgent,
@@ -215,43 +217,16 @@ export class WebhookClient {
         const early = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code!);
         reject(Object.assign(error, { reused: early }));
       });
-      request.once('response', response => receive(response).then(resolve, reject));
+      request.once('response', response => receive(response, request).then(resolve, reject));
       request.end(body);
     });
   }
-}
-
-interface Answer {
-  readonly code: number;
-  readonly type: string;
-  /** The header's value. */
-  readonly retryAfter: string;
-  readonly body: Buffer;
 }
 
 const mostRepeats = 10;
 
 const mayComeAgain = ({ code, retryAfter }: Answer): boolean =>
   (code === 429 || code >= 500) && /^[0-9]{1,9}$/.test(retryAfter);
-
-async function receive(response: IncomingMessage): Promise<Answer> {
-  const { statusCode: code = 0, headers } = response;
-  const zipped = headers['content-encoding'] === 'gzip';
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of zipped ? pipeline(response, createGunzip(), () => {}) : response) {
-      size += (chunk as Buffer).length;
-      if (size > maxAnswerBytes) break;
-      chunks.push(chunk as Buffer);
-    }
-  } catch {
-    throw unread('unexpected error when reading response body. Please retry. Original error: unexpected EOF');
-  }
-  if (size > maxAnswerBytes) throw new Error('http: response body too large');
-  const { 'content-type': type = '', 'retry-after': retryAfter = '' } = headers;
-  return { code, type, retryAfter, body: Buffer.concat(chunks) };
-}
 
 function postUrl({ server }: ClusterAccess, timeoutMs: number): URL {
   const url = new URL(server);
@@ -296,7 +271,9 @@ async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<
 }
 
 const asPostError = (access: ClusterAccess, error: Error, timeoutMs: number): Error =>
-  new Error(`Post ${JSON.stringify(postUrl(access, timeoutMs).href)}: ${error.message}`, { cause: error });
+  error instanceof Misled
+    ? error
+    : new Error(`Post ${JSON.stringify(postUrl(access, timeoutMs).href)}: ${error.message}`, { cause: error });
 
 /** Trouble that passes: a connection that broke, a server that says it is busy. */
 function mayHelp(error: Error): boolean {
@@ -312,85 +289,4 @@ function urlOf({ service, url = '' }: WebhookClientConfig): string {
   if (!service) return url.replace(/^(https:\/\/[^/]*)(.*)$/, (_, origin, path) => origin + cleanPath(path));
   const { namespace, name, port = 443, path } = service;
   return `https://${name}.${namespace}.svc:${port}${cleanPath(path ?? '')}`;
-}
-
-/** Not to be worded as a failure of the connection. */
-class Refused extends Error {
-  readonly status: StatusError;
-  constructor(status: StatusError) {
-    super(status.message);
-    this.status = status;
-  }
-}
-
-/** An answer that was given and cannot be understood. */
-class Unreadable extends Error {
-  readonly refused: Refused;
-  constructor(refused: Refused) {
-    super(refused.message);
-    this.refused = refused;
-  }
-}
-
-const unread = (message: string, cause?: unknown) =>
-  new Refused(new StatusError(500, 'InternalError', message, {}, { cause }));
-
-/** Throws for an answer that is no success. */
-function succeeded(answer: Answer): void {
-  if (answer.code < 200 || answer.code > 206) throw refused(answer);
-}
-
-function read(answer: Answer): unknown {
-  succeeded(answer);
-  return parse(answer);
-}
-
-function parse({ code, type, body }: Answer): unknown {
-  if (body.length === 0)
-    throw unread(`0-length response with status code: ${code} and content type: ${type || 'application/json'}`);
-  try {
-    return parseJson(body).value;
-  } catch (error) {
-    // What is no object is none in YAML, too, which Go tries.
-    const text = body.toString().trim();
-    throw unread(/^[\w-]+$/.test(text) ? noTypeMeta(text) : (error as Error).message, error);
-  }
-}
-
-const words: Readonly<Record<number, string>> = {
-  400: 'the server rejected our request for an unknown reason',
-  401: 'the server has asked for the client to provide credentials',
-  404: 'the server could not find the requested resource',
-  405: 'the server does not allow this method on the requested resource',
-  409: 'the server reported a conflict',
-  422: 'the server rejected our request due to an error in our request',
-  429: 'the server has received too many requests and has asked us to try again later',
-  503: 'the server is currently unable to handle the request',
-  504: 'the server was unable to return a response in the time allotted, but may still be processing the request',
-};
-/** Where a client passes on what the server says. */
-const passedOn = new Set([403, 406, 415]);
-
-/** What a client makes of an answer that is no success. */
-function refused({ code, type, body }: Answer): Refused {
-  const text = body.toString();
-  try {
-    const status = JSON.parse(text) as { kind?: string; message?: string };
-    if (status.kind === 'Status' && status.message) return new Refused(StatusError.from(status as never));
-  } catch {
-    // Not a Status.
-  }
-  // Only what calls itself text is shown.
-  const said = type === '' || type.startsWith('text/') ? text.trim() : 'unknown';
-  const reason = code === 504 ? 'Timeout' : code >= 500 && code !== 503 ? 'InternalError' : '';
-  return new Refused(new StatusError(code, reason, wordsOf(code, said)));
-}
-
-function wordsOf(code: number, said: string): string {
-  if (passedOn.has(code)) return said;
-  const known = words[code];
-  if (known) return known;
-  return code >= 500
-    ? `an error on the server (${quote(said)}) has prevented the request from succeeding`
-    : `the server responded with the status code ${code} but did not return more information`;
 }

@@ -1,8 +1,8 @@
 // Where a node's kubelet is, and how to get in.
-import { Agent } from 'node:https';
+import type { Agent } from 'node:https';
 import { badRequest, StatusError } from '../../api/status.ts';
 import type { Node } from '../../api/type/core-v1.ts';
-import type { HttpTarget } from '../../base/http/upgrade-request.ts';
+import { type HttpTarget, keepingAgent } from '../../base/http/upgrade-request.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import { isSimulatedNode } from '../simulated-node.ts';
 import { closeIdle } from './backend.ts';
@@ -20,7 +20,7 @@ export interface KubeletTargets {
 
 export function kubeletTargets(context: ApiContext): KubeletTargets {
   const { certificates } = context;
-  const agent = new Agent({ keepAlive: true, maxFreeSockets: 4, timeout: 0 });
+  const agent = keepingAgent({ maxFreeSockets: 4, timeout: 0 });
   context.onShutdown.add(() => agent.destroy());
   certificates.onChange(() => closeIdle(agent));
   const credentials = () => {

@@ -1,6 +1,6 @@
 // The client's side of an HTTP/1.1 Upgrade: SPDY to a container runtime, anything to a proxied server.
 import { type ClientRequestArgs, type IncomingMessage, request as requestPlain } from 'node:http';
-import { request as requestTls } from 'node:https';
+import { Agent, type AgentOptions, request as requestTls } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { certificateError } from './certificate-error.ts';
@@ -74,8 +74,12 @@ export function requestUpgrade(target: HttpTarget, options: UpgradeRequest): Pro
   });
 }
 
+/** Keeps connections; a check of its own for each request would keep it from that. */
+export const keepingAgent = (options: AgentOptions = {}): Agent =>
+  new Agent({ keepAlive: true, checkServerIdentity, ...options });
+
 /**
- * A request over a connection of its own or of `args.agent`. Any certificate of `tls.ca` is trusted as it stands, also
+ * A request over a connection of its own or of `args.agent`, a `keepingAgent`. Any certificate of `tls.ca` is trusted as it stands, also
  * one that signs no others.
  */
 export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
@@ -83,7 +87,7 @@ export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
   if (target.protocol === 'http:') return requestPlain(at);
   return requestTls({
     ...at,
-    checkServerIdentity,
+    ...(at.agent ? {} : { checkServerIdentity }),
     ...target.tls,
     ...(target.tls?.ca ? { allowPartialTrustChain: true } : {}),
   });
