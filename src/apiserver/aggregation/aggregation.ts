@@ -19,7 +19,7 @@ import type { ApiServerOptions } from '../server-options.ts';
 import { type Availability, checkService, failedDiscovery, isAvailable, local, passed } from './kernel/availability.ts';
 import { automanagedLabel, localServices } from './kernel/local-service.ts';
 import { aggregatedAccept, aggregatedEntries, entriesOf, type RegisteredVersion } from './kernel/remote-discovery.ts';
-import { partOf, type RemoteOpenApi } from './kernel/remote-openapi.ts';
+import { partOf, type RemoteOpenApi, urlsOf } from './kernel/remote-openapi.ts';
 import { proxyTo } from './proxy.ts';
 import { isTrustable, RemoteServers } from './remote-server.ts';
 import { countUnavailable } from './unavailable.ts';
@@ -297,11 +297,11 @@ export class Aggregation {
     const read = (path: string) =>
       this.servers.read(service, path, 'application/json', documentReader).catch(() => undefined);
     const [index, document] = await Promise.all([read('/openapi/v3'), read('/openapi/v2')]);
-    const url = (index as { paths?: Record<string, { serverRelativeURL?: string }> } | undefined)?.paths?.[id];
+    const urls = urlsOf(index);
     const part = partOf(id, document ?? {});
-    const hash = createHash('sha512').update(`${url?.serverRelativeURL} ${JSON.stringify([...part.paths])}`);
+    const hash = createHash('sha512').update(`${JSON.stringify([...urls])} ${JSON.stringify([...part.paths])}`);
     hash.update(JSON.stringify([...part.definitions]));
-    known.openApi = { id, hash: hash.digest('hex').toUpperCase(), url: url?.serverRelativeURL, ...part };
+    known.openApi = { id, hash: hash.digest('hex').toUpperCase(), urls, ...part };
   }
 
   /** For OpenAPI: of the servers that have told. */
@@ -315,8 +315,8 @@ export class Aggregation {
   }
 
   async serveOpenApi(exchange: Exchange, user: UserInfo, id: string): Promise<void> {
-    const service = this.remotes.get(id.slice('apis/'.length));
-    if (service) await this.serve(service, exchange, user);
+    for (const service of this.remotes.values())
+      if (this.#known.get(service.metadata.name)?.openApi?.urls.has(id)) return this.serve(service, exchange, user);
   }
 
   async #note(service: APIService, { status, reason, message }: Availability): Promise<void> {

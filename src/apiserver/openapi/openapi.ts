@@ -52,13 +52,10 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
 
   function serveIndex(exchange: Exchange): void {
     const now = source();
-    const hashes = [...documentsV3(now).keys()].map(id => [id, hashOf(id, now)] as const);
-    const paths: [string, { serverRelativeURL: string }][] = hashes.map(([id, hash]) => [
-      id,
-      { serverRelativeURL: `/openapi/v3/${id}?hash=${hash}` },
-    ]);
-    for (const { id, url } of now.remote ?? []) if (url) paths.push([id, { serverRelativeURL: url }]);
-    const text = JSON.stringify({ paths: Object.fromEntries(paths) });
+    const own = [...documentsV3(now).keys()].map(id => [id, `/openapi/v3/${id}?hash=${hashOf(id, now)}`] as const);
+    const urls = new Map([...(now.remote ?? []).flatMap(r => [...r.urls]), ...own]);
+    const paths = Object.fromEntries([...urls].map(([id, serverRelativeURL]) => [id, { serverRelativeURL }]));
+    const text = JSON.stringify({ paths });
     if (index?.of !== text) {
       const etag = `"${createHash('sha512').update(text).digest('hex').toUpperCase()}"`;
       index = { of: text, body: Buffer.from(text), etag };
@@ -73,7 +70,7 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
     const now = source();
     const make = documentsV3(now).get(id);
     if (!make) {
-      if (!serveRemote || !now.remote?.some(r => r.url && r.id === id)) return false;
+      if (!serveRemote || !now.remote?.some(r => r.urls.has(id))) return false;
       await serveRemote(exchange, user, id);
       return true;
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mergeInto, partOf } from './remote-openapi.ts';
+import { mergeInto, partOf, urlsOf } from './remote-openapi.ts';
 
 const to = (name: string) => ({ $ref: `#/definitions/${name}` });
 
@@ -20,6 +20,15 @@ test('a document gives its paths of one group version, and no definition that on
   assert.deepEqual([...definitions.keys()], ['Thing', 'Inner', 'Both', 'Unused']);
 });
 
+test('of a list of documents only groups and their versions are taken', () => {
+  const serverRelativeURL = '/openapi/v3/x';
+  const urls = urlsOf({
+    paths: { 'apis/one/v1': { serverRelativeURL }, version: { serverRelativeURL }, 'apis/two': {} },
+  });
+  assert.deepEqual([...urls], [['apis/one/v1', serverRelativeURL]]);
+  for (const odd of [undefined, null, {}, { paths: { 'apis/x': null } }]) assert.equal(urlsOf(odd).size, 0);
+});
+
 test('a definition that differs from one of its name gets another name, wherever it is meant', () => {
   const paths = new Map<string, Record<string, unknown>>();
   const definitions = new Map<string, Record<string, unknown>>([
@@ -30,7 +39,7 @@ test('a definition that differs from one of its name gets another name, wherever
   mergeInto(paths, definitions, {
     id: 'apis/one/v1',
     hash: '',
-    url: undefined,
+    urls: new Map(),
     paths: new Map([['/a', { get: to('Meta') }]]),
     definitions: new Map<string, Record<string, unknown>>([
       ['Meta', { type: 'array', items: to('Same') }],

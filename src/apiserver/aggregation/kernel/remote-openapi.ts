@@ -6,11 +6,22 @@ export interface RemoteOpenApi {
   readonly id: string;
   /** Changes when the documents do. */
   readonly hash: string;
-  /** Where its document in version 3 is; the server may have none. */
-  readonly url: string | undefined;
+  /** Where its documents in version 3 are, by what they are of: groups and versions, also those no APIService names. */
+  readonly urls: ReadonlyMap<string, string>;
   /** What its document in version 2 says of this group version. */
   readonly paths: ReadonlyMap<string, Json>;
   readonly definitions: ReadonlyMap<string, Json>;
+}
+
+/** What a server's list of its documents in version 3 says of groups. */
+export function urlsOf(index: unknown): Map<string, string> {
+  const { paths = {} } = (index ?? {}) as { paths?: Record<string, { serverRelativeURL?: unknown } | null> };
+  return new Map(
+    Object.entries(paths).flatMap(([path, entry]) => {
+      const url = entry?.serverRelativeURL;
+      return path.startsWith('apis/') && typeof url === 'string' ? [[path, url] as const] : [];
+    }),
+  );
 }
 
 const reference = /"#\/definitions\/([^"]+)"/g;
