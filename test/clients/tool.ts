@@ -21,7 +21,7 @@ export const goClient = (): Promise<Tool> => goProgram('client-go', 'go');
 /** An operator made with controller-runtime; needs the same. */
 export const operator = (): Promise<Tool> => goProgram('controller-runtime', 'operator');
 
-/** What kube-apiserver's modules do to etcd, and two servers made of them; needs the same. */
+/** What kube-apiserver's modules do to etcd, and the servers made of them; needs the same. */
 export const kubeStorage = (): Promise<Tool> => goProgram('kube-storage', '../interop/storage');
 
 /** A driver of dynamic resources and a device plugin on Kubernetes' own libraries for them; needs the same. */

@@ -13,6 +13,8 @@ import { freePort } from '../../src/base/test-free-port.ts';
 import { createCa, issueCertificate } from '../../src/base/x509.ts';
 
 export interface RealServer {
+  readonly url: string;
+  readonly ca: string;
   readonly api: Caller;
   /** As who has a token. */
   as(token: string): Caller;
@@ -23,8 +25,8 @@ export interface RealServer {
 
 export interface RealServerOptions {
   readonly program: string;
-  /** `definitions`: apiextensions-apiserver; `flunders`: sample-apiserver. */
-  readonly name: 'definitions' | 'flunders';
+  /** `definitions`: apiextensions-apiserver; `flunders`: sample-apiserver; `aggregator`: kube-aggregator before the former. */
+  readonly name: 'definitions' | 'flunders' | 'aggregator';
   readonly etcd: string;
   /** Who authenticates, authorizes and has the namespaces. Its superuser is theirs. */
   readonly home: TestServer;
@@ -96,7 +98,7 @@ export async function startRealServer(options: RealServerOptions): Promise<RealS
       );
       if (code === 200) {
         const as = (token: string) => caller({ url, ca: ca.certificatePem, token });
-        return { api, as, audit: () => readFileSync(auditLog, 'utf8'), stop };
+        return { url, ca: ca.certificatePem, api, as, audit: () => readFileSync(auditLog, 'utf8'), stop };
       }
       await systemClock.sleep(50);
     }

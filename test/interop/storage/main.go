@@ -1,5 +1,5 @@
 // What the Go modules of kube-apiserver do to etcd, for tests beside them: `store` speaks to etcd with the storage layer
-// of k8s.io/apiserver, one JSON request a line; `definitions` and `flunders` are two API servers that are made of it.
+// of k8s.io/apiserver, one JSON request a line; `definitions`, `flunders` and `aggregator` are API servers made of it.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: storage store|definitions|flunders FLAG…")
+		return fmt.Errorf("usage: storage store|definitions|flunders|aggregator FLAG…")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -34,6 +34,8 @@ func run() error {
 	switch name {
 	case "store":
 		return serveStore(ctx, args)
+	case "aggregator":
+		return serveAggregator(ctx, args)
 	case "definitions":
 		command := definitions.NewServerCommand(ctx, os.Stdout, os.Stderr)
 		command.SetArgs(args)
