@@ -24,7 +24,7 @@ function quotaTexts({ status }: ResourceQuota): [requests: string, limits: strin
   const requests: string[] = [];
   const limits: string[] = [];
   for (const name of Object.keys(status?.hard ?? {}).sort())
-    (name.startsWith('limits') ? limits : requests).push(
+    (name.startsWith('limits.') ? limits : requests).push(
       `${name}: ${status.used?.[name] ?? '0'}/${status.hard![name]}`,
     );
   return [requests.join(', '), limits.join(', ')];

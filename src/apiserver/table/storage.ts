@@ -98,7 +98,8 @@ export const storageCells: CellsByKind = {
     spec?.attachRequired ?? true,
     spec?.podInfoOnMount ?? false,
     spec?.storageCapacity ?? false,
-    (spec?.tokenRequests ?? []).map(t => t.audience).join(',') || unset,
+    // An audience may be empty: that of the API server.
+    spec?.tokenRequests?.map(t => t.audience).join(',') ?? unset,
     spec?.requiresRepublish ?? false,
     (spec?.volumeLifecycleModes ?? []).join(',') || none,
     ageOf(metadata.creationTimestamp, now),
