@@ -109,11 +109,22 @@ test('what is routed takes only types that are named, or any', async () => {
   await answers(path, { 'application/*': [200, json] });
 });
 
-test('the form of one object is none of a deleted collection', async () => {
-  const one = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io';
-  const refused = await on.api.send('DELETE', `${path}?labelSelector=none`, undefined, { accept: one });
+test('what cannot be shown in the form that was asked for is done, and then refused', async () => {
+  const [one, many] = ['', 'List'].map(as => `application/json;as=PartialObjectMetadata${as};v=v1;g=meta.k8s.io`);
+  const asked = (method: string, url: string, accept: string, body?: object) =>
+    on.api.send(method, url, body, { accept });
+  const refused = await asked('DELETE', `${path}?labelSelector=none`, one!);
   assert.equal(
     refused.object.message,
     'you requested PartialObjectMetadata, but the requested object is a list (*unstructured.UnstructuredList)',
   );
+  assert.equal((await asked('GET', `${path}/none`, many!)).code, 404);
+  const found = await asked('GET', `${path}/one`, many!);
+  assert.deepEqual([found.code, found.object.message, found.object.reason], [500, 'content is not a list', undefined]);
+  const made = await asked('POST', `${path}?includeObject=Bad`, `${json};${table}`, widget(group, 'made'));
+  assert.match(made.object.message, /^Unable to convert to Table as requested: includeObject: Invalid value: "Bad"/);
+  await on.api.expect(200, 'DELETE', `${path}/made`);
+  for (const url of [`${path}?includeObject=Bad`, `${path}?includeObject=Bad&watch=1`])
+    assert.equal((await asked('GET', url, `${json};${table}`)).code, 400);
+  assert.equal((await asked('GET', `${path}?labelSelector=none`, many!)).object.items, null);
 });

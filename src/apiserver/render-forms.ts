@@ -5,7 +5,6 @@ import type { KubeObject } from '../api/meta.ts';
 import { normalize } from '../api/normalize.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import { builtinResources } from '../api/resource.ts';
-import { badRequest } from '../api/status.ts';
 import { lineOf } from '../base/bytes.ts';
 import { jsonText } from '../base/json-text.ts';
 import { parseExactJson } from '../base/whole-number.ts';
@@ -26,6 +25,7 @@ import type { Printer } from './table/printer.ts';
 
 const comma = Buffer.from(',');
 const end = Buffer.from(']}\n');
+const nothing = Buffer.from('null}\n');
 
 /** `meta.k8s.io` forms of a resource's JSON objects. */
 export function formRenderer(
@@ -70,7 +70,10 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
     parts: undefined,
     object: stored => line(partialOf(stored.object, version)),
     *list(result) {
-      yield listHead('PartialObjectMetadataList', `meta.k8s.io/${version}`, result);
+      const head = listHead('PartialObjectMetadataList', `meta.k8s.io/${version}`, result);
+      // A list that nothing was put into is none in Go.
+      if (result.items.length === 0) return yield Buffer.concat([head.subarray(0, -1), nothing]);
+      yield head;
       let first = true;
       for (const { object } of result.items) {
         if (!first) yield comma;
@@ -90,11 +93,6 @@ function partialRenderer({ resource, accepted }: RenderOptions): Renderer {
 }
 
 function tableRenderer({ resource, accepted, includeObject, now }: RenderOptions, printer: Printer): Renderer {
-  if (!['None', 'Metadata', 'Object', ''].includes(includeObject)) {
-    throw badRequest(
-      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
-    );
-  }
   const version = accepted.asVersion;
   const definitions = jsonText(printer.columns);
   const asStored = storedVersion(resource);

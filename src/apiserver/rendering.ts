@@ -3,7 +3,7 @@ import { hasSeveralForms } from '../api/convert.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { apiVersionOf } from '../api/ref.ts';
 import { type Resource, resourceId } from '../api/resource.ts';
-import { notAcceptable, StatusError } from '../api/status.ts';
+import { badRequest, notAcceptable, StatusError } from '../api/status.ts';
 import type { ApiContext } from './context.ts';
 import type { Exchange } from './http/exchange.ts';
 import { counted, writeCompressed, writePacked, writePieces } from './list-writer.ts';
@@ -36,13 +36,23 @@ export function rendererFor({ context, exchange, info }: Asked, resource: Resour
   const lists = streaming || info?.verb === 'list';
   if (!custom) checkRouted(accept, lists ? [...offered, ...streams] : offered);
   const accepted = negotiateFor(resource, accept, streaming);
-  if (info && accepted.as.startsWith('Partial')) checkPartial(accepted.as, info.verb, resource);
+  const fault = info && formFault(accepted.as, info.verb, resource, exchange.query.get('includeObject') ?? '');
+  // Where there is something to do before the answer, it is done.
+  if (fault && (streaming || info.verb === 'list')) throw fault;
   const pretty = !streaming && accepted.mediaType === 'application/json' && (accepted.pretty || wantsPretty(exchange));
   const plain = plainRenderer(context, exchange, resource, accepted);
   // A Table's cells are made of the stored form.
   const renderer =
     resource.custom || (hasSeveralForms(resource) && accepted.as !== 'Table') ? versioned(plain, resource) : plain;
+  if (fault) return refusing(renderer, fault);
   return pretty ? prettyRenderer(renderer) : renderer;
+}
+
+function refusing(renderer: Renderer, fault: StatusError): Renderer {
+  const refuse = () => {
+    throw fault;
+  };
+  return { ...renderer, isProtobuf: undefined, parts: undefined, object: refuse, list: refuse };
 }
 
 function negotiateFor(resource: Resource, accept: string | undefined, streaming: boolean): Accepted {
@@ -52,13 +62,20 @@ function negotiateFor(resource: Resource, accept: string | undefined, streaming:
   return accepted;
 }
 
-/** Throws 406 for the form of a list where there is one object, and the other way round. */
-function checkPartial(as: string, verb: string, { custom, group, kind }: Resource): void {
+/** What is wrong with the form of a list where there is one object, with that of an object for a list, with a Table's rows. */
+function formFault(as: string, verb: string, resource: Resource, includeObject: string): StatusError | undefined {
+  if (as === 'Table' && !['None', 'Metadata', 'Object', ''].includes(includeObject))
+    return badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(includeObject)}: must be 'Metadata', 'Object', 'None', or empty`,
+    );
   const isList = verb === 'list' || verb === 'deletecollection';
-  if (verb === 'watch' || isList === (as === 'PartialObjectMetadataList')) return;
+  if (!as.startsWith('Partial') || verb === 'watch' || isList === (as === 'PartialObjectMetadataList'))
+    return undefined;
+  const { custom, group, kind } = resource;
+  if (custom && !isList) return new StatusError(500, '', 'content is not a list');
   const type = custom ? '*unstructured.Unstructured' : `*${group.split('.', 1)[0] || 'core'}.${kind}`;
   const is = isList ? `is a list (${type}List)` : `is not a list (${type})`;
-  throw new StatusError(406, 'NotAcceptable', `you requested ${as}, but the requested object ${is}`);
+  return new StatusError(406, 'NotAcceptable', `you requested ${as}, but the requested object ${is}`);
 }
 
 const streams = ['application/json;stream=watch', `${protobuf};stream=watch`];
@@ -103,8 +120,11 @@ export async function sendList(
   const headers = responseHeaders(renderer.contentType, warnings);
   const trace = currentTrace();
   trace?.begin('SerializeObject');
-  if (!acceptsGzip(exchange)) await writePieces(exchange.open(200, headers), counted(exchange, renderer.list(result)));
-  else if (renderer.parts && result.items.length > 0)
+  if (!acceptsGzip(exchange)) {
+    // What is not to be had in this form is refused before it begins.
+    const pieces = renderer.list(result);
+    await writePieces(exchange.open(200, headers), counted(exchange, pieces));
+  } else if (renderer.parts && result.items.length > 0)
     await writePacked(exchange, headers, renderer.parts, result, context.packedParts);
   else await writeCompressed(exchange, headers, renderer.list(result));
   trace?.end('SerializeObject');
