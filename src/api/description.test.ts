@@ -19,12 +19,16 @@ test('descriptions are of types and fields that exist', () => {
   }
 });
 
-test('every kind served by default is described down to the last field', () => {
+test('every kind served by default, and what tells of them, is described down to the last field', () => {
   const describe = createDescriber();
   const seen = new Set<string>();
   const due = builtinResources()
     .resources.filter(r => r.onByDefault && r.typeName)
-    .map(r => r.typeName);
+    .map(r => r.typeName)
+    .concat('io.k8s.apimachinery.pkg.version.Info')
+    .concat(
+      ['APIGroupList', 'APIResourceList', 'APIVersions'].map(kind => `io.k8s.apimachinery.pkg.apis.meta.v1.${kind}`),
+    );
   for (let name = due.pop(); name !== undefined; name = due.pop()) {
     if (seen.has(name)) continue;
     seen.add(name);
