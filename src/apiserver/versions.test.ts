@@ -101,6 +101,25 @@ test('an autoscaler is read and changed in either version', async () => {
   }
 });
 
+test('annotations that a conversion writes are nobody else’s to write in version 2', async () => {
+  const scaleTargetRef = { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' };
+  const annotations = { 'autoscaling.alpha.kubernetes.io/behavior': '{}', a: 'b' };
+  const spec = { scaleTargetRef, maxReplicas: 4 };
+  const made = await send('POST', hpa('v2'), { metadata: { name: 'noted', annotations }, spec });
+  assert.deepEqual(made.object.metadata.annotations, { a: 'b' });
+  assert.deepEqual(Object.keys(made.object.metadata.managedFields[0].fieldsV1['f:metadata']['f:annotations']), [
+    '.',
+    'f:a',
+  ]);
+  const patched = await send(
+    'PATCH',
+    `${hpa('v2')}/noted`,
+    { metadata: { annotations } },
+    { 'content-type': 'application/merge-patch+json' },
+  );
+  assert.deepEqual(patched.object.metadata.annotations, { a: 'b' });
+});
+
 test('who writes an autoscaler in one version owns its fields in that version, whoever writes in the other', async () => {
   const scaleTargetRef = { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' };
   const made = await send('POST', `${hpa('v1')}?fieldManager=first`, {

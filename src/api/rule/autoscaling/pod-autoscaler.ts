@@ -1,4 +1,5 @@
 // The rules of HorizontalPodAutoscalers, in the form of autoscaling/v2.
+import { withoutConverted } from '../../convert-autoscaler.ts';
 import { type FieldErrors, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { GREATER_THAN_ZERO } from '../../name-rule.ts';
@@ -14,9 +15,11 @@ const CPU_PERCENT = 80;
 
 function defaults(scaler: Mutable<HorizontalPodAutoscaler>): void {
   const { spec } = scaler;
+  const early = scaler.apiVersion === 'autoscaling/v1';
+  if (!early && scaler.metadata) scaler.metadata = withoutConverted(scaler.metadata);
   if (!spec) return;
   spec.minReplicas ??= 1;
-  if (scaler.apiVersion !== 'autoscaling/v1' && !spec.metrics?.length)
+  if (!early && !spec.metrics?.length)
     spec.metrics = [
       {
         type: 'Resource',
