@@ -47,6 +47,7 @@ import {
 } from './storage/attachment.ts';
 import { csiDriverStrategy } from './storage/csi-driver.ts';
 import { storageClassStrategy } from './storage/storage-class.ts';
+import { migrationStrategy } from './storagemigration/migration.ts';
 
 /** Written only by who read the version it replaces. */
 const readFirst: Strategy = { allowUnconditionalUpdate: false };
@@ -107,5 +108,5 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'apiextensions.k8s.io/customresourcedefinitions': customResourceDefinitionStrategy,
   'apiregistration.k8s.io/apiservices': apiServiceStrategy,
   'internal.apiserver.k8s.io/storageversions': readFirst,
-  'storagemigration.k8s.io/storageversionmigrations': readFirst,
+  'storagemigration.k8s.io/storageversionmigrations': migrationStrategy,
 };
