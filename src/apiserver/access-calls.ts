@@ -2,6 +2,7 @@
 import type { Draft } from '../api/meta.ts';
 import { formatTime } from '../api/meta.ts';
 import { methodNotSupported } from '../api/status.ts';
+import type { TokenRequest } from '../api/type/authentication-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import { admitCall } from './admission/admit-call.ts';
 import type { Authentication } from './authn/authentication.ts';
@@ -16,6 +17,7 @@ import {
 } from './authz/reviews.ts';
 import { draftFrom, targetOf } from './body.ts';
 import type { Call, CallHandler } from './context.ts';
+import { checkNamespace } from './registry/metadata.ts';
 
 const unvalidated = { fieldValidation: 'Ignore', warn() {} } as const;
 const tokenRequest = {
@@ -50,7 +52,8 @@ export function accessCalls(
       if (call.verb !== 'create') throw methodNotSupported(call.resource, call.verb);
       await call.registry?.freshen();
       const account = { namespace: call.key.namespace ?? '', name: call.key.name };
-      const request = await bodyOf(call, tokenRequest);
+      const request: Draft<TokenRequest> = await bodyOf(call, tokenRequest);
+      checkNamespace(call, request);
       await admitCall(call, 'CREATE', request);
       return issueServiceAccountToken(authentication.issuer(), account, request, call.context.warn);
     },

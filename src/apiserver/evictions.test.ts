@@ -159,6 +159,51 @@ test('unhealthyPodEvictionPolicy: pods that are not ready go while enough others
   );
 });
 
+test('an eviction of a certain pod is refused for another, and leaves it alone', async () => {
+  await makePod('sure', running(true));
+  await makeBudget('sure', {}, figures(1, 3, 2));
+  const { metadata } = await api.expect(200, 'GET', `${pods}/sure`);
+  const ask = (code: number, preconditions: object) =>
+    api.expect(code, 'POST', `${pods}/sure/eviction`, {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name: 'sure' },
+      deleteOptions: { preconditions },
+    });
+  assert.equal(
+    (await ask(409, { uid: 'x' })).message,
+    `Operation cannot be fulfilled on Pod "sure": the UID in the precondition (x) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`,
+  );
+  assert.equal(
+    (await ask(409, { resourceVersion: '1' })).message,
+    `Operation cannot be fulfilled on Pod "sure": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
+  );
+  const { metadata: after } = await api.expect(200, 'GET', `${pods}/sure`);
+  assert.equal(after.resourceVersion, metadata.resourceVersion);
+  assert.equal((await api.expect(200, 'GET', `${budgets}/sure`)).status.disruptionsAllowed, 1);
+  const { uid, resourceVersion } = metadata;
+  await ask(201, { uid, resourceVersion });
+  assert.equal(await isThere('sure'), false);
+});
+
+test('what is evicted, bound or given a token is in the namespace asked', async () => {
+  await makePod('here', running(true));
+  const metadata = { name: 'here', namespace: 'elsewhere' };
+  const bodies = {
+    [`${pods}/here/eviction`]: { apiVersion: 'policy/v1', kind: 'Eviction', metadata },
+    [`${pods}/here/binding`]: { apiVersion: 'v1', kind: 'Binding', metadata, target: { name: 'n' } },
+    [`${namespace}/serviceaccounts/default/token`]: { metadata: { namespace: 'elsewhere' }, spec: {} },
+  };
+  for (const [path, body] of Object.entries(bodies))
+    assert.equal(
+      (await api.expect(400, 'POST', path, body)).message,
+      'the namespace of the provided object does not match the namespace sent on the request',
+    );
+  const early = { apiVersion: 'policy/v1beta1', kind: 'Eviction', metadata: { name: 'here' } };
+  await api.expect(201, 'POST', `${pods}/here/eviction`, early);
+  assert.equal(await isThere('here'), false);
+});
+
 test('a pod of two budgets cannot be evicted, and is marked when it is', async () => {
   await makePod('two', running(true));
   for (const name of ['two', 'two-more']) await makeBudget('two', {}, figures(1, 3, 2), name);

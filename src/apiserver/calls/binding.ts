@@ -5,7 +5,7 @@ import type { Binding, Pod } from '../../api/type/core-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
-import { otherUid } from '../registry/metadata.ts';
+import { checkNamespace, otherUid } from '../registry/metadata.ts';
 import type { Registry } from '../registry/registry.ts';
 import { updateObject } from '../registry/update.ts';
 
@@ -24,6 +24,7 @@ export async function bindPod(call: Call, pods: Registry): Promise<CallResult> {
   const name = call.key.name || binding.metadata.name;
   if (call.key.name && binding.metadata.name && binding.metadata.name !== call.key.name)
     throw badRequest('name in URL does not match name in Binding object');
+  checkNamespace(call, binding);
   const key = { namespace: call.key.namespace ?? binding.metadata.namespace ?? '', name };
   await admitCall({ ...call, registry: pods, key }, 'CREATE', binding);
   const node = checkTarget(binding);

@@ -2,6 +2,7 @@
 
 import { selectorFromLabelSelector } from '../../api/label-selector.ts';
 import { cloneDeep, formatTime, type KubeObject, type Mutable, parseTime } from '../../api/meta.ts';
+import { isPlain } from '../../api/patch/plain.ts';
 import { badRequest, forbidden, internalError, notFound, StatusError } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
 import type { Eviction, PodDisruptionBudget } from '../../api/type/policy-v1.ts';
@@ -9,11 +10,18 @@ import { admitCall } from '../admission/admit-call.ts';
 import { draftFrom } from '../body.ts';
 import type { Call, CallResult } from '../context.ts';
 import { deleteRequest } from '../delete-options.ts';
-import { deleteObject } from '../registry/delete.ts';
+import { type DeleteRequest, deleteObject } from '../registry/delete.ts';
+import { checkNamespace, checkPreconditions } from '../registry/metadata.ts';
 import type { Registry } from '../registry/registry.ts';
 import { updateObject } from '../registry/update.ts';
 
 const target = { group: 'policy', version: 'v1', kind: 'Eviction', typeName: 'io.k8s.api.policy.v1.Eviction' };
+
+/** Of version v1beta1 the eviction alone is still taken, which has the same form. */
+function asLater(value: unknown): unknown {
+  const early = isPlain(value) && value.kind === 'Eviction' && value.apiVersion === 'policy/v1beta1';
+  return early ? { ...value, apiVersion: 'policy/v1' } : value;
+}
 
 // More pods than this disrupted at once means that the controller does not keep up.
 const mostDisrupted = 2000;
@@ -28,20 +36,25 @@ export async function evict(call: Call, pods: Registry, budgets: Registry): Prom
   const eviction = draftFrom(
     target,
     undefined,
-    value,
+    asLater(value),
     { fieldValidation: call.fieldValidation, warn: call.context.warn },
     given,
   ) as unknown as Eviction;
   const { name } = eviction.metadata;
   if (name && name !== call.key.name) throw badRequest('name in URL does not match name in Eviction object');
-  const pod = pods.get(call.key).object as unknown as Pod;
+  checkNamespace(call, eviction);
+  const stored = pods.get(call.key);
+  const pod = stored.object as unknown as Pod;
   await admitCall({ ...call, registry: pods }, 'CREATE', eviction);
   const request = deleteRequest({ ...eviction.deleteOptions });
+  checkPreconditions(pods, stored, request.preconditions);
   const context = { ...call.context, subresource: '', admitted: true, dryRun: call.context.dryRun || request.dryRun };
   // A pod that does not run disrupts nobody.
   if (!ignoresBudgets(pod)) await takeFromBudget(call, pod, budgets, context.dryRun);
-  if (!context.dryRun) await markEvicted(call, pods, pod);
-  await deleteObject(pods, call.key, request, context);
+  const preconditions = context.dryRun
+    ? request.preconditions
+    : await markEvicted(call, pods, pod, request.preconditions);
+  await deleteObject(pods, call.key, { ...request, ...(preconditions ? { preconditions } : {}) }, context);
   return success;
 }
 
@@ -142,11 +155,18 @@ function sayNoMore(status: Mutable<PodDisruptionBudget>['status'], nowMs: number
   status.conditions = [...others, condition as never];
 }
 
-async function markEvicted(call: Call, pods: Registry, pod: Pod): Promise<void> {
-  await updateObject(
+/** Resolves with the preconditions of the delete, which is of the pod as this has written it. */
+async function markEvicted(
+  call: Call,
+  pods: Registry,
+  pod: Pod,
+  preconditions: DeleteRequest['preconditions'],
+): Promise<DeleteRequest['preconditions']> {
+  const { stored } = await updateObject(
     pods,
     call.key,
     current => {
+      if (current) checkPreconditions(pods, { object: current }, preconditions);
       const next = cloneDeep(current as unknown as Pod) as Mutable<Pod>;
       const nowMs = pods.options.clock.now();
       const before = next.status.conditions?.find(c => c.type === 'DisruptionTarget');
@@ -170,4 +190,6 @@ async function markEvicted(call: Call, pods: Registry, pod: Pod): Promise<void> 
     },
     { ...call.context, subresource: 'status', admitted: true },
   );
+  if (preconditions?.resourceVersion === undefined) return preconditions;
+  return { ...preconditions, resourceVersion: stored.object.metadata.resourceVersion };
 }

@@ -1,7 +1,7 @@
 // What the server itself decides about metadata.
 import { formatTime, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
-import { conflict, invalid, type StatusError } from '../../api/status.ts';
+import { badRequest, conflict, invalid, type StatusError } from '../../api/status.ts';
 import type { ObjectMeta } from '../../api/type/meta-v1.ts';
 import { type Random, randomSuffix, randomUuid } from '../../base/random.ts';
 import type { Registry } from './registry.ts';
@@ -182,7 +182,7 @@ function inOrder(object: Mutable<KubeObject>): Mutable<KubeObject> {
 /** Throws 409 unless the preconditions hold. */
 export function checkPreconditions(
   registry: Registry,
-  current: Stored,
+  current: Pick<Stored, 'object'>,
   preconditions: { uid?: string; resourceVersion?: string } | undefined,
 ): void {
   if (!preconditions) return;
@@ -197,4 +197,13 @@ export function checkPreconditions(
   if (typeof preconditions.resourceVersion === 'string' && preconditions.resourceVersion !== m.resourceVersion) {
     throw fail('ResourceVersion', preconditions.resourceVersion, m.resourceVersion);
   }
+}
+
+/** That what is sent to a subresource is of the namespace it is sent to. */
+export function checkNamespace(
+  { key }: { readonly key: ObjectKey },
+  { metadata }: { readonly metadata?: { readonly namespace?: string } },
+): void {
+  if (key.namespace && metadata?.namespace && metadata.namespace !== key.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
 }
