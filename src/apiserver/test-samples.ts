@@ -1,5 +1,8 @@
 // The least object of every kind served by default, by `group/version/resource`.
+import { generateKeyPairSync } from 'node:crypto';
 import { builtinResources, type Resource } from '../api/resource.ts';
+import { emptyCertificateRequest } from '../base/certificate-request.ts';
+import { pemText } from '../base/pem.ts';
 
 type Sample = (name: string, namespace: string) => any;
 
@@ -24,8 +27,10 @@ const matchConstraints = {
     { apiGroups: ['none.example.com'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['nothings'] },
   ],
 };
-const signingRequest =
-  '-----BEGIN CERTIFICATE REQUEST-----\nMIIBADCBpwIBADBFMQswCQYDVQQGEwJVUzELMAkGA1UECAwCQ0ExETAPBgNVBAoM\n-----END CERTIFICATE REQUEST-----\n';
+const signingRequest = pemText(
+  'CERTIFICATE REQUEST',
+  emptyCertificateRequest(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+);
 const scaleTargetRef = { kind: 'Deployment', name: 'd', apiVersion: 'apps/v1' };
 const claimSpec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
 const deviceRequests = [{ name: 'r', exactly: { deviceClassName: 'gpu.example.com' } }];

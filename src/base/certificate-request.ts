@@ -1,5 +1,13 @@
 // PKCS#10 requests in DER that say nothing but whose key they are, and the kinds of keys pods may have.
-import { createPublicKey, generateKeyPair, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
+import {
+  constants,
+  createPublicKey,
+  generateKeyPair,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 
 export const keyTypes = ['ECDSAP256', 'ECDSAP384', 'ECDSAP521', 'ED25519', 'RSA3072', 'RSA4096'] as const;
@@ -115,8 +123,8 @@ export interface ReadRequest {
   readonly publicKey: KeyObject;
   /** In DER, for comparing: comparing unlike KeyObjects spoils the next call (Node 26.10). */
   readonly spki: Uint8Array;
-  /** Whether who made the request holds the key. */
-  readonly isSigned: boolean;
+  /** Whether who made the request holds the key; undefined for a signature of a kind nobody here knows. */
+  readonly isSigned: boolean | undefined;
 }
 
 /** Throws when the bytes are no PKCS#10 request. */
@@ -128,10 +136,33 @@ export function readCertificateRequest(bytes: Uint8Array): ReadRequest {
   const spki = derElements(info.content)[2]?.whole;
   if (!spki) throw new Error('read certificate request: no public key');
   const publicKey = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-  const hex = Buffer.from(algorithm.whole).toString('hex');
-  const known = algorithms.find(a => a.der === hex && a.key === publicKey.asymmetricKeyType);
-  const isSigned = known !== undefined && verify(known.digest, info.whole, publicKey, signature.content.subarray(1));
+  const isSigned = checkSignature(algorithm.whole, info.whole, publicKey, signature.content.subarray(1));
   return { publicKey, spki, isSigned };
+}
+
+/** Of requests others made. */
+const oldAlgorithms: readonly SignatureAlgorithm[] = [
+  { digest: 'sha1', key: 'rsa', der: '300d06092a864886f70d0101050500' },
+  { digest: 'sha1', key: 'ec', der: '300906072a8648ce3d0401' },
+];
+const pss = '06092a864886f70d01010a';
+const pssDigests = ['sha256', 'sha384', 'sha512'];
+const pssDigestOf = (hex: string) =>
+  pssDigests.find((_, i) => hex.startsWith(`a00f300d060960864801650304020${i + 1}0500`, hex.indexOf('a00f')));
+
+function checkSignature(
+  algorithm: Uint8Array,
+  text: Uint8Array,
+  key: KeyObject,
+  signature: Uint8Array,
+): boolean | undefined {
+  const hex = Buffer.from(algorithm).toString('hex');
+  const known = [...algorithms, ...oldAlgorithms].find(a => a.der === hex && a.key === key.asymmetricKeyType);
+  if (known) return verify(known.digest, text, key, signature);
+  const digest = key.asymmetricKeyType === 'rsa' && hex.includes(pss) ? pssDigestOf(hex) : undefined;
+  if (!digest) return undefined;
+  const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_AUTO: saltLength } = constants;
+  return verify(digest, text, { key, padding, saltLength }, signature);
 }
 
 /** Whether a certificate in DER may sign others: CA in its basic constraints. Throws when it is damaged. */

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { authenticationV1, authorizationV1, certificatesV1, coreV1 } from '../api/refs.ts';
+import { emptyCertificateRequest, generatePrivateKey } from '../base/certificate-request.ts';
+import { pemText } from '../base/pem.ts';
 import { conformanceBench, refused, podSpec as spec } from './test-conformance.ts';
 
 type Any = any;
@@ -118,9 +120,8 @@ test('[sig-auth] SubjectReview should support SubjectReview API operations', asy
 });
 
 test('[sig-auth] Certificates API [Privileged:ClusterAdmin] should support CSR API operations', async () => {
-  const request = Buffer.from(
-    '-----BEGIN CERTIFICATE REQUEST-----\nMIIBADCBpwIBADBF\n-----END CERTIFICATE REQUEST-----\n',
-  ).toString('base64');
+  const der = emptyCertificateRequest(await generatePrivateKey('ECDSAP256'));
+  const request = Buffer.from(pemText('CERTIFICATE REQUEST', der)).toString('base64');
   const csr = certificatesV1.certificatesigningrequests;
   const make = (name: string) =>
     client.create(csr, {

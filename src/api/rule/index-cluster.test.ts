@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import { emptyCertificateRequest } from '../../base/certificate-request.ts';
+import { pemText } from '../../base/pem.ts';
 import type { KubeObject } from '../meta.ts';
 import type { Strategy } from '../strategy.ts';
 import { mutatingPolicyStrategy, validatingPolicyStrategy } from './admission/policy.ts';
@@ -205,7 +208,8 @@ test('autoscalers', () => {
 });
 
 test('signing requests', () => {
-  const pem = '-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n';
+  const der = emptyCertificateRequest(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+  const pem = pemText('CERTIFICATE REQUEST', der);
   const spec = { request: Buffer.from(pem).toString('base64'), signerName: 'a.io/b', usages: ['client auth'] };
   assert.deepEqual(wrong(signingRequestStrategy, { spec }), []);
   assert.deepEqual(

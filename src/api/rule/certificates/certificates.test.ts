@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { before, test } from 'node:test';
 import { emptyCertificateRequest, generatePrivateKey } from '../../../base/certificate-request.ts';
+import { pemText } from '../../../base/pem.ts';
 import { systemRandom } from '../../../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate, signCertificate } from '../../../base/x509.ts';
 import { formatTime } from '../../meta.ts';
 import type { PodCertificateRequest } from '../../type/certificates-v1beta1.ts';
 import { create, ruleContext, update } from '../testing.ts';
 import { podCertificateRequestStrategy } from './pod-certificate-request.ts';
+import { signingRequestStrategy } from './signing-request.ts';
 import { trustBundleStrategy } from './trust-bundle.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
@@ -123,6 +125,32 @@ test('the key is of a known kind and in the hands of who asks', () => {
   assert.deepEqual(proven(ed, 'pod-uid', undefined), []);
   assert.match(proven(ed, 'another', undefined)[0]!, /proofOfPossession: .*could not verify proof-of-possession/);
   assert.match(proven(small, 'pod-uid', 'sha256')[0]!, /RSA keys must have modulus size 3072 or 4096/);
+});
+
+test('a signing request is one, of who holds its key', async () => {
+  const told = (text: string) => {
+    const spec = { request: Buffer.from(text).toString('base64'), signerName: 'a.io/b', usages: ['client auth'] };
+    return create(signingRequestStrategy, { metadata: { name: 'r' }, spec } as any).errors.map(e =>
+      e.replace(/^spec\.request: Invalid value: "[^"]*": /, ''),
+    );
+  };
+  const pem = (der: Uint8Array) => pemText('CERTIFICATE REQUEST', der);
+  const der = Buffer.from(stub, 'base64');
+  const spoilt = (bytes: Uint8Array) => bytes.with(-1, bytes.at(-1)! ^ 1);
+  const ed = emptyCertificateRequest(await generatePrivateKey('ED25519'));
+  // As crypto/x509 of Go tells them.
+  const cases: [string, string?][] = [
+    [pem(der)],
+    [`words\n${pem(der)}${pem(spoilt(der))}`],
+    ['', 'PEM block type must be CERTIFICATE REQUEST'],
+    [pemText('CERTIFICATE', der), 'PEM block type must be CERTIFICATE REQUEST'],
+    [pem(Buffer.from([...der, 0, 0])), 'asn1: syntax error: trailing data'],
+    [pem(der.subarray(0, -3)), 'asn1: syntax error: data truncated'],
+    [pem(Buffer.from([0x30, 3, 2, 1])), 'asn1: syntax error: data truncated'],
+    [pem(spoilt(der)), 'x509: ECDSA verification failure'],
+    [pem(spoilt(ed)), 'x509: Ed25519 verification failure'],
+  ];
+  for (const [text, fault] of cases) assert.deepEqual(told(text), fault ? [fault] : []);
 });
 
 const condition = (type: string, more: object = {}) => ({

@@ -1,4 +1,6 @@
 // The rules of CertificateSigningRequests.
+import { derElements, readCertificateRequest } from '../../../base/certificate-request.ts';
+import { pemBlocks } from '../../../base/pem.ts';
 import { type FieldErrors, path } from '../../field-error.ts';
 import { formatTime, type Mutable } from '../../meta.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
@@ -39,21 +41,34 @@ const USAGES = [
 
 type Request = CertificateSigningRequest;
 
-function validatePem(request: string | undefined, errors: FieldErrors): void {
-  const at = SPEC.child('request');
-  let text: string;
+/** As Go words it, by the kind of key. */
+const unsigned: Readonly<Record<string, string>> = {
+  rsa: 'crypto/rsa: verification error',
+  ec: 'x509: ECDSA verification failure',
+  ed25519: 'x509: Ed25519 verification failure',
+};
+
+/** Whoever asks must hold the key. */
+function requestFault(request: string): string | undefined {
+  const [block] = pemBlocks(Buffer.from(request, 'base64').toString('latin1'));
+  if (block?.type !== 'CERTIFICATE REQUEST') return 'PEM block type must be CERTIFICATE REQUEST';
+  let length = 0;
   try {
-    text = new TextDecoder().decode(Uint8Array.fromBase64(request ?? ''));
+    length = derElements(block.der).length;
+    const { isSigned, publicKey } = readCertificateRequest(block.der);
+    if (isSigned) return undefined;
+    const kind = publicKey.asymmetricKeyType ?? '';
+    return isSigned === false ? unsigned[kind] : 'x509: cannot verify signature: algorithm unimplemented';
   } catch {
-    text = '';
+    if (length > 1) return 'asn1: syntax error: trailing data';
+    return length === 1 ? "asn1: structure error: tags don't match" : 'asn1: syntax error: data truncated';
   }
-  const block = /-----BEGIN CERTIFICATE REQUEST-----[\s\S]+-----END CERTIFICATE REQUEST-----/.test(text);
-  // As Go prints bytes that are no request.
-  if (!block) errors.invalid(at, request ?? null, 'PEM block type must be CERTIFICATE REQUEST');
 }
 
 function validateSpec({ spec }: Request, errors: FieldErrors): void {
-  validatePem(spec.request, errors);
+  const fault = requestFault(spec.request ?? '');
+  // As Go prints bytes.
+  if (fault) errors.invalid(SPEC.child('request'), spec.request ?? null, fault);
   const usages = spec.usages ?? [];
   const at = SPEC.child('usages');
   if (usages.length === 0) errors.required(at);
