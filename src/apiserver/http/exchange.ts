@@ -228,7 +228,8 @@ export class Http1Exchange implements Exchange {
   }
 
   readBody(maxBytes: number): Promise<Buffer> {
-    if (isWaiting(this.headers)) this.#response.writeContinue();
+    // HTTP/1.0 knows no answer before the answer.
+    if (isWaiting(this.headers) && this.input.httpVersionMinor > 0) this.#response.writeContinue();
     return collect(this.input, maxBytes, this.headers['content-length'], this.stalledMs);
   }
 

@@ -3,7 +3,7 @@ import {
   createServer as createHttp1Server,
   type Server as Http1Server,
   type IncomingMessage,
-  type ServerResponse,
+  ServerResponse,
 } from 'node:http';
 import {
   constants,
@@ -51,6 +51,10 @@ export interface Front {
 
 const windowBytes = 64 << 20;
 
+// As Go's server: tokens and selectors may be long, and a user of a proxy in as many groups as fit.
+const headerBytes = 1 << 20;
+const mostHeaders = 10_000;
+
 const unsupportedEncoding = 'Unsupported transfer encoding';
 
 // As Go's server words them.
@@ -63,6 +67,20 @@ const refusals: Readonly<Record<string, Refusal>> = {
   HPE_INVALID_TRANSFER_ENCODING: ['501 Not Implemented', unsupportedEncoding],
 };
 const badRequest: Refusal = ['400 Bad Request', '400 Bad Request'];
+const because = (status: string, why: string): Refusal => [`${status}: ${why}`, `${status}: ${why}`];
+const otherVersion = because('505 HTTP Version Not Supported', 'unsupported protocol version');
+
+/** Of HTTP/1.1 there is one, and it is that of some machine. */
+function wrongHost({ headers: { host }, rawHeaders, httpVersionMinor }: IncomingMessage): Refusal | undefined {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts++;
+  if (hosts === 0) return httpVersionMinor === 0 ? undefined : because(badRequest[0], 'missing required Host header');
+  if (hosts > 1) return badRequest;
+  return /^[-A-Za-z0-9._~!$&'()*+,;=:%[\]@]*$/.test(host!)
+    ? undefined
+    : because(badRequest[0], 'malformed Host header');
+}
 
 function refuse(socket: Duplex, [status, text]: Refusal): void {
   const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n`;
@@ -93,7 +111,9 @@ export function createFront(options: FrontOptions): Front {
   const answering = new WeakMap<object, ServerResponse>();
 
   const http2: Http2Server = createHttp2Server({
-    settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
+    settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20, maxHeaderListSize: headerBytes },
+    // Node's 128 end the stream.
+    maxHeaderListPairs: mostHeaders,
     // Watches keep thousands of streams open: the default of 10 MB resets them with ENHANCE_YOUR_CALM.
     maxSessionMemory: 1000,
   });
@@ -131,12 +151,16 @@ export function createFront(options: FrontOptions): Front {
     keepAlive: true,
     requestTimeout: 0,
     headersTimeout: 30_000,
-    // As Go's server: tokens and selectors may be long.
-    maxHeaderSize: 1 << 20,
+    maxHeaderSize: headerBytes,
+    // Told below, as Go's server does.
+    requireHostHeader: false,
     shouldUpgradeCallback: isStreamUpgrade,
   });
+  http1.maxHeadersCount = mostHeaders;
   http1.keepAliveTimeout = 90_000;
   const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const wrong = wrongHost(request) ?? (request.httpVersionMajor === 1 ? undefined : otherVersion);
+    if (wrong) return refuseBehind(request.socket, wrong);
     const encoding = request.headers['transfer-encoding'];
     if (encoding !== undefined && encoding.toLowerCase() !== 'chunked')
       return refuse(request.socket, refusals.HPE_INVALID_TRANSFER_ENCODING!);
@@ -148,6 +172,14 @@ export function createFront(options: FrontOptions): Front {
   http1.on('request', serve);
   // Who waits to be told to send the body is told when somebody reads it.
   http1.on('checkContinue', serve);
+  // A method like others to Go's server; Node hands the connection over.
+  http1.on('connect', (request, socket) => {
+    const response = new ServerResponse(request);
+    response.assignSocket(socket as Socket);
+    response.shouldKeepAlive = false;
+    response.on('finish', () => socket.end());
+    serve(request, response);
+  });
   http1.on('upgrade', (request, socket, head) => {
     if (isReadableUri(request.url!)) options.upgrade(request, socket, head, peerOf(request.socket));
     else refuse(socket, badRequest);
