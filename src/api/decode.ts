@@ -5,6 +5,7 @@ import { undecodable } from './decode-fault.ts';
 import { inspectJson, jsonFault } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
 import { badRequest, StatusError } from './status.ts';
+import { byteFault } from './yaml-bytes.ts';
 import { maxDepth, readYaml, YamlFault } from './yaml-reader.ts';
 
 export { applyDefaults } from './default.ts';
@@ -17,6 +18,7 @@ export interface DecodeReport {
   readonly unknown: readonly string[];
   /** As in Parsed. */
   readonly keys?: readonly string[];
+  readonly repeated?: ReadonlySet<number>;
   readonly lines?: readonly number[];
 }
 
@@ -26,6 +28,8 @@ export interface Parsed {
   readonly duplicates: string[];
   /** Of JSON with duplicates: the path of every key in the order they stand in. */
   readonly keys?: readonly string[];
+  /** Which of these stand in an object that has them already. */
+  readonly repeated?: ReadonlySet<number>;
   /** Of YAML with duplicates: the line each of them stands in. */
   readonly lines?: readonly number[];
 }
@@ -39,9 +43,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   const bytes = typeof body === 'string' ? Buffer.from(body) : asBuffer(body);
   // As in Go, what is no UTF-8 within a string becomes a replacement character.
-  const text = typeof body === 'string' ? body : (soundText(body) ?? bytes.toString());
+  const text = withoutHalves(typeof body === 'string' ? body : (soundText(body) ?? bytes.toString()));
   const keys = countKeys(bytes);
-  if (keys < 0) throw refuse('exceeded max depth', bytes, kind);
+  if (keys < 0) throw refuse(`invalid character '${String.fromCharCode(deepest)}' exceeded max depth`, bytes, kind);
   let value: unknown;
   try {
     value = sawLongNumber ? parseWideJson(text) : JSON.parse(text);
@@ -50,8 +54,8 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   }
   if (sawHugeNumber) refuseInfinite(text, value);
   if (keys === keysIn(value)) return { value, duplicates: [] };
-  const inspected = inspectJson(text);
-  return { value, duplicates: [...inspected.duplicates], keys: inspected.keys };
+  const { duplicates, keys: paths, repeated } = inspectJson(text);
+  return { value, duplicates: [...duplicates], keys: paths, repeated };
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
@@ -64,6 +68,16 @@ function soundText(body: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+const surrogate = /\\u[dD][89a-fA-F]/;
+// An escape, or two that are one character.
+const escapes = /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
+
+/** As in Go, half of a pair of surrogates becomes a replacement character. */
+function withoutHalves(text: string): string {
+  if (!text.includes('\\u') || !surrogate.test(text)) return text;
+  return text.replace(escapes, found => (/^\\u[dD][89a-fA-F]/.test(found) && found.length === 6 ? '\\ufffd' : found));
 }
 
 function refuse(why: string, body: Uint8Array, kind: string | undefined): StatusError {
@@ -111,6 +125,8 @@ function refuseInfinite(text: string, parsed: unknown): void {
 // digits than a float has.
 let sawLongNumber = false;
 let sawHugeNumber = false;
+// What opens the level that is too deep.
+let deepest = 0;
 const floatDigits = 308;
 
 // The number of keys in the text: colons outside strings. -1 when nesting is too deep. Bytes scan twice as fast as
@@ -131,6 +147,7 @@ function countKeys(text: Uint8Array): number {
       }
     } else if (c === 58) keys++;
     else if (c === 123 || c === 91) {
+      deepest = c;
       if (++depth > maxDepth) return -1;
     } else if (c === 125 || c === 93) depth--;
     else if (c >= 48 && c <= 57) {
@@ -186,7 +203,7 @@ export function parseYaml(body: Uint8Array | string, kind?: string): Parsed {
   if (known instanceof YamlFault) throw refuseYaml(known.message, body, kind);
   if (known) return known;
   const text = typeof body === 'string' ? body : soundText(body);
-  if (text === undefined) throw refuseYaml('yaml: invalid leading UTF-8 octet', body, kind);
+  if (text === undefined) throw refuseYaml(`yaml: ${byteFault(asBuffer(body as Uint8Array))}`, body, kind);
   const json = asPlainJson(text);
   if (json) return { value: json, duplicates: [] };
   try {
@@ -224,19 +241,23 @@ export function encodeJson(object: unknown): Buffer {
 }
 
 /** `unknown field "spec.foo"`, `duplicate field "spec.bar"`, of YAML `line 3: key "bar" already set in map`. */
-export function strictErrors({ duplicates = [], unknown = [], keys, lines }: Partial<DecodeReport>): string[] {
+export function strictErrors({
+  duplicates = [],
+  unknown = [],
+  keys,
+  repeated,
+  lines,
+}: Partial<DecodeReport>): string[] {
   const unknownField = (path: string) => `unknown field ${JSON.stringify(path)}`;
   const duplicateField = (path: string) => `duplicate field ${JSON.stringify(path)}`;
   // YAML becomes JSON with sorted keys before fields are looked at.
   if (lines) return [...duplicates.map(keyTwice), ...[...unknown].sort().map(unknownField)];
   if (!keys) return [...duplicates.map(duplicateField), ...unknown.map(unknownField)];
   const strange = new Set(unknown);
-  const seen = new Set<string>();
   const found = new Set<string>();
-  for (const path of keys) {
+  for (const [i, path] of keys.entries()) {
     if (strange.has(path)) found.add(unknownField(path));
-    else if (seen.has(path)) found.add(duplicateField(path));
-    seen.add(path);
+    else if (repeated?.has(i)) found.add(duplicateField(path));
   }
   return [...found];
 

@@ -8,18 +8,21 @@ export interface SyntaxReport {
   readonly duplicates: readonly string[];
   /** The path of every key in the order they stand in. */
   readonly keys: readonly string[];
+  /** Which of these stand in an object that has them already. */
+  readonly repeated: ReadonlySet<number>;
 }
 
 class SyntaxFault extends Error {}
 
 export function inspectJson(text: string): SyntaxReport {
   const walk = new Walk(text);
+  const found = { duplicates: walk.duplicates, keys: walk.keys, repeated: walk.repeated };
   try {
     walk.value('');
     walk.end();
-    return { error: undefined, duplicates: walk.duplicates, keys: walk.keys };
+    return { error: undefined, ...found };
   } catch (error) {
-    if (error instanceof SyntaxFault) return { error: error.message, duplicates: walk.duplicates, keys: walk.keys };
+    if (error instanceof SyntaxFault) return { error: error.message, ...found };
     throw error;
   }
 }
@@ -30,6 +33,7 @@ export const jsonFault = (bytes: Buffer): string | undefined => inspectJson(byte
 class Walk {
   readonly duplicates: string[] = [];
   readonly keys: string[] = [];
+  readonly repeated = new Set<number>();
   readonly #text: string;
   #at = 0;
 
@@ -68,7 +72,10 @@ class Walk {
       const key = JSON.parse(this.#text.slice(start, this.#at)) as string;
       const child = path ? `${path}.${key}` : key;
       this.keys.push(child);
-      if (seen.has(key)) this.duplicates.push(child);
+      if (seen.has(key)) {
+        this.repeated.add(this.keys.length - 1);
+        this.duplicates.push(child);
+      }
       seen.add(key);
       this.#space();
       if (!this.#take(':')) this.#fail('after object key');
@@ -99,12 +106,13 @@ class Walk {
       this.#at++;
       if (c === '"') return;
       if (c !== '\\') continue;
-      const escaped = this.#peek();
-      if (!'"\\/bfnrtu'.includes(escaped)) this.#fail('in string escape code');
+      const escaped = this.#peekWithin();
+      if (!'"\\/bfnrtu'.includes(escaped)) this.#fail('in string escape code', escaped);
       this.#at++;
       if (escaped !== 'u') continue;
       for (let i = 0; i < 4; i++) {
-        if (!/[0-9a-fA-F]/.test(this.#peek())) this.#fail('in \\u hexadecimal character escape');
+        if (!/[0-9a-fA-F]/.test(this.#peekWithin()))
+          this.#fail('in \\u hexadecimal character escape', this.#peekWithin());
         this.#at++;
       }
     }
@@ -112,25 +120,28 @@ class Walk {
 
   #literal(word: string): void {
     for (const [i, expected] of [...word].entries()) {
-      if (this.#peek() !== expected) {
-        this.#fail(i === 0 ? 'looking for beginning of value' : `in literal ${word} (expecting '${expected}')`);
+      if (this.#peekWithin() !== expected) {
+        this.#fail(
+          i === 0 ? 'looking for beginning of value' : `in literal ${word} (expecting '${expected}')`,
+          this.#peekWithin(),
+        );
       }
       this.#at++;
     }
   }
 
   #number(): void {
-    if (this.#take('-') && !isDigit(this.#peek())) this.#fail('in numeric literal');
+    if (this.#take('-') && !isDigit(this.#peekWithin())) this.#fail('in numeric literal', this.#peekWithin());
     if (!this.#take('0')) this.#digits();
     if (this.#text[this.#at] === '.') {
       this.#at++;
-      if (!isDigit(this.#peek())) this.#fail('after decimal point in numeric literal');
+      if (!isDigit(this.#peekWithin())) this.#fail('after decimal point in numeric literal', this.#peekWithin());
       this.#digits();
     }
     if (this.#text[this.#at] === 'e' || this.#text[this.#at] === 'E') {
       this.#at++;
       if (!this.#take('-')) this.#take('+');
-      if (!isDigit(this.#peek())) this.#fail('in exponent of numeric literal');
+      if (!isDigit(this.#peekWithin())) this.#fail('in exponent of numeric literal', this.#peekWithin());
       this.#digits();
     }
   }
@@ -149,14 +160,19 @@ class Walk {
     return c;
   }
 
+  /** Where the text ends within a word, Go's parser looks for a space behind it. */
+  #peekWithin(): string {
+    return this.#text[this.#at] ?? ' ';
+  }
+
   #take(c: string): boolean {
     if (this.#text[this.#at] !== c) return false;
     this.#at++;
     return true;
   }
 
-  #fail(where: string): never {
-    throw new SyntaxFault(`invalid character ${quoteByte(this.#peek())} ${where}`);
+  #fail(where: string, found = this.#peek()): never {
+    throw new SyntaxFault(`invalid character ${quoteByte(found)} ${where}`);
   }
 }
 

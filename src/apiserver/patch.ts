@@ -44,10 +44,10 @@ export function applyTransform(resource: Resource, strategy: Strategy, body: Uin
   const { value, ...given } = parseYaml(body);
   const { fieldValidation, warn } = options.draft;
   if (given.duplicates.length && fieldValidation !== 'Ignore') {
-    const twice = strictErrors(given).map(error => `  ${error}`);
-    const why = `error converting YAML to JSON: yaml: unmarshal errors:\n${twice.join('\n')}`;
+    const twice = strictErrors(given);
+    const why = `error converting YAML to JSON: yaml: unmarshal errors:\n${twice.map(error => `  ${error}`).join('\n')}`;
     if (fieldValidation === 'Strict') throw badRequest(`error strict decoding YAML: ${why}`);
-    warn(why);
+    for (const error of twice) warn(error);
   }
   return applyOf(resource, strategy, value, options);
 }

@@ -311,8 +311,7 @@ test('an apply that says a field twice', async () => {
   assert.equal(JSON.parse(strict.body.toString()).message, `error strict decoding YAML: ${why}`);
   const warned = await apply('Warn');
   assert.equal(warned.code, 200);
-  // The text has two lines, and a header cannot hold them: Kubernetes leaves such warnings out.
-  assert.equal(warned.headers.warning, undefined);
+  assert.equal(warned.headers.warning, '299 - "line 6: key \\"a\\" already set in map"');
   assert.equal((await apply('Ignore')).headers.warning, undefined);
 });
 

@@ -34,9 +34,10 @@ export function applyJsonPatch<T = unknown>(object: T, patch: unknown): T {
   if (patch.length > maxOperations) {
     throw requestTooLarge(`The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`);
   }
+  const operations = patch.map(decoded);
   const document = new Document(object);
   try {
-    for (const operation of patch) document.apply(operation);
+    for (const operation of operations) document.apply(operation);
   } catch (error) {
     if (error instanceof OperationError) throw rejected(error);
     throw error;
@@ -66,7 +67,7 @@ class Document {
     this.root = root;
   }
 
-  apply(given: unknown): void {
+  apply(given: Plain): void {
     const { op, path, from = '', value } = checked(given);
     if (op === 'add') this.#add(path, value);
     else if (op === 'remove') this.#remove(path);
@@ -175,11 +176,21 @@ class Document {
   }
 }
 
-function checked(given: unknown): Operation {
-  if (!isPlain(given))
-    throw badRequest(
-      `error decoding patch: json: cannot unmarshal ${jsonKind(given)} into Go value of type handlers.jsonPatchOp`,
-    );
+/** Null is an operation without fields. Throws 400 for what is none. */
+function decoded(given: unknown): Plain {
+  const wrong = (value: unknown, place: string) =>
+    badRequest(`error decoding patch: json: cannot unmarshal ${jsonKind(value)} into Go ${place}`);
+  if (given === null) return {};
+  if (!isPlain(given)) throw wrong(given, 'value of type handlers.jsonPatchOp');
+  for (const [field, value] of Object.entries(given))
+    if (texts.has(field) && value !== null && typeof value !== 'string')
+      throw wrong(value, `struct field jsonPatchOp.${field} of type string`);
+  return given;
+}
+
+const texts = new Set(['op', 'path', 'from']);
+
+function checked(given: Plain): Operation {
   const { op, path, from } = given;
   if (typeof op !== 'string') throw new OperationError('Unexpected kind: unknown');
   if (typeof path !== 'string' && known.has(op)) {

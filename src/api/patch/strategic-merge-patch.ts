@@ -14,6 +14,8 @@ const orderPrefix = '$setElementOrder/';
 
 /** A new object; the input stays as it is and shares what did not change. Throws a StatusError. */
 export function applyStrategicMergePatch<T = unknown>(typeName: string, object: T, patch: unknown): T {
+  // No fields at all.
+  if (patch === null) return object;
   if (!isPlain(patch)) {
     throw badRequest(`json: cannot unmarshal ${jsonKind(patch)} into Go value of type map[string]interface {}`);
   }
