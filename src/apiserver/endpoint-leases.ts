@@ -51,41 +51,17 @@ export class EndpointLeases {
 
   /** Takes this server out of the endpoints. */
   async remove(): Promise<void> {
-    const { store } = this.#options;
-    const entry = await store.get(this.#key);
-    if (!entry) return;
-    try {
-      await store.delete(this.#key, entry.revision);
-    } catch (error) {
-      if (!(error instanceof StoreConflictError)) throw error;
-    }
-    await this.#reconcile();
+    if (await removeEndpoints(this.#options.store, this.#key)) await this.#reconcile();
   }
 
   get #key(): string {
     return prefix + this.#options.address;
   }
 
-  async #write(): Promise<void> {
+  #write(): Promise<void> {
     const { store, address } = this.#options;
-    const generation = ++this.#generation;
-    const encode = () =>
-      encodeWithoutRevision({
-        kind: 'Endpoints',
-        apiVersion: 'v1',
-        metadata: { generation },
-        subsets: [{ addresses: [{ ip: address }] }],
-      } as unknown as Mutable<KubeObject>);
-    for (;;) {
-      const entry = await store.get(this.#key);
-      try {
-        if (entry) await store.update(this.#key, entry.revision, encode, { ttlMs });
-        else await store.create(this.#key, encode, { ttlMs });
-        return;
-      } catch (error) {
-        if (!(error instanceof StoreConflictError)) throw error;
-      }
-    }
+    const metadata = { generation: ++this.#generation };
+    return keepEndpoints(store, this.#key, { metadata, subsets: [{ addresses: [{ ip: address }] }] });
   }
 
   async #reconcile(): Promise<void> {
@@ -93,4 +69,32 @@ export class EndpointLeases {
     const { entries } = await store.list(prefix);
     await writeKubernetesEndpoints(client, entries.map(e => e.key.slice(prefix.length)).sort(), port);
   }
+}
+
+/** Written for fifteen seconds, over whatever is there. */
+export async function keepEndpoints(store: Store, key: string, endpoints: object): Promise<void> {
+  const encode = () =>
+    encodeWithoutRevision({ kind: 'Endpoints', apiVersion: 'v1', ...endpoints } as unknown as Mutable<KubeObject>);
+  for (;;) {
+    const entry = await store.get(key);
+    try {
+      if (entry) await store.update(key, entry.revision, encode, { ttlMs });
+      else await store.create(key, encode, { ttlMs });
+      return;
+    } catch (error) {
+      if (!(error instanceof StoreConflictError)) throw error;
+    }
+  }
+}
+
+/** False when there is nothing. */
+export async function removeEndpoints(store: Store, key: string): Promise<boolean> {
+  const entry = await store.get(key);
+  if (!entry) return false;
+  try {
+    await store.delete(key, entry.revision);
+  } catch (error) {
+    if (!(error instanceof StoreConflictError)) throw error;
+  }
+  return true;
 }

@@ -37,6 +37,11 @@ export interface HandlerOptions {
     remoteFor(info: RequestInfo): APIService | undefined;
     serve(service: APIService, exchange: Exchange, user: UserInfo, auditId: string): Promise<void>;
   };
+  /** Other servers of this cluster. */
+  readonly peers?: {
+    /** Asks one that serves what this one does not. */
+    for(info: RequestInfo, exchange: Exchange): ((user: UserInfo, auditId: string) => Promise<void>) | undefined;
+  };
   readonly auditor?: Auditor | undefined;
   /** Lets requests begin. */
   readonly gate?: Gate;
@@ -189,11 +194,16 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
       reached = true;
       if (isLongRunning(info)) metrics.began(info, exchange, startMs);
       const remote = options.aggregation?.remoteFor(info);
+      const askPeer = remote ? undefined : options.peers?.for(info, exchange);
       if (remote) {
         // Nobody here sees where a watch elsewhere stops beginning.
         if (info.verb === 'watch') leave();
         audited?.passOn();
         await options.aggregation!.serve(remote, exchange, user, auditId);
+      } else if (askPeer) {
+        if (info.verb === 'watch') leave();
+        audited?.passOn();
+        await askPeer(user, auditId);
       } else if (info.isResource) await handleResource({ context, exchange, info, user, warnings, audited, deadline });
       else if (!(await servePath(exchange, user))) throw unknownPath(context, exchange.path);
       done(exchange.sentCode || (exchange.upgrade ? 101 : 200));

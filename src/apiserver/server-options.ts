@@ -110,6 +110,8 @@ export interface ApiServerOptions {
   readonly nodePortRange?: readonly [number, number];
   /** Where clients inside the cluster reach this server: the endpoints of the `kubernetes` service. */
   readonly advertise?: { readonly address: string; readonly port: number };
+  /** Where other servers of the same store ask this one for what they do not serve, and whom it believes to be one. */
+  readonly peer?: { readonly address: string; readonly port: number; readonly ca: string };
   /** Of this machine: the server then has a Lease of its own, by which others know that it is there. */
   readonly hostname?: string;
   /** As --runtime-config: `api/beta`, `group/version` or `group/version/resource` to whether it is served. */

@@ -40,6 +40,10 @@ export const apiServerFields = {
   requestheaderUidHeaders: 'texts',
   requestheaderGroupHeaders: 'texts',
   requestheaderExtraHeadersPrefix: 'texts',
+  /** Verifies other API servers of the cluster. */
+  peerCaFile: 'file',
+  peerAdvertiseIp: 'text',
+  peerAdvertisePort: 'integer',
   authorizationConfig: 'file',
   authorizationMode: 'texts',
   authorizationPolicyFile: 'file',

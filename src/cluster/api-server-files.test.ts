@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { VirtualClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { readApiServerFiles } from './api-server-files.ts';
+import { readApiServerFiles, readPeer } from './api-server-files.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'api-server-files-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -106,4 +106,19 @@ test('plugins of admission are switched by name', () => {
   const { flags, ...options } = readApiServerFiles(files, deps).options;
   assert.deepEqual(options, files);
   assert.equal(flags?.['enable-admission-plugins'], '[AlwaysPullImages]');
+});
+
+test('other servers ask this one where its clients do, unless told otherwise', () => {
+  const advertise = { address: '10.0.0.1', port: 6443 };
+  const peerCaFile = file('peers.crt', 'PEM');
+  assert.deepEqual(readPeer(undefined, advertise), {});
+  assert.deepEqual(readPeer({ peerCaFile }, advertise), { peer: { ca: 'PEM', ...advertise } });
+  const other = { peerCaFile, peerAdvertiseIp: '10.0.0.2', peerAdvertisePort: 7443 };
+  assert.deepEqual(readPeer(other, advertise), { peer: { ca: 'PEM', address: '10.0.0.2', port: 7443 } });
+  for (const [wrong, message] of [
+    [{ peerAdvertisePort: 1 }, /peerCaFile must be set with them/],
+    [{ peerCaFile, peerAdvertiseIp: 'host' }, /"host" is not an IP address/],
+    [{ peerCaFile: join(directory, 'none') }, /^Error: reading .*none: ENOENT/],
+  ] as const)
+    assert.throws(() => readPeer(wrong, advertise), message);
 });

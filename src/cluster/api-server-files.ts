@@ -1,5 +1,8 @@
 // Files that configure the API server in Kubernetes' own forms: what audit-flags.ts and access-files.ts read.
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
+import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { readAccessFiles } from './access-files.ts';
@@ -49,4 +52,27 @@ function flagsOf(files: ApiServerFiles): Record<string, string> {
       Array.isArray(value) ? `[${value.join(',')}]` : String(value),
     ]),
   );
+}
+
+/** Other servers of the store ask this one where its clients do, unless told otherwise. */
+export function readPeer(
+  { peerCaFile, peerAdvertiseIp, peerAdvertisePort }: ApiServerFiles = {},
+  advertise: { readonly address: string; readonly port: number },
+): Pick<ApiServerOptions, 'peer'> {
+  if (!peerCaFile) {
+    if (peerAdvertiseIp || peerAdvertisePort)
+      throw new Error('peerAdvertiseIp and peerAdvertisePort: peerCaFile must be set with them');
+    return {};
+  }
+  if (peerAdvertiseIp && !isIP(peerAdvertiseIp))
+    throw new Error(`peerAdvertiseIp ${JSON.stringify(peerAdvertiseIp)} is not an IP address`);
+  const { address, port } = {
+    address: peerAdvertiseIp ?? advertise.address,
+    port: peerAdvertisePort ?? advertise.port,
+  };
+  try {
+    return { peer: { ca: readFileSync(peerCaFile, 'utf8'), address, port } };
+  } catch (error) {
+    throw new Error(`reading ${peerCaFile}: ${messageOf(error)}`, { cause: error });
+  }
 }

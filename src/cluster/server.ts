@@ -46,7 +46,7 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
   ]);
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
   const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
-  const { readApiServerFiles } = await import('./api-server-files.ts');
+  const { readApiServerFiles, readPeer } = await import('./api-server-files.ts');
   let files: ReadFiles | undefined;
   try {
     files = readApiServerFiles(config.apiServer, { clock, log });
@@ -66,7 +66,11 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
         key: pki.apiserverKubeletClient.keyPem,
       },
       frontProxyCa: pki.frontProxyCa.certificatePem,
-      certificateFiles: certificateFiles(config.pkiDirectory),
+      ...readPeer(config.apiServer, config.advertise),
+      certificateFiles: {
+        ...certificateFiles(config.pkiDirectory),
+        ...(config.apiServer?.peerCaFile ? { peerCa: config.apiServer.peerCaFile } : {}),
+      },
       frontProxyClient: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
       serviceCidrs: [config.serviceCidr],
       advertise: config.advertise,

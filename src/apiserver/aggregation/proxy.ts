@@ -1,20 +1,12 @@
 // Requests for an aggregated group: handed to its server with the user's identity, whatever they are.
-import { pipeline } from 'node:stream/promises';
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
 import { messageOf } from '../../base/assert.ts';
-import { dialError } from '../../base/http/upgrade-request.ts';
-import { pathEncoded } from '../../base/percent.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendText } from '../respond.ts';
-import { requestBackend } from '../stream/backend.ts';
-import { distinctHeaders, forwardedHeaders, returnedHeaders } from '../stream/kernel/proxy-header.ts';
-import { type Lifetime, lifetimeOf } from '../stream/lifetime.ts';
-import { passUpgrade } from '../stream/pass-upgrade.ts';
-import { bodyHeaders, hasBody } from '../stream/resource-proxy.ts';
+import { handOver } from './hand-over.ts';
 import { isAvailable } from './kernel/availability.ts';
-import { identityHeaders } from './kernel/identity-header.ts';
 import type { Location, RemoteServers } from './remote-server.ts';
 
 export interface ProxyRequest {
@@ -26,9 +18,6 @@ export interface ProxyRequest {
   /** Of the request, which is the same one there. */
   readonly auditId?: string | undefined;
 }
-
-const uncached = 'no-cache, private';
-const redirected = 'the backend attempted to redirect this request, which is not permitted';
 
 /** Answers 503 when the server cannot be reached. */
 export async function proxyTo(request: ProxyRequest): Promise<void> {
@@ -42,85 +31,11 @@ export async function proxyTo(request: ProxyRequest): Promise<void> {
     context.log.info('an aggregated API has no endpoint', { service: service.metadata.name, error: messageOf(error) });
     return refuse('service unavailable');
   }
-  const life = lifetimeOf(context, exchange);
+  const { user, auditId } = request;
   try {
-    await (exchange.upgrade ? upgradeTo(request, location, life) : forwardTo(request, location, life));
+    await handOver({ context, agent: servers.agent, exchange, user, auditId, location });
   } catch (error) {
     context.counts.refusedPeer('kube_aggregator', (error as Error).cause ?? error);
     refuse(messageOf(error));
-  } finally {
-    life.end();
   }
-}
-
-function upgradeTo(request: ProxyRequest, { target, endpoint, authority }: Location, life: Lifetime): Promise<void> {
-  const { context, exchange, user } = request;
-  const path = pathEncoded(exchange.path) + sentQuery(exchange);
-  const headers = { ...forwarded(request), ...identityHeaders(user), host: authority };
-  return passUpgrade(
-    {
-      ...{ context, exchange, target, path, life },
-      refusal: code => (code < 400 ? new Error(`invalid upgrade response: status code ${code}`) : undefined),
-      failure: error => new Error(dialError(endpoint, error).replace(/^EOF$/, 'unexpected EOF'), { cause: error }),
-    },
-    headers,
-  );
-}
-
-async function forwardTo(request: ProxyRequest, location: Location, life: Lifetime): Promise<void> {
-  const { context, servers, exchange, user } = request;
-  const { target, endpoint, authority } = location;
-  const path = pathEncoded(exchange.path);
-  const answer = await requestBackend(target, {
-    method: exchange.method,
-    path: path + sentQuery(exchange),
-    headers: {
-      ...forwarded(request),
-      ...{
-        'x-forwarded-host': authority,
-        'x-forwarded-proto': 'https',
-        'x-forwarded-uri': path.replaceAll(/\/{2,}/g, '/'),
-      },
-      ...identityHeaders(user),
-      host: authority,
-      ...bodyHeaders(exchange),
-    },
-    agent: servers.agent,
-    ...(hasBody(exchange) ? { body: exchange.input } : {}),
-    signal: life.signal,
-    clock: context.clock,
-  }).catch(error => {
-    throw new Error(`error trying to reach service: ${dialError(endpoint, error)}`, { cause: error });
-  });
-  const code = answer.statusCode ?? 502;
-  if (code >= 300 && code < 400 && answer.headers.location) {
-    answer.resume();
-    const headers = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': uncached };
-    return exchange.respond(502, headers, redirected);
-  }
-  const headers = returnedHeaders(distinctHeaders(answer.rawHeaders));
-  const out = exchange.open(code, { ...headers, 'cache-control': [uncached, headers['cache-control'] ?? []].flat() });
-  if (exchange.method === 'HEAD') answer.resume();
-  // Either end may go away; the other then has to as well, which pipeline does.
-  await pipeline(answer, out).catch(() => {});
-}
-
-/** The parameters that could be read, in the order of their names. */
-function sentQuery({ query, rawQuery }: Exchange): string {
-  if (rawQuery.length < 2) return rawQuery;
-  const sorted = new URLSearchParams(query);
-  sorted.sort();
-  const text = sorted.toString().replaceAll('*', '%2A').replaceAll('%7E', '~');
-  return text && `?${text}`;
-}
-
-function forwarded({ exchange, auditId }: ProxyRequest): Record<string, string | readonly string[]> {
-  const headers = forwardedHeaders(distinctHeaders(exchange.rawHeaders));
-  const client = exchange.peer.remoteAddress;
-  const before = [headers['x-forwarded-for'] ?? []].flat();
-  headers['x-forwarded-for'] = [...before, client].join(', ');
-  if (auditId !== undefined) headers['audit-id'] = auditId;
-  // Who says nothing of itself is not to be told of otherwise.
-  if (headers['user-agent'] === '') delete headers['user-agent'];
-  return headers;
 }

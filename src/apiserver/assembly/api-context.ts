@@ -62,6 +62,7 @@ function certificatesOf({ options, clock, log }: Basis): Certificates {
     kubeletCa: kubelet?.ca,
     kubeletClient: kubelet && { cert: kubelet.cert, key: kubelet.key },
     frontProxyClient,
+    peerCa: options.peer?.ca,
   };
   return new Certificates({ values, files, clock, log });
 }

@@ -11,8 +11,10 @@ import { createGate } from '../flowcontrol/gate.ts';
 import { createHandler, type PathHandler } from '../handler.ts';
 import { type HealthCheck, healthPaths, metricsPath, versionInfo, versionPath } from '../health.ts';
 import { createFront, type Front, type FrontCredentials } from '../http/front.ts';
+import { serverIdentity } from '../identity-lease.ts';
 import { requestMetrics } from '../metrics.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
+import { Peers } from '../peer/peers.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { createUpgradeHandler } from '../stream/upgrade.ts';
 import { createSurface } from '../surface.ts';
@@ -21,6 +23,7 @@ import type { Elsewhere } from './local-clients.ts';
 
 export interface Entrance extends Elsewhere {
   readonly front: Front;
+  readonly peers: Peers | undefined;
   readonly observation: Observation;
 }
 
@@ -51,11 +54,13 @@ export function createEntrance({ basis, context, client, access, auditor, checks
     ...gatePaths,
     ...observation.paths,
   ];
+  const peers = peersOf(basis, context);
   const handle = createHandler({
     context,
     paths,
     gate,
     aggregation,
+    ...(peers ? { peers } : {}),
     auditor,
     log,
     metrics: requestMetrics(metrics, clock, info => isServed(context, info)),
@@ -71,7 +76,14 @@ export function createEntrance({ basis, context, client, access, auditor, checks
   });
   const { certificates } = context;
   certificates.onChange(() => front.replaceCredentials(credentialsOf(certificates)));
-  return { aggregation, remoteClients, surface, observation, front };
+  return { aggregation, remoteClients, surface, observation, front, peers };
+}
+
+function peersOf({ options, metrics, featureEnabled }: Basis, context: ApiContext): Peers | undefined {
+  const { peer, hostname, store } = options;
+  if (!peer || hostname === undefined) return undefined;
+  if (!featureEnabled('UnknownVersionInteroperabilityProxy') || !featureEnabled('APIServerIdentity')) return undefined;
+  return new Peers({ context, store, metrics, options: peer, identity: serverIdentity(hostname) });
 }
 
 function credentialsOf({ current }: Certificates): FrontCredentials {

@@ -143,6 +143,7 @@ export class Lifecycle {
     readiness.phase = 'ready';
     this.#ready.resolve();
     this.#identify(signal);
+    void entrance.peers?.run(signal);
     this.#watchConsistency(signal);
     if (options.advertise)
       ensureJoining(client, { url: urlOf(options.advertise), ca: context.certificates.current.clientCa }).catch(error =>
@@ -245,7 +246,8 @@ export class Lifecycle {
     const { clock, log } = basis;
     readiness.phase = 'stopping';
     const left = this.#leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
-    if (left) await Promise.race([left, clock.sleep(longestDrainMs)]);
+    const unlisted = entrance.peers?.remove().catch(error => log.warn('leaving the other servers failed', { error }));
+    if (left || unlisted) await Promise.race([Promise.all([left, unlisted]), clock.sleep(longestDrainMs)]);
     for (const listener of this.#listeners) listener.close();
     for (const end of context.onShutdown) end();
     await endedIn(entrance.front.drain(), clock);

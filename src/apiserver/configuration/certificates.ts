@@ -23,6 +23,8 @@ export interface CertificateValues {
   readonly kubeletCa?: string | undefined;
   /** Shown to kubelets. */
   readonly kubeletClient?: KeyPair | undefined;
+  /** Bundle of the authorities behind the certificates of other servers of this cluster. */
+  readonly peerCa?: string | undefined;
   /** Shown to aggregated servers. */
   readonly frontProxyClient?: KeyPair | undefined;
 }
