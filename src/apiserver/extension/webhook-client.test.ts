@@ -125,7 +125,7 @@ test('packed answers are read, cut ones are not, and a server that is busy is as
       assert.deepEqual([request.headers.accept, request.headers['accept-encoding']], ['application/json, */*', 'gzip']);
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('{"a":1}'));
     } else if (request.url!.startsWith('/large')) {
-      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc((16 << 20) + 1, ' ')));
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc((64 << 20) + 1, ' ')));
     } else if (request.url!.startsWith('/cut')) {
       response.writeHead(200, { 'content-length': '9' });
       response.write('{', () => response.socket!.destroy());
