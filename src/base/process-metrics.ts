@@ -28,6 +28,12 @@ function networkBytes(direction: 'InOctets' | 'OutOctets'): number | undefined {
 
 const mostFiles = () => Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]);
 
+/** As Go's client: what is unlimited is 2^64. */
+function mostMemory(): number {
+  const soft = /^Max address space\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return soft === 'unlimited' ? 2 ** 64 : Number(soft);
+}
+
 export function reportProcess(metrics: Metrics, clock: Clock): void {
   const startedSeconds = clock.now() / 1000 - process.uptime();
   const gauge = (name: string, help: string, read: () => number | undefined) =>
@@ -39,6 +45,10 @@ export function reportProcess(metrics: Metrics, clock: Clock): void {
   gauge('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.', () => startedSeconds);
   gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', () => process.memoryUsage.rss());
   gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes.', () => statusKilobytes('VmSize'));
+  gauge('process_virtual_memory_max_bytes', 'Maximum amount of virtual memory available in bytes.', mostMemory);
+  gauge('go_threads', 'Number of OS threads created.', () =>
+    Number(/^Threads:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]),
+  );
   gauge('process_open_fds', 'Number of open file descriptors.', () => readdirSync('/proc/self/fd').length);
   gauge('process_max_fds', 'Maximum number of open file descriptors.', mostFiles);
   for (const [name, what, direction] of [

@@ -41,6 +41,8 @@ describe('a server', () => {
       'kubernetes_build_info{build_date="',
       'process_cpu_seconds_total ',
       'process_resident_memory_bytes ',
+      'process_virtual_memory_max_bytes ',
+      'go_threads ',
       'process_start_time_seconds ',
       'apiserver_current_inflight_requests{request_kind="readOnly"} ',
       '# TYPE apiserver_longrunning_requests gauge',
