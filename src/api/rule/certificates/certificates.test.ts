@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { before, test } from 'node:test';
 import { emptyCertificateRequest, generatePrivateKey } from '../../../base/certificate-request.ts';
-import { pemText } from '../../../base/pem.ts';
+import { pemBlocks, pemText } from '../../../base/pem.ts';
 import { systemRandom } from '../../../base/random.ts';
 import { type CertificateAndKey, createCa, issueCertificate, signCertificate } from '../../../base/x509.ts';
 import { formatTime } from '../../meta.ts';
@@ -151,6 +151,28 @@ test('a signing request is one, of who holds its key', async () => {
     [pem(spoilt(ed)), 'x509: Ed25519 verification failure'],
   ];
   for (const [text, fault] of cases) assert.deepEqual(told(text), fault ? [fault] : []);
+});
+
+test('a signer writes certificates and nothing else', () => {
+  const der = pemBlocks(ca.certificatePem)[0]!.der;
+  const told = (text: string) => {
+    const status = { certificate: Buffer.from(text).toString('base64') };
+    const request = { metadata: { name: 'r', resourceVersion: '1' }, spec: {}, status: {} };
+    const context = { ...ruleContext('status'), old: request as any };
+    return update(signingRequestStrategy, { ...request, status } as any, request as any, context).errors;
+  };
+  const about = (why: string) => [`status.certificate: Invalid value: "<certificate data>": ${why}`];
+  assert.deepEqual(told(ca.certificatePem + other.certificatePem), []);
+  assert.deepEqual(told(pemText('CERTIFICATE', Buffer.concat([der, der]))), []);
+  assert.deepEqual(told('words'), about('must contain one or more CERTIFICATE PEM blocks'));
+  assert.deepEqual(told(ca.keyPem), about('only CERTIFICATE PEM blocks are allowed, found "EC PRIVATE KEY"'));
+  const headed = ca.certificatePem.replace('CERTIFICATE-----\n', 'CERTIFICATE-----\na: b\n\n');
+  assert.deepEqual(told(headed), about('no PEM block headers are permitted'));
+  // A sequence of the right length, but of nothing.
+  assert.deepEqual(
+    told(ca.certificatePem + pemText('CERTIFICATE', Uint8Array.of(0x30, 2, 5, 0))),
+    about('x509: malformed certificate'),
+  );
 });
 
 const condition = (type: string, more: object = {}) => ({

@@ -6,6 +6,7 @@ import { formatTime, type Mutable } from '../../meta.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { CertificateSigningRequest } from '../../type/certificates-v1.ts';
 import { sortedRecord } from '../record.ts';
+import { isCertificate } from './certificate.ts';
 import { validateSignerName } from './signer-name.ts';
 
 const SPEC = path('spec');
@@ -107,29 +108,25 @@ function validateConditions(request: Request, errors: FieldErrors): void {
     errors.invalid(CONDITIONS, 'Denied', 'Approved and Denied conditions are mutually exclusive');
 }
 
-const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----\s*([\s\S]*?)-----END \1-----/g;
-
 /** What keeps base64 of PEM from being a chain of certificates. */
 function certificateFault(certificate: string): string | undefined {
-  let blocks = 0;
-  for (const [, type, body = ''] of Buffer.from(certificate, 'base64').toString('latin1').matchAll(pemBlock)) {
+  const blocks = pemBlocks(Buffer.from(certificate, 'base64').toString('latin1'));
+  for (const { type, hasHeaders, der } of blocks) {
     if (type !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`;
-    if (body.includes(':')) return 'no PEM block headers are permitted';
-    if (!isSequence(Buffer.from(body, 'base64'))) return 'x509: malformed certificate';
-    blocks++;
+    if (hasHeaders) return 'no PEM block headers are permitted';
+    if (!areCertificates(der)) return 'x509: malformed certificate';
   }
-  return blocks === 0 ? 'must contain one or more CERTIFICATE PEM blocks' : undefined;
+  return blocks.length === 0 ? 'must contain one or more CERTIFICATE PEM blocks' : undefined;
 }
 
-/** One DER sequence that ends where the bytes end. */
-function isSequence(der: Uint8Array): boolean {
-  const [tag, first = 0] = der;
-  if (tag !== 0x30) return false;
-  if (first < 0x80) return der.length === first + 2;
-  const count = first & 0x7f;
-  let length = 0;
-  for (let i = 0; i < count; i++) length = length * 256 + (der[2 + i] ?? 0);
-  return der.length === length + 2 + count;
+/** One after the other, nothing else. */
+function areCertificates(der: Uint8Array): boolean {
+  try {
+    const each = derElements(der);
+    return each.length > 0 && each.every(({ whole }) => isCertificate(whole));
+  } catch {
+    return false;
+  }
 }
 
 /** What was decided stays decided; only an approver decides. */
