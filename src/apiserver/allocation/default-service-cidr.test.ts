@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemClock } from '../../base/clock.ts';
+import { systemClock, VirtualClock } from '../../base/clock.ts';
 import { memoryStore } from '../../store/memory-store.ts';
 import { superuserOf } from '../test-api.ts';
 import { type Caller, type Json, mergePatch } from '../test-caller.ts';
@@ -17,10 +17,10 @@ function storeToShare() {
 }
 
 async function withServer(
-  { store, serviceCidrs }: { store: ReturnType<typeof storeToShare>; serviceCidrs: string[] },
+  options: NonNullable<Parameters<typeof startTestServer>[0]>,
   act: (api: Caller) => Promise<void>,
 ) {
-  const server = await startTestServer({ serviceCidrs, store });
+  const server = await startTestServer(options);
   const api = superuserOf(server);
   try {
     await act(api);
@@ -67,6 +67,28 @@ test('the range of the server comes back when it is deleted, and one that differ
       'Warning KubernetesDefaultServiceCIDRInconsistent kubernetes: The default ServiceCIDR [10.96.0.0/16 fd00::/112] does not match the controller flag configurations [10.97.0.0/16]',
       'Warning Terminating kubernetes: no more',
     ]);
+  });
+});
+
+test('a server whose range is not the cluster’s starts without a service of its own, and makes it when it can', async () => {
+  await using store = storeToShare();
+  await withServer({ store, serviceCidrs: ['10.96.0.0/16'] }, async () => {});
+  const clock = new VirtualClock(systemClock.now());
+  const advertise = { address: '192.0.2.1', port: 6443 };
+  await withServer({ store, clock, serviceCidrs: ['10.97.0.0/16'], advertise }, async api => {
+    const services = '/api/v1/namespaces/default/services';
+    await api.expect(404, 'GET', `${services}/kubernetes`);
+    const refused = await api.expect(422, 'POST', services, {
+      metadata: { name: 'a' },
+      spec: { clusterIP: '10.97.0.9', ports: [{ port: 1 }] },
+    });
+    assert.match(refused.message, /does not match the current range/);
+    const watching = await api.watch(`${services}?watch=true`);
+    await api.expect(201, 'POST', ranges, { metadata: { name: 'more' }, spec: { cidrs: ['10.97.0.0/16'] } });
+    await clock.advance(10_000);
+    const { object } = await watching.next(e => e.object.metadata.name === 'kubernetes');
+    assert.equal(object.spec.clusterIP, '10.97.0.1');
+    watching.stop();
   });
 });
 

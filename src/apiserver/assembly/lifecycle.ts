@@ -1,5 +1,6 @@
 // How the server comes up, serves and goes down.
 import { createServer, type Server, type Socket } from 'node:net';
+import { isInvalid } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
@@ -203,16 +204,31 @@ export class Lifecycle {
       { ...own, resource: 'endpointslices', group: 'discovery.k8s.io' },
     ];
     if (!store.newestRevision) {
-      const reconcile = () => reconcileKubernetesService(client, service);
-      await reconcile();
-      return this.#restore(kinds, serviceAfterMs, reconcile, signal);
+      await this.#keep(kinds, () => reconcileKubernetesService(client, service), signal);
+      return;
     }
-    const ensure = () => ensureKubernetesService(client, service);
-    await ensure();
-    this.#restore(kinds.slice(0, 1), serviceAfterMs, ensure, signal);
+    await this.#keep(kinds.slice(0, 1), () => ensureKubernetesService(client, service), signal);
     this.#leases = new EndpointLeases({ store, client, clock: basis.clock, log: basis.log, ...at });
     await this.#leases.renew();
     void this.#leases.run(signal);
+  }
+
+  /** Makes the service of the server, now or, where the cluster's ranges have no place for it yet, later. */
+  async #keep(
+    objects: readonly { group: string; resource: string; name: string }[],
+    act: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let refused = false;
+    try {
+      await act();
+    } catch (error) {
+      if (!isInvalid(error)) throw error;
+      refused = true;
+      this.#deps.basis.log.error('making the service of the API server failed', { error });
+    }
+    const restoring = this.#restore(objects, serviceAfterMs, act, signal);
+    if (refused) restoring.onEvent();
   }
 
   /** Puts right what belongs to the server itself, a while after somebody has changed or deleted it. */
@@ -221,7 +237,7 @@ export class Lifecycle {
     afterMs: number,
     act: () => Promise<void>,
     signal: AbortSignal,
-  ): void {
+  ): { onEvent(): void } {
     const { context, basis } = this.#deps;
     const restoring = later(context, afterMs, async () => {
       try {
@@ -239,6 +255,7 @@ export class Lifecycle {
       for (const stop of stops) stop();
       restoring.cancel();
     });
+    return restoring;
   }
 
   async #stop(): Promise<void> {
