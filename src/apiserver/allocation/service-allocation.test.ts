@@ -8,6 +8,7 @@ import { seededRandom } from '../../base/random.ts';
 import { SortedTree } from '../registry/kernel/sorted-tree.ts';
 import type { WriteContext } from '../registry/registry.ts';
 import { Stored } from '../registry/stored.ts';
+import type { IpAddresses } from './ip-addresses.ts';
 import { serviceHooks } from './service-allocation.ts';
 
 const context = { subresource: '', dryRun: false } as WriteContext;
@@ -15,7 +16,7 @@ let uids = 0;
 
 function cluster(
   existing: Service[] = [],
-  options: { cidrs?: string[]; ports?: [number, number]; ranges?: () => string[] } = {},
+  options: { cidrs?: string[]; ports?: [number, number]; ranges?: () => string[]; addresses?: IpAddresses } = {},
 ) {
   const entries = existing.map((s, i) => [`default/${i}`, new Stored(`default/${i}`, s, 1)] as const);
   const hooks = serviceHooks({
@@ -24,6 +25,7 @@ function cluster(
     nodePortRange: options.ports ?? [30000, 32767],
     random: seededRandom(1),
     ...(options.ranges ? { ranges: options.ranges } : {}),
+    ...(options.addresses ? { addresses: options.addresses } : {}),
   });
   const draft = (spec: object): Mutable<Service> => {
     const metadata = { name: 'a', namespace: 'default', uid: `u${++uids}` };
@@ -207,6 +209,21 @@ test('headless services have families but no address', async () => {
   );
   const free = await make({ clusterIP: 'None' });
   assert.deepEqual([free.spec.ipFamilies, free.spec.ipFamilyPolicy], [['IPv4', 'IPv6'], 'RequireDualStack']);
+});
+
+test('an address somebody takes meanwhile is lost to who asked for it only', async () => {
+  const taken: string[] = [];
+  const addresses: IpAddresses = {
+    isHeld: () => false,
+    // The first of two tries.
+    claim: async ip => taken.push(ip) % 2 === 0,
+    giveBack: async () => {},
+  };
+  const { make } = cluster([], { addresses });
+  const { spec } = await make({});
+  assert.equal(spec.clusterIP, taken[1]);
+  assert.notEqual(taken[0], taken[1]);
+  await assert.rejects(make({ clusterIP: '10.96.0.7' }), /provided IP is already allocated/);
 });
 
 test('addresses nobody may have of a range, and of one larger than its bits', async () => {

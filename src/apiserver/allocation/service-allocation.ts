@@ -71,9 +71,9 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
     for (const ip of work.newIps) deps.counts?.count('ip', 'done', scopeOf(ip), state().rangeOf(ip));
     for (const port of work.newPorts) deps.counts?.count('port', 'done', scopeOf(port));
   };
-  /** Undefined: another server was faster, and something else may be had. */
+  /** `lost`: somebody else was faster, and something else may be had. */
   const attempt = async (object: Mutable<Service>, old: Service | undefined, dryRun: boolean) => {
-    const asked = deps.shared && cloneDeep(object.spec);
+    const asked = cloneDeep(object.spec);
     const requested = new Set<string | number>([...ipsOf(object), ...portsOf(object)]);
     const work = new Allocating(state(), object, old);
     const undo = run(work, dryRun);
@@ -91,13 +91,13 @@ export function serviceHooks(deps: ServiceHookDeps): RegistryHooks {
         };
       }
       const { ip, port } = claimed.lost;
-      if (ip !== undefined && (!asked || ipsOf({ spec: asked }).includes(ip))) throw work.refuseIp(ip, 'taken');
-      if (port !== undefined && asked && portsOf({ spec: asked }).includes(port)) throw work.refusePort(port);
+      if (ip !== undefined && ipsOf({ spec: asked }).includes(ip)) throw work.refuseIp(ip, 'taken');
+      if (port !== undefined && portsOf({ spec: asked }).includes(port)) throw work.refusePort(port);
     } catch (error) {
       undo();
       throw error;
     }
-    object.spec = asked!;
+    object.spec = asked;
     return { lost: undo };
   };
   const write = async (object: Mutable<KubeObject>, old: KubeObject | undefined, dryRun: boolean) => {
