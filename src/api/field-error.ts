@@ -58,11 +58,15 @@ export type FieldErrorType =
   | 'FieldValueTypeInvalid'
   | 'InternalError';
 
+/** Characters. */
+const mostShown = 4 << 20;
+
 /** Collects the errors of one object. */
 export class FieldErrors {
   /** Addresses may be written as they might before 1.36: StrictIPCIDRValidation is off. */
   readonly looseAddresses: boolean;
   readonly list: (StatusCause & { readonly message: string })[] = [];
+  #shown = 0;
 
   constructor({ looseAddresses = false }: { readonly looseAddresses?: boolean } = {}) {
     this.looseAddresses = looseAddresses;
@@ -81,7 +85,7 @@ export class FieldErrors {
   }
 
   invalid(field: FieldPath, value: unknown, detail: string): void {
-    this.add('FieldValueInvalid', field, `Invalid value${render(value)}${detail ? `: ${detail}` : ''}`);
+    this.add('FieldValueInvalid', field, `Invalid value${this.#shownValue(value)}${detail ? `: ${detail}` : ''}`);
   }
 
   /** Of a value that is too large, or too secret, to be shown. */
@@ -116,20 +120,28 @@ export class FieldErrors {
   }
 
   duplicate(field: FieldPath, value: unknown): void {
-    this.add('FieldValueDuplicate', field, `Duplicate value${render(value)}`);
+    this.add('FieldValueDuplicate', field, `Duplicate value${this.#shownValue(value)}`);
   }
 
   notFound(field: FieldPath, value: unknown): void {
-    this.add('FieldValueNotFound', field, `Not found${render(value)}`);
+    this.add('FieldValueNotFound', field, `Not found${this.#shownValue(value)}`);
   }
 
   typeInvalid(field: FieldPath, value: unknown, detail: string): void {
-    this.add('FieldValueTypeInvalid', field, `Invalid value${render(value)}: ${detail}`);
+    this.add('FieldValueTypeInvalid', field, `Invalid value${this.#shownValue(value)}: ${detail}`);
+  }
+
+  /** Until they fill an answer: a list that is wrong as a whole for each of its items would be shown each time. */
+  #shownValue(value: unknown): string {
+    if (this.#shown > mostShown) return '';
+    const text = rendered(value);
+    this.#shown += text.length;
+    return text;
   }
 }
 
 // Strings are quoted as Go quotes them, all else is its JSON; an absent value is null.
-function render(value: unknown): string {
+function rendered(value: unknown): string {
   if (value === undefined || value === null) return ': null';
   return `: ${typeof value === 'string' ? quote(value) : jsonText(value)}`;
 }

@@ -56,6 +56,15 @@ test('owner references name one controller', () => {
   ]);
 });
 
+test('countless owners that all are the controller are shown until they fill an answer', () => {
+  const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', uid: '1', controller: true };
+  const out = create({ ownerReferences: Array.from({ length: 3000 }, (_, i) => ({ ...owner, name: `owner-${i}` })) });
+  assert.equal(out.length, 2999);
+  assert.match(out[0]!, /Invalid value: \[\{"apiVersion":"apps\/v1","kind":"ReplicaSet","name":"owner-0"/);
+  assert.match(out.at(-1)!, /: Invalid value: Only one .*ReplicaSet\/owner-0 and ReplicaSet\/owner-2999$/);
+  assert.ok(out.join().length < 6e6);
+});
+
 test('finalizers are standard or qualified', () => {
   assert.deepEqual(create({ finalizers: ['example.com/f', 'orphan'] }), []);
   assert.deepEqual(create({ finalizers: ['mine'] }), [

@@ -159,14 +159,16 @@ export function validateAnnotations(
 
 function validateOwnerReferences(owners: readonly OwnerReference[], at: FieldPath, errors: FieldErrors): void {
   let controller: string | undefined;
+  let shown: readonly object[] | undefined;
   for (const owner of owners) {
     // Kubernetes does not say which of them.
     validateOwnerReference(owner, at, errors);
     if (!owner.controller) continue;
     if (controller !== undefined) {
+      shown ??= owners.map(inOrder);
       errors.invalid(
         at,
-        owners.map(inOrder),
+        shown,
         `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${owner.kind}/${owner.name}`,
       );
     } else controller = `${owner.kind}/${owner.name}`;
