@@ -49,8 +49,9 @@ async function report(tool: Tool, args: readonly string[], names: readonly strin
   return undefined;
 }
 
-test('client-go: logs, exec over WebSocket and SPDY, port-forward', async t => {
-  const names = ['exec over SPDY', 'exec over WebSocket', 'logs', 'port-forward'];
+test('client-go: logs, exec and port-forward over WebSocket and SPDY, and what may go wrong with them', async t => {
+  const edges = ['exec', 'port-forward'].flatMap(of => ['SPDY', 'WebSocket'].map(way => `${of}'s edges over ${way}`));
+  const names = ['exec over SPDY', 'exec over WebSocket', 'logs', 'port-forward', ...edges].sort();
   const args = ['-kubeconfig', lab.env.KUBECONFIG!, '-pod', `${namespace}/${name}`];
   const missing = await report(await goClient(), args, names);
   if (missing) t.skip(missing);

@@ -143,6 +143,24 @@ test('a damaged record, a directory of something else, one from the future', asy
   assert.equal((await k8ts('status')).code, 3);
 });
 
+test('a supervisor whose socket somebody has cleaned away', async () => {
+  const { k8ts, state } = newUser();
+  const gone = /cluster dev runs, but cannot be asked: .*control\.sock is gone\n {2}k8ts stop --name dev; k8ts start/;
+  try {
+    assert.equal((await k8ts('up', '--simulate', '--no-wait')).code, 0);
+    rmSync(join(state, '.run', 'dev', 'control.sock'));
+    for (const command of ['status', 'up', 'start']) {
+      const { code, stderr } = await k8ts(command);
+      assert.equal(code, 1, command);
+      assert.match(stderr, gone);
+    }
+    assert.equal((await k8ts('stop')).code, 0);
+    assert.equal((await k8ts('start', '--no-wait')).code, 0);
+  } finally {
+    assert.equal((await k8ts('down')).code, 0);
+  }
+});
+
 test('data that is damaged or gone: start says so, and a backup takes its place', async () => {
   const { k8ts, state, home } = newUser();
   const data = join(state, 'dev', 'store', 'data.mdb');

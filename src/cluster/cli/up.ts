@@ -276,7 +276,7 @@ export async function waitUntilReady(
     throw new CliError('the supervisor ended', exitCode.failure, `see ${paths.logs}/supervisor.log`);
   const late = last.filter(c => c.state !== 'ready').map(c => `${names(c)} (${c.phase ?? c.state})`);
   throw new CliError(
-    `cluster ${state.config.name} is not ready after ${timeoutMs / 1000} s: ${late.join(', ')}`,
+    `cluster ${state.config.name} is not ready after ${timeoutMs / 1000} s: ${late.join(', ') || 'its supervisor says nothing'}`,
     exitCode.timeout,
     `it goes on starting; see k8ts status and k8ts logs --name ${paths.name}`,
   );

@@ -88,7 +88,7 @@ func run(kubeconfig, contentType, only, pod string) (failed bool, err error) {
 	checks := apiChecks
 	if pod != "" {
 		s.ns, s.pod, _ = strings.Cut(pod, "/")
-		checks = streamChecks
+		checks = append(streamChecks, streamEdgeChecks...)
 	} else {
 		made, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "client-go-"}}, metav1.CreateOptions{})
 		if err != nil {
