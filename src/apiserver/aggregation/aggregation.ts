@@ -55,6 +55,12 @@ interface Known {
   timer?: Timer | undefined;
 }
 
+interface Told {
+  readonly revision: number;
+  readonly versions: readonly RegisteredVersion[];
+  readonly withdrawn: ReadonlySet<string>;
+}
+
 export class Aggregation {
   readonly #deps: AggregationDeps;
   readonly #cache: WatchCache;
@@ -67,6 +73,7 @@ export class Aggregation {
   #localTimer: Timer | undefined;
   #stopped = false;
   #revision = 0;
+  #lastTold: Told | undefined;
 
   constructor(deps: AggregationDeps) {
     this.#deps = deps;
@@ -146,9 +153,19 @@ export class Aggregation {
     return this.#revision;
   }
 
-  /** For discovery: every APIService there is. */
+  /** For discovery: every APIService there is; the same list while nothing changes. */
   versions(): readonly RegisteredVersion[] {
-    return this.#services().map(({ metadata: { name }, spec, status }) => {
+    return this.#told().versions;
+  }
+
+  /** Names of this server's own APIServices that somebody has deleted since it started. */
+  withdrawn(): ReadonlySet<string> {
+    return this.#told().withdrawn;
+  }
+
+  #told(): Told {
+    if (this.#lastTold?.revision === this.#revision) return this.#lastTold;
+    const versions = this.#services().map(({ metadata: { name }, spec, status }) => {
       const resources = isAvailable(status) ? this.#known.get(name)?.resources : undefined;
       return {
         name,
@@ -159,11 +176,9 @@ export class Aggregation {
         ...(spec.service ? { remote: { resources } } : {}),
       };
     });
-  }
-
-  /** Names of this server's own APIServices that somebody has deleted since it started. */
-  withdrawn(): ReadonlySet<string> {
-    return new Set(this.#once.filter(name => !this.#cache.get(name)));
+    const withdrawn = new Set(this.#once.filter(name => !this.#cache.get(name)));
+    this.#lastTold = { revision: this.#revision, versions, withdrawn };
+    return this.#lastTold;
   }
 
   // ---- this server's own ----
@@ -203,7 +218,9 @@ export class Aggregation {
         writes.push(client.delete(apiregistrationV1.apiservices, { name }).catch(unless(isNotFound)));
     }
     await Promise.all(writes);
-    if (starting) this.#once = [...wanted].filter(([, { metadata }]) => isOnce(metadata)).map(([name]) => name);
+    if (!starting) return;
+    this.#once = [...wanted].filter(([, { metadata }]) => isOnce(metadata)).map(([name]) => name);
+    this.#revision++;
   }
 
   // ---- the others ----

@@ -1,7 +1,7 @@
 // A request passed on to another API server in its user's name, and the answer back.
 import type { Agent } from 'node:https';
 import { pipeline } from 'node:stream/promises';
-import { dialError } from '../../base/http/upgrade-request.ts';
+import { dialError, type HttpTarget } from '../../base/http/upgrade-request.ts';
 import { pathEncoded } from '../../base/percent.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { ApiContext } from '../context.ts';
@@ -49,7 +49,7 @@ function upgradeTo(handed: HandedOver, life: Lifetime): Promise<void> {
     {
       ...{ context, exchange, target, path, life },
       refusal: code => (code < 400 ? new Error(`invalid upgrade response: status code ${code}`) : undefined),
-      failure: error => new Error(dialError(endpoint, error).replace(/^EOF$/, 'unexpected EOF'), { cause: error }),
+      failure: error => new Error(upgradeFault(endpoint, error), { cause: error }),
     },
     headers,
   );
@@ -79,7 +79,7 @@ async function forwardTo(handed: HandedOver, life: Lifetime): Promise<void> {
     signal: life.signal,
     clock: context.clock,
   }).catch(error => {
-    throw new Error(`error trying to reach service: ${dialError(endpoint, error)}`, { cause: error });
+    throw new Error(`error trying to reach service: ${faultOf(endpoint, error)}`, { cause: error });
   });
   const code = answer.statusCode ?? 502;
   if (code >= 300 && code < 400 && answer.headers.location) {
@@ -92,6 +92,19 @@ async function forwardTo(handed: HandedOver, life: Lifetime): Promise<void> {
   if (exchange.method === 'HEAD') answer.resume();
   // Either end may go away; the other then has to as well, which pipeline does.
   await pipeline(answer, out).catch(() => {});
+}
+
+const faultOf = (endpoint: HttpTarget, error: unknown): string =>
+  dialError(endpoint, error).replace(
+    /^http: server gave HTTP response to HTTPS client$/,
+    'tls: first record does not look like a TLS handshake',
+  );
+
+/** Whether the server could not be reached, or did not answer. */
+function upgradeFault(endpoint: HttpTarget, error: unknown): string {
+  const fault = faultOf(endpoint, error);
+  if (fault === 'EOF') return 'unexpected EOF';
+  return fault.startsWith('Parse Error') ? fault : `error dialing backend: ${fault}`;
 }
 
 /** The parameters that could be read, in the order of their names. */

@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
 import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
-import { type Caller, caller } from '../test-caller.ts';
+import { type Caller, caller, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 
 const services = '/apis/apiregistration.k8s.io/v1/apiservices';
@@ -42,28 +42,42 @@ before(async () => {
     ports: [{ name: '', port: 443, protocol: 'TCP' }],
     endpoints: [{ addresses: ['10.9.9.9'], conditions: { ready: true } }],
   });
-  await api.expect(201, 'POST', services, {
-    metadata: { name: 'v1.x.example' },
-    spec: {
-      group: 'x.example',
-      version: 'v1',
-      service: { namespace: 'lab', name: 'behind' },
-      caBundle: extension.caBundle,
-      groupPriorityMinimum: 100,
-      versionPriority: 10,
-    },
-  });
-  for (;;) {
-    const { status } = await api.expect(200, 'GET', `${services}/v1.x.example`);
-    if (status.conditions?.[0]?.status === 'True') break;
-    await systemClock.sleep(5);
-  }
+  await register('x.example');
 });
 after(async () => {
   api.close();
   await server.stop();
   await extension.stop();
 });
+
+async function register(group: string): Promise<string> {
+  const path = `${services}/v1.${group}`;
+  const service = { namespace: 'lab', name: 'behind' };
+  const priorities = { groupPriorityMinimum: 100, versionPriority: 10 };
+  const spec = { group, version: 'v1', service, caBundle: extension.caBundle, ...priorities };
+  await api.expect(201, 'POST', services, { metadata: { name: `v1.${group}` }, spec });
+  for (;;) {
+    const { status } = await api.expect(200, 'GET', path);
+    if (status.conditions?.[0]?.status === 'True') return path;
+    await systemClock.sleep(5);
+  }
+}
+
+/** Code and text of what is answered to a request to go on with another protocol. */
+function upgraded(): Promise<string> {
+  const { certificatePem: cert, keyPem: key } = server.admin;
+  const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+  return new Promise((resolve, reject) => {
+    const options = { ca: server.ca, cert, key, agent: false as const, headers };
+    const request = httpsRequest(`${server.url}${things}`, options, async response => {
+      let got = `${response.statusCode} `;
+      for await (const chunk of response) got += chunk;
+      resolve(got);
+    });
+    request.on('error', reject);
+    request.end();
+  });
+}
 
 const ok = (response: ServerResponse) => void response.end('{}');
 
@@ -109,19 +123,7 @@ test('redirects of servers behind are refused', async () => {
   }
   answer = response => void response.writeHead(302).end('nowhere');
   assert.equal((await api.send('GET', things)).code, 302);
-  const { certificatePem: cert, keyPem: key } = server.admin;
-  const upgrade = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
-  const text = await new Promise<string>((resolve, reject) => {
-    const options = { ca: server.ca, cert, key, agent: false as const, headers: upgrade };
-    const request = httpsRequest(`${server.url}${things}`, options, async response => {
-      let got = `${response.statusCode} `;
-      for await (const chunk of response) got += chunk;
-      resolve(got);
-    });
-    request.on('error', reject);
-    request.end();
-  });
-  assert.equal(text, '503 invalid upgrade response: status code 302\n');
+  assert.equal(await upgraded(), '503 invalid upgrade response: status code 302\n');
 });
 
 test('an answer keeps its head, however large, but what belongs to the connection', async () => {
@@ -150,4 +152,19 @@ test('an answer keeps its head, however large, but what belongs to the connectio
   assert.deepEqual(headers['cache-control'], ['no-cache, private', 'public']);
   assert.equal(headers['x-large']?.[0], large);
   assert.equal(headers['x-hop'], undefined);
+});
+
+test('a caBundle that has become none is told of as it is', async () => {
+  const path = await register('y.example');
+  await api.expect(200, 'PATCH', path, { spec: { caBundle: 'AAAA' } }, mergePatch);
+  const { code, object } = await api.send('GET', '/apis/y.example/v1/things');
+  const refused = 'unable to load root certificates: unable to parse bytes as PEM block\n';
+  assert.deepEqual([code, object], [500, refused]);
+});
+
+test('so is a server that is gone since it was asked last', async () => {
+  await extension.stop();
+  const refused = 'dial tcp 10.9.9.9:443: connect: connection refused\n';
+  assert.equal((await api.send('GET', things)).object, `error trying to reach service: ${refused}`);
+  assert.equal(await upgraded(), `503 error dialing backend: ${refused}`);
 });

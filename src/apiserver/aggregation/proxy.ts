@@ -7,7 +7,7 @@ import type { Exchange } from '../http/exchange.ts';
 import { sendText } from '../respond.ts';
 import { handOver } from './hand-over.ts';
 import { isAvailable } from './kernel/availability.ts';
-import type { Location, RemoteServers } from './remote-server.ts';
+import { isTrustable, type Location, type RemoteServers } from './remote-server.ts';
 
 export interface ProxyRequest {
   readonly context: ApiContext;
@@ -19,11 +19,14 @@ export interface ProxyRequest {
   readonly auditId?: string | undefined;
 }
 
+const untrustable = 'unable to load root certificates: unable to parse bytes as PEM block';
+
 /** Answers 503 when the server cannot be reached. */
 export async function proxyTo(request: ProxyRequest): Promise<void> {
   const { context, servers, service, exchange } = request;
   const refuse = (text: string) => sendText(exchange, 503, `${text}\n`);
   if (!isAvailable(service.status)) return refuse('service unavailable');
+  if (!isTrustable(service)) return sendText(exchange, 500, `${untrustable}\n`);
   let location: Location;
   try {
     location = servers.locate(service);

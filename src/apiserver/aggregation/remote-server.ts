@@ -130,9 +130,13 @@ export class RemoteServers {
 
 const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
+const trustable = new WeakMap<APIService, boolean>();
+
 /** No authority is named, or one that certificates can be checked with. */
-export function isTrustable({ spec: { caBundle } }: APIService): boolean {
-  if (!caBundle) return true;
+export const isTrustable = (service: APIService): boolean =>
+  trustable.getOrInsertComputed(service, ({ spec }) => !spec.caBundle || holdsCertificate(spec.caBundle));
+
+function holdsCertificate(caBundle: string): boolean {
   const blocks = Buffer.from(caBundle, 'base64').toString('latin1').match(pemBlock) ?? [];
   return blocks.some(isCertificate);
 }
