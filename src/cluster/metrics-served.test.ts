@@ -22,7 +22,7 @@ counter apiserver_request_total {-}
 gauge apiserver_requested_deprecated_apis {-}
 histogram apiserver_response_sizes {-}
 gauge apiserver_storage_objects {resource}
-gauge aggregator_unavailable_apiservice {-}
+gauge aggregator_unavailable_apiservice {name}
 counter aggregator_unavailable_apiservice_total {-}
 histogram etcd_request_duration_seconds {group,operation,resource} 0.005..60 23
 histogram field_validation_request_duration_seconds {-}

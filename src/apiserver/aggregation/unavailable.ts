@@ -2,7 +2,7 @@
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
 import type { Metrics } from '../../base/metrics.ts';
 
-/** `services`: those with a server behind them. Returns what counts one that has become unavailable. */
+/** `services`: all there are. Returns what counts one that has become unavailable. */
 export function countUnavailable(
   metrics: Metrics,
   services: () => Iterable<APIService>,
