@@ -368,7 +368,7 @@ test('without its service the group is unavailable, and stale in discovery', asy
   assert.match(metrics, new RegExp(`\naggregator_unavailable_apiservice\\{name="${name}"\\} 1\n`));
   assert.match(
     metrics,
-    new RegExp(`\naggregator_unavailable_apiservice_total\\{name="${name}",reason="ServiceNotFound"\\} 2\n`),
+    new RegExp(`\naggregator_unavailable_apiservice_total\\{name="${name}",reason="ServiceNotFound"\\} 1\n`),
   );
   const http = await server.http();
   await assert.rejects(http.get(flunder, { namespace: 'a', name: 'f' }), {

@@ -349,7 +349,7 @@ export class Aggregation {
     next.status = {
       conditions: [...(service.status?.conditions ?? []).filter(c => c.type !== 'Available'), condition],
     } as never;
-    if (status === 'False' && before?.status !== 'False') this.#unavailable?.(service.metadata.name, reason);
+    if (status === 'False' && before?.status === 'True') this.#unavailable?.(service.metadata.name, reason);
     // Another write came first: its event brings us back.
     await client
       .updateStatus(apiregistrationV1.apiservices, next as never)
