@@ -20,6 +20,7 @@ import {
 import { messageOf } from '../base/assert.ts';
 import { quote } from '../base/quote.ts';
 import { wholeNumber } from '../base/whole-number.ts';
+import { withoutPoint } from '../base/yaml-text.ts';
 
 /** Deeper documents are refused: everything that walks a value recurses. */
 export const maxDepth = 1000;
@@ -79,7 +80,7 @@ function firstDocument(text: string, lineCounter: LineCounter): Document {
     version: '1.1',
     intAsBigInt: mayHoldLongNumber(text),
     uniqueKeys: false,
-    customTags: (tags: Tags) => tags.filter(tag => !isUnwanted(tag)),
+    customTags: (tags: Tags) => withoutPoint(tags.filter(tag => !isUnwanted(tag))),
     logLevel: 'silent',
     prettyErrors: false,
   } as const;
