@@ -223,6 +223,14 @@ test('estimates grow with what schemas allow, and are no less than what is spent
   }
 });
 
+test('texts that are made anew are paid for twice, and one character of a text is not', () => {
+  const self = 'x'.repeat(2000);
+  const cost = (e: string) => program(e, { self: t.string }).evaluate({ self }).cost;
+  for (const e of ["self.split('/')", "self.split('/', 2)", "self.replace('b', 'c')"]) assert.equal(cost(e), 401, e);
+  assert.equal(cost('self.lowerAscii()'), 201);
+  for (const e of ['self.charAt(0)', 'string(self)']) assert.equal(cost(e), 2, e);
+});
+
 test('no expression gets past the limit', () => {
   const big = 'x'.repeat(1000);
   const hundred = `[${Array.from({ length: 100 }, (_, i) => i).join(',')}]`;

@@ -16,6 +16,8 @@ export interface CelEnvironment {
   readonly bindings?: boolean;
   /** Types an expression may make a value of: `Object.spec{…}`. */
   readonly structs?: (name: string) => CelObjectType | undefined;
+  /** The type of `self` in a rule of a schema: costs are estimated by what is stated there. */
+  readonly schema?: CelType;
 }
 
 /** One complaint of the parser or the checker. */

@@ -50,7 +50,7 @@ export function compile(expression: string, environment: CelEnvironment): CelCom
   const mismatch = outputMismatch(environment, type);
   if (mismatch) return { error: { issues: [], message: mismatch } };
   const step = new Planner(environment.variables, environment.structs).plan(root);
-  return { program: new Program(expression, type, checker, root, step) };
+  return { program: new Program(expression, type, checker, root, step, environment.schema) };
 }
 
 /** What is wrong with the result's type; '' when nothing is. */
@@ -134,19 +134,28 @@ class Program implements CelProgram {
   readonly #checker: Checker;
   readonly #root: Node;
   readonly #step: Step;
+  readonly #schema: CelType | undefined;
   #estimate: CostEstimate | undefined;
 
-  constructor(expression: string, type: CelType, checker: Checker, root: Node, step: Step) {
+  constructor(
+    expression: string,
+    type: CelType,
+    checker: Checker,
+    root: Node,
+    step: Step,
+    schema: CelType | undefined,
+  ) {
     this.expression = expression;
     this.type = type;
     this.variables = checker.used;
     this.#checker = checker;
     this.#root = root;
     this.#step = step;
+    this.#schema = schema;
   }
 
   estimateCost(): CostEstimate {
-    this.#estimate ??= estimate(this.#root, node => this.#checker.typeOf(node));
+    this.#estimate ??= estimate(this.#root, node => this.#checker.typeOf(node), this.#schema);
     return this.#estimate;
   }
 

@@ -18,6 +18,8 @@ export interface OverloadOptions {
   readonly readsItems?: true;
   /** The argument whose value is the result's size and is paid for: unbounded in estimates unless it is a constant. */
   readonly sizeFrom?: number;
+  /** Takes from the second to the third argument: so much, in estimates, is the first one's size where both are constants. */
+  readonly part?: true;
 }
 
 export interface Overload extends OverloadOptions {

@@ -38,9 +38,9 @@ export function rulesOf(s: Structural, root: boolean): readonly CompiledRule[] {
 function compileRule(s: Structural, rule: ValidationRule, root: boolean): CompiledRule {
   const self = celTypeOfSchema(s.source as StructuralSchema, root) ?? t.dyn;
   const variables = { self, oldSelf: rule.optionalOldSelf ? t.optional(self) : self };
-  const { program, error } = compile(rule.rule, { variables, output: [t.bool] });
+  const { program, error } = compile(rule.rule, { variables, output: [t.bool], schema: self });
   const message = rule.messageExpression
-    ? compile(rule.messageExpression, { variables, output: [t.string] })
+    ? compile(rule.messageExpression, { variables, output: [t.string], schema: self })
     : undefined;
   return {
     rule,

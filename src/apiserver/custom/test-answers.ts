@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Caller, Json, Reply } from '../test-caller.ts';
 import { definitions } from './test-definition.ts';
 
-export const files = ['definitions.json', 'objects.json'] as const;
+export const files = ['definitions.json', 'costs.json', 'objects.json'] as const;
 export const testdata = (file: string): URL => new URL(`testdata/${file}`, import.meta.url);
 
 export const group = 'recorded.example.com';

@@ -68,7 +68,7 @@ const optionalOf = (list: CelList, i: number): CelOptional =>
   list.size === 0 ? CelOptional.none : new CelOptional(list.get(i));
 
 export const listExtension: Library = [
-  fn('list<T>::slice(int, int): list<T>', slice, linear),
+  fn('list<T>::slice(int, int): list<T>', slice, { ...linear, part: true }),
   fn('list<list<T>>::flatten(): list<T>', l => flatten(l), { cost: linear.cost }),
   fn('list<dyn>::flatten(int): list<dyn>', flatten, {
     cost: s => MADE + s(0) * Math.max(1, s(1)),

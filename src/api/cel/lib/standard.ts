@@ -240,7 +240,8 @@ const conversions: Library = [
   ...['int', 'uint', 'double', 'string'].map(k => fn(`uint(${k}): uint`, toUint)),
   ...['int', 'uint', 'double', 'string'].map(k => fn(`double(${k}): double`, toDouble)),
   ...['bool', 'int', 'uint', 'double', 'timestamp', 'duration'].map(k => fn(`string(${k}): string`, toText)),
-  ...['string', 'bytes'].map(k => fn(`string(${k}): string`, toText, { cost: reads(0), resultSize: sizeOfArg(0) })),
+  fn('string(string): string', toText),
+  fn('string(bytes): string', toText, { cost: reads(0), resultSize: sizeOfArg(0) }),
   ...['string', 'bool'].map(k => fn(`bool(${k}): bool`, toBool)),
   fn('bytes(bytes): bytes', v => v),
   fn('bytes(string): bytes', (v: string) => new Uint8Array(Buffer.from(v)), {

@@ -138,13 +138,15 @@ export const quote = (text: string): string =>
 
 const reading = { cost: reads(0), resultSize: sizeOfArg(0) };
 const product = { cost: (s: SizeOf) => Math.ceil(s(0) * TRAVERSAL) * Math.ceil(s(1) * TRAVERSAL) || 1 };
-const splitting = { cost: reads(0), resultSize: sizeOfArg(0) };
-const replacing = { cost: reads(0), resultSize: (s: SizeOf) => (s(0) + 1) * Math.max(1, s(2)) };
+// Read, and written anew.
+const twice = (s: SizeOf) => Math.ceil(s(0) * 2 * TRAVERSAL);
+const splitting = { cost: twice, resultSize: sizeOfArg(0) };
+const replacing = { cost: twice, resultSize: (s: SizeOf) => (s(0) + 1) * Math.max(1, s(2)) };
 
 const joining = { cost: (s: SizeOf) => Math.ceil(s(0) * TRAVERSAL) || 1, readsItems: true } as const;
 
 export const strings: Library = [
-  fn('string::charAt(int): string', charAt, { cost: reads(0), resultSize: () => 1 }),
+  fn('string::charAt(int): string', charAt, { resultSize: () => 1 }),
   fn('string::indexOf(string): int', (s, p) => indexOf(s, p), product),
   fn('string::indexOf(string, int): int', indexOf, product),
   fn('string::lastIndexOf(string): int', (s, p) => lastIndexOf(s, p), product),
