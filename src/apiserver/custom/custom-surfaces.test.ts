@@ -57,6 +57,9 @@ test('[sig-api-machinery] CustomResourceDefinition resources [Privileged:Cluster
     ['widgets', 'widgets/status'],
   );
   assert.deepEqual(list.resources[0].shortNames, ['wd']);
+  // Of what is stored, in every version: "discover.example.com/v1/Widget".
+  const other = await call.expect(200, 'GET', `/apis/${group}/v1beta1`);
+  for (const { resources } of [list, other]) assert.equal(resources[0].storageVersionHash, 'hmWjDE3gEOE=');
   const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
   const aggregated = await call.expect(200, 'GET', '/apis', undefined, { accept });
   const found = aggregated.items.find((g: Json) => g.metadata.name === group);

@@ -20,7 +20,7 @@ const storageVersionHash = (r: Resource) => hashes.getOrInsertComputed(r, hashOf
 
 /** base64 of the first 8 bytes of sha256 of `group/version/kind` as stored. */
 function hashOf(r: Resource): string | undefined {
-  if (!r.storedAs || (r.custom && r.storedAs !== apiVersionOf(r))) return undefined;
+  if (!r.storedAs) return undefined;
   return createHash('sha256')
     .update(`${r.storedAs.includes('/') ? r.storedAs : `/${r.storedAs}`}/${r.kind}`)
     .digest()
