@@ -214,8 +214,10 @@ class Estimator {
     const part = overload.part ? partStated(nodes) : undefined;
     const at = (bound: 'min' | 'max') => (i: number) => part ?? args[i]?.size[bound] ?? 1;
     const cost = overload.cost ? { min: safe(overload.cost(at('min'))), max: safe(overload.cost(at('max'))) } : ONE;
-    if (overload.resultSize)
-      return { cost, size: { min: safe(overload.resultSize(at('min'))), max: safe(overload.resultSize(at('max'))) } };
+    if (overload.resultSize) {
+      const size = (bound: 'min' | 'max', other: 'min' | 'max') => safe(overload.resultSize!(at(bound), at(other)));
+      return { cost, size: { min: size('min', 'max'), max: size('max', 'min') } };
+    }
     return { cost, size: overload.result.kind === 'param' ? typed : sizeOfType(overload.result) };
   }
 

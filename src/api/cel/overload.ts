@@ -12,8 +12,8 @@ export type SizeOf = (argument: number) => number;
 export interface OverloadOptions {
   /** Cost units of a call; 1 when absent. Monotonous in every size, because estimates pass bounds. */
   readonly cost?: (size: SizeOf) => number;
-  /** Bound of the result's size, for estimates; unknown when absent. */
-  readonly resultSize?: (size: SizeOf) => number;
+  /** Bound of the result's size, for estimates; unknown when absent. `other` gives the opposite bounds of the arguments. */
+  readonly resultSize?: (size: SizeOf, other: SizeOf) => number;
   /** Estimates add the reading of every item of the first argument, where items are texts. */
   readonly readsItems?: true;
   /** The argument whose value is the result's size and is paid for: unbounded in estimates unless it is a constant. */

@@ -141,7 +141,13 @@ const product = { cost: (s: SizeOf) => Math.ceil(s(0) * TRAVERSAL) * Math.ceil(s
 // Read, and written anew.
 const twice = (s: SizeOf) => Math.ceil(s(0) * 2 * TRAVERSAL);
 const splitting = { cost: twice, resultSize: sizeOfArg(0) };
-const replacing = { cost: twice, resultSize: (s: SizeOf) => (s(0) + 1) * Math.max(1, s(2)) };
+// An empty text is found everywhere.
+const replaced = (most: SizeOf, least: SizeOf): number => {
+  const [text, from, to] = [most(0), least(1), most(2)];
+  if (to === 0) return text;
+  return from === 0 ? text + (text + 1) * to : Math.max(text, Math.ceil((text * to) / from));
+};
+const replacing = { cost: twice, resultSize: replaced };
 
 const joining = { cost: (s: SizeOf) => Math.ceil(s(0) * TRAVERSAL) || 1, readsItems: true } as const;
 
