@@ -407,6 +407,10 @@ test('runtime classes tolerate each thing once, on nodes with labels of today', 
   assert.deepEqual(wrong(runtimeClassStrategy, body), [
     'scheduling.tolerations[2]: Duplicate value: {"key":"k","operator":"Exists"}',
   ]);
+  const tolerations = Array.from({ length: 5000 }, (_, i) => ({ key: `k${i}`, operator: 'Exists' }));
+  const began = performance.now();
+  assert.deepEqual(wrong(runtimeClassStrategy, { handler: 'h', scheduling: { tolerations } }), []);
+  assert.ok(performance.now() - began < 1000);
   assert.deepEqual(runtimeClassStrategy.warnings!({ metadata, ...body } as never, undefined, ruleContext()), [
     'scheduling.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
   ]);

@@ -7,7 +7,6 @@ import { deprecatedLabel } from '../core/label-warning.ts';
 import { validateTolerations } from '../core/pod-scheduling.ts';
 import { validateContainerResourceName, validateResourceAmount } from '../core/resource-name.ts';
 import { validateLabels } from '../meta.ts';
-import { semanticEqual } from '../record.ts';
 
 const HANDLER = path('handler');
 const POD_FIXED = path('overhead.podFixed');
@@ -31,9 +30,13 @@ export const runtimeClassStrategy: Strategy<RuntimeClass> = {
       SCHEDULING.child('tolerations'),
       errors,
     );
-    for (const [i, toleration] of tolerations.entries())
-      if (tolerations.slice(0, i).some(t => semanticEqual(t, toleration)))
-        errors.duplicate(SCHEDULING.child('tolerations').index(i), toleration);
+    const known = new Set<string>();
+    for (const [i, toleration] of tolerations.entries()) {
+      const { key, operator, value, effect, tolerationSeconds } = toleration;
+      const text = JSON.stringify([key, operator, value, effect, tolerationSeconds]);
+      if (known.has(text)) errors.duplicate(SCHEDULING.child('tolerations').index(i), toleration);
+      known.add(text);
+    }
   },
   validateUpdate(now, old, errors) {
     if (now.handler !== old.handler) errors.invalid(HANDLER, now.handler, IMMUTABLE);
