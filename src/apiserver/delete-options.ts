@@ -68,8 +68,8 @@ function queryOptions(query: URLSearchParams): Options {
   for (const name of ['uid', 'resourceVersion']) if (query.has(name)) preconditions[name] = query.get(name)!;
   if (Object.keys(preconditions).length) options.preconditions = preconditions;
   if (query.has('orphanDependents')) options.orphanDependents = isTrue(query.get('orphanDependents'));
-  if (query.has('propagationPolicy')) options.propagationPolicy = query.get('propagationPolicy');
-  if (query.has('dryRun')) options.dryRun = query.getAll('dryRun');
+  if (query.has('propagationPolicy')) options.propagationPolicy = query.get('propagationPolicy')!.toWellFormed();
+  if (query.has('dryRun')) options.dryRun = query.getAll('dryRun').map(text => text.toWellFormed());
   return options;
 }
 

@@ -313,3 +313,21 @@ test('a collection that is deleted is told as it was', async () => {
     await on.api.expect(200, 'PATCH', `${path}/${metadata.name}`, { metadata: { finalizers: null } }, mergePatch);
   }
 });
+
+test('bytes that are no UTF-8', async () => {
+  const version = `resourceVersion: Invalid value: "\\xff": strconv.ParseUint: parsing "\\xff": invalid syntax`;
+  await refused(400, {
+    'limit=%ff': parsing('\\xff'),
+    'limit=%c3%a9%ff+1': parsing('é\\xff 1'),
+    'resourceVersion=%ff': `invalid resource version: ${version}`,
+    'timeout=%ff': 'invalid timeout specified in the request URL - time: invalid duration "\\xff"',
+    'timeout=1%ff': 'invalid timeout specified in the request URL - time: unknown unit "\\xff" in duration "1\\xff"',
+    'timeout=%c3%a9': 'invalid timeout specified in the request URL - time: invalid duration "\\xc3\\xa9"',
+    'timeout=1.2.3s': 'invalid timeout specified in the request URL - time: missing unit in duration "1.2.3s"',
+    'labelSelector=a%20%ff': "unable to parse requirement: found '\ufffd', expected: in, notin, =, ==, !=, gt, lt",
+  });
+  const { object } = await on.api.send('GET', `${path}?labelSelector=%e2%82`);
+  assert.match(object.message, /^unable to parse requirement: <nil>: Invalid value: "\\xe2\\x82": name part must/);
+  await on.api.expect(200, 'PATCH', `${path}/one?dryRun=All&fieldManager=%ff`, '{}', mergePatch);
+  await on.api.expect(200, 'GET', `${path}?%ff=1&pretty=%ff`);
+});

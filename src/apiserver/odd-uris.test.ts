@@ -171,3 +171,9 @@ test('targets with an origin, and of the server as a whole', async () => {
   const { code, headers } = await ask('*', 'OPTIONS');
   assert.deepEqual([code, headers['cache-control']], [200, undefined]);
 });
+
+test('bytes that were not escaped count as if they were', async () => {
+  await refuses(404, 'configmaps "é" not found', [`${maps}/\xc3\xa9`]);
+  await refuses(404, 'configmaps "\\xff" not found', [`${maps}/\xff`]);
+  await refuses(400, 'strconv.ParseInt: parsing "é\\xff": invalid syntax', [`${maps}?limit=\xc3\xa9\xff`]);
+});

@@ -46,8 +46,8 @@ export function writeParameters(
 ): WriteParameters {
   if (query.size === 0 && !apply)
     return { dryRun: false, fieldManager: managerFromUserAgent(userAgent), fieldValidation: 'Warn' };
-  const manager = query.get('fieldManager') ?? '';
-  const dryRun = query.getAll('dryRun');
+  const manager = query.get('fieldManager')?.toWellFormed() ?? '';
+  const dryRun = query.getAll('dryRun').map(text => text.toWellFormed());
   const validation = query.get('fieldValidation') || 'Warn';
   const causes = [
     ...(optionsKind === 'PatchOptions' ? applyFaults(query, apply) : []),

@@ -16,9 +16,14 @@ export function isReadableUri(uri: string): boolean {
   return (path === '' || path === '*' || path.startsWith('/')) && pathDecoded(path) !== undefined;
 }
 
+const rawByte = /[\x80-\xff]/g;
+
+/** Bytes that were not escaped, as if they were: Node gives each of them as a character. */
+const withEscapes = (uri: string): string => uri.replace(rawByte, byte => `%${byte.charCodeAt(0).toString(16)}`);
+
 /** Of a readable URI: the path decoded, the query with its question mark as it was sent. */
 export function splitUri(uri: string): [path: string, query: URLSearchParams, rawQuery: string] {
-  const url = withoutOrigin(uri);
+  const url = withEscapes(withoutOrigin(uri));
   const at = url.indexOf('?');
   const path = at < 0 ? url : url.slice(0, at);
   return [pathDecoded(path) ?? path, at < 0 ? emptyQuery : queryOf(url.slice(at + 1)), at < 0 ? '' : url.slice(at)];

@@ -1,5 +1,7 @@
 // Lists: the semantics of resourceVersion, resourceVersionMatch, limit and continue.
+
 import { badRequest, expired, invalid, StatusError, tooLargeResourceVersion } from '../../api/status.ts';
+import { quote } from '../../base/quote.ts';
 import { type WholeNumber, wholeNumber } from '../../base/whole-number.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -69,7 +71,7 @@ export function checkRevision(text: string): void {
 function wrongRevision(text: string): string | undefined {
   const isNumber = /^\d*$/.test(text);
   if (isNumber && (text.length < 20 || BigInt(text) < 1n << 64n)) return undefined;
-  const quoted = JSON.stringify(text);
+  const quoted = quote(text);
   const why = isNumber ? 'value out of range' : 'invalid syntax';
   return `resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: ${why}`;
 }

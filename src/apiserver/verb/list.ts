@@ -57,6 +57,6 @@ export function listParameters({ exchange, info }: ResourceRequest, resource: Re
     isWhole,
     continue: token,
     resourceVersion,
-    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+    resourceVersionMatch: query.get('resourceVersionMatch')?.toWellFormed() ?? '',
   };
 }

@@ -116,7 +116,7 @@ function writingOf(
 function writeOptions(query: URLSearchParams): Record<string, unknown> {
   const options: Record<string, unknown> = {};
   for (const name of ['fieldManager', 'fieldValidation']) {
-    const value = query.get(name);
+    const value = query.get(name)?.toWellFormed();
     if (value) options[name] = value;
   }
   return options;
