@@ -50,9 +50,12 @@ const DURATION_UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_0
 
 // Validation and controller read the same few schedules again and again.
 const remembered = new Recent<CronSchedule>(256);
+// Longer ones nobody means.
+const longestKept = 256;
 
 /** The same object for the same text, mostly. Throws CronError with the reason. */
-export const parseCron = (text: string): CronSchedule => remembered.of(text, () => parse(text));
+export const parseCron = (text: string): CronSchedule =>
+  text.length <= longestKept ? remembered.of(text, () => parse(text)) : parse(text);
 
 function parse(text: string): CronSchedule {
   if (text.length === 0) throw new CronError('empty spec string');
@@ -177,7 +180,7 @@ export function isTimeZone(name: string): boolean {
       known = false;
     }
     if (zones.size >= 1024) zones.clear();
-    zones.set(name, known);
+    if (name.length <= longestKept) zones.set(name, known);
   }
   return known;
 }

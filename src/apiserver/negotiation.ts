@@ -15,6 +15,8 @@ export interface Accepted {
 
 const plain: Accepted = { mediaType: 'application/json', as: '', asVersion: 'v1', pretty: false };
 const cache = new Map<string, Accepted | null>();
+// Clients send few headers again and again; of one that is longer anybody could have us keep a thousand.
+const longestKept = 512;
 
 export interface Negotiated {
   readonly offered: readonly MediaType[];
@@ -31,7 +33,7 @@ export function negotiate(accept: string | undefined, asked: Negotiated): Accept
   let found = cache.get(id);
   if (found === undefined) {
     found = choose(accept, asked) ?? null;
-    if (cache.size < 1000) cache.set(id, found);
+    if (cache.size < 1000 && accept.length <= longestKept) cache.set(id, found);
   }
   if (!found) throw notAcceptable(asked.offered);
   return found;
@@ -43,18 +45,35 @@ function weightOf(text: string | undefined): number {
   return Number.isNaN(q) ? 1 : q;
 }
 
-function choose(accept: string, { offered, plainOnly, protobufOfForms }: Negotiated): Accepted | undefined {
-  const clauses = accept.split(',').map((text, order) => {
-    const [type = '', ...parameters] = text.split(';').map(s => s.trim());
+// More of either nobody means: a megabyte of them would hold the loop for a quarter of a second.
+const mostClauses = 1000;
+const mostParameters = 100;
+
+interface Clause {
+  readonly mediaType: MediaType;
+  readonly map: ReadonlyMap<string, string>;
+  readonly q: number;
+}
+
+/** What is offered among what is accepted, the dearest first. */
+function clausesOf(accept: string, offered: readonly MediaType[]): Clause[] {
+  const clauses: Clause[] = [];
+  for (const text of accept.split(',')) {
+    const [head = '', ...parameters] = text.split(';', mostParameters);
+    const type = head.trim();
+    const mediaType = offered.find(o => type === o || type === '*/*' || type === 'application/*');
+    if (!mediaType) continue;
     const map = new Map(
       parameters.map(p => [p.slice(0, p.indexOf('=')).trim(), p.slice(p.indexOf('=') + 1).trim()] as const),
     );
-    return { type, map, q: weightOf(map.get('q')), order };
-  });
-  clauses.sort((a, b) => b.q - a.q || a.order - b.order);
-  for (const { type, map } of clauses) {
-    const mediaType = offered.find(o => type === o || type === '*/*' || type === 'application/*');
-    if (!mediaType) continue;
+    clauses.push({ mediaType, map, q: weightOf(map.get('q')) });
+    if (clauses.length === mostClauses) break;
+  }
+  return clauses.sort((a, b) => b.q - a.q);
+}
+
+function choose(accept: string, { offered, plainOnly, protobufOfForms }: Negotiated): Accepted | undefined {
+  for (const { mediaType, map } of clausesOf(accept, offered)) {
     const isProtobuf = mediaType === 'application/vnd.kubernetes.protobuf';
     const as = map.get('as') ?? '';
     const version = map.get('v');
@@ -66,6 +85,8 @@ function choose(accept: string, { offered, plainOnly, protobufOfForms }: Negotia
       if (map.get('g') !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) continue;
       return { mediaType, as, asVersion: version, pretty: map.get('pretty') === '1' };
     }
+    // A version of nothing, and streams of nobody.
+    if (map.get('g') || version || (map.get('stream') ?? 'watch') !== 'watch') continue;
     if (isProtobuf && protobufOfForms) continue;
     return { mediaType, as: '', asVersion: 'v1', pretty: map.get('pretty') === '1' };
   }

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { request } from 'node:https';
 import { test } from 'node:test';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
+import { negotiate } from './negotiation.ts';
 import { fileServer } from './test-file-server.ts';
 
 const group = 'accepts.example.com';
 const path = widgets(group);
 const watch = `${path}?watch=1&timeoutSeconds=1&resourceVersion=0`;
-const [json, yaml, protobuf] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const [json, yaml, protobuf] = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'] as const;
 const table = 'as=Table;g=meta.k8s.io;v=v1';
 const on = fileServer(async api => {
   await establish(api, definition(group));
@@ -47,6 +48,33 @@ test('weights', async () => {
     'text/html': [406, json],
     'text/html,*/*;q=0.1': [200, json],
   });
+});
+
+test('versions of nothing, and streams of nobody', async () => {
+  const refused = [406, json] as const;
+  await answers(`${path}/one`, {
+    [`${json};v=v9`]: refused,
+    [`${json};g=x`]: refused,
+    '*/*;v=v1': refused,
+    [`${json};stream=x`]: refused,
+    [`${yaml};stream=x`]: refused,
+    [`${json};v=v9,${yaml}`]: [200, yaml],
+    [`${json};v=`]: [200, json],
+    [`${json};stream=watch`]: [200, json],
+    [`${json};x=y`]: [200, json],
+  });
+});
+
+test('a megabyte of what is accepted costs no time', () => {
+  const offered = [json] as const;
+  const before = process.cpuUsage();
+  for (let i = 0; i < 4; i++) {
+    assert.throws(() => negotiate('a/b,'.repeat(250_000 + i), { offered }), { code: 406 });
+    assert.equal(negotiate('*/*,'.repeat(250_000 + i), { offered }).mediaType, json);
+    assert.equal(negotiate(json + ';a=b'.repeat(250_000 + i), { offered }).mediaType, json);
+  }
+  // Of the processor: it was 1.4 s.
+  assert.ok(process.cpuUsage(before).user < 700_000);
 });
 
 test('a custom resource has no protobuf of its own, whoever has asked before', async () => {

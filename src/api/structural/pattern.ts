@@ -10,6 +10,7 @@ export interface Pattern {
 
 const compiled = new Map<string, Pattern | SyntaxError>();
 const kept = 5000;
+const longestKept = 4096;
 const maxInstructions = 200_000;
 
 /** Throws SyntaxError for a pattern that is none. */
@@ -17,8 +18,10 @@ export function compilePattern(pattern: string): Pattern {
   let known = compiled.get(pattern);
   if (!known) {
     known = compileNow(pattern);
-    if (compiled.size >= kept) compiled.delete(compiled.keys().next().value!);
-    compiled.set(pattern, known);
+    if (pattern.length <= longestKept) {
+      if (compiled.size >= kept) compiled.delete(compiled.keys().next().value!);
+      compiled.set(pattern, known);
+    }
   }
   if (known instanceof SyntaxError) throw known;
   return known;
