@@ -34,10 +34,14 @@ const spoken = (message: string): string =>
     .replace(/^.* cannot be handled as a \w+: /, '')
     .replace('Preconditions.preconditions.uid of type string', 'Preconditions.preconditions.uid of type types.UID');
 
+const yamlPrefix = /^error decoding YAML: error converting YAML to JSON: /;
+
 function decodeOptions(body: Uint8Array, contentType: string | undefined) {
   try {
     return decodeYamlOrJson(body, contentType, undefined, typeName);
   } catch (error) {
+    if (error instanceof StatusError && yamlPrefix.test(error.message))
+      throw badRequest(error.message.replace(yamlPrefix, ''));
     if (!(error instanceof NumberTooLarge)) throw error;
     // The only number there is.
     const where = 'struct field DeleteOptions.gracePeriodSeconds of type int64';
@@ -57,7 +61,7 @@ function checkKind({ kind, apiVersion }: Options): void {
   if (!kind || kind === 'DeleteOptions') return;
   if (metaKinds.has(String(kind)))
     throw badRequest(`converting (v1.${kind}) to (v1.DeleteOptions): unknown conversion`);
-  throw badRequest(notRegistered(String(kind), textOf(apiVersion)));
+  throw badRequest(notRegistered(String(kind), textOf(apiVersion) || 'meta.k8s.io/v1'));
 }
 
 function queryOptions(query: URLSearchParams): Options {

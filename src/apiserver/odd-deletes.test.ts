@@ -27,6 +27,9 @@ test('bodies that are no options', async () => {
     [`{"kind":"Widget","apiVersion":"${group}/v1"}`, unregistered('Widget', `${group}/v1`)],
     ['{"kind":"Status","apiVersion":"apps/v1"}', unknown('Status')],
     ['{"kind":"CreateOptions"}', unknown('CreateOptions')],
+    ['{"kind":"Foo"}', unregistered('Foo', 'meta.k8s.io/v1')],
+    ['a: [\n', 'yaml: line 1: did not find expected node content', yaml],
+    ['a: *x\n', "yaml: unknown anchor 'x' referenced", yaml],
     [
       '{"kind":5}',
       "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .kind of type string",
