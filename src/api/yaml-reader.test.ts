@@ -13,3 +13,9 @@ test('keys that are no texts are refused in the words of sigs.k8s.io/yaml: a tem
   told('null: x\n', 'unsupported map key of type: %!s(<nil>), key: <nil>, value: "x"');
   told('~:\n', 'unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>');
 });
+
+test('bytes are texts, control characters nothing, and an anchor nobody set is named, as by sigs.k8s.io/yaml', () => {
+  assert.deepEqual(readYaml('x: !!binary aGk=\nb: z\n').value, { x: 'hi', b: 'z' });
+  assert.throws(() => readYaml('x: "\u0001"\n'), { message: 'yaml: control characters are not allowed' });
+  assert.throws(() => readYaml('x: *a\n'), { message: "yaml: unknown anchor 'a' referenced" });
+});

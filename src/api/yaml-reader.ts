@@ -13,6 +13,7 @@ import {
   type Node,
   Parser,
   type Scalar,
+  type ScalarTag,
   type Tags,
   type YAMLMap,
   YAMLParseError,
@@ -40,6 +41,7 @@ export interface YamlContent {
 
 /** Reads the first document as YAML 1.1, as Kubernetes does. Throws YamlFault. */
 export function readYaml(text: string): YamlContent {
+  if (control.test(text)) throw new YamlFault('yaml: control characters are not allowed');
   const lineCounter = new LineCounter();
   const document = firstDocument(text, lineCounter);
   const found: Duplicate[] = [];
@@ -54,8 +56,8 @@ export function readYaml(text: string): YamlContent {
   }
 }
 
-// Go's YAML reads dates, binary and base-60 numbers as strings.
-const withoutTags = new Set(['binary', 'omap', 'pairs', 'set', 'timestamp', 'intTime', 'floatTime']);
+// Go's YAML reads dates and base-60 numbers as strings.
+const withoutTags = new Set(['omap', 'pairs', 'set', 'timestamp', 'intTime', 'floatTime']);
 const tagName = (tag: unknown) => (typeof tag === 'string' ? tag : String((tag as { tag?: unknown }).tag ?? ''));
 const isUnwanted = (tag: unknown) => {
   if (typeof tag === 'string') return withoutTags.has(tag);
@@ -63,11 +65,22 @@ const isUnwanted = (tag: unknown) => {
   return format === 'TIME' || /:(binary|omap|pairs|set|timestamp)$/.test(uri) || withoutTags.has(tagName(tag));
 };
 
+/** Go's YAML makes a text of its bytes. */
+const binary: ScalarTag = {
+  tag: 'tag:yaml.org,2002:binary',
+  resolve: text => Buffer.from(text, 'base64').toString(),
+};
+
+// What no document has, quoted or not.
+const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]/;
+
 class NoJson extends Error {}
 
 // The library recurses, some 900 levels down until the stack ends.
 const wordOf = (error: unknown): string => {
   const [why = ''] = messageOf(error).split('\n');
+  const [, unknown] = /^Unresolved alias \([^)]*\): (.*)$/.exec(why) ?? [];
+  if (unknown !== undefined) return `unknown anchor '${unknown}' referenced`;
   return why.includes('call stack') ? 'exceeded max depth' : why;
 };
 
@@ -80,7 +93,7 @@ function firstDocument(text: string, lineCounter: LineCounter): Document {
     version: '1.1',
     intAsBigInt: mayHoldLongNumber(text),
     uniqueKeys: false,
-    customTags: (tags: Tags) => withoutPoint(tags.filter(tag => !isUnwanted(tag))),
+    customTags: (tags: Tags) => [...withoutPoint(tags.filter(tag => !isUnwanted(tag))), binary],
     logLevel: 'silent',
     prettyErrors: false,
   } as const;

@@ -28,7 +28,7 @@ test('bodies that are no options', async () => {
     ['{"kind":"Status","apiVersion":"apps/v1"}', unknown('Status')],
     ['{"kind":"CreateOptions"}', unknown('CreateOptions')],
     ['{"kind":"Foo"}', unregistered('Foo', 'meta.k8s.io/v1')],
-    ['a: [\n', 'yaml: line 1: did not find expected node content', yaml],
+    ['a: \u0001\n', 'yaml: control characters are not allowed', yaml],
     ['a: *x\n', "yaml: unknown anchor 'x' referenced", yaml],
     [
       '{"kind":5}',
