@@ -1,7 +1,6 @@
 // An upgrade that a server behind answers: the bytes of both connections are handed through.
 import { pipeline } from 'node:stream/promises';
-import { joinStreams } from '../../base/http/join.ts';
-import { type HeaderList, type HttpTarget, requestUpgrade, switchingHead } from '../../base/http/upgrade-request.ts';
+import { type HeaderList, type HttpTarget, joinSwitched, requestUpgrade } from '../../base/http/upgrade-request.ts';
 import type { ApiContext } from '../context.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { dialFailure } from './backend.ts';
@@ -24,7 +23,6 @@ export interface UpgradePass {
 /** The upgrade itself goes to the server behind; whatever it answers is the answer. */
 export async function passUpgrade(pass: UpgradePass, headers: HeaderList = {}): Promise<void> {
   const { context, exchange, target, path, life } = pass;
-  const upgrade = exchange.upgrade!;
   const answer = await requestUpgrade(target, {
     method: exchange.method,
     path,
@@ -45,16 +43,7 @@ export async function passUpgrade(pass: UpgradePass, headers: HeaderList = {}): 
     await pipeline(response, out).catch(() => {});
     return;
   }
-  const { socket, head } = upgrade.take();
-  socket.write(switchingHead(answer.response));
-  if (answer.head.length) socket.write(answer.head);
-  if (head.length) answer.socket.write(head);
-  const end = () => {
-    socket.destroy();
-    answer.socket.destroy();
-  };
-  life.signal.addEventListener('abort', end, { once: true });
-  await joinStreams(socket, answer.socket, { clock: context.clock });
+  await joinSwitched(exchange.upgrade!.take(), answer, { clock: context.clock, signal: life.signal });
 }
 
 function upgradeHeaders(exchange: Exchange): HeaderList {

@@ -3,8 +3,11 @@ import { type ClientRequestArgs, type IncomingMessage, request as requestPlain }
 import { Agent, type AgentOptions, request as requestTls } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
+import type { Clock } from '../clock.ts';
 import { certificateError } from './certificate-error.ts';
+import { joinStreams } from './join.ts';
 import { checkServerIdentity } from './server-identity.ts';
+import type { TakenSocket } from './upgrade-exchange.ts';
 
 export interface HttpTarget {
   readonly protocol: 'http:' | 'https:';
@@ -93,8 +96,26 @@ export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
   });
 }
 
+/** Tells the client that the protocol is switched, and makes one connection of both until both are gone. */
+export async function joinSwitched(
+  client: TakenSocket,
+  answer: TakenSocket & { readonly response: IncomingMessage },
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  client.socket.write(switchingHead(answer.response));
+  if (answer.head.length) client.socket.write(answer.head);
+  if (client.head.length) answer.socket.write(client.head);
+  const end = () => {
+    client.socket.destroy();
+    answer.socket.destroy();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  await joinStreams(client.socket, answer.socket, { clock });
+  signal.removeEventListener('abort', end);
+}
+
 /** The answer to hand on: `HTTP/1.1 101 Switching Protocols` and headers as they came. */
-export function switchingHead(response: IncomingMessage): string {
+function switchingHead(response: IncomingMessage): string {
   const lines = [`HTTP/1.1 ${response.statusCode} ${response.statusMessage}`];
   for (let i = 0; i < response.rawHeaders.length; i += 2)
     lines.push(`${response.rawHeaders[i]}: ${response.rawHeaders[i + 1]}`);

@@ -2,8 +2,7 @@
 
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../base/assert.ts';
-import { joinStreams } from '../../base/http/join.ts';
-import { dialError, type HttpTarget, requestUpgrade, switchingHead } from '../../base/http/upgrade-request.ts';
+import { dialError, type HttpTarget, joinSwitched, requestUpgrade } from '../../base/http/upgrade-request.ts';
 import { isRuntimeError } from '../../cri/runtime-error.ts';
 import { HttpError } from './http-error.ts';
 import { answerText, findPod, type Route, type RouteContext, type RouteRequest } from './route.ts';
@@ -128,15 +127,5 @@ async function passThrough({ clock, signal }: RouteContext, asked: RouteRequest,
     await pipeline(answer.response, asked.response).catch(() => {});
     return;
   }
-  const { socket, head } = asked.take();
-  socket.write(switchingHead(answer.response));
-  if (answer.head.length) socket.write(answer.head);
-  if (head.length) answer.socket.write(head);
-  const end = () => {
-    socket.destroy();
-    answer.socket.destroy();
-  };
-  signal.addEventListener('abort', end, { once: true });
-  await joinStreams(socket, answer.socket, { clock });
-  signal.removeEventListener('abort', end);
+  await joinSwitched(asked.take(), answer, { clock, signal });
 }
