@@ -1,4 +1,5 @@
 // Answers other than success as StatusErrors, also those whose body is no Status.
+import { genericStatus } from '../api/generic-status.ts';
 import { StatusError, type StatusReason } from '../api/status.ts';
 import type { Status } from '../api/type/meta-v1.ts';
 
@@ -10,24 +11,14 @@ export interface Asked {
   readonly name?: string;
 }
 
-const generic: Record<number, readonly [StatusReason, string]> = {
+const generic: typeof genericStatus = {
+  ...genericStatus,
   400: ['BadRequest', 'the server rejected our request for an unknown reason'],
-  401: ['Unauthorized', 'the server has asked for the client to provide credentials'],
   403: ['Forbidden', 'forbidden'],
-  404: ['NotFound', 'the server could not find the requested resource'],
-  405: ['MethodNotAllowed', 'the server does not allow this method on the requested resource'],
   406: ['NotAcceptable', 'the server was unable to respond with a content type that the client supports'],
-  409: ['Conflict', 'the server reported a conflict'],
   410: ['Gone', 'the server could not find the requested resource'],
   413: ['RequestEntityTooLarge', 'the request is too large'],
   415: ['UnsupportedMediaType', 'the body of the request was in an unknown format'],
-  422: ['Invalid', 'the server rejected our request due to an error in our request'],
-  429: ['TooManyRequests', 'the server has received too many requests and has asked us to try again later'],
-  503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
-  504: [
-    'Timeout',
-    'the server was unable to return a response in the time allotted, but may still be processing the request',
-  ],
 };
 
 export function isStatus(value: unknown): value is Status {

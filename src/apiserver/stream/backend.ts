@@ -1,6 +1,7 @@
 // Requests to kubelets and proxied servers, and what becomes of their failures.
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
-import { internalError, StatusError, type StatusReason } from '../../api/status.ts';
+import { genericStatus } from '../../api/generic-status.ts';
+import { internalError, StatusError } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
 import { dialError, type HeaderList, type HttpTarget, openRequest } from '../../base/http/upgrade-request.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -102,20 +103,6 @@ export async function errorText(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, maxErrorBytes).toString();
 }
 
-const known: Readonly<Record<number, readonly [StatusReason, string]>> = {
-  401: ['Unauthorized', 'the server has asked for the client to provide credentials'],
-  404: ['NotFound', 'the server could not find the requested resource'],
-  405: ['MethodNotAllowed', 'the server does not allow this method on the requested resource'],
-  409: ['Conflict', 'the server reported a conflict'],
-  422: ['Invalid', 'the server rejected our request due to an error in our request'],
-  429: ['TooManyRequests', 'the server has received too many requests and has asked us to try again later'],
-  503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
-  504: [
-    'Timeout',
-    'the server was unable to return a response in the time allotted, but may still be processing the request',
-  ],
-};
-
 /** What a server behind refused in plain text, as a Status about `resource` (`pods/log`). */
 export function refusal(code: number, text: string, resource: string, name: string): StatusError {
   if (code === 500) return internalError(new Error(text));
@@ -123,7 +110,7 @@ export function refusal(code: number, text: string, resource: string, name: stri
   const [reason, message] =
     code === 403
       ? (['Forbidden', text] as const)
-      : (known[code] ??
+      : (genericStatus[code] ??
         (code >= 500
           ? ([
               'InternalError',
