@@ -10,10 +10,18 @@ export function dedupeOwners({ metadata }: Owned, warn: (message: string) => voi
   const given = metadata.ownerReferences as readonly OwnerReference[] | undefined;
   if (!given || given.length < 2) return;
   const kept: OwnerReference[] = [];
+  // Each is compared with those of its own names alone: there may be thousands.
+  const named = new Map<string, OwnerReference[]>();
   const twice = new Set<string>();
   for (const owner of given) {
-    if (kept.some(k => equalJson(k, owner))) twice.add(owner.uid);
-    else kept.push(owner);
+    const names = JSON.stringify([owner.uid, owner.apiVersion, owner.kind, owner.name]);
+    const same = named.get(names) ?? [];
+    if (same.some(k => equalJson(k, owner))) {
+      twice.add(owner.uid);
+      continue;
+    }
+    kept.push(owner);
+    named.set(names, [...same, owner]);
   }
   if (!twice.size) return;
   (metadata as { ownerReferences?: readonly OwnerReference[] }).ownerReferences = kept;
