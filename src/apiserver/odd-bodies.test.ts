@@ -1,11 +1,10 @@
 // Bodies as they come over HTTP/1.1: recorded from k8s.io/apiextensions-apiserver 1.36.2 and Go's server.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { test } from 'node:test';
-import { connect } from 'node:tls';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
 import { mergePatch } from './test-caller.ts';
 import { fileServer } from './test-file-server.ts';
+import { sendRaw } from './test-raw.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const body = (name: string) => JSON.stringify({ metadata: { name } });
@@ -13,18 +12,8 @@ const group = 'bodies.example.com';
 const on = fileServer(api => establish(api, definition(group)));
 
 /** All that comes back for these bytes, until the server ends the connection. */
-async function exchange(head: string, ...lines: string[]): Promise<string> {
-  const { ca, admin, url } = on.server;
-  const socket = connect({ port: Number(new URL(url).port), ca, cert: admin.certificatePem, key: admin.keyPem });
-  let told = '';
-  socket.setEncoding('utf8').on('data', text => {
-    told += text;
-  });
-  socket.on('error', () => {});
-  socket.write([`${head} HTTP/1.1`, 'Host: localhost', ...lines].join('\r\n'));
-  await once(socket, 'close');
-  return told;
-}
+const exchange = (head: string, ...lines: string[]): Promise<string> =>
+  sendRaw(on.server, [`${head} HTTP/1.1`, 'Host: localhost', ...lines].join('\r\n'));
 
 const closing = 'Connection: close';
 const json = 'Content-Type: application/json';

@@ -4,25 +4,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2';
 import { test } from 'node:test';
-import { connect } from 'node:tls';
 import { fileServer } from './test-file-server.ts';
+import { sendRaw } from './test-raw.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const on = fileServer();
 
 /** All that comes back until the server ends the connection. */
-async function exchange(head: string, ...lines: string[]): Promise<string> {
-  const { ca, admin, url } = on.server;
-  const socket = connect({ port: Number(new URL(url).port), ca, cert: admin.certificatePem, key: admin.keyPem });
-  let told = '';
-  socket.setEncoding('utf8').on('data', text => {
-    told += text;
-  });
-  socket.on('error', () => {});
-  socket.write([head, 'Connection: close', ...lines, '', ''].join('\r\n'));
-  await once(socket, 'close');
-  return told;
-}
+const exchange = (head: string, ...lines: string[]): Promise<string> =>
+  sendRaw(on.server, [head, 'Connection: close', ...lines, '', ''].join('\r\n'));
 
 async function overHttp2(headers: OutgoingHttpHeaders): Promise<number> {
   const { ca, admin, url } = on.server;

@@ -1,12 +1,11 @@
 // Paths as Go reads them, decoded first and split afterwards, and those it cannot read: recorded from
 // k8s.io/apiextensions-apiserver and k8s.io/sample-apiserver 1.36.2 over HTTP/1.1 and HTTP/2.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { after, test } from 'node:test';
-import { connect } from 'node:tls';
 import { definition, establish, widget, widgets } from './custom/test-definition.ts';
 import { fileServer } from './test-file-server.ts';
+import { sendRaw } from './test-raw.ts';
 
 const group = 'uris.example.com';
 const maps = '/api/v1/namespaces/default/configmaps';
@@ -59,18 +58,8 @@ async function refuses(code: number, message: string, paths: readonly string[]):
 }
 
 /** All that comes back over HTTP/1.1 until the connection ends. */
-async function exchange(head: string): Promise<string> {
-  const { ca, admin, url } = on.server;
-  const socket = connect({ port: Number(new URL(url).port), ca, cert: admin.certificatePem, key: admin.keyPem });
-  let told = '';
-  socket.setEncoding('utf8').on('data', text => {
-    told += text;
-  });
-  socket.on('error', () => {});
-  socket.write(`${head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
-  await once(socket, 'close');
-  return told;
-}
+const exchange = (head: string): Promise<string> =>
+  sendRaw(on.server, `${head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
 
 const page = '404 page not found\n';
 const notThere = 'the server could not find the requested resource';

@@ -7,6 +7,7 @@ import { systemClock } from '../../base/clock.ts';
 import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
 import { type Caller, caller, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
+import { apiServiceBehind, makeServiceBehind } from './test-behind.ts';
 
 const services = '/apis/apiregistration.k8s.io/v1/apiservices';
 const things = '/apis/x.example/v1/things';
@@ -31,17 +32,7 @@ before(async () => {
   );
   server = await startTestServer({ dialExtension: () => ({ host: '127.0.0.1', port: extension.port }) });
   api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
-  await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name: 'lab' } });
-  await api.expect(201, 'POST', '/api/v1/namespaces/lab/services', {
-    metadata: { name: 'behind' },
-    spec: { ports: [{ port: 443 }] },
-  });
-  await api.expect(201, 'POST', '/apis/discovery.k8s.io/v1/namespaces/lab/endpointslices', {
-    metadata: { name: 'behind-1', labels: { 'kubernetes.io/service-name': 'behind' } },
-    addressType: 'IPv4',
-    ports: [{ name: '', port: 443, protocol: 'TCP' }],
-    endpoints: [{ addresses: ['10.9.9.9'], conditions: { ready: true } }],
-  });
+  await makeServiceBehind(api);
   await register('x.example');
 });
 after(async () => {
@@ -52,10 +43,7 @@ after(async () => {
 
 async function register(group: string): Promise<string> {
   const path = `${services}/v1.${group}`;
-  const service = { namespace: 'lab', name: 'behind' };
-  const priorities = { groupPriorityMinimum: 100, versionPriority: 10 };
-  const spec = { group, version: 'v1', service, caBundle: extension.caBundle, ...priorities };
-  await api.expect(201, 'POST', services, { metadata: { name: `v1.${group}` }, spec });
+  await api.expect(201, 'POST', services, apiServiceBehind(`v1.${group}`, extension.caBundle));
   for (;;) {
     const { status } = await api.expect(200, 'GET', path);
     if (status.conditions?.[0]?.status === 'True') return path;

@@ -6,6 +6,7 @@ import { establish } from '../custom/test-definition.ts';
 import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
 import { type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
+import { apiServiceBehind, makeServiceBehind } from './test-behind.ts';
 
 const services = '/apis/apiregistration.k8s.io/v1/apiservices';
 const aggregated = { accept: 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' };
@@ -19,17 +20,7 @@ before(async () => {
   });
   server = await startTestServer({ dialExtension: () => ({ host: '127.0.0.1', port: extension.port }) });
   api = caller({ url: server.url, ca: server.ca, cert: server.admin.certificatePem, key: server.admin.keyPem });
-  await api.expect(201, 'POST', '/api/v1/namespaces', { metadata: { name: 'lab' } });
-  await api.expect(201, 'POST', '/api/v1/namespaces/lab/services', {
-    metadata: { name: 'behind' },
-    spec: { ports: [{ port: 443 }] },
-  });
-  await api.expect(201, 'POST', '/apis/discovery.k8s.io/v1/namespaces/lab/endpointslices', {
-    metadata: { name: 'behind-1', labels: { 'kubernetes.io/service-name': 'behind' } },
-    addressType: 'IPv4',
-    ports: [{ name: '', port: 443, protocol: 'TCP' }],
-    endpoints: [{ addresses: ['10.9.9.9'], conditions: { ready: true } }],
-  });
+  await makeServiceBehind(api);
 });
 after(async () => {
   api.close();
@@ -37,13 +28,7 @@ after(async () => {
   await extension.stop();
 });
 
-const remote = (name: string, over: object = {}): Json => {
-  const [version, ...group] = name.split('.');
-  const service = { namespace: 'lab', name: 'behind' };
-  const priorities = { groupPriorityMinimum: 100, versionPriority: 10 };
-  const spec = { group: group.join('.'), version, service, caBundle: extension.caBundle, ...priorities, ...over };
-  return { metadata: { name }, spec };
-};
+const remote = (name: string, over: object = {}): Json => apiServiceBehind(name, extension.caBundle, over);
 const groups = async () => (await api.expect(200, 'GET', '/apis')).groups.map((g: Json) => g.name);
 const items = async () =>
   (await api.expect(200, 'GET', '/apis', undefined, aggregated)).items.map((g: Json) => g.metadata.name);
