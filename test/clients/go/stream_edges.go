@@ -196,12 +196,33 @@ func atOnce(count int, act func(i int) error) error {
 
 // Port 8080 serves a page, 81 is closed. containerd 1.6 does not pass on that a client has ended its half.
 func forwardEdges(ctx context.Context, s *suite, way bool) error {
+	return s.forwarding(way, []string{"0:8080", "0:81"}, func(address func(i int) string) error {
+		if err := atOnce(16, func(int) error { return page(address(0)) }); err != nil {
+			return fmt.Errorf("at once: %w", err)
+		}
+		for range 10 {
+			connection, err := net.Dial("tcp", address(0))
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(connection, "GET / HTTP/1.0\r\n")
+			_ = connection.(*net.TCPConn).SetLinger(0)
+			connection.Close()
+		}
+		if err := page(address(0)); err != nil {
+			return fmt.Errorf("after clients that broke off: %w", err)
+		}
+		return closedPort(address(1))
+	})
+}
+
+// Acts while the pod's ports are forwarded; address says where the i-th is reached.
+func (s *suite) forwarding(way bool, ports []string, act func(address func(i int) string) error) error {
 	dialer, err := s.forwardDialer(way)
 	if err != nil {
 		return err
 	}
 	stop, ready := make(chan struct{}), make(chan struct{})
-	ports := []string{"0:8080", "0:81"}
 	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, ports, stop, ready, io.Discard, io.Discard)
 	if err != nil {
 		return err
@@ -219,23 +240,7 @@ func forwardEdges(ctx context.Context, s *suite, way bool) error {
 	if err != nil {
 		return err
 	}
-	address := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", found[i].Local) }
-	if err := atOnce(16, func(int) error { return page(address(0)) }); err != nil {
-		return fmt.Errorf("at once: %w", err)
-	}
-	for range 10 {
-		connection, err := net.Dial("tcp", address(0))
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(connection, "GET / HTTP/1.0\r\n")
-		_ = connection.(*net.TCPConn).SetLinger(0)
-		connection.Close()
-	}
-	if err := page(address(0)); err != nil {
-		return fmt.Errorf("after clients that broke off: %w", err)
-	}
-	return closedPort(address(1))
+	return act(func(i int) string { return fmt.Sprintf("127.0.0.1:%d", found[i].Local) })
 }
 
 // The connection ends with nothing, also though the forwarder does not say why where it can be read.

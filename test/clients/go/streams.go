@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/tools/remotecommand"
-	"k8s.io/client-go/transport/spdy"
 	utilexec "k8s.io/client-go/util/exec"
 	"k8s.io/utils/ptr"
 )
@@ -76,36 +73,5 @@ func execRound(ctx context.Context, s *suite, overSpdy bool) error {
 }
 
 func forward(ctx context.Context, s *suite) error {
-	request := s.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(s.ns).Name(s.pod).SubResource("portforward")
-	transport, upgrader, err := spdy.RoundTripperFor(s.config)
-	if err != nil {
-		return err
-	}
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, "POST", request.URL())
-	stop, ready := make(chan struct{}), make(chan struct{})
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:8080"}, stop, ready, io.Discard, io.Discard)
-	if err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- forwarder.ForwardPorts() }()
-	defer func() { close(stop); <-ended }()
-	select {
-	case <-ready:
-	case err := <-ended:
-		ended <- err
-		return err
-	}
-	ports, err := forwarder.GetPorts()
-	if err != nil {
-		return err
-	}
-	direct := &http.Client{Transport: &http.Transport{}}
-	answer, err := direct.Get(fmt.Sprintf("http://127.0.0.1:%d/", ports[0].Local))
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	return firstError(err, want("page", string(text), "hello\n"))
+	return s.forwarding(overSpdy, []string{"0:8080"}, func(address func(i int) string) error { return page(address(0)) })
 }
