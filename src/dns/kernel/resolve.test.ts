@@ -148,6 +148,7 @@ test('an external name is an alias, followed within the zone', () => {
     external('in', 'web.default.svc.cluster.local'),
     external('a', 'b.default.svc.cluster.local'),
     external('b', 'a.default.svc.cluster.local'),
+    external('digits', '10.1.2.3'),
   ]);
   const out = resolve(z, 'out.default.svc.cluster.local', 'A')!;
   assert.deepEqual(show(out), ['NOERROR', 'CNAME example.com']);
@@ -159,6 +160,9 @@ test('an external name is an alias, followed within the zone', () => {
     'A 10.96.1.1',
   ]);
   assert.equal(resolve(z, 'a.default.svc.cluster.local', 'A')!.rcode, 'NOERROR');
+  // As CoreDNS 1.15, and as the documentation of services says.
+  for (const type of ['A', 'CNAME', 'SRV'])
+    assert.deepEqual(ask(z, 'digits.default.svc.cluster.local', type), ['NXDOMAIN'], type);
 });
 
 test('names that lead on exist, others do not, and both say so with the SOA', () => {

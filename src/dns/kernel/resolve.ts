@@ -194,8 +194,9 @@ function endpoints(query: ServiceQuery, targets: readonly Target[], wanted: (por
   );
 }
 
-/** A CNAME and, when its target is in the zone, what that gives. */
+/** A CNAME and, when its target is in the zone, what that gives; an address is no name to be an alias of. */
 function alias(zone: Zone, name: string, target: string, type: string, depth = 0): Answer {
+  if (parseIp(target) !== undefined) return negative(zone, 'NXDOMAIN');
   const record: ResourceRecord = { name, type: 'CNAME', ttl, data: target };
   if (type === 'CNAME') return positive([record]);
   if (type !== 'A' && type !== 'AAAA') return negative(zone, 'NOERROR');
