@@ -1,6 +1,7 @@
 // Finds what is wrong with a value that does not fit its type, and says it as Kubernetes does. Slow; only for faults.
 import { own } from '../base/own.ts';
 import { isInt64 } from '../base/whole-number.ts';
+import { isWritten, type WrittenNumber, writtenText, writtenValue } from '../base/written-number.ts';
 import { isPlain } from './patch/plain.ts';
 import { parseQuantity, QuantityError, quantityFormatError } from './quantity.ts';
 import { canonicalBase64, canonicalMicroTime, canonicalTime, parseDuration, ScalarError } from './scalar.ts';
@@ -163,12 +164,12 @@ function fits(scalar: string, value: unknown): boolean {
     case 'int64':
       return Number.isSafeInteger(value) || (typeof value === 'bigint' && isInt64(value));
     case 'double':
-      return isNumber(value);
+      return isNumber(value) && isFinite(value);
     case 'IntOrString':
       return typeof value === 'string' || (typeof value === 'number' && (value | 0) === value);
     case 'Quantity':
       if (typeof value !== 'string' && !isNumber(value)) return false;
-      parseQuantity(typeof value === 'string' ? value.trim() : value);
+      parseQuantity(typeof value === 'string' ? value.trim() : isWritten(value) ? writtenText(value) : value);
       return true;
     case 'Time':
       return typeof value === 'string' && canonicalTime(value) !== '';
@@ -183,7 +184,10 @@ function fits(scalar: string, value: unknown): boolean {
   }
 }
 
-const isNumber = (value: unknown): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
+const isNumber = (value: unknown): value is number | bigint | WrittenNumber =>
+  typeof value === 'number' || typeof value === 'bigint' || isWritten(value);
+
+const isFinite = (value: unknown): boolean => !isWritten(value) || Number.isFinite(writtenValue(value));
 
 function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';
@@ -193,7 +197,7 @@ function jsonKind(value: unknown): string {
 
 // Where a number was asked for, a number that does not fit is named.
 const numberText = (value: unknown) =>
-  isNumber(value) ? `number ${Number.isInteger(value) ? BigInt(value) : value}` : jsonKind(value);
+  isNumber(value) ? `number ${isWritten(value) ? writtenText(value) : value}` : jsonKind(value);
 
 function goType(type: TypeRef, field: FieldSchema | undefined): string {
   if (type.kind === 'struct') return schemaOf(type.name).goName;

@@ -48,7 +48,7 @@ test('broken JSON is refused in Go words', () => {
       text,
     );
   assert.equal(
-    message(() => parseJson('{', 'Pod')),
+    message(() => parseJson('{', { kind: 'Pod' })),
     'the object provided is unrecognized (must be of type Pod): ' +
       "couldn't get version/kind; json parse error: unexpected end of JSON input ({)",
   );
@@ -224,7 +224,11 @@ test('wrong types are refused in Kubernetes words', () => {
       'cannot unmarshal number into Go struct field OwnerReference.metadata.ownerReferences.uid of type types.UID',
     ],
     [core('Pod'), [], 'cannot unmarshal array into Go value of type v1.Pod'],
-    [core('Pod'), { spec: { terminationGracePeriodSeconds: 2 ** 60 } }, 'cannot unmarshal number 1152921504606846976'],
+    [
+      core('Pod'),
+      { spec: { terminationGracePeriodSeconds: 2n ** 64n } },
+      'cannot unmarshal number 18446744073709551616',
+    ],
   ];
   for (const [type, value, want] of cases) {
     const got = message(() => normalize(type, value));

@@ -1,6 +1,7 @@
 // Bytes to objects and back. Every write passes here.
 import { messageOf } from '../base/assert.ts';
-import { parseWideJson } from '../base/whole-number.ts';
+import { parseExactJson, parseWideJson } from '../base/whole-number.ts';
+import { parseWrittenJson } from '../base/written-number.ts';
 import { undecodable } from './decode-fault.ts';
 import { inspectJson, jsonFault } from './json-syntax.ts';
 import { schemaOf } from './schema.ts';
@@ -36,11 +37,20 @@ export interface Parsed {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/**
- * Parses a JSON body; whole numbers past 2^53 are bigints, however long. Throws a StatusError (400) worded as Kubernetes does; with `kind`, as for a request body that
- * should be that kind.
- */
-export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
+export interface JsonOptions {
+  /** Words refusals for a request body that should be that kind. */
+  readonly kind?: string | undefined;
+  /** What whole numbers past 64 bits become: bigints, floats, or, with all that is not digits alone, a WrittenNumber. */
+  readonly numbers?: 'wide' | 'exact' | 'written';
+  /** What no float holds is such a number too, rather than refused. */
+  readonly anySize?: boolean;
+}
+
+const parsers = { wide: parseWideJson, exact: parseExactJson, written: parseWrittenJson };
+
+/** Parses a JSON body; whole numbers past 2^53 are bigints. Throws a StatusError (400) worded as Kubernetes does. */
+export function parseJson(body: Uint8Array | string, options: JsonOptions = {}): Parsed {
+  const { kind, numbers = 'wide', anySize = false } = options;
   const bytes = typeof body === 'string' ? Buffer.from(body) : asBuffer(body);
   // As in Go, what is no UTF-8 within a string becomes a replacement character.
   const text = withoutHalves(typeof body === 'string' ? body : (soundText(body) ?? bytes.toString()));
@@ -48,11 +58,12 @@ export function parseJson(body: Uint8Array | string, kind?: string): Parsed {
   if (keys < 0) throw refuse(`invalid character '${String.fromCharCode(deepest)}' exceeded max depth`, bytes, kind);
   let value: unknown;
   try {
-    value = sawLongNumber ? parseWideJson(text) : JSON.parse(text);
+    const plain = !sawLongNumber && !(sawFraction && numbers === 'written');
+    value = plain ? JSON.parse(text) : parsers[numbers](text);
   } catch (error) {
     throw refuse(jsonFault(bytes) ?? messageOf(error), bytes, kind);
   }
-  if (sawHugeNumber) refuseInfinite(text, value);
+  if (sawHugeNumber && !anySize) refuseInfinite(text);
   if (keys === keysIn(value)) return { value, duplicates: [] };
   const { duplicates, keys: paths, repeated } = inspectJson(text);
   return { value, duplicates: [...duplicates], keys: paths, repeated };
@@ -99,13 +110,10 @@ const clip = (text: string, max: number) => (text.length <= max ? text : `${text
 export class NumberTooLarge extends StatusError {
   override name = 'NumberTooLarge';
   readonly number: string;
-  /** What was parsed, with an infinite number in it. */
-  readonly value: unknown;
 
-  constructor(number: string, value: unknown) {
+  constructor(number: string) {
     super(400, 'BadRequest', cannotHold(number, 'value'));
     this.number = number;
-    this.value = value;
   }
 }
 
@@ -114,16 +122,17 @@ export const cannotHold = (number: string, what: string): string =>
   `json: cannot unmarshal number ${number} into Go ${what} of type float64`;
 
 /** Throws for the first number that is infinite as a float. */
-function refuseInfinite(text: string, parsed: unknown): void {
+function refuseInfinite(text: string): void {
   JSON.parse(text, (_, value, context?: { source?: string }) => {
-    if (value === Infinity || value === -Infinity) throw new NumberTooLarge(context?.source ?? String(value), parsed);
+    if (value === Infinity || value === -Infinity) throw new NumberTooLarge(context?.source ?? String(value));
     return undefined;
   });
 }
 
-// What countKeys saw on its way: 16 digits in a row outside strings, and a number with a positive exponent or with more
-// digits than a float has.
+// What countKeys saw on its way: 16 digits in a row outside strings, a number with a fraction or an exponent, and one with
+// a positive exponent or with more digits than a float has.
 let sawLongNumber = false;
+let sawFraction = false;
 let sawHugeNumber = false;
 // What opens the level that is too deep.
 let deepest = 0;
@@ -136,6 +145,7 @@ function countKeys(text: Uint8Array): number {
   let keys = 0;
   let depth = 0;
   sawLongNumber = false;
+  sawFraction = false;
   sawHugeNumber = false;
   for (let i = 0; i < n; i++) {
     const c = text[i]!;
@@ -156,6 +166,7 @@ function countKeys(text: Uint8Array): number {
       const digits = i + 1 - start;
       if (digits > 15) sawLongNumber = true;
       const exponent = text[i + 1] === 69 || text[i + 1] === 101;
+      if (exponent || text[i + 1] === 46) sawFraction = true;
       if (digits > floatDigits || (exponent && text[i + 2] !== 45)) sawHugeNumber = true;
     }
   }

@@ -2,6 +2,7 @@
 // The generated code only notices that something is wrong; decode-fault.ts then finds out what, and words it.
 import { BugError } from '../base/assert.ts';
 import { freeNumber, isInt64, wholeNumber } from '../base/whole-number.ts';
+import { isWritten, type WrittenNumber, writtenText, writtenValue } from '../base/written-number.ts';
 import { isCanonicalPart } from './canonical-part.ts';
 import { explainFault, findUnknown } from './decode-fault.ts';
 import type { KubeObject, Mutable } from './meta.ts';
@@ -102,6 +103,7 @@ const lib = {
   },
   double(x: unknown): unknown {
     if (typeof x === 'number') return x;
+    if (isWritten(x)) return finite(x);
     if (typeof x !== 'bigint') throw fault;
     return Number(x);
   },
@@ -120,6 +122,7 @@ const lib = {
   Quantity(x: unknown): unknown {
     if (typeof x === 'string') return parseQuantity(x.trim()).toString();
     if (typeof x === 'number' || typeof x === 'bigint') return parseQuantity(x).toString();
+    if (isWritten(x)) return parseQuantity(writtenText(x)).toString();
     throw fault;
   },
   IntOrString(x: unknown): unknown {
@@ -173,8 +176,15 @@ function setKey(out: Record<string, unknown>, key: string, value: unknown): void
   } else out[key] = value;
 }
 
+function finite(x: WrittenNumber): number {
+  const value = writtenValue(x);
+  if (!Number.isFinite(value)) throw fault;
+  return value;
+}
+
 // Free JSON keeps its order and its nulls.
 function copyAny(x: unknown): unknown {
+  if (isWritten(x)) return finite(x);
   if (typeof x !== 'object' || x === null) return typeof x === 'bigint' ? freeNumber(x) : x;
   if (Array.isArray(x)) return x.map(copyAny);
   const out: Record<string, unknown> = {};

@@ -1,4 +1,4 @@
-import { type Parsed, parseJson, parseYaml, unrecognized } from '../api/decode.ts';
+import { type JsonOptions, type Parsed, parseJson, parseYaml, unrecognized } from '../api/decode.ts';
 import { jsonKind } from '../api/patch/plain.ts';
 import { decodeProtobuf } from '../api/protobuf.ts';
 import { badRequest, unsupportedMediaType } from '../api/status.ts';
@@ -24,16 +24,24 @@ function decodeAs(body: Uint8Array, kind: string | undefined, typeName: string |
 const startsAsProtobuf = (body: Uint8Array) =>
   body[0] === 0x6b && body[1] === 0x38 && body[2] === 0x73 && body[3] === 0;
 
-/** Parses by content type; JSON when none is given. Throws 400 and 415; with `kind`, worded for a body of that kind; `typeName`: of protobuf that does not say. */
+export interface DecodeOptions extends JsonOptions {
+  /** Of protobuf that does not say. */
+  readonly typeName?: string;
+}
+
+/** For what a built-in type is made of. */
+export const asWritten = { numbers: 'written', anySize: true } as const;
+
+/** Parses by content type; JSON when none is given. Throws 400 and 415. */
 export function decodeYamlOrJson(
   body: Uint8Array,
   contentType: string | undefined,
-  kind?: string,
-  typeName?: string,
+  options: DecodeOptions = {},
 ): DecodedBody {
+  const { kind, typeName } = options;
   switch (contentType ? mediaTypeOf(contentType) : 'application/json') {
     case 'application/json':
-      return parseJson(body, kind);
+      return parseJson(body, options);
     case 'application/yaml':
       return parseYaml(body, kind);
     case 'application/vnd.kubernetes.protobuf':

@@ -9,7 +9,7 @@ import { badRequest, invalid, StatusError } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
 import type { CustomForm } from '../api/structural/custom-form.ts';
 import { quote } from '../base/quote.ts';
-import { type DecodedBody, decodeYamlOrJson, noTypeMeta } from './body-format.ts';
+import { asWritten, type DecodedBody, decodeYamlOrJson, noTypeMeta } from './body-format.ts';
 import { groupVersionOf, otherKind, plainVersion, unreadableKind } from './body-kind.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -66,9 +66,9 @@ function objectIn(decoded: DecodedBody, kind: string, body: Uint8Array): object 
   return value as object;
 }
 
-/** A body that should be an object of the kind, as it came. Throws 400 and 415. */
+/** A body that should be an object of the built-in kind, with numbers as they are written. Throws 400 and 415. */
 export function decodeWhole(kind: string, body: Uint8Array, contentType: string | undefined): DecodedBody {
-  const decoded = decodeYamlOrJson(body, contentType, kind);
+  const decoded = decodeYamlOrJson(body, contentType, { kind, ...asWritten });
   return { ...decoded, value: objectIn(decoded, kind, body) };
 }
 
@@ -86,22 +86,9 @@ function requireTypeMeta(target: Target, value: unknown, body: Uint8Array): void
 
 function decodeFor(target: Target, body: Uint8Array, contentType: string | undefined): DecodedBody {
   try {
-    return decodeYamlOrJson(body, contentType, target.kind);
+    return decodeYamlOrJson(body, contentType, { kind: target.kind, ...(target.custom ? {} : asWritten) });
   } catch (error) {
-    if (!(error instanceof NumberTooLarge)) throw error;
-    checkKind(target, error.value);
-    // Where the field takes no float, Go names the field.
-    if (!target.custom) sayingNumber(error, () => normalize(target.typeName, error.value));
-    throw cannotBeHandled(target, error.message);
-  }
-}
-
-function sayingNumber({ number }: NumberTooLarge, decode: () => void): void {
-  try {
-    decode();
-  } catch (error) {
-    if (!(error instanceof StatusError)) throw error;
-    throw badRequest(error.message.replace(/number -?Infinity/, `number ${number}`));
+    throw error instanceof NumberTooLarge ? cannotBeHandled(target, error.message) : error;
   }
 }
 

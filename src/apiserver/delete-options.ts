@@ -1,8 +1,8 @@
 // What is asked of a delete: in its body, or else in its query.
-import { NumberTooLarge, normalize } from '../api/decode.ts';
+import { normalize } from '../api/decode.ts';
 import { textOf } from '../api/patch/plain.ts';
 import { badRequest, invalid, StatusError } from '../api/status.ts';
-import { decodeYamlOrJson, noTypeMeta } from './body-format.ts';
+import { asWritten, decodeYamlOrJson, noTypeMeta } from './body-format.ts';
 import { notRegistered, unreadableKind } from './body-kind.ts';
 import { dryRunFaults } from './options.ts';
 import { queryInteger } from './query-value.ts';
@@ -38,14 +38,11 @@ const yamlPrefix = /^error decoding YAML: error converting YAML to JSON: /;
 
 function decodeOptions(body: Uint8Array, contentType: string | undefined) {
   try {
-    return decodeYamlOrJson(body, contentType, undefined, typeName);
+    return decodeYamlOrJson(body, contentType, { typeName, ...asWritten });
   } catch (error) {
     if (error instanceof StatusError && yamlPrefix.test(error.message))
       throw badRequest(error.message.replace(yamlPrefix, ''));
-    if (!(error instanceof NumberTooLarge)) throw error;
-    // The only number there is.
-    const where = 'struct field DeleteOptions.gracePeriodSeconds of type int64';
-    throw badRequest(`json: cannot unmarshal number ${error.number} into Go ${where}`);
+    throw error;
   }
 }
 

@@ -14,12 +14,14 @@ import type { Resource } from '../api/resource.ts';
 import { badRequest, invalid, StatusError, unsupportedMediaType } from '../api/status.ts';
 import type { Strategy } from '../api/strategy.ts';
 import { own } from '../base/own.ts';
+import { writtenJson } from '../base/written-number.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
 import { inVersion } from './registry/managers.ts';
 import type { WriteContext } from './registry/registry.ts';
 import { checkName, nameless } from './registry/update.ts';
 import { strategicFault } from './strategic-fault.ts';
+import { cutNumbers, hasLarge } from './strategic-number.ts';
 
 export type PatchKind = 'json' | 'merge' | 'strategic';
 
@@ -122,7 +124,7 @@ export function patchTransform(
   let patch: ReturnType<typeof patchOf> | undefined;
   return (current: KubeObject | undefined) => {
     if (!patch) {
-      const { value, ...given } = parsePatch(body, kind);
+      const { value, ...given } = parsePatch(body, kind, !resource.custom);
       patch =
         kind === 'json'
           ? patchOf(
@@ -152,11 +154,11 @@ function operationFaults(patch: unknown, given: Omit<Parsed, 'value'>): string[]
   return strictErrors({ ...given, unknown }).map(error => `json patch ${error}`);
 }
 
-/** Throws 400 for what is no JSON, worded for the kind of patch. */
-export function parsePatch(body: Uint8Array, kind: PatchKind) {
+/** Throws 400 for what is no JSON, worded for the kind of patch; `written`: of a built-in kind. */
+export function parsePatch(body: Uint8Array, kind: PatchKind, written = false) {
   const saying = kind === 'strategic' ? '' : 'error decoding patch: ';
   try {
-    return parseJson(body);
+    return parseJson(body, { numbers: kind === 'strategic' ? 'exact' : written ? 'written' : 'wide' });
   } catch (error) {
     if (error instanceof NumberTooLarge)
       throw badRequest(saying + cannotHold(error.number, kind === 'json' ? 'struct field jsonPatchOp.value' : 'value'));
@@ -190,7 +192,7 @@ export function patchOf(
 ) {
   return (current: KubeObject | undefined): Mutable<KubeObject> => {
     const patched = patchedBy(kind, resource.typeName, current, patch);
-    const refuse = refusalOf(kind, patch, patched);
+    const refuse = refusalOf(kind, resource.typeName, patch, patched);
     const target = targetOf(resource);
     const name = current?.metadata.name ?? '';
     const kept = keepKind(patched, { target, patch: kind, subresource, name, refuse });
@@ -206,14 +208,21 @@ const specOf = (object: KubeObject | undefined) => (object as { readonly spec?: 
 /** Throws 400 and 422 for a patch that does not fit. */
 export function patchedBy(kind: PatchKind, typeName: string, base: unknown, patch: unknown): unknown {
   if (kind === 'json') return applyJsonPatch(base, patch);
-  return kind === 'merge' ? applyMergePatch(base, patch) : applyStrategicMergePatch(typeName, base, patch);
+  if (kind === 'merge') return applyMergePatch(base, patch);
+  const merged = applyStrategicMergePatch(typeName, base, patch);
+  return hasLarge(patch) ? cutNumbers({ kind: 'struct', name: typeName }, merged) : merged;
 }
 
 /** What a patch makes of an object is invalid rather than a bad request, and quoted; of a strategic one, the patch. */
-export function refusalOf(kind: PatchKind, patch: unknown, patched: unknown): (why: string) => StatusError {
+export function refusalOf(
+  kind: PatchKind,
+  typeName: string,
+  patch: unknown,
+  patched: unknown,
+): (why: string) => StatusError {
   return why => {
-    const quoted = JSON.stringify(kind === 'strategic' ? goText(patch) : JSON.stringify(inOrder(patched)));
-    const message = `Invalid value: ${quoted}: ${kind === 'strategic' ? strategicFault(why, patch) : why}`;
+    const quoted = JSON.stringify(kind === 'strategic' ? goText(patch) : writtenJson(inOrder(patched)));
+    const message = `Invalid value: ${quoted}: ${kind === 'strategic' ? strategicFault(why, patch, typeName) : why}`;
     return invalid({ group: '', resource: '' }, '', [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
   };
 }

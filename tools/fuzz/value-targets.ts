@@ -35,7 +35,7 @@ const json: Target = {
     note(bytes.toString('base64'));
     within(limitMs, 'reading JSON', () =>
       allow([StatusError], () => {
-        const { value } = parseJson(bytes, 'Pod');
+        const { value } = parseJson(bytes, { kind: 'Pod' });
         if (value && typeof value === 'object') normalize(typeName, value as never, { unknown: [] });
       }),
     );

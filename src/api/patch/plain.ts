@@ -1,4 +1,5 @@
 // Plain JSON values: what the patches share.
+import { isWritten, writtenValue } from '../../base/written-number.ts';
 
 export type Plain = Record<string, unknown>;
 
@@ -35,6 +36,8 @@ export function equalJson(a: unknown, b: unknown): boolean {
 
 // What came as a float may come again as a whole number.
 const sameNumber = (a: unknown, b: unknown): boolean =>
+  (isWritten(a) && equalJson(writtenValue(a), b)) ||
+  (isWritten(b) && equalJson(a, writtenValue(b))) ||
   (typeof a === 'bigint' && typeof b === 'number' && Number.isInteger(b) && BigInt(b) === a) ||
   (typeof a === 'number' && typeof b === 'bigint' && Number.isInteger(a) && BigInt(a) === b);
 
@@ -44,6 +47,6 @@ export const textOf = (value: unknown): string => (typeof value === 'string' ? v
 export function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   if (value === null) return 'null';
-  if (typeof value === 'bigint') return 'number';
+  if (typeof value === 'bigint' || isWritten(value)) return 'number';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }

@@ -115,7 +115,7 @@ function patchedScale(call: Call, now: Scale, { value, ...given }: DecodedBody):
   const kind = patchKindOf(call.contentType, !call.resource.custom);
   const made = patchedBy(kind, target.typeName, now, value);
   const duplicates = kind === 'json' ? [] : given.duplicates;
-  const refuse = refusalOf(kind, value, made);
+  const refuse = refusalOf(kind, target.typeName, value, made);
   const kept = keepKind(made, { target, patch: kind, subresource: 'scale', name: call.key.name, refuse });
   const options = { ...draftOptions(call), refuse };
   return draftFrom(target, undefined, kept, options, { duplicates }) as unknown as Mutable<Scale>;

@@ -49,7 +49,7 @@ function runCall(request: ResourceRequest, resource: Resource, registry: Registr
       const decoded = apply
         ? decodeYamlOrJson(body, 'application/yaml')
         : info.verb === 'patch'
-          ? parsePatch(body, patchKindOf(contentType, !resource.custom))
+          ? parsePatch(body, patchKindOf(contentType, !resource.custom), true)
           : decodeWhole(resource.subresources.get(info.subresource)?.kind ?? resource.kind, body, contentType);
       request.audited?.sent(() =>
         info.verb === 'patch' ? decoded.value : inFull(request, decoded.value as KubeObject),
