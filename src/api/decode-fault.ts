@@ -164,7 +164,7 @@ function fits(scalar: string, value: unknown): boolean {
     case 'int64':
       return Number.isSafeInteger(value) || (typeof value === 'bigint' && isInt64(value));
     case 'double':
-      return isNumber(value) && isFinite(value);
+      return isNumber(value) && isFiniteNumber(value);
     case 'IntOrString':
       return typeof value === 'string' || (typeof value === 'number' && (value | 0) === value);
     case 'Quantity':
@@ -187,7 +187,7 @@ function fits(scalar: string, value: unknown): boolean {
 const isNumber = (value: unknown): value is number | bigint | WrittenNumber =>
   typeof value === 'number' || typeof value === 'bigint' || isWritten(value);
 
-const isFinite = (value: unknown): boolean => !isWritten(value) || Number.isFinite(writtenValue(value));
+const isFiniteNumber = (value: unknown): boolean => !isWritten(value) || Number.isFinite(writtenValue(value));
 
 function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';

@@ -1,4 +1,4 @@
-// Numbers in the fields of built-in kinds as apimachinery 0.36.2 decodes and merges them; recorded by
+// Numbers in the fields of built-in kinds, and orders of lists, as apimachinery 0.36.2 decodes and merges them; recorded by
 // test/interop/decode, which both its decoders agree in.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

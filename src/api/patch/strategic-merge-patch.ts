@@ -4,7 +4,7 @@ import { own } from '../../base/own.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from '../schema.ts';
 import { badRequest } from '../status.ts';
 import { orderBySetElementOrder, orderMerged } from './element-order.ts';
-import { goText } from './go-text.ts';
+import { asString, goText, goType } from './go-text.ts';
 import { equalJson, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 const patchDirective = '$patch';
@@ -35,11 +35,14 @@ interface FieldRule {
 
 const noRule: FieldRule = { type: undefined, merges: false, replaces: false, mergeKey: undefined };
 
+/** Throws for a field the type does not have. */
 function ruleOf(type: TypeRef | undefined, key: string): FieldRule {
   if (type?.kind === 'map') return { ...noRule, type: type.value };
+  if (type?.kind === 'scalar') throw noField(type.scalar, key);
   if (type?.kind !== 'struct') return noRule;
-  const field: FieldSchema | undefined = schemaOf(type.name).byName.get(key);
-  if (!field) return noRule;
+  const { byName, shortName } = schemaOf(type.name);
+  const field: FieldSchema | undefined = byName.get(key);
+  if (!field) throw noField(shortName, key);
   return {
     type: field.type,
     merges: field.patchStrategies.includes('merge'),
@@ -48,6 +51,9 @@ function ruleOf(type: TypeRef | undefined, key: string): FieldRule {
   };
 }
 
+const noField = (struct: string, key: string) =>
+  unexpected(`unable to find api field in struct ${struct} for the json field ${JSON.stringify(key)}`);
+
 const itemType = (type: TypeRef | undefined) => (type?.kind === 'list' ? type.item : undefined);
 
 function mergeMap(type: TypeRef | undefined, original: Plain, patch: Plain): Plain {
@@ -55,25 +61,27 @@ function mergeMap(type: TypeRef | undefined, original: Plain, patch: Plain): Pla
   if (directive !== undefined) {
     if (directive === 'replace') return asIs(patch) as Plain;
     if (directive === 'delete') return {};
-    throw unexpected(`unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
+    throw unexpected(`unknown patch type: ${asString(directive)} in map: ${goText(patch)}`);
   }
   const out: Plain = { ...original };
   retainKeys(out, patch);
   const done = mergeOrderedLists(type, out, patch);
   for (const key of Object.keys(patch)) {
     if (key === patchDirective || key === retainKeysDirective || key.startsWith(orderPrefix) || done.has(key)) continue;
-    if (key.startsWith(deletePrefix)) deletePrimitives(out, key.slice(deletePrefix.length), patch[key]);
-    else mergeField(ruleOf(type, key), out, key, patch[key]);
+    if (key.startsWith(deletePrefix)) deletePrimitives(type, out, key.slice(deletePrefix.length), patch[key]);
+    else mergeField(type, out, key, patch[key]);
   }
   return out;
 }
 
-function mergeField(rule: FieldRule, out: Plain, key: string, value: unknown): void {
+function mergeField(type: TypeRef | undefined, out: Plain, key: string, value: unknown): void {
   if (value === null || value === undefined) {
     delete out[key];
     return;
   }
   const before = own(out, key);
+  const merging = (isPlain(before) && isPlain(value)) || (Array.isArray(before) && Array.isArray(value));
+  const rule = merging ? ruleOf(type, key) : noRule;
   if (isPlain(before) && isPlain(value)) {
     setKey(out, key, rule.replaces ? asIs(value) : mergeMap(rule.type, before, value));
   } else if (Array.isArray(before) && Array.isArray(value) && rule.merges) {
@@ -117,11 +125,12 @@ function retainKeys(out: Plain, patch: Plain): void {
   for (const key of Object.keys(out)) if (!retained.has(key)) delete out[key];
 }
 
-function deletePrimitives(out: Plain, key: string, values: unknown): void {
-  if (!Array.isArray(values)) throw badRequest('invalid patch format of primitive list');
+function deletePrimitives(type: TypeRef | undefined, out: Plain, key: string, values: unknown): void {
   const before = own(out, key);
   if (before === undefined || before === null) return;
-  if (!Array.isArray(before)) throw badRequest('invalid patch format of primitive list');
+  ruleOf(type, key);
+  if (!Array.isArray(values) || !Array.isArray(before)) throw badRequest('invalid patch format of primitive list');
+  checkAlike(before, values);
   setKey(
     out,
     key,
@@ -135,25 +144,23 @@ function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain):
   for (const directive of Object.keys(patch)) {
     if (!directive.startsWith(orderPrefix)) continue;
     const key = directive.slice(orderPrefix.length);
-    const order = patch[directive];
+    const order = listOf(patch[directive]);
+    const before = Object.hasOwn(out, key) ? listOf(out[key]) : undefined;
+    const added = Object.hasOwn(patch, key) ? listOf(patch[key]) : undefined;
     const rule = ruleOf(type, key);
-    const [before, added] = [own(out, key), own(patch, key)];
-    if (!Array.isArray(order) || (added !== undefined && added !== null && !Array.isArray(added)))
-      throw badRequest('invalid patch format of setElementOrder list');
-    if (added === null) continue;
     const removed = own(patch, deletePrefix + key);
     if (removed !== undefined) {
-      deletePrimitives(out, key, removed);
+      deletePrimitives(type, out, key, removed);
       done.add(deletePrefix + key);
     }
-    if (!Array.isArray(before) && !Array.isArray(added)) continue;
-    const live = Array.isArray(before) ? before : [];
+    if (!before && !added) continue;
+    const live = before ?? [];
     if (live.length + (added?.length ?? 0) === 0) throw unexpected('no elements in any of the given slices');
     const kept = (own(out, key) as unknown[] | undefined | null) ?? [];
     checkOrder(rule, added ?? [], order);
-    const merged = !Array.isArray(added)
+    const merged = !added
       ? kept
-      : Array.isArray(before)
+      : before
         ? mergeList(rule, kept, added)
         : (adopt(added) as unknown[]).filter(item => !(Array.isArray(removed) && removed.includes(item)));
     setKey(out, key, orderBySetElementOrder(merged, order, live, rule.mergeKey));
@@ -162,10 +169,20 @@ function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain):
   return done;
 }
 
+function listOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  const kind = value === null || value === undefined ? '%!s(<nil>)' : goType(value);
+  throw unexpected(`expected a []interface {}, but received a ${kind}`);
+}
+
 // Every item of the patch must be in the stated order, in that order.
 function checkOrder(rule: FieldRule, added: readonly unknown[], order: readonly unknown[]): void {
   const idOf = (item: unknown) => (rule.mergeKey && isPlain(item) ? item[rule.mergeKey] : item);
   const present = rule.mergeKey ? added.filter(item => !(isPlain(item) && item[patchDirective] === 'delete')) : added;
+  if (rule.mergeKey)
+    for (const item of added)
+      if (!isPlain(item)) throw unexpected(`expected a map[string]interface {}, but received a ${goType(item)}`);
+  if (rule.mergeKey && order.some(item => !isPlain(item))) throw unexpected('value for key 0 is not a map');
   if (rule.mergeKey) for (const item of present) if (!hasDirective(item)) mergeKeyOf(item, rule.mergeKey);
   let next = 0;
   for (const named of order) {
@@ -180,7 +197,8 @@ function checkOrder(rule: FieldRule, added: readonly unknown[], order: readonly 
 }
 
 function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonly unknown[]): unknown[] {
-  if (![...original, ...patch].some(isPlain)) {
+  checkAlike(original, patch);
+  if (!isPlain(original[0] ?? patch[0])) {
     const merged = [...new Set([...original, ...patch])];
     return orderMerged(merged, patch, original, undefined);
   }
@@ -202,6 +220,12 @@ function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonl
   return orderMerged(merged, rest, kept, mergeKey);
 }
 
+function checkAlike(original: readonly unknown[], patch: readonly unknown[]): void {
+  const [first, ...others] = [...original, ...patch].map(goType);
+  if (others.some(kind => kind !== first))
+    throw unexpected(`list element types are not identical: ${goText([original, patch])}`);
+}
+
 function mergeKeyOf(item: unknown, mergeKey: string): unknown {
   const id = isPlain(item) ? own(item, mergeKey) : undefined;
   if (id === undefined) throw unexpected(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
@@ -221,7 +245,7 @@ function applyItemDirectives(original: readonly unknown[], patch: readonly unkno
       kept = kept.filter(k => !(isPlain(k) && equalJson(k[mergeKey], id)));
     } else if (directive === 'replace') replaced = true;
     else if (directive === 'merge') throw unexpected('merging lists cannot yet be specified in the patch');
-    else throw unexpected(`unknown patch type: ${goText(directive)} in map: ${goText(item)}`);
+    else throw unexpected(`unknown patch type: ${asString(directive)} in map: ${goText(item)}`);
   }
   return { kept, rest, replaced };
 }

@@ -1,5 +1,5 @@
 // Writes down what Kubernetes' own decoders make of bodies and strategic merge patches:
-// `go run . ../../../src/apiserver/testdata/numbers.jsonl`. A line is
+// `go run . ../../../src/apiserver/testdata/numbers.jsonl`, or `element-orders.jsonl`. A line is
 // ["decode", kind, body, [strict], [lenient]] or ["patch", kind, original, patch, [answer]], all texts; an answer is
 // ["", object] or [complaint]. A new case is a line without answers.
 package main
@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log"
 	"os"
 
@@ -43,7 +44,12 @@ func decode(kind schema.GroupVersionKind, body string, strict bool) answer {
 }
 
 // patch does what the API server does: merges as maps, and makes an object of the result.
-func patch(kind schema.GroupVersionKind, original, patch string) answer {
+func patch(kind schema.GroupVersionKind, original, patch string) (given answer) {
+	defer func() {
+		if why := recover(); why != nil {
+			given = answer{fmt.Sprintf("panic: %v", why)}
+		}
+	}()
 	object, err := scheme.Scheme.New(kind)
 	if err != nil {
 		return said(nil, err)
