@@ -131,6 +131,27 @@ describe('namespace-controller', () => {
     assert.equal(t.client.object(coreV1.configmaps, 'a/x'), undefined);
   });
 
+  it('goes on as soon as the last pod has ended', async () => {
+    const pod = (name: string, namespace = 'a') => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace },
+      spec: { nodeName: 'n', terminationGracePeriodSeconds: 30 },
+    });
+    await using t = await setUp([doomed, pod('p'), pod('q'), pod('r', 'b'), configMap('x')]);
+    await t.client.delete(coreV1.namespaces, { name: 'a' });
+    await t.clock.advance(3000);
+    t.client.clearActions();
+    t.client.remove(coreV1.pods, 'b/r');
+    t.client.remove(coreV1.pods, 'a/p');
+    await t.clock.advance(0);
+    assert.deepEqual(t.client.writes(), [], 'one is left');
+    t.client.remove(coreV1.pods, 'a/q');
+    await t.clock.advance(0);
+    assert.equal(t.client.object(coreV1.configmaps, 'a/x'), undefined);
+    assert.equal(t.client.object(coreV1.namespaces, 'a'), undefined);
+  });
+
   it('tells of finalizers and failures', async () => {
     await using t = await setUp([doomed, configMap('x', { finalizers: ['e.com/f'] })]);
     t.client.failNext('deletecollection', coreV1.secrets, internalError('broken'));

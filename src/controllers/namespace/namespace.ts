@@ -3,7 +3,7 @@ import { cloneDeep, type Draft, formatTime, parseTime } from '../../api/meta.ts'
 import { coreV1 } from '../../api/refs.ts';
 import { semanticEqual } from '../../api/rule/record.ts';
 import { isNotFound } from '../../api/status.ts';
-import type { Namespace } from '../../api/type/core-v1.ts';
+import type { Namespace, Pod } from '../../api/type/core-v1.ts';
 import type { Controller, ControllerContext, Result } from '../../engine/controller.ts';
 import { type ContentResult, deleteContent } from './delete-content.ts';
 import { discoverDeletable } from './discover.ts';
@@ -30,6 +30,16 @@ export function namespaceController(options: NamespaceControllerOptions = {}): C
         keys: (n: Namespace, old: Namespace | undefined, _context, deleted) =>
           n.metadata.deletionTimestamp && !deleted && !semanticEqual(markOf(n), old && markOf(old))
             ? [n.metadata.name]
+            : [],
+      },
+      {
+        resource: coreV1.pods,
+        // The rest goes as soon as the last pod has ended, not when its grace period would be over.
+        keys: ({ metadata: { namespace = '' } }: Pod, _old, { lister }, deleted) =>
+          deleted &&
+          lister(coreV1.namespaces).get(namespace)?.metadata.deletionTimestamp &&
+          lister(coreV1.pods).list(namespace).length === 0
+            ? [namespace]
             : [],
       },
     ],
