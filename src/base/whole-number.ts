@@ -45,6 +45,9 @@ export function nearNumber(value: WholeNumber | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
+/** Below 0 when `a` is smaller, above when it is larger. */
+export const compareWhole = (a: WholeNumber, b: WholeNumber): number => (a < b ? -1 : a > b ? 1 : 0);
+
 /** The largest, and 0 at least. */
 export function largest(values: readonly WholeNumber[]): WholeNumber {
   let found: WholeNumber = 0;

@@ -73,7 +73,7 @@ test('[sig-apps] Deployment RollingUpdateDeployment should delete old pods and c
       namespace: ns,
       name: 'old',
       labels: { name: 'pod' },
-      annotations: { 'deployment.kubernetes.io/revision': '3546342' },
+      annotations: { 'deployment.kubernetes.io/revision': '3546343826724305832' },
     },
     spec: selecting({ name: 'pod' }, { replicas: 1 }),
   });
@@ -89,7 +89,7 @@ test('[sig-apps] Deployment RollingUpdateDeployment should delete old pods and c
   assert.equal(old.metadata.ownerReferences[0].name, 'd');
   assert.equal(
     (await get(appsV1.deployments, ns, 'd')).metadata.annotations['deployment.kubernetes.io/revision'],
-    '3546343',
+    '3546343826724305833',
   );
 });
 

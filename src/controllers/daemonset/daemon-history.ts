@@ -5,6 +5,7 @@ import { appsV1, coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists } from '../../api/status.ts';
 import type { ControllerRevision, DaemonSet } from '../../api/type/apps-v1.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
+import type { WholeNumber } from '../../base/whole-number.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { controllerRef } from '../../engine/controller-ref.ts';
 import { claimRevisions, deleteRevisions, renumber } from '../history/history.ts';
@@ -49,7 +50,7 @@ function labelled(context: ControllerContext, r: ControllerRevision): Promise<Co
   return context.client.update(appsV1.controllerrevisions, draft as Draft<ControllerRevision>);
 }
 
-async function create(context: ControllerContext, ds: DaemonSet, revision: number): Promise<ControllerRevision> {
+async function create(context: ControllerContext, ds: DaemonSet, revision: WholeNumber): Promise<ControllerRevision> {
   const draft = newRevision({
     owner: ds,
     ownerReference: controllerRef(ds, appsV1.daemonsets),

@@ -4,6 +4,7 @@ import { appsV1, coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/status.ts';
 import type { Deployment, DeploymentStatus, ReplicaSet } from '../../api/type/apps-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import type { WholeNumber } from '../../base/whole-number.ts';
 import { referenceTo } from '../../client/event-recorder.ts';
 import type { ControllerContext, Result } from '../../engine/controller.ts';
 import { controllerRef, isControlledBy } from '../../engine/controller-ref.ts';
@@ -26,8 +27,8 @@ import { equalTemplates, type Split, sizeOf, splitSets } from './kernel/replica-
 import {
   currentAnnotations,
   expendable,
-  maxRevision,
   newReplicaSet,
+  nextRevision,
   revisionAnnotation,
   scaleAnnotations,
 } from './kernel/revision.ts';
@@ -115,7 +116,7 @@ export class Round {
    */
   async split(create: boolean): Promise<Split> {
     const { current, old } = this.#split();
-    const revision = maxRevision(old) + 1;
+    const revision = nextRevision(old);
     if (current) await this.#syncCurrent(current, revision);
     else if (create) await this.#create(old, revision);
     return this.#split();
@@ -125,7 +126,7 @@ export class Round {
     return splitSets(this.#d, this.#sets);
   }
 
-  async #syncCurrent(current: ReplicaSet, revision: number): Promise<void> {
+  async #syncCurrent(current: ReplicaSet, revision: WholeNumber): Promise<void> {
     const annotations = currentAnnotations(this.#d, current, revision);
     const minReadySeconds = this.#d.spec.minReadySeconds ?? 0;
     const had = current.metadata.annotations ?? {};
@@ -139,7 +140,7 @@ export class Round {
     this.#setStatus({ conditions: withProgress(this.#d, 'True', 'FoundNewReplicaSet', message, this.#nowMs) });
   }
 
-  async #create(old: readonly ReplicaSet[], revision: number): Promise<void> {
+  async #create(old: readonly ReplicaSet[], revision: WholeNumber): Promise<void> {
     const draft = newReplicaSet(this.#d, controllerRef(this.#d, appsV1.deployments), revision);
     const name = draft.metadata!.name!;
     const total = old.reduce((n, rs) => n + sizeOf(rs), 0);

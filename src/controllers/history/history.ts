@@ -5,6 +5,7 @@ import type { ResourceRef } from '../../api/ref.ts';
 import { appsV1 } from '../../api/refs.ts';
 import { isNotFound } from '../../api/status.ts';
 import type { ControllerRevision } from '../../api/type/apps-v1.ts';
+import type { WholeNumber } from '../../base/whole-number.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { claimObjects } from '../../engine/controller-ref.ts';
 import { ownedOrOrphan } from '../pod-owner.ts';
@@ -31,7 +32,7 @@ export async function claimRevisions<O extends KubeObject>(
 export async function renumber(
   context: ControllerContext,
   revision: ControllerRevision,
-  number: number,
+  number: WholeNumber,
 ): Promise<ControllerRevision> {
   if (revision.revision === number) return revision;
   const draft = { ...cloneDeep(revision), revision: number } as Draft<ControllerRevision>;

@@ -3,6 +3,7 @@ import { appsV1 } from '../../api/refs.ts';
 import { isAlreadyExists } from '../../api/status.ts';
 import type { ControllerRevision, StatefulSet } from '../../api/type/apps-v1.ts';
 import type { Pod, PodTemplateSpec } from '../../api/type/core-v1.ts';
+import type { WholeNumber } from '../../base/whole-number.ts';
 import type { ControllerContext } from '../../engine/controller.ts';
 import { controllerRef } from '../../engine/controller-ref.ts';
 import { claimRevisions, deleteRevisions, renumber } from '../history/history.ts';
@@ -45,7 +46,7 @@ async function updateRevision(
 async function create(
   context: ControllerContext,
   set: StatefulSet,
-  revision: number,
+  revision: WholeNumber,
   from: number,
 ): Promise<Pick<SetHistory, 'update' | 'collisionCount'>> {
   for (let collisionCount = from; ; collisionCount++) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Deployment, ReplicaSet } from '../../../api/type/apps-v1.ts';
 import { equalTemplates, splitSets } from './replica-sets.ts';
-import { currentAnnotations, expendable, lastRevision, maxRevision, revisionOf } from './revision.ts';
+import { currentAnnotations, expendable, lastRevision, maxRevision, nextRevision, revisionOf } from './revision.ts';
 
 const revision = 'deployment.kubernetes.io/revision';
 const history = 'deployment.kubernetes.io/revision-history';
@@ -28,6 +28,25 @@ describe('revisions', () => {
     assert.equal(maxRevision(sets), 5);
     assert.equal(lastRevision(sets), 2);
     assert.equal(lastRevision([]), 0);
+  });
+
+  it('are exact to 64 bits, and what is beyond is no number', () => {
+    const [large, larger] = ['3546343826724305832', '3546343826724305833'];
+    const sets = [
+      set('a', { [revision]: large }),
+      set('b', { [revision]: larger }),
+      set('c', { [revision]: `1${large}` }),
+    ];
+    assert.deepEqual(sets.map(revisionOf), [BigInt(large), BigInt(larger), undefined]);
+    assert.equal(lastRevision(sets), BigInt(large));
+    assert.equal(nextRevision(sets), 3546343826724305834n);
+    assert.equal(nextRevision([]), 1);
+    assert.deepEqual(
+      expendable(deployment({}, { revisionHistoryLimit: 1 }), [sets[1]!, sets[0]!]).map(rs => rs.metadata.name),
+      ['a'],
+    );
+    const once = currentAnnotations(deployment(), sets[0]!, nextRevision(sets));
+    assert.deepEqual(once, { [revision]: '3546343826724305834', [history]: large });
   });
 
   it('move what was the revision into the history, when the ReplicaSet comes back', () => {

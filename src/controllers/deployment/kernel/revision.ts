@@ -2,6 +2,7 @@
 import { cloneDeep, type Draft } from '../../../api/meta.ts';
 import type { Deployment, ReplicaSet } from '../../../api/type/apps-v1.ts';
 import type { LabelSelector, OwnerReference } from '../../../api/type/meta-v1.ts';
+import { compareWhole, isInt64, largest, type WholeNumber, wholeNumber } from '../../../base/whole-number.ts';
 import { hashOf } from '../../kernel/hash.ts';
 import { maxSurge, wantedReplicas } from './amount.ts';
 import { byAge, hashLabel, isScaledUp } from './replica-sets.ts';
@@ -26,10 +27,8 @@ const notCopied = new Set([
 type Annotations = Readonly<Record<string, string>>;
 
 /** The revision to go back to, 0 for the one before; undefined when nobody asks for it. */
-export function rollbackRevision(d: Deployment): number | undefined {
-  const text = d.metadata.annotations?.[rollbackAnnotation];
-  return text !== undefined && /^-?[0-9]+$/.test(text) ? Number(text) : undefined;
-}
+export const rollbackRevision = (d: Deployment): WholeNumber | undefined =>
+  parseInt64(d.metadata.annotations?.[rollbackAnnotation] ?? '');
 
 /** The annotations of the ReplicaSet gone back to, but for those that say something of one object only. */
 export function rolledBackAnnotations(d: Deployment, target: ReplicaSet): Record<string, string> {
@@ -40,17 +39,25 @@ export function rolledBackAnnotations(d: Deployment, target: ReplicaSet): Record
 }
 
 /** 0 when there is none; undefined when it is no number. */
-export function revisionOf(object: { metadata: { annotations?: Annotations } }): number | undefined {
+export function revisionOf(object: { metadata: { annotations?: Annotations } }): WholeNumber | undefined {
   const text = object.metadata.annotations?.[revisionAnnotation];
-  if (!text) return 0;
-  return /^-?[0-9]+$/.test(text) ? Number(text) : undefined;
+  return text ? parseInt64(text) : 0;
 }
 
-export const maxRevision = (sets: readonly ReplicaSet[]): number => Math.max(0, ...sets.map(rs => revisionOf(rs) ?? 0));
+function parseInt64(text: string): WholeNumber | undefined {
+  if (!/^-?[0-9]+$/.test(text)) return undefined;
+  const exact = BigInt(text);
+  return isInt64(exact) ? wholeNumber(exact) : undefined;
+}
+
+export const maxRevision = (sets: readonly ReplicaSet[]): WholeNumber => largest(sets.map(rs => revisionOf(rs) ?? 0));
+
+/** The one after all of these. */
+export const nextRevision = (sets: readonly ReplicaSet[]): WholeNumber => wholeNumber(BigInt(maxRevision(sets)) + 1n);
 
 /** The second highest revision: that before the current one. 0 when there is none. */
-export function lastRevision(sets: readonly ReplicaSet[]): number {
-  const revisions = sets.map(rs => revisionOf(rs) ?? 0).sort((a, b) => b - a);
+export function lastRevision(sets: readonly ReplicaSet[]): WholeNumber {
+  const revisions = sets.map(rs => revisionOf(rs) ?? 0).sort((a, b) => compareWhole(b, a));
   return revisions[1] ?? 0;
 }
 
@@ -76,7 +83,7 @@ export const scaleAnnotations = (d: Deployment): Annotations => ({
 export function currentAnnotations(
   d: Deployment,
   rs: { metadata: { annotations?: Annotations } },
-  revision: number,
+  revision: WholeNumber,
 ): Annotations {
   const next: Record<string, string> = { ...rs.metadata.annotations };
   for (const [k, v] of Object.entries(d.metadata.annotations ?? {})) if (!notCopied.has(k)) next[k] = v;
@@ -94,7 +101,7 @@ export function currentAnnotations(
 }
 
 /** The ReplicaSet for the Deployment's template. */
-export function newReplicaSet(d: Deployment, owner: OwnerReference, revision: number): Draft<ReplicaSet> {
+export function newReplicaSet(d: Deployment, owner: OwnerReference, revision: WholeNumber): Draft<ReplicaSet> {
   const { template, selector, minReadySeconds } = d.spec;
   const hash = hashOf(template, d.status?.collisionCount);
   const labels = { ...template.metadata?.labels, [hashLabel]: hash };
@@ -127,7 +134,7 @@ export function expendable(d: Deployment, old: readonly ReplicaSet[]): ReplicaSe
   const excess = alive.length - limit;
   if (excess <= 0) return [];
   return alive
-    .toSorted((a, b) => (revisionOf(a) ?? 0) - (revisionOf(b) ?? 0) || byAge(a, b))
+    .toSorted((a, b) => compareWhole(revisionOf(a) ?? 0, revisionOf(b) ?? 0) || byAge(a, b))
     .slice(0, excess)
     .filter(
       rs =>

@@ -13,7 +13,7 @@ const make = (collisionCount?: number) =>
     revision: 4,
     collisionCount,
   });
-const revision = (name: string, number: number, second = 0) =>
+const revision = (name: string, number: number | bigint, second = 0) =>
   ({ metadata: { name, creationTimestamp: `2026-01-01T00:00:0${second}Z` }, revision: number }) as ControllerRevision;
 const names = (list: readonly ControllerRevision[]) => list.map(r => r.metadata.name);
 
@@ -38,6 +38,9 @@ describe('revisions', () => {
     assert.deepEqual(names(list.sort(byRevision)), ['a', 'b', 'c', 'd']);
     assert.equal(nextNumber(list), 3);
     assert.equal(nextNumber([]), 1);
+    const [large, larger] = [revision('f', 2n ** 60n), revision('e', 2n ** 60n + 1n)];
+    assert.deepEqual(names([larger, large].sort(byRevision)), ['f', 'e']);
+    assert.equal(nextNumber([large, larger]), 2n ** 60n + 2n);
   });
 
   it('are given up from the oldest on', () => {

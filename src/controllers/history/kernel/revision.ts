@@ -4,6 +4,7 @@ import { semanticEqual } from '../../../api/rule/record.ts';
 import type { ControllerRevision } from '../../../api/type/apps-v1.ts';
 import type { PodTemplateSpec } from '../../../api/type/core-v1.ts';
 import type { OwnerReference } from '../../../api/type/meta-v1.ts';
+import { compareWhole, largest, type WholeNumber, wholeNumber } from '../../../base/whole-number.ts';
 import { hashOf, stableText } from '../../kernel/hash.ts';
 
 /** The label by which pods, and a DaemonSet's revisions, carry their revision. */
@@ -26,7 +27,7 @@ export interface RevisionInput {
   readonly template: PodTemplateSpec;
   /** Under which the hash is written. */
   readonly hashLabel: string;
-  readonly revision: number;
+  readonly revision: WholeNumber;
   readonly collisionCount: number | undefined;
 }
 
@@ -57,7 +58,7 @@ export const holdsTemplate = (revision: { data?: unknown }, template: PodTemplat
 /** Oldest first: by number, then age, then name. */
 export function byRevision(a: ControllerRevision, b: ControllerRevision): number {
   return (
-    Number(a.revision) - Number(b.revision) ||
+    compareWhole(a.revision, b.revision) ||
     compareText(a.metadata.creationTimestamp, b.metadata.creationTimestamp) ||
     compareText(a.metadata.name, b.metadata.name)
   );
@@ -65,8 +66,8 @@ export function byRevision(a: ControllerRevision, b: ControllerRevision): number
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-export const nextNumber = (revisions: readonly ControllerRevision[]): number =>
-  Math.max(0, ...revisions.map(r => Number(r.revision))) + 1;
+export const nextNumber = (revisions: readonly ControllerRevision[]): WholeNumber =>
+  wholeNumber(BigInt(largest(revisions.map(r => r.revision))) + 1n);
 
 /** The oldest of those that nothing lives from, beyond `limit`. A negative limit keeps all. */
 export function expendableRevisions(
