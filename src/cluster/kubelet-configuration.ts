@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { featureGates } from '../api/feature-gates.ts';
-import { parseQuantity } from '../api/quantity.ts';
 import { parseDuration } from '../api/scalar.ts';
 import type { Taint } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
@@ -11,6 +10,18 @@ import { defaultEvictionHard } from '../kubelet/kernel/eviction.ts';
 import { checkVerification, type VerificationPolicy } from '../kubelet/kernel/image-access.ts';
 import type { KubeletOptions } from '../kubelet/option.ts';
 import type { KubeletServerOptions } from '../kubelet/server/server.ts';
+import { type ManagersGiven, managerFields, managerSettings } from './kubelet-manager-fields.ts';
+import {
+  cpusIn,
+  integer,
+  invalid,
+  isMap,
+  milliseconds,
+  quantities,
+  type Strings,
+  texts,
+  typed,
+} from './kubelet-values.ts';
 
 export interface KubeletSettings {
   readonly options: Partial<KubeletOptions>;
@@ -74,32 +85,29 @@ export function kubeletSettings(document: unknown): KubeletSettings {
 
 type Settings = Partial<Pick<KubeletSettings, 'options' | 'server' | 'podPidsLimit'>>;
 type Take = (value: unknown, name: string) => Settings;
-type Strings = Readonly<Record<string, string>>;
-type Given = Readonly<{
-  evictionHard?: Strings;
-  evictionSoft?: Strings;
-  evictionSoftGracePeriod?: Strings;
-  evictionMinimumReclaim?: Strings;
-  evictionPressureTransitionPeriod?: string;
-  evictionMaxPodGracePeriod?: number;
-  mergeDefaultEvictionSettings?: boolean;
-  imageGCHighThresholdPercent?: number;
-  imageGCLowThresholdPercent?: number;
-  imageMinimumGCAge?: string;
-  imageMaximumGCAge?: string;
-  serializeImagePulls?: boolean;
-  maxParallelImagePulls?: number;
-  nodeStatusUpdateFrequency?: string;
-  nodeStatusReportFrequency?: string;
-  reservedSystemCPUs?: string;
-  systemReserved?: Strings;
-  kubeReserved?: Strings;
-  imagePullCredentialsVerificationPolicy?: string;
-  preloadedImagesVerificationAllowlist?: readonly string[];
-}>;
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+type Given = ManagersGiven &
+  Readonly<{
+    evictionHard?: Strings;
+    evictionSoft?: Strings;
+    evictionSoftGracePeriod?: Strings;
+    evictionMinimumReclaim?: Strings;
+    evictionPressureTransitionPeriod?: string;
+    evictionMaxPodGracePeriod?: number;
+    mergeDefaultEvictionSettings?: boolean;
+    imageGCHighThresholdPercent?: number;
+    imageGCLowThresholdPercent?: number;
+    imageMinimumGCAge?: string;
+    imageMaximumGCAge?: string;
+    serializeImagePulls?: boolean;
+    maxParallelImagePulls?: number;
+    nodeStatusUpdateFrequency?: string;
+    nodeStatusReportFrequency?: string;
+    reservedSystemCPUs?: string;
+    systemReserved?: Strings;
+    kubeReserved?: Strings;
+    imagePullCredentialsVerificationPolicy?: string;
+    preloadedImagesVerificationAllowlist?: readonly string[];
+  }>;
 
 const merged = (a: Settings, b: Settings): Settings => ({
   ...a,
@@ -107,65 +115,6 @@ const merged = (a: Settings, b: Settings): Settings => ({
   options: { ...a.options, ...b.options },
   server: { ...a.server, ...b.server },
 });
-
-const invalid = (name: string, value: unknown, why: string): Error =>
-  new Error(`${name}: Invalid value: ${JSON.stringify(value)}: ${why}`);
-
-// ---- values ----
-
-function integer(value: unknown, name: string, min: number, max = 2 ** 31 - 1): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw invalid(name, value, `must be an integer between ${min} and ${max}, inclusive`);
-}
-
-function typed<T>(value: unknown, name: string, type: 'string' | 'boolean'): T {
-  if (typeof value === type) return value as T;
-  throw invalid(name, value, `must be a ${type}`);
-}
-
-function milliseconds(value: unknown, name: string): number {
-  try {
-    const ms = parseDuration(typed<string>(value, name, 'string')) / 1e6;
-    if (ms >= 0) return ms;
-  } catch (error) {
-    throw invalid(name, value, messageOf(error));
-  }
-  throw invalid(name, value, 'must not be negative');
-}
-
-function texts(value: unknown, name: string): readonly string[] {
-  if (Array.isArray(value) && value.every(v => typeof v === 'string')) return value;
-  throw invalid(name, value, 'must be a list of strings');
-}
-
-function quantities(value: unknown, name: string, percents = false): Strings {
-  if (!isMap(value)) throw invalid(name, value, 'must be a map');
-  for (const [key, text] of Object.entries(value))
-    if (!(percents && isPercent(text)) && !isQuantity(text))
-      throw invalid(`${name}[${key}]`, text, `must be a quantity${percents ? ' or a percentage' : ''}`);
-  return value as Strings;
-}
-
-/** How many a list as `0-3,8` names. */
-function cpusIn(value: unknown, name: string): number {
-  const cpus = new Set<number>();
-  for (const part of typed<string>(value, name, 'string').split(',').filter(Boolean)) {
-    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim()) ?? [];
-    if (!from || Number(to) < Number(from)) throw invalid(name, value, 'unable to parse as a list of CPUs');
-    for (let cpu = Number(from); cpu <= Number(to); cpu++) cpus.add(cpu);
-  }
-  return cpus.size;
-}
-
-const isPercent = (value: unknown) => typeof value === 'string' && /^\d+(\.\d+)?%$/.test(value);
-
-function isQuantity(value: unknown): boolean {
-  try {
-    return typeof value === 'string' && parseQuantity(value) !== undefined;
-  } catch {
-    return false;
-  }
-}
 
 // ---- fields ----
 
@@ -225,6 +174,7 @@ function thresholds(value: unknown, name: string): void {
 }
 
 const fields: Readonly<Record<string, Take>> = {
+  ...Object.fromEntries(Object.entries(managerFields).map(([name, check]) => [name, together(check)])),
   allowedUnsafeSysctls: list('allowedUnsafeSysctls'),
   clusterDNS: list('clusterDns'),
   clusterDomain: text('clusterDomain'),
@@ -325,18 +275,18 @@ const fields: Readonly<Record<string, Take>> = {
 /** What the file may say, and a node of k8ts does its own way or not at all. */
 const withoutEffect: ReadonlySet<string> = new Set(
   `address authentication authorization cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy
-  containerLogMaxWorkers containerRuntimeEndpoint contentType cpuCFSQuotaPeriod cpuManagerPolicy cpuManagerPolicyOptions
-  cpuManagerReconcilePeriod enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler enableServer
+  containerLogMaxWorkers containerRuntimeEndpoint contentType cpuCFSQuotaPeriod  
+   enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler enableServer
   enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode healthzBindAddress
   healthzPort httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification
   kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging makeIPTablesUtilChains
-  maxOpenFiles memoryManagerPolicy memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR
-  podLogsDir protectKernelDefaults qosReserved readOnlyPort registryBurst registryPullQPS reservedMemory
+  maxOpenFiles  memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR
+  podLogsDir protectKernelDefaults qosReserved readOnlyPort registryBurst registryPullQPS 
   rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
   shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods staticPodURL staticPodURLHeader
   streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup tlsCertFile tlsCipherSuites
-  tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile topologyManagerPolicy topologyManagerPolicyOptions
-  topologyManagerScope tracing volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
+  tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile  
+   tracing volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
 );
 
 // ---- what concerns several of them ----
@@ -362,6 +312,7 @@ const checks: readonly ((given: Given) => void)[] = [
   ({ imagePullCredentialsVerificationPolicy: policy, preloadedImagesVerificationAllowlist: allowlist }) => {
     if (policy || allowlist) checkVerification(policy ?? 'NeverVerifyPreloadedImages', allowlist ?? []);
   },
+  given => void managerSettings(given),
 ];
 
 function derived(given: Given): Partial<KubeletOptions> {
@@ -380,8 +331,10 @@ function derived(given: Given): Partial<KubeletOptions> {
   // As it was before there were two of them.
   const { nodeStatusUpdateFrequency, nodeStatusReportFrequency } = given;
   const report = nodeStatusReportFrequency ? undefined : nodeStatusUpdateFrequency;
+  const managers = managerSettings(given);
   return {
     ...reservationsOf(given),
+    ...(managers ? { managers } : {}),
     ...(hard ? { evictionHard: hard } : {}),
     ...(report ? { nodeStatusReportMs: parseDuration(report) / 1e6 } : {}),
     eviction: {

@@ -9,8 +9,8 @@ export interface PodCgroups {
   limitsSwap(): boolean;
   /** What the runtime is told as `cgroup_parent`. */
   parentOf(pod: Pod): string;
-  /** Makes the pod's cgroup, or brings its limits up to date. */
-  ensure(pod: Pod): Promise<void>;
+  /** Makes the pod's cgroup, or brings its limits up to date. `unlimited`: without a CPU quota. */
+  ensure(pod: Pod, unlimited?: boolean): Promise<void>;
   /** Kills what is left inside and removes it. */
   remove(uid: string): Promise<void>;
   /** How many run in the pod's cgroup. */

@@ -34,6 +34,7 @@ import type { ObjectCache } from './object-cache.ts';
 import type { PodEvents } from './pod-event.ts';
 import { identityOf, type PodPaths } from './pod-path.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
+import type { ResourceManagers } from './topology/resource-managers.ts';
 import type { VolumeManager } from './volume/volume-manager.ts';
 
 /** A container that does not start: the reason and message of its waiting state. */
@@ -62,6 +63,7 @@ export interface StarterOptions {
   readonly objects: ObjectCache;
   readonly volumes: VolumeManager;
   readonly devices: NodeDevices | undefined;
+  readonly managers: ResourceManagers | undefined;
   readonly services: Informer<KubeService>;
   readonly killer: ContainerKiller;
   readonly hooks: HookOptions;
@@ -281,7 +283,8 @@ export class ContainerStarter {
       ...(targetId ? { targetId } : {}),
       ...o.resources,
     });
-    return withDevices(config, devices);
+    const whole = withDevices(config, devices);
+    return o.managers?.placed(whole, pod, container) ?? whole;
   }
 
   async #env(pod: Pod, container: Container, podIps: readonly string[]) {

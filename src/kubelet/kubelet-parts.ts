@@ -25,6 +25,7 @@ import { resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard, thresholdsOf } from './kernel/eviction.ts';
 import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
+import { makeManagers, topologyOf } from './kubelet-managers.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import { LogRotation } from './log-rotation.ts';
 import { kernelRecords, oomKills } from './node/kernel-log.ts';
@@ -46,6 +47,7 @@ import { RuntimeCache } from './runtime-cache.ts';
 import { SandboxStarter } from './sandbox-starter.ts';
 import { StatusManager } from './status-manager.ts';
 import { TokenManager } from './token-manager.ts';
+import type { MachineTopology } from './topology/kernel/machine-topology.ts';
 import { contentPlugins } from './volume/content-volumes.ts';
 import { claimPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
 import { MemoryDirectories } from './volume/memory-directories.ts';
@@ -69,6 +71,8 @@ export interface KubeletOwner {
   runtimeChanged(uid: string): void;
   objectChanged(uid: string): void;
   probed(uid: string): void;
+  /** Pods of which something may run; undefined while that is not known for all. */
+  holders(): readonly Pod[] | undefined;
   evict(pod: Pod, verdict: Verdict, graceSeconds?: number): Promise<void> | undefined;
   /** The pod has left no trace. */
   gone(uid: string): void;
@@ -136,6 +140,9 @@ async function makeBase(owner: KubeletOwner) {
   const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000, onRelist: times.relisted });
   cache.onChange(uid => owner.runtimeChanged(uid));
   const cgroups = o.cgroups ? times.timedCgroups(o.cgroups) : noCgroups;
+  const evictionHard = o.evictionHard ?? defaultEvictionHard;
+  const topology = await topologyOf(o, machine);
+  const devices = (o.nodePlugins ?? !o.host) ? makeDevices(owner, host, events, plugins, topology) : undefined;
   return {
     ...{ host, machine, recorder, cache, root, cgroups },
     resources: {
@@ -148,7 +155,8 @@ async function makeBase(owner: KubeletOwner) {
       },
     },
     plugins,
-    devices: (o.nodePlugins ?? !o.host) ? makeDevices(owner, host, events, plugins) : undefined,
+    devices,
+    managers: topology && makeManagers(owner, { host, machine, cache, devices, topology, evictionHard }),
     appArmor: o.appArmor ?? (await host.readFile('/sys/module/apparmor/parameters/enabled'))?.startsWith('Y') ?? false,
     events,
     hostIps: o.nodeIps?.length ? o.nodeIps : globalAddresses(),
@@ -162,14 +170,21 @@ async function makeBase(owner: KubeletOwner) {
       nodeUid: () => owner.nodes.lister.get(nodeName)?.metadata.uid ?? '',
       onChange: uid => owner.objectChanged(uid),
     }),
-    evictionHard: o.evictionHard ?? defaultEvictionHard,
+    evictionHard,
   };
 }
 
-function makeDevices(owner: KubeletOwner, host: Host, events: PodEvents, plugins: PluginWatcher): NodeDevices {
+function makeDevices(
+  owner: KubeletOwner,
+  host: Host,
+  events: PodEvents,
+  plugins: PluginWatcher,
+  topology: MachineTopology | undefined,
+): NodeDevices {
   const { nodeName, client, clock, log } = owner.options;
   const devices = new NodeDevices({
     ...{ root: owner.paths.root, nodeName, client, clock, log, host, events },
+    ...(topology ? { topology } : {}),
     activePods: () => owner.activePods(),
     onHealth: uid => owner.runtimeChanged(uid),
   });
@@ -299,6 +314,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const starter = new ContainerStarter({
     ...{ runtime, host, clock, random, log, events, paths, images, volumes, killer, hooks, security, hostIps },
     devices: base.devices,
+    managers: base.managers,
     cache: base.cache,
     objects: base.objects,
     services: owner.services,
@@ -386,7 +402,8 @@ function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogR
 /** Which pods this node takes on, and which resizes. */
 function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager, eviction: EvictionManager) {
   const { options: o } = owner;
-  const { devices } = base;
+  const { devices, managers } = base;
+  const concerns = (pod: Pod) => managers !== undefined || devices?.concerns(pod);
   const admission = (pod: Pod) => ({
     pod,
     others: owner.activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
@@ -406,8 +423,8 @@ function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager, evictio
   return {
     // Devices come first, as in Kubernetes: who lacks them is told so, and not that the node is full.
     rejection: (pod: Pod) =>
-      devices?.concerns(pod) ? devices.admit(pod).then(lack => lack ?? pods.rejection(pod)) : pods.rejection(pod),
-    resizeProblem: (pod: Pod) => resizeProblemOf(admission(pod)),
+      concerns(pod) ? (managers ?? devices!).admit(pod).then(lack => lack ?? pods.rejection(pod)) : pods.rejection(pod),
+    resizeProblem: (pod: Pod) => managers?.resizeProblem(pod) ?? resizeProblemOf(admission(pod)),
   };
 }
 

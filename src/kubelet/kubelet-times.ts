@@ -249,9 +249,9 @@ export class KubeletTimes {
     };
     const made = new Set<string>();
     const own: Pick<PodCgroups, 'ensure' | 'remove'> = {
-      async ensure(pod) {
+      async ensure(pod, unlimited) {
         const uid = pod.metadata.uid ?? '';
-        await timed(made.has(uid) ? 'update' : 'create', () => cgroups.ensure(pod));
+        await timed(made.has(uid) ? 'update' : 'create', () => cgroups.ensure(pod, unlimited));
         made.add(uid);
       },
       async remove(uid) {

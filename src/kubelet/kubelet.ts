@@ -16,6 +16,7 @@ import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
 import { fullNameOf, isMirror, isMirrorOf, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
+import { keepNoState } from './topology/resource-managers.ts';
 import { type PodVolumeFigures, podVolumeFigures } from './volume/volume-figures.ts';
 import { withinGrace } from './within-grace.ts';
 import type { Verdict } from './worker-context.ts';
@@ -67,6 +68,8 @@ class NodeKubelet implements Kubelet {
   /** Static pods by uid. */
   readonly #statics = new Map<string, Pod>();
   #staticsRead: boolean;
+  /** Pods that the informer has are with their workers. */
+  #podsTaken = false;
   #parts: KubeletParts | undefined;
   #mirrorPods: MirrorPods | undefined;
   readonly #podInformer: Informer<Pod>;
@@ -120,6 +123,7 @@ class NodeKubelet implements Kubelet {
       await parts.cgroups.prepare();
       await parts.host.makeDirectory(this.#paths.pods, 0o750);
       await parts.devices?.restore();
+      await this.#restoreManagers(parts);
       await parts.node.checkRuntime();
       await parts.cache.relist();
       await parts.context.images.restore();
@@ -131,6 +135,11 @@ class NodeKubelet implements Kubelet {
       await this.#stop();
     }
     this.#ready.reject(new Error('the kubelet was stopped'));
+  }
+
+  async #restoreManagers({ managers, host }: KubeletParts): Promise<void> {
+    if (managers) await managers.restore();
+    else if (!this.#o.host) await keepNoState(this.#paths.root, host, this.#o.log);
   }
 
   async #stop(): Promise<void> {
@@ -156,6 +165,7 @@ class NodeKubelet implements Kubelet {
       nodes: this.#nodeInformer,
       apiPod: uid => this.#apiPod(uid),
       activePods: () => this.#activePods(),
+      holders: () => this.#holders(),
       runtimeChanged: uid => this.#runtimeChanged(uid),
       objectChanged: uid => this.#objectChanged(uid),
       probed: uid => this.#workers.get(uid)?.wake(),
@@ -187,6 +197,7 @@ class NodeKubelet implements Kubelet {
       loop('images', s => collector.run(s)),
       loop('eviction', s => eviction.run(s)),
       ...(devices ? [devices] : []),
+      ...(parts.managers?.services ?? []),
       ...((this.#o.nodePlugins ?? !this.#o.host)
         ? [loop('plugins', s => this.#watchPlugins(parts, s)), loop('volume limits', s => parts.csi.drivers.run(s))]
         : []),
@@ -225,6 +236,7 @@ class NodeKubelet implements Kubelet {
       },
       onDelete: pod => this.#lost(pod),
     });
+    this.#podsTaken = true;
     await aborted(signal);
     remove();
   }
@@ -358,6 +370,12 @@ class NodeKubelet implements Kubelet {
   // What the API has no longer holds nothing, though it may still be ending: the scheduler counts so too.
   #activePods(): readonly Pod[] {
     return [...this.#workers.values()].filter(w => w.active && !w.removed).map(w => w.granted!);
+  }
+
+  /** Those of which something may run, whatever the API says of them; undefined until all are known. */
+  #holders(): readonly Pod[] | undefined {
+    if (!this.#podsTaken || !this.#podInformer.synced || !this.#staticsRead) return undefined;
+    return [...this.#workers.values()].filter(w => w.active).map(w => w.granted!);
   }
 
   async #housekeeping(signal: AbortSignal): Promise<void> {

@@ -56,9 +56,9 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
     },
     limitsSwap: () => cgroups.limitsSwap,
     parentOf: pathOf,
-    async ensure(pod) {
+    async ensure(pod, unlimited = false) {
       const r = podCgroup(pod);
-      const quota = options.enforceCpuQuota === false ? 0 : r.cpuQuotaUs;
+      const quota = unlimited || options.enforceCpuQuota === false ? 0 : r.cpuQuotaUs;
       const { path, qos } = groupOf(pod);
       cgroups.create(path, {
         cpuShares: r.cpuShares,

@@ -12,6 +12,8 @@ import type { CredentialPlugins } from './image/credential-providers.ts';
 import type { EvictionSettings, Signals } from './kernel/eviction.ts';
 import type { VerificationPolicy } from './kernel/image-access.ts';
 import type { ProbeNetwork } from './probe/network.ts';
+import type { MachineTopology } from './topology/kernel/machine-topology.ts';
+import type { ManagerSettings } from './topology/resource-managers.ts';
 
 export interface MachineInfo {
   readonly machineId: string;
@@ -72,6 +74,10 @@ export interface KubeletOptions {
   readonly providerId?: string;
   /** Default: read from /proc and /sys. */
   readonly machine?: MachineInfo;
+  /** Default: read from /sys, where a manager asks for it. */
+  readonly topology?: MachineTopology;
+  /** Managers of CPUs, memory and topology; default none. */
+  readonly managers?: ManagerSettings;
   readonly systemReserved?: Readonly<Record<string, string>>;
   readonly kubeReserved?: Readonly<Record<string, string>>;
   /** Signal to quantity or percentage. Default Kubernetes': memory.available<100Mi, nodefs.available<10%, … */

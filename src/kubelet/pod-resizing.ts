@@ -40,7 +40,7 @@ export class PodResizing {
       const problem = await this.#wholeProblem(granted);
       this.#wholeWaits = problem !== undefined;
       if (problem) return this.#fail(granted, problem);
-      await this.#c.cgroups.ensure(pod);
+      await this.#c.cgroups.ensure(pod, this.#c.managers?.unlimited(pod));
       this.#cgroupFor = pod.spec;
       this.resources.applyWhole(granted.spec.resources ?? {});
       this.#tellCompleted(granted, observed);

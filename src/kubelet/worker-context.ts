@@ -23,6 +23,7 @@ import type { RuntimeCache } from './runtime-cache.ts';
 import type { SandboxStarter } from './sandbox-starter.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { TokenManager } from './token-manager.ts';
+import type { ResourceManagers } from './topology/resource-managers.ts';
 import type { VolumeManager } from './volume/volume-manager.ts';
 
 /** What all workers share. */
@@ -49,6 +50,8 @@ export interface WorkerContext {
   readonly certificates: PodCertificates;
   /** Absent: this node takes no plugins. */
   readonly devices: NodeDevices | undefined;
+  /** Absent: nobody has CPUs or memory of its own. */
+  readonly managers: ResourceManagers | undefined;
   readonly hostIps: readonly string[];
   readonly resources: ResourceSettings;
   readonly containerLogsDirectory: string | undefined;

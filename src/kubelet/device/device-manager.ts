@@ -7,12 +7,22 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Host } from '../host/host.ts';
 import { numberOf } from '../kernel/amount.ts';
-import { isSidecar } from '../kernel/restart-policy.ts';
+import { podTotal } from '../kernel/qos.ts';
 import type { PluginHandler } from '../plugin/plugin-watcher.ts';
+import type { HintProvider } from '../topology/hint-provider.ts';
+import type { Hints, NodeMask } from '../topology/kernel/hint.ts';
+import type { MachineTopology } from '../topology/kernel/machine-topology.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { DeviceEndpoint } from './device-endpoint.ts';
 import { deviceApiVersion } from './device-plugin-api.ts';
-import { type Assignment, type ContainerAllocation, type Counts, DeviceBook } from './kernel/device-book.ts';
+import {
+  type Assignment,
+  type Choice,
+  type ContainerAllocation,
+  type Counts,
+  DeviceBook,
+} from './kernel/device-book.ts';
+import { deviceHints } from './kernel/device-hints.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
 export interface DeviceManagerOptions {
@@ -21,6 +31,8 @@ export interface DeviceManagerOptions {
   readonly host: Host;
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent: nobody asks where devices are. */
+  readonly topology?: MachineTopology;
   /** Pods that may hold devices. */
   activePods(): readonly Pod[];
   /** The node has more or fewer devices than before. */
@@ -50,14 +62,14 @@ export const checkpointName = 'kubelet_internal_checkpoint';
 /** So long a plugin may be away before its devices are no longer the node's. */
 const stopGraceMs = 5 * 60_000;
 
-type Reuse = Map<string, Set<string>>;
-
-export class DeviceManager {
+export class DeviceManager implements HintProvider {
   readonly #o: DeviceManagerOptions;
   readonly #book = new DeviceBook();
   readonly #plugins = new Map<string, Registered>();
   readonly #checkpoint: Checkpoint<State>;
   readonly #lock = new KeyedLock();
+  /** Something was given out or taken back that is not on disk. */
+  #unsaved = false;
   #stopped = false;
 
   constructor(options: DeviceManagerOptions) {
@@ -174,26 +186,40 @@ export class DeviceManager {
   }
 
   /** Gives each container its devices; throws why that cannot be, and then the pod holds none. */
-  admit(pod: Pod): Promise<void> {
-    return this.#lock.run(['admission'], async () => {
-      const uid = pod.metadata.uid ?? '';
-      this.#book.keepOnly(new Set([uid, ...this.#o.activePods().map(p => p.metadata.uid ?? '')]));
-      const reuse: Reuse = new Map();
-      try {
-        for (const c of pod.spec.initContainers ?? []) {
-          await this.#allocate(uid, c, reuse);
-          for (const a of this.#book.ofContainer(uid, c.name)) lend(reuse, a, !isSidecar(c));
-        }
-        for (const c of pod.spec.containers) {
-          await this.#allocate(uid, c, reuse);
-          for (const a of this.#book.ofContainer(uid, c.name)) lend(reuse, a, false);
-        }
-        await this.#checkpoint.write(() => this.#state());
-      } catch (error) {
-        this.#book.release(uid);
-        throw error;
-      }
-    });
+  async admit(pod: Pod): Promise<void> {
+    const uid = pod.metadata.uid ?? '';
+    this.keepOnly(new Set([uid, ...this.#o.activePods().map(p => p.metadata.uid ?? '')]));
+    try {
+      for (const c of [...(pod.spec.initContainers ?? []), ...pod.spec.containers])
+        await this.allocate(pod, c, undefined);
+      await this.save();
+    } catch (error) {
+      this.release(uid);
+      throw error;
+    }
+  }
+
+  keepOnly(uids: ReadonlySet<string>): void {
+    if (this.#book.keepOnly(uids)) this.#unsaved = true;
+  }
+
+  release(uid: string): void {
+    if (this.#book.release(uid)) this.#unsaved = true;
+  }
+
+  async save(): Promise<void> {
+    if (!this.#unsaved) return;
+    this.#unsaved = false;
+    await this.#checkpoint.write(() => this.#state());
+  }
+
+  containerHints(pod: Pod, container: Container): Hints {
+    const request = new Map(this.#wanted(container));
+    return this.#o.topology ? deviceHints(this.#book, this.#o.topology, pod, request, container) : {};
+  }
+
+  podHints(pod: Pod): Hints {
+    return this.#o.topology ? deviceHints(this.#book, this.#o.topology, pod, this.#wantedByPod(pod)) : {};
   }
 
   /** What the plugins want in a container; asks for devices the container should have and has not. */
@@ -201,11 +227,10 @@ export class DeviceManager {
     const uid = pod.metadata.uid ?? '';
     const wanted = this.#wanted(container);
     if (!wanted.length) return [];
-    if (wanted.some(([resource]) => !this.#book.find(uid, container.name, resource)))
-      await this.#lock.run(['admission'], async () => {
-        await this.#allocate(uid, container, new Map());
-        await this.#checkpoint.write(() => this.#state());
-      });
+    if (wanted.some(([resource]) => !this.#book.find(uid, container.name, resource))) {
+      await this.allocate(pod, container, undefined);
+      await this.save();
+    }
     for (const [resource] of wanted) {
       const { ids } = this.#book.find(uid, container.name, resource)!;
       const endpoint = this.#plugins.get(resource)?.endpoint;
@@ -235,23 +260,44 @@ export class DeviceManager {
       .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  async #allocate(podUid: string, container: Container, reuse: Reuse): Promise<void> {
-    for (const [resource, required] of this.#wanted(container)) {
-      const holder = { podUid, container: container.name, resource };
-      const choice = this.#book.choose(holder, required, reuse.get(resource) ?? new Set());
-      if (!choice) continue;
-      const endpoint = this.#plugins.get(resource)?.endpoint;
-      if (!endpoint) throw new Error(`unknown Device Plugin ${resource}`);
-      const { reused, missing, available } = choice;
-      let ids = [...reused];
-      if (missing > 0) {
-        const preferred = await endpoint.preferred([...available, ...reused].sort(), reused, required);
-        const liked = (preferred ?? []).filter(id => available.includes(id));
-        ids = [...ids, ...new Set([...liked, ...available])].slice(0, required);
+  /** The most that its containers have at one time. */
+  #wantedByPod({ spec }: Pod): ReadonlyMap<string, number> {
+    const containers = [...(spec.initContainers ?? []), ...spec.containers];
+    const names = new Set(containers.flatMap(c => this.#wanted(c).map(([resource]) => resource)));
+    return new Map([...names].map(name => [name, podTotal({ ...spec, overhead: {} }, 'limits', name)]));
+  }
+
+  allocate(pod: Pod, container: Container, nodes: NodeMask | undefined): Promise<void> {
+    return this.#lock.run(['admission'], async () => {
+      for (const [resource, required] of this.#wanted(container)) {
+        const holder = { podUid: pod.metadata.uid ?? '', container: container.name, resource };
+        const choice = this.#book.choose(holder, required, this.#book.reusable(pod, container, resource));
+        if (!choice) continue;
+        const endpoint = this.#plugins.get(resource)?.endpoint;
+        if (!endpoint) throw new Error(`unknown Device Plugin ${resource}`);
+        const ids = await this.#chosen(endpoint, required, choice, nodes);
+        const allocation = await endpoint.allocate(ids);
+        this.#book.assign({ ...holder, ids, allocation });
+        this.#unsaved = true;
       }
-      const allocation = await endpoint.allocate(ids);
-      this.#book.assign({ ...holder, ids, allocation });
-    }
+    });
+  }
+
+  /** Those near come first, and of several what the plugin prefers. */
+  async #chosen(
+    endpoint: DeviceEndpoint,
+    required: number,
+    { reused, missing, available }: Choice,
+    nodes: NodeMask | undefined,
+  ): Promise<readonly string[]> {
+    if (missing === 0) return reused;
+    const near = this.#book.near(endpoint.resource, available, nodes);
+    const enough = near.length >= missing;
+    const must = enough ? reused : [...reused, ...near];
+    const offered = enough ? near : available;
+    const preferred = await endpoint.preferred([...new Set([...offered, ...reused])].sort(), must, required);
+    const liked = (preferred ?? []).filter(id => offered.includes(id));
+    return [...new Set([...must, ...liked, ...near, ...available])].slice(0, required);
   }
 
   #state(): State {
@@ -262,14 +308,5 @@ export class DeviceManager {
     this.#checkpoint
       .write(() => this.#state())
       .catch(error => this.#o.log.warn('writing the device checkpoint failed', { error: messageOf(error) }));
-  }
-}
-
-/** What an init container held is there for those after it, unless it runs on beside them. */
-function lend(reuse: Reuse, { resource, ids }: Assignment, free: boolean): void {
-  const set = reuse.getOrInsertComputed(resource, () => new Set());
-  for (const id of ids) {
-    if (free) set.add(id);
-    else set.delete(id);
   }
 }

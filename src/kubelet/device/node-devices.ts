@@ -12,12 +12,14 @@ import type { Rejection } from '../kernel/admission.ts';
 import { KubeletRoot } from '../plugin/kubelet-root.ts';
 import type { PluginWatcher } from '../plugin/plugin-watcher.ts';
 import type { PodEvents } from '../pod-event.ts';
+import type { HintProvider } from '../topology/hint-provider.ts';
+import type { MachineTopology } from '../topology/kernel/machine-topology.ts';
 import { type DeviceCapacity, DeviceManager } from './device-manager.ts';
 import { type DeviceOptions, deviceOptions } from './device-options.ts';
 import { serveDeviceRegistration } from './device-server.ts';
 import { DraManager } from './dra-manager.ts';
 import type { Counts } from './kernel/device-book.ts';
-import { servePodResources } from './pod-resources-server.ts';
+import { type PlacedResources, servePodResources } from './pod-resources-server.ts';
 
 export interface NodeDevicesOptions {
   /** The kubelet's. */
@@ -28,6 +30,8 @@ export interface NodeDevicesOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: PodEvents;
+  /** Absent: nobody asks where devices are. */
+  readonly topology?: MachineTopology;
   activePods(): readonly Pod[];
   /** The health of a device of that pod is another one than before. */
   onHealth(podUid: string): void;
@@ -40,6 +44,7 @@ export class NodeDevices implements Service {
   readonly #dra: DraManager;
   readonly #root: KubeletRoot;
   #capacityChanged: () => void = () => {};
+  #managers: PlacedResources | undefined;
 
   constructor(options: NodeDevicesOptions) {
     this.#o = options;
@@ -47,7 +52,11 @@ export class NodeDevices implements Service {
     const { root, nodeName, client, host, clock, log, activePods, onHealth } = options;
     const onCapacity = () => this.#capacityChanged();
     const directory = join(root, 'device-plugins');
-    this.#plugins = new DeviceManager({ ...{ directory, host, clock, log, activePods, onCapacity, onHealth } });
+    const { topology } = options;
+    this.#plugins = new DeviceManager({
+      ...{ directory, host, clock, log, activePods, onCapacity, onHealth },
+      ...(topology ? { topology } : {}),
+    });
     const checkpoint = join(root, 'dra_manager_state');
     this.#dra = new DraManager({ ...{ nodeName, client, checkpoint, host, clock, log, onHealth } });
   }
@@ -55,6 +64,16 @@ export class NodeDevices implements Service {
   /** Calls back when the node has more or fewer devices than before. */
   onCapacity(callback: () => void): void {
     this.#capacityChanged = callback;
+  }
+
+  /** As one who gives out a part of the machine. */
+  get provider(): HintProvider {
+    return this.#plugins;
+  }
+
+  /** Who has CPUs and memory, for monitoring agents. Before it runs. */
+  tellOf(managers: PlacedResources): void {
+    this.#managers = managers;
   }
 
   /** Before the watcher runs. */
@@ -81,6 +100,7 @@ export class NodeDevices implements Service {
         servePodResources({
           ...{ directory: join(root, 'pod-resources'), host, plugins: this.#plugins, dra: this.#dra },
           pods: () => this.#o.activePods(),
+          ...(this.#managers ? { managers: this.#managers } : {}),
         }),
       ),
     ]);

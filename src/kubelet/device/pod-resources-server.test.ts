@@ -29,6 +29,14 @@ const claim = {
   devices: [{ driver: 'd.example.com', pool: 'pool', device: 'x', requests: [], cdiDevices: ['a/b=c'] }],
 };
 
+const managers = {
+  cpuIds: (uid: string, container: string) => (uid === 'u' && container === 'c' ? [2, 3] : []),
+  memoryBlocks: (_uid: string, container: string) =>
+    container === 'c' ? [{ numaAffinity: [0, 1], type: 'memory', size: 2 ** 33 }] : [],
+  allocatableCpus: () => [1, 2, 3],
+  allocatableMemory: () => [{ numaAffinity: [0], type: 'hugepages-2Mi', size: 2 ** 21 }],
+};
+
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'k8ts-podresources-'));
   const book = new DeviceBook();
@@ -38,6 +46,7 @@ beforeEach(async () => {
   book.assign(held);
   server = await servePodResources({
     ...{ directory, host: linuxHost(), plugins: { book } as unknown as DeviceManager, pods: () => [pod] },
+    managers,
     dra: { claimsOf: (_: Pod, c: { name: string }) => (c.name === 'side' ? [claim] : []) } as unknown as DraManager,
   });
   channel = new GrpcChannel(join(directory, 'kubelet.sock'), systemClock);
@@ -50,6 +59,10 @@ afterEach(async () => {
 });
 
 const nothing = { devices: [], cpu_ids: [], memory: [], dynamic_resources: [] };
+const memory = (memory_type: string, size: number, ...nodes: number[]) => ({
+  ...{ memory_type, size },
+  topology: { nodes: nodes.map(ID => ({ ID })) },
+});
 const gpus = (device_ids: readonly string[], node: number) => ({
   ...{ resource_name: 'example.com/gpu', device_ids },
   topology: { nodes: [{ ID: node }] },
@@ -72,7 +85,10 @@ const expected = {
         },
       ],
     },
-    { ...nothing, name: 'c', devices: [gpus(['g1', 'g3'], 0), gpus(['g2'], 1)] },
+    {
+      ...{ ...nothing, name: 'c', devices: [gpus(['g1', 'g3'], 0), gpus(['g2'], 1)] },
+      ...{ cpu_ids: [2, 3], memory: [memory('memory', 2 ** 33, 0, 1)] },
+    },
   ],
 };
 const plain = (value: object) => JSON.parse(JSON.stringify(value));
@@ -91,7 +107,7 @@ test('agents see what the containers of pods have, sidecars included', async () 
 test('agents see what could be given out: what is healthy, device by device', async () => {
   assert.deepEqual(plain(await calls.GetAllocatableResources({})), {
     devices: [gpus(['g1'], 0), gpus(['g2'], 1), gpus(['g3'], 0)],
-    cpu_ids: [],
-    memory: [],
+    cpu_ids: [1, 2, 3],
+    memory: [memory('hugepages-2Mi', 2 ** 21, 0)],
   });
 });

@@ -6,10 +6,19 @@ import { type PackageDescriptor, type ServiceMethod, serviceMethods } from '../.
 import { RuntimeError } from '../../cri/runtime-error.ts';
 import type { Host } from '../host/host.ts';
 import { isSidecar } from '../kernel/restart-policy.ts';
+import type { MemoryBlock } from '../memory/kernel/memory-state.ts';
 import type { DeviceManager } from './device-manager.ts';
 import type { DraManager } from './dra-manager.ts';
 import type { OfferedDevice } from './kernel/device-book.ts';
 import descriptor from './pod-resources-v1.json' with { type: 'json' };
+
+/** Who has which CPUs and whose memory. */
+export interface PlacedResources {
+  cpuIds(uid: string, container: string): readonly number[];
+  memoryBlocks(uid: string, container: string): readonly MemoryBlock[];
+  allocatableCpus(): readonly number[];
+  allocatableMemory(): readonly MemoryBlock[];
+}
 
 export interface PodResourcesOptions {
   /** `<kubelet root>/pod-resources` */
@@ -17,6 +26,8 @@ export interface PodResourcesOptions {
   readonly host: Host;
   readonly plugins: DeviceManager;
   readonly dra: DraManager;
+  /** Absent: containers have no CPUs or memory of their own. */
+  readonly managers?: PlacedResources;
   pods(): readonly Pod[];
 }
 
@@ -36,6 +47,8 @@ export async function servePodResources(o: PodResourcesOptions): Promise<GrpcSer
           .filter(d => d.healthy)
           .flatMap(d => containerDevices(resource, [d])),
       ),
+      cpu_ids: o.managers?.allocatableCpus() ?? [],
+      memory: containerMemory(o.managers?.allocatableMemory() ?? []),
     }),
     Get: ({ pod_name: name, pod_namespace: namespace }: { pod_name: string; pod_namespace: string }) => {
       const pod = o.pods().find(p => p.metadata.name === name && p.metadata.namespace === namespace);
@@ -51,8 +64,10 @@ function podResources(o: PodResourcesOptions, pod: Pod): object {
   return { name, namespace, containers: containers.map(c => containerResources(o, pod, c)) };
 }
 
-function containerResources({ plugins, dra }: PodResourcesOptions, pod: Pod, container: Container): object {
-  const held = plugins.book.ofContainer(pod.metadata.uid ?? '', container.name);
+function containerResources(o: PodResourcesOptions, pod: Pod, container: Container): object {
+  const { plugins, dra, managers } = o;
+  const { uid = '' } = pod.metadata;
+  const held = plugins.book.ofContainer(uid, container.name);
   return {
     name: container.name,
     devices: held.flatMap(({ resource, ids }) =>
@@ -61,6 +76,8 @@ function containerResources({ plugins, dra }: PodResourcesOptions, pod: Pod, con
         ids.map(id => plugins.book.device(resource, id) ?? { id, healthy: false, numaNodes: [] }),
       ),
     ),
+    cpu_ids: managers?.cpuIds(uid, container.name) ?? [],
+    memory: containerMemory(managers?.memoryBlocks(uid, container.name) ?? []),
     dynamic_resources: dra.claimsOf(pod, container).map(({ entry, devices }) => ({
       claim_name: entry.name,
       claim_namespace: entry.namespace,
@@ -74,6 +91,12 @@ function containerResources({ plugins, dra }: PodResourcesOptions, pod: Pod, con
     })),
   };
 }
+
+const containerMemory = (blocks: readonly MemoryBlock[]): readonly object[] =>
+  blocks.map(b => ({
+    ...{ memory_type: b.type, size: b.size },
+    topology: { nodes: b.numaAffinity.map(ID => ({ ID })) },
+  }));
 
 /** Together as far as they lie on the same NUMA nodes. */
 function containerDevices(resource: string, devices: readonly OfferedDevice[]): readonly object[] {

@@ -41,10 +41,14 @@ async function hugepages(): Promise<Readonly<Record<string, number>>> {
     const kb = Number(/^hugepages-(\d+)kB$/.exec(dir)?.[1] ?? 0);
     if (!kb) continue;
     const count = Number(await text(`${base}/${dir}/nr_hugepages`)) || 0;
-    out[kb % 1048576 === 0 ? `${kb / 1048576}Gi` : kb % 1024 === 0 ? `${kb / 1024}Mi` : `${kb}Ki`] = count * kb * 1024;
+    out[pageName(kb)] = count * kb * 1024;
   }
   return out;
 }
+
+/** As resource names say it. */
+export const pageName = (kb: number): string =>
+  kb % 1048576 === 0 ? `${kb / 1048576}Gi` : kb % 1024 === 0 ? `${kb / 1024}Mi` : `${kb}Ki`;
 
 /** This machine's first global IPv4 address, else its first IPv6 one. */
 export function globalAddresses(): readonly string[] {

@@ -1,5 +1,9 @@
 // Which devices plugins offer, and which containers hold them. No I/O: who changes the book saves it.
 
+import type { Container, Pod } from '../../../api/type/core-v1.ts';
+import { isSidecar } from '../../kernel/restart-policy.ts';
+import { maskOf, type NodeMask } from '../../topology/kernel/hint.ts';
+
 /** What a plugin wants in a container that holds its devices; names of deviceplugin v1beta1. */
 export interface ContainerAllocation {
   readonly envs?: Readonly<Record<string, string>>;
@@ -128,6 +132,22 @@ export class DeviceBook {
     const gone = [...this.#held.keys()].filter(uid => !podUids.has(uid));
     for (const uid of gone) this.#held.delete(uid);
     return gone.length > 0;
+  }
+
+  /** What earlier init containers of the pod had: they have ended when this one runs, unless they run on beside it. */
+  reusable({ metadata, spec }: Pod, container: Container, resource: string): ReadonlySet<string> {
+    const of = (containers: readonly Container[]) =>
+      new Set(containers.flatMap(c => this.find(metadata.uid ?? '', c.name, resource)?.ids ?? []));
+    const inits = spec.initContainers ?? [];
+    const at = inits.findIndex(c => c.name === container.name);
+    const before = (at < 0 ? inits : inits.slice(0, at)).filter(c => !isSidecar(c));
+    return of(before).difference(of([...inits.filter(isSidecar), ...spec.containers]));
+  }
+
+  /** Those of them that lie on the nodes; all where nobody cares. */
+  near(resource: string, ids: readonly string[], nodes: NodeMask | undefined): readonly string[] {
+    if (nodes === undefined) return ids;
+    return ids.filter(id => maskOf(this.device(resource, id)?.numaNodes ?? []) & nodes);
   }
 
   inUse(resource: string): ReadonlySet<string> {
