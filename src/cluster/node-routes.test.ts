@@ -14,9 +14,16 @@ const node = (name: string, podCIDR: string, address: string) =>
     status: { addresses: [{ type: 'InternalIP', address }] },
   }) as unknown as Node;
 
+/** As `ip -json` shows what a line of its batch has set. */
+const routeOf = (line: string) => {
+  const [, , dst, , gateway, , dev, , protocol] = line.split(' ');
+  return { dst, gateway, dev, protocol };
+};
+
 test('a node that no route can lead to is tried again at its time, not at every report of a node', async () => {
   const clock = new VirtualClock();
   const tried: string[][] = [];
+  const routes: object[] = [];
   let nodes = [node('n1', '10.244.0.0/24', '10.8.0.10'), node('far', '10.244.9.0/24', '10.1.1.1')];
   let report = () => {};
   const nodesInformer = {
@@ -28,10 +35,11 @@ test('a node that no route can lead to is tried again at its time, not at every 
     lister: { list: () => nodes },
   };
   const exec = async (_: string, args: readonly string[], options: { input?: string } = {}) => {
-    if (!args.includes('-batch')) return '[]';
+    if (!args.includes('-batch')) return JSON.stringify(routes);
     const lines = (options.input ?? '').trim().split('\n');
     tried.push(lines.map(line => line.split(' ')[2]!));
     if (lines.some(line => line.includes('10.1.1.1'))) throw new Error('Nexthop has invalid gateway.');
+    routes.push(...lines.map(routeOf));
     return '';
   };
   const ending = new AbortController();
@@ -58,6 +66,47 @@ test('a node that no route can lead to is tried again at its time, not at every 
   assert.deepEqual(tried.splice(0), [['10.244.1.0/24']]);
   await clock.advance(60_000);
   assert.deepEqual(tried, [], 'nothing is left to try');
+  ending.abort();
+  await running;
+});
+
+test('what others took away comes back; where they have a route of their own, theirs stays', async () => {
+  const clock = new VirtualClock();
+  let routes: { dst?: string; protocol?: string }[] = [{ dst: '10.244.1.0/24', protocol: 'kernel' }];
+  let tables = 0;
+  const nodes = [1, 2, 3].map(n => node(`n${n}`, `10.244.${n}.0/24`, `10.8.0.1${n}`));
+  const nodesInformer = { addHandler: () => () => {}, whenSynced: async () => {}, lister: { list: () => nodes } };
+  const exec = async (program: string, args: readonly string[], options: { input?: string } = {}) => {
+    if (program === 'nft') {
+      if (args[0] === 'list' && tables === 0) throw new Error('No such file or directory');
+      if (args[0] !== 'list') tables++;
+      return '';
+    }
+    if (!args.includes('-batch')) return JSON.stringify(routes);
+    const set = options.input!.trim().split('\n').map(routeOf);
+    routes = [...routes.filter(r => !set.some(s => s.dst === r.dst)), ...set];
+    return '';
+  };
+  const ending = new AbortController();
+  const informers = { informer: () => nodesInformer } as unknown as InformerFactory;
+  const options = { nodeName: 'n3', link: 'eth0', podCidr: '10.244.0.0/16', log: silentLog, informers, clock, exec };
+  const running = createNodeRoutes(options).run(ending.signal);
+  const shown = () => routes.map(r => `${r.dst} ${r.protocol ?? 'boot'}`).sort();
+  const ours = ['10.244.1.0/24 107', '10.244.2.0/24 107'];
+  await settle();
+  assert.deepEqual([shown(), tables], [ours, 1]);
+
+  routes = [];
+  tables = 0;
+  await clock.advance(30_000);
+  assert.deepEqual([shown(), tables], [ours, 1], 'a link down and up, a flushed rule set');
+
+  routes = [{ dst: '10.244.1.0/24' }];
+  await clock.advance(60_000);
+  assert.deepEqual(shown(), ['10.244.1.0/24 boot', '10.244.2.0/24 107'], 'another pod network');
+  routes = routes.filter(r => r.protocol);
+  await clock.advance(30_000);
+  assert.deepEqual([shown(), tables], [ours, 1], 'and its end');
   ending.abort();
   await running;
 });

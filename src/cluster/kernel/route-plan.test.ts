@@ -55,8 +55,17 @@ test('carrying out the changes gives what is wanted', () => {
   );
 });
 
-test("iproute2's answer", () => {
-  const json = '[{"dst":"10.244.1.0/24","gateway":"10.8.3.11","dev":"eth0","protocol":"107","flags":[]}]';
-  assert.deepEqual([...parseRouteList(json)], [['10.244.1.0/24', '10.8.3.11']]);
-  assert.equal(parseRouteList('').size, 0);
+test("iproute2's answer: ours, and the ranges of others", () => {
+  const list = [
+    { dst: '10.244.1.0/24', gateway: '10.8.3.11', dev: 'eth0', protocol: '107', flags: [] },
+    { dst: '10.96.0.0/12', dev: 'eth0', protocol: '107', scope: 'link', prefsrc: '10.8.3.10', flags: [] },
+    { dst: '10.244.0.0/24', dev: 'cni0', protocol: 'kernel', scope: 'link', prefsrc: '10.244.0.1', flags: [] },
+    // The kernel's word for a route set by hand or by a pod network is left out.
+    { dst: '10.244.2.0/24', gateway: '10.244.2.0', dev: 'flannel.1', flags: ['onlink'] },
+  ];
+  assert.deepEqual(parseRouteList(JSON.stringify(list)), {
+    ours: new Map([['10.244.1.0/24', '10.8.3.11']]),
+    others: new Set(['10.244.2.0/24']),
+  });
+  assert.deepEqual(parseRouteList(''), { ours: new Map(), others: new Set() });
 });

@@ -34,19 +34,36 @@ export function routeChanges(have: Routes, want: Routes, link: string): string[]
   return lines;
 }
 
-/** What `ip -json route show proto 107` prints. */
-export function parseRouteList(json: string): Routes {
-  const list = (json.trim() ? JSON.parse(json) : []) as { dst?: string; gateway?: string }[];
-  return new Map(list.flatMap(r => (r.dst && r.gateway ? [[r.dst, r.gateway] as const] : [])));
+export interface RouteList {
+  readonly ours: Routes;
+  /** Ranges that somebody else has set a route to, as a pod network of its own does. */
+  readonly others: ReadonlySet<string>;
 }
+
+/** What `ip -json route show` prints. Routes the kernel made for links of an earlier life are nobody's. */
+export function parseRouteList(json: string): RouteList {
+  const list = (json.trim() ? JSON.parse(json) : []) as { dst?: string; gateway?: string; protocol?: string }[];
+  const ours = new Map<string, string>();
+  const others = new Set<string>();
+  for (const { dst, gateway, protocol } of list) {
+    if (!dst) continue;
+    if (protocol !== String(routeProtocol)) {
+      if (protocol !== 'kernel') others.add(dst);
+    } else if (gateway) ours.set(dst, gateway);
+  }
+  return { ours, others };
+}
+
+export const masqueradeTable = ['ip', 'k8ts_node'] as const;
 
 /** The table that gives pods the node's address towards everything outside the cluster. */
 export function masqueradeRules(podCidr: string, nodeCidr: string | undefined): string {
   const inside = [podCidr, ...(nodeCidr ? [nodeCidr] : [])].join(', ');
+  const table = `table ${masqueradeTable.join(' ')}`;
   return [
-    'table ip k8ts_node',
-    'delete table ip k8ts_node',
-    'table ip k8ts_node {',
+    table,
+    `delete ${table}`,
+    `${table} {`,
     '  chain postrouting {',
     '    type nat hook postrouting priority srcnat; policy accept;',
     `    ip saddr ${podCidr} ip daddr != { ${inside} } fib daddr type != { local, multicast } masquerade`,
