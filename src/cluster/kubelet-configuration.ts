@@ -10,7 +10,9 @@ import { defaultEvictionHard } from '../kubelet/kernel/eviction.ts';
 import { checkVerification, type VerificationPolicy } from '../kubelet/kernel/image-access.ts';
 import type { KubeletOptions } from '../kubelet/option.ts';
 import type { KubeletServerOptions } from '../kubelet/server/server.ts';
+import { logind } from '../kubelet/shutdown/logind.ts';
 import { type ManagersGiven, managerFields, managerSettings } from './kubelet-manager-fields.ts';
+import { type ShutdownGiven, shutdownFields, shutdownGroups } from './kubelet-shutdown-fields.ts';
 import {
   cpusIn,
   integer,
@@ -86,6 +88,7 @@ export function kubeletSettings(document: unknown): KubeletSettings {
 type Settings = Partial<Pick<KubeletSettings, 'options' | 'server' | 'podPidsLimit'>>;
 type Take = (value: unknown, name: string) => Settings;
 type Given = ManagersGiven &
+  ShutdownGiven &
   Readonly<{
     evictionHard?: Strings;
     evictionSoft?: Strings;
@@ -174,7 +177,9 @@ function thresholds(value: unknown, name: string): void {
 }
 
 const fields: Readonly<Record<string, Take>> = {
-  ...Object.fromEntries(Object.entries(managerFields).map(([name, check]) => [name, together(check)])),
+  ...Object.fromEntries(
+    Object.entries({ ...managerFields, ...shutdownFields }).map(([name, check]) => [name, together(check)]),
+  ),
   allowedUnsafeSysctls: list('allowedUnsafeSysctls'),
   clusterDNS: list('clusterDns'),
   clusterDomain: text('clusterDomain'),
@@ -283,7 +288,7 @@ const withoutEffect: ReadonlySet<string> = new Set(
   maxOpenFiles  memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR
   podLogsDir protectKernelDefaults qosReserved readOnlyPort registryBurst registryPullQPS 
   rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
-  shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods staticPodURL staticPodURLHeader
+  staticPodURL staticPodURLHeader
   streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup tlsCertFile tlsCipherSuites
   tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile  
    tracing volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
@@ -313,6 +318,7 @@ const checks: readonly ((given: Given) => void)[] = [
     if (policy || allowlist) checkVerification(policy ?? 'NeverVerifyPreloadedImages', allowlist ?? []);
   },
   given => void managerSettings(given),
+  given => void shutdownGroups(given),
 ];
 
 function derived(given: Given): Partial<KubeletOptions> {
@@ -332,9 +338,11 @@ function derived(given: Given): Partial<KubeletOptions> {
   const { nodeStatusUpdateFrequency, nodeStatusReportFrequency } = given;
   const report = nodeStatusReportFrequency ? undefined : nodeStatusUpdateFrequency;
   const managers = managerSettings(given);
+  const groups = shutdownGroups(given);
   return {
     ...reservationsOf(given),
     ...(managers ? { managers } : {}),
+    ...(groups.length ? { shutdown: { groups, source: logind() } } : {}),
     ...(hard ? { evictionHard: hard } : {}),
     ...(report ? { nodeStatusReportMs: parseDuration(report) / 1e6 } : {}),
     eviction: {

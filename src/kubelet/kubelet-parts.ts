@@ -27,6 +27,7 @@ import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
 import { makeManagers, topologyOf } from './kubelet-managers.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
+import { makeShutdown } from './kubelet-shutdown.ts';
 import { LogRotation } from './log-rotation.ts';
 import { kernelRecords, oomKills } from './node/kernel-log.ts';
 import { globalAddresses, readMachine } from './node/machine.ts';
@@ -45,6 +46,7 @@ import { ProbeManager } from './probe/probe-manager.ts';
 import { Prober } from './probe/prober.ts';
 import { RuntimeCache } from './runtime-cache.ts';
 import { SandboxStarter } from './sandbox-starter.ts';
+import type { ShutdownManager } from './shutdown/shutdown-manager.ts';
 import { StatusManager } from './status-manager.ts';
 import { TokenManager } from './token-manager.ts';
 import type { MachineTopology } from './topology/kernel/machine-topology.ts';
@@ -86,7 +88,11 @@ export type KubeletParts = Awaited<ReturnType<typeof assembleKubelet>>;
 export async function assembleKubelet(owner: KubeletOwner) {
   const base = await makeBase(owner);
   const { options: o, metrics } = owner;
-  const node: NodeManager = makeNode(owner, base, { eviction: () => eviction, csi: () => csi.volumes });
+  const node: NodeManager = makeNode(owner, base, {
+    eviction: () => eviction,
+    csi: () => csi.volumes,
+    shutdown: () => shutdown,
+  });
   base.devices?.onCapacity(() => node.hasten());
   const csi = await makeCsi(owner, base, node);
   const volumes = makeVolumes(owner, base, node, csi);
@@ -94,6 +100,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
   const collector = makeCollector(owner, base, starting.images);
   const eviction: EvictionManager = makeEviction(owner, base, node, collector);
   const rotation = makeRotation(owner, base);
+  const shutdown = makeShutdown(owner, { host: base.host, node, volumes });
   const oom = makeOomWatch(owner, node);
   const { client, clock, log, nodeName } = o;
   const lease = new NodeLease({ client, clock, log, nodeName, durationSeconds: o.leaseDurationSeconds ?? 40 });
@@ -101,7 +108,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
     ...{
       ...base,
       ...starting,
-      ...admissionOf(owner, base, node, eviction),
+      ...admissionOf(owner, base, { node, eviction, shutdown }),
       runtime: o.runtime,
       clock,
       log,
@@ -117,7 +124,8 @@ export async function assembleKubelet(owner: KubeletOwner) {
     networkError: () => node.networkError(),
     onGone: uid => owner.gone(uid),
   };
-  return { ...base, probes: starting.probes, node, volumes, csi, collector, eviction, rotation, oom, lease, context };
+  const { probes } = starting;
+  return { ...base, probes, node, volumes, csi, collector, eviction, rotation, oom, lease, shutdown, context };
 }
 
 type Base = Awaited<ReturnType<typeof makeBase>>;
@@ -194,6 +202,7 @@ function makeDevices(
 
 /** What is made later than the node and asked by it. */
 interface Later {
+  shutdown(): ShutdownManager | undefined;
   eviction(): EvictionManager;
   csi(): CsiVolumes;
 }
@@ -222,7 +231,7 @@ function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
     reportMs: o.nodeStatusReportMs ?? 300_000,
     pressure: () => later.eviction().pressure,
     volumesInUse: () => later.csi().inUse(),
-    problems: () => owner.relistProblems(base.cache),
+    problems: () => [...owner.relistProblems(base.cache), ...(later.shutdown()?.problems() ?? [])],
   });
 }
 
@@ -399,8 +408,14 @@ function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogR
   });
 }
 
+interface Admitting {
+  readonly node: NodeManager;
+  readonly eviction: EvictionManager;
+  readonly shutdown: ShutdownManager | undefined;
+}
+
 /** Which pods this node takes on, and which resizes. */
-function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager, eviction: EvictionManager) {
+function admissionOf(owner: KubeletOwner, base: Base, { node, eviction, shutdown }: Admitting) {
   const { options: o } = owner;
   const { devices, managers } = base;
   const concerns = (pod: Pod) => managers !== undefined || devices?.concerns(pod);
@@ -423,7 +438,10 @@ function admissionOf(owner: KubeletOwner, base: Base, node: NodeManager, evictio
   return {
     // Devices come first, as in Kubernetes: who lacks them is told so, and not that the node is full.
     rejection: (pod: Pod) =>
-      concerns(pod) ? (managers ?? devices!).admit(pod).then(lack => lack ?? pods.rejection(pod)) : pods.rejection(pod),
+      shutdown?.rejection() ??
+      (concerns(pod)
+        ? (managers ?? devices!).admit(pod).then(lack => lack ?? pods.rejection(pod))
+        : pods.rejection(pod)),
     resizeProblem: (pod: Pod) => managers?.resizeProblem(pod) ?? resizeProblemOf(admission(pod)),
   };
 }

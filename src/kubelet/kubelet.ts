@@ -198,6 +198,7 @@ class NodeKubelet implements Kubelet {
       loop('eviction', s => eviction.run(s)),
       ...(devices ? [devices] : []),
       ...(parts.managers?.services ?? []),
+      ...(parts.shutdown ? [parts.shutdown] : []),
       ...((this.#o.nodePlugins ?? !this.#o.host)
         ? [loop('plugins', s => this.#watchPlugins(parts, s)), loop('volume limits', s => parts.csi.drivers.run(s))]
         : []),

@@ -12,6 +12,8 @@ import type { CredentialPlugins } from './image/credential-providers.ts';
 import type { EvictionSettings, Signals } from './kernel/eviction.ts';
 import type { VerificationPolicy } from './kernel/image-access.ts';
 import type { ProbeNetwork } from './probe/network.ts';
+import type { ShutdownGroup } from './shutdown/kernel/shutdown-plan.ts';
+import type { ShutdownSource } from './shutdown/shutdown-source.ts';
 import type { MachineTopology } from './topology/kernel/machine-topology.ts';
 import type { ManagerSettings } from './topology/resource-managers.ts';
 
@@ -78,6 +80,8 @@ export interface KubeletOptions {
   readonly topology?: MachineTopology;
   /** Managers of CPUs, memory and topology; default none. */
   readonly managers?: ManagerSettings;
+  /** How pods end before the machine does; default: they do not. */
+  readonly shutdown?: { readonly groups: readonly ShutdownGroup[]; readonly source: ShutdownSource };
   readonly systemReserved?: Readonly<Record<string, string>>;
   readonly kubeReserved?: Readonly<Record<string, string>>;
   /** Signal to quantity or percentage. Default Kubernetes': memory.available<100Mi, nodefs.available<10%, … */

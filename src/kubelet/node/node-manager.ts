@@ -355,9 +355,13 @@ export class NodeManager {
     this.#o.events.event(nodeReference(this.#o.nodeName), type, reason, message);
   }
 
-  /** An event of the node. */
+  /** Events of the node. */
   warn(reason: string, message: string): void {
     this.#event('Warning', reason, message);
+  }
+
+  tell(reason: string, message: string): void {
+    this.#event('Normal', reason, message);
   }
 
   /** The events of a start, as Kubernetes tells them. */
