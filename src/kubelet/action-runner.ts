@@ -97,7 +97,7 @@ export class ActionRunner {
     metrics.containerStarted('pod_sandbox');
     if (attempt === 0) metrics.podStarted(false);
     try {
-      await sandboxes.start(pod, attempt);
+      await sandboxes.start(pod, attempt, this.#p.signal);
     } catch (error) {
       metrics.podStarted(true);
       metrics.containerStarted('pod_sandbox', 'CreatePodSandboxError');

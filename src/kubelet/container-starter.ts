@@ -134,20 +134,21 @@ export class ContainerStarter {
     let id: string;
     try {
       id = await cache.making(identityOf(pod), async () => {
-        const created = await runtime.CreateContainer({
-          pod_sandbox_id: sandboxId,
-          config,
-          sandbox_config: sandboxConfig,
-        });
+        const request = { pod_sandbox_id: sandboxId, config, sandbox_config: sandboxConfig };
+        const created = await runtime.CreateContainer(request, { signal });
         return created.container_id ?? '';
       });
     } catch (error) {
+      if (signal.aborted) throw error;
       throw failed('CreateContainerError', runtimeWords(error));
     }
     events.container(pod, container, 'Normal', 'Created', 'Container created');
     try {
-      await runtime.StartContainer({ container_id: id });
+      // What is to end would only have to be stopped again, with all of its grace period.
+      signal.throwIfAborted();
+      await runtime.StartContainer({ container_id: id }, { signal });
     } catch (error) {
+      if (signal.aborted) throw error;
       await cache.lookAtContainer(uid, id, sandboxId);
       throw failed('RunContainerError', runtimeWords(error));
     }

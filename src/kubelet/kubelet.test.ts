@@ -376,6 +376,21 @@ test('what the runtime says of a container it cannot start is told without the w
   }
 });
 
+test('what is deleted while its container is made is never started', async () => {
+  const behaviour = () => ({ createDelayMs: 3000, ignoresTerm: true });
+  const t = await startTestNode({ simulate: { behaviour } });
+  try {
+    await t.createPod({ metadata: { name: 'brief' }, spec: { containers: [container] } });
+    await t.deletePod('brief');
+    await t.pass(4000);
+    assert.equal(await t.podExists('brief'), false);
+    assert.ok(!(await t.events('brief')).some(e => /^(Started|Failed)/.test(e)), (await t.events('brief')).join('\n'));
+    assert.deepEqual((await t.runtime.ListContainers({})).containers, []);
+  } finally {
+    await t.stop();
+  }
+});
+
 test('activeDeadlineSeconds ends a pod', async () => {
   const t = await startTestNode();
   try {

@@ -49,8 +49,8 @@ export class SandboxStarter {
     this.#users.release(uid);
   }
 
-  /** Makes and starts the pod's sandbox. Rejects after a FailedCreatePodSandBox event. */
-  async start(pod: Pod, attempt: number): Promise<void> {
+  /** Makes and starts the pod's sandbox. Rejects after a FailedCreatePodSandBox event, without one when it is to end. */
+  async start(pod: Pod, attempt: number, signal: AbortSignal): Promise<void> {
     try {
       const handler = await this.runtimeHandler(pod);
       if (pod.spec.hostUsers === false) this.#requireUserNamespaces(handler);
@@ -58,11 +58,12 @@ export class SandboxStarter {
       await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
       const { runtime, cache } = this.#o;
       const id = await cache.making(identityOf(pod), async () => {
-        const made = await runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000 });
+        const made = await runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000, signal });
         return made.pod_sandbox_id ?? '';
       });
       await cache.lookAtSandbox(pod.metadata.uid, id);
     } catch (error) {
+      if (signal.aborted) throw error;
       const message = messageOf(error);
       this.#o.events.pod(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
       throw error;
