@@ -26,7 +26,7 @@ test('registers the node, its lease and its events', async () => {
   }
 });
 
-test('an extended resource that an administrator advertises becomes allocatable, and stays', async () => {
+test('an extended resource that an administrator advertises becomes allocatable, stays, and goes', async () => {
   const t = await startTestNode();
   const advertised = async () => {
     const { status } = await t.client.get(coreV1.nodes, { name: 'node-a' });
@@ -44,6 +44,14 @@ test('an extended resource that an administrator advertises becomes allocatable,
     assert.deepEqual(await advertised(), ['4', '4']);
     await t.pass(60_000);
     assert.deepEqual(await advertised(), ['4', '4']);
+    await t.client.patch(
+      coreV1.nodes,
+      { name: 'node-a' },
+      { type: 'json', body: [{ op: 'remove', path: '/status/capacity/example.com~1dongle' }] },
+      { subresource: 'status' },
+    );
+    await t.pass(10_000);
+    assert.deepEqual(await advertised(), [undefined, undefined]);
   } finally {
     await t.stop();
   }

@@ -1,10 +1,9 @@
 // This node's Node object: registration and status.
 import { cloneDeep, formatTime } from '../../api/meta.ts';
-import { equalJson } from '../../api/patch/plain.ts';
 import { canonicalQuantity } from '../../api/quantity.ts';
 import { coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../../api/status.ts';
-import type { Node, NodeAddress, NodeCondition, NodeStatus, Taint } from '../../api/type/core-v1.ts';
+import type { Node, NodeAddress, NodeStatus, Taint } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { abortsWith } from '../../base/lifecycle.ts';
@@ -16,6 +15,7 @@ import type { StatusResponse, VersionResponse } from '../../cri/type.ts';
 import type { DeviceCapacity } from '../device/device-manager.ts';
 import { eventOf, nodeConditions, type Pressure, timedConditions } from '../kernel/node-condition.ts';
 import { allocatableOf, capacityOf, type NodeSize, nodeImages, withExtended } from '../kernel/node-resource.ts';
+import { statusChanges } from '../kernel/node-status-patch.ts';
 import type { MachineInfo } from '../option.ts';
 
 export interface NodeManagerOptions {
@@ -384,32 +384,5 @@ function changed(
   return Object.keys(out).length ? out : undefined;
 }
 
-/** A strategic-merge patch of what differs; conditions go along with any change, and with `always` even alone. */
-function statusChanges(old: NodeStatus, next: NodeStatus, always: boolean): object | undefined {
-  const out: Record<string, unknown> = {};
-  const before = old as Record<string, unknown>;
-  for (const key in next) {
-    const value = next[key as keyof NodeStatus];
-    if (key === 'conditions' || isSame(before[key], value)) continue;
-    out[key] = key === 'addresses' ? [{ $patch: 'replace' }, ...(value as readonly object[])] : value;
-  }
-  const conditions = next.conditions ?? [];
-  const ours = (old.conditions ?? []).filter(c => conditions.some(n => n.type === c.type));
-  const same = ours.length === conditions.length && ours.every((c, i) => saysSame(c, conditions[i]!));
-  if (always || !same || Object.keys(out).length) {
-    out.conditions = next.conditions;
-    return out;
-  }
-  return undefined;
-}
-
 const canonical = (list: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(list).map(([name, q]) => [name, canonicalQuantity(q)]));
-
-/** But for its times. */
-const saysSame = (a: NodeCondition, b: NodeCondition): boolean =>
-  a.type === b.type && a.status === b.status && a.reason === b.reason && a.message === b.message;
-
-// An empty list is stored as none.
-const isSame = (a: unknown, b: unknown): boolean =>
-  (a === undefined && Array.isArray(b) && b.length === 0) || equalJson(a, b);
