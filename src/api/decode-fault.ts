@@ -1,4 +1,5 @@
 // Finds what is wrong with a value that does not fit its type, and says it as Kubernetes does. Slow; only for faults.
+import { append } from '../base/append.ts';
 import { own } from '../base/own.ts';
 import { isInt64 } from '../base/whole-number.ts';
 import { isWritten, type WrittenNumber, writtenText, writtenValue } from '../base/written-number.ts';
@@ -36,7 +37,7 @@ export function faultIn(typeName: string, value: unknown): string | undefined {
 export function findUnknown(typeName: string, value: unknown, unknown: string[]): void {
   const walk = new Walk();
   walk.struct(typeName, value, '', '');
-  unknown.push(...walk.unknown);
+  append(unknown, walk.unknown);
 }
 
 /** Where a value stands: its Go struct, the dotted path Go names, and the path with indices. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { append } from '../base/append.ts';
+import { quote } from '../base/quote.ts';
 import { FieldErrors, path } from './field-error.ts';
+import { invalid } from './status.ts';
 
 const said = (add: (errors: FieldErrors) => void): string => {
   const errors = new FieldErrors();
@@ -49,4 +52,20 @@ test('values are shown as apimachinery shows them', () => {
     said(e => e.invalidUnshown(a, 'x')),
     'Invalid value: x',
   );
+});
+
+test('faults past any that somebody reads are counted, and not told', () => {
+  const [errors, all] = [new FieldErrors(), new FieldErrors()];
+  for (let i = 0; i < 200_000; i++) errors.invalid(path('a').index(i), 'x', 'no');
+  append(all.list, errors.list);
+  assert.equal(all.list.length, 200_000);
+  const { status, message } = invalid({ group: '', resource: 'Pod' }, 'p', all.list);
+  assert.equal(status.details?.causes?.length, 10_000);
+  assert.ok(message.endsWith(', a[9999]: Invalid value: "x": no]'), message.slice(-60));
+});
+
+test('a long text that is mostly escapes is quoted in no time', () => {
+  const { user } = process.threadCpuUsage();
+  assert.equal(quote('{"'.repeat(1_000_000)), `"${'{\\"'.repeat(1_000_000)}"`);
+  assert.ok(process.threadCpuUsage().user - user < 200_000);
 });

@@ -60,6 +60,9 @@ export type FieldErrorType =
 
 /** Characters. */
 const mostShown = 4 << 20;
+/** Faults of one object that are told, and what stands for each of the others. */
+const mostTold = 10_000;
+export const untold: StatusCause & { readonly message: string } = { message: '' };
 
 /** Collects the errors of one object. */
 export class FieldErrors {
@@ -76,8 +79,12 @@ export class FieldErrors {
     return this.list.length === 0;
   }
 
+  get #full(): boolean {
+    return this.list.length >= mostTold;
+  }
+
   add(reason: FieldErrorType, field: FieldPath | string, message: string): void {
-    this.list.push({ reason, message, field: field.toString() });
+    this.list.push(this.#full ? untold : { reason, message, field: field.toString() });
   }
 
   required(field: FieldPath, detail = ''): void {
@@ -133,7 +140,7 @@ export class FieldErrors {
 
   /** Until they fill an answer: a list that is wrong as a whole for each of its items would be shown each time. */
   #shownValue(value: unknown): string {
-    if (this.#shown > mostShown) return '';
+    if (this.#full || this.#shown > mostShown) return '';
     const text = rendered(value);
     this.#shown += text.length;
     return text;

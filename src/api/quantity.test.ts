@@ -119,3 +119,14 @@ test('arithmetic agrees with bigint nano units; the canonical form reads back th
     }),
   );
 });
+
+test('millions of digits cost no time: past any that count they are the most there is, or nothing but a fraction', () => {
+  const { user } = process.threadCpuUsage();
+  const digits = '7'.repeat(3_000_000);
+  assert.equal(parseQuantity(digits).toString(), '9223372036854775807');
+  assert.equal(parseQuantity(`-${digits}Gi`).toString(), '-9223372036854775807');
+  assert.equal(parseQuantity(`0.1${'0'.repeat(3_000_000)}`).toString(), '100m');
+  assert.equal(parseQuantity(`0.1${'0'.repeat(3_000_000)}1`).toString(), '100000001n');
+  assert.equal(parseQuantity(`0.${digits}e1000`).compare(parseQuantity(`7${'0'.repeat(999)}`)), 1);
+  assert.ok(process.threadCpuUsage().user - user < 300_000);
+});

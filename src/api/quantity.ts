@@ -217,11 +217,12 @@ function parse(text: string): Quantity {
   if (!m) throw new QuantityError(quantityFormatError);
   const sign = m[1] === '-' ? -1n : 1n;
   const whole = m[2]!.replace(/^0+/, '');
-  const fraction = m[3] ?? '';
+  const fraction = shortened(m[3] ?? '');
   if (!m[2] && !fraction) throw new QuantityError(quantityFormatError);
   const { base, exponent, format } = parseSuffix(m[4]!);
   // Far beyond both ends of the range; keeps a hostile exponent from making a huge bigint.
-  if (exponent > 1000 || exponent < -1000) return extreme(whole + fraction, exponent > 0, sign, format);
+  if (whole.length > 2 * most) return extreme(whole, true, sign, format);
+  if (exponent > most || exponent < -most) return extreme(whole + fraction, exponent > 0, sign, format);
   const digits = BigInt(whole + fraction || '0');
   if (digits === 0n) return Quantity.ofMilli(0, format);
   let nano: bigint;
@@ -243,6 +244,15 @@ export function isWholeText(text: string): boolean {
   // Ten bits are three digits, of fifteen in all.
   if (base === 2) return fraction === '' && length + exponent * 3 <= 14;
   return length + fraction.length <= 18 && exponent >= fraction.length;
+}
+
+/** Digits and powers of ten that are counted with: of millions a bigint takes seconds. */
+const most = 1000;
+
+/** A fraction as long as may matter, with something behind it when there was, as it is rounded away from zero. */
+function shortened(fraction: string): string {
+  const kept = fraction.slice(0, 2 * most);
+  return /[1-9]/.test(fraction.slice(2 * most)) ? `${kept}1` : kept;
 }
 
 function extreme(digits: string, large: boolean, sign: bigint, format: QuantityFormat): Quantity {

@@ -1,6 +1,8 @@
 // Every error that reaches a client is a Status made here: codes, reasons and messages as Kubernetes words them.
+
 import { quote } from '../base/quote.ts';
 import type { WholeNumber } from '../base/whole-number.ts';
+import { untold } from './field-error.ts';
 import type { ListMeta, Status, StatusCause } from './type/meta-v1.ts';
 
 export type StatusReason =
@@ -168,8 +170,9 @@ export const unsupportedMediaType = (accepted: readonly string[]) =>
 export const invalid = (
   kind: GroupResource,
   name: string,
-  causes: readonly (StatusCause & { readonly message: string })[],
+  found: readonly (StatusCause & { readonly message: string })[],
 ) => {
+  const causes = found.filter(cause => cause !== untold);
   // What is said twice is told once.
   const parts = [...new Set(causes.map(c => (c.field ? `${c.field}: ${c.message}` : c.message)))];
   const list = parts.length === 1 ? parts[0] : `[${parts.join(', ')}]`;
@@ -181,7 +184,7 @@ export const invalid = (
       ...(name ? { name } : {}),
       ...(kind.group ? { group: kind.group } : {}),
       ...(kind.resource ? { kind: kind.resource } : {}),
-      ...(causes.length ? { causes: [...causes] } : {}),
+      ...(causes.length ? { causes } : {}),
     },
   );
 };

@@ -124,7 +124,8 @@ function stringOf({ format, maxLength, enum: values }: StructuralSchema): CelTyp
   if (format && Object.hasOwn(FIXED_FORMAT, format)) return FIXED_FORMAT[format]!;
   if (format === 'byte') return { kind: 'bytes', maxSize: maxLength ?? MAX_STRING };
   if (maxLength !== undefined) return { kind: 'string', maxSize: Math.max(0, maxLength) * BYTES_PER_CHARACTER };
-  if (values?.length) return { kind: 'string', maxSize: Math.max(...values.map(v => String(v).length)) };
+  if (values?.length)
+    return { kind: 'string', maxSize: values.reduce<number>((most, v) => Math.max(most, String(v).length), 0) };
   return text;
 }
 

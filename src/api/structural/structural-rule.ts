@@ -1,4 +1,5 @@
 // What the schema of a custom resource must obey to be structural: every field has one type, said in one place.
+import { append } from '../../base/append.ts';
 import { own } from '../../base/own.ts';
 import { FieldErrors, type FieldPath, path } from '../field-error.ts';
 import { cloneDeep } from '../meta.ts';
@@ -30,13 +31,14 @@ export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: F
   if (schema.nullable) structure.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
   checkForm(schema, at, form);
   if (hasStructure(schema)) {
-    structure.list.push(...structureErrors(schema, at));
+    append(structure.list, structureErrors(schema, at));
     const sound = structure.empty;
     checkImplicitDefaults(schema, at, structure);
     if (sound) checkDefaults(schema, at, structure, true);
   } else if (structure.empty && form.empty)
     structure.add('FieldValueInvalid', at, `Invalid value: "": OpenAPIV3Schema 'schema' is not supported`);
-  errors.list.push(...structure.list, ...form.list);
+  append(errors.list, structure.list);
+  append(errors.list, form.list);
   if (structure.empty && form.empty) checkRules(schema, at, errors);
 }
 
@@ -58,7 +60,10 @@ function parts(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at:
 function composites(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at: FieldPath][] {
   const found: ReturnType<typeof composites> = s.not ? [[s.not, at.child('not')]] : [];
   for (const kind of ['allOf', 'oneOf', 'anyOf'] as const)
-    found.push(...(s[kind] ?? []).map((n, i): (typeof found)[number] => [n, at.child(kind).index(i)]));
+    append(
+      found,
+      (s[kind] ?? []).map((n, i): (typeof found)[number] => [n, at.child(kind).index(i)]),
+    );
   return found;
 }
 

@@ -1,5 +1,6 @@
 // Validation of custom resources against their schema, worded as Kubernetes does. With the old object, what has not
 // changed since is not held against the new one (ratcheting).
+import { append } from '../../base/append.ts';
 import { jsonText } from '../../base/json-text.ts';
 import { quote } from '../../base/quote.ts';
 import type { FieldErrors, FieldErrorType } from '../field-error.ts';
@@ -230,7 +231,7 @@ class Node implements ValueValidator {
       const tried = attempts(this.#anyOf, value, path, old);
       if (tried.every(t => t.count)) {
         found.whole(`${at} must validate at least one schema (anyOf)`);
-        found.list.push(...best(tried).list);
+        append(found.list, best(tried).list);
       }
     }
     if (this.#oneOf.length) {
@@ -239,13 +240,13 @@ class Node implements ValueValidator {
       const oneOf = `${at} must validate one and only one schema (oneOf). Found`;
       if (valid === 0) {
         found.whole(`${oneOf} none valid`);
-        found.list.push(...best(tried).list);
+        append(found.list, best(tried).list);
       } else if (valid > 1) found.whole(`${oneOf} ${valid} valid alternatives`);
     }
     if (this.#allOf.length) {
       const tried = attempts(this.#allOf, value, path, old);
       const failed = tried.filter(t => t.count);
-      for (const t of failed) found.list.push(...t.list);
+      for (const t of failed) append(found.list, t.list);
       if (failed.length)
         found.whole(
           `${at} must validate all the schemas (allOf)${failed.length === tried.length ? '. None validated' : ''}`,

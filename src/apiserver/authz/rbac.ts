@@ -1,4 +1,5 @@
 // Role-based access control over local copies of roles and bindings, indexed by subject.
+
 import { type KubeObject, keyOf } from '../../api/meta.ts';
 import { notFound } from '../../api/status.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   RoleRef,
   Subject,
 } from '../../api/type/rbac-v1.ts';
+import { append } from '../../base/append.ts';
 import type { Informer } from '../../client/informer.ts';
 import { serviceAccountUsername, type UserInfo } from '../authn/user.ts';
 import type { Attributes, Authorizer, ResolvedRules, RuleResolver, Verdict } from './authorizer.ts';
@@ -98,7 +100,7 @@ export class RbacAuthorizer implements Authorizer, RuleResolver {
       for (const grant of index?.grantsOf(user) ?? []) {
         const found = this.rulesOf(grant.binding.roleRef, grant.binding.metadata.namespace ?? '');
         if (typeof found === 'string') errors.push(found);
-        else rules.push(...found);
+        else append(rules, found);
       }
     }
     return { rules, incomplete: false, errors };

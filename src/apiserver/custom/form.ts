@@ -9,6 +9,7 @@ import { prune } from '../../api/structural/prune.ts';
 import { shapeOfStructural } from '../../api/structural/shape.ts';
 import { compileStructural, preserveAll, type Structural } from '../../api/structural/structural.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/type/apiextensions-v1.ts';
+import { append } from '../../base/append.ts';
 import { freeNumber } from '../../base/whole-number.ts';
 import type { Converter } from './conversion.ts';
 
@@ -51,7 +52,7 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
   function settle(object: Plain, unknown?: string[]): void {
     const found: string[] = [];
     prune(structural(), object, unknown && found);
-    unknown?.push(...found.sort());
+    if (unknown) append(unknown, found.sort());
     coerceEmbedded(structural(), object, '', unknown);
     fillDefaults(structural(), object);
   }

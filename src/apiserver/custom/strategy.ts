@@ -9,6 +9,7 @@ import { validateEmbedded } from '../../api/structural/embedded.ts';
 import { validateListTypes } from '../../api/structural/list-type.ts';
 import type { Structural } from '../../api/structural/structural.ts';
 import { compileValidator, type ValueValidator } from '../../api/structural/value-rule.ts';
+import { append } from '../../base/append.ts';
 import type { ServedForm } from './form.ts';
 import { AccessorError, textAt, wholeAt } from './value-at.ts';
 
@@ -71,7 +72,7 @@ function checkListTypes(schema: Structural, object: unknown, old: unknown, error
   const [found, before] = [new FieldErrors(), new FieldErrors()];
   validateListTypes(schema, object, found);
   if (old && !found.empty) validateListTypes(schema, old, before);
-  if (before.empty) errors.list.push(...found.list);
+  if (before.empty) append(errors.list, found.list);
 }
 
 const standard = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);

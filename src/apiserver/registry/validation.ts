@@ -2,6 +2,7 @@ import { FieldErrors } from '../../api/field-error.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { nameComplaints, validateObjectMeta, validateObjectMetaUpdate } from '../../api/rule/meta.ts';
 import { invalid } from '../../api/status.ts';
+import { append } from '../../base/append.ts';
 import type { Registry, WriteContext } from './registry.ts';
 
 /** Throws 422 with every cause; `old` is absent on create. */
@@ -24,15 +25,15 @@ export function validateObject(
   };
   const checkName = strategy.nameComplaints ? ownRule : nameRule;
   validateObjectMeta(object, resource.namespaced, checkName, content, finalizers);
-  errors.list.push(...content.list);
+  append(errors.list, content.list);
   const repeats = resource.custom !== undefined || resource.group === 'apiextensions.k8s.io';
   if (old) {
     const update = new FieldErrors();
     validateObjectMetaUpdate(object, old, update);
-    errors.list.push(...update.list);
+    append(errors.list, update.list);
     // The servers of custom resources look at metadata again for every step of an update.
     const again = content.list.filter(e => repeated.test(e.field ?? ''));
-    if (repeats) errors.list.push(...again, ...update.list, ...again);
+    if (repeats) append(errors.list, [...again, ...update.list, ...again]);
   }
   strategy.validate?.(object, errors, rule);
   if (old) strategy.validateUpdate?.(object, old, errors, rule);

@@ -1,4 +1,5 @@
 // What a CustomResourceDefinition must obey.
+import { append } from '../../../base/append.ts';
 import { jsonText } from '../../../base/json-text.ts';
 import { own } from '../../../base/own.ts';
 import { printable } from '../../../base/quote.ts';
@@ -283,7 +284,10 @@ function validateApproval(crd: Crd, old: Crd | undefined, errors: FieldErrors): 
 export function validateAcceptedNames({ status }: Crd, errors: FieldErrors): void {
   const found = new FieldErrors();
   if (status?.acceptedNames) validateNames(status.acceptedNames, STATUS.child('acceptedNames'), found);
-  errors.list.push(...found.list.filter(e => e.reason !== 'FieldValueRequired'));
+  append(
+    errors.list,
+    found.list.filter(e => e.reason !== 'FieldValueRequired'),
+  );
 }
 
 export function validateStoredVersions({ spec, status }: Crd, errors: FieldErrors): void {

@@ -1,4 +1,5 @@
 // Warnings about pods and pod templates: things that are accepted and probably not meant.
+import { append } from '../../../base/append.ts';
 import { isCanonicalPart } from '../../canonical-part.ts';
 import { type FieldPath, path } from '../../field-error.ts';
 import { parseIp } from '../../name-rule.ts';
@@ -60,17 +61,17 @@ function warningsOf(meta: ObjectMeta | undefined, metaAt: FieldPath, spec: PodSp
     }
     const claim = volume.ephemeral?.volumeClaimTemplate;
     const claimAt = at.child('volumes').index(i).child('ephemeral', 'volumeClaimTemplate', 'spec');
-    if (claim) out.push(...claimSpecWarnings(claim.spec, claimAt));
-    out.push(...overlapWarnings(volume));
+    if (claim) append(out, claimSpecWarnings(claim.spec, claimAt));
+    append(out, overlapWarnings(volume));
   }
   pullSecretWarnings(spec, at, warn);
   hostAliasWarnings(spec, at, out, warn);
   for (const [i, ip] of (spec.dnsConfig?.nameservers ?? []).entries())
-    out.push(...ipWarnings(ip, at.child('dnsConfig', 'nameservers').index(i)));
+    append(out, ipWarnings(ip, at.child('dnsConfig', 'nameservers').index(i)));
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [i, c] of (spec[list] ?? []).entries()) containerWarnings(c, at.child(list).index(i), warn);
   }
-  out.push(...portWarnings(spec, at));
+  append(out, portWarnings(spec, at));
   const grace = spec.terminationGracePeriodSeconds;
   if (grace !== undefined && grace < 0)
     warn(
@@ -105,7 +106,7 @@ function placementWarnings(spec: PodSpec, at: FieldPath, out: string[], warn: Wa
       (t, i) => [t.preference, here.child(PREFERRED).index(i).child('preference')] as const,
     ),
   ];
-  for (const [term, where] of terms) out.push(...labelSelectorWarnings(term, where));
+  for (const [term, where] of terms) append(out, labelSelectorWarnings(term, where));
   for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
     const affinity = spec.affinity?.[kind];
     const kindAt = at.child('affinity', kind);
@@ -139,7 +140,7 @@ function hostAliasWarnings(spec: PodSpec, at: FieldPath, out: string[], warn: Wa
     const bytes = parseIp(ip);
     const id = bytes ? bytes.join('.') : ip;
     const here = at.child('hostAliases').index(i).child('ip');
-    out.push(...ipWarnings(ip, here));
+    append(out, ipWarnings(ip, here));
     if (seen.has(id)) warn(here, `duplicate ip ${JSON.stringify(ip)}`);
     seen.set(id, i);
   }

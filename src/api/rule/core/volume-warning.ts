@@ -1,4 +1,5 @@
 // Warnings about PersistentVolumes and the claims for them.
+import { append } from '../../../base/append.ts';
 import { type FieldPath, path } from '../../field-error.ts';
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec } from '../../type/core-v1.ts';
 import { labelSelectorWarnings } from './label-warning.ts';
@@ -32,7 +33,7 @@ export function volumeWarnings({ metadata, spec }: PersistentVolume): string[] {
     );
   const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
   for (const [i, term] of terms.entries())
-    out.push(...labelSelectorWarnings(term, SPEC.child('nodeAffinity', 'required', 'nodeSelectorTerms').index(i)));
+    append(out, labelSelectorWarnings(term, SPEC.child('nodeAffinity', 'required', 'nodeSelectorTerms').index(i)));
   for (const [source, text] of Object.entries(DEPRECATED_SOURCES))
     if (spec[source as keyof typeof DEPRECATED_SOURCES]) out.push(`${SPEC.child(source)}: ${text}`);
   return out;

@@ -1,4 +1,5 @@
 // ValidatingAdmissionPolicy: every binding of every policy that is about the request has its say.
+
 import type { CelBindings } from '../../../api/cel/cel.ts';
 import type { KubeObject } from '../../../api/meta.ts';
 import type { StatusReason } from '../../../api/status.ts';
@@ -7,6 +8,7 @@ import type {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
 } from '../../../api/type/admissionregistration-v1.ts';
+import { append } from '../../../base/append.ts';
 import { messageOf } from '../../../base/assert.ts';
 import type { ApiContext } from '../../context.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission.ts';
@@ -155,8 +157,8 @@ async function applyBinding(
     return { ...part, warnings };
   });
   const { denials, published, failures, warnings, checks } = said instanceof Promise ? await said : said;
-  review.denials.push(...denials);
-  review.failures.push(...failures);
+  append(review.denials, denials);
+  append(review.failures, failures);
   const { metrics } = review;
   if (metrics) for (const count of checks) count(metrics);
   for (const [key, values] of published) for (const value of values) publish(key, value, review);
