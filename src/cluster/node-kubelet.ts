@@ -9,6 +9,7 @@ import { gatedRuntime } from '../cri/gated-runtime.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups, shareOfPods } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
+import { createWatchdog, watchdogSettings } from '../kubelet/watchdog/watchdog.ts';
 import type { NodeContext } from './component-context.ts';
 import { readCredentialProviders } from './credential-provider-file.ts';
 import { noKubeletSettings, readKubeletConfiguration } from './kubelet-configuration.ts';
@@ -92,11 +93,15 @@ export function createNodeKubelet(context: NodeContext): Service {
       authorization: { mode: 'Webhook' },
     },
   });
+  const watched = watchdogSettings(process.env, process);
+  const watchdog =
+    watched &&
+    createWatchdog({ ...watched, clock, log, ready: () => kubelet.ready(), problems: () => kubelet.problems() });
   return {
     name: 'kubelet',
     async run(signal) {
       await Promise.race([context.runtimeReady, aborted(signal)]);
-      if (!signal.aborted) await runAll([kubelet, server], signal);
+      if (!signal.aborted) await runAll([kubelet, server, ...(watchdog ? [watchdog] : [])], signal);
     },
   };
 }
