@@ -1,5 +1,6 @@
 // Bytes to objects and back. Every write passes here.
 import { messageOf } from '../base/assert.ts';
+import { textOfBytes } from '../base/utf8.ts';
 import { parseExactJson, parseWideJson } from '../base/whole-number.ts';
 import { parseWrittenJson } from '../base/written-number.ts';
 import { undecodable } from './decode-fault.ts';
@@ -52,8 +53,8 @@ const parsers = { wide: parseWideJson, exact: parseExactJson, written: parseWrit
 export function parseJson(body: Uint8Array | string, options: JsonOptions = {}): Parsed {
   const { kind, numbers = 'wide', anySize = false } = options;
   const bytes = typeof body === 'string' ? Buffer.from(body) : asBuffer(body);
-  // As in Go, what is no UTF-8 within a string becomes a replacement character.
-  const text = withoutHalves(typeof body === 'string' ? body : (soundText(body) ?? bytes.toString()));
+  // As in Go, a byte within a string that is no UTF-8 becomes a replacement character.
+  const text = withoutHalves(typeof body === 'string' ? body : (soundText(body) ?? textOfBytes(bytes)));
   const keys = countKeys(bytes);
   if (keys < 0) throw refuse(`invalid character '${String.fromCharCode(deepest)}' exceeded max depth`, bytes, kind);
   let value: unknown;

@@ -14,6 +14,8 @@ import {
   formatDuration,
   parseDuration,
   ScalarError,
+  zeroMicroTime,
+  zeroTime,
 } from './scalar.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
 
@@ -262,9 +264,11 @@ const zeroText: Record<string, unknown> = {
 const zeros = new Map<string, () => unknown>();
 
 const noBytes = () => '';
+const noItems = () => [];
 
-/** No bytes, stored and read again, are empty ones; protobuf has no others. */
-const zeroItemOf = (type: TypeRef) => (type.kind === 'scalar' && type.scalar === 'bytes' ? noBytes : zeroOf(type));
+/** No bytes, stored and read again, are empty ones, and no list in a map or a list an empty one; protobuf has no others. */
+const zeroItemOf = (type: TypeRef) =>
+  type.kind === 'list' ? noItems : type.kind === 'scalar' && type.scalar === 'bytes' ? noBytes : zeroOf(type);
 
 function zeroOf(type: TypeRef): () => unknown {
   const key = type.kind === 'scalar' ? type.scalar : type.kind === 'struct' ? type.name : 'null';
@@ -363,7 +367,8 @@ function writeField(field: FieldSchema, local: string, target: string, scope: Sc
       return field.omitEmpty ? `if (${local}) ${target} = ${local};` : always;
     case 'Time':
     case 'MicroTime': {
-      const absent = `${local} === undefined || ${local}.startsWith('0001-01-01T00:00:00')`;
+      const none = type.scalar === 'Time' ? zeroTime : zeroMicroTime;
+      const absent = `${local} === undefined || ${local} === '${none}'`;
       return field.omitZero ? `if (!(${absent})) ${target} = ${local};` : `${target} = ${absent} ? null : ${local};`;
     }
     default:

@@ -3,11 +3,11 @@ import { BugError } from '../base/assert.ts';
 import { markCanonical } from './canonical-part.ts';
 import { normalize } from './normalize.ts';
 import { setKey } from './patch/plain.ts';
-import { messageReader, type ProtoReader, readFields, runsPast } from './proto-reader.ts';
+import { type MessageShape, messageReader, messageShape, type ProtoReader, truncated } from './proto-reader.ts';
 import { type Plain, schemaVariantOf, wireTypeOf, zeroMessage, zeroOf } from './proto-wire-type.ts';
 import { Recent } from './recent.ts';
 import { formatDuration } from './scalar.ts';
-import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
+import { type FieldSchema, schemaOf, type TypeRef, type TypeSchema } from './schema.ts';
 import { badRequest } from './status.ts';
 
 type Read = (r: ProtoReader) => unknown;
@@ -50,8 +50,8 @@ export class ProtoReadCodecs {
 
   #build(typeName: string): ProtoReadCodec['read'] {
     const schema = schemaOf(typeName);
-    const names = ['runsPast'];
-    const values: unknown[] = [runsPast];
+    const names = ['truncated', 'shape'];
+    const values: unknown[] = [truncated, shapeOf(schema)];
     const add: Add = value => {
       names.push(`$${values.length}`);
       values.push(value);
@@ -67,10 +67,10 @@ export class ProtoReadCodecs {
       const tag = r.varint();
       switch (tag) {
         ${cases.join('\n        ')}
-        default: r.skip(tag & 7);
+        default: r.skipUnknown(tag, shape);
       }
     }
-    if (r.at !== end) throw runsPast();
+    if (r.at !== end) throw truncated();
     return o;
   }`;
     return new Function(...names, code)(...values) as ProtoReadCodec['read'];
@@ -97,7 +97,7 @@ export class ProtoReadCodecs {
     if (type.kind === 'scalar' && !type.via) {
       if (type.scalar === 'string') return 'r.string()';
       if (type.scalar === 'bool') return 'r.varint() !== 0';
-      if (type.scalar === 'int32') return 'r.int()';
+      if (type.scalar === 'int32') return 'r.int32()';
       if (type.scalar === 'int64') return 'r.int64()';
     }
     return `${add(this.#valueReader(type))}(r)`;
@@ -109,11 +109,15 @@ export class ProtoReadCodecs {
     return (r, out) => {
       let key = '';
       let got: unknown = zero === zeroMessage ? null : zero;
-      readFields(r, r.end(), (number, wire) => {
-        if (number === 1 && wire === 2) key = r.string();
-        else if (number === 2) got = read(r);
-        else r.skip(wire);
-      });
+      const end = r.end();
+      // As Go reads them, without a look at their forms.
+      while (r.at < end) {
+        const tag = r.varint();
+        if (tag >> 3 === 1) key = r.string();
+        else if (tag >> 3 === 2) got = read(r);
+        else r.skip(tag & 7);
+      }
+      if (r.at !== end) throw truncated();
       setKey(out, key, got);
     };
   }
@@ -126,12 +130,9 @@ export class ProtoReadCodecs {
     if (type.kind === 'list') {
       const item = this.#valueReader(type.item);
       return messageReader<unknown[]>(
+        messageShape('Items', ['Items', wireTypeOf(type.item)]),
         () => [],
-        (r, number, into) => {
-          if (number !== 1) return false;
-          into.push(item(r));
-          return true;
-        },
+        (r, _, into) => into.push(item(r)),
       );
     }
     if (type.kind === 'map') throw new BugError('protobuf: a map has no message of its own');
@@ -144,14 +145,23 @@ export class ProtoReadCodecs {
     const props = this.of(schema);
     const isBool = other === 'Bool';
     const read = messageReader<{ value: unknown; schema?: Plain }>(
+      messageShape(
+        `JSONSchemaPropsOr${other}`,
+        ...(isBool
+          ? ([
+              ['Allows', 0],
+              ['Schema', 2],
+            ] as const)
+          : ([
+              ['Schema', 2],
+              ['Property', 2],
+            ] as const)),
+      ),
       () => ({ value: isBool ? false : [] }),
       (r, number, into) => {
         if (isBool && number === 1) into.value = r.varint() !== 0;
         else if (number === (isBool ? 2 : 1)) into.schema = props.read(r, r.end());
-        else if (number === 2)
-          (into.value as unknown[]).push(other === 'StringArray' ? r.string() : props.read(r, r.end()));
-        else return false;
-        return true;
+        else (into.value as unknown[]).push(other === 'StringArray' ? r.string() : props.read(r, r.end()));
       },
     );
     return r => {
@@ -160,6 +170,22 @@ export class ProtoReadCodecs {
     };
   }
 }
+
+function shapeOf({ shortName, fields, inline }: TypeSchema): MessageShape {
+  const known: [number, readonly [string, number]][] = inline.map(({ name, proto: [number] }) => [number, [name, 2]]);
+  for (const { name, type, proto } of fields)
+    if (proto)
+      known.push([proto[0], [goNameOf(name, type), wireTypeOf(type.kind === 'list' && !proto[4] ? type.item : type)]]);
+  return { name: shortName, fields: new Map(known) };
+}
+
+/** `podIP` is PodIP, `uid` UID, an object's `metadata` ObjectMeta. */
+const goNameOf = (name: string, type: TypeRef): string =>
+  name === 'metadata' && type.kind === 'struct'
+    ? schemaOf(type.name).shortName
+    : name.replace(initials, word => word.toUpperCase()).replace(/^./, c => c.toUpperCase());
+
+const initials = /^(api|csi|dns|fc|fs|grpc|http|id|ip|nfs|os|rbd|tcp|tls|ttl|uid|url)(?=[A-Z]|$)/;
 
 const variableType = 'io.k8s.api.core.v1.EnvVar';
 const containerType = 'io.k8s.api.core.v1.Container';
@@ -182,7 +208,7 @@ class MetLists {
     const bytes = before.length > 0 ? '' : r.run(tag, end, leastItems, mostBytes);
     const met = bytes === '' ? unfit : this.#met.of(bytes, () => this.#find(r, tag, bytes.length));
     if (met !== unfit) {
-      r.pass(bytes.length);
+      r.goTo(r.at + bytes.length);
       return met;
     }
     const list = Object.isFrozen(before) ? [...before] : before;
@@ -196,7 +222,7 @@ class MetLists {
     const env: Plain[] = [];
     do env.push(this.#item.read(r, r.end()));
     while (r.at < from + bytes && r.varint() === tag);
-    r.pass(from - r.at);
+    r.goTo(from);
     if (env.some(variable => variable.valueFrom !== undefined)) return unfit;
     return markCanonical((normalize(containerType, { name: '', env }) as unknown as { env: unknown[] }).env);
   }
@@ -208,14 +234,16 @@ const unfit: unknown[] = [];
 const firstSecond = -62_167_219_200;
 const lastSecond = 253_402_300_799;
 
+const timestamp = messageShape('Timestamp', ['Seconds', 0], ['Nanos', 0]);
+
 function timeReader(digits: number): Read {
   const read = messageReader(
+    timestamp,
     () => ({ seconds: 0, nanos: 0, empty: true }),
     (r, number, into) => {
-      if (number !== 1 && number !== 2) return false;
-      into[number === 1 ? 'seconds' : 'nanos'] = r.int();
+      if (number === 1) into.seconds = r.int();
+      else into.nanos = r.int32();
       into.empty = false;
-      return true;
     },
   );
   return r => {
@@ -232,46 +260,42 @@ function timeReader(digits: number): Read {
 }
 
 const readText = messageReader(
+  messageShape('Quantity', ['String_', 2]),
   () => ({ text: '' }),
-  (r, number, into) => {
-    if (number !== 1) return false;
+  (r, _, into) => {
     into.text = r.string();
-    return true;
   },
 );
 
 const readIntOrString = messageReader(
+  messageShape('IntOrString', ['Type', 0], ['IntVal', 0], ['StrVal', 2]),
   () => ({ type: 0, int: 0, text: '' }),
   (r, number, into) => {
     if (number === 1) into.type = r.int();
-    else if (number === 2) into.int = r.int();
-    else if (number === 3) into.text = r.string();
-    else return false;
-    return true;
+    else if (number === 2) into.int = r.int32();
+    else into.text = r.string();
   },
 );
 
 const readRawBytes = messageReader(
+  messageShape('RawExtension', ['Raw', 2]),
   () => ({ bytes: undefined as Buffer | undefined }),
-  (r, number, into) => {
-    if (number !== 1) return false;
+  (r, _, into) => {
     into.bytes = r.bytes();
-    return true;
   },
 );
 
 const readDuration = messageReader(
+  messageShape('Duration', ['Duration', 0]),
   () => ({ ns: 0 }),
-  (r, number, into) => {
-    if (number !== 1) return false;
+  (r, _, into) => {
     into.ns = r.int();
-    return true;
   },
 );
 
 const scalarReaders: Record<string, Read> = {
   string: r => r.string(),
-  int32: r => r.int(),
+  int32: r => r.int32(),
   int64: r => r.int64(),
   bool: r => r.varint() !== 0,
   double: r => r.double(),

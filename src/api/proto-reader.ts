@@ -1,7 +1,17 @@
+import { textOfBytes } from '../base/utf8.ts';
 import { type WholeNumber, wholeNumber } from '../base/whole-number.ts';
 import { badRequest } from './status.ts';
 
-const truncated = () => badRequest('unexpected EOF');
+/** Of bytes that end within a value, and of a message's fields that do not end with it. */
+export const truncated = () => badRequest('unexpected EOF');
+
+/** A message's name, and of its fields by number: how Go names them and their wire type. */
+export interface MessageShape {
+  readonly name: string;
+  readonly fields: ReadonlyMap<number, readonly [name: string, wireType: number]>;
+}
+
+const endOfGroup = 4;
 
 // V8 copies cuts this short; longer ones would keep the whole text alive.
 const longestCut = 12;
@@ -43,6 +53,12 @@ export class ProtoReader {
     return Number(this.int64());
   }
 
+  /** A signed 32-bit number: the low bits of a larger one. */
+  int32(): number {
+    const value = this.int64();
+    return typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
+  }
+
   /** A signed 64-bit number. */
   int64(): WholeNumber {
     const start = this.#at;
@@ -69,7 +85,7 @@ export class ProtoReader {
       this.#text ??= this.#bytes.toString('latin1');
       return this.#text.slice(at, end);
     }
-    return this.#bytes.toString('utf8', at, end);
+    return textOfBytes(this.#bytes.subarray(at, end));
   }
 
   #isAscii(at: number, end: number): boolean {
@@ -88,6 +104,7 @@ export class ProtoReader {
   /** Reads a length and gives the offset where what follows ends. */
   end(): number {
     const size = this.varint();
+    if (size >= 2 ** 63) throw badRequest('proto: negative length found during unmarshaling');
     this.#need(size);
     return this.#at + size;
   }
@@ -112,17 +129,36 @@ export class ProtoReader {
     return count >= least && at <= end && at - start <= most ? this.#bytes.toString('latin1', start, at) : '';
   }
 
-  /** Leaves out bytes that are known. */
-  pass(bytes: number): void {
-    this.#at += bytes;
+  /** Goes on there. */
+  goTo(at: number): void {
+    this.#at = at;
   }
 
+  /** Leaves out a field that `message` does not have; throws for one that it has in another form, and for what is none. */
+  skipUnknown(tag: number, message: MessageShape): void {
+    const wireType = tag & 7;
+    const number = Math.floor(tag / 8) | 0;
+    if (wireType === endOfGroup) throw badRequest(`proto: ${message.name}: wiretype end group for non-group`);
+    if (number <= 0) throw badRequest(`proto: ${message.name}: illegal tag ${number} (wire type ${tag})`);
+    const known = message.fields.get(number);
+    if (known) throw badRequest(`proto: wrong wireType = ${wireType} for field ${known[0]}`);
+    this.skip(wireType);
+  }
+
+  /** Leaves out a field of any message. A group has fields of its own up to its end. */
   skip(wireType: number): void {
-    if (wireType === 0) this.varint();
-    else if (wireType === 1) this.#advance(8);
-    else if (wireType === 2) this.#at = this.end();
-    else if (wireType === 5) this.#advance(4);
-    else throw badRequest(`proto: illegal wireType ${wireType}`);
+    let depth = 0;
+    for (let wire = wireType; ; wire = this.varint() & 7) {
+      if (wire === 0) this.varint();
+      else if (wire === 1) this.#advance(8);
+      else if (wire === 2) this.#at = this.end();
+      else if (wire === 3) depth++;
+      else if (wire === endOfGroup) depth--;
+      else if (wire === 5) this.#advance(4);
+      else throw badRequest(`proto: illegal wireType ${wire}`);
+      if (depth < 0) throw badRequest('proto: unexpected end of group');
+      if (depth === 0) return;
+    }
   }
 
   #advance(bytes: number): void {
@@ -135,27 +171,32 @@ export class ProtoReader {
   }
 }
 
-/** Reads a message's fields up to `end`; `take` reads or skips what follows the tag. */
-export function readFields(r: ProtoReader, end: number, take: (number: number, wireType: number) => void): void {
+/** Reads a message's fields up to `end`; `take` reads the one of a number. */
+export function readFields(r: ProtoReader, end: number, shape: MessageShape, take: (number: number) => void): void {
   while (r.at < end) {
     const tag = r.varint();
-    take(Math.floor(tag / 8), tag & 7);
+    const number = Math.floor(tag / 8);
+    if (shape.fields.get(number)?.[1] === (tag & 7)) take(number);
+    else r.skipUnknown(tag, shape);
   }
-  if (r.at !== end) throw runsPast();
+  if (r.at !== end) throw truncated();
 }
 
-export const runsPast = () => badRequest('proto: message runs past its end');
-
-/** Reads a message's fields by number; `take` gives back whether it took the field. */
+/** Reads a message's fields by number. */
 export function messageReader<T>(
+  shape: MessageShape,
   start: () => T,
-  take: (r: ProtoReader, number: number, into: T) => boolean,
+  take: (r: ProtoReader, number: number, into: T) => void,
 ): (r: ProtoReader) => T {
   return r => {
     const into = start();
-    readFields(r, r.end(), (number, wire) => {
-      if (!take(r, number, into)) r.skip(wire);
-    });
+    readFields(r, r.end(), shape, number => take(r, number, into));
     return into;
   };
 }
+
+/** `Timestamp`, ['Seconds', 0], … by number from 1 on. */
+export const messageShape = (name: string, ...fields: readonly (readonly [string, number])[]): MessageShape => ({
+  name,
+  fields: new Map(fields.map((field, i) => [i + 1, field])),
+});

@@ -61,7 +61,8 @@ function fieldCode(f: FieldSchema, add: (value: unknown) => string): string {
   const { type, pointer } = f;
   const read = `x = o[${JSON.stringify(f.name)}];`;
   if (type.kind === 'list' && !wrapper) {
-    const zero = add(zeroOf(type.item) ?? null);
+    // JSON that is null is no bytes.
+    const zero = add(zeroOf(type.item) ?? zeroMessage);
     const tag = number * 8 + wireTypeOf(type.item);
     const item = valueCode(type.item, `(x[i] ?? ${zero})`, add);
     const loop = `for (i = x.length - 1; i >= 0; i--) { ${item} w.varint(${tag}); }`;

@@ -3,7 +3,7 @@ import { parseJson } from './decode.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { normalize } from './normalize.ts';
 import { ProtoReadCodecs } from './proto-read-codec.ts';
-import { ProtoReader, runsPast } from './proto-reader.ts';
+import { messageShape, ProtoReader, truncated } from './proto-reader.ts';
 import type { Plain } from './proto-wire-type.ts';
 import { writeCodecOf } from './proto-write-codec.ts';
 import { ProtoWriter, writeField, writeMessage } from './proto-writer.ts';
@@ -86,8 +86,9 @@ export function protobufEnvelope(
   }
 }
 
-// Content encoding and content type, both empty.
-const envelopeTail = Buffer.from([3 * 8 + 2, 0, 4 * 8 + 2, 0]);
+const [contentEncodingTag, contentTypeTag] = [3 * 8 + 2, 4 * 8 + 2];
+// Both are empty.
+const envelopeTail = Buffer.from([contentEncodingTag, 0, contentTypeTag, 0]);
 
 /** A watch event around the bytes of an enveloped object, as it stands in a length-delimited watch stream. */
 export function encodeProtobufWatchEvent(type: string, object: Uint8Array): Uint8Array {
@@ -98,7 +99,7 @@ export function encodeProtobufWatchEvent(type: string, object: Uint8Array): Uint
 
 /** What the envelope says is in it. Throws as decodeProtobuf. */
 export function protobufTypeMeta(bytes: Uint8Array): { apiVersion: string; kind: string } {
-  const { apiVersion, kind } = readEnvelope(new ProtoReader(bytes.subarray(4)));
+  const { apiVersion, kind } = open(bytes);
   return { apiVersion, kind };
 }
 
@@ -106,21 +107,22 @@ export const isProtobuf = (bytes: Uint8Array): boolean => magic.equals(bytes.sub
 
 /**
  * The object is canonical and all the caller's. Throws a StatusError (400) for bytes that do not decode or a kind that is
- * not known. `typeName` overrides the kind's.
+ * not known. `typeName` overrides the kind's; `typeMeta` counts where the envelope does not say.
  */
 export function decodeProtobuf(
   bytes: Uint8Array,
   typeName?: string,
+  typeMeta?: { readonly apiVersion: string; readonly kind: string },
 ): { typeMeta: { apiVersion: string; kind: string }; typeName: string; object: Mutable<KubeObject> } {
-  if (!isProtobuf(bytes))
-    throw badRequest('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]');
-  const { apiVersion, kind, raw } = readEnvelope(new ProtoReader(bytes.subarray(4)));
+  const said = open(bytes);
+  const apiVersion = said.apiVersion || typeMeta?.apiVersion || '';
+  const kind = said.kind || typeMeta?.kind || '';
   const name = typeName ?? typeNameOf(apiVersion, kind);
   if (nesting >= mostNesting) throw badRequest('exceeded max depth');
   nesting++;
   try {
-    const reader = new ProtoReader(raw);
-    const fields = readCodecs.of(name).read(reader, raw.length);
+    const reader = new ProtoReader(said.raw);
+    const fields = readCodecs.of(name).read(reader, said.raw.length);
     // The only kind with messages in messages of the same type.
     if (kind === 'CustomResourceDefinition') checkDepth(fields, 0);
     const object = normalize(name, { kind, apiVersion, ...fields });
@@ -150,25 +152,40 @@ function checkDepth(value: unknown, depth: number): void {
   }
 }
 
-function readEnvelope(r: ProtoReader): { apiVersion: string; kind: string; raw: Buffer } {
-  const out: { apiVersion: string; kind: string; raw: Buffer } = { apiVersion: '', kind: '', raw: nothing };
+const unknownShape = messageShape('Unknown', ['TypeMeta', 2], ['Raw', 2], ['ContentEncoding', 2], ['ContentType', 2]);
+const typeMetaShape = messageShape('TypeMeta', ['APIVersion', 2], ['Kind', 2]);
+
+interface Envelope {
+  apiVersion: string;
+  kind: string;
+  raw: Buffer;
+}
+
+function open(bytes: Uint8Array): Envelope {
+  if (bytes.length === 0) throw badRequest('empty data');
+  if (!isProtobuf(bytes))
+    throw badRequest('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]');
+  if (bytes.length === magic.length) throw badRequest('empty body');
+  const r = new ProtoReader(bytes.subarray(magic.length));
+  const out: Envelope = { apiVersion: '', kind: '', raw: nothing };
   while (r.at < r.length) {
     const tag = r.varint();
     if (tag === typeMetaTag) readTypeMeta(r, r.end(), out);
     else if (tag === rawTag) out.raw = r.bytes();
-    else r.skip(tag & 7);
+    else if (tag === contentEncodingTag || tag === contentTypeTag) r.bytes();
+    else r.skipUnknown(tag, unknownShape);
   }
   return out;
 }
 
-function readTypeMeta(r: ProtoReader, end: number, out: { apiVersion: string; kind: string }): void {
+function readTypeMeta(r: ProtoReader, end: number, out: Envelope): void {
   while (r.at < end) {
     const tag = r.varint();
     if (tag === apiVersionTag) out.apiVersion = r.string();
     else if (tag === kindTag) out.kind = r.string();
-    else r.skip(tag & 7);
+    else r.skipUnknown(tag, typeMetaShape);
   }
-  if (r.at !== end) throw runsPast();
+  if (r.at !== end) throw truncated();
 }
 
 function typeNameOf(apiVersion: string, kind: string): string {

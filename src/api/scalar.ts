@@ -4,6 +4,7 @@ import { own } from '../base/own.ts';
 export const timeLayout = '2006-01-02T15:04:05Z07:00';
 export const microTimeLayout = '2006-01-02T15:04:05.000000Z07:00';
 export const zeroTime = '0001-01-01T00:00:00Z';
+export const zeroMicroTime = '0001-01-01T00:00:00.000000Z';
 
 /** The text is no value of its type. `message` is Go's wording. */
 export class ScalarError extends Error {

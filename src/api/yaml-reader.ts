@@ -81,6 +81,7 @@ const wordOf = (error: unknown): string => {
   const [why = ''] = messageOf(error).split('\n');
   const [, unknown] = /^Unresolved alias \([^)]*\): (.*)$/.exec(why) ?? [];
   if (unknown !== undefined) return `unknown anchor '${unknown}' referenced`;
+  if (why.startsWith('Merge sources must be')) return 'map merge requires map or sequence of maps as the value';
   return why.includes('call stack') ? 'exceeded max depth' : why;
 };
 

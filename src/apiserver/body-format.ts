@@ -1,7 +1,9 @@
 import { type JsonOptions, type Parsed, parseJson, parseYaml, unrecognized } from '../api/decode.ts';
 import { jsonKind } from '../api/patch/plain.ts';
-import { decodeProtobuf } from '../api/protobuf.ts';
-import { badRequest, unsupportedMediaType } from '../api/status.ts';
+import { decodeProtobuf, protobufTypeMeta } from '../api/protobuf.ts';
+import { badRequest, StatusError, unsupportedMediaType } from '../api/status.ts';
+import { quote } from '../base/quote.ts';
+import { groupVersionOf, scheme } from './body-kind.ts';
 import { mediaTypeOf } from './media-type.ts';
 
 export interface DecodedBody extends Parsed {
@@ -11,22 +13,41 @@ export interface DecodedBody extends Parsed {
 
 const accepted = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 
-function decodeAs(body: Uint8Array, kind: string | undefined, typeName: string | undefined): DecodedBody {
-  if (kind !== undefined && !startsAsProtobuf(body)) {
-    const why = 'provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]';
-    throw unrecognized(kind, why, body);
-  }
-  if (body.length === 4 && startsAsProtobuf(body)) throw badRequest('empty body');
-  const decoded = decodeProtobuf(body, typeName);
-  return { value: decoded.object, typeName: decoded.typeName, duplicates: [] };
+export interface DecodeOptions extends JsonOptions {
+  /** With `kind`. Unknown: of protobuf, what says to be another kind is refused in fewer words. */
+  readonly apiVersion?: string;
+  /** What protobuf is read as, whatever it says. */
+  readonly typeName?: string;
 }
 
-const startsAsProtobuf = (body: Uint8Array) =>
-  body[0] === 0x6b && body[1] === 0x38 && body[2] === 0x73 && body[3] === 0;
+function decodeAs(body: Uint8Array, { kind, apiVersion, typeName }: DecodeOptions): DecodedBody {
+  const fallback = kind !== undefined && apiVersion !== undefined ? { kind, apiVersion } : undefined;
+  try {
+    const decoded = decodeProtobuf(body, typeName, fallback);
+    return { value: decoded.object, typeName: decoded.typeName, duplicates: [] };
+  } catch (error) {
+    throw error instanceof StatusError && kind !== undefined ? refusedAs(kind, apiVersion, body, error) : error;
+  }
+}
 
-export interface DecodeOptions extends JsonOptions {
-  /** Of protobuf that does not say. */
-  readonly typeName?: string;
+/** Of what does not say what it is, and of what is no such thing. */
+function refusedAs(
+  kind: string,
+  apiVersion: string | undefined,
+  body: Uint8Array,
+  { message }: StatusError,
+): StatusError {
+  let said: ReturnType<typeof protobufTypeMeta>;
+  try {
+    said = protobufTypeMeta(body);
+  } catch {
+    return unrecognized(kind, message, body);
+  }
+  const full = / cannot be handled as a \w+: /.exec(message);
+  const bare = full ? message.slice(full.index + full[0].length) : message;
+  const why = bare.startsWith('no kind ') ? `${bare} ${scheme}` : bare;
+  const { version } = groupVersionOf(said.apiVersion || apiVersion || '');
+  return badRequest(`${said.kind || kind} in version ${quote(version)} cannot be handled as a ${kind}: ${why}`);
 }
 
 /** For what a built-in type is made of. */
@@ -38,14 +59,13 @@ export function decodeYamlOrJson(
   contentType: string | undefined,
   options: DecodeOptions = {},
 ): DecodedBody {
-  const { kind, typeName } = options;
   switch (contentType ? mediaTypeOf(contentType) : 'application/json') {
     case 'application/json':
       return parseJson(body, options);
     case 'application/yaml':
-      return parseYaml(body, kind);
+      return parseYaml(body, options.kind);
     case 'application/vnd.kubernetes.protobuf':
-      return decodeAs(body, kind, typeName);
+      return decodeAs(body, options);
     default:
       throw unsupportedMediaType(accepted);
   }

@@ -86,7 +86,8 @@ function requireTypeMeta(target: Target, value: unknown, body: Uint8Array): void
 
 function decodeFor(target: Target, body: Uint8Array, contentType: string | undefined): DecodedBody {
   try {
-    return decodeYamlOrJson(body, contentType, { kind: target.kind, ...(target.custom ? {} : asWritten) });
+    const numbers = target.custom ? {} : asWritten;
+    return decodeYamlOrJson(body, contentType, { kind: target.kind, apiVersion: apiVersionOf(target), ...numbers });
   } catch (error) {
     throw error instanceof NumberTooLarge ? cannotBeHandled(target, error.message) : error;
   }

@@ -1,5 +1,5 @@
 // What the Go modules of kube-apiserver do to etcd, for tests beside them: `store` speaks to etcd with the storage layer
-// of k8s.io/apiserver, one JSON request a line; `definitions`, `flunders` and `aggregator` are API servers made of it.
+// of k8s.io/apiserver, `wire` reads and writes objects of every kind, one JSON request a line; `definitions`, `flunders` and `aggregator` are API servers made of it.
 package main
 
 import (
@@ -23,17 +23,19 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: storage store|definitions|flunders|aggregator FLAG…")
+		return fmt.Errorf("usage: storage store|wire|definitions|flunders|aggregator FLAG…")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	name, args := os.Args[1], os.Args[2:]
-	if name != "store" {
+	if name != "store" && name != "wire" {
 		go endWithInput()
 	}
 	switch name {
 	case "store":
 		return serveStore(ctx, args)
+	case "wire":
+		return serveWire(os.Stdin, os.Stdout)
 	case "aggregator":
 		return serveAggregator(ctx, args)
 	case "definitions":
