@@ -70,6 +70,8 @@ export interface KubeletOwner {
   apiPod(uid: string): Pod | undefined;
   /** Those that hold resources of the node. */
   activePods(): readonly Pod[];
+  /** Those of them that the node has decided to run. */
+  takenOn(): readonly Pod[];
   runtimeChanged(uid: string): void;
   objectChanged(uid: string): void;
   probed(uid: string): void;
@@ -421,7 +423,7 @@ function admissionOf(owner: KubeletOwner, base: Base, { node, eviction, shutdown
   const concerns = (pod: Pod) => managers !== undefined || devices?.concerns(pod);
   const admission = (pod: Pod) => ({
     pod,
-    others: owner.activePods().filter(p => p.metadata.uid !== pod.metadata.uid),
+    others: owner.takenOn().filter(p => p.metadata.uid !== pod.metadata.uid),
     allocatable: node.allocatable,
     node: newest(node.node, owner.nodes.lister.get(o.nodeName)),
     operatingSystem: base.machine.operatingSystem,
@@ -437,11 +439,11 @@ function admissionOf(owner: KubeletOwner, base: Base, { node, eviction, shutdown
   });
   return {
     // Devices come first, as in Kubernetes: who lacks them is told so, and not that the node is full.
-    rejection: (pod: Pod) =>
+    rejection: (pod: Pod, take: () => void) =>
       shutdown?.rejection() ??
       (concerns(pod)
-        ? (managers ?? devices!).admit(pod).then(lack => lack ?? pods.rejection(pod))
-        : pods.rejection(pod)),
+        ? (managers ?? devices!).admit(pod).then(lack => lack ?? pods.rejection(pod, take))
+        : pods.rejection(pod, take)),
     resizeProblem: (pod: Pod) => managers?.resizeProblem(pod) ?? resizeProblemOf(admission(pod)),
   };
 }

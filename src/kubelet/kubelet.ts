@@ -166,6 +166,7 @@ class NodeKubelet implements Kubelet {
       apiPod: uid => this.#apiPod(uid),
       activePods: () => this.#activePods(),
       holders: () => this.#holders(),
+      takenOn: () => this.#activePods(w => w.takenOn),
       runtimeChanged: uid => this.#runtimeChanged(uid),
       objectChanged: uid => this.#objectChanged(uid),
       probed: uid => this.#workers.get(uid)?.wake(),
@@ -369,8 +370,8 @@ class NodeKubelet implements Kubelet {
   }
 
   // What the API has no longer holds nothing, though it may still be ending: the scheduler counts so too.
-  #activePods(): readonly Pod[] {
-    return [...this.#workers.values()].filter(w => w.active && !w.removed).map(w => w.granted!);
+  #activePods(which = (_: PodWorker) => true): readonly Pod[] {
+    return [...this.#workers.values()].filter(w => w.active && !w.removed && which(w)).map(w => w.granted!);
   }
 
   /** Those of which something may run, whatever the API says of them; undefined until all are known. */

@@ -71,3 +71,23 @@ test('pods that are not critical make nobody go', async () => {
     await t.stop();
   }
 });
+
+test('a pod that is turned away, or not yet decided on, takes no room from those that come with it', async () => {
+  const t = await startTestNode();
+  try {
+    const names = ['first', 'second', 'third'];
+    const huge = names.map(name => t.createPod({ metadata: { name: `huge-${name}` }, spec: specOf('100') }));
+    const small = names.map(name => t.createPod({ metadata: { name }, spec: specOf('1') }));
+    await Promise.all([...huge, ...small]);
+    for (const name of names) {
+      const { status } = await t.getPod(`huge-${name}`);
+      assert.deepEqual([status?.phase, status?.reason], ['Failed', 'OutOfcpu']);
+      assert.equal((await t.getPod(name)).status?.phase, 'Running', (await t.events(name)).join('\n'));
+    }
+    await Promise.all(['fourth', 'fifth'].map(name => t.createPod({ metadata: { name }, spec: specOf('1') })));
+    const phases = await Promise.all(['fourth', 'fifth'].map(async n => (await t.getPod(n)).status?.phase));
+    assert.deepEqual(phases.sort(), ['Failed', 'Running'], 'four cores are four');
+  } finally {
+    await t.stop();
+  }
+});

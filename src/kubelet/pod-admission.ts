@@ -38,14 +38,16 @@ export class PodAdmission {
     this.#o = options;
   }
 
-  /** Why the pod may not run here; undefined when it may. */
-  rejection(pod: Pod): Rejection | undefined | Promise<Rejection | undefined> {
+  /** Why the pod may not run here; undefined when it may: `take` is called as soon as that is clear. */
+  rejection(pod: Pod, take: () => void): Rejection | undefined | Promise<Rejection | undefined> {
     const input = this.#o.input(pod);
     const rejection = rejectionOf(input);
-    return rejection && isCritical(pod) && !misfitOf(input) ? this.#makeRoom(input) : rejection;
+    if (rejection && isCritical(pod) && !misfitOf(input)) return this.#makeRoom(input, take);
+    if (!rejection) take();
+    return rejection;
   }
 
-  async #makeRoom(input: AdmissionInput): Promise<Rejection | undefined> {
+  async #makeRoom(input: AdmissionInput, take: () => void): Promise<Rejection | undefined> {
     const { log, events } = this.#o;
     const { pod, others } = input;
     const lacks = [...shortagesOf(input)];
@@ -57,6 +59,7 @@ export class PodAdmission {
         message: `Pod was rejected: Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [${needs}]`,
       };
     }
+    take();
     await Promise.all(
       victims.map(async victim => {
         const { name, namespace } = victim.metadata;

@@ -12,6 +12,7 @@ import { emptyObservedPod, hasRunning, type ObservedPod } from './kernel/observe
 import { planPod } from './kernel/pod-actions.ts';
 import { actsAlike } from './kernel/pod-change.ts';
 import type { WaitingReason } from './kernel/pod-status.ts';
+import { PodEntry } from './pod-entry.ts';
 import { identityOf } from './pod-path.ts';
 import { PodResizing } from './pod-resizing.ts';
 import type { PodResources } from './pod-resources.ts';
@@ -32,9 +33,9 @@ export class PodWorker implements PodView {
   #pod: Pod | undefined;
   #stage: Stage = 'sync';
   #removed = false;
-  #admitted = false;
   #verdict: Verdict | undefined;
   #graceSeconds: number | undefined;
+  readonly #entry: PodEntry;
   readonly #starts: ContainerStarts;
   readonly #resizing: PodResizing;
   readonly #traces: PodTraces;
@@ -55,6 +56,7 @@ export class PodWorker implements PodView {
   constructor(uid: string, context: WorkerContext) {
     this.uid = uid;
     this.#c = context;
+    this.#entry = new PodEntry(context);
     this.#starts = new ContainerStarts(context);
     this.#resizing = new PodResizing(context);
     this.#publisher = new StatusPublisher(context, this);
@@ -112,6 +114,11 @@ export class PodWorker implements PodView {
   /** Holds resources of the node. */
   get active(): boolean {
     return this.#stage !== 'terminated' && this.#pod !== undefined;
+  }
+
+  /** Counts when the node decides on other pods. */
+  get takenOn(): boolean {
+    return this.active && !this.#verdict?.rejected && this.#entry.counts(this.#pod!);
   }
 
   /** A newer version of the pod. */
@@ -257,7 +264,8 @@ export class PodWorker implements PodView {
         this.#c.events.pod(first, 'Warning', 'FailedSync', `error determining status: ${messageOf(error)}`);
       throw error;
     });
-    if (!this.#admitted) await this.#admit(first, observed);
+    const rejection = await this.#entry.decide(first, observed);
+    if (rejection) this.#reject(first, rejection);
     let againMs: number | undefined;
     for (let round = 0; round < maxRounds; round++) {
       await this.#publisher.publishNow();
@@ -296,13 +304,6 @@ export class PodWorker implements PodView {
     this.#c.events.pod(pod, 'Warning', rejection.reason, rejection.message.replace(/^Pod was rejected: /, ''));
     this.#c.metrics.rejected(rejection.reason);
     this.#verdict = { phase: 'Failed', rejected: true, ...rejection };
-  }
-
-  async #admit(pod: Pod, observed: ObservedPod): Promise<void> {
-    this.#admitted = true;
-    if (observed.containers.length || pod.status?.startTime) return;
-    const rejection = await this.#c.rejection(pod);
-    if (rejection) this.#reject(pod, rejection);
   }
 
   /** Milliseconds until activeDeadlineSeconds is over; sets the verdict when it is. */

@@ -59,8 +59,8 @@ export interface WorkerContext {
   readonly metrics: KubeletMetrics;
   /** Why pods with a network of their own cannot start now; empty when they can. */
   networkError(): string;
-  /** Why the pod may not run here at all; asked once, before anything of it is made. */
-  rejection(pod: Pod): Rejection | undefined | Promise<Rejection | undefined>;
+  /** Why the pod may not run here at all; asked once, before anything of it is made. `take` is called once it may. */
+  rejection(pod: Pod, take: () => void): Rejection | undefined | Promise<Rejection | undefined>;
   /** Why a running pod cannot have the resources it asks now. */
   resizeProblem(pod: Pod): ResizeProblem | undefined;
   /** The pod has left no trace. */
