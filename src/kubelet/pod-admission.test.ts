@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { behaviourAnnotation } from '../cri/simulated-container.ts';
 import { startTestNode } from './test-node.ts';
 
 const critical = { priority: 2_000_001_000, priorityClassName: 'system-node-critical' };
@@ -87,6 +88,27 @@ test('a pod that is turned away, or not yet decided on, takes no room from those
     await Promise.all(['fourth', 'fifth'].map(name => t.createPod({ metadata: { name }, spec: specOf('1') })));
     const phases = await Promise.all(['fourth', 'fifth'].map(async n => (await t.getPod(n)).status?.phase));
     assert.deepEqual(phases.sort(), ['Failed', 'Running'], 'four cores are four');
+  } finally {
+    await t.stop();
+  }
+});
+
+test('a new kubelet counts the pods of the one before it, but not those that were over', async () => {
+  const t = await startTestNode();
+  try {
+    const annotations = { [behaviourAnnotation]: JSON.stringify({ exitAfterMs: 10 }) };
+    await t.createPod({ metadata: { name: 'over', annotations }, spec: specOf('3', { restartPolicy: 'Never' }) });
+    await t.pass(2000);
+    assert.equal((await t.getPod('over')).status?.phase, 'Succeeded');
+    await t.createPod({ metadata: { name: 'runs' }, spec: specOf('3') });
+    const restarted = t.restart();
+    const late = ['a-fits', 'z-large'].map((name, i) =>
+      t.createPod({ metadata: { name }, spec: specOf(i ? '2' : '1') }),
+    );
+    await Promise.all([restarted, ...late]);
+    await t.pass(1000);
+    const phase = async (name: string) => (await t.getPod(name)).status?.phase;
+    assert.deepEqual(await Promise.all(['runs', 'a-fits', 'z-large'].map(phase)), ['Running', 'Running', 'Failed']);
   } finally {
     await t.stop();
   }
