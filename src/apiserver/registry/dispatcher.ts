@@ -9,7 +9,9 @@ import type { CacheCounts } from './cache-counts.ts';
 import { missedEvents } from './catch-up.ts';
 import type { WatchCache } from './watch-cache.ts';
 
-const compactEveryMs = 300_000;
+const ageEveryMs = 60_000;
+// Of these steps five minutes are kept: pages and watches may take as long to go on as where etcd is compacted.
+const stepsKept = 5;
 const reloadAfterMs = 1000;
 // What could not be read may be once a key is back, or a key service.
 const rereadAfterMs = 10_000;
@@ -42,8 +44,10 @@ export class Dispatcher {
   progressTold = 0;
   /** Newest revision every cache has seen. */
   revision = 0;
-  /** Lists at older revisions have expired: five to ten minutes go back, as where etcd is compacted. */
+  /** Lists at older revisions have expired: five to six minutes go back. */
   listableFrom = 0;
+  /** What was newest when the last minutes began. */
+  readonly #steps: number[] = [];
   #aging: { cancel(): void } | undefined;
   #rereading: Timer | undefined;
   #waiters: { revision: WholeNumber; resolve(): void; reject(error: Error): void }[] = [];
@@ -67,7 +71,7 @@ export class Dispatcher {
     this.#homelessEnd = this.#clock.after(homelessForMs, () => {
       this.#homeless = undefined;
     });
-    this.#age(this.listableFrom);
+    this.#age();
     this.#rereadLater();
     await this.#follow(newest);
   }
@@ -189,11 +193,13 @@ export class Dispatcher {
       }
   }
 
-  #age(next: number): void {
-    const seen = this.revision;
-    this.listableFrom = next;
-    for (const cache of this.#caches.values()) cache.forget(next);
-    this.#aging = this.#clock.after(compactEveryMs, () => this.#age(seen));
+  #age(): void {
+    this.#steps.push(this.revision);
+    if (this.#steps.length > stepsKept) {
+      this.listableFrom = this.#steps.shift()!;
+      for (const cache of this.#caches.values()) cache.forget(this.listableFrom);
+    }
+    this.#aging = this.#clock.after(ageEveryMs, () => this.#age());
   }
 
   /** Fills one more cache and keeps it current from there. */
