@@ -391,6 +391,25 @@ test('what is deleted while its container is made is never started', async () =>
   }
 });
 
+test('a container that was made but never started has failed when its pod has ended', async () => {
+  const t = await startTestNode({ simulate: { behaviour: () => ({ createDelayMs: 3000 }) } });
+  try {
+    // As containerd does: what has not started is left as it was made when its sandbox is stopped.
+    t.runtime.StopPodSandbox = () => Promise.resolve({});
+    await t.createPod({
+      metadata: { name: 'brief', finalizers: ['k8ts.test/kept'] },
+      spec: { containers: [container] },
+    });
+    await t.deletePod('brief');
+    await t.pass(4000);
+    const { phase, containerStatuses } = (await t.getPod('brief')).status ?? {};
+    const { exitCode, reason } = containerStatuses?.[0]?.state?.terminated ?? {};
+    assert.deepEqual([phase, exitCode, reason], ['Failed', 137, 'ContainerStatusUnknown']);
+  } finally {
+    await t.stop();
+  }
+});
+
 test('activeDeadlineSeconds ends a pod', async () => {
   const t = await startTestNode();
   try {

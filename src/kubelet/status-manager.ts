@@ -7,7 +7,7 @@ import { type Clock, type Timer, turnEnd } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
 import { ownedConditions } from './kernel/pod-condition.ts';
-import { statusPatch } from './kernel/pod-status.ts';
+import { statusPatch } from './kernel/status-patch.ts';
 
 export interface StatusManagerOptions {
   readonly client: Client;

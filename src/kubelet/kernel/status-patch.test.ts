@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pod, PodStatus } from '../../api/type/core-v1.ts';
-import { statusPatch } from './pod-status.ts';
+import { statusPatch } from './status-patch.ts';
 
 const pod = { metadata: { name: 'p', namespace: 'a', uid: 'u' }, spec: { containers: [] } } as unknown as Pod;
 const status = (times: object, exitCode = 137) =>
