@@ -185,41 +185,47 @@ test('[sig-scheduling] SchedulerPreemption [Serial] validates lower priority pod
 
 test('[sig-scheduling] SchedulerPreemption [Serial] PreemptionExecutionPath runs ReplicaSets to verify preemption running path', async () => {
   const ns = await namespace();
-  await client.patch(
-    coreV1.nodes,
-    { name: 'node-1' },
-    {
-      type: 'merge',
-      body: { status: { capacity: { 'example.com/fake': '1k' }, allocatable: { 'example.com/fake': '1k' } } },
-    },
-    { subresource: 'status' },
-  );
+  const fake = 'example.com/fake';
+  const { metadata, status } = await get(coreV1.nodes, '', 'node-1');
+  // Of any age, and in the capacity only: what pods may have of it is the kubelet's to tell.
+  const advertise = (capacity: object) =>
+    client.updateStatus(coreV1.nodes, {
+      metadata: { ...metadata, resourceVersion: '0' },
+      status: { ...status, capacity },
+    } as Any);
+  const allocatable = async () => (await get(coreV1.nodes, '', 'node-1')).status.allocatable[fake];
+  await advertise({ ...status.capacity, [fake]: '1000' });
   for (const n of [1, 2, 3, 4])
     await client.create(schedulingV1.priorityclasses, { metadata: { name: `p${n}-${ns}` }, value: n });
-  const set = (name: string, priority: number, amount: string, replicas: number) =>
-    client.create(appsV1.replicasets, {
+  const set = async (priority: number, amount: string) => {
+    const name = `rs${priority}`;
+    await client.create(appsV1.replicasets, {
       metadata: { namespace: ns, name },
       spec: {
-        replicas,
+        replicas: 1,
         selector: { matchLabels: { name } },
         template: {
           metadata: { labels: { name } },
           spec: spec(
             { priorityClassName: `p${priority}-${ns}`, nodeSelector: { 'kubernetes.io/hostname': 'node-1' } },
-            { resources: { requests: { 'example.com/fake': amount }, limits: { 'example.com/fake': amount } } },
+            { resources: { requests: { [fake]: amount }, limits: { [fake]: amount } } },
           ),
         },
       },
     });
-  const ready = (name: string, n: number) =>
-    until(async () => ((await get(appsV1.replicasets, ns, name)).status.readyReplicas ?? 0) === n);
-  await set('rs1', 1, '200', 5);
-  await ready('rs1', 5);
-  await set('rs2', 2, '500', 1);
-  await ready('rs2', 1);
-  await set('rs3', 3, '200', 1);
-  await ready('rs3', 1);
-  await set('rs4', 4, '600', 1);
-  await ready('rs4', 1);
-  assert.equal((await get(appsV1.replicasets, ns, 'rs3')).status.readyReplicas ?? 0, 1);
+    await until(async () => (await get(appsV1.replicasets, ns, name)).status.readyReplicas === 1);
+  };
+  await set(1, '200');
+  assert.equal(await allocatable(), '1k');
+  await set(2, '300');
+  await set(3, '450');
+  await set(4, '500');
+  const created = async () => {
+    const { items } = await client.list(coreV1.events, { namespace: ns, fieldSelector: 'reason=SuccessfulCreate' });
+    return [1, 2, 3, 4].map(n => items.filter((e: Any) => e.involvedObject.name === `rs${n}`).length);
+  };
+  await until(async () => (await created()).join() === '2,2,1,1');
+  await client.deleteCollection(appsV1.replicasets, { namespace: ns });
+  await advertise(status.capacity);
+  await until(async () => (await allocatable()) === undefined);
 });
