@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node } from '../api/type/core-v1.ts';
 import { settle, VirtualClock } from '../base/clock.ts';
-import { silentLog } from '../base/log.ts';
+import { createLog, silentLog } from '../base/log.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import { createNodeRoutes } from './node-routes.ts';
 
@@ -23,6 +23,8 @@ const routeOf = (line: string) => {
 test('a node that no route can lead to is tried again at its time, not at every report of a node', async () => {
   const clock = new VirtualClock();
   const tried: string[][] = [];
+  const said: string[] = [];
+  const log = createLog('test', { write: line => said.push(line) });
   const routes: object[] = [];
   let nodes = [node('n1', '10.244.0.0/24', '10.8.0.10'), node('far', '10.244.9.0/24', '10.1.1.1')];
   let report = () => {};
@@ -44,7 +46,7 @@ test('a node that no route can lead to is tried again at its time, not at every 
   };
   const ending = new AbortController();
   const informers = { informer: () => nodesInformer } as unknown as InformerFactory;
-  const options = { nodeName: 'n1', link: 'eth0', podCidr: '10.244.0.0/16', log: silentLog, informers, clock, exec };
+  const options = { nodeName: 'n1', link: 'eth0', podCidr: '10.244.0.0/16', log, informers, clock, exec };
   const running = createNodeRoutes(options).run(ending.signal);
   await settle();
   assert.deepEqual(tried.splice(0), [['10.244.9.0/24']]);
@@ -54,6 +56,7 @@ test('a node that no route can lead to is tried again at its time, not at every 
     await clock.advance(1_000);
   }
   assert.equal(tried.splice(0).length, 4, 'once in five seconds');
+  assert.equal(said.length, 1, 'and said once');
 
   nodes = [...nodes, node('n2', '10.244.1.0/24', '10.8.0.11')];
   report();

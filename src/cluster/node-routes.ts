@@ -46,6 +46,8 @@ class NodeRoutes {
   /** What could not be set, until it is to be tried again: every heartbeat of a node wakes this. */
   #refused: Routes | undefined;
   #retry: Timer | undefined;
+  /** Said once: a node of another agent may have an address that no route can lead to for as long as it lives. */
+  #said = '';
   #wake = Promise.withResolvers<void>();
 
   constructor(options: NodeRoutesOptions) {
@@ -119,6 +121,7 @@ class NodeRoutes {
       if (lines.length === 0) return;
       await this.#exec('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
       this.#have = { ours: want, others };
+      this.#said = '';
       log.info('routes to other nodes changed', { changes: lines.length, routes: want.size });
     } catch (error) {
       this.#have = undefined;
@@ -127,7 +130,8 @@ class NodeRoutes {
         this.#refused = undefined;
         this.#wake.resolve();
       });
-      log.warn('setting routes to other nodes failed', { error });
+      if (this.#said !== String(error)) log.warn('setting routes to other nodes failed', { error });
+      this.#said = String(error);
     }
   }
 }

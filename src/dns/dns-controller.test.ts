@@ -26,7 +26,7 @@ const key = 'kube-system/kube-dns';
 
 test('the service leads to the ready nodes, each for itself', async () => {
   await using bench = await controllerBench([controller], {
-    objects: [node('a', '10.8.0.1'), node('b', '10.8.0.2', false)],
+    objects: [node('a', '10.8.0.1'), node('b', '10.8.0.2', false), node('kwok', '127.0.0.1')],
   });
   const service = bench.client.object<Service>(coreV1.services, key)!;
   assert.equal(service.spec.clusterIP, '10.96.0.10');

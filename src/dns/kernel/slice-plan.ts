@@ -1,5 +1,7 @@
 // EndpointSlices behind the cluster's DNS address: one endpoint for each ready node, for the pods of that node. Pure.
+import { FieldErrors, path } from '../../api/field-error.ts';
 import type { Draft } from '../../api/meta.ts';
+import { validateNonSpecialIp } from '../../api/rule/core/ip-value.ts';
 import type { Node } from '../../api/type/core-v1.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../api/type/discovery-v1.ts';
 
@@ -28,13 +30,13 @@ const ports: readonly Draft<EndpointPort>[] = [
   { name: 'metrics', protocol: 'TCP', port: 9153 },
 ];
 
-/** A node that serves DNS; undefined for one that is not ready or has no address of the family. */
+/** A node that serves DNS; undefined for one that is not ready or has no address of the family that can be reached. */
 export function endpointOf(node: Node, family: 4 | 6): Draft<Endpoint> | undefined {
   const ready = node.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True');
   const address = node.status?.addresses?.find(
     a => a.type === 'InternalIP' && a.address.includes(':') === (family === 6),
   )?.address;
-  if (!ready || !address || node.metadata.deletionTimestamp) return undefined;
+  if (!ready || !address || !isReachable(address) || node.metadata.deletionTimestamp) return undefined;
   const name = node.metadata.name ?? '';
   const zone = node.metadata.labels?.[zoneLabel];
   return {
@@ -44,6 +46,13 @@ export function endpointOf(node: Node, family: 4 | 6): Draft<Endpoint> | undefin
     ...(zone ? { zone } : {}),
     hints: { forNodes: [{ name }] },
   };
+}
+
+/** One that a slice may hold: a node of somebody's agent with another would keep the whole slice from being written. */
+function isReachable(address: string): boolean {
+  const errors = new FieldErrors();
+  validateNonSpecialIp(address, path('address'), errors);
+  return errors.empty;
 }
 
 /** Nodes stay in the slice they are in, so that a change of one node rewrites one slice. `existing` are ours. */
