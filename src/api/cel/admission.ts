@@ -87,8 +87,15 @@ export function policyEnvironment(scope: PolicyScope, output?: readonly CelType[
   return { variables, ...(output ? { output } : {}), ...(scope.mutates ? { structs: mutationType } : {}) };
 }
 
-const variablesType = (known: ReadonlyMap<string, CelType>): CelObjectType =>
-  t.objectType('kubernetes.variables', () => new Map([...known].map(([name, type]) => [name, { name, type }])));
+/** Looked up as they are asked for: a policy may have thousands, and each sees those before it. */
+const variablesType = (known: ReadonlyMap<string, CelType>): CelObjectType => ({
+  kind: 'object',
+  name: 'kubernetes.variables',
+  field(name) {
+    const type = known.get(name);
+    return type && { name, type };
+  },
+});
 
 /** `Object`, `Object.spec`, …: an applied configuration, whose fields the schema judges later. */
 export const APPLY_TYPE: CelObjectType = openType('Object');
@@ -129,8 +136,7 @@ export function compileWebhookCondition(expression: string): CelCompileResult {
 }
 
 /** What a refused or failing expression is called in field errors. */
-export function compileComplaint(expression: string, environment: CelEnvironment): string | undefined {
-  const { error } = compile(expression, environment);
+export function complaintOf({ error }: CelCompileResult): string | undefined {
   if (!error) return undefined;
   return error.issues.length === 0 ? error.message : `compilation failed: ${error.message}`;
 }

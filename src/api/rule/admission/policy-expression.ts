@@ -2,7 +2,7 @@
 import {
   APPLY,
   BOOL,
-  compileComplaint,
+  complaintOf,
   PATCH,
   type PolicyScope,
   policyEnvironment,
@@ -22,16 +22,19 @@ const SPEC = path('spec');
 
 type Policy = ValidatingAdmissionPolicy | MutatingAdmissionPolicy;
 
+/** The type of what it gives, when it compiles. */
 function check(
   expression: string | undefined,
   scope: PolicyScope,
   output: readonly CelType[] | undefined,
   at: FieldPath,
   errors: FieldErrors,
-): void {
-  if (!expression?.trim()) return;
-  const complaint = compileComplaint(expression, policyEnvironment(scope, output));
+): CelType | undefined {
+  if (!expression?.trim()) return undefined;
+  const result = compile(expression, policyEnvironment(scope, output));
+  const complaint = complaintOf(result);
   if (complaint !== undefined) errors.invalid(at, expression, complaint);
+  return result.program?.type;
 }
 
 /** Of webhooks and of policies. */
@@ -47,18 +50,12 @@ export function checkConditions(
 /** Variables see those before them; the scope with all of them. */
 function checkVariables(policy: Policy, scope: PolicyScope, errors: FieldErrors): PolicyScope {
   const known = new Map<string, CelType>();
+  const seeing = { ...scope, variables: known };
   for (const [i, { name, expression }] of (policy.spec.variables ?? []).entries()) {
-    const environment = policyEnvironment({ ...scope, variables: new Map(known) });
-    check(
-      expression,
-      { ...scope, variables: new Map(known) },
-      undefined,
-      SPEC.child('variables').index(i).child('expression'),
-      errors,
-    );
-    known.set(name, expression ? (compile(expression, environment).program?.type ?? dyn) : dyn);
+    const at = SPEC.child('variables').index(i).child('expression');
+    known.set(name, check(expression, seeing, undefined, at, errors) ?? dyn);
   }
-  return { ...scope, variables: known };
+  return seeing;
 }
 
 export function checkValidatingExpressions(policy: ValidatingAdmissionPolicy, errors: FieldErrors): void {

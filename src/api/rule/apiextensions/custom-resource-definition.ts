@@ -81,8 +81,9 @@ export const customResourceDefinitionStrategy: Strategy<Crd & KubeObject> = {
 // Of schemas that were there already nobody is told again.
 function formatWarnings({ versions }: Partial<Crd['spec']>, old: Partial<Crd['spec']> | undefined): string[] {
   const found = new Set<string>();
+  const before = new Map(old?.versions?.toReversed().map(v => [v.name, v.schema]));
   for (const { name, schema } of versions ?? []) {
-    const was = old?.versions?.find(v => v.name === name)?.schema;
+    const was = before.get(name);
     if (schema?.openAPIV3Schema && !(was && equalJson(schema, was))) unrecognizedFormats(schema.openAPIV3Schema, found);
   }
   return [...found].map(format => `unrecognized format ${JSON.stringify(format)}`);

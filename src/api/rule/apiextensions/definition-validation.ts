@@ -15,7 +15,7 @@ import type {
   JSONSchemaProps,
 } from '../../type/apiextensions-v1.ts';
 import { validateConversion } from './conversion-validation.ts';
-import { internalVersion, type VersionPart } from './internal-version.ts';
+import { internalVersion, type VersionPart, versionParts } from './internal-version.ts';
 
 type Crd = CustomResourceDefinition;
 
@@ -69,28 +69,31 @@ function validateVersions({ spec }: Crd, old: Crd | undefined, errors: FieldErro
     if (!schema?.openAPIV3Schema) errors.required(at.index(i).child('schema', 'openAPIV3Schema'));
   const names = new Set<string>();
   let unique = true;
-  const before = (version: CustomResourceDefinitionVersion) => old?.spec.versions?.find(v => v.name === version.name);
+  const known = new Map(old?.spec.versions?.toReversed().map(v => [v.name, v]));
+  const before = (version: CustomResourceDefinitionVersion) => known.get(version.name);
+  const shared = sharedParts(versions);
   for (const [i, version] of versions.entries()) {
     if (names.has(version.name)) unique = false;
     names.add(version.name);
     validateVersion(version, at.index(i), errors);
-    validateParts(version, versions, at.index(i), before(version), errors);
+    validateParts(version, shared, at.index(i), before(version), errors);
   }
-  const shown = spec.versions ? versions.map(v => internalVersion(v, part => isShared(versions, part))) : null;
-  if (!unique) errors.invalid(at, shown, 'must contain unique version names');
+  const shown = () => (spec.versions ? versions.map(v => internalVersion(v, part => shared.has(part))) : null);
+  if (!unique) errors.invalid(at, shown(), 'must contain unique version names');
   if (versions.filter(v => v.storage).length !== 1)
-    errors.invalid(at, shown, 'must have exactly one version marked as storage version');
+    errors.invalid(at, shown(), 'must have exactly one version marked as storage version');
   // Within, the first version is that of the definition, and what all versions share is the definition's too.
   const first = versions[0];
   const wrong = first?.name ? isDns1035Label(first.name) : [];
   if (wrong.length) errors.invalid(SPEC.child('version'), first!.name, wrong.join(','));
-  if (first) validateParts(first, versions, undefined, before(first), errors);
+  if (first) validateParts(first, shared, undefined, before(first), errors);
 }
 
 type Versions = readonly CustomResourceDefinitionVersion[];
 
-const isShared = (versions: Versions, part: VersionPart): boolean =>
-  versions.every(v => equalJson(v[part], versions[0]?.[part]));
+/** What is the same in all versions. */
+const sharedParts = (versions: Versions): ReadonlySet<VersionPart> =>
+  new Set(versionParts.filter(part => versions.every(v => equalJson(v[part], versions[0]?.[part]))));
 
 function validateVersion(version: CustomResourceDefinitionVersion, at: FieldPath, errors: FieldErrors): void {
   const wrong = isDns1035Label(version.name ?? '');
@@ -102,12 +105,12 @@ function validateVersion(version: CustomResourceDefinitionVersion, at: FieldPath
 /** What a version at `at` has alone, or without a place what all have; the latter is told of the definition. */
 function validateParts(
   version: CustomResourceDefinitionVersion,
-  versions: Versions,
+  shared: ReadonlySet<VersionPart>,
   at: FieldPath | undefined,
   old: CustomResourceDefinitionVersion | undefined,
   errors: FieldErrors,
 ): void {
-  const isHere = (part: VersionPart) => version[part] !== undefined && isShared(versions, part) === (at === undefined);
+  const isHere = (part: VersionPart) => version[part] !== undefined && shared.has(part) === (at === undefined);
   const place = at ?? SPEC;
   const schema = isHere('schema') ? version.schema?.openAPIV3Schema : undefined;
   if (schema && !equalJson(schema, old?.schema?.openAPIV3Schema))
@@ -294,10 +297,11 @@ export function validateStoredVersions({ spec, status }: Crd, errors: FieldError
   const stored = status?.storedVersions ?? [];
   // Of a body it may be null.
   const versions = spec.versions ?? [];
+  const names = new Set(versions.map(v => v.name));
   const at = STATUS.child('storedVersions');
   if (stored.length === 0) errors.invalid(at, null, 'must have at least one stored version');
   for (const [i, v] of stored.entries())
-    if (!versions.some(s => s.name === v))
+    if (!names.has(v))
       errors.invalid(
         at.index(i),
         v,

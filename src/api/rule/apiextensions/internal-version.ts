@@ -4,7 +4,8 @@ import { internalRule } from '../../structural/cel-rule-check.ts';
 import type { CustomResourceDefinitionVersion } from '../../type/apiextensions-v1.ts';
 
 /** What versions may share: within, that is the definition's. */
-export type VersionPart = 'schema' | 'subresources' | 'additionalPrinterColumns' | 'selectableFields';
+export const versionParts = ['schema', 'subresources', 'additionalPrinterColumns', 'selectableFields'] as const;
+export type VersionPart = (typeof versionParts)[number];
 
 export function internalVersion(
   version: CustomResourceDefinitionVersion,

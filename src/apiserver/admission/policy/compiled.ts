@@ -73,7 +73,7 @@ function common<B extends Binding>(
   const base: PolicyScope = { hasParams: spec.paramKind !== undefined };
   const known = new Map<string, CelType>();
   const variables = (spec.variables ?? []).map(({ name, expression }): NamedExpression => {
-    const made = expressionOf(expression, { ...base, variables: new Map(known) });
+    const made = expressionOf(expression, { ...base, variables: known });
     known.set(name, made.program?.type ?? dyn);
     return { name, ...made };
   });
