@@ -5,6 +5,7 @@ import { type Store, StoreConflictError, type StoreEntry } from '../../store/sto
 import { decodeStored, encodeWithoutRevision } from '../registry/stored-form.ts';
 
 const key = '/registry/ranges/servicenodeports';
+const repairsToFree = 3;
 
 export interface PortLedgerOptions {
   readonly store: Store;
@@ -16,8 +17,8 @@ export interface PortLedgerOptions {
 
 export class PortLedger {
   readonly #options: PortLedgerOptions;
-  /** Ports that no service had at the last repair. */
-  #suspects = new Set<number>();
+  /** Ports that no service had at the last repairs, and at how many in a row. */
+  #suspects: ReadonlyMap<number, number> = new Map();
 
   constructor(options: PortLedgerOptions) {
     this.#options = options;
@@ -38,16 +39,16 @@ export class PortLedger {
   }
 
   /**
-   * Takes what services have and the record had `lost`; frees what none has had at two repairs in a row, so that with
-   * `suspects` another is due.
+   * Takes what services have and the record had `lost`; frees what none has had at three repairs in a row, as
+   * kube-apiserver does, so that with `suspects` another is due.
    */
   async repair(): Promise<{ lost: ReadonlySet<number>; suspects: boolean }> {
     const [first, last] = this.#options.range;
     const used = new Set(this.#options.inUse());
-    let idle = new Set<number>();
+    let idle = new Map<number, number>();
     let lost = new Set<number>();
     await this.#change(bits => {
-      idle = new Set();
+      idle = new Map();
       lost = new Set();
       let next = bits;
       for (let port = first; port <= last; port++) {
@@ -55,8 +56,11 @@ export class PortLedger {
           if ((bits & this.#bit(port)) === 0n) lost.add(port);
           next |= this.#bit(port);
         } else if ((bits & this.#bit(port)) === 0n) continue;
-        else if (this.#suspects.has(port)) next &= ~this.#bit(port);
-        else idle.add(port);
+        else {
+          const times = (this.#suspects.get(port) ?? 0) + 1;
+          if (times === repairsToFree) next &= ~this.#bit(port);
+          else idle.set(port, times);
+        }
       }
       return next;
     });
