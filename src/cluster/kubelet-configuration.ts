@@ -9,9 +9,9 @@ import { bytesOf } from '../kubelet/kernel/amount.ts';
 import { defaultEvictionHard } from '../kubelet/kernel/eviction.ts';
 import { checkVerification, type VerificationPolicy } from '../kubelet/kernel/image-access.ts';
 import type { KubeletOptions } from '../kubelet/option.ts';
-import type { KubeletServerOptions } from '../kubelet/server/server.ts';
 import { logind } from '../kubelet/shutdown/logind.ts';
 import { type ManagersGiven, managerFields, managerSettings } from './kubelet-manager-fields.ts';
+import { type ServerGiven, type ServerSettings, serverFields, serverSettings } from './kubelet-server-fields.ts';
 import { type ShutdownGiven, shutdownFields, shutdownGroups } from './kubelet-shutdown-fields.ts';
 import {
   cpusIn,
@@ -27,7 +27,7 @@ import {
 
 export interface KubeletSettings {
   readonly options: Partial<KubeletOptions>;
-  readonly server: Pick<KubeletServerOptions, 'profiling' | 'debugging' | 'systemLogs' | 'logQueries'>;
+  readonly server: ServerSettings;
   readonly podPidsLimit?: number;
   /** As given, for /configz: what is kept to. */
   readonly given: Readonly<Record<string, unknown>>;
@@ -78,7 +78,7 @@ export function kubeletSettings(document: unknown): KubeletSettings {
   const { options = {}, server = {}, podPidsLimit } = all;
   return {
     options: { ...options, ...derived(given as Given) },
-    server,
+    server: { ...server, ...serverSettings(given as Given) },
     ...(podPidsLimit === undefined ? {} : { podPidsLimit }),
     given: Object.fromEntries(Object.entries(given).filter(([name]) => !withoutEffect.has(name))),
     withoutEffect: Object.keys(given).filter(name => withoutEffect.has(name)),
@@ -89,6 +89,7 @@ type Settings = Partial<Pick<KubeletSettings, 'options' | 'server' | 'podPidsLim
 type Take = (value: unknown, name: string) => Settings;
 type Given = ManagersGiven &
   ShutdownGiven &
+  ServerGiven &
   Readonly<{
     evictionHard?: Strings;
     evictionSoft?: Strings;
@@ -149,7 +150,7 @@ const reserved =
   (key: 'systemReserved' | 'kubeReserved'): Take =>
   (value, name) => ({ options: { [key]: quantities(value, name) } });
 const serving =
-  (key: keyof KubeletSettings['server']): Take =>
+  (key: 'profiling' | 'debugging' | 'systemLogs' | 'logQueries'): Take =>
   (value, name) => ({ server: { [key]: typed<boolean>(value, name, 'boolean') } });
 /** Looked at with others. */
 const together =
@@ -178,7 +179,10 @@ function thresholds(value: unknown, name: string): void {
 
 const fields: Readonly<Record<string, Take>> = {
   ...Object.fromEntries(
-    Object.entries({ ...managerFields, ...shutdownFields }).map(([name, check]) => [name, together(check)]),
+    Object.entries({ ...managerFields, ...shutdownFields, ...serverFields }).map(([name, check]) => [
+      name,
+      together(check),
+    ]),
   ),
   allowedUnsafeSysctls: list('allowedUnsafeSysctls'),
   clusterDNS: list('clusterDns'),
@@ -279,18 +283,15 @@ const fields: Readonly<Record<string, Take>> = {
 
 /** What the file may say, and a node of k8ts does its own way or not at all. */
 const withoutEffect: ReadonlySet<string> = new Set(
-  `address authentication authorization cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy
+  `cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy
   containerLogMaxWorkers containerRuntimeEndpoint contentType cpuCFSQuotaPeriod  
-   enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler enableServer
-  enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode healthzBindAddress
-  healthzPort httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification
+   enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler   enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode   httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification
   kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging makeIPTablesUtilChains
   maxOpenFiles  memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR
-  podLogsDir protectKernelDefaults qosReserved readOnlyPort registryBurst registryPullQPS 
+  podLogsDir protectKernelDefaults qosReserved registryBurst registryPullQPS 
   rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
   staticPodURL staticPodURLHeader
-  streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup tlsCertFile tlsCipherSuites
-  tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile  
+  streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup    
    tracing volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
 );
 
@@ -319,6 +320,7 @@ const checks: readonly ((given: Given) => void)[] = [
   },
   given => void managerSettings(given),
   given => void shutdownGroups(given),
+  given => void serverSettings(given),
 ];
 
 function derived(given: Given): Partial<KubeletOptions> {

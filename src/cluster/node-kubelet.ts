@@ -1,14 +1,16 @@
 // The kubelet of a node with containers, as this cluster wants it.
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
+import type { TlsFiles } from '../client/tls-files.ts';
 import { Cgroups } from '../cri/cgroup.ts';
 import { gatedRuntime } from '../cri/gated-runtime.ts';
 import { createKubelet } from '../kubelet/kubelet.ts';
 import { linuxPodCgroups, shareOfPods } from '../kubelet/linux-cgroups.ts';
 import { createKubeletServer } from '../kubelet/server/server.ts';
+import type { ServingTls } from '../kubelet/server/serving-tls.ts';
 import { createWatchdog, watchdogSettings } from '../kubelet/watchdog/watchdog.ts';
 import type { NodeContext } from './component-context.ts';
 import { readCredentialProviders } from './credential-provider-file.ts';
@@ -24,6 +26,12 @@ const evictionHard = {
 
 // 100 pods at once on two processors: 10.9 s with two starts a processor, 16 s with all of them.
 const startsPerProcessor = 2;
+
+/** What the files hold that a configuration names. */
+function heldBy({ cert, key, ca }: TlsFiles = {}): Partial<Pick<ServingTls, 'cert' | 'key' | 'clientCa'>> {
+  const read = (file: string) => readFileSync(file, 'utf8');
+  return { ...(cert && key ? { cert: read(cert), key: read(key) } : {}), ...(ca ? { clientCa: read(ca) } : {}) };
+}
 
 export function createNodeKubelet(context: NodeContext): Service {
   const { config, clock, random, log, runtime } = context;
@@ -65,18 +73,21 @@ export function createNodeKubelet(context: NodeContext): Service {
     ...readCredentialProviders(config.kubeletFiles),
     ...options,
   });
+  const { enabled = true, tls, ...serving } = settings.server;
   const server = createKubeletServer({
     kubelet,
     client: context.kubeletClient,
     clock,
     log: log.with({ part: 'kubelet server' }),
     cgroups,
-    ...settings.server,
+    ...serving,
     ...(options.port === undefined ? {} : { port: options.port }),
     tls: {
       cert: config.kubeletServing.certificate,
       key: config.kubeletServing.key,
       clientCa: config.certificateAuthority,
+      ...tls,
+      ...heldBy(tls?.files),
     },
     config: {
       clusterDNS: [config.clusterDns],
@@ -88,9 +99,9 @@ export function createNodeKubelet(context: NodeContext): Service {
       cgroupRoot: config.cgroup,
       failSwapOn: false,
       imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
-      ...settings.given,
       authentication: { anonymous: { enabled: false }, webhook: { enabled: true } },
       authorization: { mode: 'Webhook' },
+      ...settings.given,
     },
   });
   const watched = watchdogSettings(process.env, process);
@@ -101,7 +112,8 @@ export function createNodeKubelet(context: NodeContext): Service {
     name: 'kubelet',
     async run(signal) {
       await Promise.race([context.runtimeReady, aborted(signal)]);
-      if (!signal.aborted) await runAll([kubelet, server, ...(watchdog ? [watchdog] : [])], signal);
+      if (!signal.aborted)
+        await runAll([kubelet, ...(enabled ? [server] : []), ...(watchdog ? [watchdog] : [])], signal);
     },
   };
 }

@@ -15,7 +15,20 @@ export interface KubeletUser {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-export interface KubeletAccessOptions {
+/** As authentication and authorization of a KubeletConfiguration; times in milliseconds. */
+export interface AccessSettings {
+  /** Who shows nothing is let in as system:anonymous. Default false. */
+  readonly anonymous?: boolean;
+  /** Bearer tokens are reviewed. Default true. */
+  readonly webhook?: boolean;
+  readonly tokenMs?: number;
+  /** Default Webhook: the API server is asked. */
+  readonly authorize?: 'Webhook' | 'AlwaysAllow';
+  readonly allowedMs?: number;
+  readonly deniedMs?: number;
+}
+
+export interface KubeletAccessOptions extends AccessSettings {
   /** Of the node: may create token reviews and subject access reviews. */
   readonly client: Client;
   readonly nodeName: string;
@@ -41,8 +54,9 @@ export class KubeletAccess {
 
   /** Throws HttpError 401 or 403. */
   async check(request: IncomingMessage, path: string): Promise<KubeletUser> {
-    const user = certificateUser(request.socket as TLSSocket) ?? (await this.#tokenUser(request));
+    const user = certificateUser(request.socket as TLSSocket) ?? (await this.#tokenUser(request)) ?? this.#anonymous();
     if (!user) throw new HttpError(401, 'Unauthorized');
+    if (this.#o.authorize === 'AlwaysAllow') return user;
     const { verb, subresources } = neededAccess(request.method ?? '', path);
     for (const subresource of subresources) if (await this.#may(user, verb, subresource)) return user;
     throw new HttpError(
@@ -51,9 +65,13 @@ export class KubeletAccess {
     );
   }
 
+  #anonymous(): KubeletUser | undefined {
+    return this.#o.anonymous ? { username: 'system:anonymous', groups: ['system:unauthenticated'] } : undefined;
+  }
+
   async #tokenUser(request: IncomingMessage): Promise<KubeletUser | undefined> {
     const token = /^bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (!token) return undefined;
+    if (!token || this.#o.webhook === false) return undefined;
     return this.#tokens.get(
       token,
       async () => {
@@ -61,7 +79,7 @@ export class KubeletAccess {
         const { authenticated: known, user } = review.status ?? {};
         return known && user ? { username: '', groups: [], ...user } : undefined;
       },
-      user => (user ? tokenMs : 0),
+      user => (user ? (this.#o.tokenMs ?? tokenMs) : 0),
     );
   }
 
@@ -87,7 +105,7 @@ export class KubeletAccess {
         });
         return review.status?.allowed === true;
       },
-      allowed => (allowed ? allowedMs : deniedMs),
+      allowed => (allowed ? (this.#o.allowedMs ?? allowedMs) : (this.#o.deniedMs ?? deniedMs)),
     );
   }
 }

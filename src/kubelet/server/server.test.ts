@@ -1,7 +1,10 @@
 // The kubelet's port with pods of the test's own: who gets in, and what the paths without containers answer.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -219,7 +222,11 @@ test('health, configuration, files below the log directory only', async () => {
 });
 
 /** Of a server that differs by these options. */
-async function answers(more: object, paths: readonly string[]): Promise<[number, string][]> {
+async function answers(
+  more: object,
+  paths: readonly string[],
+  as: CertificateAndKey | null = admin,
+): Promise<[number, string][]> {
   const tls = { cert: serving.certificatePem, key: serving.keyPem, clientCa: ca.certificatePem };
   const common = { kubelet, client, clock: systemClock, log: silentLog, tls, host: '127.0.0.1', port: 0 };
   const ended = new AbortController();
@@ -227,11 +234,53 @@ async function answers(more: object, paths: readonly string[]): Promise<[number,
   const served = server.run(ended.signal);
   const at = await server.listening;
   const found: [number, string][] = [];
-  for (const path of paths) found.push(await get(path, { at }));
+  for (const path of paths) found.push(await get(path, { at, as }));
   ended.abort();
   await served;
   return found;
 }
+
+test('who shows nothing is let in where that is on, and all may do all where nobody asks', async () => {
+  const anonymous = { access: { anonymous: true } };
+  const [[, refused]] = (await answers(anonymous, ['/pods'], null)) as [[number, string]];
+  assert.match(refused, /^Forbidden \(user=system:anonymous, verb=get, resource=nodes/);
+  const open = { access: { anonymous: true, authorize: 'AlwaysAllow' } };
+  assert.deepEqual((await answers(open, ['/healthz'], null))[0], [200, 'ok']);
+  const closed = { access: { webhook: false } };
+  assert.deepEqual((await answers(closed, ['/healthz'], null))[0], [401, 'Unauthorized']);
+});
+
+test('ports in the clear show health, and pods and figures, and nothing else', async () => {
+  const free = async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port: number } = taken.address() as AddressInfo;
+    taken.close();
+    return { host: '127.0.0.1', port: number };
+  };
+  const [healthz, readOnly] = [await free(), await free()];
+  const ended = new AbortController();
+  const tls = { cert: serving.certificatePem, key: serving.keyPem, clientCa: ca.certificatePem };
+  const common = { kubelet, client, clock: systemClock, log: silentLog, tls, host: '127.0.0.1', port: 0 };
+  const server = createKubeletServer({ ...common, healthz, readOnly });
+  const served = server.run(ended.signal);
+  await server.listening;
+  const code = async ({ port: at }: { port: number }, path: string) => {
+    for (let tries = 0; ; tries++) {
+      const answer = await fetch(`http://127.0.0.1:${at}${path}`).catch(() => undefined);
+      if (answer) return answer.status;
+      assert.ok(tries < 100, `port ${at} is closed`);
+    }
+  };
+  assert.deepEqual(
+    await Promise.all(['/healthz', '/pods', '/metrics'].map(path => code(healthz, path))),
+    [200, 404, 404],
+  );
+  const paths = ['/pods', '/healthz', '/exec/default/p/c', '/logs/', '/configz'];
+  assert.deepEqual(await Promise.all(paths.map(path => code(readOnly, path))), [200, 200, 404, 404, 404]);
+  ended.abort();
+  await served;
+});
 
 test('what reaches into containers and files is switched off', async () => {
   const off = [405, 'Debug endpoints are disabled.\n'];

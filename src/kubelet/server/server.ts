@@ -12,14 +12,16 @@ import type { Client } from '../../client/client.ts';
 import type { Cgroups } from '../../cri/cgroup.ts';
 import { linuxHost } from '../host/linux-host.ts';
 import type { Kubelet } from '../kubelet.ts';
-import { KubeletAccess } from './access.ts';
+import { type AccessSettings, KubeletAccess } from './access.ts';
 import { checkpointRoute } from './checkpoint-route.ts';
 import { containerLogRoute } from './container-log.ts';
 import { attachRoute, execRoute, portForwardRoute, runRoute } from './container-stream.ts';
 import { HttpCounts } from './http-counts.ts';
 import { HttpError } from './http-error.ts';
 import { configRoute, healthRoute, logsRoute, podsRoute, runningPodsRoute } from './node-info.ts';
+import { type PlainPort, servePlain } from './plain-server.ts';
 import { answerText, type Route, type RouteContext, type RouteRequest } from './route.ts';
+import { ServingCertificates, type ServingTls } from './serving-tls.ts';
 import { StatsCollector } from './stats/stats-collector.ts';
 import { metricsRoute, statsRoute } from './stats/stats-route.ts';
 import { type ReadJournal, systemLogRoute } from './system-log.ts';
@@ -30,8 +32,13 @@ export interface KubeletServerOptions {
   readonly client: Client;
   readonly clock: Clock;
   readonly log: Log;
-  /** PEM. */
-  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  readonly tls: ServingTls;
+  /** Who is let in; default as Kubernetes'. */
+  readonly access?: AccessSettings;
+  /** Where /healthz alone is served in the clear; default nowhere. */
+  readonly healthz?: PlainPort;
+  /** Where pods and figures are served to everybody in the clear; default nowhere. */
+  readonly readOnly?: PlainPort;
   /** Default: every address. */
   readonly host?: string;
   /** Default 10250. */
@@ -68,19 +75,13 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
     name: 'kubelet server',
     listening: listening.promise,
     async run(signal) {
-      const { host, port = 10250, tls } = options;
-      const server = createServer({
-        cert: tls.cert,
-        key: tls.key,
-        ca: tls.clientCa,
-        requestCert: true,
-        rejectUnauthorized: false,
-        minVersion: 'TLSv1.2',
-        requestTimeout: 0,
-      });
-      const { kubelet, clock, cgroups } = options;
+      const { host, port = 10250, kubelet, clock, log, cgroups } = options;
+      const certificates = new ServingCertificates(options.tls, clock);
+      const client = { requestCert: true, rejectUnauthorized: false, requestTimeout: 0 };
+      const server = createServer({ ...certificates.context(), ...client });
       const collector = new StatsCollector({ kubelet, clock, host: linuxHost(), ...(cgroups ? { cgroups } : {}) });
-      const handle = handler(options, collector, signal);
+      const serving = servingOf(options, collector, certificates, signal);
+      const handle = handler(serving);
       server.on('request', (request, response) => void handle(request, response));
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         const { response, take } = pendingUpgrade(request, socket, head);
@@ -95,7 +96,13 @@ export function createKubeletServer(options: KubeletServerOptions): KubeletServe
         throw new Error(`opening port ${port} of the kubelet: ${messageOf(error)}`, { cause: error });
       });
       listening.resolve((server.address() as { port: number }).port);
-      await Promise.all([aborted(signal), kubelet.ready().then(() => collector.run(signal), ignore)]);
+      await Promise.all([
+        aborted(signal),
+        kubelet.ready().then(() => collector.run(signal), ignore),
+        certificates.follow(server, clock, log, signal),
+        ...(options.healthz ? [servePlain(options.healthz, handler(serving, ['healthz']), signal)] : []),
+        ...(options.readOnly ? [servePlain(options.readOnly, handler(serving, readable), signal)] : []),
+      ]);
       server.close();
       for (const socket of sockets) socket.destroy();
     },
@@ -116,22 +123,37 @@ function trackSockets(server: Server): Set<Duplex> {
   return sockets;
 }
 
-function handler(options: KubeletServerOptions, collector: StatsCollector, signal: AbortSignal) {
+/** Without authentication and authorization. */
+const readable = ['healthz', 'metrics', 'pods', 'stats'];
+
+type Serving = ReturnType<typeof servingOf>;
+
+/** What all ports share. */
+function servingOf(
+  options: KubeletServerOptions,
+  collector: StatsCollector,
+  certificates: ServingCertificates,
+  signal: AbortSignal,
+) {
+  const { kubelet, clock, log } = options;
+  const routes = routesOf(options, { kubelet, clock, log, signal }, collector, certificates);
+  return { options, routes, counts: new HttpCounts(kubelet.metrics.own, clock) };
+}
+
+/** `open`: to everybody, and nothing else. */
+function handler({ options, routes, counts }: Serving, open?: readonly string[]) {
   const { kubelet, client, clock, log } = options;
-  const context: RouteContext = { kubelet, clock, log, signal };
-  const access = new KubeletAccess({ client, nodeName: kubelet.nodeName, clock });
-  const routes = routesOf(options, context, collector);
-  const counts = new HttpCounts(kubelet.metrics.own, clock);
+  const access = open ? undefined : new KubeletAccess({ client, nodeName: kubelet.nodeName, clock, ...options.access });
   return async (request: IncomingMessage, response: ServerResponse, take?: RouteRequest['take']): Promise<void> => {
     response.on('error', () => {});
     const url = request.url ?? '/';
     const at = url.indexOf('?');
     const path = at < 0 ? url : url.slice(0, at);
     try {
-      await access.check(request, path);
+      await access?.check(request, path);
       const segments = path.split('/').filter(Boolean).map(decode);
       const entry = routes.get(segments[0] ?? '');
-      if (!entry) throw new HttpError(404, '404 page not found\n');
+      if (!entry || (open && !open.includes(segments[0]!))) throw new HttpError(404, '404 page not found\n');
       const method = request.method ?? 'GET';
       if (!entry.methods.includes(method)) throw new HttpError(405, '405: Method Not Allowed');
       response.once('close', counts.begin(method, segments));
@@ -149,7 +171,12 @@ const reading = ['GET', 'HEAD'];
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 const streaming = ['GET', 'POST'];
 
-function routesOf(options: KubeletServerOptions, context: RouteContext, collector: StatsCollector) {
+function routesOf(
+  options: KubeletServerOptions,
+  context: RouteContext,
+  collector: StatsCollector,
+  certificates: ServingCertificates,
+) {
   const routes = new Map<string, { methods: readonly string[]; route: Route }>();
   const { debugging = true, systemLogs = true } = options;
   const add = (name: string, route: Route, methods = reading) => routes.set(name, { methods, route });
@@ -175,7 +202,7 @@ function routesOf(options: KubeletServerOptions, context: RouteContext, collecto
     'metrics',
     metricsRoute(context, collector, {
       host: linuxHost(),
-      servingCertificate: options.tls.cert,
+      servingCertificate: () => certificates.certificate,
       version: options.version ?? ownVersion,
     }),
   );

@@ -9,7 +9,9 @@ const source = logind();
 const delayMs = await source.maxDelayMs().catch(() => undefined);
 const skip = delayMs === undefined && 'no systemd-logind here';
 
-test('a lock is held until it is released; nobody else is believed about the end of the machine', { skip }, async () => {
+test('a lock is held until it is released; nobody else is believed about the end of the machine', {
+  skip,
+}, async () => {
   assert.ok(delayMs! > 0);
   const locks = () => execFileSync('systemd-inhibit', ['--list', '--no-legend', '--no-pager'], { encoding: 'utf8' });
   const before = locks().split('Kubelet needs time').length;

@@ -27,7 +27,7 @@ export interface MetricsOptions {
   /** Measures the file systems of volumes. */
   readonly host: Host;
   /** PEM: what the kubelet shows to who asks. */
-  readonly servingCertificate: string;
+  servingCertificate(): string;
   /** `1.36.2` */
   readonly version: string;
 }
@@ -37,7 +37,7 @@ export function metricsRoute(context: RouteContext, collector: StatsCollector, o
   reportVolumes(own, context, options.host);
   reportPods(own, context);
   reportComponent(own, nodeBuild(`v${options.version}`), featureGates());
-  reportCertificate(own, context, options.servingCertificate);
+  reportCertificate(own, context, options);
   const slis = sliMetrics();
   return async ({ response, segments }) => {
     const part = segments.slice(1).join('/');
@@ -161,12 +161,16 @@ function reportPods(metrics: Metrics, { kubelet }: RouteContext): void {
 }
 
 /** How long the certificate that the kubelet shows is good for. */
-function reportCertificate(metrics: Metrics, { clock }: RouteContext, certificate: string): void {
-  const untilMs = new X509Certificate(certificate).validToDate.getTime();
+function reportCertificate(
+  metrics: Metrics,
+  { clock }: RouteContext,
+  { servingCertificate }: Pick<MetricsOptions, 'servingCertificate'>,
+): void {
+  const untilMs = () => new X509Certificate(servingCertificate()).validToDate.getTime();
   metrics.source(
     'kubelet_certificate_manager_server_ttl_seconds',
     "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. The value is in seconds until certificate expiry (negative if already expired). If serving certificate is invalid or unused, the value will be +INF.",
     'gauge',
-    () => [{ labels: {}, value: (untilMs - clock.now()) / 1000 }],
+    () => [{ labels: {}, value: (untilMs() - clock.now()) / 1000 }],
   );
 }
