@@ -102,6 +102,13 @@ test('the status of the node is told as often as it is made, unless both are nam
   assert.equal(told({ nodeStatusUpdateFrequency: '20s', nodeStatusReportFrequency: '1m' }), 60_000);
 });
 
+test('traces go where they are asked', () => {
+  const tracing = { samplingRatePerMillion: 100 };
+  assert.deepEqual(options({ tracing }).tracing, { endpoint: 'localhost:4317', samplingRatePerMillion: 100 });
+  assert.throws(() => options({ tracing: { samplingRatePerMillion: -1 } }), /sampling rate must be positive/);
+  assert.throws(() => options({ tracing: { rate: 1 } }), /unknown field "tracing.rate"/);
+});
+
 test('what is wrong is named, all of it', () => {
   const cases: [object, RegExp][] = [
     [{ maxPodz: 1 }, /^strict decoding error: unknown field "maxPodz"$/],

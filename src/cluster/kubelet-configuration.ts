@@ -24,6 +24,7 @@ import {
   texts,
   typed,
 } from './kubelet-values.ts';
+import { tracingSettings } from './tracing-file.ts';
 
 export interface KubeletSettings {
   readonly options: Partial<KubeletOptions>;
@@ -270,6 +271,7 @@ const fields: Readonly<Record<string, Take>> = {
   singleProcessOOMKill: bool('singleProcessOomKill'),
   staticPodPath: text('staticPodPath'),
   systemReserved: reserved('systemReserved'),
+  tracing: (value, name) => ({ options: { tracing: tracingSettings(value, name) } }),
   userNamespaces: (value, name) => {
     if (!isMap(value)) throw invalid(name, value, 'must be a map');
     const { idsPerPod } = value;
@@ -292,7 +294,7 @@ const withoutEffect: ReadonlySet<string> = new Set(
   rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
   staticPodURL staticPodURLHeader
   streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup    
-   tracing volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
+   volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
 );
 
 // ---- what concerns several of them ----

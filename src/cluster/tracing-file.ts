@@ -28,6 +28,15 @@ function read(document: unknown): TracingOptions {
   return { endpoint: checkEndpoint(endpoint ?? undefined), samplingRatePerMillion: checkRate(rate ?? 0) };
 }
 
+/** The same within a KubeletConfiguration. */
+export function tracingSettings(value: unknown, name: string): TracingOptions {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${name}: must be a map`);
+  const { endpoint, samplingRatePerMillion: rate, ...others } = value as Record<string, unknown>;
+  const unknown = Object.keys(others).map(field => `unknown field ${JSON.stringify(`${name}.${field}`)}`);
+  if (unknown.length) throw new Error(`strict decoding error: ${unknown.join(', ')}`);
+  return { endpoint: checkEndpoint(endpoint ?? undefined), samplingRatePerMillion: checkRate(rate ?? 0) };
+}
+
 function checkRate(rate: unknown): number {
   if (typeof rate !== 'number' || !Number.isInteger(rate))
     throw new Error(`samplingRatePerMillion: Invalid value: ${JSON.stringify(rate)}: must be an integer`);

@@ -50,6 +50,7 @@ import type { ShutdownManager } from './shutdown/shutdown-manager.ts';
 import { StatusManager } from './status-manager.ts';
 import { TokenManager } from './token-manager.ts';
 import type { MachineTopology } from './topology/kernel/machine-topology.ts';
+import type { KubeletTracer } from './tracing/kubelet-tracer.ts';
 import { contentPlugins } from './volume/content-volumes.ts';
 import { claimPlugin, emptyDirPlugin, hostPathPlugin, imageVolumePlugin } from './volume/local-volumes.ts';
 import { MemoryDirectories } from './volume/memory-directories.ts';
@@ -64,6 +65,7 @@ export interface KubeletOwner {
   readonly options: KubeletOptions;
   readonly paths: PodPaths;
   readonly metrics: KubeletMetrics;
+  readonly tracer: KubeletTracer | undefined;
   readonly services: Informer<KubeService>;
   readonly nodes: Informer<Node>;
   /** As the API server has it; of a static pod its mirror. */
@@ -116,6 +118,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
       log,
       volumes,
       metrics,
+      tracer: owner.tracer,
     },
     get runtimeName() {
       return node.runtimeName;

@@ -17,6 +17,7 @@ import { PodWorker } from './pod-worker.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
 import { fullNameOf, isMirror, isMirrorOf, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
 import { keepNoState } from './topology/resource-managers.ts';
+import { KubeletTracer } from './tracing/kubelet-tracer.ts';
 import { type PodVolumeFigures, podVolumeFigures } from './volume/volume-figures.ts';
 import { withinGrace } from './within-grace.ts';
 import type { Verdict } from './worker-context.ts';
@@ -70,6 +71,7 @@ class NodeKubelet implements Kubelet {
   #staticsRead: boolean;
   /** Pods that the informer has are with their workers. */
   #podsTaken = false;
+  readonly #tracer: KubeletTracer | undefined;
   #parts: KubeletParts | undefined;
   #mirrorPods: MirrorPods | undefined;
   readonly #podInformer: Informer<Pod>;
@@ -79,7 +81,10 @@ class NodeKubelet implements Kubelet {
 
   constructor(options: KubeletOptions) {
     this.metrics = kubeletMetrics(options.clock);
-    this.#o = { ...options, runtime: this.metrics.counting(options.runtime) };
+    const { tracing, clock, random, log } = options;
+    this.#tracer = tracing && new KubeletTracer({ ...tracing, clock, random, log });
+    const runtime = this.metrics.counting(options.runtime);
+    this.#o = { ...options, runtime: this.#tracer?.traced(runtime) ?? runtime };
     this.#paths = new PodPaths({
       rootDirectory: options.rootDirectory ?? '/var/lib/kubelet',
       podLogsDirectory: options.podLogsDirectory ?? '/var/log/pods',
@@ -152,6 +157,7 @@ class NodeKubelet implements Kubelet {
     this.#parts?.objects.stop();
     this.#parts?.trustBundles.stop();
     this.#parts?.certificates.stop();
+    await this.#tracer?.close();
   }
 
   // ---- composition ----
@@ -159,6 +165,7 @@ class NodeKubelet implements Kubelet {
   #assemble(): Promise<KubeletParts> {
     return assembleKubelet({
       options: this.#o,
+      tracer: this.#tracer,
       paths: this.#paths,
       metrics: this.metrics,
       services: this.#serviceInformer,

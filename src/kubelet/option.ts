@@ -16,6 +16,7 @@ import type { ShutdownGroup } from './shutdown/kernel/shutdown-plan.ts';
 import type { ShutdownSource } from './shutdown/shutdown-source.ts';
 import type { MachineTopology } from './topology/kernel/machine-topology.ts';
 import type { ManagerSettings } from './topology/resource-managers.ts';
+import type { TracerOptions, TracingSettings } from './tracing/kubelet-tracer.ts';
 
 export interface MachineInfo {
   readonly machineId: string;
@@ -82,6 +83,8 @@ export interface KubeletOptions {
   readonly managers?: ManagerSettings;
   /** How pods end before the machine does; default: they do not. */
   readonly shutdown?: { readonly groups: readonly ShutdownGroup[]; readonly source: ShutdownSource };
+  /** Where traces go; default nowhere. */
+  readonly tracing?: TracingSettings & Pick<TracerOptions, 'exporter'>;
   readonly systemReserved?: Readonly<Record<string, string>>;
   readonly kubeReserved?: Readonly<Record<string, string>>;
   /** Signal to quantity or percentage. Default Kubernetes': memory.available<100Mi, nodefs.available<10%, … */

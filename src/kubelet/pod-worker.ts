@@ -240,11 +240,11 @@ export class PodWorker implements PodView {
   }
 
   async #timedStep(): Promise<number | undefined> {
-    const { metrics, clock } = this.#c;
+    const { metrics, clock, tracer } = this.#c;
     const fromMs = clock.monotonic();
     const operation = this.#shouldEnd() ? 'kill' : (this.#operation ?? 'sync');
     this.#operation = undefined;
-    const againMs = await this.#step();
+    const againMs = await (tracer ? tracer.syncPod(this.#pod, operation, () => this.#step()) : this.#step());
     metrics.times.worked(this.uid, operation, fromMs);
     metrics.times.look(this.#pod, this.observed());
     return againMs;

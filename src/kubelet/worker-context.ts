@@ -24,6 +24,7 @@ import type { SandboxStarter } from './sandbox-starter.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { TokenManager } from './token-manager.ts';
 import type { ResourceManagers } from './topology/resource-managers.ts';
+import type { KubeletTracer } from './tracing/kubelet-tracer.ts';
 import type { VolumeManager } from './volume/volume-manager.ts';
 
 /** What all workers share. */
@@ -57,6 +58,8 @@ export interface WorkerContext {
   readonly containerLogsDirectory: string | undefined;
   readonly maxContainerBackOffMs: number;
   readonly metrics: KubeletMetrics;
+  /** Absent: nobody follows what is done. */
+  readonly tracer: KubeletTracer | undefined;
   /** Why pods with a network of their own cannot start now; empty when they can. */
   networkError(): string;
   /** Why the pod may not run here at all; asked once, before anything of it is made. `take` is called once it may. */

@@ -4,13 +4,13 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { own } from '../../base/own.ts';
 import type { Random } from '../../base/random.ts';
+import type { OtlpExporter } from '../../base/trace/otlp.ts';
+import type { Span } from '../../base/trace/span.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
 import { methodOf, scopeOf } from '../metrics.ts';
 import type { RequestInfo } from '../request-info.ts';
-import type { OtlpExporter } from './otlp.ts';
-import type { Span } from './span.ts';
 import { RequestTrace, readTraceparent, type SpanContext, type Step } from './trace.ts';
 
 export interface TracingOptions {
@@ -49,7 +49,9 @@ export function createTracer(
   const hex = (bytes: number) => Buffer.from(random.bytes(bytes)).toString('hex');
   let exporting: Promise<OtlpExporter> | undefined;
   const exporter = ({ endpoint }: TracingOptions) => {
-    exporting ??= import('./otlp.ts').then(m => m.createOtlpExporter(endpoint, { clock, log }));
+    exporting ??= import('../../base/trace/otlp.ts').then(m =>
+      m.createOtlpExporter(endpoint, { service: 'apiserver', clock, log }),
+    );
     return exporting;
   };
 

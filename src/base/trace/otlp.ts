@@ -1,8 +1,8 @@
 // Spans to an OpenTelemetry collector: OTLP over gRPC. Loaded only when tracing is configured. The official exporter and
 // its SDK are a dozen packages around these few messages; the spans are made already, so the messages are written here.
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import type { Clock, Timer } from '../../base/clock.ts';
-import type { Log } from '../../base/log.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { Log } from '../log.ts';
 import type { Span } from './span.ts';
 
 export interface OtlpExporter {
@@ -18,7 +18,14 @@ const mostQueued = 2048;
 const timeoutMs = 10_000;
 const method = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
 
-export function createOtlpExporter(endpoint: string, { clock, log }: { clock: Clock; log: Log }): OtlpExporter {
+export interface OtlpOptions {
+  /** As traces name it. */
+  readonly service: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function createOtlpExporter(endpoint: string, { service, clock, log }: OtlpOptions): OtlpExporter {
   const secure = endpoint.startsWith('https://');
   const target = endpoint.replace(/^https?:\/\//, '').replace(/\/$/, '');
   const client = new Client(target, secure ? credentials.createSsl() : credentials.createInsecure());
@@ -44,7 +51,7 @@ export function createOtlpExporter(endpoint: string, { clock, log }: { clock: Cl
         method,
         (request: Buffer) => request,
         (answer: Buffer) => answer,
-        encodeExport(batch),
+        encodeExport(batch, service),
         new Metadata(),
         { deadline: clock.now() + timeoutMs },
         error => {
@@ -97,12 +104,12 @@ function attribute(field: number, key: string, value: string | number): Buffer {
   return bytes(field, Buffer.concat([text(1, key), bytes(2, any)]));
 }
 
-const kinds = { internal: 1, server: 2 } as const;
+const kinds = { internal: 1, server: 2, client: 3 } as const;
 
 /** ExportTraceServiceRequest of one resource and one scope. */
-export function encodeExport(spans: readonly Span[]): Buffer {
-  const resource = bytes(1, attribute(1, 'service.name', 'apiserver'));
-  const scope = bytes(1, text(1, 'k8ts/apiserver'));
+export function encodeExport(spans: readonly Span[], service: string): Buffer {
+  const resource = bytes(1, attribute(1, 'service.name', service));
+  const scope = bytes(1, text(1, `k8ts/${service}`));
   return bytes(
     1,
     Buffer.concat([resource, bytes(2, Buffer.concat([scope, ...spans.map(s => bytes(2, encodeSpan(s)))]))]),

@@ -5,7 +5,7 @@ export interface Span {
   readonly parentId: string;
   readonly state: string;
   readonly name: string;
-  readonly kind: 'internal' | 'server';
+  readonly kind: 'internal' | 'server' | 'client';
   readonly startMs: number;
   readonly endMs: number;
   readonly attributes: Readonly<Record<string, string | number>>;
