@@ -8,6 +8,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { type Rate, TokenBucket } from '../base/token-bucket.ts';
 import type { Client } from './client.ts';
 import { EventCorrelator } from './event-correlator.ts';
 
@@ -27,6 +28,8 @@ export interface EventRecorderOptions {
   log: Log;
   /** Events that may wait; what comes then is dropped. Default 20,000. */
   queueLimit?: number;
+  /** So many are written; what comes faster waits. Default: as fast as the server takes them. */
+  rate?: Rate;
 }
 
 /** Bursts are long: a deployment of thousands of pods is as many events at once. */
@@ -80,10 +83,12 @@ class QueueingRecorder implements EventRecorder {
   #writers = 0;
   #idle: PromiseWithResolvers<void> | undefined;
   readonly #offset: bigint;
+  readonly #bucket: TokenBucket | undefined;
 
   constructor(client: Client, options: EventRecorderOptions) {
     this.#client = client;
     this.#o = options;
+    this.#bucket = options.rate && new TokenBucket(options.clock, options.rate.qps, options.rate.burst);
     this.#correlator = new EventCorrelator(options.clock);
     this.#offset = BigInt(offsetOf(`${options.component} ${options.host ?? ''}`));
   }
@@ -168,6 +173,8 @@ class QueueingRecorder implements EventRecorder {
     for (let id = this.#next(); id !== undefined; id = this.#next()) {
       const lane = this.#lanes.get(id)!;
       const event = lane.shift()!;
+      const waitMs = this.#bucket?.reserveMs() ?? 0;
+      if (waitMs > 0) await this.#o.clock.sleep(waitMs);
       try {
         await this.#write(event);
       } catch (error) {

@@ -102,6 +102,44 @@ test('the status of the node is told as often as it is made, unless both are nam
   assert.equal(told({ nodeStatusUpdateFrequency: '20s', nodeStatusReportFrequency: '1m' }), 60_000);
 });
 
+test('limits and checks of the node', () => {
+  const {
+    options: all,
+    holdPods,
+    oomScoreAdj,
+  } = settings({
+    ...{ registryPullQPS: 5, eventRecordQPS: 50, eventBurst: 70, oomScoreAdj: -500, podLogsDir: '/var/log/k8s-pods' },
+    ...{ enforceNodeAllocatable: ['none'], failCgroupV1: true, protectKernelDefaults: true, containerLogMaxWorkers: 4 },
+    ...{ localStorageCapacityIsolation: false, cpuCFSQuotaPeriod: '10ms' },
+  });
+  assert.deepEqual(all, {
+    ...{
+      imagePullRate: { qps: 5, burst: 10 },
+      eventRate: { qps: 50, burst: 70 },
+      podLogsDirectory: '/var/log/k8s-pods',
+    },
+    ...{ failCgroupV1: true, protectKernelDefaults: true, containerLogWorkers: 4, localStorageIsolation: false },
+    ...{ cpuPeriodUs: 10_000, eviction: {} },
+  });
+  assert.deepEqual([holdPods, oomScoreAdj], [false, -500]);
+  assert.deepEqual(settings({ registryPullQPS: 0, eventBurst: 5, enforceNodeAllocatable: ['pods'] }).options, {
+    eviction: {},
+  });
+  const cases: [object, RegExp][] = [
+    [{ cpuCFSQuotaPeriod: '10ms', featureGates: { CustomCPUCFSQuotaPeriod: false } }, /requires feature gate CustomCPUCFSQuotaPeriod$/],
+    [{ cpuCFSQuotaPeriod: '2s' }, /must be between 1ms and 1sec, inclusive$/],
+    [{ podLogsDir: 'logs' }, /must be absolute and normalized$/],
+    [
+      { enforceNodeAllocatable: ['pods', 'system-reserved'] },
+      /^enforceNodeAllocatable: Invalid value: "system-reserved"/,
+    ],
+    [{ enforceNodeAllocatable: ['pods', 'none'] }, /"none" stands alone$/],
+    [{ oomScoreAdj: 2000 }, /^oomScoreAdj: Invalid value: 2000/],
+    [{ registryPullQPS: -1 }, /^registryPullQPS: Invalid value: -1/],
+  ];
+  for (const [given, message] of cases) assert.throws(() => settings(given), { message }, JSON.stringify(given));
+});
+
 test('traces go where they are asked', () => {
   const tracing = { samplingRatePerMillion: 100 };
   assert.deepEqual(options({ tracing }).tracing, { endpoint: 'localhost:4317', samplingRatePerMillion: 100 });

@@ -1,5 +1,6 @@
 // KubeletConfiguration of kubelet.config.k8s.io/v1beta1: what of it a node keeps to.
 import { readFileSync } from 'node:fs';
+import { normalize } from 'node:path';
 import { parse } from 'yaml';
 import { featureGates } from '../api/feature-gates.ts';
 import { parseDuration } from '../api/scalar.ts';
@@ -30,6 +31,10 @@ export interface KubeletSettings {
   readonly options: Partial<KubeletOptions>;
   readonly server: ServerSettings;
   readonly podPidsLimit?: number;
+  /** Whether all pods together are held to what is left of the machine; default true. */
+  readonly holdPods?: boolean;
+  /** Of the agent's process. */
+  readonly oomScoreAdj?: number;
   /** As given, for /configz: what is kept to. */
   readonly given: Readonly<Record<string, unknown>>;
   /** Fields that are set and have no effect. */
@@ -76,17 +81,17 @@ export function kubeletSettings(document: unknown): KubeletSettings {
   }
   if (errors.length === 0) for (const check of checks) attempt(() => check(given as Given));
   if (errors.length) throw new Error(errors.length === 1 ? errors[0]! : `\n${errors.map(e => `* ${e}`).join('\n')}`);
-  const { options = {}, server = {}, podPidsLimit } = all;
+  const { options = {}, server = {}, ...others } = all;
   return {
     options: { ...options, ...derived(given as Given) },
     server: { ...server, ...serverSettings(given as Given) },
-    ...(podPidsLimit === undefined ? {} : { podPidsLimit }),
+    ...others,
     given: Object.fromEntries(Object.entries(given).filter(([name]) => !withoutEffect.has(name))),
     withoutEffect: Object.keys(given).filter(name => withoutEffect.has(name)),
   };
 }
 
-type Settings = Partial<Pick<KubeletSettings, 'options' | 'server' | 'podPidsLimit'>>;
+type Settings = Partial<Pick<KubeletSettings, 'options' | 'server' | 'podPidsLimit' | 'holdPods' | 'oomScoreAdj'>>;
 type Take = (value: unknown, name: string) => Settings;
 type Given = ManagersGiven &
   ShutdownGiven &
@@ -111,6 +116,12 @@ type Given = ManagersGiven &
     systemReserved?: Strings;
     kubeReserved?: Strings;
     imagePullCredentialsVerificationPolicy?: string;
+    cpuCFSQuotaPeriod?: string;
+    featureGates?: Readonly<Record<string, boolean>>;
+    eventRecordQPS?: number;
+    eventBurst?: number;
+    registryPullQPS?: number;
+    registryBurst?: number;
     preloadedImagesVerificationAllowlist?: readonly string[];
   }>;
 
@@ -193,8 +204,14 @@ const fields: Readonly<Record<string, Take>> = {
     quantities({ size: value }, name);
     return { options: { containerLogMaxSizeBytes: bytesOf(value as string) } };
   },
+  containerLogMaxWorkers: int('containerLogWorkers', 1),
   containerLogMonitorInterval: span('containerLogMonitorMs'),
   cpuCFSQuota: bool('enforceCpuQuota'),
+  cpuCFSQuotaPeriod: (value, name) => {
+    const ms = milliseconds(value, name);
+    if (ms < 1 || ms > 1000) throw invalid(name, value, 'must be between 1ms and 1sec, inclusive');
+    return { options: { cpuPeriodUs: ms * 1000 } };
+  },
   crashLoopBackOff: (value, name) => {
     if (!isMap(value)) throw invalid(name, value, 'must be a map');
     const { maxContainerRestartPeriod: longest, ...others } = value;
@@ -208,6 +225,27 @@ const fields: Readonly<Record<string, Take>> = {
   },
   enableDebuggingHandlers: serving('debugging'),
   enableProfilingHandler: serving('profiling'),
+  enforceNodeAllocatable: (value, name) => {
+    const chosen = texts(value, name);
+    const other = chosen.find(option => option !== 'pods' && option !== 'none');
+    if (other) throw invalid(name, other, 'only "pods" and "none" are there: nothing but pods is held to anything');
+    if (chosen.includes('none') && chosen.length > 1) throw invalid(name, chosen, '"none" stands alone');
+    return chosen.includes('pods') ? {} : { holdPods: false };
+  },
+  eventBurst: together((value, name) => integer(value, name, 0)),
+  eventRecordQPS: together((value, name) => integer(value, name, 0)),
+  failCgroupV1: bool('failCgroupV1'),
+  localStorageCapacityIsolation: bool('localStorageIsolation'),
+  oomScoreAdj: (value, name) => ({ oomScoreAdj: integer(value, name, -1000, 1000) }),
+  podLogsDir: (value, name) => {
+    const path = typed<string>(value, name, 'string');
+    if (!path.startsWith('/') || normalize(path) !== path)
+      throw invalid(name, value, 'pod logs path must be absolute and normalized');
+    return { options: { podLogsDirectory: path } };
+  },
+  protectKernelDefaults: bool('protectKernelDefaults'),
+  registryBurst: together((value, name) => integer(value, name, 0)),
+  registryPullQPS: together((value, name) => integer(value, name, 0)),
   enableSystemLogHandler: serving('systemLogs'),
   enableSystemLogQuery: serving('logQueries'),
   evictionHard: together(thresholds),
@@ -285,16 +323,13 @@ const fields: Readonly<Record<string, Take>> = {
 
 /** What the file may say, and a node of k8ts does its own way or not at all. */
 const withoutEffect: ReadonlySet<string> = new Set(
-  `cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy
-  containerLogMaxWorkers containerRuntimeEndpoint contentType cpuCFSQuotaPeriod  
-   enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler   enforceNodeAllocatable eventBurst eventRecordQPS failCgroupV1 hairpinMode   httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification
-  kubeAPIBurst kubeAPIQPS kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging makeIPTablesUtilChains
-  maxOpenFiles  memoryReservationPolicy memoryThrottlingFactor oomScoreAdj podCIDR
-  podLogsDir protectKernelDefaults qosReserved registryBurst registryPullQPS 
-  rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap showHiddenMetricsForVersion
-  staticPodURL staticPodURLHeader
-  streamingConnectionIdleTimeout syncFrequency systemCgroups systemReservedCgroup    
-   volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
+  `cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy containerRuntimeEndpoint
+  contentType enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler hairpinMode
+  httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification kubeAPIBurst
+  kubeAPIQPS kubeReservedCgroup kubeletCgroups logging makeIPTablesUtilChains maxOpenFiles memoryReservationPolicy
+  memoryThrottlingFactor podCIDR qosReserved rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap
+  showHiddenMetricsForVersion staticPodURL staticPodURLHeader streamingConnectionIdleTimeout syncFrequency
+  systemCgroups systemReservedCgroup volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
 );
 
 // ---- what concerns several of them ----
@@ -319,6 +354,10 @@ const checks: readonly ((given: Given) => void)[] = [
   },
   ({ imagePullCredentialsVerificationPolicy: policy, preloadedImagesVerificationAllowlist: allowlist }) => {
     if (policy || allowlist) checkVerification(policy ?? 'NeverVerifyPreloadedImages', allowlist ?? []);
+  },
+  ({ cpuCFSQuotaPeriod: period, featureGates: gates }) => {
+    if (period && parseDuration(period) !== 1e8 && !featureGates(gates ?? {})('CustomCPUCFSQuotaPeriod'))
+      throw invalid('cpuCFSQuotaPeriod', period, 'requires feature gate CustomCPUCFSQuotaPeriod');
   },
   given => void managerSettings(given),
   given => void shutdownGroups(given),
@@ -345,6 +384,8 @@ function derived(given: Given): Partial<KubeletOptions> {
   const groups = shutdownGroups(given);
   return {
     ...reservationsOf(given),
+    ...rateOf('eventRate', given.eventRecordQPS, given.eventBurst ?? 100),
+    ...rateOf('imagePullRate', given.registryPullQPS, given.registryBurst ?? 10),
     ...(managers ? { managers } : {}),
     ...(groups.length ? { shutdown: { groups, source: logind() } } : {}),
     ...(hard ? { evictionHard: hard } : {}),
@@ -357,6 +398,10 @@ function derived(given: Given): Partial<KubeletOptions> {
     },
   };
 }
+
+/** Only where it is said how many; 0 is no limit. */
+const rateOf = (key: 'eventRate' | 'imagePullRate', qps: number | undefined, burst: number): Partial<KubeletOptions> =>
+  qps ? { [key]: { qps, burst } } : {};
 
 /** Named CPUs take the place of amounts of them. */
 function reservationsOf({ reservedSystemCPUs: named, systemReserved, kubeReserved }: Given): Partial<KubeletOptions> {

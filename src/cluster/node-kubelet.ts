@@ -1,6 +1,6 @@
 // The kubelet of a node with containers, as this cluster wants it.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
@@ -41,7 +41,8 @@ export function createNodeKubelet(context: NodeContext): Service {
   mkdirSync(staticPodPath, { recursive: true });
   const file = config.kubeletFiles?.config;
   const settings = file ? readKubeletConfiguration(file) : noKubeletSettings;
-  const { options, podPidsLimit, withoutEffect } = settings;
+  const { options, podPidsLimit, holdPods = true, oomScoreAdj, withoutEffect } = settings;
+  if (oomScoreAdj !== undefined) writeFileSync('/proc/self/oom_score_adj', String(oomScoreAdj));
   if (withoutEffect.length) log.warn('fields of the kubelet configuration have no effect', { file, withoutEffect });
   const kubelet = createKubelet({
     nodeName: config.nodeName,
@@ -59,10 +60,15 @@ export function createNodeKubelet(context: NodeContext): Service {
     resolvConf: config.resolvConf,
     maxPods: config.maxPods,
     cgroups: linuxPodCgroups(cgroups, {
-      allocatable: shareOfPods({ cpuMilli: availableParallelism() * 1000, memoryBytes: totalmem() }, [
-        options.systemReserved,
-        options.kubeReserved,
-      ]),
+      ...(holdPods
+        ? {
+            allocatable: shareOfPods({ cpuMilli: availableParallelism() * 1000, memoryBytes: totalmem() }, [
+              options.systemReserved,
+              options.kubeReserved,
+            ]),
+          }
+        : {}),
+      ...(options.cpuPeriodUs === undefined ? {} : { cpuPeriodUs: options.cpuPeriodUs }),
       enforceCpuQuota: options.enforceCpuQuota ?? true,
       ...(podPidsLimit === undefined ? {} : { podPidsLimit }),
     }),

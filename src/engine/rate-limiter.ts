@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 
 /** Says how long a key that failed waits. */
 export interface RateLimiter {
@@ -45,31 +46,5 @@ export class ControllerRateLimiter implements RateLimiter {
 
   failures(key: string): number {
     return this.#failures.get(key) ?? 0;
-  }
-}
-
-/** Tokens that may be taken ahead of time, at the price of waiting for them. */
-export class TokenBucket {
-  readonly #clock: Clock;
-  readonly #qps: number;
-  readonly #burst: number;
-  #tokens: number;
-  #lastMs: number;
-
-  constructor(clock: Clock, qps: number, burst: number) {
-    this.#clock = clock;
-    this.#qps = qps;
-    this.#burst = burst;
-    this.#tokens = burst;
-    this.#lastMs = clock.monotonic();
-  }
-
-  /** Takes a token; returns how long until it is there. */
-  reserveMs(): number {
-    const now = this.#clock.monotonic();
-    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#lastMs) / 1000) * this.#qps);
-    this.#lastMs = now;
-    this.#tokens--;
-    return this.#tokens >= 0 ? 0 : (-this.#tokens / this.#qps) * 1000;
   }
 }

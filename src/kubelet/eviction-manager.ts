@@ -40,6 +40,8 @@ export interface EvictionOptions extends PodUseOptions {
   /** A threshold is met: the node's resource is about to be reclaimed. */
   onReclaim(resource: string): void;
   onEviction?(signal: string): void;
+  /** Whether pods are held to their own limits of local storage; default true. */
+  readonly localLimits?: boolean;
   /** Between two looks; default 10 seconds. */
   readonly everyMs?: number;
 }
@@ -81,7 +83,7 @@ export class EvictionManager {
 
   async check(): Promise<void> {
     const { clock, transitionMs } = this.#o;
-    await this.#localLimits();
+    if (this.#o.localLimits ?? true) await this.#localLimits();
     const all = await this.#breaches();
     const now = clock.now();
     for (const { threshold } of all) this.#seenAtMs.set(conditionOf(threshold.signal), now);

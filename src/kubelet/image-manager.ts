@@ -1,6 +1,7 @@
 import type { Container, Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { type Rate, TokenBucket } from '../base/token-bucket.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
 import type { Image, PodSandboxConfig } from '../cri/type.ts';
 import type { CredentialProviders } from './image/credential-providers.ts';
@@ -36,6 +37,8 @@ export interface ImageManagerOptions {
   readonly events: PodEvents;
   readonly records: ImagePullRecords;
   readonly parallelPulls: number;
+  /** So many pulls begin; what comes faster fails, and is tried again. Default: all. */
+  readonly pullRate?: Rate;
   /** Plugins that know credentials; tried after those of the pod. */
   readonly providers?: Pick<CredentialProviders, 'credentials' | 'accountOf'>;
   /** Told of each image fetched for a pod, with the monotonic clock's milliseconds before and after. */
@@ -62,11 +65,14 @@ export class ImageManager {
   readonly #failures = new Map<string, Failure>();
   readonly #queue: (() => void)[] = [];
   #pulling = 0;
+  readonly #bucket: TokenBucket | undefined;
   /** When images were last wanted, for their collection. */
   readonly #usedAtMs = new Map<string, number>();
 
   constructor(options: ImageManagerOptions) {
     this.#o = options;
+    const { clock, pullRate } = options;
+    this.#bucket = pullRate && new TokenBucket(clock, pullRate.qps, pullRate.burst);
   }
 
   get records(): ImagePullRecords {
@@ -193,6 +199,7 @@ export class ImageManager {
   /** Tries each credential that fits, none when none does. */
   async #fetch(request: PullRequest, wanted: string, name: string): Promise<Image> {
     const { records, providers } = this.#o;
+    if (this.#bucket?.tryTake() === false) throw new Error('pull QPS exceeded');
     const own = credentialsFor(name, request.keyrings);
     const credentials = [...own, ...((await providers?.credentials(name, request.pod)) ?? [])];
     if (credentials.length === 0) return this.#fetchWith(request, wanted, name, [undefined]);

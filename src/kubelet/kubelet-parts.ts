@@ -34,6 +34,7 @@ import { globalAddresses, readMachine } from './node/machine.ts';
 import { NodeLease } from './node/node-lease.ts';
 import { NodeManager } from './node/node-manager.ts';
 import { OomWatch } from './node/oom-watch.ts';
+import { checkStart } from './node/start-checks.ts';
 import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions } from './option.ts';
 import { KubeletRoot } from './plugin/kubelet-root.ts';
@@ -142,17 +143,28 @@ async function makeBase(owner: KubeletOwner) {
   const host = o.host ?? linuxHost();
   await host.makeDirectory(paths.root, 0o755);
   await host.makeShared(paths.root);
-  const machine = o.machine ?? (await readMachine(paths.root));
-  if ((o.failSwapOn ?? true) && machine.swapBytes > 0)
-    throw new Error('running with swap on is not supported, please disable swap or set --fail-swap-on flag to false');
+  const found = o.machine ?? (await readMachine(paths.root));
+  const machine = o.localStorageIsolation === false ? { ...found, ephemeralStorageBytes: 0 } : found;
   const recorder =
-    o.events ?? createEventRecorder(client, { component: 'kubelet', host: nodeName, clock, random, log });
+    o.events ??
+    createEventRecorder(client, {
+      component: 'kubelet',
+      host: nodeName,
+      clock,
+      random,
+      log,
+      ...(o.eventRate ? { rate: o.eventRate } : {}),
+    });
   const root = new KubeletRoot(paths.root);
   const events = podEvents(recorder);
   const plugins = new PluginWatcher({ directory: join(paths.root, 'plugins_registry'), root, host, clock, log });
   const cache = new RuntimeCache({ runtime, clock, log, relistMs: o.relistMs ?? 10_000, onRelist: times.relisted });
   cache.onChange(uid => owner.runtimeChanged(uid));
   const cgroups = o.cgroups ? times.timedCgroups(o.cgroups) : noCgroups;
+  await checkStart(host, {
+    ...{ swapBytes: machine.swapBytes, failSwapOn: o.failSwapOn ?? true, cgroupVersion: cgroups.version },
+    ...{ failCgroupV1: o.failCgroupV1 ?? false, protectKernelDefaults: o.protectKernelDefaults ?? false },
+  });
   const evictionHard = o.evictionHard ?? defaultEvictionHard;
   const topology = await topologyOf(o, machine);
   const devices = (o.nodePlugins ?? !o.host) ? makeDevices(owner, host, events, plugins, topology) : undefined;
@@ -161,6 +173,7 @@ async function makeBase(owner: KubeletOwner) {
     resources: {
       ...{ memoryCapacityBytes: machine.memoryBytes, cgroupVersion: cgroups.version },
       ...{ enforceCpuQuota: o.enforceCpuQuota ?? true, singleProcessOomKill: o.singleProcessOomKill ?? false },
+      ...(o.cpuPeriodUs ? { cpuPeriodUs: o.cpuPeriodUs } : {}),
       // Not before the groups are made.
       get swap() {
         const limited = o.swapBehavior === 'LimitedSwap';
@@ -300,6 +313,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const records = makePullRecords(owner, host);
   const images = new ImageManager({
     ...{ runtime, clock, events, records, parallelPulls: o.parallelImagePulls ?? 5 },
+    ...(o.imagePullRate ? { pullRate: o.imagePullRate } : {}),
     ...(o.credentialProviders
       ? {
           providers: new CredentialProviders({
@@ -382,6 +396,7 @@ function makeEviction(owner: KubeletOwner, base: Base, node: NodeManager, collec
     ...(o.upkeepMs === undefined ? {} : { everyMs: o.upkeepMs }),
     cgroups: base.cgroups,
     ...{ runtime, host, clock, log, events, paths, thresholds: thresholdsOf({ hard, ...o.eviction }) },
+    localLimits: o.localStorageIsolation ?? true,
     transitionMs: o.eviction?.transitionMs ?? 300_000,
     maxPodGraceSeconds: o.eviction?.maxPodGraceSeconds ?? 0,
     ...(o.evictionSignals ? { signals: o.evictionSignals } : {}),
@@ -410,6 +425,7 @@ function makeRotation({ options: o }: KubeletOwner, { cache, host }: Base): LogR
     ...{ runtime, cache, host, clock, log },
     maxBytes: o.containerLogMaxSizeBytes ?? 10 * 2 ** 20,
     maxFiles: o.containerLogMaxFiles ?? 5,
+    workers: o.containerLogWorkers ?? 1,
   });
 }
 

@@ -24,6 +24,8 @@ export function shareOfPods(
 
 export interface LinuxPodCgroupsOptions {
   readonly enforceCpuQuota?: boolean;
+  /** Default 100 ms. */
+  readonly cpuPeriodUs?: number;
   /** Processes that a pod may have; absent: as many as there are. */
   readonly podPidsLimit?: number;
   /** What all pods together may use; absent: the node's group has no limits of its own. */
@@ -57,7 +59,7 @@ export function linuxPodCgroups(cgroups: Cgroups, options: LinuxPodCgroupsOption
     limitsSwap: () => cgroups.limitsSwap,
     parentOf: pathOf,
     async ensure(pod, unlimited = false) {
-      const r = podCgroup(pod);
+      const r = podCgroup(pod, options.cpuPeriodUs);
       const quota = unlimited || options.enforceCpuQuota === false ? 0 : r.cpuQuotaUs;
       const { path, qos } = groupOf(pod);
       cgroups.create(path, {

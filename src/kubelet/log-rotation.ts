@@ -14,6 +14,8 @@ export interface LogRotationOptions {
   readonly log: Log;
   readonly maxBytes: number;
   readonly maxFiles: number;
+  /** Rotated at once; default one. */
+  readonly workers?: number;
   /** Between two looks. */
   readonly everyMs: number;
 }
@@ -34,16 +36,22 @@ export class LogRotation {
   }
 
   async check(): Promise<void> {
-    for (const pod of this.#o.cache.pods())
-      for (const c of pod.containers) {
-        if (c.state !== 'running' || !c.logPath) continue;
-        try {
-          const info = await this.#o.host.info(c.logPath);
-          if (info && info.sizeBytes >= this.#o.maxBytes) await this.#rotate(c.id, c.logPath);
-        } catch (error) {
-          this.#o.log.warn('rotating a container log failed', { path: c.logPath, error: messageOf(error) });
-        }
-      }
+    const running = [...this.#o.cache.pods()].flatMap(pod =>
+      pod.containers.filter(c => c.state === 'running' && c.logPath),
+    );
+    const work = async () => {
+      for (let c = running.shift(); c; c = running.shift()) await this.#look(c.id, c.logPath);
+    };
+    await Promise.all(Array.from({ length: this.#o.workers ?? 1 }, work));
+  }
+
+  async #look(id: string, path: string): Promise<void> {
+    try {
+      const info = await this.#o.host.info(path);
+      if (info && info.sizeBytes >= this.#o.maxBytes) await this.#rotate(id, path);
+    } catch (error) {
+      this.#o.log.warn('rotating a container log failed', { path, error: messageOf(error) });
+    }
   }
 
   async #rotate(id: string, path: string): Promise<void> {

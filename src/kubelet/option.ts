@@ -2,6 +2,7 @@ import type { Taint } from '../api/type/core-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import type { Rate } from '../base/token-bucket.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
@@ -99,6 +100,12 @@ export interface KubeletOptions {
   readonly evictionSignals?: () => Promise<Signals>;
   /** Refuse to run beside swap. Default true. */
   readonly failSwapOn?: boolean;
+  /** Refuse to run with control groups of version 1. Default false. */
+  readonly failCgroupV1?: boolean;
+  /** Refuse to run where the kernel's parameters are not as Kubernetes wants them. Default false. */
+  readonly protectKernelDefaults?: boolean;
+  /** Whether local storage is counted, and pods are held to what they may have of it. Default true. */
+  readonly localStorageIsolation?: boolean;
   /** With control groups of version 2: containers get no swap (default), or a share of it. */
   readonly swapBehavior?: 'NoSwap' | 'LimitedSwap';
   /** Where the HTTPS server listens, for nodeInfo. Default 10250. */
@@ -119,10 +126,14 @@ export interface KubeletOptions {
   readonly enforceCpuQuota?: boolean;
   /** With control groups of version 2: a container out of memory loses a process, and not all. Default false. */
   readonly singleProcessOomKill?: boolean;
+  /** Of CPU quotas; default 100 ms. */
+  readonly cpuPeriodUs?: number;
   /** Users of a pod with a user namespace of its own, a multiple of 65536. */
   readonly userNamespaceIdsPerPod?: number;
   readonly containerLogMaxSizeBytes?: number;
   readonly containerLogMaxFiles?: number;
+  /** Logs rotated at once; default 1. */
+  readonly containerLogWorkers?: number;
   /** Between two looks at their size; default 10 seconds. */
   readonly containerLogMonitorMs?: number;
   /** Between two readings of static pods, beside what the directory tells; default 20 seconds. */
@@ -143,6 +154,10 @@ export interface KubeletOptions {
   readonly credentialProviders?: CredentialPlugins;
   /** Default 5. */
   readonly parallelImagePulls?: number;
+  /** Pulls that begin; default: as many as are asked for. */
+  readonly imagePullRate?: Rate;
+  /** Events that are written; default: as many as there are. */
+  readonly eventRate?: Rate;
   readonly imageGcHighPercent?: number;
   readonly imageGcLowPercent?: number;
   /** Default two minutes. */

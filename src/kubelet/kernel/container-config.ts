@@ -12,6 +12,8 @@ export interface ResourceSettings {
   readonly cgroupVersion: 1 | 2;
   /** Default true. */
   readonly enforceCpuQuota?: boolean;
+  /** Default 100 ms. */
+  readonly cpuPeriodUs?: number;
   /** Of a container that has no memory left one process ends, and not all of them. Always so in version 1. */
   readonly singleProcessOomKill?: boolean;
   /** Of a machine with swap that can be limited: whether containers get a share of it, or none. */
@@ -69,7 +71,7 @@ export function linuxResources(input: ResourceInput): LinuxContainerResources {
     ...(cgroupVersion === 2 && !singleProcessOomKill ? { 'memory.oom.group': '1' } : {}),
     ...(swap ? { 'memory.swap.max': String(swap.limited ? swapShare(pod, container, size) : 0) } : {}),
   };
-  const r = containerCgroup(withPodLimits(pod.spec, container.resources));
+  const r = containerCgroup(withPodLimits(pod.spec, container.resources), input.cpuPeriodUs);
   return {
     cpu_period: r.cpuPeriodUs,
     cpu_quota: input.enforceCpuQuota === false ? 0 : r.cpuQuotaUs,

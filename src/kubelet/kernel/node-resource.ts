@@ -6,6 +6,7 @@ import { bytesOf, formatKi, formatMilli, milliOf } from './amount.ts';
 export interface NodeSize {
   readonly cores: number;
   readonly memoryBytes: number;
+  /** 0: nobody counts it. */
   readonly ephemeralStorageBytes: number;
   readonly hugepages: Readonly<Record<string, number>>;
   readonly maxPods: number;
@@ -16,7 +17,7 @@ type Strings = Readonly<Record<string, string>>;
 export function capacityOf(size: NodeSize): Strings {
   return {
     cpu: String(size.cores),
-    'ephemeral-storage': formatKi(size.ephemeralStorageBytes),
+    ...(size.ephemeralStorageBytes ? { 'ephemeral-storage': formatKi(size.ephemeralStorageBytes) } : {}),
     ...Object.fromEntries(
       Object.entries(size.hugepages).map(([page, bytes]) => [`hugepages-${page}`, bytes ? formatKi(bytes) : '0']),
     ),
@@ -45,7 +46,7 @@ export function allocatableOf(size: NodeSize, reserved: readonly Strings[], evic
   return {
     ...capacityOf(size),
     cpu: formatMilli(Math.max(0, size.cores * 1000 - sum('cpu', milliOf))),
-    'ephemeral-storage': String(Math.max(0, storage)),
+    ...(size.ephemeralStorageBytes ? { 'ephemeral-storage': String(Math.max(0, storage)) } : {}),
     memory: formatKi(Math.max(0, memory - hugepages)),
   };
 }

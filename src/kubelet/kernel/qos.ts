@@ -39,9 +39,9 @@ export function cpuShares(milli: number): number {
   return Math.min(maxShares, Math.max(minShares, Math.floor((milli * 1024) / 1000)));
 }
 
-/** Microseconds a 100 ms period; 0 means no limit. */
-export function cpuQuota(milli: number): number {
-  return milli <= 0 ? 0 : Math.max(minQuotaUs, Math.floor((milli * periodUs) / 1000));
+/** Microseconds a period; 0 means no limit. */
+export function cpuQuota(milli: number, period = periodUs): number {
+  return milli <= 0 ? 0 : Math.max(minQuotaUs, Math.floor((milli * period) / 1000));
 }
 
 export interface CgroupResources {
@@ -54,13 +54,13 @@ export interface CgroupResources {
 }
 
 /** One container's share of the machine. A limit without a request is also the request. */
-export function containerCgroup(resources: ResourceRequirements | undefined): CgroupResources {
+export function containerCgroup(resources: ResourceRequirements | undefined, period = periodUs): CgroupResources {
   const limit = milliOf(resources?.limits?.cpu);
   const request = resources?.requests?.cpu === undefined ? limit : milliOf(resources.requests.cpu);
   return {
     cpuShares: cpuShares(request),
-    cpuQuotaUs: cpuQuota(limit),
-    cpuPeriodUs: periodUs,
+    cpuQuotaUs: cpuQuota(limit, period),
+    cpuPeriodUs: period,
     memoryBytes: bytesOf(resources?.limits?.memory),
   };
 }
@@ -113,13 +113,13 @@ function allLimited(spec: PodSpec, resource: 'cpu' | 'memory'): boolean {
 }
 
 /** The cgroup of the pod itself. */
-export function podCgroup(pod: { readonly spec: PodSpec }): CgroupResources {
+export function podCgroup(pod: { readonly spec: PodSpec }, period = periodUs): CgroupResources {
   const spec = pod.spec;
   const qos = qosClassOf(pod);
   return {
     cpuShares: qos === 'BestEffort' ? minShares : cpuShares(podTotal(spec, 'requests', 'cpu')),
-    cpuQuotaUs: allLimited(spec, 'cpu') ? cpuQuota(podTotal(spec, 'limits', 'cpu')) : 0,
-    cpuPeriodUs: periodUs,
+    cpuQuotaUs: allLimited(spec, 'cpu') ? cpuQuota(podTotal(spec, 'limits', 'cpu'), period) : 0,
+    cpuPeriodUs: period,
     memoryBytes: allLimited(spec, 'memory') ? podTotal(spec, 'limits', 'memory') : 0,
   };
 }
