@@ -89,6 +89,8 @@ interface Call extends Asked {
   readonly query?: Query;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** The answer may be a text. */
+  readonly text?: boolean;
 }
 
 interface Answer {
@@ -98,6 +100,8 @@ interface Answer {
   readonly body: string;
 }
 
+// What the end of a watch may take longer than it was asked to last.
+const graceMs = 60_000;
 // How often a request is sent again because the server asked to come back later.
 const maxRetries = 10;
 
@@ -229,7 +233,7 @@ class HttpClient implements Client {
   }
 
   getSubresource<R = unknown>(resource: ResourceRef, key: ObjectKey, subresource: string): Promise<R> {
-    return this.#object(resource, key, { method: 'GET', verb: 'get' }, subresource);
+    return this.#object(resource, key, { method: 'GET', verb: 'get', text: true }, subresource);
   }
 
   updateSubresource<R = unknown>(resource: ResourceRef, key: ObjectKey, subresource: string, body: object): Promise<R> {
@@ -237,18 +241,16 @@ class HttpClient implements Client {
   }
 
   raw(path: string): Promise<unknown> {
-    return this.#json({ method: 'GET', verb: 'get', path });
+    return this.#json({ method: 'GET', verb: 'get', path, text: true });
   }
 
   watch<T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
     const path = withQuery(pathOf(resource, options.namespace), watchQuery(options));
-    const { counts } = this.#c;
+    const { counts, clock } = this.#c;
     const note = counts && ((status: number) => counts.to.result(counts.host, 'GET', status));
-    const watch = new HttpWatch(this.#c.transport, handler, note, {
-      verb: 'watch',
-      group: resource.group,
-      resource: resource.resource,
-    });
+    const asked = { verb: 'watch', group: resource.group, resource: resource.resource };
+    const watch = new HttpWatch(this.#c.transport, handler, note, asked);
+    if (options.timeoutSeconds) watch.endAfter(options.timeoutSeconds * 1000 + graceMs, clock);
     this.#headers().then(
       headers => watch.start(path, headers),
       error => watch.fail(error as Error),
@@ -267,8 +269,10 @@ class HttpClient implements Client {
     for (let tries = 0; ; tries++) {
       const answer = await this.#send(call, path, body);
       if (answer.status >= 200 && answer.status < 300) {
-        const json = answer.contentType.includes('json');
-        return (json ? parseExactJson(answer.body) : answer.body) as R;
+        if (answer.contentType.includes('json')) return parseExactJson(answer.body) as R;
+        if (call.text) return answer.body as R;
+        // As of a proxy that shows its own page.
+        throw new Error(`${call.method} ${path}: an answer of type ${JSON.stringify(answer.contentType)}, not JSON`);
       }
       const error = errorFromResponse(answer.status, answer.body, call, answer.retryAfterSeconds);
       const wait = answer.retryAfterSeconds;

@@ -28,7 +28,11 @@ export function isStatus(value: unknown): value is Status {
 /** `retryAfterSeconds` from the response's header, where it has one. */
 export function errorFromResponse(code: number, body: string, asked: Asked, retryAfterSeconds?: number): StatusError {
   const status = parseStatus(body);
-  if (status) return StatusError.from({ ...status, code: status.code ?? code });
+  if (status) {
+    const seconds = status.details?.retryAfterSeconds || retryAfterSeconds;
+    const details = seconds ? { details: { ...status.details, retryAfterSeconds: seconds } } : {};
+    return StatusError.from({ ...status, code: status.code ?? code, ...details });
+  }
   const [reason, text] = generic[code] ?? (code >= 500 ? serverError(body) : (['', `unknown (${code})`] as const));
   const message = code === 403 && body ? body.trim() : text;
   const subject = [asked.verb, asked.group ? `${asked.resource}.${asked.group}` : asked.resource, asked.name];

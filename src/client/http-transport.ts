@@ -202,7 +202,9 @@ export class HttpTransport {
       response.on('error', finish);
       response.on('close', () => finish(new Error('connection closed before the response was complete')));
     });
-    call.on('error', error => finish(call.reusedSocket && !head ? new NotSentError(error.message) : error));
+    // A server that closes an idle connection may not have seen it; or have done it, which for a POST would count twice.
+    const again = () => call.reusedSocket && !head && request.method !== 'POST';
+    call.on('error', error => finish(again() ? new NotSentError(error.message) : error));
     call.end(request.body);
     return {
       cancel() {

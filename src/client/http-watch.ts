@@ -1,5 +1,6 @@
 import type { KubeObject } from '../api/meta.ts';
 import { StatusError } from '../api/status.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import { parseExactJson } from '../base/whole-number.ts';
 import type { WatchEventType, WatchHandle, WatchHandler } from './client.ts';
 import { type Asked, errorFromResponse, isStatus, retryAfter } from './http-status.ts';
@@ -15,6 +16,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
   readonly #asked: Asked;
   #call: TransportCall | undefined;
   #over = false;
+  #deadline: Timer | undefined;
 
   /** `note` is told how it is answered; 0: not at all. */
   constructor(
@@ -31,7 +33,13 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
 
   stop(): void {
     this.#over = true;
+    this.#deadline?.cancel();
     this.#call?.cancel();
+  }
+
+  /** A server that neither answers nor ends it would be waited for for ever. */
+  endAfter(ms: number, clock: Clock): void {
+    this.#deadline = clock.after(ms, () => this.fail(new Error(`watch not ended by the server after ${ms} ms`)));
   }
 
   fail(error: Error | undefined): void {

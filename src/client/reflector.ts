@@ -35,6 +35,8 @@ type Ended = { readonly error: Error | undefined; readonly afterMs: number; read
 
 const initialEventsEnd = 'k8s.io/initial-events-end';
 const shortestWatchMs = 1000;
+// No server keeps anybody away for longer.
+const longestPauseMs = 300_000;
 // So many failures in a row to watch, and the state is listed anew: the server may have lost what we point at.
 const watchFailuresBeforeList = 5;
 
@@ -48,6 +50,10 @@ export class Reflector<T extends KubeObject> {
   /** Where the next list begins: '0' takes any state the server has; '' the newest. */
   #listFrom = '0';
   #listed = false;
+  /** The pages of a list took longer than the server knows where they stopped: it comes in one. */
+  #unpaged = false;
+  /** So many watches in a row were over at once. */
+  #shortWatches = 0;
 
   constructor(options: ReflectorOptions<T>) {
     this.#o = options;
@@ -72,7 +78,7 @@ export class Reflector<T extends KubeObject> {
       } catch (error) {
         if (signal.aborted) return;
         this.#listFailed(error);
-        await this.#pause(signal);
+        await this.#pause(signal, error);
         continue;
       }
       // A signal that has aborted meanwhile would not end the watch.
@@ -80,7 +86,7 @@ export class Reflector<T extends KubeObject> {
       const ended = await this.#watch(signal);
       if (signal.aborted) return;
       failures = ended.error && ended.events === 0 ? failures + 1 : 0;
-      if (this.#afterWatch(ended, failures)) await this.#pause(signal);
+      if (this.#afterWatch(ended, failures)) await this.#pause(signal, ended.error);
     }
   }
 
@@ -89,15 +95,13 @@ export class Reflector<T extends KubeObject> {
     const items: T[] = [];
     let token: string | undefined;
     do {
-      const page = await client.list(resource, {
-        ...options,
-        ...(token ? { continue: token } : this.#listFrom ? { resourceVersion: this.#listFrom } : { limit: 500 }),
-        ...(token ? { limit: 500 } : {}),
-      });
+      const first = this.#listFrom ? { resourceVersion: this.#listFrom } : this.#unpaged ? {} : { limit: 500 };
+      const page = await client.list(resource, { ...options, ...(token ? { continue: token, limit: 500 } : first) });
       for (const item of page.items) items.push(item);
       token = page.metadata.continue || undefined;
       this.#resourceVersion = page.metadata.resourceVersion;
     } while (token);
+    this.#unpaged = false;
     this.#replaced(items, sink);
   }
 
@@ -112,6 +116,8 @@ export class Reflector<T extends KubeObject> {
     const text = `list ${this.#o.resource.resource} failed`;
     if (isExpired(error) || isTooLarge(error)) {
       this.#o.log.debug(text, { error: messageOf(error) });
+      // A list of the newest that is too old was one in pages.
+      if (this.#listFrom === '') this.#unpaged = true;
       this.#listFrom = '';
     } else this.#o.log.warn(text, { error: messageOf(error) });
   }
@@ -180,9 +186,10 @@ export class Reflector<T extends KubeObject> {
   #afterWatch({ error, afterMs, events }: Ended, failures: number): boolean {
     const { log, resource } = this.#o;
     const text = `watch ${resource.resource} ended`;
+    this.#shortWatches = afterMs < shortestWatchMs ? this.#shortWatches + 1 : 0;
     if (!error) {
       if (!this.#listed) return true;
-      const tooShort = afterMs < shortestWatchMs && events === 0;
+      const tooShort = this.#shortWatches > (events === 0 ? 0 : 1);
       if (tooShort) log.debug('very short watch', { resource: resource.resource });
       return tooShort;
     }
@@ -191,7 +198,7 @@ export class Reflector<T extends KubeObject> {
       this.#listed = false;
       this.#listFrom = '';
       // An expired watch that never showed anything may expire again at once.
-      return failures > 1;
+      return failures > 1 || this.#shortWatches > 1;
     }
     if (this.#streaming && !this.#listed && isRefused(error)) {
       log.debug('sendInitialEvents refused, listing instead', { error: messageOf(error) });
@@ -207,10 +214,15 @@ export class Reflector<T extends KubeObject> {
     return true;
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
-    await this.#o.clock.sleep(this.#backOff.delayMs(), signal).catch(() => {});
+  /** As long as the back-off says, or the server that refused. */
+  async #pause(signal: AbortSignal, error: unknown): Promise<void> {
+    const askedMs = Math.min(longestPauseMs, retryAfterMs(error));
+    await this.#o.clock.sleep(Math.max(askedMs, this.#backOff.delayMs()), signal).catch(() => {});
   }
 }
+
+const retryAfterMs = (error: unknown): number =>
+  error instanceof StatusError ? (error.status.details?.retryAfterSeconds ?? 0) * 1000 : 0;
 
 /** The server is behind the resourceVersion asked for, as after a restore: no point in insisting. */
 function isTooLarge(error: unknown): boolean {

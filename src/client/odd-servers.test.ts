@@ -1,0 +1,107 @@
+// Servers and proxies that do what they should not.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { coreV1 } from '../api/refs.ts';
+import type { StatusError } from '../api/status.ts';
+import { settle, VirtualClock } from '../base/clock.ts';
+import { type HttpClientOptions, httpClient } from './http-client.ts';
+import { type Handler, pem, serve } from './test-serve.ts';
+
+async function withClient(
+  handler: Handler,
+  protocol: 'h2' | 'http/1.1' | 'plain',
+  run: (client: ReturnType<typeof httpClient>) => Promise<void>,
+  options: Partial<HttpClientOptions> = {},
+): Promise<void> {
+  const server = await serve(handler, protocol);
+  const client = httpClient({ server: server.url, ca: pem.cert, ...options });
+  try {
+    await run(client);
+  } finally {
+    client.close();
+    await server.close();
+  }
+}
+
+const key = { namespace: 'a', name: 'c' };
+
+describe('a client', () => {
+  it('takes no page of a proxy for an object', () =>
+    withClient(
+      (request, response) => {
+        response.writeHead(200, { 'content-type': request.url!.endsWith('/log') ? 'text/plain' : 'text/html' });
+        response.end('<p>Sign in');
+      },
+      'plain',
+      async client => {
+        const wrong = /an answer of type "text\/html", not JSON$/;
+        await assert.rejects(client.get(coreV1.configmaps, key), wrong);
+        await assert.rejects(client.list(coreV1.configmaps), wrong);
+        await assert.rejects(client.create(coreV1.configmaps, { metadata: key }), wrong);
+        assert.equal(await client.getSubresource(coreV1.pods, key, 'log'), '<p>Sign in');
+        assert.equal(await client.raw('/healthz'), '<p>Sign in');
+      },
+    ));
+
+  for (const [method, times] of Object.entries({ POST: 1, PUT: 2, GET: 2 }))
+    it(`sends a ${method} ${times === 1 ? 'once' : 'again'} when its connection breaks, which served before`, () => {
+      let seen = 0;
+      const handler: Handler = (request, response) => {
+        if (request.url !== '/warm' && ++seen === 1) return void request.socket.destroy();
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end('{"metadata":{"name":"c"}}');
+      };
+      return withClient(handler, 'http/1.1', async client => {
+        await client.raw('/warm');
+        await new Promise(setImmediate);
+        const object = { metadata: key };
+        const calls: Record<string, () => Promise<unknown>> = {
+          POST: () => client.create(coreV1.configmaps, object),
+          PUT: () => client.update(coreV1.configmaps, object),
+          GET: () => client.get(coreV1.configmaps, key),
+        };
+        if (times === 1) await assert.rejects(calls[method]!());
+        else await calls[method]!();
+        assert.equal(seen, times);
+      });
+    });
+
+  it('gives up a watch that the server neither answers nor ends', async () => {
+    const clock = new VirtualClock();
+    let asked = 0;
+    await withClient(
+      () => void asked++,
+      'plain',
+      async client => {
+        let ended: Error | undefined;
+        const options = { timeoutSeconds: 300 };
+        client.watch(coreV1.configmaps, options, {
+          onEvent() {},
+          onClose(error) {
+            ended = error;
+          },
+        });
+        while (!asked) await settle();
+        await clock.advance(359_000);
+        assert.equal(ended, undefined);
+        await clock.advance(2_000);
+        assert.match(String(ended), /not ended by the server/);
+        assert.equal(clock.untilNext(), undefined);
+      },
+      { clock },
+    );
+  });
+
+  it('keeps what a header tells of when to come back beside a Status', () =>
+    withClient(
+      (_, response) => {
+        response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '3' });
+        response.end('{"kind":"Status","code":429,"reason":"TooManyRequests","details":{"kind":"pods"}}');
+      },
+      'plain',
+      async client => {
+        const refused = client.create(coreV1.configmaps, { metadata: key });
+        await assert.rejects(refused, (error: StatusError) => error.status.details?.retryAfterSeconds === 3);
+      },
+    ));
+});

@@ -1,0 +1,144 @@
+// What servers do that no fake of ours does: a reflector neither spins nor loses anything.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { coreV1 } from '../api/refs.ts';
+import { StatusError } from '../api/status.ts';
+import type { ConfigMap } from '../api/type/core-v1.ts';
+import { settle, VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { seededRandom } from '../base/random.ts';
+import type { Client, ListOptions, WatchHandler, WatchOptions } from './client.ts';
+import { Reflector } from './reflector.ts';
+
+const expired = () => new StatusError(410, 'Expired', 'too old');
+const map = (name: string, resourceVersion: string): ConfigMap =>
+  ({ metadata: { namespace: 'a', name, uid: name, resourceVersion } }) as ConfigMap;
+
+interface Script {
+  list?(options: ListOptions): object;
+  watch?(handler: WatchHandler<ConfigMap>, options: WatchOptions): void;
+}
+
+/** A reflector of a server that does as the script says. */
+function follow({ list = () => ({}), watch = () => {} }: Script, streamInitialList = false) {
+  const clock = new VirtualClock();
+  const asked = { lists: [] as ListOptions[], watches: [] as WatchOptions[] };
+  const held = new Set<string>();
+  const client = {
+    async list(_: unknown, options: ListOptions) {
+      asked.lists.push(options);
+      return { items: [], metadata: { resourceVersion: '5' }, ...list(options) };
+    },
+    watch(_: unknown, options: WatchOptions, handler: WatchHandler<ConfigMap>) {
+      asked.watches.push(options);
+      setImmediate(() => watch(handler, options));
+      return { stop() {} };
+    },
+  } as unknown as Client;
+  const sink = {
+    replace(items: readonly ConfigMap[]) {
+      held.clear();
+      for (const item of items) held.add(item.metadata.name);
+    },
+    put: (object: ConfigMap) => void held.add(object.metadata.name),
+    delete: (object: ConfigMap) => void held.delete(object.metadata.name),
+    passed() {},
+  };
+  const common = { client, options: {}, sink, clock, random: seededRandom(1), log: silentLog, streamInitialList };
+  const stop = new AbortController();
+  const reflector = new Reflector<ConfigMap>({ resource: coreV1.configmaps, ...common });
+  reflector.run(stop.signal);
+  return { clock, asked, held, stop: () => stop.abort() };
+}
+
+describe('a reflector', () => {
+  it('does not spin before a server that ends every watch after an event', async () => {
+    let version = 5;
+    const f = follow({
+      watch(handler) {
+        handler.onEvent('BOOKMARK', map('', String(++version)));
+        handler.onClose(undefined);
+      },
+    });
+    for (let i = 0; i < 50; i++) await settle();
+    assert.equal(f.asked.watches.length, 2, 'the second at once, the third later');
+    await f.clock.advance(60_000);
+    assert.ok(f.asked.watches.length < 12, String(f.asked.watches.length));
+    f.stop();
+  });
+
+  it('does not spin before a server that forgets every version after an event', async () => {
+    const f = follow({
+      watch(handler) {
+        handler.onEvent('BOOKMARK', map('', '6'));
+        handler.onClose(expired());
+      },
+    });
+    for (let i = 0; i < 50; i++) await settle();
+    assert.equal(f.asked.watches.length, 2);
+    f.stop();
+  });
+
+  it('comes back to watch when it was told to', async () => {
+    const f = follow({
+      watch: handler =>
+        handler.onClose(new StatusError(429, 'TooManyRequests', 'slow down', { retryAfterSeconds: 40 })),
+    });
+    await f.clock.advance(39_000);
+    assert.equal(f.asked.watches.length, 1);
+    await f.clock.advance(2_000);
+    assert.equal(f.asked.watches.length, 2);
+    f.stop();
+  });
+
+  it('is not sent away for ever', async () => {
+    const f = follow({
+      watch: handler => handler.onClose(new StatusError(429, 'TooManyRequests', 'no', { retryAfterSeconds: 1e9 })),
+    });
+    await f.clock.advance(301_000);
+    assert.equal(f.asked.watches.length, 2);
+    f.stop();
+  });
+
+  it('lists in one when the server forgets where pages stopped', async () => {
+    const f = follow({
+      list({ limit, continue: token, resourceVersion }) {
+        if (resourceVersion === '0' || token) throw expired();
+        const items = [map('one', '4')];
+        return limit
+          ? { items, metadata: { resourceVersion: '5', continue: 'more' } }
+          : { items: [...items, map('two', '5')] };
+      },
+    });
+    await f.clock.advance(20_000);
+    assert.deepEqual([...f.held], ['one', 'two']);
+    const shown = f.asked.lists.map(o => [o.resourceVersion ?? '', o.limit ?? 0, o.continue ?? '']);
+    assert.deepEqual(shown, [
+      ['0', 0, ''],
+      ['', 500, ''],
+      ['', 500, 'more'],
+      ['', 0, ''],
+    ]);
+    assert.equal(f.asked.watches.length, 1);
+    f.stop();
+  });
+
+  it('begins anew when initial events break off, and keeps nothing of them', async () => {
+    let watches = 0;
+    const f = follow(
+      {
+        watch(handler) {
+          handler.onEvent('ADDED', map(watches++ ? 'new' : 'old', '4'));
+          if (watches === 1) return handler.onClose(new Error('reset'));
+          const end = { ...map('', '5').metadata, annotations: { 'k8s.io/initial-events-end': 'true' } };
+          handler.onEvent('BOOKMARK', { metadata: end } as ConfigMap);
+        },
+      },
+      true,
+    );
+    await f.clock.advance(5_000);
+    assert.deepEqual([...f.held], ['new']);
+    assert.ok(f.asked.watches.every(o => o.sendInitialEvents && o.resourceVersion === undefined));
+    f.stop();
+  });
+});
