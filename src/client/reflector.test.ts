@@ -79,6 +79,24 @@ describe('a reflector', () => {
     f.stop();
   });
 
+  it('goes on at once when a connection breaks that held, and waits when the next does not', async () => {
+    let watches = 0;
+    const f = follow({
+      watch(handler) {
+        const lost = () => handler.onClose(new Error('read ECONNRESET'));
+        if (++watches <= 8) f.clock.after(10_000, lost);
+        else lost();
+      },
+    });
+    await f.clock.advance(79_000);
+    assert.equal(f.asked.watches.length, 8);
+    await f.clock.advance(1_500);
+    assert.equal(f.asked.watches.length, 9);
+    await f.clock.advance(1_500);
+    assert.equal(f.asked.watches.length, 10);
+    f.stop();
+  });
+
   it('comes back to watch when it was told to', async () => {
     const f = follow({
       watch: handler =>
@@ -120,6 +138,27 @@ describe('a reflector', () => {
       ['', 0, ''],
     ]);
     assert.equal(f.asked.watches.length, 1);
+    f.stop();
+  });
+
+  it('lists when the server cannot stream the first state, and tries again when it lists anew', async () => {
+    const f = follow(
+      {
+        list: () => ({ items: [map('one', '4')] }),
+        watch(handler, { sendInitialEvents }) {
+          if (sendInitialEvents)
+            handler.onClose(new StatusError(500, 'InternalError', 'RequestWatchProgress is disabled'));
+          else handler.onClose(expired());
+        },
+      },
+      true,
+    );
+    await f.clock.advance(3_000);
+    assert.deepEqual([...f.held], ['one']);
+    assert.deepEqual(
+      f.asked.watches.slice(0, 3).map(o => o.sendInitialEvents ?? false),
+      [true, false, true],
+    );
     f.stop();
   });
 

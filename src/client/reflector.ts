@@ -50,6 +50,8 @@ export class Reflector<T extends KubeObject> {
   /** Where the next list begins: '0' takes any state the server has; '' the newest. */
   #listFrom = '0';
   #listed = false;
+  /** The first state could not be streamed this time. */
+  #listNext = false;
   /** The pages of a list took longer than the server knows where they stopped: it comes in one. */
   #unpaged = false;
   /** So many watches in a row were over at once. */
@@ -74,7 +76,10 @@ export class Reflector<T extends KubeObject> {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        if (!this.#listed && !this.#streaming) await this.#list();
+        if (!this.#listed && (!this.#streaming || this.#listNext)) {
+          this.#listNext = false;
+          await this.#list();
+        }
       } catch (error) {
         if (signal.aborted) return;
         this.#listFailed(error);
@@ -200,13 +205,17 @@ export class Reflector<T extends KubeObject> {
       // An expired watch that never showed anything may expire again at once.
       return failures > 1 || this.#shortWatches > 1;
     }
-    if (this.#streaming && !this.#listed && isRefused(error)) {
+    if (this.#streaming && !this.#listed && error instanceof StatusError && error.code !== 429) {
       log.debug('sendInitialEvents refused, listing instead', { error: messageOf(error) });
-      this.#streaming = false;
+      // What the server's store cannot do now it may do later.
+      if (isRefused(error)) this.#streaming = false;
+      this.#listNext = true;
       return false;
     }
     const loud = error instanceof StatusError && error.code !== 429 && error.code < 500;
     log[loud ? 'warn' : 'debug'](text, { error: messageOf(error) });
+    // A connection that held and broke: the next is tried at once, and waited for only should it fail.
+    if (!(error instanceof StatusError) && this.#listed && afterMs >= shortestWatchMs) return false;
     if (isTooLarge(error) || failures >= watchFailuresBeforeList) {
       this.#listed = false;
       if (isTooLarge(error)) this.#listFrom = '';
