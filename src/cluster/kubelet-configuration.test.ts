@@ -126,7 +126,10 @@ test('limits and checks of the node', () => {
     eviction: {},
   });
   const cases: [object, RegExp][] = [
-    [{ cpuCFSQuotaPeriod: '10ms', featureGates: { CustomCPUCFSQuotaPeriod: false } }, /requires feature gate CustomCPUCFSQuotaPeriod$/],
+    [
+      { cpuCFSQuotaPeriod: '10ms', featureGates: { CustomCPUCFSQuotaPeriod: false } },
+      /requires feature gate CustomCPUCFSQuotaPeriod$/,
+    ],
     [{ cpuCFSQuotaPeriod: '2s' }, /must be between 1ms and 1sec, inclusive$/],
     [{ podLogsDir: 'logs' }, /must be absolute and normalized$/],
     [
