@@ -276,7 +276,7 @@ class HttpClient implements Client {
       }
       const error = errorFromResponse(answer.status, answer.body, call, answer.retryAfterSeconds);
       const wait = answer.retryAfterSeconds;
-      const again = (answer.status === 429 || answer.status === 503) && wait > 0 && call.method !== 'POST';
+      const again = (answer.status === 429 || answer.status >= 500) && wait > 0 && call.method !== 'POST';
       if (!again || tries >= maxRetries) throw error;
       this.#c.counts?.to.retried(this.#c.counts.host, call.method, answer.status);
       this.#c.log.debug('server asks to come back later', { path, seconds: wait });

@@ -1,5 +1,6 @@
 // Servers and proxies that do what they should not.
 import assert from 'node:assert/strict';
+import type { Http2ServerRequest } from 'node:http2';
 import { describe, it } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
 import type { StatusError } from '../api/status.ts';
@@ -104,4 +105,68 @@ describe('a client', () => {
         await assert.rejects(refused, (error: StatusError) => error.status.details?.retryAfterSeconds === 3);
       },
     ));
+
+  for (const code of [500, 502, 504])
+    it(`comes back after ${code} when it is told when`, async () => {
+      const clock = new VirtualClock();
+      let asked = 0;
+      await withClient(
+        (_, response) => {
+          const refused = ++asked === 1;
+          const headers = { 'content-type': 'application/json', ...(refused ? { 'retry-after': '2' } : {}) };
+          response.writeHead(refused ? code : 200, headers);
+          response.end('{"metadata":{"name":"c"}}');
+        },
+        'plain',
+        async client => {
+          const got = client.get(coreV1.configmaps, key);
+          while (asked < 1 || clock.untilNext()! > 2000) await settle();
+          await clock.advance(2000);
+          assert.equal((await got).metadata.name, 'c');
+        },
+        { clock },
+      );
+    });
+
+  it('loses nothing when every connection is sent away after a few requests', async () => {
+    let asked = 0;
+    const sessions = new Set<object>();
+    const watched: string[] = [];
+    let write: ((name: string) => void) | undefined;
+    await withClient(
+      (request, response) => {
+        const { session } = (request as unknown as Http2ServerRequest).stream;
+        sessions.add(session!);
+        response.writeHead(200, { 'content-type': 'application/json' });
+        if (request.url!.includes('watch=true')) {
+          write = name => void response.write(`{"type":"ADDED","object":{"metadata":{"name":"${name}"}}}\n`);
+          write('first');
+          return;
+        }
+        // As Go begins: whatever comes is still answered.
+        if (++asked % 4 === 0) session!.goaway(0, 2 ** 31 - 1);
+        response.end('{"metadata":{"name":"c"}}');
+      },
+      'h2',
+      async client => {
+        const watch = client.watch(
+          coreV1.configmaps,
+          {},
+          {
+            onEvent: (_, object) => void watched.push(object.metadata.name),
+            onClose() {},
+          },
+        );
+        while (!watched.length) await settle();
+        for (let i = 0; i < 10; i++)
+          await Promise.all([0, 1, 2].map(() => client.create(coreV1.configmaps, { metadata: key })));
+        assert.equal(asked, 30);
+        assert.ok(sessions.size > 3, String(sessions.size));
+        write!('last');
+        while (watched.length < 2) await settle();
+        assert.deepEqual(watched, ['first', 'last']);
+        watch.stop();
+      },
+    );
+  });
 });
