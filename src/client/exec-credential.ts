@@ -32,7 +32,7 @@ const timeoutMs = 60_000;
 
 /**
  * Asks the plugin at once, because a certificate must be known before the first connection; a token is asked for again
- * when it has expired.
+ * when it has expired, or is no longer accepted.
  */
 export function execCredentials(
   config: ExecConfig,
@@ -69,8 +69,8 @@ export function execCredentials(
       asking = undefined;
     }
   };
-  out.token = () => {
-    if (untilMs === undefined || clock.now() < untilMs) return token;
+  out.token = refused => {
+    if (refused !== token && (untilMs === undefined || clock.now() < untilMs)) return token;
     asking ??= ask();
     return asking;
   };

@@ -44,7 +44,8 @@ export interface HttpClientOptions {
   key?: string;
   /** Gives the three as they are now, where they may change; connections that come are made with that. */
   tls?: () => TlsMaterial;
-  token?: string | (() => string | Promise<string>);
+  /** A function is told, once, which of its tokens the server did not accept. */
+  token?: string | ((refused?: string) => string | Promise<string>);
   /** HTTP basic authentication, for proxies in front of a server; a token counts before it. */
   basic?: { username: string; password: string };
   insecureSkipTlsVerify?: boolean;
@@ -81,6 +82,9 @@ interface Connection {
   readonly clock: Clock;
   readonly log: Log;
   readonly counts: { readonly host: string; readonly to: RestClientMetrics } | undefined;
+  /** Given last, and not accepted. */
+  token?: string;
+  refused?: string | undefined;
 }
 
 interface Call extends Asked {
@@ -247,7 +251,10 @@ class HttpClient implements Client {
   watch<T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
     const path = withQuery(pathOf(resource, options.namespace), watchQuery(options));
     const { counts, clock } = this.#c;
-    const note = counts && ((status: number) => counts.to.result(counts.host, 'GET', status));
+    const note = (status: number) => {
+      counts?.to.result(counts.host, 'GET', status);
+      this.#noteRefusal(status);
+    };
     const asked = { verb: 'watch', group: resource.group, resource: resource.resource };
     const watch = new HttpWatch(this.#c.transport, handler, note, asked);
     if (options.timeoutSeconds) watch.endAfter(options.timeoutSeconds * 1000 + graceMs, clock);
@@ -274,6 +281,7 @@ class HttpClient implements Client {
         // As of a proxy that shows its own page.
         throw new Error(`${call.method} ${path}: an answer of type ${JSON.stringify(answer.contentType)}, not JSON`);
       }
+      this.#noteRefusal(answer.status);
       const error = errorFromResponse(answer.status, answer.body, call, answer.retryAfterSeconds);
       const wait = answer.retryAfterSeconds;
       const again = (answer.status === 429 || answer.status >= 500) && wait > 0 && call.method !== 'POST';
@@ -344,10 +352,21 @@ class HttpClient implements Client {
     });
   }
 
+  async #token(source: (refused?: string) => string | Promise<string>): Promise<string> {
+    const { refused } = this.#c;
+    this.#c.refused = undefined;
+    this.#c.token = await source(refused);
+    return this.#c.token;
+  }
+
+  #noteRefusal(status: number): void {
+    if (status === 401) this.#c.refused = this.#c.token;
+  }
+
   async #headers(): Promise<RequestHeaders> {
     const { token, basic, impersonate } = this.#c.options;
     const headers: RequestHeaders = { accept: 'application/json', 'user-agent': this.#userAgent };
-    if (token) headers.authorization = `Bearer ${typeof token === 'string' ? token : await token()}`;
+    if (token) headers.authorization = `Bearer ${typeof token === 'string' ? token : await this.#token(token)}`;
     else if (basic) headers.authorization = `Basic ${btoa(`${basic.username}:${basic.password}`)}`;
     if (impersonate) {
       headers['impersonate-user'] = impersonate.user;

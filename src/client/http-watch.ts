@@ -12,19 +12,14 @@ import type { RequestHeaders, TransportCall } from './transport.ts';
 export class HttpWatch<T extends KubeObject> implements WatchHandle {
   readonly #transport: HttpTransport;
   readonly #handler: WatchHandler<T>;
-  readonly #note: ((status: number) => void) | undefined;
+  readonly #note: (status: number) => void;
   readonly #asked: Asked;
   #call: TransportCall | undefined;
   #over = false;
   #deadline: Timer | undefined;
 
   /** `note` is told how it is answered; 0: not at all. */
-  constructor(
-    transport: HttpTransport,
-    handler: WatchHandler<T>,
-    note: ((status: number) => void) | undefined,
-    asked: Asked,
-  ) {
+  constructor(transport: HttpTransport, handler: WatchHandler<T>, note: (status: number) => void, asked: Asked) {
     this.#transport = transport;
     this.#handler = handler;
     this.#note = note;
@@ -60,7 +55,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
       {
         onHead(code, h) {
           status = code;
-          note?.(code);
+          note(code);
           retryAfterSeconds = retryAfter(h['retry-after']);
         },
         onData: chunk => {
@@ -73,7 +68,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
           this.fail(status === 200 ? undefined : errorFromResponse(status, body(), this.#asked, retryAfterSeconds));
         },
         onError: error => {
-          if (status === 0) note?.(0);
+          if (status === 0) note(0);
           this.fail(error);
         },
       },

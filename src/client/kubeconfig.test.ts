@@ -131,8 +131,10 @@ echo '{"kind":"ExecCredential","apiVersion":"${version}","status":{"token":"t'$n
     const { token } = accessTo(loadKubeconfig({ path }), clock);
     assert.ok(typeof token === 'function');
     assert.equal(await token(), 't1');
+    assert.equal(await token('t0'), 't1');
+    assert.equal(await token('t1'), 't2');
     await clock.advance(3_600_000);
-    assert.equal(await token(), 't2');
+    assert.equal(await token(), 't3');
     const missing = { ...exec, command: '/nowhere/plugin', installHint: 'install it' };
     const config = loadKubeconfig({ path });
     config.users[0]!.user.exec = missing;
@@ -149,7 +151,11 @@ echo '{"kind":"ExecCredential","apiVersion":"${version}","status":{"token":"t'$n
     assert.equal(access?.server, 'https://[fd00::1]:443');
     assert.equal(access?.namespace, 'mine');
     assert.equal(access?.ca, 'CA');
-    assert.equal(await (access!.token as () => string)(), 'secret');
+    const token = access!.token as (refused?: string) => string;
+    assert.equal(token(), 'secret');
+    write('pod/token', 'renewed');
+    assert.equal(token(), 'secret');
+    assert.equal(token('secret'), 'renewed');
     assert.equal(inClusterAccess(clock, {}, join(folder, 'pod')), undefined);
   });
 });

@@ -218,12 +218,12 @@ export function inClusterAccess(
   };
 }
 
-/** Kubelets renew these files: they are read again after a minute. */
-function tokenFromFile(file: string, clock: Clock): () => string {
+/** Kubelets renew these files: they are read again after a minute, or when what they held is no longer accepted. */
+function tokenFromFile(file: string, clock: Clock): (refused?: string) => string {
   let token = '';
   let readMs = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (clock.monotonic() - readMs < tokenFileTtlMs) return token;
+  return refused => {
+    if (refused !== token && clock.monotonic() - readMs < tokenFileTtlMs) return token;
     try {
       token = readFileSync(file, 'utf8').trim();
       readMs = clock.monotonic();

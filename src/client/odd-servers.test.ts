@@ -106,6 +106,33 @@ describe('a client', () => {
       },
     ));
 
+  it('tells where its token is from that it was not accepted, once, for requests and watches', async () => {
+    const given: (string | undefined)[] = [];
+    const token = (refused?: string) => {
+      given.push(refused);
+      return `t${given.length}`;
+    };
+    await withClient(
+      (request, response) => {
+        const refused = ['Bearer t1', 'Bearer t3'].includes(request.headers.authorization!);
+        response.writeHead(refused ? 401 : 200, { 'content-type': 'application/json' });
+        response.end(refused ? '' : '{"metadata":{"name":"c"}}');
+      },
+      'plain',
+      async client => {
+        await assert.rejects(client.get(coreV1.configmaps, key), { code: 401 });
+        await client.get(coreV1.configmaps, key);
+        await new Promise<void>(resolve =>
+          client.watch(coreV1.configmaps, {}, { onEvent() {}, onClose: () => resolve() }),
+        );
+        await client.get(coreV1.configmaps, key);
+        await client.get(coreV1.configmaps, key);
+        assert.deepEqual(given, [undefined, 't1', undefined, 't3', undefined]);
+      },
+      { token },
+    );
+  });
+
   for (const code of [500, 502, 504])
     it(`comes back after ${code} when it is told when`, async () => {
       const clock = new VirtualClock();
