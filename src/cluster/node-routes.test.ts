@@ -37,6 +37,7 @@ test('a node that no route can lead to is tried again at its time, not at every 
     lister: { list: () => nodes },
   };
   const exec = async (_: string, args: readonly string[], options: { input?: string } = {}) => {
+    if (args[0] === '-6') return '[]';
     if (!args.includes('-batch')) return JSON.stringify(routes);
     const lines = (options.input ?? '').trim().split('\n');
     tried.push(lines.map(line => line.split(' ')[2]!));
@@ -77,7 +78,9 @@ test('what others took away comes back; where they have a route of their own, th
   const clock = new VirtualClock();
   let routes: { dst?: string; protocol?: string }[] = [{ dst: '10.244.1.0/24', protocol: 'kernel' }];
   let tables = 0;
+  let batches = 0;
   const nodes = [1, 2, 3].map(n => node(`n${n}`, `10.244.${n}.0/24`, `10.8.0.1${n}`));
+  nodes.push(node('n4', 'fd00:4::/64', 'fd00::4'));
   const nodesInformer = { addHandler: () => () => {}, whenSynced: async () => {}, lister: { list: () => nodes } };
   const exec = async (program: string, args: readonly string[], options: { input?: string } = {}) => {
     if (program === 'nft') {
@@ -85,7 +88,9 @@ test('what others took away comes back; where they have a route of their own, th
       if (args[0] !== 'list') tables++;
       return '';
     }
-    if (!args.includes('-batch')) return JSON.stringify(routes);
+    if (!args.includes('-batch'))
+      return JSON.stringify(routes.filter(r => r.dst?.includes(':') === (args[0] === '-6')));
+    batches++;
     const set = options.input!.trim().split('\n').map(routeOf);
     routes = [...routes.filter(r => !set.some(s => s.dst === r.dst)), ...set];
     return '';
@@ -95,9 +100,11 @@ test('what others took away comes back; where they have a route of their own, th
   const options = { nodeName: 'n3', link: 'eth0', podCidr: '10.244.0.0/16', log: silentLog, informers, clock, exec };
   const running = createNodeRoutes(options).run(ending.signal);
   const shown = () => routes.map(r => `${r.dst} ${r.protocol ?? 'boot'}`).sort();
-  const ours = ['10.244.1.0/24 107', '10.244.2.0/24 107'];
+  const ours = ['10.244.1.0/24 107', '10.244.2.0/24 107', 'fd00:4::/64 107'];
   await settle();
   assert.deepEqual([shown(), tables], [ours, 1]);
+  await clock.advance(60_000);
+  assert.equal(batches, 1, 'nothing is written anew while all is there');
 
   routes = [];
   tables = 0;
@@ -106,7 +113,7 @@ test('what others took away comes back; where they have a route of their own, th
 
   routes = [{ dst: '10.244.1.0/24' }];
   await clock.advance(60_000);
-  assert.deepEqual(shown(), ['10.244.1.0/24 boot', '10.244.2.0/24 107'], 'another pod network');
+  assert.deepEqual(shown(), ['10.244.1.0/24 boot', ...ours.slice(1)], 'another pod network');
   routes = routes.filter(r => r.protocol);
   await clock.advance(30_000);
   assert.deepEqual([shown(), tables], [ours, 1], 'and its end');

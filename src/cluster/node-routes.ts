@@ -107,6 +107,11 @@ class NodeRoutes {
     return this.#exec('nft', ['-f', '-'], { input: masqueradeRules(this.#o.podCidr, this.#o.nodeCidr) });
   }
 
+  async #shown(): Promise<RouteList> {
+    const families = ['-4', '-6'].map(family => this.#exec('ip', [family, '-json', 'route', 'show']));
+    return parseRouteList(await Promise.all(families));
+  }
+
   async #sync(nodes: readonly Node[]): Promise<void> {
     const { nodeName, link, clock, log } = this.#o;
     const planned = planRoutes(nodes, nodeName);
@@ -114,7 +119,7 @@ class NodeRoutes {
     this.#retry?.cancel();
     this.#refused = undefined;
     try {
-      this.#have ??= parseRouteList(await this.#exec('ip', ['-json', 'route', 'show']));
+      this.#have ??= await this.#shown();
       const { ours, others } = this.#have;
       const want = new Map([...planned].filter(([range]) => !others.has(range)));
       const lines = routeChanges(ours, want, link);

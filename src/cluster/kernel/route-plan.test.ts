@@ -63,9 +63,16 @@ test("iproute2's answer: ours, and the ranges of others", () => {
     // The kernel's word for a route set by hand or by a pod network is left out.
     { dst: '10.244.2.0/24', gateway: '10.244.2.0', dev: 'flannel.1', flags: ['onlink'] },
   ];
-  assert.deepEqual(parseRouteList(JSON.stringify(list)), {
-    ours: new Map([['10.244.1.0/24', '10.8.3.11']]),
+  const list6 = [
+    { dst: 'fd00:1::/64', gateway: 'fd00::b', dev: 'eth0', protocol: '107', metric: 1024, flags: [], pref: 'medium' },
+    { dst: 'fe80::/64', dev: 'eth0', protocol: 'kernel', metric: 256, flags: [], pref: 'medium' },
+  ];
+  assert.deepEqual(parseRouteList([JSON.stringify(list), JSON.stringify(list6)]), {
+    ours: new Map([
+      ['10.244.1.0/24', '10.8.3.11'],
+      ['fd00:1::/64', 'fd00::b'],
+    ]),
     others: new Set(['10.244.2.0/24']),
   });
-  assert.deepEqual(parseRouteList(''), { ours: new Map(), others: new Set() });
+  assert.deepEqual(parseRouteList(['', '']), { ours: new Map(), others: new Set() });
 });

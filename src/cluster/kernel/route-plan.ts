@@ -40,9 +40,10 @@ export interface RouteList {
   readonly others: ReadonlySet<string>;
 }
 
-/** What `ip -json route show` prints. Routes the kernel made for links of an earlier life are nobody's. */
-export function parseRouteList(json: string): RouteList {
-  const list = (json.trim() ? JSON.parse(json) : []) as { dst?: string; gateway?: string; protocol?: string }[];
+/** What `ip -json route show` prints, of each family. Routes the kernel made for links are nobody's. */
+export function parseRouteList(shown: readonly string[]): RouteList {
+  type Shown = readonly { readonly dst?: string; readonly gateway?: string; readonly protocol?: string }[];
+  const list = shown.flatMap((json): Shown => (json.trim() ? JSON.parse(json) : []));
   const ours = new Map<string, string>();
   const others = new Set<string>();
   for (const { dst, gateway, protocol } of list) {
