@@ -4,9 +4,10 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { parseJson, parseYaml } from '../../api/decode.ts';
 import { isPlain } from '../../api/patch/plain.ts';
-import { StatusError } from '../../api/status.ts';
+import { internalError, StatusError } from '../../api/status.ts';
 import { quote } from '../../base/quote.ts';
 import { noTypeMeta } from '../body-format.ts';
+import { mediaTypeFault } from '../media-type.ts';
 
 const maxAnswerBytes = 64 << 20;
 
@@ -63,8 +64,10 @@ export class Unreadable extends Error {
 const unread = (message: string, cause?: unknown) =>
   new Refused(new StatusError(500, 'InternalError', message, {}, { cause }));
 
-/** Throws for an answer that is no success. */
+/** Throws for an answer that is no success, or does not say what it is in. */
 export function succeeded(answer: Answer): void {
+  const fault = answer.type ? mediaTypeFault(answer.type) : undefined;
+  if (fault !== undefined) throw new Refused(internalError(fault));
   if (answer.code < 200 || answer.code > 206) throw refused(answer);
 }
 
