@@ -61,4 +61,20 @@ export function reportComponent(metrics: Metrics, build: BuildInfo, featureEnabl
         value: featureEnabled(name) ? 1 : 0,
       })),
   );
+  metrics.source(
+    'registered_metrics_total',
+    '[BETA] The count of registered metrics broken by stability level and deprecation version.',
+    'counter',
+    () => registered(metrics.helps()),
+  );
+}
+
+/** By the word their texts begin with; without one they are of the lowest level. */
+function registered(helps: readonly string[]): { labels: Record<string, string>; value: number }[] {
+  const counts = new Map<string, number>();
+  for (const help of helps) {
+    const level = /^\[(\w+)\]/.exec(help)?.[1] ?? 'ALPHA';
+    counts.set(level, (counts.get(level) ?? 0) + 1);
+  }
+  return [...counts].map(([level, value]) => ({ labels: { deprecated_version: '', stability_level: level }, value }));
 }

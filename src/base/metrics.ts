@@ -36,6 +36,8 @@ export interface Metrics {
   ): void;
   /** Called before each scrape, for values that are computed when asked. Returns the removal. */
   onCollect(collect: () => void): () => void;
+  /** What is said of each metric there is. */
+  helps(): readonly string[];
   /** The text exposition format. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -101,8 +103,12 @@ export function createMetrics(): Metrics {
   const made = new Map<string, unknown>();
   const collectors = new Set<() => void>();
   const sources = new Map<string, () => Promise<string>>();
-  const once = <T>(name: string, make: () => T): T => {
-    if (!made.has(name)) made.set(name, make());
+  const helps: string[] = [];
+  const once = <T>(name: string, help: string, make: () => T): T => {
+    if (!made.has(name)) {
+      made.set(name, make());
+      helps.push(help);
+    }
     return made.get(name) as T;
   };
   const register = (
@@ -113,12 +119,12 @@ export function createMetrics(): Metrics {
   ) => sources.set(name, async () => metricText({ name, help, type }, await read()));
   return {
     counter: (name, help, labels = []) =>
-      once(name, () => {
+      once(name, help, () => {
         const c = new Counter({ name, help, labelNames: [...labels], registers: [registry] });
         return { inc: (l, by = 1) => c.inc(l, by), remove: l => c.remove(l) };
       }),
     gauge: (name, help, labels = []) =>
-      once(name, () => {
+      once(name, help, () => {
         const g = new Gauge({ name, help, labelNames: [...labels], registers: [registry] });
         return {
           set: (l, v) => g.set(l, v),
@@ -128,16 +134,17 @@ export function createMetrics(): Metrics {
         };
       }),
     histogram: (name, help, labels, buckets) =>
-      once(name, () => {
+      once(name, help, () => {
         const cells = new HistogramCells(labels, buckets);
         register(name, help, 'histogram', () => cells.samples(name));
         return cells;
       }),
     source: (name, help, type, read) =>
-      void once(name, () => {
+      void once(name, help, () => {
         register(name, help, type, read);
         return read;
       }),
+    helps: () => helps,
     onCollect(collect) {
       collectors.add(collect);
       return () => collectors.delete(collect);

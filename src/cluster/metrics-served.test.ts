@@ -22,6 +22,7 @@ counter apiserver_request_total {-}
 gauge apiserver_requested_deprecated_apis {-}
 histogram apiserver_response_sizes {-}
 gauge apiserver_storage_objects {resource}
+counter aggregator_discovery_aggregation_count_total {}
 gauge aggregator_unavailable_apiservice {name}
 counter aggregator_unavailable_apiservice_total {-}
 histogram etcd_request_duration_seconds {group,operation,resource} 0.005..60 23
@@ -29,6 +30,7 @@ histogram field_validation_request_duration_seconds {-}
 histogram node_authorizer_graph_actions_duration_seconds {operation} 0.0001..0.2048 12
 gauge kubernetes_build_info {build_date,compiler,git_commit,git_tree_state,git_version,go_version,major,minor,platform}
 gauge kubernetes_feature_enabled {name,stage}
+counter registered_metrics_total {deprecated_version,stability_level}
 counter process_cpu_seconds_total {}
 gauge process_resident_memory_bytes {}
 gauge go_goroutines {}

@@ -113,6 +113,7 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     const revision = `${context.surface.revision} ${remote?.revision}`;
     if (made?.revision !== revision) {
       const document = aggregatedDiscovery(servedBy(context, remote), core);
+      context.counts.discoveryAggregations++;
       const body = `${JSON.stringify(document)}\n`;
       const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
       made = { document, body, etag, revision };

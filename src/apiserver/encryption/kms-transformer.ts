@@ -7,7 +7,7 @@ import { isDns1123Subdomain } from '../../api/name-rule.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Metrics } from '../../base/metrics.ts';
+import { exponentialBuckets, type Metrics } from '../../base/metrics.ts';
 import { quote } from '../../base/quote.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
 import { Message } from '../../store/etcd-wire.ts';
@@ -200,7 +200,7 @@ export class KmsTransformer implements Transformer {
       this.#state.expiresMs = clock.now() + writeMs;
       return;
     }
-    const seed = random.bytes(seedBytes);
+    const seed = this.#makeSeed(random);
     const wrapped = await plugin.encrypt(randomUuid(random), seed);
     checkSource(wrapped.ciphertext, wrapped.keyId, wrapped.annotations);
     // Which key it was, status tells: with another, nobody would know when to change the seed.
@@ -216,6 +216,21 @@ export class KmsTransformer implements Transformer {
     };
     this.#remember(idOf({ ...state, sourceType: seedSource }), transformer);
     this.#state = { ...state, transformer, expiresMs: clock.now() + writeMs };
+  }
+
+  #makeSeed(random: Random): Uint8Array {
+    const { metrics, clock } = this.#options;
+    const beganMs = clock.monotonic();
+    const seed = random.bytes(seedBytes);
+    metrics
+      ?.histogram(
+        'apiserver_storage_data_key_generation_duration_seconds',
+        '[ALPHA] Latencies in seconds of data encryption key(DEK) generation operations.',
+        [],
+        exponentialBuckets(5e-6, 2, 14),
+      )
+      .observe({}, (clock.monotonic() - beganMs) / 1000);
+    return seed;
   }
 
   #usedKey(transformation: string, keyId: string): void {

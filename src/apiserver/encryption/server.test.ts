@@ -89,6 +89,7 @@ test('secrets lie encrypted; keys change while the server runs; writes that chan
       await metrics.text(),
       /storage_transformation_operations_total{transformation_type="to_storage",transformer_prefix="k8s:enc:kms:v2:mine:",status="OK"} 1/,
     );
+    assert.match(await metrics.text(), /^apiserver_storage_data_key_generation_duration_seconds_count [1-9]$/m);
     kms.stop();
   } finally {
     await api.stop();

@@ -37,6 +37,8 @@ export class ServerCounts {
   readonly #legacy: Record<LegacyPeer, Record<'missing_san' | 'insecure_sha1', CellCounter>>;
   /** Connections that did not get through TLS. */
   handshakeErrors = 0;
+  /** Times that discovery of all groups was put together. */
+  discoveryAggregations = 0;
 
   constructor(metrics: Metrics) {
     this.#bodies = new CellHistogram(
@@ -113,6 +115,12 @@ export class ServerCounts {
       "[ALPHA] Number of requests dropped with 'TLS handshake error from' error",
       'counter',
       () => [{ labels: {}, value: this.handshakeErrors }],
+    );
+    metrics.source(
+      'aggregator_discovery_aggregation_count_total',
+      '[ALPHA] Counter of number of times discovery was aggregated',
+      'counter',
+      () => [{ labels: {}, value: this.discoveryAggregations }],
     );
     const sizes = 'apiserver_watch_events_sizes';
     metrics.source(sizes, '[ALPHA] Watch event size distribution in bytes', 'histogram', () =>
