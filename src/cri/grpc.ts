@@ -29,7 +29,7 @@ export type Metadata = Readonly<Record<string, string>>;
 
 const windowBytes = 16 << 20;
 
-/** A channel to a Unix socket; connects on the first call and again on the first after the connection broke. */
+/** A channel to a Unix socket, or to a server by its URL; connects on the first call and again on the first after the connection broke. */
 export class GrpcChannel {
   readonly #socket: string;
   readonly #clock: Clock;
@@ -113,8 +113,9 @@ export class GrpcChannel {
   #connected(): ClientHttp2Session {
     const known = this.#session;
     if (known && !known.closed && !known.destroyed) return known;
-    const session = connect('http://localhost', {
-      createConnection: () => connectUnix(this.#socket),
+    const isUrl = this.#socket.includes('://');
+    const session = connect(isUrl ? this.#socket : 'http://localhost', {
+      ...(isUrl ? {} : { createConnection: () => connectUnix(this.#socket) }),
       settings: { enablePush: false, initialWindowSize: windowBytes },
       maxSessionMemory: 256,
     });

@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { own } from '../../base/own.ts';
 import type { Random } from '../../base/random.ts';
-import type { OtlpExporter } from '../../base/trace/otlp.ts';
+import { createOtlpExporter, type OtlpExporter } from '../../base/trace/otlp.ts';
 import type { Span } from '../../base/trace/span.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -49,8 +49,8 @@ export function createTracer(
   const hex = (bytes: number) => Buffer.from(random.bytes(bytes)).toString('hex');
   let exporting: Promise<OtlpExporter> | undefined;
   const exporter = ({ endpoint }: TracingOptions) => {
-    exporting ??= import('../../base/trace/otlp.ts').then(m =>
-      m.createOtlpExporter(endpoint, { service: 'apiserver', clock, log }),
+    exporting ??= import('./otlp-grpc.ts').then(m =>
+      createOtlpExporter(endpoint, { service: 'apiserver', clock, log, sender: m.grpcSender(endpoint, clock) }),
     );
     return exporting;
   };

@@ -1,6 +1,6 @@
-// Spans to an OpenTelemetry collector: OTLP over gRPC. Loaded only when tracing is configured. The official exporter and
-// its SDK are a dozen packages around these few messages; the spans are made already, so the messages are written here.
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
+// Spans to an OpenTelemetry collector: OTLP. The official exporter and its SDK are a dozen packages around these few
+// messages; the spans are made already, so the messages are written here.
+import { messageOf } from '../assert.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Span } from './span.ts';
@@ -15,20 +15,25 @@ export interface OtlpExporter {
 const batchMs = 5000;
 const batchSpans = 512;
 const mostQueued = 2048;
-const timeoutMs = 10_000;
-const method = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+export const exportTimeoutMs = 10_000;
+export const exportMethod = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
 
 export interface OtlpOptions {
   /** As traces name it. */
   readonly service: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly sender: OtlpSender;
 }
 
-export function createOtlpExporter(endpoint: string, { service, clock, log }: OtlpOptions): OtlpExporter {
-  const secure = endpoint.startsWith('https://');
-  const target = endpoint.replace(/^https?:\/\//, '').replace(/\/$/, '');
-  const client = new Client(target, secure ? credentials.createSsl() : credentials.createInsecure());
+/** A connection to the collector. */
+export interface OtlpSender {
+  /** An ExportTraceServiceRequest. Rejects when the collector does not take it. */
+  send(request: Buffer): Promise<void>;
+  close(): void;
+}
+
+export function createOtlpExporter(endpoint: string, { service, clock, log, sender }: OtlpOptions): OtlpExporter {
   let queue: Span[] = [];
   let timer: Timer | undefined;
   let dropped = 0;
@@ -45,21 +50,12 @@ export function createOtlpExporter(endpoint: string, { service, clock, log }: Ot
     return sending;
   }
 
-  function send(batch: readonly Span[]): Promise<void> {
-    return new Promise(resolve => {
-      client.makeUnaryRequest(
-        method,
-        (request: Buffer) => request,
-        (answer: Buffer) => answer,
-        encodeExport(batch, service),
-        new Metadata(),
-        { deadline: clock.now() + timeoutMs },
-        error => {
-          if (error) log.warn('sending spans failed', { endpoint, error: error.message });
-          resolve();
-        },
-      );
-    });
+  async function send(batch: readonly Span[]): Promise<void> {
+    try {
+      await sender.send(encodeExport(batch, service));
+    } catch (error) {
+      log.warn('sending spans failed', { endpoint, error: messageOf(error) });
+    }
   }
 
   return {
@@ -74,7 +70,7 @@ export function createOtlpExporter(endpoint: string, { service, clock, log }: Ot
     },
     async close() {
       await flush();
-      client.close();
+      sender.close();
     },
   };
 }

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Draft } from '../../api/meta.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
+import { systemClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
+import { systemRandom } from '../../base/random.ts';
+import { exportMethod } from '../../base/trace/otlp.ts';
 import type { Span } from '../../base/trace/span.ts';
 import { startTestNode } from '../test-node.ts';
+import { KubeletTracer } from './kubelet-tracer.ts';
 
 const pod = { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } } as Draft<Pod>;
 
@@ -44,4 +50,35 @@ test('what is not sampled is not told, in whole', async () => {
   const ids = new Set(spans.map(s => s.spanId));
   assert.ok(spans.length > 0);
   for (const span of spans) assert.ok(!span.parentId || ids.has(span.parentId), span.name);
+});
+
+test('a collector gets what was done, in the name of the kubelet', async t => {
+  const got = Promise.withResolvers<string>();
+  const collector = new Server();
+  const pass = (message: Buffer) => message;
+  const method = { path: exportMethod, requestStream: false, responseStream: false };
+  const codec = {
+    requestSerialize: pass,
+    requestDeserialize: pass,
+    responseSerialize: pass,
+    responseDeserialize: pass,
+  };
+  collector.addService({ Export: { ...method, ...codec } }, {
+    Export(call: { request: Buffer }, answer: (error: null, message: Buffer) => void) {
+      got.resolve(call.request.toString('latin1'));
+      answer(null, Buffer.alloc(0));
+    },
+  } as never);
+  const port = await new Promise<number>((resolve, reject) =>
+    collector.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, at) =>
+      error ? reject(error) : resolve(at),
+    ),
+  );
+  t.after(() => collector.forceShutdown());
+  const endpoint = `127.0.0.1:${port}`;
+  const options = { endpoint, samplingRatePerMillion: 1_000_000, random: systemRandom, log: silentLog };
+  const tracer = new KubeletTracer({ ...options, clock: systemClock });
+  await tracer.syncPod(undefined, 'kill', async () => {});
+  await tracer.close();
+  assert.match(await got.promise, /service\.name.*kubelet.*k8ts\/kubelet.*syncPod.*k8s\.pod\.update_type.*kill/s);
 });
