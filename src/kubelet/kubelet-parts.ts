@@ -17,14 +17,11 @@ import { NodeDevices } from './device/node-devices.ts';
 import { EvictionManager } from './eviction-manager.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux-host.ts';
-import { CredentialProviders } from './image/credential-providers.ts';
-import { ImagePullRecords } from './image/image-pull-records.ts';
-import { ImageCollector } from './image-collector.ts';
-import { ImageManager } from './image-manager.ts';
+import type { ImageCollector } from './image-collector.ts';
 import { resizeProblemOf } from './kernel/admission.ts';
 import { defaultEvictionHard, thresholdsOf } from './kernel/eviction.ts';
-import { checkVerification } from './kernel/image-access.ts';
 import { sandboxSeccomp } from './kernel/sandbox-seccomp.ts';
+import { makeCollector, makeImages } from './kubelet-images.ts';
 import { makeManagers, topologyOf } from './kubelet-managers.ts';
 import type { KubeletMetrics } from './kubelet-metrics.ts';
 import { makeShutdown } from './kubelet-shutdown.ts';
@@ -34,6 +31,7 @@ import { globalAddresses, readMachine } from './node/machine.ts';
 import { NodeLease } from './node/node-lease.ts';
 import { NodeManager } from './node/node-manager.ts';
 import { OomWatch } from './node/oom-watch.ts';
+import { relistProblems } from './node/relist-problems.ts';
 import { checkStart } from './node/start-checks.ts';
 import { ObjectCache } from './object-cache.ts';
 import type { KubeletOptions } from './option.ts';
@@ -83,8 +81,6 @@ export interface KubeletOwner {
   evict(pod: Pod, verdict: Verdict, graceSeconds?: number): Promise<void> | undefined;
   /** The pod has left no trace. */
   gone(uid: string): void;
-  /** What keeps the node from being ready, besides the runtime's own state. */
-  relistProblems(cache: RuntimeCache): readonly string[];
 }
 
 export type KubeletParts = Awaited<ReturnType<typeof assembleKubelet>>;
@@ -249,7 +245,7 @@ function makeNode(owner: KubeletOwner, base: Base, later: Later): NodeManager {
     reportMs: o.nodeStatusReportMs ?? 300_000,
     pressure: () => later.eviction().pressure,
     volumesInUse: () => later.csi().inUse(),
-    problems: () => [...owner.relistProblems(base.cache), ...(later.shutdown()?.problems() ?? [])],
+    problems: () => [...relistProblems(base.cache, clock), ...(later.shutdown()?.problems() ?? [])],
   });
 }
 
@@ -310,20 +306,7 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   const { options: o, paths } = owner;
   const { runtime, client, clock, random, log } = o;
   const { host, events, cgroups, network, hostIps } = base;
-  const records = makePullRecords(owner, host);
-  const images = new ImageManager({
-    ...{ runtime, clock, events, records, parallelPulls: o.parallelImagePulls ?? 5 },
-    ...(o.imagePullRate ? { pullRate: o.imagePullRate } : {}),
-    ...(o.credentialProviders
-      ? {
-          providers: new CredentialProviders({
-            ...{ ...o.credentialProviders, client, tokens: base.tokens, clock, log },
-            onAsked: (name, seconds, failed) => owner.metrics.pluginAsked(name, seconds, failed),
-          }),
-        }
-      : {}),
-    onPulled: (uid, fromMs, toMs) => owner.metrics.times.pulled(uid, fromMs, toMs),
-  });
+  const images = makeImages(owner, base);
   const hooks = { runtime, network, clock, events };
   const killer = new ContainerKiller({ runtime, clock, log, events, hooks });
   await host.writeFile(paths.sandboxSeccomp, sandboxSeccomp, { atomic: true });
@@ -355,14 +338,6 @@ async function makeStarting(owner: KubeletOwner, base: Base, node: NodeManager, 
   return { images, killer, sandboxes, starter, probes: makeProbes(owner, base) };
 }
 
-function makePullRecords({ options: o, paths }: KubeletOwner, host: Host): ImagePullRecords {
-  const policy = o.imagePullCredentialsVerificationPolicy ?? 'NeverVerifyPreloadedImages';
-  const allowlist = o.preloadedImagesVerificationAllowlist ?? [];
-  checkVerification(policy, allowlist);
-  const { clock, log } = o;
-  return new ImagePullRecords({ directory: join(paths.root, 'image_manager'), host, clock, log, policy, allowlist });
-}
-
 function makeProbes({ options: o, metrics, ...owner }: KubeletOwner, base: Base): ProbeManager {
   const { clock, random } = o;
   const { events, hostIps } = base;
@@ -373,18 +348,6 @@ function makeProbes({ options: o, metrics, ...owner }: KubeletOwner, base: Base)
     onProbe: (pod, container, kind, result, seconds) =>
       metrics.probed(pod, container, probeTypes[kind], probeResults[result], seconds),
     onGone: uid => metrics.probedNoMore(uid),
-  });
-}
-
-function makeCollector({ options: o, metrics }: KubeletOwner, base: Base, images: ImageManager): ImageCollector {
-  const { runtime, clock, log, nodeName } = o;
-  return new ImageCollector({
-    ...{ runtime, images, host: base.host, clock, log, events: base.recorder, nodeName },
-    highPercent: o.imageGcHighPercent ?? 85,
-    lowPercent: o.imageGcLowPercent ?? 80,
-    minAgeMs: o.imageMinimumGcAgeMs ?? 120_000,
-    maxAgeMs: o.imageMaximumGcAgeMs ?? 0,
-    onRemoved: reason => metrics.imageRemoved(reason),
   });
 }
 

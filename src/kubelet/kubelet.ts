@@ -10,11 +10,12 @@ import { latestContainer, type ObservedContainer, type ObservedPod } from './ker
 import { type KubeletMetrics, kubeletMetrics } from './kubelet-metrics.ts';
 import { assembleKubelet, type KubeletParts } from './kubelet-parts.ts';
 import { tellPodRange } from './node/pod-range.ts';
+import { relistProblems } from './node/relist-problems.ts';
 import { readStartWarnings } from './node/start-warnings.ts';
 import type { KubeletOptions } from './option.ts';
+import { watchPlugins } from './plugin/watch-plugins.ts';
 import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
-import type { RuntimeCache } from './runtime-cache.ts';
 import { fullNameOf, isMirror, isMirrorOf, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
 import { keepNoState } from './topology/resource-managers.ts';
 import { KubeletTracer } from './tracing/kubelet-tracer.ts';
@@ -49,7 +50,6 @@ export interface Kubelet extends Service {
 }
 
 const housekeepingMs = 10_000;
-const relistSilenceMs = 180_000;
 
 export function createKubelet(options: KubeletOptions): Kubelet {
   return new NodeKubelet(options);
@@ -179,13 +179,12 @@ class NodeKubelet implements Kubelet {
       probed: uid => this.#workers.get(uid)?.wake(),
       evict: (pod, verdict, grace) => this.#evict(pod, verdict, grace),
       gone: uid => this.#gone(uid),
-      relistProblems: cache => this.#relistProblems(cache),
     });
   }
 
   #services(parts: KubeletParts): readonly Service[] {
     const { cache, node, lease, host, rotation, collector, eviction, devices } = parts;
-    const { runtime, log } = this.#o;
+    const { runtime, clock, log } = this.#o;
     const loop = (name: string, run: (signal: AbortSignal) => Promise<void>): Service => ({ name, run });
     return [
       loop('runtime', s => cache.run(s)),
@@ -208,7 +207,10 @@ class NodeKubelet implements Kubelet {
       ...(parts.managers?.services ?? []),
       ...(parts.shutdown ? [parts.shutdown] : []),
       ...((this.#o.nodePlugins ?? !this.#o.host)
-        ? [loop('plugins', s => this.#watchPlugins(parts, s)), loop('volume limits', s => parts.csi.drivers.run(s))]
+        ? [
+            loop('plugins', s => watchPlugins({ ...parts, clock, log, ready: () => this.ready() }, s)),
+            loop('volume limits', s => parts.csi.drivers.run(s)),
+          ]
         : []),
     ];
   }
@@ -216,22 +218,6 @@ class NodeKubelet implements Kubelet {
   #evict(pod: Pod, verdict: Verdict, graceSeconds?: number): Promise<void> | undefined {
     const ended = this.#workers.get(pod.metadata.uid ?? '')?.fail(verdict, graceSeconds);
     return ended && withinGrace(this.#o.clock, this.#parts!.events, pod, graceSeconds, ended);
-  }
-
-  async #watchPlugins({ plugins, csi }: KubeletParts, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#o;
-    // The node's own object comes first, drivers have theirs in it.
-    await Promise.race([this.ready(), aborted(signal)]).catch(() => {});
-    for (let tries = 0; !signal.aborted; tries++) {
-      try {
-        await csi.drivers.ensureCsiNode();
-        break;
-      } catch (error) {
-        log.warn('making the CSINode failed', { error });
-        await clock.sleep(Math.min(10_000, 200 * 2 ** tries), signal).catch(() => {});
-      }
-    }
-    await plugins.run(signal);
   }
 
   // ---- where pods come from ----
@@ -412,15 +398,8 @@ class NodeKubelet implements Kubelet {
 
   // ---- what others ask ----
 
-  #relistProblems(cache: RuntimeCache): readonly string[] {
-    if (!cache.lastRelistMs) return ['PLEG is not healthy: pleg has yet to be successful'];
-    const silentMs = this.#o.clock.now() - cache.lastRelistMs;
-    if (silentMs <= relistSilenceMs) return [];
-    return [`PLEG is not healthy: pleg was last seen active ${Math.round(silentMs / 1000)}s ago; threshold is 3m0s`];
-  }
-
   problems(): readonly string[] {
-    return this.#parts ? this.#relistProblems(this.#parts.cache) : ['the kubelet is starting'];
+    return this.#parts ? relistProblems(this.#parts.cache, this.#o.clock) : ['the kubelet is starting'];
   }
 
   node(): Node | undefined {
