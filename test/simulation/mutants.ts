@@ -50,7 +50,7 @@ export const mutants: readonly Mutant[] = [
     file: 'controllers/job/job.ts',
     find: 'const staleMs = this.#writes.waitMs(key);',
     replace: 'const staleMs = $broken ? undefined : this.#writes.waitMs(key);',
-    firstSeed: 258,
+    firstSeed: 231,
   },
   {
     name: 'a Job counts a pod before it has let go of it, and again afterwards',
@@ -85,14 +85,14 @@ export const mutants: readonly Mutant[] = [
     file: 'scheduler/scheduling-cycle.ts',
     find: 'this.#o.cache.assume(pod, node);',
     replace: 'if (!$broken) this.#o.cache.assume(pod, node);',
-    firstSeed: 1,
+    firstSeed: 2,
   },
   {
     name: 'the quota is not charged',
     file: 'apiserver/admission/resource-quota.ts',
     find: 'if (!limited.length && !hasAny(quotas, namespace)) return;',
     replace: 'if ($broken || (!limited.length && !hasAny(quotas, namespace))) return;',
-    firstSeed: 1,
+    firstSeed: 3,
   },
   {
     name: 'the garbage collector leaves what has lost its owner',
