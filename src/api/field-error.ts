@@ -95,7 +95,7 @@ export class FieldErrors {
     this.add('FieldValueInvalid', field, `Invalid value${this.#shownValue(value)}${detail ? `: ${detail}` : ''}`);
   }
 
-  /** Of a value that is too large, or too secret, to be shown. */
+  /** Of what is too large, too secret, or no value at all. */
   invalidUnshown(field: FieldPath, detail: string): void {
     this.add('FieldValueInvalid', field, `Invalid value: ${detail}`);
   }

@@ -11,6 +11,7 @@ import { podTemplateWarnings } from '../core/pod-warning.ts';
 import { hostnameWarnings } from '../core/workload-template.ts';
 import { validateAnnotations, validateLabels } from '../meta.ts';
 import { semanticEqual } from '../record.ts';
+import { failurePolicyDefaults } from './job-policy.ts';
 import { validateJobSpec } from './job-spec.ts';
 
 const SPEC = path('spec');
@@ -27,6 +28,7 @@ function defaults({ spec }: Mutable<CronJob>): void {
   spec.jobTemplate ??= {};
   spec.jobTemplate.spec ??= { template: {} };
   spec.jobTemplate.spec.template ??= {};
+  failurePolicyDefaults(spec.jobTemplate.spec);
   podTemplateDefaults(spec.jobTemplate.spec.template);
 }
 

@@ -1,5 +1,6 @@
 // Failure and success policies of a Job.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
+import type { Mutable } from '../../meta.ts';
 import { isQualifiedName } from '../../name-rule.ts';
 import type {
   JobSpec,
@@ -19,6 +20,12 @@ const STATUSES = ['False', 'True', 'Unknown'];
 
 const quoted = (list: readonly string[]): string => `[${list.map(v => JSON.stringify(v)).join(' ')}]`;
 
+/** Of a job's spec wherever it stands, in a CronJob's template too. */
+export function failurePolicyDefaults(spec: Mutable<JobSpec>): void {
+  for (const rule of spec.podFailurePolicy?.rules ?? [])
+    for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
+}
+
 export function validatePodFailurePolicy(spec: JobSpec, at: FieldPath, errors: FieldErrors): void {
   const rules = spec.podFailurePolicy?.rules ?? [];
   if (rules.length > MAX_RULES) errors.tooMany(at.child('rules'), rules.length, MAX_RULES);
@@ -36,9 +43,9 @@ function validateRule(rule: PodFailurePolicyRule, spec: JobSpec, at: FieldPath, 
   if (onExitCodes) validateExitCodes(onExitCodes, spec, at.child('onExitCodes'), errors);
   if (onPodConditions?.length) validateConditions(onPodConditions, at.child('onPodConditions'), errors);
   if (onExitCodes && onPodConditions?.length)
-    errors.invalid(at, undefined, 'specifying both OnExitCodes and OnPodConditions is not supported');
+    errors.invalidUnshown(at, 'specifying both OnExitCodes and OnPodConditions is not supported');
   if (!onExitCodes && !onPodConditions?.length)
-    errors.invalid(at, undefined, 'specifying one of OnExitCodes and OnPodConditions is required');
+    errors.invalidUnshown(at, 'specifying one of OnExitCodes and OnPodConditions is required');
 }
 
 function validateExitCodes(

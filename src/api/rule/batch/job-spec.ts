@@ -27,7 +27,8 @@ export function validateJobSpec(spec: JobSpec, at: FieldPath, errors: FieldError
     errors.required(at.child('backoffLimitPerIndex'), 'when maxFailedIndexes is specified');
   const manager = spec.managedBy;
   if (manager !== undefined) {
-    for (const { value, why } of isDomainPrefixedPath(manager)) errors.invalid(at.child('managedBy'), value, why);
+    if (manager === '') errors.required(at.child('managedBy'));
+    else for (const { value, why } of isDomainPrefixedPath(manager)) errors.invalid(at.child('managedBy'), value, why);
     if (manager.length > 63) errors.tooLong(at.child('managedBy'), 63);
   }
   if (spec.completionMode !== undefined && !MODES.includes(spec.completionMode))

@@ -11,6 +11,7 @@ import { podTemplateWarnings } from '../core/pod-warning.ts';
 import { hostnameWarnings, MISMATCH, selects, validateCounters } from '../core/workload-template.ts';
 import { hasKeys, validateLabelSelector } from '../meta.ts';
 import { semanticEqual, sortedRecord } from '../record.ts';
+import { failurePolicyDefaults } from './job-policy.ts';
 import { validateJobSpec } from './job-spec.ts';
 import { validateJobStatusUpdate } from './job-status.ts';
 
@@ -30,8 +31,7 @@ function defaults(job: Mutable<Job>): void {
   spec.completionMode ??= 'NonIndexed';
   spec.suspend ??= false;
   spec.manualSelector ??= false;
-  for (const rule of spec.podFailurePolicy?.rules ?? [])
-    for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
+  failurePolicyDefaults(spec);
   spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
   podTemplateDefaults(spec.template);
 }
