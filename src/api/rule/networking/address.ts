@@ -45,10 +45,9 @@ export const serviceCidrStrategy: Strategy<ServiceCIDR> = {
     if (context.subresource !== '') return;
     const before = old.spec?.cidrs ?? [];
     const after = now.spec?.cidrs ?? [];
-    // A second family may come and go; the first stays.
-    const widened = before.length === 1 && after.length === 2 && after[0] === before[0];
-    const narrowed = before.length === 2 && after.length === 1 && after[0] === before[0];
-    if (!widened && !narrowed && !deepEqual(after, before)) errors.invalid(CIDRS.index(0), after[0] ?? '', IMMUTABLE);
+    // A second family may come and go; what is in both stays.
+    for (const [i, cidr] of after.entries())
+      if (i < before.length && cidr !== before[i]) errors.invalid(CIDRS.index(i), cidr, IMMUTABLE);
   },
 };
 

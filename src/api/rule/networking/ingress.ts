@@ -47,10 +47,10 @@ function validateResourceBackend(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  if (apiGroup === undefined) errors.required(at.child('apiGroup'));
-  else if (apiGroup) for (const m of isDns1123Subdomain(apiGroup)) errors.invalid(at.child('apiGroup'), apiGroup, m);
+  if (apiGroup !== undefined)
+    for (const m of isDns1123Subdomain(apiGroup)) errors.invalid(at.child('apiGroup'), apiGroup, m);
   for (const [field, value] of Object.entries({ kind, name })) {
-    if (!value) errors.required(at.child(field));
+    if (!value) errors.required(at.child(field), `${field} is required`);
     else for (const m of isPathSegmentName(value)) errors.invalid(at.child(field), value, m);
   }
 }
