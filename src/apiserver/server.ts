@@ -5,7 +5,7 @@ import type { Metrics } from '../base/metrics.ts';
 import type { Client } from '../client/client.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
 import { type Access, createAccess } from './access.ts';
-import { admissionPlugins } from './admission/plugins.ts';
+import { admissionPlugins, logAdmissionPlugins } from './admission/plugins.ts';
 import { PortLedger } from './allocation/port-ledger.ts';
 import { nodePortsInUse } from './allocation/service-state.ts';
 import { createContext } from './assembly/api-context.ts';
@@ -53,6 +53,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   const access: Access = createAccess({ context, client, informers, options, metrics });
   storage.plugins.push(...admissionPlugins({ context, client, informers, options: { ...options, metrics }, access }));
+  logAdmissionPlugins(storage.plugins, log);
 
   const nodePorts = sharedNodePorts(basis, storage, context);
   registerCalls({ context, client, informers, options, access, hooks: storage.hooks, nodePorts });

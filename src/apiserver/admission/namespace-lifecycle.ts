@@ -18,7 +18,6 @@ export function namespaceLifecycle(namespaces: WatchCache): AdmissionPlugin {
       resource.group === '' && resource.resource === 'namespaces'
         ? operation === 'DELETE'
         : (operation === 'CREATE' || operation === 'UPDATE') && resource.namespaced,
-    validate() {},
     mutate({ operation, resource, namespace, name, subresource }) {
       if (operation === 'DELETE') {
         if (immortal.has(name)) throw forbidden(resource, name, 'this namespace may not be deleted');

@@ -4,7 +4,7 @@ import { builtinResources } from '../../api/resource.ts';
 import { type Caller, caller, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 import type { AdmissionAttributes } from './admission.ts';
-import { alwaysDeny } from './off-by-default.ts';
+import { alwaysDeny, alwaysPullImages } from './off-by-default.ts';
 
 let server: TestServer;
 let api: Caller;
@@ -44,6 +44,25 @@ test('images are always pulled', async () => {
   const made = await api.expect(201, 'POST', pods, pod('pulled', { imagePullPolicy: 'Never' }, { volumes }));
   assert.equal(made.spec.containers[0].imagePullPolicy, 'Always');
   assert.equal(made.spec.volumes[0].image.pullPolicy, 'Always');
+});
+
+test('what came after does not keep an image from being pulled', () => {
+  const resource = builtinResources().byId('/v1/pods');
+  const attributes = (spec: object, old?: object) =>
+    ({ resource, name: 'p', object: { metadata: {}, spec }, old }) as unknown as AdmissionAttributes;
+  const always = [{ name: 'c', imagePullPolicy: 'Always' }];
+  const never = [...always, { name: 'd', imagePullPolicy: 'Never' }];
+  alwaysPullImages.validate!(attributes({ initContainers: always, containers: always }));
+  alwaysPullImages.validate!(attributes({ containers: never }, {}));
+  const why = 'imagePullPolicy: Unsupported value: "Never": supported values: "Always"';
+  for (const [spec, at] of [
+    [{ containers: never }, 'spec.containers[1]'],
+    [{ initContainers: never, containers: always }, 'spec.initContainers[1]'],
+  ] as const)
+    assert.throws(() => alwaysPullImages.validate!(attributes(spec)), {
+      code: 403,
+      message: `pods "p" is forbidden: ${at}.${why}`,
+    });
 });
 
 test('pods bear the taints of the extended resources they ask for', async () => {
@@ -98,10 +117,11 @@ test('all may be denied', () => {
     resource: builtinResources().byId('/v1/configmaps'),
     name: 'a',
   } as unknown as AdmissionAttributes;
-  assert.throws(
-    () => alwaysDeny.validate!(attributes),
-    /^StatusError: configmaps "a" is forbidden: admission control is denying all modifications$/,
-  );
+  for (const phase of ['mutate', 'validate'] as const)
+    assert.throws(
+      () => alwaysDeny[phase]!(attributes),
+      /^StatusError: configmaps "a" is forbidden: admission control is denying all modifications$/,
+    );
 });
 
 test('plugins that nobody knows are named', async () => {

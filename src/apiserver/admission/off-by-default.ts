@@ -47,6 +47,19 @@ export const alwaysPullImages: AdmissionPlugin = {
     if (old) return;
     for (const volume of pod.spec.volumes ?? []) if (volume.image) volume.image.pullPolicy = 'Always';
   },
+  // What changed the pod afterwards may not have undone it.
+  validate({ object, old, resource, name }) {
+    if (old) return;
+    const { spec } = object as unknown as Pod;
+    for (const list of ['initContainers', 'containers'] as const)
+      for (const [i, { imagePullPolicy = '' }] of (spec[list] ?? []).entries())
+        if (imagePullPolicy !== 'Always')
+          throw forbidden(
+            resource,
+            name,
+            `spec.${list}[${i}].imagePullPolicy: Unsupported value: ${JSON.stringify(imagePullPolicy)}: supported values: "Always"`,
+          );
+  },
 };
 
 /** Pods bear the taints of nodes that keep themselves for the extended resources they ask for. */
@@ -93,17 +106,15 @@ export const denyServiceExternalIPs: AdmissionPlugin = {
   },
 };
 
-/** Of use to tests only. */
-export const alwaysDeny: AdmissionPlugin = {
-  name: 'AlwaysDeny',
-  handles: () => true,
-  validate({ resource, name }) {
-    throw forbidden(resource, name, 'admission control is denying all modifications');
-  },
+const deny = ({ resource, name }: AdmissionAttributes) => {
+  throw forbidden(resource, name, 'admission control is denying all modifications');
 };
 
+/** Of use to tests only. */
+export const alwaysDeny: AdmissionPlugin = { name: 'AlwaysDeny', handles: () => true, mutate: deny, validate: deny };
+
 /** Lets everything pass: deprecated, and still a name. */
-export const alwaysAdmit: AdmissionPlugin = { name: 'AlwaysAdmit', handles: () => false };
+export const alwaysAdmit: AdmissionPlugin = { name: 'AlwaysAdmit', handles: () => true, mutate() {}, validate() {} };
 
 export function namespaceExists(namespaces: WatchCache): AdmissionPlugin {
   return {

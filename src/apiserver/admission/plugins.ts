@@ -1,5 +1,6 @@
 // The admission plugins that are on, in Kubernetes' order.
 import { apiVersionOf } from '../../api/ref.ts';
+import type { Log } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import { accessTo, readKubeconfig } from '../../client/kubeconfig.ts';
@@ -191,6 +192,17 @@ export function admissionPlugins({ context, client, access, options }: Admission
   if (both.length)
     throw new Error(`[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`);
   return all.filter(({ name }) => !disabled.has(name));
+}
+
+/** Says at start which plugins there are, and in which order they are asked. */
+export function logAdmissionPlugins(plugins: readonly AdmissionPlugin[], log: Log): void {
+  for (const [phase, word] of [
+    ['mutate', 'mutating'],
+    ['validate', 'validating'],
+  ] as const) {
+    const names = plugins.filter(p => p[phase] && !ofEveryWrite.has(p.name)).map(p => p.name);
+    log.info(`Loaded ${names.length} ${word} admission controller(s) successfully in the following order: ${names}.`);
+  }
 }
 
 /** Those that are off by default and need more than an object: made only where they are on. */
