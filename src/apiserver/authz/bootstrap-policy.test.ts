@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type KubeObject, keyOf } from '../../api/meta.ts';
+import { keyOf } from '../../api/meta.ts';
 import { readFacts } from '../../api/resource.ts';
 import { alreadyExists, conflict, notFound } from '../../api/status.ts';
 import type { Client } from '../../client/client.ts';
@@ -9,6 +9,7 @@ import { bootstrapPolicy, reconcile } from './bootstrap-policy.ts';
 import { FakeFeed } from './fake-feed.ts';
 import { RbacAuthorizer } from './rbac.ts';
 
+const facts = readFacts<any>('rbac.json');
 const policy = bootstrapPolicy();
 
 /** As much of an API server as reconcile talks to: namespaces must exist, updates need the current version. */
@@ -53,38 +54,64 @@ function fakeServer() {
 
 const signal = new AbortController().signal;
 
-test('says exactly what the facts say', () => {
-  const facts = readFacts<any>('rbac.json');
-  assert.equal(policy.clusterRoles.length, facts.clusterRoles.length + facts.controllerRoles.length);
-  assert.equal(
-    policy.clusterRoleBindings.length,
-    facts.clusterRoleBindings.length + facts.controllerRoleBindings.length,
-  );
-  assert.deepEqual([policy.roles.length, policy.roleBindings.length], [facts.roles.length, facts.roleBindings.length]);
-  const by = (list: readonly KubeObject[], name: string): any => list.find(o => o.metadata.name === name);
-  assert.deepEqual(by(policy.clusterRoles, 'admin'), {
-    kind: 'ClusterRole',
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    metadata: {
-      name: 'admin',
-      labels: { 'kubernetes.io/bootstrapping': 'rbac-defaults' },
-      annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'true' },
-    },
-    aggregationRule: {
-      clusterRoleSelectors: [{ matchLabels: { 'rbac.authorization.k8s.io/aggregate-to-admin': 'true' } }],
-    },
+/** An object of the policy in the form of the facts; throws for what they have no word for. */
+function factOf({ kind, apiVersion, metadata, ...object }: any) {
+  const { name, namespace, labels, annotations, ...rest } = metadata;
+  assert.deepEqual([apiVersion, rest, annotations], ['rbac.authorization.k8s.io/v1', {}, facts.annotations], name);
+  const { 'kubernetes.io/bootstrapping': bootstrapping, ...others } = labels;
+  assert.deepEqual({ 'kubernetes.io/bootstrapping': bootstrapping }, facts.labels, name);
+  const head = { name, ...(namespace ? { ns: namespace } : {}) };
+  const own = Object.keys(others).length ? { labels: others } : {};
+  if (kind.endsWith('Binding')) {
+    const { roleRef, subjects = [], ...more } = object;
+    assert.deepEqual([more, roleRef.apiGroup], [{}, 'rbac.authorization.k8s.io'], name);
+    return { ...head, ...own, role: [roleRef.kind, roleRef.name], subjects: subjects.map(subjectFact) };
+  }
+  const { rules = [], aggregationRule, ...more } = object;
+  assert.deepEqual(more, {}, name);
+  const agg = aggregationRule?.clusterRoleSelectors.map(({ matchLabels, ...m }: any) => {
+    assert.deepEqual(m, {}, name);
+    return matchLabels;
   });
-  assert.deepEqual(by(policy.clusterRoles, 'cluster-admin').rules, [
-    { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
-    { verbs: ['*'], nonResourceURLs: ['*'] },
-  ]);
-  assert.deepEqual(by(policy.clusterRoleBindings, 'cluster-admin').subjects, [
-    { kind: 'Group', apiGroup: 'rbac.authorization.k8s.io', name: 'system:masters' },
-  ]);
-  assert.deepEqual(by(policy.clusterRoleBindings, 'system:kube-dns').subjects, [
-    { kind: 'ServiceAccount', name: 'kube-dns', namespace: 'kube-system' },
-  ]);
-  assert.deepEqual(by(policy.roleBindings, 'system:controller:token-cleaner').metadata.namespace, 'kube-system');
+  return { ...head, ...own, ...(agg ? { agg } : {}), rules: rules.map(ruleFact) };
+}
+
+function subjectFact({ kind, name, namespace, apiGroup }: any): string[] {
+  assert.equal(apiGroup, kind === 'ServiceAccount' ? undefined : 'rbac.authorization.k8s.io', name);
+  return kind === 'ServiceAccount' ? [kind, namespace, name] : [kind, name];
+}
+
+const short: Record<string, string> = { verbs: 'v', apiGroups: 'g', resources: 'r', resourceNames: 'n' };
+const ruleFact = (rule: object) =>
+  Object.fromEntries(Object.entries(rule).map(([field, list]) => [short[field] ?? 'u', list]));
+
+const byName = (list: readonly any[]) => new Map(list.map(f => [`${f.ns ?? ''}/${f.name}`, f]));
+
+test('every role and binding says exactly what the facts say', () => {
+  const { clusterRoles, controllerRoles, clusterRoleBindings, controllerRoleBindings } = facts;
+  for (const [kind, ours, wanted] of [
+    ['ClusterRole', policy.clusterRoles, [...clusterRoles, ...controllerRoles]],
+    ['ClusterRoleBinding', policy.clusterRoleBindings, [...clusterRoleBindings, ...controllerRoleBindings]],
+    ['Role', policy.roles, facts.roles],
+    ['RoleBinding', policy.roleBindings, facts.roleBindings],
+  ] as const) {
+    assert.ok(ours.every((o: any) => o.kind === kind));
+    assert.equal(ours.length, wanted.length);
+    assert.deepEqual(byName(ours.map(factOf)), byName(wanted));
+  }
+});
+
+test('with all gates on too; what controllers get is not in the facts', () => {
+  const on = bootstrapPolicy(() => true);
+  const ours = byName(on.clusterRoles.map(factOf));
+  const usual = byName(policy.clusterRoles.map(factOf));
+  const sorted = ({ rules, ...fact }: any) => ({ ...fact, rules: rules.map((r: any) => JSON.stringify(r)).sort() });
+  const isOther = ([id, fact]: [string, unknown]) => JSON.stringify(fact) !== JSON.stringify(usual.get(id));
+  const differing = [...ours].filter(entry => isOther(entry) && !entry[0].startsWith('/system:controller:'));
+  assert.deepEqual(
+    new Map(differing.map(([id, fact]) => [id, sorted(fact)])),
+    byName(facts.clusterRolesAllGates.map(sorted)),
+  );
 });
 
 test('a new cluster gets all of it, with the namespaces, and then nothing more', async () => {
@@ -198,24 +225,23 @@ test('the default policy, asked', () => {
   assert.equal(ask(anybody, 'list', '', 'pods', 'default'), 'noOpinion');
 });
 
-test('gates bring what the facts say of all gates', () => {
-  const facts = readFacts<any>('rbac.json');
-  const gated = ['ClusterTrustBundle', 'ClusterTrustBundleProjection', 'PodCertificateRequest', 'DRADeviceTaintRules'];
-  const withGates = bootstrapPolicy(gate => gated.includes(gate));
+test('a gate brings its own only', () => {
+  const withGates = bootstrapPolicy(gate => gate === 'ClusterTrustBundle' || gate === 'DRADeviceTaintRules');
   const rulesOf = (p: typeof policy, name: string) => p.clusterRoles.find(r => r.metadata.name === name)?.rules ?? [];
-  for (const name of ['system:cluster-trust-bundle-discovery', 'system:node', 'system:kube-scheduler']) {
-    const wanted = facts.clusterRolesAllGates.find((r: any) => r.name === name).rules.map((r: any) => [r.g, r.r, r.v]);
-    const ours = rulesOf(withGates, name).map(r => [r.apiGroups, r.resources, r.verbs]);
-    const others = (r: any) => r[0][0] !== 'scheduling.k8s.io';
-    const sorted = (list: any[]) =>
-      list
-        .filter(others)
-        .map(r => JSON.stringify(r))
-        .sort();
-    assert.deepEqual(sorted(ours), sorted(wanted), name);
-  }
   const bound = withGates.clusterRoleBindings.find(b => b.metadata.name === 'system:cluster-trust-bundle-discovery');
   assert.equal(bound?.subjects?.[0]?.name, 'system:serviceaccounts');
   const evicts = 'system:controller:device-taint-eviction-controller';
   assert.equal(rulesOf(withGates, evicts).length, rulesOf(policy, evicts).length + 2);
+  const read = (name: string, resource: string) =>
+    rulesOf(withGates, name).some(r => r.resources?.includes(resource) && r.verbs.includes('list'));
+  assert.deepEqual(
+    [
+      ['system:cluster-trust-bundle-discovery', 'clustertrustbundles'],
+      ['system:kube-scheduler', 'devicetaintrules'],
+      ['system:node', 'clustertrustbundles'],
+      ['system:kube-scheduler', 'podgroups'],
+      ['system:aggregate-to-view', 'workloads'],
+    ].map(([name, resource]) => read(name!, resource!)),
+    [true, true, false, false, false],
+  );
 });

@@ -116,7 +116,9 @@ const gatedControllers: Readonly<Record<string, readonly RoleFact[]>> = {
 };
 
 const readVerbs = ['get', 'list', 'watch'];
+const writeVerbs = ['create', 'delete', 'deletecollection', 'patch', 'update'];
 const certificates = ['certificates.k8s.io'];
+const scheduling = ['scheduling.k8s.io'];
 
 /** What roles there are and what they may, with a gate that is off by default; roles that exist get the rules besides. */
 const gatedRules: Readonly<Record<string, Readonly<Record<string, readonly RuleFact[]>>>> = {
@@ -128,6 +130,14 @@ const gatedRules: Readonly<Record<string, Readonly<Record<string, readonly RuleF
   },
   PodCertificateRequest: {
     'system:node': [{ v: ['create', ...readVerbs], g: certificates, r: ['podcertificaterequests'] }],
+  },
+  GenericWorkload: {
+    'system:aggregate-to-edit': [{ v: writeVerbs, g: scheduling, r: ['podgroups', 'workloads'] }],
+    'system:aggregate-to-view': [{ v: readVerbs, g: scheduling, r: ['podgroups', 'podgroups/status', 'workloads'] }],
+    'system:kube-scheduler': [
+      { v: readVerbs, g: scheduling, r: ['podgroups'] },
+      { v: ['patch', 'update'], g: scheduling, r: ['podgroups/status'] },
+    ],
   },
   DRADeviceTaintRules: {
     'system:kube-scheduler': [{ v: readVerbs, g: ['resource.k8s.io'], r: ['devicetaintrules'] }],
