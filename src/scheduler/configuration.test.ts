@@ -106,12 +106,15 @@ test('permit: a pod waits with its place held until allowed, refused or out of t
   await b.place(testPod('late', { requests: { cpu: '1' } }));
   await b.clock.advance(5000);
   await b.settle();
-  assert.equal(b.condition('late')?.message, 'rejected due to timeout after waiting 5s at plugin Gate');
+  assert.equal(
+    b.condition('late')?.message,
+    '0/1 nodes are available: 1 rejected due to timeout after waiting 5s at plugin Gate.',
+  );
   assert.equal(b.condition('late')?.reason, 'Unschedulable');
   assert.equal(b.scheduler.cache.assumedCount, 0);
 
   await b.place(testPod('refused', { labels: { refused: 'yes' } }));
-  assert.equal(b.condition('refused')?.message, 'not you');
+  assert.equal(b.condition('refused')?.message, '0/1 nodes are available: 1 not you.');
   await b.place(testPod('doomed', { requests: { cpu: '1' } }));
   b.client.remove(coreV1.pods, 'default/doomed');
   await b.settle();

@@ -1,6 +1,6 @@
 // Why a pod went nowhere, in the words of the FailedScheduling event and the PodScheduled condition.
 import type { NodeStatuses } from './framework.ts';
-import type { Status } from './status.ts';
+import { Status } from './status.ts';
 
 /** No nodes at all. */
 export const noNodesMessage = 'no nodes available to schedule pods';
@@ -24,6 +24,13 @@ export function fitMessage(d: Pick<Diagnosis, 'nodeCount' | 'statuses' | 'preFil
     if (reasons.length) message += ` ${reasons.join(', ')}.`;
   }
   return postFilter ? `${message} ${postFilter}` : message;
+}
+
+/** A rejection by the one node that was chosen, in the same words; a failure stays what it is. */
+export function refusedOn(node: string, status: Status): Status {
+  if (!status.isRejected) return status;
+  const statuses = { explicit: new Map([[node, status]]), absent: undefined };
+  return new Status(status.code, [fitMessage({ nodeCount: 1, statuses, preFilterMessage: '' })], status.plugin);
 }
 
 /** Filters share their statuses: there are few, however many nodes, and the same one comes many times in a row. */

@@ -1,5 +1,4 @@
 // One scheduler name's set of plugins, sorted by extension point, and how each point is run.
-import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { NodeInfo } from './cache/node-info.ts';
 import type { RegisteredEvent } from './cluster-event.ts';
@@ -194,9 +193,11 @@ export class Profile {
     return result;
   }
 
-  /** Is there something to do before the pod can be bound? */
-  needsPreBind(state: CycleState, pod: PodInfo, node: string): boolean {
-    return this.#plain.preBind.some(p => !isSkip(p.preBindPreFlight?.(state, pod, node)));
+  /** Who has something to do before the pod can be bound. */
+  preBinders(state: CycleState, pod: PodInfo, node: string): readonly With<'preBind'>[] {
+    const { preBind } = this.#plain;
+    const hasNothingToDo = preBind.map(p => isSkip(p.preBindPreFlight?.(state, pod, node)));
+    return this.lineup(state).preBind.filter((_, i) => !hasNothingToDo[i]);
   }
 
   get scores(): boolean {
@@ -239,7 +240,7 @@ export class Profile {
       }
       count(this.evaluations.PreFilter, plugin.name);
       if (!outcome) continue;
-      if (status) return { status: status.from(plugin.name), narrowedBy };
+      if (status) return { status: told('PreFilter', plugin.name, status), narrowedBy };
       if (!outcome.nodeNames) continue;
       narrowedBy.push(plugin.name);
       nodeNames = nodeNames ? intersection(nodeNames, outcome.nodeNames) : outcome.nodeNames;
@@ -336,7 +337,7 @@ export class Profile {
         continue;
       }
       count(this.evaluations.PreScore, plugin.name);
-      if (status) return status.from(plugin.name);
+      if (status) return told('PreScore', plugin.name, status);
     }
     for (const { plugin } of this.#plain.score)
       if (!state.skipScore.has(plugin.name)) count(this.evaluations.Score, plugin.name);
@@ -382,7 +383,7 @@ export class Profile {
   reserve(state: CycleState, pod: PodInfo, node: string): Status | undefined {
     for (const plugin of this.lineup(state).reserve) {
       const status = plugin.reserve(state, pod, node);
-      if (status) return status.from(plugin.name);
+      if (status) return told('Reserve', plugin.name, status);
     }
     return successOnly;
   }
@@ -410,14 +411,23 @@ function run(plugins: readonly With<'filter'>[], state: CycleState, pod: PodInfo
 const failedFilter = (plugin: string, { message, cause }: Status): Status =>
   errorStatus(plugin, new Error(`running "${plugin}" filter plugin: ${message}`, { cause }));
 
+/** A plugin's answer under its name; a failure also says at which extension point. */
+export function told(point: string, plugin: string, status: Status): Status {
+  if (status.code !== 'Error') return status.from(plugin);
+  const { message, cause } = status;
+  return errorStatus(plugin, new Error(`running ${point} plugin "${plugin}": ${message}`, { cause }));
+}
+
 /** Runs async code of a plugin; what it throws becomes an error status. */
 export async function guarded(
+  point: string,
   plugin: string,
   fn: () => Promise<Status | undefined> | Status | undefined,
 ): Promise<Status | undefined> {
   try {
-    return (await fn())?.from(plugin);
+    const status = await fn();
+    return status && told(point, plugin, status);
   } catch (error) {
-    return errorStatus(plugin, new Error(`running ${plugin}: ${messageOf(error)}`, { cause: error }));
+    return told(point, plugin, errorStatus(plugin, error));
   }
 }

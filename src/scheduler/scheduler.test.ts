@@ -129,7 +129,7 @@ test('a binding that fails gives the room back and the pod another try', async (
   await b.place(testPod('web', { requests: { cpu: '1' } }));
   assert.equal(b.nodeOf('web'), '');
   assert.equal(b.condition('web')?.reason, 'SchedulerError');
-  assert.equal(b.condition('web')?.message, 'no luck');
+  assert.equal(b.condition('web')?.message, 'running Bind plugin "DefaultBinder": no luck');
   assert.equal(b.scheduler.cache.assumedCount, 0);
   await b.clock.advance(1000);
   await b.settle();

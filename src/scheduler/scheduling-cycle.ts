@@ -10,7 +10,7 @@ import type { Cache } from './cache/cache.ts';
 import { type Decision, type DecisionLog, groupRejections } from './decision-log.ts';
 import type { Extender } from './extender.ts';
 import type { FailureHandler } from './failure.ts';
-import { type Diagnosis, fitMessage } from './fit-error.ts';
+import { type Diagnosis, fitMessage, refusedOn } from './fit-error.ts';
 import { CycleState, type PostFilterOutcome } from './framework.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -171,7 +171,7 @@ export class SchedulingCycle {
     );
     if (reserved) {
       undo();
-      this.#fail(profile, entry, reserved, startMs, { clearNomination: true });
+      this.#fail(profile, entry, refusedOn(node, reserved), startMs, { clearNomination: true });
       return;
     }
     const extender = this.#o.extenders.find(e => e.binds && e.isInterested(pod));
@@ -187,11 +187,11 @@ export class SchedulingCycle {
     );
     if (permitted && permitted.code !== 'Wait') {
       undo();
-      this.#fail(profile, entry, permitted, startMs, { clearNomination: true });
+      this.#fail(profile, entry, refusedOn(node, permitted), startMs, { clearNomination: true });
       return;
     }
     // It will take a while: others shall know where it is going.
-    if (this.#o.nominates && (permitted || profile.needsPreBind(state, pod, node)))
+    if (this.#o.nominates && (permitted || profile.preBinders(state, pod, node).length > 0))
       this.#o.statuses.write(pod.pod, { nominatedNode: node });
     const binding = bindPod(context).then(status => {
       this.bindings.delete(binding);

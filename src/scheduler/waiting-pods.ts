@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { CycleState, WaitingPod } from './framework.ts';
 import type { PodInfo } from './pod-info.ts';
-import type { Profile } from './profile.ts';
+import { type Profile, told } from './profile.ts';
 import { Status, unschedulable } from './status.ts';
 
 const longestWaitMs = 15 * 60_000;
@@ -65,7 +65,7 @@ export class WaitingPods {
     for (const plugin of profile.lineup(state).permit) {
       const answer = plugin.permit(state, pod, node);
       if (!answer?.status) continue;
-      if (answer.status.code !== 'Wait') return answer.status.from(plugin.name);
+      if (answer.status.code !== 'Wait') return told('Permit', plugin.name, answer.status);
       timeouts.set(plugin.name, Math.min(answer.timeoutMs ?? longestWaitMs, longestWaitMs));
     }
     if (timeouts.size === 0) return undefined;
