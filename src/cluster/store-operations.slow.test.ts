@@ -1,9 +1,11 @@
 // What an API server wrote into one kind of store, served from another; needs a real etcd.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import type { KubeObject } from '../api/meta.ts';
 import { apiextensionsV1, appsV1, coreV1, eventsV1 } from '../api/refs.ts';
 import { startTestServer, type TestServer } from '../apiserver/test-server.ts';
@@ -168,6 +170,24 @@ function suite(): void {
     });
     const statistics = await storeStatistics(lmdb('second'), deps);
     assert.ok(statistics.type === 'lmdb' && !statistics.resources.some(r => /masterleases|ranges/.test(r.prefix)));
+  });
+
+  test('the command: from lmdb to etcd and back', async () => {
+    const k8ts = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args]);
+    const before = await serve(lmdb('second'), server => contentOf(server, false));
+    const [there, back] = [join(directory, 'second'), join(directory, 'fourth')];
+    const out = await k8ts('store', 'migrate', '--from', there, '--to', etcd.url, '--etcd-prefix', '/command');
+    const line =
+      /^\S+Z (\d+) keys of revision (\d+); the store goes on from (\d+), earlier watches list anew \(.*\)\n$/;
+    const [, keys, from, revision] = line.exec(out.stderr) ?? assert.fail(out.stderr);
+    assert.ok(Number(keys) > 100 && Number(revision) > Number(from), out.stderr);
+    assert.equal(out.stdout, '');
+    await serve(inEtcd('/command'), async server => assert.deepEqual(await contentOf(server, false), before));
+    const places = ['--from', etcd.url, '--to', `lmdb:${back}`, '--etcd-prefix', '/command'];
+    const done = JSON.parse((await k8ts('store', 'migrate', ...places, '-o', 'json')).stdout);
+    assert.ok(done.keys > 100 && done.revision === done.from && done.from > Number(revision), JSON.stringify(done));
+    await serve(lmdb('fourth'), async server => assert.deepEqual(await contentOf(server, false), before));
   });
 
   test('a backup of etcd goes into lmdb and into another etcd prefix', async () => {

@@ -191,17 +191,6 @@ test('data that is damaged or gone: start says so, and a backup takes its place'
   }
 });
 
-test('the completion script completes in bash', async t => {
-  const { k8ts } = newUser();
-  const { stdout } = await k8ts('completion', 'bash');
-  const script = `${stdout}\nCOMP_WORDS=(k8ts image l); COMP_CWORD=2; _k8ts; echo "\${COMPREPLY[@]}"`;
-  const said = await new Promise<string | undefined>(resolve => {
-    execFile('bash', ['-c', script], (error, out) => resolve(error ? undefined : out));
-  });
-  if (said === undefined) return t.skip('bash is not installed');
-  assert.equal(said, 'load ls\n');
-});
-
 test('a state directory that cannot be made', async () => {
   const { k8ts, state } = newUser();
   writeFileSync(state, 'a file');

@@ -18,24 +18,33 @@ export function completionEntries(command: Command, path: readonly string[] = []
 export function completionScript(program: Command, shell: string): string {
   const entries = completionEntries(program);
   if (shell === 'bash') return bash(entries);
-  if (shell === 'zsh') return `#compdef k8ts\nautoload -U +X bashcompinit && bashcompinit\n${bash(entries)}`;
+  if (shell === 'zsh') return zsh(entries);
   if (shell === 'fish') return fish(entries);
   throw new CliError(`completion for ${JSON.stringify(shell)}: want bash, zsh or fish`, exitCode.usage);
 }
 
+/** Also a file on `fpath`: zsh runs that when it is first asked, and wants an answer of that first run too. */
+function zsh(entries: readonly Entry[]): string {
+  return `#compdef k8ts
+autoload -U +X bashcompinit && bashcompinit
+${bash(entries)}if [ "\${funcstack[1]}" = _k8ts ]; then _bash_complete -F _k8ts; fi
+`;
+}
+
+/** For zsh's emulation too: there `path` and `words` are the shell's own, and a slice takes no bare expression. */
 function bash(entries: readonly Entry[]): string {
-  const cases = entries.map(e => `    "${e.path}") words="${e.words.map(w => w.word).join(' ')}" ;;`);
+  const cases = entries.map(e => `    "${e.path}") choices="${e.words.map(w => w.word).join(' ')}" ;;`);
   return `# k8ts completion: source <(k8ts completion bash)
 _k8ts() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path="" word words=""
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) path="\${path:+$path }$word" ;; esac
+  local current="\${COMP_WORDS[COMP_CWORD]}" command="" word choices=""
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
+    case "$word" in -*) ;; *) command="\${command:+$command }$word" ;; esac
   done
-  case "$path" in
+  case "$command" in
 ${cases.join('\n')}
     *) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  COMPREPLY=($(compgen -W "$choices" -- "$current"))
 }
 complete -F _k8ts k8ts
 `;
