@@ -12,7 +12,7 @@ import { validateSecurityContext } from './pod-security.ts';
 import type { Volumes } from './pod-volume.ts';
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
-const MESSAGE_POLICIES = ['FallbackToLogsOnError', 'File'];
+const MESSAGE_POLICIES = ['File', 'FallbackToLogsOnError'];
 
 /** What containers are checked against. */
 export interface ContainerScope {

@@ -95,23 +95,23 @@ export function validateResourceFieldSelector(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  const { containerName, resource, divisor } = selector;
+  const { containerName, resource = '', divisor } = selector;
   if (inVolume && !containerName) errors.required(at.child('containerName'));
   else if (!resource) errors.required(at.child('resource'));
-  else if (!RESOURCES.includes(resource)) {
-    const dot = resource.indexOf('.');
-    const kind = resource.slice(0, dot);
-    if (!isHugePages(resource.slice(dot + 1)) || (kind !== 'limits' && kind !== 'requests'))
-      errors.notSupported(at.child('resource'), resource, RESOURCES);
-  }
+  else if (!RESOURCES.includes(resource) && !isHugePagesField(resource))
+    errors.notSupported(at.child('resource'), resource, RESOURCES);
   if (divisor === undefined || divisor === '' || divisor === '0') return;
-  const name = (resource ?? '').slice((resource ?? '').indexOf('.') + 1);
+  if (!RESOURCES.includes(resource) && !isHugePagesField(resource)) return;
+  const name = resource.slice(resource.indexOf('.') + 1);
   const divisors = name === 'cpu' ? CPU_DIVISORS : BYTE_DIVISORS;
   if (divisors.includes(divisor)) return;
   const list = name === 'cpu' ? '1m and 1' : BYTE_DIVISORS.join(', ');
+  const shown = isHugePages(name) ? 'hugepages' : name === 'ephemeral-storage' ? 'local ephemeral storage' : name;
   errors.invalid(
     at.child('divisor'),
     resource,
-    `only divisor's values ${list} are supported with the ${isHugePages(name) ? 'hugepages' : name} resource`,
+    `only divisor's values ${list} are supported with the ${shown} resource`,
   );
 }
+
+const isHugePagesField = (resource: string): boolean => /^(limits|requests)\.hugepages-/.test(resource);

@@ -24,23 +24,30 @@ export function validateMounts(container: Container, volumes: Volumes, at: Field
       errors.invalid(here.child('name'), mount.name, 'must not already exist in volumeDevices');
     if (devices.some(d => d.devicePath === mount.mountPath))
       errors.invalid(here.child('mountPath'), mount.mountPath, 'must not already exist as a path in volumeDevices');
-    validateMountOptions(mount, container, here, errors);
+    validateMountOptions(mount, container, at, here, errors);
   }
 }
 
-function validateMountOptions(mount: VolumeMount, container: Container, at: FieldPath, errors: FieldErrors): void {
+// Kubernetes names the list, not the mount, where a path or a propagation is wrong.
+function validateMountOptions(
+  mount: VolumeMount,
+  container: Container,
+  list: FieldPath,
+  at: FieldPath,
+  errors: FieldErrors,
+): void {
   const { subPath, subPathExpr, mountPropagation, recursiveReadOnly } = mount;
-  if (subPath) validateDescendingPath(subPath, at.child('subPath'), errors);
+  if (subPath) validateDescendingPath(subPath, list.child('subPath'), errors);
   if (subPathExpr) {
     if (subPath) errors.invalid(at.child('subPathExpr'), subPathExpr, 'subPathExpr and subPath are mutually exclusive');
-    validateDescendingPath(subPathExpr, at.child('subPathExpr'), errors);
+    validateDescendingPath(subPathExpr, list.child('subPathExpr'), errors);
   }
   if (mountPropagation !== undefined) {
     if (!PROPAGATIONS.includes(mountPropagation))
-      errors.notSupported(at.child('mountPropagation'), mountPropagation, PROPAGATIONS);
+      errors.notSupported(list.child('mountPropagation'), mountPropagation, PROPAGATIONS);
     if (mountPropagation === 'Bidirectional' && !container.securityContext?.privileged)
       errors.forbidden(
-        at.child('mountPropagation'),
+        list.child('mountPropagation'),
         'Bidirectional mount propagation is available only to privileged containers',
       );
   }
@@ -81,6 +88,6 @@ export function validateDevices(container: Container, volumes: Volumes, at: Fiel
     if (mounts.some(m => m.name === name)) errors.invalid(nameAt, name, 'must not already exist in volumeMounts');
     if (mounts.some(m => m.mountPath === devicePath))
       errors.invalid(pathAt, devicePath, 'must not already exist as a path in volumeMounts');
-    names.add(name);
+    if (name) names.add(name);
   }
 }

@@ -5,6 +5,16 @@ import { GREATER_THAN_ZERO, isHttpHeaderName, isPortName, isValidPortNumber, NOT
 import type { Container, Lifecycle, LifecycleHandler, Probe, ProbeHandler } from '../../type/core-v1.ts';
 
 const SCHEMES = ['HTTP', 'HTTPS'];
+const SIGNALS =
+  'ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT RTMAX RTMIN SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ';
+const LINUX_SIGNALS = [
+  ...SIGNALS.split(' '),
+  ...Array.from({ length: 15 }, (_, i) => `RTMIN+${i + 1}`),
+  ...Array.from({ length: 14 }, (_, i) => `RTMAX-${i + 1}`),
+]
+  .map(name => `SIG${name}`)
+  .sort();
+const WINDOWS_SIGNALS = ['SIGKILL', 'SIGTERM'];
 const COUNTS = [
   'initialDelaySeconds',
   'timeoutSeconds',
@@ -66,8 +76,10 @@ export function validateLifecycle(
   const signal = lifecycle.stopSignal;
   if (signal === undefined) return;
   if (!os) errors.forbidden(at.child('stopSignal'), 'may not be set for containers with empty `spec.os.name`');
-  else if (os === 'windows' && signal !== 'SIGTERM' && signal !== 'SIGKILL')
-    errors.notSupported(at.child('stopSignal'), signal, ['SIGKILL', 'SIGTERM']);
+  else {
+    const known = os === 'windows' ? WINDOWS_SIGNALS : LINUX_SIGNALS;
+    if (!known.includes(signal)) errors.notSupported(at.child('stopSignal'), signal, known);
+  }
 }
 
 function validateHandler(

@@ -61,7 +61,8 @@ export function validateTopologySpread(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  const seen = new Set<string>();
+  // Of two that are alike, the first is named.
+  const last = new Map(constraints.map((c, i) => [pairOf(c), i]));
   for (const [i, c] of constraints.entries()) {
     const here = at.index(i);
     if (!(c.maxSkew > 0)) errors.invalid(here.child('maxSkew'), c.maxSkew, POSITIVE);
@@ -69,9 +70,8 @@ export function validateTopologySpread(
     else validateLabelName(c.topologyKey, here.child('topologyKey'), errors);
     if (!UNSATISFIABLE.includes(c.whenUnsatisfiable))
       errors.notSupported(here.child('whenUnsatisfiable'), c.whenUnsatisfiable, UNSATISFIABLE);
-    const pair = `{${c.topologyKey}, ${c.whenUnsatisfiable}}`;
-    if (seen.has(pair)) errors.duplicate(here.child('{topologyKey, whenUnsatisfiable}'), pair);
-    seen.add(pair);
+    const pair = pairOf(c);
+    if (last.get(pair) !== i) errors.duplicate(here.child('{topologyKey, whenUnsatisfiable}'), pair);
     if (c.minDomains !== undefined) {
       if (c.minDomains <= 0) errors.invalid(here.child('minDomains'), c.minDomains, POSITIVE);
       if (c.whenUnsatisfiable !== 'DoNotSchedule')
@@ -87,6 +87,8 @@ export function validateTopologySpread(
     validateLabelSelector(c.labelSelector, here.child('labelSelector'), errors);
   }
 }
+
+const pairOf = (c: TopologySpreadConstraint): string => `{${c.topologyKey}, ${c.whenUnsatisfiable}}`;
 
 export function validateReadinessGates(gates: readonly PodReadinessGate[], at: FieldPath, errors: FieldErrors): void {
   for (const [i, { conditionType }] of gates.entries())

@@ -4,14 +4,15 @@ import { inclusiveRangeError, isDns1123Label } from '../../name-rule.ts';
 
 interface Shape {
   readonly required?: readonly string[];
-  readonly range?: readonly [field: string, low: number, high: number];
+  /** `said`: the lowest value that the message names, where it is another. */
+  readonly range?: readonly [field: string, low: number, high: number, said?: number];
   readonly oneOf?: readonly [field: string, values: readonly string[]];
   readonly more?: (source: any, at: FieldPath, errors: FieldErrors, persistent: boolean) => void;
 }
 
 const SHAPES: Readonly<Record<string, Shape>> = {
-  gcePersistentDisk: { required: ['pdName'], range: ['partition', 0, 255] },
-  awsElasticBlockStore: { required: ['volumeID'], range: ['partition', 0, 255] },
+  gcePersistentDisk: { required: ['pdName'], range: ['partition', 0, 255, 1] },
+  awsElasticBlockStore: { required: ['volumeID'], range: ['partition', 0, 255, 1] },
   nfs: {
     required: ['server', 'path'],
     more: ({ path = '' }, at, errors) => {
@@ -64,10 +65,10 @@ export function validateNetworkVolume(
     if (!value || (Array.isArray(value) && value.length === 0)) errors.required(at.child(field));
   }
   if (shape.range) {
-    const [field, low, high] = shape.range;
+    const [field, low, high, said = low] = shape.range;
     const value = values[field];
     if (typeof value === 'number' && (value < low || value > high))
-      errors.invalid(at.child(field), value, inclusiveRangeError(low, high));
+      errors.invalid(at.child(field), value, inclusiveRangeError(said, high));
   }
   if (shape.oneOf) {
     const [field, allowed] = shape.oneOf;

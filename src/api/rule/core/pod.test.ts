@@ -329,7 +329,7 @@ const table: [name: string, spec: Loose<PodSpec>, container: Loose<Container>, c
     {},
     [
       'spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero',
-      'spec.topologySpreadConstraints[1].{topologyKey, whenUnsatisfiable}: Duplicate value: "{zone, DoNotSchedule}"',
+      'spec.topologySpreadConstraints[0].{topologyKey, whenUnsatisfiable}: Duplicate value: "{zone, DoNotSchedule}"',
     ],
   ],
   [

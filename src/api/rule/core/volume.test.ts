@@ -27,7 +27,7 @@ const BOTH: readonly (readonly [source: object, ...errors: string[]])[] = [
   [
     { gcePersistentDisk: { partition: 256 } },
     'gcePersistentDisk.pdName: Required value',
-    'gcePersistentDisk.partition: Invalid value: 256: must be between 0 and 255, inclusive',
+    'gcePersistentDisk.partition: Invalid value: 256: must be between 1 and 255, inclusive',
   ],
   [{ awsElasticBlockStore: {} }, 'awsElasticBlockStore.volumeID: Required value'],
   [{ rbd: { monitors: [] } }, 'rbd.monitors: Required value', 'rbd.image: Required value'],
