@@ -53,7 +53,7 @@ function validateTerm(term: PodAffinityTerm, merged: boolean, at: FieldPath, err
       errors.invalid(at.child('matchLabelKeys').index(i), key, 'exists in both matchLabelKeys and mismatchLabelKeys');
   }
   if (!term.topologyKey) errors.required(at.child('topologyKey'), 'can not be empty');
-  else validateLabelName(term.topologyKey, at.child('topologyKey'), errors);
+  validateLabelName(term.topologyKey ?? '', at.child('topologyKey'), errors);
 }
 
 /** Label keys taken from the pod itself: they need a selector to add to, and may not be in it otherwise. */

@@ -1,4 +1,5 @@
 // Annotations that mean something to pods.
+import { quote } from '../../../base/quote.ts';
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import type { AppArmorProfile, Pod, PodSpec } from '../../type/core-v1.ts';
@@ -6,6 +7,7 @@ import type { AppArmorProfile, Pod, PodSpec } from '../../type/core-v1.ts';
 export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 export const DELETION_COST_ANNOTATION = 'controller.kubernetes.io/pod-deletion-cost';
 export const APP_ARMOR_PREFIX = 'container.apparmor.security.beta.kubernetes.io/';
+const LOCALHOST = 'localhost/';
 
 type Annotations = Readonly<Record<string, string>>;
 
@@ -26,8 +28,8 @@ export function validatePodAnnotations(
     const profile = annotations[key]!;
     const container = key.slice(APP_ARMOR_PREFIX.length);
     if (!containerNames(spec).includes(container)) errors.invalid(at.key(key), container, 'container not found');
-    if (!appArmorProfileOf(profile))
-      errors.invalid(at.key(key), profile, `invalid AppArmor profile name: "${profile}"`);
+    if (!appArmorProfileOf(profile) && !profile.startsWith(LOCALHOST))
+      errors.invalid(at.key(key), profile, `invalid AppArmor profile name: ${quote(profile)}`);
   }
 }
 
@@ -41,8 +43,8 @@ const isDeletionCost = (text: string): boolean =>
 export function appArmorProfileOf(text: string): AppArmorProfile | undefined {
   if (text === '' || text === 'runtime/default') return { type: 'RuntimeDefault' };
   if (text === 'unconfined') return { type: 'Unconfined' };
-  if (text.startsWith('localhost/') && text.length > 10) return { type: 'Localhost', localhostProfile: text.slice(10) };
-  return undefined;
+  if (!text.startsWith(LOCALHOST) || text === LOCALHOST) return undefined;
+  return { type: 'Localhost', localhostProfile: text.slice(LOCALHOST.length) };
 }
 
 /** What annotations of older clients say about AppArmor goes into the fields that kubelets read. */
@@ -65,18 +67,18 @@ const sameProfile = (a: AppArmorProfile, b: AppArmorProfile | undefined): boolea
 /** Annotation and field of one container must say the same. */
 export function validateAppArmorAgreement(pod: Pod, at: FieldPath, errors: FieldErrors): void {
   const { annotations } = pod.metadata;
-  if (!annotations) return;
-  for (const list of ['containers', 'initContainers'] as const) {
+  if (!annotations || pod.spec.os?.name === 'windows') return;
+  for (const list of ['initContainers', 'containers'] as const) {
     for (const [i, container] of (pod.spec[list] ?? []).entries()) {
       const text = annotations[APP_ARMOR_PREFIX + container.name];
       const field = container.securityContext?.appArmorProfile;
       if (!text || !field) continue;
       const profile = appArmorProfileOf(text);
-      if (profile && !sameProfile(profile, field))
-        errors.forbidden(
-          at.child(list).index(i).child('securityContext', 'appArmorProfile', 'type'),
-          'apparmor type in annotation and field must match',
-        );
+      if (!profile || sameProfile(profile, field)) continue;
+      const here = at.child(list).index(i).child('securityContext', 'appArmorProfile');
+      if (profile.type === field.type)
+        errors.forbidden(here.child('localhostProfile'), 'apparmor profile in annotation and field must match');
+      else errors.forbidden(here.child('type'), 'apparmor type in annotation and field must match');
     }
   }
 }

@@ -63,7 +63,8 @@ function validateRequest(
 
 function validateHugePages(name: string, text: string, at: FieldPath, errors: FieldErrors): void {
   const size = amount(name.slice('hugepages-'.length)).value();
-  if (size > 0 && amount(text).value() % size !== 0) errors.invalid(at, text, 'must be integer multiple of page size');
+  if (!(size > 0) || amount(text).value() % size !== 0)
+    errors.invalid(at, text, `${text} is not positive integer multiple of ${name}`);
 }
 
 function validateClaims(
@@ -83,18 +84,19 @@ function validateClaims(
     if (seen.has(id)) errors.duplicate(here, id);
     seen.add(id);
     if (known.has(name)) continue;
-    const empty = known.size === 0 ? ' which is empty' : '';
+    const names = known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`;
     errors.add(
       'FieldValueNotFound',
       here.child('name'),
-      `Not found: ${JSON.stringify(name)}: must be one of the names in pod.spec.resourceClaims${empty}`,
+      `Not found: ${JSON.stringify(name)}: must be one of the names in pod.spec.resourceClaims${names}`,
     );
   }
 }
 
-/** Claims of the pod; returns the names containers may use. */
+/** Claims of the pod, whose name is '' in a template; returns the names containers may use. */
 export function validatePodClaims(
   claims: readonly PodResourceClaim[] | undefined,
+  podName: string,
   at: FieldPath,
   errors: FieldErrors,
 ): ReadonlySet<string> {
@@ -105,7 +107,13 @@ export function validatePodClaims(
     else {
       if (names.has(claim.name)) errors.duplicate(here.child('name'), claim.name);
       names.add(claim.name);
-      for (const m of isDns1123Label(claim.name)) errors.invalid(here.child('name'), claim.name, m);
+      const complaints = isDns1123Label(claim.name);
+      for (const m of complaints) errors.invalid(here.child('name'), claim.name, m);
+      if (complaints.length === 0 && podName && claim.resourceClaimTemplateName !== undefined) {
+        const made = `${podName}-${claim.name}`;
+        for (const m of isDns1123Subdomain(made))
+          errors.invalid(here.child('name'), made, `final ResourceClaim name: ${m}`);
+      }
     }
     const { resourceClaimName, resourceClaimTemplateName } = claim;
     if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined)
@@ -160,7 +168,7 @@ export function validateResizePolicy(
     if (!policy.restartPolicy) errors.required(at);
     else if (!RESIZE_POLICIES.includes(policy.restartPolicy))
       errors.notSupported(at, policy.restartPolicy, RESIZE_POLICIES);
-    else if (restartPolicy === 'Never' && policy.restartPolicy !== 'NotRequired')
+    if (restartPolicy === 'Never' && policy.restartPolicy !== 'NotRequired')
       errors.invalid(at, policy.restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'");
   }
 }

@@ -77,8 +77,8 @@ export function validatePodSecurityContext(spec: PodSpec, at: FieldPath, errors:
   validateOneOf(context.seLinuxChangePolicy, ['MountOption', 'Recursive'], at.child('seLinuxChangePolicy'), errors);
 }
 
-const NETWORK_SYSCTLS = ['net.'];
-const IPC_SYSCTLS = ['kernel.shm', 'kernel.msg', 'kernel.sem', 'fs.mqueue.'];
+// Those that each namespace has a value of its own for.
+const IPC_SYSCTLS = /^(kernel\.(sem|shm(all|max|mni|_rmid_forced)?|msg(max|mnb|mni)?)$|fs\.mqueue\.)/;
 
 function validateSysctls(sysctls: readonly Sysctl[], spec: PodSpec, at: FieldPath, errors: FieldErrors): void {
   const names = new Set<string>();
@@ -90,9 +90,9 @@ function validateSysctls(sysctls: readonly Sysctl[], spec: PodSpec, at: FieldPat
       errors.invalid(here, name, `must have at most 253 characters and match regex ${SYSCTL}`);
     else if (names.has(canonical)) errors.duplicate(here, name);
     names.add(canonical);
-    if (spec.hostNetwork && NETWORK_SYSCTLS.some(p => canonical.startsWith(p)))
+    if (spec.hostNetwork && canonical.startsWith('net.'))
       errors.invalid(here, name, "may not be specified when 'hostNetwork' is true");
-    if (spec.hostIPC && IPC_SYSCTLS.some(p => canonical.startsWith(p)))
+    if (spec.hostIPC && IPC_SYSCTLS.test(canonical))
       errors.invalid(here, name, "may not be specified when 'hostIPC' is true");
   }
 }
@@ -158,13 +158,13 @@ export function validateOs(spec: PodSpec, at: FieldPath, errors: FieldErrors): v
     return;
   }
   if (name !== 'linux' && name !== 'windows') {
-    errors.notSupported(at.child('os', 'name'), name, ['linux', 'windows']);
+    errors.notSupported(at.child('os'), name, ['linux', 'windows']);
     return;
   }
   const contexts: [FieldPath, SecurityContext | PodSecurityContext][] = [
     [at.child('securityContext'), spec.securityContext ?? {}],
   ];
-  for (const list of ['containers', 'initContainers'] as const) {
+  for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const) {
     for (const [i, c] of (spec[list] ?? []).entries())
       if (c.securityContext) contexts.push([at.child(list).index(i).child('securityContext'), c.securityContext]);
   }

@@ -49,7 +49,7 @@ export function validatePodSpec(spec: PodSpec, at: FieldPath, errors: FieldError
   const owner = { podName: options.podName ?? '', isPod };
   const volumes = validateVolumes(spec.volumes, owner, at.child('volumes'), errors);
   const claims = spec.resourceClaims
-    ? validatePodClaims(spec.resourceClaims, at.child('resourceClaims'), errors)
+    ? validatePodClaims(spec.resourceClaims, owner.podName, at.child('resourceClaims'), errors)
     : NO_CLAIMS;
   const scope = { spec, volumes, claims, oldSpec: options.old && podSpecOf(options.old) };
   validateContainers(scope, at.child('containers'), errors);
@@ -175,7 +175,7 @@ function validateDns(
   for (const [i, search] of searches.entries()) {
     if (search === '.') continue;
     const name = search.endsWith('.') ? search.slice(0, -1) : search;
-    for (const m of isDns1123SubdomainWithUnderscore(name)) errors.invalid(at.child('searches').index(i), search, m);
+    for (const m of isDns1123SubdomainWithUnderscore(name)) errors.invalid(at.child('searches').index(i), name, m);
   }
   for (const [i, { name }] of options.entries())
     if (!name) errors.required(at.child('options').index(i), 'must not be empty');

@@ -4,11 +4,15 @@ import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import { IMMUTABLE, isDns1123Subdomain, isQualifiedName, isUnixId, NOT_NEGATIVE } from '../../name-rule.ts';
 import type { Container, ContainerStatus, Pod } from '../../type/core-v1.ts';
 import { validateIp } from './ip-value.ts';
+import { validateAnnotationUpdates, validatePodAnnotations } from './pod-annotation.ts';
 
 const STATUS = path('status');
 
 export function validatePodStatusUpdate(pod: Pod, old: Pod, errors: FieldErrors): void {
   const { status, spec } = pod;
+  const annotations = path('metadata.annotations');
+  validateAnnotationUpdates(pod.metadata.annotations ?? {}, old.metadata.annotations ?? {}, annotations, errors);
+  validatePodAnnotations(pod.metadata.annotations ?? {}, spec, annotations, errors);
   if (status.nominatedNodeName)
     for (const m of isDns1123Subdomain(status.nominatedNodeName))
       errors.invalid(STATUS.child('nominatedNodeName'), status.nominatedNodeName, m);
@@ -17,7 +21,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod, errors: FieldErrors)
   if ((status.observedGeneration ?? 0) < 0)
     errors.invalid(STATUS.child('observedGeneration'), status.observedGeneration, NOT_NEGATIVE);
   validateConditions(pod, errors);
-  if (spec.restartPolicy !== 'Always') validateTransitions(pod, old, errors);
+  validateTransitions(pod, old, errors);
   if (old.status.qosClass && status.qosClass !== old.status.qosClass)
     errors.invalid(STATUS.child('qosClass'), status.qosClass, IMMUTABLE);
   validateIps(status.podIPs, STATUS.child('podIPs'), errors);
@@ -89,19 +93,30 @@ function validateConditions(pod: Pod, errors: FieldErrors): void {
 
 // A terminated container stays so, unless its policy starts it again, or another's end starts all of them.
 function validateTransitions(pod: Pod, old: Pod, errors: FieldErrors): void {
-  if (containersOf(pod).some(c => c.restartPolicyRules?.some(r => r.action === 'RestartAllContainers'))) return;
-  const check = (now: readonly ContainerStatus[] = [], was: readonly ContainerStatus[] = [], at: FieldPath) => {
-    for (const before of was) {
-      const ended = before.state?.terminated;
-      if (!ended || (ended.exitCode !== 0 && pod.spec.restartPolicy === 'OnFailure')) continue;
-      if (mayRestart(pod, before.name)) continue;
+  const check = (
+    list: 'containerStatuses' | 'initContainerStatuses' | 'ephemeralContainerStatuses',
+    restarts: (before: ContainerStatus) => boolean,
+  ) => {
+    const now = pod.status[list] ?? [];
+    for (const before of old.status[list] ?? []) {
+      if (!before.state?.terminated || restarts(before)) continue;
       const i = now.findIndex(s => s.name === before.name);
       if (i >= 0 && !now[i]!.state?.terminated)
-        errors.forbidden(at.index(i).child('state'), 'may not be transitioned to non-terminated state');
+        errors.forbidden(STATUS.child(list).index(i).child('state'), 'may not be transitioned to non-terminated state');
     }
   };
-  check(pod.status.containerStatuses, old.status.containerStatuses, STATUS.child('containerStatuses'));
-  check(pod.status.initContainerStatuses, old.status.initContainerStatuses, STATUS.child('initContainerStatuses'));
+  const policy = pod.spec.restartPolicy;
+  const all =
+    policy === 'Always' ||
+    containersOf(pod).some(c => c.restartPolicyRules?.some(r => r.action === 'RestartAllContainers'));
+  if (!all) {
+    const restarts = ({ name, state }: ContainerStatus): boolean =>
+      (state!.terminated!.exitCode !== 0 && policy === 'OnFailure') || mayRestart(pod, name);
+    check('containerStatuses', restarts);
+    check('initContainerStatuses', restarts);
+  }
+  // Whatever the policy of the pod.
+  check('ephemeralContainerStatuses', () => false);
 }
 
 const containersOf = ({ spec }: Pod): readonly Container[] => [...spec.containers, ...(spec.initContainers ?? [])];
