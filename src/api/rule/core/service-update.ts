@@ -141,7 +141,7 @@ function validatePrimary(
     for (const [i, value] of old.entries()) if (value !== now[i]) errors.invalid(at.index(i), now, ONCE);
     return;
   }
-  if (now.length === 0) errors.invalid(at.index(0), now, `primary ${singular} can not be unset`);
+  if (now.length === 0) errors.invalid(at.index(0), spec[field] ?? null, `primary ${singular} can not be unset`);
   else if (old.length > 0 && now[0] !== old[0]) errors.invalid(at.index(0), now, ONCE);
   if (old.length > now.length && now.length === 1 && !isSingleStack(spec))
     errors.invalid(
