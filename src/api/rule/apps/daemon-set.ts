@@ -64,7 +64,9 @@ function validateUpdateStrategy(strategy: DaemonSetUpdateStrategy, at: FieldPath
   const { type, rollingUpdate: rolling } = strategy;
   if (type === 'OnDelete') return;
   if (type !== 'RollingUpdate') {
-    errors.notSupported(at.child('type'), type ?? '', ['RollingUpdate', 'OnDelete']);
+    // Shown whole, by the names of Kubernetes' own form of it.
+    const shown = rolling ? { MaxUnavailable: rolling.maxUnavailable ?? 0, MaxSurge: rolling.maxSurge ?? 0 } : null;
+    errors.notSupported(at, { Type: type ?? '', RollingUpdate: shown }, ['RollingUpdate', 'OnDelete']);
     return;
   }
   const here = at.child('rollingUpdate');

@@ -3,7 +3,7 @@ import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { isDns1123Label } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
-import type { StatefulSet, StatefulSetSpec } from '../../type/apps-v1.ts';
+import type { RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec } from '../../type/apps-v1.ts';
 import {
   isZeroAmount,
   validateAmountOrPercent,
@@ -25,7 +25,7 @@ import {
 import { semanticEqual } from '../record.ts';
 
 const SPEC = path('spec');
-const RETENTION = ['Delete', 'Retain'];
+const RETENTION = ['Retain', 'Delete'];
 const MUTABLE = [
   'replicas',
   'ordinals',
@@ -113,7 +113,7 @@ function validateUpdateStrategy(spec: StatefulSetSpec, at: FieldPath, errors: Fi
   const here = at.child('rollingUpdate');
   if (!type) errors.required(at);
   else if (type === 'OnDelete') {
-    if (rolling) errors.invalid(here, rolling, "only allowed for updateStrategy 'RollingUpdate'");
+    if (rolling) errors.invalid(here, shown(rolling), "only allowed for updateStrategy 'RollingUpdate'");
   } else if (type === 'RollingUpdate') {
     if (!rolling) return;
     validateNonNegative(rolling.partition, here.child('partition'), errors);
@@ -122,7 +122,15 @@ function validateUpdateStrategy(spec: StatefulSetSpec, at: FieldPath, errors: Fi
     if (isZeroAmount(rolling.maxUnavailable))
       errors.invalid(here.child('maxUnavailable'), rolling.maxUnavailable, 'cannot be 0');
     validateAtMost100Percent(rolling.maxUnavailable, here.child('maxUnavailable'), errors);
-  } else errors.invalid(at, spec.updateStrategy, "must be 'RollingUpdate' or 'OnDelete'");
+  } else {
+    const value = { Type: type, RollingUpdate: rolling ? shown(rolling) : null };
+    errors.invalid(at, value, "must be 'RollingUpdate' or 'OnDelete'");
+  }
+}
+
+/** By the names of Kubernetes' own form of it. */
+function shown({ partition = 0, maxUnavailable }: RollingUpdateStatefulSetStrategy): object {
+  return { Partition: partition, MaxUnavailable: maxUnavailable ?? null };
 }
 
 function validateStatus({ status }: StatefulSet, errors: FieldErrors): void {

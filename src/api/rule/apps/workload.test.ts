@@ -180,7 +180,7 @@ const table: [name: string, key: string, spec: object, causes: string[]][] = [
     'apps/statefulsets',
     { updateStrategy: { type: 'OnDelete', rollingUpdate: { partition: 1 } } },
     [
-      'spec.updateStrategy.rollingUpdate: Invalid value: {"partition":1}: only allowed for updateStrategy \'RollingUpdate\'',
+      'spec.updateStrategy.rollingUpdate: Invalid value: {"Partition":1,"MaxUnavailable":null}: only allowed for updateStrategy \'RollingUpdate\'',
     ],
   ],
   [
