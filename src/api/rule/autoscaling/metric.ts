@@ -99,9 +99,10 @@ function validateIdentifier(metric: MetricIdentifier, at: FieldPath, errors: Fie
 function validateTarget(target: MetricTarget, parent: FieldPath, errors: FieldErrors): Partial<MetricTarget> {
   const at = parent.child('target');
   const { type, value, averageValue, averageUtilization: percent } = target ?? {};
+  // An empty type is told twice.
   if (!type) errors.required(at.child('type'), 'must specify a metric target type');
-  else if (!TARGETS.includes(type))
-    errors.invalid(at.child('type'), type, 'must be either Utilization, Value, or AverageValue');
+  if (!TARGETS.includes(type ?? ''))
+    errors.invalid(at.child('type'), type ?? '', 'must be either Utilization, Value, or AverageValue');
   if (value !== undefined && amount(value).sign <= 0) errors.invalid(at.child('value'), value, 'must be positive');
   if (averageValue !== undefined && amount(averageValue).sign <= 0)
     errors.invalid(at.child('averageValue'), averageValue, 'must be positive');
