@@ -1,11 +1,60 @@
 // Which built-in resources are served: their defaults, feature gates and --runtime-config.
+import { parseBool } from '../api/feature-gates.ts';
 import { apiVersionOf } from '../api/ref.ts';
-import type { Resource } from '../api/resource.ts';
+import { type Resource, readFacts } from '../api/resource.ts';
 
 /** `api/all`, `api/ga`, `api/beta`, `api/alpha`, `group/version` or `group/version/resource` to whether it is on. */
 export type RuntimeConfig = Readonly<Record<string, boolean>>;
 
 const stageOf = (version: string) => (version.includes('alpha') ? 'alpha' : version.includes('beta') ? 'beta' : 'ga');
+
+const stages = ['api/all', 'api/ga', 'api/beta', 'api/alpha'];
+
+/** With the empty group before the slash, as kube-apiserver wants it. */
+const versionOf = (r: Pick<Resource, 'group' | 'version'>) => `${r.group}/${r.version}`;
+
+/** Versions that kube-apiserver knows and serves nothing of. */
+let unserved: readonly string[] | undefined;
+const unservedVersions = () => (unserved ??= readFacts<{ knownUnserved: string[] }>('resources.json').knownUnserved);
+
+const groupOf = (version: string) => version.slice(0, version.indexOf('/'));
+
+/** Throws an error with Kubernetes' words for names that mean nothing. */
+function checkNames(resources: readonly Resource[], names: readonly string[]): void {
+  const malformed = names.filter(n => !/^[^/]*\/[^/]*(\/[^/]*)?$/.test(n)).sort()[0];
+  if (malformed !== undefined) throw new Error(`runtime-config invalid key ${malformed}`);
+  const groups = new Set([...resources.map(r => r.group), ...unservedVersions().map(groupOf)]);
+  const versions = names.filter(n => !stages.includes(n)).map(n => n.split('/', 2).join('/'));
+  const unknown = versions.filter(v => !groups.has(groupOf(v))).sort();
+  if (unknown.length) throw new Error(`unknown api groups ${unknown.join(',')}`);
+  const known = new Set([...resources.map(versionOf), ...unservedVersions()]);
+  const absent = versions.find(v => !known.has(v));
+  if (absent !== undefined) throw new Error(`group version ${absent} that has not been registered`);
+}
+
+/** The values of --runtime-config: `name=true`, `name=false` or, of a version, `name`; parted by commas. */
+export function parseRuntimeConfig(flags: readonly string[], resources: readonly Resource[]): RuntimeConfig {
+  const texts: Record<string, string> = {};
+  for (const item of flags.flatMap(flag => flag.split(',')).filter(text => text.trim() !== '')) {
+    const at = item.indexOf('=');
+    texts[(at < 0 ? item : item.slice(0, at)).trim()] = at < 0 ? '' : item.slice(at + 1).trim();
+  }
+  if (texts['api/all'] === 'false' && Object.keys(texts).length === 1)
+    throw new Error('invalid runtime-config with only api/all=false');
+  checkNames(resources, Object.keys(texts));
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, switchOf(name, text)]));
+}
+
+function switchOf(name: string, text: string): boolean {
+  if (stages.includes(name)) {
+    if (text !== 'true' && text !== 'false') throw new Error(`invalid value ${name}=${text}`);
+    return text === 'true';
+  }
+  const on = text === '' ? true : parseBool(text);
+  if (on !== undefined) return on;
+  const why = `strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`;
+  throw new Error(`invalid value of ${name}: ${text}, err: ${why}`);
+}
 
 /** Throws an error that names an item of the configuration that is not known. */
 export function servedResources(
@@ -13,13 +62,10 @@ export function servedResources(
   config: RuntimeConfig,
   featureEnabled: (gate: string) => boolean,
 ): Resource[] {
-  const known = new Set(['api/all', 'api/ga', 'api/beta', 'api/alpha']);
-  for (const r of resources) known.add(apiVersionOf(r)).add(`${apiVersionOf(r)}/${r.resource}`);
-  for (const item of Object.keys(config))
-    if (!known.has(item)) throw new Error(`runtime-config: unknown api ${JSON.stringify(item)}`);
+  checkNames(resources, Object.keys(config));
   return resources.filter(r => {
     if (r.gate && !featureEnabled(r.gate)) return false;
-    const version = apiVersionOf(r);
+    const version = versionOf(r);
     const said = [`${version}/${r.resource}`, version, `api/${stageOf(r.version)}`, 'api/all'].find(
       item => item in config,
     );

@@ -5,6 +5,12 @@ import { kubeletSettings } from './kubelet-configuration.ts';
 const head = { apiVersion: 'kubelet.config.k8s.io/v1beta1', kind: 'KubeletConfiguration' };
 const groups = (given: object) => kubeletSettings({ ...head, ...given }).options.shutdown?.groups;
 
+const noShutdown = {
+  GracefulNodeShutdown: false,
+  GracefulNodeShutdownBasedOnPodPriority: false,
+  WindowsGracefulNodeShutdown: false,
+};
+
 test('pods end in one way or the other, or not at all', () => {
   assert.equal(groups({ shutdownGracePeriod: '0s', shutdownGracePeriodCriticalPods: '0s' }), undefined);
   assert.deepEqual(groups({ shutdownGracePeriod: '30s', shutdownGracePeriodCriticalPods: '10s' }), [
@@ -23,10 +29,7 @@ test('pods end in one way or the other, or not at all', () => {
     ],
     [{ shutdownGracePeriod: '500ms' }, /^shutdownGracePeriod: .* must be either zero or otherwise >= 1 sec$/],
     [{ shutdownGracePeriod: '10s', shutdownGracePeriodByPodPriority: byPriority }, /Cannot specify both/],
-    [
-      { shutdownGracePeriod: '10s', featureGates: { GracefulNodeShutdown: false } },
-      /requires feature gate GracefulNodeShutdown$/,
-    ],
+    [{ shutdownGracePeriod: '10s', featureGates: noShutdown }, /requires feature gate GracefulNodeShutdown$/],
     [
       { shutdownGracePeriodByPodPriority: [{ priority: 'high' }] },
       /^shutdownGracePeriodByPodPriority\[0\]\.priority: /,

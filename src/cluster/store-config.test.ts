@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { VirtualClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { seededRandom } from '../base/random.ts';
-import { openStore, readServerFlags, type StoreConfig } from './store-config.ts';
+import { openStore, readServerFlags, type StoreConfig, withFlags } from './store-config.ts';
 
 const surroundings = { clock: new VirtualClock(), random: seededRandom(1), log: silentLog };
 
@@ -41,6 +41,28 @@ test("kube-apiserver's flags name the etcd", () => {
   );
   assert.throws(() => readServerFlags(['--etcd-prefix=/a']), /--etcd-servers must be specified/);
   assert.throws(() => readServerFlags(['--etcd-server=a']), /Unknown option/);
+});
+
+test('gates and groups are switched as for kube-apiserver, over what the file says', () => {
+  const flags = readServerFlags([
+    ...['--feature-gates=AllAlpha=true', '--feature-gates', 'EnvFiles=false'],
+    ...['--runtime-config=api/all=true', '--runtime-config=batch/v1/jobs=false'],
+  ]);
+  assert.deepEqual(flags, {
+    featureGates: { AllAlpha: true, EnvFiles: false },
+    runtimeConfig: { 'api/all': true, 'batch/v1/jobs': false },
+  });
+  const file = { featureGates: { EnvFiles: true, AllBeta: true }, runtimeConfig: { 'apps/v1': true } };
+  assert.deepEqual(withFlags(file, flags), {
+    featureGates: { AllAlpha: true, AllBeta: true, EnvFiles: false },
+    runtimeConfig: { 'apps/v1': true, 'api/all': true, 'batch/v1/jobs': false },
+  });
+  assert.throws(() => readServerFlags(['--feature-gates=Nope=true']), {
+    message: '--feature-gates: unrecognized feature gate: Nope',
+  });
+  assert.throws(() => readServerFlags(['--runtime-config=nope.io/v1=true']), {
+    message: '--runtime-config: unknown api groups nope.io/v1',
+  });
 });
 
 test('a store that cannot be opened is named', async () => {

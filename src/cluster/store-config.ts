@@ -1,6 +1,10 @@
-// Where a control plane keeps its objects: a directory of its own, or an etcd that several share.
+// Flags of `k8ts server`, and where a control plane keeps its objects: a directory of its own, or an etcd that several
+// share.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { parseFeatureGates } from '../api/feature-gates.ts';
+import { builtinResources } from '../api/resource.ts';
+import { parseRuntimeConfig } from '../apiserver/runtime-config.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -30,6 +34,8 @@ export type StoreConfig = LmdbStoreConfig | EtcdStoreConfig;
 export interface ServerFlags {
   readonly store?: StoreConfig;
   readonly leaderElect?: boolean;
+  readonly featureGates?: Readonly<Record<string, boolean>>;
+  readonly runtimeConfig?: Readonly<Record<string, boolean>>;
 }
 
 const text = { type: 'string' } as const;
@@ -41,6 +47,8 @@ const flags = {
   'etcd-keyfile': text,
   'quota-backend-bytes': text,
   'leader-elect': { type: 'boolean' },
+  'feature-gates': { type: 'string', multiple: true },
+  'runtime-config': { type: 'string', multiple: true },
 } as const;
 
 /** Flags behind `k8ts server --config FILE`, by kube-apiserver's names; they win over the file. Throws an error to show. */
@@ -51,7 +59,10 @@ export function readServerFlags(args: readonly string[]): ServerFlags {
   );
   const { values } = parseArgs({ args: plain, options: flags, allowNegative: true });
   const leaderElect = values['leader-elect'];
-  const elect = leaderElect === undefined ? {} : { leaderElect };
+  const switched = {
+    ...(leaderElect === undefined ? {} : { leaderElect }),
+    ...switches(values['feature-gates'], values['runtime-config']),
+  };
   const servers = (values['etcd-servers'] ?? []).flatMap(list => list.split(',')).filter(s => s !== '');
   const given = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
   const others = {
@@ -67,11 +78,32 @@ export function readServerFlags(args: readonly string[]): ServerFlags {
     throw new Error(
       `--quota-backend-bytes ${quota}: want a number of bytes, for the store in a directory; etcd has a flag of its own`,
     );
-  if (quota !== undefined) return { store: { type: 'lmdb', maxBytes: Number(quota) }, ...elect };
+  if (quota !== undefined) return { store: { type: 'lmdb', maxBytes: Number(quota) }, ...switched };
   return {
     ...(servers.length ? { store: { type: 'etcd', servers, ...others } } : {}),
-    ...elect,
+    ...switched,
   };
+}
+
+/** Of a gate or an API that both name the flag counts. */
+export const withFlags = <C extends ServerFlags>(config: C, flags: ServerFlags): C => ({
+  ...config,
+  ...flags,
+  featureGates: { ...config.featureGates, ...flags.featureGates },
+  runtimeConfig: { ...config.runtimeConfig, ...flags.runtimeConfig },
+});
+
+function switches(gates: string[] | undefined, kinds: string[] | undefined): ServerFlags {
+  const read = <T>(flag: string, values: string[] | undefined, parse: (values: readonly string[]) => T) => {
+    try {
+      return values && parse(values);
+    } catch (error) {
+      throw new Error(`--${flag}: ${messageOf(error)}`, { cause: error });
+    }
+  };
+  const featureGates = read('feature-gates', gates, parseFeatureGates);
+  const runtimeConfig = read('runtime-config', kinds, v => parseRuntimeConfig(v, builtinResources().resources));
+  return { ...(featureGates ? { featureGates } : {}), ...(runtimeConfig ? { runtimeConfig } : {}) };
 }
 
 interface Surroundings {

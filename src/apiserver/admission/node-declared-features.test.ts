@@ -80,6 +80,8 @@ test('switched off, nobody looks at what nodes declare', async () =>
     },
     {
       NodeDeclaredFeatures: false,
+      ExtendWebSocketsToKubelet: false,
+      InPlacePodLevelResourcesVerticalScaling: false,
       InPlacePodVerticalScalingInitContainers: false,
       RestartAllContainersOnContainerExits: false,
     },
