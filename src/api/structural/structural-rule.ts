@@ -11,16 +11,12 @@ import { embeddedFault, validateEmbedded } from './embedded.ts';
 import { compilePattern } from './pattern.ts';
 import { prunePart } from './prune.ts';
 import { compileStructural } from './structural.ts';
+import { hasTuple, isSchema, type Level, parts, preserve, structureFault, unsupported } from './structure.ts';
 import { compileValidator } from './value-rule.ts';
 
-type Level = 'root' | 'item' | 'field';
-
-/** What keeps a schema from being structural; '' when nothing does. */
-export function structuralFaults(schema: JSONSchemaProps, at: FieldPath): string[] {
-  const form = new FieldErrors();
-  checkForm(schema, at, form);
-  return [...structureErrors(schema, at), ...form.list].map(e => `${e.field}: ${e.message}`);
-}
+/** What keeps a schema that has a structure from being structural. */
+export const structuralFaults = (schema: JSONSchemaProps, at: FieldPath): string[] =>
+  structureErrors(schema, at).map(textOf);
 
 /**
  * Complains about a schema of a version: `spec.versions[0].schema.openAPIV3Schema`. What has no structure is told of
@@ -30,7 +26,7 @@ export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: F
   const [structure, form] = [new FieldErrors(), new FieldErrors()];
   if (schema.nullable) structure.forbidden(at.child('nullable'), 'nullable cannot be true at the root');
   checkForm(schema, at, form);
-  if (hasStructure(schema)) {
+  if (structureFault(schema) === undefined) {
     append(structure.list, structureErrors(schema, at));
     const sound = structure.empty;
     checkImplicitDefaults(schema, at, structure);
@@ -43,18 +39,6 @@ export function validateSchema(schema: JSONSchemaProps, at: FieldPath, errors: F
 }
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
-
-const preserve = 'x-kubernetes-preserve-unknown-fields';
-
-/** Every schema below that stands for a part of the value. */
-function parts(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at: FieldPath, level: Level][] {
-  const found: ReturnType<typeof parts> = [];
-  if (isSchema(s.additionalProperties)) found.push([s.additionalProperties, at.child('additionalProperties'), 'field']);
-  for (const [name, property] of Object.entries(s.properties ?? {}))
-    found.push([property, at.child('properties').key(name), 'field']);
-  if (isSchema(s.items)) found.push([s.items, at.child('items'), 'item']);
-  return found;
-}
 
 /** Every schema that says more about the value itself. */
 function composites(s: JSONSchemaProps, at: FieldPath): [schema: JSONSchemaProps, at: FieldPath][] {
@@ -86,25 +70,6 @@ function checkForm(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void
     checkTexts(rule, s, at.child('x-kubernetes-validations').index(i), errors);
 }
 
-const filled = (map: object | undefined) => map !== undefined && Object.keys(map).length > 0;
-
-const unsupported: readonly (readonly [field: string, isThere: (s: JSONSchemaProps) => boolean])[] = [
-  ['id', s => !!s.id],
-  ['additionalItems', s => s.additionalItems !== undefined],
-  ['patternProperties', s => filled(s.patternProperties)],
-  ['definitions', s => filled(s.definitions)],
-  ['dependencies', s => s.dependencies !== undefined],
-  ['$ref', s => s.$ref !== undefined],
-];
-
-/** Is there nothing in it that has no place in a structure at all? */
-const hasStructure = (s: JSONSchemaProps): boolean =>
-  !s.$schema &&
-  !unsupported.some(([, isThere]) => isThere(s)) &&
-  !Array.isArray(s.items) &&
-  s[preserve] !== false &&
-  [...parts(s, path('')), ...composites(s, path(''))].every(([child]) => hasStructure(child));
-
 const textOf = (e: { readonly field?: string; readonly message: string }) => `${e.field}: ${e.message}`;
 
 /** In the order of their texts. */
@@ -124,16 +89,14 @@ function checkStructure(s: JSONSchemaProps, at: FieldPath, level: Level, errors:
     errors.forbidden(at.child('additionalProperties'), 'must not be used at the root');
   if (resource) checkMetadata(s, at, level === 'root', errors);
   for (const [child, where, below] of parts(s, at)) checkStructure(child, where, below, errors);
-  const typed = s['x-kubernetes-int-or-string'] ? typedAlternatives(s) : [];
+  const typed = typedAlternatives(s);
   for (const [n, where] of composites(s, at)) checkValueNode(n, where, resource, typed, errors);
 }
-
-const isSchema = (value: unknown): value is JSONSchemaProps => isPlain(value);
 
 function checkSupported(s: JSONSchemaProps, at: FieldPath, errors: FieldErrors): void {
   for (const [field, isThere] of unsupported)
     if (isThere(s)) errors.forbidden(at.child(field), `${field} is not supported`);
-  if (Array.isArray(s.items)) errors.forbidden(at.child('items'), 'items must be a schema object and not an array');
+  if (hasTuple(s)) errors.forbidden(at.child('items'), 'items must be a schema object and not an array');
   if (s.uniqueItems)
     errors.forbidden(
       at.child('uniqueItems'),
@@ -164,7 +127,7 @@ function checkType(s: JSONSchemaProps, at: FieldPath, level: Level, errors: Fiel
   const { type } = s;
   if (!type && !s['x-kubernetes-int-or-string'] && !s[preserve]) errors.required(here, emptyType[level]);
   if (type && type !== 'object' && level === 'root') errors.invalid(here, type, 'must be object at the root');
-  if (type === 'array' && s.items === undefined && !s[preserve])
+  if (type === 'array' && !isSchema(s.items) && !hasTuple(s) && !s[preserve])
     errors.required(at.child('items'), 'must be specified');
 }
 
@@ -302,7 +265,7 @@ function checkImplicitDefaults(schema: JSONSchemaProps, at: FieldPath, errors: F
 
 export const eitherType = [{ type: 'integer' }, { type: 'string' }];
 
-/** Where what is a number or a text may say once more that it is. */
+/** Where it may be said that something is a number or a text, also of what has a type. */
 function typedAlternatives({ anyOf, allOf }: JSONSchemaProps): readonly JSONSchemaProps[] {
   const isEither = (n: JSONSchemaProps['anyOf']) => equalJson(n, eitherType);
   return [isEither(anyOf) ? anyOf : [], isEither(allOf?.[0]?.anyOf) ? allOf?.[0]?.anyOf : []].flatMap(n => n ?? []);

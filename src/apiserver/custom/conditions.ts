@@ -1,11 +1,13 @@
 // What the status of a CustomResourceDefinition says: which names it got, whether it is served.
 import { path } from '../../api/field-error.ts';
 import { structuralFaults } from '../../api/structural/structural-rule.ts';
+import { structureFault } from '../../api/structural/structure.ts';
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionCondition,
   CustomResourceDefinitionNames,
 } from '../../api/type/apiextensions-v1.ts';
+import { append } from '../../base/append.ts';
 
 type Condition = CustomResourceDefinitionCondition;
 export type Status = CustomResourceDefinition['status'];
@@ -149,12 +151,19 @@ const SPEC = path('spec');
 
 /** Schemas that were stored before they had to be structural, or by another server. */
 export function nonStructuralCondition(crd: CustomResourceDefinition): Condition | undefined {
-  const faults = crd.spec.versions.flatMap(({ schema }, i) =>
-    schema?.openAPIV3Schema
-      ? structuralFaults(schema.openAPIV3Schema, SPEC.child('versions').index(i).child('schema', 'openAPIV3Schema'))
-      : [],
-  );
+  const type = 'NonStructuralSchema';
+  const faults: string[] = [];
+  for (const [i, { name, schema }] of crd.spec.versions.entries()) {
+    const whole = schema?.openAPIV3Schema;
+    if (!whole) continue;
+    const why = structureFault(whole);
+    if (why) {
+      const message = `failed to check validation schema for version ${name}: ${why}`;
+      return { type, status: 'Unknown', reason: 'StructuralError', message };
+    }
+    append(faults, structuralFaults(whole, SPEC.child('versions').index(i).child('schema', 'openAPIV3Schema')));
+  }
   if (!faults.length) return undefined;
   const message = faults.length === 1 ? faults[0]! : `[${faults.join(', ')}]`;
-  return { type: 'NonStructuralSchema', status: 'True', reason: 'Violations', message };
+  return { type, status: 'True', reason: 'Violations', message };
 }
