@@ -1,7 +1,7 @@
 // What `npm start` and `npm test` do first: the npm packages, then what the machine lacks. Nothing to do: milliseconds.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { accessSync, constants, existsSync, readFileSync, readSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 import { currentBundle } from './entry.js';
 import { nodeBinary, nodeEnvironment, root } from './node26.js';
 
@@ -38,10 +38,7 @@ export function step(title, command, args) {
     shell: process.platform === 'win32',
   });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  if (status !== 0) {
-    process.stderr.write(`k8ts: ${title} failed after ${seconds} s${error ? `: ${error.message}` : ''}\n`);
-    process.exit(1);
-  }
+  if (status !== 0) fail(`${title} failed after ${seconds} s${error ? `: ${error.message}` : '; why stands above'}`);
   process.stderr.write(`k8ts: ${title}: done in ${seconds} s\n`);
 }
 
@@ -53,6 +50,10 @@ export function installPackages(yes) {
     process.exit(1);
   }
   if (packagesCurrent()) return;
+  const packages = 'the npm packages of package-lock.json are not installed';
+  if (!isOnPath('npm'))
+    fail(`${packages}, and there is no npm on the PATH: install it (Debian: apt-get install npm) and try again`);
+  if (!isWritable(root)) fail(`${packages}, and this user may not write to ${root}: run npm ci there as its owner`);
   installLibatomic(yes);
   step('installing npm packages', 'npm', ['ci', '--no-fund', '--no-audit']);
 }
@@ -67,9 +68,7 @@ const atomicPackages = [
 /** Node 26 is built against libatomic, which a minimal Debian lacks. */
 function installLibatomic(yes) {
   if (process.platform !== 'linux' || hasLibrary('libatomic.so.1')) return;
-  const found = atomicPackages.find(([manager]) =>
-    (process.env.PATH ?? '').split(':').some(folder => existsSync(join(folder, manager))),
-  );
+  const found = atomicPackages.find(([manager]) => isOnPath(manager));
   const byHand = `install the package ${found?.[1] ?? 'libatomic1'} and try again`;
   if (!found || process.getuid() !== 0) fail(`Node 26 needs libatomic.so.1, which this machine lacks: ${byHand}`);
   const [manager, name, args] = found;
@@ -77,6 +76,21 @@ function installLibatomic(yes) {
     fail(byHand);
   if (manager === 'apt-get') step('fetching the package lists', 'apt-get', ['update', '-q']);
   step(`installing ${name}`, manager, [...args, name]);
+}
+
+function isOnPath(program) {
+  const names = process.platform === 'win32' ? [`${program}.cmd`, `${program}.exe`] : [program];
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => folder !== '');
+  return folders.some(folder => names.some(name => existsSync(join(folder, name))));
+}
+
+function isWritable(folder) {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function fail(message) {
@@ -94,7 +108,8 @@ function confirmed(question) {
   process.stderr.write(question);
   const answer = Buffer.alloc(64);
   const length = readSync(0, answer);
-  return !/^n/i.test(answer.toString('utf8', 0, length).trim());
+  // Nothing at all is the end of the input, not a yes.
+  return length > 0 && /^(|y|yes)$/i.test(answer.toString('utf8', 0, length).trim());
 }
 
 /** One file of many modules, so that processes start faster. Without it the source runs just as well. */
@@ -105,7 +120,13 @@ export function makeBundle() {
 
 /** Runs a script of the project with Node 26 on this terminal; its exit code. */
 export function runNode(script, args) {
-  const { status, signal } = spawnSync(nodeBinary(), [resolve(root, script), ...args], {
+  let binary;
+  try {
+    binary = nodeBinary();
+  } catch (error) {
+    fail(error.message);
+  }
+  const { status, signal } = spawnSync(binary, [resolve(root, script), ...args], {
     cwd: root,
     stdio: 'inherit',
     env: nodeEnvironment(),

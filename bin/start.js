@@ -11,6 +11,7 @@ const forUp = args.filter(a => a !== '--yes' && a !== '-y');
 installPackages(yes.length > 0);
 makeBundle();
 const main = mainScript();
+if (args.includes('--help') || args.includes('-h')) process.exit(runNode(main, ['up', '--help']));
 const reason = noContainersBecause();
 const simulate = forUp.some(a => a === '--simulate' || a.startsWith('--simulate='));
 const counted = forUp.some(

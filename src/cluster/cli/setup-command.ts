@@ -79,7 +79,12 @@ async function confirm(context: CliContext, options: SetupOptions, manager: stri
     throw new CliError('installing packages needs your word, and this is no terminal', exitCode.usage, 'add --yes');
   const ask = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await ask.question(`Install them with ${manager}? [Y/n] `, { signal: context.signal });
+    const answer = await ask
+      .question(`Install them with ${manager}? [Y/n] `, { signal: context.signal })
+      .catch(error => {
+        if (context.signal.aborted) throw error;
+        return 'no'; // Ctrl-D or Ctrl-C
+      });
     if (!/^(|y|yes)$/i.test(answer.trim())) throw new CliError('nothing installed', exitCode.failure);
   } finally {
     ask.close();
