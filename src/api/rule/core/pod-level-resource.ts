@@ -89,7 +89,7 @@ export function validatePodLevelConsistency(spec: PodSpec, at: FieldPath, errors
         const limit = limits[name];
         if (limit !== undefined && amount(own[name]).compare(parseQuantity(limit)) > 0)
           errors.invalid(
-            at.parent().child(list).index(i).child('resources', 'limits').key(name),
+            at.child(list).index(i).key(name).child('limits'),
             own[name],
             `must be less than or equal to pod limits of ${limit}`,
           );
