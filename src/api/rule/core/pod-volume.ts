@@ -2,6 +2,7 @@
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
 import { isDns1123Label, isDns1123Subdomain, longerThan } from '../../name-rule.ts';
 import type { Volume } from '../../type/core-v1.ts';
+import type { ObjectMeta } from '../../type/meta-v1.ts';
 import { validateAnnotations, validateLabels } from '../meta.ts';
 import { validateClaimSpec } from './claim-spec.ts';
 import { validatePullPolicy } from './pod-common.ts';
@@ -122,16 +123,9 @@ const CHECKS: { readonly [K in keyof Volume]?: Check<K> } = {
       errors.required(here);
       return;
     }
-    if (template.metadata?.labels) validateLabels(template.metadata.labels, here.child('metadata', 'labels'), errors);
-    if (template.metadata?.annotations)
-      validateAnnotations(template.metadata.annotations, here.child('metadata', 'annotations'), errors);
-    for (const field of ['name', 'generateName', 'namespace', 'finalizers', 'ownerReferences'] as const) {
-      const value = template.metadata?.[field];
-      if (value && value.length > 0)
-        errors.forbidden(here.child('metadata', field), 'cannot be set for an ephemeral volume');
-    }
+    validateTemplateMeta(template.metadata, here.child('metadata'), errors);
     validateClaimSpec(template.spec, here.child('spec'), errors);
-    if (!owner.podName) return;
+    if (!owner.podName || !volume.name) return;
     const claim = `${owner.podName}-${volume.name}`;
     for (const m of isDns1123Subdomain(claim))
       errors.invalid(at.parent().child('name'), volume.name, `PVC name ${JSON.stringify(claim)}: ${m}`);
@@ -141,6 +135,35 @@ const CHECKS: { readonly [K in keyof Volume]?: Check<K> } = {
     validatePullPolicy(s.pullPolicy, at.child('pullPolicy'), errors);
   },
 };
+
+const NOT_IN_TEMPLATE = [
+  'name',
+  'generateName',
+  'namespace',
+  'selfLink',
+  'uid',
+  'resourceVersion',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'ownerReferences',
+  'finalizers',
+  'managedFields',
+] as const;
+
+/** Of a claim that is made for a pod: labels and annotations, all else is given to it. */
+function validateTemplateMeta(meta: ObjectMeta | undefined, at: FieldPath, errors: FieldErrors): void {
+  if (!meta) return;
+  if (meta.annotations) validateAnnotations(meta.annotations, at.child('annotations'), errors);
+  if (meta.labels) validateLabels(meta.labels, at.child('labels'), errors);
+  for (const field of NOT_IN_TEMPLATE) {
+    const value = meta[field];
+    if (!value || (Array.isArray(value) && value.length === 0)) continue;
+    // Kubernetes makes its path of the name in Go.
+    errors.forbidden(at.child(field === 'uid' ? 'uID' : field), 'cannot be set for an ephemeral volume');
+  }
+}
 
 function validateSource(volume: Volume, owner: VolumeOwner, at: FieldPath, errors: FieldErrors): void {
   let sources = 0;
