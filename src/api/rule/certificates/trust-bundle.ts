@@ -14,7 +14,7 @@ const NAME = path('metadata.name');
 const SPEC = path('spec');
 
 /** Of a signer, its name with colons for slashes begins the bundle's; without one no colon may be there. */
-function nameComplaints(name: string, signer: string): readonly string[] {
+export function trustBundleNameComplaints(name: string, signer: string): readonly string[] {
   if (!signer) {
     if (name.includes(':')) return ['ClusterTrustBundle without signer name must not have ":" in its name'];
     return isDns1123Subdomain(name);
@@ -61,7 +61,7 @@ export const trustBundleStrategy: Strategy<ClusterTrustBundle> = {
   allowUnconditionalUpdate: false,
   validate({ metadata, spec }, errors, { old }) {
     const signer = spec?.signerName ?? '';
-    for (const m of nameComplaints(metadata.name ?? '', signer)) errors.invalid(NAME, metadata.name, m);
+    for (const m of trustBundleNameComplaints(metadata.name ?? '', signer)) errors.invalid(NAME, metadata.name, m);
     if (signer) validateSignerName(signer, SPEC.child('signerName'), errors);
     // What is stored was read when it came.
     if (old && (old as ClusterTrustBundle).spec?.trustBundle === spec?.trustBundle) return;

@@ -2,7 +2,15 @@
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { inclusiveRangeError } from '../../name-rule.ts';
-import type { Container, NodeAffinity, Pod, PodSchedulingGate, PodSpec, Toleration } from '../../type/core-v1.ts';
+import type {
+  Container,
+  NodeAffinity,
+  NodeSelectorTerm,
+  Pod,
+  PodSchedulingGate,
+  PodSpec,
+  Toleration,
+} from '../../type/core-v1.ts';
 import { diffText } from '../diff.ts';
 import { deepEqual, semanticEqual } from '../record.ts';
 import { validateAnnotationUpdates } from './pod-annotation.ts';
@@ -146,15 +154,19 @@ function validateNodeAffinityUpdate(
   }
   for (const [i, old] of before.entries()) {
     const term = after[i]!;
-    for (const key of ['matchExpressions', 'matchFields'] as const) {
-      const kept = (term[key] ?? []).slice(0, old[key]?.length ?? 0);
-      if (!semanticEqual(kept, old[key] ?? []))
-        errors.invalid(here.index(i), term, `only additions are allowed (no mutations or deletions)`);
-    }
-    const empty = !old.matchExpressions?.length && !old.matchFields?.length;
-    if (empty && (term.matchExpressions?.length || term.matchFields?.length))
-      errors.invalid(here.index(i), term, 'nodeSelectorTerm is empty (match no objects), so no additions are allowed');
+    if (!onlyAdds(term, old))
+      errors.invalid(here.index(i), term, 'only additions are allowed (no mutations or deletions)');
   }
+}
+
+/** An empty term selects nothing: whatever is added to it widens it. */
+function onlyAdds(now: NodeSelectorTerm, was: NodeSelectorTerm): boolean {
+  const size = (term: NodeSelectorTerm) => (term.matchExpressions?.length ?? 0) + (term.matchFields?.length ?? 0);
+  if (size(was) === 0 && size(now) > 0) return false;
+  return (['matchExpressions', 'matchFields'] as const).every(key => {
+    const before = was[key] ?? [];
+    return semanticEqual((now[key] ?? []).slice(0, before.length), before);
+  });
 }
 
 /** Debug containers may be added, never changed or taken away. */

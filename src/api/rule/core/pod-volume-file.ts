@@ -11,6 +11,7 @@ import type {
   VolumeProjection,
 } from '../../type/core-v1.ts';
 import { isKubernetesSigner, validateSignerName } from '../certificates/signer-name.ts';
+import { trustBundleNameComplaints } from '../certificates/trust-bundle.ts';
 import { validateUserAnnotations } from '../certificates/user-annotation.ts';
 import { validateLabelSelector } from '../meta.ts';
 import { VOLUME_FIELDS, validateFieldSelector, validateResourceFieldSelector } from './pod-field-ref.ts';
@@ -124,6 +125,9 @@ function validateTrustBundle(bundle: ClusterTrustBundleProjection, at: FieldPath
     errors.invalid(at, bundle, 'only one of name and signerName may be used');
   if (name !== undefined) {
     if (name === '') errors.required(at.child('name'), 'must be a valid object name');
+    // What stands before the last colon names the signer.
+    const signer = name.slice(0, Math.max(name.lastIndexOf(':'), 0)).replaceAll(':', '/');
+    for (const m of trustBundleNameComplaints(name, signer)) errors.invalid(at.child('name'), name, m);
     if (labelSelector)
       errors.invalid(at.child('labelSelector'), labelSelector, 'labelSelector must be unset if name is specified');
   } else if (signerName !== undefined) {

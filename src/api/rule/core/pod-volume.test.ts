@@ -175,7 +175,14 @@ test('sources of a projected volume', () => {
     /^clusterTrustBundle: Invalid value: .*: only one of name and signerName may be used$/,
   );
   assert.deepEqual(bundle({}), ['clusterTrustBundle: Required value: either name or signerName must be specified']);
-  assert.deepEqual(bundle({ name: '' })[0], 'clusterTrustBundle.name: Required value: must be a valid object name');
+  const name = 'clusterTrustBundle.name';
+  assert.deepEqual(bundle({ name: '' }), [
+    `${name}: Required value: must be a valid object name`,
+    `${name}: Invalid value: "": ${SUBDOMAIN}`,
+  ]);
+  assert.deepEqual(bundle({ name: 'B' }), [`${name}: Invalid value: "B": ${SUBDOMAIN}`]);
+  assert.deepEqual(bundle({ name: 'a.b:c:d' }), []);
+  assert.deepEqual(bundle({ name: 'a.b:c:D' }), [`${name}: Invalid value: "a.b:c:D": ${SUBDOMAIN}`]);
   assert.deepEqual(bundle({ name: 'b', path: '' }), ['clusterTrustBundle.path: Required value']);
   assert.match(
     bundle({ name: 'b', labelSelector: { matchLabels: { a: 'b' } } }).join(),
