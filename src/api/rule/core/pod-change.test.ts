@@ -38,6 +38,16 @@ test('images and deadlines', () => {
   ]);
 });
 
+test('of a toleration its seconds change', () => {
+  const old = { key: 'k', operator: 'Equal', value: 'v', effect: 'NoExecute', tolerationSeconds: 1 };
+  const to = (...tolerations: object[]) => changed(stored({ tolerations: [old] }), specTo({ tolerations }));
+  assert.deepEqual(to({ ...old, tolerationSeconds: 2 }, { key: 'new', operator: 'Exists' }), []);
+  for (const change of [{ key: 'l' }, { value: 'w' }, { effect: 'NoSchedule', tolerationSeconds: undefined }])
+    assert.deepEqual(to({ ...old, ...change }), [
+      'spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds',
+    ]);
+});
+
 test('a grace that is negative may become one', () => {
   const old = stored({ terminationGracePeriodSeconds: -5 });
   assert.deepEqual(changed(old, specTo({ terminationGracePeriodSeconds: 1 })), []);

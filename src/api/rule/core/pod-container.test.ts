@@ -157,6 +157,10 @@ test('ports, policies of messages and of images', () => {
       '.imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
     ],
   ]);
+  assert.deepEqual(causes({ initContainers: [{ name: '', image: 'x ' }] }), [
+    'spec.initContainers[0].name: Required value',
+    'spec.initContainers[0].image: Invalid value: "x ": must not have leading or trailing whitespace',
+  ]);
   const bare = { ...podStrategy, default: undefined };
   const { errors } = create(
     bare as unknown as typeof podStrategy,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Mutable } from '../../meta.ts';
 import type { Container, Pod, PodSpec } from '../../type/core-v1.ts';
-import { create, ruleContext } from '../testing.ts';
+import { create, ruleContext, update } from '../testing.ts';
 import { podStrategy } from './pod.ts';
 import { causes, changed, type Loose, podOf, stored } from './test-pod.ts';
 
@@ -260,6 +260,26 @@ test('pods that are not resized', () => {
   ]);
 });
 
+test('init containers that have ended and resources of the pod are not resized at will', () => {
+  const resources = { requests: { cpu: '1' } };
+  const init = [{ name: 'i', image: 'x', resources }];
+  const resized = (spec: Loose<PodSpec>, now: object, gates: Record<string, boolean> = {}) => {
+    const old = stored(spec, { resources });
+    return update(podStrategy, { ...old, spec: { ...old.spec, ...now } }, old, ruleContext('resize', gates)).errors;
+  };
+  const more = { initContainers: [{ ...init[0], resources: { requests: { cpu: '2' } } }] };
+  assert.deepEqual(resized({ initContainers: init }, more), []);
+  assert.ok(
+    resized({ initContainers: init }, more, { InPlacePodVerticalScalingInitContainers: false }).includes(
+      'spec.initContainers[0].resources: Forbidden: resources for non-sidecar init containers are immutable',
+    ),
+  );
+  const whole = { resources: { requests: { cpu: '2', memory: '1Gi' } } };
+  assert.deepEqual(resized(whole, { resources: { requests: { cpu: '2' } } }), [
+    'spec.resources.requests: Forbidden: resource requests cannot be removed',
+  ]);
+});
+
 test('what its gate holds back is dropped, unless it is there already', () => {
   const made = (spec: Loose<PodSpec>, container: Loose<Container>, gates: Record<string, boolean>) =>
     create(podStrategy, podOf(spec, container), ruleContext('', gates)).object.spec;
@@ -269,10 +289,29 @@ test('what its gate holds back is dropped, unless it is there already', () => {
   const os = { os: { name: 'linux' } };
   assert.deepEqual(made(os, stop, {}).containers[0]!.lifecycle, {});
   assert.deepEqual(made(os, stop, { ContainerStopSignals: true }).containers[0]!.lifecycle, stop.lifecycle);
+  // What is stored already stays.
+  const kept = (container: Loose<Container>, spec: Loose<PodSpec>, gates: Record<string, boolean>) => {
+    const on = Object.fromEntries(Object.keys(gates).map(gate => [gate, true]));
+    const old = create(podStrategy, podOf(spec, container), ruleContext('', on)).object;
+    return update(podStrategy, old, old, ruleContext('', gates)).object.spec;
+  };
+  assert.deepEqual(
+    kept(rules, {}, { ContainerRestartRules: false }).containers[0]!.restartPolicyRules,
+    rules.restartPolicyRules,
+  );
+  assert.deepEqual(kept(stop, os, { ContainerStopSignals: false }).containers[0]!.lifecycle, stop.lifecycle);
+  const file = { name: 'A', valueFrom: { fileKeyRef: { volumeName: 'v', key: 'k', path: 'p' } } };
+  assert.deepEqual(made({}, { env: [file, { name: 'B', value: 'b' }] }, { EnvFiles: false }).containers[0]!.env, [
+    { name: 'A', valueFrom: {} },
+    { name: 'B', value: 'b' },
+  ]);
   const sources = [
     { clusterTrustBundle: { name: 'b', path: 'p' } },
     { podCertificate: { signerName: 'a.b/c', keyType: 'ED25519', keyPath: 'k' } },
   ];
   const volumes = [{ name: 'v', projected: { sources } }];
   assert.deepEqual(made({ volumes }, {}, {}).volumes![0]!.projected!.sources, [{}, {}]);
+  const off = { ClusterTrustBundleProjection: false, PodCertificateRequest: false };
+  const [bundle, certificate] = kept({}, { volumes }, off).volumes![0]!.projected!.sources!;
+  assert.ok(bundle!.clusterTrustBundle && certificate!.podCertificate);
 });

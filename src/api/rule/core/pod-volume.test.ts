@@ -150,6 +150,17 @@ test('sources of a projected volume', () => {
         ': Invalid value: "m": conflicting duplicate paths',
       ],
       [
+        project(
+          { downwardAPI: { items: [{ path: 'p', fieldRef: { fieldPath: 'metadata.name' } }] } },
+          { secret: { name: 's', ...file('p') } },
+        ),
+        ': Invalid value: "s": conflicting duplicate paths',
+      ],
+      [
+        project({ downwardAPI: { items: [{ path: 'p' }] } }),
+        '.sources[0].downwardAPI.items[0]: Required value: one of fieldRef and resourceFieldRef is required',
+      ],
+      [
         token({ expirationSeconds: 599 }),
         `.${at}.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes`,
       ],
@@ -184,6 +195,13 @@ test('sources of a projected volume', () => {
   assert.deepEqual(bundle({ name: 'a.b:c:d' }), []);
   assert.deepEqual(bundle({ name: 'a.b:c:D' }), [`${name}: Invalid value: "a.b:c:D": ${SUBDOMAIN}`]);
   assert.deepEqual(bundle({ name: 'b', path: '' }), ['clusterTrustBundle.path: Required value']);
+  assert.deepEqual(bundle({ signerName: 'a.b/c', labelSelector: { matchLabels: { a: 'b' } } }), []);
+  assert.deepEqual(
+    bundle({ signerName: 'a.b/c', labelSelector: { matchExpressions: [{ key: 'a', operator: 'In' }] } }),
+    [
+      "clusterTrustBundle.labelSelector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+    ],
+  );
   assert.match(
     bundle({ name: 'b', labelSelector: { matchLabels: { a: 'b' } } }).join(),
     /^clusterTrustBundle\.labelSelector: Invalid value: .*: labelSelector must be unset if name is specified$/,
