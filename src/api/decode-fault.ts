@@ -190,7 +190,7 @@ const isNumber = (value: unknown): value is number | bigint | WrittenNumber =>
 
 const isFiniteNumber = (value: unknown): boolean => !isWritten(value) || Number.isFinite(writtenValue(value));
 
-function jsonKind(value: unknown): string {
+export function jsonKind(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   if (isNumber(value)) return 'number';
   return typeof value === 'boolean' ? 'bool' : value === null ? 'null' : typeof value;

@@ -1,6 +1,7 @@
 // How objects are read from protobuf: a function for each type, put together from the type facts on first use.
 import { BugError } from '../base/assert.ts';
 import { markCanonical } from './canonical-part.ts';
+import { goNameOf } from './go-value.ts';
 import { normalize } from './normalize.ts';
 import { setKey } from './patch/plain.ts';
 import { type MessageShape, messageReader, messageShape, type ProtoReader, truncated } from './proto-reader.ts';
@@ -178,14 +179,6 @@ function shapeOf({ shortName, fields, inline }: TypeSchema): MessageShape {
       known.push([proto[0], [goNameOf(name, type), wireTypeOf(type.kind === 'list' && !proto[4] ? type.item : type)]]);
   return { name: shortName, fields: new Map(known) };
 }
-
-/** `podIP` is PodIP, `uid` UID, an object's `metadata` ObjectMeta. */
-const goNameOf = (name: string, type: TypeRef): string =>
-  name === 'metadata' && type.kind === 'struct'
-    ? schemaOf(type.name).shortName
-    : name.replace(initials, word => word.toUpperCase()).replace(/^./, c => c.toUpperCase());
-
-const initials = /^(api|csi|dns|fc|fs|grpc|http|id|ip|nfs|os|rbd|tcp|tls|ttl|uid|url)(?=[A-Z]|$)/;
 
 const variableType = 'io.k8s.api.core.v1.EnvVar';
 const containerType = 'io.k8s.api.core.v1.Container';

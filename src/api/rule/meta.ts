@@ -16,7 +16,7 @@ import type { LabelSelector, ObjectMeta, OwnerReference } from '../type/meta-v1.
 
 const METADATA = path('metadata');
 const MAX_ANNOTATION_BYTES = 256 * 1024;
-const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+export const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 
 const NAME_CHECKS: Readonly<Record<NameRule, (name: string) => readonly string[]>> = {
   dnsSubdomain: isDns1123Subdomain,

@@ -37,7 +37,7 @@ function validateDataSource(spec: PersistentVolumeClaimSpec, at: FieldPath, erro
     if (!source.name) errors.required(here.child('name'));
     if (!source.kind) errors.required(here.child('kind'));
     if (!source.apiGroup && source.kind !== 'PersistentVolumeClaim')
-      errors.invalid(here, source.kind, 'must be "PersistentVolumeClaim" when referencing the default apiGroup');
+      errors.invalid(here, source.kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
     if (source.apiGroup)
       for (const m of isDns1123Subdomain(source.apiGroup)) errors.invalid(here.child('apiGroup'), source.apiGroup, m);
   }

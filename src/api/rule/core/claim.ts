@@ -66,8 +66,17 @@ function validateUpdate(now: Claim, old: Claim, errors: FieldErrors): void {
   if (annotation !== hadClass && !(annotation === undefined && hadClass === now.spec.storageClassName))
     errors.invalid(path('metadata.annotations').key(CLASS_ANNOTATION), annotation ?? '', IMMUTABLE);
   if (now.spec.volumeMode !== old.spec.volumeMode) errors.invalid(path('volumeMode'), now.spec.volumeMode, IMMUTABLE);
-  if (old.spec.volumeAttributesClassName && !now.spec.volumeAttributesClassName)
-    errors.forbidden(SPEC.child('volumeAttributesClassName'), 'update from non-nil value to nil is forbidden');
+  // A first class that could not be had may be given up; one that is applied may only be exchanged.
+  const name = now.spec.volumeAttributesClassName;
+  if (
+    old.status?.currentVolumeAttributesClassName !== undefined &&
+    old.spec.volumeAttributesClassName !== name &&
+    !name
+  )
+    errors.forbidden(
+      SPEC.child('volumeAttributesClassName'),
+      `update from non-nil value to ${name === undefined ? 'nil' : 'an empty string'} is forbidden`,
+    );
 }
 
 function resized(now: Claim, old: Claim): Claim['spec']['resources'] {

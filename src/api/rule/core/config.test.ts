@@ -75,7 +75,7 @@ test('service accounts name their secrets only', () => {
 test('nodes', () => {
   const taint = { key: 'k', value: 'v', effect: 'NoSchedule' };
   assert.deepEqual(wrong(nodeStrategy, { spec: { taints: [taint, taint, { key: 'l', effect: 'No' }] } }), [
-    'spec.taints[1]: Duplicate value: {"key":"k","value":"v","effect":"NoSchedule"}: taints must be unique by key and effect pair',
+    'spec.taints[1]: Duplicate value: {"Key":"k","Value":"v","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair',
     'spec.taints[2].effect: Unsupported value: "No": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
   ]);
   assert.deepEqual(made(nodeStrategy, { spec: { podCIDR: '10.0.0.0/24' } }).spec.podCIDRs, ['10.0.0.0/24']);

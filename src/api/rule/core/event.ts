@@ -1,5 +1,6 @@
 // The rules of Events, of the core group and of events.k8s.io.
 import { type FieldErrors, path } from '../../field-error.ts';
+import { goNameOf, goValue } from '../../go-value.ts';
 import { IMMUTABLE, isDns1123Subdomain, isQualifiedName } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { Event as CoreEvent, ObjectReference } from '../../type/core-v1.ts';
@@ -43,9 +44,11 @@ function validateReport(event: Common, errors: FieldErrors): void {
   const limited = { reportingInstance: event.instance, action: event.action, reason: event.reason };
   for (const [field, value] of Object.entries(limited)) {
     if (!value) errors.required(path(field));
-    if (value.length > MAX_CHARACTERS) errors.invalid(path(field), '', `can have at most ${MAX_CHARACTERS} characters`);
+    if (Buffer.byteLength(value) > MAX_CHARACTERS)
+      errors.invalid(path(field), '', `can have at most ${MAX_CHARACTERS} characters`);
   }
-  if (event.message.length > MAX_NOTE) errors.invalid(path('message'), '', `can have at most ${MAX_NOTE} characters`);
+  if (Buffer.byteLength(event.message) > MAX_NOTE)
+    errors.invalid(path('message'), '', `can have at most ${MAX_NOTE} characters`);
 }
 
 function commonOfCore(e: CoreEvent): Common {
@@ -117,12 +120,15 @@ const FIXED = {
   reportingInstance: 'reportingInstance',
 } as const satisfies Record<string, keyof Event>;
 
+const shown = (event: Event, key: keyof Event): unknown =>
+  (goValue('events.v1.Event', event) as Readonly<Record<string, unknown>>)[goNameOf(key)];
+
 export const eventStrategy: Strategy<Event> = {
   nameRule: 'dnsSubdomain',
   allowCreateOnUpdate: true,
-  validate(event, errors) {
+  validate(event, errors, { old }) {
     validateCommon(commonOf(event), errors);
-    validateSeries(event, errors);
+    if (!old || !deepEqual(event.series, (old as Event).series)) validateSeries(event, errors);
     // Stored ones may come from the old form.
     if (event.metadata.resourceVersion) return;
     if (!event.eventTime) errors.required(path('eventTime'));
@@ -132,6 +138,6 @@ export const eventStrategy: Strategy<Event> = {
   },
   validateUpdate(now, old, errors) {
     for (const [field, key] of Object.entries(FIXED))
-      if (!deepEqual(now[key], old[key])) errors.invalid(path(field), now[key], IMMUTABLE);
+      if (!deepEqual(now[key], old[key])) errors.invalid(path(field), shown(now, key), IMMUTABLE);
   },
 };

@@ -30,7 +30,7 @@ test('only finalize changes the finalizers', () => {
 test('the phase follows the deletion timestamp', () => {
   const terminating = { ...made(), status: { phase: 'Terminating' } };
   assert.deepEqual(update(namespaceStrategy, terminating, made(), ruleContext('status')).errors, [
-    'status.phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` is empty',
+    'status.Phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` is empty',
   ]);
   const draft = structuredClone(made()) as Parameters<NonNullable<typeof namespaceStrategy.markDeleted>>[0];
   namespaceStrategy.markDeleted!(draft);

@@ -4,11 +4,13 @@ import type { Mutable } from '../../meta.ts';
 import { isQualifiedName } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { Namespace } from '../../type/core-v1.ts';
+import { STANDARD_FINALIZERS } from '../meta.ts';
 import { sortedRecord } from '../record.ts';
 
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 const FINALIZERS = path('spec.finalizers');
-const PHASE = path('status.phase');
+// The path has always been spelled like this.
+const PHASE = path('status.Phase');
 
 /** Every namespace can be selected by its name. A generated name is not known yet: see prepareForCreate. */
 function nameLabel(namespace: Mutable<Namespace>): void {
@@ -38,9 +40,8 @@ function validateUpdate(namespace: Namespace, _old: Namespace, errors: FieldErro
 }
 
 function validateFinalizer(finalizer: string, at: ReturnType<typeof path>, errors: FieldErrors): void {
-  const complaints = isQualifiedName(finalizer);
-  for (const m of complaints) errors.invalid(at, finalizer, m);
-  if (complaints.length === 0 && !finalizer.includes('/') && finalizer !== 'kubernetes')
+  for (const m of isQualifiedName(finalizer)) errors.invalid(at, finalizer, m);
+  if (!finalizer.includes('/') && !STANDARD_FINALIZERS.has(finalizer))
     errors.invalid(at, finalizer, 'name is neither a standard finalizer name nor is it fully qualified');
 }
 
@@ -55,13 +56,15 @@ function validatePhase(namespace: Namespace, errors: FieldErrors): void {
 
 export const namespaceStrategy: Strategy<Namespace> = {
   nameRule: 'dnsLabel',
-  default: nameLabel,
+  default(namespace) {
+    nameLabel(namespace);
+    namespace.status = { ...namespace.status, phase: namespace.status?.phase || 'Active' };
+  },
   prepareForCreate,
   prepareForUpdate,
   validate(namespace, errors, context) {
     if (context.subresource !== '') return;
-    for (const [i, finalizer] of (namespace.spec?.finalizers ?? []).entries())
-      validateFinalizer(finalizer, FINALIZERS.index(i), errors);
+    for (const finalizer of namespace.spec?.finalizers ?? []) validateFinalizer(finalizer, FINALIZERS, errors);
   },
   validateUpdate,
   holdsDeletion: namespace => (namespace.spec?.finalizers?.length ?? 0) > 0,

@@ -1,5 +1,7 @@
 // The rules of Nodes.
+import { jsonText } from '../../../base/json-text.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import { goValue } from '../../go-value.ts';
 import type { Mutable } from '../../meta.ts';
 import { isLabelValue } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
@@ -37,7 +39,7 @@ function validateTaints(taints: readonly Taint[] | undefined, at: FieldPath, err
       errors.add(
         'FieldValueDuplicate',
         here,
-        `Duplicate value: ${JSON.stringify(taint)}: taints must be unique by key and effect pair`,
+        `Duplicate value: ${jsonText(goValue('core.v1.Taint', taint))}: taints must be unique by key and effect pair`,
       );
     seen.add(id);
   }
@@ -64,7 +66,7 @@ function validateUpdate(now: Node, old: Node, errors: FieldErrors): void {
   const seen = new Set<string>();
   for (const [i, address] of (now.status?.addresses ?? []).entries()) {
     const id = JSON.stringify([address.type, address.address]);
-    if (seen.has(id)) errors.duplicate(STATUS.child('addresses').index(i), address);
+    if (seen.has(id)) errors.duplicate(STATUS.child('addresses').index(i), goValue('core.v1.NodeAddress', address));
     seen.add(id);
   }
   const before = old.spec ?? {};

@@ -1,4 +1,5 @@
 // The rules of Secrets.
+import { jsonKind } from '../../decode-fault.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
 import { IMMUTABLE, isConfigMapKey } from '../../name-rule.ts';
@@ -41,7 +42,11 @@ function validateJson(secret: Secret, key: string, errors: FieldErrors): void {
   try {
     const parsed: unknown = JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(value)));
     if (typeof parsed !== 'object' || Array.isArray(parsed))
-      errors.invalid(at, '<secret contents redacted>', 'json: cannot unmarshal value into a map');
+      errors.invalid(
+        at,
+        '<secret contents redacted>',
+        `json: cannot unmarshal ${jsonKind(parsed)} into Go value of type map[string]interface {}`,
+      );
   } catch (error) {
     // The parser would quote what it stumbled over.
     if (error instanceof SyntaxError)

@@ -1,5 +1,6 @@
 // The rules of PersistentVolumes.
 import { type FieldErrors, path } from '../../field-error.ts';
+import { goValue } from '../../go-value.ts';
 import { formatTime } from '../../meta.ts';
 import { IMMUTABLE } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
@@ -22,7 +23,7 @@ function validateUpdate(now: PersistentVolume, old: PersistentVolume, errors: Fi
   if (now.spec.volumeMode !== old.spec.volumeMode) errors.invalid(path('volumeMode'), now.spec.volumeMode, IMMUTABLE);
   const affinity = old.spec.nodeAffinity;
   if (affinity && !semanticEqual(now.spec.nodeAffinity, affinity))
-    errors.invalid(path('nodeAffinity'), now.spec.nodeAffinity, IMMUTABLE);
+    errors.invalid(path('nodeAffinity'), goValue('core.v1.VolumeNodeAffinity', now.spec.nodeAffinity), IMMUTABLE);
 }
 
 export const volumeStrategy: Strategy<PersistentVolume> = {
