@@ -62,12 +62,13 @@ function validateOrder(item: LimitRangeItem, name: string, at: FieldPath, errors
     lowName: string,
     highName: string,
     field: (typeof KEYS)[number],
+    shown: 'min' | 'max' | typeof field = field,
   ) => {
     const [a, b] = [own(item[low], name), own(item[high], name)];
     if (a === undefined || b === undefined || amount(a).compare(amount(b)) <= 0) return;
     errors.invalid(
       at.child(field).key(name),
-      own(item[field], name),
+      own(item[shown], name),
       `${lowName} value ${a} is greater than ${highName} value ${b}`,
     );
   };
@@ -75,8 +76,8 @@ function validateOrder(item: LimitRangeItem, name: string, at: FieldPath, errors
   check('min', 'defaultRequest', 'min', 'default request', 'defaultRequest');
   check('defaultRequest', 'max', 'default request', 'max', 'defaultRequest');
   check('defaultRequest', 'default', 'default request', 'default limit', 'defaultRequest');
-  check('min', 'default', 'min', 'default', 'default');
-  check('default', 'max', 'default', 'max', 'default');
+  check('min', 'default', 'min', 'default', 'default', 'min');
+  check('default', 'max', 'default', 'max', 'default', 'max');
   validateRatio(item, name, at, errors);
   const [limit, request] = [own(item.default, name), own(item.defaultRequest, name)];
   if (limit === undefined || request === undefined || isOvercommitAllowed(name)) return;

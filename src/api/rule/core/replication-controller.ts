@@ -61,9 +61,9 @@ export const replicationControllerStrategy: Strategy<ReplicationController> = {
     if (!hasKeys(spec.selector)) errors.required(SPEC.child('selector'));
     validateNonNegative(spec.replicas, SPEC.child('replicas'), errors);
     const at = SPEC.child('template');
-    const labels = spec.template?.metadata?.labels ?? {};
-    if (spec.template && Object.entries(spec.selector ?? {}).some(([k, v]) => labels[k] !== v))
-      errors.invalid(at.child('metadata', 'labels'), labels, MISMATCH);
+    const labels = spec.template?.metadata?.labels;
+    if (spec.template && Object.entries(spec.selector ?? {}).some(([k, v]) => labels?.[k] !== v))
+      errors.invalid(at.child('metadata', 'labels'), labels ?? null, MISMATCH);
     validateRunningTemplate(spec.template, 'ReplicationController', at, errors, context);
     validateReadOnlyDisks(spec.template, spec.replicas ?? 1, at, errors);
   },

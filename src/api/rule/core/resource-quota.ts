@@ -1,5 +1,6 @@
 // The rules of ResourceQuotas.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import { goValue } from '../../go-value.ts';
 import { IMMUTABLE } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement } from '../../type/core-v1.ts';
@@ -51,9 +52,10 @@ function validateAmounts(list: Readonly<Record<string, string>> | undefined, at:
   }
 }
 
-function applies(scope: string, spec: ResourceQuotaSpec): boolean {
-  const limits = SCOPES[scope]!;
-  return Object.keys(spec.hard ?? {}).every(r => !isStandard(r) || limits(r));
+/** Each of them is told. */
+function unsuitedTo(scope: string, spec: ResourceQuotaSpec): string[] {
+  const limits = Object.hasOwn(SCOPES, scope) ? SCOPES[scope] : undefined;
+  return limits ? Object.keys(spec.hard ?? {}).filter(r => isStandard(r) && !limits(r)) : [];
 }
 
 function validateScopes(spec: ResourceQuotaSpec, errors: FieldErrors): void {
@@ -61,7 +63,7 @@ function validateScopes(spec: ResourceQuotaSpec, errors: FieldErrors): void {
   const at = SPEC.child('scopes');
   for (const scope of scopes) {
     if (!Object.hasOwn(SCOPES, scope)) errors.invalid(at, scopes, 'unsupported scope');
-    else if (!applies(scope, spec)) errors.invalid(at, scopes, 'unsupported scope applied to resource');
+    for (const _ of unsuitedTo(scope, spec)) errors.invalid(at, scopes, 'unsupported scope applied to resource');
   }
   for (const pair of OPPOSITES)
     if (pair.every(s => scopes.includes(s))) errors.invalid(at, scopes, 'conflicting scopes');
@@ -74,12 +76,13 @@ function validateSelector(spec: ResourceQuotaSpec, errors: FieldErrors): void {
   for (const requirement of spec.scopeSelector.matchExpressions ?? []) {
     const { scopeName } = requirement;
     if (!Object.hasOwn(SCOPES, scopeName)) errors.invalid(at.child('scopeName'), scopeName, 'unsupported scope');
-    else if (!applies(scopeName, spec)) errors.invalid(at, spec.scopeSelector, 'unsupported scope applied to resource');
+    for (const _ of unsuitedTo(scopeName, spec))
+      errors.invalid(at, goValue('core.v1.ScopeSelector', spec.scopeSelector), 'unsupported scope applied to resource');
     validateRequirement(requirement, at, errors);
     seen.push(scopeName);
   }
   for (const pair of OPPOSITES)
-    if (pair.every(s => seen.includes(s))) errors.invalid(at, seen.toSorted(), 'conflicting scopes');
+    if (pair.every(s => seen.includes(s))) errors.invalid(at, spec.scopes ?? null, 'conflicting scopes');
 }
 
 function validateRequirement(r: ScopedResourceSelectorRequirement, at: FieldPath, errors: FieldErrors): void {

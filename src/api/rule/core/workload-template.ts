@@ -43,7 +43,7 @@ export function validateWorkloadSelector(
   const labels = template?.metadata?.labels;
   const matches = selects(selector, labels);
   if (matches === undefined) errors.invalid(here, selector, 'invalid label selector');
-  else if (!matches && template) errors.invalid(at.child('template', 'metadata', 'labels'), labels ?? {}, MISMATCH);
+  else if (!matches && template) errors.invalid(at.child('template', 'metadata', 'labels'), labels ?? null, MISMATCH);
 }
 
 /** The template of a workload whose pods run until they are told to stop. */
