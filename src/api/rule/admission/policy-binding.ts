@@ -1,7 +1,7 @@
 // The rules of ValidatingAdmissionPolicyBindings and MutatingAdmissionPolicyBindings.
 import { type FieldErrors, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
-import { isDns1123Subdomain } from '../../name-rule.ts';
+import { isDns1123Subdomain, isPathSegmentName } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type {
   MutatingAdmissionPolicyBinding,
@@ -24,7 +24,7 @@ function defaults({ spec }: Mutable<Binding>): void {
 }
 
 function validateParam({ name, selector, parameterNotFoundAction: action }: ParamRef, errors: FieldErrors): void {
-  if (name) for (const m of isDns1123Subdomain(name)) errors.invalid(PARAM.child('name'), name, m);
+  if (name) for (const m of isPathSegmentName(name)) errors.invalid(PARAM.child('name'), name, m);
   validateLabelSelector(selector, PARAM.child('selector'), errors);
   if (name && selector) for (const field of ['name', 'selector']) errors.forbidden(PARAM.child(field), EXCLUSIVE);
   if (!name && !selector) errors.required(PARAM, 'one of name or selector must be specified');

@@ -1,7 +1,7 @@
 // The rules of ValidatingAdmissionPolicies and MutatingAdmissionPolicies.
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
-import { isCIdentifier, isDns1035Label, isQualifiedName } from '../../name-rule.ts';
+import { isCIdentifier, isDns1035Label, isDns1123Subdomain, isQualifiedName } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type {
   MutatingAdmissionPolicy,
@@ -18,7 +18,8 @@ import { matchDefaults, validateMatch } from './policy-match.ts';
 const SPEC = path('spec');
 const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
 const NOTHING = 'validations or auditAnnotations must be non-empty';
-const MAX_KEY = 63;
+const MAX_VALUE_EXPRESSION = 5 * 1024;
+const LINE_BREAK = /[\n\r]/;
 
 type Policy = ValidatingAdmissionPolicy | MutatingAdmissionPolicy;
 
@@ -28,10 +29,24 @@ function defaults({ spec }: Mutable<Policy>): void {
   if (spec.matchConstraints) matchDefaults(spec.matchConstraints);
 }
 
+function validateGroupVersion(text: string, at: FieldPath, errors: FieldErrors): void {
+  const parts = text.split('/');
+  if (parts.length > 2) {
+    errors.invalid(at, text, `unexpected GroupVersion string: ${text}`);
+    return;
+  }
+  const version = parts.pop()!;
+  const [group] = parts;
+  const complaints = group ? isDns1123Subdomain(group) : [];
+  if (complaints.length > 0) errors.invalid(at, group, complaints.join(','));
+  const wrong = isDns1035Label(version);
+  if (!version) errors.invalid(at, text, 'version must be specified');
+  else if (wrong.length > 0) errors.invalid(at, version, wrong.join(','));
+}
+
 function validateParamKind({ apiVersion, kind }: ParamKind, at: FieldPath, errors: FieldErrors): void {
   if (!apiVersion) errors.required(at.child('apiVersion'));
-  else if (apiVersion.split('/').length > 2)
-    errors.invalid(at.child('apiVersion'), apiVersion, `unexpected GroupVersion string: ${apiVersion}`);
+  else validateGroupVersion(apiVersion, at.child('apiVersion'), errors);
   if (!kind) errors.required(at.child('kind'));
   else {
     const complaints = isDns1035Label(kind.toLowerCase());
@@ -77,12 +92,12 @@ function validateValidation(validation: Validation, at: FieldPath, errors: Field
   if (!expression.trim()) errors.required(at.child('expression'), 'expression is not specified');
   if (message && !message.trim())
     errors.invalid(at.child('message'), message, 'message must be non-empty if specified');
-  else if (message.trim().includes('\n'))
+  else if (LINE_BREAK.test(message.trim()))
     errors.invalid(at.child('message'), message, 'message must not contain line breaks');
-  else if (!message && expression.trim().includes('\n'))
+  else if (!message && LINE_BREAK.test(expression.trim()))
     errors.required(at.child('message'), 'message must be specified if expression contains line breaks');
   if (messageExpression && !messageExpression.trim())
-    errors.required(at.child('messageExpression'), 'must be non-empty if specified');
+    errors.invalid(at.child('messageExpression'), messageExpression, 'must be non-empty if specified');
   validateOneOf(reason, REASONS, at.child('reason'), errors);
 }
 
@@ -90,12 +105,14 @@ function validateAnnotations({ metadata, spec }: ValidatingAdmissionPolicy, erro
   const seen = new Set<string>();
   for (const [i, { key, valueExpression }] of (spec.auditAnnotations ?? []).entries()) {
     const at = SPEC.child('auditAnnotations').index(i);
-    if (!key) errors.required(at.child('key'));
-    else if (key.length > MAX_KEY) errors.tooLong(at.child('key'), MAX_KEY);
-    else for (const m of isQualifiedName(`${metadata.name}/${key}`)) errors.invalid(at.child('key'), key, m);
+    const whole = `${metadata.name}/${key}`;
+    for (const m of isQualifiedName(whole)) errors.invalid(at.child('key'), whole, m);
     if (seen.has(key)) errors.duplicate(at.child('key'), key);
     seen.add(key);
-    if (!valueExpression?.trim()) errors.required(at.child('valueExpression'), 'valueExpression is not specified');
+    const value = valueExpression?.trim();
+    if (!value) errors.required(at.child('valueExpression'), 'valueExpression is not specified');
+    else if (Buffer.byteLength(value) > MAX_VALUE_EXPRESSION)
+      errors.required(at.child('valueExpression'), `must not exceed ${MAX_VALUE_EXPRESSION} bytes in length`);
   }
 }
 
