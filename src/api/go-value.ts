@@ -13,7 +13,7 @@ export const goNameOf = (name: string, type?: TypeRef): string =>
  * As error messages show values of types the server keeps objects in, which have no names for JSON. Undefined gives
  * null, as a pointer does.
  */
-export function goValue(typeName: string, value: object | undefined): unknown {
+export function goValue(typeName: string, value: object | null | undefined): unknown {
   return value ? render({ kind: 'struct', name: `io.k8s.api.${typeName}` }, value) : null;
 }
 
@@ -22,7 +22,10 @@ function render(type: TypeRef, value: unknown): unknown {
   if (type.kind !== 'struct') return value;
   const fields = schemaOf(type.name).fields.map(field => {
     const member = (value as Readonly<Record<string, unknown>>)[field.name];
-    return [goNameOf(field.name, field.type), member === undefined ? nothing(field) : render(field.type, member)];
+    return [
+      goNameOf(field.name, field.type),
+      member === undefined || member === null ? nothing(field) : render(field.type, member),
+    ];
   });
   return Object.fromEntries(fields);
 }

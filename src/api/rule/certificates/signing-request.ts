@@ -5,7 +5,8 @@ import { type FieldErrors, path } from '../../field-error.ts';
 import { formatTime, type Mutable } from '../../meta.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { CertificateSigningRequest } from '../../type/certificates-v1.ts';
-import { sortedRecord } from '../record.ts';
+import { diffText } from '../diff.ts';
+import { semanticEqual, sortedRecord } from '../record.ts';
 import { isCertificate } from './certificate.ts';
 import { validateSignerName } from './signer-name.ts';
 
@@ -98,14 +99,14 @@ function validateConditions(request: Request, errors: FieldErrors): void {
     if (!type) errors.required(at.child('type'));
     else if (seen.has(type)) errors.duplicate(at.child('type'), type);
     seen.add(type);
+    if (DECISIONS.includes(type) && DECISIONS.every(d => seen.has(d)))
+      errors.invalid(CONDITIONS, type, 'Approved and Denied conditions are mutually exclusive');
     if (!status) errors.required(at.child('status'));
     else if (!['True', 'False', 'Unknown'].includes(status))
       errors.notSupported(at.child('status'), status, ['False', 'True', 'Unknown']);
     else if ((DECISIONS.includes(type) || type === 'Failed') && status !== 'True')
       errors.notSupported(at.child('status'), status, ['True']);
   }
-  if (DECISIONS.every(d => seen.has(d)))
-    errors.invalid(CONDITIONS, 'Denied', 'Approved and Denied conditions are mutually exclusive');
 }
 
 /** What keeps base64 of PEM from being a chain of certificates. */
@@ -132,12 +133,16 @@ function areCertificates(der: Uint8Array): boolean {
 /** What was decided stays decided; only an approver decides. */
 function validateDecision(now: Request, old: Request, mayDecide: boolean, errors: FieldErrors): void {
   for (const type of [...DECISIONS, 'Failed']) {
-    const before = conditionsOf(old).some(c => c.type === type);
-    const after = conditionsOf(now).some(c => c.type === type);
-    if (before && !after)
-      errors.forbidden(CONDITIONS, `updates may not remove a condition of type ${JSON.stringify(type)}`);
-    if (!before && after && DECISIONS.includes(type) && !mayDecide)
-      errors.forbidden(CONDITIONS, `updates may not add a condition of type ${JSON.stringify(type)}`);
+    const before = conditionsOf(old).find(c => c.type === type);
+    const after = conditionsOf(now).find(c => c.type === type);
+    if (before && !after) errors.forbidden(CONDITIONS, `updates may not remove a condition of type "${type}"`);
+    if (!after || mayDecide || !DECISIONS.includes(type)) continue;
+    if (!before) errors.forbidden(CONDITIONS, `updates may not add a condition of type "${type}"`);
+    else if (!semanticEqual(before, after))
+      errors.forbidden(
+        CONDITIONS,
+        `updates may not modify a condition of type "${type}"\n${diffText([before], [after])}`,
+      );
   }
   if (mayDecide && now.status?.certificate !== old.status?.certificate)
     errors.forbidden(path('status.certificate'), 'updates may not set certificate content');
