@@ -56,6 +56,11 @@ const DNS_LABEL_ERROR = regexError(
   'my-name',
   '123-abc',
 );
+const CASELESS_ERROR = regexError(
+  "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+  DNS_SUBDOMAIN,
+  'Example.com',
+);
 const DNS_SUBDOMAIN_ERROR = regexError(
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
   DNS_SUBDOMAIN,
@@ -136,7 +141,12 @@ export function isDns1123Label(value: string): readonly string[] {
 export const isDns1123Subdomain = (value: string): readonly string[] =>
   matching(value, 253, DNS_SUBDOMAIN_RE, DNS_SUBDOMAIN_ERROR);
 
-const isPrefix = (value: string): readonly string[] =>
+/** As the `k8s-long-name-caseless` of declared rules. */
+export const isLongNameCaseless = (value: string): readonly string[] =>
+  matching(value.toLowerCase(), 253, DNS_SUBDOMAIN_RE, CASELESS_ERROR, maxBytesError);
+
+/** As the `k8s-long-name` of declared rules, which count bytes. */
+export const isLongName = (value: string): readonly string[] =>
   matching(value, 253, DNS_SUBDOMAIN_RE, DNS_SUBDOMAIN_ERROR, maxBytesError);
 
 /** Labels may begin with an underscore: DNS search paths. */
@@ -162,7 +172,7 @@ export function isQualifiedName(value: string): readonly string[] {
     ];
   }
   const prefix = value.slice(0, slash);
-  const complaints = prefix === '' ? ['must be non-empty'] : isPrefix(prefix);
+  const complaints = prefix === '' ? ['must be non-empty'] : isLongName(prefix);
   if (complaints.length === 0) return qualifiedPart(name);
   return [...complaints.map(m => `prefix part ${m}`), ...qualifiedPart(name)];
 }

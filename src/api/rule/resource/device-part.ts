@@ -45,7 +45,7 @@ function validateCounters(counters: CounterSet['counters'] | undefined, at: Fiel
   const names = Object.keys(counters ?? {});
   if (names.length === 0) errors.required(at);
   if (names.length > MAX_COUNTERS) errors.tooMany(at, names.length, MAX_COUNTERS);
-  for (const name of names) for (const m of isDns1123Label(name)) errors.invalid(at.key(name), name, m);
+  for (const name of names) for (const m of isDns1123Label(name)) errors.invalid(at, name, m);
 }
 
 export function validateConsumption(

@@ -3,7 +3,7 @@
 import { compileDeviceSelector, DEVICE_COST_LIMIT } from '../../cel/device.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
 import type { Mutable } from '../../meta.ts';
-import { isDns1123Label, isDns1123Subdomain } from '../../name-rule.ts';
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from '../../name-rule.ts';
 import type {
   CapacityRequirements,
   DeviceClaim,
@@ -24,7 +24,7 @@ const MAX_TOLERATIONS = 16;
 const MAX_EXPRESSION = 10 * 1024;
 const MAX_PARAMETERS = 10 * 1024;
 const MAX_CAPACITIES = 32;
-const MAX_POOL_NAME = 253;
+export const MAX_POOL_NAME = 253;
 
 type Asked = Omit<ExactDeviceRequest, 'adminAccess'>;
 
@@ -52,9 +52,10 @@ export function checkName(
   else for (const m of rule(value)) errors.invalid(at, value, m);
 }
 
+/** In letters of any size. */
 export function checkDriver(value: string | undefined, at: FieldPath, errors: FieldErrors): void {
   if ((value?.length ?? 0) > 63) errors.tooLong(at, 63);
-  checkName(value, at, errors, isDns1123Subdomain);
+  checkName(value, at, errors, name => isDns1123Subdomain(name.toLowerCase()));
 }
 
 /** Names separated by slashes. */
@@ -157,6 +158,7 @@ function validateToleration(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
+  if (key) for (const m of isQualifiedName(key)) errors.invalid(at.child('key'), key, m);
   if (operator === 'Exists') {
     if (value) errors.invalid(at.child('value'), value, 'must be empty for operator `Exists`');
   } else if (operator === 'Equal') {
@@ -194,7 +196,7 @@ function validateCapacities({ requests }: CapacityRequirements, at: FieldPath, e
   const field = at.child('requests');
   const names = Object.keys(requests ?? {});
   if (names.length > MAX_CAPACITIES) errors.tooMany(field, names.length, MAX_CAPACITIES);
-  for (const name of names) checkKey(name, field.key(name), errors);
+  for (const name of names) checkKey(name, field, errors);
 }
 
 function validateConstraint(

@@ -1,9 +1,10 @@
 // The rules of DeviceClasses and ResourceSlices.
 import type { FieldErrors, FieldPath } from '../../field-error.ts';
-import { IMMUTABLE, isDns1123Subdomain, isQualifiedName } from '../../name-rule.ts';
+import { IMMUTABLE, isDns1123Subdomain } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { Device, DeviceAttribute, DeviceClass, ResourceSlice } from '../../type/resource-v1.ts';
 import { validateNodeSelector } from '../core/node-selector.ts';
+import { isExtendedResource } from '../core/resource-name.ts';
 import {
   validateBindingConditions,
   validateCapacity,
@@ -47,17 +48,10 @@ export const deviceClassStrategy: Strategy<DeviceClass> = {
       (c, p) => validateOpaque(c.opaque, p, errors),
     );
     const { extendedResourceName: name } = spec ?? {};
-    if (name !== undefined) validateExtendedName(name, SPEC.child('extendedResourceName'), errors);
+    if (name !== undefined && !isExtendedResource(name))
+      errors.invalid(SPEC.child('extendedResourceName'), name, 'must be a valid extended resource name');
   },
 };
-
-/** As what pods may ask for beside a node's own resources. */
-function validateExtendedName(name: string, at: FieldPath, errors: FieldErrors): void {
-  const own =
-    !name.includes('/') || name.split('/')[0] === 'kubernetes.io' || name.split('/')[0]!.endsWith('.kubernetes.io');
-  if (own || name.startsWith('requests.')) errors.invalid(at, name, 'must be a valid extended resource name');
-  else for (const m of isQualifiedName(`requests.${name}`)) errors.invalid(at, name, m);
-}
 
 export const resourceSliceStrategy: Strategy<ResourceSlice> = {
   nameRule: 'dnsSubdomain',

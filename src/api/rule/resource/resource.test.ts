@@ -308,7 +308,7 @@ test('a taint rule says when its effect began', () => {
 test('what is wrong with a taint rule is named', () => {
   const wrong = taintRule(
     { key: '', value: '-', effect: 'PreferNoSchedule' },
-    { driver: 'D', pool: '', device: 'a.b' },
+    { driver: 'd_', pool: '', device: 'a.b' },
   );
   const { errors } = create(deviceTaintRuleStrategy, wrong);
   assert.deepEqual(
@@ -351,7 +351,7 @@ test('a question about pools stays as it was asked, and its answer as it was giv
   assert.equal(asked.status, undefined);
   assert.deepEqual(create(poolStatusRequestStrategy, ask({ driver: '', poolName: '', limit: 1001 })).errors, [
     'spec.driver: Required value',
-    'spec.poolName: Required value',
+    'spec.poolName: Invalid value: "": segment 0: must not be empty',
     'spec.limit: Invalid value: 1001: must be less than or equal to 1000',
   ]);
   assert.deepEqual(update(poolStatusRequestStrategy, ask({ driver: 'e' }), asked).errors, [
