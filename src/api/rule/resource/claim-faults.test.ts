@@ -46,6 +46,10 @@ test('of what a claim asks for', () => {
   ]);
   const capacity = (name: string) => asked({ capacity: { requests: { [name]: '1' } } });
   assert.deepEqual(capacity('1m'), [`${REQUEST}.capacity.requests: Invalid value: "1m": ${IDENTIFIER}`]);
+  assert.match(
+    capacity('a/b/c').join(),
+    /^spec\.devices\.requests\[0\]\.exactly\.capacity\.requests: Invalid value: "a\/b\/c": /,
+  );
   assert.deepEqual(capacity(''), [`${REQUEST}.capacity.requests: Required value`]);
   assert.deepEqual(capacity('x'.repeat(33)), [`${REQUEST}.capacity.requests: Too long: may not be more than 32 bytes`]);
   assert.deepEqual(capacity('A.b/m'), [`${REQUEST}.capacity.requests: Invalid value: "A.b": ${SUBDOMAIN}`]);
