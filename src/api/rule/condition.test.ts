@@ -21,3 +21,16 @@ test('conditions, as recorded of apimachinery', () => {
     ],
   );
 });
+
+test('types and reasons that are no names', () => {
+  const errors = new FieldErrors();
+  const good = { type: 'A', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z', reason: 'R', message: '' };
+  validateConditions([{ ...good, type: 'a b' } as never, { ...good, reason: 'a b' } as never], path('c'), errors);
+  assert.deepEqual(
+    errors.list.map(e => `${e.reason} ${e.field}: ${e.message}`),
+    [
+      `FieldValueInvalid c[0].type: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
+      `FieldValueInvalid c[1].reason: Invalid value: "a b": a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')`,
+    ],
+  );
+});

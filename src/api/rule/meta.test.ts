@@ -114,3 +114,31 @@ test('what a name begins with may be a step to a folder', () => {
   assert.deepEqual(nameComplaints('pathSegment', '..'), ["may not be '..'"]);
   assert.deepEqual(nameComplaints('pathSegment', 'a/', true), ["may not contain '/'"]);
 });
+
+test('one fault of metadata each', () => {
+  const label =
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+  assert.deepEqual(create({ namespace: 'N' }), [`metadata.namespace: Invalid value: "N": ${label}`]);
+  assert.deepEqual(create({ generation: -1 }), [
+    'metadata.generation: Invalid value: -1: must be greater than or equal to 0',
+  ]);
+  assert.deepEqual(update({ resourceVersion: '' }, {}), [
+    'metadata.resourceVersion: Invalid value: "": must be specified for an update',
+  ]);
+  assert.deepEqual(update({ generation: 1 }, { generation: 2 }), [
+    'metadata.generation: Invalid value: 1: must not be decremented',
+  ]);
+  const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'a', uid: '1' };
+  const at = 'metadata.ownerReferences';
+  const owned = (more: object) => create({ ownerReferences: [{ ...owner, ...more }] });
+  assert.deepEqual(owned({ kind: '' }), [`${at}.kind: Invalid value: "": must not be empty`]);
+  assert.deepEqual(owned({ name: '' }), [`${at}.name: Invalid value: "": must not be empty`]);
+  assert.deepEqual(owned({ uid: '' }), [`${at}.uid: Invalid value: "": must not be empty`]);
+  assert.deepEqual(owned({ apiVersion: '' }), [`${at}.apiVersion: Invalid value: "": version must not be empty`]);
+  assert.deepEqual(owned({ apiVersion: 'v1', kind: 'Event' }), [
+    `${at}: Invalid value: {"apiVersion":"v1","kind":"Event","name":"a","uid":"1"}: /v1, Kind=Event is disallowed from being an owner`,
+  ]);
+  assert.deepEqual(create({ finalizers: ['orphan', 'foregroundDeletion'] }), [
+    'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set',
+  ]);
+});
