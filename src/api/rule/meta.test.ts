@@ -141,4 +141,16 @@ test('one fault of metadata each', () => {
   assert.deepEqual(create({ finalizers: ['orphan', 'foregroundDeletion'] }), [
     'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set',
   ]);
+  const subdomain =
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+  const part =
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+  for (const field of ['name', 'generateName'])
+    assert.deepEqual(create({ [field]: 'X' }), [`metadata.${field}: Invalid value: "X": ${subdomain}`]);
+  for (const field of ['labels', 'annotations'])
+    assert.deepEqual(create({ [field]: { 'a b': 'c' } }), [`metadata.${field}: Invalid value: "a b": ${part}`]);
+  assert.deepEqual(create({ labels: { a: 'c d' } }), [
+    "metadata.labels: Invalid value: \"c d\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+  ]);
+  assert.equal(create({ finalizers: ['a b'] })[0], `metadata.finalizers: Invalid value: "a b": ${part}`);
 });
