@@ -47,7 +47,8 @@ function validateResourceBackend(
   at: FieldPath,
   errors: FieldErrors,
 ): void {
-  if (apiGroup !== undefined)
+  // Always written, and null when there is none.
+  if (typeof apiGroup === 'string')
     for (const m of isDns1123Subdomain(apiGroup)) errors.invalid(at.child('apiGroup'), apiGroup, m);
   for (const [field, value] of Object.entries({ kind, name })) {
     if (!value) errors.required(at.child(field), `${field} is required`);

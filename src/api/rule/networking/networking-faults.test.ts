@@ -58,6 +58,7 @@ test('of an ingress', () => {
     [ofBackend({ service: { name: 's' } }), [`${B}: Required value: port name or number is required`]],
     // Without a group the kind is of the core.
     [ofBackend({ resource: { kind: 'K', name: 'n' } }), []],
+    [ofBackend({ resource: { apiGroup: null, kind: 'K', name: 'n' } }), []],
     [
       ofBackend({ resource: { ...resource, apiGroup: 'G' } }),
       [`${B}.resource.apiGroup: Invalid value: "G": ${SUBDOMAIN}`],
