@@ -38,6 +38,7 @@ import { deviceClassStrategy, resourceSliceStrategy } from './resource/device.ts
 import { deviceTaintRuleStrategy } from './resource/device-taint.ts';
 import { poolStatusRequestStrategy } from './resource/pool-status-request.ts';
 import { resourceClaimStrategy, resourceClaimTemplateStrategy } from './resource/resource-claim.ts';
+import { podGroupStrategy, workloadStrategy } from './scheduling/pod-group.ts';
 import { priorityClassStrategy } from './scheduling/priority-class.ts';
 import {
   csiNodeStrategy,
@@ -93,7 +94,9 @@ export const clusterStrategies: Readonly<Record<string, Strategy<any>>> = {
   'networking.k8s.io/ingressclasses': ingressClassStrategy,
   'networking.k8s.io/ingresses': ingressStrategy,
   'networking.k8s.io/networkpolicies': networkPolicyStrategy,
+  'scheduling.k8s.io/podgroups': podGroupStrategy,
   'scheduling.k8s.io/priorityclasses': priorityClassStrategy,
+  'scheduling.k8s.io/workloads': workloadStrategy,
   'certificates.k8s.io/certificatesigningrequests': signingRequestStrategy,
   'certificates.k8s.io/clustertrustbundles': trustBundleStrategy,
   'certificates.k8s.io/podcertificaterequests': podCertificateRequestStrategy,

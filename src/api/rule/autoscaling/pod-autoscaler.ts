@@ -6,6 +6,7 @@ import { GREATER_THAN_ZERO } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { HorizontalPodAutoscaler } from '../../type/autoscaling-v2.ts';
 import { validateNonNegative } from '../amount-or-percent.ts';
+import { dropFields } from '../drop-fields.ts';
 import { behaviorDefaults, validateBehavior } from './behavior.ts';
 import { validateMetrics, validateReference } from './metric.ts';
 
@@ -49,12 +50,24 @@ function validateSpec({ spec }: HorizontalPodAutoscaler, errors: FieldErrors, co
   if (spec.behavior) validateBehavior(spec.behavior, SPEC.child('behavior'), errors);
 }
 
+function dropTolerance(
+  scaler: Mutable<HorizontalPodAutoscaler>,
+  old: HorizontalPodAutoscaler | undefined,
+  { featureEnabled }: RuleContext,
+): void {
+  if (featureEnabled('HPAConfigurableTolerance')) return;
+  const rules = (s: HorizontalPodAutoscaler | undefined) => Object.values(s?.spec?.behavior ?? {}) as object[];
+  dropFields(rules(scaler as HorizontalPodAutoscaler), rules(old), ['tolerance']);
+}
+
 export const podAutoscalerStrategy: Strategy<HorizontalPodAutoscaler> = {
   nameRule: 'dnsSubdomain',
   default: defaults,
-  prepareForCreate(scaler) {
+  prepareForCreate(scaler, context) {
     scaler.status = { desiredReplicas: 0 };
+    dropTolerance(scaler, undefined, context);
   },
+  prepareForUpdate: dropTolerance,
   validate(scaler, errors, context) {
     if (context.subresource !== 'status') validateSpec(scaler, errors, context);
     else

@@ -6,6 +6,7 @@ import type { Mutable } from '../../meta.ts';
 import { isLabelValue } from '../../name-rule.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { Node, Taint } from '../../type/core-v1.ts';
+import { dropFields } from '../drop-fields.ts';
 import { validateLabelName } from '../meta.ts';
 import { deepEqual } from '../record.ts';
 import { familyOf, validateCidr } from './ip-value.ts';
@@ -82,15 +83,22 @@ function validateUpdate(now: Node, old: Node, errors: FieldErrors): void {
     );
 }
 
+function dropDeclared(node: Mutable<Node>, old: Node | undefined, { featureEnabled }: RuleContext): void {
+  if (!featureEnabled('NodeDeclaredFeatures'))
+    dropFields([node.status ?? {}], [old?.status ?? {}], ['declaredFeatures']);
+}
+
 export const nodeStrategy: Strategy<Node> = {
   nameRule: 'dnsSubdomain',
   default: syncPodCidrs,
-  prepareForCreate(node) {
+  prepareForCreate(node, context) {
     // Gone for good; kept only where it was stored.
     if (node.spec) delete node.spec.configSource;
+    dropDeclared(node, undefined, context);
   },
-  prepareForUpdate(node, old) {
+  prepareForUpdate(node, old, context) {
     if (node.spec && !old.spec?.configSource) delete node.spec.configSource;
+    dropDeclared(node, old, context);
   },
   validate,
   validateUpdate,

@@ -1,6 +1,7 @@
 // Fields whose feature is switched off are dropped, unless the stored object already uses them.
 import type { Mutable } from '../../meta.ts';
-import type { Container, PodSpec, PodTemplateSpec } from '../../type/core-v1.ts';
+import type { Container, ContainerStatus, PodSpec, PodStatus, PodTemplateSpec } from '../../type/core-v1.ts';
+import { dropFields } from '../drop-fields.ts';
 
 type Enabled = (gate: string) => boolean;
 
@@ -13,7 +14,6 @@ export function dropDisabledFields(spec: Mutable<PodSpec>, old: PodSpec | undefi
   drop('PodLevelResources', 'resources');
   drop('HostnameOverride', 'hostnameOverride');
   drop('GenericWorkload', 'schedulingGroup');
-  drop('DynamicResourceAllocation', 'resourceClaims');
   dropContainerFields(spec, old, enabled);
   dropVolumeFields(spec, old, enabled);
 }
@@ -25,6 +25,30 @@ export function dropTemplateFields(
   enabled: Enabled,
 ): void {
   if (template?.spec) dropDisabledFields(template.spec, old?.spec, enabled);
+}
+
+/** As dropDisabledFields, for what is said of a pod. */
+export function dropStatusFields(status: Mutable<PodStatus>, old: PodStatus, enabled: Enabled): void {
+  const drop = (gate: string, of: (s: PodStatus) => readonly object[], ...fields: string[]) => {
+    if (!enabled(gate)) dropFields(of(status as PodStatus), of(old), fields);
+  };
+  const containers = (s: PodStatus): readonly ContainerStatus[] => [
+    ...(s.containerStatuses ?? []),
+    ...(s.initContainerStatuses ?? []),
+    ...(s.ephemeralContainerStatuses ?? []),
+  ];
+  const devices = (s: PodStatus) =>
+    containers(s).flatMap(c => (c.allocatedResourcesStatus ?? []).flatMap(r => r.resources ?? []));
+  const volumes = (s: PodStatus) =>
+    containers(s).flatMap(c => (c.volumeMounts ?? []).flatMap(m => m.volumeStatus ?? []));
+  const itself = (s: PodStatus) => [s];
+  drop('ResourceHealthStatus', containers, 'allocatedResourcesStatus');
+  drop('ResourceHealthStatusMessage', devices, 'message');
+  drop('ContainerStopSignals', containers, 'stopSignal');
+  drop('ImageVolumeWithDigest', volumes, 'image');
+  drop('InPlacePodLevelResourcesVerticalScaling', itself, 'resources', 'allocatedResources');
+  drop('DRAExtendedResource', itself, 'extendedResourceClaimStatus');
+  drop('DRANodeAllocatableResources', itself, 'nodeAllocatableResourceClaimStatuses');
 }
 
 function dropContainerFields(spec: Mutable<PodSpec>, old: PodSpec | undefined, enabled: Enabled): void {
@@ -40,14 +64,14 @@ function dropContainerFields(spec: Mutable<PodSpec>, old: PodSpec | undefined, e
       if (!all(old).some(o => o.restartPolicyRules)) delete (c as { restartPolicyRules?: unknown }).restartPolicyRules;
     }
     // Lists of variables may be held by many.
-    if (c.env && !enabled('EnvFiles') && c.env.some(usesFile))
+    if (c.env && !enabled('EnvFiles') && c.env.some(usesFile) && !all(old).some(o => o.env?.some(usesFile)))
       c.env = c.env.map(env => (usesFile(env) ? withoutFile(env) : env));
   }
 }
 
 type Variable = NonNullable<Mutable<Container>['env']>[number];
 
-const usesFile = ({ valueFrom }: Variable): boolean => Boolean(valueFrom?.fileKeyRef);
+const usesFile = ({ valueFrom }: Pick<Variable, 'valueFrom'>): boolean => Boolean(valueFrom?.fileKeyRef);
 
 function withoutFile(env: Variable): Variable {
   const { fileKeyRef: _, ...valueFrom } = env.valueFrom!;

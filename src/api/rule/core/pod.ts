@@ -8,7 +8,7 @@ import type { Binding, Pod } from '../../type/core-v1.ts';
 import { adoptAppArmorAnnotations, validateAppArmorAgreement, validatePodAnnotations } from './pod-annotation.ts';
 import { validateImageWhitespace } from './pod-container.ts';
 import { podDefaults } from './pod-default.ts';
-import { dropDisabledFields } from './pod-gate.ts';
+import { dropDisabledFields, dropStatusFields } from './pod-gate.ts';
 import { mergeLabelKeys } from './pod-label-key.ts';
 import { keepOnlyResize, validatePodResize } from './pod-resize.ts';
 import { validatePodSpec } from './pod-spec.ts';
@@ -45,6 +45,7 @@ function prepareForUpdate(pod: Mutable<Pod>, old: Pod, context: RuleContext): vo
         pod.metadata.ownerReferences = old.metadata.ownerReferences as Mutable<Pod>['metadata']['ownerReferences'];
       else delete (pod.metadata as { ownerReferences?: unknown }).ownerReferences;
       pod.status.qosClass ??= old.status.qosClass as 'Burstable';
+      dropStatusFields(pod.status, old.status, context.featureEnabled);
       break;
     case 'ephemeralcontainers': {
       const wanted = pod.spec.ephemeralContainers;

@@ -46,6 +46,10 @@ export const resourceClaimTemplateStrategy: Strategy<ResourceClaimTemplate> = {
   prepareForCreate(template, context) {
     dropFromClaim((template.spec as Mutable<ResourceClaimTemplate['spec']>)?.spec?.devices, undefined, context);
   },
+  prepareForUpdate(template, old, context) {
+    const spec = template.spec as Mutable<ResourceClaimTemplate['spec']>;
+    dropFromClaim(spec?.spec?.devices, old.spec?.spec?.devices, context);
+  },
   validate(template, errors) {
     validateDeviceClaim(template.spec?.spec?.devices, SPEC.child('spec', 'devices'), errors);
   },
