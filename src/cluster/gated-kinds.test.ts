@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatTime } from '../api/meta.ts';
-import { certificatesV1beta1, coreV1, resourceV1, resourceV1alpha3, resourceV1beta2 } from '../api/refs.ts';
+import { appsV1, certificatesV1beta1, coreV1, resourceV1, resourceV1alpha3, resourceV1beta2 } from '../api/refs.ts';
 import { readCertificateRequest } from '../base/certificate-request.ts';
 import { systemRandom } from '../base/random.ts';
 import { createCa, signCertificate } from '../base/x509.ts';
@@ -136,6 +136,32 @@ test('a rule drives pods off the devices it taints, and keeps others away', asyn
     );
     await client.delete(rules, { name: 'broken' });
     await cluster.until(async () => (await find('b')).status.phase === 'Running');
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test('all together run with everything switched on', async () => {
+  const cluster = await createCluster({
+    ...{ nodes: 1, clock: virtualClock(), seed: 5 },
+    featureGates: { AllAlpha: true, AllBeta: true },
+    runtimeConfig: { 'api/all': true },
+  });
+  const client = cluster.client as Any;
+  try {
+    const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    const spec = { replicas: 2, selector: { matchLabels: { a: 'b' } }, template };
+    await client.create(appsV1.deployments, { metadata: { namespace, name: 'd' }, spec });
+    await cluster.until(async () => {
+      const { status } = await client.get(appsV1.deployments, { namespace, name: 'd' });
+      return status.readyReplicas === 2;
+    });
+    await client.create(coreV1.namespaces, { metadata: { name: 'gone' } });
+    await client.delete(coreV1.namespaces, { name: 'gone' });
+    await cluster.until(async () => {
+      const { items } = await client.list(coreV1.namespaces);
+      return !items.some((n: Any) => n.metadata.name === 'gone');
+    });
   } finally {
     await cluster.stop();
   }
