@@ -18,7 +18,7 @@ test('what cannot be switched is refused by name', () => {
   );
 });
 
-// Recorded from the registry of k8s.io/component-base v0.36.2, which kube-apiserver's flag fills, by other names.
+// What kube-apiserver makes of the flag is in apiserver/testdata/switches.json.
 test('a stage is switched whole, but for what is switched by name', () => {
   const on = (switched: Record<string, boolean>, ...gates: string[]) => gates.map(featureGates(switched));
   const some = ['HPAScaleToZero', 'GenericWorkload', 'PodCertificateRequest', 'EnvFiles', 'KMSv1'];

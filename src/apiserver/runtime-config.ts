@@ -19,16 +19,24 @@ const unservedVersions = () => (unserved ??= readFacts<{ knownUnserved: string[]
 
 const groupOf = (version: string) => version.slice(0, version.indexOf('/'));
 
+/** Of what names no stage. */
+const versionsIn = (names: readonly string[]) =>
+  names.filter(n => !stages.includes(n)).map(n => n.split('/', 2).join('/'));
+
 /** Throws an error with Kubernetes' words for names that mean nothing. */
 function checkNames(resources: readonly Resource[], names: readonly string[]): void {
   const malformed = names.filter(n => !/^[^/]*\/[^/]*(\/[^/]*)?$/.test(n)).sort()[0];
   if (malformed !== undefined) throw new Error(`runtime-config invalid key ${malformed}`);
   const groups = new Set([...resources.map(r => r.group), ...unservedVersions().map(groupOf)]);
-  const versions = names.filter(n => !stages.includes(n)).map(n => n.split('/', 2).join('/'));
-  const unknown = versions.filter(v => !groups.has(groupOf(v))).sort();
+  const unknown = versionsIn(names)
+    .filter(v => !groups.has(groupOf(v)))
+    .sort();
   if (unknown.length) throw new Error(`unknown api groups ${unknown.join(',')}`);
+}
+
+function checkVersions(resources: readonly Resource[], names: readonly string[]): void {
   const known = new Set([...resources.map(versionOf), ...unservedVersions()]);
-  const absent = versions.find(v => !known.has(v));
+  const absent = versionsIn(names).find(v => !known.has(v));
   if (absent !== undefined) throw new Error(`group version ${absent} that has not been registered`);
 }
 
@@ -42,7 +50,11 @@ export function parseRuntimeConfig(flags: readonly string[], resources: readonly
   if (texts['api/all'] === 'false' && Object.keys(texts).length === 1)
     throw new Error('invalid runtime-config with only api/all=false');
   checkNames(resources, Object.keys(texts));
-  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, switchOf(name, text)]));
+  const [ofStages, others] = [true, false].map(is => Object.entries(texts).filter(([n]) => stages.includes(n) === is));
+  const read = (entries: [string, string][] = []) => entries.map(([name, text]) => [name, switchOf(name, text)]);
+  const switched = read(ofStages);
+  checkVersions(resources, Object.keys(texts));
+  return Object.fromEntries([...switched, ...read(others)]);
 }
 
 function switchOf(name: string, text: string): boolean {
@@ -63,6 +75,7 @@ export function servedResources(
   featureEnabled: (gate: string) => boolean,
 ): Resource[] {
   checkNames(resources, Object.keys(config));
+  checkVersions(resources, Object.keys(config));
   return resources.filter(r => {
     if (r.gate && !featureEnabled(r.gate)) return false;
     const version = versionOf(r);

@@ -7,6 +7,7 @@
 //	go run . impersonation < src/apiserver/authz/testdata/impersonation.json
 //	go run . reviews < src/apiserver/authz/testdata/reviews.json
 //	go run . reconciliation < src/apiserver/authz/testdata/reconciliation.json
+//	go run . switches < src/apiserver/testdata/switches.json
 package main
 
 import (
@@ -124,6 +125,12 @@ func main() {
 		write(cases)
 	case "reconciliation":
 		cases := read[ReconciliationCase]()
+		for i := range cases {
+			cases[i].answer()
+		}
+		write(cases)
+	case "switches":
+		cases := read[Switches]()
 		for i := range cases {
 			cases[i].answer()
 		}
