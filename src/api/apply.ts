@@ -1,6 +1,6 @@
 // Server-side apply: the applier's configuration over the live object, and who owns which field afterwards.
-import { parseExactJson } from '../base/whole-number.ts';
 import { checkConfiguration, pathText } from './apply-check.ts';
+import { formerlyApplied, noteApplied } from './apply-former.ts';
 import { mergeFields, pruneFields } from './apply-merge.ts';
 import type { CreatedFields } from './created-fields.ts';
 import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
@@ -42,7 +42,6 @@ export interface ApplyRequest {
 
 const stated: FieldSet = { 'f:metadata': { 'f:name': {} } };
 const beforeFirstApply = 'before-first-apply';
-const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /**
  * The object to store, its managedFields settled. Throws StatusError: 409 with a cause for every field that another
@@ -80,7 +79,13 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
       return { entry, fields: intersection(fieldSetOf(entry), fields) };
     })
     .filter(({ fields }) => !isEmptySet(fields));
-  if (contested.length && !request.force && !onlyFormerApply(request, contested)) throw applyConflict(contested);
+  if (contested.length && !request.force) {
+    const former = formerlyApplied(request);
+    const conflicts = contested
+      .map(({ entry, fields }) => ({ entry, fields: difference(fields, former) }))
+      .filter(({ fields }) => !isEmptySet(fields));
+    if (conflicts.length) throw applyConflict(conflicts);
+  }
   const rest = others.flatMap(entry => {
     const set = fieldSetOf(entry);
     const theirs = changesFor(entry);
@@ -93,6 +98,7 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const mine = ownEntry(request, own, asked, isSame ? own?.time : request.time);
   const managedFields = sortEntries(mine ? [...rest, mine] : rest);
   (object.metadata as { managedFields?: unknown }).managedFields = managedFields;
+  noteApplied(object, request);
   return object;
 }
 
@@ -144,21 +150,6 @@ function withoutForeign(config: Plain, subresource: string, shape: Shape): Plain
 interface Contested {
   readonly entry: Entry;
   readonly fields: FieldSet;
-}
-
-/** Does `kubectl apply` contest nothing but what it said itself, before it began to apply on the server's side? */
-function onlyFormerApply(request: ApplyRequest, contested: readonly Contested[]): boolean {
-  const annotation = request.live?.metadata.annotations?.[lastApplied];
-  if (request.manager !== 'kubectl' || !annotation) return false;
-  let former: Plain;
-  try {
-    former = parseExactJson(annotation) as Plain;
-  } catch {
-    return false;
-  }
-  if (former.apiVersion !== request.apiVersion) return false;
-  const said = ownableFields(request.shape, former, request.subresource);
-  return contested.every(({ fields }) => isEmptySet(difference(fields, said)));
 }
 
 function applyConflict(contested: readonly Contested[]): StatusError {
