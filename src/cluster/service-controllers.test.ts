@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
-import { appsV1, coreV1, discoveryV1, storagemigrationV1beta1, storageV1 } from '../api/refs.ts';
+import { apiextensionsV1, appsV1, coreV1, discoveryV1, storagemigrationV1beta1, storageV1 } from '../api/refs.ts';
+import { definition, isTrue } from '../apiserver/custom/test-definition.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { startTestServer } from '../apiserver/test-server.ts';
 import { systemClock } from '../base/clock.ts';
@@ -10,6 +11,8 @@ import { silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Client, DeleteOptions, WatchEventType } from '../client/client.ts';
+import { memoryStore } from '../store/memory-store.ts';
+import type { Store } from '../store/store.ts';
 import type { ControlPlaneContext } from './component-context.ts';
 import { createControllers } from './control-plane-controllers.ts';
 
@@ -37,7 +40,7 @@ const gone = (name: string) => (o: KubeObject, type: WatchEventType) => o.metada
 
 async function withControllers(
   use: (client: Client) => Promise<void>,
-  settings: Pick<ApiServerOptions, 'featureGates' | 'runtimeConfig'> = {},
+  settings: Pick<ApiServerOptions, 'featureGates' | 'runtimeConfig'> & { store?: Store } = {},
 ): Promise<void> {
   const { server, ca, stop } = await startTestServer(settings);
   const abort = new AbortController();
@@ -180,24 +183,79 @@ test('a service of type LoadBalancer gets the addresses of the nodes', async () 
   });
 });
 
-test('a storage version migration is carried out where it is switched on', async () => {
+test('a storage version migration stores every object in the version of today', { timeout: 30_000 }, async () => {
+  const store = memoryStore({ clock: systemClock });
+  const lies = async (path: string) => JSON.parse(Buffer.from((await store.get(path))!.value).toString());
+  const attributes = '/registry/volumeattributesclasses/a';
+  const old = {
+    kind: 'VolumeAttributesClass',
+    apiVersion: 'storage.k8s.io/v1beta1',
+    metadata: { name: 'a', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z' },
+    driverName: 'd.example.com',
+    parameters: { a: 'b' },
+  };
+  await store.create(attributes, () => Buffer.from(JSON.stringify(old)));
   await withControllers(
     async client => {
       const { storageversionmigrations } = storagemigrationV1beta1;
-      await client.create(coreV1.configmaps, { metadata: { name: 'c', namespace: 'default' }, data: { a: 'b' } });
-      const over = seen(client, storageversionmigrations, m => m.status?.conditions?.length > 1);
-      await client.create(storageversionmigrations, {
-        metadata: { name: 'm' },
-        spec: { resource: { group: '', resource: 'configmaps' } },
-      });
-      const { status } = await over;
-      assert.deepEqual(
-        status.conditions.map((c: { type: string; status: string }) => `${c.type}=${c.status}`),
-        ['Running=False', 'Succeeded=True'],
+      const migrate = async (name: string, group: string, resource: string) => {
+        const over = seen(
+          client,
+          storageversionmigrations,
+          m => m.metadata.name === name && m.status?.conditions?.length > 1,
+        );
+        await client.create(storageversionmigrations, {
+          metadata: { name },
+          spec: { resource: { group, resource } },
+        });
+        const { status } = await over;
+        assert.deepEqual(
+          status.conditions.map((c: { type: string; status: string }) => `${c.type}=${c.status}`),
+          ['Running=False', 'Succeeded=True'],
+        );
+        assert.ok(Number(status.resourceVersion) > 0);
+      };
+      assert.equal((await lies(attributes)).apiVersion, 'storage.k8s.io/v1beta1');
+      await migrate('built-in', 'storage.k8s.io', 'volumeattributesclasses');
+      const { apiVersion, driverName, metadata } = await lies(attributes);
+      assert.deepEqual([apiVersion, driverName, metadata.uid], ['storage.k8s.io/v1', 'd.example.com', 'u']);
+
+      const group = 'migrated.example.com';
+      const versions = (stored: string) => ['v1', 'v2'].map(name => ({ name, storage: name === stored }));
+      const established = seen(client, apiextensionsV1.customresourcedefinitions, crd => isTrue(crd, 'Established'));
+      await client.create(apiextensionsV1.customresourcedefinitions, definition(group, versions('v1')));
+      await established;
+      const ref = (version: string) =>
+        ({
+          group,
+          version,
+          resource: 'widgets',
+          kind: 'Widget',
+          namespaced: true,
+        }) as unknown as ResourceRef<KubeObject>;
+      for (const name of ['x', 'y'])
+        await client.create(ref('v1'), { metadata: { name, namespace: 'default' }, spec: { a: 1 } } as never);
+      const path = (name: string) => `/registry/${group}/widgets/default/${name}`;
+      const moved = seen(client, apiextensionsV1.customresourcedefinitions, c => c.status.storedVersions.length > 1);
+      const { spec } = definition(group, versions('v2'));
+      await client.patch(
+        apiextensionsV1.customresourcedefinitions,
+        { name: `widgets.${group}` },
+        {
+          type: 'merge',
+          body: { spec: { versions: spec.versions } },
+        },
       );
-      assert.ok(Number(status.resourceVersion) > 0);
+      await moved;
+      assert.equal((await lies(path('x'))).apiVersion, `${group}/v1`);
+      await migrate('custom', group, 'widgets');
+      for (const name of ['x', 'y']) {
+        const stored = await lies(path(name));
+        assert.deepEqual([stored.apiVersion, stored.spec], [`${group}/v2`, { a: 1 }]);
+      }
     },
     {
+      store,
       featureGates: { StorageVersionMigrator: true },
       runtimeConfig: { 'storagemigration.k8s.io/v1beta1': true },
     },

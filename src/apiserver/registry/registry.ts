@@ -159,6 +159,14 @@ export class Registry {
     return !this.resource.custom && !this.#storedAs;
   }
 
+  /** Lies the object in another version than it would be written in today? */
+  isOutdated(key: string): boolean {
+    const { resource } = this;
+    const today = resource.custom ? resource.storedAs : (this.#storedAs ?? apiVersionOf(resource));
+    const kept = this.cache.latest(key)?.object.apiVersion;
+    return kept !== undefined && kept !== today;
+  }
+
   /**
    * Writes `object` over `ifRevision` (0: must not exist). Throws StoreConflictError when another write came first.
    * `old` is what it has taken parts from, `protobuf` whether it is stored as that, where the kind may be.

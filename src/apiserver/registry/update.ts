@@ -30,7 +30,7 @@ export interface UpdateOptions {
   readonly patch?: boolean;
 }
 
-/** Throws StatusError: 404, 409 Conflict, 422, 403. An update that changes nothing writes nothing. */
+/** Throws StatusError: 404, 409 Conflict, 422, 403. An update that changes nothing of what is stored as it is today writes nothing. */
 export async function updateObject(
   registry: Registry,
   key: ObjectKey,
@@ -127,7 +127,8 @@ async function updateOnce(
   const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
   let ordered = canonical(registry, object, adopts ? old : undefined);
   const same = adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text;
-  if (same && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
+  const isCurrent = same && !registry.isOutdated(current.key);
+  if (isCurrent && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
   if (large) await pause();
   let undo: (() => void) | undefined;
   if (hooks?.beforeUpdate) {
