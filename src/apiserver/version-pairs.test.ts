@@ -107,9 +107,31 @@ test('what is written in one version is the same in all, and stored in one', asy
         const after = await api.expect(200, 'GET', at(written));
         assert.deepEqual(bare(after), bare({ ...before, metadata: { ...before.metadata, labels } }));
         kept.add(await storedVersion(path));
+        // An update that changes nothing writes nothing, in no version.
+        const again = await api.expect(200, 'GET', at(read));
+        const same = await api.expect(200, 'PUT', at(read), again);
+        assert.equal(same.metadata.resourceVersion, again.metadata.resourceVersion, `${id} in ${read.version}`);
       }
       await remove(at(written));
     }
     assert.equal(kept.size, 1, `${id} is kept in ${[...kept]}`);
   }
+});
+
+test('what another server stored in a former version is stored anew by an update that changes nothing', async () => {
+  const cidrs = '/apis/networking.k8s.io/v1/servicecidrs';
+  const body = { metadata: { name: 'former' }, spec: { cidrs: ['198.51.100.0/25'] } };
+  await api.expect(201, 'POST', cidrs, body);
+  const path = '/registry/servicecidrs/former';
+  const watching = await api.watch(`${cidrs}?watch=1`);
+  const { value, revision } = (await store.get(path))!;
+  const former = { ...JSON.parse(Buffer.from(value).toString()), apiVersion: 'networking.k8s.io/v1beta1' };
+  former.metadata.labels = { of: 'another' };
+  await store.update(path, revision, () => Buffer.from(JSON.stringify(former)));
+  const { object } = await watching.next(e => e.object.metadata.labels?.of === 'another');
+  watching.stop();
+  assert.equal(object.apiVersion, 'networking.k8s.io/v1');
+  assert.equal(await storedVersion(path), 'networking.k8s.io/v1beta1');
+  await api.expect(200, 'PATCH', `${cidrs}/former`, {}, mergePatch);
+  assert.equal(await storedVersion(path), 'networking.k8s.io/v1');
 });
