@@ -14,6 +14,7 @@ function bench() {
   const clock = new VirtualClock(Date.UTC(2026, 0, 1));
   const asked: unknown[] = [];
   let failing = false;
+  let tries = 0;
   const client = {
     async createSubresource(
       _: unknown,
@@ -21,6 +22,7 @@ function bench() {
       subresource: string,
       body: { spec: Record<string, unknown> },
     ) {
+      tries++;
       if (failing) throw new Error('unreachable');
       asked.push([key.name, subresource, body.spec.audiences, body.spec.expirationSeconds]);
       const seconds = Number(body.spec.expirationSeconds);
@@ -30,7 +32,7 @@ function bench() {
   const random = { next: () => 0 } as never;
   const tokens = new TokenManager({ client, clock, random, log: silentLog });
   const token = async (source: object, of = pod('u')) => (await tokens.token(of, { path: 'token', ...source })).token;
-  return { clock, asked, tokens, token, fail: (yes: boolean) => (failing = yes) };
+  return { clock, asked, tokens, token, fail: (yes: boolean) => (failing = yes), tries: () => tries };
 }
 
 test('a token is asked for once, and again at four fifths of its life', async () => {
@@ -61,6 +63,23 @@ test('a long-lived token is renewed after a day; audiences and pods have tokens 
   assert.equal(await token({ expirationSeconds: 10 * 86_400 }, pod('v')), 't3');
   await clock.advance(86_401_000);
   assert.equal(await token({ expirationSeconds: 10 * 86_400 }), 't4');
+});
+
+test('a renewal that fails is tried once a minute, however often the token is asked for', async () => {
+  const { clock, token, tokens, fail, tries } = bench();
+  await token({ expirationSeconds: 3600 });
+  fail(true);
+  await clock.advance(2_900_000);
+  const source = { path: 'token', expirationSeconds: 3600 };
+  for (let i = 0; i < 5; i++) assert.equal(await token(source), 't1');
+  assert.equal(tries(), 2);
+  assert.equal((await tokens.token(pod('u'), source)).refreshAtMs, clock.now() + 60_000);
+  await clock.advance(60_000);
+  assert.equal(await token(source), 't1');
+  assert.equal(tries(), 3);
+  fail(false);
+  await clock.advance(60_000);
+  assert.equal(await token(source), 't2');
 });
 
 test('what cannot be renewed is given on while it is valid', async () => {

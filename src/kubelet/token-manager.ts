@@ -17,6 +17,8 @@ interface Held {
 
 const maxAgeMs = 24 * 3600_000;
 const maxJitterMs = 10_000;
+/** After a renewal that failed: whoever holds the token looks at it again when it says so. */
+const retryMs = 60_000;
 
 const keyPrefix = (podUid: string) => `${podUid}/`;
 
@@ -54,7 +56,9 @@ export class TokenManager {
     } catch (error) {
       if (!held || now >= held.expiresAtMs) throw error;
       this.#log.warn('renewing a service account token failed', { pod: pod.metadata.name, error });
-      return held;
+      const kept = { ...held, refreshAtMs: Math.min(now + retryMs, held.expiresAtMs) };
+      if (this.#held.get(key) === held) this.#held.set(key, kept);
+      return kept;
     }
   }
 

@@ -1,6 +1,9 @@
 // How volumes are mounted into containers: subpaths, paths of the host, read-only, propagation.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Pod, Volume, VolumeMount } from '../../src/api/type/core-v1.ts';
@@ -110,6 +113,10 @@ export function mountTests(c: () => ClusterAccess): void {
     const root = join(c().lab.home, 'host');
     mkdirSync(root, { recursive: true });
     writeFileSync(join(root, 'file'), 'from the host\n');
+    const socket = createServer();
+    await once(socket.listen(join(root, 'socket')), 'listening');
+    // A device of a number that nobody gives out: it is looked at, not opened.
+    execFileSync('mknod', [join(root, 'block'), 'b', '240', '0']);
     const host = (name: string, path: string, type?: string) =>
       ({ name, hostPath: { path: join(root, path), ...(type ? { type } : {}) } }) as Volume;
     const log = async () => {
@@ -120,15 +127,19 @@ export function mountTests(c: () => ClusterAccess): void {
           host('made', 'made/deep', 'DirectoryOrCreate'),
           host('created', 'created', 'FileOrCreate'),
           { name: 'null', hostPath: { path: '/dev/null', type: 'CharDevice' } },
+          host('socket', 'socket', 'Socket'),
+          host('block', 'block', 'BlockDevice'),
         ],
         containers: [
           {
             name: 'main',
-            command: sh('cat /f; echo x > /made/x; echo y > /created; ls /dir; test -c /null && echo device'),
+            command: sh(
+              'cat /f; echo x > /made/x; echo y > /created; ls /dir; test -c /null && test -b /block && test -S /socket && echo special',
+            ),
             volumeMounts: [
               mount('dir', '/dir', { readOnly: true }),
               mount('file', '/f'),
-              ...['made', 'created', 'null'].map(name => mount(name)),
+              ...['made', 'created', 'null', 'socket', 'block'].map(name => mount(name)),
             ],
           },
         ],
@@ -137,19 +148,28 @@ export function mountTests(c: () => ClusterAccess): void {
       return c().log('host-path');
     };
     const shown = await log().catch(error => error);
+    socket.close();
     rmSync(root, { recursive: true, force: true });
-    assert.equal(shown, 'from the host\ncreated\nfile\nmade\ndevice\n');
-    await c().pod('host-path-wrong', {
-      volumes: [{ name: 'wrong', hostPath: { path: '/etc', type: 'File' } }],
-      containers: [{ name: 'main', command: ['true'], volumeMounts: [mount('wrong')] }],
-    });
-    const event = await eventually('a FailedMount event', async () =>
-      (await c().events('host-path-wrong')).find(e => e.reason === 'FailedMount'),
-    );
-    assert.equal(
-      event.message,
-      'MountVolume.SetUp failed for volume "wrong" : hostPath type check failed: /etc is not a file',
-    );
+    assert.equal(shown, 'from the host\nblock\ncreated\nfile\nmade\nsocket\nspecial\n');
+    const misfits = {
+      File: 'a file',
+      Socket: 'a socket file',
+      CharDevice: 'a character device',
+      BlockDevice: 'a block device',
+    };
+    const types = Object.keys(misfits) as (keyof typeof misfits)[];
+    for (const type of types)
+      await c().pod(`host-path-${type.toLowerCase()}`, {
+        volumes: [{ name: 'wrong', hostPath: { path: '/etc', type } }],
+        containers: [{ name: 'main', command: ['true'], volumeMounts: [mount('wrong')] }],
+      });
+    for (const type of types) {
+      const event = await eventually('a FailedMount event', async () =>
+        (await c().events(`host-path-${type.toLowerCase()}`)).find(e => e.reason === 'FailedMount'),
+      );
+      const check = `hostPath type check failed: /etc is not ${misfits[type]}`;
+      assert.equal(event.message, `MountVolume.SetUp failed for volume "wrong" : ${check}`);
+    }
   });
 
   test('volumes of drivers that are not there wait, and let their pod go', async () => {

@@ -44,7 +44,7 @@ const makeSecret = (name: string, password: string) => {
 };
 
 /** How the pod's container is once it runs or has been refused. */
-async function outcome(name: string, secret: string | undefined, imagePullPolicy: 'IfNotPresent' | 'Never') {
+async function outcome(name: string, secret: string | undefined, imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never') {
   await node.client.create(coreV1.pods, {
     metadata: { name, namespace: 'default' },
     spec: {
@@ -69,8 +69,10 @@ test('an image that a secret has brought is for who can show the same, over a re
   assert.equal(await outcome('first', 'right', 'IfNotPresent'), 'running');
   assert.equal(await outcome('none', undefined, 'IfNotPresent'), 'ErrImagePull');
   assert.equal(await outcome('wrong', 'wrong', 'IfNotPresent'), 'ErrImagePull');
+  assert.equal(await outcome('anew', 'right', 'Always'), 'running');
   await node.restart();
   server.kill('SIGKILL');
+  assert.equal(await outcome('always', 'right', 'Always'), 'ErrImagePull', 'the registry is asked, whatever is there');
   assert.equal(await outcome('again', 'right', 'IfNotPresent'), 'running');
   assert.equal(await outcome('same', 'same', 'Never'), 'running');
   assert.equal(await outcome('never', 'wrong', 'Never'), 'ErrImageNeverPull');
