@@ -7,6 +7,7 @@ import { aborted } from '../base/lifecycle.ts';
 import { silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
+import type { EventRecorder } from './event-recorder.ts';
 import { fakeClient } from './fake-client.ts';
 import { LeadershipLostError, runAsLeader } from './leader-election.ts';
 
@@ -16,13 +17,18 @@ function setUp() {
   const clock = new VirtualClock();
   const client = fakeClient([], { clock });
   const leading: string[] = [];
+  const told: string[] = [];
+  const events = {
+    event: (about: { kind?: string; metadata?: { name?: string } }, type: string, reason: string, message: string) =>
+      void told.push(`${about.metadata?.name} ${type} ${reason}: ${message}`),
+  } as unknown as EventRecorder;
   const candidate = (identity: string, work?: () => Promise<void>) => {
     const stop = new AbortController();
     const seen: string[] = [];
     const state = { stop, seen, metrics: createMetrics(), ended: undefined as undefined | 'ok' | Error };
     const { metrics } = state;
     const random = seededRandom(identity.length);
-    const options = { client, name: 'l', identity, clock, random, log: silentLog, metrics };
+    const options = { client, name: 'l', identity, clock, random, log: silentLog, metrics, events };
     runAsLeader({ ...options, onNewLeader: id => seen.push(id) }, stop.signal, async signal => {
       leading.push(identity);
       await (work ? work() : aborted(signal));
@@ -38,12 +44,12 @@ function setUp() {
     return state;
   };
   const lease = () => client.object(leases, 'kube-system/l')?.spec;
-  return { clock, client, candidate, leading, lease };
+  return { clock, client, candidate, leading, lease, told };
 }
 
 describe('leader election', () => {
   it('elects one, renews, hands over on release', async () => {
-    const { clock, candidate, leading, lease } = setUp();
+    const { clock, candidate, leading, lease, told } = setUp();
     const a = candidate('a');
     await clock.advance(0);
     const b = candidate('bb');
@@ -68,6 +74,11 @@ describe('leader election', () => {
     assert.deepEqual(leading, ['bb']);
     assert.equal(lease()?.leaseTransitions, 1);
     assert.deepEqual(b.seen, ['a', 'bb']);
+    assert.deepEqual(told, [
+      'l Normal LeaderElection: a became leader',
+      'l Normal LeaderElection: a stopped leading',
+      'l Normal LeaderElection: bb became leader',
+    ]);
     b.stop.abort();
     await clock.advance(0);
     assert.deepEqual(leading, []);

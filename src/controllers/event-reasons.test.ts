@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Draft } from '../api/meta.ts';
-import { batchV1, coreV1 } from '../api/refs.ts';
+import { appsV1, batchV1, coreV1 } from '../api/refs.ts';
 import { internalError } from '../api/status.ts';
 import { type ControllerBench, controllerBench } from '../engine/controller-bench.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
 import { endpointController } from './endpoint/endpoint.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
+import { replicaSetController } from './replicaset/replicaset.ts';
 
 const minuteMs = 60_000;
 const startMs = Date.UTC(2026, 0, 1, 12, 0, 30);
@@ -107,4 +108,21 @@ test('volumes that cannot be reclaimed, and a claim beside another', async () =>
     'Warning VolumeFailedRecycle: No recycler plugin found for the volume!',
     'Warning VolumeUnknownReclaimPolicy: Volume has an unrecognized PersistentVolumeReclaimPolicy',
   ]);
+});
+
+test('pods that a ReplicaSet cannot delete', async () => {
+  const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+  const set = {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: { name: 'web', namespace: 'a', uid: 'r' },
+    spec: { replicas: 1, selector: { matchLabels: { app: 'web' } }, template },
+  };
+  await using bench = await controllerBench([replicaSetController()], { objects: [set as Draft<any>], startMs });
+  await bench.settle();
+  bench.client.failNext('delete', coreV1.pods, internalError('no luck'), { times: 100 });
+  const key = { namespace: 'a', name: 'web' };
+  await bench.client.patch(appsV1.replicasets, key, { type: 'merge', body: { spec: { replicas: 0 } } });
+  await bench.advance(1000);
+  assert.match(told(bench).at(-1) ?? '', /^Warning FailedDelete: Error deleting: .*no luck/);
 });

@@ -68,7 +68,10 @@ function start(objects: object[], prepare: (client: FakeClient) => void = () => 
     objects: objects as [],
     startMs: epoch,
     prepare(client) {
-      const raw = (path: string) => Promise.resolve(discovery[path]);
+      const raw = async (path: string) => {
+        if (path in discovery) return discovery[path];
+        throw new Error('the server could not find the requested resource');
+      };
       const as = client.as.bind(client);
       client.as = identity => Object.assign(as(identity), { raw });
       prepare(client);
@@ -109,6 +112,36 @@ describe('horizontal-pod-autoscaler-controller', () => {
     await bench.advance(600_000);
     assert.deepEqual(writesBut(bench.client), []);
     assert.equal(conditions(bench)[0], 'AbleToScale=True ReadyForNewScale: recommended size matches current size');
+  });
+
+  it('tells what it cannot do', async () => {
+    const told = async (objects: object[], prepare?: (client: FakeClient) => void) => {
+      await using bench = await start(objects, prepare);
+      await bench.advance(15_000);
+      return bench.events();
+    };
+    const rescale = await told([deployment(1), pod('p'), scaler()], c => {
+      uses(c, 'p', '100m');
+      c.failNext('update', appsV1.deployments, internalError('no luck'), { subresource: 'scale' });
+    });
+    assert.match(
+      rescale[0]!,
+      /^Warning FailedRescale: New size: 2; reason: cpu resource utilization \(percentage of request\) above target; error: .*no luck/,
+    );
+    const metric = async (metrics: object[]) => (await told([deployment(1), pod('p'), scaler({ metrics })]))[0];
+    const target = { type: 'Value', averageValue: '1', value: '1' };
+    const name = { name: 'm' };
+    const absent = 'the server could not find the requested resource';
+    assert.equal(
+      await metric([{ type: 'Pods', pods: { metric: name, target: { ...target, type: 'AverageValue' } } }]),
+      `Warning FailedGetPodsMetric: unable to get metric m: unable to fetch metrics from custom metrics API: ${absent}`,
+    );
+    const external = 'failed to get m external metric: unable to get external metric a/m/nil';
+    assert.equal(
+      await metric([{ type: 'External', external: { metric: name, target } }]),
+      `Warning FailedGetExternalMetric: ${external}: unable to fetch metrics from external metrics API: ${absent}`,
+    );
+    assert.equal(await metric([{ type: 'Odd' }]), 'Warning InvalidMetricSourceType: unknown metric source type "Odd"');
   });
 
   it('says why nothing can be known, and goes on asking', async () => {

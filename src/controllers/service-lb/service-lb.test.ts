@@ -59,7 +59,10 @@ describe('service-lb-controller', () => {
     await bench.client.delete(coreV1.services, { namespace: 'a', name: 's' });
     await bench.settle();
     assert.equal(get(bench, 's'), undefined);
-    assert.equal(bench.events().at(-1), 'Normal DeletedLoadBalancer: Deleted load balancer');
+    assert.deepEqual(bench.events().slice(2), [
+      'Normal DeletingLoadBalancer: Deleting load balancer',
+      'Normal DeletedLoadBalancer: Deleted load balancer',
+    ]);
   });
 
   it('follows the nodes', async () => {
@@ -67,6 +70,7 @@ describe('service-lb-controller', () => {
     bench.client.remove(coreV1.nodes, 'l');
     await bench.settle();
     assert.deepEqual(addresses(bench, 's'), ['10.0.0.2']);
+    assert.equal(bench.events().at(-1), 'Normal UpdatedLoadBalancer: Updated load balancer with new hosts');
     bench.client.set(coreV1.nodes, node('z', [['ExternalIP', '192.0.2.1']]) as never);
     await bench.settle();
     assert.deepEqual(addresses(bench, 's'), ['192.0.2.1'], 'external addresses are preferred');
