@@ -155,3 +155,54 @@ test('a resize keeps to what the node enforces', async () => {
     await t.stop();
   }
 });
+
+test('events of a resize say what is wanted, by which generation, and what is in the way', async () => {
+  let failing = false;
+  const { t } = await startNode();
+  const update = t.runtime.UpdateContainerResources.bind(t.runtime);
+  t.runtime.UpdateContainerResources = async request => {
+    if (failing) throw new Error('no luck');
+    return update(request);
+  };
+  try {
+    await t.restart();
+    await t.createPod({
+      metadata: { name: 'p' },
+      spec: { containers: [{ name: 'app', image, resources: both('1', '64Mi') }] },
+    });
+    const resize = (cpu: string) =>
+      change(t, 'p', spec => {
+        spec.containers[0].resources = both(cpu, '64Mi');
+      });
+    const text = async (generation: number, error?: string) => {
+      const { resources } = (await t.getPod('p')).spec.containers[0]!;
+      const wanted = {
+        containers: [{ name: 'app', resources }],
+        generation,
+        ...(error === undefined ? {} : { error }),
+      };
+      return JSON.stringify(wanted);
+    };
+    const last = async (count: number) => {
+      const { items } = await t.client.list(coreV1.events, {});
+      const told = items.filter(e => e.reason?.startsWith('Resize')).map(e => `${e.type} ${e.reason}: ${e.message}`);
+      return told.slice(-count);
+    };
+    await resize('2');
+    assert.deepEqual(await last(2), [
+      `Normal ResizeStarted: Pod resize started: ${await text(2)}`,
+      `Normal ResizeCompleted: Pod resize completed: ${await text(2)}`,
+    ]);
+    await resize('99');
+    const capacity = "Node didn't have enough capacity: cpu, requested: 99000, capacity: 4000";
+    assert.deepEqual(await last(1), [`Warning ResizeInfeasible: Pod resize Infeasible: ${await text(3, capacity)}`]);
+    failing = true;
+    await resize('1');
+    assert.deepEqual(await last(2), [
+      `Normal ResizeStarted: Pod resize started: ${await text(4)}`,
+      `Warning ResizeError: Pod resize error: ${await text(4, 'no luck')}`,
+    ]);
+  } finally {
+    await t.stop();
+  }
+});

@@ -25,9 +25,8 @@ export class PodResizing {
   grant(pod: Pod, observed: ObservedPod): Pod {
     this.resources.observe(pod, observed);
     const { begun, problem } = this.resources.review(pod, p => this.#c.resizeProblem(p));
-    if (problem)
-      this.#c.events.pod(pod, 'Warning', `Resize${problem.reason}`, `Pod resize ${problem.reason}: ${problem.message}`);
-    if (begun) this.#c.events.pod(pod, 'Normal', 'ResizeStarted', `Pod resize started: ${resourcesText(pod)}`);
+    if (problem) this.#tell(pod, 'Warning', problem.reason, `Pod resize ${problem.reason}`, problem.message);
+    if (begun) this.#tell(pod, 'Normal', 'Started', 'Pod resize started');
     this.#tellCompleted(pod, observed);
     return this.resources.granted(pod);
   }
@@ -55,12 +54,15 @@ export class PodResizing {
   }
 
   #tellCompleted(pod: Pod, observed: ObservedPod): void {
-    if (this.resources.completed(pod, observed))
-      this.#c.events.pod(pod, 'Normal', 'ResizeCompleted', `Pod resize completed: ${resourcesText(pod)}`);
+    if (this.resources.completed(pod, observed)) this.#tell(pod, 'Normal', 'Completed', 'Pod resize completed');
+  }
+
+  #tell(pod: Pod, type: 'Normal' | 'Warning', what: string, words: string, error?: string): void {
+    this.#c.events.pod(pod, type, `Resize${what}`, `${words}: ${resizeText(pod, error)}`);
   }
 
   #fail(pod: Pod, message: string): void {
-    if (this.resources.fail(message)) this.#c.events.pod(pod, 'Warning', 'ResizeError', `Pod resize error: ${message}`);
+    if (this.resources.fail(message)) this.#tell(pod, 'Warning', 'Error', 'Pod resize error', message);
   }
 
   /** Why the pod's own memory limit cannot be lowered now. */
@@ -114,8 +116,11 @@ export class PodResizing {
 
 const nameOf = ({ metadata: m }: Pod) => `${m.namespace}/${m.name}`;
 
-const resourcesText = ({ spec }: Pod) =>
+/** What is wanted, by which generation, and what is in the way. */
+const resizeText = ({ metadata: { generation }, spec }: Pod, error?: string) =>
   JSON.stringify({
     ...(spec.resources ? { resources: spec.resources } : {}),
     containers: spec.containers.map(c => ({ name: c.name, resources: c.resources ?? {} })),
+    ...(generation === undefined ? {} : { generation }),
+    ...(error === undefined ? {} : { error }),
   });
