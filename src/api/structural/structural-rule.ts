@@ -1,7 +1,7 @@
 // What the schema of a custom resource must obey to be structural: every field has one type, said in one place.
 import { append } from '../../base/append.ts';
 import { own } from '../../base/own.ts';
-import { FieldErrors, type FieldPath, path } from '../field-error.ts';
+import { FieldErrors, type FieldPath } from '../field-error.ts';
 import { cloneDeep } from '../meta.ts';
 import { equalJson, isPlain } from '../patch/plain.ts';
 import type { JSONSchemaProps } from '../type/apiextensions-v1.ts';
