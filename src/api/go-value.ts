@@ -1,7 +1,7 @@
 // Values as Go has them: a type's fields by Go's names, each with what stands for nothing where it is not set.
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
 
-const initials = /^(api|csi|dns|fc|fs|grpc|http|id|ip|nfs|os|rbd|tcp|tls|ttl|uid|url)(?=[A-Z]|$)/;
+const initials = /^(api|csi|dns|fc|fs|grpc|http|id|ip|nfs|os|pkix|rbd|tcp|tls|ttl|uid|url)(?=[A-Z]|$)/;
 
 /** `podIP` is PodIP, `uid` UID, an object's `metadata` ObjectMeta. */
 export const goNameOf = (name: string, type?: TypeRef): string =>

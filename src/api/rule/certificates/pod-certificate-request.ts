@@ -2,6 +2,7 @@
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { keyTypeOf, readCertificateRequest } from '../../../base/certificate-request.ts';
 import { type FieldErrors, type FieldPath, path } from '../../field-error.ts';
+import { goValue } from '../../go-value.ts';
 import { IMMUTABLE, isDns1123Subdomain } from '../../name-rule.ts';
 import type { Strategy } from '../../strategy.ts';
 import type { PodCertificateRequest, PodCertificateRequestSpec } from '../../type/certificates-v1beta1.ts';
@@ -11,6 +12,7 @@ import { isKubernetesSigner, validateSignerName } from './signer-name.ts';
 import { validateUserAnnotations } from './user-annotation.ts';
 
 const SPEC = path('spec');
+const TYPE = 'certificates.v1beta1.PodCertificateRequestSpec';
 const MIN_SECONDS = 3600;
 const MAX_SECONDS = 91 * 86400;
 const MAX_SECONDS_KUBERNETES = 86400;
@@ -118,6 +120,6 @@ export const podCertificateRequestStrategy: Strategy<PodCertificateRequest> = {
   },
   validateUpdate(now, old, errors, context) {
     if (context.subresource === 'status') validateStatus(now, old, context.nowMs, errors);
-    else if (!semanticEqual(now.spec, old.spec)) errors.invalid(SPEC, now.spec, IMMUTABLE);
+    else if (!semanticEqual(now.spec, old.spec)) errors.invalid(SPEC, goValue(TYPE, now.spec), IMMUTABLE);
   },
 };
