@@ -222,6 +222,50 @@ test('a certificate fits the request', async () => {
   assert.deepEqual(told({ ...good, conditions: [] }).length, 4, 'all that came with it must come with Issued');
 });
 
+test('a chain of certificates, and its times', async () => {
+  const good = await issue(key);
+  const chain = (certificateChain: string) => told({ ...good, certificateChain });
+  const about = (detail: string) => [`status.certificateChain: Invalid value: "<value omitted>": ${detail}`];
+  assert.deepEqual(chain('x'.repeat(100 * 1024 + 1)), [
+    'status.certificateChain: Too long: may not be more than 102400 bytes',
+  ]);
+  assert.deepEqual(chain('words'), about('issued certificate chain must contain at least one certificate'));
+  assert.deepEqual(
+    chain(good.certificateChain + ca.keyPem),
+    about('issued certificate chain must consist entirely of CERTIFICATE PEM blocks'),
+  );
+  const broken = pemText('CERTIFICATE', Uint8Array.of(0x30, 0));
+  assert.deepEqual(chain(broken), about('leaf certificate does not parse as valid X.509'));
+  assert.deepEqual(
+    chain(good.certificateChain + broken),
+    about('intermediate certificate does not parse as valid X.509'),
+  );
+  const minutes = (n: number) => formatTime(nowMs + n * 60_000);
+  const cases: [object, string][] = [
+    [
+      { notBefore: minutes(1) },
+      `status.notBefore: Invalid value: "${minutes(1)}": must be set to the NotBefore time encoded in the leaf certificate`,
+    ],
+    [
+      { notBefore: undefined },
+      'status.notBefore: Required value: must be present and consistent with the issued certificate',
+    ],
+    [
+      { notAfter: minutes(1) },
+      `status.notAfter: Invalid value: "${minutes(1)}": must be set to the NotAfter time encoded in the leaf certificate`,
+    ],
+    [
+      { beginRefreshAt: undefined },
+      'status.beginRefreshAt: Required value: must be present and consistent with the issued certificate',
+    ],
+    [
+      { beginRefreshAt: minutes(111) },
+      `status.beginRefreshAt: Invalid value: "${minutes(111)}": must be at least 10 minutes before status.notAfter`,
+    ],
+  ];
+  for (const [more, why] of cases) assert.deepEqual(told({ ...good, ...more }), [why]);
+});
+
 test('one outcome, and it stays', async () => {
   const denied = { conditions: [condition('Denied', { reason: 'UnsupportedKeyType' })] };
   assert.deepEqual(told(denied), []);
