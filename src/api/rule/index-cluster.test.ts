@@ -159,7 +159,7 @@ test('ingresses and their classes', () => {
     'spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified',
   ]);
   assert.deepEqual(wrong(ingressStrategy, { spec: {} }), [
-    'spec: Invalid value: []: either `defaultBackend` or `rules` must be specified',
+    'spec: Invalid value: null: either `defaultBackend` or `rules` must be specified',
   ]);
   const parameters = { kind: 'K', name: 'n', namespace: 'a' };
   assert.deepEqual(wrong(ingressClassStrategy, { spec: { controller: 'nope', parameters } }), [

@@ -74,7 +74,7 @@ function validatePath(entry: HTTPIngressPath, at: FieldPath, errors: FieldErrors
 function validateSpec(spec: IngressSpec, errors: FieldErrors): void {
   const { rules = [], tls = [], defaultBackend, ingressClassName } = spec;
   if (rules.length === 0 && !defaultBackend)
-    errors.invalid(SPEC, rules, 'either `defaultBackend` or `rules` must be specified');
+    errors.invalid(SPEC, spec.rules, 'either `defaultBackend` or `rules` must be specified');
   if (defaultBackend) validateBackend(defaultBackend, SPEC.child('defaultBackend'), errors);
   for (const [i, { host, http }] of rules.entries()) {
     const at = SPEC.child('rules').index(i);

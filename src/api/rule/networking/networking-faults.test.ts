@@ -91,7 +91,8 @@ test('of an ingress', () => {
       [`spec.tls[0].secretName: Invalid value: "A": ${SUBDOMAIN}`],
     ],
     [{ ...ofBackend({ service }), ingressClassName: 'A' }, [`spec.ingressClassName: Invalid value: "A": ${SUBDOMAIN}`]],
-    [{}, ['spec: Invalid value: []: either `defaultBackend` or `rules` must be specified']],
+    [{}, ['spec: Invalid value: null: either `defaultBackend` or `rules` must be specified']],
+    [{ rules: [] }, ['spec: Invalid value: []: either `defaultBackend` or `rules` must be specified']],
   ]);
   const old = { metadata: { ...metadata, resourceVersion: '1' }, spec: {}, status: {} };
   const now = { ...old, status: { loadBalancer: { ingress: [{ hostname: 'A' }] } } };

@@ -84,13 +84,13 @@ export function validateBindingConditions(device: Device, at: FieldPath, errors:
   if (conditions?.length && !failures?.length)
     errors.invalid(
       at.child('bindingFailureConditions'),
-      failures ?? [],
+      failures,
       'bindingFailureConditions are required to use bindingConditions',
     );
   if (failures?.length && !conditions?.length)
     errors.invalid(
       at.child('bindingConditions'),
-      conditions ?? [],
+      conditions,
       'bindingConditions are required to use bindingFailureConditions',
     );
   for (const [i, c] of (failures ?? []).entries())

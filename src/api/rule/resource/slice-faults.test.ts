@@ -91,10 +91,10 @@ test('of counters and conditions', () => {
     device({ bindingConditions, bindingFailureConditions });
   assert.deepEqual(conditions(['a b'], ['c']), [`${D}.bindingConditions[0]: Invalid value: "a b": ${NAME_PART}`]);
   assert.deepEqual(conditions(['a']), [
-    `${D}.bindingFailureConditions: Invalid value: []: bindingFailureConditions are required to use bindingConditions`,
+    `${D}.bindingFailureConditions: Invalid value: null: bindingFailureConditions are required to use bindingConditions`,
   ]);
   assert.deepEqual(conditions(undefined, ['a']), [
-    `${D}.bindingConditions: Invalid value: []: bindingConditions are required to use bindingFailureConditions`,
+    `${D}.bindingConditions: Invalid value: null: bindingConditions are required to use bindingFailureConditions`,
   ]);
   assert.deepEqual(conditions(['a', 'b', 'c', 'd', 'e'], ['f']), [
     `${D}.bindingConditions: Too many: 5: must have at most 4 items`,
