@@ -6,6 +6,7 @@ import { strategyOf } from '../api/rule/index.ts';
 import { testApi } from './test-api.ts';
 import { applyPatch, type Json, jsonPatch, mergePatch, strategicPatch } from './test-caller.ts';
 import { sampledKinds, samples } from './test-samples.ts';
+import { checkTruthful, nobodys } from './test-truthful.ts';
 
 const api = testApi();
 
@@ -75,6 +76,7 @@ for (const r of sampledKinds) {
         [operation, groupVersion, 'FieldsV1', undefined],
       );
       assert.match(found.time, /^\d{4}-/);
+      assert.deepEqual(checkTruthful(object), nobodys[id] ?? [], `${id} by ${manager}`);
       assert.deepEqual(found.fieldsV1['f:metadata']['f:annotations'][`f:${field}`], {}, field);
     };
     states(first, 'creator', 'Update', 'made');
