@@ -7,8 +7,10 @@ import { internalError } from '../api/status.ts';
 import { type ControllerBench, controllerBench } from '../engine/controller-bench.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
 import { endpointController } from './endpoint/endpoint.ts';
+import { jobController } from './job/job.ts';
 import { volumeBinderController } from './persistentvolume-binder/persistentvolume-binder.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
+import { statefulSetController } from './statefulset/statefulset.ts';
 
 const minuteMs = 60_000;
 const startMs = Date.UTC(2026, 0, 1, 12, 0, 30);
@@ -125,4 +127,66 @@ test('pods that a ReplicaSet cannot delete', async () => {
   await bench.client.patch(appsV1.replicasets, key, { type: 'merge', body: { spec: { replicas: 0 } } });
   await bench.advance(1000);
   assert.match(told(bench).at(-1) ?? '', /^Warning FailedDelete: Error deleting: .*no luck/);
+});
+
+test('a job that more pods have ended well for than it asks', async () => {
+  const labels = { 'batch.kubernetes.io/controller-uid': 'u' };
+  const template = { metadata: { labels }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } };
+  const spec = { parallelism: 1, completions: 1, backoffLimit: 6, selector: { matchLabels: labels }, template };
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'j', namespace: 'a', uid: 'u' },
+    spec,
+    status: {},
+  };
+  await using bench = await controllerBench([jobController()], { objects: [job as Draft<any>], startMs });
+  await bench.settle();
+  const [pod] = bench.client.objects(coreV1.pods);
+  for (const name of [pod!.metadata.name, 'another']) {
+    const metadata = { ...pod!.metadata, name, uid: `u-${name}` };
+    bench.client.set(coreV1.pods, { ...pod, metadata, status: { phase: 'Succeeded' } } as never);
+  }
+  await bench.advance(60_000);
+  const message = 'Too many succeeded pods running after completion count reached';
+  assert.deepEqual(told(bench).slice(-2), [
+    `Warning TooManySucceededPods: ${message}`,
+    'Normal Completed: Job completed',
+  ]);
+});
+
+test('a claim that somebody else controls', async () => {
+  const labels = { app: 'db' };
+  const owner = (kind: string, uid: string, more: object = {}) => ({ apiVersion: 'v1', kind, name: 'x', uid, ...more });
+  const set = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'db', namespace: 'a', uid: 's' },
+    spec: {
+      ...{ replicas: 1, serviceName: 'db', selector: { matchLabels: labels } },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }],
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete', whenScaled: 'Retain' },
+    },
+  };
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      ...{ name: 'data-db-0', namespace: 'a', uid: 'c', labels },
+      ownerReferences: [owner('Other', 'o', { controller: true }), owner('StatefulSet', 's')],
+    },
+    spec: { accessModes: ['ReadWriteOnce'] },
+  };
+  const objects = [set, claim] as Draft<any>[];
+  await using bench = await controllerBench([statefulSetController()], { objects, startMs });
+  await bench.advance(1000);
+  const message =
+    'PersistentVolumeClaim data-db-0 has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim';
+  assert.ok(told(bench).includes(`Warning ConflictingController: ${message}`), told(bench).join('\n'));
+  const { metadata } = bench.client.object(coreV1.persistentvolumeclaims, 'a/data-db-0')!;
+  assert.deepEqual(
+    metadata.ownerReferences?.map(r => r.uid),
+    ['o'],
+  );
 });
