@@ -71,8 +71,11 @@ test('quotas', () => {
     'spec.hard[pods]: Invalid value: "1500m": must be an integer',
     'spec.hard[foo]: Invalid value: "foo": must be a standard resource type or fully qualified',
     'spec.hard[foo]: Invalid value: "foo": must be a standard resource for quota',
-    'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope applied to resource',
-    'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope applied to resource',
+    // Of services and of huge pages, by each of two.
+    ...Array.from(
+      { length: 4 },
+      () => 'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope applied to resource',
+    ),
     'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: unsupported scope',
     'spec.scopes: Invalid value: ["BestEffort","NotBestEffort","Odd"]: conflicting scopes',
   ]);
