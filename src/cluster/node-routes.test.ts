@@ -103,19 +103,19 @@ test('what others took away comes back; where they have a route of their own, th
   const ours = ['10.244.1.0/24 107', '10.244.2.0/24 107', 'fd00:4::/64 107'];
   await settle();
   assert.deepEqual([shown(), tables], [ours, 1]);
-  await clock.advance(60_000);
+  await clock.advance(240_000);
   assert.equal(batches, 1, 'nothing is written anew while all is there');
 
   routes = [];
   tables = 0;
-  await clock.advance(30_000);
+  await clock.advance(120_000);
   assert.deepEqual([shown(), tables], [ours, 1], 'a link down and up, a flushed rule set');
 
   routes = [{ dst: '10.244.1.0/24' }];
-  await clock.advance(60_000);
+  await clock.advance(240_000);
   assert.deepEqual(shown(), ['10.244.1.0/24 boot', ...ours.slice(1)], 'another pod network');
   routes = routes.filter(r => r.protocol);
-  await clock.advance(30_000);
+  await clock.advance(120_000);
   assert.deepEqual([shown(), tables], [ours, 1], 'and its end');
   ending.abort();
   await running;

@@ -31,8 +31,8 @@ export interface NodeRoutesOptions {
 }
 
 const retryMs = 5_000;
-/** As often as the service proxy looks for its own. */
-const checkMs = 30_000;
+/** Each look starts two programs, and idle nodes are to cost next to nothing. */
+const checkMs = 120_000;
 
 export function createNodeRoutes(options: NodeRoutesOptions): Service {
   return { name: 'node-routes', run: signal => new NodeRoutes(options).run(signal) };

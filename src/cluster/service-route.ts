@@ -17,7 +17,7 @@ export interface ServiceRouteOptions {
 
 const retryMs = 5_000;
 /** A link that goes down takes its routes with it. */
-const checkMs = 30_000;
+const checkMs = 120_000;
 
 export function createServiceRoute(options: ServiceRouteOptions): Service {
   const { clock, log } = options;
