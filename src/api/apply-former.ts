@@ -12,8 +12,10 @@ import type { Shape } from './shape.ts';
 
 export interface FormerApply {
   readonly shape: Shape;
+  /** OpenAPI name of a built-in type. */
   readonly typeName?: string;
   readonly live: KubeObject | undefined;
+  /** What the applier sent: decoded, neither defaulted nor normalised. */
   readonly config: Plain;
   readonly manager: string;
   readonly apiVersion: string;

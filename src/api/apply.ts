@@ -1,6 +1,6 @@
 // Server-side apply: the applier's configuration over the live object, and who owns which field afterwards.
 import { checkConfiguration, pathText } from './apply-check.ts';
-import { formerlyApplied, noteApplied } from './apply-former.ts';
+import { type FormerApply, formerlyApplied, noteApplied } from './apply-former.ts';
 import { mergeFields, pruneFields } from './apply-merge.ts';
 import type { CreatedFields } from './created-fields.ts';
 import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
@@ -21,16 +21,7 @@ import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 type Entry = ManagedFieldsEntry;
 type Plain = Record<string, unknown>;
 
-export interface ApplyRequest {
-  readonly shape: Shape;
-  /** OpenAPI name of a built-in type. */
-  readonly typeName?: string;
-  readonly live: KubeObject | undefined;
-  /** What the applier sent: decoded, neither defaulted nor normalised. */
-  readonly config: Plain;
-  readonly manager: string;
-  readonly apiVersion: string;
-  readonly subresource: string;
+export interface ApplyRequest extends FormerApply {
   readonly force: boolean;
   /** RFC 3339, of now. */
   readonly time: string;

@@ -1,5 +1,5 @@
 // The patch with which a kubelet changes its node's status.
-import { equalJson } from '../../api/patch/plain.ts';
+import { equalJson, isPlain } from '../../api/patch/plain.ts';
 import type { NodeCondition, NodeStatus } from '../../api/type/core-v1.ts';
 
 /** A strategic-merge patch of what differs; conditions go along with any change, and with `always` even alone. */
@@ -10,7 +10,7 @@ export function statusChanges(old: NodeStatus, next: NodeStatus, always: boolean
     const value = next[key as keyof NodeStatus];
     if (key === 'conditions' || isSame(before[key], value)) continue;
     if (key === 'addresses') out[key] = [{ $patch: 'replace' }, ...(value as readonly object[])];
-    else out[key] = isMap(value) ? { ...removed(before[key], value), ...value } : value;
+    else out[key] = isPlain(value) ? { ...removed(before[key], value), ...value } : value;
   }
   const conditions = next.conditions ?? [];
   const ours = (old.conditions ?? []).filter(c => conditions.some(n => n.type === c.type));
@@ -21,8 +21,6 @@ export function statusChanges(old: NodeStatus, next: NodeStatus, always: boolean
   }
   return undefined;
 }
-
-const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A patch merges maps: what is no longer in one must be taken away by name. */
 const removed = (had: unknown, has: object): object =>

@@ -1,4 +1,5 @@
 // The options of the static policy, and which containers get CPUs of their own.
+import { parseBool } from '../../../api/feature-gates.ts';
 import type { Container, Pod } from '../../../api/type/core-v1.ts';
 import { milliOf } from '../../kernel/amount.ts';
 import { qosClassOf } from '../../kernel/qos.ts';
@@ -70,8 +71,8 @@ const nameOf = (key: keyof CpuPolicyOptions): string => Object.entries(names).fi
 
 /** As Go reads booleans. */
 export function booleanOf(name: string, value: string): boolean {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(value)) return true;
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value)) return false;
+  const on = parseBool(value);
+  if (on !== undefined) return on;
   throw new Error(`bad value for option ${JSON.stringify(name)}: ${JSON.stringify(value)} is no boolean`);
 }
 
