@@ -18,6 +18,9 @@ export function markCanonical<T extends object>(part: T): T {
 
 export const isCanonicalPart = (part: object): boolean => canonical.has(part);
 
+/** Whether several objects have it. */
+export const isSharedPart = (part: object): boolean => shared.has(part);
+
 /** Keeps the JSON of a part that several objects have. */
 export function keepPartText(part: object, text: string): void {
   shared.set(part, text);

@@ -1,7 +1,7 @@
 // Equal parts of objects held once: pods of one template differ in little but names, and every version of an object
 // repeats the last one. Objects are never changed once stored, so parts can belong to many.
 import { escapeMarkup } from '../base/json-text.ts';
-import { isCanonicalPart, keepPartText, markCanonical, shortestText } from './canonical-part.ts';
+import { isCanonicalPart, isSharedPart, keepPartText, markCanonical, shortestText } from './canonical-part.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { normalize } from './normalize.ts';
 import { Recent } from './recent.ts';
@@ -87,7 +87,7 @@ export class PartSharer {
   }
 
   #known(part: object): object {
-    if (isCanonicalPart(part)) return part;
+    if (isCanonicalPart(part) || isSharedPart(part)) return part;
     const key = JSON.stringify(part);
     if (key.length > largestKey) return part;
     const known = this.#parts.of(key, () => part);

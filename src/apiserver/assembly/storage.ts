@@ -11,6 +11,7 @@ import { admissionMeter } from '../observe/admission-meter.ts';
 import { MeasuredStore } from '../observe/measured-store.ts';
 import { Dispatcher } from '../registry/dispatcher.ts';
 import { KeptBytes } from '../registry/kept-bytes.ts';
+import { KnownTexts } from '../registry/known-texts.ts';
 import { Registry, type RegistryHooks } from '../registry/registry.ts';
 import { decodeStored, undecodable } from '../registry/stored-form.ts';
 import { WatchCache } from '../registry/watch-cache.ts';
@@ -49,9 +50,11 @@ export function createStorage({ options, clock, random, log, metrics, table, fea
   const store = new MeasuredStore(encryption?.store ?? options.store, metrics, clock, table.resources);
   const dispatcher = new Dispatcher(store, clock, log);
   const sharer = new PartSharer();
+  const texts = new KnownTexts();
   const decode = (bytes: Uint8Array, revision: number): KubeObject => {
-    const object = decodeStored(bytes, revision);
+    const object = decodeStored(bytes, revision, text => texts.parse(text));
     sharer.share(object);
+    texts.learn(object);
     return object as KubeObject;
   };
   const kept = new KeptBytes(keptBytes);

@@ -31,10 +31,17 @@ export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
   return encodeProtobuf(typeNameOf(written)!, written as KubeObject);
 }
 
-/** Reads either form, in any version that is known; the result is canonical and has its resourceVersion. */
-export function decodeStored(bytes: Uint8Array, revision: number): Mutable<KubeObject> {
+/**
+ * Reads either form, in any version that is known; the result is canonical and has its resourceVersion. `parse`: what reads
+ * JSON; parts of what it gives may belong to others.
+ */
+export function decodeStored(
+  bytes: Uint8Array,
+  revision: number,
+  parse: (text: string) => unknown = parseExactJson,
+): Mutable<KubeObject> {
   if (isProtobuf(bytes)) return withRevision(asKept(decodeKnown(bytes)), revision, true);
-  const read = parseExactJson(Buffer.from(bytes).toString()) as Mutable<KubeObject>;
+  const read = parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as Mutable<KubeObject>;
   if (!read.kind) throw new TypeError('a stored object has no kind');
   if (read.metadata.resourceVersion) return read;
   const object = isEarlyDefinition(read) ? convertDefinition(read) : inLaterVersion(read);
