@@ -131,6 +131,12 @@ export class LmdbRows implements Rows {
     return row && (decodeRowValue(row) ?? this.#damaged(revision));
   }
 
+  peek(revision: number): Uint8Array | undefined {
+    const row: Buffer | undefined = this.#revisions.getBinaryFast(this.#key(revision));
+    // LMDB's binding reads all rows into one buffer, and says no more than how much of it is this one.
+    return row && (decodeRowValue(row.subarray(0, row.length)) ?? this.#damaged(revision));
+  }
+
   #damaged(revision: number): never {
     throw new StoreDamagedError(
       `reading revision ${revision} in ${JSON.stringify(this.#directory)}: the bytes are not those written; ` +

@@ -29,6 +29,10 @@ class MemoryRows implements Rows {
     return row && bytesOf(row.value);
   }
 
+  peek(revision: number): Uint8Array | undefined {
+    return this.read(revision);
+  }
+
   admit(): void {}
 
   async commit({ writes, removed, state }: Commit): Promise<void> {

@@ -130,38 +130,51 @@ export class RevisionStore implements Store {
   async list(prefix: string, options: { limit?: number; after?: string; revision?: number } = {}): Promise<ListPage> {
     this.#check();
     const revision = options.revision || this.#index.durable;
-    if (revision < this.#compacted) throw new StoreCompactedError(revision, this.#compacted);
-    if (revision > this.#index.durable) {
-      throw new RangeError(`reading at revision ${revision}: the newest is ${this.#index.durable}`);
-    }
+    this.#checkRevision(revision);
     const limit = options.limit || Number.POSITIVE_INFINITY;
     const found = this.#index.find(prefix, options.after, revision, limit + 1);
     const more = found.length > limit;
     if (more) found.pop();
-    return { entries: await this.#readAll(found, revision), revision, more };
+    const entries: StoreEntry[] = [];
+    await this.#each(found, revision, f => entries.push({ ...f, value: this.#read(f) }));
+    return { entries, revision, more };
+  }
+
+  async scan(prefix: string, revision: number, take: (entry: StoreEntry) => void): Promise<void> {
+    this.#check();
+    this.#checkRevision(revision);
+    const found = this.#index.find(prefix, undefined, revision, Number.POSITIVE_INFINITY);
+    await this.#each(found, revision, f => take({ ...f, value: this.#whole(f, this.#rows.peek(f.revision)) }));
+  }
+
+  #checkRevision(revision: number): void {
+    if (revision < this.#compacted) throw new StoreCompactedError(revision, this.#compacted);
+    if (revision <= this.#index.durable) return;
+    throw new RangeError(`reading at revision ${revision}: the newest is ${this.#index.durable}`);
   }
 
   // Rows never change, so others may run in between: the page stays what was found.
-  async #readAll(found: readonly Found[], revision: number): Promise<StoreEntry[]> {
-    const entries: StoreEntry[] = [];
+  async #each(found: readonly Found[], revision: number, read: (found: Found) => void): Promise<void> {
     const pin = { revision };
     this.#pins.add(pin);
     try {
-      for (const [i, { key, revision }] of found.entries()) {
+      for (const [i, each] of found.entries()) {
         if (i > 0 && i % this.#rows.readsAtOnce === 0) {
           await new Promise<void>(resolve => this.#rows.defer(resolve));
           this.#check();
         }
-        entries.push({ key, value: this.#read({ key, revision }), revision });
+        read(each);
       }
     } finally {
       this.#pins.delete(pin);
     }
-    return entries;
   }
 
-  #read({ key, revision }: Found): Uint8Array {
-    const value = this.#rows.read(revision);
+  #read(found: Found): Uint8Array {
+    return this.#whole(found, this.#rows.read(found.revision));
+  }
+
+  #whole({ key, revision }: Found, value: Uint8Array | undefined): Uint8Array {
     if (!value) throw new StoreDamagedError(`reading ${JSON.stringify(key)}: no row for revision ${revision}`);
     return value;
   }

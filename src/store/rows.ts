@@ -35,6 +35,8 @@ export interface Rows {
   readonly inMemory?: boolean;
   /** The value written at a revision; undefined when removed. */
   read(revision: number): Uint8Array | undefined;
+  /** The same, its bytes valid until the next read. */
+  peek(revision: number): Uint8Array | undefined;
   /** Throws StoreFullError when `bytes` more may not be written. */
   admit(bytes: number): void;
   /**

@@ -86,6 +86,11 @@ export interface Store {
   get(key: string): Promise<StoreEntry | undefined>;
   /** Keys that start with `prefix`, in order, at most `limit`, beginning behind key `after`. Rejects StoreCompactedError for a revision that is gone. */
   list(prefix: string, options?: { limit?: number; after?: string; revision?: number }): Promise<ListPage>;
+  /**
+   * Only of stores that have their values at hand: shows `take` what a list at `revision` would have, in order, without
+   * holding all of it at once. A value is valid until `take` returns. Rejects like `list`.
+   */
+  scan?(prefix: string, revision: number, take: (entry: StoreEntry) => void): Promise<void>;
   /** Resolves with its revision once durable; rejects StoreConflictError when the key exists. */
   create(key: string, encode: Encode, options?: WriteOptions): Promise<number>;
   /** Rejects StoreConflictError unless the key's newest decided revision is `ifRevision`. */

@@ -1,6 +1,6 @@
 // The sentences of the Store contract on what stores tell: lists and watches.
 import assert from 'node:assert/strict';
-import type { Store } from './store.ts';
+import { type Store, StoreCompactedError } from './store.ts';
 import { atOnce, bytes, type Check, keysOf, Recorder } from './test-store.ts';
 
 export function lists(check: Check): void {
@@ -30,6 +30,31 @@ export function lists(check: Check): void {
     assert.deepEqual(keysOf(await store.list('/p/', { after: '/a' })).length, 5);
     assert.deepEqual(keysOf(await store.list('/p/', { after: '/z' })), []);
     assert.equal((await store.list('/p/', { limit: 5 })).more, false);
+  });
+
+  check('a scan shows what a list at its revision does, where values are at hand', async ({ store }) => {
+    if (!store.scan) return;
+    await fill(store, ['/p/b', '/p/\u{1f600}', '/p/a', '/q', '/p/\uffee']);
+    await store.update('/p/a', 3, bytes('new'));
+    await store.create('/p/later', bytes('x'.repeat(20_000)));
+    for (const revision of [5, 6, 7]) {
+      const shown: [string, number, string][] = [];
+      await store.scan('/p/', revision, e => shown.push([e.key, e.revision, Buffer.from(e.value).toString()]));
+      const { entries } = await store.list('/p/', { revision });
+      assert.deepEqual(
+        shown,
+        entries.map(e => [e.key, e.revision, Buffer.from(e.value).toString()]),
+      );
+    }
+    await assert.rejects(
+      store.scan('/p/', 99, () => {}),
+      RangeError,
+    );
+    await store.compact(5);
+    await assert.rejects(
+      store.scan('/p/', 4, () => {}),
+      StoreCompactedError,
+    );
   });
 
   check('a list at an old revision shows what was there then', async ({ store }) => {

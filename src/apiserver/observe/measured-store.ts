@@ -113,6 +113,23 @@ export class MeasuredStore implements Store {
     return this.#timed('list', prefix, listing);
   }
 
+  get scan(): Store['scan'] {
+    const { scan } = this.#store;
+    if (!scan) return undefined;
+    return (prefix, revision, take) => {
+      let objects = 0;
+      const scanning = scan.call(this.#store, prefix, revision, entry => {
+        objects++;
+        take(entry);
+      });
+      scanning.then(
+        () => this.#countList(prefix, objects),
+        () => {},
+      );
+      return this.#timed('list', prefix, scanning);
+    };
+  }
+
   create(key: string, encode: Encode, options?: WriteOptions): Promise<number> {
     return this.#timed('create', key, this.#store.create(key, encode, options));
   }

@@ -80,8 +80,7 @@ export class Dispatcher {
   async #load(caches: ReadonlyMap<string, WatchCache>, wanted: number): Promise<number> {
     if (!this.#store.newestRevision) {
       for (const [prefix, cache] of caches) {
-        const page = wanted === 0 ? undefined : await this.#store.list(prefix, { revision: wanted });
-        cache.load(page?.entries ?? [], wanted);
+        await this.#fill(prefix, cache, wanted);
         this.#caches.set(prefix, cache);
       }
       return wanted;
@@ -95,6 +94,13 @@ export class Dispatcher {
       this.#caches.set(prefix, cache);
     }
     return pages.revision;
+  }
+
+  async #fill(prefix: string, cache: WatchCache, revision: number): Promise<void> {
+    if (revision > 0 && this.#store.scan) await this.#store.scan(prefix, revision, entry => cache.take(entry));
+    else if (revision > 0)
+      for (const entry of (await this.#store.list(prefix, { revision })).entries) cache.take(entry);
+    cache.loaded(revision);
   }
 
   /** What lies below each prefix at one revision. */

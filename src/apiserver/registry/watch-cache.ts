@@ -100,14 +100,23 @@ export class WatchCache {
 
   /** Fills an empty cache. `revision` is the store's when the entries were read. */
   load(entries: readonly StoreEntry[], revision: number): void {
+    for (const entry of entries) this.take(entry);
+    this.loaded(revision);
+  }
+
+  /** One entry of an empty cache that is being filled, in order of keys. */
+  take(entry: StoreEntry): void {
+    if (entry.failure) this.#note(this.#keyOf(entry.key), entry.failure, entry.revision);
+    const stored = this.storedOf(entry);
+    if (!stored) return;
+    this.#byKey.set(stored.key, stored);
+    this.#bytes += stored.size;
+  }
+
+  /** All entries there were at `revision` have been taken. */
+  loaded(revision: number): void {
     this.counts.initializations++;
-    for (const { key, failure, revision: at } of entries) if (failure) this.#note(this.#keyOf(key), failure, at);
-    const pairs = this.#pairsOf(entries);
-    this.#tree = SortedTree.from(pairs);
-    for (const [key, stored] of pairs) {
-      this.#byKey.set(key, stored);
-      this.#bytes += stored.size;
-    }
+    this.#tree = SortedTree.from([...this.#byKey]);
     this.#windowStart = revision;
   }
 
@@ -376,13 +385,6 @@ export class WatchCache {
         return [stored.key, stored] as const;
       }),
     );
-  }
-
-  #pairsOf(entries: readonly StoreEntry[]): (readonly [string, Stored])[] {
-    return entries.flatMap(e => {
-      const stored = this.storedOf(e);
-      return stored ? [[stored.key, stored] as const] : [];
-    });
   }
 
   /** What a read of the store has brought, as the cache would have it; undefined when it cannot be read. */
