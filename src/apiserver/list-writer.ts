@@ -31,7 +31,7 @@ export async function writePieces(out: Writable, pieces: Iterable<Uint8Array>): 
   out.uncork();
 }
 
-function drained(out: Writable): Promise<void> {
+export function drained(out: Writable): Promise<void> {
   return new Promise(resolve => {
     const go = () => {
       out.off('drain', go);

@@ -2,7 +2,7 @@
 // A gzip member is a header, deflate blocks, the CRC-32 and the length. Parts are runs of deflate blocks that end on a
 // byte and look back at nothing before them, so that any sequence of them is a deflate stream; the CRC-32 of the whole
 // follows from those of the parts.
-import { crc32, deflateRaw, constants as zlib } from 'node:zlib';
+import { crc32, deflateRaw, inflateRaw, constants as zlib } from 'node:zlib';
 import type { Keeper, KeptBytes } from './registry/kept-bytes.ts';
 import type { Stored } from './registry/stored.ts';
 
@@ -65,7 +65,7 @@ export class PackedParts {
     for (let i = from; i < items.length && bytes < partBytes; i++) {
       const item = items[i]!;
       // Keys decide where parts end, so that an object more or less changes one part and not all behind it.
-      if (i > from && ends(item.key)) break;
+      if (i > from && endsPart(item.key, partItems)) break;
       held.push(item);
       for (const piece of form.items([item], i === 0)) {
         pieces.push(piece);
@@ -82,10 +82,11 @@ export class PackedParts {
   }
 }
 
-function ends(key: string): boolean {
+/** Whether a new part begins here; `about`: how many items a part has, a power of two. */
+export function endsPart(key: string, about: number): boolean {
   let hash = 0;
   for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
-  return ((hash ^ (hash >>> 15)) & (partItems - 1)) === 0;
+  return ((hash ^ (hash >>> 15)) & (about - 1)) === 0;
 }
 
 /** Knows its objects by key and revision: to hold them would keep what has been replaced. */
@@ -145,12 +146,23 @@ class Part implements Keeper {
   }
 }
 
-function pack(bytes: Uint8Array): Promise<Packed> {
+// For what is kept, and sent often.
+export const keptLevel = 6;
+
+export function pack(bytes: Uint8Array, level = 1): Promise<Packed> {
   return new Promise((resolve, reject) =>
-    deflateRaw(bytes, { level: 1, finishFlush: zlib.Z_SYNC_FLUSH }, (error, packed) =>
+    deflateRaw(bytes, { level, finishFlush: zlib.Z_SYNC_FLUSH }, (error, packed) =>
       // In memory of its own size: the packer's answer may be a corner of a large buffer.
       error ? reject(error) : resolve({ bytes: Buffer.from(packed), length: bytes.length, crc: crc32(bytes) }),
     ),
+  );
+}
+
+export function unpack({ bytes, length }: Packed): Promise<Buffer> {
+  // Every chunk is a trip to another thread. A part alone is no whole stream.
+  const options = { chunkSize: Math.max(length, 64), finishFlush: zlib.Z_SYNC_FLUSH };
+  return new Promise((resolve, reject) =>
+    inflateRaw(bytes, options, (error, plain) => (error ? reject(error) : resolve(plain))),
   );
 }
 
@@ -169,6 +181,9 @@ export function unpacked(bytes: Uint8Array, last = false): Packed {
   }
   return { bytes: Buffer.concat(blocks), length: bytes.length, crc: crc32(bytes) };
 }
+
+/** Ends the stream. */
+export const nothingMore: Packed = unpacked(Buffer.alloc(0), true);
 
 /** RFC 1952: no name, no time, an unknown system. */
 export const gzipHeader: Uint8Array = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);

@@ -1,12 +1,11 @@
-// OpenAPI documents: version 3 one a group version, version 2 one for all.
-import { createDescriber } from '../../api/description.ts';
+// OpenAPI documents of version 3, one a group version, and what those of both versions are made of.
+import { createDescriber, type Describer } from '../../api/description.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Resource } from '../../api/resource.ts';
 import { isTypeName } from '../../api/schema.ts';
-import { mergeInto, type RemoteOpenApi } from '../aggregation/kernel/remote-openapi.ts';
+import type { RemoteOpenApi } from '../aggregation/kernel/remote-openapi.ts';
 import { typeMeta } from '../custom/published-schema.ts';
-import { builtinForms, customForms } from './operation.ts';
-import { methods, pathsOf } from './paths.ts';
+import { pathsOf } from './paths.ts';
 import { groupVersions } from './registered.ts';
 import { resourcesRoot, rootPaths } from './roots.ts';
 import { definitions, type Json } from './schema.ts';
@@ -23,8 +22,14 @@ export interface Source {
 }
 
 const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
-const described = 'Bearer token of the request.';
 const referenced = /"#\/components\/schemas\/([^"]+)"/g;
+
+export const bearerToken = {
+  type: 'apiKey',
+  description: 'Bearer token of the request.',
+  name: 'authorization',
+  in: 'header',
+};
 
 /** `com.example.v1.Widget` for a custom kind. */
 const typeNameOf = (resource: Resource): string => resource.typeName || customName(resource, resource.kind);
@@ -51,17 +56,37 @@ type Roots = Iterable<readonly [path: string, item: Json]>;
 function partsOf(resources: readonly Resource[], source: Source, openApi: 2 | 3, roots: Roots = []): Parts {
   const describe = createDescriber();
   const paths = new Map(roots);
-  for (const r of resources)
-    for (const [path, item] of pathsOf(r, { describe, typeNameOf, listNameOf })) paths.set(path, item);
+  for (const r of resources) for (const [path, item] of itemsOf(r, describe)) paths.set(path, item);
+  const schemas = definitions(typesIn(paths.values()), { openApi, describe });
+  for (const r of resources) if (!r.typeName) addCustom(schemas, r, source, openApi);
+  return { paths: sorted(paths), schemas };
+}
+
+export const itemsOf = (resource: Resource, describe: Describer): Map<string, Json> =>
+  pathsOf(resource, { describe, typeNameOf, listNameOf });
+
+export const sorted = (map: ReadonlyMap<string, Json>): Map<string, Json> =>
+  new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** The types of the API that these refer to. */
+export function typesIn(items: Iterable<Json>): string[] {
   const used = new Set<string>();
-  for (const item of paths.values()) for (const [, name] of JSON.stringify(item).matchAll(referenced)) used.add(name!);
-  const known = [...used].filter(isTypeName);
-  const schemas = definitions(known, { openApi, describe });
-  for (const r of resources.filter(x => !x.typeName)) addCustom(schemas, r, source, openApi);
-  return { paths: new Map([...paths].sort(([a], [b]) => (a < b ? -1 : 1))), schemas };
+  for (const item of items) for (const [, name] of JSON.stringify(item).matchAll(referenced)) used.add(name!);
+  return [...used].filter(isTypeName);
 }
 
 function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, openApi: 2 | 3): void {
+  for (const [name, schema] of customSchemas(r, source, openApi)) schemas.set(name, schema);
+  if (schemas.has(`${meta}ObjectMeta`) && schemas.has(`${meta}ListMeta`)) return;
+  for (const [known, schema] of definitions([`${meta}ListMeta`, `${meta}ObjectMeta`], {
+    openApi,
+    describe: createDescriber(),
+  }))
+    if (!schemas.has(known)) schemas.set(known, schema);
+}
+
+/** The kind and its list. */
+export function customSchemas(r: Resource, source: Source, openApi: 2 | 3): [name: string, schema: Json][] {
   const name = typeNameOf(r);
   const selectable = [...r.fieldSelectors.values()].map(fieldPath => ({ fieldPath }));
   const extensions = (kind: string) => ({
@@ -69,8 +94,8 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
     ...(selectable.length ? { 'x-kubernetes-selectable-fields': selectable } : {}),
   });
   const ref = (to: string) => ({ $ref: `#/${openApi === 2 ? 'definitions' : 'components/schemas'}/${to}` });
-  schemas.set(name, { type: 'object', ...source.customSchema?.(r, openApi), ...extensions(r.kind) });
-  schemas.set(listNameOf(r), {
+  const kind = { type: 'object', ...source.customSchema?.(r, openApi), ...extensions(r.kind) };
+  const list = {
     description: `Some ${r.resource}, and what is to be known of them together.`,
     type: 'object',
     required: ['items'],
@@ -83,13 +108,11 @@ function addCustom(schemas: Map<string, Json>, r: Resource, source: Source, open
       items: { description: `The ${r.resource}.`, type: 'array', items: ref(name) },
     },
     ...extensions(listKindOf(r)),
-  });
-  if (schemas.has(`${meta}ObjectMeta`) && schemas.has(`${meta}ListMeta`)) return;
-  for (const [known, schema] of definitions([`${meta}ListMeta`, `${meta}ObjectMeta`], {
-    openApi,
-    describe: createDescriber(),
-  }))
-    if (!schemas.has(known)) schemas.set(known, schema);
+  };
+  return [
+    [name, kind],
+    [listNameOf(r), list],
+  ];
 }
 
 /** The OpenAPI 3 document of one group version. */
@@ -120,114 +143,7 @@ const wholeV3 = (source: Source, { paths, schemas }: Parts): Json => ({
   paths: Object.fromEntries(paths),
   components: {
     schemas: Object.fromEntries(schemas),
-    securitySchemes: {
-      BearerToken: { type: 'apiKey', description: described, name: 'authorization', in: 'header' },
-    },
+    securitySchemes: { BearerToken: bearerToken },
   },
   security: [{ BearerToken: [] }],
 });
-
-export interface PartV2 {
-  /** In the first part only. */
-  readonly head: Json;
-  readonly paths: ReadonlyMap<string, Json>;
-  readonly definitions: ReadonlyMap<string, Json>;
-}
-
-const customAtOnce = 10;
-
-/** OpenAPI 2 in parts, each made in few milliseconds: what is built in first, then custom resources, some at a time. */
-export function* slicesV2(source: Source): Generator<PartV2> {
-  const first = partsV2(source);
-  yield first;
-  const custom = source.resources.filter(r => !r.typeName);
-  const seen = new Set(first.definitions.keys());
-  for (let i = 0; i < custom.length; i += customAtOnce) {
-    const { paths, schemas } = partsOf(custom.slice(i, i + customAtOnce), source, 2);
-    const definitions = new Map([...schemas].filter(([name]) => !seen.has(name)));
-    for (const name of definitions.keys()) seen.add(name);
-    const items = [...paths].filter(([path]) => !first.paths.has(path));
-    yield {
-      head: {},
-      paths: new Map(items.map(([path, item]) => [path, itemV2(item, customForms.body)])),
-      definitions,
-    };
-  }
-}
-
-function partsV2(source: Source): { head: Json; paths: Map<string, Json>; definitions: Map<string, Json> } {
-  const builtin = source.resources.filter(r => r.typeName);
-  const roots = new Map(rootPaths(builtin).values());
-  for (const { group, version } of groupVersions(builtin)) roots.set(...resourcesRoot(group, version));
-  const { paths, schemas } = partsOf(builtin, source, 2, roots);
-  const items = new Map(
-    [...paths].map(([path, item]) => [path, itemV2(item, roots.has(path) ? undefined : builtinForms.body)]),
-  );
-  for (const remote of source.remote ?? []) mergeInto(items, schemas, remote);
-  return {
-    head: {
-      swagger: '2.0',
-      info: { title: 'Kubernetes', version: source.version },
-      securityDefinitions: {
-        BearerToken: { type: 'apiKey', description: described, name: 'authorization', in: 'header' },
-      },
-      security: [{ BearerToken: [] }],
-    },
-    paths: items,
-    definitions: schemas,
-  };
-}
-
-/** `consumes`: what is said of operations without a body; undefined: what they answer with. */
-function itemV2(item: Json, consumes: readonly string[] | undefined): Json {
-  return Object.fromEntries(
-    Object.entries(item).map(([key, value]) => [
-      key,
-      methods.has(key)
-        ? operationV2(value as Json, consumes)
-        : key === 'parameters'
-          ? (value as Json[]).map(parameterV2)
-          : value,
-    ]),
-  );
-}
-
-function parameterV2({ schema, ...rest }: Json): Json {
-  return { ...rest, ...(schema as Json) };
-}
-
-const inDefinitions = (schema: Json): Json =>
-  typeof schema.$ref === 'string' ? { $ref: schema.$ref.replace('#/components/schemas/', '#/definitions/') } : schema;
-
-type Content = Record<string, { schema: Json }>;
-
-function operationV2(operation: Json, consumed: readonly string[] | undefined): Json {
-  const { requestBody, parameters, responses, ...rest } = operation as {
-    requestBody?: { content: Content; required?: boolean };
-    parameters?: Json[];
-    responses: Record<string, { description: string; content?: Content }>;
-  };
-  const body = requestBody && Object.entries(requestBody.content);
-  const all = (parameters ?? []).map(parameterV2);
-  if (body)
-    all.unshift({
-      name: 'body',
-      in: 'body',
-      ...(requestBody.required ? { required: true } : {}),
-      schema: inDefinitions(body[0]![1].schema),
-    });
-  const produces = Object.keys(Object.values(responses)[0]?.content ?? {});
-  return {
-    ...rest,
-    consumes: body ? body.map(([type]) => type) : (consumed ?? produces),
-    ...(produces.length ? { produces } : {}),
-    schemes: ['https'],
-    ...(all.length ? { parameters: all } : {}),
-    responses: Object.fromEntries(
-      Object.entries(responses).map(([code, { description, content }]) => [
-        code,
-        { description, ...(content ? { schema: inDefinitions(Object.values(content)[0]!.schema) } : {}) },
-      ]),
-    ),
-  };
-}

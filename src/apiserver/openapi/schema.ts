@@ -137,12 +137,21 @@ export function definitionOf(typeName: string, form: SchemaForm): Json {
 /** Definitions of these types and of all they refer to. */
 export function definitions(typeNames: Iterable<string>, form: Omit<SchemaForm, 'see'>): Map<string, Json> {
   const out = new Map<string, Json>();
+  addDefinitions(out, typeNames, form);
+  return new Map([...out].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Those of them that are not there yet. */
+export function addDefinitions(
+  to: Map<string, Json>,
+  typeNames: Iterable<string>,
+  form: Omit<SchemaForm, 'see'>,
+): void {
   const due = [...typeNames];
   const full: SchemaForm = { ...form, see: name => void due.push(name) };
   for (let name = due.pop(); name !== undefined; name = due.pop()) {
-    if (out.has(name)) continue;
-    out.set(name, {});
-    out.set(name, definitionOf(name, full));
+    if (to.has(name)) continue;
+    to.set(name, {});
+    to.set(name, definitionOf(name, full));
   }
-  return new Map([...out].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
