@@ -54,6 +54,8 @@ const windowBytes = 64 << 20;
 // As Go's server: tokens and selectors may be long, and a user of a proxy in as many groups as fit.
 const headerBytes = 1 << 20;
 const mostHeaders = 10_000;
+// As Go's server. Of a head in more than eight frames Node says the client floods it.
+const frameBytes = 1 << 20;
 
 const unsupportedEncoding = 'Unsupported transfer encoding';
 
@@ -111,7 +113,12 @@ export function createFront(options: FrontOptions): Front {
   const answering = new WeakMap<object, ServerResponse>();
 
   const http2: Http2Server = createHttp2Server({
-    settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20, maxHeaderListSize: headerBytes },
+    settings: {
+      maxConcurrentStreams: 1000,
+      initialWindowSize: 1 << 20,
+      maxHeaderListSize: headerBytes,
+      maxFrameSize: frameBytes,
+    },
     // Node's 128 end the stream.
     maxHeaderListPairs: mostHeaders,
     // Watches keep thousands of streams open: the default of 10 MB resets them with ENHANCE_YOUR_CALM.
