@@ -21,6 +21,7 @@ import type { Registry, WriteContext } from './registry/registry.ts';
 import type { Stored } from './registry/stored.ts';
 import type { Renderer, RenderOptions } from './render.ts';
 import type { RequestInfo } from './request-info.ts';
+import type { KubeletAccess } from './stream/kubelet-access.ts';
 import type { YamlThread } from './yaml-thread.ts';
 
 /** A call of a subresource, or of a resource that is not stored; the same for HTTP and in-process callers. */
@@ -64,6 +65,8 @@ export interface ApiContext {
   readonly counts: ServerCounts;
   readonly dispatcher: Dispatcher;
   readonly certificates: Certificates;
+  /** But for what `certificates` has of it. */
+  readonly kubelet: Omit<KubeletAccess, 'ca' | 'cert' | 'key'>;
   /** Every write of a client passes here first. */
   readonly turns: Turns;
   readonly authorizer: Authorizer;

@@ -15,6 +15,7 @@ import type { AuthorizationOptions } from './authz/authorization.ts';
 import type { CertificateFiles } from './configuration/certificates.ts';
 import type { EncryptionOptions } from './encryption/encryption.ts';
 import type { TracingOptions } from './observe/tracer.ts';
+import type { KubeletAccess } from './stream/kubelet-access.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
 
 export interface ApiServerOptions {
@@ -27,8 +28,8 @@ export interface ApiServerOptions {
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
   /** PEM of the key pair that signs service account tokens. */
   readonly serviceAccountKeys: { readonly privateKey: string; readonly publicKeys: readonly string[] };
-  /** CA and certificate for connections to kubelets. */
-  readonly kubelet?: { readonly ca: string; readonly cert: string; readonly key: string };
+  /** How kubelets are reached. */
+  readonly kubelet?: KubeletAccess;
   readonly frontProxyCa?: string;
   /** Where certificates given here were read from: changes of these files take effect. */
   readonly certificateFiles?: CertificateFiles;

@@ -40,6 +40,14 @@ export const apiServerFields = {
   requestheaderUidHeaders: 'texts',
   requestheaderGroupHeaders: 'texts',
   requestheaderExtraHeadersPrefix: 'texts',
+  /** Verifies every kubelet. Without it only those of nodes that `k8ts up` made are verified. */
+  kubeletCertificateAuthority: 'file',
+  /** What kubelets are shown; default: the cluster's own. */
+  kubeletClientCertificate: 'file',
+  kubeletClientKey: 'file',
+  kubeletPort: 'integer',
+  kubeletPreferredAddressTypes: 'texts',
+  kubeletTimeout: 'duration',
   /** Verifies other API servers of the cluster. */
   peerCaFile: 'file',
   peerAdvertiseIp: 'text',

@@ -87,6 +87,7 @@ function serverConfig(p: Preparation, plan: LabPlan | undefined): ServerConfig {
     podCidr: podCidrOf(config),
     serviceCidr: config.serviceCidr,
     clusterDomain: config.clusterDomain,
+    ...(plan ? { verifiedNodes: plan.nodes.map(node => node.name) } : {}),
     simulatedNodes: plan ? 0 : config.nodes,
     ...(config.behaviours ? { behaviours: config.behaviours } : {}),
     localStorage: true,

@@ -38,6 +38,8 @@ export interface ServerConfig {
   readonly apiServer?: ApiServerFiles;
   /** Files that configure the scheduler. */
   readonly scheduler?: SchedulerFiles;
+  /** Nodes whose kubelets show certificates of this cluster's authority; others' are not verified. Default: none does. */
+  readonly verifiedNodes?: readonly string[];
   /** Nodes without containers to run in this process. */
   readonly simulatedNodes: number;
   /** How their pods live; default: they run at once and until they are stopped. */

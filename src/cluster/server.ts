@@ -46,10 +46,19 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
   ]);
   const nodeUsage: ControlPlaneContext['nodeUsage'] = new Map();
   const decisions: NonNullable<ControlPlaneContext['decisions']> = {};
-  const { readApiServerFiles, readPeer } = await import('./api-server-files.ts');
+  const [{ readApiServerFiles, readPeer }, { readKubeletAccess }] = await Promise.all([
+    import('./api-server-files.ts'),
+    import('./kubelet-access.ts'),
+  ]);
   let files: ReadFiles | undefined;
   try {
     files = readApiServerFiles(config.apiServer, { clock, log });
+    const kubelets = readKubeletAccess(config.apiServer, {
+      ca: pki.ca.certificatePem,
+      client: { cert: pki.apiserverKubeletClient.certificatePem, key: pki.apiserverKubeletClient.keyPem },
+      files: kubeletFiles(config.pkiDirectory),
+      verifiedNodes: config.verifiedNodes,
+    });
     const api = createApiServer({
       components: ['scheduler', 'controller-manager'],
       store,
@@ -60,15 +69,12 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
       log,
       tls: { cert: pki.apiserver.certificatePem, key: pki.apiserver.keyPem, clientCa: pki.ca.certificatePem },
       serviceAccountKeys: { privateKey: pki.serviceAccountKeyPem, publicKeys: [pki.serviceAccountPublicKeyPem] },
-      kubelet: {
-        ca: pki.ca.certificatePem,
-        cert: pki.apiserverKubeletClient.certificatePem,
-        key: pki.apiserverKubeletClient.keyPem,
-      },
+      kubelet: kubelets.kubelet,
       frontProxyCa: pki.frontProxyCa.certificatePem,
       ...readPeer(config.apiServer, config.advertise),
       certificateFiles: {
         ...certificateFiles(config.pkiDirectory),
+        ...kubelets.files,
         ...(config.apiServer?.peerCaFile ? { peerCa: config.apiServer.peerCaFile } : {}),
       },
       frontProxyClient: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
@@ -113,16 +119,23 @@ export async function runServer(config: ServerConfig, signal: AbortSignal, optio
   }
 }
 
+const pairOf = (directory: string, name: string) => ({
+  cert: join(directory, `${name}.crt`),
+  key: join(directory, `${name}.key`),
+});
+
+const kubeletFiles = (directory: string) => ({
+  kubeletCa: join(directory, 'ca.crt'),
+  kubeletClient: pairOf(directory, 'apiserver-kubelet-client'),
+});
+
 /** As ensurePki names them. */
 function certificateFiles(directory: string): CertificateFiles {
-  const pair = (name: string) => ({ cert: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) });
   return {
-    serving: pair('apiserver'),
+    serving: pairOf(directory, 'apiserver'),
     clientCa: join(directory, 'ca.crt'),
     frontProxyCa: join(directory, 'front-proxy-ca.crt'),
-    kubeletCa: join(directory, 'ca.crt'),
-    kubeletClient: pair('apiserver-kubelet-client'),
-    frontProxyClient: pair('front-proxy-client'),
+    frontProxyClient: pairOf(directory, 'front-proxy-client'),
   };
 }
 

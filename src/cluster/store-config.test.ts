@@ -74,3 +74,27 @@ test('a store that cannot be opened is named', async () => {
   await assert.rejects(open({ type: 'etcd', servers: ['http://a:1'], caFile: '/no/ca.crt' }), /caFile \/no\/ca.crt/);
   await assert.rejects(open({ type: 'etcd', servers: ['http://a:1'], certFile: '/c' }), /must be given together/);
 });
+
+test('how kubelets are reached is told as to kube-apiserver, over what the file says', () => {
+  const flags = readServerFlags([
+    ...[
+      '--kubelet-certificate-authority=/ca.crt',
+      '--kubelet-client-certificate=/c.crt',
+      '--kubelet-client-key=/c.key',
+    ],
+    ...['--kubelet-port=10350', '--kubelet-timeout=5s', '--kubelet-preferred-address-types=Hostname,InternalIP'],
+  ]);
+  assert.deepEqual(flags.apiServer, {
+    ...{ kubeletCertificateAuthority: '/ca.crt', kubeletClientCertificate: '/c.crt', kubeletClientKey: '/c.key' },
+    ...{ kubeletTimeout: '5s', kubeletPort: 10350, kubeletPreferredAddressTypes: ['Hostname', 'InternalIP'] },
+  });
+  const file = { apiServer: { kubeletTimeout: '9s', anonymousAuth: false } };
+  assert.deepEqual(withFlags(file, readServerFlags(['--kubelet-timeout=5s'])).apiServer, {
+    ...{ kubeletTimeout: '5s', anonymousAuth: false },
+  });
+  assert.throws(() => readServerFlags(['--kubelet-timeout=soon']), /^Error: --kubelet-timeout: /);
+  assert.throws(
+    () => readServerFlags(['--kubelet-port=many']),
+    /^Error: --kubelet-port many: want a number up to 65535/,
+  );
+});

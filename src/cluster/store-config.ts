@@ -4,12 +4,14 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parseFeatureGates } from '../api/feature-gates.ts';
 import { builtinResources } from '../api/resource.ts';
+import { parseDuration } from '../api/scalar.ts';
 import { parseRuntimeConfig } from '../apiserver/runtime-config.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
+import type { ApiServerFiles } from './api-server-fields.ts';
 
 export interface EtcdStoreConfig {
   readonly type: 'etcd';
@@ -36,6 +38,7 @@ export interface ServerFlags {
   readonly leaderElect?: boolean;
   readonly featureGates?: Readonly<Record<string, boolean>>;
   readonly runtimeConfig?: Readonly<Record<string, boolean>>;
+  readonly apiServer?: ApiServerFiles;
 }
 
 const text = { type: 'string' } as const;
@@ -49,7 +52,15 @@ const flags = {
   'leader-elect': { type: 'boolean' },
   'feature-gates': { type: 'string', multiple: true },
   'runtime-config': { type: 'string', multiple: true },
+  'kubelet-certificate-authority': text,
+  'kubelet-client-certificate': text,
+  'kubelet-client-key': text,
+  'kubelet-port': text,
+  'kubelet-preferred-address-types': { type: 'string', multiple: true },
+  'kubelet-timeout': text,
 } as const;
+
+const named = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
 
 /** Flags behind `k8ts server --config FILE`, by kube-apiserver's names; they win over the file. Throws an error to show. */
 export function readServerFlags(args: readonly string[]): ServerFlags {
@@ -62,14 +73,14 @@ export function readServerFlags(args: readonly string[]): ServerFlags {
   const switched = {
     ...(leaderElect === undefined ? {} : { leaderElect }),
     ...switches(values['feature-gates'], values['runtime-config']),
+    ...kubeletFlags(values),
   };
   const servers = (values['etcd-servers'] ?? []).flatMap(list => list.split(',')).filter(s => s !== '');
-  const given = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
   const others = {
-    ...given('prefix', values['etcd-prefix']),
-    ...given('caFile', values['etcd-cafile']),
-    ...given('certFile', values['etcd-certfile']),
-    ...given('keyFile', values['etcd-keyfile']),
+    ...named('prefix', values['etcd-prefix']),
+    ...named('caFile', values['etcd-cafile']),
+    ...named('certFile', values['etcd-certfile']),
+    ...named('keyFile', values['etcd-keyfile']),
   };
   if (servers.length === 0 && Object.keys(others).length > 0)
     throw new Error('--etcd-servers must be specified with the other --etcd- flags');
@@ -91,7 +102,31 @@ export const withFlags = <C extends ServerFlags>(config: C, flags: ServerFlags):
   ...flags,
   featureGates: { ...config.featureGates, ...flags.featureGates },
   runtimeConfig: { ...config.runtimeConfig, ...flags.runtimeConfig },
+  ...(flags.apiServer ? { apiServer: { ...config.apiServer, ...flags.apiServer } } : {}),
 });
+
+function kubeletFlags(values: { readonly [flag: string]: unknown }): ServerFlags {
+  const text = (flag: string) => values[flag] as string | undefined;
+  const port = text('kubelet-port');
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) < 65_536))
+    throw new Error(`--kubelet-port ${port}: want a number up to 65535`);
+  const timeout = text('kubelet-timeout');
+  try {
+    if (timeout !== undefined) parseDuration(timeout);
+  } catch (error) {
+    throw new Error(`--kubelet-timeout: ${messageOf(error)}`, { cause: error });
+  }
+  const types = (values['kubelet-preferred-address-types'] as string[] | undefined)?.flatMap(list => list.split(','));
+  const given: ApiServerFiles = {
+    ...named('kubeletCertificateAuthority', text('kubelet-certificate-authority')),
+    ...named('kubeletClientCertificate', text('kubelet-client-certificate')),
+    ...named('kubeletClientKey', text('kubelet-client-key')),
+    ...named('kubeletTimeout', timeout),
+    ...(port ? { kubeletPort: Number(port) } : {}),
+    ...(types ? { kubeletPreferredAddressTypes: types } : {}),
+  };
+  return Object.keys(given).length ? { apiServer: given } : {};
+}
 
 function switches(gates: string[] | undefined, kinds: string[] | undefined): ServerFlags {
   const read = <T>(flag: string, values: string[] | undefined, parse: (values: readonly string[]) => T) => {

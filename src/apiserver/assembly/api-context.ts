@@ -30,6 +30,7 @@ export function createContext(basis: Basis, storage: Storage, authorizer: () => 
     counts: new ServerCounts(metrics),
     dispatcher,
     certificates,
+    kubelet: basis.options.kubelet ?? {},
     turns: new Turns(),
     table,
     resources,

@@ -8,33 +8,40 @@ import { isSimulatedNode } from '../simulated-node.ts';
 import { closeIdle } from './backend.ts';
 
 // Nodes' names need not resolve where the API server runs.
-const preferredAddresses = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];
+const preferredByDefault = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];
 const defaultPort = 10250;
+const defaultTimeoutMs = 30_000;
 
 export interface KubeletTargets {
   /** Throws 404 for an unknown node, 500 for one without an address. */
   of(nodeName: string, options?: { readonly insecure?: boolean }): HttpTarget;
   /** Keeps connections for requests that end. */
   readonly agent: Agent;
+  /** How long the head of an answer may take, connecting included. */
+  readonly timeoutMs: number;
 }
 
 export function kubeletTargets(context: ApiContext): KubeletTargets {
-  const { certificates } = context;
+  const { certificates, kubelet } = context;
+  const { preferredAddressTypes = preferredByDefault, port = defaultPort, timeoutMs = defaultTimeoutMs } = kubelet;
+  const verifiedNodes = kubelet.verifiedNodes && new Set(kubelet.verifiedNodes);
   const agent = keepingAgent({ maxFreeSockets: 4, timeout: 0 });
   context.onShutdown.add(() => agent.destroy());
   certificates.onChange(() => closeIdle(agent));
-  const credentials = () => {
+  const credentials = (nodeName: string, insecure: boolean) => {
     const { kubeletCa: ca, kubeletClient } = certificates.current;
-    return { ...(ca ? { ca } : {}), ...kubeletClient };
+    const verified = ca && !insecure && (verifiedNodes?.has(nodeName) ?? true);
+    return { ...kubeletClient, ...(verified ? { ca } : { rejectUnauthorized: false }) };
   };
   return {
     agent,
+    timeoutMs,
     of(nodeName, { insecure = false } = {}) {
       const node = registryOf(context, '', 'nodes').get({ name: nodeName }).object as unknown as Node;
       if (isSimulatedNode(context, nodeName))
         throw badRequest(`node ${JSON.stringify(nodeName)} is simulated: it has no kubelet to ask`);
       const addresses = node.status?.addresses ?? [];
-      const host = preferredAddresses.map(type => addresses.find(a => a.type === type)?.address).find(Boolean);
+      const host = preferredAddressTypes.map(type => addresses.find(a => a.type === type)?.address).find(Boolean);
       if (!host) {
         const known = addresses.map(a => `{${a.type} ${a.address}}`).join(' ');
         throw new StatusError(500, '', `no preferred addresses found; known addresses: [${known}]`);
@@ -42,8 +49,8 @@ export function kubeletTargets(context: ApiContext): KubeletTargets {
       return {
         protocol: 'https:',
         host,
-        port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || defaultPort,
-        tls: { ...credentials(), ...(insecure ? { rejectUnauthorized: false } : {}) },
+        port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || port,
+        tls: credentials(nodeName, insecure),
       };
     },
   };

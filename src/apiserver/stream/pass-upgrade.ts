@@ -14,6 +14,8 @@ export interface UpgradePass {
   /** With the query. */
   readonly path: string;
   readonly life: Lifetime;
+  /** For connection and answer together. */
+  readonly timeoutMs?: number;
   /** What becomes of an answer that is no switch; undefined: it is handed on. */
   refusal?(code: number): Error | undefined;
   /** Of a server that cannot be reached. Default: a Status. */
@@ -22,13 +24,14 @@ export interface UpgradePass {
 
 /** The upgrade itself goes to the server behind; whatever it answers is the answer. */
 export async function passUpgrade(pass: UpgradePass, headers: HeaderList = {}): Promise<void> {
-  const { context, exchange, target, path, life } = pass;
+  const { context, exchange, target, path, life, timeoutMs } = pass;
   const answer = await requestUpgrade(target, {
     method: exchange.method,
     path,
     headers: { ...upgradeHeaders(exchange), ...headers },
     clock: context.clock,
     signal: life.signal,
+    ...(timeoutMs ? { timeoutMs } : {}),
   }).catch(error => {
     throw pass.failure?.(error) ?? dialFailure(target, error);
   });

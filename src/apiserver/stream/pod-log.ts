@@ -10,9 +10,6 @@ import { readPodLogOptions } from './kernel/log-options.ts';
 import type { KubeletTargets } from './kubelet-target.ts';
 import { lifetimeOf } from './lifetime.ts';
 
-// A kubelet answers before it reads the log.
-const headMs = 30_000;
-
 export function podLogHandler(context: ApiContext, kubelets: KubeletTargets): StreamHandler {
   return async ({ exchange, info, resource, registry }) => {
     if (info.verb !== 'get') throw methodNotSupported(resource, info.verb);
@@ -32,7 +29,8 @@ export function podLogHandler(context: ApiContext, kubelets: KubeletTargets): St
         headers: {},
         signal: life.signal,
         clock: context.clock,
-        headMs,
+        // A kubelet answers before it reads the log.
+        headMs: kubelets.timeoutMs,
       }).catch(error => {
         throw plainError(`Get "${urlOf(target, path)}": ${dialError(target, error)}`);
       });

@@ -30,7 +30,7 @@ export function podStreamHandler(context: ApiContext, kubelets: KubeletTargets, 
     if (!exchange.upgrade) throw badRequest('Upgrade request required');
     if (isWebSocket(exchange)) await mayCreate(context, info, user);
     const life = lifetimeOf(context, exchange);
-    const ask = { context, exchange, target, path, life };
+    const ask = { context, exchange, target, path, life, timeoutMs: kubelets.timeoutMs };
     try {
       if (!isWebSocket(exchange)) await passUpgrade(ask);
       else if (kind === 'portforward') await tunnelOrPass(ask);
@@ -81,7 +81,7 @@ const tunnelPrefix = 'SPDY/3.1+';
 
 /** SPDY in messages of a WebSocket, which passes where an upgrade to SPDY does not. */
 async function tunnelOrPass(pass: UpgradePass): Promise<void> {
-  const { context, exchange, target, path, life } = pass;
+  const { context, exchange, target, path, life, timeoutMs } = pass;
   const tunneled = offeredProtocols(exchange).filter(p => p.startsWith(tunnelPrefix));
   if (tunneled.length === 0) return passUpgrade(pass);
   const answer = await requestUpgrade(target, {
@@ -95,6 +95,7 @@ async function tunnelOrPass(pass: UpgradePass): Promise<void> {
     },
     clock: context.clock,
     signal: life.signal,
+    ...(timeoutMs ? { timeoutMs } : {}),
   }).catch(error => {
     throw dialFailure(target, error);
   });

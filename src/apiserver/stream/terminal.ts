@@ -52,7 +52,7 @@ export async function serveTerminal(pass: UpgradePass): Promise<void> {
   timer.cancel();
 }
 
-async function connect({ context, target, path, life }: UpgradePass): Promise<SpdyConnection> {
+async function connect({ context, target, path, life, timeoutMs }: UpgradePass): Promise<SpdyConnection> {
   const answer = await requestUpgrade(target, {
     method: 'POST',
     path,
@@ -64,6 +64,7 @@ async function connect({ context, target, path, life }: UpgradePass): Promise<Sp
     },
     clock: context.clock,
     signal: life.signal,
+    ...(timeoutMs ? { timeoutMs } : {}),
   }).catch(error => {
     throw dialFailure(target, error);
   });
