@@ -1,8 +1,6 @@
 // A node: its containerd, its network, and the parts that components.ts names, in one process.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { coreV1 } from '../api/refs.ts';
-import type { Node } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import { httpClient } from '../client/http-client.ts';
@@ -16,6 +14,7 @@ import type { NodeContext } from './component-context.ts';
 import { nodeParts } from './components.ts';
 import { loadBridgeFilter } from './host/bridge-filter.ts';
 import { createNodeRoutes } from './node-routes.ts';
+import { watchOwnNode } from './own-node.ts';
 import { untilReachable } from './reachable.ts';
 import { type AgentConfig, cniNetworkName, containerdSocket } from './role.ts';
 import type { RunOptions } from './server.ts';
@@ -124,21 +123,6 @@ function setKernelParameters(warn: (message: string, fields: Record<string, unkn
       warn('setting a kernel parameter failed', { name: name.replaceAll('/', '.'), error: messageOf(error) });
     }
   }
-}
-
-/** Calls `act` with the node's own object, now and after every change, until the signal aborts. */
-async function watchOwnNode(
-  factory: InformerFactory,
-  name: string,
-  signal: AbortSignal,
-  act: (node: Node) => void,
-): Promise<void> {
-  const see = (node: Node) => {
-    if (node.metadata.name === name) act(node);
-  };
-  const off = factory.informer<Node>(coreV1.nodes).addHandler({ onAdd: see, onUpdate: see });
-  await aborted(signal);
-  off();
 }
 
 const networkOf = ({ cluster, nodeName, stateDirectory }: AgentConfig) => ({

@@ -12,10 +12,15 @@ import { ensureDnsAccess } from './dns-access.ts';
 import { dnsController, dnsServiceAccount } from './dns-controller.ts';
 import { maxEndpointsPerSlice, planSlices } from './kernel/slice-plan.ts';
 
-const node = (name: string, address: string, ready = true) => ({
+const node = (
+  name: string,
+  address: string,
+  ready = true,
+  annotations: object = { 'k8ts.dev/serves-dns': 'true' },
+) => ({
   apiVersion: 'v1',
   kind: 'Node',
-  metadata: { name },
+  metadata: { name, annotations },
   status: {
     addresses: [{ type: 'InternalIP', address }],
     conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
@@ -24,9 +29,14 @@ const node = (name: string, address: string, ready = true) => ({
 const controller = dnsController({ clusterDns: '10.96.0.10' });
 const key = 'kube-system/kube-dns';
 
-test('the service leads to the ready nodes, each for itself', async () => {
+test('the service leads to the ready nodes that serve DNS, each for itself', async () => {
   await using bench = await controllerBench([controller], {
-    objects: [node('a', '10.8.0.1'), node('b', '10.8.0.2', false), node('kwok', '127.0.0.1')],
+    objects: [
+      node('a', '10.8.0.1'),
+      node('b', '10.8.0.2', false),
+      node('kwok', '127.0.0.1'),
+      node('theirs', '10.8.0.9', true, {}),
+    ],
   });
   const service = bench.client.object<Service>(coreV1.services, key)!;
   assert.equal(service.spec.clusterIP, '10.96.0.10');

@@ -30,13 +30,19 @@ const ports: readonly Draft<EndpointPort>[] = [
   { name: 'metrics', protocol: 'TCP', port: 9153 },
 ];
 
-/** A node that serves DNS; undefined for one that is not ready or has no address of the family that can be reached. */
+/** An agent says so of its own node: another's kubelet may be beside it, and no DNS there. */
+export const servesDnsAnnotation = 'k8ts.dev/serves-dns';
+
+export const servesDns = ({ metadata }: Node): boolean => metadata.annotations?.[servesDnsAnnotation] === 'true';
+
+/** Undefined for a node without DNS, one that is not ready or has no address of the family that can be reached. */
 export function endpointOf(node: Node, family: 4 | 6): Draft<Endpoint> | undefined {
   const ready = node.status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True');
   const address = node.status?.addresses?.find(
     a => a.type === 'InternalIP' && a.address.includes(':') === (family === 6),
   )?.address;
-  if (!ready || !address || !isReachable(address) || node.metadata.deletionTimestamp) return undefined;
+  if (!servesDns(node) || !ready || !address || !isReachable(address) || node.metadata.deletionTimestamp)
+    return undefined;
   const name = node.metadata.name ?? '';
   const zone = node.metadata.labels?.[zoneLabel];
   return {

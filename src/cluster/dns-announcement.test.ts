@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { coreV1 } from '../api/refs.ts';
+import type { Node } from '../api/type/core-v1.ts';
+import { settle, VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
+import { seededRandom } from '../base/random.ts';
+import { fakeClient } from '../client/fake-client.ts';
+import { createInformerFactory } from '../client/informer-factory.ts';
+import { createDnsAnnouncement } from './dns-announcement.ts';
+
+test('a node that serves DNS says so, again when somebody took it away, and on nobody else', async () => {
+  const clock = new VirtualClock();
+  const client = fakeClient([], { clock });
+  const node = (name: string) => client.set<Node>(coreV1.nodes, { metadata: { name, annotations: { a: 'b' } } });
+  for (const name of ['ours', 'theirs']) node(name);
+  client.failNext('patch', coreV1.nodes, new Error('not now'));
+  const informers = createInformerFactory(client, { clock, random: seededRandom(1), log: silentLog });
+  const ending = new AbortController();
+  const service = createDnsAnnouncement({ nodeName: 'ours', client, informers, clock, log: silentLog });
+  const running = Promise.all([informers.run(ending.signal), service.run(ending.signal)]);
+  const annotations = (name: string) => client.object<Node>(coreV1.nodes, name)?.metadata.annotations;
+  await settle();
+  assert.deepEqual(annotations('ours'), { a: 'b' });
+  await clock.advance(5_000);
+  assert.deepEqual(annotations('ours'), { a: 'b', 'k8ts.dev/serves-dns': 'true' });
+  assert.deepEqual(annotations('theirs'), { a: 'b' });
+  node('ours');
+  await settle();
+  assert.deepEqual(annotations('ours'), { a: 'b', 'k8ts.dev/serves-dns': 'true' });
+  assert.equal(client.writes().length, 3);
+  ending.abort();
+  await running;
+});
