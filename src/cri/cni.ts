@@ -122,12 +122,9 @@ export class AddressAnnouncer {
   }
 
   async announce(sandboxId: string): Promise<void> {
-    const file = join(this.#cacheDir, `${this.#network}-${sandboxId}-${podInterface}`);
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    if (text === undefined) return;
-    const { result } = JSON.parse(text) as { result?: CniResult };
-    if (this.#areNew(result?.ips ?? [])) return;
-    for (const { sandbox, mac } of result?.interfaces ?? [])
+    const result = await attachmentOf(sandboxId, this.#network, this.#cacheDir);
+    if (!result || this.#areNew(result.ips ?? [])) return;
+    for (const { sandbox, mac } of result.interfaces ?? [])
       if (sandbox && mac) await runProgram('nsenter', [`--net=${sandbox}`, 'sh', '-c', announce, 'sh', mac]);
   }
 
@@ -140,10 +137,22 @@ export class AddressAnnouncer {
   }
 }
 
-interface CniResult {
-  readonly interfaces?: readonly { readonly sandbox?: string; readonly mac?: string }[];
+export interface CniResult {
+  /** Those without a sandbox are the node's: the bridge, then the pod's other end. */
+  readonly interfaces?: readonly { readonly name?: string; readonly sandbox?: string; readonly mac?: string }[];
   /** With the length of their range. */
   readonly ips?: readonly { readonly address: string }[];
+}
+
+/** What the plugins said of a sandbox's interface; undefined when it has none of this network, or no longer. */
+export async function attachmentOf(
+  sandboxId: string,
+  network: string,
+  cacheDir = cniCacheDir,
+): Promise<CniResult | undefined> {
+  const file = join(cacheDir, `${network}-${sandboxId}-${podInterface}`);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as { result?: CniResult }).result;
 }
 
 const cached = (cacheDir: string) => readdir(cacheDir).catch(() => []);

@@ -124,6 +124,41 @@ describe('containerd of a node', () => {
     for (const pod of [other, second]) await removePod(pod);
   });
 
+  test('who had spoken with a pod that has gone learns within seconds that nobody is there', async () => {
+    const [other, gone] = [await runPod(), await runPod()];
+    const asking = await runContainer(other, 'while :; do sleep 1; done');
+    await runContainer(gone, 'while :; do echo hello | nc -l -p 8080; done');
+    const status = await containerd.runtime.PodSandboxStatus({ pod_sandbox_id: gone.id });
+    const address = status.status?.network?.ip ?? '';
+    const run = async (cmd: string[]) =>
+      containerd.runtime.ExecSync({ container_id: asking, cmd: ['/bin/busybox', ...cmd], timeout: 100 });
+    await until(async () => (await run(['nc', '-w', '2', address, '8080'])).exit_code === 0);
+    const known = async () => {
+      const { stdout } = await run(['cat', '/proc/net/arp']);
+      const line = String(stdout)
+        .split('\n')
+        .find(l => l.startsWith(`${address} `));
+      return line?.match(/([0-9a-f]{2}:){5}[0-9a-f]{2}/)?.[0];
+    };
+    const former = await known();
+    assert.ok(former);
+    await removePod(gone);
+    const bridge = () =>
+      JSON.parse(
+        execFileSync('ip', ['-n', basename(containerd.networkNamespace), '-json', 'addr', 'show', 'cni0'], {
+          encoding: 'utf8',
+        }),
+      )[0];
+    await until(async () => (await known()) === bridge().address);
+    const startMs = systemClock.monotonic();
+    const tried = await run(['nc', address, '8080']);
+    assert.match(String(tried.stderr), /No route to host/);
+    assert.ok(systemClock.monotonic() - startMs < 15_000);
+    // The gateway's own alone.
+    assert.equal(bridge().addr_info.filter((a: { family: string }) => a.family === 'inet').length, 1);
+    await removePod(other);
+  });
+
   test("a pod's group holds its limits, tells its usage, and goes with everything in it", async () => {
     const { cgroups } = containerd;
     const pod = await runPod();

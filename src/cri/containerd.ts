@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { AddressWithdrawal } from './address-withdrawal.ts';
 import { resolveCdi } from './cdi.ts';
 import { AddressAnnouncer, type CniNetwork } from './cni.ts';
 import { watchContainerdEvents } from './containerd-events.ts';
@@ -16,8 +17,11 @@ export interface ContainerdOptions {
   readonly socket: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** The CNI network whose new pods are announced to their neighbours. */
-  readonly network?: Pick<CniNetwork, 'name' | 'leaseDir'>;
+  /** The CNI network whose pods' addresses are announced to their neighbours, and withdrawn. */
+  readonly network?: Pick<CniNetwork, 'name' | 'leaseDir'> & {
+    /** The network namespace of its bridge, where it is not this process'. */
+    readonly namespace?: string;
+  };
 }
 
 /**
@@ -29,6 +33,8 @@ export function containerdRuntime(options: ContainerdOptions): ContainerRuntime 
   const { socket, clock, log, network } = options;
   const channel = new GrpcChannel(socket, clock);
   const announcer = network && new AddressAnnouncer(network);
+  const { namespace } = network ?? {};
+  const withdrawal = network && new AddressWithdrawal({ network, clock, log, ...(namespace ? { namespace } : {}) });
   const calls: Record<string, unknown> = {};
   for (const { method, stream } of methods()) {
     calls[method.name] = stream
@@ -50,6 +56,12 @@ export function containerdRuntime(options: ContainerdOptions): ContainerRuntime 
           .catch(error =>
             log.warn("announcing a sandbox's addresses failed", { sandbox: response.pod_sandbox_id, error }),
           );
+      return response;
+    },
+    async StopPodSandbox(request, call) {
+      const attachment = await withdrawal?.attachment(request.pod_sandbox_id ?? '').catch(() => undefined);
+      const response = await services.StopPodSandbox(request, call);
+      if (attachment) withdrawal?.withdraw(attachment);
       return response;
     },
     async CreateContainer(request, call) {
@@ -75,7 +87,10 @@ export function containerdRuntime(options: ContainerdOptions): ContainerRuntime 
         handler,
         signal,
       ),
-    close: () => channel.close(),
+    close() {
+      withdrawal?.stop();
+      channel.close();
+    },
   };
 }
 

@@ -74,7 +74,7 @@ export async function startTestContainerd(log: Log = createLog('test', { level: 
   };
   const containerd = new ContainerdProcess(options);
   const leaseDir = join(directory, 'leases');
-  const runtime = containerdRuntime({ socket, clock: systemClock, log, network: { name, leaseDir } });
+  const runtime = containerdRuntime({ socket, clock: systemClock, log, network: { name, leaseDir, namespace: name } });
   let running: Promise<void> | undefined;
   const remove = async () => {
     await containerd.destroyContainers();
