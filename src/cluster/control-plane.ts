@@ -27,7 +27,7 @@ export async function runControlPlane(
   // One in a turn of the loop: who waits for the API server to be ready is answered in between.
   let turn: Promise<unknown> = api.ready.catch(() => {});
   const parts = chosen.map(part => {
-    const create = () => make(part, context);
+    const create = (given = context) => make(part, given);
     const lease = elect ? leaseOf[part.name] : undefined;
     turn = turn.then(() => new Promise(resolve => setImmediate(resolve)));
     return inTurn(part.name, turn, async () => (lease ? electedPart(part.name, lease, context, create) : create()));

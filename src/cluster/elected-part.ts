@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { Service } from '../base/lifecycle.ts';
 import { randomUuid } from '../base/random.ts';
+import { fencedClient } from '../client/fenced-client.ts';
 import { LeadershipLostError, runAsLeader } from '../client/leader-election.ts';
 import type { ControlPlaneContext } from './component-context.ts';
 
@@ -11,12 +12,12 @@ export const leaseOf: Readonly<Record<string, string>> = {
   scheduler: 'kube-scheduler',
 };
 
-/** Runs what `create` makes while it holds the lease, made anew for each term; who loses the lease waits for it again. */
+/** Runs what `create` makes of a term's context while it holds the lease; who loses the lease waits for it again. */
 export function electedPart(
   name: string,
   lease: string,
   context: ControlPlaneContext,
-  create: () => Promise<Service>,
+  create: (context: ControlPlaneContext) => Promise<Service>,
 ): Service {
   const { clock, random, metrics } = context;
   const log = context.log.with({ part: name });
@@ -26,7 +27,7 @@ export function electedPart(
       const client = context.client({ userAgent: 'leader-election', user: `system:${lease}` });
       const identity = `${hostname()}_${randomUuid(random)}`;
       const lead = async (term: AbortSignal) => {
-        const service = await create();
+        const service = await create({ ...context, client: as => fencedClient(context.client(as), term) });
         if (!term.aborted) await service.run(term);
       };
       for (;;) {

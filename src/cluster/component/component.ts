@@ -9,8 +9,9 @@ import type { Log } from '../../base/log.ts';
 import { createMetrics, type Metrics } from '../../base/metrics.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
 import type { Client } from '../../client/client.ts';
+import { fencedClient } from '../../client/fenced-client.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
-import { runAsLeader } from '../../client/leader-election.ts';
+import { LeadershipLostError, runAsLeader } from '../../client/leader-election.ts';
 import type { ControllerTuning } from '../../controllers/tuning.ts';
 import { exec } from '../host/exec.ts';
 import { dumpOnSignal } from '../scheduler-dump.ts';
@@ -198,15 +199,24 @@ async function runAlone(
     log,
     metrics,
   });
-  const work: Service = { name, run: s => runAll(make(client, metrics, ca), s) };
+  const work = (own: Client): Service => ({ name, run: s => runAll(make(own, metrics, ca), s) });
   const leading: Service = {
     name: 'leader election',
     run: s =>
       runAsLeader(
         { client, name, identity: `${hostname()}_${randomUuid(random)}`, clock, random, log, metrics },
         s,
-        ending => work.run(ending),
+        term => {
+          term.addEventListener('abort', () => lost(term.reason), { once: true });
+          return work(fencedClient(client, term)).run(term);
+        },
       ),
+  };
+  // What is still on its way would be written beside the next leader.
+  const lost = (reason: unknown) => {
+    if (!(reason instanceof LeadershipLostError)) return;
+    log.error('leadership is lost', { error: reason });
+    close();
   };
   const status = options.statusPort
     ? [
@@ -217,7 +227,7 @@ async function runAlone(
       ]
     : [];
   try {
-    await runAll([...status, options.leaderElect === false ? work : leading], signal);
+    await runAll([...status, options.leaderElect === false ? work(client) : leading], signal);
   } finally {
     close();
   }
