@@ -8,6 +8,10 @@ import type { HttpTransport } from './http-transport.ts';
 import { LineSplitter } from './line-splitter.ts';
 import type { RequestHeaders, TransportCall } from './transport.ts';
 
+const eventTypes: ReadonlySet<string> = new Set<WatchEventType>(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
+// Of a line that is no event, in an error.
+const shownLength = 200;
+
 /** One watch over HTTP: JSON frames, one a line. */
 export class HttpWatch<T extends KubeObject> implements WatchHandle {
   readonly #transport: HttpTransport;
@@ -78,11 +82,21 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
   #line(line: string): void {
     if (this.#over) return;
     try {
-      const { type, object } = parseExactJson(line) as { type: WatchEventType | 'ERROR'; object: T };
+      const { type, object } = this.#event(line);
       if (type !== 'ERROR') this.#handler.onEvent(type, object);
       else this.fail(isStatus(object) ? StatusError.from(object) : new Error(`watch ended: ${line}`));
     } catch (error) {
       this.fail(error as Error);
     }
+  }
+
+  #event(line: string): { readonly type: WatchEventType | 'ERROR'; readonly object: T } {
+    try {
+      const event = parseExactJson(line) as { type: WatchEventType | 'ERROR'; object?: T };
+      if (event.type === 'ERROR' || (eventTypes.has(event.type) && event.object?.metadata)) return event as never;
+    } catch {
+      // Told as what it is.
+    }
+    throw new Error(`watch ended: not an event: ${line.slice(0, shownLength)}`);
   }
 }

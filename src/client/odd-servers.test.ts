@@ -93,6 +93,32 @@ describe('a client', () => {
     );
   });
 
+  for (const [what, line] of Object.entries({
+    'of a type that nobody knows': '{"type":"REPLACED","object":{"metadata":{"name":"c"}}}',
+    'without an object': '{"type":"ADDED"}',
+    'that are none': '<html>Bad gateway</html>',
+  }))
+    it(`takes no events ${what}`, () =>
+      withClient(
+        (_, response) => {
+          response.writeHead(200, { 'content-type': 'application/json' });
+          response.end(`{"type":"ADDED","object":{"metadata":{"name":"b"}}}\n${line}\n`);
+        },
+        'plain',
+        async client => {
+          const seen: string[] = [];
+          const ended = await new Promise<Error | undefined>(resolve =>
+            client.watch(
+              coreV1.configmaps,
+              {},
+              { onEvent: (_, object) => void seen.push(object.metadata.name), onClose: resolve },
+            ),
+          );
+          assert.deepEqual(seen, ['b']);
+          assert.match(String(ended), /watch ended: not an event: [<{]/);
+        },
+      ));
+
   it('keeps what a header tells of when to come back beside a Status', () =>
     withClient(
       (_, response) => {

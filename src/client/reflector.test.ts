@@ -44,11 +44,16 @@ function follow({ list = () => ({}), watch = () => {} }: Script, streamInitialLi
     delete: (object: ConfigMap) => void held.delete(object.metadata.name),
     passed() {},
   };
-  const common = { client, options: {}, sink, clock, random: seededRandom(1), log: silentLog, streamInitialList };
+  const warned: string[] = [];
+  const log = {
+    ...silentLog,
+    warn: (text: string, fields?: Record<string, unknown>) => void warned.push(`${text}: ${fields?.error}`),
+  };
+  const common = { client, options: {}, sink, clock, random: seededRandom(1), log, streamInitialList };
   const stop = new AbortController();
   const reflector = new Reflector<ConfigMap>({ resource: coreV1.configmaps, ...common });
   reflector.run(stop.signal);
-  return { clock, asked, held, stop: () => stop.abort() };
+  return { clock, asked, held, warned, stop: () => stop.abort() };
 }
 
 describe('a reflector', () => {
@@ -94,6 +99,15 @@ describe('a reflector', () => {
     assert.equal(f.asked.watches.length, 9);
     await f.clock.advance(1_500);
     assert.equal(f.asked.watches.length, 10);
+    f.stop();
+  });
+
+  it('tells why it cannot watch when it goes on', async () => {
+    const f = follow({ watch: handler => handler.onClose(new Error('not an event: <html>')) });
+    await f.clock.advance(10_000);
+    assert.deepEqual(f.warned, []);
+    await f.clock.advance(60_000);
+    assert.equal(f.warned[0], 'watch configmaps ended: not an event: <html>');
     f.stop();
   });
 

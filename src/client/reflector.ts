@@ -212,7 +212,8 @@ export class Reflector<T extends KubeObject> {
       this.#listNext = true;
       return false;
     }
-    const loud = error instanceof StatusError && error.code !== 429 && error.code < 500;
+    const refused = error instanceof StatusError && error.code !== 429 && error.code < 500;
+    const loud = refused || failures >= watchFailuresBeforeList;
     log[loud ? 'warn' : 'debug'](text, { error: messageOf(error) });
     // A connection that held and broke: the next is tried at once, and waited for only should it fail.
     if (!(error instanceof StatusError) && this.#listed && afterMs >= shortestWatchMs) return false;
