@@ -74,9 +74,13 @@ const namespace = 'kube-system';
 const tokenSeconds = 3600;
 const renewMs = (tokenSeconds * 1000 * 4) / 5;
 
-/** Tokens of a service account of kube-system, which is made when it is not there; asked for again before they end. */
-function tokenOf(client: Client, name: string, clock: Clock): () => Promise<string> {
+/**
+ * Tokens of a service account of kube-system, which is made when it is not there; asked for again before they end, and
+ * when the server no longer accepts one: the account was made anew, or the server got another key.
+ */
+function tokenOf(client: Client, name: string, clock: Clock): (refused?: string) => Promise<string> {
   let token: Promise<string> | undefined;
+  let held: string | undefined;
   let fromMs = 0;
   const request = async (): Promise<string> => {
     const body = { spec: { audiences: [], expirationSeconds: tokenSeconds } };
@@ -94,14 +98,21 @@ function tokenOf(client: Client, name: string, clock: Clock): () => Promise<stri
     }
     return (await ask()).status?.token ?? '';
   };
-  return () => {
-    if (token && clock.monotonic() - fromMs < renewMs) return token;
+  return refused => {
+    const accepted = refused === undefined || refused !== held;
+    if (token && accepted && clock.monotonic() - fromMs < renewMs) return token;
     fromMs = clock.monotonic();
+    held = undefined;
     const asked = request();
     token = asked;
-    asked.catch(() => {
-      if (token === asked) token = undefined;
-    });
+    asked.then(
+      given => {
+        held = given;
+      },
+      () => {
+        if (token === asked) token = undefined;
+      },
+    );
     return asked;
   };
 }
