@@ -72,6 +72,20 @@ describe('a reflector', () => {
     f.stop();
   });
 
+  it('lists when every watch ends before it brings anything', async () => {
+    let version = 5;
+    const f = follow({
+      list: () => ({ items: [map(`at-${++version}`, '4')], metadata: { resourceVersion: String(version) } }),
+      watch: handler => handler.onClose(undefined),
+    });
+    await f.clock.advance(300_000);
+    const { lists, watches } = f.asked;
+    assert.ok(lists.length >= 6 && lists.length < 20 && watches.length < 25, `${lists.length}, ${watches.length}`);
+    assert.deepEqual([...f.held], [`at-${version}`]);
+    assert.equal(f.warned[0], 'very short watch: undefined');
+    f.stop();
+  });
+
   it('does not spin before a server that forgets every version after an event', async () => {
     const f = follow({
       watch(handler) {

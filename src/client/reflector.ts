@@ -195,7 +195,13 @@ export class Reflector<T extends KubeObject> {
     if (!error) {
       if (!this.#listed) return true;
       const tooShort = this.#shortWatches > (events === 0 ? 0 : 1);
-      if (tooShort) log.debug('very short watch', { resource: resource.resource });
+      // Something ends them all before they bring anything: what has happened is only to be had by lists.
+      const useless = events === 0 && this.#shortWatches >= watchFailuresBeforeList;
+      if (tooShort) log[useless ? 'warn' : 'debug']('very short watch', { resource: resource.resource });
+      if (useless) {
+        this.#listed = false;
+        this.#listNext = true;
+      }
       return tooShort;
     }
     if (isExpired(error)) {
