@@ -1,7 +1,8 @@
 // What servers do that no fake of ours does: a reflector neither spins nor loses anything.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { coreV1 } from '../api/refs.ts';
+import type { ResourceRef } from '../api/ref.ts';
+import { coreV1, resourceV1 } from '../api/refs.ts';
 import { StatusError } from '../api/status.ts';
 import type { ConfigMap } from '../api/type/core-v1.ts';
 import { settle, VirtualClock } from '../base/clock.ts';
@@ -15,20 +16,25 @@ const map = (name: string, resourceVersion: string): ConfigMap =>
   ({ metadata: { namespace: 'a', name, uid: name, resourceVersion } }) as ConfigMap;
 
 interface Script {
+  resource?: ResourceRef<any>;
+  raw?(path: string): unknown;
   list?(options: ListOptions): object;
   watch?(handler: WatchHandler<ConfigMap>, options: WatchOptions): void;
 }
 
 /** A reflector of a server that does as the script says. */
-function follow({ list = () => ({}), watch = () => {} }: Script, streamInitialList = false) {
+function follow(script: Script, streamInitialList = false) {
+  const { list = () => ({}), watch = () => {}, raw, resource = coreV1.configmaps } = script;
   const clock = new VirtualClock();
   const asked = { lists: [] as ListOptions[], watches: [] as WatchOptions[] };
   const held = new Set<string>();
+  let replaced = 0;
   const client = {
     async list(_: unknown, options: ListOptions) {
       asked.lists.push(options);
       return { items: [], metadata: { resourceVersion: '5' }, ...list(options) };
     },
+    raw: async (path: string) => raw?.(path),
     watch(_: unknown, options: WatchOptions, handler: WatchHandler<ConfigMap>) {
       asked.watches.push(options);
       setImmediate(() => watch(handler, options));
@@ -37,6 +43,7 @@ function follow({ list = () => ({}), watch = () => {} }: Script, streamInitialLi
   } as unknown as Client;
   const sink = {
     replace(items: readonly ConfigMap[]) {
+      replaced++;
       held.clear();
       for (const item of items) held.add(item.metadata.name);
     },
@@ -51,9 +58,9 @@ function follow({ list = () => ({}), watch = () => {} }: Script, streamInitialLi
   };
   const common = { client, options: {}, sink, clock, random: seededRandom(1), log, streamInitialList };
   const stop = new AbortController();
-  const reflector = new Reflector<ConfigMap>({ resource: coreV1.configmaps, ...common });
+  const reflector = new Reflector<ConfigMap>({ resource, ...common });
   reflector.run(stop.signal);
-  return { clock, asked, held, warned, stop: () => stop.abort() };
+  return { clock, asked, held, warned, replaced: () => replaced, stop: () => stop.abort() };
 }
 
 describe('a reflector', () => {
@@ -124,6 +131,46 @@ describe('a reflector', () => {
     assert.equal(f.warned[0], 'watch configmaps ended: not an event: <html>');
     f.stop();
   });
+
+  const notFound = () => new StatusError(404, 'NotFound', 'the server could not find the requested resource');
+  const groups = (...names: string[]) => ({ groups: names.map(name => ({ name, versions: [{ version: 'v1' }] })) });
+  for (const [server, raw, goesOn] of [
+    ['has not the group', () => groups('apps'), true],
+    ['has not the version', () => groups('apps', 'resource.k8s.io'), true],
+    [
+      'has not the resource',
+      (path: string) => (path === '/apis' ? groups('apps', 'resource.k8s.io') : { resources: [] }),
+      true,
+    ],
+    ['is none', () => groups(), false],
+    [
+      'does not say',
+      () => {
+        throw notFound();
+      },
+      false,
+    ],
+  ] as const)
+    it(`${goesOn ? 'goes on without' : 'waits for'} what a server that ${server} does not serve`, async () => {
+      const resource =
+        server === 'has not the version' ? { ...resourceV1.resourceclaims, version: 'v2' } : resourceV1.resourceclaims;
+      let served = false;
+      const list = () => {
+        if (!served) throw notFound();
+        return { items: [map('one', '4')] };
+      };
+      const f = follow({ resource, raw, list });
+      await f.clock.advance(5_000);
+      assert.equal(f.replaced(), goesOn ? 1 : 0);
+      assert.deepEqual([...f.held], []);
+      const told = 'the server does not have this kind, going on without: undefined';
+      assert.equal(f.warned.includes(told), goesOn);
+      if (goesOn) assert.equal(f.warned.length, 2);
+      served = true;
+      await f.clock.advance(60_000);
+      assert.deepEqual([...f.held], ['one']);
+      f.stop();
+    });
 
   it('comes back to watch when it was told to', async () => {
     const f = follow({

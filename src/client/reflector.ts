@@ -1,6 +1,6 @@
 import type { KubeObject } from '../api/meta.ts';
 import type { ResourceRef } from '../api/ref.ts';
-import { isExpired, isInvalid, StatusError } from '../api/status.ts';
+import { isExpired, isInvalid, isNotFound, StatusError } from '../api/status.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -8,6 +8,7 @@ import type { Random } from '../base/random.ts';
 import { BackOff } from './back-off.ts';
 import type { Client, WatchEventType, WatchHandle } from './client.ts';
 import type { InformerOptions } from './informer.ts';
+import { isUnserved } from './unserved.ts';
 
 /** Where a reflector puts what it sees. */
 export interface ReflectorSink<T> {
@@ -54,6 +55,8 @@ export class Reflector<T extends KubeObject> {
   #listNext = false;
   /** The pages of a list took longer than the server knows where they stopped: it comes in one. */
   #unpaged = false;
+  /** The server has no such kind: there are no objects of it until it has. */
+  #unserved = false;
   /** So many watches in a row were over at once. */
   #shortWatches = 0;
 
@@ -82,7 +85,7 @@ export class Reflector<T extends KubeObject> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#listFailed(error);
+        await this.#listFailed(error);
         await this.#pause(signal, error);
         continue;
       }
@@ -112,19 +115,28 @@ export class Reflector<T extends KubeObject> {
 
   #replaced(items: readonly T[], sink: ReflectorSink<T>): void {
     this.#listed = true;
+    this.#unserved = false;
     // Never back before what has been seen.
     this.#listFrom = this.#resourceVersion ?? '0';
     sink.replace(items, this.#resourceVersion);
   }
 
-  #listFailed(error: unknown): void {
-    const text = `list ${this.#o.resource.resource} failed`;
+  async #listFailed(error: unknown): Promise<void> {
+    const { client, log, resource, sink } = this.#o;
+    const text = `list ${resource.resource} failed`;
     if (isExpired(error) || isTooLarge(error)) {
-      this.#o.log.debug(text, { error: messageOf(error) });
+      log.debug(text, { error: messageOf(error) });
       // A list of the newest that is too old was one in pages.
       if (this.#listFrom === '') this.#unpaged = true;
       this.#listFrom = '';
-    } else this.#o.log.warn(text, { error: messageOf(error) });
+      return;
+    }
+    log[this.#unserved ? 'debug' : 'warn'](text, { error: messageOf(error) });
+    if (this.#unserved || this.#resourceVersion !== undefined || !isNotFound(error)) return;
+    if (!(await isUnserved(client, resource))) return;
+    this.#unserved = true;
+    log.warn('the server does not have this kind, going on without', { resource: nameOf(resource) });
+    sink.replace([], undefined);
   }
 
   /** One watch from beginning to end. */
@@ -236,6 +248,8 @@ export class Reflector<T extends KubeObject> {
     await this.#o.clock.sleep(Math.max(askedMs, this.#backOff.delayMs()), signal).catch(() => {});
   }
 }
+
+const nameOf = ({ group, version, resource }: ResourceRef): string => `${resource}.${version}.${group}`;
 
 const retryAfterMs = (error: unknown): number =>
   error instanceof StatusError ? (error.status.details?.retryAfterSeconds ?? 0) * 1000 : 0;
