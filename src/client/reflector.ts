@@ -231,7 +231,7 @@ export class Reflector<T extends KubeObject> {
       return false;
     }
     const refused = error instanceof StatusError && error.code !== 429 && error.code < 500;
-    const loud = refused || (failures >= watchFailuresBeforeList && afterMs < shortestWatchMs);
+    const loud = refused || (failures === watchFailuresBeforeList && afterMs < shortestWatchMs);
     log[loud ? 'warn' : 'debug'](text, { error: messageOf(error) });
     // A connection that held and broke: the next is tried at once, and waited for only should it fail.
     if (!(error instanceof StatusError) && this.#listed && afterMs >= shortestWatchMs) return false;

@@ -88,6 +88,11 @@ const role = Object.hasOwn(roles, command) ? roles[command] : undefined;
 if (role && flag === '--config' && file) {
   await runRole(command, role, file, flags);
 } else {
-  const { main } = await import('./cli/program.ts');
+  const [{ main }, { componentCommands }] = await Promise.all([
+    import('./cli/program.ts'),
+    import('./cli/component.ts'),
+  ]);
   process.exitCode = await main(process.argv, import.meta.filename);
+  // Retries of theirs would hold up whoever starts it again.
+  if (componentCommands.has(command)) process.stdout.write('', () => process.exit());
 }

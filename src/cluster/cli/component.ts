@@ -8,6 +8,9 @@ import { addControllerFlags, tuningOf } from './controller-flags.ts';
 import { CliError, exitCode } from './exit.ts';
 import { parseGates } from './gates.ts';
 
+/** Commands that run until they are stopped or cannot go on, and then are over: nobody waits for what they still try. */
+export const componentCommands: ReadonlySet<string> = new Set(['controllers', 'scheduler', 'proxy']);
+
 interface Flags {
   readonly kubeconfig?: string;
   readonly leaderElect?: boolean;
