@@ -71,6 +71,8 @@ export class Aggregation {
   /** What this server registers once, when it starts; nothing before it has. */
   #once: readonly string[] = [];
   #localTimer: Timer | undefined;
+  /** The registrations so far: the next begins when it sees what they have written. */
+  #registered: Promise<void> = Promise.resolve();
   #stopped = false;
   #revision = 0;
   #lastTold: Told | undefined;
@@ -187,10 +189,12 @@ export class Aggregation {
     if (this.#localTimer || this.#stopped) return;
     this.#localTimer = this.#deps.context.clock.after(settleMs, () => {
       this.#localTimer = undefined;
-      this.#registerLocal(false).catch(error => {
-        this.#deps.context.log.warn('registering local APIServices failed', { error: messageOf(error) });
-        this.#surfaceChanged();
-      });
+      this.#registered = this.#registered
+        .then(() => this.#registerLocal(false))
+        .catch(error => {
+          this.#deps.context.log.warn('registering local APIServices failed', { error: messageOf(error) });
+          this.#surfaceChanged();
+        });
     });
   }
 

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { systemClock } from '../../base/clock.ts';
+import { memoryStore } from '../../store/memory-store.ts';
+import type { Store } from '../../store/store.ts';
 import { establish } from '../custom/test-definition.ts';
 import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
 import { type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
@@ -32,6 +34,18 @@ const remote = (name: string, over: object = {}): Json => apiServiceBehind(name,
 const groups = async () => (await api.expect(200, 'GET', '/apis')).groups.map((g: Json) => g.name);
 const items = async () =>
   (await api.expect(200, 'GET', '/apis', undefined, aggregated)).items.map((g: Json) => g.metadata.name);
+
+const definition = (group: string): Json => ({
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: `things.${group}` },
+  spec: {
+    group,
+    scope: 'Namespaced',
+    names: { plural: 'things', kind: 'Thing' },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+  },
+});
 
 async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
   for (;;) {
@@ -101,17 +115,7 @@ test('priorities are those of APIServices, and a group may have no server at all
 });
 
 test('what custom resources need is put back, and what claims to be of them is removed', async () => {
-  await establish(api, {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'things.custom.example' },
-    spec: {
-      group: 'custom.example',
-      scope: 'Namespaced',
-      names: { plural: 'things', kind: 'Thing' },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
-    },
-  });
+  await establish(api, definition('custom.example'));
   const path = `${services}/v1.custom.example`;
   const found = await until(async () => {
     const { code, object } = await api.send('GET', path);
@@ -129,4 +133,42 @@ test('what custom resources need is put back, and what claims to be of them is r
   }
   await until(async () => (await api.send('GET', `${services}/v1.true.example`)).code === 404);
   await api.expect(200, 'GET', `${services}/v1.onstart.example`);
+});
+
+test('what custom resources need is written once, whatever is defined while it is', async t => {
+  const store = memoryStore();
+  const creates: string[] = [];
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const slow: Partial<Store> = {
+    newestRevision: async () => store.revision,
+    async create(key, ...rest) {
+      const [, name] = key.split('/apiservices/');
+      if (name?.endsWith('.slow.example')) {
+        creates.push(name);
+        await released;
+      }
+      return store.create(key, ...rest);
+    },
+  };
+  const target = new Proxy(store, {
+    get(of, name) {
+      const value: unknown = slow[name as keyof Store] ?? Reflect.get(of, name, of);
+      return typeof value === 'function' ? value.bind(of) : value;
+    },
+  });
+  const own = await startTestServer({ store: target });
+  const { url, ca, admin } = own;
+  const there = caller({ url, ca, cert: admin.certificatePem, key: admin.keyPem });
+  t.after(async () => {
+    there.close();
+    await own.stop();
+  });
+  await establish(there, definition('first.slow.example'));
+  await until(async () => creates.length > 0);
+  await establish(there, definition('second.slow.example'));
+  // Twice what the server waits for changes to settle.
+  systemClock.after(100, release);
+  for (const group of ['first', 'second'])
+    await until(async () => (await there.send('GET', `${services}/v1.${group}.slow.example`)).code === 200);
+  assert.deepEqual(creates, ['v1.first.slow.example', 'v1.second.slow.example']);
 });
