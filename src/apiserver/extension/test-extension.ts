@@ -22,6 +22,8 @@ export interface TestExtensionOptions {
   readonly dnsNames?: readonly string[];
   /** Its certificate has no name but this, the common one. */
   readonly commonName?: string;
+  /** Its certificate is named like its authority. */
+  readonly namesake?: boolean;
   /** Asks clients for certificates of this authority, without insisting. */
   readonly clientCa?: string;
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -34,7 +36,7 @@ export async function startTestExtension(
   const making = { nowMs: systemClock.now(), random: systemRandom, days: 1 };
   const ca = await createCa({ commonName: 'extension-ca', ...making });
   const { certificatePem, keyPem } = await issueCertificate(ca, {
-    subject: { commonName: options.commonName ?? 'extension' },
+    subject: { commonName: options.commonName ?? (options.namesake ? 'extension-ca' : 'extension') },
     ...(options.commonName ? {} : { dnsNames: ['localhost', ...(options.dnsNames ?? [])], ipAddresses: ['127.0.0.1'] }),
     usages: 'server',
     ...making,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { VirtualClock } from '../../base/clock.ts';
+import { systemClock, VirtualClock } from '../../base/clock.ts';
 import { createMetrics } from '../../base/metrics.ts';
 import { seededRandom } from '../../base/random.ts';
 import type { ApiContext } from '../context.ts';
@@ -79,6 +79,25 @@ test('a certificate that is its own authority is believed; the path is tidied', 
   } finally {
     for (const end of context.onShutdown) end();
     await extension.stop();
+  }
+});
+
+// What Pepr makes for its modules: neither the authority nor what it signed has a name.
+test('a certificate named like the authority that signed it is believed, one that only has its name is not', async () => {
+  const context = contextWith(new VirtualClock(systemClock.now()));
+  const serve = (_: unknown, response: ServerResponse) => void response.end('{}');
+  const [extension, other] = await Promise.all([1, 2].map(() => startTestExtension(serve, { namesake: true })));
+  const client = new WebhookClient({ context, userAgent: 'test' });
+  try {
+    for (const { url, caBundle } of [extension!, other!, extension!])
+      assert.deepEqual(await client.post({ url, caBundle }, {}, 5000), {});
+    await assert.rejects(
+      client.post({ url: extension!.url, caBundle: other!.caBundle }, {}, 5000),
+      /tls: failed to verify certificate: x509: certificate signed by unknown authority$/,
+    );
+  } finally {
+    for (const end of context.onShutdown) end();
+    await Promise.all([extension!.stop(), other!.stop()]);
   }
 });
 

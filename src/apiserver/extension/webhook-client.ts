@@ -5,6 +5,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { posix } from 'node:path';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
+import { trustingNamesake } from '../../base/http/namesake.ts';
 import { dialError, keepingAgent, openRequest } from '../../base/http/upgrade-request.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
 import type { ApiContext } from '../context.ts';
@@ -178,10 +179,12 @@ export class WebhookClient {
     let code = 0;
     let receivedBytes = 0;
     try {
-      const answered = await this.#once({ to, method, body }, signal).catch(error => {
+      const answered = await this.#once({ to, method, body }, signal).catch(async error => {
         // The server closed a kept connection just then.
         if (error.reused && !signal.aborted) return this.#once({ to, method, body }, signal);
-        throw error;
+        const target = await trustingNamesake(to.target, error, { nowMs: clock.now(), signal });
+        if (!target) throw error;
+        return this.#once({ to: { ...to, target }, method, body }, signal);
       });
       code = answered.code;
       receivedBytes = answered.body.length;
