@@ -35,7 +35,7 @@ test('under memory pressure the node says so, and the pod that exceeds its reque
       'The node was low on resource: memory. Threshold quantity: 100Mi, available: 51200Ki. Container c was using 2Gi, request is 1Gi, has larger consumption of memory. ';
     assert.deepEqual([status.phase, status.reason, status.message], ['Failed', 'Evicted', message]);
     const target = status.conditions?.find(c => c.type === 'DisruptionTarget');
-    assert.deepEqual([target?.status, target?.reason], ['True', 'TerminationByKubelet']);
+    assert.deepEqual([target?.status, target?.reason, target?.observedGeneration], ['True', 'TerminationByKubelet', 1]);
     assert.ok((await t.events('large')).includes(`Evicted: ${message}`));
     assert.ok((await t.events('node-a')).includes('EvictionThresholdMet: Attempting to reclaim memory'));
     for (const name of ['small', 'critical']) assert.equal((await t.getPod(name)).status.phase, 'Running', name);

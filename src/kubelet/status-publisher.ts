@@ -108,7 +108,7 @@ export class StatusPublisher {
       resourcesInForce: id => this.#v.resources.inForce(id),
       resizeConditions: this.#v.resources.conditions(pod, observed),
     });
-    const made = verdict?.condition ? withCondition(status, verdict.condition, this.#c.clock.now()) : status;
+    const made = verdict?.condition ? withCondition(pod, status, verdict.condition, this.#c.clock.now()) : status;
     statuses.set(uid, made, !verdict && this.#startsContainers(observed));
     this.#made = this.#isSimple(pod, observed)
       ? { pod, observed, api: statuses.sourcesOf(uid).api, own: made }
@@ -147,9 +147,15 @@ export class StatusPublisher {
 
 const isProbed = (c: Container): boolean => !!(c.startupProbe ?? c.readinessProbe ?? c.livenessProbe);
 
-function withCondition(status: PodStatus, condition: NonNullable<Verdict['condition']>, nowMs: number): PodStatus {
+function withCondition(
+  { metadata: { generation } }: Pod,
+  status: PodStatus,
+  condition: NonNullable<Verdict['condition']>,
+  nowMs: number,
+): PodStatus {
   if (status.conditions?.some(c => c.type === condition.type && c.status === condition.status)) return status;
   const lastTransitionTime = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
   const others = (status.conditions ?? []).filter(c => c.type !== condition.type);
-  return { ...status, conditions: [...others, { ...condition, lastTransitionTime }] };
+  const observed = generation === undefined ? {} : { observedGeneration: generation };
+  return { ...status, conditions: [...others, { ...condition, ...observed, lastTransitionTime }] };
 }

@@ -74,3 +74,43 @@ test('a gRPC probe reads a reason that is escaped wrongly as it is', async () =>
     await server.stop();
   }
 });
+
+/** A server of one connection that answers with this; and what it was asked. */
+async function httpServer(answerText: string) {
+  const asked: string[] = [];
+  const server = createServer(socket => {
+    socket.on('error', () => {});
+    socket.once('data', data => {
+      asked.push(data.toString());
+      socket.end(answerText);
+    });
+  });
+  const port = await listen(server);
+  return { port, asked, stop: () => new Promise(done => server.close(done)) };
+}
+const probeOf = (port: number, headers: readonly { name: string; value: string }[]) =>
+  ({ scheme: 'HTTP', host: '127.0.0.1', port, path: '/x', headers, timeoutMs: 1000 }) as const;
+
+test('an HTTP probe that is refused tells the URL with its port', async () => {
+  const server = await httpServer('');
+  await server.stop();
+  assert.deepEqual(await linuxProbeNetwork(new VirtualClock()).http(probeOf(server.port, [])), {
+    result: 'failure',
+    output: `Get "http://127.0.0.1:${server.port}/x": dial tcp 127.0.0.1:${server.port}: connect: connection refused`,
+  });
+});
+
+test("an HTTP probe names its host with the port, and the probe's own Host header goes before", async () => {
+  const host = async (headers: { name: string; value: string }[]) => {
+    const server = await httpServer('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    try {
+      assert.equal((await linuxProbeNetwork(new VirtualClock()).http(probeOf(server.port, headers))).result, 'success');
+      return [...server.asked.join().matchAll(/^host: (.*)\r$/gim)].map(m => m[1]!.replace(`:${server.port}`, ':PORT'));
+    } finally {
+      await server.stop();
+    }
+  };
+  assert.deepEqual(await host([]), ['127.0.0.1:PORT']);
+  assert.deepEqual(await host([{ name: 'Host', value: '' }]), ['127.0.0.1:PORT']);
+  assert.deepEqual(await host([{ name: 'host', value: 'web.example' }]), ['web.example']);
+});

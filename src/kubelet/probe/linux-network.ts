@@ -4,6 +4,7 @@ import * as https from 'node:https';
 import { connect, isIPv6 } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { percentDecoded } from '../../base/percent.ts';
+import { dialledBy, type HttpTarget, hrefOf, redirected, targetOf } from '../kernel/http-target.ts';
 import type { HttpProbe, ProbeNetwork, ProbeResult } from './network.ts';
 
 const maxBodyBytes = 10 * 1024;
@@ -35,18 +36,20 @@ class LinuxProbeNetwork implements ProbeNetwork {
 
   async http(probe: HttpProbe): Promise<ProbeResult> {
     const path = probe.path.startsWith('/') ? probe.path : `/${probe.path}`;
-    const scheme = probe.scheme.toLowerCase();
-    const url = new URL(`${scheme}://${address(probe.host, probe.port)}${path}`);
-    return this.#get(url, url, probe, 0);
+    const target = targetOf(probe.scheme.toLowerCase(), address(probe.host, probe.port), path);
+    return this.#get(target, target.url, probe, 0);
   }
 
-  #get(url: URL, first: URL, probe: HttpProbe, redirects: number): Promise<ProbeResult> {
+  #get(target: HttpTarget, first: URL, probe: HttpProbe, redirects: number): Promise<ProbeResult> {
+    const { url, host } = target;
     const headers: Record<string, string[]> = {
+      Host: [host],
       'User-Agent': ['kube-probe/1.36'],
       Accept: ['*/*'],
       Connection: ['close'],
     };
     for (const h of probe.headers) {
+      if (h.value === '' && /^host$/i.test(h.name)) continue;
       const known = Object.keys(headers).find(k => k.toLowerCase() === h.name.toLowerCase());
       if (
         known &&
@@ -56,7 +59,7 @@ class LinuxProbeNetwork implements ProbeNetwork {
       if (h.value === '' && /^(user-agent|accept)$/i.test(h.name)) continue;
       headers[h.name] = [...(headers[h.name] ?? []), h.value];
     }
-    const quoted = `Get "${url.href}"`;
+    const quoted = `Get "${hrefOf(target)}"`;
     return new Promise(done => {
       let finished = false;
       const finish = (result: ProbeResult) => {
@@ -71,8 +74,8 @@ class LinuxProbeNetwork implements ProbeNetwork {
       const request = send(url, { headers: flat, agent: false, rejectUnauthorized: false }, response => {
         const code = response.statusCode ?? 0;
         const location = response.headers.location;
-        const next = code >= 300 && code < 400 && code !== 304 && location ? new URL(location, url) : undefined;
-        if (next?.hostname === first.hostname) {
+        const next = code >= 300 && code < 400 && code !== 304 && location ? redirected(target, location) : undefined;
+        if (next?.url.hostname === first.hostname) {
           finish({ result: 'success', output: '', next } as ProbeResult & Redirect);
           return;
         }
@@ -98,7 +101,9 @@ class LinuxProbeNetwork implements ProbeNetwork {
           output: `${quoted}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
         }),
       );
-      request.on('error', error => finish({ result: 'failure', output: `${quoted}: ${dialError(error, url.host)}` }));
+      request.on('error', error =>
+        finish({ result: 'failure', output: `${quoted}: ${dialError(error, dialledBy(url))}` }),
+      );
       request.end();
     }).then(result => this.#follow(result as ProbeResult | Redirect, first, probe, redirects));
   }
@@ -111,7 +116,7 @@ class LinuxProbeNetwork implements ProbeNetwork {
   ): ProbeResult | Promise<ProbeResult> {
     if (!('next' in result)) return result;
     if (redirects + 1 >= maxRedirects)
-      return { result: 'failure', output: `Get "${result.next.href}": stopped after ${maxRedirects} redirects` };
+      return { result: 'failure', output: `Get "${hrefOf(result.next)}": stopped after ${maxRedirects} redirects` };
     return this.#get(result.next, first, probe, redirects + 1);
   }
 
@@ -195,7 +200,7 @@ function checkHealth(session: http2.ClientHttp2Session, service: string, finish:
 }
 
 interface Redirect {
-  readonly next: URL;
+  readonly next: HttpTarget;
 }
 
 function healthRequest(service: string): Buffer {

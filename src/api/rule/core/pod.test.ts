@@ -391,12 +391,13 @@ test('pod-level requests default to what containers need', () => {
   assert.equal(object.status.qosClass, 'Burstable');
 });
 
-test('gated pods say so', () => {
+test('gated pods say so, and since when', () => {
   const { status } = stored({ schedulingGates: [{ name: 'a/b' }] });
   assert.deepEqual(status.conditions, [
     {
       type: 'PodScheduled',
       status: 'False',
+      lastTransitionTime: '1970-01-01T00:00:00Z',
       reason: 'SchedulingGated',
       message: 'Scheduling is blocked due to non-empty scheduling gates',
     },

@@ -1,7 +1,7 @@
 // The rules of Pods.
 import type { WholeNumber } from '../../../base/whole-number.ts';
 import { type FieldErrors, path } from '../../field-error.ts';
-import type { Mutable } from '../../meta.ts';
+import { formatTime, type Mutable } from '../../meta.ts';
 import { podQosClass } from '../../qos.ts';
 import type { RuleContext, Strategy } from '../../strategy.ts';
 import type { Binding, Pod } from '../../type/core-v1.ts';
@@ -30,6 +30,7 @@ function prepareForCreate(pod: Mutable<Pod>, context: RuleContext): void {
       {
         type: 'PodScheduled',
         status: 'False',
+        lastTransitionTime: formatTime(context.nowMs),
         reason: 'SchedulingGated',
         message: 'Scheduling is blocked due to non-empty scheduling gates',
       },

@@ -2,7 +2,7 @@ import type { Pod, Volume } from '../../../api/type/core-v1.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import { action, type RegisteredEvent } from '../../cluster-event.ts';
 import type { CycleState, Handle, Plugin, StateData } from '../../framework.ts';
-import type { PodInfo } from '../../pod-info.ts';
+import { type PodInfo, podInfoOf } from '../../pod-info.ts';
 import { type Status, skip, unresolvable, unschedulable } from '../../status.ts';
 import { usesClaim } from './claim-hint.ts';
 import { VolumeListers } from './volume-lister.ts';
@@ -33,6 +33,15 @@ export function disksConflict(a: Volume, b: Volume): boolean {
   const poolOf = (r: { pool?: string }) => r.pool || 'rbd';
   const shared = p.monitors.some(m => q.monitors.includes(m)) && poolOf(p) === poolOf(q) && p.image === q.image;
   return shared && !(p.readOnly && q.readOnly);
+}
+
+/** The pod that goes used a disk or claim that this one waits for. */
+function freesVolume(pod: Pod, gone: Pod): boolean {
+  if (gone.metadata.namespace === pod.metadata.namespace) {
+    const { claims } = podInfoOf(gone);
+    if (podInfoOf(pod).claims.some(c => claims.includes(c))) return true;
+  }
+  return disksOf(pod).some(disk => disksOf(gone).some(d => disksConflict(disk, d)));
 }
 
 /** How many pods use claims of this one that only one pod may use. */
@@ -85,7 +94,11 @@ export function volumeRestrictions({ informers, cluster }: Handle): Plugin {
       return (state.read<OnlyOnce>(stateKey)?.count ?? 0) > 0 ? claimTaken : undefined;
     },
     eventsToRegister: (): readonly RegisteredEvent[] => [
-      { resource: 'AssignedPod', actions: action.delete },
+      {
+        resource: 'AssignedPod',
+        actions: action.delete,
+        hint: (pod, old) => (freesVolume(pod, old as Pod) ? 'Queue' : 'Skip'),
+      },
       { resource: 'Node', actions: action.add },
       { resource: 'PersistentVolumeClaim', actions: action.add | action.update, hint: usesClaim },
     ],

@@ -149,6 +149,19 @@ test('provisioning: where topology and free storage allow, and given up after th
   assert.match(b.events('p').join(), /binding volumes: context deadline exceeded/);
 });
 
+test('a pod without its claim is not tried again because pods end that share nothing with it', async () => {
+  await using b = await schedulerBench({ objects: nodes });
+  await b.place(testPod('other'));
+  await b.place(using('p', 'none'));
+  const attempts = async () =>
+    /^scheduler_schedule_attempts_total\{.*"unschedulable".*\} (\d+)$/m.exec(await b.metrics.text())?.[1];
+  assert.equal(await attempts(), '1');
+  b.client.remove(coreV1.pods, 'default/other');
+  await b.clock.advance(20_000);
+  await b.settle();
+  assert.equal(await attempts(), '1');
+});
+
 test('ReadWriteOncePod claims serve one pod in the whole cluster', async () => {
   await using b = await schedulerBench({
     objects: [...nodes, volume('v'), bound('c', 'v', { accessModes: ['ReadWriteOncePod'] })],
