@@ -244,11 +244,14 @@ function observedStatus(
     image: latest.image || container.image || '',
     imageID: latest.imageRef,
     containerID: id(input, latest),
-    started,
+    ...startedOf(kind, started),
     ...resourcesOf(container, running ? input.resourcesInForce?.(latest.id) : undefined),
     ...userOf(latest),
   };
 }
+
+/** Said only of containers that may have probes. */
+const startedOf = (kind: Kind, started: boolean) => (kind === 'ephemeral' ? {} : { started });
 
 function lastStateOf(input: StatusInput, before: ObservedContainer | undefined, previous: ContainerStatus | undefined) {
   if (before?.state === 'exited') return { terminated: terminatedState(input, before) };
@@ -338,7 +341,7 @@ function missingStatus(
       ...base,
       state: unlocated,
       lastState: previous?.lastState ?? {},
-      started: false,
+      ...startedOf(kind, false),
     };
   const waiting = input.waiting.get(container.name);
   return {
@@ -348,7 +351,7 @@ function missingStatus(
     lastState: lost
       ? unknown('The container could not be located when the pod was deleted.  The container used to be Running')
       : (previous?.lastState ?? {}),
-    started: false,
+    ...startedOf(kind, false),
   };
 }
 
