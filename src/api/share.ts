@@ -9,20 +9,27 @@ import { Recent } from './recent.ts';
 type Plain = Record<string, unknown>;
 
 const largestKey = 16 << 10;
+// V8 itself holds equal texts of JSON once up to this length.
+const longestSharedByEngine = 10;
+const longestText = 256;
 // Shorter lists cost less than the search for an equal one.
 const shortestList = 4;
 // A pod's token volume has a name of its own, which its containers mount; all else is the template's.
 const namedWithin: ReadonlySet<string> = new Set(['containers', 'initContainers', 'volumes']);
+// No two objects have the same.
+const own: ReadonlySet<string> = new Set(['uid', 'resourceVersion']);
 const containerType = 'io.k8s.api.core.v1.Container';
 
 /** Remembers the parts it met last. */
 export class PartSharer {
   readonly #parts: Recent<object>;
   readonly #lists: Recent<object>;
+  readonly #texts: Recent<string>;
 
   constructor(capacity = 4096) {
     this.#parts = new Recent(capacity);
     this.#lists = new Recent(capacity >> 2);
+    this.#texts = new Recent(capacity);
   }
 
   /**
@@ -47,8 +54,7 @@ export class PartSharer {
     const { metadata } = all;
     this.#shareFields(metadata, before?.metadata, 'managedFields');
     const known = (before?.metadata.managedFields ?? []) as Plain[];
-    for (const entry of (metadata.managedFields ?? []) as Plain[])
-      if (!known.includes(entry)) this.#shareField(entry, 'fieldsV1');
+    for (const entry of (metadata.managedFields ?? []) as Plain[]) if (!known.includes(entry)) this.#shareFields(entry);
     for (const key in all) {
       const value = all[key];
       if (key === 'metadata' || value === before?.[key]) continue;
@@ -76,25 +82,44 @@ export class PartSharer {
 
   #shareFields(value: Plain | undefined, old?: Plain, except?: string): void {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
-    for (const key in value) if (key !== except && value[key] !== old?.[key]) this.#shareField(value, key);
+    for (const key in value)
+      if (key !== except && !own.has(key) && value[key] !== old?.[key]) this.#shareField(value, key);
   }
 
   #shareField(owner: Plain, key: string): void {
     const value = owner[key];
-    if (typeof value !== 'object' || value === null) return;
-    const known = this.#known(value);
+    const known = typeof value === 'string' ? this.#text(value) : isObject(value) ? this.#known(value) : value;
     if (known !== value) owner[key] = known;
+  }
+
+  #text(text: string): string {
+    const { length } = text;
+    return length > longestSharedByEngine && length <= longestText ? this.#texts.of(text, () => text) : text;
   }
 
   #known(part: object): object {
     if (isCanonicalPart(part) || isSharedPart(part)) return part;
     const key = JSON.stringify(part);
     if (key.length > largestKey) return part;
-    const known = this.#parts.of(key, () => part);
+    const known = this.#parts.of(key, () => this.#withTexts(part));
     if (known !== part && key.length >= shortestText) keepPartText(known, escapeMarkup(key));
     return known;
   }
+
+  /** A part met for the first time: only its texts may be others' too. */
+  #withTexts(part: object): object {
+    if (Object.isFrozen(part)) return part;
+    const fields = part as Plain;
+    for (const key in fields) {
+      const value = fields[key];
+      if (isObject(value)) this.#withTexts(value);
+      else if (typeof value === 'string') fields[key] = this.#text(value);
+    }
+    return part;
+  }
 }
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 function canonicalEnv(env: unknown[]): object {
   const { env: made } = normalize(containerType, { name: '', env }) as unknown as { env: object };
