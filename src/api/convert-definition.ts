@@ -1,6 +1,7 @@
-// CustomResourceDefinitions in apiextensions.k8s.io/v1beta1: not served since Kubernetes 1.22, but what kube-apiserver has
-// in etcd to this day. What all versions share stands once there, beside them.
+// CustomResourceDefinitions in apiextensions.k8s.io/v1beta1: not served since Kubernetes 1.22, but what kube-apiserver puts
+// into etcd to this day. What all versions share stands once there, beside them.
 import type { KubeObject, Mutable } from './meta.ts';
+import { equalJson } from './patch/plain.ts';
 
 type Plain = Record<string, any>;
 
@@ -42,5 +43,69 @@ function convertConversion({ webhookClientConfig, conversionReviewVersions, ...c
       ...(webhookClientConfig ? { clientConfig: webhookClientConfig } : {}),
       conversionReviewVersions: conversionReviewVersions ?? [],
     },
+  };
+}
+
+/** What versions have and all of them may share, by its name there and its name in a version. */
+const shareable = [
+  ['validation', 'schema'],
+  ['subresources', 'subresources'],
+  ['additionalPrinterColumns', 'additionalPrinterColumns'],
+  ['selectableFields', 'selectableFields'],
+] as const;
+
+/** The same definition, of v1, as kube-apiserver puts it into etcd; `object` is canonical. */
+export function earlyDefinition(object: KubeObject): KubeObject {
+  const { spec, ...rest } = object as Plain;
+  const { group, names, scope, conversion, preserveUnknownFields = false } = spec as Plain;
+  let versions: Plain[] = spec.versions.map(withEarlyColumns);
+  const shared: Plain = {};
+  for (const [name, field] of shareable) {
+    const [first] = versions;
+    if (first?.[field] === undefined || !versions.every(v => equalJson(v[field], first[field]))) continue;
+    shared[name] = first[field];
+    versions = versions.map(({ [field]: _, ...others }) => others);
+  }
+  const { validation, subresources, additionalPrinterColumns, selectableFields } = shared;
+  const early: Plain = {
+    group,
+    version: versions[0]?.name,
+    names,
+    scope,
+    ...(validation ? { validation } : {}),
+    ...(subresources ? { subresources } : {}),
+    versions,
+    ...(additionalPrinterColumns ? { additionalPrinterColumns } : {}),
+    ...(selectableFields ? { selectableFields } : {}),
+    ...(conversion ? { conversion: earlyConversion(conversion) } : {}),
+    preserveUnknownFields,
+  };
+  return inOrder({ ...rest, apiVersion: 'apiextensions.k8s.io/v1beta1' }, early);
+}
+
+/** `status` stands behind `spec`. */
+function inOrder({ status, ...rest }: Plain, spec: Plain): KubeObject {
+  return { ...rest, spec, ...(status ? { status } : {}) } as unknown as KubeObject;
+}
+
+function withEarlyColumns({ additionalPrinterColumns, selectableFields, ...version }: Plain): Plain {
+  const columns = additionalPrinterColumns?.map(({ jsonPath, ...column }: Plain) => ({
+    ...column,
+    JSONPath: jsonPath,
+  }));
+  return {
+    ...version,
+    ...(columns ? { additionalPrinterColumns: columns } : {}),
+    ...(selectableFields ? { selectableFields } : {}),
+  };
+}
+
+function earlyConversion({ webhook, ...conversion }: Plain): Plain {
+  if (!webhook) return conversion;
+  const { clientConfig, conversionReviewVersions } = webhook as Plain;
+  return {
+    ...conversion,
+    ...(clientConfig ? { webhookClientConfig: clientConfig } : {}),
+    ...(conversionReviewVersions?.length ? { conversionReviewVersions } : {}),
   };
 }

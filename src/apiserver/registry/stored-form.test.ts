@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { KubeObject, Mutable } from '../../api/meta.ts';
+import { cloneDeep, type KubeObject, type Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
 import { decodeProtobuf, encodeProtobuf, isProtobuf } from '../../api/protobuf.ts';
 import { decodeStored, encodeWithoutRevision } from './stored-form.ts';
@@ -164,4 +165,26 @@ test('versions that are served no more come in the later one of the same form', 
     apiVersion: 'policy/v1beta1',
   } as KubeObject);
   assert.throws(() => decodeStored(unknown, 7));
+});
+
+// Recorded by test/interop/record-definitions.ts.
+const recorded = readFileSync(new URL('testdata/stored-definitions.txt', import.meta.url), 'utf8').split(/(?<=\n)/);
+
+test('definitions lie there byte for byte as apiextensions-apiserver puts them, APIServices in the version kube-apiserver writes', () => {
+  assert.equal(recorded.length, 12);
+  for (const text of recorded) {
+    const { kind, metadata: told, spec } = JSON.parse(text);
+    const object = decodeStored(Buffer.from(text), 7);
+    assert.match(object.apiVersion!, /\/v1$/);
+    const again = Buffer.from(encodeWithoutRevision(cloneDeep(object))).toString();
+    // kube-aggregator by itself writes v1beta1; kube-apiserver says v1 in its discovery's hash of the stored version.
+    const expected =
+      kind === 'APIService' ? text.replace('apiregistration.k8s.io/v1beta1', 'apiregistration.k8s.io/v1') : text;
+    assert.equal(again, expected, told.name);
+    const fromV1 = decodeStored(
+      Buffer.from(JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: undefined } })),
+      7,
+    );
+    assert.deepEqual(fromV1, object, `${told.name} of ${spec.group}`);
+  }
 });

@@ -5,7 +5,7 @@
 // another version than the one it is kept in here: what is new in a release stays readable for the release before.
 
 import { storedVersion } from '../../api/convert.ts';
-import { convertDefinition, isEarlyDefinition } from '../../api/convert-definition.ts';
+import { convertDefinition, earlyDefinition, isEarlyDefinition } from '../../api/convert-definition.ts';
 import { parseJson } from '../../api/decode.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { normalize } from '../../api/normalize.ts';
@@ -14,6 +14,7 @@ import { decodeProtobuf, encodeProtobuf, isProtobuf, protobufTypeMeta } from '..
 import { builtinResources } from '../../api/resource.ts';
 import { StatusError } from '../../api/status.ts';
 import { messageOf } from '../../base/assert.ts';
+import { jsonText } from '../../base/json-text.ts';
 import { parseExactJson } from '../../base/whole-number.ts';
 import { convertObject } from './versions.ts';
 
@@ -24,12 +25,16 @@ export function encodeWithoutRevision(object: Mutable<KubeObject>): Uint8Array {
   delete (object.metadata as { resourceVersion?: string }).resourceVersion;
   const typeName = typeNameOf(object);
   const { apiVersion = '', kind = '' } = object;
-  if (typeName === undefined || json.test(apiVersion)) return Buffer.from(`${JSON.stringify(object)}\n`);
+  if (kind === 'CustomResourceDefinition' && apiVersion === 'apiextensions.k8s.io/v1')
+    return jsonBytes(earlyDefinition(object as KubeObject));
+  if (typeName === undefined || json.test(apiVersion)) return jsonBytes(object);
   const storedAs = builtinResources().byKind(apiVersion, kind)?.storedAs || apiVersion;
   if (storedAs === apiVersion) return encodeProtobuf(typeName, object as KubeObject);
   const written = convertObject(object as KubeObject, storedAs);
   return encodeProtobuf(typeNameOf(written)!, written as KubeObject);
 }
+
+const jsonBytes = (object: unknown): Uint8Array => Buffer.from(`${jsonText(object)}\n`);
 
 /**
  * Reads either form, in any version that is known; the result is canonical and has its resourceVersion. `parse`: what reads
