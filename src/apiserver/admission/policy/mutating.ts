@@ -1,4 +1,5 @@
-// MutatingAdmissionPolicy: one mutation after the other; each sees what those before it made of the object.
+// MutatingAdmissionPolicy: one mutation after the other; each sees what those before it made of the object. One that fails
+// keeps none from running: a refusal tells of all.
 import { faultsOf } from '../../../api/apply-check.ts';
 import { applyAtomics, mergeApplied } from '../../../api/apply-partial.ts';
 import type { CelBindings } from '../../../api/cel/cel.ts';
@@ -54,26 +55,40 @@ export function mutatingPolicies(source: Source, context: ApiContext, metrics?: 
     name: 'MutatingAdmissionPolicy',
     handles: attributes => source.bound.length > 0 && attributes.object !== undefined && !isPolicyExempt(attributes),
     mutate(attributes) {
-      const policies = source.bound.filter(p => concerns(p, attributes, context));
-      if (policies.length > 0) return run(policies, attributes);
+      const denials: Denial[] = [];
+      const policies = source.bound.filter(p => concerns(p, attributes, context, denials));
+      if (policies.length > 0) return run(policies, attributes, denials);
+      if (denials.length > 0) throw refusal(attributes, denials);
     },
   };
 
-  async function run(policies: readonly CompiledMutatingPolicy[], attributes: AdmissionAttributes): Promise<void> {
+  async function run(
+    policies: readonly CompiledMutatingPolicy[],
+    attributes: AdmissionAttributes,
+    denials: Denial[],
+  ): Promise<void> {
+    // What is wrong with bindings is told before what goes wrong in their use.
+    const unusable = new Set<Bound>();
+    const unusableToo = (policy: CompiledMutatingPolicy, bound: Bound, why: string) => {
+      if (!unusable.has(bound)) deny(denials, boundPolicy(policy, bound), why);
+      unusable.add(bound);
+    };
+    for (const policy of policies) for (const _ of invocationsOf(policy, attributes, context, unusableToo));
     const again = attributes.reinvocation?.again ?? false;
     const round = rounds.get(attributes) ?? { seen: new Set(), again: new Set(), left: '' };
     rounds.set(attributes, round);
     if (again && JSON.stringify(attributes.object) !== round.left) requireAgain(round);
     for (const policy of policies) {
-      for (const invocation of invocationsOf(policy, attributes, context)) {
+      for (const invocation of invocationsOf(policy, attributes, context, unusableToo)) {
         if (again && !round.again.has(invocation.id)) continue;
-        if (await mutate(invocation, attributes, context, metrics)) {
+        if (await mutate(invocation, attributes, context, denials, metrics)) {
           requireAgain(round);
           if (attributes.reinvocation) attributes.reinvocation.asked = true;
         }
         if (policy.reinvocable) round.seen.add(invocation.id);
       }
     }
+    if (denials.length > 0) throw refusal(attributes, denials);
     round.left = JSON.stringify(attributes.object);
   }
 }
@@ -84,32 +99,38 @@ function requireAgain(round: Round): void {
 }
 
 // What cannot be used is forbidden, what goes wrong in its use is invalid: the code is the same.
-function refusal(
-  { resource, name }: AdmissionAttributes,
-  by: string,
-  why: string,
-  reason: StatusReason = 'Forbidden',
-): StatusError {
-  const text = `${by} denied request: ${why}`;
+interface Denial {
+  readonly text: string;
+  readonly reason: StatusReason;
+}
+
+const deny = (denials: Denial[], by: string, why: string, reason: StatusReason = 'Forbidden') =>
+  denials.push({ text: `${by} denied request: ${why}`, reason });
+
+/** In the words of the first; the others are causes beside it. */
+function refusal({ resource, name }: AdmissionAttributes, denials: readonly Denial[]): StatusError {
+  const { text, reason } = denials[0]!;
   const { details } = forbidden(resource, name, text).status;
-  return new StatusError(403, reason, text, { ...details, causes: [{ message: text }] });
+  return new StatusError(403, reason, text, { ...details, causes: denials.map(d => ({ message: d.text })) });
 }
 
 const boundPolicy = (policy: CompiledMutatingPolicy, bound: Bound) =>
   `policy '${policy.name}' with binding '${bound.name}'`;
 
-function concerns(policy: CompiledMutatingPolicy, attributes: AdmissionAttributes, context: ApiContext): boolean {
+function concerns(
+  policy: CompiledMutatingPolicy,
+  attributes: AdmissionAttributes,
+  context: ApiContext,
+  denials: Denial[],
+): boolean {
   try {
     if (policy.matcher.match(asRequested(attributes), policyMatchDeps(context)) === undefined) return false;
     checkParamKind(policy.paramKind, context);
     return true;
   } catch (error) {
-    if (policy.failsOpen) return false;
-    throw refusal(
-      attributes,
-      `policy ${JSON.stringify(policy.name)}`,
-      `failed to configure policy: ${messageOf(error)}`,
-    );
+    const why = `failed to configure policy: ${messageOf(error)}`;
+    if (!policy.failsOpen) deny(denials, `policy ${JSON.stringify(policy.name)}`, why);
+    return false;
   }
 }
 
@@ -117,6 +138,7 @@ function* invocationsOf(
   policy: CompiledMutatingPolicy,
   attributes: AdmissionAttributes,
   context: ApiContext,
+  unusable: (policy: CompiledMutatingPolicy, bound: Bound, why: string) => void,
 ): Generator<Invocation> {
   const requested = asRequested(attributes);
   const deps = policyMatchDeps(context);
@@ -128,8 +150,8 @@ function* invocationsOf(
       if (!match || (bound.matcher && !bound.matcher.match(requested, deps))) continue;
       params = paramsOf(policy.paramKind, bound.binding.spec.paramRef, namespaceNameOf(attributes), context);
     } catch (error) {
-      if (policy.failsOpen) continue;
-      throw refusal(attributes, boundPolicy(policy, bound), `failed to configure binding: ${messageOf(error)}`);
+      if (!policy.failsOpen) unusable(policy, bound, `failed to configure binding: ${messageOf(error)}`);
+      continue;
     }
     for (const param of params) {
       const id = JSON.stringify([policy.name, bound.name, param?.metadata.namespace, param?.metadata.name]);
@@ -143,6 +165,7 @@ async function mutate(
   { policy, bound, match, param }: Invocation,
   attributes: AdmissionAttributes,
   context: ApiContext,
+  denials: Denial[],
   metrics: PolicyMetrics | undefined,
 ): Promise<boolean> {
   const secondsSince = (startMs: number) => (context.clock.monotonic() - startMs) / 1000;
@@ -150,8 +173,8 @@ async function mutate(
   let changed = false;
   const budget = new Budget();
   const fail = (why: string): false => {
-    if (policy.failsOpen) return false;
-    throw refusal(attributes, boundPolicy(policy, bound), why, 'Invalid');
+    if (!policy.failsOpen) deny(denials, boundPolicy(policy, bound), why, 'Invalid');
+    return false;
   };
   const bindings = await bindingsOf(policy, match, param, attributes, context);
   const met = await withAnswers(() => checkConditions(policy.conditions, bindings));

@@ -85,6 +85,42 @@ test('a mutation that cannot be made is forbidden, as invalid', async () => {
   });
 });
 
+test('what fails keeps no other mutation, binding or policy from running: a refusal tells of all', async () => {
+  const fails = (field: string) => applied(`Object{spec: Object.spec{colour: object.${field}}}`).mutations[0]!;
+  const [a, b] = [await judged('mutating', { mutations: [fails('a'), fails('b')] }), 'c'];
+  const constraints = (await api.expect(200, 'GET', `${base}mutatingadmissionpolicies/${a.name}`)).spec
+    .matchConstraints;
+  const paramKind = { apiVersion: 'v1', kind: 'ConfigMap' };
+  const more = { matchConstraints: constraints, reinvocationPolicy: 'Never', mutations: [fails(b)] };
+  for (const [name, spec, binding] of [
+    ['z1', more, {}],
+    ['z2', { ...more, paramKind }, { paramRef: { name: 'none', parameterNotFoundAction: 'Deny' } }],
+    ['z3', { ...more, failurePolicy: 'Ignore' }, {}],
+  ] as const) {
+    await api.expect(201, 'POST', `${base}mutatingadmissionpolicies`, { metadata: { name }, spec });
+    const bound = { metadata: { name: `b-${name}` }, spec: { policyName: name, ...binding } };
+    await api.expect(201, 'POST', `${base}mutatingadmissionpolicybindings`, bound);
+  }
+  const asked = widget(group, 'all', { spec: { list: ['a'] } });
+  asked.metadata.labels = { for: a.name };
+  const { code, object } = await api.send('POST', path, asked);
+  const causes: string[] = object.details.causes.map((cause: { message: string }) => cause.message);
+  const wrong = (field: string) => new RegExp(`resulted in error: no such key: ${field}$`);
+  assert.deepEqual([code, object.reason, object.message], [403, 'Forbidden', causes[0]]);
+  assert.match(causes[0]!, /^policy 'z2' with binding 'b-z2' denied request: failed to configure binding: no params/);
+  for (const [i, by] of [
+    [1, 'a'],
+    [2, 'b'],
+    [3, 'c'],
+  ] as const)
+    assert.match(causes[i]!, wrong(by));
+  assert.equal(causes.length, 4);
+  assert.deepEqual(
+    a.object.details.causes.map((cause: { message: string }) => cause.message.at(-1)),
+    ['a', 'b'],
+  );
+});
+
 test('an applied configuration has to fit the schema', async () => {
   const unfit = 'error applying patch: failed to convert patch object to typed object: ';
   const faults: readonly [expression: string, why: string][] = [
