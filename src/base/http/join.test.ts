@@ -32,6 +32,39 @@ test('hands bytes through both ways and ends with either end', async t => {
   assert.ok(front.destroyed && back.destroyed);
 });
 
+test('what came before an abrupt end arrives', async () => {
+  const [client, front] = duplexPair();
+  const [back, service] = duplexPair();
+  const joined = joinStreams(front, back, { clock: new VirtualClock() });
+  const heard: string[] = [];
+  client.on('data', chunk => heard.push(String(chunk)));
+  // The client takes its time with the first piece.
+  front.cork();
+  service.write('first ');
+  service.write('last');
+  await settle();
+  back.destroy(new Error('read ECONNRESET'));
+  await settle();
+  front.uncork();
+  await joined;
+  assert.equal(heard.join(''), 'first last');
+});
+
+test('who does not read any longer is not waited for when the other end has broken', async () => {
+  const clock = new VirtualClock();
+  const [, front] = duplexPair();
+  const [back, service] = duplexPair();
+  const joined = joinStreams(front, back, { clock });
+  service.write(Buffer.alloc(1 << 20));
+  await settle();
+  back.destroy(new Error('read ECONNRESET'));
+  await settle();
+  assert.equal(front.destroyed, false);
+  await clock.advance(10_000);
+  await joined;
+  assert.ok(front.destroyed);
+});
+
 test('leaves nothing open when one end goes while the other still talks', async t => {
   for (const leave of [(s: Socket) => s.end(), (s: Socket) => s.destroy(), (s: Socket) => s.resetAndDestroy()]) {
     const [client, front] = await connection(t);

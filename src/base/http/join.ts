@@ -29,9 +29,12 @@ export function watchIdle(clock: Clock, idleMs: number, onIdle: () => void): Idl
   };
 }
 
+/** What is on its way when one end breaks has so long to arrive. */
+const abruptMs = 10_000;
+
 /**
- * Hands bytes through both ways, no faster than they are read; an end on one side ends the other after what is on its
- * way, an abrupt end destroys it. Resolves when both are gone.
+ * Hands bytes through both ways, no faster than they are read; an end on one side, abrupt or not, ends the other after
+ * what is on its way. Resolves when both are gone.
  */
 export function joinStreams(a: Duplex, b: Duplex, options: { clock: Clock; idleMs?: number }): Promise<void> {
   const idle = watchIdle(options.clock, options.idleMs ?? streamIdleMs, () => {
@@ -43,9 +46,13 @@ export function joinStreams(a: Duplex, b: Duplex, options: { clock: Clock; idleM
     from.pipe(to);
     return new Promise<void>(resolve => {
       const gone = () => {
-        // Nobody is left to read what `to` still says, which would keep it open for ever.
-        if (from.readableEnded && !from.errored) to.end(() => to.destroy());
-        else to.destroy();
+        // What came before is still on its way, however it ended. Nobody is left to read what `to` still says, which
+        // would keep it open for ever.
+        to.end(() => to.destroy());
+        if (!to.destroyed && (!from.readableEnded || from.errored)) {
+          const timer = options.clock.after(abruptMs, () => to.destroy());
+          to.once('close', () => timer.cancel());
+        }
         resolve();
       };
       from.on('error', () => {});
