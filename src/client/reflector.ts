@@ -209,7 +209,8 @@ export class Reflector<T extends KubeObject> {
       const tooShort = this.#shortWatches > (events === 0 ? 0 : 1);
       // Something ends them all before they bring anything: what has happened is only to be had by lists.
       const useless = events === 0 && this.#shortWatches >= watchFailuresBeforeList;
-      if (tooShort) log[useless ? 'warn' : 'debug']('very short watch', { resource: resource.resource });
+      const loud = useless && this.#shortWatches === watchFailuresBeforeList;
+      if (tooShort) log[loud ? 'warn' : 'debug']('very short watch', { resource: resource.resource });
       if (useless) {
         this.#listed = false;
         this.#listNext = true;
