@@ -56,7 +56,7 @@ export interface HttpClientOptions {
   /** More headers of every request. */
   headers?: Readonly<Record<string, string | readonly string[]>>;
   userAgent?: string;
-  /** For a request without an answer; watches have none. Default 60 s. */
+  /** For a request without an answer, of a watch for its beginning. Default 60 s. */
   requestTimeoutMs?: number;
   /** For time-outs of the network: the machine's, also where all else runs on a virtual one. */
   clock?: Clock;
@@ -104,6 +104,7 @@ interface Answer {
   readonly body: string;
 }
 
+const defaultTimeoutMs = 60_000;
 // What the end of a watch may take longer than it was asked to last.
 const graceMs = 60_000;
 // How often a request is sent again because the server asked to come back later.
@@ -250,13 +251,14 @@ class HttpClient implements Client {
 
   watch<T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, handler: WatchHandler<T>): WatchHandle {
     const path = withQuery(pathOf(resource, options.namespace), watchQuery(options));
-    const { counts, clock } = this.#c;
+    const { counts, clock, options: own } = this.#c;
     const note = (status: number) => {
       counts?.to.result(counts.host, 'GET', status);
       this.#noteRefusal(status);
     };
     const asked = { verb: 'watch', group: resource.group, resource: resource.resource };
     const watch = new HttpWatch(this.#c.transport, handler, note, asked);
+    watch.answerWithin(own.requestTimeoutMs ?? defaultTimeoutMs, clock);
     if (options.timeoutSeconds) watch.endAfter(options.timeoutSeconds * 1000 + graceMs, clock);
     this.#headers().then(
       headers => watch.start(path, headers),
@@ -307,7 +309,7 @@ class HttpClient implements Client {
 
   #once(method: string, path: string, headers: RequestHeaders, body: string | undefined): Promise<Answer> {
     const { clock, transport, options, counts } = this.#c;
-    const timeoutMs = options.requestTimeoutMs ?? 60_000;
+    const timeoutMs = options.requestTimeoutMs ?? defaultTimeoutMs;
     const startMs = clock.monotonic();
     const count = (code: number, receivedBytes: number) =>
       counts?.to.done({

@@ -21,6 +21,7 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
   #call: TransportCall | undefined;
   #over = false;
   #deadline: Timer | undefined;
+  #unanswered: Timer | undefined;
 
   /** `note` is told how it is answered; 0: not at all. */
   constructor(transport: HttpTransport, handler: WatchHandler<T>, note: (status: number) => void, asked: Asked) {
@@ -33,10 +34,16 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
   stop(): void {
     this.#over = true;
     this.#deadline?.cancel();
+    this.#unanswered?.cancel();
     this.#call?.cancel();
   }
 
-  /** A server that neither answers nor ends it would be waited for for ever. */
+  /** A server answers at once, long before it has anything to tell. */
+  answerWithin(ms: number, clock: Clock): void {
+    this.#unanswered = clock.after(ms, () => this.fail(new Error(`watch not answered by the server after ${ms} ms`)));
+  }
+
+  /** A server that does not end it would be waited for for ever. */
   endAfter(ms: number, clock: Clock): void {
     this.#deadline = clock.after(ms, () => this.fail(new Error(`watch not ended by the server after ${ms} ms`)));
   }
@@ -57,7 +64,8 @@ export class HttpWatch<T extends KubeObject> implements WatchHandle {
     this.#call = this.#transport.send(
       { method: 'GET', path, headers, longLived: true },
       {
-        onHead(code, h) {
+        onHead: (code, h) => {
+          this.#unanswered?.cancel();
           status = code;
           note(code);
           retryAfterSeconds = retryAfter(h['retry-after']);

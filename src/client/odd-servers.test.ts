@@ -1,5 +1,6 @@
 // Servers and proxies that do what they should not.
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import { describe, it } from 'node:test';
 import { coreV1 } from '../api/refs.ts';
@@ -67,31 +68,38 @@ describe('a client', () => {
       });
     });
 
-  it('gives up a watch that the server neither answers nor ends', async () => {
-    const clock = new VirtualClock();
-    let asked = 0;
-    await withClient(
-      () => void asked++,
-      'plain',
-      async client => {
-        let ended: Error | undefined;
-        const options = { timeoutSeconds: 300 };
-        client.watch(coreV1.configmaps, options, {
-          onEvent() {},
-          onClose(error) {
-            ended = error;
-          },
-        });
-        while (!asked) await settle();
-        await clock.advance(359_000);
-        assert.equal(ended, undefined);
-        await clock.advance(2_000);
-        assert.match(String(ended), /not ended by the server/);
-        assert.equal(clock.untilNext(), undefined);
-      },
-      { clock },
-    );
-  });
+  for (const [what, answer, afterMs] of [
+    ['answer', () => {}, 60_000],
+    ['end', response => response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders(), 360_000],
+  ] as const satisfies readonly [string, (response: ServerResponse) => void, number][])
+    it(`gives up a watch that the server does not ${what}`, async () => {
+      const clock = new VirtualClock();
+      let asked = 0;
+      await withClient(
+        (_, response) => {
+          asked++;
+          answer(response);
+        },
+        'plain',
+        async client => {
+          let ended: Error | undefined;
+          const options = { timeoutSeconds: 300 };
+          client.watch(coreV1.configmaps, options, {
+            onEvent() {},
+            onClose(error) {
+              ended = error;
+            },
+          });
+          while (!asked || clock.untilNext() !== afterMs) await settle();
+          await clock.advance(afterMs - 1000);
+          assert.equal(ended, undefined);
+          await clock.advance(2_000);
+          assert.match(String(ended), new RegExp(`not ${what}ed by the server`));
+          assert.equal(clock.untilNext(), undefined);
+        },
+        { clock },
+      );
+    });
 
   for (const [what, line] of Object.entries({
     'of a type that nobody knows': '{"type":"REPLACED","object":{"metadata":{"name":"c"}}}',
