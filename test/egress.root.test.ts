@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { mainScript } from '../bin/entry.js';
 import { exec } from '../src/cluster/host/exec.ts';
 import { isLoopback } from '../src/cluster/host/resolver.ts';
 import { labNamespaces, namespacePath } from '../src/cluster/lab/lab.ts';
@@ -25,7 +26,7 @@ const resolver = readFileSync('/etc/resolv.conf', 'utf8')
   .split('\n')
   .flatMap(line => /^nameserver\s+(\S+)/.exec(line)?.[1] ?? [])
   .find(address => isIPv4(address) && !isLoopback(address));
-const main = join(import.meta.dirname, '..', 'src', 'cluster', 'main.ts');
+const main = mainScript();
 let server: ChildProcess | undefined;
 
 const inside = async (namespace: string, ...command: string[]): Promise<string> => {

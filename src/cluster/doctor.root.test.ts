@@ -5,9 +5,10 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { mainScript } from '../../bin/entry.js';
 import { labNamespaces } from './lab/lab.ts';
 
-const main = join(import.meta.dirname, 'main.ts');
+const main = mainScript();
 const home = mkdtempSync(join(tmpdir(), 'k8ts-doctor-'));
 after(() => rmSync(home, { recursive: true }));
 

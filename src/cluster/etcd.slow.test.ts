@@ -6,6 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { mainScript } from '../../bin/entry.js';
 import type { Draft } from '../api/meta.ts';
 import { coordinationV1, coreV1, discoveryV1 } from '../api/refs.ts';
 import type { ConfigMap, Service } from '../api/type/core-v1.ts';
@@ -17,7 +18,7 @@ import { type EtcdProcess, missingEtcd, startEtcd } from '../store/test-etcd.ts'
 import type { ServerConfig } from './role.ts';
 
 const missing = await missingEtcd();
-const main = join(import.meta.dirname, 'main.ts');
+const main = mainScript();
 const longestMs = 40_000;
 
 async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {

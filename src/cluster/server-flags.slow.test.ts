@@ -6,12 +6,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { mainScript } from '../../bin/entry.js';
 import { caller, type Json } from '../apiserver/test-caller.ts';
 import { systemClock } from '../base/clock.ts';
 import { freePort } from '../base/test-free-port.ts';
 import type { ServerConfig } from './role.ts';
 
-const main = join(import.meta.dirname, 'main.ts');
+const main = mainScript();
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-flags-'));
 const pkiDirectory = join(directory, 'pki');
 const file = join(directory, 'server.json');

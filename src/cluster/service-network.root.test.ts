@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { parse } from 'yaml';
+import { mainScript } from '../../bin/entry.js';
 import { coreV1, discoveryV1 } from '../api/refs.ts';
 import type { Pod, Service } from '../api/type/core-v1.ts';
 import type { EndpointSlice } from '../api/type/discovery-v1.ts';
@@ -22,7 +23,7 @@ let api: ReturnType<typeof httpClient>;
 
 function k8ts(...args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const main = join(import.meta.dirname, 'main.ts');
+    const main = mainScript();
     execFile(process.execPath, [main, ...args], { env: { ...environment, HOME: home } }, (error, stdout, stderr) =>
       error ? reject(new Error(`k8ts ${args.join(' ')}: ${stderr}`)) : resolve(stdout),
     );

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { mainScript } from '../../bin/entry.js';
 import type { KubeObject } from '../api/meta.ts';
 import { apiextensionsV1, appsV1, coreV1, eventsV1 } from '../api/refs.ts';
 import { startTestServer, type TestServer } from '../apiserver/test-server.ts';
@@ -173,8 +174,7 @@ function suite(): void {
   });
 
   test('the command: from lmdb to etcd and back', async () => {
-    const k8ts = (...args: string[]) =>
-      promisify(execFile)(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args]);
+    const k8ts = (...args: string[]) => promisify(execFile)(process.execPath, [mainScript(), ...args]);
     const before = await serve(lmdb('second'), server => contentOf(server, false));
     const [there, back] = [join(directory, 'second'), join(directory, 'fourth')];
     const out = await k8ts('store', 'migrate', '--from', there, '--to', etcd.url, '--etcd-prefix', '/command');

@@ -5,11 +5,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { mainScript } from '../../bin/entry.js';
 import { systemClock } from '../../src/base/clock.ts';
 import { freePort } from '../../src/base/test-free-port.ts';
 
 const compileCache = resolve(import.meta.dirname, '../../.cache/compile');
-const main = resolve(import.meta.dirname, '../../src/cluster/main.ts');
+const main = mainScript();
 
 export interface Reply {
   readonly code: number;

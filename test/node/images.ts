@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { mainScript } from '../../bin/entry.js';
 import { findProgram } from '../../src/cri/command.ts';
 import { hostArchitecture, ociArchive } from '../../src/cri/oci-image.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
@@ -72,7 +73,7 @@ export function imageTests(c: () => ClusterAccess): void {
 
   test('load: what is no archive, no file, no node', async () => {
     const load = async (...args: string[]) => {
-      const main = join(import.meta.dirname, '..', '..', 'src', 'cluster', 'main.ts');
+      const main = mainScript();
       const { code, stderr } = await c().lab.run(process.execPath, [
         main,
         'image',

@@ -18,8 +18,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { mainScript } from '../../../bin/entry.js';
 
-const main = join(import.meta.dirname, '..', 'main.ts');
+const main = mainScript();
 const homes: string[] = [];
 after(() => {
   for (const home of homes) rmSync(home, { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { parse } from 'yaml';
+import { mainScript } from '../../../bin/entry.js';
 import { coreV1 } from '../../api/refs.ts';
 import { isAlreadyExists } from '../../api/status.ts';
 import type { Pod } from '../../api/type/core-v1.ts';
@@ -21,7 +22,7 @@ import { lookAtMachine, newSince } from './machine-look.ts';
 
 const name = `t${process.pid}`;
 const home = mkdtempSync(join(tmpdir(), 'k8ts-home-'));
-const main = join(import.meta.dirname, '..', 'main.ts');
+const main = mainScript();
 const paths = clusterPaths(name, {});
 const { KUBECONFIG: _, K8TS_STATE_DIR: __, ...environment } = process.env;
 const env = { ...environment, HOME: home };

@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { mainScript } from '../../../bin/entry.js';
 import { coreV1 } from '../../api/refs.ts';
 import type { Node } from '../../api/type/core-v1.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -14,7 +15,7 @@ import { accessTo, loadKubeconfig } from '../../client/kubeconfig.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'k8ts-cli-'));
 after(() => rmSync(home, { recursive: true }));
-const main = join(import.meta.dirname, '..', 'main.ts');
+const main = mainScript();
 
 const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: join(home, 'state') };
 

@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { mainScript } from '../../../bin/entry.js';
 import { findProgram } from '../../cri/command.ts';
 
 const run = promisify(execFile);
-const main = join(import.meta.dirname, '..', 'main.ts');
+const main = mainScript();
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-completion-'));
 const scripts: Record<string, string> = {};
 

@@ -5,13 +5,14 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { mainScript } from '../../../bin/entry.js';
 import { systemClock } from '../../base/clock.ts';
 import { readIfThere } from '../host/file.ts';
 import { lookAtMachine, newSince } from './machine-look.ts';
 
 const name = `ku${process.pid}`;
 const home = mkdtempSync(join(tmpdir(), 'k8ts-killed-'));
-const main = join(import.meta.dirname, '..', 'main.ts');
+const main = mainScript();
 const { KUBECONFIG: _, K8TS_STATE_DIR: __, ...environment } = process.env;
 const env = { ...environment, HOME: home };
 

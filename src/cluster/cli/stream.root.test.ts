@@ -6,12 +6,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { mainScript } from '../../../bin/entry.js';
 import { systemClock } from '../../base/clock.ts';
 import { busyboxArchive, busyboxImage } from '../../cri/test-containerd.ts';
 
 const name = `s${process.pid}`;
 const home = mkdtempSync(join(tmpdir(), 'k8ts-stream-'));
-const main = join(import.meta.dirname, '..', 'main.ts');
+const main = mainScript();
 const { KUBECONFIG: _, K8TS_STATE_DIR: __, ...environment } = process.env;
 const env: NodeJS.ProcessEnv = { ...environment, HOME: home, KUBECONFIG: join(home, 'config') };
 const overSpdy = { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' };
