@@ -14,6 +14,7 @@ import { logind } from '../kubelet/shutdown/logind.ts';
 import { type ManagersGiven, managerFields, managerSettings } from './kubelet-manager-fields.ts';
 import { type ServerGiven, type ServerSettings, serverFields, serverSettings } from './kubelet-server-fields.ts';
 import { type ShutdownGiven, shutdownFields, shutdownGroups } from './kubelet-shutdown-fields.ts';
+import { type StaticPodGiven, staticPodFields, staticPodUrlOf } from './kubelet-static-pod-fields.ts';
 import {
   cpusIn,
   integer,
@@ -95,6 +96,7 @@ type Settings = Partial<Pick<KubeletSettings, 'options' | 'server' | 'podPidsLim
 type Take = (value: unknown, name: string) => Settings;
 type Given = ManagersGiven &
   ShutdownGiven &
+  StaticPodGiven &
   ServerGiven &
   Readonly<{
     evictionHard?: Strings;
@@ -191,10 +193,9 @@ function thresholds(value: unknown, name: string): void {
 
 const fields: Readonly<Record<string, Take>> = {
   ...Object.fromEntries(
-    Object.entries({ ...managerFields, ...shutdownFields, ...serverFields }).map(([name, check]) => [
-      name,
-      together(check),
-    ]),
+    Object.entries({ ...managerFields, ...shutdownFields, ...staticPodFields, ...serverFields }).map(
+      ([name, check]) => [name, together(check)],
+    ),
   ),
   allowedUnsafeSysctls: list('allowedUnsafeSysctls'),
   clusterDNS: list('clusterDns'),
@@ -325,10 +326,10 @@ const fields: Readonly<Record<string, Take>> = {
 const withoutEffect: ReadonlySet<string> = new Set(
   `cgroupDriver cgroupRoot cgroupsPerQOS configMapAndSecretChangeDetectionStrategy containerRuntimeEndpoint
   contentType enableContentionProfiling enableControllerAttachDetach enableDebugFlagsHandler hairpinMode
-  httpCheckFrequency imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification kubeAPIBurst
+  imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification kubeAPIBurst
   kubeAPIQPS kubeReservedCgroup kubeletCgroups logging makeIPTablesUtilChains maxOpenFiles memoryReservationPolicy
   memoryThrottlingFactor podCIDR qosReserved rotateCertificates runOnce runtimeRequestTimeout serverTLSBootstrap
-  showHiddenMetricsForVersion staticPodURL staticPodURLHeader streamingConnectionIdleTimeout syncFrequency
+  showHiddenMetricsForVersion streamingConnectionIdleTimeout syncFrequency
   systemCgroups systemReservedCgroup volumePluginDir volumeStatsAggPeriod`.split(/\s+/),
 );
 
@@ -384,6 +385,7 @@ function derived(given: Given): Partial<KubeletOptions> {
   const groups = shutdownGroups(given);
   return {
     ...reservationsOf(given),
+    ...staticPodUrlOf(given),
     ...rateOf('eventRate', given.eventRecordQPS, given.eventBurst ?? 100),
     ...rateOf('imagePullRate', given.registryPullQPS, given.registryBurst ?? 10),
     ...(managers ? { managers } : {}),

@@ -16,7 +16,8 @@ import type { KubeletOptions } from './option.ts';
 import { watchPlugins } from './plugin/watch-plugins.ts';
 import { PodPaths } from './pod-path.ts';
 import { PodWorker } from './pod-worker.ts';
-import { fullNameOf, isMirror, isMirrorOf, isStatic, MirrorPods, StaticPodSource } from './static-pod.ts';
+import { fullNameOf, isMirror, isMirrorOf, isStatic, MirrorPods } from './static-pod.ts';
+import { StaticPods } from './static-pods.ts';
 import { keepNoState } from './topology/resource-managers.ts';
 import { KubeletTracer } from './tracing/kubelet-tracer.ts';
 import { type PodVolumeFigures, podVolumeFigures } from './volume/volume-figures.ts';
@@ -89,7 +90,7 @@ class NodeKubelet implements Kubelet {
       rootDirectory: options.rootDirectory ?? '/var/lib/kubelet',
       podLogsDirectory: options.podLogsDirectory ?? '/var/log/pods',
     });
-    this.#staticsRead = !options.staticPodPath;
+    this.#staticsRead = !options.staticPodPath && !options.staticPodUrl;
     // Asked for here, so that whoever runs the factory starts them at once.
     this.#podInformer = options.informers.informer(coreV1.pods, { fieldSelector: `spec.nodeName=${options.nodeName}` });
     this.#serviceInformer = options.informers.informer(coreV1.services);
@@ -294,21 +295,16 @@ class NodeKubelet implements Kubelet {
   }
 
   async #takeStatics(host: Host, signal: AbortSignal): Promise<void> {
-    const { staticPodPath, clock, log, nodeName } = this.#o;
-    if (!staticPodPath) return aborted(signal);
-    const source = new StaticPodSource({
+    const statics = new StaticPods({
+      ...this.#o,
       host,
-      clock,
-      log,
-      path: staticPodPath,
-      rereadMs: this.#o.fileCheckMs ?? 20_000,
-      nodeName,
       onInvalid: (pod, why) => this.#parts?.events.pod(pod, 'Warning', 'FailedValidation', why),
       onChange: pods => this.#staticsChanged(pods),
+      onComplete: () => {
+        this.#staticsRead = true;
+      },
     });
-    await source.read();
-    this.#staticsRead = true;
-    await source.run(signal);
+    await statics.run(signal);
   }
 
   #staticsChanged(pods: readonly Pod[]): void {

@@ -55,6 +55,13 @@ export interface KubeletOptions {
   readonly containerLogsDirectory?: string;
   /** A file or directory of manifests. */
   readonly staticPodPath?: string;
+  /** Where else manifests are asked for; every 20 seconds unless told otherwise. */
+  readonly staticPodUrl?: {
+    readonly url: string;
+    readonly headers?: Readonly<Record<string, readonly string[]>>;
+    readonly everyMs?: number;
+    readonly fetch?: typeof fetch;
+  };
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   /** Default /etc/resolv.conf. */

@@ -1,22 +1,14 @@
-// Pods from manifests on this machine, and the mirror pods that show them in the API.
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
-import { cloneDeep, formatMicroTime } from '../api/meta.ts';
-import { apiReference } from '../api/pod-reference.ts';
+// The mirror pods that show static pods in the API.
+import { cloneDeep } from '../api/meta.ts';
 import { coreV1 } from '../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../api/status.ts';
 import type { Node, Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
-import type { Clock, Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Client } from '../client/client.ts';
-import type { Host } from './host/host.ts';
+import { hashAnnotation, sourceAnnotation } from './static-pod-manifest.ts';
 
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
-const hashAnnotation = 'kubernetes.io/config.hash';
-const seenAnnotation = 'kubernetes.io/config.seen';
-export const sourceAnnotation = 'kubernetes.io/config.source';
 
 export const isMirror = (pod: Pod) => pod.metadata.annotations?.[mirrorAnnotation] !== undefined;
 export const isStatic = (pod: Pod) => (pod.metadata.annotations?.[sourceAnnotation] ?? 'api') !== 'api';
@@ -24,140 +16,6 @@ export const isStatic = (pod: Pod) => (pod.metadata.annotations?.[sourceAnnotati
 export const isMirrorOf = (mirror: Pod, pod: Pod) =>
   mirror.metadata.annotations?.[mirrorAnnotation] === pod.metadata.annotations?.[hashAnnotation];
 export const fullNameOf = (pod: Pod) => `${pod.metadata.namespace}/${pod.metadata.name}`;
-
-export interface StaticPodOptions {
-  readonly host: Host;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly path: string;
-  /** Between two readings, beside what the directory tells. */
-  readonly rereadMs: number;
-  readonly nodeName: string;
-  /** A pod that is left alone, and why. */
-  onInvalid(pod: Pod, message: string): void;
-  /** All static pods there are now. */
-  onChange(pods: readonly Pod[]): void;
-}
-
-const settleMs = 200;
-
-export class StaticPodSource {
-  readonly #o: StaticPodOptions;
-  #timer: Timer | undefined;
-  #last = '';
-  /** First sight of a manifest, by uid: it must not change with each reading. */
-  readonly #seen = new Map<string, string>();
-
-  constructor(options: StaticPodOptions) {
-    this.#o = options;
-  }
-
-  async run(signal: AbortSignal): Promise<void> {
-    let unwatch: (() => void) | undefined;
-    while (!signal.aborted) {
-      try {
-        unwatch ??= this.#o.host.watch(this.#o.path, () => this.#soon());
-      } catch {
-        // A directory that comes later is found by reading again.
-      }
-      await this.read();
-      await this.#o.clock.sleep(this.#o.rereadMs, signal).catch(() => {});
-    }
-    unwatch?.();
-    this.#timer?.cancel();
-  }
-
-  #soon(): void {
-    this.#timer ??= this.#o.clock.after(settleMs, () => {
-      this.#timer = undefined;
-      void this.read();
-    });
-  }
-
-  async read(): Promise<void> {
-    const pods: Pod[] = [];
-    for (const file of await this.#files()) {
-      try {
-        const text = await this.#o.host.readFile(file);
-        if (text !== undefined) pods.push(...this.#parse(file, text));
-      } catch (error) {
-        this.#o.log.error('reading a static pod manifest failed', { file, error: messageOf(error) });
-      }
-    }
-    const digest = pods.map(p => p.metadata.uid).join();
-    if (digest === this.#last) return;
-    this.#last = digest;
-    const byName = new Map<string, Pod>();
-    for (const pod of pods)
-      if (byName.getOrInsert(fullNameOf(pod), pod) !== pod) this.#o.onInvalid(pod, duplicateMessage(pod));
-    this.#o.onChange([...byName.values()]);
-  }
-
-  async #files(): Promise<readonly string[]> {
-    const { host, path } = this.#o;
-    const info = await host.info(path);
-    if (info?.kind === 'file') return [path];
-    const names = info ? await host.list(path) : [];
-    return names
-      .filter(n => !n.startsWith('.'))
-      .sort()
-      .map(n => join(path, n));
-  }
-
-  #parse(file: string, text: string): readonly Pod[] {
-    const out: Pod[] = [];
-    for (const document of parseAllDocuments(text)) {
-      if (document.errors.length) throw document.errors[0]!;
-      const value = document.toJS() as Pod | null;
-      if (!value) continue;
-      if (value.kind !== 'Pod' || value.apiVersion !== 'v1')
-        throw new Error(`invalid pod: expected v1 Pod, got ${value.apiVersion} ${value.kind}`);
-      if (!value.metadata?.name || !value.spec?.containers?.length)
-        throw new Error('invalid pod: metadata.name and spec.containers are required');
-      // Nobody has checked whether who wrote the manifest may read it.
-      const reference = apiReference(value);
-      if (reference) throw new Error(`static pods may not reference ${reference}`);
-      out.push(this.#pod(file, value));
-    }
-    return out;
-  }
-
-  #pod(file: string, manifest: Pod): Pod {
-    const { nodeName, clock } = this.#o;
-    const uid =
-      manifest.metadata.uid ??
-      createHash('md5').update(JSON.stringify(manifest)).update(`host:${nodeName}file:${file}`).digest('hex');
-    // As Go writes a time with its fractions: without zeros at the end.
-    const seen = this.#seen.get(uid) ?? formatMicroTime(clock.now()).replace(/\.?0+Z$/, 'Z');
-    this.#seen.set(uid, seen);
-    const toleration = { operator: 'Exists' as const, effect: 'NoExecute' as const };
-    return {
-      ...manifest,
-      metadata: {
-        ...manifest.metadata,
-        name: `${manifest.metadata.name}-${nodeName.toLowerCase()}`,
-        namespace: manifest.metadata.namespace || 'default',
-        uid,
-        annotations: {
-          ...manifest.metadata.annotations,
-          [hashAnnotation]: uid,
-          [seenAnnotation]: seen,
-          [sourceAnnotation]: 'file',
-        },
-      },
-      spec: {
-        ...manifest.spec,
-        nodeName,
-        tolerations: [...(manifest.spec.tolerations ?? []), toleration],
-      },
-      status: { phase: 'Pending' },
-    };
-  }
-}
-
-function duplicateMessage({ metadata: { name, namespace, uid } }: Pod): string {
-  return `Error validating pod ${name}_${namespace}(${uid}) from file due to duplicate pod name "${name}", ignoring`;
-}
 
 export interface MirrorOptions {
   readonly client: Client;
