@@ -132,6 +132,29 @@ describe('a reflector', () => {
     f.stop();
   });
 
+  for (const [what, resource, held] of [
+    ['once', coreV1.configmaps, ['one', 'new']],
+    [
+      'as it comes of a kind whose versions may be anything',
+      { ...coreV1.configmaps, group: 'example.com' },
+      ['one', 'old', 'new'],
+    ],
+  ] as const)
+    it(`takes what was before a watch began ${what}`, async () => {
+      const f = follow({
+        resource,
+        list: () => ({ items: [map('one', '4')], metadata: { resourceVersion: '100' } }),
+        watch(handler) {
+          handler.onEvent('ADDED', map('old', '99'));
+          if (resource.group === '') handler.onEvent('DELETED', map('one', '98'));
+          handler.onEvent('ADDED', map('new', '101'));
+        },
+      });
+      await f.clock.advance(1_000);
+      assert.deepEqual([...f.held], held);
+      f.stop();
+    });
+
   const notFound = () => new StatusError(404, 'NotFound', 'the server could not find the requested resource');
   const groups = (...names: string[]) => ({ groups: names.map(name => ({ name, versions: [{ version: 'v1' }] })) });
   for (const [server, raw, goesOn] of [

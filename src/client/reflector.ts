@@ -145,6 +145,8 @@ export class Reflector<T extends KubeObject> {
     const initial = !this.#listed;
     const collected: Map<string, T> | undefined = initial ? new Map() : undefined;
     const startMs = clock.monotonic();
+    // What Kubernetes' own servers give their kinds are numbers that grow; of others nobody knows.
+    const from = initial || !isKubernetesGroup(resource.group) ? undefined : this.#resourceVersion;
     let events = 0;
     return new Promise(resolve => {
       let handle: WatchHandle | undefined;
@@ -170,6 +172,8 @@ export class Reflector<T extends KubeObject> {
         {
           onEvent: (type, object) => {
             if (over) return;
+            // Seen before: it would bring back what has changed or gone since.
+            if (from !== undefined && isOlder(object.metadata.resourceVersion, from)) return;
             events++;
             if (collected && !this.#listed) this.#collect(collected, type, object);
             else this.#apply(type, object);
@@ -251,6 +255,11 @@ export class Reflector<T extends KubeObject> {
 }
 
 const nameOf = ({ group, version, resource }: ResourceRef): string => `${resource}.${version}.${group}`;
+
+const isKubernetesGroup = (group: string): boolean => !group.includes('.') || group.endsWith('.k8s.io');
+
+/** Of two whole numbers without leading zeros. */
+const isOlder = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
 
 const retryAfterMs = (error: unknown): number =>
   error instanceof StatusError ? (error.status.details?.retryAfterSeconds ?? 0) * 1000 : 0;
