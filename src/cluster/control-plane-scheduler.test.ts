@@ -66,7 +66,7 @@ test('as system:kube-scheduler, through the API server: one pod is bound, one is
     assert.equal(scheduled.status, 'True');
     const event = await seen(client, coreV1.events, e => e.reason === 'Scheduled');
     assert.equal(event.message, 'Successfully assigned default/fits to a');
-    assert.equal(event.source.component, 'default-scheduler');
+    assert.equal(event.reportingComponent, 'default-scheduler');
 
     await client.create(coreV1.pods, pod('large', '3') as object);
     const told = await seen(client, coreV1.pods, p => p.metadata.name === 'large' && p.status.conditions?.length);

@@ -1,4 +1,5 @@
 // The scheduler, acting as system:kube-scheduler, over informers of its own, for it may see what others may not.
+import { hostname } from 'node:os';
 import { featureGates } from '../api/feature-gates.ts';
 import { runAll, type Service } from '../base/lifecycle.ts';
 import { createInformerFactory } from '../client/informer-factory.ts';
@@ -24,7 +25,10 @@ async function runScheduler(
   const client = context.client({ userAgent: 'kube-scheduler', user: 'system:kube-scheduler' });
   const informers = createInformerFactory(client, { clock, random, log });
   const featureEnabled = featureGates(context.config.featureGates);
-  const scheduler = createScheduler({ client, informers, clock, random, log, metrics, featureEnabled, ...settings });
+  const scheduler = createScheduler({
+    ...{ client, informers, clock, random, log, metrics, featureEnabled, host: hostname() },
+    ...settings,
+  });
   if (context.decisions) {
     context.decisions.of = uid => scheduler.why(uid);
     context.decisions.dump = () => scheduler.dump();

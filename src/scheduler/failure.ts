@@ -1,6 +1,6 @@
 // What becomes of a pod that could not be placed: back into the queue, an event, the condition.
 import type { Pod } from '../api/type/core-v1.ts';
-import type { EventRecorder } from '../client/event-recorder.ts';
+import type { SeriesRecorder } from '../client/series-recorder.ts';
 import type { Cache } from './cache/cache.ts';
 import { podInfoOf } from './pod-info.ts';
 import type { PodStatusWriter } from './pod-status.ts';
@@ -14,7 +14,7 @@ export interface FailureOptions {
   readonly statuses: PodStatusWriter;
   /** The pod as it is now, by key. */
   readonly current: (key: string) => Pod | undefined;
-  readonly events: (schedulerName: string) => EventRecorder;
+  readonly events: (schedulerName: string) => SeriesRecorder;
 }
 
 export interface FailureDetails {
@@ -58,7 +58,9 @@ export class FailureHandler {
     const nominatedNode = details.clearNomination ? '' : details.nominatedNode;
     if (nominatedNode !== undefined) queue.nominator.nominate(entry.info, nominatedNode);
     const message = status.message;
-    this.#o.events(schedulerName).event(info.reference, 'Warning', 'FailedScheduling', cut(message));
+    this.#o
+      .events(schedulerName)
+      .event(info.reference, 'Warning', 'FailedScheduling', cut(message), { action: 'Scheduling' });
     this.#o.statuses.write(now, {
       condition: {
         type: 'PodScheduled',

@@ -5,8 +5,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
-import type { EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
+import type { SeriesRecorder } from '../client/series-recorder.ts';
 import type { NodeInfo } from './cache/node-info.ts';
 import type { NodeCounts } from './cache/pod-counter.ts';
 import type { PlacedTerm, TermKind } from './cache/term-index.ts';
@@ -250,7 +250,7 @@ export interface Handle {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly events: EventRecorder;
+  readonly events: SeriesRecorder;
   readonly informers: InformerFactory;
   readonly cluster: ClusterView;
   readonly nominated: NominatedPods;

@@ -7,8 +7,8 @@ import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
-import { createEventRecorder, type EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory } from '../client/informer.ts';
+import { createSeriesRecorder, type SeriesRecorder } from '../client/series-recorder.ts';
 import { Algorithm } from './algorithm.ts';
 import { Cache } from './cache/cache.ts';
 import { type Decision, DecisionLog, type QueueState, queueState } from './decision-log.ts';
@@ -39,6 +39,8 @@ export interface SchedulerOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics?: Metrics;
+  /** The machine it runs on, for its events. */
+  readonly host?: string;
   /** Default: one, named default-scheduler. */
   readonly profiles?: readonly ProfileConfig[];
   /** 0 to 100; 0: by size of the cluster. */
@@ -75,7 +77,7 @@ class SchedulerService implements Scheduler {
   readonly queue: SchedulingQueue;
   readonly #o: SchedulerOptions;
   readonly #profiles = new Map<string, Profile>();
-  readonly #events = new Map<string, EventRecorder & { idle(): Promise<void> }>();
+  readonly #events = new Map<string, SeriesRecorder>();
   readonly #algorithm: Algorithm;
   readonly #extenders: readonly Extender[];
   readonly #waiting: WaitingPods;
@@ -161,6 +163,7 @@ class SchedulerService implements Scheduler {
       if (!signal.aborted) throw error;
     } finally {
       this.queue.close();
+      for (const events of this.#events.values()) events.close();
       this.#stopping.abort();
       this.#waiting.rejectAll('scheduler is shutting down');
       for (const remove of this.#removals) remove();
@@ -203,7 +206,8 @@ class SchedulerService implements Scheduler {
   #addProfile(config: ProfileConfig): void {
     const { client, clock, random, log, informers, featureEnabled } = this.#o;
     const { schedulerName } = config;
-    const events = createEventRecorder(client, { component: schedulerName, clock, random, log });
+    const host = this.#o.host ?? 'localhost';
+    const events = createSeriesRecorder(client, { component: schedulerName, host, clock, random, log });
     const profile = makeProfile(config, {
       ...{ client, clock, random, log, events, informers, schedulerName },
       ...(featureEnabled ? { featureEnabled } : {}),

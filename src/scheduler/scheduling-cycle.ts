@@ -2,7 +2,7 @@
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { EventRecorder } from '../client/event-recorder.ts';
+import type { SeriesRecorder } from '../client/series-recorder.ts';
 import type { Algorithm, Placed, Placement } from './algorithm.ts';
 import { askExtenders } from './ask-extenders.ts';
 import { type BindingContext, bindPod } from './binding-cycle.ts';
@@ -38,7 +38,7 @@ export interface SchedulingCycleOptions {
   /** Undefined: the pod is not ours. */
   profileOf(pod: PodInfo): Profile | undefined;
   /** Of a profile. */
-  events(schedulerName: string): EventRecorder;
+  events(schedulerName: string): SeriesRecorder;
 }
 
 export class SchedulingCycle {
@@ -59,7 +59,9 @@ export class SchedulingCycle {
       if (profile && pod.terminating)
         this.#o
           .events(profile.schedulerName)
-          .event(pod.reference, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${pod.key}`);
+          .event(pod.reference, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${pod.key}`, {
+            action: 'Scheduling',
+          });
       return undefined;
     }
     const startMs = this.#o.clock.monotonic();
@@ -217,7 +219,10 @@ export class SchedulingCycle {
     });
     this.#o
       .events(profile.schedulerName)
-      .event(pod.reference, 'Normal', 'Scheduled', `Successfully assigned ${pod.key} to ${node}`);
+      .event(pod.reference, 'Normal', 'Scheduled', `Successfully assigned ${pod.key} to ${node}`, {
+        action: 'Binding',
+        once: true,
+      });
   }
 
   #fail(

@@ -1,6 +1,6 @@
 // A bench for tests: the scheduler on the fake client and a virtual clock.
 import type { Draft } from '../api/meta.ts';
-import { coreV1 } from '../api/refs.ts';
+import { coreV1, eventsV1 } from '../api/refs.ts';
 import type { Node, Pod } from '../api/type/core-v1.ts';
 import { VirtualClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
@@ -68,9 +68,9 @@ export async function schedulerBench(options: BenchOptions = {}): Promise<Schedu
     condition: name => find(name)?.status?.conditions?.find(c => c.type === 'PodScheduled'),
     events: name =>
       client
-        .objects(coreV1.events)
-        .filter(e => e.involvedObject.name === name)
-        .map(e => `${e.type} ${e.reason}: ${e.message}`),
+        .objects(eventsV1.events)
+        .filter(e => e.regarding?.name === name)
+        .map(e => `${e.type} ${e.reason}: ${e.note}`),
     async [Symbol.asyncDispose]() {
       abort.abort();
       await running;

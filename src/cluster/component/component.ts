@@ -136,7 +136,10 @@ export async function runSchedulerAlone(
     const { clock, random, log } = context;
     const informers = createInformerFactory(client, { clock, random, log });
     const featureEnabled = featureGates(options.featureGates);
-    const scheduler = createScheduler({ client, informers, clock, random, log, metrics, featureEnabled, ...settings });
+    const scheduler = createScheduler({
+      ...{ client, informers, clock, random, log, metrics, featureEnabled, host: hostname() },
+      ...settings,
+    });
     const dump = dumpOnSignal(() => scheduler.dump(), log);
     return [scheduler, dump, { name: 'informers', run: s => informers.run(s) }];
   });

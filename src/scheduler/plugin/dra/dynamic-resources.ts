@@ -330,7 +330,7 @@ class DynamicResources implements Plugin {
     const waiting = now().filter(needsBinding);
     if (waiting.length === 0) return undefined;
     const message = `waiting for binding conditions for device on node ${nodeName}`;
-    this.#handle.events.event(pod.reference, 'Normal', 'BindingConditionsPending', message);
+    this.#handle.events.event(pod.reference, 'Normal', 'BindingConditionsPending', message, { action: 'Scheduling' });
     const why = await whenReady(this.#handle, waiting, this.#bindingTimeoutMs);
     if (!why) return undefined;
     for (const claim of now().filter(needsBinding))

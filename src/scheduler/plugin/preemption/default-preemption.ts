@@ -193,7 +193,10 @@ class DefaultPreemption implements Plugin {
         if (!isNotFound(error)) throw error;
       }
     }
-    events.event(victim.reference, 'Normal', 'Preempted', `Preempted by pod ${preemptor.uid} on node ${node}`);
+    events.event(victim.reference, 'Normal', 'Preempted', `Preempted by pod ${preemptor.uid} on node ${node}`, {
+      action: 'Preempting',
+      related: preemptor.reference,
+    });
   }
 
   eventsToRegister(): readonly RegisteredEvent[] {
