@@ -1,5 +1,6 @@
 // `up --egress on` with real nodes. The machine and the world outside are network namespaces of this test: a veth pair
 // joins them, and neither has another way out.
+// Runs beside others: what it takes for the machine and the world are namespaces of its own.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';

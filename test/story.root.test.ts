@@ -2,6 +2,7 @@
  * The story of a user on a two-node cluster with real containers, told by stock kubectl programs and compared with what
  * they print on a Kubernetes 1.36 cluster. RECORD=1 writes the transcripts again, with the newest kubectl.
  */
+// Runs beside others: its cluster is its own, and what kubectl prints tells of nothing else on the machine.
 import assert from 'node:assert/strict';
 import { cpSync, globSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,15 +1,15 @@
 // Runs the tests: `unit` (side by side, under a minute), `slow` (*.slow.test.ts: other programs, crashes; no root
-// needed), `root` (*.root.test.ts, one file after the other), `all`; more arguments narrow the files to those whose path
-// contains one of them. Last line: `tests: N passed, N failed, N skipped`.
-import { globSync } from 'node:fs';
+// needed), `root` (*.root.test.ts, first those that may run two at a time, then the others), `all`; more arguments narrow
+// the files to those whose path contains one of them. Last line: `tests: N passed, N failed, N skipped`.
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { type Kind, roundsOf } from './test-rounds.ts';
 
-type Kind = 'unit' | 'slow' | 'root';
 const project = resolve(import.meta.dirname, '..');
 const total = { passed: 0, failed: 0, skipped: 0 };
 
@@ -27,15 +27,14 @@ function testFiles(kind: Kind, only: readonly string[]): string[] {
 /** Files of unit tests that share a process: enough that loading costs little, few enough that processors share evenly. */
 const groupSize = 12;
 
-/** What the runs of a kind's files tell, `atOnce` runs side by side. */
+/** What the runs of a kind's files tell. */
 async function* events(kind: Kind, files: readonly string[]): AsyncGenerator<{ type: string; data: any }> {
   const paths = files.map(f => resolve(project, f));
-  if (kind !== 'unit')
-    return yield* run({
-      files: paths,
-      concurrency: kind === 'root' ? 1 : availableParallelism(),
-      execArgv,
-    }) as AsyncIterable<any>;
+  if (kind !== 'unit') {
+    for (const round of roundsOf(kind, paths, f => readFileSync(f, 'utf8'), availableParallelism()))
+      yield* run({ files: round.files, concurrency: round.atOnce, execArgv }) as AsyncIterable<any>;
+    return;
+  }
   const groups: string[][] = [];
   for (let i = 0; i < paths.length; i += groupSize) groups.push(paths.slice(i, i + groupSize));
   const merged = new PassThrough({ objectMode: true, highWaterMark: 1 << 20 });

@@ -1,4 +1,5 @@
 // The guestbook on two nodes with real containers: deployed from a registry, rolled out under load, hurt in every way.
+// Runs beside others: its cluster and its registry are its own.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,4 +1,5 @@
 // Logs, exec and port-forward of stock clients on a real container.
+// Runs beside others: its cluster is its own.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
 // Devices of a real node for real pods: a driver of dynamic resources made with Kubernetes' own kubeletplugin, a device
 // plugin and a reader of podresources in Go, unchanged beside a node of k8ts.
+// Runs beside others: its cluster is its own, and nobody else has files of its name in /var/run/cdi.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
