@@ -1,4 +1,5 @@
 // What a node does for pods and services, on one cluster of two nodes with real containers and real traffic.
+// Runs beside others: its cluster is its own, and it ends and measures only what is in there.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
