@@ -27,7 +27,7 @@ const manager = 'kubectl';
 
 /** What `kubectl apply` said itself, and what is still as it said: it may change that whoever owns it. */
 export function formerlyApplied(request: FormerApply): FieldSet {
-  const { live, shape, apiVersion, config, subresource } = request;
+  const { live, shape, apiVersion, config } = request;
   const annotation = live?.metadata.annotations?.[lastApplied];
   if (request.manager !== manager || !annotation) return emptySet;
   let former: unknown;
@@ -39,7 +39,7 @@ export function formerlyApplied(request: FormerApply): FieldSet {
   if (!isPlain(former) || former.apiVersion !== apiVersion || former.kind !== config.kind) return emptySet;
   if (!isPlain(former.metadata) || faultsOf(shape, former)) return emptySet;
   const { changed, removed } = diffObjects({ ...request, old: former as unknown as KubeObject, updated: live! });
-  return difference(difference(ownableFields(shape, former, subresource), changed), removed);
+  return difference(difference(ownableFields(request, former), changed), removed);
 }
 
 /** An apply of kubectl keeps the note of former ones true, unless there is no room for it. */

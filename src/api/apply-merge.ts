@@ -1,5 +1,5 @@
 // Merging an applied configuration into a live object, and taking out what its applier no longer states.
-import { elementOf, type ListShape, type Shape } from './field-diff.ts';
+import { elementOf, fieldsOf, type ListShape, type Shape } from './field-diff.ts';
 import { type FieldSet, isMember, valueElement } from './field-set.ts';
 import { isPlain, type Plain } from './patch/plain.ts';
 
@@ -36,29 +36,30 @@ export function mergeFields(shape: Shape, live: unknown, config: unknown): unkno
   return out;
 }
 
-// In the applier's order; what only the live list has keeps its place before the next shared item.
+// In the applier's order; what only the live list has stays behind the last shared item whose turn has come before it.
 function interleave(
   live: readonly unknown[],
   config: readonly unknown[],
   name: (item: unknown) => string,
   merge: (was: unknown, now: unknown) => unknown,
 ): unknown[] {
-  const stated = new Set(config.map(name));
   const existing = new Map(live.map(item => [name(item), item]));
-  const given = new Set<string>();
+  const names = config.map(name);
+  const stated = new Set(names);
+  const shared = names.filter(id => existing.has(id));
   const out: unknown[] = [];
   let next = 0;
+  let turn = 0;
   const give = () => {
-    const item = config[next++];
-    const id = name(item);
-    given.add(id);
+    const [id, item] = [names[next]!, config[next++]];
+    if (id === shared[turn]) turn++;
     out.push(existing.has(id) ? merge(existing.get(id), item) : item);
     return id;
   };
   for (const item of live) {
     const id = name(item);
     if (!stated.has(id)) out.push(item);
-    else while (!given.has(id)) give();
+    else if (id === shared[turn]) while (give() !== id);
   }
   while (next < config.length) give();
   return out;
@@ -82,18 +83,39 @@ function pruneMap(shape: Shape, value: Plain, last: FieldSet, owned: FieldSet | 
   for (const key of Object.keys(value)) {
     const was = last[`f:${key}`];
     if (!was) continue;
+    const child = childShape(shape, key);
     const now = owned?.[`f:${key}`];
     // A field the schema names is there for what lies in it; an entry of a map is a thing of its own.
-    const named = shape.kind === 'struct';
-    if ((named || isMember(was)) && !(now && (named || isMember(now)))) delete out[key];
-    else {
-      const left = pruneFields(childShape(shape, key), value[key], was, now);
-      // A list goes with the last of its items.
-      if (left !== value[key] && Array.isArray(left) && left.length === 0) delete out[key];
-      else out[key] = left;
-    }
+    const goes =
+      shape.kind === 'struct'
+        ? !isOwned(child, value[key], now) && fieldsOf(child, value[key]) !== undefined
+        : isMember(was) && !(now && isMember(now));
+    if (goes) delete out[key];
+    else out[key] = pruneFields(child, value[key], was, now);
   }
   return out;
+}
+
+/** Whether anybody owns something of a value; what holds nothing but empty lists besides is as if it were not there. */
+function isOwned(shape: Shape, value: unknown, owned: FieldSet | undefined): boolean {
+  if (!owned) return false;
+  if (Array.isArray(value) && shape.kind === 'set') return value.some(item => owned[valueElement(item)]);
+  if (Array.isArray(value) && shape.kind === 'list')
+    return value.some(item => {
+      const now = owned[elementOf(shape, item)];
+      return now && isMember(now);
+    });
+  if (!isPlain(value) || shape.kind === 'leaf') return true;
+  let isEmpty = true;
+  for (const key of Object.keys(value)) {
+    const child = childShape(shape, key);
+    const now = owned[`f:${key}`];
+    if (shape.kind !== 'struct') {
+      if (now && isMember(now)) return true;
+    } else if (isOwned(child, value[key], now)) return true;
+    else if (now || fieldsOf(child, value[key]) === undefined) isEmpty = false;
+  }
+  return isEmpty;
 }
 
 function pruneList(shape: ListShape, value: readonly unknown[], last: FieldSet, owned: FieldSet | undefined) {

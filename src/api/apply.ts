@@ -14,7 +14,7 @@ import {
   type WrittenIn,
 } from './managed-fields.ts';
 import type { KubeObject, Mutable } from './meta.ts';
-import { hasPlainStatus, type Shape } from './shape.ts';
+import { equalJson } from './patch/plain.ts';
 import { badRequest, StatusError } from './status.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 
@@ -39,22 +39,21 @@ const beforeFirstApply = 'before-first-apply';
  * manager owns and `force` does not take, 400 and 500 for a configuration that does not fit the schema.
  */
 export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
-  const { shape, live, config, subresource } = request;
+  const { shape, live, config } = request;
   checkConfiguration(request);
   const given = (config.metadata as Plain | undefined)?.managedFields;
   if (given !== undefined && given !== null) throw badRequest('metadata.managedFields must be nil');
   const entries = entriesOf(request);
   const own = entries.find(e => isOwn(e, request));
   const others = entries.filter(e => !isOwn(e, request));
-  const asked = ownableFields(shape, config, subresource);
+  const asked = ownableFields(request, config);
   // Nobody is recorded as owner of the name, but every configuration states it.
   const owned = others.reduce((set, e) => union(set, fieldSetOf(e)), union(asked, stated));
-  let merged = mergeFields(shape, live as Plain | undefined, withoutForeign(config, subresource, shape)) as Plain;
+  let merged = mergeFields(shape, live as Plain | undefined, config) as Plain;
   if (own) merged = pruneFields(shape, merged, fieldSetOf(own), owned) as Plain;
+  // As they are stated: a zero value that the kind leaves out is a change, one written otherwise as well.
+  const { changed, removed } = diffObjects({ ...request, old: live, updated: merged as unknown as KubeObject });
   const object = request.complete(merged);
-  const { changed, removed } = diffObjects({ ...request, old: live, updated: object as KubeObject });
-  // A zero value that the kind leaves out (`paused: false`) changes a field although the merged object lacks it.
-  const altered = union(changed, intersection(removed, asked));
   const versions = new Map<string, CreatedFields>();
   const written = {
     ...request,
@@ -65,17 +64,14 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const changesFor = ({ apiVersion }: Entry) =>
     apiVersion === request.apiVersion ? { changed, removed } : changesIn(written, apiVersion, versions);
   const contested = others
-    .map(entry => {
-      const fields = entry.apiVersion === request.apiVersion ? altered : changesFor(entry).changed;
-      return { entry, fields: intersection(fieldSetOf(entry), fields) };
-    })
+    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), changesFor(entry).changed) }))
     .filter(({ fields }) => !isEmptySet(fields));
   if (contested.length && !request.force) {
     const former = formerlyApplied(request);
     const conflicts = contested
       .map(({ entry, fields }) => ({ entry, fields: difference(fields, former) }))
       .filter(({ fields }) => !isEmptySet(fields));
-    if (conflicts.length) throw applyConflict(conflicts);
+    if (conflicts.length) throw applyConflict(conflicts, request.subresource);
   }
   const rest = others.flatMap(entry => {
     const set = fieldSetOf(entry);
@@ -84,8 +80,8 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
     if (kept === set) return [entry];
     return isEmptySet(kept) ? [] : [{ ...entry, fieldsV1: kept as Entry['fieldsV1'] }];
   });
-  // Who changes nothing of the object has no time of a change.
-  const isSame = live !== undefined && isEmptySet(changed) && isEmptySet(removed);
+  // Who changes nothing of the object has no time of a change; what the server takes back of it is one.
+  const isSame = live !== undefined && equalJson(live, merged);
   const mine = ownEntry(request, own, asked, isSame ? own?.time : request.time);
   const managedFields = sortEntries(mine ? [...rest, mine] : rest);
   (object.metadata as { managedFields?: unknown }).managedFields = managedFields;
@@ -98,13 +94,15 @@ const isOwn = (e: Entry, r: ApplyRequest) =>
 
 /** An object nobody tracked is taken to be made as it is by a manager of its own. */
 function entriesOf(request: ApplyRequest): readonly Entry[] {
-  const { live, apiVersion } = request;
+  const { live, apiVersion, time, subresource } = request;
   const entries = live?.metadata.managedFields ?? [];
   if (!live || entries.length) return entries;
   const set = diffObjects({ ...request, old: undefined, updated: live }).changed;
   if (isEmptySet(set)) return [];
   const fieldsV1 = set as Entry['fieldsV1'];
-  return [{ manager: beforeFirstApply, operation: 'Update', apiVersion, fieldsType: 'FieldsV1', fieldsV1 } as Entry];
+  const where = subresource ? { subresource } : {};
+  const made = { manager: beforeFirstApply, operation: 'Update', apiVersion, time, fieldsType: 'FieldsV1', fieldsV1 };
+  return [{ ...made, ...where } as Entry];
 }
 
 function ownEntry(
@@ -116,7 +114,7 @@ function ownEntry(
   if (isEmptySet(set)) return undefined;
   const { manager, apiVersion, subresource } = request;
   const same = own?.apiVersion === apiVersion && JSON.stringify(own.fieldsV1) === JSON.stringify(set);
-  if (own && same) return own;
+  if (own && same && own.time === time) return own;
   return {
     manager,
     operation: 'Apply',
@@ -128,25 +126,16 @@ function ownEntry(
   } as Entry;
 }
 
-// A status apply states nothing but the status, any other never the status.
-function withoutForeign(config: Plain, subresource: string, shape: Shape): Plain {
-  if (subresource !== 'status' && hasPlainStatus(shape)) return config;
-  const out: Plain = {};
-  for (const key of Object.keys(config)) {
-    if (subresource === 'status' ? key !== 'spec' : key !== 'status') out[key] = config[key];
-  }
-  return out;
-}
-
 interface Contested {
   readonly entry: Entry;
   readonly fields: FieldSet;
 }
 
-function applyConflict(contested: readonly Contested[]): StatusError {
+function applyConflict(contested: readonly Contested[], subresource: string): StatusError {
   const sorted = contested.toSorted((a, b) => ((a.entry.manager ?? '') < (b.entry.manager ?? '') ? -1 : 1));
   const found = sorted.map(({ entry, fields }) => ({
-    manager: managerText(entry),
+    // Those of a Scale are shown in its version.
+    manager: managerText(subresource === 'scale' ? { ...entry, apiVersion: 'autoscaling/v1' } : entry),
     paths: [...membersOf(fields)].map(pathText),
   }));
   const causes = found.flatMap(({ manager, paths }) =>

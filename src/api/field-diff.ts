@@ -14,7 +14,7 @@ export interface FieldDiff {
 }
 
 const wholeShape: Shape = { kind: 'leaf' };
-const deducedShape: Shape = { kind: 'deduced' };
+const deducedShape = { kind: 'deduced' } as const;
 const structShapes = new Map<string, Shape>();
 
 /** The shape of a built-in type. */
@@ -123,6 +123,8 @@ export function diffFields(
     case 'struct':
     case 'map':
     case 'deduced':
+      if (shape.kind === 'deduced' && isPlain(before) !== isPlain(after) && !(fitsMap(before) && fitsMap(after)))
+        return diffKinds(before, after);
       if (!fitsMap(before) || !fitsMap(after) || (isEmptyPlain(before) && isEmptyPlain(after)))
         return diffLeaf(before, after);
       return diffMaps(shape, before as Plain, after as Plain, skip);
@@ -136,6 +138,12 @@ export function diffFields(
     default:
       return diffLeaf(before, after);
   }
+}
+
+/** Of a map in the place of something else, or the other way round: what lies in it comes or goes. */
+function diffKinds(before: unknown, after: unknown): FieldDiff {
+  const parts = diffMaps(deducedShape, isPlain(before) ? before : none, isPlain(after) ? after : none);
+  return { changed: nodeOf(true, parts?.changed ?? {}), removed: parts?.removed };
 }
 
 /** Gathers the differences of the parts of one value. */
@@ -286,9 +294,9 @@ export function fieldsOf(shape: Shape, value: unknown, skip?: ReadonlySet<string
       if (skip?.has(key) || value[key] === undefined) continue;
       const child = shape.kind === 'struct' ? shape.field(key) : shape.kind === 'map' ? shape.value : deducedShape;
       const set = child && fieldsOf(child, value[key]);
-      if (!set) continue;
       // A key the schema does not name is owned itself.
-      children[`f:${key}`] = shape.kind === 'struct' ? set : (nodeOf(true, childrenOf(set)) ?? leaf);
+      if (shape.kind !== 'struct') children[`f:${key}`] = nodeOf(true, set ? childrenOf(set) : {}) ?? leaf;
+      else if (set) children[`f:${key}`] = set;
     }
     return nodeOf(false, children);
   }

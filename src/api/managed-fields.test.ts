@@ -154,7 +154,8 @@ test('ownership moves to who changes a value; what goes leaves every entry', () 
   assert.equal(fieldsBy(entries, 'b'), '{"f:data":{"f:x":{}}}');
   assert.deepEqual(
     entries.map(e => e.time),
-    [at(0), at(2)],
+    [at(0), at(1)],
+    'who takes fields away has not written what is left',
   );
   entries = server.write('c', { metadata: { name: 'c' } });
   assert.deepEqual(entries, []);

@@ -69,17 +69,20 @@ const metadataShape = shapeOf('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta')
 /**
  * The managedFields that `updated` is to be stored with. Fields the writer added or changed become its own and nobody
  * else's; fields that are gone leave every entry; empty entries go. The time of the writer's entry is set when it
- * adds, changes or removes a field.
+ * adds or changes a field.
  */
 export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry[] {
   const { old } = update;
   const entries = currentEntries(update);
   // An object that is not tracked stays untracked: this is how tracking is switched off for it.
   if (old && !entries.length) return entries;
-  const mine = diffObjects(update);
+  const mine = scaledToNone(update, diffObjects(update));
   const { changed, removed } = mine;
   const versions = new Map<string, CreatedFields>();
   if (isEmptySet(changed) && isEmptySet(removed)) return entries;
+  // A Scale shows whose the replicas are; where they are nobody's it looks like an object that is not tracked.
+  const scaled = union(changed, removed);
+  if (update.subresource === 'scale' && !entries.some(e => intersects(scaled, fieldSetOf(e)))) return entries;
   const next: Entry[] = [];
   let own: Entry | undefined;
   for (const entry of entries) {
@@ -96,6 +99,18 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
   const entry = ownEntry(own, update, changed, removed);
   if (entry) next.push(entry);
   return sortEntries(capEntries(next));
+}
+
+/** A Scale of no replicas does not state them: who scales to none takes them from their owners and owns nothing. */
+function scaledToNone({ subresource, updated }: ManagedFieldsUpdate, diff: CreatedFields): CreatedFields {
+  if (subresource !== 'scale') return diff;
+  let value: unknown = updated;
+  for (let at = diff.changed; !isEmptySet(at); ) {
+    const element = Object.keys(at).find(key => key.startsWith('f:'))!;
+    value = (value as Record<string, unknown>)[element.slice(2)];
+    at = at[element]!;
+  }
+  return value === 0 ? { changed: emptySet, removed: diff.changed } : diff;
 }
 
 /** What a write changes and takes away, in the terms of an entry's version; each version is looked at once. */
@@ -117,8 +132,8 @@ function ownEntry(own: Entry | undefined, update: ManagedFieldsUpdate, changed: 
   const before = own ? fieldSetOf(own) : emptySet;
   const set = union(difference(before, removed), changed);
   if (isEmptySet(set)) return undefined;
-  const touched = !isEmptySet(changed) || intersects(removed, before);
-  if (own && !touched) return own;
+  // To take fields away is no change of an owner's time.
+  if (own && isEmptySet(changed)) return set === before ? own : withSet(own, set);
   return {
     manager: update.manager,
     operation: update.operation,
@@ -170,17 +185,29 @@ function currentEntries({ old, updated, subresource }: ManagedFieldsUpdate): rea
   }
 }
 
-// Entries a client sends back unchanged are the live ones, whose sets are known already.
+// Entries a client sends back unchanged are the live ones, whose sets are known already. One that is none spoils all.
 function adopt(given: readonly Entry[], live: readonly Entry[]): readonly Entry[] {
   let same = given.length === live.length;
-  const out = given.map((entry, i) => {
+  const out = new Map<string, Entry>();
+  for (const [i, entry] of given.entries()) {
     const known = live[i];
-    if (known && sameEntry(entry, known)) return known;
+    if (known && sameEntry(entry, known)) {
+      out.set(ownerOf(known), known);
+      continue;
+    }
     same = false;
-    return withSet(entry, parseFieldSet(entry.fieldsV1 ?? {}));
-  });
-  return same ? live : out.filter(entry => !isEmptySet(fieldSetOf(entry)));
+    if (!isEntry(entry)) return live;
+    out.set(ownerOf(entry), withSet(entry, parseFieldSet(entry.fieldsV1 ?? {})));
+  }
+  return same ? live : sortEntries([...out.values()].filter(entry => !isEmptySet(fieldSetOf(entry))));
 }
+
+const isEntry = ({ operation, apiVersion, fieldsType }: Entry) =>
+  (operation === 'Apply' || operation === 'Update') && Boolean(apiVersion) && fieldsType === 'FieldsV1';
+
+/** Of several entries of one owner the last counts. An applier is one in whatever version. */
+const ownerOf = ({ manager, operation, apiVersion, subresource }: Entry) =>
+  JSON.stringify([manager, operation, operation === 'Apply' ? '' : apiVersion, subresource ?? '']);
 
 const sameEntry = (a: Entry, b: Entry) =>
   a.manager === b.manager &&
@@ -243,7 +270,9 @@ export function diffObjects(
   const skip = unownedFor(subresource, shape);
   const find = () => {
     const body = diffFields(shape, before, updated, skip);
-    const metadata = diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata);
+    const metadata = setsMetadata(update)
+      ? diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata)
+      : undefined;
     return {
       changed: union(under('f:metadata', metadata?.changed), body?.changed ?? emptySet),
       removed: union(under('f:metadata', metadata?.removed), body?.removed ?? emptySet),
@@ -259,10 +288,22 @@ function unownedFor(subresource: string, shape: Shape): ReadonlySet<string> {
   return subresource === 'status' ? unownedOnStatus : unownedRoot;
 }
 
+interface Written {
+  readonly typeName?: string;
+  readonly subresource: string;
+}
+
+/** The status of a custom kind is written alone. */
+const setsMetadata = ({ typeName, subresource }: Written) => typeName !== undefined || subresource !== 'status';
+
 /** The fields an object or configuration states, of what can be owned through a subresource ('' for the object itself). */
-export function ownableFields(shape: Shape, value: Record<string, unknown>, subresource: string): FieldSet {
+export function ownableFields(write: Written & { readonly shape: Shape }, value: Record<string, unknown>): FieldSet {
+  const { shape, subresource } = write;
   const body = fieldsOf(shape, value, unownedFor(subresource, shape)) ?? emptySet;
-  const metadata = value.metadata === undefined ? undefined : fieldsOf(metadataShape, value.metadata, unownedMetadata);
+  const metadata =
+    value.metadata !== undefined && setsMetadata(write)
+      ? fieldsOf(metadataShape, value.metadata, unownedMetadata)
+      : undefined;
   return union(metadata && !isEmptySet(metadata) ? under('f:metadata', metadata) : emptySet, body);
 }
 

@@ -1,6 +1,7 @@
 import { updateManagedFields, type WrittenIn } from '../../api/managed-fields.ts';
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { formatTime } from '../../api/meta.ts';
+import { equalJson } from '../../api/patch/plain.ts';
 import { apiVersionOf } from '../../api/ref.ts';
 import { builtinResources } from '../../api/resource.ts';
 import type { Registry, WriteContext } from './registry.ts';
@@ -35,6 +36,15 @@ export function recordManager(
   if (managedFields.length)
     object.metadata.managedFields = managedFields as Mutable<KubeObject>['metadata']['managedFields'];
   else delete object.metadata.managedFields;
+}
+
+/** Whether nothing but times of managers has changed: that is no change. */
+export function differInTimes(object: Mutable<KubeObject>, old: KubeObject): boolean {
+  const [mine, theirs] = [object.metadata.managedFields ?? [], old.metadata.managedFields ?? []];
+  if (mine.length !== theirs.length) return false;
+  for (const [i, entry] of mine.entries()) if (!equalJson({ ...entry, time: theirs[i]!.time }, theirs[i])) return false;
+  const managedFields = theirs;
+  return equalJson({ ...object, metadata: { ...object.metadata, managedFields } }, old);
 }
 
 /** A write as a version of its kind shows it; undefined for a version nobody knows. */

@@ -5,7 +5,7 @@ import { jsonText } from '../../base/json-text.ts';
 import { StoreConflictError } from '../../store/store.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
-import { recordManager } from './managers.ts';
+import { differInTimes, recordManager } from './managers.ts';
 import { canonical, carryOver, countsGeneration, identityFault, noneWithUid } from './metadata.ts';
 import { dedupeOwners } from './owners.ts';
 import { isLarge, pause } from './pace.ts';
@@ -91,7 +91,7 @@ async function updateOnce(
   patch: boolean,
 ): Promise<Stored> {
   const { admission, hooks, isStale } = registry.options;
-  const { strategy } = registry;
+  const { resource, strategy } = registry;
   const old = current.object;
   checkIdentity(registry, key, object);
   const fault = identityFault(registry, object, current, patch);
@@ -100,12 +100,14 @@ async function updateOnce(
   carryOver(object, current);
   // An update that names no version is one of the newest.
   object.metadata.resourceVersion = old.metadata.resourceVersion;
-  keepOtherHalf(registry, object, old, context.subresource);
+  if (!resource.custom) keepOtherHalf(registry, object, old, context.subresource);
   if (!patch) dedupeOwners(object, context.warn, 'sent');
   const attributes = registry.attributes('UPDATE', context, key, object, old);
   const large = isLarge(Math.max(context.bytes ?? 0, current.isMeasured ? current.size : 0));
   if (large) await pause();
   recordManager(registry, old, object, context);
+  // Who writes the status of a custom kind owns what it says beside, though it goes: Kubernetes takes back spec and metadata alone.
+  if (resource.custom) keepOtherHalf(registry, object, old, context.subresource);
   if (large) await pause();
   const waiting = context.admitted ? undefined : admission.mutate(attributes);
   if (waiting) await waiting;
@@ -126,7 +128,7 @@ async function updateOnce(
   // Hooks may change the object: it must be all its own then.
   const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
   let ordered = canonical(registry, object, adopts ? old : undefined);
-  const same = adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text;
+  const same = (adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text) || differInTimes(ordered, old);
   const isCurrent = same && !registry.isOutdated(current.key);
   if (isCurrent && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
   if (large) await pause();
