@@ -1,6 +1,6 @@
 // Which fields an object has, and which differ between two, by the list and map types of the schema.
 import { own } from '../base/own.ts';
-import { type FieldSet, keyElement, leaf, nodeOf, valueElement } from './field-set.ts';
+import { compareElements, type FieldSet, inOrder, keyElement, leaf, nodeOf, valueElement } from './field-set.ts';
 import { equalJson, isPlain, type Plain } from './patch/plain.ts';
 import { type FieldSchema, schemaOf, type TypeRef } from './schema.ts';
 import type { ListShape, MapShape, Shape } from './shape.ts';
@@ -125,8 +125,7 @@ export function diffFields(
     case 'deduced':
       if (shape.kind === 'deduced' && isPlain(before) !== isPlain(after) && !(fitsMap(before) && fitsMap(after)))
         return diffKinds(before, after);
-      if (!fitsMap(before) || !fitsMap(after) || (isEmptyPlain(before) && isEmptyPlain(after)))
-        return diffLeaf(before, after);
+      if (!fitsMap(before) || !fitsMap(after)) return diffLeaf(before, after);
       return diffMaps(shape, before as Plain, after as Plain, skip);
     case 'set':
     case 'list':
@@ -146,15 +145,25 @@ function diffKinds(before: unknown, after: unknown): FieldDiff {
   return { changed: nodeOf(true, parts?.changed ?? {}), removed: parts?.removed };
 }
 
-/** Gathers the differences of the parts of one value. */
+/** Gathers the differences of the parts of one value, in order as they come, so that long ones are gone through once. */
 class Parts {
+  readonly #added: boolean;
   #changed: Record<string, FieldSet> | undefined;
   #removed: Record<string, FieldSet> | undefined;
+  #last: string | undefined;
+  #ordered = true;
+
+  constructor(before: unknown) {
+    this.#added = before === undefined;
+  }
 
   add(element: string, diff: FieldDiff | undefined): void {
     if (!diff) return;
     if (diff.changed) {
-      this.#changed ??= {};
+      if (this.#last !== undefined && this.#ordered) this.#ordered = compareElements(this.#last, element) <= 0;
+      this.#last = element;
+      // A value that comes as a whole is itself added.
+      this.#changed ??= this.#added ? { '.': leaf } : {};
       this.#changed[element] = diff.changed;
     }
     if (diff.removed) {
@@ -163,13 +172,17 @@ class Parts {
     }
   }
 
-  /** A value that comes or goes as a whole is itself added or removed. */
-  close(before: unknown, after: unknown): FieldDiff | undefined {
-    const added = before === undefined;
+  close(after: unknown): FieldDiff | undefined {
     const gone = after === undefined;
-    if (!this.#changed && !this.#removed && !added && !gone) return undefined;
+    if (!this.#changed && !this.#removed && !this.#added && !gone) return undefined;
     return {
-      changed: this.#changed || added ? nodeOf(added, this.#changed ?? {}) : undefined,
+      changed: this.#changed
+        ? this.#ordered
+          ? this.#changed
+          : inOrder(this.#changed)
+        : this.#added
+          ? leaf
+          : undefined,
       removed: this.#removed || gone ? nodeOf(gone, this.#removed ?? {}) : undefined,
     };
   }
@@ -183,30 +196,34 @@ function diffMaps(
   after: Plain | null | undefined,
   skip?: ReadonlySet<string>,
 ): FieldDiff | undefined {
-  const parts = new Parts();
+  const parts = new Parts(before);
   const [old, now] = [before ?? none, after ?? none];
   const shapeAt = (key: string) =>
     shape.kind === 'struct' ? shape.field(key) : shape.kind === 'map' ? shape.value : deducedShape;
+  let isEmpty = true;
   for (const key in now) {
+    isEmpty = false;
     const [l, r] = [Object.hasOwn(old, key) ? old[key] : undefined, now[key]];
     if (l === r || skip?.has(key)) continue;
     const child = shapeAt(key);
     if (child) parts.add(`f:${key}`, diffFields(child, l, r));
   }
   for (const key in old) {
+    isEmpty = false;
     if (Object.hasOwn(now, key) || old[key] === undefined || skip?.has(key)) continue;
     const child = shapeAt(key);
     if (child) parts.add(`f:${key}`, diffFields(child, old[key], undefined));
   }
-  return parts.close(before, after);
+  if (isEmpty) return diffLeaf(before, after);
+  return parts.close(after);
 }
 
 function diffSets(before: unknown[] | null | undefined, after: unknown[] | null | undefined): FieldDiff | undefined {
-  const parts = new Parts();
+  const parts = new Parts(before);
   const [old, now] = [new Set(before ?? []), new Set(after ?? [])];
   for (const value of now) if (!old.has(value)) parts.add(valueElement(value), leafAdded);
   for (const value of old) if (!now.has(value)) parts.add(valueElement(value), leafRemoved);
-  return parts.close(before, after);
+  return parts.close(after);
 }
 
 /** The element of a keyed list's item. */
@@ -261,7 +278,7 @@ function compareLists(
   before: unknown[] | null | undefined,
   after: unknown[] | null | undefined,
 ): FieldDiff | undefined {
-  const parts = new Parts();
+  const parts = new Parts(before);
   const [old, now] = [before ?? [], after ?? []];
   // Most updates leave the items where they were: no need for their names then.
   let i = 0;
@@ -270,7 +287,7 @@ function compareLists(
     if (diff) parts.add(elementOf(shape, now[i]), diff);
   }
   if (i < old.length || i < now.length) diffByKey(shape, old.slice(i), now.slice(i), parts);
-  return parts.close(before, after);
+  return parts.close(after);
 }
 
 function diffByKey(shape: ListShape, old: unknown[], now: unknown[], parts: Parts): void {

@@ -67,12 +67,21 @@ function compareValues(a: unknown, b: unknown): number {
 
 const isNumber = (value: unknown): boolean => typeof value === 'number' || typeof value === 'bigint';
 
+// Text in which no character sorts before the quote that ends it.
+const plainValue = /^v:"[^\\ !]*"$/;
+
+/** Of one kind the engine's own order will do, which is many times as fast. */
+function sortElements(elements: string[]): void {
+  if (elements.every(e => e.startsWith('f:')) || elements.every(e => plainValue.test(e))) elements.sort();
+  else elements.sort(compareElements);
+}
+
 /** A node of children in order; undefined when it would be neither member nor parent. */
 function build(member: boolean, children: Node, sorted: boolean): FieldSet | undefined {
   const keys = Object.keys(children);
   if (!keys.length) return member ? leaf : undefined;
   if (sorted && !member) return children;
-  if (!sorted) keys.sort(compareElements);
+  if (!sorted) sortElements(keys);
   const out: Node = member ? { [self]: leaf } : {};
   for (const k of keys) out[k] = children[k]!;
   return out;
@@ -261,6 +270,12 @@ export const keyElement = (pairs: readonly (readonly [string, unknown])[]): stri
   `k:{${pairs.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`;
 
 export const valueElement = (value: unknown): string => `v:${JSON.stringify(value)}`;
+
+/** A node with what it holds put in order. */
+export function inOrder(node: FieldSet): FieldSet {
+  const { [self]: member, ...children } = node;
+  return build(member !== undefined, children, false)!;
+}
 
 /** Puts built children in order; for what computes sets from objects. */
 export function nodeOf(member: boolean, children: Record<string, FieldSet>): FieldSet | undefined {

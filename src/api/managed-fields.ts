@@ -160,11 +160,25 @@ const withSet = (entry: Entry, set: FieldSet): Entry => ({ ...entry, fieldsV1: k
 // Longer ones belong to one object.
 const longestShared = 16 << 10;
 const mostShared = 1024;
+// Whose text is longer for certain: it would take longer to write than to look at.
+const mostElements = longestShared / 8;
 const shared = new Recent<FieldSet>(mostShared);
+
+function hasMore(set: FieldSet, count: { left: number }): boolean {
+  for (const element in set) {
+    count.left--;
+    if (count.left < 0 || hasMore(set[element]!, count)) return true;
+  }
+  return false;
+}
 
 /** Equal sets are one object, in canonical form: it is copied, compared, read and written once, whatever writes follow. */
 function kept(set: FieldSet): Entry['fieldsV1'] {
   if (isCanonicalPart(set)) return set as Entry['fieldsV1'];
+  if (hasMore(set, { left: mostElements })) {
+    known.set(set, set);
+    return set as Entry['fieldsV1'];
+  }
   const key = JSON.stringify(set);
   const held = key.length > longestShared ? set : shared.of(key, () => markCanonical(set));
   known.set(held, held);
