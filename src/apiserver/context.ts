@@ -67,6 +67,8 @@ export interface ApiContext {
   readonly certificates: Certificates;
   /** But for what `certificates` has of it. */
   readonly kubelet: Omit<KubeletAccess, 'ca' | 'cert' | 'key'>;
+  /** Seconds a watch lives at least; up to twice as many. */
+  readonly minRequestTimeout: number;
   /** Every write of a client passes here first. */
   readonly turns: Turns;
   readonly authorizer: Authorizer;

@@ -17,9 +17,9 @@ import type { Filter } from './observe/filter-seconds.ts';
 import { type RequestTrace, runTraced } from './observe/trace.ts';
 import type { Tracer } from './observe/tracer.ts';
 import { unknownPath } from './plain-refusal.ts';
-import { timeoutMs } from './query-value.ts';
 import { attributesOf } from './request-attributes.ts';
 import { parseRequest, type RequestInfo, trimSlashes } from './request-info.ts';
+import type { RequestRules } from './request-rules.ts';
 import { handleResource } from './resource-handler.ts';
 import { nosniff, sendStatus, sendText } from './respond.ts';
 
@@ -46,12 +46,13 @@ export interface HandlerOptions {
   /** Lets requests begin. */
   readonly gate?: Gate;
   readonly metrics: RequestMetrics;
+  readonly rules: RequestRules;
   readonly tracer?: Tracer;
   readonly log: Log;
 }
 
 export function createHandler(options: HandlerOptions): (exchange: Exchange) => void {
-  const { context, metrics, tracer } = options;
+  const { context, metrics, rules, tracer } = options;
   const guarded = context.featureEnabled('UnauthenticatedHTTP2DOSMitigation');
   const impersonating = context.featureEnabled('ConstrainedImpersonation')
     ? 'constrainedimpersonation'
@@ -61,6 +62,8 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     const exchange = audited?.exchange ?? arrived;
     const auditId = audited?.exchange.auditId ?? auditIdOf(exchange, context.random);
     if (!audited) exchange.extraHeaders = { 'audit-id': auditId };
+    if (rules.headers) exchange.extraHeaders = { ...exchange.extraHeaders, ...rules.headers };
+    if (rules.endsConnection()) arrived.endConnection?.();
     const startMs = context.clock.monotonic();
     let info: RequestInfo | undefined;
     let passage: Passage | undefined;
@@ -140,8 +143,8 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
         failParsing(exchange);
         return;
       }
-      const givenMs = exchange.query.size > 0 && !isLongRunning(info) ? timeoutMs(exchange.query) : undefined;
-      if (givenMs !== undefined) deadline = new Deadline(exchange, context.clock, startMs, givenMs);
+      const allowedMs = rules.allowedMs(info, exchange.query);
+      if (allowedMs !== undefined) deadline = new Deadline(exchange, context.clock, startMs, allowedMs);
       let who: UserInfo | undefined;
       try {
         const authenticating = options.authenticate(exchange);

@@ -123,6 +123,14 @@ export interface ApiServerOptions {
   readonly tracing?: TracingOptions;
   /** As --profiling: /debug/pprof for those who may. Default true. */
   readonly profiling?: boolean;
+  /** As --min-request-timeout, in seconds; default 1800: watches live so long, and up to twice as long. */
+  readonly minRequestTimeout?: number;
+  /** As --request-timeout; default a minute. A handler's time, whatever time the client would give it. */
+  readonly requestTimeoutMs?: number;
+  /** As --goaway-chance: how many of HTTP/2's requests are the last of their connection. Default 0. */
+  readonly goawayChance?: number;
+  /** As --strict-transport-security-directives. */
+  readonly strictTransportSecurityDirectives?: readonly string[];
   /** What /flagz shows, by names without dashes. */
   readonly flags?: Readonly<Record<string, string>>;
 }

@@ -17,6 +17,11 @@ export const apiServerFields = {
   maxRequestsInflight: 'integer',
   maxMutatingRequestsInflight: 'integer',
   profiling: 'boolean',
+  /** Seconds. */
+  minRequestTimeout: 'integer',
+  requestTimeout: 'duration',
+  goawayChance: 'number',
+  strictTransportSecurityDirectives: 'texts',
   /** A TracingConfiguration. */
   tracingConfigFile: 'file',
   anonymousAuth: 'boolean',

@@ -122,3 +122,23 @@ test('other servers ask this one where its clients do, unless told otherwise', (
   ] as const)
     assert.throws(() => readPeer(wrong, advertise), message);
 });
+
+test('flags about every request go through as they are, or are refused in the words of kube-apiserver', () => {
+  const given = {
+    minRequestTimeout: 60,
+    goawayChance: 0.01,
+    strictTransportSecurityDirectives: ['max-age=1', 'preload'],
+  };
+  const { options } = readApiServerFiles({ ...given, requestTimeout: '1m30s' }, deps);
+  assert.deepEqual({ ...options, ...given, requestTimeoutMs: 90_000 }, options);
+  for (const [files, why] of [
+    [{ goawayChance: 0.5 }, '--goaway-chance can not be less than 0 or greater than 0.02'],
+    [{ minRequestTimeout: -1 }, '--min-request-timeout can not be negative value'],
+    [{ requestTimeout: '-1s' }, '--request-timeout can not be negative value'],
+    [
+      { strictTransportSecurityDirectives: ['x'] },
+      '--strict-transport-security-directives invalid, allowed values: max-age=expireTime, includeSubDomains, preload. see https://tools.ietf.org/html/rfc6797#section-6.1 for more information',
+    ],
+  ] as const)
+    assert.throws(() => readApiServerFiles(files, deps), { message: why });
+});

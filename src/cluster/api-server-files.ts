@@ -1,6 +1,7 @@
 // Files that configure the API server in Kubernetes' own forms: what audit-flags.ts and access-files.ts read.
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { parseDuration } from '../api/scalar.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -14,7 +15,7 @@ import { readTracingFile } from './tracing-file.ts';
 export interface ReadFiles {
   readonly options: Pick<
     ApiServerOptions,
-    'audit' | 'podSecurity' | 'admission' | 'tracing' | 'flags' | (typeof taken)[number]
+    'audit' | 'podSecurity' | 'admission' | 'tracing' | 'flags' | 'requestTimeoutMs' | (typeof taken)[number]
   > &
     ReturnType<typeof readAccessFiles>;
   /** Writes what is left. */
@@ -30,18 +31,43 @@ const taken = [
   'maxRequestsInflight',
   'maxMutatingRequestsInflight',
   'profiling',
+  'minRequestTimeout',
+  'goawayChance',
+  'strictTransportSecurityDirectives',
 ] as const;
 
 /** Throws an error that names the file. */
 export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Clock; log: Log }): ReadFiles {
+  checkRequestFlags(files);
   const access = readAccessFiles(files);
   const { audit, close } = readAudit(files, deps);
   const same = Object.fromEntries(taken.filter(n => files[n] !== undefined).map(n => [n, files[n]]));
   const tracing = files.tracingConfigFile ? { tracing: readTracingFile(files.tracingConfigFile) } : {};
   const admission = files.admissionControlConfigFile ? readAdmissionFile(files.admissionControlConfigFile) : {};
+  const { requestTimeout } = files;
+  const requests = requestTimeout ? { requestTimeoutMs: parseDuration(requestTimeout) / nsAMs } : {};
   const flags = flagsOf(files);
   const shown = Object.keys(flags).length ? { flags } : {};
-  return { options: { ...(audit ? { audit } : {}), ...same, ...admission, ...tracing, ...shown, ...access }, close };
+  return {
+    options: { ...(audit ? { audit } : {}), ...same, ...requests, ...admission, ...tracing, ...shown, ...access },
+    close,
+  };
+}
+
+const goawayMost = 0.02;
+const nsAMs = 1e6;
+
+/** In kube-apiserver's words. */
+function checkRequestFlags(files: ApiServerFiles): void {
+  const { goawayChance = 0, minRequestTimeout = 0, requestTimeout = '0s', strictTransportSecurityDirectives } = files;
+  if (goawayChance < 0 || goawayChance > goawayMost)
+    throw new Error(`--goaway-chance can not be less than 0 or greater than ${goawayMost}`);
+  if (minRequestTimeout < 0) throw new Error('--min-request-timeout can not be negative value');
+  if (parseDuration(requestTimeout) < 0) throw new Error('--request-timeout can not be negative value');
+  if (strictTransportSecurityDirectives?.some(d => !/^(max-age=.*|includeSubDomains|preload)$/.test(d)))
+    throw new Error(
+      '--strict-transport-security-directives invalid, allowed values: max-age=expireTime, includeSubDomains, preload. see https://tools.ietf.org/html/rfc6797#section-6.1 for more information',
+    );
 }
 
 /** As kube-apiserver has them on its command line, for /flagz. */

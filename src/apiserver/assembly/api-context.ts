@@ -17,6 +17,9 @@ import type { Storage } from './storage.ts';
 /** Of lists in gzip: about 150 MB of objects. */
 const packedBytes = 16 << 20;
 
+/** Watches live for half an hour and up to an hour. */
+const minRequestTimeout = 1800;
+
 /** The authorizer is asked for when it is needed: it is made with the context. */
 export function createContext(basis: Basis, storage: Storage, authorizer: () => Authorizer): ApiContext {
   const { clock, random, log, metrics, table, featureEnabled } = basis;
@@ -31,6 +34,7 @@ export function createContext(basis: Basis, storage: Storage, authorizer: () => 
     dispatcher,
     certificates,
     kubelet: basis.options.kubelet ?? {},
+    minRequestTimeout: basis.options.minRequestTimeout ?? minRequestTimeout,
     turns: new Turns(),
     table,
     resources,

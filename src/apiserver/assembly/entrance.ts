@@ -16,6 +16,7 @@ import { requestMetrics } from '../metrics.ts';
 import { createObservation, type Observation } from '../observe/observation.ts';
 import { Peers } from '../peer/peers.ts';
 import type { RequestInfo } from '../request-info.ts';
+import { requestRules } from '../request-rules.ts';
 import { createUpgradeHandler } from '../stream/upgrade.ts';
 import { createSurface } from '../surface.ts';
 import type { Basis } from './basis.ts';
@@ -64,6 +65,7 @@ export function createEntrance({ basis, context, client, access, auditor, checks
     auditor,
     log,
     metrics: requestMetrics(metrics, clock, info => isServed(context, info)),
+    rules: requestRules(options, basis.random),
     tracer: observation.tracer,
     authenticate: exchange => access.authenticate(exchange),
     impersonate: (exchange, user, info) => access.impersonate(exchange, user, info),

@@ -12,8 +12,6 @@ import { responseHeaders, statusOf } from '../respond.ts';
 import { listParameters } from './list.ts';
 import type { ResourceRequest } from './resource-request.ts';
 
-const longestWatchSeconds = 3600;
-
 export async function handleWatch(request: ResourceRequest, resource: Resource, registry: Registry): Promise<void> {
   const { context, exchange, info } = request;
   const { query } = exchange;
@@ -30,9 +28,7 @@ export async function handleWatch(request: ResourceRequest, resource: Resource, 
   const unseen = prepareAll(registry, parameters.namespace);
   if (unseen) await unseen;
   if (exchange.closed) return;
-  const timeout =
-    Number(query.get('timeoutSeconds') ?? 0) ||
-    longestWatchSeconds / 2 + (longestWatchSeconds / 2) * context.random.next();
+  const timeout = Number(query.get('timeoutSeconds') ?? 0) || context.minRequestTimeout * (1 + context.random.next());
   let stop: (() => void) | undefined;
   const finish = () => {
     timer.cancel();

@@ -1,0 +1,36 @@
+// What flags of the server say of every request: its time, headers of its answer, whether its connection goes on.
+import type { Random } from '../base/random.ts';
+import { requestTimeoutMs } from './deadline.ts';
+import { isLongRunning } from './long-running.ts';
+import { timeoutMs } from './query-value.ts';
+import type { RequestInfo } from './request-info.ts';
+
+export interface RequestRules {
+  /** Undefined: as long as it takes. */
+  allowedMs(info: RequestInfo, query: URLSearchParams): number | undefined;
+  /** Of every answer. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  /** Whether clients are to connect anew behind this request, so that they spread over servers. */
+  endsConnection(): boolean;
+}
+
+export interface RequestFlags {
+  readonly requestTimeoutMs?: number;
+  readonly goawayChance?: number;
+  readonly strictTransportSecurityDirectives?: readonly string[];
+}
+
+export function requestRules(options: RequestFlags, random: Random): RequestRules {
+  const { requestTimeoutMs: told, goawayChance = 0, strictTransportSecurityDirectives: directives = [] } = options;
+  const longestMs = told || requestTimeoutMs;
+  return {
+    allowedMs(info, query) {
+      if (isLongRunning(info)) return undefined;
+      const givenMs = query.size > 0 ? timeoutMs(query) : undefined;
+      // By default no timer runs for those that name no time: they end by themselves.
+      return givenMs === undefined ? told || undefined : Math.min(givenMs, longestMs);
+    },
+    headers: directives.length ? { 'strict-transport-security': directives.join('; ') } : undefined,
+    endsConnection: () => goawayChance > 0 && random.next() < goawayChance,
+  };
+}
