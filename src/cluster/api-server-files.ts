@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts';
 import { readAccessFiles } from './access-files.ts';
 import { readAdmissionFile } from './admission-file.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
+import { flagOf } from './api-server-flags.ts';
 import { readAudit } from './audit-flags.ts';
 import { readTracingFile } from './tracing-file.ts';
 
@@ -74,7 +75,7 @@ function checkRequestFlags(files: ApiServerFiles): void {
 function flagsOf(files: ApiServerFiles): Record<string, string> {
   return Object.fromEntries(
     Object.entries(files).map(([name, value]) => [
-      name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`),
+      flagOf(name),
       Array.isArray(value) ? `[${value.join(',')}]` : String(value),
     ]),
   );

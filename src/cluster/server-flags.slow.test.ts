@@ -42,6 +42,8 @@ function start(...flags: string[]) {
 test('what is unknown ends it', async () => {
   for (const [flag, why] of [
     ['--feature-gates=NoSuch=true', '--feature-gates: unrecognized feature gate: NoSuch'],
+    ['--goaway-chance=0.5', '--goaway-chance can not be less than 0 or greater than 0.02'],
+    ['--anonymous-auth=x', 'flag: strconv.ParseBool: parsing'],
     ['--runtime-config=nope.io/v1=true', '--runtime-config: unknown api groups nope.io/v1'],
   ] as const) {
     const { child, said } = start(flag);

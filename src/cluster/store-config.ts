@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parseFeatureGates } from '../api/feature-gates.ts';
 import { builtinResources } from '../api/resource.ts';
-import { parseDuration } from '../api/scalar.ts';
 import { parseRuntimeConfig } from '../apiserver/runtime-config.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -12,6 +11,7 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
+import { apiServerFlags, readApiServerFlags, withTruth } from './api-server-flags.ts';
 
 export interface EtcdStoreConfig {
   readonly type: 'etcd';
@@ -43,6 +43,7 @@ export interface ServerFlags {
 
 const text = { type: 'string' } as const;
 const flags = {
+  ...apiServerFlags,
   'etcd-servers': { type: 'string', multiple: true },
   'etcd-prefix': text,
   'etcd-cafile': text,
@@ -52,35 +53,31 @@ const flags = {
   'leader-elect': { type: 'boolean' },
   'feature-gates': { type: 'string', multiple: true },
   'runtime-config': { type: 'string', multiple: true },
-  'kubelet-certificate-authority': text,
-  'kubelet-client-certificate': text,
-  'kubelet-client-key': text,
-  'kubelet-port': text,
-  'kubelet-preferred-address-types': { type: 'string', multiple: true },
-  'kubelet-timeout': text,
 } as const;
-
-const named = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
 
 /** Flags behind `k8ts server --config FILE`, by kube-apiserver's names; they win over the file. Throws an error to show. */
 export function readServerFlags(args: readonly string[]): ServerFlags {
   // As Go's flags have it.
   const plain = args.map(arg =>
-    arg.replace(/^--leader-elect=true$/, '--leader-elect').replace(/^--leader-elect=false$/, '--no-leader-elect'),
+    withTruth(arg)
+      .replace(/^--leader-elect=true$/, '--leader-elect')
+      .replace(/^--leader-elect=false$/, '--no-leader-elect'),
   );
   const { values } = parseArgs({ args: plain, options: flags, allowNegative: true });
   const leaderElect = values['leader-elect'];
+  const apiServer = readApiServerFlags(values);
   const switched = {
     ...(leaderElect === undefined ? {} : { leaderElect }),
     ...switches(values['feature-gates'], values['runtime-config']),
-    ...kubeletFlags(values),
+    ...(apiServer ? { apiServer } : {}),
   };
   const servers = (values['etcd-servers'] ?? []).flatMap(list => list.split(',')).filter(s => s !== '');
+  const given = (name: string, value: string | undefined) => (value ? { [name]: value } : {});
   const others = {
-    ...named('prefix', values['etcd-prefix']),
-    ...named('caFile', values['etcd-cafile']),
-    ...named('certFile', values['etcd-certfile']),
-    ...named('keyFile', values['etcd-keyfile']),
+    ...given('prefix', values['etcd-prefix']),
+    ...given('caFile', values['etcd-cafile']),
+    ...given('certFile', values['etcd-certfile']),
+    ...given('keyFile', values['etcd-keyfile']),
   };
   if (servers.length === 0 && Object.keys(others).length > 0)
     throw new Error('--etcd-servers must be specified with the other --etcd- flags');
@@ -104,29 +101,6 @@ export const withFlags = <C extends ServerFlags>(config: C, flags: ServerFlags):
   runtimeConfig: { ...config.runtimeConfig, ...flags.runtimeConfig },
   ...(flags.apiServer ? { apiServer: { ...config.apiServer, ...flags.apiServer } } : {}),
 });
-
-function kubeletFlags(values: { readonly [flag: string]: unknown }): ServerFlags {
-  const text = (flag: string) => values[flag] as string | undefined;
-  const port = text('kubelet-port');
-  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) < 65_536))
-    throw new Error(`--kubelet-port ${port}: want a number up to 65535`);
-  const timeout = text('kubelet-timeout');
-  try {
-    if (timeout !== undefined) parseDuration(timeout);
-  } catch (error) {
-    throw new Error(`--kubelet-timeout: ${messageOf(error)}`, { cause: error });
-  }
-  const types = (values['kubelet-preferred-address-types'] as string[] | undefined)?.flatMap(list => list.split(','));
-  const given: ApiServerFiles = {
-    ...named('kubeletCertificateAuthority', text('kubelet-certificate-authority')),
-    ...named('kubeletClientCertificate', text('kubelet-client-certificate')),
-    ...named('kubeletClientKey', text('kubelet-client-key')),
-    ...named('kubeletTimeout', timeout),
-    ...(port ? { kubeletPort: Number(port) } : {}),
-    ...(types ? { kubeletPreferredAddressTypes: types } : {}),
-  };
-  return Object.keys(given).length ? { apiServer: given } : {};
-}
 
 function switches(gates: string[] | undefined, kinds: string[] | undefined): ServerFlags {
   const read = <T>(flag: string, values: string[] | undefined, parse: (values: readonly string[]) => T) => {
