@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { featureGates } from '../api/feature-gates.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
 import type { TlsFiles } from '../client/tls-files.ts';
 import { Cgroups } from '../cri/cgroup.ts';
@@ -76,6 +77,7 @@ export function createNodeKubelet(context: NodeContext): Service {
     evictionHard,
     imageGcHighPercent: 100,
     failSwapOn: false,
+    volumeHealth: featureGates(config.featureGates)('CSIVolumeHealth'),
     ...readCredentialProviders(config.kubeletFiles),
     ...options,
   });

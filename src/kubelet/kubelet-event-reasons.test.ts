@@ -107,6 +107,33 @@ test('a sandbox that has gone', () =>
     await assertTold(t, 'p', 'Normal SandboxChanged: Pod sandbox changed, it will be killed and re-created.');
   }));
 
+test('a sandbox that its runtime made and cannot tell of', () =>
+  withNode({}, async t => {
+    const own = t.runtime.PodSandboxStatus.bind(t.runtime);
+    let lost = true;
+    t.runtime.PodSandboxStatus = async (...args) => (lost ? Promise.reject(new Error('no such thing')) : own(...args));
+    await pod(t);
+    await assertTold(t, 'p', 'Warning FailedPodSandBoxStatus: Unable to get pod sandbox status: no such thing');
+    assert.ok(!(await told(t, 'p')).some(e => e.includes('FailedCreatePodSandBox')));
+    lost = false;
+    await t.pass(120_000);
+    assert.equal((await t.getPod('p')).status?.phase, 'Running');
+  }));
+
+test('dead containers that cannot be removed', () =>
+  withNode({}, async t => {
+    const own = t.runtime.RemoveContainer.bind(t.runtime);
+    let busy = true;
+    t.runtime.RemoveContainer = async (...args) => (busy ? Promise.reject(new Error('device busy')) : own(...args));
+    await pod(t);
+    await t.deletePod('p', 0);
+    await t.pass(5_000);
+    await assertTold(t, 'node-a', 'Warning ContainerGCFailed: device busy');
+    busy = false;
+    await t.pass(120_000);
+    assert.deepEqual((await t.runtime.ListContainers({})).containers ?? [], []);
+  }));
+
 test('an HTTPS hook of a server that speaks HTTP', async () => {
   const asked: string[] = [];
   const success = { result: 'success', output: '' } as const;

@@ -116,6 +116,7 @@ export async function assembleKubelet(owner: KubeletOwner) {
       volumes,
       metrics,
       tracer: owner.tracer,
+      warnNode: (reason: string, message: string) => node.warn(reason, message),
     },
     get runtimeName() {
       return node.runtimeName;
@@ -259,6 +260,7 @@ async function makeCsi(owner: KubeletOwner, base: Base, node: NodeManager) {
   const volumes: CsiVolumes = new CsiVolumes({
     ...{ client, host, clock, log, events, nodeName, drivers, tokens },
     paths: new CsiPaths(owner.paths),
+    tellsHealth: owner.options.volumeHealth ?? false,
     nodeVolumes() {
       const status = newestNode()?.status;
       return { attached: (status?.volumesAttached ?? []).map(v => v.name), inUse: status?.volumesInUse ?? [] };

@@ -62,6 +62,8 @@ export interface KubeletOptions {
     readonly everyMs?: number;
     readonly fetch?: typeof fetch;
   };
+  /** As the gate CSIVolumeHealth; default false. */
+  readonly volumeHealth?: boolean;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   /** Default /etc/resolv.conf. */

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Pod } from '../api/type/core-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { isRuntimeNotFound } from '../cri/runtime-error.ts';
-import type { ObservedContainer, ObservedPod } from './kernel/observed.ts';
+import type { ObservedContainer, ObservedPod, ObservedSandbox } from './kernel/observed.ts';
 import { identityOf } from './pod-path.ts';
 import type { WorkerContext } from './worker-context.ts';
 
@@ -44,9 +44,24 @@ export class PodTraces {
     const kept = new Set(observed.containers.filter(c => !dead.includes(c)).map(c => c.sandboxId));
     const sandboxes = observed.sandboxes.slice(1).filter(s => !s.ready && !kept.has(s.id));
     if (!dead.length && !sandboxes.length) return;
-    await Promise.all(dead.map(c => this.#removeWithLogs(c, observed)));
-    await Promise.all(sandboxes.map(s => ignoreMissing(this.#c.runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
+    await this.#collecting(async () => {
+      await Promise.all(dead.map(c => this.#removeWithLogs(c, observed)));
+      await this.#removeSandboxes(sandboxes);
+    });
     await this.#c.cache.refresh(this.#uid);
+  }
+
+  async #collecting(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#c.warnNode('ContainerGCFailed', messageOf(error));
+      throw error;
+    }
+  }
+
+  async #removeSandboxes(sandboxes: readonly ObservedSandbox[]): Promise<void> {
+    await Promise.all(sandboxes.map(s => ignoreMissing(this.#c.runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
   }
 
   async #removeContainer(id: string): Promise<void> {
@@ -67,10 +82,12 @@ export class PodTraces {
 
   /** Every trace of a pod whose object is gone. */
   async removeAll(pod: Pod | undefined): Promise<void> {
-    const { runtime, cache, host, paths } = this.#c;
+    const { cache, host, paths } = this.#c;
     const observed = await cache.refresh(this.#uid);
-    await Promise.all(observed.containers.map(c => this.#removeContainer(c.id)));
-    await Promise.all(observed.sandboxes.map(s => ignoreMissing(runtime.RemovePodSandbox({ pod_sandbox_id: s.id }))));
+    await this.#collecting(async () => {
+      await Promise.all(observed.containers.map(c => this.#removeContainer(c.id)));
+      await this.#removeSandboxes(observed.sandboxes);
+    });
     const identity = pod ? identityOf(pod) : observed;
     if (identity.name) await host.remove(paths.podLogs(identity));
     for (const c of observed.containers) await this.#removeLogLink(c, observed);

@@ -49,15 +49,16 @@ export class SandboxStarter {
     this.#users.release(uid);
   }
 
-  /** Makes and starts the pod's sandbox. Rejects after a FailedCreatePodSandBox event, without one when it is to end. */
+  /** Makes and starts the pod's sandbox. Rejects after an event, without one when it is to end. */
   async start(pod: Pod, attempt: number, signal: AbortSignal): Promise<void> {
+    let id: string | undefined;
     try {
       const handler = await this.runtimeHandler(pod);
       if (pod.spec.hostUsers === false) this.#requireUserNamespaces(handler);
       const config = await this.config(pod, attempt, true);
       await this.#o.host.makeDirectory(config.log_directory ?? '', 0o755);
       const { runtime, cache } = this.#o;
-      const id = await cache.making(identityOf(pod), async () => {
+      id = await cache.making(identityOf(pod), async () => {
         const made = await runtime.RunPodSandbox({ config, runtime_handler: handler }, { timeoutMs: 240_000, signal });
         return made.pod_sandbox_id ?? '';
       });
@@ -65,7 +66,11 @@ export class SandboxStarter {
     } catch (error) {
       if (signal.aborted) throw error;
       const message = messageOf(error);
-      this.#o.events.pod(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
+      const [reason, what] =
+        id === undefined
+          ? (['FailedCreatePodSandBox', 'Failed to create pod sandbox'] as const)
+          : (['FailedPodSandBoxStatus', 'Unable to get pod sandbox status'] as const);
+      this.#o.events.pod(pod, 'Warning', reason, `${what}: ${message}`);
       throw error;
     }
   }

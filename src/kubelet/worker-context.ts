@@ -58,6 +58,8 @@ export interface WorkerContext {
   readonly containerLogsDirectory: string | undefined;
   readonly maxContainerBackOffMs: number;
   readonly metrics: KubeletMetrics;
+  /** An event of the node. */
+  warnNode(reason: string, message: string): void;
   /** Absent: nobody follows what is done. */
   readonly tracer: KubeletTracer | undefined;
   /** Why pods with a network of their own cannot start now; empty when they can. */

@@ -142,6 +142,7 @@ export async function csiBench(objects: readonly object[] = [], said: string | n
       ...{ client, host, clock, log: silentLog, events: podEvents, nodeName: 'node-a', drivers },
       paths: new CsiPaths(paths),
       tokens,
+      tellsHealth: true,
       nodeVolumes: () => ({
         attached: (statusOf()?.volumesAttached ?? []).map(v => v.name),
         inUse: statusOf()?.volumesInUse ?? [],

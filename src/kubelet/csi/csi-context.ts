@@ -22,6 +22,8 @@ export interface CsiVolumesOptions {
   readonly drivers: CsiDrivers;
   readonly paths: CsiPaths;
   readonly tokens: TokenManager;
+  /** Pods are told of volumes that are not well, as with the gate CSIVolumeHealth. */
+  readonly tellsHealth: boolean;
   /** What the node's status says. */
   nodeVolumes(): { readonly attached: readonly string[]; readonly inUse: readonly string[] };
   /** The volumes in use are others now: the node's status is to tell. */

@@ -1,5 +1,5 @@
 // How full CSI volumes are, as their drivers say.
-import type { Pod } from '../../api/type/core-v1.ts';
+import type { Pod, Volume } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { VolumeFigures } from '../volume/volume.ts';
 import type { CsiDriver } from './csi-client.ts';
@@ -13,6 +13,14 @@ export async function stagingPath({ devices }: CsiContext, v: CsiVolume, driver:
   const device = devices.get(v.driver, v.handle);
   if (!device || !(await driver.can('STAGE_UNSTAGE_VOLUME'))) return '';
   return driver.toDriver(devices.staging(device));
+}
+
+function nameInPod(pod: Pod, v: CsiVolume): string {
+  const claim = v.persistent?.volume.spec?.claimRef?.name;
+  if (!claim) return v.name;
+  const isIt = ({ name, persistentVolumeClaim, ephemeral }: Volume) =>
+    persistentVolumeClaim?.claimName === claim || (ephemeral && `${pod.metadata.name}-${name}` === claim);
+  return pod.spec.volumes?.find(isIt)?.name ?? v.name;
 }
 
 export class CsiFigures {
@@ -42,13 +50,15 @@ export class CsiFigures {
     const driver = this.#c.drivers.get(v.driver);
     try {
       if (!driver || !(await driver.can('GET_VOLUME_STATS'))) return undefined;
-      return figuresOf(
-        await driver.node.NodeGetVolumeStats({
-          volume_id: v.handle,
-          volume_path: driver.toDriver(publishedPath(this.#c.paths, pod, v)),
-          staging_target_path: await stagingPath(this.#c, v, driver),
-        }),
-      );
+      const stats = await driver.node.NodeGetVolumeStats({
+        volume_id: v.handle,
+        volume_path: driver.toDriver(publishedPath(this.#c.paths, pod, v)),
+        staging_target_path: await stagingPath(this.#c, v, driver),
+      });
+      const { abnormal, message } = stats.volume_condition ?? {};
+      if (abnormal && this.#c.tellsHealth)
+        this.#c.events.pod(pod, 'Warning', 'VolumeConditionAbnormal', `Volume ${nameInPod(pod, v)}: ${message}`);
+      return figuresOf(stats);
     } catch (error) {
       this.#c.log.warn('reading the figures of a volume failed', { volume: v.name, error: messageOf(error) });
       return undefined;

@@ -381,6 +381,7 @@ test('how full a volume is, as its driver says, asked once a minute', async () =
   await figures();
   const asked = bench.driver.calls.filter(c => c.startsWith('NodeGetVolumeStats'));
   assert.deepEqual(asked, Array(2).fill(`NodeGetVolumeStats ${handle} ${mountOf('p')}`));
+  assert.deepEqual(bench.events, Array(2).fill('VolumeConditionAbnormal: Volume data: worn'));
 });
 
 const limitOf = (bench: CsiBench) =>
