@@ -23,6 +23,14 @@ test('a built-in object is protobuf without a revision, and comes back in its or
   assert.equal(decodeStored(bytes, 9).metadata.resourceVersion, '9');
 });
 
+test('claims of a StatefulSet come back with their kind, for which protobuf has no place', () => {
+  const claim = { kind: 'PersistentVolumeClaim', apiVersion: 'v1', metadata: { name: 'data' }, spec: {}, status: {} };
+  const metadata = { name: 'db', namespace: 'a' };
+  const set = { kind: 'StatefulSet', apiVersion: 'apps/v1', metadata, spec: { volumeClaimTemplates: [claim] } };
+  const { spec } = decodeStored(encodeWithoutRevision(structuredClone(set) as never), 7) as unknown as typeof set;
+  assert.equal(JSON.stringify(spec.volumeClaimTemplates[0]), JSON.stringify({ ...claim, spec: { resources: {} } }));
+});
+
 test('custom resources and definitions of them are JSON without a revision', () => {
   const custom = { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { ...metadata }, spec: { b: 1, a: [2] } };
   const bytes = encodeWithoutRevision(custom as unknown as Mutable<KubeObject>);

@@ -13,6 +13,7 @@ import { isPlain } from '../../api/patch/plain.ts';
 import { decodeProtobuf, encodeProtobuf, isProtobuf, protobufTypeMeta } from '../../api/protobuf.ts';
 import { builtinResources } from '../../api/resource.ts';
 import { StatusError } from '../../api/status.ts';
+import type { StatefulSetSpec } from '../../api/type/apps-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import { jsonText } from '../../base/json-text.ts';
 import { parseExactJson } from '../../base/whole-number.ts';
@@ -105,7 +106,7 @@ function inLaterVersion(object: Mutable<KubeObject>): Mutable<KubeObject> {
 
 function decodeKnown(bytes: Uint8Array): Mutable<KubeObject> {
   try {
-    return inLaterVersion(decodeProtobuf(bytes).object);
+    return withClaimKinds(inLaterVersion(decodeProtobuf(bytes).object));
   } catch (error) {
     const { apiVersion, kind } = protobufTypeMeta(bytes);
     const later = laterVersionOf({ apiVersion, kind });
@@ -113,6 +114,16 @@ function decodeKnown(bytes: Uint8Array): Mutable<KubeObject> {
     const { object } = decodeProtobuf(bytes, builtinResources().typeNameOf(later, kind)!);
     return { ...object, apiVersion: later };
   }
+}
+
+/** Protobuf has no place for the kind of a StatefulSet's claims, which Kubernetes always writes. */
+function withClaimKinds(object: Mutable<KubeObject>): Mutable<KubeObject> {
+  if (object.kind !== 'StatefulSet') return object;
+  const { spec } = object as { spec?: Mutable<StatefulSetSpec> };
+  const typed = { kind: 'PersistentVolumeClaim', apiVersion: 'v1' };
+  if (spec?.volumeClaimTemplates)
+    spec.volumeClaimTemplates = spec.volumeClaimTemplates.map(claim => ({ ...typed, ...claim }));
+  return object;
 }
 
 /** In the version its registry keeps it in. */
