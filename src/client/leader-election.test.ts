@@ -4,7 +4,7 @@ import { coordinationV1 } from '../api/refs.ts';
 import { conflict, unavailable } from '../api/status.ts';
 import { VirtualClock } from '../base/clock.ts';
 import { aborted } from '../base/lifecycle.ts';
-import { silentLog } from '../base/log.ts';
+import { type Log, silentLog } from '../base/log.ts';
 import { createMetrics } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import type { EventRecorder } from './event-recorder.ts';
@@ -22,13 +22,15 @@ function setUp() {
     event: (about: { kind?: string; metadata?: { name?: string } }, type: string, reason: string, message: string) =>
       void told.push(`${about.metadata?.name} ${type} ${reason}: ${message}`),
   } as unknown as EventRecorder;
+  const warned: unknown[] = [];
+  const log: Log = { ...silentLog, warn: (_, fields) => void warned.push(fields?.error) };
   const candidate = (identity: string, work?: () => Promise<void>) => {
     const stop = new AbortController();
     const seen: string[] = [];
     const state = { stop, seen, metrics: createMetrics(), ended: undefined as undefined | 'ok' | Error };
     const { metrics } = state;
     const random = seededRandom(identity.length);
-    const options = { client, name: 'l', identity, clock, random, log: silentLog, metrics, events };
+    const options = { client, name: 'l', identity, clock, random, log, metrics, events };
     runAsLeader({ ...options, onNewLeader: id => seen.push(id) }, stop.signal, async signal => {
       leading.push(identity);
       await (work ? work() : aborted(signal));
@@ -44,7 +46,7 @@ function setUp() {
     return state;
   };
   const lease = () => client.object(leases, 'kube-system/l')?.spec;
-  return { clock, client, candidate, leading, lease, told };
+  return { clock, client, candidate, leading, lease, told, warned };
 }
 
 describe('leader election', () => {
@@ -98,7 +100,7 @@ describe('leader election', () => {
   });
 
   it('gives up when it cannot renew', async () => {
-    const { clock, client, candidate, leading } = setUp();
+    const { clock, client, candidate, leading, warned } = setUp();
     const a = candidate('a');
     await clock.advance(1_000);
     const stop = client.react(() => unavailable('away'));
@@ -107,16 +109,39 @@ describe('leader election', () => {
     await clock.advance(1_000);
     assert.deepEqual(leading, []);
     assert.ok(a.ended instanceof LeadershipLostError);
+    assert.deepEqual(warned, ['away']);
     stop();
   });
 
   it('gives up when requests hang', async () => {
-    const { clock, client, candidate } = setUp();
+    const { clock, client, candidate, warned } = setUp();
     const a = candidate('a');
     await clock.advance(1_000);
     client.react(() => new Promise(() => {}));
     await clock.advance(14_000);
     assert.ok(a.ended instanceof LeadershipLostError);
+    assert.deepEqual(warned, ['no answer in time']);
+  });
+
+  it('leads on when a renewal is not answered, and takes over when a look at the lease is not', async () => {
+    const { clock, client, candidate, leading } = setUp();
+    const a = candidate('a');
+    await clock.advance(1_000);
+    const hangOnce = () => {
+      let left = 1;
+      client.react(() => (left-- > 0 ? new Promise(() => {}) : undefined));
+    };
+    hangOnce();
+    await clock.advance(30_000);
+    assert.deepEqual(leading, ['a']);
+    a.stop.abort();
+    await clock.advance(0);
+    hangOnce();
+    const b = candidate('bb');
+    await clock.advance(10_000);
+    assert.deepEqual(leading, ['bb']);
+    b.stop.abort();
+    await clock.advance(0);
   });
 
   it('survives a conflict', async () => {

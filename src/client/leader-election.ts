@@ -38,6 +38,7 @@ export class LeadershipLostError extends Error {
   override name = 'LeadershipLostError';
 }
 
+const shortestTimeoutMs = 1000;
 // Candidates spread their attempts over 2.2 periods.
 const jitter = 1.2;
 
@@ -91,6 +92,7 @@ class Elector {
   /** When this process saw the lease change last: other clocks are not trusted. */
   #observedMs = Number.NEGATIVE_INFINITY;
   #reported = '';
+  #failure: string | undefined;
   /** The attempt under way, which may outlive the patience of who asked for it. */
   #attempting: Promise<unknown> = Promise.resolve();
 
@@ -111,7 +113,8 @@ class Elector {
   async acquire(signal: AbortSignal): Promise<void> {
     const { log, name, namespace, clock, random, retryPeriodMs } = this.#o;
     log.info('attempting to acquire leader lease', { lease: `${namespace}/${name}` });
-    while (!(await this.#attempt(signal))) await clock.sleep(retryPeriodMs * (1 + random.next() * jitter), signal);
+    while (!(await this.#attemptWithin(Number.POSITIVE_INFINITY, signal)))
+      await clock.sleep(retryPeriodMs * (1 + random.next() * jitter), signal);
     log.info('successfully acquired lease', { lease: `${namespace}/${name}` });
     this.#event('became leader');
   }
@@ -157,12 +160,15 @@ class Elector {
     }
   }
 
+  /** A request that stays without an answer leaves time for another: half of what a renewal has, as client-go's. */
   async #attemptWithin(ms: number, signal: AbortSignal): Promise<boolean> {
     const timeout = new AbortController();
-    const timer = this.#o.clock.after(ms, () => timeout.abort());
+    const longestMs = Math.max(shortestTimeoutMs, this.#o.renewDeadlineMs / 2);
+    const timer = this.#o.clock.after(Math.min(ms, longestMs), () => timeout.abort());
     try {
       return await this.#attempt(AbortSignal.any([signal, timeout.signal]));
     } catch {
+      if (!signal.aborted) this.#failed('no answer in time');
       return false;
     } finally {
       timer.cancel();
@@ -174,12 +180,22 @@ class Elector {
     try {
       const attempt = this.#acquireOrRenew();
       this.#attempting = attempt.catch(() => {});
-      return await orAborted(attempt, signal);
+      const held = await orAborted(attempt, signal);
+      this.#failure = undefined;
+      return held;
     } catch (error) {
       if (signal.aborted) throw error;
-      this.#o.log.debug('failed to acquire or renew lease', { error: messageOf(error) });
+      this.#failed(messageOf(error));
       return false;
     }
+  }
+
+  /** What keeps failing for one cause is told once. */
+  #failed(error: string): void {
+    const { log, namespace, name } = this.#o;
+    const level = error === this.#failure ? 'debug' : 'warn';
+    log[level]('failed to acquire or renew lease', { lease: `${namespace}/${name}`, error });
+    this.#failure = error;
   }
 
   async #acquireOrRenew(): Promise<boolean> {
