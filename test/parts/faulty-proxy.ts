@@ -18,7 +18,6 @@ export interface Asked {
   readonly write: boolean;
   /** How many came before it. */
   readonly number: number;
-  readonly atMs: number;
 }
 
 export type Fault =
@@ -38,7 +37,6 @@ export interface ProxyOptions {
   readonly ca: string;
   /** Speaks for those whose certificates end here. */
   readonly frontProxy: { readonly cert: string; readonly key: string };
-  readonly http1Only?: boolean;
 }
 
 type Request = Http2ServerRequest;
@@ -47,10 +45,9 @@ type Response = Http2ServerResponse;
 /** Starts without faults; `fault` and `dark` may be set at any time. */
 export class FaultyProxy {
   fault: (asked: Asked) => Fault | undefined = () => undefined;
-  /** Where requests go; may change at any time. */
-  server: string;
+  readonly #target: string;
   readonly asked: Asked[] = [];
-  readonly #server: http2.Http2SecureServer | https.Server;
+  readonly #server: http2.Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #speaking: https.Agent;
   readonly #plain: https.Agent;
@@ -58,15 +55,16 @@ export class FaultyProxy {
   #dark = false;
 
   constructor(options: ProxyOptions) {
-    this.server = options.server;
+    this.#target = options.server;
     const { ca, frontProxy, serving } = options;
     this.#speaking = new https.Agent({ keepAlive: true, ca, ...frontProxy });
     this.#plain = new https.Agent({ keepAlive: true, ca });
     const tls = { ...serving, ca, requestCert: true, rejectUnauthorized: false };
     const handle = (request: Request, response: Response) => void this.#handle(request, response);
-    this.#server = options.http1Only
-      ? https.createServer(tls, handle as never)
-      : http2.createSecureServer({ ...tls, allowHTTP1: true, settings: { maxConcurrentStreams: 250 } }, handle);
+    this.#server = http2.createSecureServer(
+      { ...tls, allowHTTP1: true, settings: { maxConcurrentStreams: 250 } },
+      handle,
+    );
     this.#server.on('connection', (socket: Socket) => {
       if (this.#dark) return void socket.destroy();
       this.#sockets.add(socket);
@@ -131,7 +129,6 @@ export class FaultyProxy {
       watch: search.get('watch') === 'true',
       write: request.method !== 'GET' && request.method !== 'HEAD',
       number: this.asked.length,
-      atMs: systemClock.monotonic(),
     };
   }
 
@@ -178,7 +175,7 @@ export class FaultyProxy {
       else if (stream) stream.session?.destroy();
       else (response as unknown as { socket: Socket }).socket?.destroy();
     };
-    const far = https.request(`${this.server}${request.url}`, { agent, method: asked.method, headers }, answer => {
+    const far = https.request(`${this.#target}${request.url}`, { agent, method: asked.method, headers }, answer => {
       if (fault && 'loseAnswer' in fault) {
         answer.resume();
         answer.on('end', break_);

@@ -1,7 +1,7 @@
 // Components as programs of their own, each with the kubeconfig that kubeadm would give it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const main = resolve(import.meta.dirname, '../../src/cluster/main.ts');
@@ -12,7 +12,6 @@ export interface Part {
   readonly child: ChildProcess;
   /** What it said on standard error so far. */
   said(): string;
-  residentMb(): number;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -51,8 +50,6 @@ export function startPart(name: string, args: readonly string[]): Part {
     name,
     child,
     said: () => said,
-    residentMb: () =>
-      Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     async stop(signal = 'SIGTERM') {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');

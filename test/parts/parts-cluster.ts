@@ -6,17 +6,14 @@ import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { freePort } from '../../src/base/test-free-port.ts';
 import { httpClient } from '../../src/client/http-client.ts';
-import { ensurePki, type Pki } from '../../src/cluster/pki.ts';
+import { ensurePki } from '../../src/cluster/pki.ts';
 import { FaultyProxy, type ProxyOptions } from './faulty-proxy.ts';
 import { type Part, startPart, writeKubeconfig } from './part-process.ts';
 
 export interface PartsCluster {
-  readonly directory: string;
-  readonly url: string;
-  readonly pki: Pki;
   readonly client: ReturnType<typeof httpClient>;
   readonly parts: Map<string, { part: Part; proxy: FaultyProxy; restarts: number; ending: boolean }>;
-  add(name: string, options?: { args?: string[]; http1Only?: boolean }): Promise<FaultyProxy>;
+  add(name: string): Promise<FaultyProxy>;
   /** Ends all that were added, and forgets them. */
   clear(): Promise<void>;
   stop(): Promise<void>;
@@ -97,18 +94,15 @@ export async function partsCluster(more: object = {}): Promise<PartsCluster> {
     await Promise.all(gone.map(p => p.proxy.stop()));
   };
   return {
-    directory,
-    url,
-    pki,
     client,
     parts,
-    async add(name, { args = [], http1Only = false } = {}) {
+    async add(name) {
       const kind = name.split('-')[0]!;
-      const proxy = new FaultyProxy({ ...proxyOptions, http1Only });
+      const proxy = new FaultyProxy(proxyOptions);
       const { certificatePem, keyPem } = await pki.issueClient({ commonName: users[kind]! });
       const identity = { ca, cert: certificatePem, key: keyPem };
       const kubeconfig = writeKubeconfig(directory, name, await proxy.listen(), identity);
-      const all = [kind, '--kubeconfig', kubeconfig, '--status-port', '0', ...args];
+      const all = [kind, '--kubeconfig', kubeconfig, '--status-port', '0'];
       if (kind === 'controllers')
         all.push(
           ...['--cluster-signing-cert-file', join(pkiDirectory, 'ca.crt')],
