@@ -131,14 +131,14 @@ export async function sendList(
 }
 
 /** Answers with an object that is not stored: a Status, a Scale, a review. */
-export function sendForm(asked: Asked, code: number, object: object): void {
+export function sendForm(asked: Asked, code: number, object: object): void | Promise<void> {
   const { kind = '', apiVersion = '' } = object as KubeObject;
   const slash = apiVersion.indexOf('/');
   const group = slash < 0 ? '' : apiVersion.slice(0, slash);
   const typeName = kind === 'Status' ? statusTypeName : (asked.context.table.typeNameOf(apiVersion, kind) ?? '');
   const resource = { group, version: apiVersion.slice(slash + 1), kind, typeName, storedAs: apiVersion } as Resource;
   const renderer = rendererFor(kind === 'Scale' ? asked : withoutTables(asked, kind === 'Status'), resource);
-  sendObject(asked, code, renderer, new Stored('', object as KubeObject, 0));
+  return sendObject(asked, code, renderer, new Stored('', object as KubeObject, 0));
 }
 
 /** What is not stored has no Table; a Status is always itself. */

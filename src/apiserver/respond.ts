@@ -89,12 +89,13 @@ export function sendText(
   exchange.respond(code, headers, text);
 }
 
+/** The promise, of an answer that is packed beside the loop: what happens after the answer waits for it. */
 export function sendObject(
   { exchange, warnings }: { exchange: Exchange; warnings: readonly string[] },
   code: number,
   renderer: Renderer,
   stored: Stored,
-): void {
+): void | Promise<void> {
   const headers = responseHeaders(renderer.contentType, warnings);
   const trace = currentTrace();
   trace?.begin('SerializeObject');
@@ -103,8 +104,14 @@ export function sendObject(
     exchange.respond(code, { ...headers, ...more }, bytes);
     trace?.end('SerializeObject');
   };
-  if (body.length <= compressBytes || exchange.method !== 'GET' || !acceptsGzip(exchange)) respond({}, body);
-  else gzip(body, { level: 1 }, (error, packed) => (error ? respond({}, body) : respond(gzipHeaders, packed)));
+  if (body.length <= compressBytes || exchange.method !== 'GET' || !acceptsGzip(exchange)) return respond({}, body);
+  return new Promise(resolve => {
+    gzip(body, { level: 1 }, (error, packed) => {
+      if (error) respond({}, body);
+      else respond(gzipHeaders, packed);
+      resolve();
+    });
+  });
 }
 
 export function responseHeaders(

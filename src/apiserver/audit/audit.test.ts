@@ -3,11 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { coreV1 } from '../../api/refs.ts';
 import type { Event, Policy } from '../../api/type/audit-v1.ts';
 import { VirtualClock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
 import { caller } from '../test-caller.ts';
+import { ask } from '../test-request.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 import { checkPolicy } from './kernel/policy.ts';
 import { AuditLogFile } from './log-file.ts';
@@ -336,6 +338,18 @@ test('whose client is gone is complete once it is done, with what became of it',
   assert.deepEqual([code, reason], [504, 'Timeout']);
   assert.equal(ofList()[1]!.annotations?.['apiserver.latency.k8s.io/apf-queue-wait'], undefined);
   assert.match(await all.server.metrics.text(), /\napiserver_request_aborts_total\{.*resource="configmaps".*\} 1\n/);
+});
+
+test('a large answer is sent to who takes it packed, too, and told whole', { timeout: 20_000 }, async () => {
+  const data = { large: 'x'.repeat(200_000) };
+  const http = await server.http();
+  await http.create(coreV1.configmaps, { metadata: { name: 'large', namespace: 'default' }, data });
+  const path = '/api/v1/namespaces/default/configmaps/large';
+  const { headers, body } = await ask(server, path, { headers: { 'accept-encoding': 'gzip' } });
+  assert.equal(headers['content-encoding'], 'gzip');
+  assert.deepEqual(JSON.parse(gunzipSync(body).toString()).data, data);
+  const { responseObject } = await recorded(e => e.verb === 'get' && e.objectRef?.name === 'large');
+  assert.deepEqual((responseObject as { data?: object }).data, data);
 });
 
 test('a user agent is told as text, the first thousand bytes of it', async () => {

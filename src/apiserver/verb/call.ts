@@ -81,8 +81,8 @@ function answerCall(
     const list = { items, revision: request.context.dispatcher.revision, continue: '', remaining: undefined };
     return sendList(request, rendererFor(request, resource), list);
   }
-  if (object instanceof Stored && registry) sendObject(request, code, rendererFor(request, resource), object);
-  else sendForm(request, code, object instanceof Stored ? object.object : object);
+  if (object instanceof Stored && registry) return sendObject(request, code, rendererFor(request, resource), object);
+  return sendForm(request, code, object instanceof Stored ? object.object : object);
 }
 
 /** Admission of a stream, before it begins. Throws StatusError. */

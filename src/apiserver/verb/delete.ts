@@ -21,7 +21,7 @@ export async function handleDelete(request: ResourceRequest, resource: Resource,
     const code = !deleted && asked.orphanDependents === false ? 202 : 200;
     return sendObject(request, code, rendererFor(request, resource), stored);
   }
-  sendForm(request, 200, deletedStatus(resource, stored));
+  return sendForm(request, 200, deletedStatus(resource, stored));
 }
 
 /** What a delete at once answers. */
