@@ -1,6 +1,7 @@
 // The service proxy of a node: nftables in the node's network namespace.
 import { featureGates } from '../api/feature-gates.ts';
 import { runAll, type Service } from '../base/lifecycle.ts';
+import { createSeriesRecorder } from '../client/series-recorder.ts';
 import { createServiceProxy } from '../proxy/service-proxy.ts';
 import type { NodeContext } from './component-context.ts';
 import { exec } from './host/exec.ts';
@@ -16,6 +17,9 @@ export function createNodeProxy(context: NodeContext): Service {
     serviceCidrs: [config.serviceCidr],
     externalIps: featureGates(config.featureGates)('AllowServiceExternalIPs'),
     informers: context.proxyInformers,
+    events: createSeriesRecorder(context.proxyClient, {
+      ...{ component: 'kube-proxy', host: config.nodeName, clock, random, log },
+    }),
     run: (command, args, input) => exec(command, args, input === undefined ? {} : { input }),
     clock,
     random,

@@ -10,6 +10,7 @@ import { createMetrics, type Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { BackOff } from '../client/back-off.ts';
 import type { InformerFactory } from '../client/informer.ts';
+import type { SeriesRecorder } from '../client/series-recorder.ts';
 import { Conntrack } from './conntrack.ts';
 import { HealthCheckServers } from './health-check-servers.ts';
 import { baseScript } from './kernel/base-rules.ts';
@@ -35,6 +36,8 @@ export interface ServiceProxyOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics?: Metrics;
+  /** Told when it starts. */
+  readonly events?: SeriesRecorder;
   /**
    * `primary` (default): the first node address of each family; else ranges of addresses that accept node ports. Never
    * loopback: as with kube-proxy's nftables mode, `localhost:NODEPORT` leads nowhere.
@@ -98,7 +101,10 @@ class ServiceProxy {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, healthz, metricsAt } = this.#o;
+    const { clock, healthz, metricsAt, nodeName, events } = this.#o;
+    // As kube-proxy's own: the name stands for the node's uid, and there is nothing more to say.
+    const node = { kind: 'Node', name: nodeName, uid: nodeName };
+    events?.event(node, 'Normal', 'Starting', '', { action: 'StartKubeProxy', once: true });
     const health = proxyHealth({
       clock,
       log: this.#o.log,

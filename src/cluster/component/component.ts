@@ -12,6 +12,7 @@ import type { Client } from '../../client/client.ts';
 import { fencedClient } from '../../client/fenced-client.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
 import { LeadershipLostError, runAsLeader } from '../../client/leader-election.ts';
+import { createSeriesRecorder } from '../../client/series-recorder.ts';
 import type { ControllerTuning } from '../../controllers/tuning.ts';
 import { exec } from '../host/exec.ts';
 import { dumpOnSignal } from '../scheduler-dump.ts';
@@ -162,6 +163,9 @@ export async function runProxyAlone(
       serviceCidrs: options.serviceCidr.split(','),
       externalIps: featureGates(options.featureGates)('AllowServiceExternalIPs'),
       informers,
+      events: createSeriesRecorder(client, {
+        ...{ component: 'kube-proxy', host: options.nodeName, clock, random, log },
+      }),
       run: (command, args, input) => exec(command, args, input === undefined ? {} : { input }),
       clock,
       random,
