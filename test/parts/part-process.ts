@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { mainScript } from '../../bin/entry.js';
 
-const main = resolve(import.meta.dirname, '../../src/cluster/main.ts');
+const main = mainScript();
 const compileCache = resolve(import.meta.dirname, '../../.cache/compile');
 
 export interface Part {
