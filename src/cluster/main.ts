@@ -38,16 +38,13 @@ const roles: Record<string, Role> = {
 };
 
 async function keepCode(): Promise<void> {
-  if ((await import('./collect-garbage.ts')).isTuned()) return;
   (await import('./code-cache.ts')).keepCode();
 }
 
 // In this order: functions that have not run for a while may lose their code when garbage is collected.
 async function settle(): Promise<void> {
   await keepCode();
-  const { collectGarbage, watchHeap } = await import('./collect-garbage.ts');
-  collectGarbage();
-  watchHeap(systemClock);
+  (await import('./collect-garbage.ts')).collectGarbage();
 }
 
 /** Where it comes from matters; an outcome has told what failed. */
