@@ -132,7 +132,14 @@ function serveCommand(query: URLSearchParams, socket: Duplex, head: Buffer): voi
     const out = streams.get('stdout')!;
     streams.get('resize')?.on('data', chunk => out.write(`size ${chunk}`));
     const finish = () => {
-      streams.get('error')!.end(JSON.stringify({ status: 'Failure', details: { causes: [{ message: '3' }] } }));
+      const verdict = JSON.stringify({ status: 'Failure', details: { causes: [{ message: '3' }] } });
+      const breaksOff = query.get('command')?.match(/^break off after (\d+)$/);
+      if (breaksOff) {
+        out.end('all');
+        streams.get('error')!.write(verdict.slice(0, Number(breaksOff[1])), () => connection.destroy());
+        return;
+      }
+      streams.get('error')!.end(verdict);
       out.end(() => connection.close());
     };
     const input = streams.get('stdin');
@@ -207,6 +214,24 @@ test('exec over WebSocket v4 in base64; much output arrives whole', async () => 
   const out = decoded.filter(m => m[0] === '1').map(m => Buffer.from(m.slice(1), 'base64').toString());
   assert.equal(out.join('').length, 1 << 20);
   assert.ok(decoded.some(m => m[0] === '3' && Buffer.from(m.slice(1), 'base64').includes('Failure')));
+});
+
+test('a runtime that breaks off behind its verdict was understood, within it was not', async () => {
+  const endOf = async (bytes: number) => {
+    const query = new URLSearchParams({ command: `break off after ${bytes}`, stdin: 'true', stdout: 'true' });
+    const socket = websocket(podPath(`exec?${query}`), ['v5.channel.k8s.io']);
+    const all = messagesUntilClose(socket);
+    await opened(socket);
+    socket.send(Buffer.from([255, 0]));
+    const messages = await all;
+    assert.equal(channelText(messages, 1), 'all');
+    return JSON.parse(channelText(messages, 3));
+  };
+  assert.equal((await endOf(1000)).details.causes[0].message, '3');
+  assert.equal(
+    (await endOf(30)).message,
+    'Internal error occurred: error reading from error stream: the connection was lost',
+  );
 });
 
 test('what the kubelet refuses is told on the error channel', async () => {

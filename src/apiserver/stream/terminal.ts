@@ -104,7 +104,10 @@ async function relay(
   if (verdict.length) channels.send('error', verdict);
 }
 
-/** Everything until the end. Rejects when the connection ends before. */
+/**
+ * Everything until the end. Rejects when the connection ends before, except behind a whole verdict: runtimes break the
+ * connection off where input that nobody read is left in it, and the end of this stream is lost then.
+ */
 function collect(stream: SpdyStream): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -114,8 +117,21 @@ function collect(stream: SpdyStream): Promise<Buffer> {
       if (size <= maxErrorBytes) chunks.push(chunk);
     });
     stream.once('end', () => resolve(Buffer.concat(chunks)));
-    stream.once('close', () => reject(new Error('error reading from error stream: the connection was lost')));
+    stream.once('close', () => {
+      const said = Buffer.concat(chunks);
+      if (isWhole(said)) resolve(said);
+      else reject(new Error('error reading from error stream: the connection was lost'));
+    });
   });
+}
+
+function isWhole(verdict: Buffer): boolean {
+  try {
+    JSON.parse(verdict.toString());
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 class Channels {
