@@ -101,10 +101,7 @@ class ServiceProxy {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, healthz, metricsAt, nodeName, events } = this.#o;
-    // As kube-proxy's own: the name stands for the node's uid, and there is nothing more to say.
-    const node = { kind: 'Node', name: nodeName, uid: nodeName };
-    events?.event(node, 'Normal', 'Starting', '', { action: 'StartKubeProxy', once: true });
+    const { clock, healthz, metricsAt } = this.#o;
     const health = proxyHealth({
       clock,
       log: this.#o.log,
@@ -149,6 +146,7 @@ class ServiceProxy {
     try {
       // Half of the picture would cut off services that work: until all is known, an earlier life's rules stay.
       await Promise.all([services, slices].map(i => i.whenSynced(signal))).catch(() => {});
+      if (!signal.aborted) this.#tellStart();
       while (!signal.aborted) {
         this.#wake = Promise.withResolvers<void>();
         const done = await this.#sync();
@@ -162,6 +160,14 @@ class ServiceProxy {
     } finally {
       for (const remove of removals) remove();
     }
+  }
+
+  /** Only once the server lets it list: one that is still starting refuses an event for good. */
+  #tellStart(): void {
+    const { events, nodeName } = this.#o;
+    // As kube-proxy's own: the name stands for the node's uid, and there is nothing more to say.
+    const node = { kind: 'Node', name: nodeName, uid: nodeName };
+    events?.event(node, 'Normal', 'Starting', '', { action: 'StartKubeProxy', once: true });
   }
 
   async #check(signal: AbortSignal): Promise<void> {
