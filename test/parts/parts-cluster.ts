@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { coordinationV1 } from '../../src/api/refs.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { freePort } from '../../src/base/test-free-port.ts';
@@ -23,6 +24,8 @@ const users: Readonly<Record<string, string>> = {
   controllers: 'system:kube-controller-manager',
   scheduler: 'system:kube-scheduler',
 };
+
+const leaseNames = new Set(['kube-controller-manager', 'kube-scheduler']);
 
 export async function partsCluster(more: object = {}): Promise<PartsCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-parts-'));
@@ -75,8 +78,10 @@ export async function partsCluster(more: object = {}): Promise<PartsCluster> {
       () => false,
     );
     if (ready) break;
-    if (server.child.exitCode !== null || systemClock.monotonic() > endMs)
+    if (server.child.exitCode !== null || systemClock.monotonic() > endMs) {
+      await server.stop('SIGKILL');
       throw new Error(`no server: ${server.said()}`);
+    }
     await systemClock.sleep(50);
   }
   const parts: PartsCluster['parts'] = new Map();
@@ -86,7 +91,7 @@ export async function partsCluster(more: object = {}): Promise<PartsCluster> {
     ca,
     frontProxy: { cert: pki.frontProxyClient.certificatePem, key: pki.frontProxyClient.keyPem },
   };
-  const clear = async () => {
+  const end = async () => {
     const gone = [...parts.values()];
     parts.clear();
     for (const entry of gone) entry.ending = true;
@@ -113,7 +118,8 @@ export async function partsCluster(more: object = {}): Promise<PartsCluster> {
       parts.set(name, entry);
       // As a kubelet keeps a static pod.
       const keep = () => {
-        entry.part.child.once('exit', (code, signal) => {
+        // Closed: all it said is here.
+        entry.part.child.once('close', (code, signal) => {
           if (entry.ending) return;
           entry.restarts++;
           const before = entry.part.said();
@@ -125,10 +131,16 @@ export async function partsCluster(more: object = {}): Promise<PartsCluster> {
       keep();
       return proxy;
     },
-    clear,
+    async clear() {
+      await end();
+      // Killed, they could not let go of their leases: who comes next would wait until these have expired.
+      const leases = coordinationV1.leases;
+      for (const { metadata } of (await client.list(leases, { namespace: 'kube-system' })).items)
+        if (leaseNames.has(metadata.name)) await client.delete(leases, metadata);
+    },
     async stop() {
       client.close();
-      await clear();
+      await end();
       await server.stop();
       rmSync(directory, { recursive: true, force: true });
     },
