@@ -2,11 +2,18 @@
 import type { Aggregation } from './aggregation/aggregation.ts';
 import type { ApiContext } from './context.ts';
 import { publishedSchema } from './custom/published-schema.ts';
-import { discoveryDocument, discoveryPaths, type RemoteGroups, servedBy } from './discovery/discovery.ts';
+import {
+  discoveryDocument,
+  discoveryPaths,
+  type PeerGroups,
+  type RemoteGroups,
+  servedBy,
+} from './discovery/discovery.ts';
 import type { PathHandler } from './handler.ts';
 import type { HealthCheck, VersionInfo } from './health.ts';
 import { documentV3, type Source } from './openapi/documents.ts';
 import { openApiPaths } from './openapi/openapi.ts';
+import { withOthers } from './peer/kernel/merged-list.ts';
 import { noSuchPath } from './plain-refusal.ts';
 import { responseHeaders } from './respond.ts';
 
@@ -16,6 +23,8 @@ export interface SurfaceOptions {
   readonly checks: readonly HealthCheck[];
   /** Groups that other servers serve. */
   readonly remote?: RemoteGroups & Pick<Aggregation, 'openApi' | 'serveOpenApi'>;
+  /** Groups that other servers of the store serve. */
+  readonly peers?: PeerGroups;
 }
 
 export interface Surface {
@@ -24,7 +33,7 @@ export interface Surface {
   local(path: string): unknown;
 }
 
-export function createSurface({ context, version, remote, checks }: SurfaceOptions): Surface {
+export function createSurface({ context, version, remote, peers, checks }: SurfaceOptions): Surface {
   const source = (): Source => ({
     resources: servedBy(context).resources,
     version: version.gitVersion,
@@ -34,18 +43,19 @@ export function createSurface({ context, version, remote, checks }: SurfaceOptio
   // Controllers ask for all of them twice a minute: what has not changed is the same object.
   const kept = { revision: '', documents: new Map<string, object>() };
   const discovery = (path: string): object | undefined => {
-    const revision = `${context.surface.revision} ${context.resources.size} ${remote?.revision}`;
+    const revision = `${context.surface.revision} ${context.resources.size} ${remote?.revision} ${peers?.revision}`;
     if (revision !== kept.revision) kept.documents.clear();
     kept.revision = revision;
     const known = kept.documents.get(path);
     if (known) return known;
-    const document = discoveryDocument(servedBy(context, remote), path, '');
+    const own = discoveryDocument(servedBy(context, remote), path, '');
+    const document = peers ? withOthers(own, path, peers.merge([], /^\/api\b/.test(path))) : own;
     if (document) kept.documents.set(path, document);
     return document;
   };
   return {
     paths: [
-      discoveryPaths(context, remote),
+      discoveryPaths(context, remote, peers),
       openApiPaths({
         source,
         ...(remote ? { serveRemote: (exchange, user, id) => remote.serveOpenApi(exchange, user, id) } : {}),

@@ -2,7 +2,6 @@
 import type { KubeObject } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
 import { unavailable } from '../../api/status.ts';
-import type { APIService } from '../../api/type/apiregistration-v1.ts';
 import type { Client, WatchHandle } from '../../client/client.ts';
 import { httpClient } from '../../client/http-client.ts';
 import { serviceAccountUser, type UserInfo } from '../authn/user.ts';
@@ -14,19 +13,38 @@ import type { RequestInfo } from '../request-info.ts';
 import type { Aggregation } from './aggregation.ts';
 import { isAvailable } from './kernel/availability.ts';
 import { identityHeaders } from './kernel/identity-header.ts';
+import type { Location } from './remote-server.ts';
 
 type Remote = ReturnType<typeof httpClient>;
 type Reach = Pick<Aggregation, 'remoteFor' | 'servers'>;
 
-/** Connections by service, endpoint and user. A service that changes gets new ones. */
+/** Other servers of the store. */
+interface Others {
+  /** One that serves what is not served here. */
+  locate(info: RequestInfo): Location | undefined;
+  /** Of a request that was sent on. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface Destination {
+  readonly id: string;
+  /** Of another one the connections are made anew. */
+  readonly of: unknown;
+  readonly location: Location;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Connections by server, endpoint and user. A service that changes gets new ones. */
 export class RemoteClients {
   readonly #context: ApiContext;
   readonly #aggregation: Reach;
-  readonly #clients = new Map<string, { service: APIService; shown: KeyPair | undefined; client: Remote }>();
+  readonly #others: Others | undefined;
+  readonly #clients = new Map<string, { of: unknown; shown: KeyPair | undefined; client: Remote }>();
 
-  constructor(context: ApiContext, aggregation: Reach) {
+  constructor(context: ApiContext, aggregation: Reach, others?: Others) {
     this.#context = context;
     this.#aggregation = aggregation;
+    this.#others = others;
     context.onShutdown.add(() => {
       for (const { client } of this.#clients.values()) client.close();
     });
@@ -34,21 +52,32 @@ export class RemoteClients {
 
   /** The client to use for `info`; undefined when it is served here. Throws 403 and 503. */
   for(info: RequestInfo, user: UserInfo, userAgent: string): Client | undefined | Promise<Client> {
-    const service = this.#aggregation.remoteFor(info);
-    if (!service) return undefined;
+    const found = this.#find(info);
+    if (!found) return undefined;
     const waiting = requireAllowed(this.#context.authorizer, attributesOf(info, user));
     return waiting
-      ? waiting.then(() => this.#connect(service, user, userAgent))
-      : this.#connect(service, user, userAgent);
+      ? waiting.then(() => this.#connect(found(), user, userAgent))
+      : this.#connect(found(), user, userAgent);
   }
 
-  #connect(service: APIService, user: UserInfo, userAgent: string): Client {
-    if (!isAvailable(service.status)) throw unavailable('the server is currently unable to handle the request');
-    const { target, authority } = this.#aggregation.servers.locate(service);
-    const id = `${service.metadata.name} ${authority} ${user.name} ${userAgent}`;
+  #find(info: RequestInfo): (() => Destination) | undefined {
+    const service = this.#aggregation.remoteFor(info);
+    if (service)
+      return () => {
+        if (!isAvailable(service.status)) throw unavailable('the server is currently unable to handle the request');
+        return { id: service.metadata.name, of: service, location: this.#aggregation.servers.locate(service) };
+      };
+    const location = this.#others?.locate(info);
+    if (!location) return undefined;
+    return () => ({ id: '', of: location.target.tls?.ca, location, headers: this.#others!.headers });
+  }
+
+  #connect({ id: name, of, location, headers }: Destination, user: UserInfo, userAgent: string): Client {
+    const { target, authority } = location;
+    const id = `${name} ${authority} ${user.name} ${userAgent}`;
     const known = this.#clients.get(id);
     const { frontProxyClient: shown } = this.#context.certificates.current;
-    if (known?.service === service && known.shown === shown) return known.client;
+    if (known && known.of === of && known.shown === shown) return known.client;
     known?.client.close();
     const { ca, cert, key, servername, rejectUnauthorized } = target.tls ?? {};
     const client = httpClient({
@@ -57,11 +86,11 @@ export class RemoteClients {
       ...(cert && key ? { cert: String(cert), key: String(key) } : {}),
       ...(servername ? { serverName: servername } : {}),
       ...(rejectUnauthorized === false ? { insecureSkipTlsVerify: true } : {}),
-      headers: identityHeaders(user),
+      headers: { ...identityHeaders(user), ...headers },
       userAgent,
       log: this.#context.log,
     });
-    this.#clients.set(id, { service, shown, client });
+    this.#clients.set(id, { of, shown, client });
     return client;
   }
 }

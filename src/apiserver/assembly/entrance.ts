@@ -42,8 +42,9 @@ export function createEntrance({ basis, context, client, access, auditor, checks
   const { options, metrics, clock, log } = basis;
   const version = versionInfo(options.k8tsVersion ?? '0.1.0');
   const aggregation = new Aggregation({ context, client, options, metrics });
-  const remoteClients = new RemoteClients(context, aggregation);
-  const surface = createSurface({ context, version, checks, remote: aggregation });
+  const peers = peersOf(basis, context, aggregation);
+  const remoteClients = new RemoteClients(context, aggregation, peers);
+  const surface = createSurface({ context, version, checks, remote: aggregation, ...(peers ? { peers } : {}) });
   const { gate, paths: gatePaths } = createGate(context, options, metrics);
   const observation = createObservation({ context, options, metrics, version, store: options.store });
   const paths: PathHandler[] = [
@@ -55,7 +56,6 @@ export function createEntrance({ basis, context, client, access, auditor, checks
     ...gatePaths,
     ...observation.paths,
   ];
-  const peers = peersOf(basis, context);
   const handle = createHandler({
     context,
     paths,
@@ -81,11 +81,16 @@ export function createEntrance({ basis, context, client, access, auditor, checks
   return { aggregation, remoteClients, surface, observation, front, peers };
 }
 
-function peersOf({ options, metrics, featureEnabled }: Basis, context: ApiContext): Peers | undefined {
+function peersOf(
+  { options, metrics, featureEnabled }: Basis,
+  context: ApiContext,
+  aggregation: Aggregation,
+): Peers | undefined {
   const { peer, hostname, store } = options;
   if (!peer || hostname === undefined) return undefined;
   if (!featureEnabled('UnknownVersionInteroperabilityProxy') || !featureEnabled('APIServerIdentity')) return undefined;
-  return new Peers({ context, store, metrics, options: peer, identity: serverIdentity(hostname) });
+  const aggregated = () => aggregation.remotes;
+  return new Peers({ context, store, metrics, options: peer, identity: serverIdentity(hostname), aggregated });
 }
 
 function credentialsOf({ current }: Certificates): FrontCredentials {

@@ -7,13 +7,24 @@ import type { RegisteredVersion } from '../aggregation/kernel/remote-discovery.t
 import type { ApiContext } from '../context.ts';
 import type { PathHandler } from '../handler.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { GroupEntry } from '../peer/kernel/merge-discovery.ts';
 import { trimSlashes } from '../request-info.ts';
 import { onlyGet, sendDocument } from '../respond.ts';
-import { aggregatedDiscovery, apiGroup, apiGroupList, apiVersions, resourceList, type Served } from './documents.ts';
+import {
+  type AggregatedDiscovery,
+  aggregatedDiscovery,
+  apiGroup,
+  apiGroupList,
+  apiVersions,
+  resourceList,
+  type Served,
+} from './documents.ts';
 
 // v2beta1 is no more: who takes the documents there were before, too, gets those.
 const aggregated =
-  /(application\/(?:json|vnd\.kubernetes\.protobuf));(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=v2\b/;
+  /(application\/(?:json|vnd\.kubernetes\.protobuf));(?=[^,]*\bg=apidiscovery\.k8s\.io\b)(?=[^,]*\bas=APIGroupDiscoveryList\b)[^,]*\bv=v2\b[^,]*/g;
+/** Asks for what this server itself serves; the last profile that is named counts. */
+const alone = /;\s*profile=nopeer\s*(?:;(?!\s*profile=)[^;]*)*$/;
 
 const aggregatedType = 'io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList';
 
@@ -24,6 +35,15 @@ export interface RemoteGroups {
   withdrawn(): ReadonlySet<string>;
   /** Moves when they may have changed. */
   readonly revision: number;
+}
+
+/** What other servers of the store serve besides. */
+export interface PeerGroups {
+  merge(own: readonly GroupEntry[], core: boolean): readonly GroupEntry[];
+  /** Moves when `merge` may come to something else. */
+  readonly revision: number;
+  /** What was asked for: this server alone, or all, made anew or not. */
+  counted(what: 'alone' | 'kept' | 'made'): void;
 }
 
 const listed = new WeakMap<ApiContext, Pick<Served, 'groups' | 'resources'> & { readonly revision: number }>();
@@ -73,8 +93,23 @@ export function discoveryDocument(served: Served, path: string, host: string): o
   return parts.length === 3 ? resourceList(served, parts[1]!, parts[2]!) : undefined;
 }
 
-export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): PathHandler {
-  const cache = new Map<boolean, { document: object; body: string; etag: string; revision: string }>();
+/** The one that is wanted most. */
+function aggregatedClause(accept: string): { mediaType: string; clause: string } | undefined {
+  const found = [...accept.matchAll(aggregated)].map(([clause, mediaType]) => ({ clause, mediaType: mediaType! }));
+  const weight = ({ clause }: { clause: string }) => Number(/;\s*q=([\d.]+)/.exec(clause)?.[1] ?? 1);
+  return found.length > 1 ? found.sort((a, b) => weight(b) - weight(a))[0] : found[0];
+}
+
+interface Made {
+  readonly document: AggregatedDiscovery;
+  readonly body: string;
+  readonly etag: string;
+  readonly revision: string;
+}
+
+export function discoveryPaths(context: ApiContext, remote?: RemoteGroups, peers?: PeerGroups): PathHandler {
+  const cache = new Map<boolean, Made>();
+  const merged = new Map<boolean, Made>();
   return exchange => {
     // Slashes at the end are nothing, but to the aggregator's own list: `/apis//` is a group without a name.
     const trimmed = trimSlashes(exchange.path);
@@ -82,9 +117,9 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     if (exchange.path.startsWith('//') || path.startsWith('/apis//')) return false;
     if (isRouted(context, path)) onlyGet(exchange);
     if (path === '/api' || path === '/apis') {
-      const asked = aggregated.exec(exchange.headers.accept ?? '');
+      const asked = aggregatedClause(exchange.headers.accept ?? '');
       if (asked) {
-        sendAggregated(exchange, asked[1]!, path === '/api');
+        sendAggregated(exchange, asked.mediaType, path === '/api', alone.test(asked.clause));
         return true;
       }
     }
@@ -108,25 +143,43 @@ export function discoveryPaths(context: ApiContext, remote?: RemoteGroups): Path
     return false;
   }
 
-  function sendAggregated(exchange: Exchange, mediaType: string, core: boolean): void {
-    let made = cache.get(core);
+  function own(core: boolean): Made {
     const revision = `${context.surface.revision} ${remote?.revision}`;
-    if (made?.revision !== revision) {
-      const document = aggregatedDiscovery(servedBy(context, remote), core);
-      context.counts.discoveryAggregations++;
-      const body = `${JSON.stringify(document)}\n`;
-      const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
-      made = { document, body, etag, revision };
-      cache.set(core, made);
-    }
+    const kept = cache.get(core);
+    if (kept?.revision === revision) return kept;
+    context.counts.discoveryAggregations++;
+    const made = madeOf(aggregatedDiscovery(servedBy(context, remote), core), revision);
+    cache.set(core, made);
+    return made;
+  }
+
+  function all(peers: PeerGroups, core: boolean): Made {
+    const mine = own(core);
+    const revision = `${mine.revision} ${peers.revision}`;
+    const kept = merged.get(core);
+    peers.counted(kept?.revision === revision ? 'kept' : 'made');
+    if (kept?.revision === revision) return kept;
+    const made = madeOf({ ...mine.document, items: peers.merge(mine.document.items, core) }, revision);
+    merged.set(core, made);
+    return made;
+  }
+
+  function sendAggregated(exchange: Exchange, mediaType: string, core: boolean, nopeer: boolean): void {
+    if (peers && nopeer) peers.counted('alone');
+    const { document, body, etag } = peers && !nopeer ? all(peers, core) : own(core);
     const headers = {
       'content-type': `${mediaType};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`,
-      etag: made.etag,
+      etag,
       vary: 'Accept',
       'cache-control': 'public',
     };
-    if (exchange.headers['if-none-match'] === made.etag) exchange.respond(304, headers);
-    else if (mediaType === 'application/json') exchange.respond(200, headers, made.body);
-    else exchange.respond(200, headers, encodeProtobuf(aggregatedType, made.document as KubeObject));
+    if (exchange.headers['if-none-match'] === etag) exchange.respond(304, headers);
+    else if (mediaType === 'application/json') exchange.respond(200, headers, body);
+    else exchange.respond(200, headers, encodeProtobuf(aggregatedType, document as unknown as KubeObject));
   }
+}
+
+function madeOf(document: AggregatedDiscovery, revision: string): Made {
+  const body = `${JSON.stringify(document)}\n`;
+  return { document, body, etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`, revision };
 }

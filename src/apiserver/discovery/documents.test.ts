@@ -14,7 +14,7 @@ const listed = (from: Served) =>
   );
 const aggregated = (from: Served) =>
   (
-    aggregatedDiscovery(from, false) as {
+    aggregatedDiscovery(from, false) as unknown as {
       items: { metadata: { name: string }; versions: { version: string; freshness: string }[] }[];
     }
   ).items.map(g => `${g.metadata.name} ${g.versions.map(v => `${v.version}:${v.freshness}`)}`);
@@ -43,7 +43,7 @@ test('a version nobody answers for is stale, one that is served here by none is 
   const from = served({ ...registered('v1.away', 200, 10), remote: { resources: undefined } }, local);
   assert.deepEqual(listed(from), ['away v1', 'local v1']);
   assert.deepEqual(aggregated(from), ['away v1:Stale']);
-  const { items } = aggregatedDiscovery(from, false) as { items: { versions: object[] }[] };
+  const { items } = aggregatedDiscovery(from, false) as unknown as { items: { versions: object[] }[] };
   assert.deepEqual(items[0]!.versions, [{ version: 'v1', freshness: 'Stale' }]);
 });
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../api/ref.ts';
 import type { Group, Resource, Subresource } from '../../api/resource.ts';
 import type { RegisteredVersion } from '../aggregation/kernel/remote-discovery.ts';
+import type { GroupEntry, ResourceEntry } from '../peer/kernel/merge-discovery.ts';
 
 export interface Served {
   readonly groups: readonly Group[];
@@ -158,8 +159,15 @@ export function apiVersions(serverAddress: string): object {
   };
 }
 
+export interface AggregatedDiscovery {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly metadata: object;
+  readonly items: readonly GroupEntry[];
+}
+
 /** APIGroupDiscoveryList: of the core group (`/api`) or of all others (`/apis`), by priority, then by name. */
-export function aggregatedDiscovery(served: Served, core: boolean): object {
+export function aggregatedDiscovery(served: Served, core: boolean): AggregatedDiscovery {
   const index = indexOf(served.resources);
   const shown = versionsOf(served).filter(v => (v.group === '') === core && (v.remote || index.has(idOf(v))));
   const groups = [...inGroups(shown)].map(([name, versions]) => ({
@@ -177,10 +185,12 @@ export function aggregatedDiscovery(served: Served, core: boolean): object {
 function resourcesOf({ remote }: RegisteredVersion, mine: readonly Resource[]) {
   if (!remote) return { resources: mine.toSorted(byName).map(aggregatedResource), freshness: 'Current' };
   // Of who does not answer nobody knows anything.
-  return remote.resources ? { resources: remote.resources, freshness: 'Current' } : { freshness: 'Stale' };
+  return remote.resources
+    ? { resources: remote.resources as readonly ResourceEntry[], freshness: 'Current' }
+    : { freshness: 'Stale' };
 }
 
-function aggregatedResource(r: Resource): object {
+function aggregatedResource(r: Resource): ResourceEntry {
   const subresources = [...r.subresources.values()]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map(s => ({ subresource: s.name, responseKind: responseKind(r, s), verbs: s.verbs }));

@@ -12,6 +12,8 @@ export interface PeerMetrics {
   rerouted(of: Named, code: number): void;
   failed(of: Named): void;
   unread(): void;
+  /** Discovery of this server alone, of all from what was merged before, of all merged anew. */
+  counted(what: 'alone' | 'kept' | 'made'): void;
 }
 
 export function peerMetrics(metrics: Metrics): PeerMetrics {
@@ -25,11 +27,30 @@ export function peerMetrics(metrics: Metrics): PeerMetrics {
     'apiserver_peer_proxy_errors_total',
     '[ALPHA] Total number of errors encountered while proxying requests to a peer kube apiserver',
   );
+  const discovery = (what: string, help: string) => {
+    const counter = new CellCounter(metrics, `aggregator_discovery_${what}_total`, `[ALPHA] ${help}`);
+    counter.add('', () => ({}), 0);
+    return counter;
+  };
   const unread = new CellCounter(
     metrics,
     'apiserver_peer_discovery_sync_errors_total',
     '[ALPHA] Total number of errors encountered while syncing discovery information from a peer kube-apiserver',
   );
+  const discoveries = {
+    alone: discovery(
+      'nopeer_requests',
+      'Counter of number of times no-peer (non peer-aggregated) discovery was requested',
+    ),
+    kept: discovery(
+      'peer_aggregated_cache_hits',
+      'Counter of number of times discovery was served from peer-aggregated cache',
+    ),
+    made: discovery(
+      'peer_aggregated_cache_misses',
+      'Counter of number of times discovery was aggregated across all API servers',
+    ),
+  };
   const keyOf = ({ group, version, resource }: Named) => `${group}/${version}/${resource}`;
   return {
     rerouted: ({ group, version, resource }, code) =>
@@ -38,6 +59,7 @@ export function peerMetrics(metrics: Metrics): PeerMetrics {
       })),
     failed: ({ group, version, resource }) =>
       failed.add(keyOf({ group, version, resource }), () => ({ group, resource, type: 'proxy_transport', version })),
+    counted: what => discoveries[what].add('', () => ({})),
     unread: () => unread.add('', () => ({ type: 'fetch_discovery' })),
   };
 }

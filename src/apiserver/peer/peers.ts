@@ -1,5 +1,6 @@
 // Other servers of one store, perhaps of another version: what this one does not serve and they do is asked of them
 // (UnknownVersionInteroperabilityProxy). Each keeps its address below /registry/peerserverleases, by its identity.
+import { resourceId } from '../../api/resource.ts';
 import { unavailable } from '../../api/status.ts';
 import type { Endpoints } from '../../api/type/core-v1.ts';
 import { messageOf } from '../../base/assert.ts';
@@ -17,6 +18,8 @@ import { decodeStored } from '../registry/stored-form.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { sendStatus } from '../respond.ts';
 import { closeIdle, requestBackend } from '../stream/backend.ts';
+import type { GroupEntry } from './kernel/merge-discovery.ts';
+import { KnownPeers, type Peer } from './known-peers.ts';
 import { type PeerMetrics, peerMetrics } from './peer-metrics.ts';
 
 /** As --peer-advertise-ip and --peer-advertise-port; whom it believes is among the certificates. */
@@ -32,12 +35,8 @@ export interface PeersDeps {
   readonly options: PeerOptions;
   /** Of this server among them. */
   readonly identity: string;
-}
-
-interface Peer {
-  readonly location: Location;
-  /** `group/version/resource`. */
-  readonly served: ReadonlySet<string>;
+  /** APIServices with a server behind them, by `group/version`; the same while nothing changes. */
+  readonly aggregated: () => ReadonlyMap<string, unknown>;
 }
 
 interface Asking {
@@ -48,13 +47,7 @@ interface Asking {
 type AskPeer = (user: UserInfo, auditId: string) => Promise<void>;
 
 interface Discovery {
-  readonly items: readonly {
-    readonly metadata?: { readonly name?: string };
-    readonly versions: readonly {
-      readonly version: string;
-      readonly resources?: readonly { readonly resource: string }[];
-    }[];
-  }[];
+  readonly items: readonly GroupEntry[];
 }
 
 const prefix = '/registry/peerserverleases/';
@@ -62,6 +55,7 @@ const everyMs = 10_000;
 const readMs = 5000;
 /** On a request that was sent on: it is not sent on again. */
 const proxied = 'x-kubernetes-peer-proxied';
+const proxiedHeaders = { [proxied]: 'true' };
 const own: UserInfo = { name: 'system:apiserver', groups: [systemPrivilegedGroup] };
 const documents = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 const accept = `${documents};profile=nopeer,${documents}`;
@@ -70,10 +64,13 @@ export class Peers {
   readonly #deps: PeersDeps;
   readonly #metrics: PeerMetrics;
   readonly #agent = keepingAgent({ maxFreeSockets: 64 });
-  #peers: ReadonlyMap<string, Peer> = new Map();
+  readonly #known: KnownPeers;
+  readonly headers = proxiedHeaders;
 
   constructor(deps: PeersDeps) {
     this.#deps = deps;
+    const { clock } = deps.context;
+    this.#known = new KnownPeers({ clock, identity: deps.identity, shared: sharedOf(deps) });
     this.#metrics = peerMetrics(deps.metrics);
     const { certificates, onShutdown } = deps.context;
     certificates.onChange(() => closeIdle(this.#agent));
@@ -98,13 +95,29 @@ export class Peers {
     const { store, identity, options } = this.#deps;
     const subsets = [{ addresses: [{ ip: options.address }], ports: [{ name: 'https', port: options.port }] }];
     await keepEndpoints(store, prefix + identity, { metadata: { name: identity }, subsets });
+    this.#known.look();
     const { entries } = await store.list(prefix);
     const found = await Promise.all(
       entries
         .filter(({ key }) => key !== prefix + identity)
-        .map(async ({ key, value, revision }) => [key, await this.#known(key, decodeStored(value, revision))] as const),
+        .map(async ({ key, value, revision }) => {
+          const name = key.slice(prefix.length);
+          return [name, await this.#ask(name, decodeStored(value, revision))] as const;
+        }),
     );
-    this.#peers = new Map(found.flatMap(([key, peer]) => (peer ? [[key, peer]] : [])));
+    this.#known.replace(new Map(found.flatMap(([name, peer]) => (peer ? [[name, peer]] : []))));
+  }
+
+  get revision(): number {
+    return this.#known.revision;
+  }
+
+  merge(own: readonly GroupEntry[], core: boolean): readonly GroupEntry[] {
+    return this.#known.merge(own, core);
+  }
+
+  counted(what: 'alone' | 'kept' | 'made'): void {
+    this.#metrics.counted(what);
   }
 
   async remove(): Promise<void> {
@@ -113,27 +126,36 @@ export class Peers {
 
   /** Asks one that serves what is not served here; undefined when there is none. */
   for(info: RequestInfo, exchange: Exchange): AskPeer | undefined {
-    if (this.#peers.size === 0 || !info.isResource || exchange.headers[proxied] !== undefined) return undefined;
-    const asked = `${info.group}/${info.version}/${info.resource}`;
-    if (this.#deps.context.resources.has(asked)) return undefined;
-    const able = [...this.#peers.values()].filter(({ served }) => served.has(asked));
-    const peer = able[Math.floor(this.#deps.context.random.next() * able.length)];
-    return peer && ((user, auditId) => this.#serve(peer.location, info, exchange, { user, auditId }));
+    if (exchange.headers[proxied] !== undefined) return undefined;
+    const location = this.locate(info);
+    return location && ((user, auditId) => this.#serve(location, info, exchange, { user, auditId }));
+  }
+
+  /** One that serves what is not served here. */
+  locate(info: RequestInfo): Location | undefined {
+    const { resources, random } = this.#deps.context;
+    if (!info.isResource || resources.has(resourceId(info))) return undefined;
+    const able = this.#known.serving(resourceId(info));
+    const peer = able[Math.floor(random.next() * able.length)];
+    return peer && this.#current(peer.location);
   }
 
   async #serve(location: Location, info: RequestInfo, exchange: Exchange, asking: Asking): Promise<void> {
     const { context } = this.#deps;
-    const current = { ...location, target: { ...location.target, tls: this.#tls } };
-    const more = { [proxied]: 'true' };
     try {
-      await handOver({ context, agent: this.#agent, exchange, ...asking, location: current, more });
+      await handOver({ context, agent: this.#agent, exchange, ...asking, location, more: proxiedHeaders });
       this.#metrics.rerouted(info, exchange.sentCode);
     } catch (error) {
       this.#metrics.failed(info);
       context.log.warn('asking another server failed', { server: location.authority, error: messageOf(error) });
-      const why = dialError(current.target, (error as Error).cause ?? error);
+      const why = dialError(location.target, (error as Error).cause ?? error);
       sendStatus(exchange, unavailable(`Error while proxying request to destination apiserver: ${why}`));
     }
+  }
+
+  /** With the certificates of now. */
+  #current(location: Location): Location {
+    return { ...location, target: { ...location.target, tls: this.#tls } };
   }
 
   get #tls() {
@@ -142,22 +164,22 @@ export class Peers {
   }
 
   /** As it was known before when it does not say. */
-  async #known(key: string, stored: unknown): Promise<Peer | undefined> {
+  async #ask(name: string, stored: unknown): Promise<Peer | undefined> {
     const subset = (stored as Endpoints).subsets?.[0];
     const [host, port] = [subset?.addresses?.[0]?.ip, subset?.ports?.[0]?.port];
     if (!host || !port) return undefined;
     const target = { protocol: 'https:', host, port, tls: this.#tls } as const;
     const location = { target, endpoint: target, authority: authorityOf(target) };
     try {
-      const read = await Promise.all(['/api', '/apis'].map(path => this.#read(location, path)));
-      return { location, served: new Set(read.flatMap(document => [...resourcesOf(document)])) };
+      const [core, groups] = await Promise.all(['/api', '/apis'].map(path => this.#read(location, path)));
+      return { location, core: core!.items, groups: groups!.items };
     } catch (error) {
       this.#metrics.unread();
       this.#deps.context.log.warn('reading what another server serves failed', {
         server: location.authority,
         error: dialError(target, error),
       });
-      return this.#peers.get(key);
+      return this.#known.get(name);
     }
   }
 
@@ -179,8 +201,21 @@ export class Peers {
   }
 }
 
-function* resourcesOf({ items }: Discovery): Generator<string> {
-  for (const { metadata, versions } of items)
-    for (const { version, resources = [] } of versions)
-      for (const { resource } of resources) yield `${metadata?.name ?? ''}/${version}/${resource}`;
+/** `group/version` of what every server of the store serves alike: custom resources and aggregated APIs. */
+function sharedOf({ context, aggregated }: PeersDeps): () => ReadonlySet<string> {
+  let revision: number | undefined;
+  let remotes: unknown;
+  let ids: ReadonlySet<string> = new Set();
+  return () => {
+    const now = aggregated();
+    if (revision === context.surface.revision && remotes === now) return ids;
+    revision = context.surface.revision;
+    remotes = now;
+    const custom = [...context.customGroups.values()].flatMap(({ name, versions }) =>
+      versions.map(({ version }) => `${name}/${version}`),
+    );
+    const next = new Set([...custom, ...now.keys()]);
+    if (ids.symmetricDifference(next).size > 0) ids = next;
+    return ids;
+  };
 }

@@ -7,6 +7,7 @@
 //	go run . impersonation < src/apiserver/authz/testdata/impersonation.json
 //	go run . reviews < src/apiserver/authz/testdata/reviews.json
 //	go run . reconciliation < src/apiserver/authz/testdata/reconciliation.json
+//	go run . discovery < src/apiserver/peer/testdata/discovery.json
 //	go run . switches < src/apiserver/testdata/switches.json
 package main
 
@@ -128,6 +129,13 @@ func main() {
 		for i := range cases {
 			cases[i].answer()
 		}
+		write(cases)
+	case "discovery":
+		var cases PeerDiscovery
+		if err := json.NewDecoder(os.Stdin).Decode(&cases); err != nil {
+			panic(err)
+		}
+		cases.answer()
 		write(cases)
 	case "switches":
 		cases := read[Switches]()
