@@ -148,6 +148,28 @@ test('what does not fit is cut, TCP has it all, several questions a connection',
   ]);
 });
 
+test('hundreds of questions while the agent does other things are all answered', async () => {
+  const socket = createSocket('udp4');
+  await new Promise<void>(resolve => socket.connect(port, address, resolve));
+  const questions = [{ type: 'A' as const, name: 'web.default.svc.cluster.local' }];
+  const count = 400;
+  const ids = new Set<number>();
+  const all = new Promise<void>(resolve => {
+    const late = setTimeout(resolve, 2_000);
+    socket.on('message', bytes => {
+      ids.add(decode(bytes).id!);
+      if (ids.size < count) return;
+      clearTimeout(late);
+      resolve();
+    });
+  });
+  // All of them go out before this turn of the loop ends, which is the server's, too.
+  for (let id = 0; id < count; id++) socket.send(encode({ type: 'query', id, questions }));
+  await all;
+  socket.close();
+  assert.equal(ids.size, count);
+});
+
 test('with nobody to ask, a foreign name fails for now and a foreign address has none', async () => {
   assert.equal(rcodeOf(await askUdp('example.com')), 'SERVFAIL');
   assert.equal(rcodeOf(await askUdp('4.3.2.1.in-addr.arpa', 'PTR')), 'NXDOMAIN');
@@ -234,6 +256,34 @@ test('a question waits for the first list, but not for ever', async () => {
   list.resolve();
   assert.equal(rcodeOf(decode(Buffer.from((await inTime)!))), 'NOERROR');
   assert.equal(clock.untilNext(), undefined);
+});
+
+test('other names do not wait for the first list; an answer too long for who asked says so', async () => {
+  const clock = new VirtualClock();
+  const forwarder = {
+    upstreams: ['192.0.2.53'],
+    exchange: async (message: Uint8Array) => {
+      const { id = 0, questions = [] } = decode(Buffer.from(message));
+      const txt = { type: 'TXT' as const, name: 'example.com', ttl: 10, data: ['x'.repeat(200)] };
+      return encode({ type: 'response', id, flags: 0x100, questions, answers: [txt, txt, txt] });
+    },
+  } as unknown as Forwarder;
+  const server = new DnsServer({
+    zone: { domain: 'cluster.local', index: new RecordIndex(), serverAddress: '10.96.0.10', serial: () => 1 },
+    forwarder,
+    metrics: dnsMetrics(createMetrics(), 'cluster.local'),
+    complete: () => false,
+    whenComplete: new Promise(() => {}),
+    clock,
+    log: silentLog,
+  });
+  const ask = async (transport: 'udp' | 'tcp') => {
+    const message = encode({ type: 'query', id: 1, flags: 0x100, questions: [{ type: 'TXT', name: 'example.com' }] });
+    const reply = decode(Buffer.from((await server.handle(message, transport))!));
+    return `${rcodeOf(reply)} ${reply.answers!.length} ${reply.flag_tc} ${reply.flag_rd}`;
+  };
+  assert.equal(await ask('udp'), 'NOERROR 0 true true');
+  assert.equal(await ask('tcp'), 'NOERROR 3 false true');
 });
 
 test('what a name server said is said again without asking it', async () => {

@@ -10,6 +10,7 @@ import type { Forwarder } from './forwarder.ts';
 import {
   encodeFormatError,
   encodeResponse,
+  encodeTruncated,
   maxTcpBytes,
   parseQuery,
   type Query,
@@ -19,7 +20,8 @@ import {
   udpLimit,
 } from './kernel/message.ts';
 import { ReplyCache } from './kernel/reply-cache.ts';
-import { type Answer, negative, resolve, type Zone } from './kernel/resolve.ts';
+import { type Answer, isOfZone, negative, resolve, type Zone } from './kernel/resolve.ts';
+import { answerConnection } from './tcp-connection.ts';
 
 export interface DnsServerOptions {
   readonly zone: Zone;
@@ -36,9 +38,9 @@ export interface DnsServerOptions {
 }
 
 const retryMs = 5_000;
-const idleMs = 10_000;
+/** What comes while this process does other things; the kernel gives no more than net.core.rmem_max. */
+const recvBufferSize = 4 << 20;
 const maxConnections = 512;
-const maxInFlight = 64;
 /** Shorter than the five seconds that resolvers wait. */
 const patienceMs = 3_000;
 const maxWaiting = 1_000;
@@ -70,9 +72,9 @@ export class DnsServer {
   async #serveOnce(address: string, port: number, signal: AbortSignal, onListening?: () => void): Promise<void> {
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
-    const udp = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4' });
+    const udp = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize });
     const connections = new Set<Socket>();
-    const tcp = createServer(socket => this.#connection(socket, connections));
+    const tcp = createServer({ allowHalfOpen: true }, socket => this.#connection(socket, connections));
     try {
       await listenUdp(udp, address, port);
       udp.on('message', (bytes, peer) => this.#datagram(udp, bytes, peer.address, peer.port));
@@ -114,45 +116,21 @@ export class DnsServer {
       return;
     }
     all.add(socket);
-    let received: Buffer = Buffer.alloc(0);
-    let inFlight = 0;
-    let idle = this.#o.clock.after(idleMs, () => socket.destroy());
-    const answer = async (bytes: Uint8Array) => {
-      if (++inFlight >= maxInFlight) socket.pause();
-      const reply = await this.handle(bytes, 'tcp');
-      if (--inFlight < maxInFlight) socket.resume();
-      if (!reply || socket.destroyed) return;
-      const length = Buffer.alloc(2);
-      length.writeUInt16BE(reply.length);
-      socket.write(Buffer.concat([length, reply]));
-    };
-    socket.on('data', (chunk: Buffer) => {
-      idle.cancel();
-      idle = this.#o.clock.after(idleMs, () => socket.destroy());
-      received = received.length ? Buffer.concat([received, chunk]) : chunk;
-      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
-        const end = 2 + received.readUInt16BE(0);
-        answer(received.subarray(2, end)).catch(error => {
-          this.#puzzled(error);
-          socket.destroy();
-        });
-        received = received.subarray(end);
-      }
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      idle.cancel();
-      all.delete(socket);
-    });
+    const handle = (message: Uint8Array) => this.handle(message, 'tcp');
+    answerConnection(socket, { clock: this.#o.clock, handle, puzzled: this.#puzzled });
+    socket.on('close', () => all.delete(socket));
   }
 
   /** The answer to one message; undefined when there is none to give. A promise only for what has to wait for others. */
   handle(bytes: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array | undefined> {
-    if (this.#o.complete() || this.#waiting >= maxWaiting) return this.#answer(bytes, transport);
-    return this.#patiently(bytes, transport);
+    const query = parseQuery(bytes);
+    if (!query) return undefined;
+    if ('malformed' in query) return encodeFormatError(query.id);
+    const wait = !this.#o.complete() && this.#waiting < maxWaiting && isOfZone(this.#o.zone, query.name);
+    return wait ? this.#patiently(query, bytes, transport) : this.#answer(query, bytes, transport);
   }
 
-  async #patiently(bytes: Uint8Array, transport: Transport): Promise<Uint8Array | undefined> {
+  async #patiently(query: Query, bytes: Uint8Array, transport: Transport): Promise<Uint8Array> {
     const waiting = new AbortController();
     this.#waiting++;
     try {
@@ -162,13 +140,10 @@ export class DnsServer {
       waiting.abort();
       this.#waiting--;
     }
-    return this.#answer(bytes, transport);
+    return this.#answer(query, bytes, transport);
   }
 
-  #answer(bytes: Uint8Array, transport: Transport): Uint8Array | undefined | Promise<Uint8Array> {
-    const query = parseQuery(bytes);
-    if (!query) return undefined;
-    if ('malformed' in query) return encodeFormatError(query.id);
+  #answer(query: Query, bytes: Uint8Array, transport: Transport): Uint8Array | Promise<Uint8Array> {
     const started = this.#o.clock.monotonic();
     const limit = transport === 'udp' ? udpLimit(query) : maxTcpBytes;
     const finish = (response: Response) => {
@@ -210,6 +185,8 @@ export class DnsServer {
       const reply = await forwarder.exchange(bytes, transport);
       this.#cache.put(query, bytes, reply, clock.now());
       metrics.answered(query, transport, 'FORWARDED', clock.monotonic() - started, reply[3]! & 15);
+      // Upstreams may say more than was asked for.
+      if (reply.length > limit) return encodeTruncated(query, limit);
       return reply;
     } catch {
       return finish({ rcode: 'SERVFAIL', authoritative: false });

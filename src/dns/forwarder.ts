@@ -17,12 +17,19 @@ export interface ForwarderOptions {
 }
 
 const attemptMs = 2_000;
+/** Resolvers wait no longer for an answer. */
+const patienceMs = 5_000;
+/** For how long a name server that did not answer is asked after all others. */
+const shunnedMs = 10_000;
+const forgottenMs = 60_000;
 const maxConcurrent = 1_000;
 const forwardedAliasTtlSeconds = 5;
 
 export class Forwarder {
   readonly #o: ForwarderOptions;
   #concurrent = 0;
+  /** When those that did not answer over a transport last failed. */
+  readonly #failedAt = new Map<string, number>();
 
   constructor(options: ForwarderOptions) {
     this.#o = options;
@@ -61,20 +68,48 @@ export class Forwarder {
   }
 
   async #ask(message: Uint8Array, transport: Transport): Promise<Uint8Array> {
-    const { clock, random, port = 53 } = this.#o;
-    const servers = [...this.upstreams];
+    const { clock, port = 53 } = this.#o;
+    const ask = transport === 'udp' ? askUdp : askTcp;
+    const started = clock.monotonic();
     let failure: unknown = new Error('forwarding: no name servers');
-    while (servers.length > 0) {
-      const [server] = servers.splice(Math.floor(random.next() * servers.length), 1);
+    for (const server of this.#inTurn(transport)) {
+      const leftMs = patienceMs - (clock.monotonic() - started);
+      if (leftMs <= 0) break;
+      const way = `${transport} ${server}`;
+      // One question finds out whether it is back, the others go elsewhere meanwhile.
+      if (this.#failedAt.has(way)) this.#failedAt.set(way, clock.monotonic());
       try {
-        const ask = transport === 'udp' ? askUdp : askTcp;
-        return await ask(server!, port, message, clock);
+        const reply = await ask({ server, port, message, clock, timeoutMs: Math.min(attemptMs, leftMs) });
+        this.#failedAt.delete(way);
+        return reply;
       } catch (error) {
+        this.#failedAt.set(way, clock.monotonic());
         failure = error;
       }
     }
     throw failure;
   }
+
+  /** By chance, those that failed lately last: a dead one holds up few questions, and when all are, each is still tried. */
+  #inTurn(transport: Transport): string[] {
+    const { clock, random } = this.#o;
+    const known = this.upstreams;
+    const nowMs = clock.monotonic();
+    for (const [way, atMs] of this.#failedAt) if (nowMs - atMs >= forgottenMs) this.#failedAt.delete(way);
+    const shunned = (server: string) =>
+      nowMs - (this.#failedAt.get(`${transport} ${server}`) ?? -shunnedMs) < shunnedMs;
+    const rest = [...known];
+    const shuffled = known.map(() => rest.splice(Math.floor(random.next() * rest.length), 1)[0]!);
+    return [...shuffled.filter(s => !shunned(s)), ...shuffled.filter(shunned)];
+  }
+}
+
+interface Asking {
+  readonly server: string;
+  readonly port: number;
+  readonly message: Uint8Array;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
 }
 
 /** A reply has our id and our question. */
@@ -88,7 +123,7 @@ function isReply(message: Uint8Array, reply: Uint8Array): boolean {
   return lower(message) === lower(reply);
 }
 
-function askUdp(server: string, port: number, message: Uint8Array, clock: Clock): Promise<Uint8Array> {
+function askUdp({ server, port, message, clock, timeoutMs }: Asking): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(server.includes(':') ? 'udp6' : 'udp4');
     let ended = false;
@@ -100,7 +135,7 @@ function askUdp(server: string, port: number, message: Uint8Array, clock: Clock)
       act();
     };
     const fail = (error: Error) => end(() => reject(error));
-    const timer = clock.after(attemptMs, () => fail(new Error(`asking ${server}: no answer in ${attemptMs} ms`)));
+    const timer = clock.after(timeoutMs, () => fail(new Error(`asking ${server}: no answer in ${timeoutMs} ms`)));
     socket.on('error', fail);
     // Connected: the kernel drops what others send, and tells of refused ports.
     socket.connect(port, server, () => socket.send(message, error => error && fail(error)));
@@ -111,7 +146,7 @@ function askUdp(server: string, port: number, message: Uint8Array, clock: Clock)
   });
 }
 
-function askTcp(server: string, port: number, message: Uint8Array, clock: Clock): Promise<Uint8Array> {
+function askTcp({ server, port, message, clock, timeoutMs }: Asking): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, server);
     const fail = (error: Error) => {
@@ -119,7 +154,7 @@ function askTcp(server: string, port: number, message: Uint8Array, clock: Clock)
       socket.destroy();
       reject(error);
     };
-    const timer = clock.after(attemptMs, () => fail(new Error(`asking ${server}: no answer in ${attemptMs} ms`)));
+    const timer = clock.after(timeoutMs, () => fail(new Error(`asking ${server}: no answer in ${timeoutMs} ms`)));
     let received: Buffer = Buffer.alloc(0);
     socket.on('error', fail);
     socket.on('end', () => fail(new Error(`asking ${server}: it hung up`)));

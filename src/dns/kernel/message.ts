@@ -151,6 +151,13 @@ export function encodeResponse(query: Query, response: Response, maxBytes: numbe
   ]);
 }
 
+/** Says to ask again over TCP: what there is to say does not fit. */
+export function encodeTruncated(query: Query, maxBytes: number): Uint8Array {
+  const bytes = encodeResponse(query, { rcode: 'NOERROR', authoritative: false }, maxBytes);
+  bytes[2]! |= 0x02;
+  return bytes;
+}
+
 /** To something that could not be read. */
 export function encodeFormatError(id: number): Uint8Array {
   return Uint8Array.from([id >> 8, id & 255, 0x80, rcodes.FORMERR, 0, 0, 0, 0, 0, 0, 0, 0]);

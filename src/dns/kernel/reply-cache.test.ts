@@ -53,6 +53,21 @@ test('a no is kept for as long as the SOA says', () => {
   assert.equal(cached(reply('x.org', [], { flags: 0x183 }), 0), undefined);
 });
 
+test('options of a reply are for who asked: others get it without them', () => {
+  const opt = (at: 'end' | 'start') => {
+    const cookie = { code: 10, data: Buffer.from('8 bytes of one client and of it'), type: null };
+    const extra = { type: 'OPT', name: '.', udpPayloadSize: 1232, extendedRcode: 0, ednsVersion: 0, flags: 0 } as const;
+    const records = [{ ...extra, options: [cookie] }, a(20)] as Answer[];
+    return reply('x.org', [a(20)], { additionals: at === 'end' ? records.toReversed() : records });
+  };
+  const found = cached(opt('end'), 0)!;
+  assert.equal(found.answers!.length, 1);
+  const [glue, last] = found.additionals!;
+  assert.equal(glue!.type, 'A');
+  assert.deepEqual([last!.type, (last as unknown as { options: unknown[] }).options], ['OPT', []]);
+  assert.equal(cached(opt('start'), 0), undefined);
+});
+
 test('failures, cut replies and those that do not fit are asked again', () => {
   assert.equal(cached(reply('x.org', [a(20)], { flags: 0x182 }), 0), undefined);
   assert.equal(cached(reply('x.org', [a(20)], { flags: 0x380 }), 0), undefined);

@@ -44,12 +44,13 @@ export class ReplyCache {
 
   put(query: Query, header: Uint8Array, reply: Uint8Array, nowMs: number): void {
     const read = readTtls(reply);
-    if (!read || read.seconds <= 0) return;
+    const kept = read && withoutOptions(reply, read.optAt);
+    if (!kept || read.seconds <= 0) return;
     const key = keyOf(query, header);
     this.#entries.delete(key);
     if (this.#entries.size >= maxEntries) this.#entries.delete(this.#entries.keys().next().value!);
     this.#entries.set(key, {
-      reply: Uint8Array.from(reply),
+      reply: kept,
       ttlAt: read.ttlAt,
       storedMs: nowMs,
       expiresMs: nowMs + Math.min(read.seconds, maxSeconds) * 1000,
@@ -64,7 +65,7 @@ function keyOf(query: Query, header: Uint8Array): string {
 }
 
 /** Undefined for what is not to be kept: cut off, failed, or not understood. */
-function readTtls(reply: Uint8Array): { seconds: number; ttlAt: number[] } | undefined {
+function readTtls(reply: Uint8Array): { seconds: number; ttlAt: number[]; optAt?: number } | undefined {
   if (reply.length < headerBytes) return undefined;
   const rcode = reply[3]! & 15;
   if (reply[2]! & 2 || (rcode !== 0 && rcode !== nxdomain)) return undefined;
@@ -76,13 +77,15 @@ function readTtls(reply: Uint8Array): { seconds: number; ttlAt: number[] } | und
   let seconds = Number.POSITIVE_INFINITY;
   let denied: number | undefined;
   const ttlAt: number[] = [];
+  let optAt: number | undefined;
   for (let i = 0; i < records; i++) {
     at = skipName(reply, at);
     if (at + 10 > reply.length) return undefined;
     const [type, ttl, length] = [view.getUint16(at), view.getUint32(at + 4), view.getUint16(at + 8)];
     const end = at + 10 + length;
     if (end > reply.length) return undefined;
-    if (type !== typeOpt) {
+    if (type === typeOpt) optAt = at;
+    else {
       ttlAt.push(at + 4);
       seconds = Math.min(seconds, ttl);
       // RFC 2308: how long a "no" holds is the last number of the SOA, or its own TTL if that is less.
@@ -90,8 +93,23 @@ function readTtls(reply: Uint8Array): { seconds: number; ttlAt: number[] } | und
     }
     at = end;
   }
-  if (answers > 0 && rcode === 0) return { seconds, ttlAt };
-  return denied === undefined ? undefined : { seconds: denied, ttlAt };
+  const found = { ttlAt, ...(optAt === undefined ? {} : { optAt }) };
+  if (answers > 0 && rcode === 0) return { seconds, ...found };
+  return denied === undefined ? undefined : { seconds: denied, ...found };
+}
+
+/**
+ * A copy that may be said to others: options (a client's cookie, RFC 7873) are for who asked. Undefined where they do not
+ * stand at the end.
+ */
+function withoutOptions(reply: Uint8Array, optAt: number | undefined): Uint8Array | undefined {
+  if (optAt === undefined) return Uint8Array.from(reply);
+  const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
+  const length = view.getUint16(optAt + 8);
+  if (length > 0 && optAt + 10 + length !== reply.length) return undefined;
+  const copy = reply.slice(0, reply.length - length);
+  new DataView(copy.buffer).setUint16(optAt + 8, 0);
+  return copy;
 }
 
 function skipName(bytes: Uint8Array, start: number): number {

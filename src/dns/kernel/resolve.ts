@@ -63,6 +63,12 @@ export function resolve(zone: Zone, name: string, type: string): Answer | undefi
   return reverse(zone, name, lower, type);
 }
 
+/** Whether a name is the zone's to answer; of an address that shows once everything is known. */
+export function isOfZone(zone: Zone, name: string): boolean {
+  const lower = name.toLowerCase();
+  return lower === zone.domain || lower.endsWith(`.${zone.domain}`) || reverseAddress(lower) !== undefined;
+}
+
 /** What says that there is no such name below `suffix` or no record of that type. */
 export function negative(zone: Zone, rcode: Answer['rcode'], suffix = zone.domain): Answer {
   return { rcode, answers: [], additionals: [], authorities: [soa(zone, suffix)] };
