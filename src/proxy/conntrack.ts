@@ -35,7 +35,8 @@ export class Conntrack {
   async clean(nodePortAddresses: ReadonlySet<string>): Promise<void> {
     if (!this.#needed) return;
     this.#needed = false;
-    const frontends = new Map<string, ReadonlySet<string>>([...this.#gone].map(f => [f, new Set<string>()]));
+    const gone = [...this.#gone];
+    const frontends = new Map<string, ReadonlySet<string>>(gone.map(f => [f, new Set<string>()]));
     for (const own of this.#services.values()) for (const [f, endpoints] of own) frontends.set(f, endpoints);
     this.#gone.clear();
     let deleted = 0;
@@ -50,7 +51,11 @@ export class Conntrack {
         }
       }
     } catch (error) {
-      this.#log.warn('forgetting UDP connections failed', { error: messageOf(error) });
+      this.#log.warn('forgetting UDP connections failed; trying again with the next change', {
+        error: messageOf(error),
+      });
+      this.#needed = true;
+      for (const frontend of gone) this.#gone.add(frontend);
     }
     this.#metrics.forgotten(deleted);
   }

@@ -12,8 +12,6 @@ export interface HealthCheckServersOptions {
   readonly log: Log;
   /** The rules are in the kernel. */
   readonly healthy: () => boolean;
-  /** Address to listen on. Default: all. */
-  readonly host?: string;
 }
 
 interface Entry {
@@ -64,7 +62,8 @@ export class HealthCheckServers {
     const entry: Entry = { port, server, localEndpoints };
     this.#entries.set(key, entry);
     const listen = () => {
-      if (this.#entries.get(key) === entry) server.listen({ port, host: this.#o.host ?? '0.0.0.0', exclusive: true });
+      // On all addresses, of both families where there are two.
+      if (this.#entries.get(key) === entry) server.listen({ port, exclusive: true });
     };
     server.on('error', error => {
       this.#o.log.warn('serving the health check of a service failed; trying again', {

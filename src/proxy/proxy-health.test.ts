@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Node } from '../api/type/core-v1.ts';
 import { systemClock } from '../base/clock.ts';
@@ -63,13 +64,15 @@ test('healthz follows the rules and the node, livez the rules only', async () =>
 
 test('a load balancer learns how many endpoints are here', async () => {
   const port = await freePort();
-  const servers = new HealthCheckServers({ clock: systemClock, log: silentLog, healthy: () => true, host });
+  const servers = new HealthCheckServers({ clock: systemClock, log: silentLog, healthy: () => true });
   const stop = new AbortController();
   const running = servers.run(stop.signal);
   try {
     servers.set('shop/web', { port, localEndpoints: 2 });
     const some = await get(port, '/');
     assert.equal(some.status, 200);
+    // On every address of the node, of whatever family.
+    if (existsSync('/proc/net/if_inet6')) assert.equal((await fetch(`http://[::1]:${port}/`)).status, 200);
     assert.equal(some.headers.get('x-load-balancing-endpoint-weight'), '2');
     assert.deepEqual(await some.json(), {
       service: { namespace: 'shop', name: 'web' },

@@ -13,6 +13,7 @@ import type { InformerFactory } from '../client/informer.ts';
 import type { SeriesRecorder } from '../client/series-recorder.ts';
 import { Conntrack } from './conntrack.ts';
 import { HealthCheckServers } from './health-check-servers.ts';
+import { rememberedClients } from './kernel/affinity.ts';
 import { baseScript } from './kernel/base-rules.ts';
 import { nodePlace, nodePortAddresses } from './kernel/node.ts';
 import { type Family, tableName, wordsOf } from './kernel/rule-set.ts';
@@ -264,7 +265,7 @@ class ServiceProxy {
       });
     const full = this.#broken.has(family);
     const changes: Changes = full ? table.rebuild() : table.changes();
-    const lines = full ? [...base(), ...changes.lines] : changes.lines;
+    const lines = full ? [...base(), ...changes.lines, ...(await this.#remembered(family, changes))] : changes.lines;
     try {
       if (lines.length > 0) await run('nft', ['-f', '-'], `${lines.join('\n')}\n`);
       table.commit(changes);
@@ -275,6 +276,18 @@ class ServiceProxy {
       this.#broken.add(family);
       log.warn('writing the rules for services failed; starting over', { family, error: messageOf(error) });
       return undefined;
+    }
+  }
+
+  /** A restart of this process is none of the clients' business: who has an endpoint keeps it. */
+  async #remembered(family: Family, { after }: Changes): Promise<string[]> {
+    const sets = new Set([...after.values()].flatMap(item => (item?.kind === 'set' ? [item.name] : [])));
+    if (sets.size === 0) return [];
+    try {
+      return rememberedClients(family, sets, await this.#o.run('nft', ['-j', 'list', 'sets', wordsOf(family).table]));
+    } catch (error) {
+      this.#o.log.warn('reading which client goes where failed', { family, error: messageOf(error) });
+      return [];
     }
   }
 

@@ -109,6 +109,16 @@ test('health checks count local endpoints of load balancers with policy Local', 
   assert.deepEqual(elsewhere.withoutLocal, { internal: 0, external: 1 });
 });
 
+test('a load balancer is sent elsewhere by endpoints that are on their way out, which still take what comes', () => {
+  const map = new ServiceMap();
+  const spec = { ...ip, type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 31000 };
+  map.putService(testService('web', { ...spec, ports: [{ name: 'p', protocol: 'TCP', port: 80, nodePort: 30080 }] }));
+  map.putSlice(testSlice('web', ['10.0.0.1@a ~', '10.0.0.2@b']));
+  const plan = map.plan('default/web', [4], { nodeName: 'a', zone: undefined, podCidrs: [] })!;
+  assert.deepEqual(plan.healthCheck, { port: 31000, localEndpoints: 0 });
+  assert.deepEqual(plan.withoutLocal, { internal: 0, external: 0 });
+});
+
 test('names are readable, unique and not too long for nft', () => {
   const [a, b] = ['a', 'b'].map(last => chainName('cluster', `${'n'.repeat(63)}/${'s'.repeat(63)}/tcp/port-${last}`));
   assert.notEqual(a, b);

@@ -94,7 +94,8 @@ export class ServiceMap {
         const all = endpointsOf(slices, info.portName, info.protocol, family, context);
         const choice = chooseEndpoints(all, info, context);
         for (const [frontend, endpoints] of udpFrontends(info, all)) udp.set(frontend, endpoints);
-        if (info.externalLocal) for (const e of choice.local) local.add(e.address);
+        // What is on its way out still gets what comes, but balancers should send no more.
+        if (info.externalLocal) for (const e of choice.local) if (e.ready) local.add(e.address);
         if (choice.any && choice.local.length === 0) {
           if (info.internalLocal) withoutLocal.internal++;
           if (info.externalLocal && info.external) withoutLocal.external++;
