@@ -114,3 +114,24 @@ test("an HTTP probe names its host with the port, and the probe's own Host heade
   assert.deepEqual(await host([{ name: 'Host', value: '' }]), ['127.0.0.1:PORT']);
   assert.deepEqual(await host([{ name: 'host', value: 'web.example' }]), ['web.example']);
 });
+
+test('an HTTP probe that is sent on to what is no URL, or none of HTTP, fails', async () => {
+  const probed = async (location: string) => {
+    const server = await httpServer(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`);
+    try {
+      const { result, output } = await linuxProbeNetwork(new VirtualClock()).http(probeOf(server.port, []));
+      return [result, output.replace(`:${server.port}`, ':PORT')];
+    } finally {
+      await server.stop();
+    }
+  };
+  const get = 'Get "http://127.0.0.1:PORT/x": failed to parse Location header';
+  assert.deepEqual(await probed('http://[bad'), [
+    'failure',
+    `${get} "http://[bad": parse "http://[bad": missing ']' in host`,
+  ]);
+  assert.deepEqual(await probed('ftp://127.0.0.1/y'), [
+    'failure',
+    'Get "ftp://127.0.0.1/y": unsupported protocol scheme "ftp"',
+  ]);
+});

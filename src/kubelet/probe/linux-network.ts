@@ -2,8 +2,10 @@ import * as http from 'node:http';
 import * as http2 from 'node:http2';
 import * as https from 'node:https';
 import { connect, isIPv6 } from 'node:net';
+import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { percentDecoded } from '../../base/percent.ts';
+import { quote } from '../../base/quote.ts';
 import { dialledBy, type HttpTarget, hrefOf, redirected, targetOf } from '../kernel/http-target.ts';
 import type { HttpProbe, ProbeNetwork, ProbeResult } from './network.ts';
 
@@ -42,70 +44,39 @@ class LinuxProbeNetwork implements ProbeNetwork {
 
   #get(target: HttpTarget, first: URL, probe: HttpProbe, redirects: number): Promise<ProbeResult> {
     const { url, host } = target;
-    const headers: Record<string, string[]> = {
-      Host: [host],
-      'User-Agent': ['kube-probe/1.36'],
-      Accept: ['*/*'],
-      Connection: ['close'],
-    };
-    for (const h of probe.headers) {
-      if (h.value === '' && /^host$/i.test(h.name)) continue;
-      const known = Object.keys(headers).find(k => k.toLowerCase() === h.name.toLowerCase());
-      if (
-        known &&
-        !probe.headers.slice(0, probe.headers.indexOf(h)).some(o => o.name.toLowerCase() === h.name.toLowerCase())
-      )
-        delete headers[known];
-      if (h.value === '' && /^(user-agent|accept)$/i.test(h.name)) continue;
-      headers[h.name] = [...(headers[h.name] ?? []), h.value];
-    }
     const quoted = `Get "${hrefOf(target)}"`;
-    return new Promise(done => {
+    const scheme = url.protocol.slice(0, -1);
+    if (scheme !== 'http' && scheme !== 'https')
+      return Promise.resolve({ result: 'failure', output: `${quoted}: unsupported protocol scheme "${scheme}"` });
+    return new Promise<ProbeResult | Redirect>(done => {
       let finished = false;
-      const finish = (result: ProbeResult) => {
+      const finish = (result: ProbeResult | Redirect) => {
         if (finished) return;
         finished = true;
         timer.cancel();
         request.destroy();
         done(result);
       };
-      const { request: send } = url.protocol === 'https:' ? https : http;
-      const flat = Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, v.length === 1 ? v[0]! : v]));
-      const request = send(url, { headers: flat, agent: false, rejectUnauthorized: false }, response => {
-        const code = response.statusCode ?? 0;
-        const location = response.headers.location;
-        const next = code >= 300 && code < 400 && code !== 304 && location ? redirected(target, location) : undefined;
-        if (next?.url.hostname === first.hostname) {
-          finish({ result: 'success', output: '', next } as ProbeResult & Redirect);
+      const fail = (why: string) => finish({ result: 'failure', output: `${quoted}: ${why}` });
+      const { request: send } = scheme === 'https' ? https : http;
+      const options = { headers: headersOf(probe, host), agent: false, rejectUnauthorized: false };
+      const request = send(url, options, response => {
+        let next: HttpTarget | undefined;
+        try {
+          next = redirectOf(target, response);
+        } catch (error) {
+          fail(`failed to parse Location header ${quote(response.headers.location!)}: ${messageOf(error)}`);
           return;
         }
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (c: Buffer) => {
-          chunks.push(c);
-          size += c.length;
-          if (size > maxBodyBytes) answer();
-        });
-        const answer = () => {
-          const body = Buffer.concat(chunks).toString('utf8', 0, maxBodyBytes);
-          if (next) finish({ result: 'warning', output: `Probe terminated redirects, Response body: ${body}` });
-          else if (code >= 200 && code < 400) finish({ result: 'success', output: body });
-          else finish({ result: 'failure', output: `HTTP probe failed with statuscode: ${code}` });
-        };
-        response.on('end', answer);
-        response.on('error', answer);
+        if (next?.url.hostname === first.hostname) finish({ next });
+        else readAnswer(response, next !== undefined, finish);
       });
       const timer = this.#clock.after(probe.timeoutMs, () =>
-        finish({
-          result: 'failure',
-          output: `${quoted}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
-        }),
+        fail('context deadline exceeded (Client.Timeout exceeded while awaiting headers)'),
       );
-      request.on('error', error =>
-        finish({ result: 'failure', output: `${quoted}: ${dialError(error, dialledBy(url))}` }),
-      );
+      request.on('error', error => fail(dialError(error, dialledBy(url))));
       request.end();
-    }).then(result => this.#follow(result as ProbeResult | Redirect, first, probe, redirects));
+    }).then(result => this.#follow(result, first, probe, redirects));
   }
 
   #follow(
@@ -201,6 +172,53 @@ function checkHealth(session: http2.ClientHttp2Session, service: string, finish:
 
 interface Redirect {
   readonly next: HttpTarget;
+}
+
+function headersOf(probe: HttpProbe, host: string): Record<string, string | string[]> {
+  const headers: Record<string, string[]> = {
+    Host: [host],
+    'User-Agent': ['kube-probe/1.36'],
+    Accept: ['*/*'],
+    Connection: ['close'],
+  };
+  for (const h of probe.headers) {
+    if (h.value === '' && /^host$/i.test(h.name)) continue;
+    const known = Object.keys(headers).find(k => k.toLowerCase() === h.name.toLowerCase());
+    if (
+      known &&
+      !probe.headers.slice(0, probe.headers.indexOf(h)).some(o => o.name.toLowerCase() === h.name.toLowerCase())
+    )
+      delete headers[known];
+    if (h.value === '' && /^(user-agent|accept)$/i.test(h.name)) continue;
+    headers[h.name] = [...(headers[h.name] ?? []), h.value];
+  }
+  return Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, v.length === 1 ? v[0]! : v]));
+}
+
+/** Where the request is sent on to; undefined when it is answered. Throws when that is no URL. */
+function redirectOf(target: HttpTarget, { statusCode: code = 0, headers }: http.IncomingMessage) {
+  const { location } = headers;
+  return code >= 300 && code < 400 && code !== 304 && location ? redirected(target, location) : undefined;
+}
+
+/** `elsewhere`: it sends on to another host, where no probe goes. */
+function readAnswer(response: http.IncomingMessage, elsewhere: boolean, finish: (result: ProbeResult) => void): void {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const { statusCode: code = 0 } = response;
+  const answer = () => {
+    const body = Buffer.concat(chunks).toString('utf8', 0, maxBodyBytes);
+    if (elsewhere) finish({ result: 'warning', output: `Probe terminated redirects, Response body: ${body}` });
+    else if (code >= 200 && code < 400) finish({ result: 'success', output: body });
+    else finish({ result: 'failure', output: `HTTP probe failed with statuscode: ${code}` });
+  };
+  response.on('data', (c: Buffer) => {
+    chunks.push(c);
+    size += c.length;
+    if (size > maxBodyBytes) answer();
+  });
+  response.on('end', answer);
+  response.on('error', answer);
 }
 
 function healthRequest(service: string): Buffer {
