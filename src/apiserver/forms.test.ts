@@ -170,6 +170,17 @@ test('large answers are compressed for those who take gzip', async () => {
     assert.equal(packed.headers['content-encoding'], 'gzip');
     assert.equal(packed.headers.vary, 'Accept-Encoding');
     assert.ok(packed.body.length < 10_000);
+    for (const weighed of ['br, gzip;q=0.5', 'gzip; q=0.001', 'GZIP'])
+      assert.equal(
+        (await ask(server, path, { headers: { 'accept-encoding': weighed } })).headers['content-encoding'],
+        'gzip',
+      );
+    for (const refused of ['gzip;q=0', 'br, gzip; q=0.000, *', 'x-gzip'])
+      assert.equal(
+        (await ask(server, path, { headers: { 'accept-encoding': refused } })).headers['content-encoding'],
+        undefined,
+        refused,
+      );
     const plain = await ask(server, path);
     assert.equal(plain.headers['content-encoding'], undefined);
     assert.equal(gunzipSync(packed.body).toString(), plain.body.toString());

@@ -1,3 +1,4 @@
+import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { KubeObject } from '../api/meta.ts';
 import { encodeProtobuf } from '../api/protobuf.ts';
@@ -105,13 +106,11 @@ export function sendObject(
     trace?.end('SerializeObject');
   };
   if (body.length <= compressBytes || exchange.method !== 'GET' || !acceptsGzip(exchange)) return respond({}, body);
-  return new Promise(resolve => {
-    gzip(body, { level: 1 }, (error, packed) => {
-      if (error) respond({}, body);
-      else respond(gzipHeaders, packed);
-      resolve();
-    });
-  });
+  // What fails in answering is told as that, not in the packer's callback, where nobody would catch it.
+  return pack(body, { level: 1 }).then(
+    packed => respond(gzipHeaders, packed),
+    () => respond({}, body),
+  );
 }
 
 export function responseHeaders(
@@ -143,9 +142,12 @@ export function warningHeaders(warnings: readonly string[]): string[] {
 const warningHeader = (text: string): string =>
   `299 - "${Buffer.from(text.replace(/(["\\])/g, '\\$1')).toString('latin1')}"`;
 
+const pack = promisify(gzip);
+
 /** Answers below this size are not worth compressing. */
 export const compressBytes = 128 << 10;
 export const gzipHeaders = { 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
 
+/** Not who gives it no weight: `gzip;q=0`. */
 export const acceptsGzip = ({ headers }: Exchange): boolean =>
-  /(^|,)\s*gzip\s*(;|,|$)/.test(String(headers['accept-encoding'] ?? ''));
+  /(^|,)\s*gzip\s*(;(?!\s*q=0(\.0*)?\s*(,|$))|,|$)/i.test(String(headers['accept-encoding'] ?? ''));
