@@ -40,6 +40,10 @@ export function openApiPaths({ source, serveRemote }: OpenApiOptions): PathHandl
     if (known?.hash === hash) return known;
     const made = { hash, packed: make() };
     documents.set(id, made);
+    // Who asked knows it already has it and does not wait; who asks next tries anew.
+    made.packed.catch(() => {
+      if (documents.get(id) === made) documents.delete(id);
+    });
     return made;
   }
 
