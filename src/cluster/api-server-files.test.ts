@@ -134,6 +134,8 @@ test('flags about every request go through as they are, or are refused in the wo
   for (const [files, why] of [
     [{ goawayChance: 0.5 }, '--goaway-chance can not be less than 0 or greater than 0.02'],
     [{ minRequestTimeout: -1 }, '--min-request-timeout can not be negative value'],
+    [{ maxRequestsInflight: -1 }, '--max-requests-inflight can not be negative value'],
+    [{ maxMutatingRequestsInflight: -1 }, '--max-mutating-requests-inflight can not be negative value'],
     [{ requestTimeout: '-1s' }, '--request-timeout can not be negative value'],
     [
       { strictTransportSecurityDirectives: ['x'] },

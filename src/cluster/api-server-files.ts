@@ -61,6 +61,9 @@ const nsAMs = 1e6;
 /** In kube-apiserver's words. */
 function checkRequestFlags(files: ApiServerFiles): void {
   const { goawayChance = 0, minRequestTimeout = 0, requestTimeout = '0s', strictTransportSecurityDirectives } = files;
+  const { maxRequestsInflight = 0, maxMutatingRequestsInflight = 0 } = files;
+  if (maxRequestsInflight < 0) throw new Error('--max-requests-inflight can not be negative value');
+  if (maxMutatingRequestsInflight < 0) throw new Error('--max-mutating-requests-inflight can not be negative value');
   if (goawayChance < 0 || goawayChance > goawayMost)
     throw new Error(`--goaway-chance can not be less than 0 or greater than ${goawayMost}`);
   if (minRequestTimeout < 0) throw new Error('--min-request-timeout can not be negative value');
@@ -74,10 +77,9 @@ function checkRequestFlags(files: ApiServerFiles): void {
 /** As kube-apiserver has them on its command line, for /flagz. */
 function flagsOf(files: ApiServerFiles): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(files).map(([name, value]) => [
-      flagOf(name),
-      Array.isArray(value) ? `[${value.join(',')}]` : String(value),
-    ]),
+    Object.entries(files)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [flagOf(name), Array.isArray(value) ? `[${value.join(',')}]` : String(value)]),
   );
 }
 

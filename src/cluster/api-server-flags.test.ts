@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
+import { VirtualClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
 import { apiServerFields } from './api-server-fields.ts';
+import { readApiServerFiles } from './api-server-files.ts';
 import { flagOf } from './api-server-flags.ts';
 import { readServerFlags, type ServerFlags, withFlags } from './store-config.ts';
 
@@ -25,6 +28,14 @@ test('flags of the API server are read as Go reads them, and win over the file',
   const config = withFlags({ apiServer: { profiling: false, maxRequestsInflight: 7 } }, read);
   assert.deepEqual(config.apiServer, { ...apiServer, maxRequestsInflight: 7 });
   assert.equal(withFlags<ServerFlags>({}, readServerFlags([])).apiServer, undefined);
+});
+
+test('a name that is empty is none, over the file as well', () => {
+  const file = { tracingConfigFile: '/none/tracing.yaml', auditLogPath: '/none/audit.log', serviceAccountJwksUri: 'x' };
+  const args = ['--tracing-config-file=', '--audit-log-path=', '--service-account-jwks-uri=', '--oidc-ca-file='];
+  const { apiServer } = withFlags({ apiServer: file }, readServerFlags(args));
+  const deps = { clock: new VirtualClock(), log: silentLog };
+  assert.deepEqual(readApiServerFiles(apiServer, deps).options, {});
 });
 
 test('values that cannot be read are told as pflag tells them', () => {

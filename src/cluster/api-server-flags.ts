@@ -32,14 +32,22 @@ export const withTruth = (arg: string): string => {
   return field && arg.startsWith('--') && kinds[field] === 'boolean' ? `${arg}=true` : arg;
 };
 
+const emptyIsNone: ReadonlySet<FieldKind> = new Set(['file', 'output', 'text']);
+
 /** Of what `parseArgs` found. Throws in the words of kube-apiserver. */
 export function readApiServerFlags(values: Readonly<Record<string, unknown>>): ApiServerFiles | undefined {
   const given: Record<string, unknown> = {};
   for (const [flag, field] of fields) {
     const texts = values[flag] as readonly string[] | undefined;
     if (texts === undefined) continue;
+    const kind = kinds[field];
+    // As Go's flags have it: nobody gave it, whatever the file says.
+    if (texts.at(-1) === '' && emptyIsNone.has(kind)) {
+      given[field] = undefined;
+      continue;
+    }
     try {
-      given[field] = readValue(texts, kinds[field]);
+      given[field] = readValue(texts, kind);
     } catch (error) {
       const why = messageOf(error);
       throw new Error(`invalid argument ${JSON.stringify(texts.at(-1))} for "--${flag}" flag: ${why}`, {
