@@ -1,5 +1,5 @@
-// Keeps the Service kube-system/kube-dns and its EndpointSlices: the nodes that serve DNS, each for its own pods. A kube-dns with a
-// selector is somebody else's DNS and is left alone.
+// Keeps the Service kube-system/kube-dns and its EndpointSlices: the nodes that serve DNS, each for its own pods. A
+// kube-dns with a selector is somebody else's DNS and is left alone.
 import type { Draft } from '../api/meta.ts';
 import { coreV1, discoveryV1 } from '../api/refs.ts';
 import { isAlreadyExists, isNotFound } from '../api/status.ts';
