@@ -32,9 +32,10 @@ function shownBy({ host, port, tls = {} }: HttpTarget, signal: AbortSignal): Pro
       resolve(socket.getPeerX509Certificate());
       socket.destroy();
     });
-    const give = () => socket.destroy(signal.reason);
-    signal.addEventListener('abort', give, { once: true });
     socket.on('error', reject);
+    const give = () => socket.destroy(signal.reason);
+    if (signal.aborted) give();
+    signal.addEventListener('abort', give, { once: true });
     socket.on('close', () => {
       signal.removeEventListener('abort', give);
       resolve(undefined);
