@@ -51,14 +51,23 @@ export class StaticPodFiles {
     });
   }
 
+  /** While the directory cannot be read, what was read last holds. */
   async #read(): Promise<void> {
+    const { log, path } = this.#o;
+    let files: readonly string[];
+    try {
+      files = await this.#files();
+    } catch (error) {
+      log.error('reading the static pods of a path failed', { path, error: messageOf(error) });
+      return;
+    }
     const pods: Pod[] = [];
-    for (const file of await this.#files()) {
+    for (const file of files) {
       try {
         const text = await this.#o.host.readFile(file);
         if (text !== undefined) pods.push(...this.#o.manifests.read(text, { source: 'file', at: file }));
       } catch (error) {
-        this.#o.log.error('reading a static pod manifest failed', { file, error: messageOf(error) });
+        log.error('reading a static pod manifest failed', { file, error: messageOf(error) });
       }
     }
     this.#o.onRead(pods);

@@ -20,25 +20,38 @@ export class ManifestReader {
   readonly #nodeName: string;
   readonly #clock: Clock;
   /** First sight of a manifest, by uid: it must not change with each reading. */
-  readonly #seen = new Map<string, string>();
+  #seen = new Map<string, string>();
 
   constructor({ nodeName, clock }: { readonly nodeName: string; readonly clock: Clock }) {
     this.#nodeName = nodeName;
     this.#clock = clock;
   }
 
-  /** Throws when one of them is none. */
+  /** Throws when one of them is none, and when a text that is not empty holds nothing. */
   read(text: string, origin: ManifestOrigin): readonly Pod[] {
     const out: Pod[] = [];
+    let documents = 0;
     for (const document of parseAllDocuments(text)) {
       if (document.errors.length) throw document.errors[0]!;
       const value = document.toJS() as Manifest | null;
       if (!value) continue;
+      documents++;
       if (origin.source === 'http' && value.kind === 'PodList' && value.apiVersion === 'v1')
         out.push(...(value.items ?? []).map(item => this.#checked({ kind: 'Pod', apiVersion: 'v1', ...item }, origin)));
       else out.push(this.#checked(value, origin));
     }
+    if (text && documents === 0) throw new Error('no pod in it');
     return out;
+  }
+
+  /** Only these there still are. */
+  retain(pods: readonly Pod[]): void {
+    this.#seen = new Map(
+      pods.flatMap(({ metadata: { uid = '' } }) => {
+        const seen = this.#seen.get(uid);
+        return seen === undefined ? [] : [[uid, seen] as const];
+      }),
+    );
   }
 
   #checked(value: Pod, origin: ManifestOrigin): Pod {

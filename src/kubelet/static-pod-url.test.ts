@@ -50,11 +50,16 @@ test('pods of a URL run while it names them, and as long as it cannot be read', 
       throw new TypeError('fetch failed');
     };
     await t.pass(40_000);
-    await serve('no manifest: [');
-    assert.deepEqual(await running(), ['example.com/file:1', 'example.com/one:1'], 'what it said last holds');
+    for (const none of ['no manifest: [', ' \n', '---\n# nothing yet\n', 'null']) {
+      await serve(none);
+      assert.deepEqual(await running(), ['example.com/file:1', 'example.com/one:1'], 'what it said last holds');
+    }
     await serve({ apiVersion: 'v1', kind: 'Pod', ...pod('two', 'example.com/two:1') });
     assert.deepEqual(await running(), ['example.com/file:1', 'example.com/two:1']);
     await serve('');
+    assert.deepEqual(await running(), ['example.com/file:1']);
+    await serve({ apiVersion: 'v1', kind: 'Pod', ...pod('two', 'example.com/two:1') });
+    await serve(list());
     assert.deepEqual(await running(), ['example.com/file:1']);
   } finally {
     await t.stop();

@@ -65,3 +65,24 @@ test('a manifest that has changed is run when nothing is left of the pod it was'
     await t.stop();
   }
 });
+
+test('a directory that cannot be read leaves what it said last', async () => {
+  const t = await startTestNode({ staticPodPath: '/manifests' });
+  try {
+    await t.host.makeDirectory('/manifests');
+    await t.host.writeFile('/manifests/a.json', manifestOf('example.com/a:1'));
+    await t.pass(40_000);
+    const own = t.host.list.bind(t.host);
+    t.host.list = async path => (path === '/manifests' ? Promise.reject(new Error('EIO: i/o error')) : own(path));
+    // Told by the directory itself, then by looking again.
+    await t.host.writeFile('/manifests/b.json', manifestOf('example.com/b:1'));
+    await t.pass(40_000);
+    const { containers = [] } = await t.runtime.ListContainers({ filter: { state: { state: 'CONTAINER_RUNNING' } } });
+    assert.deepEqual(
+      containers.map(c => c.image?.user_specified_image),
+      ['example.com/a:1'],
+    );
+  } finally {
+    await t.stop();
+  }
+});

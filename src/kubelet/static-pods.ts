@@ -25,17 +25,19 @@ export class StaticPods {
   readonly #o: StaticPodsOptions;
   /** Undefined until read. */
   readonly #found: Record<'file' | 'http', readonly Pod[] | undefined>;
+  readonly #manifests: ManifestReader;
   #last = '';
 
   constructor(options: StaticPodsOptions) {
     this.#o = options;
+    this.#manifests = new ManifestReader(options);
     const { staticPodPath, staticPodUrl } = options;
     this.#found = { file: staticPodPath ? undefined : [], http: staticPodUrl ? undefined : [] };
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { staticPodPath: path, staticPodUrl: from, host, clock, log } = this.#o;
-    const manifests = new ManifestReader(this.#o);
+    const manifests = this.#manifests;
     const sources: Service[] = [];
     if (path) {
       const onRead = (pods: readonly Pod[]) => this.#take('file', pods);
@@ -58,6 +60,7 @@ export class StaticPods {
     const before = complete();
     found[source] = pods;
     const all = [...(found.file ?? []), ...(found.http ?? [])];
+    this.#manifests.retain(all);
     const digest = all.map(p => p.metadata.uid).join();
     if (digest !== this.#last) this.#tell(all);
     this.#last = digest;
