@@ -242,7 +242,7 @@ test('what has no seat waits for one, a quarter of its time at most, and leaves 
   leaving.close();
   await settle();
   assert.ok(second.error instanceof StatusError);
-  const third = outcome(admit(alice, 'GET', `${url}?timeout=10s`));
+  const third = outcome(admit(alice, 'GET', `${url}?timeout=9s1000ms`));
   held[0]!.done();
   await settle();
   assert.ok(first.pass && !third.error);

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { UserInfo } from '../authn/user.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { isLongRunning } from '../long-running.ts';
+import { timeoutMs } from '../query-value.ts';
 import type { WatchCache } from '../registry/watch-cache.ts';
 import { isTrue, type RequestInfo } from '../request-info.ts';
 import { mandatoryLevels, mandatorySchemas } from './bootstrap.ts';
@@ -150,7 +151,7 @@ export class FlowControl implements Gate {
       this.#started(pass);
       resolve(pass);
     };
-    pass.timer = clock.after(patience(exchange.query, requestTimeoutMs), () => giveUp('time-out'));
+    pass.timer = clock.after(patience(pass.info, exchange.query, requestTimeoutMs), () => giveUp('time-out'));
     exchange.onClose(() => giveUp('cancelled'));
   }
 
@@ -294,9 +295,7 @@ function all<T>(source: Source): T[] {
 }
 
 /** A quarter of the time the request has: the server's, or less when the client says so. */
-function patience(query: URLSearchParams, requestTimeoutMs: number): number {
-  const asked = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(query.get('timeout') ?? '');
-  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-  const askedMs = asked ? Number(asked[1]) * units[asked[2]!]! : 0;
-  return (askedMs > 0 ? Math.min(askedMs, requestTimeoutMs) : requestTimeoutMs) / 4;
+function patience(info: RequestInfo, query: URLSearchParams, requestTimeoutMs: number): number {
+  const givenMs = isLongRunning(info) ? undefined : timeoutMs(query);
+  return Math.min(givenMs ?? requestTimeoutMs, requestTimeoutMs) / 4;
 }

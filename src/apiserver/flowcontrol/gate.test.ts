@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { coreV1, flowcontrolV1 } from '../../api/refs.ts';
+import type { LimitResponse } from '../../api/type/flowcontrol-v1.ts';
+import { settle, systemClock, VirtualClock } from '../../base/clock.ts';
 import { type Caller, caller } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 
@@ -83,30 +85,32 @@ async function refusedWhileHeld({
   assert.equal((await ask()).code, 201);
 }
 
+/** Reviews of oneself by `u` go to a level of one seat. */
+async function sendToOneSeat({ http }: TestServer, limitResponse: LimitResponse): Promise<void> {
+  const admin = await http();
+  await admin.create(flowcontrolV1.prioritylevelconfigurations, {
+    metadata: { name: 'one' },
+    spec: { type: 'Limited', limited: { nominalConcurrencyShares: 0, borrowingLimitPercent: 0, limitResponse } },
+  });
+  await admin.create(flowcontrolV1.flowschemas, {
+    metadata: { name: 'one' },
+    spec: {
+      priorityLevelConfiguration: { name: 'one' },
+      matchingPrecedence: 2,
+      rules: [
+        {
+          subjects: [{ kind: 'User', user: { name: 'u' } }],
+          resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['selfsubjectreviews'], clusterScope: true }],
+        },
+      ],
+    },
+  });
+}
+
 test('a schema sends its users to a level that refuses what it has no seat for', async () => {
   const slow = await slowServer({});
   try {
-    const admin = await slow.slow.http();
-    await admin.create(flowcontrolV1.prioritylevelconfigurations, {
-      metadata: { name: 'one' },
-      spec: {
-        type: 'Limited',
-        limited: { nominalConcurrencyShares: 0, borrowingLimitPercent: 0, limitResponse: { type: 'Reject' } },
-      },
-    });
-    await admin.create(flowcontrolV1.flowschemas, {
-      metadata: { name: 'one' },
-      spec: {
-        priorityLevelConfiguration: { name: 'one' },
-        matchingPrecedence: 2,
-        rules: [
-          {
-            subjects: [{ kind: 'User', user: { name: 'u' } }],
-            resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['selfsubjectreviews'], clusterScope: true }],
-          },
-        ],
-      },
-    });
+    await sendToOneSeat(slow.slow, { type: 'Reject' });
     await refusedWhileHeld(slow);
     const text = await slow.slow.server.metrics.text();
     assert.match(text, /dispatched_requests_total\{flow_schema="one",priority_level="one"\} 2\n/);
@@ -117,6 +121,38 @@ test('a schema sends its users to a level that refuses what it has no seat for',
   } finally {
     await slow.stop();
   }
+});
+
+test('who waits for a seat gives up after a quarter of the time a request has here', { timeout: 20_000 }, async () => {
+  const clock = new VirtualClock(systemClock.now());
+  const slow = await slowServer({ clock, requestTimeoutMs: 8000 });
+  try {
+    await sendToOneSeat(slow.slow, { type: 'Queue', queuing: { queues: 1, handSize: 1, queueLengthLimit: 5 } });
+    const first = slow.ask();
+    await slow.arrived;
+    let refused: number | undefined;
+    const second = slow.ask().then(({ code }) => {
+      refused = code;
+    });
+    const waits = /\napiserver_flowcontrol_current_inqueue_requests\{flow_schema="one",priority_level="one"\} 1\n/;
+    while (!waits.test(await slow.slow.server.metrics.text())) await settle();
+    await clock.advance(1900);
+    assert.equal(refused, undefined);
+    await clock.advance(100);
+    await second;
+    assert.equal(refused, 429);
+    slow.release();
+    assert.equal((await first).code, 201);
+  } finally {
+    await slow.stop();
+  }
+});
+
+test('a server that lets nobody in does not start', async () => {
+  await assert.rejects(startTestServer({ maxRequestsInflight: 0, maxMutatingRequestsInflight: 0 }), {
+    message:
+      'invalid configuration: MaxRequestsInFlight=0 and MaxMutatingRequestsInFlight=0; they must add up to something positive',
+  });
 });
 
 test('without priority and fairness the plain limits hold', async () => {

@@ -1,6 +1,7 @@
 // What the server's options say about letting requests in, put together.
 import type { Metrics } from '../../base/metrics.ts';
 import { type ApiContext, registryOf } from '../context.ts';
+import { requestTimeoutMs } from '../deadline.ts';
 import type { PathHandler } from '../handler.ts';
 import { filterSeconds } from '../observe/filter-seconds.ts';
 import type { ApiServerOptions } from '../server-options.ts';
@@ -10,11 +11,13 @@ import { reportFlowControl } from './flow-metrics.ts';
 import { type Gate, Inflight, plainGate } from './inflight.ts';
 
 const group = 'flowcontrol.apiserver.k8s.io';
-const requestTimeoutMs = 60_000;
 
 export function createGate(
   context: ApiContext,
-  options: Pick<ApiServerOptions, 'enablePriorityAndFairness' | 'maxRequestsInflight' | 'maxMutatingRequestsInflight'>,
+  options: Pick<
+    ApiServerOptions,
+    'enablePriorityAndFairness' | 'maxRequestsInflight' | 'maxMutatingRequestsInflight' | 'requestTimeoutMs'
+  >,
   metrics: Metrics,
 ): { readonly gate: Gate; readonly paths: readonly PathHandler[] } {
   const { clock } = context;
@@ -24,6 +27,10 @@ export function createGate(
   const inflight = new Inflight(metrics, monotonic);
   if (options.enablePriorityAndFairness === false)
     return { gate: timed(plainGate(inflight, { readOnly, mutating }, monotonic), metrics, monotonic), paths: [] };
+  if (readOnly + mutating <= 0)
+    throw new Error(
+      `invalid configuration: MaxRequestsInFlight=${readOnly} and MaxMutatingRequestsInFlight=${mutating}; they must add up to something positive`,
+    );
   const control = new FlowControl({
     clock,
     schemas: registryOf(context, group, 'flowschemas').cache,
@@ -32,7 +39,7 @@ export function createGate(
     inflight,
     bySize: context.featureEnabled('SizeBasedListCostEstimate'),
     serverSeats: readOnly + mutating,
-    requestTimeoutMs,
+    requestTimeoutMs: options.requestTimeoutMs || requestTimeoutMs,
   });
   reportFlowControl(control, metrics);
   return { gate: timed(control, metrics, monotonic), paths: [dumpPaths(control, clock)] };
