@@ -43,10 +43,10 @@ export class LmdbRows implements Rows {
   readonly readsAtOnce = 500;
   readonly #directory: string;
   readonly #maxBytes: number;
-  readonly #root: RootDatabase<Buffer, Buffer>;
-  readonly #revisions: Table;
-  readonly #keys: Table;
-  readonly #meta: Table;
+  #root!: RootDatabase<Buffer, Buffer>;
+  #revisions!: Table;
+  #keys!: Table;
+  #meta!: Table;
   readonly #release: () => void;
   // Reused: LMDB copies keys when it is called.
   readonly #rowKey = Buffer.alloc(8);
@@ -61,13 +61,18 @@ export class LmdbRows implements Rows {
     this.#directory = directory;
     this.#maxBytes = maxBytes;
     this.#release = release;
+    this.#open();
+    this.#measure();
+  }
+
+  #open(): void {
     this.#root = openLmdb<Buffer, Buffer>({
       ...binary,
-      path: join(directory, dataFile),
+      path: join(this.#directory, dataFile),
       noSubdir: true,
       pageSize: pageBytes,
       // Address space only. LMDB grows the map by itself, but keeps every former mapping.
-      mapSize: Math.max(2 * maxBytes, 1 << 30),
+      mapSize: Math.max(2 * this.#maxBytes, 1 << 30),
       // Otherwise a commit resolves before it is on disk.
       overlappingSync: false,
       // Groups are formed by the store; each is one batch, started when complete.
@@ -78,7 +83,6 @@ export class LmdbRows implements Rows {
     this.#revisions = this.#root.openDB<Buffer, Buffer>('revision', binary);
     this.#keys = this.#root.openDB<Buffer, Buffer>('key', binary);
     this.#meta = this.#root.openDB<Buffer, Buffer>('meta', binary);
-    this.#measure();
   }
 
   async sizeBytes(): Promise<number> {
@@ -246,6 +250,11 @@ export class LmdbRows implements Rows {
 
   defer(fn: () => void): void {
     setImmediate(fn);
+  }
+
+  async unmap(): Promise<void> {
+    await this.#root.close();
+    this.#open();
   }
 
   /** A compact copy, on disk under its name only when complete. Opens as `data.mdb` in a directory of its own. */

@@ -234,3 +234,20 @@ test('an overdue ttl fires after a restart', async t => {
   assert.equal(recorder.events[0]?.type, 'delete');
   await again.close();
 });
+
+test('pages that were read and given back are no memory of the process', async t => {
+  const directory = directoryFor(t);
+  const mappedKb = () => {
+    const maps = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[\da-f]+-[\da-f]+ )/m);
+    const ours = maps.filter(map => map.split('\n', 1)[0]!.includes(directory) && map.includes('data.mdb'));
+    return ours.reduce((sum, map) => sum + Number(/^Rss:\s+(\d+) kB/m.exec(map)![1]), 0);
+  };
+  const store = await openLmdbStore({ directory });
+  await Promise.all(Array.from({ length: 500 }, (_, i) => store.create(`/${i}`, bytes('x'.repeat(5000)))));
+  await store.list('/');
+  assert.ok(mappedKb() > 3000, `${mappedKb()} kB are mapped after all was read`);
+  await store.unmap!();
+  assert.ok(mappedKb() < 500, `${mappedKb()} kB are mapped after all was given back`);
+  assert.equal((await text(store, '/7'))?.length, 5000);
+  await store.close();
+});

@@ -266,6 +266,17 @@ export class RevisionStore implements Store {
     await this.#rows.snapshot(file);
   }
 
+  async unmap(): Promise<void> {
+    while (this.#flushing) await new Promise<void>(resolve => this.#rows.defer(resolve));
+    this.#check();
+    this.#flushing = true;
+    try {
+      await this.#rows.unmap?.();
+    } finally {
+      this.#flushed();
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -49,6 +49,8 @@ export interface Rows {
   /** Rows read at a stretch before others get their turn. */
   readonly readsAtOnce: number;
   snapshot(file: string): Promise<void>;
+  /** Gives back what reads have mapped into memory. Not while a commit or a snapshot is under way. */
+  unmap?(): Promise<void>;
   /** Bytes of the file; absent where there is none. */
   sizeBytes?(): Promise<number>;
   close(): Promise<void>;

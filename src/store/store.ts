@@ -91,6 +91,11 @@ export interface Store {
    * holding all of it at once. A value is valid until `take` returns. Rejects like `list`.
    */
   scan?(prefix: string, revision: number, take: (entry: StoreEntry) => void): Promise<void>;
+  /**
+   * Only of stores that map their file into memory: gives back what reads have mapped so far, which counts as memory of
+   * this process. Writes wait meanwhile; not to be called while something is read or copied.
+   */
+  unmap?(): Promise<void>;
   /** Resolves with its revision once durable; rejects StoreConflictError when the key exists. */
   create(key: string, encode: Encode, options?: WriteOptions): Promise<number>;
   /** Rejects StoreConflictError unless the key's newest decided revision is `ifRevision`. */

@@ -123,6 +123,8 @@ export class Lifecycle {
       readiness.storeFailure = error;
     });
     await custom.start();
+    // All of it has been read, and is not read again.
+    await storage.store.unmap?.();
     readiness.step = 'informers';
     void informers.run(signal);
     await informers.whenSynced(signal);

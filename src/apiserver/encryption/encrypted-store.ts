@@ -94,6 +94,10 @@ export class EncryptedStore implements Store {
     );
   }
 
+  async unmap(): Promise<void> {
+    await this.#inner.unmap?.();
+  }
+
   compact(revision: number): Promise<void> {
     return this.#inner.compact(revision);
   }

@@ -130,6 +130,10 @@ export class MeasuredStore implements Store {
     };
   }
 
+  async unmap(): Promise<void> {
+    await this.#store.unmap?.();
+  }
+
   create(key: string, encode: Encode, options?: WriteOptions): Promise<number> {
     return this.#timed('create', key, this.#store.create(key, encode, options));
   }
