@@ -21,6 +21,8 @@ import { after, test } from 'node:test';
 import { mainScript } from '../../../bin/entry.js';
 
 const main = mainScript();
+/** A name of its own: as root, down also ends what is left of a cluster whose record is in another directory. */
+const K8TS_CLUSTER = `bad${process.pid}`;
 const homes: string[] = [];
 after(() => {
   for (const home of homes) rmSync(home, { recursive: true, force: true });
@@ -37,7 +39,7 @@ function newUser() {
   const home = mkdtempSync(join(tmpdir(), 'k8ts-bad-'));
   homes.push(home);
   const state = join(home, 'state');
-  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: state };
+  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: state, K8TS_CLUSTER };
   const run = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
     new Promise<Outcome>(resolve => {
       execFile(process.execPath, [main, ...args], { env: { ...env, ...more } }, (error, stdout, stderr) =>
@@ -57,7 +59,7 @@ test('two up at once: one makes the cluster, the other is told who is at it or f
       assert.equal(code, 1);
       assert.match(
         stderr,
-        /cluster dev is being worked on by "k8ts up" \(process \d+\)\n {2}wait for it to end and try/,
+        /cluster bad\d+ is being worked on by "k8ts up" \(process \d+\)\n {2}wait for it to end and try/,
       );
     }
     const { code, stdout, stderr } = await k8ts('up', '-o', 'json');
@@ -76,7 +78,7 @@ test('two up at once: one makes the cluster, the other is told who is at it or f
     assert.equal(changed.code, 1);
     assert.match(
       changed.stderr,
-      /cluster dev exists with nodes 1, not 3\n {2}remove it first \(k8ts down --name dev\)/,
+      /cluster bad\d+ exists with nodes 1, not 3\n {2}remove it first \(k8ts down --name bad\d+\)/,
     );
     const stopped = await k8ts('stop');
     assert.equal(stopped.code, 0, stopped.stderr);
@@ -87,7 +89,7 @@ test('two up at once: one makes the cluster, the other is told who is at it or f
     const logs = await k8ts('logs', 'server', '--tail', '1');
     assert.deepEqual([logs.code, logs.stdout.split('\n').length], [0, 2]);
     assert.equal((await k8ts('logs', 'nosuch')).code, 3);
-    assert.match((await k8ts('kubeconfig')).stdout, /current-context: k8ts-dev/);
+    assert.match((await k8ts('kubeconfig')).stdout, /current-context: k8ts-bad\d+/);
     const late = await k8ts('up', '--name', 'late', '--simulate', '--timeout', '1ms');
     assert.equal(late.code, 4, late.stderr);
     assert.match(late.stderr, /cluster late is not ready after 0\.001 s/);
@@ -120,7 +122,7 @@ test('a port that is taken', async () => {
 
 test('a damaged record, a directory of something else, one from the future', async () => {
   const { k8ts, state } = newUser();
-  const directory = join(state, 'dev');
+  const directory = join(state, K8TS_CLUSTER);
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'state.json');
   for (const [text, said] of [
@@ -133,10 +135,10 @@ test('a damaged record, a directory of something else, one from the future', asy
       const { code, stderr } = await k8ts(command, ...(command === 'up' ? ['--simulate'] : []));
       assert.equal(code, 1, command);
       assert.match(stderr, said);
-      assert.match(stderr, /remove the cluster and its data: k8ts down --name dev/);
+      assert.match(stderr, /remove the cluster and its data: k8ts down --name bad\d+/);
     }
   }
-  assert.match((await k8ts('list')).stdout, /dev +damaged/);
+  assert.match((await k8ts('list')).stdout, /bad\d+ +damaged/);
   rmSync(file);
   writeFileSync(join(directory, 'other'), '');
   assert.match((await k8ts('status')).stderr, /holds data but no state\.json/);
@@ -146,10 +148,11 @@ test('a damaged record, a directory of something else, one from the future', asy
 
 test('a supervisor whose socket somebody has cleaned away', async () => {
   const { k8ts, state } = newUser();
-  const gone = /cluster dev runs, but cannot be asked: .*control\.sock is gone\n {2}k8ts stop --name dev; k8ts start/;
+  const gone =
+    /cluster bad\d+ runs, but cannot be asked: .*control\.sock is gone\n {2}k8ts stop --name bad\d+; k8ts start/;
   try {
     assert.equal((await k8ts('up', '--simulate', '--no-wait')).code, 0);
-    rmSync(join(state, '.run', 'dev', 'control.sock'));
+    rmSync(join(state, '.run', K8TS_CLUSTER, 'control.sock'));
     for (const command of ['status', 'up', 'start']) {
       const { code, stderr } = await k8ts(command);
       assert.equal(code, 1, command);
@@ -164,7 +167,7 @@ test('a supervisor whose socket somebody has cleaned away', async () => {
 
 test('data that is damaged or gone: start says so, and a backup takes its place', async () => {
   const { k8ts, state, home } = newUser();
-  const data = join(state, 'dev', 'store', 'data.mdb');
+  const data = join(state, K8TS_CLUSTER, 'store', 'data.mdb');
   const backup = join(home, 'backup');
   try {
     assert.equal((await k8ts('up', '--simulate', '--timeout', '60s')).code, 0);
@@ -176,7 +179,10 @@ test('data that is damaged or gone: start says so, and a backup takes its place'
     const broken = await k8ts('start', '--timeout', '60s');
     assert.equal(broken.code, 1);
     assert.match(broken.stderr, /^k8ts: server ended 3 times \(.*\): .*data.* is damaged/m);
-    assert.match(broken.stderr, /put a backup in its place: k8ts store restore FILE --name dev; all of it: k8ts logs/);
+    assert.match(
+      broken.stderr,
+      /put a backup in its place: k8ts store restore FILE --name bad\d+; all of it: k8ts logs/,
+    );
     assert.doesNotMatch(broken.stderr, / {4}at /);
     assert.equal((await k8ts('stop')).code, 0);
     const restored = await k8ts('store', 'restore', backup);
@@ -186,7 +192,7 @@ test('data that is damaged or gone: start says so, and a backup takes its place'
     assert.equal((await k8ts('stop')).code, 0);
     rmSync(data);
     const empty = await k8ts('start', '--no-wait');
-    assert.match(empty.stderr, /warning: there is no data in .*store any more: cluster dev starts with nothing/);
+    assert.match(empty.stderr, /warning: there is no data in .*store any more: cluster bad\d+ starts with nothing/);
   } finally {
     await k8ts('down');
   }
@@ -203,7 +209,7 @@ test('a state directory that cannot be made', async () => {
 
 test('who listens may go, and a full disk that takes the data is told', async t => {
   const { home, state, k8ts } = newUser();
-  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: state };
+  const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: state, K8TS_CLUSTER };
   try {
     const up = spawn(process.execPath, [main, 'up', '--simulate', '--timeout', '60s'], {
       env,
@@ -243,8 +249,8 @@ test('a kubeconfig that is broken: up begins nothing, down removes all else and 
   writeFileSync(file, 'a: [1');
   const down = await k8ts('down');
   assert.equal(down.code, 1);
-  assert.match(down.stderr, /cluster dev is removed, but its context may still be in a kubeconfig: reading/);
-  assert.match(down.stderr, /\n {2}then take it out: k8ts down --name dev\n/);
+  assert.match(down.stderr, /cluster bad\d+ is removed, but its context may still be in a kubeconfig: reading/);
+  assert.match(down.stderr, /\n {2}then take it out: k8ts down --name bad\d+\n/);
   assert.equal((await k8ts('status')).code, 3);
   rmSync(file);
   assert.equal((await k8ts('down')).code, 0);
@@ -257,7 +263,7 @@ test('a context that was put into several kubeconfigs goes from all of them', as
   assert.equal((await k8ts('up', '--simulate', '--no-wait')).code, 0);
   assert.equal((await k8ts('stop')).code, 0);
   const start = await run(['start', '--no-wait'], other);
-  assert.match(start.stderr, /Cluster dev is starting: /);
+  assert.match(start.stderr, /Cluster bad\d+ is starting: /);
   assert.equal((await run(['kubeconfig', '--merge'], { KUBECONFIG: join(home, 'third') })).code, 0);
   assert.deepEqual(readdirSync(home).sort(), ['config', 'other', 'state', 'third']);
   const down = await run(['down'], other);
@@ -308,7 +314,12 @@ test('a user without rights: the sockets go, too, and a home that cannot be writ
   const { home } = newUser();
   const uid = 65534;
   chownSync(home, uid, uid);
-  const own: NodeJS.ProcessEnv = { PATH: process.env.PATH, HOME: home, XDG_RUNTIME_DIR: join(home, 'run') };
+  const own: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    HOME: home,
+    XDG_RUNTIME_DIR: join(home, 'run'),
+    K8TS_CLUSTER,
+  };
   const run = (args: readonly string[], env = own) =>
     new Promise<Outcome>(resolve => {
       execFile(process.execPath, [main, ...args], { env, uid, gid: uid, cwd: '/' }, (error, stdout, stderr) =>
@@ -317,10 +328,10 @@ test('a user without rights: the sockets go, too, and a home that cannot be writ
     });
   const up = await run(['up', '--simulate', '--no-wait']);
   assert.equal(up.code, 0, up.stderr);
-  assert.ok(existsSync(join(home, 'run', 'k8ts', 'dev', 'control.sock')));
+  assert.ok(existsSync(join(home, 'run', 'k8ts', K8TS_CLUSTER, 'control.sock')));
   assert.equal((await run(['down'])).code, 0);
   assert.deepEqual([readdirSync(join(home, 'run')), readdirSync(join(home, '.local', 'share'))], [[], []]);
-  assert.match((await run(['down'])).stderr, /^No cluster named dev\.\n$/);
+  assert.match((await run(['down'])).stderr, /^No cluster named bad\d+\.\n$/);
   const elsewhere = await run(['up', '--simulate'], { ...own, KUBECONFIG: '/etc/none/config' });
   assert.match(
     elsewhere.stderr,

@@ -17,9 +17,20 @@ const home = mkdtempSync(join(tmpdir(), 'k8ts-cli-'));
 after(() => rmSync(home, { recursive: true }));
 const main = mainScript();
 
-const env = { ...process.env, HOME: home, KUBECONFIG: join(home, 'config'), K8TS_STATE_DIR: join(home, 'state') };
+/** A name of its own: as root, down also ends what is left of a cluster whose record is in another directory. */
+const cluster = `cli${process.pid}`;
+const env: NodeJS.ProcessEnv = {
+  ...process.env,
+  HOME: home,
+  KUBECONFIG: join(home, 'config'),
+  K8TS_STATE_DIR: join(home, 'state'),
+  K8TS_CLUSTER: cluster,
+};
+const { K8TS_CLUSTER: _, ...unnamed } = env;
 
-function k8ts(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+const k8ts = (...args: string[]) => run(args, env);
+
+function run(args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise(resolve => {
     execFile(process.execPath, [main, ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
@@ -76,7 +87,7 @@ test('exit codes and messages of wrong usage', async () => {
     [['server'], 2, /required option '--config <file>'/],
     [['server', '--config', join(home, 'none')], 1, /reading .*none/],
   ];
-  const outcomes = await Promise.all(cases.map(([args]) => k8ts(...args)));
+  const outcomes = await Promise.all(cases.map(([args]) => run(args, unnamed)));
   for (const [i, [args, code, said]] of cases.entries()) {
     assert.equal(outcomes[i]!.code, code, `${args.join(' ')}: ${outcomes[i]!.stderr}`);
     assert.match(outcomes[i]!.stderr, said);
@@ -94,7 +105,7 @@ test('data goes to standard output', async () => {
   assert.match(version!.stdout, /^k8ts \d+\.\d+\.\d+ \(Kubernetes v1\.36\.2, Node v\d+\.\d+\.\d+\)\n$/);
   assert.equal(JSON.parse(json!.stdout).kubernetes, 'v1.36.2');
   assert.match(help!.stdout, /Exit codes: 0 done/);
-  assert.deepEqual([down!.code, down!.stdout, down!.stderr], [0, '', 'No cluster named dev.\n']);
+  assert.deepEqual([down!.code, down!.stdout, down!.stderr], [0, '', `No cluster named ${cluster}.\n`]);
 });
 
 test('a simulated cluster, from up to down', async () => {
@@ -107,15 +118,19 @@ test('a simulated cluster, from up to down', async () => {
     assert.match(up.stderr, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ preparing keys \(\d+\.\d s\)$/m);
     assert.deepEqual(await readyNodes(), ['node-1', 'node-2']);
     const status = await k8ts('status');
-    assert.deepEqual([status.code, /dev +running +2 \(simulated\)/.test(status.stdout)], [0, true]);
-    assert.match((await k8ts('list')).stdout, /dev +running +2/);
+    assert.deepEqual([status.code, /cli\d+ +running +2 \(simulated\)/.test(status.stdout)], [0, true]);
+    assert.match((await k8ts('list')).stdout, /cli\d+ +running +2/);
     assert.match((await k8ts('image', 'ls')).stderr, /are simulated/);
     const backup = join(home, 'state', 'backup');
     const { keys, revision } = JSON.parse((await k8ts('store', 'backup', backup, '-o', 'json')).stdout);
     assert.ok(keys > 100 && revision > keys);
     assert.match((await k8ts('store', 'status')).stdout, /used by +process \d+\nrevision +\d+\n/);
     const restore = await k8ts('store', 'restore', backup);
-    assert.deepEqual([restore.code, /dev is running\n {2}k8ts stop/.test(restore.stderr)], [1, true], restore.stderr);
+    assert.deepEqual(
+      [restore.code, /cli\d+ is running\n {2}k8ts stop/.test(restore.stderr)],
+      [1, true],
+      restore.stderr,
+    );
     assert.equal((await k8ts('stop')).code, 0);
     assert.match(
       (await k8ts('store', 'restore', backup)).stderr,
