@@ -258,8 +258,9 @@ const longestRemembered = 16 << 10;
 const remembered = new WeakMap<ListShape, Map<string, FieldDiff | undefined>>();
 
 function addedList(shape: ListShape, before: unknown[] | null | undefined, after: unknown[]): FieldDiff | undefined {
-  const key = JSON.stringify(after);
-  if (key.length > longestRemembered) return compareLists(shape, before, after);
+  // The shortest of items takes three characters.
+  const key = after.length > longestRemembered / 3 ? undefined : JSON.stringify(after);
+  if (key === undefined || key.length > longestRemembered) return compareLists(shape, before, after);
   let known = remembered.get(shape);
   if (!known || known.size >= mostRemembered) {
     known = new Map();
@@ -293,9 +294,12 @@ function compareLists(
 function diffByKey(shape: ListShape, old: unknown[], now: unknown[], parts: Parts): void {
   const rest = new Map<string, unknown>();
   for (const item of old) rest.set(elementOf(shape, item), item);
-  for (const item of now) {
-    const element = elementOf(shape, item);
-    parts.add(element, diffFields(shape.item, rest.get(element), item));
+  const elements = now.map(item => elementOf(shape, item));
+  const lastAt = new Map(elements.map((element, i) => [element, i]));
+  for (const [i, element] of elements.entries()) {
+    // Of several items with one key the first takes away what it has not, the last says what comes.
+    if (lastAt.get(element) !== i && !rest.has(element)) continue;
+    parts.add(element, diffFields(shape.item, rest.get(element), now[i]));
     rest.delete(element);
   }
   for (const [element, item] of rest) parts.add(element, diffFields(shape.item, item, undefined));
@@ -321,9 +325,10 @@ export function fieldsOf(shape: Shape, value: unknown, skip?: ReadonlySet<string
     return nodeOf(false, Object.fromEntries(value.map(item => [valueElement(item), leaf])));
   if (shape.kind === 'list' && Array.isArray(value)) {
     const children: Record<string, FieldSet> = {};
-    for (const item of value) {
+    // Of several items with one key the last counts.
+    for (const [element, item] of new Map(value.map(item => [elementOf(shape, item), item]))) {
       const set = fieldsOf(shape.item, item);
-      children[elementOf(shape, item)] = nodeOf(true, set ? childrenOf(set) : {}) ?? leaf;
+      children[element] = nodeOf(true, set ? childrenOf(set) : {}) ?? leaf;
     }
     return nodeOf(false, children);
   }

@@ -114,6 +114,16 @@ export function union(a: FieldSet, b: FieldSet): FieldSet {
   return isEmptySet(b) ? a : unionNodes(a, b);
 }
 
+/** The union of many: two by two, so that what the first of them hold is not gone through for each of the others. */
+export function unionOf(sets: readonly FieldSet[]): FieldSet {
+  let level = sets;
+  while (level.length > 1)
+    level = Array.from({ length: Math.ceil(level.length / 2) }, (_, i) =>
+      union(level[2 * i]!, level[2 * i + 1] ?? emptySet),
+    );
+  return level[0] ?? emptySet;
+}
+
 // `recursive`: a member of b takes with it all that lies below it.
 function differenceNodes(a: FieldSet, b: FieldSet, recursive: boolean): FieldSet | undefined {
   const theirs = isMember(b);

@@ -11,6 +11,7 @@ import {
   isEmptySet,
   parseFieldSet,
   union,
+  unionOf,
 } from './field-set.ts';
 import type { KubeObject } from './meta.ts';
 import { normalize } from './normalize.ts';
@@ -329,7 +330,7 @@ function capEntries(entries: Entry[]): Entry[] {
   let count = updates.length;
   if (count <= maxUpdateManagers) return entries;
   const oldestFirst = updates.sort((a, b) => compareText(a.time, b.time) || compareText(a.manager, b.manager));
-  const buckets = new Map<string, Entry>();
+  const buckets = new Map<string, Entry[]>();
   const melted = new Set<Entry>();
   for (const entry of oldestFirst) {
     if (count <= maxUpdateManagers) break;
@@ -338,11 +339,14 @@ function capEntries(entries: Entry[]): Entry[] {
     melted.add(entry);
     if (bucket) {
       count--;
-      buckets.set(version, ancientEntry(entry, union(fieldSetOf(entry), fieldSetOf(bucket))));
-    } else buckets.set(version, entry);
+      bucket.push(entry);
+    } else buckets.set(version, [entry]);
   }
-  return [...entries.filter(e => !melted.has(e)), ...buckets.values()];
+  return [...entries.filter(e => !melted.has(e)), ...[...buckets.values()].map(meltedEntry)];
 }
+
+const meltedEntry = (bucket: readonly Entry[]): Entry =>
+  bucket.length === 1 ? bucket[0]! : ancientEntry(bucket.at(-1)!, unionOf(bucket.map(fieldSetOf)));
 
 // The newest of its times, and no subresource.
 const ancientEntry = (newest: Entry, set: FieldSet): Entry =>

@@ -37,24 +37,30 @@ function arrange(
 ): unknown[] {
   const orderAt = positions(order, idOf);
   const liveAt = positions(live, idOf);
-  const by = (at: Map<string, number>) => (a: unknown, b: unknown) =>
-    (at.get(idOf(a)) ?? Number.MAX_SAFE_INTEGER) - (at.get(idOf(b)) ?? Number.MAX_SAFE_INTEGER);
-  const named = merged.filter(item => orderAt.has(idOf(item))).sort(by(orderAt));
-  const others = merged.filter(item => !orderAt.has(idOf(item))).sort(by(liveAt));
+  const places = merged.map(item => {
+    const id = idOf(item);
+    return { item, inOrder: orderAt.get(id), inLive: liveAt.get(id) };
+  });
+  const named = places.filter(place => place.inOrder !== undefined).sort((a, b) => a.inOrder! - b.inOrder!);
+  const others = places
+    .filter(place => place.inOrder === undefined)
+    .sort((a, b) => (a.inLive ?? Number.MAX_SAFE_INTEGER) - (b.inLive ?? Number.MAX_SAFE_INTEGER));
   const out: unknown[] = [];
   let next = 0;
-  for (const item of named) {
+  for (const { item, inLive } of named) {
     // An unnamed item goes before the first named one that stands behind it in the live list.
-    const at = liveAt.get(idOf(item));
-    while (at !== undefined && next < others.length && (liveAt.get(idOf(others[next])) ?? Infinity) < at)
-      out.push(others[next++]);
+    while (inLive !== undefined && next < others.length && (others[next]!.inLive ?? Infinity) < inLive)
+      out.push(others[next++]!.item);
     out.push(item);
   }
-  return out.concat(others.slice(next));
+  return out.concat(others.slice(next).map(({ item }) => item));
 }
 
 function positions(list: readonly unknown[], idOf: IdOf): Map<string, number> {
   const at = new Map<string, number>();
-  for (const [i, item] of list.entries()) if (!at.has(idOf(item))) at.set(idOf(item), i);
+  for (const [i, item] of list.entries()) {
+    const id = idOf(item);
+    if (!at.has(id)) at.set(id, i);
+  }
   return at;
 }

@@ -41,6 +41,19 @@ const sameNumber = (a: unknown, b: unknown): boolean =>
   (typeof a === 'bigint' && typeof b === 'number' && Number.isInteger(b) && BigInt(b) === a) ||
   (typeof a === 'number' && typeof b === 'bigint' && Number.isInteger(a) && BigInt(a) === b);
 
+/** A text that two values share when, and only when, they are equal as `equalJson` has it; never the empty one. */
+export function equalityText(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (isWritten(value)) return equalityText(writtenValue(value));
+  if (Array.isArray(value)) return `[${value.map(equalityText).join()}]`;
+  if (!isPlain(value)) return typeof value === 'number' && Number.isInteger(value) ? `${BigInt(value)}` : `${value}`;
+  const keys = Object.keys(value).filter(key => value[key] !== undefined);
+  return `{${keys
+    .sort()
+    .map(key => `${JSON.stringify(key)}:${equalityText(value[key])}`)
+    .join()}}`;
+}
+
 /** The text a field should hold; empty where another type stands in it, as Kubernetes reads what it has not decoded. */
 export const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 

@@ -5,7 +5,7 @@ import { type FieldSchema, schemaOf, type TypeRef } from '../schema.ts';
 import { badRequest } from '../status.ts';
 import { orderBySetElementOrder, orderMerged } from './element-order.ts';
 import { asString, goText, goType } from './go-text.ts';
-import { equalJson, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
+import { equalityText, equalJson, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 const patchDirective = '$patch';
 const retainKeysDirective = '$retainKeys';
@@ -131,10 +131,11 @@ function deletePrimitives(type: TypeRef | undefined, out: Plain, key: string, va
   ruleOf(type, key);
   if (!Array.isArray(values) || !Array.isArray(before)) throw badRequest('invalid patch format of primitive list');
   checkAlike(before, values);
+  const gone = new Set(values);
   setKey(
     out,
     key,
-    before.filter(item => !values.includes(item)),
+    before.filter(item => !gone.has(item)),
   );
 }
 
@@ -158,11 +159,12 @@ function mergeOrderedLists(type: TypeRef | undefined, out: Plain, patch: Plain):
     if (live.length + (added?.length ?? 0) === 0) throw unexpected('no elements in any of the given slices');
     const kept = (own(out, key) as unknown[] | undefined | null) ?? [];
     checkOrder(rule, added ?? [], order);
+    const gone = new Set(Array.isArray(removed) ? removed : []);
     const merged = !added
       ? kept
       : before
         ? mergeList(rule, kept, added)
-        : (adopt(added) as unknown[]).filter(item => !(Array.isArray(removed) && removed.includes(item)));
+        : (adopt(added) as unknown[]).filter(item => !gone.has(item));
     setKey(out, key, orderBySetElementOrder(merged, order, live, rule.mergeKey));
     done.add(key);
   }
@@ -210,15 +212,56 @@ function mergeList(rule: FieldRule, original: readonly unknown[], patch: readonl
     return rest.map(asIs);
   }
   const type = itemType(rule.type);
-  const merged = [...kept];
+  const merged = new KeyedItems(kept, mergeKey);
   for (const item of rest) {
-    const id = mergeKeyOf(item, mergeKey);
-    const at = merged.findIndex(m => isPlain(m) && equalJson(m[mergeKey], id));
-    if (at < 0) merged.push(asIs(item));
-    else merged[at] = mergeMap(type, merged[at] as Plain, item as Plain);
+    const at = merged.find(mergeKeyOf(item, mergeKey));
+    if (at === undefined) merged.push(asIs(item));
+    else merged.replace(at, mergeMap(type, merged.items[at] as Plain, item as Plain));
   }
-  return orderMerged(merged, rest, kept, mergeKey);
+  return orderMerged(merged.items, rest, kept, mergeKey);
 }
+
+/** A list and where the first item of each key is: both may be long. */
+class KeyedItems {
+  readonly items: unknown[];
+  readonly #mergeKey: string;
+  readonly #at = new Map<string, number>();
+
+  constructor(items: readonly unknown[], mergeKey: string) {
+    this.items = [...items];
+    this.#mergeKey = mergeKey;
+    this.#index();
+  }
+
+  find(id: unknown): number | undefined {
+    return this.#at.get(equalityText(id));
+  }
+
+  push(item: unknown): void {
+    this.items.push(item);
+    this.#note(item, this.items.length - 1);
+  }
+
+  replace(at: number, item: unknown): void {
+    const before = keyOf(this.items[at], this.#mergeKey);
+    this.items[at] = item;
+    // Null takes away the key it was found by.
+    if (keyOf(item, this.#mergeKey) !== before) this.#index();
+  }
+
+  #index(): void {
+    this.#at.clear();
+    for (const [at, item] of this.items.entries()) this.#note(item, at);
+  }
+
+  #note(item: unknown, at: number): void {
+    const key = keyOf(item, this.#mergeKey);
+    if (key !== undefined && !this.#at.has(key)) this.#at.set(key, at);
+  }
+}
+
+const keyOf = (item: unknown, mergeKey: string): string | undefined =>
+  isPlain(item) && item[mergeKey] !== undefined ? equalityText(item[mergeKey]) : undefined;
 
 function checkAlike(original: readonly unknown[], patch: readonly unknown[]): void {
   const [first, ...others] = [...original, ...patch].map(goType);
@@ -234,18 +277,18 @@ function mergeKeyOf(item: unknown, mergeKey: string): unknown {
 
 /** Items with $patch act on the whole list: delete takes out what has their key, replace takes out all. */
 function applyItemDirectives(original: readonly unknown[], patch: readonly unknown[], mergeKey: string) {
-  let kept = [...original];
+  const gone = new Set<string>();
   let replaced = false;
   const rest: unknown[] = [];
   for (const item of patch) {
     const directive = isPlain(item) ? own(item, patchDirective) : undefined;
     if (directive === undefined) rest.push(item);
     else if (directive === 'delete') {
-      const id = mergeKeyOf(item, mergeKey);
-      kept = kept.filter(k => !(isPlain(k) && equalJson(k[mergeKey], id)));
+      gone.add(equalityText(mergeKeyOf(item, mergeKey)));
     } else if (directive === 'replace') replaced = true;
     else if (directive === 'merge') throw unexpected('merging lists cannot yet be specified in the patch');
     else throw unexpected(`unknown patch type: ${asString(directive)} in map: ${goText(item)}`);
   }
+  const kept = gone.size ? original.filter(item => !gone.has(keyOf(item, mergeKey) ?? '')) : original;
   return { kept, rest, replaced };
 }
