@@ -1,6 +1,7 @@
 // RFC 6902, as the API server applies it.
 import { own } from '../../base/own.ts';
 import { badRequest, requestTooLarge, StatusError } from '../status.ts';
+import { LongLists } from './long-list.ts';
 import { equalJson, isPlain, jsonKind, type Plain, setKey } from './plain.ts';
 
 export const maxOperations = 10_000;
@@ -38,6 +39,7 @@ export function applyJsonPatch<T = unknown>(object: T, patch: unknown): T {
   const document = new Document(object);
   try {
     for (const operation of operations) document.apply(operation);
+    document.lists.settleAll();
   } catch (error) {
     if (error instanceof OperationError) throw rejected(error);
     throw error;
@@ -61,6 +63,7 @@ class Document {
   root: unknown;
   /** Containers made by this patch, which may be changed in place. */
   readonly #owned = new WeakSet<object>();
+  readonly lists = new LongLists();
   #copiedBytes = 0;
 
   constructor(root: unknown) {
@@ -80,12 +83,12 @@ class Document {
 
   #add(path: string, value: unknown): void {
     const { parent, key } = this.#open(path) ?? fail(`add operation does not apply: doc is missing path: "${path}"`);
-    within(`error in add for path: '${path}'`, () => insert(parent, key, value));
+    within(`error in add for path: '${path}'`, () => this.#insert(parent, key, value));
   }
 
   #remove(path: string): void {
     const { parent, key } = this.#open(path) ?? fail(`remove operation does not apply: doc is missing path: "${path}"`);
-    within(`error in remove for path: '${path}'`, () => take(parent, key));
+    within(`error in remove for path: '${path}'`, () => this.#take(parent, key));
   }
 
   #replace(path: string, value: unknown): void {
@@ -96,21 +99,23 @@ class Document {
     const { parent, key } = this.#open(path) ?? fail(`replace operation does not apply: doc is missing path: ${path}`);
     // The API server's library does not ask whether there was one.
     if (!Array.isArray(parent)) setKey(parent, key, value);
-    else
-      parent[indexIn(key, parent.length) ?? fail(`replace operation does not apply: doc is missing key: ${path}`)] =
-        value;
+    else {
+      const at = indexIn(key, this.lists.length(parent));
+      this.lists.set(parent, at ?? fail(`replace operation does not apply: doc is missing key: ${path}`), value);
+    }
   }
 
   #move(from: string, path: string): void {
     const source = this.#open(from) ?? fail(`move operation does not apply: doc is missing from path: ${from}`);
-    const value = within(`error in move for path: '${source.key}'`, () => take(source.parent, source.key));
+    const value = within(`error in move for path: '${source.key}'`, () => this.#take(source.parent, source.key));
     const target = this.#open(path) ?? fail(`move operation does not apply: doc is missing destination path: ${path}`);
-    within(`error in move for path: '${path}'`, () => insert(target.parent, target.key, value));
+    within(`error in move for path: '${path}'`, () => this.#insert(target.parent, target.key, value));
   }
 
   #copy(from: string, path: string): void {
     const source = this.#look(from) ?? fail(`copy operation does not apply: doc is missing from path: ${from}`);
-    const value = within(`error in copy for from: '${from}'`, () => read(source.parent, source.key)) ?? null;
+    const value = within(`error in copy for from: '${from}'`, () => this.#read(source.parent, source.key)) ?? null;
+    this.lists.settle(value);
     // Both places now share the value: neither may be changed in place.
     this.#disown(value);
     const target = this.#open(path) ?? fail(`copy operation does not apply: doc is missing destination path: ${path}`);
@@ -120,7 +125,7 @@ class Document {
         `Unable to copy, the accumulated size increase of copy is ${this.#copiedBytes}, exceeding the limit ${maxCopyBytes}`,
       );
     }
-    within('error while adding value during copy', () => insert(target.parent, target.key, value));
+    within('error while adding value during copy', () => this.#insert(target.parent, target.key, value));
   }
 
   #test(path: string, expected: unknown): void {
@@ -129,7 +134,8 @@ class Document {
         ? { parent: { root: this.root }, key: 'root' }
         : (this.#look(path) ?? fail(`test operation does not apply: is missing path: ${path}`));
     // A missing member equals null.
-    const actual = within(`error in test for path: '${path}'`, () => read(parent, key));
+    const actual = within(`error in test for path: '${path}'`, () => this.#read(parent, key));
+    this.lists.settle(actual);
     if (!equalJson(actual ?? null, expected ?? null))
       throw new OperationError(`testing value ${path} failed: test failed`);
   }
@@ -141,7 +147,7 @@ class Document {
     if (!keys || key === undefined) return undefined;
     let at: unknown = this.root;
     for (const k of keys) {
-      if (Array.isArray(at)) at = at[indexIn(k, at.length) ?? -1];
+      if (Array.isArray(at)) at = this.#item(at, indexIn(k, this.lists.length(at)));
       else at = isPlain(at) ? own(at, k) : undefined;
     }
     return typeof at === 'object' && at !== null ? { parent: at as Container, key } : undefined;
@@ -155,12 +161,48 @@ class Document {
     let at = this.#own(this.root);
     this.root = at;
     for (const k of keys) {
-      const name = Array.isArray(at) ? indexIn(k, at.length)! : k;
-      const child = this.#own(own(at as Plain, name as string));
-      setKey(at as Plain, name as string, child);
-      at = child;
+      at = this.#openChild(at, k);
     }
     return { parent: at, key };
+  }
+
+  #openChild(at: Container, key: string): Container {
+    if (!Array.isArray(at)) {
+      const child = this.#own(own(at, key));
+      setKey(at, key, child);
+      return child;
+    }
+    const index = indexIn(key, this.lists.length(at))!;
+    const child = this.#own(this.lists.get(at, index));
+    this.lists.set(at, index, child);
+    return child;
+  }
+
+  #item(list: unknown[], at: number | undefined): unknown {
+    return at === undefined ? undefined : this.lists.get(list, at);
+  }
+
+  #insert(parent: Container, key: string, value: unknown): void {
+    if (!Array.isArray(parent)) {
+      setKey(parent, key, value);
+      return;
+    }
+    const length = this.lists.length(parent);
+    if (key !== '-' && !INDEX.test(key))
+      throw new OperationError(`value was not a proper array index: '${key}': ${notNumber(key)}`);
+    this.lists.insert(parent, key === '-' ? length : reach(key, length + 1), value);
+  }
+
+  #take(parent: Container, key: string): unknown {
+    if (Array.isArray(parent)) return this.lists.remove(parent, position(key, this.lists.length(parent)));
+    if (!Object.hasOwn(parent, key)) fail(`Unable to remove nonexistent key: ${key}`);
+    const value = parent[key];
+    delete parent[key];
+    return value;
+  }
+
+  #read(parent: Container, key: string): unknown {
+    return Array.isArray(parent) ? this.lists.get(parent, position(key, this.lists.length(parent))) : own(parent, key);
   }
 
   #own(value: unknown): Container {
@@ -223,26 +265,6 @@ function split(pointer: string): string[] | undefined {
   if (keys.length < 2) return undefined;
   return keys.slice(1).map(k => k.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
-
-function insert(parent: Container, key: string, value: unknown): void {
-  if (!Array.isArray(parent)) setKey(parent, key, value);
-  else if (key === '-') parent.push(value);
-  else {
-    if (!INDEX.test(key)) throw new OperationError(`value was not a proper array index: '${key}': ${notNumber(key)}`);
-    parent.splice(reach(key, parent.length + 1), 0, value);
-  }
-}
-
-function take(parent: Container, key: string): unknown {
-  if (Array.isArray(parent)) return parent.splice(position(key, parent.length), 1)[0];
-  if (!Object.hasOwn(parent, key)) fail(`Unable to remove nonexistent key: ${key}`);
-  const value = parent[key];
-  delete parent[key];
-  return value;
-}
-
-const read = (parent: Container, key: string): unknown =>
-  Array.isArray(parent) ? parent[position(key, parent.length)] : own(parent, key);
 
 const INDEX = /^[+-]?[0-9]+$/;
 const notNumber = (key: string) => `strconv.Atoi: parsing ${JSON.stringify(key)}: invalid syntax`;
