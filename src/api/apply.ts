@@ -1,17 +1,18 @@
 // Server-side apply: the applier's configuration over the live object, and who owns which field afterwards.
 import { checkConfiguration, pathText } from './apply-check.ts';
 import { type FormerApply, formerlyApplied, noteApplied } from './apply-former.ts';
-import { mergeFields, pruneFields } from './apply-merge.ts';
+import { mergeFields } from './apply-merge.ts';
+import { pruneMerged } from './apply-prune.ts';
 import type { CreatedFields } from './created-fields.ts';
 import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
 import {
   changesIn,
   diffObjects,
   fieldSetOf,
+  type OtherVersion,
   ownableFields,
   sortEntries,
   timeOf,
-  type WrittenIn,
 } from './managed-fields.ts';
 import type { KubeObject, Mutable } from './meta.ts';
 import { equalJson } from './patch/plain.ts';
@@ -25,8 +26,7 @@ export interface ApplyRequest extends FormerApply {
   readonly force: boolean;
   /** RFC 3339, of now. */
   readonly time: string;
-  /** A write as another version of the kind shows it. */
-  readonly inVersion?: (apiVersion: string, live: KubeObject | undefined, object: KubeObject) => WrittenIn | undefined;
+  readonly inVersion?: (apiVersion: string) => OtherVersion | undefined;
   /** Decodes and defaults the merged object, a private copy. */
   complete(merged: Plain): Mutable<KubeObject>;
 }
@@ -48,19 +48,15 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const others = entries.filter(e => !isOwn(e, request));
   const asked = ownableFields(request, config);
   // Nobody is recorded as owner of the name, but every configuration states it.
-  const owned = others.reduce((set, e) => union(set, fieldSetOf(e)), union(asked, stated));
   let merged = mergeFields(shape, live as Plain | undefined, config) as Plain;
-  if (own) merged = pruneFields(shape, merged, fieldSetOf(own), owned) as Plain;
+  if (own) merged = pruneMerged(merged, { ...request, own, others, asked: union(asked, stated) });
   // As they are stated: a zero value that the kind leaves out is a change, one written otherwise as well.
-  const { changed, removed } = diffObjects({ ...request, old: live, updated: merged as unknown as KubeObject });
+  const write = { ...request, old: live, updated: merged as unknown as KubeObject };
+  const { changed, removed } = diffObjects(write);
   const object = request.complete(merged);
   const versions = new Map<string, CreatedFields>();
-  const written = {
-    ...request,
-    old: live,
-    updated: object as KubeObject,
-    inVersion: (version: string) => request.inVersion?.(version, live, object as KubeObject),
-  };
+  // Built-in kinds are converted as their types hold them.
+  const written = request.typeName === undefined ? write : { ...write, updated: object as KubeObject };
   const changesFor = ({ apiVersion }: Entry) =>
     apiVersion === request.apiVersion ? { changed, removed } : changesIn(written, apiVersion, versions);
   const contested = others
@@ -132,7 +128,7 @@ interface Contested {
 }
 
 function applyConflict(contested: readonly Contested[], subresource: string): StatusError {
-  const sorted = contested.toSorted((a, b) => ((a.entry.manager ?? '') < (b.entry.manager ?? '') ? -1 : 1));
+  const sorted = contested.toSorted((a, b) => (identity(a.entry) < identity(b.entry) ? -1 : 1));
   const found = sorted.map(({ entry, fields }) => ({
     // Those of a Scale are shown in its version.
     manager: managerText(subresource === 'scale' ? { ...entry, apiVersion: 'autoscaling/v1' } : entry),
@@ -149,6 +145,15 @@ function applyConflict(contested: readonly Contested[], subresource: string): St
           .join('\n')}`;
   return new StatusError(409, 'Conflict', `Apply failed with ${text}`, { causes });
 }
+
+/** The text that Kubernetes tells managers apart by. */
+const identity = ({ manager, operation, apiVersion, subresource }: Entry): string =>
+  JSON.stringify({
+    manager,
+    operation,
+    ...(operation === 'Apply' ? {} : { apiVersion }),
+    ...(subresource ? { subresource } : {}),
+  });
 
 function managerText(entry: Entry): string {
   const name = JSON.stringify(entry.manager ?? '');

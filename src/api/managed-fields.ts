@@ -19,11 +19,13 @@ import { Recent } from './recent.ts';
 import { hasPlainStatus } from './shape.ts';
 import type { ManagedFieldsEntry } from './type/meta-v1.ts';
 
-/** A write in one version of its kind. */
-export interface WrittenIn {
-  readonly typeName: string;
-  readonly old: KubeObject | undefined;
-  readonly updated: KubeObject;
+/** Another version of a kind: who wrote in it owns its fields. */
+export interface OtherVersion {
+  /** Of a built-in type; `shape` of a custom one. */
+  readonly typeName?: string;
+  readonly shape?: Shape;
+  /** An object as this version shows it. */
+  convert(object: KubeObject): KubeObject;
 }
 
 export interface ManagedFieldsUpdate {
@@ -34,8 +36,7 @@ export interface ManagedFieldsUpdate {
   readonly old: KubeObject | undefined;
   /** The object as the client asks for it, defaults filled in: before admission and before the strategy prepares it. */
   readonly updated: KubeObject;
-  /** The same write as another version of the kind shows it: who wrote in that one owns its fields. */
-  readonly inVersion?: (apiVersion: string) => WrittenIn | undefined;
+  readonly inVersion?: (apiVersion: string) => OtherVersion | undefined;
   readonly manager: string;
   readonly operation: 'Update';
   readonly apiVersion: string;
@@ -80,7 +81,9 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
   const mine = scaledToNone(update, diffObjects(update));
   const { changed, removed } = mine;
   const versions = new Map<string, CreatedFields>();
-  if (isEmptySet(changed) && isEmptySet(removed)) return entries;
+  // What this version's writers cannot set, others may own in theirs.
+  const isSame = isEmptySet(changed) && isEmptySet(removed);
+  if (isSame && entries.every(e => e.apiVersion === update.apiVersion)) return entries;
   // A Scale shows whose the replicas are; where they are nobody's it looks like an object that is not tracked.
   const scaled = union(changed, removed);
   if (update.subresource === 'scale' && !entries.some(e => intersects(scaled, fieldSetOf(e)))) return entries;
@@ -116,17 +119,31 @@ function scaledToNone({ subresource, updated }: ManagedFieldsUpdate, diff: Creat
 
 /** What a write changes and takes away, in the terms of an entry's version; each version is looked at once. */
 export function changesIn(
-  update: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource' | 'inVersion'>,
+  write: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource' | 'inVersion'>,
   apiVersion = '',
   versions: Map<string, CreatedFields>,
 ): CreatedFields {
   let found = versions.get(apiVersion);
   if (!found) {
-    const written = update.inVersion?.(apiVersion);
-    found = diffObjects(written ? { ...written, subresource: update.subresource } : update);
+    const version = write.inVersion?.(apiVersion);
+    found = diffObjects(version ? writtenIn(version, write) : write);
     versions.set(apiVersion, found);
   }
   return found;
+}
+
+/** Of a custom kind what a write cannot set is known of the version that is written alone. */
+function writtenIn(
+  version: OtherVersion,
+  { old, updated, subresource }: Pick<ManagedFieldsUpdate, 'old' | 'updated' | 'subresource'>,
+) {
+  const { typeName, shape, convert } = version;
+  return {
+    ...(typeName === undefined ? { shape, whole: subresource === '' } : { typeName }),
+    old: old && convert(old),
+    updated: convert(updated),
+    subresource,
+  };
 }
 
 function ownEntry(own: Entry | undefined, update: ManagedFieldsUpdate, changed: FieldSet, removed: FieldSet) {
@@ -277,17 +294,21 @@ function createdBy(typeName: string): CreatedFieldsMemo {
 
 /** What a write changes and takes away, of what can be owned. */
 export function diffObjects(
-  update: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource'>,
+  update: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource'> & {
+    /** Whatever may be set through the subresource. */
+    readonly whole?: boolean;
+  },
 ): CreatedFields {
   const { typeName, updated, subresource } = update;
   const before = update.old ?? (typeName ? zeroOf(typeName) : { metadata: {} });
   const shape = update.shape ?? shapeOf(typeName!);
-  const skip = unownedFor(subresource, shape);
+  const skip = update.whole ? unownedRoot : unownedFor(subresource, shape);
   const find = () => {
     const body = diffFields(shape, before, updated, skip);
-    const metadata = setsMetadata(update)
-      ? diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata)
-      : undefined;
+    const metadata =
+      update.whole || setsMetadata(update)
+        ? diffFields(metadataShape, before.metadata, updated.metadata, unownedMetadata)
+        : undefined;
     return {
       changed: union(under('f:metadata', metadata?.changed), body?.changed ?? emptySet),
       removed: union(under('f:metadata', metadata?.removed), body?.removed ?? emptySet),

@@ -17,7 +17,7 @@ import { own } from '../base/own.ts';
 import { writtenJson } from '../base/written-number.ts';
 import { type DraftOptions, draftFrom, targetOf } from './body.ts';
 import { keepKind } from './patched-kind.ts';
-import { inVersion } from './registry/managers.ts';
+import { acrossVersions } from './registry/managers.ts';
 import type { WriteContext } from './registry/registry.ts';
 import { checkName, nameless } from './registry/update.ts';
 import { strategicFault } from './strategic-fault.ts';
@@ -76,22 +76,28 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
   const config = metadata === null || metadata === undefined ? rest : { ...rest, metadata };
   const target = targetOf(resource);
   const refusing = resource.custom ? {} : { refuse: (why: string) => inconvertible(resource, config, why) };
-  return (live: KubeObject | undefined): Mutable<KubeObject> => {
-    const object = applyConfiguration({
-      shape: resource.custom?.shape ?? shapeOf(resource.typeName),
-      ...(resource.custom ? {} : { typeName: resource.typeName, inVersion }),
-      live,
-      config,
-      manager: context.fieldManager,
-      apiVersion: apiVersionOf(resource),
-      subresource: context.subresource,
-      force,
-      time: formatTime(options.now()),
-      complete: merged => draftFrom(target, strategy, merged, { ...draft, applied: true, ...refusing }),
-    });
+  const checked = (object: Mutable<KubeObject>): Mutable<KubeObject> => {
     if (!object.metadata.name) throw nameless(name);
     checkName(object as KubeObject, name);
     return object;
+  };
+  return (live: KubeObject | undefined): Mutable<KubeObject> | Promise<Mutable<KubeObject>> => {
+    const made = acrossVersions(resource, inVersion =>
+      applyConfiguration({
+        shape: resource.custom?.shape ?? shapeOf(resource.typeName),
+        ...(resource.custom ? {} : { typeName: resource.typeName }),
+        inVersion,
+        live,
+        config,
+        manager: context.fieldManager,
+        apiVersion: apiVersionOf(resource),
+        subresource: context.subresource,
+        force,
+        time: formatTime(options.now()),
+        complete: merged => draftFrom(target, strategy, merged, { ...draft, applied: true, ...refusing }),
+      }),
+    );
+    return made instanceof Promise ? made.then(checked) : checked(made);
   };
 }
 

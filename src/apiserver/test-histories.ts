@@ -1,8 +1,8 @@
 // Histories at random of an object that several managers write in every way there is, and what came of each step, for
 // testdata/apply-histories.jsonl (test/interop/record-histories.ts asks apiextensions-apiserver again).
 import { seededRandom } from '../base/random.ts';
-import { definition, objectSchema } from './custom/test-definition.ts';
 import type { Json } from './test-caller.ts';
+import type { World } from './test-worlds.ts';
 
 export type How = 'create' | 'put' | 'edit' | 'merge' | 'json' | 'apply' | 'delete';
 
@@ -21,72 +21,6 @@ export interface History {
   readonly seed: number;
   readonly steps: readonly Step[];
 }
-
-const text = { type: 'string' };
-const whole = { type: 'integer' };
-const listOf = (type: string, items: object, keys?: readonly string[]) => ({
-  type: 'array',
-  items,
-  'x-kubernetes-list-type': type,
-  ...(keys ? { 'x-kubernetes-list-map-keys': keys } : {}),
-});
-const mapOf = (additionalProperties: object) => ({ type: 'object', additionalProperties });
-
-// `p` is the key of a list in another's items.
-const inner = objectSchema({ p: whole, q: { ...text, default: 'TCP' }, t: text, u: text }, { required: ['p'] });
-const item = objectSchema(
-  {
-    k: text,
-    v: text,
-    inner: listOf('map', inner, ['p', 'q']),
-    tags: listOf('set', text),
-    plain: listOf('atomic', text),
-  },
-  { required: ['k'] },
-);
-
-const specFormed: object = {
-  s: text,
-  n: whole,
-  replicas: whole,
-  filled: { ...text, default: 'x' },
-  port: { 'x-kubernetes-int-or-string': true },
-  map: mapOf(text),
-  atomicMap: { ...mapOf(text), 'x-kubernetes-map-type': 'atomic' },
-  list: listOf('atomic', text),
-  set: listOf('set', text),
-  numbers: listOf('set', whole),
-  keyed: listOf('map', item, ['k']),
-  deep: objectSchema({ a: objectSchema({ b: text, c: text }), d: text }),
-  maps: mapOf(objectSchema({ x: text, y: text })),
-  lists: mapOf(listOf('set', text)),
-  free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-};
-
-const condition = objectSchema({ type: text, status: text, reason: text }, { required: ['type'] });
-const statusSchema = objectSchema({
-  phase: text,
-  replicas: whole,
-  conditions: listOf('map', condition, ['type']),
-  addresses: listOf('atomic', objectSchema({ ip: text })),
-});
-
-export const group = 'histories.example.com';
-
-export const historyDefinition: Json = definition(
-  group,
-  ['v1', 'v2'].map((name, i) => ({
-    name,
-    storage: i === 0,
-    schema: objectSchema({ spec: objectSchema(specFormed), data: mapOf(text), status: statusSchema }),
-    more: {
-      subresources: {
-        status: {},
-        scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' },
-      },
-    },
-  })),
-);
 
 class Chance {
   readonly #random;
@@ -228,7 +162,7 @@ const operations: Maker = c =>
     { op: 'add', path: '/spec/map', value: mapFrom(c, () => short(c)) },
   ]);
 
-const managed = (c: Chance): Json =>
+const managed = (c: Chance, apiVersion: string): Json =>
   c.pick<Json>([
     [{}],
     [{}],
@@ -238,7 +172,7 @@ const managed = (c: Chance): Json =>
       {
         manager: 'a',
         operation: 'Update',
-        apiVersion: `${group}/v1`,
+        apiVersion,
         fieldsType: 'FieldsV1',
         fieldsV1: { 'f:spec': { 'f:s': {} } },
       },
@@ -247,7 +181,7 @@ const managed = (c: Chance): Json =>
       {
         manager: 'b',
         operation: 'Apply',
-        apiVersion: `${group}/v1`,
+        apiVersion,
         time: '2001-01-01T00:00:00Z',
         fieldsType: 'FieldsV1',
         fieldsV1: { 'f:spec': { 'f:map': { '.': {}, 'f:a': {} }, 'f:set': { 'v:"a"': {} } } },
@@ -257,8 +191,9 @@ const managed = (c: Chance): Json =>
 
 const managers = ['a', 'b', 'c'];
 
-function step(c: Chance, first: boolean, versions: readonly string[], scales: boolean): Step {
+function step(c: Chance, first: boolean, { group, versions, scales, say }: World): Step {
   const version = c.pick(versions);
+
   const common = { by: c.pick(managers), version, ...(c.in100(6) ? { dry: true as const } : {}) };
   const how: How = first
     ? c.pick(['create', 'apply', 'apply'] as const)
@@ -279,7 +214,7 @@ function step(c: Chance, first: boolean, versions: readonly string[], scales: bo
         'create',
       ] as const);
   if (how === 'delete') return { ...common, how };
-  if (how === 'create') return { ...common, how, body: content(c) };
+  if (how === 'create') return { ...common, how, body: say(content(c), version) };
   const at = c.pick(
     first
       ? [undefined]
@@ -301,16 +236,15 @@ function step(c: Chance, first: boolean, versions: readonly string[], scales: bo
   if (how === 'json') return { ...common, how, ...where, body: operations(c) };
   const made = content(c);
   if (at === 'status') made.status ??= someFields(c, statusFields, 50);
-  if (how === 'apply') return { ...common, how, ...where, ...force, body: made };
-  if (how === 'put') return { ...common, how, ...where, body: made };
-  const body = holes(c, made);
-  if (c.in100(8)) body.metadata = { ...body.metadata, managedFields: managed(c) };
+  if (how === 'apply') return { ...common, how, ...where, ...force, body: say(made, version) };
+  if (how === 'put') return { ...common, how, ...where, body: say(made, version) };
+  const body = say(holes(c, made), version);
+  if (c.in100(8)) body.metadata = { ...body.metadata, managedFields: managed(c, `${group}/${version}`) };
   return { ...common, how, ...where, body };
 }
 
-/** `versions`: that it is written in. */
-export function historyOf(seed: number, versions: readonly string[] = ['v1'], scales = true): History {
+export function historyOf(seed: number, world: World): History {
   const c = new Chance(seed);
   const count = 3 + c.below(8);
-  return { seed, steps: Array.from({ length: count }, (_, i) => step(c, i === 0, versions, scales)) };
+  return { seed, steps: Array.from({ length: count }, (_, i) => step(c, i === 0, world)) };
 }

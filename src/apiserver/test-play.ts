@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { widgets } from './custom/test-definition.ts';
 import { applyPatch, type Caller, type Json, jsonPatch, mergePatch } from './test-caller.ts';
-import { group, type History, metadataFields, type Step, specFields, statusFields } from './test-histories.ts';
+import { type History, metadataFields, type Step, specFields, statusFields } from './test-histories.ts';
+import type { World } from './test-worlds.ts';
 
 function merged(value: Json, patch: Json): Json {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
@@ -16,7 +17,12 @@ function merged(value: Json, patch: Json): Json {
 }
 
 /** Sends a step; the answer as it is recorded, with its times as `stepOf` names them. */
-async function take(api: Caller, name: string, one: Step, stepOf: (time: string) => number): Promise<Json> {
+async function take(
+  { api, group }: { readonly api: Caller; readonly group: string },
+  name: string,
+  one: Step,
+  stepOf: (time: string) => number,
+): Promise<Json> {
   const { how, by, version, at, force, dry } = one;
   const many = widgets(group, version);
   const query = `?fieldManager=${by}${force ? '&force=true' : ''}${dry ? '&dryRun=All' : ''}`;
@@ -76,7 +82,8 @@ function shown({ code, object }: { code: number; object: Json }, name: string, s
   });
 }
 
-export const testdata = new URL('testdata/apply-histories.jsonl', import.meta.url);
+export const testdata = (world: World) =>
+  new URL(`testdata/apply-histories${world.name === 'one' ? '' : `-${world.name}`}.jsonl`, import.meta.url);
 
 export interface Recorded {
   readonly seed: number;
@@ -84,15 +91,18 @@ export interface Recorded {
   readonly answers: readonly Json[];
 }
 
-export const recorded = (): Recorded[] =>
-  readFileSync(testdata, 'utf8')
+export const recordedIn = (lines: string): Recorded[] =>
+  lines
     .split('\n')
     .filter(Boolean)
     .map(line => JSON.parse(line) as Recorded);
 
+export const recorded = (world: World): Recorded[] => recordedIn(readFileSync(testdata(world), 'utf8'));
+
 /** Takes the histories' first steps, then all their second ones, …; `tick` gives a time of a second of its own to each round. */
 export async function play(
   api: Caller,
+  { group }: World,
   histories: readonly History[],
   tick: () => Promise<number>,
 ): Promise<readonly (readonly Json[])[]> {
@@ -105,7 +115,7 @@ export async function play(
     const worker = async () => {
       for (let next = due.shift(); next; next = due.shift()) {
         const [at, { seed, steps }] = next;
-        answers[at]!.push(await take(api, `w${seed}`, steps[step]!, stepOf));
+        answers[at]!.push(await take({ api, group }, `w${seed}`, steps[step]!, stepOf));
       }
     };
     await Promise.all(Array.from({ length: 8 }, worker));

@@ -8,6 +8,13 @@ import type {
   JSONSchemaProps,
 } from '../type/apiextensions-v1.ts';
 
+/** A version of a custom kind as owners of fields see it. */
+export interface CustomVersion {
+  readonly shape: Shape;
+  /** Rejects with a StatusError when a webhook fails. */
+  convert(object: KubeObject): KubeObject | Promise<KubeObject>;
+}
+
 /** One served version of a custom kind. A new one is made whenever its definition changes. */
 export interface CustomForm {
   readonly shape: Shape;
@@ -38,6 +45,8 @@ export interface CustomForm {
    * has to convert and was not asked (`prepare`), the object as it is.
    */
   show(object: KubeObject): KubeObject;
+  /** A version of the kind, served or not; undefined when there is none of that name. */
+  version(apiVersion: string): CustomVersion | undefined;
   /** An object of this version in the version that is stored. */
   store(object: Mutable<KubeObject>): Mutable<KubeObject> | Promise<Mutable<KubeObject>>;
 }

@@ -155,7 +155,7 @@ export async function applyScale(call: Call, { value }: DecodedBody, form: Scale
     if (!current) throw notFound(call.resource, call.key.name);
     const metadata = { ...config.metadata, name: config.metadata?.name ?? call.key.name };
     check(call, placedScale(call, { ...config, metadata }), current);
-    const next = apply(current);
+    const next = await apply(current);
     await admitCall(call, 'UPDATE', form.scaleOf(next as KubeObject), form.scaleOf(current));
     return next;
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startTestExtension, type TestExtension } from '../extension/test-extension.ts';
-import { type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
+import { applyPatch, type Caller, caller, type Json, mergePatch } from '../test-caller.ts';
 import { startTestServer, type TestServer } from '../test-server.ts';
 import { definition, definitions, establish, widget, widgets } from './test-definition.ts';
 
@@ -139,6 +139,17 @@ test('[sig-api-machinery] CustomResourceFieldSelectors [Privileged:ClusterAdmin]
   assert.equal(await names(widgets(group)), 'b');
 });
 
+test('an apply in another version answers with fields in order', async () => {
+  const group = 'applied.example.com';
+  await make(group);
+  const apply = (version: string, more: object) =>
+    call.send('PATCH', `${widgets(group, version)}/a?fieldManager=a`, widget(group, 'a', more, version), applyPatch);
+  await apply('v1', { hostPort: 'h:1' });
+  const { code, object } = await apply('v2', { port: '2', host: 'h' });
+  assert.equal(code, 200);
+  assert.deepEqual(Object.keys(object), ['apiVersion', 'host', 'kind', 'metadata', 'port']);
+});
+
 test('watches show converted objects, in order', async () => {
   const group = 'watch.example.com';
   await make(group);
@@ -175,15 +186,29 @@ test('a webhook that fails or answers wrongly is told of', async () => {
     ...success(r),
     convertedObjects: success(r).convertedObjects.map((o: Json) => ({ ...o, metadata: { ...o.metadata, name: 'b' } })),
   });
-  assert.match(
-    await refused(renamed),
-    /returned invalid metadata in object at index 0: metadata.name: .*field is immutable/,
+  assert.equal(await refused(renamed), `${prefix} returned invalid object: must have the same name: a != b`);
+  const withMetadata = (more: object) => (r: Json) => ({
+    ...success(r),
+    convertedObjects: success(r).convertedObjects.map((o: Json) => ({ ...o, metadata: { ...o.metadata, ...more } })),
+  });
+  for (const [more, why] of [
+    [{ labels: 3 }, 'metadata: invalid metadata.labels of type int64 in converted object'],
+    [{ annotations: { a: 3 } }, 'metadata: metadata.annotations[a] must be a string, but is int64 in converted object'],
+    [{ annotations: { 'A B': '' } }, 'metadata: metadata.annotation: Invalid value: "A B": name part must '],
+    [{ namespace: 'x' }, 'object: must have the same namespace: default != x'],
+  ] as const)
+    assert.ok((await refused(withMetadata(more))).startsWith(`${prefix} returned invalid ${why}`), why);
+  const made = (objects: Json[]) => (r: Json) => ({ ...success(r), convertedObjects: objects });
+  assert.equal(await refused(made([null])), 'unexpected end of JSON input');
+  assert.equal(
+    await refused(r => ({ ...success(r), result: {} })),
+    `${prefix} failed: response.result.status was '', not 'Success'`,
   );
   answer = success;
   assert.equal((await call.expect(200, 'GET', `${widgets(group, 'v2')}/a`)).host, 'h');
   const text = await server.server.metrics.text();
   for (const [succeeded, times] of [
-    ['false', 4],
+    ['false', 10],
     ['true', 1],
   ])
     assert.ok(

@@ -1,10 +1,15 @@
 // Conversion between versions of a custom kind by a webhook: ConversionReview of apiextensions.k8s.io/v1.
+import { FieldErrors, path } from '../../api/field-error.ts';
 import type { KubeObject } from '../../api/meta.ts';
-import { equalJson, isPlain, type Plain, textOf } from '../../api/patch/plain.ts';
+import { goType } from '../../api/patch/go-text.ts';
+import { equalJson, isPlain, jsonKind, type Plain, textOf } from '../../api/patch/plain.ts';
+import { validateAnnotations, validateLabels } from '../../api/rule/meta.ts';
 import { StatusError } from '../../api/status.ts';
 import type { CustomResourceDefinition, WebhookClientConfig } from '../../api/type/apiextensions-v1.ts';
 import { messageOf } from '../../base/assert.ts';
+import { jsonText } from '../../base/json-text.ts';
 import { type Random, randomUuid } from '../../base/random.ts';
+import { notRegistered } from '../body-kind.ts';
 import type { Converter, WebhookConverter } from './conversion.ts';
 
 /** Posts JSON and gives the JSON of the answer; throws when it is none. */
@@ -44,12 +49,17 @@ const convertAll = async (
   objects: readonly KubeObject[],
   apiVersion: string,
 ): ReturnType<Converter['convert']> => {
-  const due = objects.filter(o => o.apiVersion !== apiVersion);
-  if (!due.length) return [...objects];
-  const made = await measured(hook, due, apiVersion);
+  const due = objects.filter(o => o.apiVersion !== apiVersion && !isBare(o));
+  const made = due.length ? await measured(hook, due, apiVersion) : [];
   let next = 0;
-  return objects.map(o => (o.apiVersion === apiVersion ? o : made[next++]!));
+  return objects.map(o => {
+    if (o.apiVersion === apiVersion) return o;
+    return isBare(o) ? { ...o, apiVersion } : made[next++]!;
+  });
 };
+
+/** What says no more than its kind needs nobody to convert it. */
+const isBare = (object: KubeObject): boolean => Object.keys(object).length === 2;
 
 const versionOf = (apiVersion: string | undefined) => (apiVersion ?? '').replace(/^.*\//, '');
 
@@ -87,15 +97,17 @@ async function ask(hook: Hook, objects: readonly KubeObject[], apiVersion: strin
   }
   const response = readResponse(answer, uid, reviewVersion, why => fail(`failed: ${why}`));
   const { convertedObjects = [], result } = response;
-  if (result?.status !== 'Success') throw fail(`failed: ${result?.message || 'unknown reason'}`);
+  if (result?.status !== 'Success')
+    throw fail(`failed: ${result?.message || `response.result.status was '${result?.status ?? ''}', not 'Success'`}`);
   if (convertedObjects.length !== objects.length)
     throw fail(`returned ${convertedObjects.length} objects, expected ${objects.length}`);
   return convertedObjects.map((converted, i) => {
+    if (!isPlain(converted) || !converted.kind) throw new StatusError(500, '', noObject(converted));
     const why = faultIn(converted, objects[i]!, apiVersion);
-    if (why) throw fail(`returned invalid converted object at index ${i}: ${why}`);
-    const wrong = faultInMetadata(converted as KubeObject, objects[i]!);
-    if (wrong) throw fail(`returned invalid metadata in object at index ${i}: ${wrong}`);
-    return withMetadataOf(converted as KubeObject, objects[i]!);
+    if (why) throw fail(`returned invalid object${why}`);
+    const wrong = faultInMetadata(converted);
+    if (wrong) throw fail(`returned invalid metadata: ${wrong}`);
+    return withMetadataOf(converted as unknown as KubeObject, objects[i]!);
   });
 }
 
@@ -105,9 +117,17 @@ interface Response {
 }
 
 function readResponse(answer: unknown, uid: string, version: string, fail: (why: string) => Error): Response {
-  if (!isPlain(answer) || answer.kind !== 'ConversionReview' || answer.apiVersion !== version)
+  if (!isPlain(answer))
+    throw fail(`expected webhook response of ${version}, Kind=ConversionReview, got ${typeof answer}`);
+  const [apiVersion, kind] = [textOf(answer.apiVersion), textOf(answer.kind)];
+  const isReview =
+    apiVersion.startsWith('apiextensions.k8s.io/') &&
+    reviewed.has(versionOf(apiVersion)) &&
+    kind === 'ConversionReview';
+  if (!isReview) throw fail(notRegistered(kind, apiVersion));
+  if (apiVersion !== version)
     throw fail(
-      `expected webhook response of ${version}, Kind=ConversionReview, got ${isPlain(answer) ? `${textOf(answer.apiVersion)}, Kind=${textOf(answer.kind)}` : typeof answer}`,
+      `converting (${versionOf(apiVersion)}.ConversionReview) to (${versionOf(version)}.ConversionReview): unknown conversion`,
     );
   const { response } = answer as { response?: Plain };
   if (!response) throw fail('no response provided');
@@ -116,24 +136,51 @@ function readResponse(answer: unknown, uid: string, version: string, fail: (why:
   return response as Response;
 }
 
-function faultIn(converted: unknown, original: KubeObject, apiVersion: string): string | undefined {
-  if (!isPlain(converted)) return 'no object';
-  if (converted.apiVersion !== apiVersion)
-    return `invalid groupVersion (expected ${apiVersion}, received ${textOf(converted.apiVersion)})`;
-  if (converted.kind !== original.kind)
-    return `invalid kind (expected ${original.kind}, received ${textOf(converted.kind)})`;
-  if (!isPlain(converted.metadata)) return 'no metadata';
-  return undefined;
+function noObject(value: unknown): string {
+  if (value === null) return 'unexpected end of JSON input';
+  if (isPlain(value)) return `Object 'Kind' is missing in '${jsonText(value)}'`;
+  return `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`;
 }
 
 // Which object it is, a conversion cannot change.
-function faultInMetadata(converted: KubeObject, original: KubeObject): string | undefined {
-  for (const field of ['name', 'namespace', 'uid', 'resourceVersion'] as const) {
-    const [was, is] = [original.metadata[field] ?? '', converted.metadata[field] ?? ''];
-    if (field === 'resourceVersion' || was === is) continue;
-    return `metadata.${field}: Invalid value: ${JSON.stringify(is)}: field is immutable`;
+function faultIn(converted: Plain, original: KubeObject, apiVersion: string): string | undefined {
+  if (converted.apiVersion !== apiVersion)
+    return ` at index 0: invalid groupVersion (expected ${apiVersion}, received ${textOf(converted.apiVersion)})`;
+  if (converted.kind !== original.kind)
+    return ` at index 0: invalid kind (expected ${original.kind}, received ${textOf(converted.kind)})`;
+  const metadata = isPlain(converted.metadata) ? converted.metadata : {};
+  for (const [field, word] of Object.entries({ name: 'name', namespace: 'namespace', uid: 'UID' })) {
+    const [was, is] = [textOf((original.metadata as unknown as Plain | undefined)?.[field]), textOf(metadata[field])];
+    if (was !== is) return `: must have the same ${word}: ${was} != ${is}`;
   }
   return undefined;
+}
+
+function faultInMetadata({ metadata }: Plain): string | undefined {
+  if (metadata === undefined) return 'missing metadata in converted object';
+  if (!isPlain(metadata)) return `invalid metadata of type ${goType(metadata)} in converted object`;
+  return (
+    faultInTexts(metadata.labels, 'labels', (labels, errors) =>
+      validateLabels(labels, path('metadata').child('labels'), errors),
+    ) ??
+    faultInTexts(metadata.annotations, 'annotations', (annotations, errors) =>
+      validateAnnotations(annotations, path('metadata').child('annotation'), errors),
+    )
+  );
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+function faultInTexts(map: unknown, field: string, check: (map: Texts, errors: FieldErrors) => void) {
+  if (map === undefined || map === null) return undefined;
+  if (!isPlain(map)) return `invalid metadata.${field} of type ${goType(map)} in converted object`;
+  for (const [key, value] of Object.entries(map))
+    if (typeof value !== 'string')
+      return `metadata.${field}[${key}] must be a string, but is ${goType(value)} in converted object`;
+  const errors = new FieldErrors();
+  check(map as Texts, errors);
+  const told = errors.list.map(({ field, message }) => `${field}: ${message}`);
+  return told.length > 1 ? `[${told.join(', ')}]` : told[0];
 }
 
 /** Labels and annotations are the webhook's to change, the rest of metadata stays. */

@@ -2,7 +2,7 @@
 
 import type { KubeObject, Mutable } from '../../api/meta.ts';
 import { equalJson, isPlain, type Plain, setKey } from '../../api/patch/plain.ts';
-import type { CustomForm } from '../../api/structural/custom-form.ts';
+import type { CustomForm, CustomVersion } from '../../api/structural/custom-form.ts';
 import { applyStructuralDefaults, dropNulls, fillDefaults } from '../../api/structural/default.ts';
 import { coerceEmbedded, coerceMetadata, dropUnreadable, repairEmbedded } from '../../api/structural/embedded.ts';
 import { prune } from '../../api/structural/prune.ts';
@@ -37,13 +37,20 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
   const schema = version.schema?.openAPIV3Schema ?? preserveAll;
   // Made when first needed: most kinds of a large cluster see few requests.
   const structural = once(() => schemaOfVersion(version));
-  const shape = once(() => shapeOfStructural(structural(), !version.subresources?.status));
+  const shapeIn = (v: CustomResourceDefinitionVersion, schema: Structural) =>
+    shapeOfStructural(schema, !v.subresources?.status);
+  const shape = once(() => shapeIn(version, structural()));
+  const versions = new Map<string, CustomVersion>();
   const shown = new WeakMap<KubeObject, KubeObject>();
 
   function decode(value: Readonly<Plain>, unknown?: string[], applied = false): Mutable<KubeObject> {
     const object = sortedCopy(value) as Plain;
     if (applied && isPlain(object.metadata)) dropUnreadable(object.metadata);
-    object.metadata = coerceMetadata(object.metadata, 'metadata', unknown);
+    const metadata = coerceMetadata(object.metadata, 'metadata', unknown);
+    // One that is applied is a change, though nobody keeps it.
+    const isEmptied = (field: string) => applied && isEmptyList((object.metadata as Plain | undefined)?.[field]);
+    for (const field of ['finalizers', 'ownerReferences']) if (isEmptied(field)) metadata[field] = [];
+    object.metadata = metadata;
     settle(object, unknown);
     if (!applied) dropNulls(structural(), object);
     return sorted(object) as unknown as Mutable<KubeObject>;
@@ -95,7 +102,8 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
       const due = objects.filter(o => !shown.has(o) && !converter.isSync(o, apiVersion));
       if (!due.length) return undefined;
       return converter.convert(due, apiVersion).then(converted => {
-        for (const [i, object] of due.entries()) shown.set(object, showNow(converted[i]!));
+        // A webhook puts fields in an order of its own.
+        for (const [i, object] of due.entries()) shown.set(object, showNow(sortedCopy(converted[i]!) as KubeObject));
       });
     },
     show(object) {
@@ -105,6 +113,24 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
         made = showNow(converter.convertSync(object, apiVersion));
         shown.set(object, made);
       }
+      return made;
+    },
+    version(name) {
+      const found = versions.get(name);
+      if (found) return found;
+      const other = spec.versions.find(v => `${spec.group}/${v.name}` === name);
+      if (!other) return undefined;
+      const otherShape = once(() => (other === version ? shape() : shapeIn(other, schemaOfVersion(other))));
+      const made: CustomVersion = {
+        get shape() {
+          return otherShape();
+        },
+        convert: object =>
+          converter.isSync(object, name)
+            ? converter.convertSync(object, name)
+            : converter.convert([object], name).then(([converted]) => converted!),
+      };
+      versions.set(name, made);
       return made;
     },
     store(object) {

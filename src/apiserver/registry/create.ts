@@ -98,7 +98,8 @@ async function createOnce(
   const attributes = registry.attributes('CREATE', context, key, draft, undefined);
   if (registry.resource.typeName === podType) registry.options.sharer?.adoptLists(draft);
   // Before admission: what plugins fill in is nobody's.
-  recordManager(registry, undefined, draft, context);
+  const recording = recordManager(registry, undefined, draft, context);
+  if (recording) await recording;
   if (large) await pause();
   // Those who mutate are not to know the name that was made.
   const waiting = admission.mutate(generated ? { ...attributes, name: generated } : attributes);

@@ -105,7 +105,8 @@ async function updateOnce(
   const attributes = registry.attributes('UPDATE', context, key, object, old);
   const large = isLarge(Math.max(context.bytes ?? 0, current.isMeasured ? current.size : 0));
   if (large) await pause();
-  recordManager(registry, old, object, context);
+  const recording = recordManager(registry, old, object, context);
+  if (recording) await recording;
   // Who writes the status of a custom kind owns what it says beside, though it goes: Kubernetes takes back spec and metadata alone.
   if (resource.custom) keepOtherHalf(registry, object, old, context.subresource);
   if (large) await pause();
@@ -128,7 +129,9 @@ async function updateOnce(
   // Hooks may change the object: it must be all its own then.
   const adopts = registry.storesAsShown && !hooks?.beforeUpdate;
   let ordered = canonical(registry, object, adopts ? old : undefined);
-  const same = (adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text) || differInTimes(ordered, old);
+  // Of a custom kind as it was sent: an empty list that is not kept is a change.
+  const unlike = registry.resource.custom ? object : ordered;
+  const same = (adopts ? adoptParts(ordered, old) : jsonText(ordered) === current.text) || differInTimes(unlike, old);
   const isCurrent = same && !registry.isOutdated(current.key);
   if (isCurrent && !(isStale && (await isStale(registry.storeKey(current.key))))) return unchanged(registry, current);
   if (large) await pause();

@@ -63,7 +63,10 @@ export async function handleWrite(request: ResourceRequest, resource: Resource, 
   // Creating by an update or apply takes the right to create, too.
   const allowed: Transform = current => {
     const waiting = !current && createIfAbsent ? authorizeCreate(request) : undefined;
-    const make = () => versions.settle(transform(current && versions.show(current)));
+    const make = () => {
+      const made = transform(current && versions.show(current));
+      return made instanceof Promise ? made.then(versions.settle) : versions.settle(made);
+    };
     return waiting ? waiting.then(make) : make();
   };
   const { stored, created } = await updateObject(registry, keyOf(info), allowed, context, {
