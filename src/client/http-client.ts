@@ -66,8 +66,15 @@ export interface HttpClientOptions {
   contentType?: 'application/json';
 }
 
+export interface HttpConnection extends Client {
+  /** For all who share it through `as`. */
+  close(): void;
+  /** Gives up connections that may be dead, with what waits on them; the next request makes others. */
+  reconnect(): void;
+}
+
 /** A client over HTTPS, one HTTP/2 connection, made when first needed and again when lost. */
-export function httpClient(options: HttpClientOptions): Client & { close(): void } {
+export function httpClient(options: HttpClientOptions): HttpConnection {
   const clock = options.clock ?? systemClock;
   const transport = new HttpTransport({ ...options, clock });
   const { log = silentLog, metrics } = options;
@@ -120,7 +127,7 @@ class RequestError extends Error {
   }
 }
 
-class HttpClient implements Client {
+class HttpClient implements HttpConnection {
   readonly #c: Connection;
   readonly #userAgent: string;
 
@@ -129,9 +136,12 @@ class HttpClient implements Client {
     this.#userAgent = userAgent;
   }
 
-  /** The connection, for all who share it through `as`. */
   close(): void {
     this.#c.transport.close();
+  }
+
+  reconnect(): void {
+    this.#c.transport.reconnect();
   }
 
   as(identity: { userAgent: string; serviceAccount?: string }): HttpClient {

@@ -1,6 +1,7 @@
 // The connection to the API server: HTTP/2 where it is offered, else HTTP/1.1.
 import http from 'node:http';
 import https from 'node:https';
+import type net from 'node:net';
 import tls from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { checkServerIdentity } from '../base/http/server-identity.ts';
@@ -83,6 +84,15 @@ export class HttpTransport {
     this.#closed = true;
     for (const session of [...this.#sessions, ...this.#retired]) session.close();
     this.#agent?.destroy();
+  }
+
+  /** Ends what is under way: whoever is at the other end, if anybody, is asked anew over connections to come. */
+  reconnect(): void {
+    for (const session of this.#sessions) session.close();
+    this.#sessions = [];
+    if (!this.#agent) return;
+    for (const socket of [this.#agent.sockets, this.#agent.freeSockets].flatMap(Object.values).flat())
+      (socket as net.Socket).destroy();
   }
 
   #connect(): Promise<void> {

@@ -28,6 +28,29 @@ async function withClient(
 const key = { namespace: 'a', name: 'c' };
 
 describe('a client', () => {
+  for (const protocol of ['h2', 'http/1.1'] as const)
+    it(`asks again over another connection when it is told that one is dead, ${protocol}`, async () => {
+      const sockets = new Set<unknown>();
+      const asked = Promise.withResolvers<void>();
+      await withClient(
+        ({ socket }, response) => {
+          sockets.add(socket.remotePort);
+          asked.resolve();
+          if (sockets.size === 1) return;
+          response.writeHead(200, { 'content-type': 'application/json' });
+          response.end(JSON.stringify({ kind: 'ConfigMap', apiVersion: 'v1', metadata: key }));
+        },
+        protocol,
+        async client => {
+          const waiting = client.get(coreV1.configmaps, key);
+          await asked.promise;
+          client.reconnect();
+          assert.equal((await waiting).metadata.name, 'c');
+          assert.equal(sockets.size, 2);
+        },
+      );
+    });
+
   it('takes no page of a proxy for an object', () =>
     withClient(
       (request, response) => {

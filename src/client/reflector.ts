@@ -259,7 +259,7 @@ const nameOf = ({ group, version, resource }: ResourceRef): string => `${resourc
 const isKubernetesGroup = (group: string): boolean => !group.includes('.') || group.endsWith('.k8s.io');
 
 /** Of two whole numbers without leading zeros. */
-const isOlder = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
+export const isOlder = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
 
 const retryAfterMs = (error: unknown): number =>
   error instanceof StatusError ? (error.status.details?.retryAfterSeconds ?? 0) * 1000 : 0;

@@ -19,6 +19,9 @@ import { untilReachable } from './reachable.ts';
 import { type AgentConfig, cniNetworkName, containerdSocket } from './role.ts';
 import type { RunOptions } from './server.ts';
 
+/** As the kubelet's: a connection that is dead is given up before the node counts as lost. */
+const heartbeatTimeoutMs = 10_000;
+
 /** Runs until the signal aborts; containers outlive it. Rejects when it cannot start or go on. */
 export async function runAgent(config: AgentConfig, signal: AbortSignal, options: RunOptions): Promise<void> {
   const { clock, random, log, link } = options;
@@ -40,7 +43,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     log,
   });
   mkdirSync(cniConfDir, { recursive: true });
-  const connect = (identity: { certificate: string; key: string }, userAgent: string) =>
+  const connect = (identity: { certificate: string; key: string }, userAgent: string, more: object = {}) =>
     httpClient({
       server: config.server,
       ca: config.certificateAuthority,
@@ -49,9 +52,12 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
       userAgent,
       clock,
       log,
+      ...more,
     });
   const kubeletClient = connect(config.kubelet, 'kubelet');
   const proxyClient = connect(config.proxy, 'kube-proxy');
+  const heartbeatClient = connect(config.kubelet, 'kubelet', { requestTimeoutMs: heartbeatTimeoutMs });
+  const clients = [heartbeatClient, kubeletClient, proxyClient];
   const network = networkOf(config);
   const runtime = containerdRuntime({ socket: containerdSocket(config.runDirectory), clock, log, network });
   const context: NodeContext = {
@@ -60,6 +66,12 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     random,
     log,
     kubeletClient,
+    heartbeat: {
+      client: heartbeatClient,
+      onUnanswered() {
+        for (const client of clients) client.reconnect();
+      },
+    },
     kubeletInformers: createInformerFactory(kubeletClient, { clock, random, log }),
     proxyClient,
     proxyInformers: createInformerFactory(proxyClient, { clock, random, log }),
@@ -88,8 +100,7 @@ export async function runAgent(config: AgentConfig, signal: AbortSignal, options
     );
   } finally {
     runtime.close();
-    kubeletClient.close();
-    proxyClient.close();
+    for (const client of clients) client.close();
   }
 }
 

@@ -8,6 +8,7 @@ import type { CertificateAndKey } from '../base/x509.ts';
 import type { Client } from '../client/client.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import type { ContainerRuntime } from '../cri/runtime.ts';
+import type { KubeletOptions } from '../kubelet/option.ts';
 import type { Life, NodeSwitch } from './fault/life.ts';
 import type { AgentConfig, ServerConfig } from './role.ts';
 import type { SchedulerChoice } from './scheduler-settings.ts';
@@ -47,6 +48,7 @@ export interface NodeContext extends Surroundings {
   readonly config: AgentConfig;
   /** Acts as system:node:NAME. */
   readonly kubeletClient: Client;
+  readonly heartbeat: NonNullable<KubeletOptions['heartbeat']>;
   readonly kubeletInformers: InformerFactory;
   /** Acts as system:kube-proxy: reads services, endpoints and nodes. */
   readonly proxyClient: Client;

@@ -48,6 +48,7 @@ export function createNodeKubelet(context: NodeContext): Service {
   const kubelet = createKubelet({
     nodeName: config.nodeName,
     client: context.kubeletClient,
+    heartbeat: context.heartbeat,
     informers: context.kubeletInformers,
     runtime: gatedRuntime(runtime, startsPerProcessor * availableParallelism()),
     clock,

@@ -104,7 +104,10 @@ export async function assembleKubelet(owner: KubeletOwner) {
   const shutdown = makeShutdown(owner, { host: base.host, node, volumes });
   const oom = makeOomWatch(owner, node);
   const { client, clock, log, nodeName } = o;
-  const lease = new NodeLease({ client, clock, log, nodeName, durationSeconds: o.leaseDurationSeconds ?? 40 });
+  const lease = new NodeLease({
+    ...{ client, clock, log, nodeName, ...o.heartbeat },
+    durationSeconds: o.leaseDurationSeconds ?? 40,
+  });
   const context: WorkerContext = {
     ...{
       ...base,

@@ -7,6 +7,7 @@ import { messageOf } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Client, WatchHandle } from '../client/client.ts';
+import { isOlder } from '../client/reflector.ts';
 
 export interface ObjectCacheOptions {
   readonly client: Client;
@@ -24,8 +25,12 @@ interface Entry {
   object: KubeObject | undefined;
   /** Resolves when it is known whether the object exists. */
   loaded: Promise<void>;
+  /** What was known once holds while the server cannot be reached: containers start again with it. */
+  known: boolean;
   /** Why it cannot be read; thrown to who asks. */
   error: Error | undefined;
+  /** The newest version seen; nothing before it counts. */
+  version: string;
   watch: WatchHandle | undefined;
   retry: Timer | undefined;
   failures: number;
@@ -33,6 +38,8 @@ interface Entry {
 }
 
 const maxRetryMs = 30_000;
+/** A watch that was over before is looked for again less and less often. */
+const heldMs = 10_000;
 
 export class ObjectCache {
   readonly #o: ObjectCacheOptions;
@@ -77,7 +84,9 @@ export class ObjectCache {
         users: new Set(),
         object: undefined,
         loaded: Promise.resolve(),
+        known: false,
         error: undefined,
+        version: '',
         watch: undefined,
         retry: undefined,
         failures: 0,
@@ -104,22 +113,29 @@ export class ObjectCache {
     try {
       const list = await this.#o.client.list(entry.resource, { namespace, fieldSelector });
       entry.error = undefined;
-      entry.failures = 0;
+      entry.known = true;
+      entry.version = list.metadata.resourceVersion ?? '';
       this.#set(entry, list.items[0]);
       if (entry.closed || isImmutable(entry.object)) return;
+      const startedMs = this.#o.clock.monotonic();
       entry.watch = this.#o.client.watch(
         entry.resource,
-        { namespace, fieldSelector, resourceVersion: list.metadata.resourceVersion ?? '' },
+        { namespace, fieldSelector, resourceVersion: entry.version },
         {
           onEvent: (type, object) => {
-            if (type === 'BOOKMARK') return;
-            this.#set(entry, type === 'DELETED' ? undefined : object);
+            const { resourceVersion } = object.metadata;
+            if (isOlder(resourceVersion, entry.version)) return;
+            entry.version = resourceVersion;
+            if (type !== 'BOOKMARK') this.#set(entry, type === 'DELETED' ? undefined : object);
           },
-          onClose: () => this.#reload(entry),
+          onClose: () => {
+            if (this.#o.clock.monotonic() - startedMs >= heldMs) entry.failures = 0;
+            this.#reload(entry);
+          },
         },
       );
     } catch (error) {
-      entry.error = error instanceof Error ? error : new Error(messageOf(error));
+      if (!entry.known) entry.error = error instanceof Error ? error : new Error(messageOf(error));
       this.#reload(entry);
     }
   }
@@ -130,7 +146,8 @@ export class ObjectCache {
     const delayMs = Math.min(maxRetryMs, 500 * 2 ** entry.failures++);
     entry.retry = this.#o.clock.after(delayMs, () => {
       entry.retry = undefined;
-      entry.loaded = this.#load(entry);
+      const loading = this.#load(entry);
+      if (!entry.known) entry.loaded = loading;
     });
   }
 

@@ -151,6 +151,13 @@ export interface KubeletOptions {
   readonly nodeStatusUpdateMs?: number;
   readonly nodeStatusReportMs?: number;
   readonly leaseDurationSeconds?: number;
+  /** What the lease is renewed with, so that what else is asked does not hold it up. Default: `client`. */
+  readonly heartbeat?: {
+    /** Gives up a request in time for another before the lease is over. */
+    readonly client: Client;
+    /** Nobody answered twice. */
+    onUnanswered(): void;
+  };
   /** How often the runtime is asked for everything, beside its events. Default 10 s. */
   readonly relistMs?: number;
   /** How often leftovers, log sizes (unless that is set) and pressure are looked at; default 10 seconds. */

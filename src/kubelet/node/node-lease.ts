@@ -1,6 +1,6 @@
 import { cloneDeep, type Draft, formatMicroTime } from '../../api/meta.ts';
 import { coordinationV1, coreV1 } from '../../api/refs.ts';
-import { isConflict, isNotFound } from '../../api/status.ts';
+import { isConflict, isNotFound, StatusError } from '../../api/status.ts';
 import type { Lease } from '../../api/type/coordination-v1.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -13,6 +13,8 @@ export interface NodeLeaseOptions {
   readonly log: Log;
   readonly nodeName: string;
   readonly durationSeconds: number;
+  /** Nobody answered, again: the connection may be dead without anybody knowing. */
+  onUnanswered?(): void;
 }
 
 const namespace = 'kube-node-lease';
@@ -36,7 +38,8 @@ export class NodeLease {
         await this.#renew();
         failures = 0;
       } catch (error) {
-        if (isConflict(error)) this.#lease = undefined;
+        if (isConflict(error) || isNotFound(error)) this.#lease = undefined;
+        if (failures > 0 && !(error instanceof StatusError)) this.#o.onUnanswered?.();
         waitMs = Math.min(maxRetryMs, 200 * 2 ** failures++);
         this.#o.log.warn('renewing the node lease failed', { error: messageOf(error) });
       }
