@@ -217,25 +217,38 @@ describe('a reflector', () => {
   });
 
   it('lists in one when the server forgets where pages stopped', async () => {
+    let watches = 0;
     const f = follow({
-      list({ limit, continue: token, resourceVersion }) {
-        if (resourceVersion === '0' || token) throw expired();
+      list({ limit, continue: token }) {
+        if (token) throw expired();
         const items = [map('one', '4')];
         return limit
           ? { items, metadata: { resourceVersion: '5', continue: 'more' } }
           : { items: [...items, map('two', '5')] };
+      },
+      watch(handler) {
+        if (watches++ === 0) handler.onClose(expired());
       },
     });
     await f.clock.advance(20_000);
     assert.deepEqual([...f.held], ['one', 'two']);
     const shown = f.asked.lists.map(o => [o.resourceVersion ?? '', o.limit ?? 0, o.continue ?? '']);
     assert.deepEqual(shown, [
-      ['0', 0, ''],
+      ['', 0, ''],
       ['', 500, ''],
       ['', 500, 'more'],
       ['', 0, ''],
     ]);
-    assert.equal(f.asked.watches.length, 1);
+    assert.equal(f.asked.watches.length, 2);
+    f.stop();
+  });
+
+  it('begins with the newest there is, whatever the server has at hand', async () => {
+    const f = follow({
+      list: ({ resourceVersion }) => ({ items: [map(resourceVersion === '0' ? 'gone' : 'here', '4')] }),
+    });
+    await f.clock.advance(1_000);
+    assert.deepEqual([...f.held], ['here']);
     f.stop();
   });
 

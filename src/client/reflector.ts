@@ -48,13 +48,16 @@ export class Reflector<T extends KubeObject> {
   #streaming: boolean;
   /** Where the next watch begins. */
   #resourceVersion: string | undefined;
-  /** Where the next list begins: '0' takes any state the server has; '' the newest. */
-  #listFrom = '0';
+  /**
+   * Where the next list begins: '0' takes any state the server has; '' the newest. So does the first: a server that lags
+   * behind may have what is long gone, and whoever has just started could not tell.
+   */
+  #listFrom = '';
   #listed = false;
   /** The first state could not be streamed this time. */
   #listNext = false;
-  /** The pages of a list took longer than the server knows where they stopped: it comes in one. */
-  #unpaged = false;
+  /** The pages of a list took longer than the server knows where they stopped: it comes in one. So does the first. */
+  #unpaged = true;
   /** The server has no such kind: there are no objects of it until it has. */
   #unserved = false;
   /** So many watches in a row were over at once. */
