@@ -58,11 +58,17 @@ export function createHandler(options: HandlerOptions): (exchange: Exchange) => 
     ? 'constrainedimpersonation'
     : 'impersonation';
   return arrived => {
-    const audited = options.auditor?.begin(arrived);
+    const isPreflight = rules.isPreflight(arrived);
+    const audited = isPreflight ? undefined : options.auditor?.begin(arrived);
     const exchange = audited?.exchange ?? arrived;
     const auditId = audited?.exchange.auditId ?? auditIdOf(exchange, context.random);
     if (!audited) exchange.extraHeaders = { 'audit-id': auditId };
-    if (rules.headers) exchange.extraHeaders = { ...exchange.extraHeaders, ...rules.headers };
+    const more = rules.headers(arrived);
+    if (more) exchange.extraHeaders = { ...exchange.extraHeaders, ...more };
+    if (isPreflight) {
+      exchange.respond(204, { 'cache-control': 'no-cache, private' });
+      return;
+    }
     if (rules.endsConnection()) arrived.endConnection?.();
     const startMs = context.clock.monotonic();
     let info: RequestInfo | undefined;

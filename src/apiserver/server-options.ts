@@ -14,6 +14,7 @@ import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
 import type { CertificateFiles } from './configuration/certificates.ts';
 import type { EncryptionOptions } from './encryption/encryption.ts';
+import type { ServingSettings } from './http/front.ts';
 import type { TracingOptions } from './observe/tracer.ts';
 import type { KubeletAccess } from './stream/kubelet-access.ts';
 import type { UsageReading } from './usage/kernel/reading.ts';
@@ -131,6 +132,12 @@ export interface ApiServerOptions {
   readonly goawayChance?: number;
   /** As --strict-transport-security-directives. */
   readonly strictTransportSecurityDirectives?: readonly string[];
+  /** As --cors-allowed-origins: regular expressions of the origins whose pages may ask. Default: none. */
+  readonly corsAllowedOrigins?: readonly string[];
+  /** As --event-ttl: how long events are kept; default an hour, 0: for ever. */
+  readonly eventTtlMs?: number;
+  /** How the port speaks with its clients. */
+  readonly serving?: ServingSettings;
   /** What /flagz shows, by names without dashes. */
   readonly flags?: Readonly<Record<string, string>>;
 }

@@ -22,6 +22,13 @@ export const apiServerFields = {
   requestTimeout: 'duration',
   goawayChance: 'number',
   strictTransportSecurityDirectives: 'texts',
+  /** Regular expressions. */
+  corsAllowedOrigins: 'texts',
+  disableHttp2Serving: 'boolean',
+  http2MaxStreamsPerConnection: 'integer',
+  tlsMinVersion: 'text',
+  tlsCipherSuites: 'texts',
+  eventTtl: 'duration',
   /** A TracingConfiguration. */
   tracingConfigFile: 'file',
   anonymousAuth: 'boolean',

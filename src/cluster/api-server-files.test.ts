@@ -128,14 +128,25 @@ test('flags about every request go through as they are, or are refused in the wo
     minRequestTimeout: 60,
     goawayChance: 0.01,
     strictTransportSecurityDirectives: ['max-age=1', 'preload'],
+    corsAllowedOrigins: ['^https://a$'],
   };
-  const { options } = readApiServerFiles({ ...given, requestTimeout: '1m30s' }, deps);
-  assert.deepEqual({ ...options, ...given, requestTimeoutMs: 90_000 }, options);
+  const serving = {
+    ...{ tlsMinVersion: 'VersionTLS13', disableHttp2Serving: true, http2MaxStreamsPerConnection: 50 },
+    tlsCipherSuites: ['TLS_AES_128_GCM_SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
+  };
+  const { options } = readApiServerFiles({ ...given, ...serving, requestTimeout: '1m30s', eventTtl: '2h' }, deps);
+  assert.deepEqual({ ...options, ...given, requestTimeoutMs: 90_000, eventTtlMs: 7_200_000 }, options);
+  assert.deepEqual(options.serving, {
+    ...{ minVersion: 'TLSv1.3', http2: false, maxStreams: 50 },
+    ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-RSA-AES128-GCM-SHA256',
+  });
   for (const [files, why] of [
     [{ goawayChance: 0.5 }, '--goaway-chance can not be less than 0 or greater than 0.02'],
     [{ minRequestTimeout: -1 }, '--min-request-timeout can not be negative value'],
     [{ maxRequestsInflight: -1 }, '--max-requests-inflight can not be negative value'],
     [{ maxMutatingRequestsInflight: -1 }, '--max-mutating-requests-inflight can not be negative value'],
+    [{ tlsMinVersion: 'TLS13' }, 'unknown tls version "TLS13"'],
+    [{ tlsCipherSuites: ['TLS_NOPE'] }, "Cipher suite TLS_NOPE not supported or doesn't exist"],
     [{ requestTimeout: '-1s' }, '--request-timeout can not be negative value'],
     [
       { strictTransportSecurityDirectives: ['x'] },
@@ -143,4 +154,8 @@ test('flags about every request go through as they are, or are refused in the wo
     ],
   ] as const)
     assert.throws(() => readApiServerFiles(files, deps), { message: why });
+  assert.throws(
+    () => readApiServerFiles({ corsAllowedOrigins: ['a'] }, deps),
+    /^Error: --cors-allowed-origins has an /,
+  );
 });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseDuration } from '../api/scalar.ts';
+import { crossOrigin } from '../apiserver/cross-origin.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -11,12 +12,21 @@ import { readAdmissionFile } from './admission-file.ts';
 import type { ApiServerFiles } from './api-server-fields.ts';
 import { flagOf } from './api-server-flags.ts';
 import { readAudit } from './audit-flags.ts';
+import { checkTls, tlsChoice } from './tls-choice.ts';
 import { readTracingFile } from './tracing-file.ts';
 
 export interface ReadFiles {
   readonly options: Pick<
     ApiServerOptions,
-    'audit' | 'podSecurity' | 'admission' | 'tracing' | 'flags' | 'requestTimeoutMs' | (typeof taken)[number]
+    | 'audit'
+    | 'podSecurity'
+    | 'admission'
+    | 'tracing'
+    | 'flags'
+    | 'requestTimeoutMs'
+    | 'eventTtlMs'
+    | 'serving'
+    | (typeof taken)[number]
   > &
     ReturnType<typeof readAccessFiles>;
   /** Writes what is left. */
@@ -35,6 +45,7 @@ const taken = [
   'minRequestTimeout',
   'goawayChance',
   'strictTransportSecurityDirectives',
+  'corsAllowedOrigins',
 ] as const;
 
 /** Throws an error that names the file. */
@@ -45,12 +56,24 @@ export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Cl
   const same = Object.fromEntries(taken.filter(n => files[n] !== undefined).map(n => [n, files[n]]));
   const tracing = files.tracingConfigFile ? { tracing: readTracingFile(files.tracingConfigFile) } : {};
   const admission = files.admissionControlConfigFile ? readAdmissionFile(files.admissionControlConfigFile) : {};
-  const { requestTimeout } = files;
-  const requests = requestTimeout ? { requestTimeoutMs: parseDuration(requestTimeout) / nsAMs } : {};
+  const { requestTimeout, eventTtl } = files;
+  const times = {
+    ...(requestTimeout ? { requestTimeoutMs: parseDuration(requestTimeout) / nsAMs } : {}),
+    ...(eventTtl ? { eventTtlMs: parseDuration(eventTtl) / nsAMs } : {}),
+  };
   const flags = flagsOf(files);
   const shown = Object.keys(flags).length ? { flags } : {};
   return {
-    options: { ...(audit ? { audit } : {}), ...same, ...requests, ...admission, ...tracing, ...shown, ...access },
+    options: {
+      ...(audit ? { audit } : {}),
+      ...same,
+      ...times,
+      ...servingOf(files),
+      ...admission,
+      ...tracing,
+      ...shown,
+      ...access,
+    },
     close,
   };
 }
@@ -60,6 +83,7 @@ const nsAMs = 1e6;
 
 /** In kube-apiserver's words. */
 function checkRequestFlags(files: ApiServerFiles): void {
+  if (files.corsAllowedOrigins) crossOrigin(files.corsAllowedOrigins);
   const { goawayChance = 0, minRequestTimeout = 0, requestTimeout = '0s', strictTransportSecurityDirectives } = files;
   const { maxRequestsInflight = 0, maxMutatingRequestsInflight = 0 } = files;
   if (maxRequestsInflight < 0) throw new Error('--max-requests-inflight can not be negative value');
@@ -72,6 +96,19 @@ function checkRequestFlags(files: ApiServerFiles): void {
     throw new Error(
       '--strict-transport-security-directives invalid, allowed values: max-age=expireTime, includeSubDomains, preload. see https://tools.ietf.org/html/rfc6797#section-6.1 for more information',
     );
+}
+
+function servingOf(files: ApiServerFiles): Pick<ApiServerOptions, 'serving'> {
+  checkTls(files);
+  const { disableHttp2Serving, http2MaxStreamsPerConnection: maxStreams } = files;
+  const { minVersion, ciphers } = tlsChoice(files);
+  const serving = {
+    ...(minVersion ? { minVersion } : {}),
+    ...(ciphers ? { ciphers } : {}),
+    ...(disableHttp2Serving ? { http2: false } : {}),
+    ...(maxStreams ? { maxStreams } : {}),
+  };
+  return Object.keys(serving).length ? { serving } : {};
 }
 
 /** As kube-apiserver has them on its command line, for /flagz. */

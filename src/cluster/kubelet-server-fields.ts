@@ -4,6 +4,7 @@ import type { AccessSettings } from '../kubelet/server/access.ts';
 import type { KubeletServerOptions } from '../kubelet/server/server.ts';
 import type { ServingTls } from '../kubelet/server/serving-tls.ts';
 import { integer, invalid, isMap, milliseconds, texts, typed } from './kubelet-values.ts';
+import { curves, suites, tlsChoice, versions } from './tls-choice.ts';
 
 export type ServerSettings = Partial<
   Pick<
@@ -54,32 +55,6 @@ const map =
     }
   };
 
-const versions: Readonly<Record<string, NonNullable<ServingTls['minVersion']>>> = {
-  ...{ VersionTLS10: 'TLSv1', VersionTLS11: 'TLSv1.1', VersionTLS12: 'TLSv1.2', VersionTLS13: 'TLSv1.3' },
-};
-
-// Those of Go that OpenSSL has, by its names. Suites of TLS 1.3 cannot be chosen.
-const suites: Readonly<Record<string, string>> = {
-  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
-  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'ECDHE-ECDSA-AES256-GCM-SHA384',
-  TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-ECDSA-CHACHA20-POLY1305',
-  TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA: 'ECDHE-ECDSA-AES128-SHA',
-  TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA: 'ECDHE-ECDSA-AES256-SHA',
-  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: 'ECDHE-RSA-AES128-GCM-SHA256',
-  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384: 'ECDHE-RSA-AES256-GCM-SHA384',
-  TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256: 'ECDHE-RSA-CHACHA20-POLY1305',
-  TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA: 'ECDHE-RSA-AES128-SHA',
-  TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA: 'ECDHE-RSA-AES256-SHA',
-  TLS_RSA_WITH_AES_128_GCM_SHA256: 'AES128-GCM-SHA256',
-  TLS_RSA_WITH_AES_256_GCM_SHA384: 'AES256-GCM-SHA384',
-};
-const newest = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';
-
-// By Go's numbers of crypto/tls.
-const curves: Readonly<Record<number, string>> = {
-  ...{ 23: 'P-256', 24: 'P-384', 25: 'P-521', 29: 'X25519', 4588: 'X25519MLKEM768' },
-};
-
 export const serverFields: Readonly<Record<string, Check>> = {
   address: text,
   authentication: map({
@@ -121,7 +96,7 @@ export function serverSettings(given: ServerGiven): ServerSettings {
   const ca = authentication?.x509?.clientCAFile;
   const files = { ...(cert ? { cert, key } : {}), ...(ca ? { ca } : {}) };
   for (const file of Object.values(files)) readFileSync(file);
-  const tls = { ...tlsOf(given), ...(Object.keys(files).length ? { files } : {}) };
+  const tls = { ...tlsChoice(given), ...(Object.keys(files).length ? { files } : {}) };
   const access = accessOf(given);
   return {
     ...(address && address !== '0.0.0.0' && address !== '::' ? { host: address } : {}),
@@ -132,15 +107,6 @@ export function serverSettings(given: ServerGiven): ServerSettings {
       ? { healthz: { host: given.healthzBindAddress || '127.0.0.1', port: given.healthzPort } }
       : {}),
     ...(given.readOnlyPort ? { readOnly: { port: given.readOnlyPort, ...(address ? { host: address } : {}) } } : {}),
-  };
-}
-
-function tlsOf({ tlsMinVersion, tlsCipherSuites: chosen, tlsCurvePreferences: preferred }: ServerGiven) {
-  const minVersion = tlsMinVersion ? versions[tlsMinVersion] : undefined;
-  return {
-    ...(minVersion ? { minVersion } : {}),
-    ...(chosen?.length ? { ciphers: [newest, ...chosen.map(suite => suites[suite])].join(':') } : {}),
-    ...(preferred?.length ? { curves: preferred.map(id => curves[id]).join(':') } : {}),
   };
 }
 

@@ -72,6 +72,7 @@ export function createEntrance({ basis, context, client, access, auditor, checks
   });
   const front = createFront({
     credentials: credentialsOf(context.certificates),
+    ...(options.serving ? { serving: options.serving } : {}),
     handle,
     upgrade: createUpgradeHandler({ context, access, options, log, handle }),
     onHandshakeError: () => void context.counts.handshakeErrors++,

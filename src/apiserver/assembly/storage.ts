@@ -38,7 +38,7 @@ export interface Storage {
 
 // Ten thousand pods of 4 KB: a list of more is encoded anew.
 const keptBytes = 48 << 20;
-const eventTtlMs = 3_600_000;
+const hourMs = 3_600_000;
 
 export function createStorage({ options, clock, random, log, metrics, table, featureEnabled }: Basis): Storage {
   const encryption =
@@ -49,6 +49,7 @@ export function createStorage({ options, clock, random, log, metrics, table, fea
     });
   const store = new MeasuredStore(encryption?.store ?? options.store, metrics, clock, table.resources);
   const dispatcher = new Dispatcher(store, clock, log);
+  const { eventTtlMs = hourMs } = options;
   const sharer = new PartSharer();
   const texts = new KnownTexts();
   const decode = (bytes: Uint8Array, revision: number): KubeObject => {
@@ -89,7 +90,7 @@ export function createStorage({ options, clock, random, log, metrics, table, fea
       random,
       featureEnabled,
       sharer,
-      ...(id === '/events' || id === 'events.k8s.io/events' ? { ttlMs: eventTtlMs } : {}),
+      ...(eventTtlMs > 0 && (id === '/events' || id === 'events.k8s.io/events') ? { ttlMs: eventTtlMs } : {}),
       get hooks() {
         return hooks.get(id);
       },

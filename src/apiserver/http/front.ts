@@ -15,7 +15,12 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import {
+  createServer as createTlsServer,
+  type SecureVersion,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
 import { type Exchange, Http1Exchange, Http2Exchange } from './exchange.ts';
 import { PeerIdentity } from './peer.ts';
 import { isReadableUri } from './request-uri.ts';
@@ -27,8 +32,21 @@ export interface FrontCredentials {
   readonly ca: readonly string[];
 }
 
+/** How the port speaks with its clients; what is not given is as with kube-apiserver. */
+export interface ServingSettings {
+  /** Default: TLSv1.2. */
+  readonly minVersion?: SecureVersion;
+  /** As OpenSSL names them, in a list with colons. */
+  readonly ciphers?: string;
+  /** Default: true. */
+  readonly http2?: boolean;
+  /** Requests at once on one connection of HTTP/2. Default: 1000. */
+  readonly maxStreams?: number;
+}
+
 export interface FrontOptions {
   readonly credentials: FrontCredentials;
+  readonly serving?: ServingSettings;
   handle(exchange: Exchange): void;
   /** A connection did not get through TLS. */
   onHandshakeError?(): void;
@@ -50,6 +68,7 @@ export interface Front {
 }
 
 const windowBytes = 64 << 20;
+const streamsAtOnce = 1000;
 
 // As Go's server: tokens and selectors may be long, and a user of a proxy in as many groups as fit.
 const headerBytes = 1 << 20;
@@ -98,14 +117,16 @@ function isStreamUpgrade(request: IncomingMessage): boolean {
   return /^(websocket|spdy\/3\.1)$/i.test(request.headers.upgrade ?? '') || /\/proxy([/?]|$)/.test(request.url ?? '');
 }
 
-const secureContext = ({ cert, key, ca }: FrontCredentials) => ({
+const secureContext = ({ cert, key, ca }: FrontCredentials, { minVersion = 'TLSv1.2', ciphers }: ServingSettings) => ({
   cert,
   key,
   ca: [...ca],
-  minVersion: 'TLSv1.2' as const,
+  minVersion,
+  ...(ciphers ? { ciphers } : {}),
 });
 
 export function createFront(options: FrontOptions): Front {
+  const { serving = {} } = options;
   const sockets = new Set<TLSSocket>();
   const sessions = new Set<ServerHttp2Session>();
   const peers = new WeakMap<object, PeerIdentity>();
@@ -114,7 +135,7 @@ export function createFront(options: FrontOptions): Front {
 
   const http2: Http2Server = createHttp2Server({
     settings: {
-      maxConcurrentStreams: 1000,
+      maxConcurrentStreams: serving.maxStreams ?? streamsAtOnce,
       initialWindowSize: 1 << 20,
       maxHeaderListSize: headerBytes,
       maxFrameSize: frameBytes,
@@ -207,10 +228,10 @@ export function createFront(options: FrontOptions): Front {
   const peerOf = (socket: object): PeerIdentity => peers.get(socket) ?? new PeerIdentity(undefined);
 
   const tls = createTlsServer({
-    ...secureContext(options.credentials),
+    ...secureContext(options.credentials, serving),
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: ['h2', 'http/1.1'],
+    ALPNProtocols: serving.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
     handshakeTimeout: 10_000,
   });
   tls.on('secureConnection', socket => {
@@ -245,7 +266,7 @@ export function createFront(options: FrontOptions): Front {
     async drain() {
       await Promise.all([...sessions].map(s => new Promise<void>(resolve => s.close(resolve))));
     },
-    replaceCredentials: credentials => tls.setSecureContext(secureContext(credentials)),
+    replaceCredentials: credentials => tls.setSecureContext(secureContext(credentials, serving)),
     destroy() {
       for (const s of sessions) s.destroy();
       for (const s of sockets) s.destroy();
