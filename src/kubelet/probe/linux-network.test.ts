@@ -65,6 +65,36 @@ for (const [name, message, status, result, output] of [
     }
   });
 
+test('a gRPC probe of a server that sends without end is over when it is too much', async () => {
+  for (const length of [5_000_000, 2]) {
+    const server = http2.createServer();
+    server.on('stream', (stream: http2.ServerHttp2Stream) => {
+      stream.on('error', () => {});
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      const frame = Buffer.alloc(5);
+      frame.writeUInt32BE(length, 1);
+      stream.write(frame);
+      const more = () => {
+        while (!stream.destroyed && stream.write(Buffer.alloc(1 << 20)));
+      };
+      stream.on('drain', more);
+      if (length === 2) more();
+    });
+    const port = await listen(server);
+    try {
+      const { result, output } = await linuxProbeNetwork(new VirtualClock()).grpc('127.0.0.1', port, '', 1000);
+      assert.equal(result, 'failure');
+      assert.match(
+        output,
+        /^error: health rpc probe failed: rpc error: code = ResourceExhausted desc = grpc: received message larger than max \(\d+ vs\. 4194304\)$/,
+      );
+      if (length > 2) assert.match(output, /\(5000000 vs/);
+    } finally {
+      await new Promise(done => server.close(done));
+    }
+  }
+});
+
 test('a gRPC probe reads a reason that is escaped wrongly as it is', async () => {
   const server = await healthServer(Buffer.alloc(0), '5', '100%zz');
   try {

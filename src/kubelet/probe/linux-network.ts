@@ -146,6 +146,10 @@ class LinuxProbeNetwork implements ProbeNetwork {
 }
 
 const grpcRetryMs = 1000;
+// What stands before a message of gRPC, and what is looked at of the two; the largest message that Go's client takes.
+const frameBytes = 5;
+const answerBytes = 7;
+const mostBytes = 4 << 20;
 
 function checkHealth(session: http2.ClientHttp2Session, service: string, finish: (result: ProbeResult) => void): void {
   const stream = session.request({
@@ -155,7 +159,8 @@ function checkHealth(session: http2.ClientHttp2Session, service: string, finish:
     te: 'trailers',
     'user-agent': 'kube-probe/1.36',
   });
-  const chunks: Buffer[] = [];
+  let begin: Buffer = Buffer.alloc(0);
+  let size = 0;
   let status = '';
   let message = '';
   const read = (h: http2.IncomingHttpHeaders) => {
@@ -164,9 +169,17 @@ function checkHealth(session: http2.ClientHttp2Session, service: string, finish:
   };
   stream.on('response', read);
   stream.on('trailers', read);
-  stream.on('data', (c: Buffer) => chunks.push(c));
+  stream.on('data', (c: Buffer) => {
+    if (begin.length < answerBytes) begin = Buffer.concat([begin, c.subarray(0, answerBytes)]);
+    size += c.length;
+    // Whatever a pod sends, for as long as its probe may last.
+    const told = begin.length < frameBytes ? 0 : begin.readUInt32BE(1);
+    const large = Math.max(told, size - frameBytes);
+    if (large > mostBytes)
+      finish(failedCall('8', `grpc: received message larger than max (${large} vs. ${mostBytes})`));
+  });
   stream.on('error', () => {});
-  stream.on('end', () => finish(healthAnswer(status, message, Buffer.concat(chunks))));
+  stream.on('end', () => finish(healthAnswer(status, message, begin)));
   stream.end(healthRequest(service));
 }
 
@@ -240,6 +253,7 @@ const serving = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 const codeNames: Readonly<Record<string, string>> = {
   '2': 'Unknown',
   '5': 'NotFound',
+  '8': 'ResourceExhausted',
   '12': 'Unimplemented',
   '14': 'Unavailable',
 };
