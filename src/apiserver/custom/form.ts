@@ -10,8 +10,8 @@ import { shapeOfStructural } from '../../api/structural/shape.ts';
 import { compileStructural, preserveAll, type Structural } from '../../api/structural/structural.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionVersion } from '../../api/type/apiextensions-v1.ts';
 import { append } from '../../base/append.ts';
-import { freeNumber } from '../../base/whole-number.ts';
 import type { Converter } from './conversion.ts';
+import { sorted, sortedCopy } from './key-order.ts';
 
 export interface FormOptions {
   readonly definition: CustomResourceDefinition;
@@ -152,41 +152,3 @@ function once<T>(make: () => T): () => T {
 }
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
-
-/** A private copy of JSON data with the keys of every object in order; whole numbers past 64 bits become floats. */
-export function sortedCopy(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortedCopy);
-  if (!isPlain(value)) return typeof value === 'bigint' ? freeNumber(value) : value;
-  const out: Plain = {};
-  for (const key of Object.keys(value).sort()) if (value[key] !== undefined) setKey(out, key, sortedCopy(value[key]));
-  return out;
-}
-
-/** Keys in order all the way down; what is in order already is shared. */
-function sorted(value: Plain): Plain {
-  const keys = Object.keys(value);
-  const out: Plain = {};
-  for (const key of keys.sort()) if (value[key] !== undefined) setKey(out, key, inOrder(value[key]));
-  return out;
-}
-
-function inOrder(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    const items = value.map(inOrder);
-    return items.some((item, i) => item !== value[i]) ? items : value;
-  }
-  if (!isPlain(value)) return value;
-  let same = true;
-  let previous = '';
-  for (const key of Object.keys(value)) {
-    if (key < previous || value[key] === undefined) same = false;
-    previous = key;
-  }
-  if (same) {
-    for (const key of Object.keys(value)) {
-      const child = value[key];
-      if (typeof child === 'object' && child !== null && inOrder(child) !== child) same = false;
-    }
-  }
-  return same ? value : sorted(value);
-}
