@@ -38,9 +38,9 @@ test('addresses of pods that have gone are told to be free together, but for tho
     assert.deepEqual([program, more], ['sh', []]);
     assert.deepEqual(rest, [
       'cni0',
-      ...['addr add 10.244.0.2/32 dev cni0', 'addr add 10.244.0.3/32 dev cni0'],
+      ...['addr add 10.244.0.2/32 dev cni0', 'addr add fd00::2/128 dev cni0 nodad', 'addr add 10.244.0.3/32 dev cni0'],
       'link set cni0 address 02:00:00:00:00:01',
-      ...['addr del 10.244.0.2/32 dev cni0', 'addr del 10.244.0.3/32 dev cni0'],
+      ...['addr del 10.244.0.2/32 dev cni0', 'addr del fd00::2/128 dev cni0', 'addr del 10.244.0.3/32 dev cni0'],
     ]);
     withdrawal.withdraw(result('10.244.0.4/24'));
     await clock.advance(1_000);

@@ -22,14 +22,18 @@ const gatherMs = 100;
 
 // Changing the bridge's address to the one it has makes the kernel tell all on it whose addresses it holds, and forget
 // whom it knew itself.
-const script = `echo 1 > "/proc/sys/net/ipv4/conf/$1/arp_notify"
+const script = `for f in "ipv4/conf/$1/arp_notify" "ipv6/conf/$1/ndisc_notify"; do
+  echo 1 > "/proc/sys/net/$f"
+done 2> /dev/null
 shift
 printf '%s\\n' "$@" | ip -force -batch -`;
+
+const whole = (ip: string): string => `${ip}/${ip.includes(':') ? 128 : 32}`;
 
 /**
  * Who had spoken with a pod on its bridge goes on sending to its hardware address, which nobody has any longer: until
  * the kernel asks anew, a connection waits for up to 72 s (seen with repeats of its first packet at 1, 3, 7, 15, 31 and
- * 63 s). So the bridge takes the address for an instant and says so; what is sent there then comes to the node, which
+ * 63 s; over IPv6 95 s were not enough). So the bridge takes the address for an instant and says so; what is sent there then comes to the node, which
  * asks for the address itself and answers within 3 s that there is none.
  */
 export class AddressWithdrawal {
@@ -52,7 +56,7 @@ export class AddressWithdrawal {
     if (!bridge || !mac) return;
     for (const { address } of ips ?? []) {
       const [ip] = address.split('/');
-      if (ip && !ip.includes(':')) this.#gone.set(ip, { bridge, mac });
+      if (ip) this.#gone.set(ip, { bridge, mac });
     }
     if (this.#gone.size) this.#timer ??= this.#o.clock.after(gatherMs, () => void this.#tell());
   }
@@ -71,9 +75,10 @@ export class AddressWithdrawal {
     if (!first) return;
     const [, { bridge, mac }] = first;
     const lines = [
-      ...free.map(([ip]) => `addr add ${ip}/32 dev ${bridge}`),
+      // Nobody else has it: the kernel need not look for that first, nor then be silent.
+      ...free.map(([ip]) => `addr add ${whole(ip)} dev ${bridge}${ip.includes(':') ? ' nodad' : ''}`),
       `link set ${bridge} address ${mac}`,
-      ...free.map(([ip]) => `addr del ${ip}/32 dev ${bridge}`),
+      ...free.map(([ip]) => `addr del ${whole(ip)} dev ${bridge}`),
     ];
     const [program, ...args] = [...(namespace ? ['ip', 'netns', 'exec', namespace] : []), 'sh', '-c', script, 'sh'];
     try {
