@@ -3,9 +3,7 @@ import { messageOf } from '../base/assert.ts';
 import { textOfBytes } from '../base/utf8.ts';
 import { parseExactJson, parseWideJson } from '../base/whole-number.ts';
 import { parseWrittenJson } from '../base/written-number.ts';
-import { undecodable } from './decode-fault.ts';
 import { inspectJson, jsonFault } from './json-syntax.ts';
-import { schemaOf } from './schema.ts';
 import { badRequest, StatusError } from './status.ts';
 import { byteFault } from './yaml-bytes.ts';
 import { maxDepth, readYaml, YamlFault } from './yaml-reader.ts';
@@ -276,9 +274,4 @@ export function strictErrors({
   function keyTwice(path: string, i: number): string {
     return `line ${lines![i]}: key ${JSON.stringify(path.slice(path.lastIndexOf('.') + 1))} already set in map`;
   }
-}
-
-/** The refusal of fieldValidation=Strict. */
-export function strictDecodingError(typeName: string, errors: readonly string[]): StatusError {
-  return undecodable(schemaOf(typeName).name, `strict decoding error: ${errors.join(', ')}`);
 }

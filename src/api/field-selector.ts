@@ -48,7 +48,6 @@ class Terms implements FieldSelector {
 
 const noTerms: FieldSelector = new Terms([]);
 
-export const everyField = (): FieldSelector => noTerms;
 export const fieldSelectorOf = (terms: readonly FieldTerm[]): FieldSelector =>
   terms.length ? new Terms(terms) : noTerms;
 

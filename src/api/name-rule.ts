@@ -14,7 +14,6 @@ const C_IDENTIFIER = '[A-Za-z_][A-Za-z0-9_]*';
 const CONFIG_KEY = '[-._a-zA-Z0-9]+';
 const HTTP_HEADER = '[-A-Za-z0-9]+';
 const PERCENT = '[0-9]+%';
-const ENV_VAR = '[-._a-zA-Z][-._a-zA-Z0-9]*';
 
 const whole = (format: string): RegExp => new RegExp(`^${format}$`);
 const QUALIFIED_NAME_RE = whole(QUALIFIED_NAME);
@@ -28,7 +27,6 @@ const C_IDENTIFIER_RE = whole(C_IDENTIFIER);
 const CONFIG_KEY_RE = whole(CONFIG_KEY);
 const HTTP_HEADER_RE = whole(HTTP_HEADER);
 const PERCENT_RE = whole(PERCENT);
-const ENV_VAR_RE = whole(ENV_VAR);
 // Printable ASCII without '='.
 const RELAXED_ENV_VAR_RE = /^[ -<>-~]*$/;
 const PORT_NAME_CHARACTERS_RE = /^[-a-z0-9]+$/;
@@ -102,13 +100,6 @@ const CONFIG_KEY_ERROR = regexError(
   'key.name',
   'KEY_NAME',
   'key-name',
-);
-const ENV_VAR_ERROR = regexError(
-  "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit",
-  ENV_VAR,
-  'my.env-name',
-  'MY_ENV.NAME',
-  'MyEnvName1',
 );
 
 const encoder = new TextEncoder();
@@ -246,13 +237,6 @@ export function isEnvVarName(value: string): readonly string[] {
   return RELAXED_ENV_VAR_RE.test(value)
     ? NONE
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
-}
-
-/** The portable syntax: letters, digits, '_', '-', '.'. Where the relaxed one is not taken. */
-export function isStrictEnvVarName(value: string): readonly string[] {
-  const out: string[] = [];
-  if (!ENV_VAR_RE.test(value)) out.push(ENV_VAR_ERROR);
-  return value.startsWith('.') ? [...out, ...dotDirectory(value)] : out;
 }
 
 export function isConfigMapKey(value: string): readonly string[] {

@@ -6,7 +6,6 @@ export type QuantityFormat = 'DecimalSI' | 'BinarySI' | 'DecimalExponent';
 export const quantityFormatError =
   "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 export const quantitySuffixError = "unable to parse quantity's suffix";
-export const quantityNumericError = 'unable to parse numeric part of quantity';
 
 /** The text is no quantity. `message` is Kubernetes' wording. */
 export class QuantityError extends Error {

@@ -138,9 +138,6 @@ export const isTypeName = (typeName: string): boolean => Object.hasOwn(load().ty
 /** OpenAPI names of all types. */
 export const typeNames = (): string[] => Object.keys(load().types);
 
-/** Known values of a set of constants. */
-export const constantsOf = (name: string): readonly string[] => load().consts[name]?.v ?? [];
-
 /** The schema of an OpenAPI type name; asking for an unknown one is a bug. */
 export function schemaOf(typeName: string): TypeSchema {
   const known = cache.get(typeName);

@@ -72,10 +72,6 @@ export function onlyGet({ method, headers }: Exchange, types: readonly string[] 
   checkRouted(headers.accept, types);
 }
 
-export function sendJson(exchange: Exchange, code: number, object: unknown, warnings: readonly string[] = []): void {
-  exchange.respond(code, responseHeaders('application/json', warnings), `${jsonText(object)}\n`);
-}
-
 /** On text, and on refusals by the authorizer, which quote what the client sent. */
 export const nosniff = { 'x-content-type-options': 'nosniff' };
 

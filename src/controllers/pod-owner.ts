@@ -1,6 +1,6 @@
 // Which workloads a change of a pod (or of another owned object) concerns, and which pods concern a workload.
 import { type KubeObject, keyOf } from '../api/meta.ts';
-import { apiVersionOf, type ResourceRef } from '../api/ref.ts';
+import type { ResourceRef } from '../api/ref.ts';
 import { semanticEqual } from '../api/rule/record.ts';
 import type { OwnerReference } from '../api/type/meta-v1.ts';
 import type { Lister } from '../client/informer.ts';
@@ -78,6 +78,3 @@ function changedHands({ metadata: now }: KubeObject, { metadata: old }: KubeObje
 function add(keys: Set<string>, key: string | undefined): void {
   if (key) keys.add(key);
 }
-
-/** `apps/v1, Kind=ReplicaSet`, as Kubernetes prints it. */
-export const printKind = (resource: ResourceRef<any>): string => `${apiVersionOf(resource)}, Kind=${resource.kind}`;

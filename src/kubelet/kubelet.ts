@@ -1,5 +1,3 @@
-// The kubelet as a whole: its parts, where pods come from, and the loops that keep the node.
-import { join } from 'node:path';
 import { coreV1 } from '../api/refs.ts';
 import type { Service as KubeService, Node, Pod } from '../api/type/core-v1.ts';
 import { aborted, runAll, type Service } from '../base/lifecycle.ts';
@@ -439,12 +437,3 @@ class NodeKubelet implements Kubelet {
     return this.observed(pod)?.sandboxes.find(s => s.ready)?.id;
   }
 }
-
-/** Where the log of a container lies, whether or not the runtime still knows it. */
-export const logPathOf = (directory: string, pod: Pod, container: string, restartCount: number) =>
-  join(
-    directory,
-    `${pod.metadata.namespace}_${pod.metadata.name}_${pod.metadata.uid}`,
-    container,
-    `${restartCount}.log`,
-  );

@@ -14,8 +14,6 @@ import type { ClusterEvent, RegisteredEvent } from './cluster-event.ts';
 import type { NamespaceLabels, PodInfo } from './pod-info.ts';
 import type { Status } from './status.ts';
 
-export const maxNodeScore = 100;
-
 /** What one plugin keeps for one cycle. A `clone` method makes copies that addPod and removePod may change. */
 export type StateData = object;
 

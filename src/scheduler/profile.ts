@@ -11,9 +11,6 @@ import { type TellExecution, timedPlugin } from './timed-plugin.ts';
 /** A plugin that has this extension point. */
 export type With<K extends keyof Plugin> = Plugin & Required<Pick<Plugin, K>>;
 
-/** Plugins by extension point, in order. */
-export type PluginSet = { readonly [P in Point]: readonly Plugin[] };
-
 export const points = [
   'preEnqueue',
   'queueSort',

@@ -90,9 +90,6 @@ export const MATCH_CONDITIONS_BUDGET = RUNTIME_COST_BUDGET / 4;
 export const ESTIMATED_RULE_LIMIT = 10_000_000;
 export const ESTIMATED_CRD_LIMIT = 100_000_000;
 
-/** `compile(expression, environment)` in compile.ts. Never throws. */
-export type Compile = (expression: string, environment: CelEnvironment) => CelCompileResult;
-
 /** What CRDs and policies say when an estimate is too high; '' when it is not. */
 export function estimateExcess(cost: number, limit: number): string {
   if (cost <= limit) return '';

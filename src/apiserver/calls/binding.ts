@@ -1,5 +1,7 @@
 // pods/binding and bindings: puts a pod on a node.
+import { FieldErrors } from '../../api/field-error.ts';
 import { cloneDeep, formatTime, type KubeObject, type Mutable } from '../../api/meta.ts';
+import { validatePodBinding } from '../../api/rule/core/pod.ts';
 import { badRequest, conflict, invalid } from '../../api/status.ts';
 import type { Binding, Pod } from '../../api/type/core-v1.ts';
 import { admitCall } from '../admission/admit-call.ts';
@@ -37,17 +39,10 @@ export async function bindPod(call: Call, pods: Registry): Promise<CallResult> {
 }
 
 function checkTarget(binding: Binding): string {
-  const causes: { reason: string; message: string; field: string }[] = [];
-  const { kind = '', name = '' } = binding.target ?? {};
-  if (kind && kind !== 'Node')
-    causes.push({
-      reason: 'FieldValueNotSupported',
-      message: `Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`,
-      field: 'target.kind',
-    });
-  if (!name) causes.push({ reason: 'FieldValueRequired', message: 'Required value', field: 'target.name' });
-  if (causes.length) throw invalid({ group: '', resource: 'Binding' }, binding.metadata.name ?? '', causes);
-  return name;
+  const errors = new FieldErrors();
+  validatePodBinding(binding, errors);
+  if (!errors.empty) throw invalid({ group: '', resource: 'Binding' }, binding.metadata.name ?? '', errors.list);
+  return binding.target.name!;
 }
 
 function assign(registry: Registry, pod: Pod, binding: Binding, node: string): Mutable<KubeObject> {

@@ -35,8 +35,3 @@ export function pendingUpgrade(request: IncomingMessage, socket: Duplex, head: B
     },
   };
 }
-
-/** Whether the client wants to go on with another protocol. */
-export function wantsUpgrade(headers: IncomingMessage['headers']): boolean {
-  return /(^|[\s,])upgrade($|[\s,])/i.test(headers.connection ?? '') && !!headers.upgrade;
-}

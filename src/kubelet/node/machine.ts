@@ -60,10 +60,6 @@ export function globalAddresses(): readonly string[] {
   return first ? [first.address] : ['127.0.0.1'];
 }
 
-export interface MemoryUse {
-  readonly availableBytes: number;
-}
-
 /** MemAvailable. */
 export async function availableMemory(): Promise<number> {
   const meminfo = await text('/proc/meminfo');

@@ -35,6 +35,3 @@ export function threadsPerCore({ cpus }: MachineTopology): number {
 
 export const cpusOfNodes = (topology: MachineTopology, nodes: ReadonlySet<number>): CpuSet =>
   new Set(topology.cpus.filter(c => nodes.has(c.node)).map(c => c.id));
-
-export const nodesOfCpus = (topology: MachineTopology, cpus: CpuSet): ReadonlySet<number> =>
-  new Set(topology.cpus.filter(c => cpus.has(c.id)).map(c => c.node));
