@@ -115,18 +115,33 @@ test('an issuer by flags', () => {
   const both = { oidcIssuerUrl: 'https://i', oidcClientId: 'k8s' };
   const issuer = { url: 'https://i', audiences: ['k8s'] };
   assert.deepEqual(readAccessFiles(both).authentication?.jwt, [
-    { issuer, claimMappings: { username: { claim: 'sub', prefix: 'https://i#' } }, claimValidationRules: [] },
+    {
+      issuer,
+      claimMappings: { username: { claim: 'sub', prefix: 'https://i#' } },
+      claimValidationRules: [],
+      signingAlgorithms: ['RS256'],
+    },
   ]);
-  const more = { ...both, oidcUsernameClaim: 'email', oidcGroupsClaim: 'g', oidcRequiredClaim: ['a=b=c'] };
+  const algorithms = { oidcSigningAlgs: ['ES256', 'RS256'] };
+  const more = {
+    ...both,
+    ...algorithms,
+    oidcUsernameClaim: 'email',
+    oidcGroupsClaim: 'g',
+    oidcRequiredClaim: ['a=b=c'],
+  };
   assert.deepEqual(readAccessFiles(more).authentication?.jwt, [
     {
       issuer,
       claimMappings: { username: { claim: 'email', prefix: '' }, groups: { claim: 'g', prefix: '' } },
       claimValidationRules: [{ claim: 'a', requiredValue: 'b=c' }],
+      signingAlgorithms: ['ES256', 'RS256'],
     },
   ]);
   throws({ oidcClientId: 'k8s' }, /must be specified together/);
   throws({ oidcGroupsClaim: 'g' }, /must be specified together/);
+  throws(algorithms, /must be specified together/);
+  throws({ ...both, oidcSigningAlgs: ['HS256'] }, /oidc: unsupported signing alg: "HS256"/);
   throws({ ...both, oidcIssuerUrl: 'http://i' }, /URL scheme must be https/);
 });
 

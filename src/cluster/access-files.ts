@@ -4,6 +4,7 @@ import { parseDuration } from '../api/scalar.ts';
 import { readAuthenticationConfiguration } from '../apiserver/authn/configuration.ts';
 import type { FrontProxyOptions } from '../apiserver/authn/front-proxy.ts';
 import { compileAuthenticators, type JwtAuthenticator } from '../apiserver/authn/oidc/configuration.ts';
+import { algorithmNames } from '../apiserver/authn/oidc/issuer-keys.ts';
 import { defaultIssuer } from '../apiserver/authn/user.ts';
 import {
   type AuthorizationConfiguration,
@@ -118,13 +119,17 @@ function authenticationOf(files: ApiServerFiles): NonNullable<ApiServerOptions['
 function oidcOf(files: ApiServerFiles): JwtAuthenticator | undefined {
   const { oidcIssuerUrl: url, oidcClientId: client, oidcCaFile, oidcRequiredClaim: required = [] } = files;
   const { oidcUsernameClaim: claim = 'sub', oidcUsernamePrefix: given, oidcGroupsClaim: groups } = files;
+  const { oidcSigningAlgs: algorithms } = files;
   if (!url !== !client)
     throw new Error('oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set');
   if (!url || !client) {
-    if (oidcCaFile ?? given ?? groups ?? files.oidcUsernameClaim ?? files.oidcGroupsPrefix ?? required[0])
+    const others = [files.oidcUsernameClaim, files.oidcGroupsPrefix, required[0], algorithms?.[0]];
+    if ([oidcCaFile, given, groups, ...others].some(value => value !== undefined))
       throw new Error('oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set');
     return undefined;
   }
+  const unknown = algorithms?.find(name => !algorithmNames.includes(name));
+  if (unknown !== undefined) throw new Error(`oidc: unsupported signing alg: ${JSON.stringify(unknown)}`);
   // Names of an issuer's users are kept apart from others', but for addresses of mail.
   const prefix = given === '-' ? '' : (given ?? (claim === 'email' ? '' : `${url}#`));
   return {
@@ -142,6 +147,7 @@ function oidcOf(files: ApiServerFiles): JwtAuthenticator | undefined {
       if (at < 0) throw new Error(`oidc-required-claim: ${text} must be formatted as key=value`);
       return { claim: text.slice(0, at), requiredValue: text.slice(at + 1) };
     }),
+    signingAlgorithms: algorithms?.length ? algorithms : ['RS256'],
   };
 }
 

@@ -47,6 +47,7 @@ export const apiServerFields = {
   oidcGroupsPrefix: 'text',
   /** `claim=value`. */
   oidcRequiredClaim: 'texts',
+  oidcSigningAlgs: 'texts',
   requestheaderAllowedNames: 'texts',
   requestheaderUsernameHeaders: 'texts',
   requestheaderUidHeaders: 'texts',

@@ -36,6 +36,8 @@ export interface JwtAuthenticator {
     readonly extra?: readonly { readonly key: string; readonly valueExpression: string }[];
   };
   readonly userValidationRules?: readonly { readonly expression: string; readonly message?: string }[];
+  /** What its tokens may be signed with, as --oidc-signing-algs; no file says so. Default: whatever is known. */
+  readonly signingAlgorithms?: readonly string[];
 }
 
 interface Mapping {

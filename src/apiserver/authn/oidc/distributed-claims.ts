@@ -44,7 +44,7 @@ export class DistributedClaims {
     const jws = decodeJws(text);
     if (!jws || typeof jws.claims.iss !== 'string') throw new Error('not a signed token with an issuer');
     const { header, claims } = jws;
-    const fault = headerFault(header) ?? claimsFault(audiences, claims, this.#clock.now());
+    const fault = headerFault(header, this.#jwt.signingAlgorithms) ?? claimsFault(audiences, claims, this.#clock.now());
     if (fault) throw new Error(`verify distributed claim token: oidc: ${fault}`);
     const keys = this.#keysOf(jws.claims.iss);
     await keys.ready();

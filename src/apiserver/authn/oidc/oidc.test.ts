@@ -116,6 +116,12 @@ test('what is forged, late, early, for others or unverified is refused', async (
     /signed with unsupported algorithm, expected \["ES256" .* got "none"/,
   );
   assert.equal(await identify(config, tokenOf({ iss: 'https://elsewhere' })), undefined);
+  const chosen = { ...config, signingAlgorithms: ['PS512', 'RS384'] };
+  await refusedWith(
+    identify(chosen, tokenOf(mail)),
+    /signed with unsupported algorithm, expected \["PS512" "RS384"\] got "RS256"$/,
+  );
+  assert.ok(await identify({ ...config, signingAlgorithms: ['RS256'] }, tokenOf(mail)));
 });
 
 test('new keys of the issuer are found, without asking it for every bad token', async () => {

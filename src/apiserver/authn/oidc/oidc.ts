@@ -67,7 +67,8 @@ export async function identify(
 ): Promise<UserInfo> {
   await keys.ready();
   const { header, claims } = decodeJws(token)!;
-  const fault = headerFault(header) ?? claimsFault(compiled.source.issuer.audiences, claims, nowMs);
+  const { issuer, signingAlgorithms } = compiled.source;
+  const fault = headerFault(header, signingAlgorithms) ?? claimsFault(issuer.audiences, claims, nowMs);
   if (fault) throw new CredentialError(`oidc: verify token: oidc: ${fault}`);
   await keys.verifyToken(token, header);
   return userOf(compiled, await distributed.expand(claims));

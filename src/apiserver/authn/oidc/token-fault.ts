@@ -6,15 +6,18 @@ import { algorithmNames } from './issuer-keys.ts';
 
 const leewayMs = 5 * 60_000;
 
-export function headerFault({ alg, kid }: { readonly alg?: unknown; readonly kid?: unknown }): string | undefined {
+export function headerFault(
+  { alg, kid }: { readonly alg?: unknown; readonly kid?: unknown },
+  accepted: readonly string[] = algorithmNames,
+): string | undefined {
   for (const [what, value] of [
     ['key ID', kid],
     ['algorithm', alg],
   ] as const)
     if (value !== undefined && value !== null && typeof value !== 'string')
       return `malformed jwt: failed to unmarshal ${what}: json: cannot unmarshal ${jsonKind(value)} into Go value of type string: ${quote(JSON.stringify(value))}`;
-  if (algorithmNames.includes(String(alg))) return undefined;
-  return `id token signed with unsupported algorithm, expected ${listed(algorithmNames)} got ${quote(String(alg ?? ''))}`;
+  if (accepted.includes(String(alg))) return undefined;
+  return `id token signed with unsupported algorithm, expected ${listed(accepted)} got ${quote(String(alg ?? ''))}`;
 }
 
 const listed = (names: readonly string[]) => `[${names.map(quote).join(' ')}]`;
