@@ -1,5 +1,6 @@
 // A CSI driver on two real nodes, its manifest naming /var/lib/kubelet as all do, with those sidecars of Kubernetes'
 // storage group that Go can build here: volumes provisioned, attached, mounted, moved, grown and removed.
+// Runs beside others: its cluster, its driver and the directory of its volumes are its own.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
