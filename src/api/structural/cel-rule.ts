@@ -29,14 +29,15 @@ const compiled = new WeakMap<Structural, readonly CompiledRule[]>();
 export function rulesOf(s: Structural, root: boolean): readonly CompiledRule[] {
   let rules = compiled.get(s);
   if (!rules) {
-    rules = s.rules.map(rule => compileRule(s, rule, root));
+    // One type for all of them: its fields are gone through when the first rule asks for one.
+    const self = s.rules.length ? (celTypeOfSchema(s.source as StructuralSchema, root) ?? t.dyn) : t.dyn;
+    rules = s.rules.map(rule => compileRule(self, rule));
     compiled.set(s, rules);
   }
   return rules;
 }
 
-function compileRule(s: Structural, rule: ValidationRule, root: boolean): CompiledRule {
-  const self = celTypeOfSchema(s.source as StructuralSchema, root) ?? t.dyn;
+function compileRule(self: t.CelType, rule: ValidationRule): CompiledRule {
   const variables = { self, oldSelf: rule.optionalOldSelf ? t.optional(self) : self };
   const { program, error } = compile(rule.rule, { variables, output: [t.bool], schema: self });
   const message = rule.messageExpression

@@ -199,8 +199,9 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
   if (items.type !== 'object') {
     const must = "must be object if parent array's x-kubernetes-list-type is map";
     errors.invalid(below.child('type'), items.type ?? '', must);
-  } else
-    for (const [i, key] of keys.entries()) {
+  } else {
+    const before = new Set<string>();
+    for (const key of keys) {
       const property = own(items.properties, key);
       if (!property) errors.invalid(here, keys, 'entries must all be names of item properties');
       else if (property.type === 'array' || property.type === 'object')
@@ -209,18 +210,27 @@ function checkKeys(s: JSONSchemaProps, keys: readonly string[], at: FieldPath, e
           items.type,
           "must be a scalar type if parent array's x-kubernetes-list-type is map",
         );
-      if (keys.indexOf(key) < i) errors.invalid(here, keys, 'must not contain duplicate entries');
+      if (before.has(key)) errors.invalid(here, keys, 'must not contain duplicate entries');
+      before.add(key);
     }
+  }
   if (items.nullable)
     errors.forbidden(below.child('nullable'), 'cannot be nullable when x-kubernetes-list-type is map');
-  for (const key of new Set(keys)) checkKey(items, key, below, errors);
+  const required = new Set(items.required);
+  for (const key of new Set(keys)) checkKey(items, key, required, below, errors);
 }
 
-function checkKey(items: JSONSchemaProps, key: string, at: FieldPath, errors: FieldErrors): void {
+function checkKey(
+  items: JSONSchemaProps,
+  key: string,
+  required: ReadonlySet<string>,
+  at: FieldPath,
+  errors: FieldErrors,
+): void {
   const property = own(items.properties, key);
   if (!property) return;
   const where = at.child('properties').key(key);
-  if (property.default === undefined && !items.required?.includes(key)) {
+  if (property.default === undefined && !required.has(key)) {
     const must = 'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property';
     errors.required(where.child('default'), must);
   }
