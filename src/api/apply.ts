@@ -4,7 +4,7 @@ import { type FormerApply, formerlyApplied, noteApplied } from './apply-former.t
 import { mergeFields } from './apply-merge.ts';
 import { pruneMerged } from './apply-prune.ts';
 import type { CreatedFields } from './created-fields.ts';
-import { difference, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
+import { difference, emptySet, type FieldSet, intersection, isEmptySet, membersOf, union } from './field-set.ts';
 import {
   changesIn,
   diffObjects,
@@ -47,6 +47,10 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const own = entries.find(e => isOwn(e, request));
   const others = entries.filter(e => !isOwn(e, request));
   const asked = ownableFields(request, config);
+  // What cannot be shown in the version of an entry is told before anything is made of it.
+  if (live)
+    for (const { apiVersion = '' } of entries)
+      if (apiVersion !== request.apiVersion) request.inVersion?.(apiVersion)?.convert(live);
   // Nobody is recorded as owner of the name, but every configuration states it.
   let merged = mergeFields(shape, live as Plain | undefined, config) as Plain;
   if (own) merged = pruneMerged(merged, { ...request, own, others, asked: union(asked, stated) });
@@ -60,7 +64,7 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const changesFor = ({ apiVersion }: Entry) =>
     apiVersion === request.apiVersion ? { changed, removed } : changesIn(written, apiVersion, versions);
   const contested = others
-    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), changesFor(entry).changed) }))
+    .map(entry => ({ entry, fields: intersection(fieldSetOf(entry), changesFor(entry)?.changed ?? emptySet) }))
     .filter(({ fields }) => !isEmptySet(fields));
   if (contested.length && !request.force) {
     const former = formerlyApplied(request);
@@ -72,6 +76,7 @@ export function applyConfiguration(request: ApplyRequest): Mutable<KubeObject> {
   const rest = others.flatMap(entry => {
     const set = fieldSetOf(entry);
     const theirs = changesFor(entry);
+    if (!theirs) return [];
     const kept = difference(live ? difference(set, theirs.changed) : set, theirs.removed);
     if (kept === set) return [entry];
     return isEmptySet(kept) ? [] : [{ ...entry, fieldsV1: kept as Entry['fieldsV1'] }];

@@ -248,7 +248,12 @@ function parseNode(value: unknown, top: boolean): FieldSet | undefined {
   let same = true;
   let previous: string | undefined;
   for (const k in value) {
-    if (!elementShape.test(k)) throw new SyntaxError(`FieldsV1: unknown path element ${JSON.stringify(k)}`);
+    if (!elementShape.test(k)) {
+      if (k[1] !== ':') throw new SyntaxError(`FieldsV1: unknown path element ${JSON.stringify(k)}`);
+      // Of a kind that is not known yet.
+      same = false;
+      continue;
+    }
     const given: unknown = (value as Record<string, unknown>)[k];
     if (k === self) {
       if (previous !== undefined || top) same = false;
@@ -256,7 +261,7 @@ function parseNode(value: unknown, top: boolean): FieldSet | undefined {
       continue;
     }
     const element = canonicalElement(k);
-    const child = parseNode(given, false);
+    const child = parseNode(given ?? leaf, false);
     if (child) children[element] = child;
     if (child !== given || element !== k) same = false;
     if (previous !== undefined && compareElements(previous, element) > 0) ordered = false;

@@ -9,6 +9,7 @@ import {
   type FieldSet,
   intersects,
   isEmptySet,
+  leaf,
   parseFieldSet,
   union,
   unionOf,
@@ -83,7 +84,8 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
   const versions = new Map<string, CreatedFields>();
   // What this version's writers cannot set, others may own in theirs.
   const isSame = isEmptySet(changed) && isEmptySet(removed);
-  if (isSame && entries.every(e => e.apiVersion === update.apiVersion)) return entries;
+  if (isSame && entries === old?.metadata.managedFields && entries.every(e => e.apiVersion === update.apiVersion))
+    return entries;
   // A Scale shows whose the replicas are; where they are nobody's it looks like an object that is not tracked.
   const scaled = union(changed, removed);
   if (update.subresource === 'scale' && !entries.some(e => intersects(scaled, fieldSetOf(e)))) return entries;
@@ -96,7 +98,11 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
     }
     const set = fieldSetOf(entry);
     const theirs = entry.apiVersion === update.apiVersion ? mine : changesIn(update, entry.apiVersion, versions);
-    const left = difference(difference(set, theirs.changed), theirs.removed);
+    if (!theirs) continue;
+    const left = difference(
+      difference(difference(set, theirs.changed), theirs.removed),
+      old ? removedAlways : addedAlways,
+    );
     if (left === set) next.push(entry);
     else if (!isEmptySet(left)) next.push(withSet(entry, left));
   }
@@ -104,6 +110,10 @@ export function updateManagedFields(update: ManagedFieldsUpdate): readonly Entry
   if (entry) next.push(entry);
   return sortEntries(capEntries(next));
 }
+
+// Nobody keeps these in an entry that a client wrote.
+const removedAlways: FieldSet = { 'f:metadata': { 'f:managedFields': leaf } };
+const addedAlways: FieldSet = { 'f:metadata': { '.': leaf, 'f:name': leaf, 'f:namespace': leaf } };
 
 /** A Scale of no replicas does not state them: who scales to none takes them from their owners and owns nothing. */
 function scaledToNone({ subresource, updated }: ManagedFieldsUpdate, diff: CreatedFields): CreatedFields {
@@ -117,15 +127,16 @@ function scaledToNone({ subresource, updated }: ManagedFieldsUpdate, diff: Creat
   return value === 0 ? { changed: emptySet, removed: diff.changed } : diff;
 }
 
-/** What a write changes and takes away, in the terms of an entry's version; each version is looked at once. */
+/** What a write changes and takes away, in the terms of an entry's version, each looked at once; undefined for one that is gone. */
 export function changesIn(
   write: Pick<ManagedFieldsUpdate, 'typeName' | 'shape' | 'old' | 'updated' | 'subresource' | 'inVersion'>,
   apiVersion = '',
   versions: Map<string, CreatedFields>,
-): CreatedFields {
+): CreatedFields | undefined {
   let found = versions.get(apiVersion);
   if (!found) {
     const version = write.inVersion?.(apiVersion);
+    if (write.inVersion && !version) return undefined;
     found = diffObjects(version ? writtenIn(version, write) : write);
     versions.set(apiVersion, found);
   }

@@ -1,12 +1,12 @@
 // Query parameters of writes.
 
+import { FieldErrors, path } from '../api/field-error.ts';
+import { longestManager, validateFieldManager } from '../api/rule/managed-fields.ts';
 import { invalid } from '../api/status.ts';
-import { printable, quote } from '../base/quote.ts';
+import { quote } from '../base/quote.ts';
 import type { UserInfo } from './authn/user.ts';
 import type { FieldValidation } from './body.ts';
 import type { WriteContext } from './registry/registry.ts';
-
-const longestManager = 128;
 
 /** The name before the first slash of the user agent, as `kubectl` in `kubectl/v1.36.2 (linux/amd64)`. */
 export function managerFromUserAgent(agent: string): string {
@@ -80,16 +80,9 @@ function applyFaults(query: URLSearchParams, apply: boolean): Cause[] {
 }
 
 function managerFaults(manager: string): Cause[] {
-  const causes: Cause[] = [];
-  const fault = (reason: string, message: string) => causes.push({ reason, message, field: 'fieldManager' });
-  if (Buffer.byteLength(manager) > longestManager)
-    fault('FieldValueTooLong', `Too long: may not be more than ${longestManager} bytes`);
-  const at = [...manager].findIndex(c => !printable.test(c));
-  if (at >= 0) {
-    const which = `${codePointOf([...manager][at]!)} (at position ${at})`;
-    fault('FieldValueInvalid', `Invalid value: ${quote(manager)}: invalid character ${which}`);
-  }
-  return causes;
+  const errors = new FieldErrors();
+  validateFieldManager(manager, path('fieldManager'), errors);
+  return errors.list as Cause[];
 }
 
 export function dryRunFaults(dryRun: readonly string[]): Cause[] {
@@ -97,8 +90,6 @@ export function dryRunFaults(dryRun: readonly string[]): Cause[] {
   const message = `Unsupported value: [${dryRun.map(quote).join()}]: supported values: "All"`;
   return [{ reason: 'FieldValueNotSupported', message, field: 'dryRun' }];
 }
-
-const codePointOf = (c: string) => `U+${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
 export function writeContext(
   user: UserInfo,

@@ -244,6 +244,7 @@ function step(c: Chance, first: boolean, { group, versions, scales, say }: World
 }
 
 export function historyOf(seed: number, world: World): History {
+  if (world.histories) return world.histories[seed]!;
   const c = new Chance(seed);
   const count = 3 + c.below(8);
   return { seed, steps: Array.from({ length: count }, (_, i) => step(c, i === 0, world)) };

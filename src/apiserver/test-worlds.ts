@@ -3,6 +3,8 @@
 import { definition, objectSchema } from './custom/test-definition.ts';
 import { startTestExtension, type TestExtension } from './extension/test-extension.ts';
 import type { Json } from './test-caller.ts';
+import type { History } from './test-histories.ts';
+import { oddHistories } from './test-odd-managers.ts';
 
 const text = { type: 'string' };
 const whole = { type: 'integer' };
@@ -68,6 +70,8 @@ export interface World {
   readonly scales: boolean;
   /** `hook`: what converts, where one does. */
   definition(hook: TestExtension): Json;
+  /** Instead of those at random. */
+  readonly histories?: readonly History[];
   /** What is said in the first version, in another. */
   say(body: Json, version: string): Json;
 }
@@ -165,6 +169,7 @@ export const startConverter = (): Promise<TestExtension> =>
 export const worlds: readonly World[] = [
   world('one', [first], { scales: true }),
   world('two', [first, first]),
+  { ...world('odd', [first, first]), histories: oddHistories('odd.histories.example.com') },
   world('webhook', [first, second], {
     say: (body, version) => (version === 'v1' ? body : convert(body, version)),
     converts: true,

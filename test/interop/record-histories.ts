@@ -25,7 +25,7 @@ const { values } = parseArgs({
 const world = worldOf(values.world);
 const seeds =
   values.from === undefined
-    ? recorded(world).map(({ seed }) => seed)
+    ? (world.histories ?? recorded(world)).map(({ seed }) => seed)
     : Array.from({ length: Number(values.count) }, (_, i) => Number(values.from) + i);
 const histories = seeds.map(seed => historyOf(seed, world));
 const hook = await startConverter();

@@ -13,6 +13,7 @@ import {
 } from '../name-rule.ts';
 import type { NameRule } from '../strategy.ts';
 import type { LabelSelector, ObjectMeta, OwnerReference } from '../type/meta-v1.ts';
+import { validateManagedFields } from './managed-fields.ts';
 
 const METADATA = path('metadata');
 const MAX_ANNOTATION_BYTES = 256 * 1024;
@@ -87,6 +88,7 @@ function validateMetaContent(
   if (meta.annotations) validateAnnotations(meta.annotations, at.child('annotations'), errors);
   if (meta.ownerReferences) validateOwnerReferences(meta.ownerReferences, at.child('ownerReferences'), errors);
   if (meta.finalizers) validateFinalizers(meta.finalizers, at.child('finalizers'), errors, finalizers);
+  if (meta.managedFields) validateManagedFields(meta.managedFields, at.child('managedFields'), errors);
 }
 
 /** Checks what an update may not do to metadata. Besides validateObjectMeta, not instead of it. */

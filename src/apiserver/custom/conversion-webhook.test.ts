@@ -150,6 +150,28 @@ test('an apply in another version answers with fields in order', async () => {
   assert.deepEqual(Object.keys(object), ['apiVersion', 'host', 'kind', 'metadata', 'port']);
 });
 
+test('managers that wrote in a version that is gone: an apply is refused, who writes otherwise forgets them all', async () => {
+  const group = 'gone.example.com';
+  const crd = await make(group);
+  const send = (name: string, manager: string, version: string, more: object, type: Record<string, string>) => {
+    const body = type === applyPatch ? widget(group, name, more, version) : more;
+    return call.send('PATCH', `${widgets(group, version)}/${name}?fieldManager=${manager}&force=true`, body, type);
+  };
+  for (const name of ['a', 'b']) await send(name, 'x', 'v2', { host: 'h', port: '1' }, applyPatch);
+  crd.spec.versions = crd.spec.versions.filter((v: Json) => v.name === 'v1');
+  await call.expect(200, 'PUT', `${definitions}/widgets.${group}`, crd);
+  for (const manager of ['x', 'y']) {
+    const { code, object } = await send('a', manager, 'v1', { hostPort: 'h:2' }, applyPatch);
+    assert.equal(code, 500);
+    assert.equal(object.message, `request to convert CR to an invalid group/version: ${group}/v2`);
+  }
+  const url = `${widgets(group)}/b`;
+  for (const hostPort of ['h:1', 'h:2']) {
+    const { metadata } = await call.expect(200, 'PATCH', url, { hostPort }, mergePatch);
+    assert.equal(metadata.managedFields, undefined);
+  }
+});
+
 test('watches show converted objects, in order', async () => {
   const group = 'watch.example.com';
   await make(group);

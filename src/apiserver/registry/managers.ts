@@ -47,7 +47,8 @@ export function acrossVersions<T>({ custom, kind }: Resource, make: (inVersion: 
   };
   const inVersion = (apiVersion: string) => {
     const version = custom.version(apiVersion);
-    return version && { shape: version.shape, convert: (object: KubeObject) => convert(object, apiVersion) };
+    if (!version) throw new StatusError(500, '', `request to convert CR to an invalid group/version: ${apiVersion}`);
+    return { shape: version.shape, convert: (object: KubeObject) => convert(object, apiVersion) };
   };
   const attempt = (): T | Promise<T> => {
     try {
@@ -80,7 +81,7 @@ export function recordManager(
   if (!(resource.typeName || resource.custom) || context.applied || context.subresource === 'binding') return;
   const updated = object as KubeObject;
   const apiVersion = apiVersionOf(context.requested ?? resource);
-  const made = acrossVersions(resource, inVersion =>
+  const find = (inVersion: InVersion) =>
     updateManagedFields({
       ...writtenAs(registry, apiVersion, old, updated),
       inVersion,
@@ -89,14 +90,23 @@ export function recordManager(
       apiVersion,
       subresource: context.subresource,
       time: formatTime(registry.options.clock.now()),
-    }),
-  );
+    });
   const record = (managedFields: readonly ManagedFieldsEntry[]) => {
     if (managedFields.length)
       object.metadata.managedFields = managedFields as Mutable<KubeObject>['metadata']['managedFields'];
     else delete object.metadata.managedFields;
   };
-  return made instanceof Promise ? made.then(record) : record(made);
+  // What can no longer be shown in the version of a manager is nobody's from then on.
+  const forget = (error: unknown) => {
+    if (!(error instanceof StatusError)) throw error;
+    record([]);
+  };
+  try {
+    const made = acrossVersions(resource, find);
+    return made instanceof Promise ? made.then(record, forget) : record(made);
+  } catch (error) {
+    return forget(error);
+  }
 }
 
 /** A write in the version the client writes in. */

@@ -46,7 +46,7 @@ export function validateObject(
   for (const warning of strategy.warnings?.(object, old, rule) ?? []) context.warn(warning);
 }
 
-const repeated = /^metadata\.(labels|annotations|ownerReferences)/;
+const repeated = /^metadata\.(labels|annotations|ownerReferences|managedFields)/;
 
 const extending = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
 
