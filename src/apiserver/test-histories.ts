@@ -2,25 +2,8 @@
 // testdata/apply-histories.jsonl (test/interop/record-histories.ts asks apiextensions-apiserver again).
 import { seededRandom } from '../base/random.ts';
 import type { Json } from './test-caller.ts';
+import type { History, How, Step } from './test-step.ts';
 import type { World } from './test-worlds.ts';
-
-export type How = 'create' | 'put' | 'edit' | 'merge' | 'json' | 'apply' | 'delete';
-
-export interface Step {
-  readonly how: How;
-  readonly by: string;
-  readonly version: string;
-  readonly at?: 'status' | 'scale';
-  readonly force?: true;
-  readonly dry?: true;
-  /** The object without its name; for an edit what is changed in it as a merge patch; a JSON patch. */
-  readonly body?: Json;
-}
-
-export interface History {
-  readonly seed: number;
-  readonly steps: readonly Step[];
-}
 
 class Chance {
   readonly #random;

@@ -1,6 +1,6 @@
 // Histories in which a client writes odd managedFields: what becomes of them, and of the next apply.
 import type { Json } from './test-caller.ts';
-import type { History, Step } from './test-histories.ts';
+import type { History, Step } from './test-step.ts';
 
 const making: Step = { how: 'create', by: 'a', version: 'v1', body: { spec: { s: '1', n: 1 } } };
 const applying: Step = { how: 'apply', by: 'y', version: 'v1', body: { spec: { s: '1' } } };

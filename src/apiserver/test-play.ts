@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { widgets } from './custom/test-definition.ts';
 import { applyPatch, type Caller, type Json, jsonPatch, mergePatch } from './test-caller.ts';
-import { type History, metadataFields, type Step, specFields, statusFields } from './test-histories.ts';
+import { metadataFields, specFields, statusFields } from './test-histories.ts';
+import type { History, Step } from './test-step.ts';
 import type { World } from './test-worlds.ts';
 
 function merged(value: Json, patch: Json): Json {

@@ -3,8 +3,8 @@
 import { definition, objectSchema } from './custom/test-definition.ts';
 import { startTestExtension, type TestExtension } from './extension/test-extension.ts';
 import type { Json } from './test-caller.ts';
-import type { History } from './test-histories.ts';
 import { oddHistories } from './test-odd-managers.ts';
+import type { History } from './test-step.ts';
 
 const text = { type: 'string' };
 const whole = { type: 'integer' };
