@@ -12,6 +12,7 @@ import type { Authorizer } from './authz/authorizer.ts';
 import type { FieldValidation } from './body.ts';
 import type { DecodedBody } from './body-format.ts';
 import type { Certificates } from './configuration/certificates.ts';
+import type { Egress } from './egress/egress.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { Turns } from './http/turns.ts';
 import type { ServerCounts } from './observe/server-counts.ts';
@@ -94,6 +95,7 @@ export interface ApiContext {
   /** Reads large bodies in YAML. */
   readonly yaml: YamlThread;
   readonly featureEnabled: (gate: string) => boolean;
+  readonly egress: Egress;
 }
 
 /** The registry that serves a resource in its version. */

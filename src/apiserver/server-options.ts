@@ -13,6 +13,7 @@ import type { FrontProxyOptions } from './authn/front-proxy.ts';
 import type { JwtAuthenticator } from './authn/oidc/configuration.ts';
 import type { AuthorizationOptions } from './authz/authorization.ts';
 import type { CertificateFiles } from './configuration/certificates.ts';
+import type { EgressProxies } from './egress/proxy-settings.ts';
 import type { EncryptionOptions } from './encryption/encryption.ts';
 import type { ServingSettings } from './http/front.ts';
 import type { TracingOptions } from './observe/tracer.ts';
@@ -45,6 +46,8 @@ export interface ApiServerOptions {
     readonly host: string;
     readonly port: number;
   };
+  /** Networks that are reached through a proxy, as --egress-selector-config-file names them. */
+  readonly egress?: EgressProxies;
   /** Reads the counters of a node that runs in this process; undefined for one that has a kubelet's port to ask. */
   readonly nodeUsage?: (nodeName: string) => (() => Promise<UsageReading>) | undefined;
   /** What the scheduler beside this server has decided about a pod; absent where there is none. */

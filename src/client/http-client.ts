@@ -3,6 +3,7 @@ import { apiVersionOf, type ResourceRef } from '../api/ref.ts';
 import type { Status } from '../api/type/meta-v1.ts';
 import { messageOf } from '../base/assert.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
+import type { Dial } from '../base/http/dial.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import { parseExactJson } from '../base/whole-number.ts';
@@ -51,6 +52,8 @@ export interface HttpClientOptions {
   insecureSkipTlsVerify?: boolean;
   /** Name the server's certificate must have, when it is not the server's host. */
   serverName?: string;
+  /** Who makes the connections; default: this machine. */
+  dial?: Dial;
   /** Act as this user, where the server allows it. */
   impersonate?: { user: string; uid?: string; groups?: readonly string[] };
   /** More headers of every request. */

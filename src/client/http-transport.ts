@@ -4,6 +4,7 @@ import https from 'node:https';
 import type net from 'node:net';
 import tls from 'node:tls';
 import type { Clock } from '../base/clock.ts';
+import { connectOver, type Dial, DialingTlsAgent } from '../base/http/dial.ts';
 import { checkServerIdentity } from '../base/http/server-identity.ts';
 import { Http2Session } from './http2-session.ts';
 import type { TlsMaterial } from './tls-files.ts';
@@ -18,6 +19,8 @@ export interface TransportOptions {
   insecureSkipTlsVerify?: boolean;
   /** Name to verify and to ask for, when it is not the server's host. */
   serverName?: string;
+  /** Who makes the connections; default: this machine. */
+  dial?: Dial;
   clock: Clock;
 }
 
@@ -121,11 +124,13 @@ export class HttpTransport {
     };
   }
 
-  #dial(): Promise<tls.TLSSocket> {
+  async #dial(): Promise<tls.TLSSocket> {
+    const host = this.#url.hostname.replace(/^\[|\]$/g, '');
+    const port = Number(this.#url.port || 443);
+    const under = await this.#options.dial?.(host, port);
     return new Promise((resolve, reject) => {
-      const host = this.#url.hostname.replace(/^\[|\]$/g, '');
-      const port = Number(this.#url.port || 443);
-      const socket = tls.connect({ ...this.#tlsOptions(), host, port, ALPNProtocols: ['h2', 'http/1.1'] });
+      const options = { ...this.#tlsOptions(), host, port, ALPNProtocols: ['h2', 'http/1.1'] };
+      const socket = under ? connectOver(under, options) : tls.connect(options);
       const fail = (error: Error) => {
         timer.cancel();
         socket.destroy();
@@ -151,8 +156,9 @@ export class HttpTransport {
     }
     if (socket.alpnProtocol !== 'h2') {
       socket.destroy();
-      this.#agent = new https.Agent({
+      this.#agent = new DialingTlsAgent({
         ...this.#tlsOptions(),
+        dial: this.#options.dial,
         keepAlive: true,
         ALPNProtocols: ['http/1.1'],
       } as https.AgentOptions);

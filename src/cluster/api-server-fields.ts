@@ -61,6 +61,8 @@ export const apiServerFields = {
   kubeletPort: 'integer',
   kubeletPreferredAddressTypes: 'texts',
   kubeletTimeout: 'duration',
+  /** An EgressSelectorConfiguration. */
+  egressSelectorConfigFile: 'file',
   /** Verifies other API servers of the cluster. */
   peerCaFile: 'file',
   peerAdvertiseIp: 'text',

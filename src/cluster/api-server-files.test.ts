@@ -108,6 +108,21 @@ test('plugins of admission are switched by name', () => {
   assert.equal(flags?.['enable-admission-plugins'], '[AlwaysPullImages]');
 });
 
+test('networks behind proxies are named by a file', () => {
+  const head = 'apiVersion: apiserver.k8s.io/v1beta1\nkind: EgressSelectorConfiguration\negressSelections:\n';
+  const text = (name: string, connection: string) => `${head}- {name: ${name}, connection: ${connection}}`;
+  const read = (name: string, connection: string) =>
+    readApiServerFiles({ egressSelectorConfigFile: file('egress.yaml', text(name, connection)) }, deps).options.egress;
+  const proxied = '{proxyProtocol: GRPC, transport: {uds: {udsName: /run/konnectivity.socket}}}';
+  const socketPath = '/run/konnectivity.socket';
+  assert.deepEqual(read('cluster', proxied), {
+    cluster: { protocol: 'grpc', proxy: { shown: socketPath, socketPath } },
+  });
+  assert.deepEqual(read('etcd', '{proxyProtocol: Direct}'), {});
+  assert.throws(() => read('etcd', proxied), /egress.yaml: egress selections of etcd are direct here$/);
+  assert.throws(() => read('other', proxied), /egress.yaml: service.connection: Unsupported value: "other"/);
+});
+
 test('other servers ask this one where its clients do, unless told otherwise', () => {
   const advertise = { address: '10.0.0.1', port: 6443 };
   const peerCaFile = file('peers.crt', 'PEM');

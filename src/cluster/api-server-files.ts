@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseDuration } from '../api/scalar.ts';
 import { crossOrigin } from '../apiserver/cross-origin.ts';
+import { type EgressProxies, readEgressProxies } from '../apiserver/egress/proxy-settings.ts';
 import type { ApiServerOptions } from '../apiserver/server-options.ts';
 import { messageOf } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -22,6 +23,7 @@ export interface ReadFiles {
     | 'podSecurity'
     | 'admission'
     | 'tracing'
+    | 'egress'
     | 'flags'
     | 'requestTimeoutMs'
     | 'eventTtlMs'
@@ -55,6 +57,7 @@ export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Cl
   const { audit, close } = readAudit(files, deps);
   const same = Object.fromEntries(taken.filter(n => files[n] !== undefined).map(n => [n, files[n]]));
   const tracing = files.tracingConfigFile ? { tracing: readTracingFile(files.tracingConfigFile) } : {};
+  const egress = files.egressSelectorConfigFile ? { egress: readEgress(files.egressSelectorConfigFile) } : {};
   const admission = files.admissionControlConfigFile ? readAdmissionFile(files.admissionControlConfigFile) : {};
   const { requestTimeout, eventTtl } = files;
   const times = {
@@ -71,11 +74,23 @@ export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Cl
       ...servingOf(files),
       ...admission,
       ...tracing,
+      ...egress,
       ...shown,
       ...access,
     },
     close,
   };
+}
+
+/** Throws an error that names the file. */
+function readEgress(file: string): EgressProxies {
+  try {
+    const proxies = readEgressProxies(readFileSync(file, 'utf8'));
+    if (proxies.etcd) throw new Error('egress selections of etcd are direct here');
+    return proxies;
+  } catch (error) {
+    throw new Error(`reading ${file}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 const goawayMost = 0.02;

@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
 import { unavailable } from '../../api/status.ts';
+import { via } from '../../base/http/dial.ts';
 import type { Client, WatchHandle } from '../../client/client.ts';
 import { httpClient } from '../../client/http-client.ts';
 import { serviceAccountUser, type UserInfo } from '../authn/user.ts';
@@ -85,6 +86,7 @@ export class RemoteClients {
       ...(ca ? { ca: String(ca) } : {}),
       ...(cert && key ? { cert: String(cert), key: String(key) } : {}),
       ...(servername ? { serverName: servername } : {}),
+      ...via(target.dial),
       ...(rejectUnauthorized === false ? { insecureSkipTlsVerify: true } : {}),
       headers: { ...identityHeaders(user), ...headers },
       userAgent,

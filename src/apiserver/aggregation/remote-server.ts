@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { APIService } from '../../api/type/apiregistration-v1.ts';
+import { via } from '../../base/http/dial.ts';
 import {
   authorityOf,
   dialError,
@@ -57,8 +58,13 @@ export class RemoteServers {
       ...(spec.caBundle ? { ca: Buffer.from(spec.caBundle, 'base64').toString() } : {}),
       ...this.#context.certificates.current.frontProxyClient,
     };
+    const { egress } = this.#context;
     const endpoint: HttpTarget = { protocol: 'https:', ...address };
-    return { target: { protocol: 'https:', ...dial(address), tls }, endpoint, authority: authorityOf(endpoint) };
+    return {
+      target: { protocol: 'https:', ...dial(address), ...via(egress.cluster), tls },
+      endpoint,
+      authority: authorityOf(endpoint),
+    };
   }
 
   /** A document of the server's, as JSON. Rejects with the words of Kubernetes' availability check. */

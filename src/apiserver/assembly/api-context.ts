@@ -22,7 +22,7 @@ const minRequestTimeout = 1800;
 
 /** The authorizer is asked for when it is needed: it is made with the context. */
 export function createContext(basis: Basis, storage: Storage, authorizer: () => Authorizer): ApiContext {
-  const { clock, random, log, metrics, table, featureEnabled } = basis;
+  const { clock, random, log, metrics, table, featureEnabled, egress } = basis;
   const { dispatcher, resources, registries } = storage;
   const yaml = new YamlThread(clock);
   const certificates = certificatesOf(basis);
@@ -51,9 +51,10 @@ export function createContext(basis: Basis, storage: Storage, authorizer: () => 
         ),
     ],
     packedParts: new PackedParts(new KeptBytes(packedBytes)),
-    onShutdown: new Set([() => yaml.close(), () => certificates.stop()]),
+    onShutdown: new Set([() => yaml.close(), () => certificates.stop(), () => egress.close()]),
     yaml,
     featureEnabled,
+    egress,
     authorizer: measuredAuthorizer(authorizer, metrics, clock),
   };
 }

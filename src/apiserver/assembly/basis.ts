@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../base/clock.ts';
 import { createLog, type Log } from '../../base/log.ts';
 import { createMetrics, type Metrics } from '../../base/metrics.ts';
 import { type Random, systemRandom } from '../../base/random.ts';
+import { createEgress, type Egress } from '../egress/egress.ts';
 import type { ApiServerOptions } from '../server-options.ts';
 
 /** What every part of the server is made with. */
@@ -15,6 +16,7 @@ export interface Basis {
   readonly metrics: Metrics;
   readonly table: ResourceTable;
   readonly featureEnabled: (gate: string) => boolean;
+  readonly egress: Egress;
 }
 
 export function basisOf(options: ApiServerOptions): Basis {
@@ -25,5 +27,6 @@ export function basisOf(options: ApiServerOptions): Basis {
     metrics = createMetrics(),
   } = options;
   const featureEnabled = featureGates(options.featureGates);
-  return { options, clock, random, log, metrics, table: builtinResources(), featureEnabled };
+  const egress = createEgress({ proxies: options.egress ?? {}, clock, random, metrics });
+  return { options, clock, random, log, metrics, table: builtinResources(), featureEnabled, egress };
 }

@@ -181,13 +181,14 @@ function ownTokens({ context, client, metrics, ...bases }: Bases): TokenAuthenti
 function foreignTokens(deps: Bases): TokenAuthenticator[] {
   const { context, options, issuers, apiAudiences, webhooks, metrics } = deps;
   const { clock, log } = context;
+  const egress = context.featureEnabled('StructuredAuthenticationConfigurationEgressSelector') ? context.egress : {};
   const { jwt = [], file, webhook } = options.authentication ?? {};
   const tokens: TokenAuthenticator[] = [];
   if (jwt.length || file) {
     const measured = metrics && context.featureEnabled('StructuredAuthenticationConfigurationJWKSMetrics');
     const fetches = measured ? new JwksFetches(metrics, clock) : undefined;
     const make = (from: typeof jwt) =>
-      oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock, log, fetches });
+      oidcAuthenticator({ jwt: from, ownIssuers: issuers, apiAudiences, clock, log, fetches, egress });
     let oidc = make(jwt);
     tokens.push({ authenticateToken: (token, audiences) => oidc.authenticateToken(token, audiences) });
     const apply = (text: string) => {

@@ -24,6 +24,8 @@ export interface DocumentKind {
   readonly group?: string;
   readonly versions: readonly string[];
   readonly fields: Readonly<Record<string, Shape>>;
+  /** A refusal shows what is no document at all as it is written, not as JSON. */
+  readonly asWritten?: boolean;
 }
 
 const ownGroup = 'apiserver.config.k8s.io';
@@ -43,8 +45,9 @@ export function readDocument<T>(text: string, document: DocumentKind, ...older: 
   if (!isPlain(value)) throw new Error(noTypeMeta(value));
   const unreadable = unreadableKind(value);
   if (unreadable) throw new Error(unreadable);
-  if (!value.kind) throw new Error(`Object 'Kind' is missing in '${shown(value, text)}'`);
-  if (!value.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${shown(value, text)}'`);
+  const told = document.asWritten ? text : shown(value, text);
+  if (!value.kind) throw new Error(`Object 'Kind' is missing in '${told}'`);
+  if (!value.apiVersion) throw new Error(`Object 'apiVersion' is missing in '${told}'`);
   const [given, apiVersion] = [String(value.kind), String(value.apiVersion)];
   const isOf = (d: DocumentKind) =>
     d.kind === given && d.versions.some(version => apiVersion === `${d.group ?? ownGroup}/${version}`);

@@ -1,6 +1,7 @@
 // Where answers of webhooks lead on to, as Go's HTTP client follows them.
 import { isIP } from 'node:net';
 import { parseGoUrl } from '../../base/go-url.ts';
+import { via } from '../../base/http/dial.ts';
 import type { HttpTarget } from '../../base/http/upgrade-request.ts';
 import { quote } from '../../base/quote.ts';
 import type { Address } from './service-endpoint.ts';
@@ -66,7 +67,8 @@ function destinationAt(url: URL, from: Destination, dial: (address: Address) => 
   if (origin === new URL(from.url).origin) return { ...from, url: href, path };
   const name = url.hostname.replace(/^\[|\]$/g, '');
   const isSecure = url.protocol === 'https:';
-  const address = dial({ host: name, port: Number(url.port || (isSecure ? 443 : 80)) });
+  const at = dial({ host: name, port: Number(url.port || (isSecure ? 443 : 80)) });
+  const address = { ...at, ...via(from.target.dial) };
   if (!isSecure) return { target: { protocol: 'http:', ...address }, url: href, path, host };
   const { servername: _, ...tls } = from.target.tls ?? {};
   return {

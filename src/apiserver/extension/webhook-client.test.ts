@@ -12,7 +12,7 @@ import { WebhookClient } from './webhook-client.ts';
 
 const contextWith = (clock: VirtualClock, metrics = createMetrics()) =>
   ({
-    ...{ clock, random: seededRandom(1), onShutdown: new Set() },
+    ...{ clock, random: seededRandom(1), onShutdown: new Set(), egress: {} },
     counts: new ServerCounts(metrics),
   }) as unknown as ApiContext & {
     onShutdown: Set<() => void>;

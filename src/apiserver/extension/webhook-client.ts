@@ -5,6 +5,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { posix } from 'node:path';
 import { StatusError } from '../../api/status.ts';
 import type { WebhookClientConfig } from '../../api/type/admissionregistration-v1.ts';
+import { type Dial, via } from '../../base/http/dial.ts';
 import { trustingNamesake } from '../../base/http/namesake.ts';
 import { dialError, keepingAgent, openRequest } from '../../base/http/upgrade-request.ts';
 import type { ClusterAccess } from '../../client/kubeconfig.ts';
@@ -74,7 +75,7 @@ export class WebhookClient {
     read: (answer: Answer) => T,
     helps: (error: Error) => boolean = mayHelp,
   ): Promise<T> {
-    const { clock, random } = this.#options.context;
+    const { clock, random, egress } = this.#options.context;
     const text = Buffer.from(JSON.stringify(body));
     // Asking again does not make a bad answer better.
     const readOnce = (answer: Answer): T => {
@@ -86,7 +87,7 @@ export class WebhookClient {
     };
     for (let attempt = 1, waitMs = retryMs; ; attempt++, waitMs *= retryFactor) {
       try {
-        const answer = await this.#send(await destinationOf(access, timeoutMs), text, timeoutMs);
+        const answer = await this.#send(await destinationOf(access, timeoutMs, egress.controlplane), text, timeoutMs);
         succeeded(answer);
         return readOnce(answer);
       } catch (error) {
@@ -113,12 +114,14 @@ export class WebhookClient {
   #locate(config: WebhookClientConfig, query: string): Destination {
     const { context, dial = (a: Address) => a } = this.#options;
     const ca = config.caBundle ? { ca: Buffer.from(config.caBundle, 'base64').toString() } : {};
-    const at = (address: Address, servername: string, url: string, path: string): Destination => {
+    const { cluster, controlplane } = context.egress;
+    const at = (address: Address, servername: string, url: string, path: string, through?: Dial): Destination => {
       const named = isIPv6(servername) ? `[${servername}]` : servername;
       return {
         target: {
           protocol: 'https:',
           ...dial(address),
+          ...via(through),
           tls: { ...ca, ...(isIP(servername) ? {} : { servername }) },
         },
         url,
@@ -129,11 +132,11 @@ export class WebhookClient {
     if (config.service) {
       const { namespace, name, port = 443, path = '/' } = config.service;
       const found = resolveService(context, { namespace, name, port });
-      return at(found, `${name}.${namespace}.svc`, urlOf(config) + query, path || '/');
+      return at(found, `${name}.${namespace}.svc`, urlOf(config) + query, path || '/', cluster);
     }
     const url = new URL(config.url ?? '');
     const host = url.hostname.replace(/^\[|\]$/g, '');
-    return at({ host, port: Number(url.port || 443) }, host, url.href + query, url.pathname);
+    return at({ host, port: Number(url.port || 443) }, host, url.href + query, url.pathname, controlplane);
   }
 
   /** Again when the server asks for that, as long as there is time. */
@@ -243,7 +246,11 @@ async function authorizationOf({ token, basic }: ClusterAccess): Promise<string 
   return basic && `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString('base64')}`;
 }
 
-async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<Destination> {
+async function destinationOf(
+  access: ClusterAccess,
+  timeoutMs: number,
+  through: Dial | undefined,
+): Promise<Destination> {
   const { serverName, insecureSkipTlsVerify } = access;
   const { ca, cert, key } = access.tls?.() ?? access;
   const url = postUrl(access, timeoutMs);
@@ -255,6 +262,7 @@ async function destinationOf(access: ClusterAccess, timeoutMs: number): Promise<
       protocol: secure ? 'https:' : 'http:',
       host,
       port: Number(url.port || (secure ? 443 : 80)),
+      ...via(through),
       ...(secure
         ? {
             tls: {

@@ -34,7 +34,7 @@ test('a server is known by its name, by its domain, by any, or as the context sa
 
 test('a webhook is told who asks', async () => {
   const context = {
-    ...{ clock: new VirtualClock(), random: seededRandom(1), onShutdown: new Set<() => void>() },
+    ...{ clock: new VirtualClock(), random: seededRandom(1), onShutdown: new Set<() => void>(), egress: {} },
     counts: new ServerCounts(createMetrics()),
   };
   const seen: (string | undefined)[] = [];
@@ -68,7 +68,7 @@ test('the configuration names a file, in either of its versions', () => {
 
 test('an address of version 6 has a port like others', async () => {
   const context = {
-    ...{ clock: new VirtualClock(), random: seededRandom(1), onShutdown: new Set<() => void>() },
+    ...{ clock: new VirtualClock(), random: seededRandom(1), onShutdown: new Set<() => void>(), egress: {} },
     counts: new ServerCounts(createMetrics()),
   };
   const hosts: (string | undefined)[] = [];

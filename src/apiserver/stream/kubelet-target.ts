@@ -2,6 +2,7 @@
 import type { Agent } from 'node:https';
 import { badRequest, StatusError } from '../../api/status.ts';
 import type { Node } from '../../api/type/core-v1.ts';
+import { via } from '../../base/http/dial.ts';
 import { type HttpTarget, keepingAgent } from '../../base/http/upgrade-request.ts';
 import { type ApiContext, registryOf } from '../context.ts';
 import { isSimulatedNode } from '../simulated-node.ts';
@@ -50,6 +51,7 @@ export function kubeletTargets(context: ApiContext): KubeletTargets {
         protocol: 'https:',
         host,
         port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || port,
+        ...via(context.egress.cluster),
         tls: credentials(nodeName, insecure),
       };
     },

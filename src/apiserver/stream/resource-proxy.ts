@@ -1,11 +1,12 @@
 // pods/proxy, services/proxy and nodes/proxy: any request, handed to what runs there.
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent, IncomingMessage } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createDeflate, createGunzip, createGzip, createInflate } from 'node:zlib';
 import { badRequest, notFound, unavailable } from '../../api/status.ts';
 import type { Node, Pod, Service } from '../../api/type/core-v1.ts';
+import { DialingAgent, DialingTlsAgent, via } from '../../base/http/dial.ts';
 import { authorityOf, dialError, type HttpTarget } from '../../base/http/upgrade-request.ts';
 import { pathEncoded } from '../../base/percent.ts';
 import { type ApiContext, registryOf, type StreamHandler } from '../context.ts';
@@ -30,8 +31,8 @@ type Locate = (name: ProxyName, info: RequestInfo) => Located;
 
 export function proxyHandlers(context: ApiContext, kubelets: KubeletTargets): Record<string, StreamHandler> {
   const agents = {
-    'http:': new HttpAgent({ keepAlive: true, maxFreeSockets: 16 }),
-    'https:': new HttpsAgent({ keepAlive: true, maxFreeSockets: 16 }),
+    'http:': new DialingAgent({ keepAlive: true, maxFreeSockets: 16 }),
+    'https:': new DialingTlsAgent({ keepAlive: true, maxFreeSockets: 16 }),
   };
   context.onShutdown.add(() => {
     for (const agent of Object.values(agents)) agent.destroy();
@@ -66,10 +67,15 @@ export function proxyHandlers(context: ApiContext, kubelets: KubeletTargets): Re
 // ---- where to ----
 
 /** Nobody can know which certificate a pod shows. */
-function targetAt(scheme: ProxyName['scheme'], host: string, port: number): HttpTarget {
+function targetAt(
+  { egress }: ApiContext,
+  scheme: ProxyName['scheme'],
+  { host, port }: { readonly host: string; readonly port: number },
+): HttpTarget {
+  const at = { host, port, ...via(egress.cluster) };
   return scheme === 'https'
-    ? { protocol: 'https:', host, port, tls: { rejectUnauthorized: false } }
-    : { protocol: 'http:', host, port };
+    ? { protocol: 'https:', ...at, tls: { rejectUnauthorized: false } }
+    : { protocol: 'http:', ...at };
 }
 
 function checkAddress(address: string | undefined): string {
@@ -88,7 +94,10 @@ const locatePod =
     if (isSimulatedNode(context, pod.spec.nodeName))
       throw badRequest(`pod ${JSON.stringify(name.name)} is simulated: nothing answers at its address`);
     const host = checkAddress(pod.status?.podIP ?? pod.status?.podIPs?.[0]?.ip);
-    return { target: targetAt(name.scheme, host, port ?? (name.scheme === 'https' ? 443 : 80)), kubelet: false };
+    return {
+      target: targetAt(context, name.scheme, { host, port: port ?? (name.scheme === 'https' ? 443 : 80) }),
+      kubelet: false,
+    };
   };
 
 const locateService =
@@ -105,7 +114,7 @@ const locateService =
     const ready = readyAddresses(context, namespace, name.name, wanted);
     if (!ready.length) throw unavailable(`no endpoints available for service ${JSON.stringify(name.name)}`);
     const { host, port } = ready[Math.floor(context.random.next() * ready.length)]!;
-    return { target: targetAt(name.scheme, checkAddress(host), port), kubelet: false };
+    return { target: targetAt(context, name.scheme, { host: checkAddress(host), port }), kubelet: false };
   };
 
 const locateNode =
@@ -117,7 +126,7 @@ const locateNode =
     const own = kubelets.of(name.name);
     if (name.port === '' || Number(name.port) === own.port) return { target: own, kubelet: true };
     const host = checkAddress(node.status?.addresses?.find(a => a.type === 'InternalIP')?.address ?? own.host);
-    return { target: targetAt(name.scheme, host, Number(name.port)), kubelet: false };
+    return { target: targetAt(context, name.scheme, { host, port: Number(name.port) }), kubelet: false };
   };
 
 // ---- there and back ----

@@ -1,16 +1,19 @@
 // The client's side of an HTTP/1.1 Upgrade: SPDY to a container runtime, anything to a proxied server.
 import { type ClientRequestArgs, type IncomingMessage, request as requestPlain } from 'node:http';
-import { Agent, type AgentOptions, request as requestTls } from 'node:https';
+import { type Agent, type AgentOptions, request as requestTls } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { certificateError } from './certificate-error.ts';
+import { type Dial, DialingAgent, DialingTlsAgent } from './dial.ts';
 import { joinStreams } from './join.ts';
 import { checkServerIdentity } from './server-identity.ts';
 import type { TakenSocket } from './upgrade-exchange.ts';
 
 export interface HttpTarget {
   readonly protocol: 'http:' | 'https:';
+  /** Who makes connections to it; default: this machine. */
+  readonly dial?: Dial;
   /** Without brackets. */
   readonly host: string;
   readonly port: number;
@@ -79,22 +82,28 @@ export function requestUpgrade(target: HttpTarget, options: UpgradeRequest): Pro
 
 /** Keeps connections; a check of its own for each request would keep it from that. */
 export const keepingAgent = (options: AgentOptions = {}): Agent =>
-  new Agent({ keepAlive: true, checkServerIdentity, ...options });
+  new DialingTlsAgent({ keepAlive: true, checkServerIdentity, ...options });
 
 /**
  * A request over a connection of its own or of `args.agent`, a `keepingAgent`. Any certificate of `tls.ca` is trusted as it stands, also
  * one that signs no others.
  */
 export function openRequest(target: HttpTarget, args: ClientRequestArgs) {
-  const at = { ...args, host: target.host, port: target.port };
-  if (target.protocol === 'http:') return requestPlain(at);
+  const { dial, protocol } = target;
+  const at = { ...args, host: target.host, port: target.port, ...(dial ? dialedBy(dial, protocol, args) : {}) };
+  if (protocol === 'http:') return requestPlain(at);
   return requestTls({
     ...at,
-    ...(at.agent ? {} : { checkServerIdentity }),
+    ...(args.agent ? {} : { checkServerIdentity }),
     ...target.tls,
     ...(target.tls?.ca ? { allowPartialTrustChain: true } : {}),
   });
 }
+
+const dialedBy = (dial: Dial, protocol: HttpTarget['protocol'], { agent }: ClientRequestArgs) => ({
+  dial,
+  agent: agent || (protocol === 'http:' ? new DialingAgent() : new DialingTlsAgent()),
+});
 
 /** Tells the client that the protocol is switched, and makes one connection of both until both are gone. */
 export async function joinSwitched(

@@ -8,6 +8,7 @@
 //	go run . reviews < src/apiserver/authz/testdata/reviews.json
 //	go run . reconciliation < src/apiserver/authz/testdata/reconciliation.json
 //	go run . discovery < src/apiserver/peer/testdata/discovery.json
+//	go run . egress < src/apiserver/egress/testdata/configurations.json
 //	go run . switches < src/apiserver/testdata/switches.json
 package main
 
@@ -129,6 +130,13 @@ func main() {
 		for i := range cases {
 			cases[i].answer()
 		}
+		write(cases)
+	case "egress":
+		var cases Egress
+		if err := json.NewDecoder(os.Stdin).Decode(&cases); err != nil {
+			panic(err)
+		}
+		cases.answer()
 		write(cases)
 	case "discovery":
 		var cases PeerDiscovery

@@ -4,6 +4,7 @@ import { jsonFault } from '../../../api/json-syntax.ts';
 import { isPlain } from '../../../api/patch/plain.ts';
 import { messageOf } from '../../../base/assert.ts';
 import type { Clock } from '../../../base/clock.ts';
+import type { Dial } from '../../../base/http/dial.ts';
 import type { Log } from '../../../base/log.ts';
 import { quote } from '../../../base/quote.ts';
 import { CredentialError } from '../user.ts';
@@ -23,6 +24,8 @@ export interface IssuerKeysOptions {
   readonly clock: Clock;
   readonly log?: Log | undefined;
   readonly fetches?: JwksFetches | undefined;
+  /** Who makes connections to it. */
+  readonly dial?: Dial | undefined;
 }
 
 export class IssuerKeys {
@@ -99,7 +102,8 @@ export class IssuerKeys {
 
   async #get(url: string): Promise<IssuerAnswer> {
     if (!url.startsWith('https://')) throw new Error(`Get ${quote(url)}: https is needed`);
-    return get({ url, ca: this.#issuer.certificateAuthority, clock: this.#options.clock });
+    const { clock, dial } = this.#options;
+    return get({ url, ca: this.#issuer.certificateAuthority, clock, dial });
   }
 }
 

@@ -2,6 +2,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Clock } from '../../../base/clock.ts';
+import { type Dial, DialingAgent, DialingTlsAgent } from '../../../base/http/dial.ts';
 import { quote } from '../../../base/quote.ts';
 
 const requestMs = 10_000;
@@ -13,6 +14,8 @@ export interface IssuerRequest {
   readonly ca?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  /** Who makes the connection. */
+  readonly dial?: Dial | undefined;
 }
 
 export interface IssuerAnswer {
@@ -30,13 +33,17 @@ export async function getText(request: IssuerRequest): Promise<string> {
 }
 
 /** Whatever is answered. Rejects with an error that begins with `Get "URL": `. */
-export function get({ url, ca, headers, clock }: IssuerRequest): Promise<IssuerAnswer> {
+export function get({ url, ca, headers, clock, dial }: IssuerRequest): Promise<IssuerAnswer> {
   const failed = (why: string) => new Error(`Get ${quote(url)}: ${why}`);
   const scheme = URL.parse(url)?.protocol.slice(0, -1) ?? '';
   if (scheme !== 'https' && scheme !== 'http')
     return Promise.reject(failed(`unsupported protocol scheme ${quote(scheme)}`));
   return new Promise((resolve, reject) => {
-    const options = { ...(ca ? { ca } : {}), headers: { accept: 'application/json', ...headers }, agent: false };
+    const options = {
+      ...(ca ? { ca } : {}),
+      headers: { accept: 'application/json', ...headers },
+      ...through(dial, scheme),
+    };
     const request = scheme === 'https' ? httpsRequest(url, options) : httpRequest(url, options);
     const timer = clock.after(requestMs, () => request.destroy(new Error('context deadline exceeded')));
     request.on('close', () => timer.cancel());
@@ -61,3 +68,7 @@ export function get({ url, ca, headers, clock }: IssuerRequest): Promise<IssuerA
     request.end();
   });
 }
+
+const through = (dial: Dial | undefined, scheme: string) => ({
+  ...{ dial, agent: !dial ? (false as const) : scheme === 'https' ? new DialingTlsAgent() : new DialingAgent() },
+});

@@ -1,5 +1,6 @@
 // Tokens of OpenID Connect issuers.
 import type { Clock } from '../../../base/clock.ts';
+import type { Dial } from '../../../base/http/dial.ts';
 import type { Log } from '../../../base/log.ts';
 import { decodeJws } from '../jws.ts';
 import { CredentialError, type TokenAuthenticator, type UserInfo } from '../user.ts';
@@ -19,6 +20,8 @@ export interface OidcOptions {
   readonly clock: Clock;
   readonly log?: Log | undefined;
   readonly fetches?: JwksFetches | undefined;
+  /** Networks that are reached through a proxy, by their name in `egressSelectorType`. */
+  readonly egress?: { readonly cluster?: Dial; readonly controlplane?: Dial };
 }
 
 /** Throws an error that names what is wrong with the configuration. */
@@ -29,13 +32,17 @@ export function oidcAuthenticator({
   clock,
   log,
   fetches,
+  egress,
 }: OidcOptions): TokenAuthenticator {
   const issuers = new Map(
     compileAuthenticators(jwt, ownIssuers).map(compiled => [
       compiled.source.issuer.url,
       {
         compiled,
-        keys: new IssuerKeys(compiled.source.issuer, { clock, log, fetches }),
+        keys: new IssuerKeys(compiled.source.issuer, {
+          ...{ clock, log, fetches },
+          dial: networkOf(compiled.source, egress),
+        }),
         distributed: new DistributedClaims(compiled.source, clock),
       },
     ]),
@@ -51,6 +58,11 @@ export function oidcAuthenticator({
       return identify(issuer, token, clock.now()).then(user => ({ user, audiences: asked }));
     },
   };
+}
+
+function networkOf({ issuer }: JwtAuthenticator, egress: OidcOptions['egress']): Dial | undefined {
+  const network = issuer.egressSelectorType;
+  return network === 'cluster' || network === 'controlplane' ? egress?.[network] : undefined;
 }
 
 interface Issuer {
