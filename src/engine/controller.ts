@@ -9,6 +9,7 @@ import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/event-recorder.ts';
 import type { InformerFactory, InformerHandler, Lister } from '../client/informer.ts';
+import type { RateLimiterOptions } from './rate-limiter.ts';
 
 export type { EventRecorder };
 
@@ -71,6 +72,8 @@ export interface Controller {
   readonly queue?: string;
   /** Keys reconciled at once. Default 5. */
   readonly workers?: number;
+  /** How long keys that fail wait, where it is not as with most. */
+  readonly retry?: RateLimiterOptions;
   /** Makes the reconcile function, when all listers are complete; state it closes over lives as long as one term of leadership. */
   create(context: ControllerContext): Reconciler;
 }

@@ -13,6 +13,7 @@ import { createEventRecorder } from '../client/event-recorder.ts';
 import type { Informer, InformerFactory } from '../client/informer.ts';
 import type { Controller, ControllerContext, Reconciler, Watch } from './controller.ts';
 import { queueMetrics } from './queue-metrics.ts';
+import { ControllerRateLimiter } from './rate-limiter.ts';
 import { selectControllers } from './select-controllers.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -70,6 +71,7 @@ class ControllerRun {
     // An owner of thousands of pods hears of each: those of one turn are looked at together.
     this.#queue = new WorkQueue({
       clock,
+      limiter: new ControllerRateLimiter(clock, controller.retry),
       again: turnEnd,
       ...(metrics ? { metrics: queueMetrics(metrics, controller.queue ?? controller.name, clock) } : {}),
     });

@@ -186,6 +186,17 @@ describe('namespace-controller', () => {
     assert.equal(t.client.object(coreV1.namespaces, 'a'), undefined);
   });
 
+  it('tries each minute for as long as it fails', async () => {
+    await using t = await setUp([doomed]);
+    const { '/apis/apps/v1': apps } = t.raw;
+    delete t.raw['/apis/apps/v1'];
+    await t.client.delete(coreV1.namespaces, { name: 'a' });
+    await t.clock.advance(3_600_000);
+    t.raw['/apis/apps/v1'] = apps;
+    await t.clock.advance(60_000);
+    assert.equal(t.client.object(coreV1.namespaces, 'a'), undefined);
+  });
+
   it('asks a bounded number of times for 10,000 objects', async () => {
     await using t = await setUp([doomed, ...Array.from({ length: 10_000 }, (_, i) => configMap(`c${i}`))]);
     t.client.clearActions();

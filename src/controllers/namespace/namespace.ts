@@ -45,6 +45,8 @@ export function namespaceController(options: NamespaceControllerOptions = {}): C
     ],
     writes: ['namespaces/status', 'namespaces/finalize', '*'],
     workers: 10,
+    // What holds a deletion up, such as an aggregated API that is away, may end at any time.
+    retry: { maxMs: 60_000 },
     create: context => ({ reconcile: name => reconcile(name, settleMs, context) }),
   };
 }
