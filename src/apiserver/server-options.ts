@@ -131,6 +131,8 @@ export interface ApiServerOptions {
   readonly minRequestTimeout?: number;
   /** As --request-timeout; default a minute. A handler's time, whatever time the client would give it. */
   readonly requestTimeoutMs?: number;
+  /** As --shutdown-delay-duration: told to stop it serves on for so long, not ready any more. Default 0. */
+  readonly shutdownDelayMs?: number;
   /** As --goaway-chance: how many of HTTP/2's requests are the last of their connection. Default 0. */
   readonly goawayChance?: number;
   /** As --strict-transport-security-directives. */

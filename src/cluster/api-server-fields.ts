@@ -20,6 +20,7 @@ export const apiServerFields = {
   /** Seconds. */
   minRequestTimeout: 'integer',
   requestTimeout: 'duration',
+  shutdownDelayDuration: 'duration',
   goawayChance: 'number',
   strictTransportSecurityDirectives: 'texts',
   /** Regular expressions. */

@@ -149,8 +149,14 @@ test('flags about every request go through as they are, or are refused in the wo
     ...{ tlsMinVersion: 'VersionTLS13', disableHttp2Serving: true, http2MaxStreamsPerConnection: 50 },
     tlsCipherSuites: ['TLS_AES_128_GCM_SHA256', 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
   };
-  const { options } = readApiServerFiles({ ...given, ...serving, requestTimeout: '1m30s', eventTtl: '2h' }, deps);
-  assert.deepEqual({ ...options, ...given, requestTimeoutMs: 90_000, eventTtlMs: 7_200_000 }, options);
+  const { options } = readApiServerFiles(
+    { ...given, ...serving, requestTimeout: '1m30s', eventTtl: '2h', shutdownDelayDuration: '5s' },
+    deps,
+  );
+  assert.deepEqual(
+    { ...options, ...given, requestTimeoutMs: 90_000, eventTtlMs: 7_200_000, shutdownDelayMs: 5000 },
+    options,
+  );
   assert.deepEqual(options.serving, {
     ...{ minVersion: 'TLSv1.3', http2: false, maxStreams: 50 },
     ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-RSA-AES128-GCM-SHA256',
@@ -162,6 +168,7 @@ test('flags about every request go through as they are, or are refused in the wo
     [{ maxMutatingRequestsInflight: -1 }, '--max-mutating-requests-inflight can not be negative value'],
     [{ tlsMinVersion: 'TLS13' }, 'unknown tls version "TLS13"'],
     [{ tlsCipherSuites: ['TLS_NOPE'] }, "Cipher suite TLS_NOPE not supported or doesn't exist"],
+    [{ shutdownDelayDuration: '-1s' }, '--shutdown-delay-duration can not be negative value'],
     [{ requestTimeout: '-1s' }, '--request-timeout can not be negative value'],
     [
       { strictTransportSecurityDirectives: ['x'] },

@@ -27,6 +27,7 @@ export interface ReadFiles {
     | 'flags'
     | 'requestTimeoutMs'
     | 'eventTtlMs'
+    | 'shutdownDelayMs'
     | 'serving'
     | (typeof taken)[number]
   > &
@@ -59,9 +60,10 @@ export function readApiServerFiles(files: ApiServerFiles = {}, deps: { clock: Cl
   const tracing = files.tracingConfigFile ? { tracing: readTracingFile(files.tracingConfigFile) } : {};
   const egress = files.egressSelectorConfigFile ? { egress: readEgress(files.egressSelectorConfigFile) } : {};
   const admission = files.admissionControlConfigFile ? readAdmissionFile(files.admissionControlConfigFile) : {};
-  const { requestTimeout, eventTtl } = files;
+  const { requestTimeout, eventTtl, shutdownDelayDuration: delay } = files;
   const times = {
     ...(requestTimeout ? { requestTimeoutMs: parseDuration(requestTimeout) / nsAMs } : {}),
+    ...(delay ? { shutdownDelayMs: parseDuration(delay) / nsAMs } : {}),
     ...(eventTtl ? { eventTtlMs: parseDuration(eventTtl) / nsAMs } : {}),
   };
   const flags = flagsOf(files);
@@ -106,6 +108,8 @@ function checkRequestFlags(files: ApiServerFiles): void {
   if (goawayChance < 0 || goawayChance > goawayMost)
     throw new Error(`--goaway-chance can not be less than 0 or greater than ${goawayMost}`);
   if (minRequestTimeout < 0) throw new Error('--min-request-timeout can not be negative value');
+  if (parseDuration(files.shutdownDelayDuration ?? '0s') < 0)
+    throw new Error('--shutdown-delay-duration can not be negative value');
   if (parseDuration(requestTimeout) < 0) throw new Error('--request-timeout can not be negative value');
   if (strictTransportSecurityDirectives?.some(d => !/^(max-age=.*|includeSubDomains|preload)$/.test(d)))
     throw new Error(

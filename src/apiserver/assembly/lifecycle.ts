@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { isInvalid } from '../../api/status.ts';
 import type { Clock } from '../../base/clock.ts';
+import { aborted } from '../../base/lifecycle.ts';
 import type { Client } from '../../client/client.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import type { Access } from '../access.ts';
@@ -81,18 +82,27 @@ export class Lifecycle {
 
   async run(signal: AbortSignal): Promise<void> {
     const telling = this.#tellWaiting();
+    const { basis, readiness } = this.#deps;
+    const { shutdownDelayMs = 0 } = basis.options;
+    const serving = shutdownDelayMs > 0 ? new AbortController() : undefined;
+    // One that does not serve yet has nobody to wait for.
+    if (serving) void aborted(signal).then(() => readiness.phase === 'starting' && serving.abort(signal.reason));
     try {
-      await this.#start(signal);
+      await this.#start(serving?.signal ?? signal, signal);
     } catch (error) {
+      serving?.abort(error);
       this.#ready.reject(error);
       await this.#stop();
       throw error;
     } finally {
       telling.cancel();
     }
-    await new Promise<void>(resolve =>
-      signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-    );
+    await aborted(signal);
+    if (serving && !serving.signal.aborted) {
+      await this.#leave();
+      await basis.clock.sleep(shutdownDelayMs);
+      serving.abort(signal.reason);
+    }
     await this.#stop();
   }
 
@@ -114,7 +124,8 @@ export class Lifecycle {
     }
   }
 
-  async #start(signal: AbortSignal): Promise<void> {
+  /** `signal`: until it serves no longer; `stop`: until it is told to stop, which may be a while before. */
+  async #start(signal: AbortSignal, stop: AbortSignal): Promise<void> {
     const { storage, custom, informers, client, context, access, nodePorts, entrance, readiness } = this.#deps;
     const { options, log } = this.#deps.basis;
     await storage.encryption?.start();
@@ -133,7 +144,7 @@ export class Lifecycle {
     readiness.step = 'authorization and upkeep';
     await Promise.all([
       access.bootstrap(signal),
-      options.advertise ? this.#advertise(options.advertise, signal) : undefined,
+      options.advertise ? this.#advertise(options.advertise, signal, stop) : undefined,
       startUpkeep(context, client, signal, this.#serviceCidrs, {
         range: options.nodePortRange ?? [30000, 32767],
         ledger: nodePorts,
@@ -146,7 +157,7 @@ export class Lifecycle {
     readiness.phase = 'ready';
     this.#ready.resolve();
     this.#identify(signal);
-    void entrance.peers?.run(signal);
+    void entrance.peers?.run(stop);
     this.#watchConsistency(signal);
     if (options.advertise)
       ensureJoining(client, { url: urlOf(options.advertise), ca: context.certificates.current.clientCa }).catch(error =>
@@ -195,7 +206,7 @@ export class Lifecycle {
   }
 
   /** Becomes an endpoint of the service default/kubernetes, beside the other servers of a shared store. */
-  async #advertise(at: { address: string; port: number }, signal: AbortSignal): Promise<void> {
+  async #advertise(at: { address: string; port: number }, signal: AbortSignal, stop: AbortSignal): Promise<void> {
     const { client, basis, storage } = this.#deps;
     const { store } = storage;
     const service = { clusterIp: firstAddress(this.#serviceCidrs[0]!), ...at };
@@ -212,7 +223,7 @@ export class Lifecycle {
     await this.#keep(kinds.slice(0, 1), () => ensureKubernetesService(client, service), signal);
     this.#leases = new EndpointLeases({ store, client, clock: basis.clock, log: basis.log, ...at });
     await this.#leases.renew();
-    void this.#leases.run(signal);
+    void this.#leases.run(stop);
   }
 
   /** Makes the service of the server, now or, where the cluster's ranges have no place for it yet, later. */
@@ -260,13 +271,21 @@ export class Lifecycle {
     return restoring;
   }
 
-  async #stop(): Promise<void> {
-    const { readiness, basis, context, entrance, auditor, custom, storage } = this.#deps;
+  /** Who looks for a server finds this one no longer. */
+  async #leave(): Promise<void> {
+    const { readiness, basis, entrance } = this.#deps;
     const { clock, log } = basis;
+    if (readiness.phase === 'stopping') return;
     readiness.phase = 'stopping';
     const left = this.#leases?.remove().catch(error => log.warn('leaving the endpoints failed', { error }));
     const unlisted = entrance.peers?.remove().catch(error => log.warn('leaving the other servers failed', { error }));
     if (left || unlisted) await Promise.race([Promise.all([left, unlisted]), clock.sleep(longestDrainMs)]);
+  }
+
+  async #stop(): Promise<void> {
+    const { basis, context, entrance, auditor, custom, storage } = this.#deps;
+    const { clock } = basis;
+    await this.#leave();
     for (const listener of this.#listeners) listener.close();
     for (const end of context.onShutdown) end();
     await endedIn(entrance.front.drain(), clock);
