@@ -4,6 +4,7 @@ import { BugError, messageOf } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { roleArguments } from './role-arguments.ts';
 import { type ChildLink, childLink } from './supervisor/child-link.ts';
 
 // By then all parts run.
@@ -83,9 +84,10 @@ async function runRole(name: string, role: Role, file: string, flags: readonly s
   }
 }
 
-const [command = '', flag, file, ...flags] = process.argv.slice(2);
+const [command = '', ...rest] = process.argv.slice(2);
 const role = Object.hasOwn(roles, command) ? roles[command] : undefined;
-if (role && flag === '--config' && file) {
+const { file, flags } = roleArguments(rest);
+if (role && file && (command === 'server' || flags.length === 0)) {
   await runRole(command, role, file, flags);
 } else {
   const [{ main }, { componentCommands }] = await Promise.all([

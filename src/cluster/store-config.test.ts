@@ -40,7 +40,11 @@ test("kube-apiserver's flags name the etcd", () => {
     /etcd has a flag of its/,
   );
   assert.throws(() => readServerFlags(['--etcd-prefix=/a']), /--etcd-servers must be specified/);
-  assert.throws(() => readServerFlags(['--etcd-server=a']), /Unknown option/);
+  assert.throws(() => readServerFlags(['--etcd-server=a']), { message: 'unknown flag: --etcd-server' });
+  assert.throws(() => readServerFlags(['--profiling', '--event-ttl']), {
+    message: 'flag needs an argument: --event-ttl',
+  });
+  assert.throws(() => readServerFlags(['--profiling', 'false']), /^Error: Unexpected argument 'false'/);
 });
 
 test('gates and groups are switched as for kube-apiserver, over what the file says', () => {

@@ -55,6 +55,23 @@ const flags = {
   'runtime-config': { type: 'string', multiple: true },
 } as const;
 
+/** Throws in the words of Go's flags. */
+function valuesOf(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: flags, allowNegative: true }).values;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const [flag] = /--?[a-z\d-]+/i.exec(message) ?? [''];
+    const why =
+      code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION'
+        ? `unknown flag: ${flag}`
+        : code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE'
+          ? `flag needs an argument: ${flag}`
+          : message;
+    throw new Error(why, { cause: error });
+  }
+}
+
 /** Flags behind `k8ts server --config FILE`, by kube-apiserver's names; they win over the file. Throws an error to show. */
 export function readServerFlags(args: readonly string[]): ServerFlags {
   // As Go's flags have it.
@@ -63,7 +80,7 @@ export function readServerFlags(args: readonly string[]): ServerFlags {
       .replace(/^--leader-elect=true$/, '--leader-elect')
       .replace(/^--leader-elect=false$/, '--no-leader-elect'),
   );
-  const { values } = parseArgs({ args: plain, options: flags, allowNegative: true });
+  const values = valuesOf(plain);
   const leaderElect = values['leader-elect'];
   const apiServer = readApiServerFlags(values);
   const switched = {

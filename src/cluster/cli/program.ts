@@ -176,16 +176,16 @@ function addStore(program: Command, make: () => CliContext): void {
 
 // main.ts runs these before it comes here; they stand here for the help and for wrong usage.
 function addDaemons(program: Command): void {
-  for (const [name, what] of [
-    ['server', 'a control plane'],
-    ['agent', 'a node'],
+  for (const [name, what, more] of [
+    ['server', 'a control plane', ", by its file and kube-apiserver's flags, which win over it"],
+    ['agent', 'a node', ''],
   ] as const)
     program
       .command(name)
-      .description(`run ${what} in the foreground`)
+      .description(`run ${what} in the foreground${more}`)
       .requiredOption('--config <file>', 'its configuration')
       .action(() => {
-        throw new CliError(`--config must come first: k8ts ${name} --config FILE`, exitCode.usage);
+        throw new CliError(`give --config once: k8ts ${name} --config FILE`, exitCode.usage);
       });
 }
 
