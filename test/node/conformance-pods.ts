@@ -208,6 +208,7 @@ export function conformancePods(c: () => ClusterAccess): void {
       '--',
       ...sh(script),
     );
+    await c().when('logs-generator', 'running', p => p.status?.containerStatuses?.[0]?.state?.running);
     await eventually('a line', async () => (await c().log('logs-generator')).includes('logs_generator'));
     const logs = (...args: string[]) => kubectl('logs', 'logs-generator', 'logs-generator', ...args);
     assert.match(await logs('--tail=1'), /^I1121 .*\n$/);
