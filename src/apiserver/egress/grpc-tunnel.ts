@@ -3,6 +3,7 @@
 import { Duplex } from 'node:stream';
 import { type ClientDuplexStream, credentials, Client as GrpcClient, type ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../../base/clock.ts';
+import { unixDialError } from './http-connect.ts';
 import { ProxyError } from './proxy-error.ts';
 import { packetType as kind, type Packet, packet, proxyMethod, type ReceivedPacket } from './proxy-packet.ts';
 
@@ -15,11 +16,13 @@ const pieceBytes = 64 << 10;
 export class GrpcTunnels {
   readonly #client: GrpcClient;
   readonly #clock: Clock;
-  #random: () => bigint;
+  readonly #socketPath: string;
+  readonly #random: () => bigint;
 
   /** Connects with the first dial; connections share it. `random`: 53 bits. */
   constructor(socketPath: string, clock: Clock, random: () => bigint) {
     this.#clock = clock;
+    this.#socketPath = socketPath;
     this.#random = random;
     this.#client = new GrpcClient(`unix:${socketPath}`, credentials.createInsecure(), {
       'grpc.default_authority': 'localhost',
@@ -48,7 +51,7 @@ export class GrpcTunnels {
         call.end();
         reject(new ProxyError(message, cause?.code === unavailable ? 'connect' : 'proxy', cause));
       };
-      const broken = (error: ServiceError) => fail(error.details || error.message, error);
+      const broken = (error: ServiceError) => fail(this.#fault(error), error);
       const ended = () => fail('tunnel closed');
       const answered = ({ type, dialResponse, closeResponse }: ReceivedPacket) => {
         if (type === kind.closeResponse) fail(closeResponse?.error || 'dial closed');
@@ -64,6 +67,14 @@ export class GrpcTunnels {
       call.on('data', answered).once('error', broken).once('end', ended);
       call.write({ type: kind.dialRequest, dialRequest: { protocol: 'tcp', address, random } });
     });
+  }
+
+  /** In Go's words where the server could not be reached. */
+  #fault({ details, message }: ServiceError): string {
+    const code = /connect (E[A-Z]+) /.exec(details)?.[1];
+    if (!code) return details || message;
+    const why = unixDialError(this.#socketPath, Object.assign(new Error(details), { code }));
+    return `connection error: desc = ${JSON.stringify(`transport: Error while dialing: ${why}`)}`;
   }
 
   close(): void {
