@@ -92,6 +92,7 @@ before(async () => {
   await lines('node', [
     'link add cni0 type bridge',
     'addr add 10.244.0.1/24 dev cni0',
+    'addr add fd00:244::1/64 dev cni0 nodad',
     'link set cni0 up',
     ...['pod1', 'pod2'].flatMap(p => [
       `link add ${p} type veth peer name eth0 netns ${ns(p as Name)}`,
@@ -101,22 +102,43 @@ before(async () => {
     ]),
     `link add eth0 type veth peer name eth0 netns ${ns('out')}`,
     'addr add 10.8.5.1/24 dev eth0',
+    'addr add fd00:8::1/64 dev eth0 nodad',
     'link set eth0 up',
     'route add 10.96.0.0/12 dev eth0',
+    // Not back where it came from: the sender would be redirected.
+    'route add fd00:96::/112 dev cni0',
   ]);
-  await lines('pod1', ['addr add 10.244.0.11/24 dev eth0', 'link set eth0 up', 'route add default via 10.244.0.1']);
-  await lines('pod2', ['addr add 10.244.0.12/24 dev eth0', 'link set eth0 up', 'route add default via 10.244.0.1']);
+  for (const [name, n] of [
+    ['pod1', 11],
+    ['pod2', 12],
+  ] as const)
+    await lines(name, [
+      `addr add 10.244.0.${n}/24 dev eth0`,
+      `addr add fd00:244::${n}/64 dev eth0 nodad`,
+      'link set eth0 up',
+      'route add default via 10.244.0.1',
+      'route add default via fd00:244::1',
+    ]);
   await lines('out', [
     'addr add 10.8.5.2/24 dev eth0',
+    'addr add fd00:8::2/64 dev eth0 nodad',
     'link set eth0 up',
+    'route add fd00:96::/112 via fd00:8::1',
     'route add 10.96.0.0/12 via 10.8.5.1',
     'route add 192.0.2.0/24 via 10.8.5.1',
   ]);
   await inNode('sysctl', ['-q', '-w', 'net.ipv4.ip_forward=1']);
-  await inNode('sysctl', ['-q', '-w', 'net.bridge.bridge-nf-call-iptables=1']).catch(() => {});
+  await inNode('sysctl', ['-q', '-w', 'net.ipv6.conf.all.forwarding=1']);
+  for (const what of ['iptables', 'ip6tables'])
+    await inNode('sysctl', ['-q', '-w', `net.bridge.bridge-nf-call-${what}=1`]).catch(() => {});
   for (const name of names) peers.set(name, new Peer(name));
   await peers.get('pod1')!.ask({ do: 'listen', host: '10.244.0.11', port: 8080, name: 'pod1' });
   await peers.get('pod2')!.ask({ do: 'listen', host: '10.244.0.12', port: 8080, name: 'pod2' });
+  for (const [name, n] of [
+    ['pod1', 11],
+    ['pod2', 12],
+  ] as const)
+    await peers.get(name)!.ask({ do: 'listen', host: `fd00:244::${n}`, port: 8080, name });
   await startProxy();
 });
 
@@ -125,9 +147,9 @@ async function startProxy(): Promise<void> {
   const informers = createInformerFactory(client, shared);
   const proxy = createServiceProxy({
     nodeName: 'a',
-    nodeAddresses: ['10.8.5.1'],
-    podCidrs: ['10.244.0.0/16'],
-    serviceCidrs: ['10.96.0.0/12'],
+    nodeAddresses: ['10.8.5.1', 'fd00:8::1'],
+    podCidrs: ['10.244.0.0/16', 'fd00:244::/64'],
+    serviceCidrs: ['10.96.0.0/12', 'fd00:96::/112'],
     informers,
     run: inNode,
     ...shared,
@@ -305,6 +327,47 @@ test('a UDP client that keeps its port follows its service to other endpoints', 
   assert.equal(answer, 'pod2 10.244.0.1');
   await applied(() => put(testService('other', spec(9))));
   assert.match(await metrics.text(), /kubeproxy_conntrack_reconciler_deleted_entries_total\{.*\} [1-9]/);
+});
+
+test('over IPv6 all is as over IPv4: hairpin, node ports, policy Local, source ranges, UDP, refusals', async () => {
+  const six = (n: number) => `fd00:96::${n}`;
+  const ports = [
+    { name: 'p', protocol: 'TCP', port: 80, nodePort: 30686 },
+    { name: 'u', protocol: 'UDP', port: 53 },
+  ];
+  const service = (more: object = {}, status: object = {}) =>
+    testService('six', { clusterIP: six(1), clusterIPs: [six(1)], type: 'NodePort', ports, ...more }, { status });
+  const slice = (...list: string[]) =>
+    testSlice('six', list, {
+      addressType: 'IPv6',
+      ports: [
+        { name: 'p', protocol: 'TCP', port: 8080 },
+        { name: 'u', protocol: 'UDP', port: 8080 },
+      ],
+    });
+  const two = ['fd00:244::11@a', 'fd00:244::12@a'];
+  await applied(() => put(service(), slice(...two)));
+  assert.deepEqual(await answers(30, 'pod1', six(1)), ['pod1 fd00:244::1', 'pod2 fd00:244::11']);
+  assert.deepEqual(await answers(30, 'out', six(1)), ['pod1 fd00:244::1', 'pod2 fd00:244::1']);
+  assert.deepEqual(await answers(30, 'out', 'fd00:8::1', 30686), ['pod1 fd00:244::1', 'pod2 fd00:244::1']);
+  assert.equal(await ask('out', six(1), 81), 'ECONNREFUSED');
+  const local = { externalTrafficPolicy: 'Local', sessionAffinity: 'ClientIP' };
+  await applied(() => put(service(local), slice(two[0]!, 'fd00:244::12@b')));
+  assert.deepEqual(await answers(10, 'out', 'fd00:8::1', 30686), ['pod1 fd00:8::2']);
+  const udp = () => ask('out', six(1), 53, { do: 'udp', from: 4153, timeoutMs: 500 });
+  await applied(() => put(service(), slice(two[0]!)));
+  assert.equal(await udp(), 'pod1 fd00:244::1');
+  await applied(() => client.set(discoveryV1.endpointslices, slice(two[1]!) as Draft<EndpointSlice>));
+  const untilMs = systemClock.monotonic() + 3_000;
+  let answer = await udp();
+  while (answer !== 'pod2 fd00:244::1' && systemClock.monotonic() < untilMs) answer = await udp();
+  assert.equal(answer, 'pod2 fd00:244::1');
+  const status = { loadBalancer: { ingress: [{ ip: 'fd00:96::ff', ipMode: 'VIP' }] } };
+  const balancer = (range: string) => service({ type: 'LoadBalancer', loadBalancerSourceRanges: [range] }, status);
+  await applied(() => put(balancer('fd00:9::/64')));
+  assert.equal(await ask('out', 'fd00:96::ff', 80, { timeoutMs: 200 }), 'timeout');
+  await applied(() => put(balancer('fd00:8::/64')));
+  assert.equal(await ask('out', 'fd00:96::ff'), 'pod2 fd00:244::1');
 });
 
 test('hints for the node choose its own endpoint', async () => {

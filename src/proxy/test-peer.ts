@@ -29,7 +29,7 @@ process.on('disconnect', () => process.exit());
 
 function listen({ host, port, name = '' }: PeerRequest): Promise<string> {
   return new Promise((resolve, reject) => {
-    const udp = createSocket('udp4');
+    const udp = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     udp.on('message', (_bytes, peer) => udp.send(`${name} ${peer.address}`, peer.port, peer.address));
     udp.on('error', reject);
     const tcp = createServer(socket => socket.end(`${name} ${socket.remoteAddress}`));
@@ -53,7 +53,7 @@ function askTcp({ host, port, timeoutMs = 2_000 }: PeerRequest): Promise<string>
 
 function askUdp({ host, port, from = 0, timeoutMs = 2_000 }: PeerRequest): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     const end = (act: () => void) => {
       clearTimeout(timer);
       socket.close();
