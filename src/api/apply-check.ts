@@ -1,4 +1,6 @@
 // Does an applied configuration fit the schema? Items of keyed lists and sets must be told apart.
+import { jsonText } from '../base/json-text.ts';
+import { quote } from '../base/quote.ts';
 import { parseExactJson } from '../base/whole-number.ts';
 import { elementOf, type ListShape, type Shape } from './field-diff.ts';
 import { valueElement } from './field-set.ts';
@@ -21,9 +23,13 @@ export function checkConfiguration({ shape, config, apiVersion }: CheckRequest):
   throw new StatusError(
     500,
     '',
-    `failed to create typed patch object (${textOf(namespace)}/${textOf(name)}; ${apiVersion}, Kind=${textOf(config.kind)}): ${what}`,
+    `failed to create typed patch object (${textOf(namespace)}/${textOf(name)}; ${kindText(apiVersion, textOf(config.kind))}): ${what}`,
   );
 }
+
+/** As Go writes group, version and kind. */
+export const kindText = (apiVersion: string, kind: string): string =>
+  `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
 
 /** Every path that does not fit, in one text; '' when all do. */
 export function faultsOf(shape: Shape, config: unknown): string {
@@ -136,7 +142,7 @@ function elementText(element: string): string {
       return `.${rest}`;
     case 'k':
       return `[${Object.entries(parseExactJson(rest) as object)
-        .map(([k, v]) => `${k}=${JSON.stringify(v)}`)
+        .map(([k, v]) => `${k}=${typeof v === 'string' ? quote(v) : jsonText(v)}`)
         .join(',')}]`;
     case 'v':
       return `[=${rest}]`;

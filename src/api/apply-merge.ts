@@ -43,7 +43,9 @@ function interleave(
   name: (item: unknown) => string,
   merge: (was: unknown, now: unknown) => unknown,
 ): unknown[] {
-  const existing = new Map(live.map(item => [name(item), item]));
+  const existing = new Map<string, unknown>();
+  // Of several live items of one name none is merged.
+  for (const item of live) existing.set(name(item), existing.has(name(item)) ? undefined : item);
   const names = config.map(name);
   const stated = new Set(names);
   const shared = names.filter(id => existing.has(id));

@@ -282,13 +282,39 @@ function compareLists(
   const parts = new Parts(before);
   const [old, now] = [before ?? [], after ?? []];
   // Most updates leave the items where they were: no need for their names then.
-  let i = 0;
-  for (; i < old.length && i < now.length && sameKeys(shape, old[i], now[i]); i++) {
-    const diff = diffFields(shape.item, old[i], now[i]);
-    if (diff) parts.add(elementOf(shape, now[i]), diff);
+  const diffs: (FieldDiff | undefined)[] = [];
+  while (diffs.length < old.length && diffs.length < now.length) {
+    const i = diffs.length;
+    if (!sameKeys(shape, old[i], now[i])) break;
+    diffs.push(diffFields(shape.item, old[i], now[i]));
   }
-  if (i < old.length || i < now.length) diffByKey(shape, old.slice(i), now.slice(i), parts);
+  const alike = diffs.length;
+  if (alike === old.length && alike === now.length && !diffs.some(Boolean)) return parts.close(after);
+  if (hasRepeated(shape, old) || hasRepeated(shape, now)) diffRepeated(shape, old, now, parts);
+  else {
+    for (const [i, diff] of diffs.entries()) if (diff) parts.add(elementOf(shape, now[i]), diff);
+    if (alike < old.length || alike < now.length) diffByKey(shape, old.slice(alike), now.slice(alike), parts);
+  }
   return parts.close(after);
+}
+
+const hasRepeated = (shape: ListShape, list: readonly unknown[]): boolean =>
+  list.length > 1 && new Set(list.map(item => elementOf(shape, item))).size < list.length;
+
+/** Items of one key are one thing, which nobody owns parts of. */
+function diffRepeated(shape: ListShape, old: unknown[], now: unknown[], parts: Parts): void {
+  const of = (list: unknown[]) => Map.groupBy(list, item => elementOf(shape, item));
+  const [before, after] = [of(old), of(now)];
+  for (const element of new Set([...after.keys(), ...before.keys()])) {
+    const [was, is] = [before.get(element) ?? [], after.get(element) ?? []];
+    if (was.length < 2 && is.length < 2) parts.add(element, diffFields(shape.item, was[0], is[0]));
+    else if (!equalJson(was, is)) {
+      const gone =
+        was.length > 1 ? (is.length > 1 ? undefined : leaf) : diffFields(shape.item, was[0], undefined)?.removed;
+      const come = is.length > 1 ? leaf : diffFields(shape.item, undefined, is[0])?.changed;
+      parts.add(element, { changed: come, removed: gone });
+    }
+  }
 }
 
 function diffByKey(shape: ListShape, old: unknown[], now: unknown[], parts: Parts): void {

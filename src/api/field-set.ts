@@ -274,7 +274,7 @@ function parseNode(value: unknown, top: boolean): FieldSet | undefined {
 function canonicalElement(element: string): string {
   if (element[0] === 'f') return element;
   const parsed = parseExactJson(element.slice(2));
-  if (element[0] !== 'k') return `${element.slice(0, 2)}${JSON.stringify(parsed)}`;
+  if (element[0] !== 'k') return `${element.slice(0, 2)}${escaped(parsed)}`;
   if (typeof parsed !== 'object' || parsed === null)
     throw new SyntaxError(`FieldsV1: bad key ${JSON.stringify(element)}`);
   return keyElement(Object.entries(parsed).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -282,9 +282,19 @@ function canonicalElement(element: string): string {
 
 /** `k:{"containerPort":80,"protocol":"TCP"}`; the pairs sorted by name. */
 export const keyElement = (pairs: readonly (readonly [string, unknown])[]): string =>
-  `k:{${pairs.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`;
+  `k:{${pairs.map(([k, v]) => `${escaped(k)}:${escaped(v)}`).join(',')}}`;
 
-export const valueElement = (value: unknown): string => `v:${JSON.stringify(value)}`;
+export const valueElement = (value: unknown): string => `v:${escaped(value)}`;
+
+// As Go writes JSON that may stand in HTML.
+const special = /[<>&\u2028\u2029]/g;
+
+function escaped(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.search(special) >= 0
+    ? text.replace(special, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : text;
+}
 
 /** A node with what it holds put in order. */
 export function inOrder(node: FieldSet): FieldSet {

@@ -211,7 +211,7 @@ test('built-in kinds: the form first, then the values', async () => {
     const { object } = await api.send('PATCH', url, pod, applyPatch);
     return [object.code, object.message];
   };
-  const form = (why: string) => [500, `failed to create typed patch object (/p; v1, Kind=Pod): ${why}`];
+  const form = (why: string) => [500, `failed to create typed patch object (/p; /v1, Kind=Pod): ${why}`];
   const container = { name: 'c', image: 'i' };
   assert.deepEqual(
     await apply({ spec: { containers: [{ ...container, tty: 'x', command: [1] }], priority: 'x' } }),
@@ -221,7 +221,7 @@ test('built-in kinds: the form first, then the values', async () => {
   );
   const value = (why: string) => [
     500,
-    `failed to convert new object (/p; v1, Kind=Pod) to proper version: unable to convert unstructured object to v1, Kind=Pod: ${why}`,
+    `failed to convert new object (/p; /v1, Kind=Pod) to proper version: unable to convert unstructured object to /v1, Kind=Pod: ${why}`,
   ];
   const parsing = 'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"';
   const spec = { containers: [container] };

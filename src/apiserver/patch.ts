@@ -1,6 +1,7 @@
 // The PATCH verb: media types to transforms of the current object.
 
 import { applyConfiguration } from '../api/apply.ts';
+import { kindText } from '../api/apply-check.ts';
 import { cannotHold, NumberTooLarge, type Parsed, parseJson, parseYaml, strictErrors } from '../api/decode.ts';
 import { shapeOf } from '../api/field-diff.ts';
 import { formatTime, type KubeObject, type Mutable } from '../api/meta.ts';
@@ -104,7 +105,7 @@ export function applyOf(resource: Resource, strategy: Strategy, value: unknown, 
 /** Of a configuration that has the form of its kind, and values that its fields do not take. */
 function inconvertible(resource: Resource, { metadata }: { readonly metadata?: unknown }, why: string): StatusError {
   const { name, namespace } = isPlain(metadata) ? metadata : {};
-  const kind = `${apiVersionOf(resource)}, Kind=${resource.kind}`;
+  const kind = kindText(apiVersionOf(resource), resource.kind);
   // Values are converted one by one, from no text and into no struct.
   const told = why
     .replace(/^json: cannot unmarshal number .* of type (u?int\d+)$/, 'cannot convert float64 to $1')

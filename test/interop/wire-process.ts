@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { jsonText } from '../../src/base/json-text.ts';
 
 /** Of an object: what Go writes. */
 export interface GoForms {
@@ -15,6 +16,16 @@ export interface GoForms {
   readonly protobuf: Buffer;
   /** Why it has no forms. */
   readonly error?: string;
+}
+
+export interface OwnedWrite {
+  /** Absent on create. */
+  readonly live?: object | undefined;
+  readonly body: object;
+  readonly manager: string;
+  readonly subresource: '' | 'status';
+  readonly apply: boolean;
+  readonly force: boolean;
 }
 
 export type Form = 'json' | 'yaml' | 'protobuf';
@@ -56,6 +67,22 @@ export class WireProcess {
   /** What a body is. */
   async read(apiVersion: string, kind: string, form: Form, body: Uint8Array): Promise<GoForms> {
     return formsOf(await this.#ask({ op: 'read', apiVersion, kind, form, body: Buffer.from(body).toString('base64') }));
+  }
+
+  /** What a write comes to and who owns its fields then, by Kubernetes' library and the schema its clients apply with. */
+  async own(apiVersion: string, kind: string, write: OwnedWrite): Promise<GoForms> {
+    const { live, body, ...how } = write;
+    const base64 = (value: object) => Buffer.from(jsonText(value)).toString('base64');
+    return formsOf(
+      await this.#ask({
+        op: 'own',
+        apiVersion,
+        kind,
+        ...how,
+        body: base64(body),
+        ...(live ? { live: base64(live) } : {}),
+      }),
+    );
   }
 
   async stop(): Promise<void> {

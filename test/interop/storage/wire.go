@@ -18,7 +18,8 @@ import (
 	servicesv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
-// wireAsk is a line of input: `kinds` lists what can be asked for, `make` an object of a kind at random, `read` what a body is.
+// wireAsk is a line of input: `kinds` lists what can be asked for, `make` an object of a kind at random, `read` what a body is,
+// `own` who owns its fields when it has been written.
 type wireAsk struct {
 	Op         string `json:"op"`
 	APIVersion string `json:"apiVersion"`
@@ -27,6 +28,12 @@ type wireAsk struct {
 	// json, yaml, protobuf.
 	Form string `json:"form"`
 	Body []byte `json:"body"`
+	// Of `own`: the object as it is, where there is one, and who writes or applies the body.
+	Live        []byte `json:"live"`
+	Subresource string `json:"subresource"`
+	Manager     string `json:"manager"`
+	Apply       bool   `json:"apply"`
+	Force       bool   `json:"force"`
 }
 
 // wireForms are an object's forms, and what error kept it from having them.
@@ -125,6 +132,8 @@ func (w *wire) answer(ask wireAsk) (forms wireForms) {
 		}
 	case "read":
 		object, forms.Strict, err = w.read(gvk, ask.Form, ask.Body)
+	case "own":
+		object, err = w.own(gvk, ask)
 	default:
 		err = fmt.Errorf("no such thing to do: %q", ask.Op)
 	}
