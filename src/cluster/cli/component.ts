@@ -7,6 +7,7 @@ import type { CommonOptions, ControllersOptions, ProxyOptions, SchedulerOptions 
 import { addControllerFlags, tuningOf } from './controller-flags.ts';
 import { CliError, exitCode } from './exit.ts';
 import { parseGates } from './gates.ts';
+import { parseNodeAddresses } from './node-addresses.ts';
 
 /** Commands that run until they are stopped or cannot go on, and then are over: nobody waits for what they still try. */
 export const componentCommands: ReadonlySet<string> = new Set(['controllers', 'scheduler', 'proxy']);
@@ -63,13 +64,14 @@ export function addComponents(program: Command, stop: () => AbortSignal): void {
     });
   common(program.command('proxy').description('run the service proxy of this machine'), 0)
     .requiredOption('--node-name <name>', "this node's name")
-    .requiredOption('--node-address <address>', 'where node ports answer')
+    .requiredOption('--node-address <address>', 'where node ports answer; one of each family, parted by a comma')
     .option('--cluster-cidr <cidr>', "range of pods' addresses", '10.244.0.0/16')
     .option('--service-cidr <cidr>', "range of services' addresses", '10.96.0.0/12')
     .option('--feature-gates <gates>', 'NAME=true or NAME=false, parted by commas; repeatable', collect)
     .action(async (flags: Flags) => {
       const { runProxyAlone } = await import('../component/component.ts');
-      const options = { ...flags, ...settled(flags), ...gates(flags) } as unknown as ProxyOptions;
+      const nodeAddresses = parseNodeAddresses(String(flags.nodeAddress));
+      const options = { ...flags, ...settled(flags), ...gates(flags), nodeAddresses } as unknown as ProxyOptions;
       await runProxyAlone(options, surroundings('proxy'), stop());
     });
 }

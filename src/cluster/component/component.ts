@@ -56,7 +56,8 @@ export interface SchedulerOptions extends CommonOptions {
 
 export interface ProxyOptions extends CommonOptions {
   readonly nodeName: string;
-  readonly nodeAddress: string;
+  /** One, or one of each family. */
+  readonly nodeAddresses: readonly string[];
   readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly featureGates?: Readonly<Record<string, boolean>>;
@@ -158,7 +159,7 @@ export async function runProxyAlone(
     const informers = createInformerFactory(client, { clock, random, log });
     const proxy = createServiceProxy({
       nodeName: options.nodeName,
-      nodeAddresses: [options.nodeAddress],
+      nodeAddresses: options.nodeAddresses,
       podCidrs: options.clusterCidr.split(','),
       serviceCidrs: options.serviceCidr.split(','),
       externalIps: featureGates(options.featureGates)('AllowServiceExternalIPs'),
