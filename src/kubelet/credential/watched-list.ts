@@ -1,7 +1,7 @@
 // All objects of a resource that a selector leaves, watched from the first question on.
 import { type KubeObject, keyOf } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/ref.ts';
-import { isNotFound } from '../../api/status.ts';
+import { isNotFound, StatusError } from '../../api/status.ts';
 import { messageOf } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Client, WatchHandle } from '../../client/client.ts';
@@ -18,12 +18,16 @@ export interface WatchedListOptions<T extends KubeObject> {
 
 const firstRetryMs = 500;
 const maxRetryMs = 30_000;
+/** A watch that was over before is looked for again less and less often. */
+const heldMs = 10_000;
 
 export class WatchedList<T extends KubeObject> {
   readonly #o: WatchedListOptions<T>;
   readonly #objects = new Map<string, T>();
   #loaded: Promise<void> | undefined;
   #error: Error | undefined;
+  /** What was read once holds while nobody answers. */
+  #known = false;
   #watch: WatchHandle | undefined;
   #retry: Timer | undefined;
   #failures = 0;
@@ -33,7 +37,7 @@ export class WatchedList<T extends KubeObject> {
     this.#o = options;
   }
 
-  /** Rejects while they cannot be read: not served, forbidden, unreachable. */
+  /** Rejects while they cannot be read: not served, forbidden, not yet reached. */
   async list(): Promise<readonly T[]> {
     this.#loaded ??= this.#load();
     await this.#loaded;
@@ -57,10 +61,11 @@ export class WatchedList<T extends KubeObject> {
       await this.#listFirstServed();
       const could = this.#error === undefined;
       this.#error = undefined;
-      this.#failures = 0;
+      this.#known = true;
       if (!could) this.#o.onChange();
     } catch (error) {
-      this.#error = error instanceof Error ? error : new Error(messageOf(error));
+      if (!this.#known || error instanceof StatusError)
+        this.#error = error instanceof Error ? error : new Error(messageOf(error));
       this.#again();
     }
   }
@@ -74,6 +79,7 @@ export class WatchedList<T extends KubeObject> {
         if (this.#stopped) return;
         this.#replace(items);
         const { resourceVersion = '' } = metadata;
+        const startedMs = this.#o.clock.monotonic();
         this.#watch = client.watch(
           resource,
           { ...options, resourceVersion },
@@ -81,7 +87,10 @@ export class WatchedList<T extends KubeObject> {
             onEvent: (type, object) => {
               if (type !== 'BOOKMARK') this.#set(keyOf(object), type === 'DELETED' ? undefined : object);
             },
-            onClose: () => this.#again(),
+            onClose: () => {
+              if (this.#o.clock.monotonic() - startedMs >= heldMs) this.#failures = 0;
+              this.#again();
+            },
           },
         );
         return;
@@ -96,7 +105,8 @@ export class WatchedList<T extends KubeObject> {
     if (this.#stopped) return;
     const delayMs = Math.min(maxRetryMs, firstRetryMs * 2 ** this.#failures++);
     this.#retry = this.#o.clock.after(delayMs, () => {
-      this.#loaded = this.#load();
+      const loading = this.#load();
+      if (!this.#known) this.#loaded = loading;
     });
   }
 
