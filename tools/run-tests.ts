@@ -1,5 +1,5 @@
 // Runs the tests: `unit` (side by side, under a minute), `slow` (*.slow.test.ts: other programs, crashes; no root
-// needed), `root` (*.root.test.ts, first those that may run three at a time, then the others), `all`; more arguments narrow
+// needed), `root` (*.root.test.ts, first those that may run two at a time, then the others), `all`; more arguments narrow
 // the files to those whose path contains one of them. Last line: `tests: N passed, N failed, N skipped`.
 import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

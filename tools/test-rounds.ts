@@ -1,5 +1,5 @@
 // Which files of tests run at the same time. Most of what tests with real containers do is wait: for a grace period, a
-// probe, a minute of a CronJob. So those may run three at a time that cannot meet, and their files say so themselves.
+// probe, a minute of a CronJob. So those may run two at a time that cannot meet, and their files say so themselves.
 
 export type Kind = 'unit' | 'slow' | 'root';
 
@@ -29,7 +29,7 @@ export function roundsOf(
   const beside = files.filter(f => mayRunBesideOthers(textOf(f)));
   const alone = files.filter(f => !beside.includes(f));
   return [
-    { files: beside, atOnce: 3 },
+    { files: beside, atOnce: 2 },
     { files: alone, atOnce: 1 },
   ].filter(round => round.files.length > 0);
 }
