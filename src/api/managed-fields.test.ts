@@ -275,6 +275,30 @@ function shuffle(set: FieldSet): FieldSet {
   );
 }
 
+test('an entry of a version that is gone goes with the next write', () => {
+  const typeName = core('ConfigMap');
+  const data = (map: object, managedFields?: object[]) => make(typeName, { metadata: { managedFields }, data: map });
+  const entry = (manager: string, apiVersion: string, field: string) => ({
+    manager,
+    operation: 'Update',
+    apiVersion,
+    time: at(0),
+    fieldsType: 'FieldsV1',
+    fieldsV1: { 'f:data': { [`f:${field}`]: {} } },
+  });
+  const old = data({ a: '1', b: '1' }, [entry('gone', 'v9', 'a'), entry('kept', 'v1', 'b')]);
+  const common = { typeName, apiVersion: 'v1', subresource: '', time: at(1), operation: 'Update' } as const;
+  const known = (version: string) => (version === 'v1' ? { typeName, convert: (o: KubeObject) => o } : undefined);
+  for (const map of [
+    { a: '1', b: '1' },
+    { a: '2', b: '1' },
+  ]) {
+    const write = { ...common, old, updated: data(map), manager: 'm', inVersion: known };
+    const managers = updateManagedFields(write).map(e => e.manager);
+    assert.deepEqual(managers, map.a === '1' ? ['kept'] : ['kept', 'm']);
+  }
+});
+
 test('elements sort by kind, then by value', () => {
   const sorted = ['.', 'f:a', 'f:b', 'k:{"n":8}', 'k:{"n":10}', 'v:"x"', 'v:"y"', 'i:2'];
   assert.deepEqual(sorted.toReversed().sort(compareElements), sorted);
