@@ -174,6 +174,29 @@ test('merges lists by their keys and keeps what defaults and others added', asyn
   assert.equal(one.spec.replicas, 3);
 });
 
+test('what is left to defaults inside a map that is taken as a whole is no change', async () => {
+  const fieldRef = { fieldPath: 'metadata.name' };
+  const env = [{ name: 'A', valueFrom: { fieldRef } }];
+  const volumes = [{ name: 'v', downwardAPI: { items: [{ path: 'p', fieldRef }] } }];
+  const spec = {
+    selector: { matchLabels: { app: 'a' } },
+    template: {
+      metadata: { labels: { app: 'a' } },
+      spec: { containers: [{ name: 'main', image: 'a', env }], volumes },
+    },
+  };
+  const one = await apply<Deployment>('whole', 'x', { spec }, { ref: appsV1.deployments });
+  assert.equal(one.metadata.generation, 1);
+  const two = await apply<Deployment>('whole', 'x', { spec }, { ref: appsV1.deployments });
+  const { generation, resourceVersion } = two.metadata;
+  assert.deepEqual({ generation, resourceVersion }, { generation: 1, resourceVersion: one.metadata.resourceVersion });
+  const { name, labels } = one.metadata;
+  const sent = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace, labels }, spec: one.spec };
+  const draft = cloneDeep(sent) as Mutable<Deployment>;
+  draft.spec!.template.spec!.containers[0]!.env = env as never;
+  assert.equal((await client.update(appsV1.deployments, draft)).metadata.generation, 1);
+});
+
 test('refuses what does not fit the schema', async () => {
   const ref = appsV1.deployments;
   const unknown = await failure(apply('bad', 'one', { spec: { nonsense: 1 } }, { ref }));

@@ -1,4 +1,5 @@
 import { cloneDeep, type KubeObject, type Mutable, type ObjectKey } from '../../api/meta.ts';
+import { deepEqual } from '../../api/rule/record.ts';
 import { adoptParts } from '../../api/share.ts';
 import { badRequest, modified, notFound, StatusError } from '../../api/status.ts';
 import { jsonText } from '../../base/json-text.ts';
@@ -228,8 +229,8 @@ function specChanged(object: Mutable<KubeObject>, old: KubeObject): boolean {
   const a = object as unknown as Record<string, unknown>;
   const b = old as unknown as Record<string, unknown>;
   for (const k of new Set([...Object.keys(a), ...Object.keys(b)])) {
-    if (k === 'metadata' || k === 'status' || a[k] === b[k]) continue;
-    if (JSON.stringify(a[k]) !== JSON.stringify(b[k])) return true;
+    // What defaults filled in is not in order yet.
+    if (k !== 'metadata' && k !== 'status' && !deepEqual(a[k], b[k])) return true;
   }
   return false;
 }
