@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -417,6 +417,26 @@ test('full log files are put aside, the oldest forgotten', async () => {
     assert.equal(names.length, 3);
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).auditID, '4');
     assert.match(names[0]!, /^audit-2026-01-01T00-00-0\d\.000\.log$/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+const full = existsSync('/dev/full') ? {} : { skip: 'this system has no /dev/full' };
+
+test('a log file that could not be written is written again as soon as it can be', full, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'audit-'));
+  try {
+    const path = join(directory, 'audit.log');
+    // Whatever is written there finds no space.
+    symlinkSync('/dev/full', path);
+    const file = new AuditLogFile({ path, clock: new VirtualClock(), log: silentLog });
+    const write = (auditID: string) => file.write({ auditID } as Event);
+    assert.deepEqual([await write('1'), await write('2')], [false, false]);
+    rmSync(path);
+    assert.deepEqual([await write('3'), await write('4')], [true, true]);
+    await file.close();
+    assert.equal(readFileSync(path, 'utf8'), '{"auditID":"3"}\n{"auditID":"4"}\n');
   } finally {
     rmSync(directory, { recursive: true });
   }

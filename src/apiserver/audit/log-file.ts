@@ -85,6 +85,8 @@ export class AuditLogFile implements AuditSink {
     if (this.#bytes > 0 && this.#bytes + bytes > most) this.#rotate();
     this.#bytes += bytes;
     return new Promise((resolve, reject) => {
+      // A stream that failed once is of no use any more; the disk may have room again.
+      if (this.#stream.destroyed) this.#stream = this.#open();
       this.#stream.write(line, error => (error ? reject(error) : resolve()));
     });
   }
