@@ -21,6 +21,7 @@ const surroundings = (name: string, link: ChildLink) => ({
 
 const roles: Record<string, Role> = {
   async server(file, signal, link, flags) {
+    (await import('./collect-garbage.ts')).countMemoryTogether();
     const { run } = await import('./server-role.ts');
     await run(file, signal, surroundings('server', link), flags);
   },

@@ -56,16 +56,20 @@ export class LmdbRows implements Rows {
   #undurableBytes = 0;
   // Something was committed since.
   #stale = false;
+  readonly #unmapBytes: number;
+  #mappedBytes = 0;
 
-  constructor(directory: string, maxBytes: number, release: () => void) {
+  constructor(directory: string, maxBytes: number, release: () => void, unmapBytes = Number.POSITIVE_INFINITY) {
     this.#directory = directory;
     this.#maxBytes = maxBytes;
+    this.#unmapBytes = unmapBytes;
     this.#release = release;
     this.#open();
     this.#measure();
   }
 
   #open(): void {
+    this.#mappedBytes = 0;
     this.#root = openLmdb<Buffer, Buffer>({
       ...binary,
       path: join(this.#directory, dataFile),
@@ -199,6 +203,7 @@ export class LmdbRows implements Rows {
     }
     this.#undurableBytes -= cost;
     this.#addedBytes += cost;
+    this.#mappedBytes += cost;
     this.#stale = true;
   }
 
@@ -250,6 +255,10 @@ export class LmdbRows implements Rows {
 
   defer(fn: () => void): void {
     setImmediate(fn);
+  }
+
+  get mapsMuch(): boolean {
+    return this.#mappedBytes > this.#unmapBytes;
   }
 
   async unmap(): Promise<void> {

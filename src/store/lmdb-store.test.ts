@@ -24,24 +24,30 @@ import { bytes, Recorder } from './test-store.ts';
 
 const temporary = () => mkdtempSync(join(tmpdir(), 'k8ts-store-'));
 
-storeConformance('lmdb', async () => {
-  const clock = new VirtualClock();
-  const directory = temporary();
-  let store = await openLmdbStore({ directory, clock });
-  return {
-    store,
-    clock,
-    async reopen() {
-      await store.close();
-      store = await openLmdbStore({ directory, clock });
-      return store;
-    },
-    async cleanup() {
-      await store.close();
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
-});
+// The second gives its pages back after every write.
+for (const [name, unmapBytes] of [
+  ['lmdb', undefined],
+  ['lmdb that is mapped again and again', 1],
+] as const)
+  storeConformance(name, async () => {
+    const clock = new VirtualClock();
+    const directory = temporary();
+    const options = { directory, clock, ...(unmapBytes ? { unmapBytes } : {}) };
+    let store = await openLmdbStore(options);
+    return {
+      store,
+      clock,
+      async reopen() {
+        await store.close();
+        store = await openLmdbStore(options);
+        return store;
+      },
+      async cleanup() {
+        await store.close();
+        rmSync(directory, { recursive: true, force: true });
+      },
+    };
+  });
 
 function directoryFor(t: TestContext): string {
   const directory = temporary();
@@ -235,19 +241,46 @@ test('an overdue ttl fires after a restart', async t => {
   await again.close();
 });
 
+function mappedKb(directory: string): number {
+  const maps = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[\da-f]+-[\da-f]+ )/m);
+  const ours = maps.filter(map => map.split('\n', 1)[0]!.includes(directory) && map.includes('data.mdb'));
+  return ours.reduce((sum, map) => sum + Number(/^Rss:\s+(\d+) kB/m.exec(map)![1]), 0);
+}
+
 test('pages that were read and given back are no memory of the process', async t => {
   const directory = directoryFor(t);
-  const mappedKb = () => {
-    const maps = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[\da-f]+-[\da-f]+ )/m);
-    const ours = maps.filter(map => map.split('\n', 1)[0]!.includes(directory) && map.includes('data.mdb'));
-    return ours.reduce((sum, map) => sum + Number(/^Rss:\s+(\d+) kB/m.exec(map)![1]), 0);
-  };
   const store = await openLmdbStore({ directory });
   await Promise.all(Array.from({ length: 500 }, (_, i) => store.create(`/${i}`, bytes('x'.repeat(5000)))));
   await store.list('/');
-  assert.ok(mappedKb() > 3000, `${mappedKb()} kB are mapped after all was read`);
+  assert.ok(mappedKb(directory) > 3000, `${mappedKb(directory)} kB are mapped after all was read`);
   await store.unmap!();
-  assert.ok(mappedKb() < 500, `${mappedKb()} kB are mapped after all was given back`);
+  assert.ok(mappedKb(directory) < 500, `${mappedKb(directory)} kB are mapped after all was given back`);
   assert.equal((await text(store, '/7'))?.length, 5000);
+  await store.close();
+});
+
+test('pages are given back by themselves once much was written, while others read, write and copy', async t => {
+  const directory = directoryFor(t);
+  const store = await openLmdbStore({ directory, unmapBytes: 1 << 20 });
+  const value = bytes('x'.repeat(5000));
+  let reading = true;
+  const reader = (async () => {
+    for (let i = 0; reading; i++) {
+      const { entries } = await store.list('/', { limit: 20 });
+      assert.ok(entries.every(entry => entry.value.length === 5000));
+      await store.get(`/${i % 100}`);
+      await new Promise(resolve => setImmediate(resolve));
+    }
+  })();
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(Array.from({ length: 100 }, (_, i) => store.create(`/${round * 100 + i}`, value)));
+    if (round % 5 === 0) await store.snapshot(join(directory, `copy-${round}`));
+  }
+  reading = false;
+  await reader;
+  for (let tries = 0; tries < 100 && mappedKb(directory) > 4000; tries++) await new Promise(r => setTimeout(r, 10));
+  // All of it would be 16 MB.
+  assert.ok(mappedKb(directory) <= 4000, `${mappedKb(directory)} kB are mapped`);
+  assert.equal((await store.list('/')).entries.length, 2000);
   await store.close();
 });

@@ -87,6 +87,7 @@ export class RevisionStore implements Store {
   // Revisions that reads under way still show: rows they need stay.
   readonly #pins = new Set<{ revision: number }>();
   #flushing = false;
+  #snapshots = 0;
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -160,7 +161,7 @@ export class RevisionStore implements Store {
     try {
       for (const [i, each] of found.entries()) {
         if (i > 0 && i % this.#rows.readsAtOnce === 0) {
-          await new Promise<void>(resolve => this.#rows.defer(resolve));
+          await this.#turn();
           this.#check();
         }
         read(each);
@@ -263,18 +264,34 @@ export class RevisionStore implements Store {
 
   async snapshot(file: string): Promise<void> {
     this.#check();
-    await this.#rows.snapshot(file);
+    this.#snapshots++;
+    try {
+      await this.#rows.snapshot(file);
+    } finally {
+      this.#snapshots--;
+    }
   }
 
   async unmap(): Promise<void> {
-    while (this.#flushing) await new Promise<void>(resolve => this.#rows.defer(resolve));
+    while (this.#flushing) await this.#turn();
     this.#check();
+    if (this.#snapshots === 0) await this.#unmap();
+  }
+
+  /** Writes wait; in a turn of its own, so that nobody reads before the map is there again. */
+  async #unmap(): Promise<void> {
     this.#flushing = true;
+    await this.#turn();
     try {
       await this.#rows.unmap?.();
-    } finally {
-      this.#flushed();
+    } catch (error) {
+      this.#rollback([], error instanceof Error ? error : new Error(messageOf(error)));
     }
+    this.#flushed();
+  }
+
+  #turn(): Promise<void> {
+    return new Promise(resolve => this.#rows.defer(resolve));
   }
 
   close(): Promise<void> {
@@ -322,7 +339,9 @@ export class RevisionStore implements Store {
 
   #flushed(): void {
     this.#flushing = false;
-    if (!this.#failure && (this.#pending.length > 0 || this.#compactions.length > 0)) this.#flushSoon();
+    const goesOn = !this.#failure;
+    if (goesOn && (this.#pending.length > 0 || this.#compactions.length > 0)) this.#flushSoon();
+    else if (goesOn && !this.#closing && this.#snapshots === 0 && this.#rows.mapsMuch) void this.#unmap();
     else this.#idle?.();
   }
 

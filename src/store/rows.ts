@@ -49,7 +49,12 @@ export interface Rows {
   /** Rows read at a stretch before others get their turn. */
   readonly readsAtOnce: number;
   snapshot(file: string): Promise<void>;
-  /** Gives back what reads have mapped into memory. Not while a commit or a snapshot is under way. */
+  /** Whether so much was written since the file was mapped that `unmap` is worth while. */
+  readonly mapsMuch?: boolean;
+  /**
+   * Gives back what reads and writes have mapped into memory. Not while a commit or a snapshot is under way; done by the
+   * end of the turn it was called in.
+   */
   unmap?(): Promise<void>;
   /** Bytes of the file; absent where there is none. */
   sizeBytes?(): Promise<number>;
