@@ -320,12 +320,9 @@ function diffRepeated(shape: ListShape, old: unknown[], now: unknown[], parts: P
 function diffByKey(shape: ListShape, old: unknown[], now: unknown[], parts: Parts): void {
   const rest = new Map<string, unknown>();
   for (const item of old) rest.set(elementOf(shape, item), item);
-  const elements = now.map(item => elementOf(shape, item));
-  const lastAt = new Map(elements.map((element, i) => [element, i]));
-  for (const [i, element] of elements.entries()) {
-    // Of several items with one key the first takes away what it has not, the last says what comes.
-    if (lastAt.get(element) !== i && !rest.has(element)) continue;
-    parts.add(element, diffFields(shape.item, rest.get(element), now[i]));
+  for (const item of now) {
+    const element = elementOf(shape, item);
+    parts.add(element, diffFields(shape.item, rest.get(element), item));
     rest.delete(element);
   }
   for (const [element, item] of rest) parts.add(element, diffFields(shape.item, item, undefined));

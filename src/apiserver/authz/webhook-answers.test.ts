@@ -77,7 +77,7 @@ test('a webhook is asked and believed as Kubernetes asks and believes it', async
   const clock = new VirtualClock();
   const onShutdown = new Set<() => void>();
   const counts = new ServerCounts(createMetrics());
-  const context = { clock, random: seededRandom(1), onShutdown, counts } as unknown as ApiContext;
+  const context = { clock, random: seededRandom(1), onShutdown, counts, egress: {} } as unknown as ApiContext;
   const client = new WebhookClient({ context, userAgent: 'test' });
   const access = {
     server: server.url,
