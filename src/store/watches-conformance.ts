@@ -64,9 +64,11 @@ export function lists(check: Check): void {
     const unmapped = store.unmap?.();
     const after = store.create('/p/d', bytes('d'));
     await unmapped;
-    assert.equal(await after, (await before) + 1);
+    const made = [await before, await after];
+    const last = Math.max(...made);
+    assert.equal(Math.min(...made), last - 1);
     assert.equal(Buffer.from((await store.get('/p/c'))!.value).toString(), 'c');
-    assert.equal(await store.update('/p/a', first!.revision, bytes('new')), (await after) + 1);
+    assert.equal(await store.update('/p/a', first!.revision, bytes('new')), last + 1);
     assert.deepEqual(keysOf(await store.list('/p/')), ['/p/a', '/p/b', '/p/c', '/p/d']);
   });
 
