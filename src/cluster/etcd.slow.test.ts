@@ -16,24 +16,11 @@ import type { Client } from '../client/client.ts';
 import { httpClient } from '../client/http-client.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../store/test-etcd.ts';
 import type { ServerConfig } from './role.ts';
+import { untilWithin } from './test-until.ts';
 
 const missing = await missingEtcd();
 const main = mainScript();
-const longestMs = 40_000;
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const endMs = systemClock.monotonic() + longestMs;
-  for (let last = ''; ; ) {
-    try {
-      const found = await look();
-      if (found) return found;
-    } catch (error) {
-      last = String(error);
-    }
-    if (systemClock.monotonic() > endMs) throw new Error(`waiting for ${what}: not within a minute. ${last}`);
-    await systemClock.sleep(100);
-  }
-}
+const until = untilWithin(40_000);
 
 interface Plane {
   readonly client: Client & { close(): void };

@@ -10,13 +10,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { mainScript } from '../../bin/entry.js';
 import { type Caller, caller, mergePatch, type Reply } from '../apiserver/test-caller.ts';
-import { systemClock } from '../base/clock.ts';
 import { freePort } from '../base/test-free-port.ts';
 import { type EtcdProcess, missingEtcd, startEtcd } from '../store/test-etcd.ts';
 import type { ServerConfig } from './role.ts';
+import { untilWithin } from './test-until.ts';
 
 const missing = await missingEtcd();
-const longestMs = 60_000;
+const until = untilWithin(60_000);
 const jobs = '/apis/batch/v1/namespaces/x/jobs';
 
 interface Plane {
@@ -54,20 +54,6 @@ async function startPlane(directory: string, etcd: EtcdProcess, name: string, ..
     return undefined;
   });
   return { process: child, api };
-}
-
-async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  const endMs = systemClock.monotonic() + longestMs;
-  for (let last = ''; ; ) {
-    try {
-      const found = await look();
-      if (found) return found;
-    } catch (error) {
-      last = String(error);
-    }
-    if (systemClock.monotonic() > endMs) throw new Error(`waiting for ${what}: ${last}`);
-    await systemClock.sleep(100);
-  }
 }
 
 const answers = (api: Caller, path: string, code: number): Promise<Reply> =>

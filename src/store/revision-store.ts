@@ -400,7 +400,7 @@ export class RevisionStore implements Store {
   #rollback(taken: readonly PendingWrite[], error: Error): void {
     if (!(error instanceof StoreFullError)) {
       this.#failure = error;
-      this.#log.error('the store has stopped: a commit failed', { error });
+      this.#log.error('the store has stopped', { error });
     }
     // What was decided later stands on what failed.
     const lost = [...taken, ...this.#pending];

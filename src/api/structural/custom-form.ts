@@ -11,8 +11,10 @@ import type {
 /** A version of a custom kind as owners of fields see it. */
 export interface CustomVersion {
   readonly shape: Shape;
+  /** Undefined where a webhook has to be asked. */
+  convertNow(object: KubeObject): KubeObject | undefined;
   /** Rejects with a StatusError when a webhook fails. */
-  convert(object: KubeObject): KubeObject | Promise<KubeObject>;
+  convert(object: KubeObject): Promise<KubeObject>;
 }
 
 /** One served version of a custom kind. A new one is made whenever its definition changes. */

@@ -125,10 +125,8 @@ export function createForm({ definition, version, converter }: FormOptions): Ser
         get shape() {
           return otherShape();
         },
-        convert: object =>
-          converter.isSync(object, name)
-            ? converter.convertSync(object, name)
-            : converter.convert([object], name).then(([converted]) => converted!),
+        convertNow: object => (converter.isSync(object, name) ? converter.convertSync(object, name) : undefined),
+        convert: object => converter.convert([object], name).then(([converted]) => converted!),
       };
       versions.set(name, made);
       return made;

@@ -29,14 +29,15 @@ export function acrossVersions<T>({ custom, kind }: Resource, make: (inVersion: 
   const known = new Map<string, KubeObject | StatusError>();
   const convert = (object: KubeObject, apiVersion: string): KubeObject => {
     if (object.apiVersion === apiVersion) return object;
+    const version = custom.version(apiVersion)!;
+    const now = version.convertNow(object);
+    if (now) return now;
     const key = `${apiVersion} ${jsonText(object)}`;
     const found = known.get(key);
     if (found instanceof StatusError) throw found;
     if (found) return found;
-    const converted = custom.version(apiVersion)!.convert(object);
-    if (!(converted instanceof Promise)) return converted;
     throw new Unconverted(
-      converted.then(
+      version.convert(object).then(
         done => void known.set(key, done),
         error => {
           if (!(error instanceof StatusError)) throw error;
